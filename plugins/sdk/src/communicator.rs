@@ -1,0 +1,199 @@
+//! How a build talks to the machine it builds.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{Result, Ui};
+
+/// A command for the machine, already quoted for its shell.
+#[derive(Debug, Clone)]
+pub struct RemoteCommand {
+    /// The command line.
+    pub command: String,
+    /// What the command reads from its standard input, if anything.
+    pub stdin: Option<bytes::Bytes>,
+}
+
+impl RemoteCommand {
+    /// A command without input.
+    pub fn new(command: impl Into<String>) -> Self {
+        RemoteCommand { command: command.into(), stdin: None }
+    }
+}
+
+/// How a remote command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It ended by itself with this code.
+    Code(i32),
+    /// The link was lost, or the machine rebooted, before a code arrived.
+    Disconnected,
+}
+
+impl ExitStatus {
+    /// Whether the command reported success.
+    pub fn success(self) -> bool {
+        self == ExitStatus::Code(0)
+    }
+}
+
+/// Takes a command's output as it comes, in arbitrary pieces.
+pub trait OutputSink: Send + Sync {
+    /// Bytes from standard output.
+    fn stdout(&self, bytes: &[u8]);
+    /// Bytes from standard error.
+    fn stderr(&self, bytes: &[u8]);
+}
+
+/// What goes with an uploaded file besides its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct FileMeta {
+    /// Length in bytes.
+    pub size: u64,
+    /// Unix permission bits.
+    pub mode: u32,
+}
+
+/// A channel to a machine: run commands on it, move files.
+#[async_trait]
+pub trait Communicator: Send + Sync {
+    /// Runs a command and waits for it.
+    ///
+    /// # Errors
+    /// The command could not be started. A command that ran and failed is an `Ok`.
+    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus>;
+
+    /// Writes `source` to the file `destination`, replacing it.
+    ///
+    /// # Errors
+    /// What went wrong, naming the destination.
+    async fn upload(
+        &self,
+        destination: &str,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        meta: FileMeta,
+    ) -> Result<()>;
+
+    /// Copies a folder, following rsync's rule: with a trailing slash on `source` its contents
+    /// go into `destination`, without one the folder itself does.
+    ///
+    /// # Errors
+    /// What went wrong, naming the file.
+    async fn upload_dir(&self, source: &Path, destination: &str, contents_only: bool)
+    -> Result<()>;
+
+    /// Reads the file `source` into `destination`.
+    ///
+    /// # Errors
+    /// What went wrong, naming the source.
+    async fn download(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()>;
+
+    /// Copies a remote folder into the local folder `destination`; `contents_only` as for
+    /// [`Communicator::upload_dir`].
+    ///
+    /// # Errors
+    /// What went wrong, naming the folder.
+    async fn download_dir(
+        &self,
+        source: &str,
+        destination: &Path,
+        contents_only: bool,
+    ) -> Result<()>;
+}
+
+/// An [`OutputSink`] that shows whole lines in the UI as they are completed. What is left at the
+/// end without a newline is shown by [`UiOutput::finish`] or on drop.
+pub struct UiOutput {
+    ui: Ui,
+    pending: std::sync::Mutex<[Vec<u8>; 2]>,
+}
+
+impl UiOutput {
+    /// Shows lines through `ui`: standard output as messages, standard error as errors.
+    pub fn new(ui: Ui) -> Self {
+        UiOutput { ui, pending: Default::default() }
+    }
+
+    fn push(&self, stream: usize, bytes: &[u8]) {
+        let mut pending = self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let buffer = &mut pending[stream];
+        buffer.extend_from_slice(bytes);
+        while let Some(end) = buffer.iter().position(|&b| b == b'\n') {
+            let line: Vec<u8> = buffer.drain(..=end).collect();
+            self.show(stream, &line);
+        }
+    }
+
+    fn show(&self, stream: usize, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end_matches(['\n', '\r']);
+        // A carriage return in the middle redraws the line on a terminal: keep what it ends as.
+        let text = text.rsplit('\r').next().unwrap_or(text);
+        if stream == 0 { self.ui.message(text) } else { self.ui.error(text) }
+    }
+
+    /// Shows what is left of unfinished lines.
+    pub fn finish(&self) {
+        let rest = {
+            let mut pending = self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            std::mem::take(&mut *pending)
+        };
+        for (stream, bytes) in rest.iter().enumerate() {
+            if !bytes.is_empty() {
+                self.show(stream, bytes);
+            }
+        }
+    }
+}
+
+impl Drop for UiOutput {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl OutputSink for UiOutput {
+    fn stdout(&self, bytes: &[u8]) {
+        self.push(0, bytes);
+    }
+
+    fn stderr(&self, bytes: &[u8]) {
+        self.push(1, bytes);
+    }
+}
+
+/// An [`OutputSink`] that keeps everything, for commands whose output is an answer.
+#[derive(Default)]
+pub struct CapturedOutput(std::sync::Mutex<(Vec<u8>, Vec<u8>)>);
+
+impl CapturedOutput {
+    /// What was written to standard output so far, as text.
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.lock().0).into_owned()
+    }
+
+    /// What was written to standard error so far, as text.
+    pub fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.lock().1).into_owned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, (Vec<u8>, Vec<u8>)> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl OutputSink for CapturedOutput {
+    fn stdout(&self, bytes: &[u8]) {
+        self.lock().0.extend_from_slice(bytes);
+    }
+
+    fn stderr(&self, bytes: &[u8]) {
+        self.lock().1.extend_from_slice(bytes);
+    }
+}

@@ -1,0 +1,113 @@
+//! What the engine lends to a plugin while it prepares and while it runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::interpolate::{self, Interpolation};
+use crate::{Communicator, Journal, Result, Ui};
+
+/// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
+pub type GeneratedData = BTreeMap<String, serde_json::Value>;
+
+/// What to do when a build fails: `-on-error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// Remove what was created (the default).
+    #[default]
+    Cleanup,
+    /// Leave everything as it is.
+    Abort,
+    /// Ask the user.
+    Ask,
+    /// Run the error-cleanup-provisioner, then leave everything as it is.
+    RunCleanupProvisioner,
+}
+
+/// Facts about the build a plugin is part of, known before it runs.
+#[derive(Debug, Clone, Default)]
+pub struct PrepareContext {
+    /// The name of the source block, as in `source "docker" "NAME"`.
+    pub build_name: String,
+    /// The type of the builder, as in `source "TYPE" "name"`.
+    pub build_type: String,
+    /// The folder of the template.
+    pub template_dir: PathBuf,
+    /// `-force`.
+    pub force: bool,
+    /// `-debug`.
+    pub debug: bool,
+    /// `-on-error`.
+    pub on_error: OnError,
+    /// The template's input variables that are strings, for `{{ user }}`.
+    pub user_variables: BTreeMap<String, String>,
+    /// An id shared by all builds of this run.
+    pub run_uuid: String,
+    /// When the run started; `{{ timestamp }}` and `{{ isotime }}` agree across plugins.
+    pub start: Option<time::OffsetDateTime>,
+}
+
+impl PrepareContext {
+    /// Renders `template` with `{{ }}` actions; `data` holds what `.Name` refers to.
+    ///
+    /// # Errors
+    /// The template is not well-formed, or names something that does not exist.
+    pub fn render(
+        &self,
+        template: &str,
+        data: &serde_json::Value,
+    ) -> Result<String, interpolate::Error> {
+        Interpolation::new(self).render(template, data)
+    }
+}
+
+/// Runs the provisioners of a build. The engine implements it; builders call it.
+#[async_trait]
+pub trait Hook: Send + Sync {
+    /// Runs the build's provisioners in order.
+    async fn provision(
+        &self,
+        ctx: &RunContext,
+        communicator: Arc<dyn Communicator>,
+        data: GeneratedData,
+    ) -> Result<()>;
+    /// Runs the build's error-cleanup-provisioner, if it has one.
+    async fn cleanup_provision(
+        &self,
+        ctx: &RunContext,
+        communicator: Arc<dyn Communicator>,
+        data: GeneratedData,
+    ) -> Result<()>;
+}
+
+/// What a plugin runs in. Cheap to clone.
+#[derive(Clone)]
+pub struct RunContext {
+    /// What was known before.
+    pub prepare: Arc<PrepareContext>,
+    /// Where the plugin speaks.
+    pub ui: Ui,
+    /// Fires when the build must stop. [`crate::run_steps`] watches it for builders.
+    pub cancel: CancellationToken,
+    /// Where things to be removed later are written down before they are created.
+    pub journal: Arc<dyn Journal>,
+    /// The build's provisioners.
+    pub hook: Arc<dyn Hook>,
+}
+
+impl RunContext {
+    /// Runs the build's provisioners.
+    ///
+    /// # Errors
+    /// The first provisioner that failed.
+    pub async fn provision(
+        &self,
+        communicator: Arc<dyn Communicator>,
+        data: GeneratedData,
+    ) -> Result<()> {
+        self.hook.provision(self, communicator, data).await
+    }
+}

@@ -1,0 +1,93 @@
+//! The list of things a build has created and must remove again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+/// Something that exists outside this process and must not outlive the build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is, for example `docker-container`; decides which [`Reclaim`] can remove it.
+    pub kind: String,
+    /// Its name, chosen before it is created, so that it can be found even if the process dies
+    /// while the call that creates it is under way.
+    pub id: String,
+    /// What else is needed to reach it: an endpoint, a region. Never a secret.
+    #[serde(default)]
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Resource {
+    /// A resource without attributes.
+    pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
+        Resource { kind: kind.into(), id: id.into(), attributes: Default::default() }
+    }
+
+    /// Adds an attribute.
+    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.attributes.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// Where resources are written down. Records are on disk before the call returns.
+pub trait Journal: Send + Sync {
+    /// Writes down that `resource` is about to be created.
+    ///
+    /// # Errors
+    /// The record could not be made durable; the resource must then not be created.
+    fn record(&self, resource: &Resource) -> Result<u64>;
+    /// Strikes out a record: the resource is gone, or is now the user's.
+    fn strike(&self, record: u64);
+}
+
+/// A record in the journal, kept by whoever will remove the resource. Dropping it leaves the
+/// record in place, which is right: only [`JournalEntry::done`] says that the thing is gone.
+#[must_use]
+pub struct JournalEntry {
+    journal: Arc<dyn Journal>,
+    record: u64,
+}
+
+impl JournalEntry {
+    /// Writes down that `resource` is about to be created.
+    ///
+    /// # Errors
+    /// See [`Journal::record`].
+    pub fn open(journal: &Arc<dyn Journal>, resource: &Resource) -> Result<Self> {
+        let record = journal.record(resource)?;
+        Ok(JournalEntry { journal: Arc::clone(journal), record })
+    }
+
+    /// The resource is gone, or has become something the user wants to keep.
+    pub fn done(self) {
+        self.journal.strike(self.record);
+    }
+}
+
+/// Removes what a killed run left behind.
+#[async_trait]
+pub trait Reclaim: Send + Sync {
+    /// The kinds of [`Resource`] this can remove.
+    fn kinds(&self) -> &'static [&'static str];
+    /// Removes `resource`. Not finding it is success.
+    ///
+    /// # Errors
+    /// It may still exist.
+    async fn reclaim(&self, resource: &Resource) -> Result<()>;
+}
+
+/// A journal that forgets; for tests of plugins.
+#[derive(Debug, Default)]
+pub struct NoJournal;
+
+impl Journal for NoJournal {
+    fn record(&self, _: &Resource) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn strike(&self, _: u64) {}
+}

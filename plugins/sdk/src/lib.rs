@@ -1,0 +1,42 @@
+//! What a builder, provisioner, post-processor or data source of Ingot is made of.
+//!
+//! Plugins know this crate and nothing above it: no HCL, no build graph, no terminal. The
+//! engine hands them an evaluated [`Config`], a [`RunContext`] to work in and a [`Ui`] to
+//! speak through; they hand back an [`Artifact`].
+
+pub mod artifact;
+pub mod builder;
+pub mod command;
+pub mod communicator;
+pub mod config;
+pub mod context;
+pub mod data_source;
+pub mod duration;
+pub mod error;
+pub mod interpolate;
+pub mod journal;
+pub mod plugin_set;
+pub mod post_processor;
+pub mod process;
+pub mod provisioner;
+pub mod retry;
+pub mod schema;
+pub mod steps;
+pub mod ui;
+
+pub use artifact::{Artifact, FileArtifact, RegistryImage};
+pub use async_trait::async_trait;
+pub use builder::{Builder, Prepared};
+pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCommand};
+pub use config::{Config, ConfigError, ConfigErrors};
+pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext};
+pub use data_source::DataSource;
+pub use duration::GoDuration;
+pub use error::{Context, Error, Result};
+pub use journal::{Journal, JournalEntry, Reclaim, Resource};
+pub use plugin_set::PluginSet;
+pub use post_processor::{PostProcessor, Processed};
+pub use provisioner::Provisioner;
+pub use schema::{OptionSpec, OptionType, Schema};
+pub use steps::{Step, run_steps};
+pub use ui::{Event, EventSink, Progress, Ui};

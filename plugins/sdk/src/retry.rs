@@ -1,0 +1,72 @@
+//! The one retry helper.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, Result};
+
+/// How often and how patiently to try again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// The wait after the first failure.
+    pub initial: Duration,
+    /// The longest wait; each wait is twice the one before until it gets there.
+    pub max: Duration,
+    /// How many tries at the most; none for no limit.
+    pub tries: Option<u32>,
+    /// How long to go on for, from the first try; none for no limit.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry {
+            initial: Duration::from_millis(200),
+            max: Duration::from_secs(30),
+            tries: None,
+            timeout: None,
+        }
+    }
+}
+
+impl Retry {
+    /// Runs `attempt` until it succeeds, `should_retry` says no, or the limits are reached.
+    ///
+    /// # Errors
+    /// The last attempt's error, or [`Error::Cancelled`].
+    pub async fn run<T>(
+        &self,
+        cancel: &CancellationToken,
+        mut should_retry: impl FnMut(&Error) -> bool,
+        mut attempt: impl AsyncFnMut(u32) -> Result<T>,
+    ) -> Result<T> {
+        let deadline = self.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        let mut wait = self.initial;
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let error = tokio::select! {
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                result = attempt(tried) => match result {
+                    Ok(value) => return Ok(value),
+                    Err(error) => error,
+                },
+            };
+            let out_of_time =
+                deadline.is_some_and(|deadline| tokio::time::Instant::now() + wait > deadline);
+            if error.is_cancelled()
+                || out_of_time
+                || self.tries.is_some_and(|tries| tried >= tries)
+                || !should_retry(&error)
+            {
+                return Err(error);
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(self.max);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! One stream of events from everything that runs to whoever shows it. Nobody prints.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What happened, for a renderer to show.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A step of a build begins: Packer's `==> name: text`.
+    Say { build: Option<Arc<str>>, text: String },
+    /// Detail below a step: Packer's `    name: text`.
+    Message { build: Option<Arc<str>>, text: String },
+    /// Something went wrong, or a command wrote to its standard error.
+    Error { build: Option<Arc<str>>, text: String },
+    /// A fact for `-machine-readable`: `timestamp,build,kind,args…`. Other renderers skip it.
+    Machine { build: Option<Arc<str>>, kind: String, args: Vec<String> },
+    /// Something with a length begins. `total` is in bytes, if known.
+    ProgressStart { build: Option<Arc<str>>, id: u64, label: String, total: Option<u64> },
+    /// It has come this far, in bytes.
+    ProgressAt { id: u64, position: u64, total: Option<u64> },
+    /// It is over.
+    ProgressEnd { id: u64 },
+}
+
+/// Takes events. The engine's renderer implements it, and masks secrets before they are seen.
+#[async_trait::async_trait]
+pub trait EventSink: Send + Sync {
+    /// Shows `event`.
+    fn emit(&self, event: Event);
+    /// Asks the user and waits for a line.
+    ///
+    /// # Errors
+    /// There is nobody to ask.
+    async fn ask(&self, build: Option<Arc<str>>, question: &str) -> std::io::Result<String>;
+    /// From now on, masks `secret` wherever it would be shown.
+    fn mask(&self, secret: &str);
+}
+
+/// A plugin's voice: events that carry its build's name.
+#[derive(Clone)]
+pub struct Ui {
+    sink: Arc<dyn EventSink>,
+    build: Option<Arc<str>>,
+}
+
+impl Ui {
+    /// A voice for the run as a whole.
+    pub fn new(sink: Arc<dyn EventSink>) -> Self {
+        Ui { sink, build: None }
+    }
+
+    /// The same stream, speaking for one build.
+    pub fn for_build(&self, name: &str) -> Self {
+        Ui { sink: Arc::clone(&self.sink), build: Some(name.into()) }
+    }
+
+    /// Announces a step.
+    pub fn say(&self, text: impl Into<String>) {
+        self.sink.emit(Event::Say { build: self.build.clone(), text: text.into() });
+    }
+
+    /// Adds detail.
+    pub fn message(&self, text: impl Into<String>) {
+        self.sink.emit(Event::Message { build: self.build.clone(), text: text.into() });
+    }
+
+    /// Reports a problem, or a line of a command's standard error.
+    pub fn error(&self, text: impl Into<String>) {
+        self.sink.emit(Event::Error { build: self.build.clone(), text: text.into() });
+    }
+
+    /// States a fact for machines.
+    pub fn machine(&self, kind: &str, args: &[&str]) {
+        self.sink.emit(Event::Machine {
+            build: self.build.clone(),
+            kind: kind.to_owned(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        });
+    }
+
+    /// Shows progress until the returned handle is dropped.
+    pub fn progress(&self, label: impl Into<String>, total: Option<u64>) -> Progress {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.sink.emit(Event::ProgressStart {
+            build: self.build.clone(),
+            id,
+            label: label.into(),
+            total,
+        });
+        Progress { sink: Arc::clone(&self.sink), id }
+    }
+
+    /// Asks the user and waits for a line.
+    ///
+    /// # Errors
+    /// There is nobody to ask.
+    pub async fn ask(&self, question: &str) -> std::io::Result<String> {
+        self.sink.ask(self.build.clone(), question).await
+    }
+
+    /// From now on, masks `secret` wherever it would be shown.
+    pub fn mask(&self, secret: &str) {
+        self.sink.mask(secret);
+    }
+}
+
+/// Something under way that has a length.
+pub struct Progress {
+    sink: Arc<dyn EventSink>,
+    id: u64,
+}
+
+impl Progress {
+    /// It has come to `position` bytes of `total`.
+    pub fn at(&self, position: u64, total: Option<u64>) {
+        self.sink.emit(Event::ProgressAt { id: self.id, position, total });
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.sink.emit(Event::ProgressEnd { id: self.id });
+    }
+}

@@ -1,0 +1,1 @@
+//! Ingot: a Packer-compatible image builder and image registry.
