@@ -1,0 +1,322 @@
+//! Renders a parsed template.
+
+use serde_json::Value;
+
+use super::functions::{self, Call};
+use super::parser::{Base, Command, Node, Operand, Pipeline};
+use super::value::{kind_of, text_of, truth};
+use super::{Fault, Interpolation};
+use crate::config::{UNKNOWN, is_unknown};
+
+/// More output than any option has; keeps `range` over a huge number from eating the memory.
+const MAX_OUTPUT: usize = 64 << 20;
+
+/// One rendering.
+pub(super) struct Evaluator<'a> {
+    engine: &'a Interpolation<'a>,
+    template: &'a str,
+    data: &'a Value,
+    /// The variables in scope, the innermost last.
+    variables: Vec<(String, Value)>,
+    output: String,
+}
+
+/// How the rendering of a list of nodes ended.
+#[derive(PartialEq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn new(engine: &'a Interpolation<'a>, template: &'a str, data: &'a Value) -> Self {
+        let variables = vec![(String::new(), data.clone())];
+        Evaluator { engine, template, data, variables, output: String::new() }
+    }
+
+    /// Renders `nodes`.
+    pub(super) fn run(mut self, nodes: &[Node]) -> Result<String, Fault> {
+        let data = self.data;
+        self.nodes(nodes, data)?;
+        Ok(self.output)
+    }
+
+    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, Fault> {
+        let scope = self.variables.len();
+        let mut flow = Flow::Next;
+        for node in nodes {
+            flow = self.node(node, dot)?;
+            if flow != Flow::Next {
+                break;
+            }
+        }
+        self.variables.truncate(scope);
+        Ok(flow)
+    }
+
+    fn node(&mut self, node: &Node, dot: &Value) -> Result<Flow, Fault> {
+        match node {
+            Node::Text(text) => self.output.push_str(text),
+            Node::Action(pipeline) => {
+                let value = self.pipeline(pipeline, dot)?;
+                if pipeline.variables.is_empty() {
+                    self.print(pipeline, &value)?;
+                } else {
+                    self.set(pipeline, &[value]);
+                }
+            }
+            Node::If { condition, then, otherwise } => {
+                let scope = self.variables.len();
+                let value = self.pipeline(condition, dot)?;
+                let branch = if truth(&value) { then } else { otherwise };
+                self.set(condition, &[value]);
+                let flow = self.nodes(branch, dot)?;
+                self.variables.truncate(scope);
+                return Ok(flow);
+            }
+            Node::With { value, then, otherwise } => {
+                let scope = self.variables.len();
+                let inner = self.pipeline(value, dot)?;
+                self.set(value, std::slice::from_ref(&inner));
+                let flow = if truth(&inner) {
+                    self.nodes(then, &inner)?
+                } else {
+                    self.nodes(otherwise, dot)?
+                };
+                self.variables.truncate(scope);
+                return Ok(flow);
+            }
+            Node::Range { items, body, otherwise } => {
+                return self.range(items, body, otherwise, dot);
+            }
+            Node::Break => return Ok(Flow::Break),
+            Node::Continue => return Ok(Flow::Continue),
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Gives `values` to the variables that `pipeline` declares or sets.
+    fn set(&mut self, pipeline: &Pipeline, values: &[Value]) {
+        for (name, value) in pipeline.variables.iter().zip(values) {
+            if pipeline.declares {
+                self.variables.push((name.clone(), value.clone()));
+            } else if let Some((_, old)) =
+                self.variables.iter_mut().rev().find(|(known, _)| known == name)
+            {
+                *old = value.clone();
+            }
+        }
+    }
+
+    fn range(
+        &mut self,
+        items: &Pipeline,
+        body: &[Node],
+        otherwise: &[Node],
+        dot: &Value,
+    ) -> Result<Flow, Fault> {
+        let value = self.pipeline(items, dot)?;
+        let place = items.span.start;
+        let mut entries: Box<dyn Iterator<Item = (Value, Value)>> = match value {
+            Value::Array(list) => Box::new(
+                list.into_iter().enumerate().map(|(index, item)| (Value::from(index), item)),
+            ),
+            Value::Object(map) => {
+                // Go visits a map in the order of its keys.
+                let mut fields: Vec<(String, Value)> = map.into_iter().collect();
+                fields.sort_by(|left, right| left.0.cmp(&right.0));
+                Box::new(fields.into_iter().map(|(name, item)| (Value::String(name), item)))
+            }
+            Value::Number(number) if number.as_i64().is_some() => {
+                let count = number.as_i64().unwrap_or(0);
+                Box::new((0..count).map(|index| (Value::from(index), Value::from(index))))
+            }
+            Value::Null => Box::new(std::iter::empty()),
+            Value::String(text) if is_unknown(&text) => Box::new(std::iter::empty()),
+            other => {
+                return Err(Fault::new(place, format!("cannot range over {}", kind_of(&other))));
+            }
+        };
+        let mut entry = entries.next();
+        if entry.is_none() {
+            return self.nodes(otherwise, dot);
+        }
+        let scope = self.variables.len();
+        while let Some((key, item)) = entry {
+            match items.variables.len() {
+                0 => {}
+                1 => self.set(items, std::slice::from_ref(&item)),
+                _ => self.set(items, &[key, item.clone()]),
+            }
+            let flow = self.nodes(body, &item)?;
+            self.variables.truncate(scope);
+            if flow == Flow::Break {
+                break;
+            }
+            if self.output.len() > MAX_OUTPUT {
+                return Err(Fault::new(place, "this makes the text too long"));
+            }
+            entry = entries.next();
+        }
+        Ok(Flow::Next)
+    }
+
+    fn print(&mut self, pipeline: &Pipeline, value: &Value) -> Result<(), Fault> {
+        if value.is_null() {
+            return Err(self.missing(pipeline.span.clone()));
+        }
+        self.output.push_str(&text_of(value));
+        if self.output.len() > MAX_OUTPUT {
+            return Err(Fault::new(pipeline.span.start, "this makes the text too long"));
+        }
+        Ok(())
+    }
+
+    /// The complaint that what stands at `span` has no value.
+    fn missing(&self, span: std::ops::Range<usize>) -> Fault {
+        let what = self.template.get(span.clone()).unwrap_or_default();
+        let names: Vec<String> = match self.data {
+            Value::Object(fields) => fields.keys().map(|name| format!(".{name}")).collect(),
+            _ => Vec::new(),
+        };
+        let available = if names.is_empty() {
+            "no values are known here".to_owned()
+        } else {
+            format!("the values known here are {}", names.join(", "))
+        };
+        Fault::new(span.start, format!("`{what}` has no value; {available}"))
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, Fault> {
+        let mut last = None;
+        for command in &pipeline.commands {
+            last = Some(self.command(command, dot, last)?);
+        }
+        Ok(last.unwrap_or(Value::Null))
+    }
+
+    fn command(
+        &mut self,
+        command: &Command,
+        dot: &Value,
+        piped: Option<Value>,
+    ) -> Result<Value, Fault> {
+        // The parser puts at least one operand into a command.
+        let Some((first, rest)) = command.operands.split_first() else {
+            return Ok(Value::Null);
+        };
+        if let Base::Function(name) = &first.base
+            && first.fields.is_empty()
+        {
+            return self.call(name, first, rest, dot, piped);
+        }
+        if !rest.is_empty() || piped.is_some() {
+            let what = self.template.get(first.span.clone()).unwrap_or_default();
+            let message = format!("`{what}` is not a function and takes no arguments");
+            return Err(Fault::new(first.span.start, message));
+        }
+        self.operand(first, dot)
+    }
+
+    fn operand(&mut self, operand: &Operand, dot: &Value) -> Result<Value, Fault> {
+        let owned;
+        let mut current = match &operand.base {
+            Base::Dot => dot,
+            Base::Variable(name) => {
+                let found = self.variables.iter().rev().find(|(known, _)| known == name);
+                // The parser has checked that the variable exists.
+                found.map_or(&Value::Null, |(_, value)| value)
+            }
+            Base::Function(name) => {
+                owned = self.call(name, operand, &[], dot, None)?;
+                &owned
+            }
+            Base::Pipeline(inner) => {
+                owned = self.pipeline(inner, dot)?;
+                &owned
+            }
+            Base::Literal(value) => value,
+            Base::Nil => &Value::Null,
+        };
+        for field in &operand.fields {
+            match current {
+                Value::Object(fields) => current = fields.get(field).unwrap_or(&Value::Null),
+                Value::String(text) if is_unknown(text) => return Ok(UNKNOWN.into()),
+                // A condition may ask for a part of what is not there.
+                Value::Null => break,
+                other => {
+                    let message = format!("{} has no .{field}", kind_of(other));
+                    return Err(Fault::new(operand.span.start, message));
+                }
+            }
+        }
+        Ok(current.clone())
+    }
+
+    fn call(
+        &mut self,
+        name: &str,
+        at: &Operand,
+        operands: &[Operand],
+        dot: &Value,
+        piped: Option<Value>,
+    ) -> Result<Value, Fault> {
+        if name == "and" || name == "or" {
+            return self.short_circuit(name, at, operands, dot, piped);
+        }
+        let nothing_is_fine = matches!(name, "not" | "eq" | "ne");
+        let mut arguments = Vec::with_capacity(operands.len() + 1);
+        for operand in operands {
+            let value = self.operand(operand, dot)?;
+            if value.is_null() && !nothing_is_fine {
+                return Err(self.missing(operand.span.clone()));
+            }
+            arguments.push(value);
+        }
+        if let Some(value) = piped {
+            if value.is_null() && !nothing_is_fine {
+                let message = format!("what is piped into {name} has no value");
+                return Err(Fault::new(at.span.start, message));
+            }
+            arguments.push(value);
+        }
+        // What depends on something unknown is unknown; a function must not judge it.
+        if arguments.iter().any(|value| value.as_str().is_some_and(is_unknown)) {
+            return Ok(UNKNOWN.into());
+        }
+        let result = match self.engine.added.get(name) {
+            Some(function) => function(&arguments),
+            None => functions::call(&Call {
+                name,
+                context: self.engine.context,
+                data: self.data,
+                arguments: &arguments,
+            }),
+        };
+        result.map_err(|message| Fault::new(at.span.start, format!("{name}: {message}")))
+    }
+
+    /// `and` and `or` evaluate no more arguments than they need.
+    fn short_circuit(
+        &mut self,
+        name: &str,
+        at: &Operand,
+        operands: &[Operand],
+        dot: &Value,
+        piped: Option<Value>,
+    ) -> Result<Value, Fault> {
+        let decides = |value: &Value| truth(value) == (name == "or");
+        let mut last = None;
+        for operand in operands {
+            let value = self.operand(operand, dot)?;
+            if decides(&value) {
+                return Ok(value);
+            }
+            last = Some(value);
+        }
+        piped.or(last).ok_or_else(|| {
+            Fault::new(at.span.start, format!("{name}: it needs at least one argument"))
+        })
+    }
+}
