@@ -1,0 +1,481 @@
+//! Files in and out of a container through the Engine's archive API, as streams of tar.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bollard::query_parameters::{
+    ContainerArchiveInfoOptions, DownloadFromContainerOptionsBuilder,
+    UploadToContainerOptionsBuilder,
+};
+use futures_util::{StreamExt, TryStreamExt};
+use ingot_sdk::{Context, Error, Result};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream};
+use tokio_tar::{Archive, Builder, EntryType, Header};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use crate::engine::{Engine, describe, status};
+
+/// How much of a stream is held between its two ends.
+const BUFFER: usize = 256 * 1024;
+
+/// Writes the tar stream of an upload.
+pub type TarWriter = Builder<DuplexStream>;
+
+/// Who uploaded files belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User id.
+    pub uid: u64,
+    /// Group id.
+    pub gid: u64,
+}
+
+/// What there is at a path in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// A folder.
+    Folder,
+    /// Anything else.
+    Other,
+}
+
+/// Looks at `path` in a container, following links.
+pub async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found> {
+    // Bits of Go's file mode, which the Engine answers with.
+    const FOLDER: u32 = 1 << 31;
+    const LINK: u32 = 1 << 27;
+    let options = |path: &str| Some(ContainerArchiveInfoOptions { path: path.to_owned() });
+    match engine.api.get_container_archive_info(container, options(path)).await {
+        Ok(stat) if stat.file_mode & FOLDER != 0 => Ok(Found::Folder),
+        Ok(stat) if stat.file_mode & LINK != 0 && !path.ends_with("/.") => {
+            // The Engine has resolved the link; the trailing dot asks about what it points to.
+            let target = format!("{}/.", path.trim_end_matches('/'));
+            match engine.api.get_container_archive_info(container, options(&target)).await {
+                Ok(stat) if stat.file_mode & FOLDER != 0 => Ok(Found::Folder),
+                _ => Ok(Found::Other),
+            }
+        }
+        Ok(_) => Ok(Found::Other),
+        Err(error) if status(&error) == Some(404) => Ok(Found::Nothing),
+        Err(error) => Err(Error::new(describe(&error)).context(format_args!("looking at {path}"))),
+    }
+}
+
+/// Unpacks into the existing folder `folder` of a container what `write` writes. `what` is the
+/// upload's destination, for messages.
+///
+/// # Errors
+/// What `write` failed with, or what the Engine says.
+pub async fn upload(
+    engine: &Engine,
+    container: &str,
+    folder: &str,
+    what: &str,
+    write: impl AsyncFnOnce(&mut TarWriter) -> Result<()>,
+) -> Result<()> {
+    let (ours, theirs) = tokio::io::duplex(BUFFER);
+    let options = UploadToContainerOptionsBuilder::new()
+        .path(folder)
+        .no_overwrite_dir_non_dir("true")
+        .build();
+    let body = bollard::body_try_stream(ReaderStream::with_capacity(theirs, BUFFER));
+    let request = engine.api.upload_to_container(container, Some(options), body);
+    // Not the terminating kind: should the upload break off, its end must not be made up.
+    let mut tar = Builder::new_non_terminated(ours);
+    let written = async move {
+        write(&mut tar).await?;
+        tar.finish().await.context("sending")?;
+        Ok::<(), Error>(())
+    };
+    tokio::pin!(request, written);
+    let mut sending = true;
+    loop {
+        tokio::select! {
+            answer = &mut request => {
+                return answer.map_err(|error| upload_error(&error, folder, what));
+            }
+            // A failure on our side ends the request without its end, which makes the Engine
+            // drop it. When the Engine hangs up first, its answer says why.
+            result = &mut written, if sending => {
+                sending = false;
+                if let Err(error) = result && !engine_hung_up(&error) {
+                    return Err(error.context(format_args!("uploading to {what}")));
+                }
+            }
+        }
+    }
+}
+
+fn engine_hung_up(error: &Error) -> bool {
+    error.to_string().contains("broken pipe")
+}
+
+fn upload_error(error: &bollard::errors::Error, folder: &str, what: &str) -> Error {
+    let text = describe(error);
+    if status(error) == Some(404) && text.contains("Could not find the file") {
+        return Error::new(format!(
+            "uploading to {what}: there is no folder {folder} in the container"
+        ))
+        .hint("create it first, for example with a shell provisioner: mkdir -p");
+    }
+    Error::new(text).context(format_args!("uploading to {what}"))
+}
+
+fn header(kind: EntryType, mode: u32, mtime: u64, owner: Owner) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode & 0o7777);
+    header.set_mtime(mtime);
+    header.set_uid(owner.uid);
+    header.set_gid(owner.gid);
+    header.set_size(0);
+    header
+}
+
+/// The time of now, as tar writes it.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// Adds the file `name` with `size` bytes from `source`.
+///
+/// # Errors
+/// The source has fewer or more bytes, or cannot be read.
+pub async fn add_file(
+    tar: &mut TarWriter,
+    name: &Path,
+    source: &mut (dyn AsyncRead + Send + Unpin),
+    size: u64,
+    mode: u32,
+    mtime: u64,
+    owner: Owner,
+) -> Result<()> {
+    let mut header = header(EntryType::Regular, mode, mtime, owner);
+    header.set_size(size);
+    let mut limited = source.take(size);
+    tar.append_data(&mut header, name, &mut limited).await.map_err(send_error)?;
+    let missing = limited.limit();
+    let mut more = [0];
+    let grew = limited.into_inner().read(&mut more).await.map_err(send_error)? > 0;
+    if missing > 0 || grew {
+        return Err(Error::new(format!(
+            "{} changed while it was being read: it is not {size} bytes long",
+            name.display()
+        )));
+    }
+    Ok(())
+}
+
+fn send_error(error: std::io::Error) -> Error {
+    if error.kind() == ErrorKind::BrokenPipe {
+        return Error::new("broken pipe");
+    }
+    error.into()
+}
+
+/// Adds all that is in the local folder `source`, below `prefix`. Modes, times and links are
+/// kept. Files that are not files, folders or links are left out.
+///
+/// # Errors
+/// A file cannot be read; the error names it.
+pub async fn add_folder(
+    tar: &mut TarWriter,
+    source: &Path,
+    prefix: &Path,
+    owner: Option<Owner>,
+    keep: &(dyn Fn(&Path, bool) -> bool + Sync),
+) -> Result<()> {
+    // Folders still to do, as paths relative to `source`.
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let path = source.join(&folder);
+        let reading = || format!("reading {}", path.display());
+        let mut names = Vec::new();
+        let mut entries = tokio::fs::read_dir(&path).await.with_context(reading)?;
+        while let Some(entry) = entries.next_entry().await.with_context(reading)? {
+            names.push(entry.file_name());
+        }
+        names.sort();
+        for name in names {
+            let relative = folder.join(&name);
+            let path = source.join(&relative);
+            let reading = || format!("reading {}", path.display());
+            let meta = tokio::fs::symlink_metadata(&path).await.with_context(reading)?;
+            if !keep(&relative, meta.is_dir()) {
+                continue;
+            }
+            let inside = prefix.join(&relative);
+            let owner =
+                owner.unwrap_or(Owner { uid: u64::from(meta.uid()), gid: u64::from(meta.gid()) });
+            let mode = meta.permissions().mode();
+            let mtime = u64::try_from(meta.mtime()).unwrap_or(0);
+            if meta.is_dir() {
+                add_empty_folder(tar, &inside, mode, mtime, owner).await?;
+                folders.push(relative);
+            } else if meta.is_symlink() {
+                let target = tokio::fs::read_link(&path).await.with_context(reading)?;
+                add_link(tar, &inside, &target, mtime, owner).await?;
+            } else if meta.is_file() {
+                let mut file = tokio::fs::File::open(&path).await.with_context(reading)?;
+                add_file(tar, &inside, &mut file, meta.len(), mode, mtime, owner).await?;
+            } else {
+                tracing::warn!(path = %path.display(), "not uploaded: not a file, folder or link");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds the folder `name` without contents.
+///
+/// # Errors
+/// The stream broke.
+pub async fn add_empty_folder(
+    tar: &mut TarWriter,
+    name: &Path,
+    mode: u32,
+    mtime: u64,
+    owner: Owner,
+) -> Result<()> {
+    let mut header = header(EntryType::Directory, mode, mtime, owner);
+    tar.append_data(&mut header, name, tokio::io::empty()).await.map_err(send_error)
+}
+
+async fn add_link(
+    tar: &mut TarWriter,
+    name: &Path,
+    target: &Path,
+    mtime: u64,
+    owner: Owner,
+) -> Result<()> {
+    let mut link = header(EntryType::Symlink, 0o777, mtime, owner);
+    if link.set_link_name(target).is_err() {
+        // GNU's form for targets over 100 bytes: an entry before it holds the target.
+        let bytes = [target.as_os_str().as_bytes(), b"\0"].concat();
+        let mut long = header(EntryType::GNULongLink, 0o644, 0, Owner { uid: 0, gid: 0 });
+        long.set_size(bytes.len() as u64);
+        tar.append_data(&mut long, "././@LongLink", bytes.as_slice()).await.map_err(send_error)?;
+    }
+    tar.append_data(&mut link, name, tokio::io::empty()).await.map_err(send_error)
+}
+
+fn archive(
+    engine: &Engine,
+    container: &str,
+    path: &str,
+) -> Archive<impl AsyncRead + Unpin + Send + use<>> {
+    let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+    let stream = engine.api.download_from_container(container, Some(options));
+    Archive::new(StreamReader::new(stream.map_err(std::io::Error::other).boxed()))
+}
+
+/// An error of the Engine that came through a stream's reader, told plainly.
+fn download_error(error: std::io::Error, path: &str) -> Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<bollard::errors::Error>());
+    match inner {
+        Some(inner) if status(inner) == Some(404) => {
+            Error::new(format!("there is no {path} in the container"))
+        }
+        Some(inner) => Error::new(describe(inner)).context(format_args!("reading {path}")),
+        None => Error::from(error).context(format_args!("reading {path}")),
+    }
+}
+
+/// Reads the file `path` of a container into `destination`, following links.
+///
+/// # Errors
+/// There is no such file, or it is not a file.
+pub async fn download_file(
+    engine: &Engine,
+    container: &str,
+    path: &str,
+    destination: &mut (dyn AsyncWrite + Send + Unpin),
+) -> Result<()> {
+    let mut current = path.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        let mut archive = archive(engine, container, &current);
+        let mut entries = archive.entries().map_err(|error| download_error(error, path))?;
+        let mut entry = match entries.next().await {
+            Some(entry) => entry.map_err(|error| download_error(error, path))?,
+            None => return Err(Error::new(format!("the Engine sent nothing for {path}"))),
+        };
+        match entry.header().entry_type() {
+            EntryType::Directory => {
+                return Err(Error::new(format!("{path} is a folder in the container"))
+                    .hint("end the source with a slash to download a folder"));
+            }
+            EntryType::Symlink => {
+                let target = entry.link_name().map_err(|error| download_error(error, path))?;
+                let target = target.unwrap_or_default().into_owned();
+                let folder = Path::new(&current).parent().unwrap_or(Path::new("/"));
+                current = folder.join(target).display().to_string();
+            }
+            _ => {
+                tokio::io::copy(&mut entry, destination)
+                    .await
+                    .map_err(|error| download_error(error, path))?;
+                return Ok(());
+            }
+        }
+    }
+    Err(Error::new(format!("reading {path}: too many levels of links")))
+}
+
+/// Copies the folder `path` of a container into the local folder `destination`, with its own
+/// name unless `contents_only`. Nothing is written outside of `destination`, whatever the
+/// container sends.
+///
+/// # Errors
+/// There is no such folder, or a file cannot be written.
+pub async fn download_folder(
+    engine: &Engine,
+    container: &str,
+    path: &str,
+    destination: &Path,
+    contents_only: bool,
+) -> Result<()> {
+    let failed = |error| download_error(error, path);
+    let mut archive = archive(engine, container, path);
+    let mut entries = archive.entries().map_err(failed)?;
+    let mut unpacked = Unpacked { root: destination.to_owned(), real: HashSet::new() };
+    unpacked.folder(Path::new(""), None).await?;
+    while let Some(entry) = entries.next().await {
+        let mut entry = entry.map_err(failed)?;
+        let name = entry.path().map_err(failed)?.into_owned();
+        let Some(relative) = inside(&name, contents_only) else { continue };
+        let mode = entry.header().mode().unwrap_or(0o644) & 0o7777;
+        let local = destination.join(&relative);
+        let writing = || format!("writing {}", local.display());
+        match entry.header().entry_type() {
+            EntryType::Directory => unpacked.folder(&relative, Some(mode)).await?,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                unpacked.make_way(&relative).await?;
+                let mut file = tokio::fs::File::create_new(&local).await.with_context(writing)?;
+                tokio::io::copy(&mut entry, &mut file).await.map_err(failed)?;
+                file.set_permissions(std::fs::Permissions::from_mode(mode))
+                    .await
+                    .with_context(writing)?;
+                tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
+            }
+            EntryType::Symlink => {
+                let target = entry.link_name().map_err(failed)?.unwrap_or_default().into_owned();
+                unpacked.make_way(&relative).await?;
+                tokio::fs::symlink(target, &local).await.with_context(writing)?;
+            }
+            EntryType::Link => {
+                let target = entry.link_name().map_err(failed)?.unwrap_or_default().into_owned();
+                let Some(target) = inside(&target, contents_only) else { continue };
+                unpacked.make_way(&relative).await?;
+                unpacked.check_parents(&target).await?;
+                tokio::fs::hard_link(destination.join(target), &local)
+                    .await
+                    .with_context(writing)?;
+            }
+            _ => tracing::warn!(path = %name.display(), "not downloaded: not a file or folder"),
+        }
+    }
+    Ok(())
+}
+
+/// An entry's path relative to the destination; none for what is not to be written.
+fn inside(name: &Path, contents_only: bool) -> Option<PathBuf> {
+    let mut parts = name.components().filter(|part| !matches!(part, Component::CurDir)).peekable();
+    while matches!(parts.peek(), Some(Component::RootDir | Component::Prefix(_))) {
+        parts.next();
+    }
+    if contents_only {
+        parts.next();
+    }
+    let mut relative = PathBuf::new();
+    for part in parts {
+        match part {
+            Component::Normal(part) => relative.push(part),
+            _ => return None,
+        }
+    }
+    (!relative.as_os_str().is_empty()).then_some(relative)
+}
+
+/// Keeps what is unpacked below one folder.
+struct Unpacked {
+    root: PathBuf,
+    /// Folders known to be real ones, not links.
+    real: HashSet<PathBuf>,
+}
+
+impl Unpacked {
+    /// Makes sure that none of the folders above `relative` is a link, creating those missing.
+    async fn check_parents(&mut self, relative: &Path) -> Result<()> {
+        let mut current = PathBuf::new();
+        let parent = relative.parent().unwrap_or(Path::new(""));
+        for part in parent.components() {
+            current.push(part);
+            if self.real.contains(&current) {
+                continue;
+            }
+            let local = self.root.join(&current);
+            let writing = || format!("writing {}", local.display());
+            match tokio::fs::symlink_metadata(&local).await {
+                Ok(meta) if meta.is_dir() => {}
+                Ok(_) => {
+                    return Err(Error::new(format!(
+                        "{} is in the way: it is not a folder",
+                        local.display()
+                    )));
+                }
+                Err(_) => tokio::fs::create_dir(&local).await.with_context(writing)?,
+            }
+            self.real.insert(current.clone());
+        }
+        Ok(())
+    }
+
+    /// Removes a file that is to be replaced.
+    async fn make_way(&mut self, relative: &Path) -> Result<()> {
+        self.check_parents(relative).await?;
+        let local = self.root.join(relative);
+        match tokio::fs::remove_file(&local).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("replacing {}", local.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn folder(&mut self, relative: &Path, mode: Option<u32>) -> Result<()> {
+        let local = self.root.join(relative);
+        let writing = || format!("writing {}", local.display());
+        if relative.as_os_str().is_empty() {
+            return tokio::fs::create_dir_all(&local).await.with_context(writing);
+        }
+        self.check_parents(&relative.join("x")).await?;
+        if let Some(mode) = mode {
+            // Files still have to go into it.
+            let mode = std::fs::Permissions::from_mode(mode | 0o700);
+            tokio::fs::set_permissions(&local, mode).await.with_context(writing)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_the_destination() {
+        let at = |name: &str, contents| inside(Path::new(name), contents);
+        assert_eq!(at("b/x", false), Some("b/x".into()));
+        assert_eq!(at("b/x", true), Some("x".into()));
+        assert_eq!(at("b/", true), None);
+        assert_eq!(at("b/../../x", false), None);
+        assert_eq!(at("/etc/x", true), Some("x".into()));
+    }
+}

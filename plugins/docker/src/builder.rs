@@ -1,0 +1,84 @@
+//! The builder `docker`.
+
+use std::sync::Arc;
+
+use ingot_sdk::{
+    Artifact, Builder, Config, ConfigErrors, OnError, PrepareContext, Prepared, Result, RunContext,
+    Schema, Step, async_trait, run_steps,
+};
+
+use crate::artifact::{ExportArtifact, IMPORTED, ImageArtifact};
+use crate::config::{Goal, Options, schema};
+use crate::dockerfile::BuildImage;
+use crate::engine::Engine;
+use crate::steps::{
+    Commit, Connect, Export, FindImage, Provision, RunContainer, State, clean_up_provision,
+};
+
+/// Builds images out of containers: starts one, provisions it, and commits or exports it.
+#[derive(Default)]
+pub struct DockerBuilder {
+    options: Options,
+}
+
+#[async_trait]
+impl Builder for DockerBuilder {
+    fn schema(&self) -> Schema {
+        schema()
+    }
+
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        let (options, prepared) = Options::prepare(config, ctx)?;
+        self.options = options;
+        Ok(prepared)
+    }
+
+    async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+        if let Some(password) = self.options.login_secret() {
+            ctx.ui.mask(password);
+        }
+        let engine = tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => return Err(ingot_sdk::Error::Cancelled),
+            engine = Engine::connect(self.options.podman) => engine?,
+        };
+        let mut state = State::new(engine, self.options.clone(), ctx);
+        let mut steps: Vec<Box<dyn Step<State>>> = Vec::new();
+        if self.options.raw.build.is_some() {
+            steps.push(Box::new(BuildImage));
+        }
+        steps.push(Box::new(FindImage));
+        steps.push(Box::new(RunContainer));
+        steps.push(Box::new(Connect));
+        steps.push(Box::new(Provision));
+        match self.options.goal {
+            Goal::Commit => steps.push(Box::new(Commit)),
+            Goal::Export(_) => steps.push(Box::new(Export)),
+            Goal::Discard => {}
+        }
+        if let Err(error) = run_steps(ctx, &steps, &mut state).await {
+            // With this setting the steps are left as they are, uncleaned, but for this.
+            if ctx.prepare.on_error == OnError::RunCleanupProvisioner && state.provisioning {
+                clean_up_provision(ctx, &mut state).await;
+            }
+            return Err(error);
+        }
+        let artifact: Arc<dyn Artifact> = match state.image_id {
+            Some(id) => Arc::new(ImageArtifact {
+                engine: state.engine,
+                builder_id: IMPORTED,
+                id,
+                tags: Vec::new(),
+                data: state.data,
+            }),
+            None => Arc::new(ExportArtifact {
+                path: match &self.options.goal {
+                    Goal::Export(path) => Some(path.into()),
+                    Goal::Commit | Goal::Discard => None,
+                },
+                data: state.data,
+            }),
+        };
+        Ok(Some(artifact))
+    }
+}

@@ -1,0 +1,518 @@
+//! The options of the docker builder. Names and defaults are Packer's.
+
+use std::collections::BTreeMap;
+
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::{
+    Config, ConfigError, ConfigErrors, GoDuration, OptionSpec, OptionType, PrepareContext,
+    Prepared, Schema,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::credentials::Login;
+use crate::engine::check_docker_path;
+use crate::run_command::RunCommand;
+
+/// The options of a `docker` source block.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct BuilderConfig {
+    /// The image to start from. Pulled first unless `pull` is false.
+    pub image: Option<String>,
+    /// Builds the image to start from out of a Dockerfile, instead of `image`.
+    pub build: Option<DockerfileConfig>,
+    /// Commits the container to an image.
+    #[serde(default)]
+    pub commit: bool,
+    /// Throws the container away at the end.
+    #[serde(default)]
+    pub discard: bool,
+    /// The tar file to export the container's file system to.
+    pub export_path: Option<String>,
+    /// Dockerfile instructions to apply to the committed image, such as `CMD` or `ENV`.
+    #[serde(default)]
+    pub changes: Vec<String>,
+    /// The author to note in the committed image.
+    pub author: Option<String>,
+    /// The message to note in the committed image.
+    pub message: Option<String>,
+    /// The arguments of `docker run`. `{{.Image}}` stands for the image.
+    #[serde(default)]
+    pub run_command: Vec<String>,
+    /// Folders to mount into the container: path on the Engine's host to path in the container.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, String>,
+    /// Runs the container with all privileges.
+    #[serde(default)]
+    pub privileged: bool,
+    /// Linux capabilities to add.
+    #[serde(default)]
+    pub cap_add: Vec<String>,
+    /// Linux capabilities to drop.
+    #[serde(default)]
+    pub cap_drop: Vec<String>,
+    /// Temporary file systems to mount, as `PATH` or `PATH:OPTIONS`.
+    #[serde(default)]
+    pub tmpfs: Vec<String>,
+    /// Devices to give to the container, as `PATH`, `PATH:PATH_INSIDE` or with `:rwm`.
+    #[serde(default)]
+    pub device: Vec<String>,
+    /// The container runtime, where it is not the Engine's default.
+    pub runtime: Option<String>,
+    /// The platform, such as `linux/arm64`, for Engines that can run several.
+    pub platform: Option<String>,
+    /// The user, or `user:group`, that commands run as in the container.
+    pub exec_user: Option<String>,
+    /// Runs commands with a terminal. Their error output then comes with their output.
+    #[serde(default)]
+    pub pty: bool,
+    /// Whether to pull the image first. Default true.
+    pub pull: Option<bool>,
+    /// Whether `login_username` and `login_password` are used to pull.
+    #[serde(default)]
+    pub login: bool,
+    /// The user to log in as.
+    pub login_username: Option<String>,
+    /// The password to log in with.
+    #[schemars(extend("sensitive" = true))]
+    pub login_password: Option<String>,
+    /// The registry to log in to; Docker Hub when empty.
+    pub login_server: Option<String>,
+    /// Amazon ECR.
+    #[serde(flatten)]
+    pub ecr: EcrConfig,
+    /// Where a scratch volume is mounted in the container. Default `/packer-files`. What is
+    /// written there is not part of the image.
+    pub container_dir: Option<String>,
+    /// Whether uploaded files belong to the user the container runs as. Default true.
+    pub fix_upload_owner: Option<bool>,
+    /// Builds a Windows container. Not supported.
+    #[serde(default)]
+    pub windows_container: bool,
+    /// Packer's way to choose another docker program. Here no program is run: `docker` is
+    /// accepted, and `podman` chooses Podman's socket.
+    pub docker_path: Option<String>,
+    /// How to reach into the container: `docker` (the default) or `none`.
+    pub communicator: Option<String>,
+    /// How long to wait before provisioning.
+    pub pause_before_connecting: Option<GoDuration>,
+}
+
+/// The options for Amazon ECR, of the builder and of docker-push.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "known to the schema so that the error names `ecr_login` alone")]
+pub struct EcrConfig {
+    /// Logs in to Amazon ECR. Not supported yet.
+    #[serde(default)]
+    ecr_login: bool,
+    /// The AWS access key for `ecr_login`.
+    aws_access_key: Option<String>,
+    /// The AWS secret key for `ecr_login`.
+    #[schemars(extend("sensitive" = true))]
+    aws_secret_key: Option<String>,
+    /// The AWS session token for `ecr_login`.
+    #[schemars(extend("sensitive" = true))]
+    aws_token: Option<String>,
+    /// The AWS profile for `ecr_login`.
+    aws_profile: Option<String>,
+    /// Whether `ecr_login` is for ECR Public.
+    #[serde(default)]
+    aws_force_use_public_ecr: bool,
+}
+
+impl EcrConfig {
+    /// Complains if ECR is asked for.
+    ///
+    /// # Errors
+    /// The complaint.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !self.ecr_login {
+            return Ok(());
+        }
+        Err(ConfigError::on("ecr_login", "logging in to Amazon ECR is not supported yet").hint(
+            "log in before the build with `aws ecr get-login-password | docker login \
+             --username AWS --password-stdin SERVER`; the stored login is used",
+        ))
+    }
+}
+
+/// The options of the `build` block in a `docker` source block.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct DockerfileConfig {
+    /// The Dockerfile.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// The folder whose files the Dockerfile can copy. Default: the current one.
+    #[serde(default)]
+    pub build_dir: Option<String>,
+    /// Build arguments by name.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, String>,
+    /// Whether to pull newer versions of the images it starts from. Default true.
+    #[serde(default)]
+    pub pull: Option<bool>,
+    /// Packer's option to compress what is sent to the Engine. Accepted; the context is sent
+    /// as it is, over what is nearly always a local socket.
+    #[serde(default)]
+    pub compress: bool,
+}
+
+impl DockerfileConfig {
+    fn is_empty(&self) -> bool {
+        self.path.is_none()
+            && self.build_dir.is_none()
+            && self.arguments.is_empty()
+            && self.pull.is_none()
+            && !self.compress
+    }
+}
+
+/// The options of all communicators that Packer's source blocks know and that mean nothing to
+/// the docker communicator, by type. They are accepted with a warning, so that a template that
+/// shares them between sources works unchanged.
+fn other_communicators() -> Vec<(&'static str, OptionType)> {
+    let text = || OptionType::String;
+    let list = || OptionType::List(Box::new(OptionType::String));
+    vec![
+        ("ssh_host", text()),
+        ("ssh_port", OptionType::Number),
+        ("ssh_username", text()),
+        ("ssh_password", text()),
+        ("ssh_keypair_name", text()),
+        ("temporary_key_pair_name", text()),
+        ("temporary_key_pair_type", text()),
+        ("temporary_key_pair_bits", OptionType::Number),
+        ("ssh_ciphers", list()),
+        ("ssh_clear_authorized_keys", OptionType::Bool),
+        ("ssh_key_exchange_algorithms", list()),
+        ("ssh_private_key_file", text()),
+        ("ssh_certificate_file", text()),
+        ("ssh_pty", OptionType::Bool),
+        ("ssh_timeout", text()),
+        ("ssh_wait_timeout", text()),
+        ("ssh_agent_auth", OptionType::Bool),
+        ("ssh_disable_agent_forwarding", OptionType::Bool),
+        ("ssh_handshake_attempts", OptionType::Number),
+        ("ssh_bastion_host", text()),
+        ("ssh_bastion_port", OptionType::Number),
+        ("ssh_bastion_agent_auth", OptionType::Bool),
+        ("ssh_bastion_username", text()),
+        ("ssh_bastion_password", text()),
+        ("ssh_bastion_interactive", OptionType::Bool),
+        ("ssh_bastion_private_key_file", text()),
+        ("ssh_bastion_certificate_file", text()),
+        ("ssh_file_transfer_method", text()),
+        ("ssh_proxy_host", text()),
+        ("ssh_proxy_port", OptionType::Number),
+        ("ssh_proxy_username", text()),
+        ("ssh_proxy_password", text()),
+        ("ssh_keep_alive_interval", text()),
+        ("ssh_read_write_timeout", text()),
+        ("ssh_remote_tunnels", list()),
+        ("ssh_local_tunnels", list()),
+        ("winrm_username", text()),
+        ("winrm_password", text()),
+        ("winrm_host", text()),
+        ("winrm_no_proxy", OptionType::Bool),
+        ("winrm_port", OptionType::Number),
+        ("winrm_timeout", text()),
+        ("winrm_use_ssl", OptionType::Bool),
+        ("winrm_insecure", OptionType::Bool),
+        ("winrm_use_ntlm", OptionType::Bool),
+    ]
+}
+
+/// The schema of the source block.
+pub fn schema() -> Schema {
+    let mut schema = Schema::of::<BuilderConfig>();
+    schema.options.extend(other_communicators().into_iter().map(|(name, ty)| OptionSpec {
+        name: name.to_owned(),
+        ty,
+        required: false,
+        default: Value::Null,
+        description: "An option of another communicator; has no effect on containers.".to_owned(),
+        sensitive: name.ends_with("_password"),
+    }));
+    schema
+}
+
+/// What becomes of the container at the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// An image.
+    #[default]
+    Commit,
+    /// A tar file.
+    Export(String),
+    /// Nothing.
+    Discard,
+}
+
+/// The options, checked and with defaults filled in.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The options as written.
+    pub raw: BuilderConfig,
+    /// What becomes of the container.
+    pub goal: Goal,
+    /// Whether Podman's socket is meant.
+    pub podman: bool,
+    /// Whether there is a way into the container.
+    pub connects: bool,
+    /// Whether to pull the image.
+    pub pull: bool,
+    /// The mount point of the scratch volume.
+    pub container_dir: String,
+    /// The arguments of `docker run`, before `{{.Image}}` is known.
+    pub run_arguments: Vec<String>,
+    /// The login to pull with.
+    pub login: Option<Login>,
+}
+
+impl Options {
+    /// Reads and checks the options.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn prepare(
+        config: &Config,
+        ctx: &PrepareContext,
+    ) -> Result<(Options, Prepared), ConfigErrors> {
+        let config = Interpolation::new(ctx).render_config(config, &["run_command"])?;
+        let raw: BuilderConfig = config.decode()?;
+        let mut errors = ConfigErrors::default();
+        let mut prepared = Prepared {
+            generated: ["ImageSha256", "SourceImageDigest", "SourceImageSha256"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..Default::default()
+        };
+
+        let goal = check_goal(&raw, &mut errors);
+        let connects = check_communicator(&raw, &config, &mut errors, &mut prepared);
+        let build = raw.build.clone().filter(|build| !build.is_empty());
+        match (&build, raw.image.as_deref().filter(|image| !image.is_empty())) {
+            (Some(build), image) => {
+                if image.is_some() {
+                    errors.push(
+                        ConfigError::on("image", "cannot be combined with a `build` block")
+                            .hint("the block makes the image to start from: remove one of them"),
+                    );
+                }
+                check_dockerfile(build, &mut errors);
+                if raw.pull == Some(true) {
+                    prepared.warnings.push(
+                        "`pull` has no effect with a `build` block; its own `pull` (default \
+                         true) decides"
+                            .to_owned(),
+                    );
+                }
+            }
+            (None, None) => errors.push(
+                ConfigError::new("neither `image` nor a `build` block says what to start from")
+                    .hint("add for example: image = \"ubuntu:24.04\""),
+            ),
+            (None, Some(_)) => {}
+        }
+        if let Err(error) = raw.ecr.check() {
+            errors.push(error);
+        }
+        if raw.windows_container {
+            errors.push(ConfigError::on(
+                "windows_container",
+                "Windows containers are not supported yet",
+            ));
+        }
+        let podman = check_docker_path(raw.docker_path.as_deref()).unwrap_or_else(|error| {
+            errors.push(error);
+            false
+        });
+        let container_dir = raw
+            .container_dir
+            .clone()
+            .filter(|folder| !folder.is_empty())
+            .unwrap_or_else(|| "/packer-files".to_owned());
+
+        let options = Options {
+            pull: build.is_none() && raw.pull.unwrap_or(true),
+            login: raw.login.then(|| login_of(&raw)),
+            run_arguments: run_arguments(&raw),
+            raw: BuilderConfig { build, ..raw },
+            goal,
+            podman,
+            connects,
+            container_dir,
+        };
+        // Any image does for checking the flags.
+        let image = options.raw.image.clone().unwrap_or_else(|| "image".to_owned());
+        if !options.run_arguments.iter().any(|argument| is_unknown(argument))
+            && let Err(error) = options.run_command(&image, ctx)
+        {
+            errors.push(error);
+        }
+        errors.into_result((options, prepared))
+    }
+
+    /// The password to keep out of sight.
+    pub fn login_secret(&self) -> Option<&str> {
+        self.raw.login_password.as_deref().filter(|password| !password.is_empty())
+    }
+
+    /// The arguments of `docker run` for `image`, and what they ask for.
+    ///
+    /// # Errors
+    /// An argument cannot be understood; the error names it.
+    pub fn run_command(
+        &self,
+        image: &str,
+        ctx: &PrepareContext,
+    ) -> Result<RunCommand, ConfigError> {
+        let data = json!({ "Image": image });
+        let mut arguments = Vec::new();
+        for argument in &self.run_arguments {
+            let rendered = ctx
+                .render(argument, &data)
+                .map_err(|error| ConfigError::on("run_command", error.to_string()))?;
+            arguments.push(rendered);
+        }
+        RunCommand::parse(arguments)
+    }
+}
+
+/// Everything that `docker run` would be told: the other options as flags, then `run_command`.
+fn run_arguments(raw: &BuilderConfig) -> Vec<String> {
+    // Only `run_command` is a template; braces elsewhere have been rendered already.
+    let literal = |text: &str| text.replace("{{", "{{`{{`}}");
+    let mut arguments = Vec::new();
+    let mut flag = |name: &str, value: &str| {
+        arguments.push(name.to_owned());
+        arguments.push(literal(value));
+    };
+    for device in &raw.device {
+        flag("--device", device);
+    }
+    for capability in &raw.cap_add {
+        flag("--cap-add", capability);
+    }
+    for capability in &raw.cap_drop {
+        flag("--cap-drop", capability);
+    }
+    if let Some(runtime) = raw.runtime.as_deref().filter(|name| !name.is_empty()) {
+        flag("--runtime", runtime);
+    }
+    if let Some(platform) = raw.platform.as_deref().filter(|name| !name.is_empty()) {
+        flag("--platform", platform);
+    }
+    for mount in &raw.tmpfs {
+        flag("--tmpfs", mount);
+    }
+    for (host, inside) in &raw.volumes {
+        let host = match host.strip_prefix("~/") {
+            Some(rest) => std::env::home_dir().unwrap_or_default().join(rest).display().to_string(),
+            None => host.clone(),
+        };
+        flag("-v", &format!("{host}:{inside}"));
+    }
+    if raw.privileged {
+        arguments.push("--privileged".to_owned());
+    }
+    if raw.run_command.is_empty() {
+        let default = ["-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"];
+        arguments.extend(default.map(str::to_owned));
+    } else {
+        arguments.extend(raw.run_command.iter().cloned());
+    }
+    arguments
+}
+
+fn login_of(raw: &BuilderConfig) -> Login {
+    Login {
+        server: raw.login_server.clone().unwrap_or_default(),
+        username: raw.login_username.clone().unwrap_or_default(),
+        password: raw.login_password.clone().unwrap_or_default(),
+    }
+}
+
+fn check_goal(raw: &BuilderConfig, errors: &mut ConfigErrors) -> Goal {
+    let export = raw.export_path.as_deref().filter(|path| !path.is_empty());
+    let asked = usize::from(raw.commit) + usize::from(raw.discard) + usize::from(export.is_some());
+    if asked > 1 {
+        errors.push(
+            ConfigError::new("only one of `commit`, `discard` and `export_path` can be given")
+                .hint("keep the one that says what becomes of the container"),
+        );
+    }
+    if asked == 0 {
+        errors.push(
+            ConfigError::new("nothing says what becomes of the container")
+                .hint("set one of commit = true, discard = true or export_path = \"FILE.tar\""),
+        );
+    }
+    match export {
+        Some(path) => {
+            if !is_unknown(path) && std::path::Path::new(path).is_dir() {
+                errors.push(
+                    ConfigError::on("export_path", format!("{path} is a folder"))
+                        .hint("name the tar file to write"),
+                );
+            }
+            Goal::Export(path.to_owned())
+        }
+        None if raw.discard => Goal::Discard,
+        None => Goal::Commit,
+    }
+}
+
+fn check_dockerfile(build: &DockerfileConfig, errors: &mut ConfigErrors) {
+    match build.path.as_deref().filter(|path| !path.is_empty()) {
+        None => errors.push(ConfigError::on("build", "`path`, the Dockerfile, is missing")),
+        Some(path) if !is_unknown(path) && !std::path::Path::new(path).is_file() => {
+            errors.push(ConfigError::on("build", format!("path: {path} is not a file")));
+        }
+        Some(_) => {}
+    }
+    if let Some(folder) = build.build_dir.as_deref()
+        && !is_unknown(folder)
+        && !folder.is_empty()
+        && !std::path::Path::new(folder).is_dir()
+    {
+        errors.push(ConfigError::on("build", format!("build_dir: {folder} is not a folder")));
+    }
+}
+
+/// Whether there will be a way into the container.
+fn check_communicator(
+    raw: &BuilderConfig,
+    config: &Config,
+    errors: &mut ConfigErrors,
+    prepared: &mut Prepared,
+) -> bool {
+    let kind = raw.communicator.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("docker");
+    match kind {
+        "docker" | "none" => {}
+        unknown if is_unknown(unknown) => {}
+        "dockerWindowsContainer" | "ssh" | "winrm" => errors.push(
+            ConfigError::on("communicator", format!("{kind:?} is not supported yet for docker"))
+                .hint("leave it out: commands then run in the container through the Engine"),
+        ),
+        _ => errors.push(
+            ConfigError::on("communicator", format!("there is no communicator {kind:?}"))
+                .hint("use \"docker\" or \"none\""),
+        ),
+    }
+    let idle: Vec<&str> = other_communicators()
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| config.has(name))
+        .collect();
+    if !idle.is_empty() && matches!(kind, "docker" | "none") {
+        prepared.warnings.push(format!(
+            "{} {} no effect with the {kind} communicator",
+            idle.join(", "),
+            if idle.len() == 1 { "has" } else { "have" }
+        ));
+    }
+    kind != "none"
+}

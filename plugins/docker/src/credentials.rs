@@ -1,0 +1,283 @@
+//! Who to be towards a registry: the login options of a template, else what `docker login` left
+//! in the docker client's settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bollard::auth::DockerCredentials;
+use ingot_sdk::{Error, Result};
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+
+/// The key under which the docker client keeps Docker Hub's credentials.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// How long a credential helper may take.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The parts of the docker client's `config.json` that matter here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientConfig {
+    auths: BTreeMap<String, AuthEntry>,
+    creds_store: Option<String>,
+    cred_helpers: BTreeMap<String, String>,
+    /// The context in use.
+    pub current_context: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct AuthEntry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
+}
+
+/// What a credential helper answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HelperAnswer {
+    username: String,
+    secret: String,
+}
+
+impl ClientConfig {
+    /// The folder of the docker client's settings: `DOCKER_CONFIG` or `~/.docker`.
+    pub fn folder() -> PathBuf {
+        match std::env::var_os("DOCKER_CONFIG") {
+            Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+            _ => std::env::home_dir().unwrap_or_default().join(".docker"),
+        }
+    }
+
+    /// Reads `config.json`; without the file, nothing is set.
+    ///
+    /// # Errors
+    /// The file is not JSON of the expected form.
+    pub fn load() -> Result<ClientConfig> {
+        let path = ClientConfig::folder().join("config.json");
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(ClientConfig::default()) };
+        serde_json::from_str(&text)
+            .map_err(|error| Error::new(format!("cannot read {}: {error}", path.display())))
+    }
+
+    async fn credentials(&self, registry: &str) -> Result<Option<DockerCredentials>> {
+        let key = if is_hub(registry) { HUB_KEY } else { registry };
+        if let Some(helper) = self.cred_helpers.get(registry).or(self.cred_helpers.get(key)) {
+            return ask_helper(helper, key).await;
+        }
+        if let Some(helper) = self.creds_store.as_deref().filter(|store| !store.is_empty()) {
+            return ask_helper(helper, key).await;
+        }
+        let found = self.auths.iter().find(|(server, _)| host_of(server) == host_of(key));
+        let Some((server, entry)) = found else { return Ok(None) };
+        let mut credentials = DockerCredentials {
+            username: entry.username.clone(),
+            password: entry.password.clone(),
+            identitytoken: entry.identitytoken.clone(),
+            registrytoken: entry.registrytoken.clone(),
+            serveraddress: Some(key.to_owned()),
+            ..Default::default()
+        };
+        if let Some(auth) = entry.auth.as_deref().filter(|auth| !auth.is_empty()) {
+            let pair = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let Some((user, password)) = pair.as_deref().and_then(|pair| pair.split_once(':'))
+            else {
+                return Err(Error::new(format!(
+                    "the credentials for {server} in the docker client's config.json cannot be \
+                     read"
+                ))
+                .hint("log in again with `docker login`"));
+            };
+            credentials.username = Some(user.to_owned());
+            credentials.password = Some(password.trim_end_matches('\0').to_owned());
+        }
+        Ok(Some(credentials))
+    }
+}
+
+/// Runs `docker-credential-HELPER get`, the docker client's protocol: the server's name goes to
+/// its standard input, JSON comes back.
+async fn ask_helper(helper: &str, server: &str) -> Result<Option<DockerCredentials>> {
+    let program = format!("docker-credential-{helper}");
+    let failed = |why: String| {
+        Error::new(format!("the credential helper {program} failed for {server}: {why}"))
+            .hint("it is named in the docker client's config.json")
+    };
+    let run = async {
+        let mut child = tokio::process::Command::new(&program)
+            .arg("get")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(server.as_bytes()).await?;
+        }
+        child.wait_with_output().await
+    };
+    let output = tokio::time::timeout(HELPER_TIMEOUT, run)
+        .await
+        .map_err(|_| failed(format!("no answer in {} s", HELPER_TIMEOUT.as_secs())))?
+        .map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        // Helpers say so on standard output when they know no credentials; the registry may
+        // well do without.
+        let said = String::from_utf8_lossy(&output.stdout);
+        if said.contains("credentials not found") {
+            return Ok(None);
+        }
+        return Err(failed(said.trim().to_owned()));
+    }
+    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
+        .map_err(|_| failed("its answer is not what the protocol asks for".to_owned()))?;
+    let mut credentials =
+        DockerCredentials { serveraddress: Some(server.to_owned()), ..Default::default() };
+    if answer.username == "<token>" {
+        credentials.identitytoken = Some(answer.secret);
+    } else {
+        credentials.username = Some(answer.username);
+        credentials.password = Some(answer.secret);
+    }
+    Ok(Some(credentials))
+}
+
+/// A login that a template asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// The registry; Docker Hub when empty.
+    pub server: String,
+    /// The user.
+    pub username: String,
+    /// The password or token.
+    pub password: String,
+}
+
+impl Login {
+    fn credentials(&self) -> DockerCredentials {
+        DockerCredentials {
+            username: Some(self.username.clone()),
+            password: Some(self.password.clone()),
+            serveraddress: Some(if self.server.is_empty() {
+                HUB_KEY.to_owned()
+            } else {
+                self.server.clone()
+            }),
+            ..Default::default()
+        }
+    }
+}
+
+/// The credentials for the registry of `image`: those of `login` if it is for that registry,
+/// else those of the docker client's settings, else none.
+///
+/// # Errors
+/// The settings cannot be read, or a credential helper failed.
+pub async fn for_image(image: &str, login: Option<&Login>) -> Result<Option<DockerCredentials>> {
+    let registry = registry_of(image);
+    if let Some(login) = login
+        && !login.username.is_empty()
+        && host_of(if login.server.is_empty() { HUB_KEY } else { &login.server })
+            == host_of(if is_hub(registry) { HUB_KEY } else { registry })
+    {
+        return Ok(Some(login.credentials()));
+    }
+    ClientConfig::load()?.credentials(registry).await
+}
+
+/// All credentials that a build of a Dockerfile may need, by registry: its `FROM` lines are the
+/// Engine's to read, so it gets everything that does not need a helper.
+///
+/// # Errors
+/// The settings cannot be read.
+pub async fn for_build(
+    login: Option<&Login>,
+) -> Result<std::collections::HashMap<String, DockerCredentials>> {
+    let config = ClientConfig::load()?;
+    let mut all = std::collections::HashMap::new();
+    for server in config.auths.keys().chain(config.cred_helpers.keys()) {
+        if let Some(credentials) = config.credentials(&host_of(server)).await? {
+            all.insert(server.clone(), credentials);
+        }
+    }
+    if let Some(login) = login.filter(|login| !login.username.is_empty()) {
+        let server = if login.server.is_empty() { HUB_KEY } else { &login.server };
+        all.insert(server.to_owned(), login.credentials());
+    }
+    Ok(all)
+}
+
+/// The registry in an image's name. A first part that has a dot or a port, or is `localhost`,
+/// is a registry; other names are Docker Hub's.
+pub fn registry_of(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+        _ => "docker.io",
+    }
+}
+
+fn is_hub(registry: &str) -> bool {
+    matches!(host_of(registry).as_str(), "docker.io" | "index.docker.io" | "registry-1.docker.io")
+}
+
+/// The host and port of a registry's address, which people write with and without scheme and
+/// path.
+fn host_of(server: &str) -> String {
+    let bare = server.split_once("://").map_or(server, |(_, rest)| rest);
+    bare.split('/').next().unwrap_or(bare).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_registry_of_a_name() {
+        for (image, registry) in [
+            ("ubuntu", "docker.io"),
+            ("library/ubuntu:22.04", "docker.io"),
+            ("ghcr.io/a/b:1", "ghcr.io"),
+            ("localhost/a", "localhost"),
+            ("127.0.0.1:5000/a", "127.0.0.1:5000"),
+        ] {
+            assert_eq!(registry_of(image), registry, "{image}");
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_what_docker_login_wrote() {
+        let config: ClientConfig = serde_json::from_str(
+            r#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6c2U6Y3JldA=="},
+                "r.example:5000":{"identitytoken":"t"}},"currentContext":"far"}"#,
+        )
+        .unwrap();
+        let hub = config.credentials("docker.io").await.unwrap().unwrap();
+        assert_eq!(hub.username.as_deref(), Some("me"));
+        assert_eq!(hub.password.as_deref(), Some("se:cret"));
+        let other = config.credentials("r.example:5000").await.unwrap().unwrap();
+        assert_eq!(other.identitytoken.as_deref(), Some("t"));
+        assert!(config.credentials("elsewhere.example").await.unwrap().is_none());
+        assert_eq!(config.current_context.as_deref(), Some("far"));
+    }
+
+    #[tokio::test]
+    async fn a_login_counts_for_its_own_registry() {
+        let login = Login {
+            server: "https://r.example:5000/v2/".into(),
+            username: "me".into(),
+            password: "secret".into(),
+        };
+        let found = for_image("r.example:5000/a/b:1", Some(&login)).await.unwrap().unwrap();
+        assert_eq!(found.password.as_deref(), Some("secret"));
+        let other = for_image("other.example/a", Some(&login)).await.unwrap();
+        assert!(other.is_none_or(|found| found.password.as_deref() != Some("secret")));
+    }
+}

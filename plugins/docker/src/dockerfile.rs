@@ -1,0 +1,242 @@
+//! The `build` block: makes the image to start from out of a Dockerfile.
+
+use std::path::{Path, PathBuf};
+
+use bollard::query_parameters::BuildImageOptionsBuilder;
+use futures_util::StreamExt;
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
+use regex::Regex;
+use tokio_util::io::ReaderStream;
+
+use crate::archive::{self, Owner};
+use crate::config::Goal;
+use crate::credentials;
+use crate::engine::describe;
+use crate::steps::{State, remove_image};
+
+/// Builds the image to start from.
+pub struct BuildImage;
+
+#[async_trait]
+impl Step<State> for BuildImage {
+    fn name(&self) -> &'static str {
+        "build base image"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let Some(config) = state.options.raw.build.clone() else { return Ok(()) };
+        ctx.ui.say("Building base image...");
+        let path = PathBuf::from(config.path.unwrap_or_default());
+        let folder = config.build_dir.filter(|folder| !folder.is_empty());
+        let folder = PathBuf::from(folder.unwrap_or_else(|| ".".to_owned()));
+        let dockerfile =
+            tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
+        let ignore = Ignore::load(&folder).await?;
+        // The Dockerfile goes by a name of its own: it need not be part of the context, and may
+        // be ignored there.
+        let name = format!(".dockerfile.{}", uuid::Uuid::new_v4().simple());
+
+        let arguments: std::collections::HashMap<String, String> =
+            config.arguments.into_iter().collect();
+        let mut options = BuildImageOptionsBuilder::new()
+            .dockerfile(&name)
+            .rm(true)
+            .forcerm(true)
+            .buildargs(&arguments);
+        if config.pull != Some(false) {
+            options = options.pull("true");
+        }
+        if let Some(platform) = &state.options.raw.platform {
+            options = options.platform(platform);
+        }
+        let login = credentials::for_build(state.options.login.as_ref()).await?;
+        let (ours, theirs) = tokio::io::duplex(256 * 1024);
+        let body = bollard::body_try_stream(ReaderStream::with_capacity(theirs, 256 * 1024));
+        let api = state.engine.api.clone();
+        let lines = api.build_image(options.build(), Some(login), Some(body));
+        let mut tar = tokio_tar::Builder::new_non_terminated(ours);
+        let written = async move {
+            // What the image gets of the context belongs to root, as with the docker client.
+            let root = Owner { uid: 0, gid: 0 };
+            let keep = |path: &Path, is_folder: bool| ignore.keeps(path, is_folder);
+            let size = dockerfile.len() as u64;
+            let mut text = dockerfile.as_slice();
+            archive::add_file(&mut tar, Path::new(&name), &mut text, size, 0o644, 0, root).await?;
+            let ignored = ignore.text_with(&name);
+            let (size, mut text) = (ignored.len() as u64, ignored.as_bytes());
+            let ignore_name = Path::new(".dockerignore");
+            archive::add_file(&mut tar, ignore_name, &mut text, size, 0o644, 0, root).await?;
+            archive::add_folder(&mut tar, &folder, Path::new(""), Some(root), &keep).await?;
+            tar.finish().await.context("sending the build context")
+        };
+        let told = async {
+            let mut image = None;
+            tokio::pin!(lines);
+            while let Some(line) = lines.next().await {
+                let line = line.map_err(|error| Error::new(describe(&error)))?;
+                if let Some(message) = line.error_detail.and_then(|detail| detail.message) {
+                    return Err(Error::new(message));
+                }
+                if let Some(text) = line.stream.as_deref().map(str::trim_end)
+                    && !text.is_empty()
+                {
+                    ctx.ui.message(text);
+                }
+                image = line.aux.and_then(|aux| aux.id).or(image);
+            }
+            image.ok_or_else(|| Error::new("the Engine did not say what it built"))
+        };
+        tokio::pin!(written, told);
+        let mut sending = true;
+        let image = loop {
+            tokio::select! {
+                built = &mut told => {
+                    break built.context(format_args!("building {}", path.display()))?;
+                }
+                // When the Engine hangs up first, its answer says why.
+                result = &mut written, if sending => {
+                    sending = false;
+                    if let Err(error) = result && !error.to_string().contains("broken pipe") {
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        ctx.ui.say(format!("Finished building base image {image:?}"));
+        state.image = image;
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
+        // After a commit the new image needs it, and after an export it speeds up the next build.
+        let needed = outcome == Outcome::Succeeded && state.options.goal != Goal::Discard;
+        if needed || !state.image.starts_with("sha256:") {
+            return;
+        }
+        // One that carries a name is somebody's.
+        if let Ok(image) = state.engine.api.inspect_image(&state.image).await
+            && image.repo_tags.unwrap_or_default().is_empty()
+        {
+            remove_image(ctx, &state.engine, &state.image).await;
+        }
+    }
+}
+
+/// The rules of a `.dockerignore`: patterns with `*`, `?`, `[…]` and `**`, of which the last
+/// that matches a path or a folder above it decides; `!` takes back.
+struct Ignore {
+    text: String,
+    rules: Vec<(bool, Regex)>,
+}
+
+impl Ignore {
+    async fn load(folder: &Path) -> Result<Ignore> {
+        let path = folder.join(".dockerignore");
+        match tokio::fs::read_to_string(&path).await {
+            Ok(text) => Ignore::parse(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ignore::parse(String::new())
+            }
+            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+    }
+
+    fn parse(text: String) -> Result<Ignore> {
+        let mut rules = Vec::new();
+        for line in text.lines() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (ignored, pattern) = match line.strip_prefix('!') {
+                Some(pattern) => (false, pattern.trim()),
+                None => (true, line),
+            };
+            let pattern = pattern.trim_matches('/').trim_start_matches("./");
+            if pattern.is_empty() || pattern == "." {
+                continue;
+            }
+            let regex = Regex::new(&pattern_to_regex(pattern)).map_err(|_| {
+                Error::new(format!("the pattern {line:?} in .dockerignore cannot be read"))
+            })?;
+            rules.push((ignored, regex));
+        }
+        Ok(Ignore { text, rules })
+    }
+
+    /// The file's text with one more path to ignore.
+    fn text_with(&self, name: &str) -> String {
+        format!("{}\n{name}\n.dockerignore\n", self.text)
+    }
+
+    fn keeps(&self, path: &Path, is_folder: bool) -> bool {
+        // It is sent with one line more.
+        if path == Path::new(".dockerignore") {
+            return false;
+        }
+        let mut ignored = false;
+        for (ignores, pattern) in &self.rules {
+            let hit = path
+                .ancestors()
+                .filter(|path| !path.as_os_str().is_empty())
+                .any(|path| pattern.is_match(&path.to_string_lossy()));
+            if hit {
+                ignored = *ignores;
+            }
+        }
+        // Something below an ignored folder may be taken back.
+        !ignored || (is_folder && self.rules.iter().any(|(ignores, _)| !ignores))
+    }
+}
+
+/// The regular expression for a pattern of `.dockerignore`.
+fn pattern_to_regex(pattern: &str) -> String {
+    let mut regex = String::from("^");
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' if chars.peek() == Some(&'*') => {
+                chars.next();
+                if chars.peek() == Some(&'/') {
+                    chars.next();
+                    regex.push_str("(.*/)?");
+                } else {
+                    regex.push_str(".*");
+                }
+            }
+            '*' => regex.push_str("[^/]*"),
+            '?' => regex.push_str("[^/]"),
+            '[' | ']' | '-' | '^' => regex.push(c),
+            '\\' => regex.push_str(&regex::escape(&chars.next().unwrap_or('\\').to_string())),
+            c => regex.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    regex.push('$');
+    regex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignores_what_the_docker_client_ignores() {
+        let text = "# no secrets\n/secret\n*.log\n**/tmp\ndocs\n!docs/keep.md\n";
+        let ignore = Ignore::parse(text.into()).unwrap();
+        for (path, kept) in [
+            ("secret", false),
+            ("secret/key", false),
+            ("a/secret", true),
+            ("a.log", false),
+            ("a/b.log", true),
+            ("tmp", false),
+            ("a/b/tmp/x", false),
+            ("docs/other.md", false),
+            ("docs/keep.md", true),
+            ("Dockerfile", true),
+        ] {
+            assert_eq!(ignore.keeps(Path::new(path), false), kept, "{path}");
+        }
+    }
+}

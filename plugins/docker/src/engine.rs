@@ -1,0 +1,326 @@
+//! Finding the Docker Engine and talking to it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, Docker};
+use ingot_sdk::{Error, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::credentials::ClientConfig;
+
+/// Where the Engine listens when nothing says otherwise.
+const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
+
+/// How long the Engine may take for its first answer. After that there is no limit of ours:
+/// a commit or an import takes as long as it takes, and cancelling drops the request.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The client's own limit for one request, in seconds; a day stands for "none".
+const REQUEST_TIMEOUT: u64 = 24 * 60 * 60;
+
+/// How to reach an Engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `unix:///path` or `tcp://host:port`.
+    pub host: String,
+    /// The folder with `ca.pem`, `cert.pem` and `key.pem`, when the connection uses TLS.
+    pub tls: Option<PathBuf>,
+    /// Which setting the host comes from, for messages.
+    source: &'static str,
+}
+
+/// A connected Engine.
+#[derive(Clone)]
+pub struct Engine {
+    /// The client.
+    pub api: Docker,
+    /// What it is connected to.
+    pub endpoint: Endpoint,
+}
+
+/// The part of a context's `meta.json` that says where its Engine is.
+#[derive(Deserialize)]
+struct ContextMeta {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Endpoints", default)]
+    endpoints: std::collections::BTreeMap<String, ContextEndpoint>,
+}
+
+#[derive(Deserialize)]
+struct ContextEndpoint {
+    #[serde(rename = "Host", default)]
+    host: String,
+}
+
+impl Endpoint {
+    /// The Engine that the environment and the docker client's settings name: `DOCKER_HOST`,
+    /// else the context in `DOCKER_CONTEXT` or the current one, else the local socket. With
+    /// `podman`, the local socket is Podman's.
+    ///
+    /// # Errors
+    /// The context does not exist, or its endpoint is of a kind that is not supported.
+    pub fn find(podman: bool) -> Result<Endpoint> {
+        let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(host) = set("DOCKER_HOST") {
+            let tls = (host.starts_with("tcp://") || host.starts_with("https://"))
+                && (set("DOCKER_TLS_VERIFY").is_some() || host.starts_with("https://"));
+            let tls = tls
+                .then(|| set("DOCKER_CERT_PATH").map_or_else(ClientConfig::folder, PathBuf::from));
+            return Ok(Endpoint { host, tls, source: "DOCKER_HOST" });
+        }
+        let context = match set("DOCKER_CONTEXT") {
+            Some(name) => Some((name, "DOCKER_CONTEXT")),
+            None => ClientConfig::load()?
+                .current_context
+                .map(|name| (name, "the current docker context")),
+        };
+        if let Some((name, source)) = context.filter(|(name, _)| name != "default") {
+            return Endpoint::of_context(&ClientConfig::folder().join("contexts"), &name, source);
+        }
+        if podman {
+            let rootless = set("XDG_RUNTIME_DIR")
+                .map(|folder| PathBuf::from(folder).join("podman/podman.sock"))
+                .filter(|socket| socket.exists());
+            let socket = rootless.unwrap_or_else(|| PathBuf::from("/run/podman/podman.sock"));
+            let host = format!("unix://{}", socket.display());
+            return Ok(Endpoint { host, tls: None, source: "Podman's default" });
+        }
+        Ok(Endpoint { host: DEFAULT_ENDPOINT.to_owned(), tls: None, source: "the default" })
+    }
+
+    /// The endpoint of the docker context `name`, stored below the folder `contexts`.
+    fn of_context(contexts: &Path, name: &str, source: &'static str) -> Result<Endpoint> {
+        let missing = || {
+            Error::new(format!("the docker context {name:?}, named by {source}, does not exist"))
+                .hint("`docker context ls` lists the contexts; DOCKER_HOST overrides them")
+        };
+        // The folders are named by a hash of the context's name; reading the few there are
+        // saves computing it.
+        let folders = std::fs::read_dir(contexts.join("meta")).map_err(|_| missing())?;
+        for folder in folders.flatten() {
+            let Ok(text) = std::fs::read_to_string(folder.path().join("meta.json")) else {
+                continue;
+            };
+            let Ok(meta) = serde_json::from_str::<ContextMeta>(&text) else { continue };
+            if meta.name != name {
+                continue;
+            }
+            let host = meta
+                .endpoints
+                .get("docker")
+                .map(|endpoint| endpoint.host.clone())
+                .filter(|host| !host.is_empty())
+                .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
+            let tls = contexts.join("tls").join(folder.file_name()).join("docker");
+            let tls = (host.starts_with("tcp://") && tls.is_dir()).then_some(tls);
+            return Ok(Endpoint { host, tls, source });
+        }
+        Err(missing())
+    }
+
+    /// The endpoint that a journal's record names, so that a leftover is looked for where it
+    /// was created and not where the environment points now.
+    pub fn recorded(host: &str, tls: Option<&str>) -> Endpoint {
+        let tls = tls.map(PathBuf::from);
+        Endpoint { host: host.to_owned(), tls, source: "the journal" }
+    }
+
+    /// Connects and agrees on a version of the API. One round trip.
+    ///
+    /// # Errors
+    /// The Engine cannot be reached; the hint says how to choose another.
+    pub async fn connect(self) -> Result<Engine> {
+        let unreachable = |why: String| {
+            let hint = "is it running, and may this user use it? Set DOCKER_HOST to an Engine \
+                        that can be reached, such as unix:///var/run/docker.sock or \
+                        tcp://host:2376 with DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
+            Error::new(format!(
+                "cannot reach the Docker Engine at {} (from {}): {why}",
+                self.host, self.source
+            ))
+            .hint(hint)
+        };
+        let api = match self.host.split_once("://") {
+            Some(("unix", path)) => {
+                Docker::connect_with_unix(path, REQUEST_TIMEOUT, API_DEFAULT_VERSION)
+            }
+            Some(("tcp" | "http" | "https", address)) => match &self.tls {
+                Some(folder) => Docker::connect_with_ssl(
+                    &format!("tcp://{address}"),
+                    &folder.join("key.pem"),
+                    &folder.join("cert.pem"),
+                    &folder.join("ca.pem"),
+                    REQUEST_TIMEOUT,
+                    API_DEFAULT_VERSION,
+                ),
+                None => Docker::connect_with_http(
+                    &format!("tcp://{address}"),
+                    REQUEST_TIMEOUT,
+                    API_DEFAULT_VERSION,
+                ),
+            },
+            Some(("ssh", _)) => {
+                return Err(Error::new(format!(
+                    "{} is {:?}: reaching an Engine through ssh is not supported yet",
+                    self.source, self.host
+                ))
+                .hint(
+                    "forward its socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST` \
+                     and set DOCKER_HOST=unix:///tmp/docker.sock",
+                ));
+            }
+            _ => {
+                return Err(Error::new(format!(
+                    "{} is {:?}, which is not an address of a Docker Engine",
+                    self.source, self.host
+                ))
+                .hint("write it as unix:///path/to/docker.sock or tcp://host:port"));
+            }
+        };
+        let api = api.map_err(|error| unreachable(describe(&error)))?;
+        // The Engine decodes registry credentials as URL-safe base64; the client sends the
+        // standard alphabet, which breaks those whose encoding has a `+` or `/`.
+        let api = api.with_request_modifier(|mut request| {
+            for name in ["x-registry-auth", "x-registry-config"] {
+                let safe = request
+                    .headers()
+                    .get(name)
+                    .and_then(|value| value.to_str().ok())
+                    .map(|text| text.replace('+', "-").replace('/', "_"));
+                if let Some(value) = safe.and_then(|text| text.parse().ok()) {
+                    request.headers_mut().insert(name, value);
+                }
+            }
+            request
+        });
+        let negotiated = tokio::time::timeout(CONNECT_TIMEOUT, api.negotiate_version()).await;
+        match negotiated {
+            Ok(Ok(api)) => Ok(Engine { api, endpoint: self }),
+            Ok(Err(error)) => Err(unreachable(describe(&error))),
+            Err(_) => Err(unreachable(format!("no answer in {} s", CONNECT_TIMEOUT.as_secs()))),
+        }
+    }
+}
+
+impl Engine {
+    /// Connects to the Engine that the environment names; see [`Endpoint::find`].
+    ///
+    /// # Errors
+    /// See [`Endpoint::connect`].
+    pub async fn connect(podman: bool) -> Result<Engine> {
+        Endpoint::find(podman)?.connect().await
+    }
+}
+
+/// What went wrong, in the Engine's own words where it spoke.
+pub fn describe(error: &bollard::errors::Error) -> String {
+    use bollard::errors::Error as E;
+    match error {
+        E::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+        E::DockerStreamError { error } => error.trim().to_owned(),
+        other => {
+            let mut text = other.to_string();
+            let mut cause = std::error::Error::source(other);
+            while let Some(error) = cause {
+                let more = error.to_string();
+                if !text.contains(&more) {
+                    text.push_str(": ");
+                    text.push_str(&more);
+                }
+                cause = error.source();
+            }
+            text
+        }
+    }
+}
+
+/// The HTTP status of an error that the Engine answered.
+pub fn status(error: &bollard::errors::Error) -> Option<u16> {
+    match error {
+        bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+/// Says what was being done when the Engine failed.
+pub trait EngineContext<T> {
+    /// Prefixes the error with `doing`.
+    fn doing(self, doing: impl std::fmt::Display) -> Result<T>;
+}
+
+impl<T> EngineContext<T> for Result<T, bollard::errors::Error> {
+    fn doing(self, doing: impl std::fmt::Display) -> Result<T> {
+        self.map_err(|error| Error::new(describe(&error)).context(doing))
+    }
+}
+
+/// Judges the option `docker_path`: Packer runs the program it names, here the Engine API is
+/// used. Returns whether Podman is meant.
+///
+/// # Errors
+/// It names neither docker nor Podman.
+pub fn check_docker_path(path: Option<&str>) -> Result<bool, ingot_sdk::ConfigError> {
+    let Some(path) = path.filter(|path| !path.is_empty() && !ingot_sdk::config::is_unknown(path))
+    else {
+        return Ok(false);
+    };
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    match name.strip_suffix(".exe").unwrap_or(name) {
+        "docker" => Ok(false),
+        "podman" => Ok(true),
+        _ => Err(ingot_sdk::ConfigError::on(
+            "docker_path",
+            format!("{path:?} cannot be used: no client program is run, the Docker Engine API is"),
+        )
+        .hint("leave docker_path out and set DOCKER_HOST to the socket of the engine you mean")),
+    }
+}
+
+/// A value of generated data as text; empty where it is not known.
+pub fn text_of(value: Option<&Value>) -> String {
+    value.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_is_found_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let meta = folder.path().join("meta/abc");
+        std::fs::create_dir_all(&meta).unwrap();
+        std::fs::create_dir_all(folder.path().join("tls/abc/docker")).unwrap();
+        let text = r#"{"Name":"far","Metadata":{},"Endpoints":{"docker":
+            {"Host":"tcp://10.0.0.1:2376","SkipTLSVerify":false}}}"#;
+        std::fs::write(meta.join("meta.json"), text).unwrap();
+        let found = Endpoint::of_context(folder.path(), "far", "DOCKER_CONTEXT").unwrap();
+        assert_eq!(found.host, "tcp://10.0.0.1:2376");
+        assert_eq!(found.tls, Some(folder.path().join("tls/abc/docker")));
+        let error = Endpoint::of_context(folder.path(), "near", "DOCKER_CONTEXT").unwrap_err();
+        assert!(error.to_string().contains("\"near\""), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_engine_is_named_with_a_way_out() {
+        let endpoint = Endpoint::recorded("unix:///nowhere/docker.sock", None);
+        let error = endpoint.connect().await.err().unwrap();
+        assert!(error.to_string().contains("unix:///nowhere/docker.sock"), "{error}");
+        assert!(error.advice().unwrap().contains("DOCKER_HOST"));
+        for host in ["ssh://build@host", "host.example"] {
+            let error = Endpoint::recorded(host, None).connect().await.err().unwrap();
+            assert!(error.to_string().contains(host), "{error}");
+        }
+    }
+
+    #[test]
+    fn docker_path_may_name_docker_or_podman_only() {
+        assert!(!check_docker_path(Some("/usr/local/bin/docker")).unwrap());
+        assert!(check_docker_path(Some("podman")).unwrap());
+        assert_eq!(check_docker_path(Some("nerdctl")).unwrap_err().option.unwrap(), "docker_path");
+    }
+}

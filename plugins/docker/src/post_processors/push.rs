@@ -1,0 +1,160 @@
+//! docker-push: sends an image to a registry.
+
+use std::sync::Arc;
+
+use bollard::query_parameters::PushImageOptionsBuilder;
+use futures_util::StreamExt;
+use ingot_sdk::{
+    Artifact, Config, ConfigErrors, Error, GeneratedData, PostProcessor, PrepareContext, Prepared,
+    Processed, Result, RunContext, Schema, async_trait,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{check_image, data_of, decode, split_name, tags_of};
+use crate::artifact::{IMPORTED, ImageArtifact};
+use crate::config::EcrConfig;
+use crate::credentials::{self, Login};
+use crate::engine::{Engine, check_docker_path, describe};
+use crate::progress::LayerProgress;
+
+/// The options of docker-push.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+struct PushConfig {
+    /// Whether `login_username` and `login_password` are used.
+    #[serde(default)]
+    login: bool,
+    /// The user to log in as.
+    login_username: Option<String>,
+    /// The password to log in with.
+    #[schemars(extend("sensitive" = true))]
+    login_password: Option<String>,
+    /// The registry to log in to; Docker Hub when empty.
+    login_server: Option<String>,
+    /// The platform to push, of an image for several. Needs an Engine of version 28 or newer.
+    platform: Option<String>,
+    /// Amazon ECR.
+    #[serde(flatten)]
+    ecr: EcrConfig,
+    /// See the docker builder's option.
+    docker_path: Option<String>,
+}
+
+/// Sends an image to a registry.
+#[derive(Default)]
+pub struct DockerPush {
+    config: PushConfig,
+    podman: bool,
+}
+
+impl DockerPush {
+    fn login(&self) -> Option<Login> {
+        let text = |option: &Option<String>| option.clone().unwrap_or_default();
+        self.config.login.then(|| Login {
+            server: text(&self.config.login_server),
+            username: text(&self.config.login_username),
+            password: text(&self.config.login_password),
+        })
+    }
+
+    /// The platform as the API takes it: an object in JSON.
+    fn platform(&self) -> Option<String> {
+        let platform = self.config.platform.as_deref().filter(|text| !text.is_empty())?;
+        let mut parts = platform.split('/');
+        let mut object = json!({ "os": parts.next(), "architecture": parts.next() });
+        if let Some(variant) = parts.next() {
+            object["variant"] = json!(variant);
+        }
+        Some(object.to_string())
+    }
+
+    async fn push(&self, ctx: &RunContext, engine: &Engine, name: &str) -> Result<()> {
+        ctx.ui.message(format!("Pushing: {name}"));
+        let credentials = credentials::for_image(name, self.login().as_ref()).await?;
+        let (repository, tag) = split_name(name);
+        let mut options = PushImageOptionsBuilder::new().tag(tag);
+        if let Some(platform) = self.platform() {
+            options = options.platform(&platform);
+        }
+        let mut progress = LayerProgress::new(&ctx.ui, format!("Pushing {name}"));
+        let mut lines = engine.api.push_image(repository, Some(options.build()), credentials);
+        while let Some(line) = lines.next().await {
+            let line = line.map_err(|error| {
+                Error::new(describe(&error)).context(format_args!("pushing {name}")).hint(
+                    "check the name and the credentials: `docker login`, or login, \
+                     login_server, login_username and login_password",
+                )
+            })?;
+            match line.status.as_deref() {
+                Some("Pushing") => progress.update(None, line.progress_detail.as_ref()),
+                // The line that ends a push names the tag, the digest and the size.
+                Some(text) if text.contains("digest: ") => ctx.ui.message(text),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PostProcessor for DockerPush {
+    fn schema(&self) -> Schema {
+        Schema::of::<PushConfig>()
+    }
+
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.config = decode(config, ctx)?;
+        self.podman = check_docker_path(self.config.docker_path.as_deref())?;
+        self.config.ecr.check()?;
+        Ok(Prepared::default())
+    }
+
+    async fn process(
+        &self,
+        ctx: &RunContext,
+        artifact: Arc<dyn Artifact>,
+        _: &GeneratedData,
+    ) -> Result<Processed> {
+        check_image(&*artifact, "docker-push")?;
+        if let Some(password) = self.config.login_password.as_deref().filter(|p| !p.is_empty()) {
+            ctx.ui.mask(password);
+        }
+        let id = artifact.id();
+        if id.starts_with("sha256:") {
+            return Err(Error::new(format!("the image {id} has no name to push it to"))
+                .hint("put a docker-tag post-processor before docker-push"));
+        }
+        let tags = tags_of(&*artifact);
+        let mut names = vec![id.clone()];
+        names.extend(tags.iter().filter(|&tag| *tag != id).cloned());
+        let work = async {
+            let engine = Engine::connect(self.podman).await?;
+            for name in &names {
+                self.push(ctx, &engine, name).await?;
+            }
+            // The registry's name for the image, which others can pull it by.
+            let digests = match engine.api.inspect_image(&id).await {
+                Ok(image) => image.repo_digests.unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            Ok::<_, Error>((engine, digests))
+        };
+        let (engine, digests) = tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
+            done = work => done?,
+        };
+        let repository = split_name(&id).0;
+        let ours = |digest: &&String| digest.split('@').next() == Some(repository);
+        let digest = digests.iter().find(ours).or(digests.first()).cloned();
+        let mut data = data_of(&*artifact);
+        data.insert("Digest".to_owned(), json!(digest.unwrap_or_default()));
+        let pushed = ImageArtifact { engine, builder_id: IMPORTED, id, tags, data };
+        Ok(Processed {
+            artifact: Some(Arc::new(pushed)),
+            keep_input: true,
+            force_keep_input: false,
+        })
+    }
+}

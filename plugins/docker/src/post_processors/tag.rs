@@ -1,0 +1,92 @@
+//! docker-tag: gives an image names.
+
+use std::sync::Arc;
+
+use bollard::query_parameters::TagImageOptionsBuilder;
+use ingot_sdk::{
+    Artifact, Config, ConfigError, ConfigErrors, GeneratedData, PostProcessor, PrepareContext,
+    Prepared, Processed, Result, RunContext, Schema, async_trait,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{check_image, data_of, decode, split_name};
+use crate::artifact::{ImageArtifact, TAGGED};
+use crate::engine::{Engine, EngineContext, check_docker_path};
+
+/// The options of docker-tag.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+struct TagConfig {
+    /// The name without its tag, such as `registry.example/team/app`.
+    repository: Option<String>,
+    /// The tags to give. Without any, `latest`.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// The older name of `tags`.
+    #[serde(default)]
+    tag: Vec<String>,
+    /// Takes the name from another image. Engines always do.
+    #[serde(default)]
+    #[allow(dead_code)]
+    force: bool,
+    /// See the docker builder's option.
+    docker_path: Option<String>,
+}
+
+/// Gives an image names.
+#[derive(Default)]
+pub struct DockerTag {
+    config: TagConfig,
+    podman: bool,
+}
+
+#[async_trait]
+impl PostProcessor for DockerTag {
+    fn schema(&self) -> Schema {
+        Schema::of::<TagConfig>()
+    }
+
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.config = decode(config, ctx)?;
+        self.podman = check_docker_path(self.config.docker_path.as_deref())?;
+        if self.config.repository.as_deref().unwrap_or_default().is_empty() {
+            return Err(ConfigError::new("`repository`, the image's new name, is missing").into());
+        }
+        let mut prepared = Prepared::default();
+        if !self.config.tag.is_empty() {
+            prepared.warnings.push("`tag` is the old name of `tags`; use `tags`".to_owned());
+        }
+        Ok(prepared)
+    }
+
+    async fn process(
+        &self,
+        ctx: &RunContext,
+        artifact: Arc<dyn Artifact>,
+        _: &GeneratedData,
+    ) -> Result<Processed> {
+        check_image(&*artifact, "docker-tag")?;
+        let engine = Engine::connect(self.podman).await?;
+        let repository = self.config.repository.clone().unwrap_or_default();
+        let tags = self.config.tags.iter().chain(&self.config.tag);
+        let tags: Vec<String> = tags.map(|tag| format!("{repository}:{tag}")).collect();
+        let names = if tags.is_empty() { vec![repository] } else { tags.clone() };
+        for name in &names {
+            ctx.ui.message(format!("Tagging image: {}", artifact.id()));
+            ctx.ui.message(format!("Repository: {name}"));
+            let (repository, tag) = split_name(name);
+            let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+            let tagged = engine.api.tag_image(&artifact.id(), Some(options)).await;
+            tagged.doing(format_args!("tagging {} as {name}", artifact.id()))?;
+        }
+        let tagged = ImageArtifact {
+            engine,
+            builder_id: TAGGED,
+            id: names.last().cloned().unwrap_or_default(),
+            tags,
+            data: data_of(&*artifact),
+        };
+        // A name on a removed image would be no use.
+        Ok(Processed { artifact: Some(Arc::new(tagged)), keep_input: true, force_keep_input: true })
+    }
+}

@@ -1,0 +1,62 @@
+//! Removes what a killed build left behind.
+
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use ingot_sdk::{Context, Reclaim, Resource, Result, async_trait};
+
+use crate::engine::{Endpoint, Engine, EngineContext, status};
+
+/// The kind of resource a build's container is.
+pub const CONTAINER: &str = "docker-container";
+/// The kind of resource a half-written file is.
+pub const PARTIAL_FILE: &str = "docker-partial-file";
+
+/// Removes containers and half-written files that the journal names.
+pub struct DockerReclaim;
+
+/// The journal's record of a container called `id` (its name or its id) on `engine`.
+pub fn container_resource(engine: &Engine, id: &str) -> Resource {
+    let resource = Resource::new(CONTAINER, id).with("endpoint", engine.endpoint.host.clone());
+    match &engine.endpoint.tls {
+        Some(folder) => resource.with("tls", folder.display().to_string()),
+        None => resource,
+    }
+}
+
+/// Kills and removes a container with its anonymous volumes, without the grace of a stop. One
+/// that is not there, or is being removed already, is fine.
+pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    match engine.api.remove_container(id, Some(options)).await {
+        Err(error) if matches!(status(&error), Some(404)) => Ok(()),
+        Err(error)
+            if status(&error) == Some(409) && error.to_string().contains("already in progress") =>
+        {
+            Ok(())
+        }
+        result => result.doing(format_args!("removing the container {id}")),
+    }
+}
+
+#[async_trait]
+impl Reclaim for DockerReclaim {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[CONTAINER, PARTIAL_FILE]
+    }
+
+    async fn reclaim(&self, resource: &Resource) -> Result<()> {
+        if resource.kind == PARTIAL_FILE {
+            return match tokio::fs::remove_file(&resource.id).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("removing {}", resource.id))
+                }
+                _ => Ok(()),
+            };
+        }
+        let attribute = |name: &str| resource.attributes.get(name).and_then(|value| value.as_str());
+        let endpoint = match attribute("endpoint") {
+            Some(host) => Endpoint::recorded(host, attribute("tls")),
+            None => Endpoint::find(false)?,
+        };
+        remove_container(&endpoint.connect().await?, &resource.id).await
+    }
+}

@@ -1,0 +1,582 @@
+//! The steps of a docker build.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerConfig, ContainerCreateResponse, Mount, MountType, MountVolumeOptions,
+};
+use bollard::query_parameters::{
+    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
+    RemoveImageOptions, RenameContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{
+    Communicator, Context, Error, GeneratedData, JournalEntry, Resource, Result, RunContext, Step,
+    async_trait,
+};
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::communicator::{DockerCommunicator, NoCommunicator};
+use crate::config::{Goal, Options};
+use crate::credentials;
+use crate::engine::{Engine, EngineContext, describe, status};
+use crate::progress::LayerProgress;
+use crate::reclaim::{PARTIAL_FILE, container_resource, remove_container};
+
+/// How long tidying up may wait for the Engine.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the steps share.
+pub struct State {
+    /// The Engine.
+    pub engine: Engine,
+    /// The options.
+    pub options: Options,
+    /// The image to start from: a name or an id.
+    pub image: String,
+    /// Values for `build.*`.
+    pub data: GeneratedData,
+    /// Whether the provisioners have begun.
+    pub provisioning: bool,
+    /// The committed image.
+    pub image_id: Option<String>,
+    /// The entry point, command and user of the image to start from.
+    image_entrypoint: Vec<String>,
+    image_command: Vec<String>,
+    image_user: String,
+    container: Option<Container>,
+    communicator: Arc<dyn Communicator>,
+    commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
+    partial: Option<(PathBuf, JournalEntry)>,
+}
+
+/// The build's container. It is noted before it is created.
+struct Container {
+    /// The name we chose.
+    name: String,
+    /// The call that creates it, while it is under way.
+    creating: Option<JoinHandle<Result<ContainerCreateResponse, bollard::errors::Error>>>,
+    /// The id, once it exists.
+    id: Option<String>,
+    /// The user it runs as.
+    user: String,
+    records: Vec<JournalEntry>,
+}
+
+impl State {
+    /// The state before the first step.
+    pub fn new(engine: Engine, options: Options, ctx: &RunContext) -> State {
+        let image = options.raw.image.clone().unwrap_or_default();
+        // The names of generated data, and the texts that stand for what is not known (yet),
+        // are Packer's.
+        let data = [
+            ("ImageSha256", json!("ERR_IMAGE_SHA256_NOT_FOUND")),
+            ("SourceImageDigest", json!("ERR_SOURCE_IMAGE_DIGEST_NOT_FOUND")),
+            ("SourceImageSha256", json!("ERR_SOURCE_IMAGE_SHA256_NOT_FOUND")),
+            ("ID", json!("ERR_ID_NOT_IMPLEMENTED_BY_BUILDER")),
+            ("PackerRunUUID", json!(ctx.prepare.run_uuid)),
+            ("PackerHTTPIP", json!("ERR_HTTP_IP_NOT_IMPLEMENTED_BY_BUILDER")),
+            ("PackerHTTPPort", json!("ERR_HTTP_PORT_NOT_IMPLEMENTED_BY_BUILDER")),
+            ("PackerHTTPAddr", json!("ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER")),
+            ("Host", json!("")),
+            ("Port", json!(0)),
+            ("User", json!("")),
+            ("Password", json!("")),
+            ("ConnType", json!(if options.connects { "docker" } else { "none" })),
+            ("SSHPublicKey", json!("")),
+            ("SSHPrivateKey", json!("")),
+            ("SSHPrivateKeyFile", json!("")),
+            ("SSHAgentAuth", json!(false)),
+            ("WinRMPassword", json!("")),
+        ];
+        State {
+            engine,
+            options,
+            image,
+            data: data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            provisioning: false,
+            image_id: None,
+            image_entrypoint: Vec::new(),
+            image_command: Vec::new(),
+            image_user: String::new(),
+            container: None,
+            communicator: Arc::new(NoCommunicator),
+            commit: None,
+            partial: None,
+        }
+    }
+
+    fn container_id(&self) -> Result<String> {
+        self.container
+            .as_ref()
+            .and_then(|container| container.id.clone())
+            .ok_or_else(|| Error::new("the container was not started"))
+    }
+}
+
+/// Pulls the image, unless it must be there already, and looks at it.
+pub struct FindImage;
+
+/// Whether `image` names its contents, so that a copy that is here cannot be out of date.
+fn is_pinned(image: &str) -> bool {
+    image.starts_with("sha256:") || image.contains("@sha256:")
+}
+
+#[async_trait]
+impl Step<State> for FindImage {
+    fn name(&self) -> &'static str {
+        "pull image"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let image = state.image.clone();
+        let mut inspected = None;
+        if state.options.pull && is_pinned(&image) {
+            inspected = state.engine.api.inspect_image(&image).await.ok();
+        }
+        if state.options.pull && inspected.is_none() {
+            pull(ctx, state, &image).await?;
+        }
+        let inspected = match inspected {
+            Some(inspected) => inspected,
+            None => match state.engine.api.inspect_image(&image).await {
+                Ok(inspected) => inspected,
+                Err(error) if status(&error) == Some(404) => {
+                    return Err(Error::new(format!(
+                        "there is no image {image} on the Docker Engine at {}",
+                        state.engine.endpoint.host
+                    ))
+                    .hint("`pull = false` forbids pulling it: remove that, or load the image"));
+                }
+                Err(error) => {
+                    return Err(Error::new(describe(&error))
+                        .context(format_args!("looking at the image {image}")));
+                }
+            },
+        };
+        let digest = inspected.repo_digests.unwrap_or_default().into_iter().next();
+        state.data.insert("SourceImageSha256".into(), json!(inspected.id.unwrap_or_default()));
+        state.data.insert("SourceImageDigest".into(), json!(digest.unwrap_or_default()));
+        let config = inspected.config.unwrap_or_default();
+        state.image_entrypoint = config.entrypoint.unwrap_or_default();
+        state.image_command = config.cmd.unwrap_or_default();
+        state.image_user = config.user.unwrap_or_default();
+        Ok(())
+    }
+}
+
+async fn pull(ctx: &RunContext, state: &State, image: &str) -> Result<()> {
+    ctx.ui.say(format!("Pulling Docker image: {image}"));
+    let login = state.options.login.as_ref();
+    let credentials = credentials::for_image(image, login).await?;
+    let mut options = CreateImageOptionsBuilder::new().from_image(image);
+    // Without a tag, the Engine would take all there are.
+    let name = image.rsplit('/').next().unwrap_or(image);
+    if !name.contains([':', '@']) {
+        options = options.tag("latest");
+    }
+    if let Some(platform) = &state.options.raw.platform {
+        options = options.platform(platform);
+    }
+    let mut progress = LayerProgress::new(&ctx.ui, format!("Pulling {image}"));
+    let mut lines = state.engine.api.create_image(Some(options.build()), None, credentials);
+    while let Some(line) = lines.next().await {
+        let line = line.map_err(|error| {
+            Error::new(describe(&error)).context(format_args!("pulling {image}")).hint(
+                "set `pull = false` to use an image that is on the Engine already; for a \
+                 private registry, use `docker login` or the login options",
+            )
+        })?;
+        match line.status.as_deref() {
+            Some("Downloading") => {
+                progress.update(line.id.as_deref(), line.progress_detail.as_ref());
+            }
+            // Lines that end a pull: its digest and whether anything was new.
+            Some(text) if text.starts_with("Digest:") || text.starts_with("Status:") => {
+                ctx.ui.message(text);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Creates the container and starts it.
+pub struct RunContainer;
+
+#[async_trait]
+impl Step<State> for RunContainer {
+    fn name(&self) -> &'static str {
+        "start container"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let image = state.image.clone();
+        let mut command = state
+            .options
+            .run_command(&image, &ctx.prepare)
+            .map_err(|error| Error::from(ingot_sdk::ConfigErrors::from(error)))?;
+        mount_scratch(&mut command.body, &state.options.container_dir);
+        ctx.ui.say("Starting docker container...");
+        ctx.ui.message(format!("Run command: docker run {}", command.arguments.join(" ")));
+
+        let name = format!("ingot-{}", uuid::Uuid::new_v4());
+        let record = JournalEntry::open(&ctx.journal, &container_resource(&state.engine, &name))?;
+        let user = command.user.clone().unwrap_or_else(|| state.image_user.clone());
+        let container = state.container.insert(Container {
+            name,
+            creating: None,
+            id: None,
+            user,
+            records: vec![record],
+        });
+
+        let api = &state.engine.api;
+        let mut options = CreateContainerOptionsBuilder::new().name(&container.name);
+        if let Some(platform) = command.platform.as_deref() {
+            options = options.platform(platform);
+        }
+        // The Engine creates it even when nobody waits any more. A task of its own keeps waiting
+        // when the build is cancelled, so that cleanup does not come before the container.
+        let task = {
+            let (api, options, body) = (api.clone(), options.build(), command.body);
+            tokio::spawn(async move { api.create_container(Some(options), body).await })
+        };
+        let created = container.creating.insert(task).await.context("creating the container")?;
+        container.creating = None;
+        let created = created.doing("creating the container")?;
+        for warning in &created.warnings {
+            ctx.ui.message(format!("Docker warns: {warning}"));
+        }
+        let id = created.id;
+        container.id = Some(id.clone());
+        if let Some(wanted) = &command.name {
+            // It gets the user's name only now that it is known to be ours, and is then known
+            // by its id: a container of that name that was there before must not be removed.
+            let resource = container_resource(&state.engine, &id);
+            container.records.push(JournalEntry::open(&ctx.journal, &resource)?);
+            let options = RenameContainerOptionsBuilder::new().name(wanted).build();
+            let renamed = api.rename_container(&container.name, options).await;
+            renamed.doing(format_args!("naming the container {wanted}"))?;
+        }
+        api.start_container(&id, None).await.map_err(|error| {
+            Error::new(describe(&error))
+                .context("starting the container")
+                .hint("run_command decides what it runs; the default needs /bin/sh in the image")
+        })?;
+        state.data.insert("ID".into(), json!(id));
+        ctx.ui.message(format!("Container ID: {id}"));
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
+        let Some(mut container) = state.container.take() else { return };
+        if let Some(task) = container.creating.take()
+            && let Ok(Ok(Ok(created))) = tokio::time::timeout(CLEANUP_TIMEOUT, task).await
+        {
+            container.id = Some(created.id);
+        }
+        let id = container.id.as_deref().unwrap_or(&container.name);
+        if container.id.is_some() {
+            ctx.ui.say(format!("Killing the container: {id}"));
+        }
+        let removed =
+            tokio::time::timeout(CLEANUP_TIMEOUT, remove_container(&state.engine, id)).await;
+        match removed {
+            Ok(Ok(())) => container.records.into_iter().for_each(JournalEntry::done),
+            // The records stay: the next run will try again.
+            Ok(Err(error)) => ctx.ui.error(format!("The container may be left over: {error}")),
+            Err(_) => ctx.ui.error(format!("The container {id} may be left over: no answer")),
+        }
+    }
+}
+
+/// Mounts an empty volume where Packer mounts a folder of the host. What is written there stays
+/// out of the image, whose only trace of it is the empty mount point, as with Packer.
+fn mount_scratch(body: &mut bollard::models::ContainerCreateBody, folder: &str) {
+    let host = body.host_config.get_or_insert_default();
+    let taken = host.binds.iter().flatten().any(|bind| bind.split(':').nth(1) == Some(folder))
+        || host.tmpfs.iter().any(|mounts| mounts.contains_key(folder));
+    if taken {
+        return;
+    }
+    host.mounts.get_or_insert_default().push(Mount {
+        target: Some(folder.to_owned()),
+        typ: Some(MountType::VOLUME),
+        volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..Default::default() }),
+        ..Default::default()
+    });
+}
+
+/// Opens the way into the container.
+pub struct Connect;
+
+#[async_trait]
+impl Step<State> for Connect {
+    fn name(&self) -> &'static str {
+        "connect"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        if !state.options.connects {
+            return Ok(());
+        }
+        let id = state.container_id()?;
+        let user = state.container.as_ref().map(|container| container.user.clone());
+        ctx.ui.say(format!("Using docker communicator to connect: {}", &id[..id.len().min(12)]));
+        let exec_user = state.options.raw.exec_user.clone().filter(|user| !user.is_empty());
+        state.communicator = Arc::new(DockerCommunicator {
+            engine: state.engine.clone(),
+            container: id,
+            exec_user,
+            pty: state.options.raw.pty,
+            fix_owner: state.options.raw.fix_upload_owner.unwrap_or(true),
+            container_user: user.unwrap_or_default(),
+            owner: Default::default(),
+        });
+        if let Some(pause) = state.options.raw.pause_before_connecting
+            && !pause.0.is_zero()
+        {
+            ctx.ui.say(format!("Pausing {pause} before connecting..."));
+            tokio::time::sleep(pause.0).await;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the provisioners.
+pub struct Provision;
+
+#[async_trait]
+impl Step<State> for Provision {
+    fn name(&self) -> &'static str {
+        "provision"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        state.provisioning = true;
+        ctx.provision(Arc::clone(&state.communicator), state.data.clone()).await
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
+        if outcome == Outcome::Failed {
+            clean_up_provision(ctx, state).await;
+        }
+    }
+}
+
+/// Runs the error-cleanup-provisioner. The build may have been cancelled, which must not cancel
+/// this too.
+pub async fn clean_up_provision(ctx: &RunContext, state: &mut State) {
+    let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
+    let (communicator, data) = (Arc::clone(&state.communicator), state.data.clone());
+    if let Err(error) = ctx.hook.cleanup_provision(&ctx, communicator, data).await {
+        ctx.ui.error(format!("The error-cleanup-provisioner failed: {error}"));
+    }
+}
+
+/// Commits the container to an image.
+pub struct Commit;
+
+impl Commit {
+    /// The user's changes, and those that take back the entry point and command that the
+    /// container was run with. An empty one is written `[""]`, as the Engine ignores `[]`.
+    fn changes(state: &State) -> Vec<String> {
+        let mut changes = state.options.raw.changes.clone();
+        let says = |instruction: &str| {
+            state.options.raw.changes.iter().any(|change| {
+                let word = change.split_whitespace().next().unwrap_or("");
+                word.eq_ignore_ascii_case(instruction)
+            })
+        };
+        let words = |words: &[String]| match words {
+            [] => r#"[""]"#.to_owned(),
+            words => json!(words).to_string(),
+        };
+        let (command, entrypoint) = (says("CMD"), says("ENTRYPOINT"));
+        if !command {
+            changes.push(format!("CMD {}", words(&state.image_command)));
+        }
+        if !entrypoint {
+            changes.push(format!("ENTRYPOINT {}", words(&state.image_entrypoint)));
+        }
+        changes
+    }
+}
+
+#[async_trait]
+impl Step<State> for Commit {
+    fn name(&self) -> &'static str {
+        "commit container"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let id = state.container_id()?;
+        ctx.ui.say("Committing the container");
+        let changes = Commit::changes(state).join("\n");
+        let mut options = CommitContainerOptionsBuilder::new().container(&id).changes(&changes);
+        if let Some(author) = &state.options.raw.author {
+            options = options.author(author);
+        }
+        if let Some(message) = &state.options.raw.message {
+            options = options.comment(message);
+        }
+        let (options, api) = (options.build(), state.engine.api.clone());
+        // The Engine finishes a commit even when nobody waits for it. A task of its own keeps
+        // waiting when the build is cancelled, so that cleanup learns what to remove.
+        let task = tokio::spawn(async move {
+            api.commit_container(options, ContainerConfig::default()).await.map(|image| image.id)
+        });
+        let task = state.commit.insert(task);
+        let committed = task.await.context("committing the container")?;
+        state.commit = None;
+        let image = committed.doing("committing the container")?;
+        state.data.insert("ImageSha256".into(), json!(image));
+        ctx.ui.message(format!("Image ID: {image}"));
+        state.image_id = Some(image);
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
+        if outcome == Outcome::Succeeded {
+            return;
+        }
+        let image = match state.commit.take() {
+            Some(task) => match tokio::time::timeout(CLEANUP_TIMEOUT, task).await {
+                Ok(Ok(Ok(image))) => Some(image),
+                _ => None,
+            },
+            None => state.image_id.take(),
+        };
+        if let Some(image) = image {
+            remove_image(ctx, &state.engine, &image).await;
+        }
+    }
+}
+
+/// Removes an image that a failed build made; says so if that fails.
+pub async fn remove_image(ctx: &RunContext, engine: &Engine, image: &str) {
+    let remove = engine.api.remove_image(image, None::<RemoveImageOptions>, None);
+    match tokio::time::timeout(CLEANUP_TIMEOUT, remove).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            let why = describe(&error);
+            ctx.ui.error(format!("The image {image} may be left over: {why}"));
+        }
+        Err(_) => ctx.ui.error(format!("The image {image} may be left over: no answer")),
+    }
+}
+
+/// Writes the container's file system to a tar file.
+pub struct Export;
+
+#[async_trait]
+impl Step<State> for Export {
+    fn name(&self) -> &'static str {
+        "export container"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let id = state.container_id()?;
+        let Goal::Export(path) = &state.options.goal else { return Ok(()) };
+        ctx.ui.say("Exporting the container");
+        let path = PathBuf::from(path);
+        let partial = partial_file(ctx, &path).await?;
+        let target = partial.as_ref().map_or(&path, |(partial, _)| partial).clone();
+        state.partial = partial;
+        let stream = state.engine.api.export_container(&id);
+        write_stream(ctx, &format!("Exporting to {}", path.display()), stream, &target).await?;
+        finish_file(state.partial.take(), &path).await
+    }
+
+    async fn cleanup(&self, _: &RunContext, state: &mut State, _: Outcome) {
+        discard_file(state.partial.take()).await;
+    }
+}
+
+/// Opens a journaled file beside `path` to write to, so that nobody takes half a file for the
+/// whole and an earlier one survives a failure. None where `path` is something other than a
+/// file, such as a pipe, which is written to directly.
+///
+/// # Errors
+/// The folder cannot be made or written to.
+pub async fn partial_file(
+    ctx: &RunContext,
+    path: &Path,
+) -> Result<Option<(PathBuf, JournalEntry)>> {
+    if tokio::fs::metadata(path).await.is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        return Ok(None);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        let making = || format!("making the folder {}", folder.display());
+        tokio::fs::create_dir_all(folder).await.with_context(making)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.partial", uuid::Uuid::new_v4().simple()));
+    let partial = std::path::absolute(path.with_file_name(name))
+        .with_context(|| format!("finding {}", path.display()))?;
+    let resource = Resource::new(PARTIAL_FILE, partial.display().to_string());
+    let record = JournalEntry::open(&ctx.journal, &resource)?;
+    Ok(Some((partial, record)))
+}
+
+/// Gives a finished file its name.
+///
+/// # Errors
+/// It cannot be renamed; it is removed then.
+pub async fn finish_file(partial: Option<(PathBuf, JournalEntry)>, path: &Path) -> Result<()> {
+    let Some((file, record)) = partial else { return Ok(()) };
+    let renamed = tokio::fs::rename(&file, path).await;
+    if let Err(error) = renamed {
+        discard_file(Some((file, record))).await;
+        return Err(error).with_context(|| format!("writing {}", path.display()));
+    }
+    record.done();
+    Ok(())
+}
+
+/// Removes an unfinished file.
+pub async fn discard_file(partial: Option<(PathBuf, JournalEntry)>) {
+    let Some((file, record)) = partial else { return };
+    match tokio::fs::remove_file(&file).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(file = %file.display(), %error, "a partial file may be left over");
+        }
+        _ => record.done(),
+    }
+}
+
+/// Writes what the Engine sends to `path`, showing progress under `label`.
+///
+/// # Errors
+/// The Engine failed, or the file cannot be written.
+pub async fn write_stream(
+    ctx: &RunContext,
+    label: &str,
+    mut stream: impl futures_util::Stream<Item = Result<bytes::Bytes, bollard::errors::Error>> + Unpin,
+    path: &Path,
+) -> Result<()> {
+    let writing = || format!("writing {}", path.display());
+    let progress = ctx.ui.progress(label, None);
+    let file = tokio::fs::File::create(path).await.with_context(writing)?;
+    let mut file = tokio::io::BufWriter::with_capacity(1024 * 1024, file);
+    let (mut position, mut shown) = (0u64, 0u64);
+    while let Some(piece) = stream.next().await {
+        let piece = piece.doing(label)?;
+        file.write_all(&piece).await.with_context(writing)?;
+        position += piece.len() as u64;
+        if position - shown >= 1024 * 1024 {
+            shown = position;
+            progress.at(position, None);
+        }
+    }
+    progress.at(position, None);
+    file.flush().await.with_context(writing)
+}

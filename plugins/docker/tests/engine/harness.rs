@@ -1,0 +1,242 @@
+//! What the tests share: a base image, a context that collects events, and the docker client as
+//! an independent witness.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use ingot_docker::DockerBuilder;
+use ingot_sdk::journal::NoJournal;
+use ingot_sdk::ui::{Event, EventSink};
+use ingot_sdk::{
+    Artifact, Builder, Communicator, Config, ConfigErrors, GeneratedData, Hook, Journal,
+    PrepareContext, Result, RunContext, Ui, async_trait,
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// The image the tests start from: busybox, a user `app` (1000:1001), a command and a variable.
+pub const BASE: &str = "ingot-test-base:1";
+
+/// Whether there is an Engine; makes sure that the base image is there. Without one, tests fail
+/// in CI and are skipped, aloud, elsewhere.
+pub fn engine() -> bool {
+    static READY: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    match READY.get_or_init(make_base) {
+        Ok(()) => true,
+        Err(missing) => {
+            assert!(std::env::var_os("CI").is_none(), "{missing}");
+            eprintln!("skipped: {missing}");
+            false
+        }
+    }
+}
+
+fn make_base() -> std::result::Result<(), String> {
+    let version = Command::new("docker").args(["version", "-f", "{{.Server.Version}}"]).output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        return Err("no Docker Engine answers to the docker client".to_owned());
+    }
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .ok_or("busybox is not installed; the package is busybox-static")?;
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| root.path().join(path);
+    for folder in ["bin", "etc", "tmp", "root", "srv"] {
+        std::fs::create_dir(at(folder)).unwrap();
+    }
+    std::fs::copy(busybox, at("bin/busybox")).unwrap();
+    let list = Command::new(busybox).arg("--list").output().unwrap();
+    for applet in String::from_utf8(list.stdout).unwrap().lines() {
+        if applet != "busybox" {
+            std::os::unix::fs::symlink("busybox", at("bin").join(applet)).unwrap();
+        }
+    }
+    let users = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:app:/tmp:/bin/sh\n";
+    std::fs::write(at("etc/passwd"), users).unwrap();
+    std::fs::write(at("etc/group"), "root:x:0:\napp:x:1001:\n").unwrap();
+    let script = format!(
+        "chmod 1777 {0}/tmp && tar -C {0} -c . | docker import -c 'CMD [\"/bin/sh\"]' \
+         -c 'ENV BASE=yes' - {BASE}",
+        root.path().display()
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Runs the docker client and returns what it prints.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {}: {text}", arguments.join(" "));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Whether a container or image exists.
+pub fn exists(id: &str) -> bool {
+    Command::new("docker").args(["inspect", id]).output().unwrap().status.success()
+}
+
+/// What `docker inspect` says about an image's or container's configuration.
+pub fn config_of(id: &str) -> Value {
+    serde_json::from_str(&docker(&["inspect", "-f", "{{json .Config}}", id])).unwrap()
+}
+
+/// Runs a command in a fresh container of an image and returns its output.
+pub fn in_image(image: &str, command: &str) -> String {
+    docker(&["run", "--rm", "--entrypoint=/bin/sh", image, "-c", command])
+}
+
+/// Removes an image when dropped, so that a failing test leaves none.
+pub struct Image(pub String);
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rmi", "-f", &self.0]).output();
+    }
+}
+
+/// Keeps the texts of events.
+#[derive(Default)]
+pub struct Events {
+    lines: Mutex<Vec<String>>,
+    masked: Mutex<Vec<String>>,
+}
+
+impl Events {
+    /// Everything that was shown.
+    pub fn text(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    /// The secrets that are masked.
+    pub fn masked(&self) -> Vec<String> {
+        self.masked.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl EventSink for Events {
+    fn emit(&self, event: Event) {
+        if let Event::Say { text, .. } | Event::Message { text, .. } | Event::Error { text, .. } =
+            event
+        {
+            self.lines.lock().unwrap().push(text);
+        }
+    }
+
+    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
+        Err(std::io::Error::other("nobody is here"))
+    }
+
+    fn mask(&self, secret: &str) {
+        self.masked.lock().unwrap().push(secret.to_owned());
+    }
+}
+
+type Work = dyn Fn(Arc<dyn Communicator>, GeneratedData) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>
+    + Send
+    + Sync;
+
+/// Provisions with a closure.
+pub struct Closure {
+    work: Box<Work>,
+    /// Whether the error-cleanup-provisioner was asked for.
+    pub cleaned: Mutex<bool>,
+}
+
+#[async_trait]
+impl Hook for Closure {
+    async fn provision(
+        &self,
+        _: &RunContext,
+        communicator: Arc<dyn Communicator>,
+        data: GeneratedData,
+    ) -> Result<()> {
+        (self.work)(communicator, data).await
+    }
+
+    async fn cleanup_provision(
+        &self,
+        ctx: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        assert!(!ctx.cancel.is_cancelled(), "cleaning up would be cancelled at once");
+        *self.cleaned.lock().unwrap() = true;
+        Ok(())
+    }
+}
+
+/// A run of a plugin.
+pub struct Run {
+    /// Its context.
+    pub ctx: RunContext,
+    /// What it showed.
+    pub events: Arc<Events>,
+    /// Its provisioner.
+    pub hook: Arc<Closure>,
+}
+
+impl Run {
+    /// A run whose provisioner is `work`.
+    pub fn new<F>(
+        work: impl Fn(Arc<dyn Communicator>, GeneratedData) -> F + Send + Sync + 'static,
+    ) -> Run
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let events = Arc::new(Events::default());
+        let hook = Arc::new(Closure {
+            work: Box::new(move |communicator, data| Box::pin(work(communicator, data))),
+            cleaned: Mutex::new(false),
+        });
+        let ctx = RunContext {
+            prepare: Arc::new(PrepareContext {
+                build_name: "test".into(),
+                run_uuid: "run".into(),
+                ..Default::default()
+            }),
+            ui: Ui::new(Arc::clone(&events) as Arc<dyn EventSink>),
+            cancel: CancellationToken::new(),
+            journal: Arc::new(NoJournal),
+            hook: Arc::clone(&hook) as Arc<dyn Hook>,
+        };
+        Run { ctx, events, hook }
+    }
+
+    /// A run without provisioners.
+    pub fn idle() -> Run {
+        Run::new(async |_, _| Ok(()))
+    }
+
+    /// The same run with another journal.
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Run {
+        self.ctx.journal = journal;
+        self
+    }
+
+    /// Builds with the options in `config`.
+    pub async fn build(&self, config: Value) -> Result<Arc<dyn Artifact>> {
+        let mut builder = DockerBuilder::default();
+        builder.prepare(&options(config), &self.ctx.prepare)?;
+        Ok(builder.run(&self.ctx).await?.expect("an artifact"))
+    }
+}
+
+/// Options as the engine would hand them over.
+pub fn options(config: Value) -> Config {
+    Config::new(config.as_object().unwrap().clone())
+}
+
+/// What `prepare` of the builder says about `config`.
+pub fn prepare(config: Value) -> Result<ingot_sdk::Prepared, ConfigErrors> {
+    DockerBuilder::default().prepare(&options(config), &PrepareContext::default())
+}
