@@ -46,7 +46,7 @@ async fn a_commit_equals_what_the_docker_client_makes() {
         "VOLUME /data",
         "ONBUILD RUN true",
         "ENTRYPOINT [\"/bin/run\"]",
-        "CMD --flag",
+        "CMD run --flag",
     ];
     let container = docker(&["run", "-d", "-i", "-t", "--entrypoint=/bin/sh", "--", BASE]);
     let mut commit = vec!["commit", "--author", "me", "--message", "why"];

@@ -86,7 +86,9 @@ pub fn exists(id: &str) -> bool {
 
 /// What `docker inspect` says about an image's or container's configuration.
 pub fn config_of(id: &str) -> Value {
-    serde_json::from_str(&docker(&["inspect", "-f", "{{json .Config}}", id])).unwrap()
+    // Without a format the client passes on all that the Engine says.
+    let all: Value = serde_json::from_str(&docker(&["inspect", id])).unwrap();
+    all[0]["Config"].clone()
 }
 
 /// Runs a command in a fresh container of an image and returns its output.

@@ -1,1 +1,269 @@
+//! Tagging, saving, importing, and pushing to and pulling from a real registry.
 
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use ingot_docker::{DockerImport, DockerPush, DockerSave, DockerTag};
+use ingot_sdk::{
+    Artifact, FileArtifact, GeneratedData, PostProcessor, PrepareContext, Processed, Result,
+};
+use serde_json::{Value, json};
+
+use crate::harness::{BASE, Image, Run, config_of, docker, engine, exists, in_image, options};
+
+/// Runs a post-processor.
+async fn process<P: PostProcessor + Default>(
+    run: &Run,
+    artifact: &Arc<dyn Artifact>,
+    config: Value,
+) -> Result<Processed> {
+    let mut plugin = P::default();
+    plugin.prepare(&options(config), &PrepareContext::default())?;
+    plugin.process(&run.ctx, Arc::clone(artifact), &GeneratedData::new()).await
+}
+
+/// Commits an image with a label of its own.
+async fn committed(run: &Run) -> (Arc<dyn Artifact>, Image) {
+    let label = format!("LABEL unique={}", uuid::Uuid::new_v4());
+    let config = json!({ "image": BASE, "pull": false, "commit": true, "changes": [label] });
+    let artifact = run.build(config).await.unwrap();
+    let image = Image(artifact.id());
+    (artifact, image)
+}
+
+fn file(path: &std::path::Path) -> Arc<dyn Artifact> {
+    Arc::new(FileArtifact {
+        builder_id: "other".into(),
+        id: "x".into(),
+        files: vec![path.to_owned()],
+        description: String::new(),
+    })
+}
+
+#[tokio::test]
+async fn tags_name_the_image() {
+    if !engine() {
+        return;
+    }
+    let run = Run::idle();
+    let (artifact, image) = committed(&run).await;
+    let config = json!({ "repository": "ingot-test/tags", "tags": ["1", "2"] });
+    let processed = process::<DockerTag>(&run, &artifact, config).await.unwrap();
+    assert!(processed.keep_input && processed.force_keep_input);
+    let tagged = processed.artifact.unwrap();
+    assert_eq!(tagged.builder_id(), "packer.post-processor.docker-tag");
+    assert_eq!(tagged.id(), "ingot-test/tags:2");
+    assert_eq!(
+        tagged.description(),
+        "Imported Docker image: ingot-test/tags:2 with tags ingot-test/tags:1 ingot-test/tags:2"
+    );
+    assert_eq!(tagged.images()[0].labels["tags"], "ingot-test/tags:1,ingot-test/tags:2");
+    assert_eq!(tagged.images()[0].id, image.0);
+    for name in ["ingot-test/tags:1", "ingot-test/tags:2"] {
+        assert_eq!(docker(&["inspect", "-f", "{{.Id}}", name]), image.0);
+    }
+    // Without tags it is `latest`, and a tagged image can be tagged again.
+    let config = json!({ "repository": "ingot-test/tags-latest" });
+    let again = process::<DockerTag>(&run, &tagged, config).await.unwrap().artifact.unwrap();
+    assert_eq!(again.id(), "ingot-test/tags-latest");
+    assert!(exists("ingot-test/tags-latest:latest"));
+
+    let other = file("/x".as_ref());
+    let wrong = process::<DockerTag>(&run, &other, json!({ "repository": "a" })).await;
+    assert!(wrong.err().unwrap().to_string().contains("Unknown artifact type: other"));
+    let missing = process::<DockerTag>(&run, &artifact, json!({})).await;
+    assert!(missing.err().unwrap().to_string().contains("repository"));
+}
+
+#[tokio::test]
+async fn a_saved_image_can_be_loaded() {
+    if !engine() {
+        return;
+    }
+    let run = Run::idle();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image.tar");
+    let (artifact, image) = committed(&run).await;
+    let saved = process::<DockerSave>(&run, &artifact, json!({ "path": path })).await.unwrap();
+    assert!(saved.keep_input && !saved.force_keep_input);
+    assert_eq!(saved.artifact.unwrap().id(), image.0);
+    let id = image.0.clone();
+    drop(image);
+    assert!(!exists(&id));
+    let _loaded = Image(id.clone());
+    docker(&["load", "-i", path.to_str().unwrap()]);
+    assert!(exists(&id));
+    assert!(run.events.text().contains(&format!("Saved to: {}", path.display())));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn an_export_can_be_imported() {
+    if !engine() {
+        return;
+    }
+    let run = Run::idle();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("export.tar");
+    let config = json!({ "image": BASE, "pull": false, "export_path": path });
+    let export = run.build(config).await.unwrap();
+    let config = json!({
+        "repository": "ingot-test/imported", "tag": "7",
+        "changes": ["ENTRYPOINT [\"/bin/echo\"]", "ENV X=1"],
+    });
+    let processed = process::<DockerImport>(&run, &export, config).await.unwrap();
+    assert!(!processed.keep_input);
+    let imported = processed.artifact.unwrap();
+    let _image = Image("ingot-test/imported:7".to_owned());
+    assert_eq!(imported.builder_id(), "packer.post-processor.docker-import");
+    assert_eq!(imported.id(), "ingot-test/imported:7");
+    let config = config_of("ingot-test/imported:7");
+    assert_eq!((&config["Entrypoint"], &config["Env"]), (&json!(["/bin/echo"]), &json!(["X=1"])));
+    assert_eq!(in_image("ingot-test/imported:7", "echo works"), "works");
+
+    let committed = committed(&run).await;
+    let wrong = process::<DockerImport>(&run, &committed.0, json!({})).await.err().unwrap();
+    assert!(wrong.advice().unwrap().contains("commit"), "{wrong}");
+}
+
+/// A registry on loopback, ended when dropped.
+struct Registry {
+    process: Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Registry {
+    /// Starts a registry; with `password`, one that wants the user `me` to have it.
+    fn start(password: Option<&str>) -> Option<Registry> {
+        let missing = |what: &str| {
+            assert!(std::env::var_os("CI").is_none(), "{what} is not installed");
+            eprintln!("skipped: {what} is not installed");
+        };
+        if Command::new("docker-registry").arg("--version").output().is_err() {
+            missing("docker-registry");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut config = format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: \
+             127.0.0.1:{port}\n",
+            folder.path().join("data").display()
+        );
+        if let Some(password) = password {
+            let users = folder.path().join("htpasswd");
+            let Ok(made) = Command::new("htpasswd").args(["-Bbn", "me", password]).output() else {
+                missing("htpasswd (apache2-utils)");
+                return None;
+            };
+            std::fs::write(&users, made.stdout).unwrap();
+            config +=
+                &format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", users.display());
+        }
+        let path = folder.path().join("config.yml");
+        std::fs::write(&path, config).unwrap();
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = format!("127.0.0.1:{port}");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while std::net::TcpStream::connect(&address).is_err() {
+            assert!(std::time::Instant::now() < deadline, "docker-registry does not listen");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Some(Registry { process, address, _folder: folder })
+    }
+}
+
+#[tokio::test]
+async fn an_image_is_pushed_and_pulled() {
+    if !engine() {
+        return;
+    }
+    let Some(registry) = Registry::start(None) else { return };
+    let run = Run::idle();
+    let (artifact, image) = committed(&run).await;
+    let unnamed = process::<DockerPush>(&run, &artifact, json!({})).await.err().unwrap();
+    assert!(unnamed.advice().unwrap().contains("docker-tag"), "{unnamed}");
+
+    let repository = format!("{}/team/app", registry.address);
+    let config = json!({ "repository": repository, "tags": ["1", "2"] });
+    let tagged = process::<DockerTag>(&run, &artifact, config).await.unwrap().artifact.unwrap();
+    let pushed = process::<DockerPush>(&run, &tagged, json!({})).await.unwrap();
+    assert!(pushed.keep_input && !pushed.force_keep_input);
+    let pushed = pushed.artifact.unwrap();
+    assert_eq!(pushed.builder_id(), "packer.post-processor.docker-import");
+    assert_eq!(pushed.id(), format!("{repository}:2"));
+    let data = pushed.state("generated_data").unwrap();
+    let digest = data["Digest"].as_str().unwrap();
+    assert!(digest.starts_with(&format!("{repository}@sha256:")), "{digest}");
+    assert_eq!(data["ImageSha256"], json!(image.0));
+    assert_eq!(pushed.images()[0].labels["ImageDigest"], digest);
+    let shown = run.events.text();
+    assert_eq!(shown.matches("Pushing: ").count(), 2, "{shown}");
+
+    let id = image.0.clone();
+    drop(image);
+    assert!(!exists(&id));
+    let _pulled = Image(id.clone());
+    let run = Run::idle();
+    let config = json!({ "image": format!("{repository}:1"), "discard": true });
+    let artifact = run.build(config).await.unwrap();
+    let data = artifact.state("generated_data").unwrap();
+    assert_eq!(data["SourceImageSha256"], json!(id));
+    assert_eq!(data["SourceImageDigest"], json!(digest));
+    assert!(run.events.text().contains("Status: Downloaded newer image"), "{}", run.events.text());
+
+    // A digest names its contents: what is here need not be asked for again.
+    drop(registry);
+    let config = json!({ "image": digest, "discard": true });
+    Run::idle().build(config).await.unwrap();
+}
+
+#[tokio::test]
+async fn logins_are_used_for_their_registry() {
+    if !engine() {
+        return;
+    }
+    // Encodes to base64 with characters that differ between its two alphabets.
+    let password = "s?>~cret>>???";
+    let Some(registry) = Registry::start(Some(password)) else { return };
+    let run = Run::idle();
+    let (artifact, image) = committed(&run).await;
+    let repository = format!("{}/app", registry.address);
+    let config = json!({ "repository": repository, "tags": ["1"] });
+    let tagged = process::<DockerTag>(&run, &artifact, config).await.unwrap().artifact.unwrap();
+
+    let refused = process::<DockerPush>(&run, &tagged, json!({})).await.err().unwrap();
+    assert!(refused.to_string().contains(&repository), "{refused}");
+    let login = |password: &str| {
+        json!({ "login": true, "login_server": registry.address, "login_username": "me",
+            "login_password": password })
+    };
+    let refused = process::<DockerPush>(&run, &tagged, login("wrong")).await.err().unwrap();
+    assert!(refused.advice().unwrap().contains("login"), "{refused}");
+    process::<DockerPush>(&run, &tagged, login(password)).await.unwrap();
+    assert!(run.events.masked().contains(&password.to_owned()));
+    assert!(!run.events.text().contains(password));
+
+    drop(image);
+    let image = format!("{repository}:1");
+    let mut config = json!({ "image": image, "discard": true });
+    let refused = Run::idle().build(config.clone()).await.err().unwrap();
+    assert!(refused.to_string().contains(&image), "{refused}");
+    config.as_object_mut().unwrap().extend(login(password).as_object().unwrap().clone());
+    Run::idle().build(config).await.unwrap();
+    let _pulled = Image(image);
+}
