@@ -46,7 +46,7 @@ pub struct RegistryImage {
     pub labels: BTreeMap<String, String>,
 }
 
-/// An artifact made of local files.
+/// An artifact made of local files, and perhaps folders.
 #[derive(Debug, Clone)]
 pub struct FileArtifact {
     /// See [`Artifact::builder_id`].
@@ -79,7 +79,12 @@ impl Artifact for FileArtifact {
 
     async fn destroy(&self) -> Result<()> {
         for file in &self.files {
-            match tokio::fs::remove_file(file).await {
+            let removed = match tokio::fs::symlink_metadata(file).await {
+                Ok(found) if found.is_dir() => tokio::fs::remove_dir_all(file).await,
+                Ok(_) => tokio::fs::remove_file(file).await,
+                Err(error) => Err(error),
+            };
+            match removed {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(crate::Error::from(error)
                         .context(format_args!("removing {}", file.display())));

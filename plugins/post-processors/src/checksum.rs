@@ -1,0 +1,186 @@
+//! `checksum`: writes the checksums of the artifact's files.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::{
+    Artifact, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData, Journal,
+    OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
+    async_trait,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::digest::DynDigest;
+
+use crate::artifice::list;
+use crate::work::{Reader, blocking, file_lock, flush, template_data};
+
+/// What artifacts of this post-processor say they were made by.
+const BUILDER_ID: &str = "packer.post-processor.checksum";
+const DEFAULT_OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum";
+
+/// The options of `checksum`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+struct Options {
+    /// The kinds of checksums to compute: `md5`, `sha1`, `sha224`, `sha256`, `sha384`, `sha512`.
+    #[serde(default = "default_types")]
+    checksum_types: Vec<String>,
+    /// Where to write the checksums, one line for each file: the checksum in hexadecimal, a tab,
+    /// the name of the file without its folder. Lines are added to what the file already holds.
+    /// `{{.BuildName}}`, `{{.BuilderType}}` and `{{.ChecksumType}}` stand for their values.
+    #[serde(default = "default_output")]
+    output: String,
+}
+
+fn default_types() -> Vec<String> {
+    vec!["md5".to_owned()]
+}
+
+fn default_output() -> String {
+    DEFAULT_OUTPUT.to_owned()
+}
+
+/// The hash function called `name`.
+fn hasher(name: &str) -> Option<Box<dyn DynDigest>> {
+    Some(match name {
+        "md5" => Box::new(md5::Md5::default()),
+        "sha1" => Box::new(sha1::Sha1::default()),
+        "sha224" => Box::new(sha2::Sha224::default()),
+        "sha256" => Box::new(sha2::Sha256::default()),
+        "sha384" => Box::new(sha2::Sha384::default()),
+        "sha512" => Box::new(sha2::Sha512::default()),
+        _ => return None,
+    })
+}
+
+/// Writes checksum files and adds them to the artifact.
+#[derive(Default)]
+pub struct Checksum {
+    options: Options,
+}
+
+#[async_trait]
+impl PostProcessor for Checksum {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = Interpolation::new(ctx).render_config(config, &["output"])?.decode()?;
+        if self.options.output.is_empty() {
+            self.options.output = default_output();
+        }
+        let mut errors = ConfigErrors::default();
+        for name in &self.options.checksum_types {
+            if !is_unknown(name) && hasher(name).is_none() {
+                errors.push(
+                    ConfigError::on(
+                        "checksum_types",
+                        format!("unrecognized checksum type {name:?}"),
+                    )
+                    .hint("use md5, sha1, sha224, sha256, sha384 or sha512"),
+                );
+            }
+        }
+        errors.into_result(Prepared::default())
+    }
+
+    async fn process(
+        &self,
+        ctx: &RunContext,
+        artifact: Arc<dyn Artifact>,
+        data: &GeneratedData,
+    ) -> Result<Processed> {
+        let mut data = template_data(ctx, data);
+        let mut outputs = Vec::new();
+        for name in &self.options.checksum_types {
+            data["ChecksumType"] = name.as_str().into();
+            let path = ctx.prepare.render(&self.options.output, &data).context("output")?;
+            outputs.push((name.clone(), PathBuf::from(path)));
+        }
+        let mut files = artifact.files();
+        let inputs = files.clone();
+        let job_ctx = ctx.clone();
+        let written = blocking(ctx, move |stop| {
+            let mut reader = Reader::new(&job_ctx, "Computing checksums", &inputs);
+            let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
+            // For each file, its checksums in the order of `outputs`.
+            let sums = inputs
+                .iter()
+                .map(|input| {
+                    sums_of(input, &names, &mut |file, sink| reader.copy(stop, file, sink))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let mut created = Vec::new();
+            for (position, (_, output)) in outputs.iter().enumerate() {
+                let mut lines = Vec::new();
+                for (input, sums) in inputs.iter().zip(&sums) {
+                    lines.extend_from_slice(sums[position].as_bytes());
+                    lines.push(b'\t');
+                    let name = input.file_name().unwrap_or(input.as_os_str());
+                    lines.extend_from_slice(name.as_encoded_bytes());
+                    lines.push(b'\n');
+                }
+                if !lines.is_empty() && append(&job_ctx.journal, output, &lines)? {
+                    created.push(output.clone());
+                }
+            }
+            Ok(created)
+        })
+        .await?;
+        files.extend(written);
+        let description = format!("Created artifact from files: {}", list(&files));
+        Ok(Processed {
+            artifact: Some(Arc::new(FileArtifact {
+                builder_id: BUILDER_ID.to_owned(),
+                id: String::new(),
+                files,
+                description,
+            })),
+            keep_input: true,
+            // The checksums of files that are gone would be worth nothing.
+            force_keep_input: true,
+        })
+    }
+}
+
+/// Feeds a file to a sink.
+type Copy<'a> =
+    dyn FnMut(&mut std::fs::File, &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Result<()> + 'a;
+
+/// The checksums of `input` in hexadecimal, from one pass over it.
+fn sums_of(input: &Path, names: &[&str], copy: &mut Copy<'_>) -> Result<Vec<String>> {
+    // `prepare` has checked the names.
+    let mut hashers: Vec<_> = names.iter().filter_map(|name| hasher(name)).collect();
+    let mut file = Reader::open(input)?;
+    let copied = copy(&mut file, &mut |bytes| {
+        hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
+        Ok(())
+    });
+    copied.with_context(|| format!("reading {}", input.display()))?;
+    let hex = |sum: Box<[u8]>| sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(hashers.into_iter().map(|hasher| hex(hasher.finalize())).collect())
+}
+
+/// Adds `lines` to `output`; tells whether the file is new.
+fn append(journal: &Arc<dyn Journal>, output: &Path, lines: &[u8]) -> Result<bool> {
+    let lock = file_lock(output);
+    let _guard = lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let before = match std::fs::read(output) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("reading {}", output.display())),
+    };
+    let file = OutputFile::create(journal, output, 0o644)?;
+    let mut writer = file.writer()?;
+    writer
+        .write_all(before.as_deref().unwrap_or_default())
+        .and_then(|()| writer.write_all(lines))
+        .with_context(|| format!("writing {}", output.display()))?;
+    flush(writer, output)?;
+    file.finish()?;
+    Ok(before.is_none())
+}

@@ -1,0 +1,279 @@
+//! `compress`: packs the artifact's files into one.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::{
+    Artifact, Config, ConfigError, ConfigErrors, Context, Error, FileArtifact, GeneratedData,
+    OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
+    async_trait,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifice::list;
+use crate::work::{Reader, blocking, buffered, template_data};
+
+mod format;
+
+use format::{Algorithm, Archive, Compressor, Format};
+
+/// What artifacts of this post-processor say they were made by.
+const BUILDER_ID: &str = "packer.post-processor.compress";
+const DEFAULT_OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}";
+
+/// The options of `compress`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+struct Options {
+    /// The file to write. Its ending says how, unless `format` does: `.tar`, `.zip`, `.tar.gz`,
+    /// `.gz`, `.bzip2`, `.lz4`, `.xz`, `.bgzf`; with any other ending it is a gzipped tar.
+    /// Without `.tar` or `.zip` the artifact must be a single file.
+    /// `{{.BuildName}}` and `{{.BuilderType}}` stand for their values.
+    #[serde(default = "default_output")]
+    output: String,
+    /// What to make, if the ending of `output` is not to say it: `zip`, `tar`, `tar.gz`, `lz4`, …
+    /// The name of the file stays as `output` says.
+    format: Option<String>,
+    /// How hard to compress, from 1 (fast) to 9 (small). Unset, 0 and -1 mean the format's own
+    /// default. For `gz`, `bzip2` and `bgzf`.
+    compression_level: Option<i64>,
+}
+
+fn default_output() -> String {
+    DEFAULT_OUTPUT.to_owned()
+}
+
+/// Packs the artifact's files. The packed file takes the artifact's place, and the files go
+/// unless `keep_input_artifact = true`.
+#[derive(Default)]
+pub struct Compress {
+    options: Options,
+    format: Format,
+    /// From 1 to 9; none for the format's default.
+    level: Option<u32>,
+}
+
+#[async_trait]
+impl PostProcessor for Compress {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = Interpolation::new(ctx).render_config(config, &["output"])?.decode()?;
+        if self.options.output.is_empty() {
+            self.options.output = default_output();
+        }
+        let mut prepared = Prepared::default();
+        let explicit = self.options.format.as_deref().filter(|format| !format.is_empty());
+        let name = match explicit {
+            Some(format) => format!("{}.{format}", self.options.output),
+            None => self.options.output.clone(),
+        };
+        self.format = Format::of_name(&name);
+        if let Some(format) = explicit
+            && !is_unknown(format)
+            && !Format::is_known(format)
+        {
+            prepared.warnings.push(format!(
+                "compress: there is no format {format:?}; making a gzipped tar. The formats are \
+                 tar, zip, tar.gz, gz, bzip2, lz4, xz and bgzf"
+            ));
+        }
+        // Packer takes any larger level for the largest.
+        self.level = match self.options.compression_level.unwrap_or(0) {
+            -1 | 0 => None,
+            level @ 1.. => Some(u32::try_from(level.min(9)).unwrap_or(9)),
+            level => {
+                return Err(ConfigError::on(
+                    "compression_level",
+                    format!("{level} is not a compression level"),
+                )
+                .hint("use a number from 1 (fast) to 9 (small), or -1 for the default")
+                .into());
+            }
+        };
+        let heeds_level = matches!(
+            self.format.algorithm,
+            Some(Algorithm::Gzip | Algorithm::Bzip2 | Algorithm::Bgzf)
+        );
+        if self.level.is_some() && !heeds_level {
+            prepared.warnings.push(format!(
+                "compress: compression_level has no effect on {}",
+                self.format.name()
+            ));
+        }
+        Ok(prepared)
+    }
+
+    async fn process(
+        &self,
+        ctx: &RunContext,
+        artifact: Arc<dyn Artifact>,
+        data: &GeneratedData,
+    ) -> Result<Processed> {
+        let data = template_data(ctx, data);
+        let target = ctx.prepare.render(&self.options.output, &data).context("output")?;
+        let files = artifact.files();
+        let compression = self.format.algorithm.map_or("no compression", Algorithm::name);
+        if let Some(algorithm) = self.format.algorithm {
+            ctx.ui.say(format!("Using {} compression with 1 core for {target}", algorithm.name()));
+        }
+        match self.format.archive {
+            Some(Archive::Tar) => ctx.ui.say(format!("Tarring {target} with {compression}")),
+            Some(Archive::Zip) => ctx.ui.say(format!("Zipping {target}")),
+            None => match files.as_slice() {
+                [file] => {
+                    ctx.ui.say(format!("Archiving {} with {compression}", file.display()));
+                }
+                _ => {
+                    return Err(Error::new(format!(
+                        "{} holds one file, but the artifact has {}: {}",
+                        self.format.name(),
+                        files.len(),
+                        list(&files)
+                    ))
+                    .hint("make an archive: let output end in .tar.gz or .zip, or set format"));
+                }
+            },
+        }
+        if files.is_empty() {
+            ctx.ui.error(format!("The artifact has no files; {target} will be empty."));
+        }
+        let job = Job {
+            ctx: ctx.clone(),
+            files,
+            target: PathBuf::from(&target),
+            format: self.format,
+            level: self.level,
+        };
+        blocking(ctx, move |stop| job.run(stop)).await?;
+        ctx.ui.say(format!("Archive {target} completed"));
+        Ok(Processed {
+            artifact: Some(Arc::new(FileArtifact {
+                builder_id: BUILDER_ID.to_owned(),
+                id: String::new(),
+                files: vec![PathBuf::from(&target)],
+                description: format!("compressed artifacts in: {target}"),
+            })),
+            keep_input: false,
+            force_keep_input: false,
+        })
+    }
+}
+
+/// The packing of one artifact.
+struct Job {
+    ctx: RunContext,
+    files: Vec<PathBuf>,
+    target: PathBuf,
+    format: Format,
+    level: Option<u32>,
+}
+
+impl Job {
+    fn run(&self, stop: &CancellationToken) -> Result<()> {
+        for file in &self.files {
+            // The input is deleted afterwards, and the output with it.
+            if same_file(file, &self.target) {
+                return Err(Error::new(format!(
+                    "{} is a file of the artifact and cannot be the output too",
+                    file.display()
+                ))
+                .hint("set output to another name"));
+            }
+        }
+        let output = OutputFile::create(&self.ctx.journal, &self.target, 0o666)?;
+        let mut reader =
+            Reader::new(&self.ctx, &format!("Writing {}", self.target.display()), &self.files);
+        let written = match self.format.archive {
+            Some(Archive::Zip) => self.zip(stop, &mut reader, output.writer()?),
+            Some(Archive::Tar) => self.tar(stop, &mut reader, output.writer()?),
+            None => self.single(stop, &mut reader, output.writer()?),
+        };
+        // A library that was interrupted reports a failure of reading.
+        if stop.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        written.with_context(|| format!("packing {}", self.target.display()))?;
+        output.finish()
+    }
+
+    fn compressor(&self, output: File) -> Result<Compressor> {
+        Ok(Compressor::new(self.format.algorithm, self.level, buffered(output))?)
+    }
+
+    fn tar(&self, stop: &CancellationToken, reader: &mut Reader, output: File) -> Result<()> {
+        let mut archive = tar::Builder::new(self.compressor(output)?);
+        for path in &self.files {
+            let file = Reader::open(path)?;
+            let found = file.metadata()?;
+            // GNU's format, which clouds ask for, and no times, so that the same files give the
+            // same archive.
+            let mut header = tar::Header::new_gnu();
+            header.set_metadata(&found);
+            header.set_mtime(0);
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            // A file that grows meanwhile must not break the archive.
+            let before = reader.bytes_read();
+            let contents = io::Read::take(reader.watch(stop, file), found.len());
+            archive
+                .append_data(&mut header, name, contents)
+                .with_context(|| format!("adding {}", path.display()))?;
+            if reader.bytes_read() - before != found.len() {
+                return Err(Error::new(format!(
+                    "{} became shorter while it was being packed",
+                    path.display()
+                )));
+            }
+        }
+        archive.into_inner()?.finish()?;
+        Ok(())
+    }
+
+    fn zip(&self, stop: &CancellationToken, reader: &mut Reader, output: File) -> Result<()> {
+        let failed = |path: &Path, error: zip::result::ZipError| {
+            Error::new(error.to_string()).context(format_args!("adding {}", path.display()))
+        };
+        let mut archive = zip::ZipWriter::new(buffered(output));
+        for path in &self.files {
+            let mut file = Reader::open(path)?;
+            let options = zip::write::SimpleFileOptions::default()
+                .compression_method(zip::CompressionMethod::Deflated)
+                .large_file(file.metadata()?.len() >= u64::from(u32::MAX));
+            archive
+                .start_file(path.to_string_lossy(), options)
+                .map_err(|error| failed(path, error))?;
+            reader
+                .copy(stop, &mut file, |bytes| archive.write_all(bytes))
+                .with_context(|| format!("adding {}", path.display()))?;
+        }
+        let output = archive.finish().map_err(|error| Error::new(error.to_string()))?;
+        output.into_inner().map_err(|error| Error::from(error.into_error()))?;
+        Ok(())
+    }
+
+    fn single(&self, stop: &CancellationToken, reader: &mut Reader, output: File) -> Result<()> {
+        let mut compressor = self.compressor(output)?;
+        for path in &self.files {
+            let mut file = Reader::open(path)?;
+            reader
+                .copy(stop, &mut file, |bytes| compressor.write_all(bytes))
+                .with_context(|| format!("reading {}", path.display()))?;
+        }
+        compressor.finish()?;
+        Ok(())
+    }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}

@@ -1,0 +1,286 @@
+//! `manifest`: keeps a JSON file with what was built.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::output_file::UNFINISHED_FILE;
+use ingot_sdk::{
+    Artifact, Config, ConfigErrors, Context, Error, GeneratedData, Journal, JournalEntry,
+    OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Resource, Result, RunContext,
+    Schema, async_trait,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::work::{blocking, file_lock, template_data};
+
+const DEFAULT_OUTPUT: &str = "packer-manifest.json";
+/// How long another process may plausibly hold the lock file: the work under it takes
+/// milliseconds. An older lock was left by a process that was killed.
+const LOCK_IS_STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// The options of `manifest`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+struct Options {
+    /// The file to write. The builds of this run are added to those it already lists; with
+    /// `-force`, the builds of earlier runs are dropped.
+    #[serde(default = "default_output")]
+    output: String,
+    /// List the files of the artifact without their folders.
+    #[serde(default)]
+    strip_path: bool,
+    /// Leave out `build_time`.
+    #[serde(default)]
+    strip_time: bool,
+    /// Values to list with the build. They may use `{{ }}` templates.
+    custom_data: Option<BTreeMap<String, String>>,
+}
+
+fn default_output() -> String {
+    DEFAULT_OUTPUT.to_owned()
+}
+
+/// One build as the manifest lists it. Names and order are Packer's.
+#[derive(Debug, Serialize)]
+struct Build {
+    name: String,
+    builder_type: String,
+    /// Seconds since 1970; left out when zero.
+    #[serde(skip_serializing_if = "is_zero")]
+    build_time: u64,
+    /// Null when the artifact has no files.
+    files: Option<Vec<ListedFile>>,
+    artifact_id: String,
+    packer_run_uuid: String,
+    custom_data: Option<BTreeMap<String, String>>,
+}
+
+fn is_zero(seconds: &u64) -> bool {
+    *seconds == 0
+}
+
+#[derive(Debug, Serialize)]
+struct ListedFile {
+    name: String,
+    /// In bytes.
+    size: u64,
+}
+
+/// Lists the build in a JSON file.
+#[derive(Default)]
+pub struct Manifest {
+    options: Options,
+}
+
+#[async_trait]
+impl PostProcessor for Manifest {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = Interpolation::new(ctx).render_config(config, &["custom_data"])?.decode()?;
+        if self.options.output.is_empty() {
+            self.options.output = default_output();
+        }
+        Ok(Prepared::default())
+    }
+
+    async fn process(
+        &self,
+        ctx: &RunContext,
+        artifact: Arc<dyn Artifact>,
+        data: &GeneratedData,
+    ) -> Result<Processed> {
+        let data = template_data(ctx, data);
+        let mut custom_data = self.options.custom_data.clone();
+        for (name, value) in custom_data.iter_mut().flatten() {
+            *value =
+                ctx.prepare.render(value, &data).with_context(|| format!("custom_data.{name}"))?;
+            // A value that stayed unknown must not be listed as if it were one.
+            if is_unknown(value) {
+                return Err(Error::new(format!("custom_data.{name} is still unknown")));
+            }
+        }
+        let build = Build {
+            name: ctx.prepare.build_name.clone(),
+            builder_type: ctx.prepare.build_type.clone(),
+            build_time: if self.options.strip_time { 0 } else { now() },
+            files: None,
+            artifact_id: artifact.id(),
+            packer_run_uuid: ctx.prepare.run_uuid.clone(),
+            custom_data: custom_data.filter(|values| !values.is_empty()),
+        };
+        let files = artifact.files();
+        let strip_path = self.options.strip_path;
+        let force = ctx.prepare.force;
+        let output = PathBuf::from(&self.options.output);
+        let journal = Arc::clone(&ctx.journal);
+        blocking(ctx, move |stop| {
+            let listed: Vec<ListedFile> =
+                files.iter().map(|file| list_file(file, strip_path)).collect();
+            let build = Build { files: Some(listed).filter(|files| !files.is_empty()), ..build };
+            add(&journal, stop, &output, build, force)
+        })
+        .await?;
+        Ok(Processed {
+            artifact: Some(artifact),
+            keep_input: true,
+            // The manifest lists the artifact; it must not be what deletes it.
+            force_keep_input: true,
+        })
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn list_file(file: &Path, strip_path: bool) -> ListedFile {
+    let name = match file.file_name() {
+        Some(name) if strip_path => Path::new(name),
+        _ => file,
+    };
+    // A file that is not there any more is listed all the same.
+    let size = std::fs::metadata(file).map_or(0, |found| found.len());
+    ListedFile { name: name.to_string_lossy().into_owned(), size }
+}
+
+/// Adds `build` to the manifest `output`.
+fn add(
+    journal: &Arc<dyn Journal>,
+    stop: &CancellationToken,
+    output: &Path,
+    build: Build,
+    force: bool,
+) -> Result<()> {
+    let lock = file_lock(output);
+    let _builds_of_this_process = lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _other_processes = LockFile::take(journal, stop, output)?;
+    let mut manifest = read(output)?;
+    let run = build.packer_run_uuid.clone();
+    if force && manifest.get("last_run_uuid").and_then(Value::as_str) != Some(&run) {
+        manifest = Map::new();
+    }
+    let build = serde_json::to_value(build).context("listing the build")?;
+    // Take and put back, so that `builds` stays first.
+    match manifest.entry("builds").or_insert_with(|| Value::Array(Vec::new())) {
+        Value::Array(builds) => builds.push(build),
+        other => *other = Value::Array(vec![build]),
+    }
+    manifest.insert("last_run_uuid".to_owned(), run.into());
+    let text = serde_json::to_string_pretty(&manifest).context("writing the manifest")?;
+    let file = OutputFile::create(journal, output, 0o664)?;
+    file.writer()?
+        .write_all(text.as_bytes())
+        .with_context(|| format!("writing {}", output.display()))?;
+    file.finish()
+}
+
+/// The manifest as it is; empty when there is none.
+fn read(output: &Path) -> Result<Map<String, Value>> {
+    let empty = || {
+        Map::from_iter([
+            ("builds".to_owned(), Value::Array(Vec::new())),
+            ("last_run_uuid".to_owned(), Value::from("")),
+        ])
+    };
+    let text = match std::fs::read(output) {
+        Ok(text) if text.is_empty() => return Ok(empty()),
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(empty()),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", output.display())),
+    };
+    let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&text);
+    let mut manifest = parsed.map_err(|error| {
+        Error::new(format!("cannot read {} as a manifest: {error}", output.display()))
+            .hint("move the file away, or name another with output")
+    })?;
+    match manifest.get("builds") {
+        Some(Value::Array(_)) => {}
+        None | Some(Value::Null) => {
+            manifest.insert("builds".to_owned(), Value::Array(Vec::new()));
+        }
+        Some(_) => {
+            return Err(Error::new(format!(
+                "{} is not a manifest: its \"builds\" are not a list",
+                output.display()
+            ))
+            .hint("move the file away, or name another with output"));
+        }
+    }
+    Ok(manifest)
+}
+
+/// The file `OUTPUT.lock`, which is there while a process changes the manifest. Packer uses the
+/// same, so the two can share a manifest.
+struct LockFile {
+    path: PathBuf,
+    entry: Option<JournalEntry>,
+}
+
+impl LockFile {
+    fn take(journal: &Arc<dyn Journal>, stop: &CancellationToken, output: &Path) -> Result<Self> {
+        let mut path = std::path::absolute(output)
+            .with_context(|| format!("finding out where {} is", output.display()))?
+            .into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("creating the folder {}", folder.display()))?;
+        }
+        loop {
+            if stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            // Written down before it exists; struck out again if somebody else has the lock.
+            let resource = Resource::new(UNFINISHED_FILE, path.to_string_lossy());
+            let entry = JournalEntry::open(journal, &resource)?;
+            match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(_) => return Ok(LockFile { path, entry: Some(entry) }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => entry.done(),
+                Err(error) => {
+                    entry.done();
+                    return Err(error).with_context(|| format!("creating {}", path.display()));
+                }
+            }
+            let age = std::fs::metadata(&path)
+                .and_then(|found| found.modified())
+                .map(|since| since.elapsed().unwrap_or_default());
+            if age.is_ok_and(|age| age > LOCK_IS_STALE_AFTER) {
+                tracing::warn!(lock = %path.display(), "removing a lock that was left behind");
+                // If it cannot be removed, creating it will say why.
+                if let Err(error) = std::fs::remove_file(&path)
+                    && error.kind() != ErrorKind::NotFound
+                {
+                    return Err(error).with_context(|| format!("removing {}", path.display()));
+                }
+                continue;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(lock = %self.path.display(), %error, "cannot remove");
+            }
+            _ => {
+                if let Some(entry) = self.entry.take() {
+                    entry.done();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `artifice`: what the artifact is afterwards.
+
+mod common;
+
+use common::{Build, artifact, made, names};
+use serde_json::json;
+
+#[tokio::test]
+async fn replaces_the_artifact() {
+    let build = Build::new("web");
+    let old = build.file("old.img", "");
+    let (a, b) = (build.file("out/a.txt", ""), build.file("out/b.txt", ""));
+    build.file("out/c.log", "");
+    let folder = build.folder.path().display();
+    let files = [
+        format!("{folder}/out/*.txt"),
+        format!("{folder}/nothing/*"),
+        format!("{folder}/out/c.log"),
+    ];
+    let processed =
+        build.run("artifice", json!({"files": files}), &artifact(&[&old])).await.unwrap();
+    // Kept unless the template says otherwise.
+    assert!(processed.keep_input && !processed.force_keep_input);
+    let made = made(processed);
+    assert_eq!(made.builder_id(), "packer.post-processor.artifice");
+    assert_eq!(made.id(), "");
+    assert_eq!(made.files(), [a.clone(), b.clone(), build.path("out/c.log")]);
+    let list = format!("{}, {}, {folder}/out/c.log", a.display(), b.display());
+    assert_eq!(made.description(), format!("Created artifact from files: {list}"));
+    assert_eq!(
+        build.said.lines(),
+        [
+            format!("Discarding files from artifact: {}", old.display()),
+            format!("No file matches {:?}.", files[1]),
+            format!("Using these artifact files: {list}"),
+        ]
+    );
+    made.destroy().await.unwrap();
+    assert_eq!(names(build.folder.path()), ["old.img"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said() {
+    let build = Build::new("web");
+    let (_, prepared) = build.prepared("artifice", json!({"files": []}));
+    assert_eq!(prepared.unwrap_err().0[0].option.as_deref(), Some("files"));
+    let (_, prepared) = build.prepared("artifice", json!({"files": ["out/[a"]}));
+    assert!(prepared.unwrap_err().0[0].message.contains("not closed"));
+    let files = [build.path("nothing*"), build.path("gone")];
+    let ran = build.run("artifice", json!({"files": files}), &artifact(&[])).await;
+    let error = ran.map(drop).unwrap_err();
+    assert!(error.to_string().contains("none of the files of the artifact exists"), "{error}");
+    assert!(error.advice().is_some());
+}
