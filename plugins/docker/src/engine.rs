@@ -223,7 +223,11 @@ pub fn describe(error: &bollard::errors::Error) -> String {
         E::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         E::DockerStreamError { error } => error.trim().to_owned(),
         other => {
-            let mut text = other.to_string();
+            // The HTTP client's name says nothing to people; its causes do.
+            let mut text = match other {
+                E::HyperLegacyError { err } => err.to_string(),
+                other => other.to_string(),
+            };
             let mut cause = std::error::Error::source(other);
             while let Some(error) = cause {
                 let more = error.to_string();
@@ -315,6 +319,37 @@ mod tests {
             let error = Endpoint::recorded(host, None).connect().await.err().unwrap();
             assert!(error.to_string().contains(host), "{error}");
         }
+    }
+
+    /// Stands between a TCP port and the local Engine's socket.
+    async fn tcp_engine() -> Option<String> {
+        let socket = DEFAULT_ENDPOINT.trim_start_matches("unix://");
+        if tokio::net::UnixStream::connect(socket).await.is_err() {
+            assert!(env::var_os("CI").is_none(), "no Docker Engine listens on {socket}");
+            eprintln!("skipped: no Docker Engine listens on {socket}");
+            return None;
+        }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut engine = tokio::net::UnixStream::connect(socket).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
+                });
+            }
+        });
+        Some(format!("tcp://{address}"))
+    }
+
+    #[tokio::test]
+    async fn an_engine_is_reached_over_tcp() {
+        let Some(host) = tcp_engine().await else { return };
+        let engine = Endpoint::recorded(&host, None).connect().await.unwrap();
+        assert_eq!(engine.api.ping().await.unwrap(), "OK");
+        // With certificates that are not there, the folder is named.
+        let error = Endpoint::recorded(&host, Some("/no/certs")).connect().await.err().unwrap();
+        assert!(error.to_string().contains("/no/certs/"), "{error}");
     }
 
     #[test]

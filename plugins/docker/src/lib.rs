@@ -15,6 +15,7 @@ mod post_processors;
 mod progress;
 mod reclaim;
 mod run_command;
+mod save;
 mod steps;
 mod upload_owner;
 

@@ -1,16 +1,14 @@
 //! Removes what a killed build left behind.
 
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
-use ingot_sdk::{Context, Reclaim, Resource, Result, async_trait};
+use ingot_sdk::{Reclaim, Resource, Result, async_trait};
 
 use crate::engine::{Endpoint, Engine, EngineContext, status};
 
 /// The kind of resource a build's container is.
 pub const CONTAINER: &str = "docker-container";
-/// The kind of resource a half-written file is.
-pub const PARTIAL_FILE: &str = "docker-partial-file";
 
-/// Removes containers and half-written files that the journal names.
+/// Removes containers that the journal names.
 pub struct DockerReclaim;
 
 /// The journal's record of a container called `id` (its name or its id) on `engine`.
@@ -40,18 +38,10 @@ pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
 #[async_trait]
 impl Reclaim for DockerReclaim {
     fn kinds(&self) -> &'static [&'static str] {
-        &[CONTAINER, PARTIAL_FILE]
+        &[CONTAINER]
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        if resource.kind == PARTIAL_FILE {
-            return match tokio::fs::remove_file(&resource.id).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(error).with_context(|| format!("removing {}", resource.id))
-                }
-                _ => Ok(()),
-            };
-        }
         let attribute = |name: &str| resource.attributes.get(name).and_then(|value| value.as_str());
         let endpoint = match attribute("endpoint") {
             Some(host) => Endpoint::recorded(host, attribute("tls")),

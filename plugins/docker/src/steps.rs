@@ -1,6 +1,6 @@
 //! The steps of a docker build.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,10 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
-    Communicator, Context, Error, GeneratedData, JournalEntry, Resource, Result, RunContext, Step,
+    Communicator, Context, Error, GeneratedData, JournalEntry, Result, RunContext, Step,
     async_trait,
 };
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +26,8 @@ use crate::config::{Goal, Options};
 use crate::credentials;
 use crate::engine::{Engine, EngineContext, describe, status};
 use crate::progress::LayerProgress;
-use crate::reclaim::{PARTIAL_FILE, container_resource, remove_container};
+use crate::reclaim::{container_resource, remove_container};
+use crate::save::save_stream;
 
 /// How long tidying up may wait for the Engine.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,7 +53,6 @@ pub struct State {
     container: Option<Container>,
     communicator: Arc<dyn Communicator>,
     commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
-    partial: Option<(PathBuf, JournalEntry)>,
 }
 
 /// The build's container. It is noted before it is created.
@@ -108,7 +107,6 @@ impl State {
             container: None,
             communicator: Arc::new(NoCommunicator),
             commit: None,
-            partial: None,
         }
     }
 
@@ -486,97 +484,8 @@ impl Step<State> for Export {
         let id = state.container_id()?;
         let Goal::Export(path) = &state.options.goal else { return Ok(()) };
         ctx.ui.say("Exporting the container");
-        let path = PathBuf::from(path);
-        let partial = partial_file(ctx, &path).await?;
-        let target = partial.as_ref().map_or(&path, |(partial, _)| partial).clone();
-        state.partial = partial;
-        let stream = state.engine.api.export_container(&id);
-        write_stream(ctx, &format!("Exporting to {}", path.display()), stream, &target).await?;
-        finish_file(state.partial.take(), &path).await
+        let path = Path::new(path);
+        let label = format!("Exporting to {}", path.display());
+        save_stream(ctx, &label, state.engine.api.export_container(&id), path).await
     }
-
-    async fn cleanup(&self, _: &RunContext, state: &mut State, _: Outcome) {
-        discard_file(state.partial.take()).await;
-    }
-}
-
-/// Opens a journaled file beside `path` to write to, so that nobody takes half a file for the
-/// whole and an earlier one survives a failure. None where `path` is something other than a
-/// file, such as a pipe, which is written to directly.
-///
-/// # Errors
-/// The folder cannot be made or written to.
-pub async fn partial_file(
-    ctx: &RunContext,
-    path: &Path,
-) -> Result<Option<(PathBuf, JournalEntry)>> {
-    if tokio::fs::metadata(path).await.is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
-        return Ok(None);
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        let making = || format!("making the folder {}", folder.display());
-        tokio::fs::create_dir_all(folder).await.with_context(making)?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", uuid::Uuid::new_v4().simple()));
-    let partial = std::path::absolute(path.with_file_name(name))
-        .with_context(|| format!("finding {}", path.display()))?;
-    let resource = Resource::new(PARTIAL_FILE, partial.display().to_string());
-    let record = JournalEntry::open(&ctx.journal, &resource)?;
-    Ok(Some((partial, record)))
-}
-
-/// Gives a finished file its name.
-///
-/// # Errors
-/// It cannot be renamed; it is removed then.
-pub async fn finish_file(partial: Option<(PathBuf, JournalEntry)>, path: &Path) -> Result<()> {
-    let Some((file, record)) = partial else { return Ok(()) };
-    let renamed = tokio::fs::rename(&file, path).await;
-    if let Err(error) = renamed {
-        discard_file(Some((file, record))).await;
-        return Err(error).with_context(|| format!("writing {}", path.display()));
-    }
-    record.done();
-    Ok(())
-}
-
-/// Removes an unfinished file.
-pub async fn discard_file(partial: Option<(PathBuf, JournalEntry)>) {
-    let Some((file, record)) = partial else { return };
-    match tokio::fs::remove_file(&file).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(file = %file.display(), %error, "a partial file may be left over");
-        }
-        _ => record.done(),
-    }
-}
-
-/// Writes what the Engine sends to `path`, showing progress under `label`.
-///
-/// # Errors
-/// The Engine failed, or the file cannot be written.
-pub async fn write_stream(
-    ctx: &RunContext,
-    label: &str,
-    mut stream: impl futures_util::Stream<Item = Result<bytes::Bytes, bollard::errors::Error>> + Unpin,
-    path: &Path,
-) -> Result<()> {
-    let writing = || format!("writing {}", path.display());
-    let progress = ctx.ui.progress(label, None);
-    let file = tokio::fs::File::create(path).await.with_context(writing)?;
-    let mut file = tokio::io::BufWriter::with_capacity(1024 * 1024, file);
-    let (mut position, mut shown) = (0u64, 0u64);
-    while let Some(piece) = stream.next().await {
-        let piece = piece.doing(label)?;
-        file.write_all(&piece).await.with_context(writing)?;
-        position += piece.len() as u64;
-        if position - shown >= 1024 * 1024 {
-            shown = position;
-            progress.at(position, None);
-        }
-    }
-    progress.at(position, None);
-    file.flush().await.with_context(writing)
 }

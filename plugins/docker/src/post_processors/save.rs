@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{check_image, decode};
 use crate::engine::{Engine, check_docker_path};
-use crate::steps::{discard_file, finish_file, partial_file, write_stream};
+use crate::save::save_stream;
 
 /// The options of docker-save.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -56,20 +56,13 @@ impl PostProcessor for DockerSave {
         let path = Path::new(self.config.path.as_deref().unwrap_or_default());
         let id = artifact.id();
         ctx.ui.message(format!("Saving image: {id}"));
-        let partial = partial_file(ctx, path).await?;
-        let target = partial.as_ref().map_or(path, |(partial, _)| partial).to_owned();
-        let stream = Box::pin(engine.api.export_image(&id));
         let label = format!("Saving to {}", path.display());
-        let written = tokio::select! {
+        let stream = Box::pin(engine.api.export_image(&id));
+        tokio::select! {
             biased;
-            () = ctx.cancel.cancelled() => Err(Error::Cancelled),
-            written = write_stream(ctx, &label, stream, &target) => written,
-        };
-        if let Err(error) = written {
-            discard_file(partial).await;
-            return Err(error);
+            () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
+            saved = save_stream(ctx, &label, stream, path) => saved?,
         }
-        finish_file(partial, path).await?;
         ctx.ui.message(format!("Saved to: {}", path.display()));
         Ok(Processed { artifact: Some(artifact), keep_input: true, force_keep_input: false })
     }

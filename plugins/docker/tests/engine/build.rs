@@ -214,7 +214,7 @@ async fn an_export_is_the_containers_file_system() {
     });
     let config = json!({ "image": BASE, "pull": false, "export_path": path });
     let artifact = run.build(config).await.unwrap();
-    assert_eq!(artifact.files(), [path.clone()]);
+    assert_eq!(artifact.files(), std::slice::from_ref(&path));
     assert_eq!((artifact.builder_id(), artifact.id().as_str()), ("packer.docker", "Container"));
     assert_eq!(artifact.description(), format!("Exported Docker file: {}", path.display()));
     let tar = std::process::Command::new("tar").arg("-xOf").arg(&path).arg("srv/mark").output();
