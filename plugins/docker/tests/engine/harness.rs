@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 /// The image the tests start from: busybox, a user `app` (1000:1001), a command and a variable.
+/// It is made once and kept; a change to it takes a new tag.
 pub const BASE: &str = "ingot-test-base:1";
 
 /// Whether there is an Engine; makes sure that the base image is there. Without one, tests fail
@@ -38,6 +39,9 @@ fn make_base() -> std::result::Result<(), String> {
     let version = Command::new("docker").args(["version", "-f", "{{.Server.Version}}"]).output();
     if !version.is_ok_and(|output| output.status.success()) {
         return Err("no Docker Engine answers to the docker client".to_owned());
+    }
+    if exists(BASE) {
+        return Ok(());
     }
     let busybox = ["/bin/busybox", "/usr/bin/busybox"]
         .into_iter()
