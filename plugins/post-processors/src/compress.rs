@@ -1,5 +1,6 @@
 //! `compress`: packs the artifact's files into one.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -241,7 +242,12 @@ impl Job {
             Error::new(error.to_string()).context(format_args!("adding {}", path.display()))
         };
         let mut archive = zip::ZipWriter::new(buffered(output));
+        let mut added = HashSet::new();
         for path in &self.files {
+            // Overlapping patterns of artifice can list a file twice; a zip holds a name once.
+            if !added.insert(path) {
+                continue;
+            }
             let mut file = Reader::open(path)?;
             let options = zip::write::SimpleFileOptions::default()
                 .compression_method(zip::CompressionMethod::Deflated)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ingot_sdk::config::is_unknown;
+use ingot_sdk::config::UNKNOWN;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{
@@ -104,10 +104,8 @@ impl PostProcessor for Manifest {
         for (name, value) in custom_data.iter_mut().flatten() {
             *value =
                 ctx.prepare.render(value, &data).with_context(|| format!("custom_data.{name}"))?;
-            // A value that stayed unknown must not be listed as if it were one.
-            if is_unknown(value) {
-                return Err(Error::new(format!("custom_data.{name} is still unknown")));
-            }
+            // What the builder never told is listed as Packer lists it.
+            *value = value.replace(UNKNOWN, "<unknown>");
         }
         let build = Build {
             name: ctx.prepare.build_name.clone(),

@@ -21,7 +21,8 @@ async fn lists_builds() {
     let output = build.path("new/manifest.json");
     let options = json!({
         "output": output, "strip_path": true, "strip_time": true,
-        "custom_data": {"b": "{{ build_name }} {{ build `ID` }} {{ .ID }}", "a": "<&>"},
+        "custom_data": {"b": "{{ build_name }} {{ build `ID` }} {{ .ID }}", "a": "<&>",
+            "c": format!("is {}", ingot_sdk::config::UNKNOWN)},
     });
     let input = artifact(&[&one]);
     let processed = build.run("manifest", options, &input).await.unwrap();
@@ -43,7 +44,8 @@ async fn lists_builds() {
       "packer_run_uuid": "run-1",
       "custom_data": {
         "a": "<&>",
-        "b": "web i-1 i-1"
+        "b": "web i-1 i-1",
+        "c": "is <unknown>"
       }
     }
   ],
