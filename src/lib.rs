@@ -1,1 +1,7 @@
-//! Ingot: a Packer-compatible image builder and image registry.
+//! Ingot: a Packer-compatible image builder.
+//!
+//! Data flows one way: template text → [`syntax`] → [`template`] → graph → engine → plugins → ui.
+//! No module knows one that stands after it in that list.
+
+pub mod syntax;
+pub mod template;

@@ -1,0 +1,85 @@
+//! The texts a run has read, and places in them.
+
+use std::path::{Path, PathBuf};
+
+/// Which text of a [`SourceMap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub u32);
+
+/// A range of bytes in one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The text.
+    pub file: FileId,
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+impl Span {
+    /// From the start of `self` to the end of `other`.
+    pub fn to(self, other: Span) -> Span {
+        Span { file: self.file, start: self.start, end: other.end.max(self.start) }
+    }
+}
+
+/// One text: a file, or a value given on the command line or in the environment.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// What diagnostics call it: the path as the user would write it.
+    pub name: String,
+    /// Where it is, if it is a file.
+    pub path: Option<PathBuf>,
+    /// The text.
+    pub text: String,
+}
+
+/// All texts of a run.
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+impl SourceMap {
+    /// Adds a text that is not a file, under a name for diagnostics.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
+        self.push(SourceFile { name: name.into(), path: None, text: text.into() })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not UTF-8.
+    pub fn read(&mut self, path: &Path) -> std::io::Result<FileId> {
+        let text = std::fs::read_to_string(path)?;
+        // A byte order mark is not part of the template.
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let name = path.display().to_string();
+        Ok(self.push(SourceFile { name, path: Some(path.to_owned()), text }))
+    }
+
+    fn push(&mut self, file: SourceFile) -> FileId {
+        self.files.push(file);
+        FileId(self.files.len() as u32 - 1)
+    }
+
+    /// The text behind an id that this map gave out.
+    pub fn get(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0 as usize]
+    }
+
+    /// The text of a span.
+    pub fn text(&self, span: Span) -> &str {
+        self.get(span.file).text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    /// Line and column of the span's start, both from 1; columns count characters.
+    pub fn position(&self, span: Span) -> (usize, usize) {
+        let text = &self.get(span.file).text;
+        let before = text.get(..span.start as usize).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        (line, column)
+    }
+}

@@ -1,0 +1,301 @@
+//! The values that expressions stand for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::number::Number;
+use super::types::{AttributeType, Type};
+
+/// A value, and whether it is a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it must never be shown. Marks are kept at each level: an object can hold one
+    /// secret attribute beside plain ones.
+    pub sensitive: bool,
+}
+
+/// The forms of a value. Cloning is cheap: contents are shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Absent, of a type.
+    Null(Type),
+    /// To be known when the build runs, of a type.
+    Unknown(Type),
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A text.
+    String(Arc<str>),
+    /// Items of one type.
+    List(Type, Arc<Vec<Value>>),
+    /// Distinct items of one type, in the order HCL iterates them.
+    Set(Type, Arc<Vec<Value>>),
+    /// Values of one type by name.
+    Map(Type, Arc<BTreeMap<String, Value>>),
+    /// Items that each have their own type.
+    Tuple(Arc<Vec<Value>>),
+    /// Values by name that each have their own type.
+    Object(Arc<BTreeMap<String, Value>>),
+}
+
+impl From<Kind> for Value {
+    fn from(kind: Kind) -> Self {
+        Value { kind, sensitive: false }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Kind::String(text.into()).into()
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Kind::String(text.into()).into()
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Kind::Bool(value).into()
+    }
+}
+
+impl From<Number> for Value {
+    fn from(number: Number) -> Self {
+        Kind::Number(number).into()
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Number::from(number).into()
+    }
+}
+
+impl From<usize> for Value {
+    fn from(number: usize) -> Self {
+        Number::from(number).into()
+    }
+}
+
+impl Value {
+    /// Null of a type.
+    pub fn null(ty: Type) -> Value {
+        Kind::Null(ty).into()
+    }
+
+    /// A value of a type that only the build will know.
+    pub fn unknown(ty: Type) -> Value {
+        Kind::Unknown(ty).into()
+    }
+
+    /// A list; `ty` is the type of its items.
+    pub fn list(ty: Type, items: Vec<Value>) -> Value {
+        Kind::List(ty, Arc::new(items)).into()
+    }
+
+    /// A list of strings.
+    pub fn strings<S: Into<String>>(items: impl IntoIterator<Item = S>) -> Value {
+        Value::list(Type::String, items.into_iter().map(|item| item.into().into()).collect())
+    }
+
+    /// A set; equal items are kept once, the rest is put in order.
+    pub fn set(ty: Type, mut items: Vec<Value>) -> Value {
+        items.sort_by(Value::order);
+        items.dedup_by(|a, b| a.plain_eq(b));
+        Kind::Set(ty, Arc::new(items)).into()
+    }
+
+    /// A map; `ty` is the type of its values.
+    pub fn map(ty: Type, items: BTreeMap<String, Value>) -> Value {
+        Kind::Map(ty, Arc::new(items)).into()
+    }
+
+    /// A tuple.
+    pub fn tuple(items: Vec<Value>) -> Value {
+        Kind::Tuple(Arc::new(items)).into()
+    }
+
+    /// An object.
+    pub fn object(attributes: BTreeMap<String, Value>) -> Value {
+        Kind::Object(Arc::new(attributes)).into()
+    }
+
+    /// Marks the value as a secret if `sensitive`; never takes a mark away.
+    pub fn mark(mut self, sensitive: bool) -> Value {
+        self.sensitive |= sensitive;
+        self
+    }
+
+    /// The value's type.
+    pub fn ty(&self) -> Type {
+        match &self.kind {
+            Kind::Null(ty) | Kind::Unknown(ty) => ty.clone(),
+            Kind::Bool(_) => Type::Bool,
+            Kind::Number(_) => Type::Number,
+            Kind::String(_) => Type::String,
+            Kind::List(ty, _) => Type::list(ty.clone()),
+            Kind::Set(ty, _) => Type::set(ty.clone()),
+            Kind::Map(ty, _) => Type::map(ty.clone()),
+            Kind::Tuple(items) => Type::Tuple(items.iter().map(Value::ty).collect()),
+            Kind::Object(attributes) => Type::Object(
+                attributes
+                    .iter()
+                    .map(|(name, value)| (name.clone(), AttributeType::required(value.ty())))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Null.
+    pub fn is_null(&self) -> bool {
+        matches!(self.kind, Kind::Null(_))
+    }
+
+    /// Unknown itself; its parts are another matter.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.kind, Kind::Unknown(_))
+    }
+
+    /// Known in all its parts.
+    pub fn is_wholly_known(&self) -> bool {
+        !self.is_unknown() && self.children().all(Value::is_wholly_known)
+    }
+
+    /// A secret, or with a secret among its parts.
+    pub fn holds_secret(&self) -> bool {
+        self.sensitive || self.children().any(Value::holds_secret)
+    }
+
+    /// The values directly inside.
+    pub fn children(&self) -> Box<dyn Iterator<Item = &Value> + '_> {
+        match &self.kind {
+            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
+                Box::new(items.iter())
+            }
+            Kind::Map(_, items) | Kind::Object(items) => Box::new(items.values()),
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The truth of a bool.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.kind {
+            Kind::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number of a number.
+    pub fn as_number(&self) -> Option<&Number> {
+        match &self.kind {
+            Kind::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The items of a list, set or tuple.
+    pub fn as_items(&self) -> Option<&[Value]> {
+        match &self.kind {
+            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The entries of a map or object.
+    pub fn as_entries(&self) -> Option<&BTreeMap<String, Value>> {
+        match &self.kind {
+            Kind::Map(_, entries) | Kind::Object(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// What iterating the value yields, as keys and values; none if it cannot be iterated.
+    pub fn iterate(&self) -> Option<Vec<(Value, Value)>> {
+        let with_mark = |value: &Value| value.clone().mark(self.sensitive);
+        Some(match &self.kind {
+            Kind::List(_, items) | Kind::Tuple(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| (Value::from(index), with_mark(item)))
+                .collect(),
+            Kind::Set(_, items) => {
+                items.iter().map(|item| (with_mark(item), with_mark(item))).collect()
+            }
+            Kind::Map(_, entries) | Kind::Object(entries) => entries
+                .iter()
+                .map(|(name, value)| {
+                    (Value::from(name.as_str()).mark(self.sensitive), with_mark(value))
+                })
+                .collect(),
+            _ => return None,
+        })
+    }
+
+    /// The value without any mark, and whether there was one.
+    pub fn unmark(&self) -> (Value, bool) {
+        if !self.holds_secret() {
+            return (self.clone(), false);
+        }
+        let bare = |value: &Value| value.unmark().0;
+        let items = |items: &[Value]| Arc::new(items.iter().map(bare).collect::<Vec<_>>());
+        let entries = |entries: &BTreeMap<String, Value>| {
+            Arc::new(entries.iter().map(|(name, value)| (name.clone(), bare(value))).collect())
+        };
+        let kind = match &self.kind {
+            Kind::List(ty, inner) => Kind::List(ty.clone(), items(inner)),
+            Kind::Set(ty, inner) => Kind::Set(ty.clone(), items(inner)),
+            Kind::Tuple(inner) => Kind::Tuple(items(inner)),
+            Kind::Map(ty, inner) => Kind::Map(ty.clone(), entries(inner)),
+            Kind::Object(inner) => Kind::Object(entries(inner)),
+            other => other.clone(),
+        };
+        (kind.into(), true)
+    }
+
+    /// Equality that ignores marks.
+    pub fn plain_eq(&self, other: &Value) -> bool {
+        if !self.holds_secret() && !other.holds_secret() {
+            return self.kind == other.kind;
+        }
+        self.unmark().0.kind == other.unmark().0.kind
+    }
+
+    /// The order of a set's items: by value for strings and numbers, false before true, and by
+    /// how they would be written for the rest.
+    pub fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
+        match (&a.kind, &b.kind) {
+            (Kind::String(a), Kind::String(b)) => a.cmp(b),
+            (Kind::Number(a), Kind::Number(b)) => a.cmp(b),
+            (Kind::Bool(a), Kind::Bool(b)) => a.cmp(b),
+            _ => format!("{:?}", a.kind).cmp(&format!("{:?}", b.kind)),
+        }
+    }
+
+    /// Every string and number in it that is a secret, for masking output.
+    pub fn secrets(&self, found: &mut Vec<String>) {
+        self.collect_secrets(false, found);
+    }
+
+    fn collect_secrets(&self, inside_secret: bool, found: &mut Vec<String>) {
+        let secret = self.sensitive || inside_secret;
+        match &self.kind {
+            Kind::String(text) if secret => found.push(text.to_string()),
+            Kind::Number(number) if secret => found.push(number.to_string()),
+            _ => self.children().for_each(|child| child.collect_secrets(secret, found)),
+        }
+    }
+}
