@@ -1,10 +1,16 @@
 //! What a template says: its blocks as typed structures, and the values they stand for.
 
 pub mod convert;
+pub mod eval;
+pub mod functions;
 pub mod number;
+mod operators;
+pub mod scope;
 pub mod types;
 pub mod value;
 
+pub use eval::eval;
 pub use number::Number;
+pub use scope::Scope;
 pub use types::Type;
 pub use value::{Kind, Value};

@@ -1,0 +1,206 @@
+//! The functions that expressions can call, one file per family.
+//!
+//! [`call`] does what all functions have in common: counting and converting arguments, refusing
+//! null, standing aside for unknown values, and keeping results of secrets secret. A function
+//! itself sees plain, known values of the types it declares.
+
+mod numeric;
+mod string;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use super::convert::convert;
+use super::types::Type;
+use super::value::Value;
+
+/// What functions know about the run.
+#[derive(Debug, Clone)]
+pub struct FunctionContext {
+    /// The folder that relative paths start from: the template's.
+    pub base_dir: PathBuf,
+    /// When the run started, so that all timestamps of a run agree.
+    pub start: time::OffsetDateTime,
+    /// Whether `env` may be called: only in the defaults of variables.
+    pub env_allowed: bool,
+}
+
+/// What an argument may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepts {
+    /// Any value.
+    Any,
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// A bool.
+    Bool,
+    /// A list of strings.
+    Strings,
+    /// A list of anything of one type.
+    List,
+    /// A set of anything of one type.
+    Set,
+    /// A map of anything of one type.
+    Map,
+}
+
+impl Accepts {
+    fn ty(self) -> Type {
+        match self {
+            Accepts::Any => Type::Dynamic,
+            Accepts::String => Type::String,
+            Accepts::Number => Type::Number,
+            Accepts::Bool => Type::Bool,
+            Accepts::Strings => Type::list(Type::String),
+            Accepts::List => Type::list(Type::Dynamic),
+            Accepts::Set => Type::set(Type::Dynamic),
+            Accepts::Map => Type::map(Type::Dynamic),
+        }
+    }
+}
+
+/// One argument of a function.
+#[derive(Debug, Clone, Copy)]
+pub struct Param {
+    /// What messages call it.
+    pub name: &'static str,
+    /// What it may be.
+    pub accepts: Accepts,
+    /// Whether it may be null.
+    pub null: bool,
+    /// Whether the function can work with it while it is not wholly known.
+    pub unknown: bool,
+}
+
+/// An argument that must be there, known, and not null.
+pub const fn param(name: &'static str, accepts: Accepts) -> Param {
+    Param { name, accepts, null: false, unknown: false }
+}
+
+impl Param {
+    /// Lets null through.
+    pub const fn or_null(self) -> Param {
+        Param { null: true, ..self }
+    }
+
+    /// Lets unknown values through.
+    pub const fn or_unknown(self) -> Param {
+        Param { unknown: true, ..self }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which argument is to blame, if one is.
+    pub argument: Option<usize>,
+    /// What is wrong, as a sentence without full stop.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of the call as a whole.
+    pub fn new(message: impl Into<String>) -> Self {
+        Failure { argument: None, message: message.into() }
+    }
+
+    /// A failure that one argument (counted from 0) is to blame for.
+    pub fn argument(index: usize, message: impl Into<String>) -> Self {
+        Failure { argument: Some(index), message: message.into() }
+    }
+}
+
+/// What a call gives.
+pub type Outcome = Result<Value, Failure>;
+
+/// A function of the language.
+pub struct Function {
+    /// Its name in templates.
+    pub name: &'static str,
+    /// The arguments it must be given.
+    pub params: &'static [Param],
+    /// What further arguments must be, if it takes any.
+    pub rest: Option<Param>,
+    /// The type of the result while the arguments are not known.
+    pub returns: fn() -> Type,
+    /// Does the work.
+    pub call: fn(&[Value], &FunctionContext) -> Outcome,
+}
+
+static TABLE: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
+    [numeric::FUNCTIONS, string::FUNCTIONS]
+        .into_iter()
+        .flatten()
+        .map(|function| (function.name, function))
+        .collect()
+});
+
+/// The names of all functions, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.keys().copied()
+}
+
+/// The function called `name`.
+pub fn get(name: &str) -> Option<&'static Function> {
+    TABLE.get(name).copied()
+}
+
+/// Calls a function.
+///
+/// # Errors
+/// The arguments do not fit, or the function says why it cannot do its work.
+pub fn call(function: &Function, args: &[Value], ctx: &FunctionContext) -> Outcome {
+    if args.len() < function.params.len() {
+        let missing = function.params[args.len()].name;
+        return Err(Failure::new(format!(
+            "`{}` needs the argument `{missing}`: {}",
+            function.name,
+            signature(function)
+        )));
+    }
+    if function.rest.is_none() && args.len() > function.params.len() {
+        return Err(Failure::argument(
+            function.params.len(),
+            format!("`{}` takes fewer arguments: {}", function.name, signature(function)),
+        ));
+    }
+    let mut sensitive = false;
+    let mut known = true;
+    let mut plain = Vec::with_capacity(args.len());
+    for (index, value) in args.iter().enumerate() {
+        let Some(param) = function.params.get(index).or(function.rest.as_ref()) else { continue };
+        let (value, secret) = value.unmark();
+        sensitive |= secret;
+        if value.is_null() && !param.null {
+            return Err(Failure::argument(index, format!("`{}` must not be null", param.name)));
+        }
+        let value = convert(&value, &param.accepts.ty())
+            .map_err(|error| Failure::argument(index, format!("`{}`: {error}", param.name)))?;
+        known &= param.unknown || value.is_wholly_known();
+        plain.push(value);
+    }
+    if !known {
+        return Ok(Value::unknown((function.returns)()).mark(sensitive));
+    }
+    (function.call)(&plain, ctx).map(|value| value.mark(sensitive))
+}
+
+/// How the function is called, as in `substr(str, offset, length)`.
+pub fn signature(function: &Function) -> String {
+    let mut names: Vec<String> = function.params.iter().map(|p| p.name.to_owned()).collect();
+    names.extend(function.rest.map(|rest| format!("{}...", rest.name)));
+    format!("{}({})", function.name, names.join(", "))
+}
+
+/// The text of an argument that was declared as a string.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The items of an argument that was declared as a list or set.
+fn items(value: &Value) -> &[Value] {
+    value.as_items().unwrap_or_default()
+}
