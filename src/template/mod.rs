@@ -1,14 +1,17 @@
 //! What a template says: its blocks as typed structures, and the values they stand for.
 
+pub mod blocks;
 pub mod convert;
 pub mod eval;
 pub mod functions;
+pub mod load;
 pub mod number;
 mod operators;
 pub mod scope;
 pub mod types;
 pub mod value;
 
+pub use blocks::Template;
 pub use eval::eval;
 pub use number::Number;
 pub use scope::Scope;
