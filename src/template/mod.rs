@@ -5,11 +5,14 @@ pub mod convert;
 pub mod eval;
 pub mod functions;
 pub mod load;
+pub mod locals;
 pub mod number;
 mod operators;
 pub mod scope;
+pub mod type_expr;
 pub mod types;
 pub mod value;
+pub mod variables;
 
 pub use blocks::Template;
 pub use eval::eval;
