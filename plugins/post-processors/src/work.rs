@@ -86,11 +86,16 @@ impl Reader {
                 Err(error) => return Err(error.into()),
             };
             sink(&buffer[..length])?;
-            self.done += length as u64;
-            if self.done - self.shown >= 4 * CHUNK as u64 || self.done == self.total {
-                self.shown = self.done;
-                self.progress.at(self.done, Some(self.total));
-            }
+            self.advance(length);
+        }
+    }
+
+    /// Counts what was read, and shows it now and then.
+    fn advance(&mut self, length: usize) {
+        self.done += length as u64;
+        if self.done - self.shown >= 4 * CHUNK as u64 || self.done == self.total {
+            self.shown = self.done;
+            self.progress.at(self.done, Some(self.total));
         }
     }
 
@@ -114,12 +119,7 @@ impl Read for Watched<'_> {
             return Err(io::Error::other("cancelled"));
         }
         let length = self.file.read(buffer)?;
-        let reader = &mut *self.reader;
-        reader.done += length as u64;
-        if reader.done - reader.shown >= 4 * CHUNK as u64 || reader.done == reader.total {
-            reader.shown = reader.done;
-            reader.progress.at(reader.done, Some(reader.total));
-        }
+        self.reader.advance(length);
         Ok(length)
     }
 }
