@@ -8,6 +8,7 @@ pub mod load;
 pub mod locals;
 pub mod number;
 mod operators;
+pub mod options;
 pub mod scope;
 pub mod type_expr;
 pub mod types;
