@@ -1,0 +1,57 @@
+//! `-only` and `-except`.
+
+use globset::{Glob, GlobMatcher};
+
+/// Which builds to run.
+#[derive(Debug, Default)]
+pub struct Filter {
+    only: Vec<GlobMatcher>,
+    except: Vec<GlobMatcher>,
+}
+
+impl Filter {
+    /// Patterns as the flags give them: `*` stands for anything, dots included.
+    ///
+    /// # Errors
+    /// A pattern is not well-formed; the text says which and why.
+    pub fn new(only: &[String], except: &[String]) -> Result<Filter, String> {
+        Ok(Filter { only: compile("-only", only)?, except: compile("-except", except)? })
+    }
+
+    /// Whether a build of this name runs.
+    pub fn selects(&self, name: &str) -> bool {
+        let any = |patterns: &[GlobMatcher]| patterns.iter().any(|glob| glob.is_match(name));
+        (self.only.is_empty() || any(&self.only)) && !any(&self.except)
+    }
+
+    /// Whether a post-processor of this name is left out; `-except` names those too.
+    pub fn excludes_step(&self, name: &str) -> bool {
+        self.except.iter().any(|glob| glob.is_match(name))
+    }
+}
+
+fn compile(flag: &str, patterns: &[String]) -> Result<Vec<GlobMatcher>, String> {
+    patterns
+        .iter()
+        .map(|pattern| match Glob::new(pattern) {
+            Ok(glob) => Ok(glob.compile_matcher()),
+            Err(error) => Err(format!("{flag}: {error}")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Filter;
+
+    #[test]
+    fn patterns_select() {
+        let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let filter = Filter::new(&texts(&["*.docker.*"]), &texts(&["*.b"])).unwrap();
+        assert!(filter.selects("x.docker.a"));
+        assert!(!filter.selects("x.docker.b"));
+        assert!(!filter.selects("docker.a"));
+        assert!(Filter::default().selects("anything"));
+        assert!(Filter::new(&texts(&["[a"]), &[]).unwrap_err().contains("-only"));
+    }
+}
