@@ -92,8 +92,17 @@ pub fn build(template: &Template, filter: &Filter, diagnostics: &mut Diagnostics
                 build_name: build.name.clone(),
                 bodies: [&source.body].into_iter().chain(&used.overrides).cloned().collect(),
                 header: source.header,
-                provisioners: build.provisioners.iter().filter(applies).cloned().collect(),
-                error_cleanup: build.error_cleanup.iter().find(applies).cloned(),
+                provisioners: build
+                    .provisioners
+                    .iter()
+                    .filter(applies)
+                    .map(|step| overridden(step, &source_name, diagnostics))
+                    .collect(),
+                error_cleanup: build
+                    .error_cleanup
+                    .iter()
+                    .find(applies)
+                    .map(|step| overridden(step, &source_name, diagnostics)),
                 pipelines: build
                     .post_processors
                     .iter()
@@ -191,4 +200,40 @@ fn check_only(step: &Block, known: &[String], diagnostics: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// The step with what its `override` says for this source put over its own options.
+fn overridden(step: &Block, source_name: &str, diagnostics: &mut Diagnostics) -> Block {
+    let mut step = step.clone();
+    let Some(position) = step.body.attributes.iter().position(|a| a.name == "override") else {
+        return step;
+    };
+    let attribute = step.body.attributes.remove(position);
+    let complain = |span: Span| {
+        Diagnostic::error("`override` gives options by the name of a source")
+            .at(span)
+            .help("write override = { SOURCE_NAME = { option = value } }")
+    };
+    let ExprKind::Object(by_source) = attribute.expr.kind else {
+        diagnostics.push(complain(attribute.expr.span));
+        return step;
+    };
+    for (key, value) in by_source {
+        if !matches!(&key.kind, ExprKind::String(name) if name == source_name) {
+            continue;
+        }
+        let ExprKind::Object(options) = value.kind else {
+            diagnostics.push(complain(value.span));
+            continue;
+        };
+        for (name, expr) in options {
+            let ExprKind::String(text) = name.kind else {
+                diagnostics.push(complain(name.span));
+                continue;
+            };
+            step.body.attributes.retain(|own| own.name != text);
+            step.body.attributes.push(Attribute { name: text, name_span: name.span, expr });
+        }
+    }
+    step
 }

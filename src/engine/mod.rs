@@ -1,0 +1,24 @@
+//! Prepares and runs the nodes of the build graph.
+
+mod hook;
+mod post_process;
+pub mod prepare;
+pub mod project;
+pub mod run;
+
+pub use prepare::{PreparedNode, prepare};
+pub use project::{Project, ProjectOptions};
+pub use run::{Outcome, RunOptions, run};
+
+use ingot_sdk::PluginSet;
+
+/// The plugins that are part of this binary.
+pub fn plugins() -> PluginSet {
+    let mut set = PluginSet::default();
+    ingot_docker::register(&mut set);
+    ingot_file::register(&mut set);
+    ingot_null::register(&mut set);
+    ingot_post_processors::register(&mut set);
+    ingot_provisioners::register(&mut set);
+    set
+}

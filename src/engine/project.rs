@@ -1,0 +1,171 @@
+//! A template with its values: what all nodes of a run share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use ingot_sdk::{OnError, PluginSet, PrepareContext};
+
+use super::plugins;
+use crate::graph::Node;
+use crate::syntax::diagnostic::Diagnostics;
+use crate::syntax::source::SourceMap;
+use crate::template::functions::FunctionContext;
+use crate::template::types::Type;
+use crate::template::variables::{self, VariableFlag, VariableInputs};
+use crate::template::{Scope, Template, Value, load, locals};
+
+/// What the command line says about reading a template.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectOptions {
+    /// `-var` and `-var-file`, in order.
+    pub variables: Vec<VariableFlag>,
+    /// Whether to warn of values for variables that are not declared.
+    pub warn_undeclared: bool,
+    /// Only parse.
+    pub syntax_only: bool,
+}
+
+/// A template with its values.
+pub struct Project {
+    /// The texts that were read.
+    pub sources: SourceMap,
+    /// The template's blocks.
+    pub template: Template,
+    /// `var`, `local` and the other names that all blocks see.
+    pub names: BTreeMap<String, Value>,
+    /// What functions know.
+    pub functions: FunctionContext,
+    /// What can be built with.
+    pub plugins: PluginSet,
+    /// An id of this run.
+    pub run_uuid: String,
+}
+
+impl Project {
+    /// Reads a template and gives its variables and locals their values. Always yields a project,
+    /// so that its diagnostics can be shown against its texts.
+    pub fn open(path: &Path, options: &ProjectOptions, diagnostics: &mut Diagnostics) -> Project {
+        let mut sources = SourceMap::default();
+        let files = diagnostics.keep(load::find(path)).unwrap_or_default();
+        let template = load::load(&files, &mut sources, diagnostics);
+        let functions = FunctionContext {
+            base_dir: files.dir.clone(),
+            start: time::OffsetDateTime::now_utc(),
+            env_allowed: false,
+        };
+        let mut project = Project {
+            sources,
+            template,
+            names: BTreeMap::new(),
+            functions,
+            plugins: plugins(),
+            run_uuid: uuid::Uuid::new_v4().to_string(),
+        };
+        // Values of a template that could only be read in part would be wrong in many ways.
+        if !options.syntax_only && !diagnostics.has_errors() {
+            project.evaluate(options, files.auto_variables, diagnostics);
+        }
+        project
+    }
+
+    fn evaluate(
+        &mut self,
+        options: &ProjectOptions,
+        auto_files: Vec<PathBuf>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let inputs = VariableInputs {
+            environment: std::env::vars()
+                .filter_map(|(name, value)| {
+                    name.strip_prefix("PKR_VAR_").map(|name| (name.to_owned(), value))
+                })
+                .collect(),
+            files: auto_files,
+            flags: options.variables.clone(),
+            warn_undeclared: options.warn_undeclared,
+        };
+        let values = variables::evaluate(
+            &self.template,
+            &inputs,
+            &mut self.sources,
+            &self.functions,
+            diagnostics,
+        );
+        let folder = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
+        let text = |pairs: Vec<(&str, Value)>| {
+            Value::object(pairs.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())
+        };
+        let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let root = std::path::absolute(&self.template.dir).unwrap_or(self.template.dir.clone());
+        self.names.insert("var".into(), Value::object(values));
+        self.names.insert(
+            "path".into(),
+            text(vec![("cwd", folder(cwd)), ("root", folder(self.root(root)))]),
+        );
+        self.names.insert("packer".into(), text(vec![("version", COMPATIBLE_PACKER_VERSION.into())]));
+        let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+        for (ty, name) in self.template.data.keys() {
+            let of_type = data.entry(ty.clone()).or_default();
+            of_type.insert(name.clone(), Value::unknown(Type::Dynamic));
+        }
+        if !data.is_empty() {
+            let data = data.into_iter().map(|(ty, of_type)| (ty, Value::object(of_type)));
+            self.names.insert("data".into(), Value::object(data.collect()));
+        }
+        let scope = Scope::new(self.names.clone(), &self.functions);
+        let locals = locals::evaluate(&self.template, &scope, diagnostics);
+        self.names.insert("local".into(), Value::object(locals));
+    }
+
+    /// `path.root` is as the user gave it, not made absolute, as in Packer.
+    fn root(&self, absolute: PathBuf) -> PathBuf {
+        match self.template.dir.as_os_str().is_empty() {
+            true => absolute,
+            false => self.template.dir.clone(),
+        }
+    }
+
+    /// The names that every block sees.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope::new(self.names.clone(), &self.functions)
+    }
+
+    /// Every text in a variable or local that must never be shown.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.names.values().for_each(|value| value.secrets(&mut found));
+        found
+    }
+
+    /// What plugins of a node know before they run.
+    pub fn prepare_context(&self, node: &Node, flags: &RunFlags) -> PrepareContext {
+        let user_variables = self.names.get("var").and_then(Value::as_entries);
+        PrepareContext {
+            build_name: node.source_name.clone(),
+            build_type: node.ty.clone(),
+            template_dir: self.template.dir.clone(),
+            force: flags.force,
+            debug: flags.debug,
+            on_error: flags.on_error,
+            user_variables: user_variables
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect(),
+            run_uuid: self.run_uuid.clone(),
+            start: Some(self.functions.start),
+        }
+    }
+}
+
+/// Flags that plugins see.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunFlags {
+    /// `-force`
+    pub force: bool,
+    /// `-debug`
+    pub debug: bool,
+    /// `-on-error`
+    pub on_error: OnError,
+}
