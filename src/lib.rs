@@ -7,3 +7,4 @@ pub mod engine;
 pub mod graph;
 pub mod syntax;
 pub mod template;
+pub mod ui;

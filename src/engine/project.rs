@@ -103,7 +103,8 @@ impl Project {
             "path".into(),
             text(vec![("cwd", folder(cwd)), ("root", folder(self.root(root)))]),
         );
-        self.names.insert("packer".into(), text(vec![("version", COMPATIBLE_PACKER_VERSION.into())]));
+        self.names
+            .insert("packer".into(), text(vec![("version", COMPATIBLE_PACKER_VERSION.into())]));
         let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
         for (ty, name) in self.template.data.keys() {
             let of_type = data.entry(ty.clone()).or_default();
