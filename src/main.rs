@@ -1,1 +1,7 @@
-fn main() {}
+//! The `ingot` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ingot::cli::main()
+}

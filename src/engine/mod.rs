@@ -1,11 +1,13 @@
 //! Prepares and runs the nodes of the build graph.
 
 mod hook;
+pub mod journal;
 mod post_process;
 pub mod prepare;
 pub mod project;
 pub mod run;
 
+pub use journal::{FileJournal, reclaim_leftovers};
 pub use prepare::{PreparedNode, prepare};
 pub use project::{Project, ProjectOptions};
 pub use run::{Outcome, RunOptions, run};

@@ -69,6 +69,25 @@ impl Project {
         project
     }
 
+    /// A project without a template, for evaluating expressions.
+    pub fn empty() -> Project {
+        let mut project = Project {
+            sources: SourceMap::default(),
+            template: Template::default(),
+            names: BTreeMap::new(),
+            functions: FunctionContext {
+                base_dir: PathBuf::from("."),
+                start: time::OffsetDateTime::now_utc(),
+                env_allowed: false,
+            },
+            plugins: PluginSet::default(),
+            run_uuid: String::new(),
+        };
+        let nothing = ProjectOptions::default();
+        project.evaluate(&nothing, Vec::new(), &mut Diagnostics::default());
+        project
+    }
+
     fn evaluate(
         &mut self,
         options: &ProjectOptions,

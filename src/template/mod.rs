@@ -9,6 +9,7 @@ pub mod locals;
 pub mod number;
 mod operators;
 pub mod options;
+pub mod print;
 pub mod scope;
 pub mod type_expr;
 pub mod types;

@@ -1,0 +1,190 @@
+//! The flags of every command: Packer's names and meanings.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::template::variables::VariableFlag;
+
+/// Builds machine and container images from Packer's HCL2 templates.
+#[derive(Debug, Parser)]
+#[command(name = "ingot", disable_help_subcommand = false)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build images from a template
+    Build(BuildArgs),
+    /// Check that a template is valid, offline
+    Validate(ValidateArgs),
+    /// Show what a template is made of
+    Inspect(InspectArgs),
+    /// Evaluate expressions
+    Console(ConsoleArgs),
+    /// Print the version
+    Version(VersionArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `-var` and `-var-file`, in the order they were given, which is the order they apply in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables(pub Vec<VariableFlag>);
+
+#[derive(Debug, Args)]
+struct RawVariables {
+    /// Set a variable: -var 'name=value'
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    values: Vec<String>,
+    /// Set variables from a file
+    #[arg(long = "var-file", value_name = "PATH")]
+    files: Vec<PathBuf>,
+}
+
+impl FromArgMatches for Variables {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut found: Vec<(usize, VariableFlag)> = Vec::new();
+        let positions = |id| matches.indices_of(id).into_iter().flatten();
+        let values = matches.get_many::<String>("values").into_iter().flatten();
+        for (at, value) in positions("values").zip(values) {
+            found.push((at, VariableFlag::Value(value.clone())));
+        }
+        let files = matches.get_many::<PathBuf>("files").into_iter().flatten();
+        for (at, file) in positions("files").zip(files) {
+            found.push((at, VariableFlag::File(file.clone())));
+        }
+        found.sort_by_key(|(at, _)| *at);
+        Ok(Variables(found.into_iter().map(|(_, flag)| flag).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Variables {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        RawVariables::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        RawVariables::augment_args_for_update(command)
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Selection {
+    /// Build only these: patterns, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "PATTERNS")]
+    pub only: Vec<String>,
+    /// Leave these builds and post-processors out: patterns, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "PATTERNS")]
+    pub except: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum OnErrorFlag {
+    #[default]
+    Cleanup,
+    Abort,
+    Ask,
+    RunCleanupProvisioner,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BuildArgs {
+    /// The template: a folder or a file
+    pub template: PathBuf,
+    #[command(flatten)]
+    pub variables: Variables,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Colour the output
+    #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub color: bool,
+    /// Pause after every step
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub debug: bool,
+    /// Replace artifacts that exist
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub force: bool,
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
+    /// Put the time before every line
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub timestamp_ui: bool,
+    /// Warn of values for variables that are not declared
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub warn_on_undeclared_var: bool,
+    /// What to do with what was created when a build fails
+    #[arg(long, value_enum, default_value = "cleanup")]
+    pub on_error: OnErrorFlag,
+    /// How many builds to run at once; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub parallel_builds: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    /// The template: a folder or a file
+    pub template: PathBuf,
+    #[command(flatten)]
+    pub variables: Variables,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only check the syntax
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub syntax_only: bool,
+    /// Fetch data sources too
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub evaluate_datasources: bool,
+    /// Do not warn of values for variables that are not declared
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub no_warn_undeclared_var: bool,
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// The template: a folder or a file
+    pub template: PathBuf,
+    #[command(flatten)]
+    pub variables: Variables,
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConsoleArgs {
+    /// A template whose variables and locals the expressions may use
+    pub template: Option<PathBuf>,
+    #[command(flatten)]
+    pub variables: Variables,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VersionArgs {
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
+}
+
+/// Go's forms of a bool.
+fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("write true or false".into()),
+    }
+}

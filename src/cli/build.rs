@@ -1,0 +1,168 @@
+//! `ingot build`
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ingot_sdk::{OnError, Ui};
+use tokio_util::sync::CancellationToken;
+
+use super::args::{BuildArgs, OnErrorFlag};
+use crate::engine::project::RunFlags;
+use crate::engine::{
+    self, FileJournal, Outcome, Project, ProjectOptions, RunOptions, prepare, reclaim_leftovers,
+};
+use crate::graph::{self, Filter};
+use crate::syntax::{Diagnostic, Diagnostics};
+use crate::ui::{Renderer, UiOptions};
+
+/// Builds a template: 0 if every build succeeded, 1 if not.
+pub(super) fn run(args: &BuildArgs) -> ExitCode {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("PACKER_NO_COLOR").is_some();
+    let color = args.color && !plain && std::io::stdout().is_terminal();
+    let renderer = Renderer::new(UiOptions {
+        machine_readable: args.machine_readable,
+        color,
+        timestamps: args.timestamp_ui,
+    });
+    super::logging::start(renderer.redactor());
+
+    let mut diagnostics = Diagnostics::default();
+    let options = ProjectOptions {
+        variables: args.variables.0.clone(),
+        warn_undeclared: args.warn_on_undeclared_var,
+        syntax_only: false,
+    };
+    let project = Project::open(&args.template, &options, &mut diagnostics);
+    let filter = Filter::new(&args.selection.only, &args.selection.except);
+    let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
+    let flags = RunFlags {
+        force: args.force,
+        debug: args.debug,
+        on_error: match args.on_error {
+            OnErrorFlag::Cleanup => OnError::Cleanup,
+            OnErrorFlag::Abort => OnError::Abort,
+            OnErrorFlag::Ask => OnError::Ask,
+            OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
+        },
+    };
+    let mut prepared = Vec::new();
+    if !diagnostics.has_errors() {
+        for node in graph::build(&project.template, &filter, &mut diagnostics) {
+            prepared.extend(prepare(&project, node, &flags, &mut diagnostics));
+        }
+    }
+    super::show(&diagnostics, &project.sources, color && std::io::stderr().is_terminal());
+    if diagnostics.has_errors() {
+        return ExitCode::FAILURE;
+    }
+    let redactor = renderer.redactor();
+    let node_secrets = prepared.iter().flat_map(|node| &node.secrets);
+    project.secrets().iter().chain(node_secrets).for_each(|secret| redactor.add(secret));
+    for node in &prepared {
+        renderer.register_build(&node.node.name);
+    }
+    let ui = Ui::new(renderer);
+    if prepared.is_empty() {
+        ui.error(
+            "There is nothing to build: no build has a source that -only and -except let through.",
+        );
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            ui.error(format!("cannot start the threads that builds run on: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let journal = Arc::new(FileJournal::default());
+    let outcomes = runtime.block_on(async {
+        reclaim_leftovers(&project.plugins, &ui).await;
+        let cancel = CancellationToken::new();
+        tokio::spawn(signals(cancel.clone(), ui.clone()));
+        let options = RunOptions {
+            parallel: (args.parallel_builds > 0).then_some(args.parallel_builds),
+            ui: ui.clone(),
+            journal: journal.clone(),
+            cancel,
+        };
+        engine::run(Arc::new(project), prepared, &options).await
+    });
+    // A question on standard input may still be waiting on a thread of its own.
+    runtime.shutdown_background();
+    if matches!(flags.on_error, OnError::Abort | OnError::RunCleanupProvisioner | OnError::Ask) {
+        journal.release();
+    }
+    summary(&ui, &outcomes)
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the builds to stop and clean up, the second ends the
+/// process; the next run removes what is then left.
+async fn signals(cancel: CancellationToken, ui: Ui) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    let mut first = true;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if !first {
+            ui.error("Stopping at once. The next run removes what is left.");
+            std::process::exit(1);
+        }
+        first = false;
+        ui.error("Cancelling builds and cleaning up. Interrupt again to stop at once.");
+        cancel.cancel();
+    }
+}
+
+fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|one| one.result.is_err()).collect();
+    if !failed.is_empty() {
+        ui.machine("error-count", &[&failed.len().to_string()]);
+        ui.error("\n==> Some builds didn't complete successfully and had errors:");
+        for outcome in &failed {
+            if let Err(error) = &outcome.result {
+                ui.for_build(&outcome.name).machine("error", &[&error.to_string()]);
+                ui.error(format!("--> {}: {error}", outcome.name));
+            }
+        }
+    }
+    let made: Vec<_> = outcomes
+        .iter()
+        .filter_map(|outcome| Some((&outcome.name, outcome.result.as_ref().ok()?)))
+        .filter(|(_, artifacts)| !artifacts.is_empty())
+        .collect();
+    if made.is_empty() {
+        ui.say("\n==> Builds finished but no artifacts were created.");
+    } else {
+        ui.say("\n==> Builds finished. The artifacts of successful builds are:");
+    }
+    for (name, artifacts) in made {
+        let speaker = ui.for_build(name);
+        speaker.machine("artifact-count", &[&artifacts.len().to_string()]);
+        for (index, artifact) in artifacts.iter().enumerate() {
+            let index = index.to_string();
+            speaker.machine("artifact", &[&index, "builder-id", artifact.builder_id()]);
+            speaker.machine("artifact", &[&index, "id", &artifact.id()]);
+            speaker.machine("artifact", &[&index, "string", &artifact.description()]);
+            let files = artifact.files();
+            speaker.machine("artifact", &[&index, "files-count", &files.len().to_string()]);
+            for (number, file) in files.iter().enumerate() {
+                let number = number.to_string();
+                let file = file.display().to_string();
+                speaker.machine("artifact", &[&index, "file", &number, &file]);
+            }
+            speaker.machine("artifact", &[&index, "end"]);
+            ui.say(format!("--> {name}: {}", artifact.description()));
+        }
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,49 @@
+//! The command line: one file per command. Each command has `run(args) -> ExitCode`; what users
+//! see goes through the ui, or to standard output where it is the command's answer.
+
+mod args;
+mod argv;
+mod build;
+mod console;
+mod inspect;
+mod logging;
+mod validate;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+
+use crate::syntax::{Diagnostics, SourceMap};
+
+/// Runs the program with this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(argv::normalize(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // Packer says 0 to a plea for help and 1 to everything it does not understand.
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    match cli.command {
+        Command::Build(args) => build::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Console(args) => console::run(&args),
+        Command::Version(args) => version::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ingot", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Shows diagnostics on standard error.
+fn show(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
+    if !diagnostics.is_empty() {
+        eprint!("{}", diagnostics.render(sources, color));
+    }
+}

@@ -1,0 +1,45 @@
+//! `ingot validate`
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use ingot_sdk::Ui;
+
+use super::args::ValidateArgs;
+use crate::engine::project::RunFlags;
+use crate::engine::{Project, ProjectOptions, prepare};
+use crate::graph::{self, Filter};
+use crate::syntax::{Diagnostic, Diagnostics};
+use crate::ui::{Renderer, UiOptions};
+
+/// Checks a template: 0 if it is valid, 1 if not.
+pub(super) fn run(args: &ValidateArgs) -> ExitCode {
+    let mut diagnostics = Diagnostics::default();
+    let options = ProjectOptions {
+        variables: args.variables.0.clone(),
+        warn_undeclared: !args.no_warn_undeclared_var,
+        syntax_only: args.syntax_only,
+    };
+    let project = Project::open(&args.template, &options, &mut diagnostics);
+    let renderer =
+        Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
+    super::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer);
+    let filter = Filter::new(&args.selection.only, &args.selection.except);
+    let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
+    if !args.syntax_only && !diagnostics.has_errors() {
+        let nodes = graph::build(&project.template, &filter, &mut diagnostics);
+        for node in nodes {
+            prepare(&project, node, &RunFlags::default(), &mut diagnostics);
+        }
+    }
+    super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
+    if diagnostics.has_errors() {
+        return ExitCode::FAILURE;
+    }
+    ui.say(match args.syntax_only {
+        true => "Syntax-only check passed. Everything looks okay.",
+        false => "The configuration is valid.",
+    });
+    ExitCode::SUCCESS
+}
