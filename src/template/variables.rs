@@ -1,7 +1,7 @@
 //! Input variables and where their values come from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::blocks::{Template, only};
 use super::convert::convert;
@@ -261,7 +261,7 @@ fn assign_text(
 
 fn assign_file(
     declared: &mut BTreeMap<&str, Declared>,
-    path: &PathBuf,
+    path: &Path,
     inputs: &VariableInputs,
     sources: &mut SourceMap,
     scope: &Scope,

@@ -1,6 +1,88 @@
-//! The file builder: writes one file.
+//! The `file` builder: writes one file.
 
-use ingot_sdk::PluginSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Adds the plugins of this crate to `set`.
-pub fn register(_set: &mut PluginSet) {}
+use ingot_sdk::{
+    Artifact, Builder, Config, ConfigError, ConfigErrors, Context, FileArtifact, PluginSet,
+    PrepareContext, Prepared, Result, RunContext, Schema, async_trait,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Adds this crate's plugins.
+pub fn register(set: &mut PluginSet) {
+    set.builder::<FileBuilder>("file");
+}
+
+/// The options of `source "file"`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Options {
+    /// The text to write.
+    #[serde(default)]
+    content: String,
+    /// The file to copy instead.
+    #[serde(default)]
+    source: String,
+    /// The file to write.
+    #[serde(default)]
+    target: String,
+}
+
+/// Writes one file.
+#[derive(Default)]
+struct FileBuilder {
+    options: Options,
+}
+
+#[async_trait]
+impl Builder for FileBuilder {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
+        let mut errors = ConfigErrors::default();
+        if self.options.target.is_empty() {
+            errors.push(ConfigError::new("`target` is missing: the file to write"));
+        }
+        let (content, source) = (&self.options.content, &self.options.source);
+        if !content.is_empty() && !source.is_empty() {
+            errors.push(
+                ConfigError::on("source", "`content` and `source` exclude each other")
+                    .hint("keep one of the two"),
+            );
+        }
+        let mut prepared = Prepared::default();
+        if content.is_empty() && source.is_empty() {
+            prepared
+                .warnings
+                .push("neither `content` nor `source` is set: the file will be empty".into());
+        }
+        errors.into_result(prepared)
+    }
+
+    async fn run(&self, _: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+        let Options { content, source, target } = &self.options;
+        let path = PathBuf::from(target);
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            tokio::fs::create_dir_all(folder)
+                .await
+                .with_context(|| format!("creating {}", folder.display()))?;
+        }
+        if source.is_empty() {
+            tokio::fs::write(&path, content).await.with_context(|| format!("writing {target}"))?;
+        } else {
+            tokio::fs::copy(source, &path)
+                .await
+                .with_context(|| format!("copying {source} to {target}"))?;
+        }
+        Ok(Some(Arc::new(FileArtifact {
+            builder_id: "packer.file".into(),
+            id: "File".into(),
+            files: vec![path],
+            description: format!("Stored file: {target}"),
+        })))
+    }
+}

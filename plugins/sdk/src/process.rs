@@ -2,8 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::{ExitStatus, OutputSink, Result, RunContext};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+use crate::{Error, ExitStatus, OutputSink, Result, RunContext};
+
+/// How long a process may take to end by itself once it was asked to.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long output is still read after the process ended: a child of its that keeps the pipe
+/// open must not keep the build waiting.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// A program to run on this machine.
 #[derive(Debug, Clone, Default)]
@@ -18,13 +30,86 @@ pub struct LocalCommand {
 
 impl LocalCommand {
     /// Runs the command in a process group of its own and feeds its output to `output` as it
-    /// comes. When `ctx.cancel` fires, or this future is dropped, the whole group is ended:
-    /// SIGTERM first, SIGKILL soon after.
+    /// comes. When `ctx.cancel` fires the whole group is ended: SIGTERM first, SIGKILL when that
+    /// does not help. When this future is dropped the group is killed at once.
     ///
     /// # Errors
     /// The program could not be started, or the build was cancelled.
     pub async fn run(&self, ctx: &RunContext, output: &dyn OutputSink) -> Result<ExitStatus> {
-        let _ = (ctx, output);
-        todo!()
+        let Some((program, args)) = self.argv.split_first() else {
+            return Err(Error::new("there is no command to run"));
+        };
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .envs(&self.env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        tracing::debug!(program, "running a local command");
+        let mut child = command.spawn().map_err(|error| {
+            Error::new(format!("cannot run {program}: {error}"))
+                .hint("check that the program exists, is executable and is found in PATH")
+        })?;
+        let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut reading = Box::pin(async {
+            tokio::join!(
+                pump(stdout, |bytes| output.stdout(bytes)),
+                pump(stderr, |bytes| output.stderr(bytes)),
+            )
+        });
+        let mut read = false;
+        let status = loop {
+            tokio::select! {
+                biased;
+                () = ctx.cancel.cancelled() => {
+                    group.signal(Signal::TERM);
+                    // Whatever is left of the group is killed as `group` is dropped.
+                    let _ = tokio::time::timeout(GRACE, child.wait()).await;
+                    return Err(Error::Cancelled);
+                }
+                _ = &mut reading, if !read => read = true,
+                status = child.wait() => break status?,
+            }
+        };
+        if !read {
+            let _ = tokio::time::timeout(DRAIN, &mut reading).await;
+        }
+        // What it left running in the background is the user's wish.
+        group.0 = None;
+        let killed = std::os::unix::process::ExitStatusExt::signal(&status);
+        Ok(ExitStatus::Code(status.code().or(killed.map(|signal| 128 + signal)).unwrap_or(-1)))
+    }
+}
+
+/// The process group of a running command; dropping it kills what is left of it.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.0 {
+            // Fails only if nothing of the group is left.
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+async fn pump(source: Option<impl AsyncRead + Unpin>, mut show: impl FnMut(&[u8])) {
+    let Some(mut source) = source else { return };
+    let mut buffer = vec![0; 8192];
+    while let Ok(count @ 1..) = source.read(&mut buffer).await {
+        show(&buffer[..count]);
     }
 }
