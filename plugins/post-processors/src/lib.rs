@@ -4,6 +4,7 @@ mod artifice;
 mod checksum;
 mod compress;
 mod manifest;
+mod shell_local;
 mod work;
 
 use ingot_sdk::PluginSet;
@@ -13,6 +14,7 @@ pub use artifice::Artifice;
 pub use checksum::Checksum;
 pub use compress::Compress;
 pub use manifest::Manifest;
+pub use shell_local::ShellLocalPostProcessor;
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
@@ -20,5 +22,6 @@ pub fn register(set: &mut PluginSet) {
     set.post_processor::<Checksum>("checksum");
     set.post_processor::<Compress>("compress");
     set.post_processor::<Manifest>("manifest");
+    set.post_processor::<ShellLocalPostProcessor>("shell-local");
     set.reclaimer(ReclaimUnfinishedFiles);
 }

@@ -2,5 +2,15 @@
 
 use ingot_sdk::PluginSet;
 
-/// Adds the plugins of this crate to `set`.
-pub fn register(_set: &mut PluginSet) {}
+mod breakpoint;
+mod file;
+mod shell;
+mod shell_local;
+
+/// Adds this crate's plugins.
+pub fn register(set: &mut PluginSet) {
+    set.provisioner::<breakpoint::BreakpointProvisioner>("breakpoint");
+    set.provisioner::<file::FileProvisioner>("file");
+    set.provisioner::<shell::ShellProvisioner>("shell");
+    set.provisioner::<shell_local::ShellLocalProvisioner>("shell-local");
+}

@@ -22,6 +22,8 @@ pub mod process;
 pub mod provisioner;
 pub mod retry;
 pub mod schema;
+pub mod script;
+pub mod shell_local;
 pub mod steps;
 pub mod ui;
 

@@ -35,11 +35,11 @@ impl Retry {
     ///
     /// # Errors
     /// The last attempt's error, or [`Error::Cancelled`].
-    pub async fn run<T>(
+    pub async fn run<T, F: Future<Output = Result<T>>>(
         &self,
         cancel: &CancellationToken,
         mut should_retry: impl FnMut(&Error) -> bool,
-        mut attempt: impl AsyncFnMut(u32) -> Result<T>,
+        mut attempt: impl FnMut(u32) -> F,
     ) -> Result<T> {
         let deadline = self.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         let mut wait = self.initial;

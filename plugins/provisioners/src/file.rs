@@ -1,0 +1,174 @@
+//! `provisioner "file"`
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::{
+    Communicator, Config, ConfigError, ConfigErrors, Context, FileMeta, GeneratedData,
+    PrepareContext, Prepared, Provisioner, Result, RunContext, Schema, async_trait, script,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Options {
+    /// A text to write to `destination`.
+    content: Option<String>,
+    /// The file or folder to copy. A folder with a trailing slash stands for what is in it.
+    #[serde(default)]
+    source: String,
+    /// Several of them.
+    #[serde(default)]
+    sources: Vec<String>,
+    /// Where it goes. With a trailing slash, a file keeps its name in that folder.
+    #[serde(default)]
+    destination: String,
+    /// `upload` (to the machine) or `download`.
+    direction: Option<String>,
+    /// Whether the source only comes to be while the build runs.
+    #[serde(default)]
+    generated: bool,
+}
+
+impl Options {
+    fn sources(&self) -> impl Iterator<Item = &str> {
+        let one = Some(self.source.as_str()).filter(|source| !source.is_empty());
+        one.into_iter().chain(self.sources.iter().map(String::as_str))
+    }
+
+    fn downloads(&self) -> bool {
+        self.direction.as_deref() == Some("download")
+    }
+}
+
+/// Copies files to or from the machine.
+#[derive(Default)]
+pub struct FileProvisioner {
+    options: Options,
+}
+
+#[async_trait]
+impl Provisioner for FileProvisioner {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
+        let options = &self.options;
+        let mut errors = ConfigErrors::default();
+        match options.direction.as_deref() {
+            None | Some("upload" | "download") => {}
+            Some(other) => errors.push(
+                ConfigError::on("direction", format!("`{other}` is not a direction"))
+                    .hint("write \"upload\" or \"download\""),
+            ),
+        }
+        let any_source = options.sources().next().is_some();
+        match (&options.content, any_source) {
+            (None, false) => errors.push(
+                ConfigError::new("there is nothing to copy")
+                    .hint("set `source`, `sources` or `content`"),
+            ),
+            (Some(_), true) => errors.push(
+                ConfigError::on("content", "`content` and a source exclude each other")
+                    .hint("keep one of them"),
+            ),
+            _ => {}
+        }
+        if options.destination.is_empty() {
+            errors.push(ConfigError::new("`destination` is missing: where the file goes"));
+        }
+        if !options.downloads() && !options.generated {
+            for source in options.sources().filter(|source| !is_unknown(source)) {
+                if let Err(error) = std::fs::metadata(source) {
+                    let option = if options.source == source { "source" } else { "sources" };
+                    errors.push(
+                        ConfigError::on(option, format!("cannot read {source}: {error}"))
+                            .hint("if the build makes this file, set generated = true"),
+                    );
+                }
+            }
+        }
+        errors.into_result(Prepared::default())
+    }
+
+    async fn provision(
+        &self,
+        ctx: &RunContext,
+        communicator: Arc<dyn Communicator>,
+        _: &GeneratedData,
+    ) -> Result<()> {
+        let options = &self.options;
+        if let Some(content) = &options.content {
+            ctx.ui.say(format!("Uploading content => {}", options.destination));
+            let meta = FileMeta { size: content.len() as u64, mode: 0o600 };
+            return communicator.upload(&options.destination, &mut content.as_bytes(), meta).await;
+        }
+        for source in options.sources() {
+            if options.downloads() {
+                download(ctx, &*communicator, source, &options.destination).await?;
+            } else {
+                upload(ctx, &*communicator, source, &options.destination).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn upload(
+    ctx: &RunContext,
+    link: &dyn Communicator,
+    source: &str,
+    destination: &str,
+) -> Result<()> {
+    ctx.ui.say(format!("Uploading {source} => {destination}"));
+    let reading = || format!("reading {source}");
+    let metadata = tokio::fs::metadata(source).await.with_context(reading)?;
+    if metadata.is_dir() {
+        return link.upload_dir(Path::new(source), destination, source.ends_with('/')).await;
+    }
+    let destination = match destination.ends_with('/') {
+        true => format!("{destination}{}", script::file_name(source)),
+        false => destination.to_owned(),
+    };
+    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+    let meta = FileMeta { size: metadata.len(), mode };
+    let mut file = tokio::fs::File::open(source).await.with_context(reading)?;
+    link.upload(&destination, &mut file, meta).await
+}
+
+async fn download(
+    ctx: &RunContext,
+    link: &dyn Communicator,
+    source: &str,
+    destination: &str,
+) -> Result<()> {
+    ctx.ui.say(format!("Downloading {source} => {destination}"));
+    if source.ends_with('/') {
+        tokio::fs::create_dir_all(destination)
+            .await
+            .with_context(|| format!("creating {destination}"))?;
+        return link.download_dir(source, Path::new(destination), true).await;
+    }
+    let destination = match destination.ends_with('/') {
+        true => format!("{destination}{}", script::file_name(source)),
+        false => destination.to_owned(),
+    };
+    let path = Path::new(&destination);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let writing = || format!("writing {destination}");
+    tokio::fs::create_dir_all(folder).await.with_context(writing)?;
+    // A download that stops half-way leaves no half file under the real name.
+    let temporary = tempfile::NamedTempFile::new_in(folder).with_context(writing)?;
+    let copy = temporary.reopen().with_context(writing)?;
+    let mut file = tokio::fs::File::from_std(copy);
+    link.download(source, &mut file).await?;
+    tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    temporary.as_file().set_permissions(mode).with_context(writing)?;
+    temporary.persist(path).map_err(|error| error.error).with_context(writing)?;
+    Ok(())
+}

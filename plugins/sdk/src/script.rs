@@ -1,0 +1,134 @@
+//! What all plugins that run shell scripts share: where the scripts come from and the
+//! environment they run in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::is_unknown;
+use crate::{ConfigError, ConfigErrors};
+
+/// Checks that exactly one of the ways to give a script is used, and that files exist.
+pub fn check_sources(
+    inline: &[String],
+    script: Option<&str>,
+    scripts: &[String],
+    command: Option<&str>,
+    errors: &mut ConfigErrors,
+) {
+    let given = [!inline.is_empty(), script.is_some(), !scripts.is_empty(), command.is_some()];
+    match given.iter().filter(|&&one| one).count() {
+        1 => {}
+        0 => errors.push(
+            ConfigError::new("there is nothing to run")
+                .hint("set one of `inline`, `script` and `scripts`"),
+        ),
+        _ => errors.push(
+            ConfigError::new("a script can be given in one way only")
+                .hint("keep one of `inline`, `script`, `scripts` and `command`"),
+        ),
+    }
+    let files = script.map(|path| ("script", path)).into_iter();
+    for (option, path) in files.chain(scripts.iter().map(|path| ("scripts", path.as_str()))) {
+        if is_unknown(path) {
+            continue;
+        }
+        if let Err(error) = std::fs::metadata(path) {
+            errors.push(
+                ConfigError::on(option, format!("cannot read the script {path}: {error}"))
+                    .hint("paths start from the folder that the command runs in; ${path.root} is the template's"),
+            );
+        }
+    }
+}
+
+/// The environment of a script: `environment_vars` (`NAME=value`) and `env`.
+pub fn environment(
+    environment_vars: &[String],
+    env: &BTreeMap<String, String>,
+    errors: &mut ConfigErrors,
+) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for pair in environment_vars {
+        match pair.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+            _ if is_unknown(pair) => {}
+            // The text may hold a secret, so the message does not show it.
+            _ => errors.push(
+                ConfigError::on("environment_vars", "an item is not of the form NAME=value")
+                    .hint("write \"NAME=value\", or use `env = { NAME = value }`"),
+            ),
+        }
+    }
+    variables.extend(env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    variables
+}
+
+/// Variables as text for a shell: `format` holds two `%s`, for the name and for the value, which
+/// stands in single quotes there.
+pub fn assignments(variables: &BTreeMap<String, String>, format: &str) -> String {
+    variables
+        .iter()
+        .map(|(name, value)| {
+            let value = value.replace('\'', r#"'"'"'"#);
+            format.replacen("%s", name, 1).replacen("%s", &value, 1)
+        })
+        .collect()
+}
+
+/// The text of an inline script. A first line with a shebang of its own beats the default one.
+pub fn inline_text(inline: &[String], shebang: Option<&str>, default_shebang: &str) -> String {
+    let own = inline.first().is_some_and(|line| line.starts_with("#!"));
+    let mut text = match shebang {
+        Some(shebang) => format!("#!{shebang}\n"),
+        None if own => String::new(),
+        None => format!("#!{default_shebang}\n"),
+    };
+    for line in inline {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+/// What a script that ended with `code` means when `valid` are the codes of success.
+///
+/// # Errors
+/// The code is not among them.
+pub fn check_exit(code: i32, valid: &[i32]) -> crate::Result<()> {
+    let valid = if valid.is_empty() { &[0] } else { valid };
+    if valid.contains(&code) {
+        return Ok(());
+    }
+    let allowed: Vec<String> = valid.iter().map(i32::to_string).collect();
+    Err(crate::Error::new(format!(
+        "Script exited with non-zero exit status: {code}. Allowed exit codes are: [{}]",
+        allowed.join(" ")
+    )))
+}
+
+/// The last part of a path, for messages and names.
+pub fn file_name(path: &str) -> &str {
+    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_in_values_survive_the_shell() {
+        let variables = BTreeMap::from([("A".to_owned(), "it's $x".to_owned())]);
+        let line = format!("{}sh -c 'printf %s \"$A\"'", assignments(&variables, "%s='%s' "));
+        let output = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "it's $x");
+    }
+
+    #[test]
+    fn an_own_shebang_wins() {
+        let lines = |lines: &[&str]| lines.iter().map(|&l| l.to_owned()).collect::<Vec<_>>();
+        assert_eq!(inline_text(&lines(&["a", "b"]), None, "/bin/sh -e"), "#!/bin/sh -e\na\nb\n");
+        assert_eq!(inline_text(&lines(&["#!/bin/awk", "b"]), None, "/bin/sh"), "#!/bin/awk\nb\n");
+    }
+}

@@ -1,0 +1,154 @@
+//! Scripts on this machine: what the `shell-local` provisioner and post-processor share.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::communicator::UiOutput;
+use crate::process::LocalCommand;
+use crate::{
+    Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, Result,
+    RunContext, script,
+};
+
+/// The options of `shell-local`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct ShellLocal {
+    /// One command line to run.
+    command: Option<String>,
+    /// The lines of a script.
+    #[serde(default)]
+    inline: Vec<String>,
+    /// What runs an inline script; `/bin/sh -e`.
+    inline_shebang: Option<String>,
+    /// A script file.
+    script: Option<String>,
+    /// Script files, run in order.
+    #[serde(default)]
+    scripts: Vec<String>,
+    /// Variables for the script, as `NAME=value`.
+    #[serde(default)]
+    environment_vars: Vec<String>,
+    /// Variables for the script.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    /// How a variable is written in `{{ .Vars }}`, with two `%s` for name and value.
+    env_var_format: Option<String>,
+    /// The program and arguments to run a script with; `{{ .Vars }}` and `{{ .Script }}` stand
+    /// for the environment and the script's path.
+    #[serde(default)]
+    execute_command: Vec<String>,
+    /// The ending of the temporary file that an inline script becomes.
+    tempfile_extension: Option<String>,
+    /// Run only on these systems, such as `linux`.
+    #[serde(default)]
+    only_on: Vec<String>,
+    /// Exit codes that mean success.
+    #[serde(default)]
+    valid_exit_codes: Vec<i32>,
+    #[serde(skip)]
+    variables: BTreeMap<String, String>,
+}
+
+impl ShellLocal {
+    /// Reads and checks the options.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn prepare(config: &Config) -> Result<Self, ConfigErrors> {
+        let mut options: ShellLocal = config.decode()?;
+        let mut errors = ConfigErrors::default();
+        script::check_sources(
+            &options.inline,
+            options.script.as_deref(),
+            &options.scripts,
+            options.command.as_deref(),
+            &mut errors,
+        );
+        options.variables =
+            script::environment(&options.environment_vars, &options.env, &mut errors);
+        for system in &options.only_on {
+            let known = ["linux", "darwin", "windows", "freebsd", "openbsd", "netbsd", "solaris"];
+            if !known.contains(&system.as_str()) {
+                errors.push(
+                    ConfigError::on("only_on", format!("`{system}` is not a system"))
+                        .hint(format!("systems are {}", known.join(", "))),
+                );
+            }
+        }
+        errors.into_result(options)
+    }
+
+    /// Runs what the options say.
+    ///
+    /// # Errors
+    /// A script failed.
+    pub async fn run(&self, ctx: &RunContext, data: &GeneratedData) -> Result<()> {
+        let system = match std::env::consts::OS {
+            "macos" => "darwin",
+            other => other,
+        };
+        if !self.only_on.is_empty() && !self.only_on.iter().any(|name| name == system) {
+            ctx.ui.say(format!("Skipping shell-local: it is not for {system}"));
+            return Ok(());
+        }
+        let inline = match (&self.command, self.inline.is_empty()) {
+            (Some(command), _) => Some(vec![command.clone()]),
+            (None, false) => Some(self.inline.clone()),
+            (None, true) => None,
+        };
+        if let Some(lines) = inline {
+            // Removed as it goes out of scope, however this ends.
+            let file = self.temporary(&lines).context("writing the inline script")?;
+            return self.run_file(ctx, &file.to_string_lossy(), data).await;
+        }
+        for path in self.script.iter().chain(&self.scripts) {
+            self.run_file(ctx, path, data).await?;
+        }
+        Ok(())
+    }
+
+    fn temporary(&self, lines: &[String]) -> std::io::Result<tempfile::TempPath> {
+        let text = script::inline_text(lines, self.inline_shebang.as_deref(), "/bin/sh -e");
+        let extension = self.tempfile_extension.as_deref().unwrap_or("");
+        let mut file =
+            tempfile::Builder::new().prefix("ingot-shell").suffix(extension).tempfile()?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o700))?;
+        Ok(file.into_temp_path())
+    }
+
+    async fn run_file(&self, ctx: &RunContext, path: &str, data: &GeneratedData) -> Result<()> {
+        let mut variables = self.variables.clone();
+        variables.insert("PACKER_BUILD_NAME".into(), ctx.prepare.build_name.clone());
+        variables.insert("PACKER_BUILDER_TYPE".into(), ctx.prepare.build_type.clone());
+        let format = self.env_var_format.as_deref().unwrap_or("%s='%s' ");
+        let mut names = json!(data);
+        names["Vars"] = script::assignments(&variables, format).into();
+        names["Script"] = path.into();
+        names["Command"] = path.into();
+        let default = ["/bin/sh", "-c", "{{.Vars}} {{.Script}}"].map(str::to_owned).to_vec();
+        let template = match self.execute_command.is_empty() {
+            true => &default,
+            false => &self.execute_command,
+        };
+        let argv = template
+            .iter()
+            .map(|part| ctx.prepare.render(part, &names))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Error::new(format!("execute_command: {error}")))?;
+        ctx.ui.say(format!("Running local shell script: {path}"));
+        let command = LocalCommand { argv, env: variables, dir: None };
+        let output = UiOutput::new(ctx.ui.clone());
+        let status = command.run(ctx, &output).await?;
+        output.finish();
+        match status {
+            ExitStatus::Code(code) => script::check_exit(code, &self.valid_exit_codes),
+            ExitStatus::Disconnected => Ok(()),
+        }
+    }
+}
