@@ -21,7 +21,6 @@ const SWITCHES: &[&str] = &[
     "diff",
     "write",
     "recursive",
-    "help",
 ];
 
 /// The arguments with two dashes before every long flag, and `=` between a flag and its value.
@@ -44,8 +43,11 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
             Some("h") => result.push("--help".into()),
             Some(name) if !name.is_empty() => {
                 let switch = SWITCHES.contains(&name);
-                if name.contains('=') || switch {
+                if name.contains('=') || name == "help" {
                     result.push(format!("--{name}").into());
+                } else if switch {
+                    // What follows a switch is never its value.
+                    result.push(format!("--{name}=true").into());
                 } else {
                     // The next argument is the value, even if it starts with a dash.
                     match args.next() {
@@ -76,7 +78,7 @@ mod tests {
 
     #[test]
     fn one_dash_is_as_good_as_two() {
-        assert_eq!(run("ingot build -force -var a=b ."), "ingot build --force --var=a=b .");
+        assert_eq!(run("ingot build -force -var a=b ."), "ingot build --force=true --var=a=b .");
         assert_eq!(
             run("ingot build --only=x.* -color=false ."),
             "ingot build --only=x.* --color=false ."

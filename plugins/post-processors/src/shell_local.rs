@@ -1,14 +1,16 @@
-//! `post-processor "shell-local"`
+//! `shell-local`: runs scripts on this machine once there is an artifact.
 
 use std::sync::Arc;
 
+use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::shell_local::ShellLocal;
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, GeneratedData, PostProcessor, PrepareContext, Prepared,
     Processed, Result, RunContext, Schema, async_trait,
 };
+use serde_json::{Value, json};
 
-/// Runs scripts on this machine once there is an artifact; passes the artifact on.
+/// Runs scripts on this machine and passes the artifact on.
 #[derive(Default)]
 pub struct ShellLocalPostProcessor {
     options: ShellLocal,
@@ -20,8 +22,9 @@ impl PostProcessor for ShellLocalPostProcessor {
         Schema::of::<ShellLocal>()
     }
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = ShellLocal::prepare(config)?;
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        let config = Interpolation::new(ctx).render_config(config, &["execute_command"])?;
+        self.options = ShellLocal::prepare(&with_shell(config))?;
         Ok(Prepared::default())
     }
 
@@ -35,4 +38,14 @@ impl PostProcessor for ShellLocalPostProcessor {
         // The artifact passes through, so throwing the input away would throw it away.
         Ok(Processed { artifact: Some(artifact), keep_input: true, force_keep_input: true })
     }
+}
+
+/// An `execute_command` of one part is a line for the shell: the post-processor, unlike the
+/// provisioner, once took only that, and templates still rely on it.
+fn with_shell(config: Config) -> Config {
+    let Some(Value::Array(parts)) = config.get("execute_command") else { return config };
+    let [line] = parts.as_slice() else { return config };
+    let mut values = config.values().clone();
+    values.insert("execute_command".to_owned(), json!(["sh", "-c", line]));
+    Config::new(values)
 }

@@ -201,12 +201,11 @@ impl Machine<'_> {
             .await?;
         output.finish();
         match status {
-            ExitStatus::Disconnected if !options.expect_disconnect => {
-                return Err(Error::new("Script disconnected unexpectedly").hint(
-                    "if the script is meant to end the connection, set expect_disconnect = true",
-                ));
-            }
-            ExitStatus::Disconnected => return Ok(()),
+            ExitStatus::Disconnected if !options.expect_disconnect => Err(Error::new(
+                "Script disconnected unexpectedly",
+            )
+            .hint("if the script is meant to end the connection, set expect_disconnect = true")),
+            ExitStatus::Disconnected => Ok(()),
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
                 self.clean(&uploaded).await?;

@@ -1,0 +1,82 @@
+//! `shell-local` as a post-processor: what the scripts see, and what becomes of the artifact.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Build, artifact, made, names};
+use serde_json::json;
+
+#[tokio::test]
+async fn runs_scripts_and_passes_the_artifact_on() {
+    let mut build = Build::new("web");
+    build.data.insert("ID".to_owned(), "i-1".into());
+    let input = artifact(&[&build.file("one.txt", "")]);
+    let out = build.path("out");
+    let options = json!({
+        "inline": [
+            format!("echo \"$PACKER_BUILD_NAME $PACKER_BUILDER_TYPE $A $B\" > {}", out.display()),
+            "echo {{ build_name }} {{ \"{{\" }}.Id}}",
+        ],
+        "environment_vars": ["A=it's"],
+        "env": {"B": "two  words"},
+    });
+    let processed = build.run("shell-local", options, &input).await.unwrap();
+    assert!(processed.keep_input && processed.force_keep_input);
+    assert!(Arc::ptr_eq(&made(processed), &input));
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "web file it's two  words\n");
+    let said = build.said.lines();
+    assert!(said[0].starts_with("Running local shell script: "), "{said:?}");
+    assert_eq!(said[1..], ["web {{.Id}}"]);
+    let script = said[0].rsplit(' ').next().unwrap();
+    assert!(!std::path::Path::new(script).exists(), "{script} is left behind");
+}
+
+#[tokio::test]
+async fn a_lone_execute_command_is_for_the_shell() {
+    let mut build = Build::new("web");
+    build.data.insert("ID".to_owned(), "i-1".into());
+    let script = build.file("script.sh", "echo \"arg $1 var $A\"\n");
+    let options = json!({
+        "script": script,
+        "environment_vars": ["A=x"],
+        "execute_command": ["{{.Vars}} sh {{.Script}} {{ build `ID` }} && echo done"],
+    });
+    build.run("shell-local", options, &artifact(&[])).await.unwrap();
+    assert_eq!(build.said.lines()[1..], ["arg i-1 var x", "done"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said() {
+    let build = Build::new("web");
+    let ran = build.run("shell-local", json!({"inline": ["exit 7"]}), &artifact(&[])).await;
+    let error = ran.map(drop).unwrap_err().to_string();
+    assert!(error.contains("exit status: 7"), "{error}");
+    let options = json!({"inline": ["exit 7"], "valid_exit_codes": [7]});
+    build.run("shell-local", options, &artifact(&[])).await.unwrap();
+    for (options, part) in [
+        (json!({}), "nothing to run"),
+        (json!({"inline": ["a"], "script": "/dev/null"}), "one way only"),
+        (json!({"script": build.path("gone")}), "gone"),
+        (json!({"inline": ["{{ .Id }}"]}), "`.Id` has no value"),
+        (json!({"inline": ["a"], "execute_command": ["{{ nope }}"]}), "no function"),
+    ] {
+        let (_, prepared) = build.prepared("shell-local", options);
+        let errors = prepared.unwrap_err();
+        assert!(errors.0.iter().any(|error| error.message.contains(part)), "{errors:?}");
+    }
+    assert_eq!(names(build.folder.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_dropped_build_ends_its_script() {
+    let build = Build::new("web");
+    let late = build.path("late");
+    let options = json!({"inline": [format!("sleep 2; touch {}", late.display())]});
+    let input = artifact(&[]);
+    let run = build.run("shell-local", options, &input);
+    let outcome = tokio::time::timeout(std::time::Duration::from_millis(300), run).await;
+    assert!(outcome.is_err());
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert!(!late.exists());
+}

@@ -1,0 +1,134 @@
+//! `ingot build`
+
+use std::path::Path;
+
+use crate::harness::{BASE, docker, ingot, output_of, template};
+
+#[test]
+fn file_builds_are_written_and_post_processed() {
+    let dir = template(
+        r#"
+source "file" "f" {
+  content = "abc"
+  target  = "out/f.txt"
+}
+build {
+  sources = ["source.file.f"]
+  post-processor "checksum" {
+    checksum_types = ["sha256"]
+    output         = "sum"
+  }
+}
+"#,
+    );
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("--> file.f: Stored file: out/f.txt"), "{}", run.stdout);
+    let read = |path: &str| std::fs::read_to_string(dir.path().join(path)).unwrap();
+    assert_eq!(read("out/f.txt"), "abc");
+    assert!(
+        read("sum").starts_with("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    );
+}
+
+#[test]
+fn two_hundred_builds_run_and_each_line_names_its_build() {
+    let mut text = String::new();
+    let mut names = Vec::new();
+    for number in 0..200 {
+        text += &format!("source \"null\" \"n{number}\" {{\n  communicator = \"none\"\n}}\n");
+        names.push(format!("\"source.null.n{number}\""));
+    }
+    text += &format!("build {{\n  sources = [{}]\n}}\n", names.join(", "));
+    let dir = template(&text);
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0));
+    assert_eq!(run.stdout.matches(" finished after ").count(), 200);
+    let run = ingot(dir.path(), &["build", "-only=null.n1*", "-except=null.n11", "."]);
+    assert_eq!(run.stdout.matches(" finished after ").count(), 110);
+}
+
+#[test]
+fn a_failing_provisioner_fails_the_build_and_hides_secrets() {
+    let dir = template(
+        r#"
+variable "pw" {
+  default   = "hunter2222"
+  sensitive = true
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.n"]
+  provisioner "shell-local" {
+    inline = ["echo pw=${var.pw}", "exit 3"]
+  }
+}
+"#,
+    );
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("pw=<sensitive>"), "{}", run.stdout);
+    assert!(run.stderr.contains("non-zero exit status: 3"), "{}", run.stderr);
+    assert!(!run.stdout.contains("hunter2222") && !run.stderr.contains("hunter2222"));
+    let run = ingot(dir.path(), &["build", "-machine-readable", "."]);
+    assert!(run.stdout.contains(",null.n,error,"), "{}", run.stdout);
+    assert!(!run.stdout.contains("hunter2222"));
+}
+
+#[test]
+fn a_docker_image_holds_what_was_provisioned() {
+    if !docker() {
+        return;
+    }
+    let dir = template(&format!(
+        r#"
+source "docker" "d" {{
+  image   = "{BASE}"
+  pull    = false
+  commit  = true
+  changes = ["ENV MADE=here", "WORKDIR /srv"]
+}}
+build {{
+  name    = "demo"
+  sources = ["source.docker.d"]
+  provisioner "shell" {{
+    inline = ["echo $WORD > /word"]
+    env    = {{ WORD = "it's" }}
+  }}
+  provisioner "file" {{
+    source      = "up"
+    destination = "/root"
+  }}
+  provisioner "file" {{
+    direction   = "download"
+    source      = "/word"
+    destination = "down/"
+  }}
+  post-processor "docker-tag" {{
+    repository = "ingot-e2e-made"
+    tags       = ["t"]
+  }}
+}}
+"#
+    ));
+    std::fs::create_dir(dir.path().join("up")).unwrap();
+    std::fs::write(dir.path().join("up/file"), "uploaded").unwrap();
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("--> demo.docker.d: Imported Docker image: sha256:"));
+    let image = "ingot-e2e-made:t";
+    let inside = output_of("docker", &["run", "--rm", image, "cat", "/word", "/root/up/file"]);
+    assert_eq!(inside, "it's\nuploaded");
+    assert_eq!(std::fs::read_to_string(dir.path().join("down/word")).unwrap(), "it's\n");
+    let dir_of = output_of("docker", &["inspect", "-f", "{{.Config.WorkingDir}}", image]);
+    assert_eq!(dir_of, "/srv");
+    output_of("docker", &["rmi", image]);
+    no_journal_left(dir.path());
+}
+
+fn no_journal_left(dir: &Path) {
+    let left = std::fs::read_dir(dir.join("state")).map_or(0, |entries| entries.count());
+    assert_eq!(left, 0, "the journal of a finished run is gone");
+}

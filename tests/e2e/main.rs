@@ -1,0 +1,5 @@
+//! End to end through the binary: what a user sees.
+
+mod build;
+mod harness;
+mod validate;

@@ -1,0 +1,79 @@
+//! `ingot validate`: exit codes and diagnostics.
+
+use crate::harness::{ingot, ingot_with, template};
+
+/// Validates a template that is wrong and returns what is said about it.
+fn complaint(text: &str) -> String {
+    let dir = template(text);
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    run.stderr
+}
+
+const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n}\n";
+
+#[test]
+fn a_valid_template_is_valid() {
+    let dir = template(NULL);
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "The configuration is valid.\n"));
+    let run = ingot(dir.path(), &["validate", "-syntax-only", "t.pkr.hcl"]);
+    assert_eq!(run.code, Some(0));
+}
+
+#[test]
+fn errors_show_place_line_and_cure() {
+    let said = complaint(&NULL.replace("communicator", "comunicator"));
+    assert!(said.contains("t.pkr.hcl:2:3"), "{said}");
+    assert!(said.contains("comunicator = \"none\""), "{said}");
+    assert!(said.contains("did you mean `communicator`?"), "{said}");
+
+    let said = complaint("locals {\n  a = var.nope\n}\n");
+    assert!(said.contains("t.pkr.hcl:2:11") && said.contains("no variable is called"), "{said}");
+
+    let said = complaint("locals {\n  a = local.b\n  b = local.a\n}\n");
+    assert!(said.contains("local.a → local.b → local.a"), "{said}");
+
+    let said = complaint("locals {\n  a = \"x\n}\n");
+    assert!(said.contains("t.pkr.hcl:2") && said.contains("close the string"), "{said}");
+
+    let said = complaint(&NULL.replace("source.null.n", "source.null.m"));
+    assert!(said.contains("no source is called `null.m`"), "{said}");
+
+    let said = complaint(&format!("{NULL}\nbuidl {{}}\n"));
+    assert!(said.contains("did you mean `build`?"), "{said}");
+}
+
+#[test]
+fn variables_get_values_in_packers_order() {
+    let dir =
+        template("variable \"v\" {\n  default = \"default\"\n}\nlocals {\n  got = var.v\n}\n");
+    let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let got = |args: &[&str], env: &[(&str, &str)]| {
+        let args = [&["inspect"], args, &["."]].concat();
+        let run = ingot_with(dir.path(), &args, env);
+        let line = run.stdout.lines().find(|line| line.starts_with("local.got")).unwrap();
+        line.to_owned()
+    };
+    assert_eq!(got(&[], &[]), "local.got: \"default\"");
+    let env = [("PKR_VAR_v", "env")];
+    assert_eq!(got(&[], &env), "local.got: \"env\"");
+    file("a.auto.pkrvars.hcl", "v = \"auto\"\n");
+    assert_eq!(got(&[], &env), "local.got: \"auto\"");
+    file("b.pkrvars.hcl", "v = \"file\"\n");
+    assert_eq!(got(&["-var-file=b.pkrvars.hcl"], &env), "local.got: \"file\"");
+    assert_eq!(got(&["-var", "v=flag", "-var-file", "b.pkrvars.hcl"], &env), "local.got: \"file\"");
+    assert_eq!(got(&["-var-file=b.pkrvars.hcl", "-var", "v=flag"], &env), "local.got: \"flag\"");
+}
+
+#[test]
+fn a_variable_without_value_or_with_a_bad_one_is_an_error() {
+    let said = complaint("variable \"v\" {\n  type = string\n}\n");
+    assert!(said.contains("`v` has no value") && said.contains("PKR_VAR_v"), "{said}");
+    let said = complaint(
+        "variable \"v\" {\n  default = \"ab\"\n  validation {\n    condition = var.v == \"cd\"\n    error_message = \"Use cd.\"\n  }\n}\n",
+    );
+    assert!(said.contains("Use cd."), "{said}");
+    let said = complaint("variable \"v\" {\n  type = number\n  default = \"many\"\n}\n");
+    assert!(said.contains("a number is required"), "{said}");
+}
