@@ -4,8 +4,11 @@
 //! null, standing aside for unknown values, and keeping results of secrets secret. A function
 //! itself sees plain, known values of the types it declares.
 
+mod collection;
+mod files;
 mod numeric;
 mod string;
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -131,11 +134,17 @@ pub struct Function {
 }
 
 static TABLE: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
-    [numeric::FUNCTIONS, string::FUNCTIONS]
-        .into_iter()
-        .flatten()
-        .map(|function| (function.name, function))
-        .collect()
+    [
+        collection::FUNCTIONS,
+        files::FUNCTIONS,
+        numeric::FUNCTIONS,
+        string::FUNCTIONS,
+        text::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|function| (function.name, function))
+    .collect()
 });
 
 /// The names of all functions, in order.
