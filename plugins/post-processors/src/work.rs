@@ -34,9 +34,12 @@ pub(crate) fn template_data(ctx: &RunContext, generated: &GeneratedData) -> Valu
     Value::Object(data)
 }
 
+/// Less than this is done before anybody could watch a progress bar.
+const WORTH_WATCHING: u64 = 16 * 1024 * 1024;
+
 /// Reads files of known total size, moving a progress bar.
 pub(crate) struct Reader {
-    progress: Progress,
+    progress: Option<Progress>,
     done: u64,
     total: u64,
     /// The position that was shown last.
@@ -44,11 +47,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Announces the reading of `files` as `label`.
+    /// Announces the reading of `files` as `label`, if it is going to take a while.
     pub(crate) fn new(ctx: &RunContext, label: &str, files: &[PathBuf]) -> Self {
         let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok());
         let total = sizes.map(|found| found.len()).sum();
-        Reader { progress: ctx.ui.progress(label, Some(total)), done: 0, total, shown: 0 }
+        let progress = (total >= WORTH_WATCHING).then(|| ctx.ui.progress(label, Some(total)));
+        Reader { progress, done: 0, total, shown: 0 }
     }
 
     /// How much has been read of all files.
@@ -95,7 +99,9 @@ impl Reader {
         self.done += length as u64;
         if self.done - self.shown >= 4 * CHUNK as u64 || self.done == self.total {
             self.shown = self.done;
-            self.progress.at(self.done, Some(self.total));
+            if let Some(progress) = &self.progress {
+                progress.at(self.done, Some(self.total));
+            }
         }
     }
 

@@ -105,15 +105,19 @@ async fn says_what_packer_says() {
             format!("Archive {target} completed"),
         ]
     );
-    let progress = |event: &Event| {
-        matches!(
-            event,
-            Event::ProgressStart { total: Some(10), .. }
-                | Event::ProgressAt { position: 10, total: Some(10), .. }
-                | Event::ProgressEnd { .. }
-        )
-    };
-    assert_eq!(build.said.events().iter().filter(|&event| progress(event)).count(), 3);
+    // Ten bytes need no progress bar.
+    assert_eq!(build.said.events().len(), 3);
+
+    const SIZE: u64 = 20 << 20;
+    let big = build.path("big.raw");
+    std::fs::File::create(&big).unwrap().set_len(SIZE).unwrap();
+    let options = json!({"output": build.path("big.tar")});
+    build.run("compress", options, &artifact(&[&big])).await.unwrap();
+    let events = build.said.events();
+    let has = |wanted: &dyn Fn(&Event) -> bool| events.iter().any(wanted);
+    assert!(has(&|event| matches!(event, Event::ProgressStart { total: Some(SIZE), .. })));
+    assert!(has(&|event| matches!(event, Event::ProgressAt { position: SIZE, .. })));
+    assert!(has(&|event| matches!(event, Event::ProgressEnd { .. })));
 }
 
 #[tokio::test]
