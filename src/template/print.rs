@@ -14,6 +14,9 @@ pub fn lines(value: &Value) -> String {
 
 /// On one line.
 pub fn inline(value: &Value) -> String {
+    if let (Some(text), false) = (value.as_str(), value.sensitive) {
+        return text.replace('\n', "\\n");
+    }
     lines(value).split('\n').map(str::trim).collect::<Vec<_>>().join(" ")
 }
 

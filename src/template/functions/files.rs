@@ -74,7 +74,12 @@ pub(super) static FUNCTIONS: &[Function] = &[
         params: &[param("val", Accepts::Any).or_null()],
         rest: None,
         returns: || Type::String,
-        call: |args, _| Ok(to_json(&args[0]).to_string().into()),
+        call: |args, _| {
+            // As Go writes JSON: safe to stand in HTML.
+            let json = to_json(&args[0]).to_string();
+            let json = json.replace('<', "\\u003c").replace('>', "\\u003e");
+            Ok(json.replace('&', "\\u0026").into())
+        },
     },
     Function {
         name: "timestamp",

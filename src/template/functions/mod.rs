@@ -5,6 +5,8 @@
 //! itself sees plain, known values of the types it declares.
 
 mod collection;
+mod date;
+mod encoding;
 mod files;
 mod numeric;
 mod string;
@@ -136,6 +138,8 @@ pub struct Function {
 static TABLE: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
     [
         collection::FUNCTIONS,
+        date::FUNCTIONS,
+        encoding::FUNCTIONS,
         files::FUNCTIONS,
         numeric::FUNCTIONS,
         string::FUNCTIONS,

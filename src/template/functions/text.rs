@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Accepts, Failure, Function, Outcome, param, text};
+use super::{Accepts, Failure, Function, param, text};
 use crate::template::{Number, Type, Value};
 
 const STRING: Accepts = Accepts::String;
@@ -120,14 +120,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         params: &[param("str", STRING), param("substr", STRING), param("replace", STRING)],
         rest: None,
         returns: || Type::String,
-        call: replace,
-    },
-    Function {
-        name: "strlen",
-        params: &[param("str", STRING)],
-        rest: None,
-        returns: || Type::Number,
-        call: |args, _| Ok(text(&args[0]).chars().count().into()),
+        call: |args, _| Ok(text(&args[0]).replace(text(&args[1]), text(&args[2])).into()),
     },
     Function {
         name: "substr",
@@ -159,22 +152,10 @@ fn title(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let upper = start && c.is_alphabetic();
-            start = !(c.is_alphanumeric() || c == '_' || c == '\'');
+            start = !(c.is_alphanumeric() || c == '_');
             if upper { c.to_uppercase().collect::<Vec<_>>() } else { vec![c] }
         })
         .collect()
-}
-
-/// With slashes around it, the second argument is a pattern.
-fn replace(args: &[Value], _: &super::FunctionContext) -> Outcome {
-    let (whole, part, with) = (text(&args[0]), text(&args[1]), text(&args[2]));
-    match part.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
-        Some(inner) if !inner.is_empty() => {
-            let pattern = compile(inner, 1)?;
-            Ok(pattern.replace_all(whole, with).into_owned().into())
-        }
-        _ => Ok(whole.replace(part, with).into()),
-    }
 }
 
 fn pattern(args: &[Value], index: usize) -> Result<Regex, Failure> {
