@@ -116,6 +116,12 @@ impl Template {
                 unique(&mut self.sources, key, block, diagnostics);
             }
             "data" if labels(&block, &["type", "name"], diagnostics) => {
+                // None is built in yet, and an unknown value must not pass for a fetched one.
+                diagnostics.push(
+                    Diagnostic::error(format!("no data source is called `{}`", block.label(0)))
+                        .at(block.header)
+                        .help("data sources are not supported yet; use a variable instead"),
+                );
                 let key = (block.label(0).to_owned(), block.label(1).to_owned());
                 unique(&mut self.data, key, block, diagnostics);
             }
