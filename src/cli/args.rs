@@ -107,22 +107,22 @@ pub(super) struct BuildArgs {
     #[command(flatten)]
     pub selection: Selection,
     /// Colour the output
-    #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub color: bool,
     /// Pause after every step
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub debug: bool,
     /// Replace artifacts that exist
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub force: bool,
     /// Print one line per event for programs
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
     /// Put the time before every line
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub timestamp_ui: bool,
     /// Warn of values for variables that are not declared
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub warn_on_undeclared_var: bool,
     /// What to do with what was created when a build fails
     #[arg(long, value_enum, default_value = "cleanup")]
@@ -141,16 +141,16 @@ pub(super) struct ValidateArgs {
     #[command(flatten)]
     pub selection: Selection,
     /// Only check the syntax
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub syntax_only: bool,
     /// Fetch data sources too
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub evaluate_datasources: bool,
     /// Do not warn of values for variables that are not declared
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub no_warn_undeclared_var: bool,
     /// Print one line per event for programs
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
 }
 
@@ -161,7 +161,7 @@ pub(super) struct InspectArgs {
     #[command(flatten)]
     pub variables: Variables,
     /// Print one line per event for programs
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
 }
 
@@ -176,7 +176,7 @@ pub(super) struct ConsoleArgs {
 #[derive(Debug, Args)]
 pub(super) struct VersionArgs {
     /// Print one line per event for programs
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
 }
 
