@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::prepare::run_names;
 use super::project::Project;
-use crate::graph::{Node, POST_PROCESSOR_RESERVED, PROVISIONER_RESERVED};
+use crate::graph::{Node, PROVISIONER_RESERVED};
 use crate::syntax::ast::Block;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::convert::convert;
@@ -29,18 +29,14 @@ pub(super) struct NodeHook {
 
 /// The engine's own options of a provisioner.
 #[derive(Debug, Default)]
-struct Reserved {
+pub(super) struct Reserved {
     pause_before: Duration,
     timeout: Option<Duration>,
     max_retries: u32,
 }
 
-/// Reports what is wrong with the engine's own options of a provisioner.
-pub(super) fn check_reserved(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) {
-    reserved(block, scope, diagnostics);
-}
-
-fn reserved(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Reserved {
+/// Reads the engine's own options of a provisioner and reports what is wrong with them.
+pub(super) fn reserved(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Reserved {
     let mut value = |name: &str, ty: Type| -> Option<Value> {
         let attribute = block.body.attribute(name)?;
         let value = eval(&attribute.expr, scope).and_then(|value| {
@@ -202,5 +198,3 @@ pub(super) fn keep_input(block: &Block, scope: &Scope) -> Option<bool> {
     let attribute = block.body.attribute("keep_input_artifact")?;
     convert(&eval(&attribute.expr, scope).ok()?, &Type::Bool).ok()?.as_bool()
 }
-
-pub(super) const POST_PROCESSOR_OWN: &[&str] = POST_PROCESSOR_RESERVED;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
-use super::hook::{POST_PROCESSOR_OWN, build_value, keep_input, late_config};
+use super::hook::{build_value, keep_input, late_config};
 use super::prepare::run_names;
 use super::project::Project;
-use crate::graph::Node;
+use crate::graph::{Node, POST_PROCESSOR_RESERVED};
 use crate::syntax::ast::Block;
 
 type Shared = Arc<dyn Artifact>;
@@ -76,9 +76,15 @@ async fn run_pipeline(
         let asked = {
             let scope = project.scope();
             let scope = scope.with(run_names(node, build_value(data)));
-            late_config(project, block, &schema, POST_PROCESSOR_OWN, &scope, ctx, &mut |config| {
-                plugin.prepare(config, &ctx.prepare)
-            })?;
+            late_config(
+                project,
+                block,
+                &schema,
+                POST_PROCESSOR_RESERVED,
+                &scope,
+                ctx,
+                &mut |config| plugin.prepare(config, &ctx.prepare),
+            )?;
             keep_input(block, &scope)
         };
         ctx.ui.say(format!("Running post-processor: {kind}"));

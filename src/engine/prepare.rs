@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ingot_sdk::{Builder, ConfigErrors, PrepareContext, Prepared, Schema};
+use ingot_sdk::{Builder, Config, ConfigErrors, PrepareContext, Prepared, Schema};
 
 use super::project::{Project, RunFlags};
 use crate::graph::{Node, POST_PROCESSOR_RESERVED, PROVISIONER_RESERVED};
 use crate::syntax::ast::{Block, Body};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
 use crate::template::options::{self, Options};
 use crate::template::types::Type;
@@ -35,46 +35,45 @@ pub fn prepare(
 ) -> Option<PreparedNode> {
     let context = project.prepare_context(&node, flags);
     let mut secrets = Vec::new();
+    let plugins = &project.plugins;
     let scope = project.scope();
-    let builder = builder(project, &node, &scope, &context, &mut secrets, diagnostics);
+    let mut check = Check { context: &context, secrets: &mut secrets, diagnostics };
 
+    let mut builder = None;
+    if let Some(new) = check.find("builder", &node.ty, node.header, &plugins.builders) {
+        let mut plugin = new();
+        let bodies: Vec<&Body> = node.bodies.iter().collect();
+        let (schema, header) = (plugin.schema(), node.header);
+        let ready = check.block(&bodies, header, &schema, &[], &scope, |config, context| {
+            plugin.prepare(config, context)
+        });
+        builder = ready.then_some(plugin);
+    }
     let later = scope.with(run_names(&node, Value::unknown(Type::Dynamic)));
     for block in node.provisioners.iter().chain(&node.error_cleanup) {
-        let Some(new) = project.plugins.provisioners.get(block.label(0)) else {
-            let known = project.plugins.provisioners.keys();
-            diagnostics.push(no_plugin("provisioner", block, known));
+        let (name, place) = (block.label(0), label_span(block));
+        let Some(new) = check.find("provisioner", name, place, &plugins.provisioners) else {
             continue;
         };
         let mut plugin = new();
-        let mut check = |config: &_| plugin.prepare(config, &context);
-        secrets.extend(check_block(
-            &[&block.body],
-            block,
-            &new().schema(),
-            PROVISIONER_RESERVED,
-            &later,
-            &mut check,
-            diagnostics,
-        ));
-        super::hook::check_reserved(block, &later, diagnostics);
+        let (schema, own) = (plugin.schema(), PROVISIONER_RESERVED);
+        let bodies = [&block.body];
+        check.block(&bodies, block.header, &schema, own, &later, |config, context| {
+            plugin.prepare(config, context)
+        });
+        super::hook::reserved(block, &later, check.diagnostics);
     }
     for block in node.pipelines.iter().flatten() {
-        let Some(new) = project.plugins.post_processors.get(block.label(0)) else {
-            let known = project.plugins.post_processors.keys();
-            diagnostics.push(no_plugin("post-processor", block, known));
+        let (name, place) = (block.label(0), label_span(block));
+        let Some(new) = check.find("post-processor", name, place, &plugins.post_processors) else {
             continue;
         };
         let mut plugin = new();
-        let mut check = |config: &_| plugin.prepare(config, &context);
-        secrets.extend(check_block(
-            &[&block.body],
-            block,
-            &new().schema(),
-            POST_PROCESSOR_RESERVED,
-            &later,
-            &mut check,
-            diagnostics,
-        ));
+        let (schema, own) = (plugin.schema(), POST_PROCESSOR_RESERVED);
+        let bodies = [&block.body];
+        check.block(&bodies, block.header, &schema, own, &later, |config, context| {
+            plugin.prepare(config, context)
+        });
     }
     Some(PreparedNode {
         builder: builder?,
@@ -82,47 +81,6 @@ pub fn prepare(
         context: Arc::new(context),
         secrets,
     })
-}
-
-fn builder(
-    project: &Project,
-    node: &Node,
-    scope: &Scope,
-    context: &PrepareContext,
-    secrets: &mut Vec<String>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Box<dyn Builder>> {
-    let Some(new) = project.plugins.builders.get(&node.ty) else {
-        let known: Vec<&str> = project.plugins.builders.keys().map(String::as_str).collect();
-        let diagnostic =
-            Diagnostic::error(format!("no builder is called `{}`", node.ty)).at(node.header);
-        diagnostics.push(match closest(&node.ty, known.iter().copied()) {
-            Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
-            None => diagnostic.note(format!("builders here: {}", known.join(", "))),
-        });
-        return None;
-    };
-    let mut builder = new();
-    let schema = builder.schema();
-    let bodies: Vec<&Body> = node.bodies.iter().collect();
-    let mut found = Diagnostics::default();
-    let options = options::evaluate(&bodies, node.header, &schema, &[], scope, &mut found);
-    let failed = found.has_errors();
-    diagnostics.extend(found);
-    secrets.extend(options.secrets);
-    if failed {
-        return None;
-    }
-    match builder.prepare(&options.config, context) {
-        Ok(prepared) => {
-            warn(prepared, node.header, diagnostics);
-            Some(builder)
-        }
-        Err(errors) => {
-            config_errors(errors, &bodies, node.header, diagnostics);
-            None
-        }
-    }
 }
 
 /// The names that blocks of a build see besides those all see.
@@ -137,27 +95,66 @@ pub(super) fn run_names(node: &Node, build: Value) -> BTreeMap<String, Value> {
     ])
 }
 
-fn check_block(
-    bodies: &[&Body],
-    block: &Block,
-    schema: &Schema,
-    reserved: &[&str],
-    scope: &Scope,
-    prepare: &mut dyn FnMut(&ingot_sdk::Config) -> Result<Prepared, ConfigErrors>,
-    diagnostics: &mut Diagnostics,
-) -> Vec<String> {
-    let mut found = Diagnostics::default();
-    let Options { config, secrets } =
-        options::evaluate(bodies, block.header, schema, reserved, scope, &mut found);
-    let failed = found.has_errors();
-    diagnostics.extend(found);
-    if !failed {
-        match prepare(&config) {
-            Ok(prepared) => warn(prepared, block.header, diagnostics),
-            Err(errors) => config_errors(errors, bodies, block.header, diagnostics),
+/// Where a plugin's name stands.
+fn label_span(block: &Block) -> Span {
+    block.labels.first().map_or(block.header, |label| label.span)
+}
+
+/// What checking the blocks of a node needs and finds.
+struct Check<'a> {
+    context: &'a PrepareContext,
+    secrets: &'a mut Vec<String>,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Check<'_> {
+    /// The plugin called `name`.
+    fn find<'p, T>(
+        &mut self,
+        kind: &str,
+        name: &str,
+        place: Span,
+        known: &'p BTreeMap<String, T>,
+    ) -> Option<&'p T> {
+        let found = known.get(name);
+        if found.is_none() {
+            let names = known.keys().map(String::as_str);
+            self.diagnostics.push(
+                Diagnostic::error(format!("no {kind} is called `{name}`"))
+                    .at(place)
+                    .suggest_or_list(name, &format!("{kind}s here"), names),
+            );
         }
+        found
     }
-    secrets
+
+    /// Evaluates a block and hands it to its plugin; whether the plugin took it.
+    fn block(
+        &mut self,
+        bodies: &[&Body],
+        header: Span,
+        schema: &Schema,
+        reserved: &[&str],
+        scope: &Scope,
+        prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
+    ) -> bool {
+        let mut found = Diagnostics::default();
+        let Options { config, secrets } =
+            options::evaluate(bodies, header, schema, reserved, scope, &mut found);
+        let failed = found.has_errors();
+        self.diagnostics.extend(found);
+        self.secrets.extend(secrets);
+        if failed {
+            return false;
+        }
+        let prepared = prepare(&config, self.context);
+        let taken = prepared.is_ok();
+        match prepared {
+            Ok(prepared) => warn(prepared, header, self.diagnostics),
+            Err(errors) => config_errors(errors, bodies, header, self.diagnostics),
+        }
+        taken
+    }
 }
 
 fn warn(prepared: Prepared, header: Span, diagnostics: &mut Diagnostics) {
@@ -188,22 +185,5 @@ fn config_errors(
             Some(hint) => diagnostic.help(hint),
             None => diagnostic,
         });
-    }
-}
-
-fn no_plugin<'a>(
-    kind: &str,
-    block: &Block,
-    known: impl Iterator<Item = &'a String> + Clone,
-) -> Diagnostic {
-    let name = block.label(0);
-    let span = block.labels.first().map_or(block.header, |label| label.span);
-    let diagnostic = Diagnostic::error(format!("no {kind} is called `{name}`")).at(span);
-    match closest(name, known.clone().map(String::as_str)) {
-        Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
-        None => {
-            let known: Vec<&str> = known.map(String::as_str).collect();
-            diagnostic.note(format!("{kind}s here: {}", known.join(", ")))
-        }
     }
 }

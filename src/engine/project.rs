@@ -116,12 +116,10 @@ impl Project {
             Value::object(pairs.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())
         };
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        let root = std::path::absolute(&self.template.dir).unwrap_or(self.template.dir.clone());
+        // As the user gave it, not made absolute, as in Packer.
+        let root = self.template.dir.clone();
         self.names.insert("var".into(), Value::object(values));
-        self.names.insert(
-            "path".into(),
-            text(vec![("cwd", folder(cwd)), ("root", folder(self.root(root)))]),
-        );
+        self.names.insert("path".into(), text(vec![("cwd", folder(cwd)), ("root", folder(root))]));
         self.names
             .insert("packer".into(), text(vec![("version", COMPATIBLE_PACKER_VERSION.into())]));
         let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
@@ -136,14 +134,6 @@ impl Project {
         let scope = Scope::new(self.names.clone(), &self.functions);
         let locals = locals::evaluate(&self.template, &scope, diagnostics);
         self.names.insert("local".into(), Value::object(locals));
-    }
-
-    /// `path.root` is as the user gave it, not made absolute, as in Packer.
-    fn root(&self, absolute: PathBuf) -> PathBuf {
-        match self.template.dir.as_os_str().is_empty() {
-            true => absolute,
-            false => self.template.dir.clone(),
-        }
     }
 
     /// The names that every block sees.

@@ -86,6 +86,20 @@ impl Diagnostic {
             None => self,
         }
     }
+
+    /// Suggests the closest of `names` to `wrong`; where none is close, lists them after `what`.
+    pub fn suggest_or_list<'a>(
+        self,
+        wrong: &str,
+        what: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        match closest(wrong, names.iter().copied()) {
+            Some(name) => self.help(format!("did you mean `{name}`?")),
+            None => self.note(format!("{what}: {}", names.join(", "))),
+        }
+    }
 }
 
 /// The name most like `wrong`, if it is like enough to be a slip of the fingers.

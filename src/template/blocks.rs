@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::syntax::ast::{Attribute, Block, Body, Expr, ExprKind};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
 
 /// A whole template.
@@ -226,12 +226,9 @@ fn labels(block: &Block, names: &[&str], diagnostics: &mut Diagnostics) -> bool 
 }
 
 fn unknown_block(kind: &str, block: &Block, known: &[&str]) -> Diagnostic {
-    let diagnostic =
-        Diagnostic::error(format!("there is no block of type `{kind}` here")).at(block.header);
-    match closest(kind, known.iter().copied()) {
-        Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
-        None => diagnostic.note(format!("known here: {}", known.join(", "))),
-    }
+    Diagnostic::error(format!("there is no block of type `{kind}` here"))
+        .at(block.header)
+        .suggest_or_list(kind, "known here", known.iter().copied())
 }
 
 /// Complains about attributes and blocks that are not among those listed.
