@@ -8,22 +8,6 @@ use super::{Accepts, Failure, Function, FunctionContext, Outcome, param, text};
 use crate::template::convert::convert;
 use crate::template::{Number, Type, Value};
 
-/// A function from one text to one text.
-macro_rules! one {
-    ($name:literal, $apply:expr) => {
-        Function {
-            name: $name,
-            params: &[param("str", Accepts::String)],
-            rest: None,
-            returns: || Type::String,
-            call: |args, _| {
-                let apply: fn(&str) -> String = $apply;
-                Ok(apply(text(&args[0])).into())
-            },
-        }
-    };
-}
-
 pub(super) static FUNCTIONS: &[Function] = &[
     one!("base64encode", |s| BASE64_STANDARD.encode(s)),
     one!("dirname", dirname),

@@ -4,6 +4,25 @@
 //! null, standing aside for unknown values, and keeping results of secrets secret. A function
 //! itself sees plain, known values of the types it declares.
 
+/// A function from one text to one text.
+macro_rules! one {
+    ($name:literal, $apply:expr) => {
+        $crate::template::functions::Function {
+            name: $name,
+            params: &[$crate::template::functions::param(
+                "str",
+                $crate::template::functions::Accepts::String,
+            )],
+            rest: None,
+            returns: || $crate::template::Type::String,
+            call: |args, _| {
+                let apply: fn(&str) -> String = $apply;
+                Ok(apply($crate::template::functions::text(&args[0])).into())
+            },
+        }
+    };
+}
+
 mod collection;
 mod date;
 mod encoding;

@@ -7,22 +7,6 @@ use crate::template::{Number, Type, Value};
 
 const STRING: Accepts = Accepts::String;
 
-/// A function from one text to one text.
-macro_rules! one {
-    ($name:literal, $apply:expr) => {
-        Function {
-            name: $name,
-            params: &[param("str", STRING)],
-            rest: None,
-            returns: || Type::String,
-            call: |args, _| {
-                let apply: fn(&str) -> String = $apply;
-                Ok(apply(text(&args[0])).into())
-            },
-        }
-    };
-}
-
 /// A function from two texts to one text.
 macro_rules! two {
     ($name:literal, $second:literal, $apply:expr) => {
