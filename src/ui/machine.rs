@@ -18,7 +18,7 @@ pub(super) fn line(target: Option<&str>, kind: &str, args: &[String]) -> String 
 
 /// A line of what people would see.
 pub(super) fn ui(target: Option<&str>, level: Level, text: &str) -> String {
-    let level = match level {
+    let word = match level {
         Level::Say => "say",
         Level::Message => "message",
         Level::Error => "error",
@@ -28,7 +28,7 @@ pub(super) fn ui(target: Option<&str>, level: Level, text: &str) -> String {
         None => text.to_owned(),
     };
     // Packer leaves the target of these lines empty and names the build in the text.
-    line(None, "ui", &[level.to_owned(), shown])
+    line(None, "ui", &[word.to_owned(), shown])
 }
 
 /// Commas and line ends would break the line; these stand for them, as in Packer.

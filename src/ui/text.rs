@@ -18,8 +18,8 @@ const COLORS: [u8; 5] = [32, 36, 35, 33, 34];
 const RED: u8 = 31;
 
 /// The lines of `text`, each with the build's name before it.
-pub(super) fn prefixed(build: &str, level: &str, text: &str) -> String {
-    let arrow = if level == "message" { "   " } else { "==>" };
+pub(super) fn prefixed(build: &str, level: Level, text: &str) -> String {
+    let arrow = if level == Level::Message { "   " } else { "==>" };
     let lines: Vec<String> =
         text.split('\n').map(|line| format!("{arrow} {build}: {line}")).collect();
     lines.join("\n")
@@ -32,9 +32,8 @@ pub(super) fn render(
     color: usize,
     options: &UiOptions,
 ) -> String {
-    let word = if level == Level::Message { "message" } else { "say" };
     let text = match build {
-        Some(build) => prefixed(build, word, text),
+        Some(build) => prefixed(build, level, text),
         None => text.to_owned(),
     };
     let code = match (level, build) {
