@@ -33,4 +33,5 @@ pub fn register(set: &mut PluginSet) {
     set.post_processor::<DockerPush>("docker-push");
     set.post_processor::<DockerImport>("docker-import");
     set.reclaimer(DockerReclaim);
+    set.provides("github.com/hashicorp/docker", "1.1.5");
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Config, ConfigErrors, PrepareContext, Prepared, Result, RunContext, Schema};
+use crate::{Config, ConfigErrors, PrepareContext, Prepared, Result, Schema, Ui};
 
 /// Fetches a value.
 #[async_trait]
@@ -16,9 +16,10 @@ pub trait DataSource: Send + Sync {
     /// # Errors
     /// Everything that is wrong with the options.
     fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors>;
-    /// Fetches the value, a JSON object with the attributes of [`DataSource::output`].
+    /// Fetches the value, a JSON object with the attributes of [`DataSource::output`]. Creates
+    /// nothing that would have to be removed. The engine races this future against cancellation.
     ///
     /// # Errors
     /// What failed.
-    async fn execute(&self, ctx: &RunContext) -> Result<serde_json::Value>;
+    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value>;
 }

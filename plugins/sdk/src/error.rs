@@ -100,18 +100,29 @@ where
     E: NotSdkError,
 {
     fn into_sdk_error(self) -> Error {
-        let mut message = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !message.contains(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            cause = error.source();
-        }
-        Error::new(message)
+        flattened(&self)
     }
+}
+
+impl IntoSdkError for reqwest::Error {
+    /// Without the URL, which may hold a password.
+    fn into_sdk_error(self) -> Error {
+        flattened(&self.without_url())
+    }
+}
+
+fn flattened(error: &dyn std::error::Error) -> Error {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        cause = error.source();
+    }
+    Error::new(message)
 }
 
 /// Marks library errors that [`IntoSdkError`] flattens. Implement it for an error type to

@@ -13,6 +13,7 @@ pub mod context;
 pub mod data_source;
 pub mod duration;
 pub mod error;
+pub mod http;
 pub mod interpolate;
 pub mod journal;
 pub mod output_file;

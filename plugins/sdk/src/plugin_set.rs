@@ -19,6 +19,8 @@ pub struct PluginSet {
     pub post_processors: BTreeMap<String, Constructor<dyn PostProcessor>>,
     /// `data "NAME"`.
     pub data_sources: BTreeMap<String, Constructor<dyn DataSource>>,
+    /// Packer plugins that these stand for, by source: the version whose options they know.
+    pub provided: BTreeMap<String, String>,
     /// What can remove the leftovers of a killed run.
     pub reclaimers: Vec<Arc<dyn Reclaim>>,
 }
@@ -42,6 +44,12 @@ impl PluginSet {
     /// Adds a data source.
     pub fn data_source<T: DataSource + Default + 'static>(&mut self, name: &str) {
         self.data_sources.insert(name.to_owned(), Arc::new(|| Box::new(T::default())));
+    }
+
+    /// Says that what was added stands for a Packer plugin (`github.com/hashicorp/docker`) of
+    /// that version.
+    pub fn provides(&mut self, source: &str, version: &str) {
+        self.provided.insert(source.to_owned(), version.to_owned());
     }
 
     /// Adds a remover of leftovers.

@@ -1,0 +1,183 @@
+//! `data "http"`: what a URL answers.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use ingot_sdk::{
+    Config, ConfigError, ConfigErrors, Context, DataSource, Error, PrepareContext, Prepared,
+    Result, Schema, Ui, config::is_unknown, http,
+};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+const METHODS: &[&str] = &["HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Options {
+    /// Where to ask.
+    url: String,
+    /// How to ask: GET unless said otherwise.
+    method: Option<String>,
+    /// Headers of the request.
+    #[serde(default)]
+    request_headers: BTreeMap<String, String>,
+    /// What to send.
+    #[serde(default)]
+    request_body: String,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Output {
+    /// Where was asked.
+    url: String,
+    /// What was answered.
+    body: String,
+    /// The headers of the answer. Packer's name for it.
+    request_headers: BTreeMap<String, String>,
+}
+
+/// Asks a URL.
+#[derive(Default)]
+pub struct HttpData {
+    options: Options,
+}
+
+#[async_trait]
+impl DataSource for HttpData {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn output(&self) -> Schema {
+        Schema::of::<Output>()
+    }
+
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
+        let Options { url, method, request_headers, .. } = &self.options;
+        let mut errors = ConfigErrors::default();
+        if !is_unknown(url)
+            && let Err(why) = check_url(url)
+        {
+            errors
+                .push(ConfigError::on("url", why).hint("write url = \"https://example.com/path\""));
+        }
+        if let Some(method) = method.as_deref().filter(|method| !is_unknown(method))
+            && !METHODS.contains(&method)
+        {
+            errors.push(
+                ConfigError::on("method", format!("`{method}` is not a method that can be used"))
+                    .hint(format!("methods are {}", METHODS.join(", "))),
+            );
+        }
+        if let Err(why) = headers(request_headers) {
+            errors.push(ConfigError::on("request_headers", why));
+        }
+        errors.into_result(Prepared::default())
+    }
+
+    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+        let Options { url, method, request_headers, request_body } = &self.options;
+        let method = method.as_deref().unwrap_or("GET");
+        let asking = || format!("{method} {}", http::shown(url));
+        let parsed =
+            Method::from_bytes(method.as_bytes()).map_err(|error| Error::new(error.to_string()))?;
+        let mut request = http::client()?
+            .request(parsed, url)
+            .headers(headers(request_headers).map_err(Error::new)?);
+        if !request_body.is_empty() {
+            request = request.body(request_body.clone());
+        }
+        let answer = request.send().await.with_context(asking)?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(Error::new(format!("{} answered {status}", asking())));
+        }
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if !kind.is_some_and(is_text) {
+            ui.error(format!(
+                "Warning: {} did not say that its answer is text; other content may not survive.",
+                asking()
+            ));
+        }
+        let mut answered: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in answer.headers() {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let joined = answered.entry(canonical(name.as_str())).or_default();
+            if !joined.is_empty() {
+                joined.push_str(", ");
+            }
+            joined.push_str(&value);
+        }
+        let body = answer.bytes().await.with_context(asking)?;
+        Ok(json!({
+            "url": url,
+            "body": String::from_utf8_lossy(&body),
+            "request_headers": answered,
+        }))
+    }
+}
+
+fn check_url(url: &str) -> Result<(), String> {
+    if url.is_empty() {
+        return Err("`url` must not be empty".into());
+    }
+    let url = Url::parse(url).map_err(|error| format!("this is not a URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(()),
+        other => Err(format!("`{other}` is not http or https")),
+    }
+}
+
+fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in
+        given.iter().filter(|(name, value)| !is_unknown(name) && !is_unknown(value))
+    {
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("`{name}` is not the name of a header"))?;
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| format!("the value of `{name}` has letters that a header cannot hold"))?;
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+/// Whether a content type is text that can be a value.
+fn is_text(kind: &str) -> bool {
+    let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let essence = parts.next().unwrap_or_default();
+    let text = essence.starts_with("text/")
+        || essence == "application/json"
+        || essence == "application/samlmetadata+xml";
+    let charset = parts.find_map(|part| part.strip_prefix("charset=").map(str::to_owned));
+    text && charset.is_none_or(|set| matches!(set.trim_matches('"'), "" | "utf-8" | "us-ascii"))
+}
+
+/// A header's name as Go writes it, which templates rely on: `Content-Type`.
+fn canonical(name: &str) -> String {
+    let mut start = true;
+    name.chars()
+        .map(|c| {
+            let shown = if start { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+            start = c == '-';
+            shown
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_told_from_the_rest() {
+        assert!(is_text("text/plain; charset=UTF-8") && is_text("application/json"));
+        assert!(!is_text("text/plain; charset=latin1") && !is_text("application/octet-stream"));
+        assert_eq!(canonical("x-content-TYPE"), "X-Content-Type");
+    }
+}

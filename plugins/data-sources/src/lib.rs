@@ -1,0 +1,15 @@
+//! The data sources that Packer has built in.
+
+mod http;
+mod null;
+
+use ingot_sdk::PluginSet;
+
+pub use http::HttpData;
+pub use null::NullData;
+
+/// Adds the plugins of this crate to `set`.
+pub fn register(set: &mut PluginSet) {
+    set.data_source::<HttpData>("http");
+    set.data_source::<NullData>("null");
+}

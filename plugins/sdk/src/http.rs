@@ -1,0 +1,42 @@
+//! The HTTP client that everything which speaks HTTP uses: one TLS stack with the system's
+//! certificates, the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
+
+use std::time::Duration;
+
+use reqwest::{Client, Url};
+
+use crate::{Context, Result};
+
+/// A client. Connecting may take half a minute; how long an answer may take is up to the caller.
+///
+/// # Errors
+/// The system's certificates cannot be read.
+pub fn client() -> Result<Client> {
+    // Docker's client brings ring; a second implementation of TLS would only cost build time.
+    // It fails where a provider is installed already, which will do as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("ingot/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(30))
+        .build()
+        .context("starting the HTTP client")
+}
+
+/// A URL for people: without user, password, query and fragment, which may hold secrets.
+pub fn shown(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) => {
+            let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+            format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or(""), url.path())
+        }
+        Err(_) => "the URL".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shown_urls_hold_no_secret() {
+        assert_eq!(super::shown("https://me:pw@h:8/a/b?token=x#y"), "https://h:8/a/b");
+    }
+}
