@@ -27,12 +27,14 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         timestamps: args.timestamp_ui,
     });
     super::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer.clone());
 
     let mut diagnostics = Diagnostics::default();
     let options = ProjectOptions {
         variables: args.variables.0.clone(),
         warn_undeclared: args.warn_on_undeclared_var,
         syntax_only: false,
+        fetch_data: Some(ui.clone()),
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
@@ -63,7 +65,6 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     for node in &prepared {
         renderer.register_build(&node.node.name);
     }
-    let ui = Ui::new(renderer);
     if prepared.is_empty() {
         ui.error(
             "There is nothing to build: no build has a source that -only and -except let through.",

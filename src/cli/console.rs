@@ -3,17 +3,24 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
+use ingot_sdk::Ui;
+
 use super::args::ConsoleArgs;
 use crate::engine::{Project, ProjectOptions};
 use crate::syntax::Diagnostics;
 use crate::syntax::parse::parse_expr;
 use crate::syntax::source::SourceMap;
 use crate::template::{eval, print};
+use crate::ui::{Renderer, UiOptions};
 
 /// Evaluates one expression per line of standard input.
 pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
-    let options = ProjectOptions { variables: args.variables.0.clone(), ..Default::default() };
+    let options = ProjectOptions {
+        variables: args.variables.0.clone(),
+        fetch_data: Some(Ui::new(Renderer::new(UiOptions::default()))),
+        ..Default::default()
+    };
     let project = match &args.template {
         Some(path) => Project::open(path, &options, &mut diagnostics),
         None => Project::empty(),

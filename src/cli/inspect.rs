@@ -14,7 +14,15 @@ use crate::ui::{Renderer, UiOptions};
 /// Shows what a template is made of.
 pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
-    let options = ProjectOptions { variables: args.variables.0.clone(), ..Default::default() };
+    let ui = Ui::new(Renderer::new(UiOptions {
+        machine_readable: args.machine_readable,
+        ..Default::default()
+    }));
+    let options = ProjectOptions {
+        variables: args.variables.0.clone(),
+        fetch_data: Some(ui.clone()),
+        ..Default::default()
+    };
     let project = Project::open(&args.template, &options, &mut diagnostics);
     super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
     // A variable without a value is no reason not to show the rest.
@@ -22,10 +30,6 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
     if !readable {
         return ExitCode::FAILURE;
     }
-    let ui = Ui::new(Renderer::new(UiOptions {
-        machine_readable: args.machine_readable,
-        ..Default::default()
-    }));
     let mut text = String::from("Packer Inspect: HCL2 mode\n\n");
     for (title, name) in [("input-variables", "var"), ("local-variables", "local")] {
         text.push_str(&format!("> {title}:\n\n"));

@@ -15,16 +15,17 @@ use crate::ui::{Renderer, UiOptions};
 /// Checks a template: 0 if it is valid, 1 if not.
 pub(super) fn run(args: &ValidateArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
-    let options = ProjectOptions {
-        variables: args.variables.0.clone(),
-        warn_undeclared: !args.no_warn_undeclared_var,
-        syntax_only: args.syntax_only,
-    };
-    let project = Project::open(&args.template, &options, &mut diagnostics);
     let renderer =
         Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
     super::logging::start(renderer.redactor());
     let ui = Ui::new(renderer);
+    let options = ProjectOptions {
+        variables: args.variables.0.clone(),
+        warn_undeclared: !args.no_warn_undeclared_var,
+        syntax_only: args.syntax_only,
+        fetch_data: args.evaluate_datasources.then(|| ui.clone()),
+    };
+    let project = Project::open(&args.template, &options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
     if !args.syntax_only && !diagnostics.has_errors() {

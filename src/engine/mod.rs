@@ -1,5 +1,6 @@
 //! Prepares and runs the nodes of the build graph.
 
+mod data;
 mod hook;
 pub mod journal;
 mod post_process;
@@ -17,6 +18,7 @@ use ingot_sdk::PluginSet;
 /// The plugins that are part of this binary.
 pub fn plugins() -> PluginSet {
     let mut set = PluginSet::default();
+    ingot_data_sources::register(&mut set);
     ingot_docker::register(&mut set);
     ingot_file::register(&mut set);
     ingot_null::register(&mut set);

@@ -96,20 +96,20 @@ pub(super) fn run_names(node: &Node, build: Value) -> BTreeMap<String, Value> {
 }
 
 /// Where a plugin's name stands.
-fn label_span(block: &Block) -> Span {
+pub(super) fn label_span(block: &Block) -> Span {
     block.labels.first().map_or(block.header, |label| label.span)
 }
 
 /// What checking the blocks of a node needs and finds.
-struct Check<'a> {
-    context: &'a PrepareContext,
-    secrets: &'a mut Vec<String>,
-    diagnostics: &'a mut Diagnostics,
+pub(super) struct Check<'a> {
+    pub context: &'a PrepareContext,
+    pub secrets: &'a mut Vec<String>,
+    pub diagnostics: &'a mut Diagnostics,
 }
 
 impl Check<'_> {
     /// The plugin called `name`.
-    fn find<'p, T>(
+    pub(super) fn find<'p, T>(
         &mut self,
         kind: &str,
         name: &str,
@@ -129,7 +129,7 @@ impl Check<'_> {
     }
 
     /// Evaluates a block and hands it to its plugin; whether the plugin took it.
-    fn block(
+    pub(super) fn block(
         &mut self,
         bodies: &[&Body],
         header: Span,

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
-use ingot_sdk::{OnError, PluginSet, PrepareContext};
+use ingot_sdk::{OnError, PluginSet, PrepareContext, Ui};
 
+use super::data::DataSources;
 use super::plugins;
 use crate::graph::Node;
-use crate::syntax::diagnostic::Diagnostics;
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::SourceMap;
 use crate::template::functions::FunctionContext;
-use crate::template::types::Type;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
-use crate::template::{Scope, Template, Value, load, locals};
+use crate::template::{Scope, Template, Value, load, named};
 
 /// What the command line says about reading a template.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ProjectOptions {
     /// `-var` and `-var-file`, in order.
     pub variables: Vec<VariableFlag>,
@@ -24,6 +24,9 @@ pub struct ProjectOptions {
     pub warn_undeclared: bool,
     /// Only parse.
     pub syntax_only: bool,
+    /// Where data sources that are fetched speak. Without it none is, and their values are
+    /// unknown.
+    pub fetch_data: Option<Ui>,
 }
 
 /// A template with its values.
@@ -40,6 +43,8 @@ pub struct Project {
     pub plugins: PluginSet,
     /// An id of this run.
     pub run_uuid: String,
+    /// Texts in the options of data sources that must never be shown.
+    data_secrets: Vec<String>,
 }
 
 impl Project {
@@ -61,7 +66,9 @@ impl Project {
             functions,
             plugins: plugins(),
             run_uuid: uuid::Uuid::new_v4().to_string(),
+            data_secrets: Vec::new(),
         };
+        project.check_plugins(diagnostics);
         // Values of a template that could only be read in part would be wrong in many ways.
         if !options.syntax_only && !diagnostics.has_errors() {
             project.evaluate(options, files.auto_variables, diagnostics);
@@ -82,6 +89,7 @@ impl Project {
             },
             plugins: PluginSet::default(),
             run_uuid: String::new(),
+            data_secrets: Vec::new(),
         };
         let nothing = ProjectOptions::default();
         project.evaluate(&nothing, Vec::new(), &mut Diagnostics::default());
@@ -111,6 +119,11 @@ impl Project {
             &self.functions,
             diagnostics,
         );
+        if let Some(ui) = &options.fetch_data {
+            let mut secrets = Vec::new();
+            values.values().for_each(|value| value.secrets(&mut secrets));
+            secrets.iter().for_each(|secret| ui.mask(secret));
+        }
         let folder = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
         let text = |pairs: Vec<(&str, Value)>| {
             Value::object(pairs.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())
@@ -122,18 +135,38 @@ impl Project {
         self.names.insert("path".into(), text(vec![("cwd", folder(cwd)), ("root", folder(root))]));
         self.names
             .insert("packer".into(), text(vec![("version", COMPATIBLE_PACKER_VERSION.into())]));
-        let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
-        for (ty, name) in self.template.data.keys() {
-            let of_type = data.entry(ty.clone()).or_default();
-            of_type.insert(name.clone(), Value::unknown(Type::Dynamic));
-        }
-        if !data.is_empty() {
-            let data = data.into_iter().map(|(ty, of_type)| (ty, Value::object(of_type)));
-            self.names.insert("data".into(), Value::object(data.collect()));
-        }
         let scope = Scope::new(self.names.clone(), &self.functions);
-        let locals = locals::evaluate(&self.template, &scope, diagnostics);
-        self.names.insert("local".into(), Value::object(locals));
+        let mut fetch = DataSources {
+            plugins: &self.plugins,
+            context: self.context_without_node(&RunFlags::default()),
+            ui: options.fetch_data.as_ref(),
+            runtime: None,
+            secrets: Vec::new(),
+        };
+        let values = named::evaluate(&self.template, &scope, &mut fetch, diagnostics);
+        self.data_secrets = fetch.secrets;
+        let mut names = values.names();
+        if self.template.data.is_empty() {
+            names.remove("data");
+        }
+        self.names.extend(names);
+    }
+
+    /// Warns where a required plugin is part of this binary in another version.
+    fn check_plugins(&self, diagnostics: &mut Diagnostics) {
+        for required in &self.template.required_plugins {
+            let Some(version) = self.plugins.provided.get(&required.source) else { continue };
+            if !required.versions.allow(version) {
+                diagnostics.push(
+                    Diagnostic::warning(format!(
+                        "what Ingot has of the plugin `{}` is that of its version {version}",
+                        required.name
+                    ))
+                    .at(required.span)
+                    .label("this asks for another version"),
+                );
+            }
+        }
     }
 
     /// The names that every block sees.
@@ -145,15 +178,24 @@ impl Project {
     pub fn secrets(&self) -> Vec<String> {
         let mut found = Vec::new();
         self.names.values().for_each(|value| value.secrets(&mut found));
+        found.extend(self.data_secrets.iter().cloned());
         found
     }
 
     /// What plugins of a node know before they run.
     pub fn prepare_context(&self, node: &Node, flags: &RunFlags) -> PrepareContext {
-        let user_variables = self.names.get("var").and_then(Value::as_entries);
         PrepareContext {
             build_name: node.source_name.clone(),
             build_type: node.ty.clone(),
+            ..self.context_without_node(flags)
+        }
+    }
+
+    fn context_without_node(&self, flags: &RunFlags) -> PrepareContext {
+        let user_variables = self.names.get("var").and_then(Value::as_entries);
+        PrepareContext {
+            build_name: String::new(),
+            build_type: String::new(),
             template_dir: self.template.dir.clone(),
             force: flags.force,
             debug: flags.debug,

@@ -15,6 +15,8 @@ pub struct Body {
     pub blocks: Vec<Block>,
     /// All of it.
     pub span: Span,
+    /// Whether it was JSON, where blocks and attributes look the same.
+    pub from_json: bool,
 }
 
 impl Body {
@@ -226,9 +228,12 @@ impl BinaryOp {
 }
 
 impl Expr {
-    /// Calls `visit` for this expression and all below it.
-    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
-        visit(self);
+    /// Calls `visit` for this expression and those below it; `visit` says whether to go on to
+    /// what is below the one it was given.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr) -> bool) {
+        if !visit(self) {
+            return;
+        }
         match &self.kind {
             ExprKind::Null
             | ExprKind::Bool(_)
@@ -265,6 +270,72 @@ impl Expr {
         }
     }
 
+    /// Replaces every place in the expression.
+    pub fn map_spans(&mut self, place: &dyn Fn(Span) -> Span) {
+        self.span = place(self.span);
+        match &mut self.kind {
+            ExprKind::Null
+            | ExprKind::Bool(_)
+            | ExprKind::Number(_)
+            | ExprKind::String(_)
+            | ExprKind::Variable(_)
+            | ExprKind::SplatItem => {}
+            ExprKind::Template(parts, _) => map_parts(parts, place),
+            ExprKind::Tuple(items) => items.iter_mut().for_each(|item| item.map_spans(place)),
+            ExprKind::Object(items) => items.iter_mut().for_each(|(key, value)| {
+                key.map_spans(place);
+                value.map_spans(place);
+            }),
+            ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => inner.map_spans(place),
+            ExprKind::Attr(inner, _, name_span) => {
+                inner.map_spans(place);
+                *name_span = place(*name_span);
+            }
+            ExprKind::Conditional(parts) => parts.iter_mut().for_each(|part| part.map_spans(place)),
+            ExprKind::Call { args, name_span, .. } => {
+                *name_span = place(*name_span);
+                args.iter_mut().for_each(|arg| arg.map_spans(place));
+            }
+            ExprKind::Index(base, key) => {
+                base.map_spans(place);
+                key.map_spans(place);
+            }
+            ExprKind::Splat { source, each } => {
+                source.map_spans(place);
+                each.map_spans(place);
+            }
+            ExprKind::Binary(_, sides) => sides.iter_mut().for_each(|side| side.map_spans(place)),
+            ExprKind::For(expr) => {
+                expr.collection.map_spans(place);
+                expr.key.iter_mut().for_each(|key| key.map_spans(place));
+                expr.value.map_spans(place);
+                expr.cond.iter_mut().for_each(|cond| cond.map_spans(place));
+            }
+        }
+    }
+
+    /// The blocks that an attribute of a [JSON body](Body::from_json) stands for: one for an
+    /// object, one for each object of a list. None if it is something else.
+    pub fn json_blocks(&self) -> Option<Vec<Body>> {
+        match &self.kind {
+            ExprKind::Object(items) => {
+                let attributes = items.iter().filter(|(key, _)| !is_comment(key)).map(attribute);
+                let attributes = attributes.collect::<Option<_>>()?;
+                Some(vec![Body {
+                    attributes,
+                    blocks: Vec::new(),
+                    span: self.span,
+                    from_json: true,
+                }])
+            }
+            ExprKind::Tuple(items) => {
+                let bodies: Option<Vec<_>> = items.iter().map(Expr::json_blocks).collect();
+                Some(bodies?.into_iter().flatten().collect())
+            }
+            _ => None,
+        }
+    }
+
     /// The names of the reference that starts here, as far as they are fixed: `var.a["b"].c` is
     /// `["var", "a"]`. None for expressions that are not references.
     pub fn reference(&self) -> Option<Vec<&str>> {
@@ -280,7 +351,38 @@ impl Expr {
     }
 }
 
-fn walk_parts<'a>(parts: &'a [TemplatePart], visit: &mut dyn FnMut(&'a Expr)) {
+fn is_comment(key: &Expr) -> bool {
+    matches!(&key.kind, ExprKind::String(name) if name == "//")
+}
+
+fn attribute((key, value): &(Expr, Expr)) -> Option<Attribute> {
+    match &key.kind {
+        ExprKind::String(name) => {
+            Some(Attribute { name: name.clone(), name_span: key.span, expr: value.clone() })
+        }
+        _ => None,
+    }
+}
+
+fn map_parts(parts: &mut [TemplatePart], place: &dyn Fn(Span) -> Span) {
+    for part in parts {
+        match part {
+            TemplatePart::Literal(_) => {}
+            TemplatePart::Interpolation(expr) => expr.map_spans(place),
+            TemplatePart::If(cond, yes, no) => {
+                cond.map_spans(place);
+                map_parts(yes, place);
+                map_parts(no, place);
+            }
+            TemplatePart::For { collection, body, .. } => {
+                collection.map_spans(place);
+                map_parts(body, place);
+            }
+        }
+    }
+}
+
+fn walk_parts<'a>(parts: &'a [TemplatePart], visit: &mut dyn FnMut(&'a Expr) -> bool) {
     for part in parts {
         match part {
             TemplatePart::Literal(_) => {}

@@ -43,7 +43,7 @@ impl Lower<'_> {
             }
         }
         let span = self.span(Some(body.span().unwrap_or(end..end)));
-        Ok(Body { attributes, blocks, span })
+        Ok(Body { attributes, blocks, span, from_json: false })
     }
 
     fn block(&self, block: &structure::Block) -> Result<Block> {

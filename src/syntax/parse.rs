@@ -21,7 +21,11 @@ pub fn parse_body(sources: &SourceMap, file: FileId) -> Result<Body, Diagnostic>
 /// # Errors
 /// The first thing that is not HCL, with its place.
 pub fn parse_expr(sources: &SourceMap, file: FileId) -> Result<Expr, Diagnostic> {
-    let text = &sources.get(file).text;
+    expr_text(&sources.get(file).text, file)
+}
+
+/// Parses one expression; places are offsets in `text`.
+pub(super) fn expr_text(text: &str, file: FileId) -> Result<Expr, Diagnostic> {
     let expr = hcl_edit::parser::parse_expr(text).map_err(|error| explain(text, file, &error))?;
     Lower { text, file }.expr(&expr)
 }
@@ -31,7 +35,11 @@ pub fn parse_expr(sources: &SourceMap, file: FileId) -> Result<Expr, Diagnostic>
 /// # Errors
 /// The first thing that is not HCL, with its place.
 pub fn parse_template(sources: &SourceMap, file: FileId) -> Result<Expr, Diagnostic> {
-    let text = &sources.get(file).text;
+    template_text(&sources.get(file).text, file)
+}
+
+/// Parses text with interpolations; places are offsets in `text`.
+pub(super) fn template_text(text: &str, file: FileId) -> Result<Expr, Diagnostic> {
     let template = text
         .parse::<hcl_edit::template::Template>()
         .map_err(|error| explain(text, file, &error))?;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::packer_block::{self, RequiredPlugin};
 use crate::syntax::ast::{Attribute, Block, Body, Expr, ExprKind};
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use crate::syntax::json::{ATTRIBUTES, Shape};
 use crate::syntax::source::Span;
 
 /// A whole template.
@@ -12,8 +14,8 @@ use crate::syntax::source::Span;
 pub struct Template {
     /// The folder it is in.
     pub dir: PathBuf,
-    /// `packer` blocks.
-    pub packer: Vec<Block>,
+    /// What `packer` blocks require.
+    pub required_plugins: Vec<RequiredPlugin>,
     /// `variable "name"` blocks by name.
     pub variables: BTreeMap<String, Block>,
     /// Locals by name.
@@ -83,6 +85,51 @@ const IN_BUILD: &[&str] = &[
     "hcp_packer_registry",
 ];
 
+/// What is a block in a template written in JSON. Blocks of plugins are told from attributes by
+/// the plugin's schema, later.
+pub(super) static JSON_SHAPE: Shape = Shape {
+    blocks: &[
+        ("packer", 0, &Shape { blocks: &[("required_plugins", 0, &ATTRIBUTES)], expressions: &[] }),
+        (
+            "variable",
+            1,
+            &Shape { blocks: &[("validation", 0, &ATTRIBUTES)], expressions: &["type"] },
+        ),
+        ("variables", 0, &ATTRIBUTES),
+        ("locals", 0, &ATTRIBUTES),
+        ("local", 1, &ATTRIBUTES),
+        ("source", 2, &PLUGIN_BLOCK),
+        ("data", 2, &PLUGIN_BLOCK),
+        ("build", 0, &BUILD_SHAPE),
+    ],
+    expressions: &[],
+};
+
+const BUILD_SHAPE: Shape = Shape {
+    blocks: &[
+        ("source", 1, &PLUGIN_BLOCK),
+        ("provisioner", 1, &PLUGIN_BLOCK),
+        ("error-cleanup-provisioner", 1, &PLUGIN_BLOCK),
+        ("post-processor", 1, &PLUGIN_BLOCK),
+        (
+            "post-processors",
+            0,
+            &Shape { blocks: &[("post-processor", 1, &PLUGIN_BLOCK)], expressions: &[] },
+        ),
+        ("hcp_packer_registry", 0, &ATTRIBUTES),
+    ],
+    expressions: &[],
+};
+
+const PLUGIN_BLOCK: Shape = Shape {
+    blocks: &[(
+        "dynamic",
+        1,
+        &Shape { blocks: &[("content", 0, &ATTRIBUTES)], expressions: &["iterator"] },
+    )],
+    expressions: &[],
+};
+
 impl Template {
     /// Sorts the blocks of all files.
     pub(super) fn collect(dir: PathBuf, bodies: Vec<Body>, diagnostics: &mut Diagnostics) -> Self {
@@ -104,7 +151,9 @@ impl Template {
 
     fn add(&mut self, block: Block, diagnostics: &mut Diagnostics) {
         match block.kind.as_str() {
-            "packer" if labels(&block, &[], diagnostics) => self.packer.push(block),
+            "packer" if labels(&block, &[], diagnostics) => {
+                self.required_plugins.extend(packer_block::check(&block, diagnostics));
+            }
             "variable" if labels(&block, &["name"], diagnostics) => {
                 let name = block.label(0).to_owned();
                 unique(&mut self.variables, name, block, diagnostics);
@@ -116,12 +165,6 @@ impl Template {
                 unique(&mut self.sources, key, block, diagnostics);
             }
             "data" if labels(&block, &["type", "name"], diagnostics) => {
-                // None is built in yet, and an unknown value must not pass for a fetched one.
-                diagnostics.push(
-                    Diagnostic::error(format!("no data source is called `{}`", block.label(0)))
-                        .at(block.header)
-                        .help("data sources are not supported yet; use a variable instead"),
-                );
                 let key = (block.label(0).to_owned(), block.label(1).to_owned());
                 unique(&mut self.data, key, block, diagnostics);
             }

@@ -2,20 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::blocks::Template;
+use super::blocks::{JSON_SHAPE, Template};
 use crate::syntax::ast::Body;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use crate::syntax::json::{self, Texts};
 use crate::syntax::parse::parse_body;
-use crate::syntax::source::SourceMap;
+use crate::syntax::source::{FileId, SourceMap};
 
 /// The files a template is made of.
 #[derive(Debug, Default)]
 pub struct TemplateFiles {
     /// The folder that relative paths and `path.root` mean.
     pub dir: PathBuf,
-    /// `*.pkr.hcl`
+    /// `*.pkr.hcl`, then `*.pkr.json`.
     pub templates: Vec<PathBuf>,
-    /// `*.auto.pkrvars.hcl`, in the order they apply.
+    /// `*.auto.pkrvars.hcl`, then `*.auto.pkrvars.json`: the order they apply in.
     pub auto_variables: Vec<PathBuf>,
 }
 
@@ -30,11 +31,12 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
             .help("give a folder with *.pkr.hcl files, or one such file")
     })?;
     if !metadata.is_dir() {
-        if path.to_string_lossy().ends_with(".json") {
+        let name = path.to_string_lossy();
+        if name.ends_with(".json") && !name.ends_with(".pkr.json") {
             return Err(Diagnostic::error(format!(
-                "{shown}: JSON templates are not supported yet"
+                "{shown} is a template of the old JSON form, which is not supported"
             ))
-            .help("convert it with `packer hcl2_upgrade`, or write it as .pkr.hcl"));
+            .help("convert it with `packer hcl2_upgrade`; HCL2 in JSON has names in .pkr.json"));
         }
         let dir = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -49,45 +51,57 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     let mut files = TemplateFiles { dir: path.to_owned(), ..Default::default() };
     let entries = std::fs::read_dir(path)
         .map_err(|error| Diagnostic::error(format!("cannot read the folder {shown}: {error}")))?;
-    let mut json = None;
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name.ends_with('~') {
-            continue;
-        }
-        if name.ends_with(".pkr.hcl") {
-            files.templates.push(entry.path());
-        } else if name.ends_with(".auto.pkrvars.hcl") {
-            files.auto_variables.push(entry.path());
-        } else if name.ends_with(".pkr.json") || name.ends_with(".auto.pkrvars.json") {
-            json = Some(entry.path());
-        }
-    }
-    if let Some(json) = json {
-        return Err(Diagnostic::error(format!(
-            "{}: JSON templates and variable files are not supported yet",
-            json.display()
-        ))
-        .help("write it as .pkr.hcl or .auto.pkrvars.hcl"));
-    }
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.') && !name.ends_with('~'))
+        .collect();
+    names.sort();
+    let ending = |ending: &'static str| {
+        let names = names.iter().filter(move |name| name.ends_with(ending));
+        names.map(|name| path.join(name))
+    };
+    files.templates.extend(ending(".pkr.hcl").chain(ending(".pkr.json")));
+    let auto = ending(".auto.pkrvars.hcl").chain(ending(".auto.pkrvars.json"));
+    files.auto_variables.extend(auto);
     if files.templates.is_empty() {
         return Err(Diagnostic::error(format!("there is no template in {shown}"))
-            .help("templates are files whose names end in .pkr.hcl"));
+            .help("templates are files whose names end in .pkr.hcl or .pkr.json"));
     }
-    files.templates.sort();
-    files.auto_variables.sort();
     Ok(files)
 }
 
-/// Reads and parses one file.
+/// Reads and parses one file of a template.
 ///
 /// # Errors
 /// It cannot be read, or is not HCL.
-pub fn read_body(sources: &mut SourceMap, path: &Path) -> Result<Body, Diagnostic> {
-    let file = sources
-        .read(path)
-        .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())))?;
-    parse_body(sources, file)
+fn read_template(sources: &mut SourceMap, path: &Path) -> Result<Body, Diagnostic> {
+    let file = read(sources, path)?;
+    match is_json(path) {
+        true => json::parse_body(sources, file, &JSON_SHAPE, Texts::Templates),
+        false => parse_body(sources, file),
+    }
+}
+
+/// Reads and parses one file of values for variables.
+///
+/// # Errors
+/// It cannot be read, or is not HCL.
+pub fn read_variables(sources: &mut SourceMap, path: &Path) -> Result<Body, Diagnostic> {
+    let file = read(sources, path)?;
+    match is_json(path) {
+        true => json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain),
+        false => parse_body(sources, file),
+    }
+}
+
+fn read(sources: &mut SourceMap, path: &Path) -> Result<FileId, Diagnostic> {
+    let read = sources.read(path);
+    read.map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())))
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
 }
 
 /// Reads the template's files into its blocks. Problems are added to `diagnostics`; what could be
@@ -100,7 +114,7 @@ pub fn load(
     let bodies: Vec<Body> = files
         .templates
         .iter()
-        .filter_map(|path| diagnostics.keep(read_body(sources, path)))
+        .filter_map(|path| diagnostics.keep(read_template(sources, path)))
         .collect();
     Template::collect(files.dir.clone(), bodies, diagnostics)
 }

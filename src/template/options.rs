@@ -72,6 +72,16 @@ impl Walk<'_> {
                 continue;
             };
             if let OptionType::Block(_) | OptionType::Blocks(_) = spec.ty {
+                let blocks = match body.from_json {
+                    true => attribute.expr.json_blocks(),
+                    false => None,
+                };
+                if let Some(blocks) = blocks {
+                    for inner in &blocks {
+                        self.block(name, inner, attribute.name_span, schema, scope, &mut values);
+                    }
+                    continue;
+                }
                 self.diagnostics.push(
                     Diagnostic::error(format!("`{name}` is a block, not an argument"))
                         .at(attribute.name_span)
@@ -241,8 +251,15 @@ fn type_of(option: &OptionType) -> Type {
         OptionType::Bool => Type::Bool,
         OptionType::List(item) => Type::list(type_of(item)),
         OptionType::Map(item) => Type::map(type_of(item)),
-        OptionType::Block(_) | OptionType::Blocks(_) | OptionType::Any => Type::Dynamic,
+        OptionType::Block(inner) => object_type(inner),
+        OptionType::Blocks(inner) => Type::list(object_type(inner)),
+        OptionType::Any => Type::Dynamic,
     }
+}
+
+/// The type of an object with the attributes that a schema lists: what a data source yields.
+pub fn object_type(schema: &Schema) -> Type {
+    Type::object(schema.options.iter().map(|option| (option.name.clone(), type_of(&option.ty))))
 }
 
 /// The value as JSON, for plugins. Unknown texts become [`UNKNOWN`]; other unknown values a

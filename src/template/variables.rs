@@ -7,7 +7,7 @@ use super::blocks::{Template, only};
 use super::convert::convert;
 use super::eval::eval;
 use super::functions::FunctionContext;
-use super::load::read_body;
+use super::load::read_variables;
 use super::scope::Scope;
 use super::type_expr;
 use super::types::Type;
@@ -32,7 +32,7 @@ pub enum VariableFlag {
 pub struct VariableInputs {
     /// `PKR_VAR_name`, without the prefix.
     pub environment: Vec<(String, String)>,
-    /// `*.auto.pkrvars.hcl`
+    /// `*.auto.pkrvars.hcl` and `*.auto.pkrvars.json`
     pub files: Vec<PathBuf>,
     /// `-var` and `-var-file`, in order.
     pub flags: Vec<VariableFlag>,
@@ -267,17 +267,7 @@ fn assign_file(
     scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
-    if path.extension().is_some_and(|extension| extension == "json") {
-        diagnostics.push(
-            Diagnostic::error(format!(
-                "{}: JSON variable files are not supported yet",
-                path.display()
-            ))
-            .help("write it as .pkrvars.hcl"),
-        );
-        return;
-    }
-    let Some(body) = diagnostics.keep(read_body(sources, path)) else { return };
+    let Some(body) = diagnostics.keep(read_variables(sources, path)) else { return };
     for block in &body.blocks {
         diagnostics.push(
             Diagnostic::error("a variables file holds values, not blocks")

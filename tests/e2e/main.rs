@@ -1,5 +1,8 @@
 //! End to end through the binary: what a user sees.
 
 mod build;
+mod data_sources;
 mod harness;
+mod json;
+mod packer_block;
 mod validate;

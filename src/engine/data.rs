@@ -1,0 +1,90 @@
+//! Gives `data` blocks their values: placeholders for `validate`, the real ones for the rest.
+
+use ingot_sdk::{DataSource, Error, PluginSet, PrepareContext, Result, Ui};
+use tokio::runtime::Runtime;
+
+use super::prepare::{Check, label_span};
+use crate::syntax::ast::Block;
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use crate::template::convert::convert;
+use crate::template::named::FetchData;
+use crate::template::options::{from_json, object_type};
+use crate::template::types::Type;
+use crate::template::{Scope, Value};
+
+/// The data sources of a run.
+pub(super) struct DataSources<'a> {
+    pub plugins: &'a PluginSet,
+    pub context: PrepareContext,
+    /// Where those that are fetched speak; none leaves the values unknown.
+    pub ui: Option<&'a Ui>,
+    /// Runs the fetches; made for the first.
+    pub runtime: Option<Runtime>,
+    pub secrets: Vec<String>,
+}
+
+impl DataSources<'_> {
+    fn execute(&mut self, plugin: &dyn DataSource, ui: &Ui) -> Result<serde_json::Value> {
+        let runtime = match self.runtime.take() {
+            Some(runtime) => runtime,
+            None => tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Error::new(format!("cannot fetch data: {error}")))?,
+        };
+        let runtime = self.runtime.insert(runtime);
+        runtime.block_on(async {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => Err(Error::Cancelled),
+                fetched = plugin.execute(ui) => fetched,
+            }
+        })
+    }
+}
+
+impl FetchData for DataSources<'_> {
+    fn fetch(&mut self, block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Value {
+        let broken = diagnostics.has_errors();
+        let mut check = Check { context: &self.context, secrets: &mut self.secrets, diagnostics };
+        let (kind, name) = (block.label(0), format!("data.{}.{}", block.label(0), block.label(1)));
+        let known = &self.plugins.data_sources;
+        let Some(new) = check.find("data source", kind, label_span(block), known) else {
+            return Value::unknown(Type::Dynamic);
+        };
+        let mut plugin = new();
+        let schema = plugin.schema();
+        let bodies = [&block.body];
+        let taken = check.block(&bodies, block.header, &schema, &[], scope, |config, context| {
+            plugin.prepare(config, context)
+        });
+        let output = plugin.output();
+        let ty = object_type(&output);
+        let (Some(ui), true, false) = (self.ui, taken, broken) else {
+            return Value::unknown(ty);
+        };
+        let fetched = self.execute(&*plugin, ui).and_then(|json| {
+            convert(&from_json(&json), &ty).map_err(|error| Error::new(error.to_string()))
+        });
+        match fetched {
+            Ok(value) => {
+                let secret = |name: &str| output.get(name).is_some_and(|option| option.sensitive);
+                let entries = value.as_entries().into_iter().flatten();
+                Value::object(
+                    entries
+                        .map(|(name, value)| (name.clone(), value.clone().mark(secret(name))))
+                        .collect(),
+                )
+            }
+            Err(error) => {
+                let diagnostic = Diagnostic::error(format!("{name} could not be fetched"))
+                    .at(block.header)
+                    .label(error.to_string());
+                diagnostics.push(match error.advice() {
+                    Some(advice) => diagnostic.help(advice),
+                    None => diagnostic,
+                });
+                Value::unknown(ty)
+            }
+        }
+    }
+}

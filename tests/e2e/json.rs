@@ -1,0 +1,95 @@
+//! Templates and variable files in JSON.
+
+use crate::harness::ingot;
+
+const TEMPLATE: &str = r#"{
+  "//": "HCL2 in JSON",
+  "packer": { "required_version": ">= 1.7" },
+  "variable": {
+    "who": { "type": "string" },
+    "words": { "type": "list(string)", "default": ["a", "b"] },
+    "disk": { "type": "object({size=number, fast=optional(bool, true)})", "default": { "size": 1 } }
+  },
+  "locals": {
+    "greeting": "hello \"${var.who}\"",
+    "count": "${length(var.words)}",
+    "fast": "${var.disk.fast}"
+  },
+  "local": { "pin": { "expression": "${var.who}-1234", "sensitive": true } },
+  "data": { "null": { "d": { "input": "${local.greeting}" } } },
+  "source": {
+    "null": { "n": { "communicator": "none" } },
+    "file": { "f": [{ "content": "${data.null.d.output}", "target": "out.txt" }] }
+  },
+  "build": {
+    "name": "b",
+    "sources": ["source.null.n", "file.f"],
+    "provisioner": [
+      { "shell-local": { "inline": ["echo ${source.name} ${local.count} '${local.pin}'"], "only": ["null.n"] } }
+    ],
+    "post-processors": [{ "post-processor": [
+      { "checksum": { "output": "sum.txt", "checksum_types": ["md5"], "only": ["file.f"] } }
+    ] }]
+  }
+}
+"#;
+
+fn folder(template: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t.pkr.json"), template).unwrap();
+    dir
+}
+
+#[test]
+fn a_json_template_builds() {
+    let dir = folder(TEMPLATE);
+    let values = r#"{ "who": "me ${not a template}" }"#;
+    std::fs::write(dir.path().join("a.auto.pkrvars.json"), values).unwrap();
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("b.null.n: n 2 <sensitive>"), "{}", run.stdout);
+    let written = std::fs::read_to_string(dir.path().join("out.txt")).unwrap();
+    assert_eq!(written, "hello \"me ${not a template}\"");
+    assert!(dir.path().join("sum.txt").exists());
+}
+
+#[test]
+fn values_of_json_files_come_in_packers_order() {
+    let dir = folder(TEMPLATE);
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("z.auto.pkrvars.hcl", "who = \"hcl\"\n");
+    write("a.auto.pkrvars.json", r#"{ "who": "json", "words": ["x"] }"#);
+    write("late.pkrvars.json", r#"{ "who": "late" }"#);
+    let shown = ingot(dir.path(), &["inspect", "."]).stdout;
+    assert!(shown.contains("var.who: \"json\""), "{shown}");
+    assert!(shown.contains("local.count: \"1\"") && shown.contains("local.fast: \"true\""));
+    let shown = ingot(dir.path(), &["inspect", "-var-file=late.pkrvars.json", "."]).stdout;
+    assert!(shown.contains("var.who: \"late\""), "{shown}");
+}
+
+#[test]
+fn mistakes_in_json_have_their_place() {
+    let broken = |from: &str, to: &str| {
+        let dir = folder(&TEMPLATE.replace(from, to));
+        let run = ingot(dir.path(), &["validate", "-var", "who=x", "."]);
+        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+        run.stderr
+    };
+    let said = broken("\"sensitive\": true } },", "\"sensitive\": true } }");
+    assert!(said.contains("this is not valid JSON") && said.contains("t.pkr.json:14:"), "{said}");
+    let said = broken("length(var.words)", "length(var.word)");
+    assert!(said.contains("t.pkr.json:11:28") && said.contains("did you mean `words`?"), "{said}");
+    let said = broken("list(string)", "list(strng)");
+    assert!(said.contains("t.pkr.json:6:30") && said.contains("did you mean `string`?"), "{said}");
+    let said = broken("\"target\"", "\"targt\"");
+    assert!(said.contains("t.pkr.json:18:59") && said.contains("did you mean `target`?"), "{said}");
+}
+
+#[test]
+fn the_old_json_form_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("old.json"), r#"{ "builders": [{ "type": "null" }] }"#).unwrap();
+    let run = ingot(dir.path(), &["validate", "old.json"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("hcl2_upgrade"), "{}", run.stderr);
+}

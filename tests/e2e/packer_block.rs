@@ -1,0 +1,77 @@
+//! `packer` blocks: versions and plugins.
+
+use crate::harness::{ingot, template};
+
+fn validate(text: &str) -> (Option<i32>, String) {
+    let dir = template(text);
+    let run = ingot(dir.path(), &["validate", "."]);
+    (run.code, run.stderr)
+}
+
+#[test]
+fn versions_that_fit_pass() {
+    let (code, said) = validate(
+        r#"
+packer {
+  required_version = ">= 1.7.0, < 2.0.0"
+  required_plugins {
+    docker = {
+      source  = "github.com/hashicorp/docker"
+      version = "~> 1"
+    }
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.2.8"
+    }
+  }
+}
+"#,
+    );
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn versions_that_do_not_fit_are_shown() {
+    let (code, said) = validate("packer {\n  required_version = \"~> 1.6.0\"\n}\n");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("t.pkr.hcl:2:22") && said.contains("not for Packer 1."), "{said}");
+
+    let (code, said) = validate(
+        "packer {\n  required_plugins {\n    docker = {\n      source  = \"github.com/hashicorp/docker\"\n      version = \">= 7.0\"\n    }\n  }\n}\n",
+    );
+    assert_eq!(code, Some(0), "what is built in is what there is: {said}");
+    assert!(said.contains("warning") && said.contains("t.pkr.hcl:5:17"), "{said}");
+}
+
+#[test]
+fn every_mistake_is_shown_at_once() {
+    let (code, said) = validate(
+        r#"
+packer {
+  required_version = ">= one"
+  required_plugin {}
+  required_plugins {
+    a = "1.0"
+    b = { version = ">= 1" }
+    c = { source = "hashicorp/c", version = ">= 1" }
+    d = { source = "github.com/x/packer-plugin-d", version = ">= 1.0.0-dev" }
+    e = { source = "github.com/x/e", version = "1", verison = "2" }
+  }
+}
+"#,
+    );
+    assert_eq!(code, Some(1));
+    for part in [
+        "t.pkr.hcl:3:22",
+        "`>= one` is no constraint",
+        "did you mean `required_plugins`?",
+        "t.pkr.hcl:6:9",
+        "the plugin `b` has no `source`",
+        "it needs a host, an owner and a name",
+        "leave out `packer-plugin-`",
+        "pre-release",
+        "did you mean `version`?",
+    ] {
+        assert!(said.contains(part), "{part} is missing in:\n{said}");
+    }
+}
