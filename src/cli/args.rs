@@ -20,6 +20,8 @@ pub(super) enum Command {
     Build(BuildArgs),
     /// Check that a template is valid, offline
     Validate(ValidateArgs),
+    /// Check that the plugins a template requires are there
+    Init(InitArgs),
     /// Show what a template is made of
     Inspect(InspectArgs),
     /// Evaluate expressions
@@ -89,6 +91,24 @@ pub(super) struct Selection {
     pub except: Vec<String>,
 }
 
+/// Flags of Packer that say how it does what Ingot does in another way: they are taken so that
+/// scripts keep working, and change nothing.
+#[derive(Debug, Args)]
+pub(super) struct Indifferent {
+    /// Locals and data sources are always evaluated in the order they need
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    use_sequential_evaluation: bool,
+    /// There are no pre-releases among the built-in plugins
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    ignore_prerelease_plugins: bool,
+    /// There are no enforced provisioners
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    skip_enforcement: bool,
+    /// Templates are HCL2
+    #[arg(long, hide = true)]
+    config_type: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(super) enum OnErrorFlag {
     #[default]
@@ -104,6 +124,8 @@ pub(super) struct BuildArgs {
     pub template: PathBuf,
     #[command(flatten)]
     pub variables: Variables,
+    #[command(flatten)]
+    pub indifferent: Indifferent,
     #[command(flatten)]
     pub selection: Selection,
     /// Colour the output
@@ -139,6 +161,8 @@ pub(super) struct ValidateArgs {
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
+    pub indifferent: Indifferent,
+    #[command(flatten)]
     pub selection: Selection,
     /// Only check the syntax
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
@@ -155,11 +179,25 @@ pub(super) struct ValidateArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The template: a folder or a file
+    pub template: PathBuf,
+    /// Built-in plugins are as new as this program
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    upgrade: bool,
+    /// Built-in plugins cannot be installed again
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct InspectArgs {
     /// The template: a folder or a file
     pub template: PathBuf,
     #[command(flatten)]
     pub variables: Variables,
+    #[command(flatten)]
+    pub indifferent: Indifferent,
     /// Print one line per event for programs
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
@@ -171,6 +209,8 @@ pub(super) struct ConsoleArgs {
     pub template: Option<PathBuf>,
     #[command(flatten)]
     pub variables: Variables,
+    #[command(flatten)]
+    pub indifferent: Indifferent,
 }
 
 #[derive(Debug, Args)]

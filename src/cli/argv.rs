@@ -14,13 +14,14 @@ const SWITCHES: &[&str] = &[
     "no-warn-undeclared-var",
     "syntax-only",
     "evaluate-datasources",
-    "skip-datasources",
+    "skip-enforcement",
     "ignore-prerelease-plugins",
     "use-sequential-evaluation",
     "check",
     "diff",
     "write",
     "recursive",
+    "upgrade",
 ];
 
 /// The arguments with two dashes before every long flag, and `=` between a flag and its value.

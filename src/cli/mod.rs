@@ -5,6 +5,7 @@ mod args;
 mod argv;
 mod build;
 mod console;
+mod init;
 mod inspect;
 mod logging;
 mod validate;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Build(args) => build::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Console(args) => console::run(&args),
         Command::Version(args) => version::run(&args),

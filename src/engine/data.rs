@@ -9,6 +9,7 @@ use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::convert::convert;
 use crate::template::named::FetchData;
 use crate::template::options::{from_json, object_type};
+use crate::template::packer_block::RequiredPlugin;
 use crate::template::types::Type;
 use crate::template::{Scope, Value};
 
@@ -16,6 +17,7 @@ use crate::template::{Scope, Value};
 pub(super) struct DataSources<'a> {
     pub plugins: &'a PluginSet,
     pub context: PrepareContext,
+    pub required: &'a [RequiredPlugin],
     /// Where those that are fetched speak; none leaves the values unknown.
     pub ui: Option<&'a Ui>,
     /// Runs the fetches; made for the first.
@@ -45,7 +47,12 @@ impl DataSources<'_> {
 impl FetchData for DataSources<'_> {
     fn fetch(&mut self, block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Value {
         let broken = diagnostics.has_errors();
-        let mut check = Check { context: &self.context, secrets: &mut self.secrets, diagnostics };
+        let mut check = Check {
+            context: &self.context,
+            required: self.required,
+            secrets: &mut self.secrets,
+            diagnostics,
+        };
         let (kind, name) = (block.label(0), format!("data.{}.{}", block.label(0), block.label(1)));
         let known = &self.plugins.data_sources;
         let Some(new) = check.find("data source", kind, label_span(block), known) else {

@@ -11,6 +11,7 @@ use crate::syntax::ast::{Block, Body};
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
 use crate::template::options::{self, Options};
+use crate::template::packer_block::RequiredPlugin;
 use crate::template::types::Type;
 use crate::template::{Scope, Value};
 
@@ -37,7 +38,8 @@ pub fn prepare(
     let mut secrets = Vec::new();
     let plugins = &project.plugins;
     let scope = project.scope();
-    let mut check = Check { context: &context, secrets: &mut secrets, diagnostics };
+    let required = &project.template.required_plugins;
+    let mut check = Check { context: &context, required, secrets: &mut secrets, diagnostics };
 
     let mut builder = None;
     if let Some(new) = check.find("builder", &node.ty, node.header, &plugins.builders) {
@@ -103,6 +105,8 @@ pub(super) fn label_span(block: &Block) -> Span {
 /// What checking the blocks of a node needs and finds.
 pub(super) struct Check<'a> {
     pub context: &'a PrepareContext,
+    /// What the template requires, to say where a plugin that is not here would come from.
+    pub required: &'a [RequiredPlugin],
     pub secrets: &'a mut Vec<String>,
     pub diagnostics: &'a mut Diagnostics,
 }
@@ -118,12 +122,14 @@ impl Check<'_> {
     ) -> Option<&'p T> {
         let found = known.get(name);
         if found.is_none() {
+            let diagnostic = Diagnostic::error(format!("no {kind} is called `{name}`")).at(place);
             let names = known.keys().map(String::as_str);
-            self.diagnostics.push(
-                Diagnostic::error(format!("no {kind} is called `{name}`"))
-                    .at(place)
-                    .suggest_or_list(name, &format!("{kind}s here"), names),
-            );
+            self.diagnostics.push(match self.required.iter().find(|plugin| plugin.has(name)) {
+                Some(plugin) => diagnostic
+                    .also(plugin.span, "it is part of this plugin, which is not built in")
+                    .help("plugins that are not built in cannot be used yet"),
+                None => diagnostic.suggest_or_list(name, &format!("{kind}s here"), names),
+            });
         }
         found
     }

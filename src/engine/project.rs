@@ -139,6 +139,7 @@ impl Project {
         let mut fetch = DataSources {
             plugins: &self.plugins,
             context: self.context_without_node(&RunFlags::default()),
+            required: &self.template.required_plugins,
             ui: options.fetch_data.as_ref(),
             runtime: None,
             secrets: Vec::new(),

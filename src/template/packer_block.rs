@@ -21,6 +21,16 @@ pub struct RequiredPlugin {
     pub span: Span,
 }
 
+impl RequiredPlugin {
+    /// Whether a builder, provisioner, … of this name would be the plugin's: the plugin's own
+    /// name, or one that starts with it and a dash.
+    pub fn has(&self, component: &str) -> bool {
+        component
+            .strip_prefix(&self.name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
 /// Checks a `packer` block and returns the plugins it requires.
 pub(super) fn check(block: &Block, diagnostics: &mut Diagnostics) -> Vec<RequiredPlugin> {
     only(&block.body, &["required_version"], &["required_plugins"], diagnostics);

@@ -75,3 +75,51 @@ packer {
         assert!(said.contains(part), "{part} is missing in:\n{said}");
     }
 }
+
+#[test]
+fn init_is_content_with_what_is_built_in() {
+    let plugin = |name: &str| {
+        template(&format!(
+            "packer {{\n  required_plugins {{\n    p = {{\n      version = \">= 1\"\n      source  = \"github.com/hashicorp/{name}\"\n    }}\n  }}\n}}\n"
+        ))
+    };
+    let run = ingot(plugin("docker").path(), &["init", "-upgrade", "."]);
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "", ""));
+    let run = ingot(plugin("nosuch").path(), &["init", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("`github.com/hashicorp/nosuch` is not here"), "{}", run.stderr);
+    assert!(run.stderr.contains("t.pkr.hcl:4:17"), "{}", run.stderr);
+}
+
+#[test]
+fn flags_that_change_nothing_are_taken() {
+    let dir = template("");
+    let flags = ["-use-sequential-evaluation", "-ignore-prerelease-plugins", "-config-type=hcl2"];
+    for command in ["validate", "inspect"] {
+        let run = ingot(dir.path(), &[&[command], &flags[..], &["."]].concat());
+        assert_eq!(run.code, Some(0), "{command}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn what_only_a_missing_plugin_has_is_traced_to_it() {
+    let (code, said) = validate(
+        r#"
+packer {
+  required_plugins {
+    acme = {
+      source  = "github.com/acme/acme"
+      version = ">= 1.0"
+    }
+  }
+}
+source "acme-vm" "x" {}
+build {
+  sources = ["source.acme-vm.x"]
+}
+"#,
+    );
+    assert_eq!(code, Some(1));
+    assert!(said.contains("no builder is called `acme-vm`"), "{said}");
+    assert!(said.contains("it is part of this plugin, which is not built in"), "{said}");
+}

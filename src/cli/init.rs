@@ -1,0 +1,32 @@
+//! `ingot init`
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use super::args::InitArgs;
+use crate::engine::{Project, ProjectOptions};
+use crate::syntax::{Diagnostic, Diagnostics};
+
+/// Checks that the plugins a template requires are there: 0 if they are, 1 if not. What Ingot
+/// has built in needs no installing, so there is nothing to do besides.
+pub(super) fn run(args: &InitArgs) -> ExitCode {
+    let mut diagnostics = Diagnostics::default();
+    let options = ProjectOptions { syntax_only: true, ..Default::default() };
+    let project = Project::open(&args.template, &options, &mut diagnostics);
+    for required in &project.template.required_plugins {
+        if !project.plugins.provided.contains_key(&required.source) {
+            let known: Vec<&str> = project.plugins.provided.keys().map(String::as_str).collect();
+            diagnostics.push(
+                Diagnostic::error(format!("the plugin `{}` is not here", required.source))
+                    .at(required.span)
+                    .note(format!("built in: {}", known.join(", ")))
+                    .help("plugins that are not built in cannot be used yet"),
+            );
+        }
+    }
+    super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
+    match diagnostics.has_errors() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
