@@ -6,6 +6,7 @@ pub mod journal;
 mod post_process;
 pub mod prepare;
 pub mod project;
+pub mod reference;
 pub mod run;
 
 pub use journal::{FileJournal, reclaim_leftovers};
