@@ -16,17 +16,18 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let options = ProjectOptions { variables: args.variables.0.clone(), ..Default::default() };
     let project = Project::open(&args.template, &options, &mut diagnostics);
-    super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
+    let ui = Ui::new(Renderer::new(UiOptions {
+        machine_readable: args.machine_readable,
+        ..Default::default()
+    }));
+    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     // A variable without a value is no reason not to show the rest.
     let readable = !project.names.is_empty();
     if !readable {
         return ExitCode::FAILURE;
     }
-    let ui = Ui::new(Renderer::new(UiOptions {
-        machine_readable: args.machine_readable,
-        ..Default::default()
-    }));
-    let mut text = String::from("Packer Inspect: HCL2 mode\n\n");
+    ui.say("Packer Inspect: HCL2 mode\n");
+    let mut text = String::new();
     for (title, name) in [("input-variables", "var"), ("local-variables", "local")] {
         text.push_str(&format!("> {title}:\n\n"));
         let values = project.names.get(name).and_then(Value::as_entries);
@@ -35,7 +36,8 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         }
         text.push('\n');
     }
-    text.push_str("> builds:\n");
+    ui.say(text);
+    let mut text = String::from("> builds:\n");
     builds(&project.template, &mut text);
     ui.say(text);
     if diagnostics.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
