@@ -3,12 +3,14 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ingot_sdk::{OnError, Ui};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag};
 use crate::engine::project::RunFlags;
+use crate::engine::run::human;
 use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, RunOptions, prepare, reclaim_leftovers,
 };
@@ -18,8 +20,8 @@ use crate::ui::{Renderer, UiOptions};
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("PACKER_NO_COLOR").is_some();
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let plain = set("NO_COLOR") || set("PACKER_NO_COLOR");
     let color = args.color && !plain && std::io::stdout().is_terminal();
     let renderer = Renderer::new(UiOptions {
         machine_readable: args.machine_readable,
@@ -55,16 +57,18 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             prepared.extend(prepare(&project, node, &flags, &mut diagnostics));
         }
     }
-    super::show(&diagnostics, &project.sources, color && std::io::stderr().is_terminal());
-    if diagnostics.has_errors() {
-        return ExitCode::FAILURE;
-    }
     let redactor = renderer.redactor();
     let node_secrets = prepared.iter().flat_map(|node| &node.secrets);
     project.secrets().iter().chain(node_secrets).for_each(|secret| redactor.add(secret));
-    for node in &prepared {
-        renderer.register_build(&node.node.name);
+    let ui = Ui::new(renderer.clone());
+    super::tell(&ui, &diagnostics, &project.sources, color);
+    if diagnostics.has_errors() {
+        return ExitCode::FAILURE;
     }
+    if args.debug {
+        ui.say("Debug mode enabled. Builds will not be parallelized.");
+    }
+    renderer.register_builds(prepared.iter().map(|node| &*node.node.name));
     if prepared.is_empty() {
         ui.error(
             "There is nothing to build: no build has a source that -only and -except let through.",
@@ -79,22 +83,35 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         }
     };
     let journal = Arc::new(FileJournal::default());
+    let started = Instant::now();
+    let mut interrupted = false;
     let outcomes = runtime.block_on(async {
         reclaim_leftovers(&project.plugins, &ui).await;
         let cancel = CancellationToken::new();
         tokio::spawn(signals(cancel.clone(), ui.clone()));
         let options = RunOptions {
-            parallel: (args.parallel_builds > 0).then_some(args.parallel_builds),
+            parallel: match args.debug {
+                true => Some(1),
+                false => (args.parallel_builds > 0).then_some(args.parallel_builds),
+            },
             ui: ui.clone(),
             journal: journal.clone(),
-            cancel,
+            cancel: cancel.clone(),
         };
-        engine::run(Arc::new(project), prepared, &options).await
+        let outcomes = engine::run(Arc::new(project), prepared, &options).await;
+        interrupted = cancel.is_cancelled();
+        outcomes
     });
     // A question on standard input may still be waiting on a thread of its own.
     runtime.shutdown_background();
     if matches!(flags.on_error, OnError::Abort | OnError::RunCleanupProvisioner | OnError::Ask) {
         journal.release();
+    }
+    let took = human(started.elapsed());
+    ui.say(format!("\n==> Wait completed after {took}"));
+    if interrupted {
+        ui.say("Cleanly cancelled builds after being interrupted.");
+        return ExitCode::FAILURE;
     }
     summary(&ui, &outcomes)
 }
@@ -110,16 +127,17 @@ async fn signals(cancel: CancellationToken, ui: Ui) {
     };
     let mut first = true;
     loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let signal = tokio::select! {
+            _ = interrupt.recv() => "interrupt",
+            _ = terminate.recv() => "terminated",
+        };
         if !first {
             ui.error("Stopping at once. The next run removes what is left.");
             std::process::exit(1);
         }
         first = false;
-        ui.error("Cancelling builds and cleaning up. Interrupt again to stop at once.");
+        ui.error(format!("Cancelling build after receiving {signal}"));
+        ui.error("Interrupt again to stop at once, without cleaning up.");
         cancel.cancel();
     }
 }

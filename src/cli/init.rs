@@ -3,9 +3,12 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use ingot_sdk::Ui;
+
 use super::args::InitArgs;
 use crate::engine::{Project, ProjectOptions};
 use crate::syntax::{Diagnostic, Diagnostics};
+use crate::ui::{Renderer, UiOptions};
 
 /// Checks that the plugins a template requires are there: 0 if they are, 1 if not. What Ingot
 /// has built in needs no installing, so there is nothing to do besides.
@@ -24,7 +27,8 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
             );
         }
     }
-    super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
+    let ui = Ui::new(Renderer::new(UiOptions::default()));
+    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     match diagnostics.has_errors() {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,

@@ -24,13 +24,14 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         ..Default::default()
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
-    super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
+    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     // A variable without a value is no reason not to show the rest.
     let readable = !project.names.is_empty();
     if !readable {
         return ExitCode::FAILURE;
     }
-    let mut text = String::from("Packer Inspect: HCL2 mode\n\n");
+    ui.say("Packer Inspect: HCL2 mode\n");
+    let mut text = String::new();
     for (title, name) in [("input-variables", "var"), ("local-variables", "local")] {
         text.push_str(&format!("> {title}:\n\n"));
         let values = project.names.get(name).and_then(Value::as_entries);
@@ -39,7 +40,8 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         }
         text.push('\n');
     }
-    text.push_str("> builds:\n");
+    ui.say(text);
+    let mut text = String::from("> builds:\n");
     builds(&project.template, &mut text);
     ui.say(text);
     if diagnostics.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

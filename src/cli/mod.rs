@@ -14,6 +14,7 @@ mod version;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use ingot_sdk::Ui;
 
 use args::{Cli, Command};
 
@@ -47,5 +48,17 @@ pub fn main() -> ExitCode {
 fn show(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
     if !diagnostics.is_empty() {
         eprint!("{}", diagnostics.render(sources, color));
+    }
+}
+
+/// Shows diagnostics where everything else that `ui` says is shown, as Packer does.
+fn tell(ui: &Ui, diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    let text = diagnostics.render(sources, color);
+    match diagnostics.has_errors() {
+        true => ui.error(text.trim_end()),
+        false => ui.say(text.trim_end()),
     }
 }

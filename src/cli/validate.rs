@@ -34,7 +34,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
             prepare(&project, node, &RunFlags::default(), &mut diagnostics);
         }
     }
-    super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
+    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
     }

@@ -13,6 +13,9 @@ pub(super) fn run(args: &VersionArgs) -> ExitCode {
     let ui = Ui::new(Renderer::new(options));
     let version = env!("CARGO_PKG_VERSION");
     ui.machine("version", &[version]);
+    // The spelling is Packer's.
+    ui.machine("version-prelease", &[""]);
+    ui.machine("version-commit", &[""]);
     ui.say(format!("Ingot v{version}"));
     ExitCode::SUCCESS
 }

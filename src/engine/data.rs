@@ -66,7 +66,7 @@ impl FetchData for DataSources<'_> {
         });
         let output = plugin.output();
         let ty = object_type(&output);
-        let (Some(ui), true, false) = (self.ui, taken, broken) else {
+        let (Some(ui), true, false) = (self.ui, taken.is_some(), broken) else {
             return Value::unknown(ty);
         };
         let fetched = self.execute(&*plugin, ui).and_then(|json| {

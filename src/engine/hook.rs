@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, Error, GeneratedData, GoDuration, Hook, Result, RunContext,
-    Schema,
+    Communicator, Config, ConfigErrors, Error, GeneratedData, GoDuration, Hook, PrepareContext,
+    Prepared, Result, RunContext, Schema,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::prepare::run_names;
+use super::build_values::BuildValues;
+use super::prepare::{hand_over, run_names};
 use super::project::Project;
 use crate::graph::{Node, PROVISIONER_RESERVED};
 use crate::syntax::ast::Block;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::convert::convert;
 use crate::template::eval::eval;
-use crate::template::options::{self, from_json};
+use crate::template::options;
 use crate::template::types::Type;
 use crate::template::{Scope, Value};
 
@@ -25,6 +26,7 @@ use crate::template::{Scope, Value};
 pub(super) struct NodeHook {
     pub project: Arc<Project>,
     pub node: Arc<Node>,
+    pub values: Arc<BuildValues>,
 }
 
 /// The engine's own options of a provisioner.
@@ -33,6 +35,7 @@ pub(super) struct Reserved {
     pause_before: Duration,
     timeout: Option<Duration>,
     max_retries: u32,
+    continue_on_error: bool,
 }
 
 /// Reads the engine's own options of a provisioner and reports what is wrong with them.
@@ -61,6 +64,7 @@ pub(super) fn reserved(block: &Block, scope: &Scope, diagnostics: &mut Diagnosti
     let pause = value("pause_before", Type::String);
     let timeout = value("timeout", Type::String);
     let retries = value("max_retries", Type::Number);
+    let continue_on_error = value("continue_on_error", Type::Bool);
     Reserved {
         pause_before: duration(pause).unwrap_or_default(),
         timeout: duration(timeout).filter(|timeout| !timeout.is_zero()),
@@ -68,6 +72,7 @@ pub(super) fn reserved(block: &Block, scope: &Scope, diagnostics: &mut Diagnosti
             .and_then(|value| value.as_number()?.as_usize())
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(0),
+        continue_on_error: continue_on_error.and_then(|value| value.as_bool()).unwrap_or(false),
     }
 }
 
@@ -79,7 +84,7 @@ pub(super) fn late_config(
     names: &[&str],
     scope: &Scope,
     ctx: &RunContext,
-    prepare: &mut dyn FnMut(&Config) -> Result<ingot_sdk::Prepared, ConfigErrors>,
+    prepare: &mut dyn FnMut(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
 ) -> Result<()> {
     let mut diagnostics = Diagnostics::default();
     let options =
@@ -88,7 +93,8 @@ pub(super) fn late_config(
     if diagnostics.has_errors() {
         return Err(Error::new(diagnostics.render(&project.sources, false).trim_end()));
     }
-    prepare(&options.config).map_err(Error::from)?;
+    // What there is to warn of has been said before the run.
+    hand_over(&options.config, schema, &ctx.prepare, prepare).map_err(Error::from)?;
     Ok(())
 }
 
@@ -105,7 +111,7 @@ impl NodeHook {
         let new = new.ok_or_else(|| Error::new(format!("no provisioner is called `{kind}`")))?;
         let mut plugin = new();
         let scope = self.project.scope();
-        let scope = scope.with(run_names(&self.node, build_value(data)));
+        let scope = scope.with(run_names(&self.node, self.values.during(data)));
         let reserved = reserved(block, &scope, &mut Diagnostics::default());
         let schema = plugin.schema();
         late_config(
@@ -115,54 +121,88 @@ impl NodeHook {
             PROVISIONER_RESERVED,
             &scope,
             ctx,
-            &mut |config| plugin.prepare(config, &ctx.prepare),
+            &mut |config, context| plugin.prepare(config, context),
         )?;
         drop(scope);
-        if !reserved.pause_before.is_zero() {
-            let pause = GoDuration(reserved.pause_before);
-            ctx.ui.say(format!("Pausing {pause} before the next provisioner..."));
+        if let Some(complaint) = self.values.complaint(block, data) {
+            ctx.ui.error(complaint);
+        }
+        let result = reserved.run(ctx, || plugin.provision(ctx, Arc::clone(communicator), data));
+        match result.await {
+            Err(error) if reserved.continue_on_error && !error.is_cancelled() => {
+                ctx.ui.say(format!(
+                    "Warning: Provisioner failed with {:?}, but continue_on_error is set; \
+                     continuing the build.",
+                    error.to_string()
+                ));
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+impl Reserved {
+    /// Runs a provisioner the way these options ask for. What is said is Packer's.
+    async fn run<F: Future<Output = Result<()>>>(
+        &self,
+        ctx: &RunContext,
+        mut provision: impl FnMut() -> F,
+    ) -> Result<()> {
+        if ctx.prepare.debug {
             tokio::select! {
                 () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-                () = tokio::time::sleep(reserved.pause_before) => {}
+                // Without anybody to ask, -debug does not pause.
+                _ = ctx.ui.ask("Pausing before the next provisioner. Press enter to continue.") => {}
             }
         }
-        let mut retries = 0;
+        let mut left = self.max_retries;
         loop {
-            let work = plugin.provision(ctx, Arc::clone(communicator), data);
             let result = tokio::select! {
                 () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-                result = limited(reserved.timeout, work) => result,
+                result = self.attempt(ctx, &mut provision) => result,
             };
             match result {
-                Err(error) if retries < reserved.max_retries && !error.is_cancelled() => {
-                    retries += 1;
-                    ctx.ui.error(format!(
-                        "Provisioner failed with {error}, retrying with {} trie(s) left",
-                        reserved.max_retries - retries + 1
+                Err(error) if left > 0 && !error.is_cancelled() => {
+                    ctx.ui.say(format!(
+                        "Provisioner failed with {:?}, retrying with {left} trie(s) left",
+                        error.to_string()
                     ));
+                    left -= 1;
                 }
-                result => return result,
+                result => {
+                    if result.is_err() && self.max_retries > 0 {
+                        ctx.ui.say("retry limit reached.");
+                    }
+                    return result;
+                }
             }
         }
     }
-}
 
-async fn limited(timeout: Option<Duration>, work: impl Future<Output = Result<()>>) -> Result<()> {
-    match timeout {
-        None => work.await,
-        Some(limit) => match tokio::time::timeout(limit, work).await {
+    async fn attempt<F: Future<Output = Result<()>>>(
+        &self,
+        ctx: &RunContext,
+        provision: &mut impl FnMut() -> F,
+    ) -> Result<()> {
+        if !self.pause_before.is_zero() {
+            let pause = GoDuration(self.pause_before);
+            ctx.ui.say(format!("Pausing {pause} before the next provisioner..."));
+            tokio::time::sleep(self.pause_before).await;
+        }
+        let Some(limit) = self.timeout else { return provision().await };
+        let shown = GoDuration(limit);
+        ctx.ui.say(format!("Setting a {shown} timeout for the next provisioner..."));
+        match tokio::time::timeout(limit, provision()).await {
             Ok(result) => result,
-            Err(_) => Err(Error::new(format!(
-                "the provisioner did not finish within its timeout of {}",
-                GoDuration(limit)
-            ))),
-        },
+            Err(_) => {
+                ctx.ui.error("Cancelling provisioner after a timeout...");
+                Err(Error::new(format!(
+                    "the provisioner did not finish within its timeout of {shown}"
+                )))
+            }
+        }
     }
-}
-
-/// `build.*` for expressions.
-pub(super) fn build_value(data: &GeneratedData) -> Value {
-    Value::object(data.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
 }
 
 #[async_trait]
@@ -185,10 +225,10 @@ impl Hook for NodeHook {
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
     ) -> Result<()> {
+        ctx.ui.say("Provisioning step had errors: Running the cleanup provisioner, if present...");
         let Some(block) = &self.node.error_cleanup else { return Ok(()) };
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
-        ctx.ui.say("Running the error-cleanup-provisioner...");
         self.step(block, &ctx, &communicator, &data).await
     }
 }

@@ -1,5 +1,6 @@
 //! Prepares and runs the nodes of the build graph.
 
+mod build_values;
 mod data;
 mod hook;
 pub mod journal;

@@ -4,78 +4,106 @@ use std::sync::Arc;
 
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
-use super::hook::{build_value, keep_input, late_config};
+use super::build_values::BuildValues;
+use super::hook::{keep_input, late_config};
 use super::prepare::run_names;
 use super::project::Project;
-use crate::graph::{Node, POST_PROCESSOR_RESERVED};
+use crate::graph::{Node, POST_PROCESSOR_RESERVED, step_name};
 use crate::syntax::ast::Block;
 
 type Shared = Arc<dyn Artifact>;
 
-/// The artifacts that are left in the end, the builder's own first if it is kept.
-///
-/// # Errors
-/// The first pipeline that failed; the others have run all the same.
-pub(super) async fn pipelines(
-    project: &Project,
-    node: &Node,
-    ctx: &RunContext,
-    built: Shared,
-    data: &GeneratedData,
-) -> Result<Vec<Shared>> {
-    let mut keep_built = node.pipelines.is_empty();
-    let mut artifacts = Vec::new();
-    let mut failure = None;
-    for pipeline in &node.pipelines {
-        match run_pipeline(project, node, ctx, pipeline, &built, data).await {
-            Ok((keep, mut made)) => {
-                keep_built |= keep;
-                artifacts.append(&mut made);
-            }
-            Err(error) => {
-                // What failed to be processed is all there is: it stays.
-                keep_built = true;
-                let cancelled = error.is_cancelled();
-                failure.get_or_insert(error);
-                if cancelled {
-                    break;
+/// What all pipelines of a node share.
+pub(super) struct Pipelines<'a> {
+    pub project: &'a Project,
+    pub node: &'a Node,
+    pub values: &'a BuildValues,
+    pub ctx: &'a RunContext,
+}
+
+/// How one step of a pipeline went.
+struct Done {
+    /// What the pipeline goes on with.
+    made: Shared,
+    /// Whether what the step was given stays.
+    keep_input: bool,
+}
+
+/// What the builder or a post-processor learnt, for `build.*`.
+fn data_of(artifact: &Shared) -> Option<GeneratedData> {
+    serde_json::from_value(artifact.state("generated_data")?).ok()
+}
+
+impl Pipelines<'_> {
+    /// Runs the pipelines over `built`. Returns the artifacts that are left in the end, the
+    /// builder's own first if it is kept. As in Packer, a step that hands on what it was given
+    /// counts it once more.
+    ///
+    /// # Errors
+    /// The first pipeline that failed; the others have run all the same.
+    pub(super) async fn run(&self, built: Shared) -> Result<Vec<Shared>> {
+        let mut keep_built = self.node.pipelines.is_empty();
+        let mut artifacts = Vec::new();
+        let mut failure = None;
+        for pipeline in &self.node.pipelines {
+            match self.pipeline(pipeline, &built).await {
+                Ok((keep, mut made)) => {
+                    keep_built |= keep;
+                    artifacts.append(&mut made);
+                }
+                Err(error) => {
+                    // What failed to be processed is all there is: it stays.
+                    keep_built = true;
+                    let cancelled = error.is_cancelled();
+                    failure.get_or_insert(error);
+                    if cancelled {
+                        break;
+                    }
                 }
             }
         }
+        if keep_built {
+            artifacts.insert(0, built);
+        } else {
+            built.destroy().await?;
+        }
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(artifacts),
+        }
     }
-    if keep_built {
-        artifacts.insert(0, built);
-    } else {
-        ctx.ui.machine("artifact-deleted", &[&built.id()]);
-        built.destroy().await?;
-    }
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(artifacts),
-    }
-}
 
-/// Whether the builder's artifact is kept, and what the pipeline leaves.
-async fn run_pipeline(
-    project: &Project,
-    node: &Node,
-    ctx: &RunContext,
-    pipeline: &[Block],
-    built: &Shared,
-    data: &GeneratedData,
-) -> Result<(bool, Vec<Shared>)> {
-    let mut current = Arc::clone(built);
-    let mut left: Vec<Shared> = Vec::new();
-    let mut keep_built = false;
-    for (position, block) in pipeline.iter().enumerate() {
+    /// Whether the builder's artifact is kept, and what the pipeline leaves.
+    async fn pipeline(&self, pipeline: &[Block], built: &Shared) -> Result<(bool, Vec<Shared>)> {
+        let mut current = Arc::clone(built);
+        let mut left: Vec<Shared> = Vec::new();
+        let mut keep_built = false;
+        for (position, block) in pipeline.iter().enumerate() {
+            let Done { made, keep_input } = self.step(block, &current, built).await?;
+            // What is handed on is not to be deleted, whatever the template asks for.
+            let same = Arc::ptr_eq(&made, &current);
+            match (position, keep_input || same) {
+                (0, keep) => keep_built = keep,
+                (_, true) => left.push(Arc::clone(&current)),
+                (_, false) => current.destroy().await?,
+            }
+            current = made;
+        }
+        left.push(current);
+        Ok((keep_built, left))
+    }
+
+    async fn step(&self, block: &Block, current: &Shared, built: &Shared) -> Result<Done> {
+        let Pipelines { project, node, values, ctx } = self;
         let kind = block.label(0);
         let new = project.plugins.post_processors.get(kind);
         let new = new.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
         let mut plugin = new();
         let schema = plugin.schema();
+        let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
         let asked = {
             let scope = project.scope();
-            let scope = scope.with(run_names(node, build_value(data)));
+            let scope = scope.with(run_names(node, values.during(&data)));
             late_config(
                 project,
                 block,
@@ -83,20 +111,27 @@ async fn run_pipeline(
                 POST_PROCESSOR_RESERVED,
                 &scope,
                 ctx,
-                &mut |config| plugin.prepare(config, &ctx.prepare),
+                &mut |config, context| plugin.prepare(config, context),
             )?;
             keep_input(block, &scope)
         };
-        ctx.ui.say(format!("Running post-processor: {kind}"));
+        match step_name(block) {
+            name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
+            name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
+        }
+        let step = RunContext { ui: ctx.ui.for_step(kind), ..(*ctx).clone() };
+        if let Some(complaint) = values.complaint(block, &data) {
+            step.ui.error(complaint);
+        }
         let processed = tokio::select! {
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            processed = plugin.process(ctx, Arc::clone(&current), data) => {
+            processed = plugin.process(&step, Arc::clone(current), &data) => {
                 processed.map_err(|error| error.context("Post-processor failed"))?
             }
         };
-        let keep = match asked {
+        let keep_input = match asked {
             Some(false) if processed.force_keep_input => {
-                ctx.ui.error(format!(
+                step.ui.error(format!(
                     "Warning: {kind} needs its input artifact, so keep_input_artifact=false has \
                      no effect."
                 ));
@@ -105,19 +140,7 @@ async fn run_pipeline(
             Some(keep) => keep,
             None => processed.keep_input || processed.force_keep_input,
         };
-        let made = processed.artifact.unwrap_or_else(|| Arc::clone(&current));
-        let same = Arc::ptr_eq(&made, &current);
-        match (position, keep || same) {
-            (0, true) => keep_built = true,
-            (0, false) => {}
-            (_, true) if !same => left.push(Arc::clone(&current)),
-            (_, true) => {}
-            (_, false) => current.destroy().await?,
-        }
-        current = made;
+        let made = processed.artifact.unwrap_or_else(|| Arc::clone(current));
+        Ok(Done { made, keep_input })
     }
-    if !Arc::ptr_eq(&current, built) {
-        left.push(current);
-    }
-    Ok((keep_built, left))
 }

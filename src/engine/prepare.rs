@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{Builder, Config, ConfigErrors, PrepareContext, Prepared, Schema};
 
+use super::build_values::BuildValues;
 use super::project::{Project, RunFlags};
 use crate::graph::{Node, POST_PROCESSOR_RESERVED, PROVISIONER_RESERVED};
 use crate::syntax::ast::{Block, Body};
@@ -12,7 +14,6 @@ use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
 use crate::template::options::{self, Options};
 use crate::template::packer_block::RequiredPlugin;
-use crate::template::types::Type;
 use crate::template::{Scope, Value};
 
 /// A node whose blocks are all in order.
@@ -25,6 +26,8 @@ pub struct PreparedNode {
     pub context: Arc<PrepareContext>,
     /// Texts that must never be shown.
     pub secrets: Vec<String>,
+    /// What its blocks see as `build`.
+    pub(super) values: Arc<BuildValues>,
 }
 
 /// Prepares a node. None if something is wrong; `diagnostics` says what.
@@ -42,6 +45,7 @@ pub fn prepare(
     let mut check = Check { context: &context, required, secrets: &mut secrets, diagnostics };
 
     let mut builder = None;
+    let mut values = BuildValues::new(&node, None);
     if let Some(new) = check.find("builder", &node.ty, node.header, &plugins.builders) {
         let mut plugin = new();
         let bodies: Vec<&Body> = node.bodies.iter().collect();
@@ -49,9 +53,12 @@ pub fn prepare(
         let ready = check.block(&bodies, header, &schema, &[], &scope, |config, context| {
             plugin.prepare(config, context)
         });
-        builder = ready.then_some(plugin);
+        if let Some(prepared) = ready {
+            values = BuildValues::new(&node, Some(&prepared.generated));
+            builder = Some(plugin);
+        }
     }
-    let later = scope.with(run_names(&node, Value::unknown(Type::Dynamic)));
+    let later = scope.with(run_names(&node, values.before()));
     for block in node.provisioners.iter().chain(&node.error_cleanup) {
         let (name, place) = (block.label(0), label_span(block));
         let Some(new) = check.find("provisioner", name, place, &plugins.provisioners) else {
@@ -82,6 +89,7 @@ pub fn prepare(
         node: Arc::new(node),
         context: Arc::new(context),
         secrets,
+        values: Arc::new(values),
     })
 }
 
@@ -96,6 +104,29 @@ pub(super) fn run_names(node: &Node, build: Value) -> BTreeMap<String, Value> {
         ("source".to_owned(), Value::object(source.into())),
     ])
 }
+
+/// Renders `{{ }}` in the options of a block and hands them to its plugin. All plugins get their
+/// options through here, before the run and during it.
+pub(super) fn hand_over(
+    config: &Config,
+    schema: &Schema,
+    context: &PrepareContext,
+    prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
+) -> Result<Prepared, ConfigErrors> {
+    let (config, warnings) = Interpolation::new(context).render_config(config, schema)?;
+    let mut prepared = prepare(&config, context)?;
+    prepared.warnings.splice(0..0, warnings);
+    Ok(prepared)
+}
+
+/// Plugins that Packer has and Ingot does not have yet, and what to do without them.
+const NOT_YET: &[(&str, &str, &str)] = &[
+    ("provisioner", "hcp-sbom", "run the scanner with a shell provisioner and download its report"),
+    ("provisioner", "powershell", "machines are provisioned with a POSIX shell only so far"),
+    ("provisioner", "windows-shell", "machines are provisioned with a POSIX shell only so far"),
+    ("provisioner", "windows-restart", "machines are provisioned with a POSIX shell only so far"),
+    ("post-processor", "provenance", "sign with a shell-local post-processor"),
+];
 
 /// Where a plugin's name stands.
 pub(super) fn label_span(block: &Block) -> Span {
@@ -121,7 +152,14 @@ impl Check<'_> {
         known: &'p BTreeMap<String, T>,
     ) -> Option<&'p T> {
         let found = known.get(name);
-        if found.is_none() {
+        let planned = NOT_YET.iter().find(|(of, called, _)| *of == kind && *called == name);
+        if let (None, Some((_, _, advice))) = (found, planned) {
+            self.diagnostics.push(
+                Diagnostic::error(format!("the {kind} `{name}` is not supported yet"))
+                    .at(place)
+                    .help(*advice),
+            );
+        } else if found.is_none() {
             let diagnostic = Diagnostic::error(format!("no {kind} is called `{name}`")).at(place);
             let names = known.keys().map(String::as_str);
             self.diagnostics.push(match self.required.iter().find(|plugin| plugin.has(name)) {
@@ -134,7 +172,7 @@ impl Check<'_> {
         found
     }
 
-    /// Evaluates a block and hands it to its plugin; whether the plugin took it.
+    /// Evaluates a block and hands it to its plugin; none if the plugin did not take it.
     pub(super) fn block(
         &mut self,
         bodies: &[&Body],
@@ -143,7 +181,7 @@ impl Check<'_> {
         reserved: &[&str],
         scope: &Scope,
         prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
-    ) -> bool {
+    ) -> Option<Prepared> {
         let mut found = Diagnostics::default();
         let Options { config, secrets } =
             options::evaluate(bodies, header, schema, reserved, scope, &mut found);
@@ -151,20 +189,23 @@ impl Check<'_> {
         self.diagnostics.extend(found);
         self.secrets.extend(secrets);
         if failed {
-            return false;
+            return None;
         }
-        let prepared = prepare(&config, self.context);
-        let taken = prepared.is_ok();
-        match prepared {
-            Ok(prepared) => warn(prepared, header, self.diagnostics),
-            Err(errors) => config_errors(errors, bodies, header, self.diagnostics),
+        match hand_over(&config, schema, self.context, prepare) {
+            Ok(prepared) => {
+                warn(&prepared, header, self.diagnostics);
+                Some(prepared)
+            }
+            Err(errors) => {
+                config_errors(errors, bodies, header, self.diagnostics);
+                None
+            }
         }
-        taken
     }
 }
 
-fn warn(prepared: Prepared, header: Span, diagnostics: &mut Diagnostics) {
-    for warning in prepared.warnings {
+fn warn(prepared: &Prepared, header: Span, diagnostics: &mut Diagnostics) {
+    for warning in &prepared.warnings {
         diagnostics.push(Diagnostic::warning(warning).at(header));
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::{Artifact, Error, GeneratedData, Journal, Result, RunContext, Ui};
+use ingot_sdk::{Artifact, Error, Journal, Result, RunContext, Ui};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::hook::NodeHook;
-use super::post_process::pipelines;
+use super::post_process::Pipelines;
 use super::prepare::PreparedNode;
 use super::project::Project;
 
@@ -56,6 +56,7 @@ pub async fn run(
             hook: Arc::new(NodeHook {
                 project: Arc::clone(&project),
                 node: Arc::clone(&prepared.node),
+                values: Arc::clone(&prepared.values),
             }),
         };
         tasks.spawn(async move {
@@ -98,12 +99,11 @@ pub async fn run(
 fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: Duration) {
     let took = human(took);
     match result {
-        Ok(_) => ui.say(format!("Build '{name}' finished after {took}.")),
-        Err(Error::Cancelled) => ui.error(format!("Build '{name}' was cancelled after {took}.")),
+        Ok(_) => ui.verdict(false, format!("Build '{name}' finished after {took}.")),
         Err(error) => {
-            ui.error(format!("Build '{name}' errored after {took}: {error}"));
+            ui.verdict(true, format!("Build '{name}' errored after {took}: {error}"));
             if let Some(advice) = error.advice() {
-                ui.error(format!("help: {advice}"));
+                ui.verdict(true, format!("help: {advice}"));
             }
         }
     }
@@ -118,28 +118,48 @@ async fn run_node(
     if ctx.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
-    let data: GeneratedData = built
-        .state("generated_data")
-        .and_then(|data| serde_json::from_value(data).ok())
-        .unwrap_or_default();
-    pipelines(project, &prepared.node, ctx, built, &data).await
+    let (node, values) = (&prepared.node, &prepared.values);
+    Pipelines { project, node, values, ctx }.run(built).await
 }
 
-/// A duration for people: `1 minute 5 seconds`, `250 milliseconds`.
+/// A duration for people, in its two largest units, as Packer writes it: `1 minute 5 seconds`,
+/// `1 second 250 milliseconds`.
 pub fn human(duration: Duration) -> String {
-    let unit = |count: u64, name: &str| match count {
-        1 => format!("1 {name}"),
-        count => format!("{count} {name}s"),
-    };
-    if duration < Duration::from_secs(1) {
-        return unit(duration.as_millis() as u64, "millisecond");
+    const UNITS: [(&str, u128); 8] = [
+        ("year", 365 * 86_400_000_000),
+        ("week", 7 * 86_400_000_000),
+        ("day", 86_400_000_000),
+        ("hour", 3_600_000_000),
+        ("minute", 60_000_000),
+        ("second", 1_000_000),
+        ("millisecond", 1_000),
+        ("microsecond", 1),
+    ];
+    let mut left = duration.as_micros();
+    let mut parts = Vec::new();
+    for (name, size) in UNITS {
+        match left / size {
+            0 => {}
+            1 => parts.push(format!("1 {name}")),
+            count => parts.push(format!("{count} {name}s")),
+        }
+        left %= size;
     }
-    let seconds = duration.as_secs();
-    let parts = [(seconds / 3600, "hour"), (seconds / 60 % 60, "minute"), (seconds % 60, "second")];
-    let shown: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| unit(*count, name))
-        .collect();
-    shown.join(" ")
+    parts.truncate(2);
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_their_two_largest_units() {
+        let shown = |micros| human(Duration::from_micros(micros));
+        assert_eq!(shown(8_068), "8 milliseconds 68 microseconds");
+        assert_eq!(shown(1_000_000), "1 second");
+        assert_eq!(shown(61_250_000), "1 minute 1 second");
+        assert_eq!(shown(3_600_000_000 + 5_000), "1 hour 5 milliseconds");
+        assert_eq!(shown(90_000_000_000), "1 day 1 hour");
+    }
 }

@@ -11,8 +11,16 @@ use crate::template::Template;
 pub use filter::Filter;
 
 /// Options of a provisioner that are the engine's own.
-pub const PROVISIONER_RESERVED: &[&str] =
-    &["only", "except", "override", "pause_before", "max_retries", "timeout"];
+pub const PROVISIONER_RESERVED: &[&str] = &[
+    "name",
+    "only",
+    "except",
+    "override",
+    "pause_before",
+    "max_retries",
+    "timeout",
+    "continue_on_error",
+];
 /// Options of a post-processor that are the engine's own.
 pub const POST_PROCESSOR_RESERVED: &[&str] = &["only", "except", "name", "keep_input_artifact"];
 
@@ -107,8 +115,10 @@ pub fn build(template: &Template, filter: &Filter, diagnostics: &mut Diagnostics
                     .post_processors
                     .iter()
                     .map(|chain| {
+                        // As in Packer, what follows an excluded step is left out with it: it
+                        // would have worked on what the step makes.
                         let chain = chain.iter().filter(applies);
-                        chain.filter(|step| !filter.excludes_step(&step_name(step))).cloned()
+                        chain.take_while(|step| !filter.excludes_step(&step_name(step))).cloned()
                     })
                     .map(Iterator::collect)
                     .filter(|chain: &Vec<Block>| !chain.is_empty())
@@ -122,7 +132,7 @@ pub fn build(template: &Template, filter: &Filter, diagnostics: &mut Diagnostics
 }
 
 /// The name of a post-processor: its `name`, else its type.
-fn step_name(step: &Block) -> String {
+pub fn step_name(step: &Block) -> String {
     match step.body.attribute("name").map(|attribute| &attribute.expr.kind) {
         Some(ExprKind::String(name)) => name.clone(),
         _ => step.label(0).to_owned(),

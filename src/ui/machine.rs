@@ -16,19 +16,14 @@ pub(super) fn line(target: Option<&str>, kind: &str, args: &[String]) -> String 
     line
 }
 
-/// A line of what people would see.
-pub(super) fn ui(target: Option<&str>, level: Level, text: &str) -> String {
+/// A line of what people would see. Packer leaves the target of these lines empty and names the
+/// build in the text.
+pub(super) fn ui(level: Level, text: &str) -> String {
     let word = match level {
         Level::Say => "say",
-        Level::Message => "message",
         Level::Error => "error",
     };
-    let shown = match target {
-        Some(target) => super::text::prefixed(target, level, text),
-        None => text.to_owned(),
-    };
-    // Packer leaves the target of these lines empty and names the build in the text.
-    line(None, "ui", &[word.to_owned(), shown])
+    line(None, "ui", &[word.to_owned(), text.to_owned()])
 }
 
 /// Commas and line ends would break the line; these stand for them, as in Packer.

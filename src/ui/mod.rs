@@ -68,24 +68,34 @@ impl Renderer {
         Arc::clone(&self.redactor)
     }
 
-    /// Gives a build its colour.
-    pub fn register_build(&self, name: &str) {
-        let mut state = self.state();
-        let next = state.colors.len();
-        state.colors.entry(name.into()).or_insert(next);
+    /// Gives builds their colours, and shows which are whose if there are any.
+    pub fn register_builds<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        for name in names {
+            {
+                let mut state = self.state();
+                let next = state.colors.len();
+                state.colors.entry(name.into()).or_insert(next);
+            }
+            if self.options.color && !self.options.machine_readable {
+                let legend = format!("{name}: output will be in this color.");
+                self.show(Some(name), text::Level::Say, &legend);
+            }
+        }
+        if self.options.color && !self.options.machine_readable {
+            self.write("\n");
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn write(&self, text: &str, error: bool) {
+    /// Writes to standard output. Errors go there too, as with Packer: what a run says is one
+    /// text in one order. Standard error is for the log.
+    fn write(&self, text: &str) {
         // A reader that went away is not our failure: the build goes on.
         let write = || {
-            let _ = match error && !self.options.machine_readable {
-                true => std::io::stderr().lock().write_all(text.as_bytes()),
-                false => std::io::stdout().lock().write_all(text.as_bytes()),
-            };
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
         };
         match &self.bars {
             Some(bars) => bars.suspend(write),
@@ -93,15 +103,28 @@ impl Renderer {
         }
     }
 
+    /// The colour of a build, or of the build that a step named `build (step)` belongs to.
+    fn color_of(&self, build: &str) -> usize {
+        let state = self.state();
+        let owner = || state.colors.get(build.rsplit_once(" (")?.0);
+        state.colors.get(build).or_else(owner).copied().unwrap_or(0)
+    }
+
     fn line(&self, build: Option<&Arc<str>>, level: text::Level, message: &str) {
+        match build {
+            Some(name) => self.show(Some(name), level, &text::prefixed(name, message)),
+            None => self.show(None, level, message),
+        }
+    }
+
+    fn show(&self, build: Option<&str>, level: text::Level, message: &str) {
         let message = self.redactor.apply(message);
         if self.options.machine_readable {
-            self.write(&machine::ui(build.map(|name| &**name), level, &message), false);
+            self.write(&machine::ui(level, &message));
             return;
         }
-        let color = build.map_or(0, |name| self.state().colors.get(name).copied().unwrap_or(0));
-        let shown = text::render(build.map(|name| &**name), level, &message, color, &self.options);
-        self.write(&shown, level == text::Level::Error);
+        let color = build.map(|name| self.color_of(name));
+        self.write(&text::render(level, &message, color, &self.options));
     }
 
     fn start(&self, build: Option<Arc<str>>, id: u64, label: String, total: Option<u64>) {
@@ -144,7 +167,7 @@ impl Renderer {
         task.told = tenth;
         let (build, message) = (task.build.clone(), format!("{}: {}%", task.label, tenth * 10));
         drop(state);
-        self.line(build.as_ref(), text::Level::Message, &message);
+        self.line(build.as_ref(), text::Level::Say, &message);
     }
 }
 
@@ -152,14 +175,17 @@ impl Renderer {
 impl EventSink for Renderer {
     fn emit(&self, event: Event) {
         match event {
-            Event::Say { build, text } => self.line(build.as_ref(), text::Level::Say, &text),
-            Event::Message { build, text } => {
-                self.line(build.as_ref(), text::Level::Message, &text);
+            Event::Say { build, text } | Event::Message { build, text } => {
+                self.line(build.as_ref(), text::Level::Say, &text);
+            }
+            Event::Verdict { build, failed, text } => {
+                let level = if failed { text::Level::Error } else { text::Level::Say };
+                self.show(build.as_deref(), level, &text);
             }
             Event::Error { build, text } => self.line(build.as_ref(), text::Level::Error, &text),
             Event::Machine { build, kind, args } if self.options.machine_readable => {
                 let args: Vec<String> = args.iter().map(|arg| self.redactor.apply(arg)).collect();
-                self.write(&machine::line(build.as_deref(), &kind, &args), false);
+                self.write(&machine::line(build.as_deref(), &kind, &args));
             }
             Event::Machine { .. } => {}
             Event::ProgressStart { build, id, label, total } => self.start(build, id, label, total),
@@ -174,6 +200,9 @@ impl EventSink for Renderer {
     }
 
     async fn ask(&self, build: Option<Arc<str>>, question: &str) -> std::io::Result<String> {
+        if self.options.machine_readable {
+            return Err(std::io::Error::other("there is nobody to ask with -machine-readable"));
+        }
         if !std::io::stdin().is_terminal() {
             return Err(std::io::Error::other("standard input is not a terminal"));
         }

@@ -1,14 +1,12 @@
-//! Lines for people: `==> build: what happens`, `    build: detail`.
+//! Lines for people: `==> build: what happens`.
 
 use super::UiOptions;
 
 /// What a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// A step.
+    /// What happens.
     Say,
-    /// Detail.
-    Message,
     /// A problem.
     Error,
 }
@@ -18,51 +16,36 @@ const COLORS: [u8; 5] = [32, 36, 35, 33, 34];
 const RED: u8 = 31;
 
 /// The lines of `text`, each with the build's name before it.
-pub(super) fn prefixed(build: &str, level: Level, text: &str) -> String {
-    let arrow = if level == Level::Message { "   " } else { "==>" };
-    let lines: Vec<String> =
-        text.split('\n').map(|line| format!("{arrow} {build}: {line}")).collect();
-    lines.join("\n")
+pub(super) fn prefixed(build: &str, text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| format!("==> {build}: {line}")).collect();
+    lines.join("\n").trim_end().to_owned()
 }
 
+/// A text about a build, in its colour; `color` is none for one that is about no build.
 pub(super) fn render(
-    build: Option<&str>,
     level: Level,
     text: &str,
-    color: usize,
+    color: Option<usize>,
     options: &UiOptions,
 ) -> String {
-    let text = match build {
-        Some(build) => prefixed(build, level, text),
-        None => text.to_owned(),
+    let Some(color) = color else { return format!("{text}\n") };
+    let code = match level {
+        Level::Error => RED,
+        Level::Say => COLORS[color % COLORS.len()],
     };
-    let code = match (level, build) {
-        (Level::Error, _) => Some((1, RED)),
-        (Level::Say, Some(_)) => Some((1, COLORS[color % COLORS.len()])),
-        (Level::Message, Some(_)) => Some((0, COLORS[color % COLORS.len()])),
-        (_, None) => None,
-    };
-    let format = time::format_description::well_known::Rfc3339;
-    let stamp = match options.timestamps {
-        true => time::OffsetDateTime::now_utc()
-            .replace_nanosecond(0)
-            .ok()
-            .and_then(|now| now.format(&format).ok())
-            .map_or_else(String::new, |now| format!("{now}: ")),
-        false => String::new(),
-    };
-    let mut shown = String::with_capacity(text.len() + 16);
-    for line in text.split('\n') {
-        shown.push_str(&stamp);
-        match code.filter(|_| options.color) {
-            Some((weight, code)) => {
-                shown.push_str(&format!("\u{1b}[{weight};{code}m{line}\u{1b}[0m"));
-            }
-            None => shown.push_str(line),
-        }
-        shown.push('\n');
+    let stamp = if options.timestamps { timestamp() } else { String::new() };
+    match options.color {
+        true => format!("\u{1b}[1;{code}m{stamp}{text}\u{1b}[0m\n"),
+        false => format!("{stamp}{text}\n"),
     }
-    shown
+}
+
+fn timestamp() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    now.replace_nanosecond(0)
+        .ok()
+        .and_then(|now| now.format(&time::format_description::well_known::Rfc3339).ok())
+        .map_or_else(String::new, |now| format!("{now}: "))
 }
 
 #[cfg(test)]
@@ -71,16 +54,16 @@ mod tests {
 
     #[test]
     fn every_line_names_its_build() {
+        assert_eq!(
+            prefixed("null.a", "one\n\ntwo"),
+            "==> null.a: one\n==> null.a: \n==> null.a: two"
+        );
+        assert_eq!(prefixed("null.a", "one\n"), "==> null.a: one\n==> null.a:");
         let plain = UiOptions::default();
-        assert_eq!(
-            render(Some("null.a"), Level::Say, "one\ntwo", 0, &plain),
-            "==> null.a: one\n==> null.a: two\n"
-        );
-        assert_eq!(render(Some("null.a"), Level::Message, "x", 0, &plain), "    null.a: x\n");
+        assert_eq!(render(Level::Say, "x", Some(0), &plain), "x\n");
         let color = UiOptions { color: true, ..plain };
-        assert_eq!(
-            render(Some("a"), Level::Say, "x", 1, &color),
-            "\u{1b}[1;36m==> a: x\u{1b}[0m\n"
-        );
+        assert_eq!(render(Level::Say, "x", Some(1), &color), "\u{1b}[1;36mx\u{1b}[0m\n");
+        assert_eq!(render(Level::Error, "x", Some(1), &color), "\u{1b}[1;31mx\u{1b}[0m\n");
+        assert_eq!(render(Level::Error, "x", None, &color), "x\n");
     }
 }

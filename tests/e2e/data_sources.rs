@@ -64,7 +64,7 @@ build {
 fn locals_and_data_build_on_each_other() {
     let dir = template(CHAIN);
     let run = ingot(dir.path(), &["build", "."]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stdout);
     let line = "got one-two-three a=one-two,b=one-two-three one-two";
     assert!(run.stdout.contains(line), "{}", run.stdout);
 }
@@ -76,7 +76,7 @@ fn circles_through_data_are_shown() {
     );
     let run = ingot(dir.path(), &["validate", "."]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("local.a → data.null.d → local.a"), "{}", run.stderr);
+    assert!(run.stdout.contains("local.a → data.null.d → local.a"), "{}", run.stdout);
 }
 
 #[test]
@@ -96,7 +96,7 @@ locals {
 }
 "#,
     );
-    let said = ingot(dir.path(), &["validate", "."]).stderr;
+    let said = ingot(dir.path(), &["validate", "."]).stdout;
     for part in [
         "t.pkr.hcl:5:3",
         "there is no option called `body` here",
@@ -138,16 +138,16 @@ locals {{
 
     let missing = ["-var", "path=nothing.txt", "."];
     let run = ingot(dir.path(), &[&["validate"], &missing[..]].concat());
-    assert_eq!(run.code, Some(0), "validate asks nobody: {}", run.stderr);
+    assert_eq!(run.code, Some(0), "validate asks nobody: {}", run.stdout);
     let run = ingot(dir.path(), &[&["validate", "-evaluate-datasources"], &missing[..]].concat());
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("data.http.motd could not be fetched"), "{}", run.stderr);
-    assert!(run.stderr.contains("404 Not Found"), "{}", run.stderr);
-    let shown = run.stderr.lines().find(|line| line.contains("404")).unwrap();
+    assert!(run.stdout.contains("data.http.motd could not be fetched"), "{}", run.stdout);
+    assert!(run.stdout.contains("404 Not Found"), "{}", run.stdout);
+    let shown = run.stdout.lines().find(|line| line.contains("404")).unwrap();
     assert!(!shown.contains("hush"), "{shown}");
 
     drop(server);
     let run = ingot(dir.path(), &["validate", "-evaluate-datasources", "."]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("Connection refused"), "{}", run.stderr);
+    assert!(run.stdout.contains("Connection refused"), "{}", run.stdout);
 }

@@ -46,7 +46,7 @@ fn a_json_template_builds() {
     let values = r#"{ "who": "me ${not a template}" }"#;
     std::fs::write(dir.path().join("a.auto.pkrvars.json"), values).unwrap();
     let run = ingot(dir.path(), &["build", "."]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stdout);
     assert!(run.stdout.contains("b.null.n: n 2 <sensitive>"), "{}", run.stdout);
     let written = std::fs::read_to_string(dir.path().join("out.txt")).unwrap();
     assert_eq!(written, "hello \"me ${not a template}\"");
@@ -72,8 +72,8 @@ fn mistakes_in_json_have_their_place() {
     let broken = |from: &str, to: &str| {
         let dir = folder(&TEMPLATE.replace(from, to));
         let run = ingot(dir.path(), &["validate", "-var", "who=x", "."]);
-        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
-        run.stderr
+        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
+        run.stdout
     };
     let said = broken("\"sensitive\": true } },", "\"sensitive\": true } }");
     assert!(said.contains("this is not valid JSON") && said.contains("t.pkr.json:14:"), "{said}");
@@ -91,5 +91,5 @@ fn the_old_json_form_is_named() {
     std::fs::write(dir.path().join("old.json"), r#"{ "builders": [{ "type": "null" }] }"#).unwrap();
     let run = ingot(dir.path(), &["validate", "old.json"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("hcl2_upgrade"), "{}", run.stderr);
+    assert!(run.stdout.contains("hcl2_upgrade"), "{}", run.stdout);
 }

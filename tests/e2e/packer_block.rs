@@ -5,7 +5,7 @@ use crate::harness::{ingot, template};
 fn validate(text: &str) -> (Option<i32>, String) {
     let dir = template(text);
     let run = ingot(dir.path(), &["validate", "."]);
-    (run.code, run.stderr)
+    (run.code, run.stdout)
 }
 
 #[test]
@@ -27,7 +27,7 @@ packer {
 }
 "#,
     );
-    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!((code, said.as_str()), (Some(0), "The configuration is valid.\n"));
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn init_is_content_with_what_is_built_in() {
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "", ""));
     let run = ingot(plugin("nosuch").path(), &["init", "."]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("`github.com/hashicorp/nosuch` is not here"), "{}", run.stderr);
-    assert!(run.stderr.contains("t.pkr.hcl:4:17"), "{}", run.stderr);
+    assert!(run.stdout.contains("`github.com/hashicorp/nosuch` is not here"), "{}", run.stdout);
+    assert!(run.stdout.contains("t.pkr.hcl:4:17"), "{}", run.stdout);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn flags_that_change_nothing_are_taken() {
     let flags = ["-use-sequential-evaluation", "-ignore-prerelease-plugins", "-config-type=hcl2"];
     for command in ["validate", "inspect"] {
         let run = ingot(dir.path(), &[&[command], &flags[..], &["."]].concat());
-        assert_eq!(run.code, Some(0), "{command}: {}", run.stderr);
+        assert_eq!(run.code, Some(0), "{command}: {}", run.stdout);
     }
 }
 

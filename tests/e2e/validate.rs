@@ -6,8 +6,8 @@ use crate::harness::{ingot, ingot_with, template};
 fn complaint(text: &str) -> String {
     let dir = template(text);
     let run = ingot(dir.path(), &["validate", "."]);
-    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
-    run.stderr
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
+    run.stdout
 }
 
 const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n}\n";

@@ -6,15 +6,19 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt;
+use ingot_sdk::command::quote;
+use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::{
     Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, async_trait,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::OnceCell;
 
 use crate::archive::{self, Found, Owner};
 use crate::engine::{Engine, EngineContext, describe, status};
-use crate::upload_owner;
+
+/// Who single files belong to, whoever owns them here; folders keep their owners' numbers. Both
+/// are what Packer's uploads come to.
+const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
 /// How long a command's exit code may lag behind the end of its output.
 const EXIT_CODE_GRACE: Duration = Duration::from_secs(10);
@@ -29,18 +33,27 @@ pub struct DockerCommunicator {
     pub exec_user: Option<String>,
     /// Whether commands get a terminal.
     pub pty: bool,
-    /// Whether uploads belong to the container's user.
-    pub fix_owner: bool,
-    /// The container's user; empty for root.
-    pub container_user: String,
-    /// The container's user in numbers, once an upload has asked.
-    pub owner: OnceCell<Owner>,
+    /// Who uploads are given to; none to leave them as they come.
+    pub give_to: Option<String>,
 }
 
 impl DockerCommunicator {
-    async fn owner(&self) -> Result<Owner> {
-        let resolve = || upload_owner::resolve(&self.engine, &self.container, &self.container_user);
-        self.owner.get_or_try_init(resolve).await.copied()
+    /// Gives what was uploaded to the user that uploads are for, as Packer does: all that is at
+    /// `destination` then, while the group stays unless the user comes with one.
+    async fn fix_owner(&self, destination: &str) -> Result<()> {
+        let Some(user) = &self.give_to else { return Ok(()) };
+        let command = format!("chown -R {} {}", quote(user), quote(destination));
+        let output = CapturedOutput::default();
+        let status = self.exec_as(Some("root"), &RemoteCommand::new(command), &output).await?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = output.stderr_text();
+        Err(Error::new(format!(
+            "giving {destination}, which was uploaded, to the user {user}: {}",
+            said.trim()
+        ))
+        .hint("fix_upload_owner = true needs a chown and this user in the container"))
     }
 
     /// The code of an exec whose output has ended.
@@ -69,27 +82,14 @@ impl DockerCommunicator {
             wait = (wait * 2).min(Duration::from_millis(100));
         }
     }
-}
 
-/// An absolute form of a path in a container, whose relative paths start at its root.
-fn absolute(path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
-}
-
-/// The folder and name of `path`.
-fn split(path: &str) -> Result<(&str, &str)> {
-    let bare = path.trim_end_matches('/');
-    match bare.rsplit_once('/') {
-        Some((folder, name)) if !name.is_empty() && name != "." && name != ".." => {
-            Ok((if folder.is_empty() { "/" } else { folder }, name))
-        }
-        _ => Err(Error::new(format!("{path:?} does not name a file in the container"))),
-    }
-}
-
-#[async_trait]
-impl Communicator for DockerCommunicator {
-    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
+    /// Runs a command as `user`, or as the container's own.
+    async fn exec_as(
+        &self,
+        user: Option<&str>,
+        command: &RemoteCommand,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
         let options = CreateExecOptions {
             attach_stdin: Some(command.stdin.is_some()),
             attach_stdout: Some(true),
@@ -101,7 +101,7 @@ impl Communicator for DockerCommunicator {
                 "-c".to_owned(),
                 format!("({})", command.command),
             ]),
-            user: self.exec_user.clone(),
+            user: user.map(str::to_owned),
             ..Default::default()
         };
         let exec = match self.engine.api.create_exec(&self.container, options).await {
@@ -161,6 +161,29 @@ impl Communicator for DockerCommunicator {
         drop(input);
         self.exit_status(&exec).await
     }
+}
+
+/// An absolute form of a path in a container, whose relative paths start at its root.
+fn absolute(path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
+}
+
+/// The folder and name of `path`.
+fn split(path: &str) -> Result<(&str, &str)> {
+    let bare = path.trim_end_matches('/');
+    match bare.rsplit_once('/') {
+        Some((folder, name)) if !name.is_empty() && name != "." && name != ".." => {
+            Ok((if folder.is_empty() { "/" } else { folder }, name))
+        }
+        _ => Err(Error::new(format!("{path:?} does not name a file in the container"))),
+    }
+}
+
+#[async_trait]
+impl Communicator for DockerCommunicator {
+    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
+        self.exec_as(self.exec_user.as_deref(), command, output).await
+    }
 
     async fn upload(
         &self,
@@ -170,13 +193,12 @@ impl Communicator for DockerCommunicator {
     ) -> Result<()> {
         let path = absolute(destination);
         let (folder, name) = split(&path)?;
-        let owner =
-            if self.fix_owner { self.owner().await? } else { upload_owner::of_this_process() };
         let write = async |tar: &mut archive::TarWriter| {
             let (name, time) = (Path::new(name), archive::now());
-            archive::add_file(tar, name, source, meta.size, meta.mode, time, owner).await
+            archive::add_file(tar, name, source, meta.size, meta.mode, time, ROOT).await
         };
-        archive::upload(&self.engine, &self.container, folder, destination, write).await
+        archive::upload(&self.engine, &self.container, folder, destination, write).await?;
+        self.fix_owner(&path).await
     }
 
     /// Follows `docker cp`, as Packer does: a destination that does not exist becomes the copy;
@@ -193,7 +215,6 @@ impl Communicator for DockerCommunicator {
         };
         let meta = tokio::fs::metadata(source).await.map_err(reading)?;
         let path = absolute(destination);
-        let owner = if self.fix_owner { Some(self.owner().await?) } else { None };
         let (folder, prefix) = match archive::look(&self.engine, &self.container, &path).await? {
             Found::Folder if contents_only => (path.as_str(), String::new()),
             Found::Folder => {
@@ -216,15 +237,15 @@ impl Communicator for DockerCommunicator {
         let write = async |tar: &mut archive::TarWriter| {
             let prefix = Path::new(&prefix);
             if !prefix.as_os_str().is_empty() {
-                let owner = owner
-                    .unwrap_or(Owner { uid: u64::from(meta.uid()), gid: u64::from(meta.gid()) });
+                let owner = Owner { uid: u64::from(meta.uid()), gid: u64::from(meta.gid()) };
                 let mtime = u64::try_from(meta.mtime()).unwrap_or(0);
                 let mode = meta.permissions().mode();
                 archive::add_empty_folder(tar, prefix, mode, mtime, owner).await?;
             }
-            archive::add_folder(tar, source, prefix, owner, &|_, _| true).await
+            archive::add_folder(tar, source, prefix, None, &|_, _| true).await
         };
-        archive::upload(&self.engine, &self.container, folder, destination, write).await
+        archive::upload(&self.engine, &self.container, folder, destination, write).await?;
+        self.fix_owner(&path).await
     }
 
     async fn download(

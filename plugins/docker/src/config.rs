@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::config::is_unknown;
-use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, GoDuration, OptionSpec, OptionType, PrepareContext,
     Prepared, Schema,
@@ -40,6 +39,7 @@ pub struct BuilderConfig {
     pub message: Option<String>,
     /// The arguments of `docker run`. `{{.Image}}` stands for the image.
     #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
     pub run_command: Vec<String>,
     /// Folders to mount into the container: path on the Engine's host to path in the container.
     #[serde(default)]
@@ -86,8 +86,10 @@ pub struct BuilderConfig {
     /// Where a scratch volume is mounted in the container. Default `/packer-files`. What is
     /// written there is not part of the image.
     pub container_dir: Option<String>,
-    /// Whether uploaded files belong to the user the container runs as. Default true.
-    pub fix_upload_owner: Option<bool>,
+    /// Whether uploaded files are given to the user the container runs as. Default false, as
+    /// Packer has it in HCL templates, against its documentation.
+    #[serde(default)]
+    pub fix_upload_owner: bool,
     /// Builds a Windows container. Not supported.
     #[serde(default)]
     pub windows_container: bool,
@@ -234,6 +236,7 @@ pub fn schema() -> Schema {
         default: Value::Null,
         description: "An option of another communicator; has no effect on containers.".to_owned(),
         sensitive: name.ends_with("_password"),
+        rendered_late: false,
     }));
     schema
 }
@@ -280,7 +283,6 @@ impl Options {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<(Options, Prepared), ConfigErrors> {
-        let config = Interpolation::new(ctx).render_config(config, &["run_command"])?;
         let raw: BuilderConfig = config.decode()?;
         let mut errors = ConfigErrors::default();
         let mut prepared = Prepared {
@@ -291,7 +293,7 @@ impl Options {
         };
 
         let goal = check_goal(&raw, &mut errors);
-        let connects = check_communicator(&raw, &config, &mut errors, &mut prepared);
+        let connects = check_communicator(&raw, config, &mut errors, &mut prepared);
         let build = raw.build.clone().filter(|build| !build.is_empty());
         match (&build, raw.image.as_deref().filter(|image| !image.is_empty())) {
             (Some(build), image) => {

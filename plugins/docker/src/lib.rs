@@ -17,7 +17,6 @@ mod reclaim;
 mod run_command;
 mod save;
 mod steps;
-mod upload_owner;
 
 use ingot_sdk::PluginSet;
 

@@ -327,6 +327,7 @@ impl Step<State> for Connect {
         }
         let id = state.container_id()?;
         let user = state.container.as_ref().map(|container| container.user.clone());
+        let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
         ctx.ui.say(format!("Using docker communicator to connect: {}", &id[..id.len().min(12)]));
         let exec_user = state.options.raw.exec_user.clone().filter(|user| !user.is_empty());
         state.communicator = Arc::new(DockerCommunicator {
@@ -334,9 +335,7 @@ impl Step<State> for Connect {
             container: id,
             exec_user,
             pty: state.options.raw.pty,
-            fix_owner: state.options.raw.fix_upload_owner.unwrap_or(true),
-            container_user: user.unwrap_or_default(),
-            owner: Default::default(),
+            give_to: state.options.raw.fix_upload_owner.then_some(user),
         });
         if let Some(pause) = state.options.raw.pause_before_connecting
             && !pause.0.is_zero()

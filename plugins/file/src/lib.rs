@@ -4,11 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Builder, Config, ConfigError, ConfigErrors, Context, FileArtifact, PluginSet,
-    PrepareContext, Prepared, Result, RunContext, Schema, async_trait,
+    Artifact, Builder, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData,
+    PluginSet, PrepareContext, Prepared, Result, RunContext, Schema, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+
+mod communicator;
+
+use communicator::Nowhere;
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
@@ -63,7 +68,7 @@ impl Builder for FileBuilder {
         errors.into_result(prepared)
     }
 
-    async fn run(&self, _: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+    async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let Options { content, source, target } = &self.options;
         let path = PathBuf::from(target);
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -71,13 +76,26 @@ impl Builder for FileBuilder {
                 .await
                 .with_context(|| format!("creating {}", folder.display()))?;
         }
+        let copying = || format!("copying {source} to {target}");
+        let mut options = tokio::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
         if source.is_empty() {
-            tokio::fs::write(&path, content).await.with_context(|| format!("writing {target}"))?;
+            // What a template holds may be a secret: a new file is for its owner only, as in
+            // Packer.
+            let writing = || format!("writing {target}");
+            let mut file = options.mode(0o600).open(&path).await.with_context(writing)?;
+            file.write_all(content.as_bytes()).await.with_context(writing)?;
+            file.flush().await.with_context(writing)?;
         } else {
-            tokio::fs::copy(source, &path)
-                .await
-                .with_context(|| format!("copying {source} to {target}"))?;
+            let mut from = tokio::fs::File::open(source).await.with_context(copying)?;
+            let mut to = options.open(&path).await.with_context(copying)?;
+            ctx.ui.say(format!("Copying {source} to {target}"));
+            let copied = tokio::io::copy(&mut from, &mut to).await.with_context(copying)?;
+            to.flush().await.with_context(copying)?;
+            ctx.ui.say(format!("Copied {copied} bytes"));
         }
+        let data = GeneratedData::new();
+        ctx.provision(Arc::new(Nowhere(ctx.ui.clone())), data).await?;
         Ok(Some(Arc::new(FileArtifact {
             builder_id: "packer.file".into(),
             id: "File".into(),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
-use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Error, FileArtifact, GeneratedData, PostProcessor,
     PrepareContext, Prepared, Processed, Result, RunContext, Schema, async_trait,
@@ -36,8 +35,8 @@ impl PostProcessor for Artifice {
         Schema::of::<Options>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = Interpolation::new(ctx).render_config(config, &[])?.decode()?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
         let mut errors = ConfigErrors::default();
         if self.options.files.is_empty() {
             errors.push(ConfigError::on("files", "no files are given").hint(

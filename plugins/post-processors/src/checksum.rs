@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
-use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData, Journal,
     OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
@@ -32,6 +31,7 @@ struct Options {
     /// the name of the file without its folder. Lines are added to what the file already holds.
     /// `{{.BuildName}}`, `{{.BuilderType}}` and `{{.ChecksumType}}` stand for their values.
     #[serde(default = "default_output")]
+    #[schemars(extend("rendered_late" = true))]
     output: String,
 }
 
@@ -68,8 +68,8 @@ impl PostProcessor for Checksum {
         Schema::of::<Options>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = Interpolation::new(ctx).render_config(config, &["output"])?.decode()?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
         if self.options.output.is_empty() {
             self.options.output = default_output();
         }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
-use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Context, Error, FileArtifact, GeneratedData,
     OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
@@ -36,6 +35,7 @@ struct Options {
     /// Without `.tar` or `.zip` the artifact must be a single file.
     /// `{{.BuildName}}` and `{{.BuilderType}}` stand for their values.
     #[serde(default = "default_output")]
+    #[schemars(extend("rendered_late" = true))]
     output: String,
     /// What to make, if the ending of `output` is not to say it: `zip`, `tar`, `tar.gz`, `lz4`, …
     /// The name of the file stays as `output` says.
@@ -65,8 +65,8 @@ impl PostProcessor for Compress {
         Schema::of::<Options>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = Interpolation::new(ctx).render_config(config, &["output"])?.decode()?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
         if self.options.output.is_empty() {
             self.options.output = default_output();
         }

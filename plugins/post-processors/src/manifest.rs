@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ingot_sdk::config::UNKNOWN;
-use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, Context, Error, GeneratedData, Journal, JournalEntry,
@@ -39,7 +37,7 @@ struct Options {
     /// Leave out `build_time`.
     #[serde(default)]
     strip_time: bool,
-    /// Values to list with the build. They may use `{{ }}` templates.
+    /// Values to list with the build. They are templates once more when the manifest is written.
     custom_data: Option<BTreeMap<String, String>>,
 }
 
@@ -85,8 +83,8 @@ impl PostProcessor for Manifest {
         Schema::of::<Options>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = Interpolation::new(ctx).render_config(config, &["custom_data"])?.decode()?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
         if self.options.output.is_empty() {
             self.options.output = default_output();
         }
@@ -104,8 +102,6 @@ impl PostProcessor for Manifest {
         for (name, value) in custom_data.iter_mut().flatten() {
             *value =
                 ctx.prepare.render(value, &data).with_context(|| format!("custom_data.{name}"))?;
-            // What the builder never told is listed as Packer lists it.
-            *value = value.replace(UNKNOWN, "<unknown>");
         }
         let build = Build {
             name: ctx.prepare.build_name.clone(),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::shell_local::ShellLocal;
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, GeneratedData, PostProcessor, PrepareContext, Prepared,
@@ -22,9 +21,8 @@ impl PostProcessor for ShellLocalPostProcessor {
         Schema::of::<ShellLocal>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let config = Interpolation::new(ctx).render_config(config, &["execute_command"])?;
-        self.options = ShellLocal::prepare(&with_shell(config))?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = ShellLocal::prepare(&with_shell(config.clone()))?;
         Ok(Prepared::default())
     }
 

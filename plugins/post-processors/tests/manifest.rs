@@ -21,8 +21,7 @@ async fn lists_builds() {
     let output = build.path("new/manifest.json");
     let options = json!({
         "output": output, "strip_path": true, "strip_time": true,
-        "custom_data": {"b": "{{ build_name }} {{ build `ID` }} {{ .ID }}", "a": "<&>",
-            "c": format!("is {}", ingot_sdk::config::UNKNOWN)},
+        "custom_data": {"b": "{{ build_name }} {{ `{{ .ID }}` }} {{ .ID }}", "a": "<&>"},
     });
     let input = artifact(&[&one]);
     let processed = build.run("manifest", options, &input).await.unwrap();
@@ -44,8 +43,7 @@ async fn lists_builds() {
       "packer_run_uuid": "run-1",
       "custom_data": {
         "a": "<&>",
-        "b": "web i-1 i-1",
-        "c": "is <unknown>"
+        "b": "web i-1 <no value>"
       }
     }
   ],
@@ -152,7 +150,7 @@ async fn what_is_wrong_is_said() {
     let error = &prepared.unwrap_err().0[0];
     assert_eq!(error.option.as_deref(), Some("custom_data"));
     let output = build.path("manifest.json");
-    let options = json!({"output": output, "custom_data": {"a": "{{ .Nope }}"}});
+    let options = json!({"output": output, "custom_data": {"a": "{{ `{{ .Nope }}` }}"}});
     let error = build.run("manifest", options, &artifact(&[])).await.map(drop).unwrap_err();
     assert!(error.to_string().starts_with("custom_data.a: `.Nope` has no value"), "{error}");
 }

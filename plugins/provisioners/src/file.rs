@@ -34,7 +34,11 @@ struct Options {
 impl Options {
     fn sources(&self) -> impl Iterator<Item = &str> {
         let one = Some(self.source.as_str()).filter(|source| !source.is_empty());
-        one.into_iter().chain(self.sources.iter().map(String::as_str))
+        self.sources.iter().map(String::as_str).chain(one)
+    }
+
+    fn content(&self) -> Option<&str> {
+        self.content.as_deref().filter(|content| !content.is_empty())
     }
 
     fn downloads(&self) -> bool {
@@ -58,6 +62,7 @@ impl Provisioner for FileProvisioner {
         self.options = config.decode()?;
         let options = &self.options;
         let mut errors = ConfigErrors::default();
+        let mut prepared = Prepared::default();
         match options.direction.as_deref() {
             None | Some("upload" | "download") => {}
             Some(other) => errors.push(
@@ -66,10 +71,9 @@ impl Provisioner for FileProvisioner {
             ),
         }
         let any_source = options.sources().next().is_some();
-        match (&options.content, any_source) {
-            (None, false) => errors.push(
-                ConfigError::new("there is nothing to copy")
-                    .hint("set `source`, `sources` or `content`"),
+        match (options.content(), any_source) {
+            (None, false) => prepared.warnings.push(
+                "there is nothing to copy: `source`, `sources` and `content` are empty".to_owned(),
             ),
             (Some(_), true) => errors.push(
                 ConfigError::on("content", "`content` and a source exclude each other")
@@ -91,7 +95,7 @@ impl Provisioner for FileProvisioner {
                 }
             }
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(prepared)
     }
 
     async fn provision(
@@ -101,7 +105,7 @@ impl Provisioner for FileProvisioner {
         _: &GeneratedData,
     ) -> Result<()> {
         let options = &self.options;
-        if let Some(content) = &options.content {
+        if let Some(content) = options.content() {
             ctx.ui.say(format!("Uploading content => {}", options.destination));
             let meta = FileMeta { size: content.len() as u64, mode: 0o600 };
             return communicator.upload(&options.destination, &mut content.as_bytes(), meta).await;

@@ -1,4 +1,5 @@
-//! The provisioners that need no plugin: shell, shell-local, file, breakpoint.
+//! The provisioners that need no plugin: shell, shell-local, file, breakpoint,
+//! sleep.
 
 use ingot_sdk::PluginSet;
 
@@ -6,6 +7,7 @@ mod breakpoint;
 mod file;
 mod shell;
 mod shell_local;
+mod sleep;
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
@@ -13,4 +15,5 @@ pub fn register(set: &mut PluginSet) {
     set.provisioner::<file::FileProvisioner>("file");
     set.provisioner::<shell::ShellProvisioner>("shell");
     set.provisioner::<shell_local::ShellLocalProvisioner>("shell-local");
+    set.provisioner::<sleep::SleepProvisioner>("sleep");
 }

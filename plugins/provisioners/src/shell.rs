@@ -41,6 +41,7 @@ struct Options {
     #[serde(default)]
     use_env_var_file: bool,
     /// The command line; `{{ .Vars }}`, `{{ .Path }}` and `{{ .EnvVarFile }}` are filled in.
+    #[schemars(extend("rendered_late" = true))]
     execute_command: Option<String>,
     /// The folder on the machine that scripts are uploaded to; `/tmp`.
     remote_folder: Option<String>,
@@ -100,13 +101,7 @@ impl Provisioner for ShellProvisioner {
     ) -> Result<()> {
         let machine = Machine { options: &self.options, ctx, link: &*communicator };
         let mut variables = self.variables.clone();
-        variables.insert("PACKER_BUILD_NAME".into(), ctx.prepare.build_name.clone());
-        variables.insert("PACKER_BUILDER_TYPE".into(), ctx.prepare.build_type.clone());
-        for name in ["PACKER_HTTP_ADDR", "PACKER_HTTP_IP", "PACKER_HTTP_PORT"] {
-            let known = data.get(name.trim_start_matches("PACKER_HTTP_")).or(data.get(name));
-            let known = known.and_then(|value| value.as_str()).filter(|text| !text.is_empty());
-            variables.extend(known.map(|text| (name.to_owned(), text.to_owned())));
-        }
+        script::build_variables(ctx, data, &mut variables);
         if self.options.inline.is_empty() {
             for path in self.options.script.iter().chain(&self.options.scripts) {
                 ctx.ui.say(format!("Provisioning with shell script: {path}"));
@@ -115,12 +110,9 @@ impl Provisioner for ShellProvisioner {
                 machine.run(bytes, &variables, data).await?;
             }
         } else {
-            ctx.ui.say("Provisioning with an inline shell script");
-            let text = script::inline_text(
-                &self.options.inline,
-                self.options.inline_shebang.as_deref(),
-                "/bin/sh -e",
-            );
+            ctx.ui.say("Provisioning with shell script: inline");
+            let shebang = self.options.inline_shebang.as_deref().filter(|line| !line.is_empty());
+            let text = script::inline_text(&self.options.inline, shebang);
             machine.run(text.into_bytes(), &variables, data).await?;
         }
         let pause = self.options.pause_after;

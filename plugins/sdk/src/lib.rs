@@ -42,6 +42,6 @@ pub use output_file::OutputFile;
 pub use plugin_set::PluginSet;
 pub use post_processor::{PostProcessor, Processed};
 pub use provisioner::Provisioner;
-pub use schema::{OptionSpec, OptionType, Schema};
+pub use schema::{OptionSpec, OptionType, Schema, TemplateFunction};
 pub use steps::{Step, run_steps};
 pub use ui::{Event, EventSink, Progress, Ui};

@@ -12,6 +12,26 @@ pub struct Schema {
     /// Whether names that are not listed are an error. Open schemas are for blocks whose
     /// options another program defines.
     pub open: bool,
+    /// Whether the plugin renders `{{ }}` in its options itself. The engine then leaves them as
+    /// they are, as it must for plugins that are programs of their own.
+    pub renders_itself: bool,
+    /// Functions that `{{ }}` in these options may call besides those of all plugins.
+    pub functions: Vec<TemplateFunction>,
+}
+
+/// A function that only some plugins offer in `{{ }}`, such as `clean_resource_name`.
+#[derive(Debug, Clone, Copy)]
+pub struct TemplateFunction {
+    /// Its name.
+    pub name: &'static str,
+    /// Takes the evaluated arguments; the error says what is wrong with them.
+    pub run: fn(&[Value]) -> Result<Value, String>,
+}
+
+impl PartialEq for TemplateFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
 }
 
 /// One option.
@@ -29,6 +49,9 @@ pub struct OptionSpec {
     pub description: String,
     /// Whether its value must never be shown.
     pub sensitive: bool,
+    /// Whether the plugin renders `{{ }}` in it when it runs, because what it refers to is not
+    /// known before. All other options are rendered before the plugin sees them.
+    pub rendered_late: bool,
 }
 
 /// What an option takes.
@@ -54,7 +77,8 @@ pub enum OptionType {
 
 impl Schema {
     /// The schema of a config struct: field names, types, `#[serde(default)]`, doc comments.
-    /// `#[schemars(extend("sensitive" = true))]` marks an option as secret.
+    /// `#[schemars(extend("sensitive" = true))]` marks an option as secret,
+    /// `#[schemars(extend("rendered_late" = true))]` as one that the plugin renders itself.
     pub fn of<T: JsonSchema>() -> Schema {
         let settings = schemars::generate::SchemaSettings::draft2020_12();
         let root = settings.into_generator().into_root_schema_for::<T>();
@@ -81,6 +105,7 @@ fn object_schema(node: &Value, root: &Value) -> Schema {
         .map(|(name, property)| {
             let field =
                 |key: &str| property.get(key).or_else(|| resolve(property, root).get(key)).cloned();
+            let flag = |key: &str| field(key).and_then(|flag| flag.as_bool()).unwrap_or(false);
             OptionSpec {
                 name: name.clone(),
                 ty: option_type(property, root),
@@ -89,11 +114,12 @@ fn object_schema(node: &Value, root: &Value) -> Schema {
                 description: field("description")
                     .and_then(|text| text.as_str().map(str::to_owned))
                     .unwrap_or_default(),
-                sensitive: field("sensitive").and_then(|flag| flag.as_bool()).unwrap_or(false),
+                sensitive: flag("sensitive"),
+                rendered_late: flag("rendered_late"),
             }
         })
         .collect();
-    Schema { options, open: false }
+    Schema { options, ..Schema::default() }
 }
 
 /// Follows `$ref`, and the `anyOf`/`allOf` that an `Option` or a documented reference becomes.
@@ -164,7 +190,7 @@ mod tests {
         #[serde(default)]
         volumes: BTreeMap<String, String>,
         changes: Option<Vec<String>>,
-        #[schemars(extend("sensitive" = true))]
+        #[schemars(extend("sensitive" = true, "rendered_late" = true))]
         login_password: Option<String>,
         nested: Option<Nested>,
         #[serde(default)]
@@ -182,7 +208,9 @@ mod tests {
         assert_eq!(ty("timeout"), OptionType::String);
         assert_eq!(ty("volumes"), OptionType::Map(Box::new(OptionType::String)));
         assert_eq!(ty("changes"), OptionType::List(Box::new(OptionType::String)));
-        assert!(schema.get("login_password").unwrap().sensitive);
+        let password = schema.get("login_password").unwrap();
+        assert!(password.sensitive && password.rendered_late);
+        assert!(!image.sensitive && !image.rendered_late);
         assert!(matches!(ty("nested"), OptionType::Block(_)));
         assert!(matches!(ty("many"), OptionType::Blocks(_)));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::config::is_unknown;
-use crate::{ConfigError, ConfigErrors};
+use crate::{ConfigError, ConfigErrors, GeneratedData, RunContext};
 
 /// Checks that exactly one of the ways to give a script is used, and that files exist.
 pub fn check_sources(
@@ -65,6 +65,31 @@ pub fn environment(
     variables
 }
 
+/// Adds the variables that every script has: the build's name and type, and where the HTTP server
+/// of the build is, if it has one. Variables of the template's own win.
+pub fn build_variables(
+    ctx: &RunContext,
+    data: &GeneratedData,
+    variables: &mut BTreeMap<String, String>,
+) {
+    let mut add = |name: &str, value: &str| {
+        variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    };
+    add("PACKER_BUILD_NAME", &ctx.prepare.build_name);
+    add("PACKER_BUILDER_TYPE", &ctx.prepare.build_type);
+    for (name, value) in [
+        ("PACKER_HTTP_ADDR", "PackerHTTPAddr"),
+        ("PACKER_HTTP_IP", "PackerHTTPIP"),
+        ("PACKER_HTTP_PORT", "PackerHTTPPort"),
+    ] {
+        // Builders without such a server say so with a text like ERR_HTTP_IP_NOT_IMPLEMENTED….
+        let text = data.get(value).and_then(|value| value.as_str()).unwrap_or_default();
+        if !text.is_empty() && !text.starts_with("ERR_") {
+            add(name, text);
+        }
+    }
+}
+
 /// Variables as text for a shell: `format` holds two `%s`, for the name and for the value, which
 /// stands in single quotes there.
 pub fn assignments(variables: &BTreeMap<String, String>, format: &str) -> String {
@@ -77,13 +102,16 @@ pub fn assignments(variables: &BTreeMap<String, String>, format: &str) -> String
         .collect()
 }
 
+/// What runs an inline script that does not say.
+pub const DEFAULT_SHEBANG: &str = "/bin/sh -e";
+
 /// The text of an inline script. A first line with a shebang of its own beats the default one.
-pub fn inline_text(inline: &[String], shebang: Option<&str>, default_shebang: &str) -> String {
+pub fn inline_text(inline: &[String], shebang: Option<&str>) -> String {
     let own = inline.first().is_some_and(|line| line.starts_with("#!"));
     let mut text = match shebang {
         Some(shebang) => format!("#!{shebang}\n"),
         None if own => String::new(),
-        None => format!("#!{default_shebang}\n"),
+        None => format!("#!{DEFAULT_SHEBANG}\n"),
     };
     for line in inline {
         text.push_str(line);
@@ -128,7 +156,7 @@ mod tests {
     #[test]
     fn an_own_shebang_wins() {
         let lines = |lines: &[&str]| lines.iter().map(|&l| l.to_owned()).collect::<Vec<_>>();
-        assert_eq!(inline_text(&lines(&["a", "b"]), None, "/bin/sh -e"), "#!/bin/sh -e\na\nb\n");
-        assert_eq!(inline_text(&lines(&["#!/bin/awk", "b"]), None, "/bin/sh"), "#!/bin/awk\nb\n");
+        assert_eq!(inline_text(&lines(&["a", "b"]), None), "#!/bin/sh -e\na\nb\n");
+        assert_eq!(inline_text(&lines(&["#!/bin/awk", "b"]), None), "#!/bin/awk\nb\n");
     }
 }

@@ -41,8 +41,9 @@ pub struct ShellLocal {
     /// The program and arguments to run a script with; `{{ .Vars }}` and `{{ .Script }}` stand
     /// for the environment and the script's path.
     #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
     execute_command: Vec<String>,
-    /// The ending of the temporary file that an inline script becomes.
+    /// The ending of the temporary file that an inline script becomes, with or without its dot.
     tempfile_extension: Option<String>,
     /// Run only on these systems, such as `linux`.
     #[serde(default)]
@@ -50,6 +51,9 @@ pub struct ShellLocal {
     /// Exit codes that mean success.
     #[serde(default)]
     valid_exit_codes: Vec<i32>,
+    /// For bash on Windows. Not supported.
+    #[serde(default)]
+    use_linux_pathing: bool,
     #[serde(skip)]
     variables: BTreeMap<String, String>,
 }
@@ -71,8 +75,14 @@ impl ShellLocal {
         );
         options.variables =
             script::environment(&options.environment_vars, &options.env, &mut errors);
+        if options.use_linux_pathing {
+            errors.push(
+                ConfigError::on("use_linux_pathing", "this is for the Linux subsystem of Windows")
+                    .hint("leave it out: paths are Linux's already"),
+            );
+        }
         for system in &options.only_on {
-            let known = ["linux", "darwin", "windows", "freebsd", "openbsd", "netbsd", "solaris"];
+            let known = ["linux", "darwin", "windows", "freebsd", "openbsd", "solaris"];
             if !known.contains(&system.as_str()) {
                 errors.push(
                     ConfigError::on("only_on", format!("`{system}` is not a system"))
@@ -93,7 +103,7 @@ impl ShellLocal {
             other => other,
         };
         if !self.only_on.is_empty() && !self.only_on.iter().any(|name| name == system) {
-            ctx.ui.say(format!("Skipping shell-local: it is not for {system}"));
+            ctx.ui.say(format!("Skipping shell-local due to runtime OS: it is not for {system}"));
             return Ok(());
         }
         let inline = match (&self.command, self.inline.is_empty()) {
@@ -113,10 +123,17 @@ impl ShellLocal {
     }
 
     fn temporary(&self, lines: &[String]) -> std::io::Result<tempfile::TempPath> {
-        let text = script::inline_text(lines, self.inline_shebang.as_deref(), "/bin/sh -e");
-        let extension = self.tempfile_extension.as_deref().unwrap_or("");
+        // Unlike the shell provisioner, this one puts its first line before one of the script's
+        // own, as Packer does.
+        let shebang = self.inline_shebang.as_deref().filter(|line| !line.is_empty());
+        let shebang = shebang.unwrap_or(script::DEFAULT_SHEBANG);
+        let text = script::inline_text(lines, Some(shebang));
+        let extension = match self.tempfile_extension.as_deref().unwrap_or_default() {
+            "" => String::new(),
+            extension => format!(".{}", extension.trim_start_matches('.')),
+        };
         let mut file =
-            tempfile::Builder::new().prefix("ingot-shell").suffix(extension).tempfile()?;
+            tempfile::Builder::new().prefix("ingot-shell").suffix(&extension).tempfile()?;
         file.write_all(text.as_bytes())?;
         file.as_file().set_permissions(std::fs::Permissions::from_mode(0o700))?;
         Ok(file.into_temp_path())
@@ -124,8 +141,7 @@ impl ShellLocal {
 
     async fn run_file(&self, ctx: &RunContext, path: &str, data: &GeneratedData) -> Result<()> {
         let mut variables = self.variables.clone();
-        variables.insert("PACKER_BUILD_NAME".into(), ctx.prepare.build_name.clone());
-        variables.insert("PACKER_BUILDER_TYPE".into(), ctx.prepare.build_type.clone());
+        script::build_variables(ctx, data, &mut variables);
         let format = self.env_var_format.as_deref().unwrap_or("%s='%s' ");
         let mut names = json!(data);
         names["Vars"] = script::assignments(&variables, format).into();

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Event {
     /// A step of a build begins: Packer's `==> name: text`.
     Say { build: Option<Arc<str>>, text: String },
-    /// Detail below a step: Packer's `    name: text`.
+    /// Detail below a step.
     Message { build: Option<Arc<str>>, text: String },
     /// Something went wrong, or a command wrote to its standard error.
     Error { build: Option<Arc<str>>, text: String },
+    /// How a build as a whole went. Unlike the others this names the build in its text.
+    Verdict { build: Option<Arc<str>>, failed: bool, text: String },
     /// A fact for `-machine-readable`: `timestamp,build,kind,args…`. Other renderers skip it.
     Machine { build: Option<Arc<str>>, kind: String, args: Vec<String> },
     /// Something with a length begins. `total` is in bytes, if known.
@@ -54,6 +56,15 @@ impl Ui {
         Ui { sink: Arc::clone(&self.sink), build: Some(name.into()) }
     }
 
+    /// The same stream, speaking for a step of this build that has a name of its own.
+    pub fn for_step(&self, step: &str) -> Self {
+        let build = match &self.build {
+            Some(build) => format!("{build} ({step})").into(),
+            None => step.into(),
+        };
+        Ui { sink: Arc::clone(&self.sink), build: Some(build) }
+    }
+
     /// Announces a step.
     pub fn say(&self, text: impl Into<String>) {
         self.sink.emit(Event::Say { build: self.build.clone(), text: text.into() });
@@ -67,6 +78,12 @@ impl Ui {
     /// Reports a problem, or a line of a command's standard error.
     pub fn error(&self, text: impl Into<String>) {
         self.sink.emit(Event::Error { build: self.build.clone(), text: text.into() });
+    }
+
+    /// Tells how the build went.
+    pub fn verdict(&self, failed: bool, text: impl Into<String>) {
+        let build = self.build.clone();
+        self.sink.emit(Event::Verdict { build, failed, text: text.into() });
     }
 
     /// States a fact for machines.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_util::io::ReaderStream;
 
-use super::{data_of, decode};
+use super::data_of;
 use crate::artifact::{ARTIFICE, EXPORTED, IMPORTED, ImageArtifact};
 use crate::engine::{Engine, EngineContext, check_docker_path};
 
@@ -46,8 +46,8 @@ impl PostProcessor for DockerImport {
         Schema::of::<ImportConfig>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = decode(config, ctx)?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
         Ok(Prepared::default())
     }

@@ -10,16 +10,9 @@ pub use push::DockerPush;
 pub use save::DockerSave;
 pub use tag::DockerTag;
 
-use ingot_sdk::interpolate::Interpolation;
-use ingot_sdk::{Artifact, Config, ConfigErrors, Error, GeneratedData, PrepareContext, Result};
-use serde::de::DeserializeOwned;
+use ingot_sdk::{Artifact, Error, GeneratedData, Result};
 
 use crate::artifact::{IMPORTED, TAGGED};
-
-/// Reads a post-processor's options.
-fn decode<T: DeserializeOwned>(config: &Config, ctx: &PrepareContext) -> Result<T, ConfigErrors> {
-    Interpolation::new(ctx).render_config(config, &[])?.decode()
-}
 
 /// The names docker-tag gave an artifact.
 fn tags_of(artifact: &dyn Artifact) -> Vec<String> {

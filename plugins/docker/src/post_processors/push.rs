@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{check_image, data_of, decode, split_name, tags_of};
+use super::{check_image, data_of, split_name, tags_of};
 use crate::artifact::{IMPORTED, ImageArtifact};
 use crate::config::EcrConfig;
 use crate::credentials::{self, Login};
@@ -103,8 +103,8 @@ impl PostProcessor for DockerPush {
         Schema::of::<PushConfig>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = decode(config, ctx)?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
         self.config.ecr.check()?;
         Ok(Prepared::default())

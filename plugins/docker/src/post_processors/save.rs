@@ -10,7 +10,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{check_image, decode};
+use super::check_image;
 use crate::engine::{Engine, check_docker_path};
 use crate::save::save_stream;
 
@@ -36,8 +36,8 @@ impl PostProcessor for DockerSave {
         Schema::of::<SaveConfig>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = decode(config, ctx)?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
         if self.config.path.as_deref().unwrap_or_default().is_empty() {
             return Err(ConfigError::new("`path`, the file to write, is missing").into());

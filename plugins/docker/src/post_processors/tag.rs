@@ -10,7 +10,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{check_image, data_of, decode, split_name};
+use super::{check_image, data_of, split_name};
 use crate::artifact::{ImageArtifact, TAGGED};
 use crate::engine::{Engine, EngineContext, check_docker_path};
 
@@ -46,8 +46,8 @@ impl PostProcessor for DockerTag {
         Schema::of::<TagConfig>()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = decode(config, ctx)?;
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
         if self.config.repository.as_deref().unwrap_or_default().is_empty() {
             return Err(ConfigError::new("`repository`, the image's new name, is missing").into());

@@ -409,7 +409,6 @@ fn wrong_options_are_named() {
             image(json!({ "commit": true, "run_command": ["-d", "--teleport", "{{.Image}}"] })),
             vec!["run_command", "--teleport"],
         ),
-        (image(json!({ "commit": true, "message": "{{ nonsense }}" })), vec!["message"]),
         (
             image(json!({ "commit": true, "build": { "path": "/no/file" } })),
             vec!["build", "/no/file"],

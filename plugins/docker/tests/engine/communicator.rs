@@ -1,6 +1,6 @@
 //! Commands and files in a running container.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -110,14 +110,15 @@ async fn put(communicator: &Arc<dyn Communicator>, path: &str, text: &str) -> Re
 }
 
 #[tokio::test]
-async fn uploads_belong_to_the_containers_user() {
+async fn uploads_belong_to_whom_they_are_given() {
     let users = [
-        (None, true, "0"),
-        (Some("app"), true, "1000"),
-        (Some("app:app"), true, "1000"),
-        (Some("1234:5"), true, "1234"),
+        (None, true, "0:0"),
+        (Some("app"), true, "1000:0"),
+        (Some("app:app"), true, "1000:1001"),
+        (Some("1234:5"), true, "1234:5"),
+        (Some("app"), false, "0:0"),
     ];
-    for (user, fix, uid) in users {
+    for (user, fix, owner) in users {
         let mut run_command = vec!["-d", "-i", "-t", "--entrypoint=/bin/sh"];
         if let Some(user) = user {
             run_command.extend(["-u", user]);
@@ -126,14 +127,23 @@ async fn uploads_belong_to_the_containers_user() {
         let config = json!({ "run_command": run_command, "fix_upload_owner": fix });
         in_container(config, move |communicator, _| async move {
             put(&communicator, "/tmp/file", "text").await?;
-            let about = says(&communicator, "stat -c '%u %a' /tmp/file; cat /tmp/file").await;
-            assert_eq!(about, format!("{uid} 640\ntext"), "{user:?}");
+            let about = says(&communicator, "stat -c '%u:%g %a' /tmp/file; cat /tmp/file").await;
+            assert_eq!(about, format!("{owner} 640\ntext"), "{user:?}");
+            // A folder's files come with their owners' numbers, which here are this process's.
+            let mine = std::fs::metadata("/proc/self")?;
+            let (uid, gid) = owner.split_once(':').unwrap();
+            let expected = match user.is_some_and(|user| user.contains(':')) {
+                true => format!("{uid}:{gid}"),
+                false if fix => format!("{uid}:{}", mine.gid()),
+                false => format!("{}:{}", mine.uid(), mine.gid()),
+            };
             let folder = tempfile::tempdir()?;
             std::fs::create_dir(folder.path().join("sub"))?;
             std::fs::write(folder.path().join("sub/file"), "x")?;
             communicator.upload_dir(folder.path(), "/tmp/up", true).await?;
-            let owners = says(&communicator, "find /tmp/up -exec stat -c %u {} \\; | uniq").await;
-            assert_eq!(owners, uid, "{user:?}");
+            let owners =
+                says(&communicator, "find /tmp/up -exec stat -c %u:%g {} \\; | uniq").await;
+            assert_eq!(owners, expected, "{user:?}");
             Ok(())
         })
         .await;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::journal::NoJournal;
 use ingot_sdk::{
     Artifact, Communicator, Config, ConfigErrors, Event, EventSink, FileArtifact, GeneratedData,
@@ -130,7 +131,10 @@ impl Build {
         for name in options.keys() {
             assert!(plugin.schema().get(name).is_some(), "{kind} has no option {name}");
         }
-        let prepared = plugin.prepare(&Config::new(options), &self.prepare);
+        // As the engine does.
+        let rendered = Interpolation::new(&self.prepare)
+            .render_config(&Config::new(options), &plugin.schema());
+        let prepared = rendered.and_then(|(config, _)| plugin.prepare(&config, &self.prepare));
         (plugin, prepared)
     }
 

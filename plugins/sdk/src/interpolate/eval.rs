@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::functions::{self, Call};
 use super::parser::{Base, Command, Node, Operand, Pipeline};
 use super::value::{kind_of, text_of, truth};
-use super::{Fault, Interpolation};
+use super::{Fault, Interpolation, NO_VALUE};
 use crate::config::{UNKNOWN, is_unknown};
 
 /// More output than any option has; keeps `range` over a huge number from eating the memory.
@@ -19,6 +19,8 @@ pub(super) struct Evaluator<'a> {
     /// The variables in scope, the innermost last.
     variables: Vec<(String, Value)>,
     output: String,
+    /// What had no value, where that is no error.
+    missing: Option<Vec<String>>,
 }
 
 /// How the rendering of a list of nodes ended.
@@ -32,7 +34,7 @@ enum Flow {
 impl<'a> Evaluator<'a> {
     pub(super) fn new(engine: &'a Interpolation<'a>, template: &'a str, data: &'a Value) -> Self {
         let variables = vec![(String::new(), data.clone())];
-        Evaluator { engine, template, data, variables, output: String::new() }
+        Evaluator { engine, template, data, variables, output: String::new(), missing: None }
     }
 
     /// Renders `nodes`.
@@ -40,6 +42,17 @@ impl<'a> Evaluator<'a> {
         let data = self.data;
         self.nodes(nodes, data)?;
         Ok(self.output)
+    }
+
+    /// Renders `nodes`, and tells what had no value and was printed as Go prints it.
+    pub(super) fn run_without_data(
+        mut self,
+        nodes: &[Node],
+    ) -> Result<(String, Vec<String>), Fault> {
+        let data = self.data;
+        self.missing = Some(Vec::new());
+        self.nodes(nodes, data)?;
+        Ok((self.output, self.missing.unwrap_or_default()))
     }
 
     fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, Fault> {
@@ -164,7 +177,12 @@ impl<'a> Evaluator<'a> {
 
     fn print(&mut self, pipeline: &Pipeline, value: &Value) -> Result<(), Fault> {
         if value.is_null() {
-            return Err(self.missing(pipeline.span.clone()));
+            let Some(missing) = &mut self.missing else {
+                return Err(self.no_value(pipeline.span.clone()));
+            };
+            missing.push(self.template.get(pipeline.span.clone()).unwrap_or_default().to_owned());
+            self.output.push_str(NO_VALUE);
+            return Ok(());
         }
         self.output.push_str(&text_of(value));
         if self.output.len() > MAX_OUTPUT {
@@ -174,7 +192,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The complaint that what stands at `span` has no value.
-    fn missing(&self, span: std::ops::Range<usize>) -> Fault {
+    fn no_value(&self, span: std::ops::Range<usize>) -> Fault {
         let what = self.template.get(span.clone()).unwrap_or_default();
         let names: Vec<String> = match self.data {
             Value::Object(fields) => fields.keys().map(|name| format!(".{name}")).collect(),
@@ -270,7 +288,7 @@ impl<'a> Evaluator<'a> {
         for operand in operands {
             let value = self.operand(operand, dot)?;
             if value.is_null() && !nothing_is_fine {
-                return Err(self.missing(operand.span.clone()));
+                return Err(self.no_value(operand.span.clone()));
             }
             arguments.push(value);
         }

@@ -4,7 +4,8 @@
 //! of that language that makes sense inside an option: actions, pipelines, variables, `if`,
 //! `with`, `range`, literals, the standard functions and Packer's own. It differs in one place
 //! on purpose: where Go prints `<no value>` for a name that does not exist, rendering fails and
-//! says which names there are. A condition (`if`, `with`, `and`, `or`, `not`) may still ask for
+//! says which names there are. (Options that are rendered before the build, when there are no
+//! names at all, get `<no value>` and a warning: templates that Packer builds must build.) A condition (`if`, `with`, `and`, `or`, `not`) may still ask for
 //! a name that does not exist; it is false, as in Go.
 
 mod eval;
@@ -22,7 +23,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::config::{UNKNOWN, is_unknown};
-use crate::{Config, ConfigError, ConfigErrors, PrepareContext};
+use crate::{Config, ConfigError, ConfigErrors, PrepareContext, Schema};
 
 pub use functions::ADDED_BY_PLUGINS;
 
@@ -30,6 +31,9 @@ pub use functions::ADDED_BY_PLUGINS;
 /// what `{{ packer_version }}` and `packer.version` report, so that templates which check for a
 /// minimum version keep working.
 pub const COMPATIBLE_PACKER_VERSION: &str = "1.16.0";
+
+/// What Go prints for what has no value.
+const NO_VALUE: &str = "<no value>";
 
 /// How often [`Interpolation::render`] renders its own output again before it gives up.
 const MAX_PASSES: usize = 16;
@@ -120,12 +124,11 @@ impl<'a> Interpolation<'a> {
         Err(Error(format!("the template `{template}` renders to new {{{{ }}}} actions for ever")))
     }
 
-    /// Renders `template` once and leaves actions in its output alone, as Packer does with
-    /// options when it reads the configuration.
+    /// Renders `template` once and leaves actions in its output alone.
     ///
     /// # Errors
     /// See [`Interpolation::render`].
-    pub fn render_once(&self, template: &str, data: &Value) -> Result<String, Error> {
+    fn render_once(&self, template: &str, data: &Value) -> Result<String, Error> {
         if !template.contains(lexer::OPEN) {
             return Ok(template.to_owned());
         }
@@ -153,30 +156,65 @@ impl<'a> Interpolation<'a> {
             .map_err(|fault| Error::at(template, fault.at, &fault.message))
     }
 
-    /// Renders every string of a plugin's options once, before the plugin reads them. Packer
-    /// does so with all options of all plugins. `later` names the options that the plugin
-    /// renders itself when it runs, because their `.Name`s are not known before; they are only
-    /// checked.
+    /// Renders every string of a plugin's options once, before the plugin reads them, as Packer
+    /// does with all options of all plugins. Those that `schema` marks as rendered late are only
+    /// checked. Returns warnings too.
     ///
     /// # Errors
     /// Everything that is wrong, each naming its option.
-    pub fn render_config(&self, config: &Config, later: &[&str]) -> Result<Config, ConfigErrors> {
+    pub fn render_config(
+        mut self,
+        config: &Config,
+        schema: &Schema,
+    ) -> Result<(Config, Vec<String>), ConfigErrors> {
+        if schema.open || schema.renders_itself {
+            return Ok((config.clone(), Vec::new()));
+        }
+        for function in &schema.functions {
+            self = self.with_function(function.name, Box::new(function.run));
+        }
         let mut errors = ConfigErrors::default();
+        let mut warnings = Vec::new();
         let mut values = config.values().clone();
-        let no_data = Value::Object(Default::default());
         for (option, value) in &mut values {
-            let outcome = if later.contains(&option.as_str()) {
-                visit_strings(value, &mut |text| self.check(text).map(|()| None))
-            } else {
-                visit_strings(value, &mut |text| self.render_once(text, &no_data).map(Some))
-            };
+            let late = schema.get(option).is_some_and(|spec| spec.rendered_late);
+            let outcome = visit_strings(value, &mut |text| match late {
+                true => self.check(text).map(|()| None),
+                false => {
+                    let (rendered, missing) = self.render_without_data(text)?;
+                    warnings.extend(missing.iter().map(|what| {
+                        format!(
+                            "{option}: `{what}` has no value before the build runs and becomes \
+                             `{NO_VALUE}`, as in Packer; write ${{build.NAME}} for what the builder \
+                             gives, and {{{{`{{{{{what}}}}}`}}}} to keep the braces"
+                        )
+                    }));
+                    Ok(Some(rendered))
+                }
+            });
             if let Err(error) = outcome {
                 errors.push(ConfigError::on(option, error.0).hint(
                     "to keep two opening braces as they are, write {{ \"{{\" }} instead of {{",
                 ));
             }
         }
-        errors.into_result(Config::new(values))
+        errors.into_result((Config::new(values), warnings))
+    }
+
+    /// Renders where `.` has nothing in it, and what was asked for all the same.
+    fn render_without_data(&self, template: &str) -> Result<(String, Vec<String>), Error> {
+        if !template.contains(lexer::OPEN) {
+            return Ok((template.to_owned(), Vec::new()));
+        }
+        let no_data = Value::Object(Default::default());
+        let rendered = self.parse(template).and_then(|nodes| {
+            eval::Evaluator::new(self, template, &no_data).run_without_data(&nodes)
+        });
+        match rendered {
+            Err(_) if is_unknown(template) => Ok((UNKNOWN.to_owned(), Vec::new())),
+            Err(fault) => Err(Error::at(template, fault.at, &fault.message)),
+            Ok(rendered) => Ok(rendered),
+        }
     }
 
     fn parse(&self, template: &str) -> Result<Vec<parser::Node>, Fault> {

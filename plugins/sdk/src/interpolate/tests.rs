@@ -7,6 +7,7 @@ use ::time::macros::datetime;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{OptionSpec, OptionType, TemplateFunction};
 
 fn context() -> PrepareContext {
     PrepareContext {
@@ -296,33 +297,49 @@ fn never_panics_on_broken_input() {
 #[test]
 fn renders_a_configuration() {
     let context = context();
-    let engine = Interpolation::new(&context);
-    let config = |value: Value| match value {
-        Value::Object(map) => Config::new(map),
+    let option = |name: &str, rendered_late| OptionSpec {
+        name: name.to_owned(),
+        ty: OptionType::Any,
+        required: false,
+        default: Value::Null,
+        description: String::new(),
+        sensitive: false,
+        rendered_late,
+    };
+    let schema = Schema {
+        options: vec![option("name", false), option("execute_command", true)],
+        functions: vec![TemplateFunction { name: "shout", run: |_| Ok("HEY".into()) }],
+        ..Schema::default()
+    };
+    let render = |value: Value, schema: &Schema| match value {
+        Value::Object(map) => Interpolation::new(&context).render_config(&Config::new(map), schema),
         _ => unreachable!(),
     };
-    let rendered = engine
-        .render_config(
-            &config(json!({
-                "name": "img-{{ timestamp }}", "tags": {"a": ["{{ build_name }}"]}, "count": 3,
-                "execute_command": "{{ .Path }}",
-            })),
-            &["execute_command"],
-        )
-        .unwrap();
+    let options = json!({
+        "name": "img-{{ timestamp }}", "tags": {"a": ["{{ build_name }} {{ shout }}"]},
+        "count": 3, "execute_command": "{{ .Path }}", "format": "{{.Names}} {{ `{{.Id}}` }}",
+    });
+    let (rendered, warnings) = render(options.clone(), &schema).unwrap();
     assert_eq!(
         Value::Object(rendered.values().clone()),
         json!({
-            "name": "img-1709658489", "tags": {"a": ["web"]}, "count": 3,
-            "execute_command": "{{ .Path }}",
+            "name": "img-1709658489", "tags": {"a": ["web HEY"]}, "count": 3,
+            "execute_command": "{{ .Path }}", "format": "<no value> {{.Id}}",
         })
     );
-    let errors = engine
-        .render_config(
-            &config(json!({"a": "{{ .Id }}", "b": "{{ fine", "later": "{{ nope }}"})),
-            &["later"],
-        )
-        .unwrap_err();
-    let options: Vec<_> = errors.0.iter().map(|error| error.option.clone().unwrap()).collect();
-    assert_eq!(options, ["a", "b", "later"]);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("format: `.Names` has no value"), "{warnings:?}");
+    assert!(warnings[0].contains("write {{`{{.Names}}`}}"), "{warnings:?}");
+
+    let errors = render(
+        json!({"a": "{{ user 1 }}", "b": "{{ fine", "execute_command": "{{ nope }}"}),
+        &schema,
+    );
+    let errors = errors.unwrap_err();
+    let named: Vec<_> = errors.0.iter().map(|error| error.option.clone().unwrap()).collect();
+    assert_eq!(named, ["a", "b", "execute_command"]);
+
+    let itself = Schema { renders_itself: true, ..schema };
+    let (untouched, _) = render(options.clone(), &itself).unwrap();
+    assert_eq!(Value::Object(untouched.values().clone()), options);
 }
