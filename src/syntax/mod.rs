@@ -2,9 +2,9 @@
 
 pub mod ast;
 pub mod diagnostic;
-pub mod lower;
 pub mod parse;
 pub mod source;
+pub mod tokens;
 
 pub use ast::{Attribute, Block, Body, Expr, ExprKind};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -79,15 +79,18 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     Ok(files)
 }
 
-/// Reads and parses one file.
-///
-/// # Errors
-/// It cannot be read, or is not HCL.
-pub fn read_body(sources: &mut SourceMap, path: &Path) -> Result<Body, Diagnostic> {
+/// Reads and parses one file. None if it cannot be read; what is wrong in it is added to
+/// `diagnostics`.
+pub fn read_body(
+    sources: &mut SourceMap,
+    path: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<Body> {
     let file = sources
         .read(path)
-        .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())))?;
-    parse_body(sources, file)
+        .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())));
+    let file = diagnostics.keep(file)?;
+    Some(parse_body(sources, file, diagnostics))
 }
 
 /// Reads the template's files into its blocks. Problems are added to `diagnostics`; what could be
@@ -97,10 +100,7 @@ pub fn load(
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
 ) -> Template {
-    let bodies: Vec<Body> = files
-        .templates
-        .iter()
-        .filter_map(|path| diagnostics.keep(read_body(sources, path)))
-        .collect();
+    let bodies: Vec<Body> =
+        files.templates.iter().filter_map(|path| read_body(sources, path, diagnostics)).collect();
     Template::collect(files.dir.clone(), bodies, diagnostics)
 }

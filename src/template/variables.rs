@@ -277,7 +277,7 @@ fn assign_file(
         );
         return;
     }
-    let Some(body) = diagnostics.keep(read_body(sources, path)) else { return };
+    let Some(body) = read_body(sources, path, diagnostics) else { return };
     for block in &body.blocks {
         diagnostics.push(
             Diagnostic::error("a variables file holds values, not blocks")
