@@ -5,6 +5,7 @@ mod args;
 mod argv;
 mod build;
 mod console;
+mod fmt;
 mod inspect;
 mod logging;
 mod validate;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Console(args) => console::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {

@@ -2,6 +2,7 @@
 
 pub mod ast;
 pub mod diagnostic;
+pub mod format;
 pub mod parse;
 pub mod source;
 pub mod tokens;
