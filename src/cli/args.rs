@@ -24,6 +24,8 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Show what a template is made of
     Inspect(InspectArgs),
+    /// Bring templates into canonical layout
+    Fmt(FmtArgs),
     /// Evaluate expressions
     Console(ConsoleArgs),
     /// Print the version
@@ -211,6 +213,25 @@ pub(super) struct ConsoleArgs {
     pub variables: Variables,
     #[command(flatten)]
     pub indifferent: Indifferent,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FmtArgs {
+    /// Files, folders, or - for standard input
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Only check: exit with 3 if something is not formatted
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub check: bool,
+    /// Show what changes
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub diff: bool,
+    /// Write the files; never with -check
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub write: bool,
+    /// Go into folders of folders too
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub recursive: bool,
 }
 
 #[derive(Debug, Args)]

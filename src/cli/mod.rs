@@ -5,6 +5,7 @@ mod args;
 mod argv;
 mod build;
 mod console;
+mod fmt;
 mod init;
 mod inspect;
 mod logging;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Console(args) => console::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {

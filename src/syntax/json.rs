@@ -11,7 +11,7 @@ use jsonc_parser::common::Ranged;
 
 use super::ast::{Attribute, Block, Body, Expr, ExprKind, Label};
 use super::diagnostic::Diagnostic;
-use super::parse;
+use super::parse::{self, MAX_DEPTH};
 use super::source::{FileId, SourceMap, Span};
 use crate::template::number::Number;
 
@@ -68,12 +68,36 @@ pub fn parse_body(sources: &SourceMap, file: FileId, shape: &Shape, texts: Texts
         Diagnostic::error("this is not valid JSON").at(span).label(error.kind().to_string())
     })?;
     let whole = lower.span(0, text.len());
+    if let Some(value) = &parsed.value
+        && let Some(deep) = too_deep(value, 0)
+    {
+        return Err(Diagnostic::error(format!(
+            "more than {MAX_DEPTH} levels are nested in each other here"
+        ))
+        .at(lower.of(deep))
+        .label("this is one level too many"));
+    }
     match parsed.value {
         Some(Value::Object(object)) => lower.body(&[&object], shape, whole),
         Some(other) => Err(Diagnostic::error("a template in JSON is an object")
             .at(lower.span(other.start(), other.end()))
             .help("write { \"source\": { … }, \"build\": { … } }")),
         None => Err(Diagnostic::error("this file is empty").help("write {} for an empty template")),
+    }
+}
+
+/// The first value that is nested deeper than templates may nest; the JSON parser has a limit of
+/// its own, high above.
+fn too_deep<'a, 'b>(value: &'b Value<'a>, depth: usize) -> Option<&'b Value<'a>> {
+    if depth > MAX_DEPTH {
+        return Some(value);
+    }
+    match value {
+        Value::Array(array) => array.elements.iter().find_map(|item| too_deep(item, depth + 1)),
+        Value::Object(object) => {
+            object.properties.iter().find_map(|property| too_deep(&property.value, depth + 1))
+        }
+        _ => None,
     }
 }
 
@@ -298,7 +322,9 @@ mod tests {
         }
         let error = parse("{\n  \"a\" 1\n}").1.unwrap_err();
         assert!(error.span.is_some());
-        let deep = format!("{{\"a\": {}1{}}}", "[".repeat(5000), "]".repeat(5000));
-        assert!(parse(&deep).1.is_err());
+        for levels in [250, 5000] {
+            let deep = format!("{{\"a\": {}1{}}}", "[".repeat(levels), "]".repeat(levels));
+            assert!(parse(&deep).1.is_err());
+        }
     }
 }

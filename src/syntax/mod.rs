@@ -2,10 +2,11 @@
 
 pub mod ast;
 pub mod diagnostic;
+pub mod format;
 pub mod json;
-pub mod lower;
 pub mod parse;
 pub mod source;
+pub mod tokens;
 
 pub use ast::{Attribute, Block, Body, Expr, ExprKind};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -52,14 +52,15 @@ impl SourceMap {
     /// # Errors
     /// It cannot be read, or is not UTF-8.
     pub fn read(&mut self, path: &Path) -> std::io::Result<FileId> {
-        let text = std::fs::read_to_string(path)?;
-        // A byte order mark is not part of the template.
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        let name = path.display().to_string();
+        let (name, text) = (path.display().to_string(), read_text(path)?);
         Ok(self.push(SourceFile { name, path: Some(path.to_owned()), text }))
     }
 
-    fn push(&mut self, file: SourceFile) -> FileId {
+    fn push(&mut self, mut file: SourceFile) -> FileId {
+        // A byte order mark is not part of the template.
+        if file.text.starts_with('\u{feff}') {
+            file.text.drain(..'\u{feff}'.len_utf8());
+        }
         self.files.push(file);
         FileId(self.files.len() as u32 - 1)
     }
@@ -82,4 +83,25 @@ impl SourceMap {
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
         (line, column)
     }
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8, which the message says with the line.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
+    text_of(std::fs::read(path)?)
+}
+
+/// Bytes that were read as text.
+///
+/// # Errors
+/// They are not UTF-8, which the message says with the line.
+pub fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let message = format!("line {line} is not UTF-8 text; save the file as UTF-8");
+        std::io::Error::new(std::io::ErrorKind::InvalidData, message)
+    })
 }

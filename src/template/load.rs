@@ -71,27 +71,31 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     Ok(files)
 }
 
-/// Reads and parses one file of a template.
-///
-/// # Errors
-/// It cannot be read, or is not HCL.
-fn read_template(sources: &mut SourceMap, path: &Path) -> Result<Body, Diagnostic> {
-    let file = read(sources, path)?;
+/// Reads and parses one file of a template. None if it cannot be read; what is wrong in it is added
+/// to `diagnostics`.
+fn read_template(
+    sources: &mut SourceMap,
+    path: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<Body> {
+    let file = diagnostics.keep(read(sources, path))?;
     match is_json(path) {
-        true => json::parse_body(sources, file, &JSON_SHAPE, Texts::Templates),
-        false => parse_body(sources, file),
+        true => diagnostics.keep(json::parse_body(sources, file, &JSON_SHAPE, Texts::Templates)),
+        false => Some(parse_body(sources, file, diagnostics)),
     }
 }
 
-/// Reads and parses one file of values for variables.
-///
-/// # Errors
-/// It cannot be read, or is not HCL.
-pub fn read_variables(sources: &mut SourceMap, path: &Path) -> Result<Body, Diagnostic> {
-    let file = read(sources, path)?;
+/// Reads and parses one file of values for variables. None if it cannot be read; what is wrong in
+/// it is added to `diagnostics`.
+pub fn read_variables(
+    sources: &mut SourceMap,
+    path: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<Body> {
+    let file = diagnostics.keep(read(sources, path))?;
     match is_json(path) {
-        true => json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain),
-        false => parse_body(sources, file),
+        true => diagnostics.keep(json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain)),
+        false => Some(parse_body(sources, file, diagnostics)),
     }
 }
 
@@ -111,10 +115,7 @@ pub fn load(
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
 ) -> Template {
-    let bodies: Vec<Body> = files
-        .templates
-        .iter()
-        .filter_map(|path| diagnostics.keep(read_template(sources, path)))
-        .collect();
+    let bodies = files.templates.iter();
+    let bodies = bodies.filter_map(|path| read_template(sources, path, diagnostics)).collect();
     Template::collect(files.dir.clone(), bodies, diagnostics)
 }

@@ -267,7 +267,7 @@ fn assign_file(
     scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
-    let Some(body) = diagnostics.keep(read_variables(sources, path)) else { return };
+    let Some(body) = read_variables(sources, path, diagnostics) else { return };
     for block in &body.blocks {
         diagnostics.push(
             Diagnostic::error("a variables file holds values, not blocks")

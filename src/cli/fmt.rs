@@ -1,0 +1,174 @@
+//! `ingot fmt`
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::args::FmtArgs;
+use crate::syntax::format::format;
+use crate::syntax::parse::parse_body;
+use crate::syntax::source::{read_text, text_of};
+use crate::syntax::{Diagnostic, Diagnostics, SourceMap};
+
+/// What `-check` ends with if something is not formatted; Packer's.
+const NOT_FORMATTED: u8 = 3;
+
+/// Brings files into canonical layout: 0 if that went well, 1 if a file could not be read, parsed
+/// or written, which leaves it as it is and the others formatted.
+pub(super) fn run(args: &FmtArgs) -> ExitCode {
+    let mut run = Run {
+        args,
+        write: args.write && !args.check,
+        changed: false,
+        sources: SourceMap::default(),
+        diagnostics: Diagnostics::default(),
+    };
+    for path in &args.paths {
+        if path.as_os_str() == "-" {
+            run.standard_input();
+        } else if path.is_dir() {
+            run.folder(path);
+        } else if is_template(path) {
+            run.file(path);
+        } else {
+            let problem = match path.exists() {
+                true => "is not a template or variables file",
+                false => "does not exist",
+            };
+            let error = Diagnostic::error(format!("{} {problem}", path.display()));
+            run.diagnostics.push(error.help("give a folder, or a .pkr.hcl or .pkrvars.hcl file"));
+        }
+    }
+    super::show(&run.diagnostics, &run.sources, std::io::stderr().is_terminal());
+    match run.changed && args.check {
+        _ if run.diagnostics.has_errors() => ExitCode::FAILURE,
+        true => ExitCode::from(NOT_FORMATTED),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn is_template(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.ends_with(".pkr.hcl") || name.ends_with(".pkrvars.hcl")
+}
+
+/// Whether a name in a folder is passed over: hidden files and what editors leave behind.
+fn is_ignored(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with('~') || name.starts_with('#') && name.ends_with('#')
+}
+
+struct Run<'a> {
+    args: &'a FmtArgs,
+    write: bool,
+    changed: bool,
+    sources: SourceMap,
+    diagnostics: Diagnostics,
+}
+
+impl Run<'_> {
+    fn folder(&mut self, folder: &Path) {
+        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return self.fail("read the folder", folder, &error),
+        };
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            if is_ignored(&entry.file_name().to_string_lossy()) {
+                continue;
+            }
+            // Without the dots that say nothing: `./a.pkr.hcl` is shown as `a.pkr.hcl`.
+            let path: PathBuf = entry
+                .path()
+                .components()
+                .filter(|part| *part != std::path::Component::CurDir)
+                .collect();
+            // As in Packer, links to folders are not followed.
+            if entry.file_type().is_ok_and(|ty| ty.is_dir()) {
+                if self.args.recursive {
+                    self.folder(&path);
+                }
+            } else if is_template(&path) {
+                self.file(&path);
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        let text = match read_text(path) {
+            Ok(text) => text,
+            Err(error) => return self.fail("read", path, &error),
+        };
+        let Some(formatted) = self.formatted(&path.display().to_string(), &text) else { return };
+        if formatted == text {
+            return;
+        }
+        if self.write
+            && let Err(error) = replace(path, &formatted)
+        {
+            return self.fail("write", path, &error);
+        }
+        self.changed = true;
+        let mut out = format!("{}\n", path.display());
+        if self.args.diff {
+            let (old, new) = (format!("old/{}", path.display()), format!("new/{}", path.display()));
+            let diff = similar::TextDiff::from_lines(&text, &formatted);
+            out.push_str(&diff.unified_diff().header(&old, &new).to_string());
+        }
+        self.print(&out);
+    }
+
+    fn standard_input(&mut self) {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut bytes);
+        let text = match read.and_then(|_| text_of(bytes)) {
+            Ok(text) => text,
+            Err(error) => return self.fail("read", Path::new("standard input"), &error),
+        };
+        let Some(formatted) = self.formatted("<stdin>", &text) else { return };
+        let changed = formatted != text;
+        self.changed |= changed;
+        if self.write || !changed {
+            self.print(&formatted);
+        }
+    }
+
+    /// The text in canonical layout, if it can be parsed.
+    fn formatted(&mut self, name: &str, text: &str) -> Option<String> {
+        let file = self.sources.add(name, text);
+        let mut found = Diagnostics::default();
+        parse_body(&self.sources, file, &mut found);
+        let good = !found.has_errors();
+        self.diagnostics.extend(found);
+        good.then(|| format(text))
+    }
+
+    fn print(&mut self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            drop(out);
+            self.fail("write to", Path::new("standard output"), &error);
+        }
+    }
+
+    fn fail(&mut self, what: &str, path: &Path, error: &std::io::Error) {
+        let error = Diagnostic::error(format!("cannot {what} {}: {error}", path.display()));
+        self.diagnostics.push(error);
+    }
+}
+
+/// Replaces a file's text in one step, so that a reader or a crash sees the old text or the new.
+/// Links stay links, permissions what they were.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let path = path.canonicalize()?;
+    // A file that may not be written to is not replaced either.
+    let permissions =
+        std::fs::OpenOptions::new().write(true).open(&path)?.metadata()?.permissions();
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(permissions)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    Ok(())
+}
