@@ -12,7 +12,7 @@ use crate::engine::project::RunFlags;
 use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, RunOptions, prepare, reclaim_leftovers,
 };
-use crate::graph::{self, Filter};
+use crate::graph::Filter;
 use crate::syntax::{Diagnostic, Diagnostics};
 use crate::ui::{Renderer, UiOptions};
 
@@ -33,6 +33,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         variables: args.variables.0.clone(),
         warn_undeclared: args.warn_on_undeclared_var,
         syntax_only: false,
+        lenient: false,
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
@@ -47,12 +48,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },
     };
-    let mut prepared = Vec::new();
-    if !diagnostics.has_errors() {
-        for node in graph::build(&project.template, &filter, &mut diagnostics) {
-            prepared.extend(prepare(&project, node, &flags, &mut diagnostics));
-        }
-    }
+    let prepared = prepare(&project, &filter, &flags, &mut diagnostics);
     super::show(&diagnostics, &project.sources, color && std::io::stderr().is_terminal());
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
-use super::hook::{build_value, keep_input, late_config};
-use super::prepare::run_names;
-use super::project::Project;
-use crate::graph::{Node, POST_PROCESSOR_RESERVED};
-use crate::syntax::ast::Block;
+use super::hook::{NodeHook, late_config};
+use crate::template::builds::{POST_PROCESSOR_OPTIONS, Step};
 
 type Shared = Arc<dyn Artifact>;
 
@@ -17,17 +14,16 @@ type Shared = Arc<dyn Artifact>;
 /// # Errors
 /// The first pipeline that failed; the others have run all the same.
 pub(super) async fn pipelines(
-    project: &Project,
-    node: &Node,
+    hook: &NodeHook,
     ctx: &RunContext,
     built: Shared,
     data: &GeneratedData,
 ) -> Result<Vec<Shared>> {
-    let mut keep_built = node.pipelines.is_empty();
+    let mut keep_built = hook.node.pipelines.is_empty();
     let mut artifacts = Vec::new();
     let mut failure = None;
-    for pipeline in &node.pipelines {
-        match run_pipeline(project, node, ctx, pipeline, &built, data).await {
+    for pipeline in &hook.node.pipelines {
+        match run_pipeline(hook, ctx, pipeline, &built, data).await {
             Ok((keep, mut made)) => {
                 keep_built |= keep;
                 artifacts.append(&mut made);
@@ -57,36 +53,24 @@ pub(super) async fn pipelines(
 
 /// Whether the builder's artifact is kept, and what the pipeline leaves.
 async fn run_pipeline(
-    project: &Project,
-    node: &Node,
+    hook: &NodeHook,
     ctx: &RunContext,
-    pipeline: &[Block],
+    pipeline: &[Step],
     built: &Shared,
     data: &GeneratedData,
 ) -> Result<(bool, Vec<Shared>)> {
     let mut current = Arc::clone(built);
     let mut left: Vec<Shared> = Vec::new();
     let mut keep_built = false;
-    for (position, block) in pipeline.iter().enumerate() {
-        let kind = block.label(0);
-        let new = project.plugins.post_processors.get(kind);
+    for (position, step) in pipeline.iter().enumerate() {
+        let kind = step.block.label(0);
+        let new = hook.project.plugins.post_processors.get(kind);
         let new = new.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
         let mut plugin = new();
         let schema = plugin.schema();
-        let asked = {
-            let scope = project.scope();
-            let scope = scope.with(run_names(node, build_value(data)));
-            late_config(
-                project,
-                block,
-                &schema,
-                POST_PROCESSOR_RESERVED,
-                &scope,
-                ctx,
-                &mut |config| plugin.prepare(config, &ctx.prepare),
-            )?;
-            keep_input(block, &scope)
-        };
+        late_config(hook, step, &schema, POST_PROCESSOR_OPTIONS, data, ctx, &mut |config| {
+            plugin.prepare(config, &ctx.prepare)
+        })?;
         ctx.ui.say(format!("Running post-processor: {kind}"));
         let processed = tokio::select! {
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
@@ -94,7 +78,7 @@ async fn run_pipeline(
                 processed.map_err(|error| error.context("Post-processor failed"))?
             }
         };
-        let keep = match asked {
+        let keep = match step.keep_input_artifact {
             Some(false) if processed.force_keep_input => {
                 ctx.ui.error(format!(
                     "Warning: {kind} needs its input artifact, so keep_input_artifact=false has \

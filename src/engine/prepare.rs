@@ -3,16 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ingot_sdk::{Builder, Config, ConfigErrors, PrepareContext, Prepared, Schema};
+use ingot_sdk::{Builder, Config, ConfigErrors, GeneratedData, PrepareContext, Prepared, Schema};
 
 use super::project::{Project, RunFlags};
-use crate::graph::{Node, POST_PROCESSOR_RESERVED, PROVISIONER_RESERVED};
-use crate::syntax::ast::{Block, Body};
+use crate::graph::{self, Filter, Node};
+use crate::syntax::ast::Block;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
-use crate::template::options::{self, Options};
+use crate::template::builds::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Part, Step};
+use crate::template::options::{self, Given, Options, from_json};
 use crate::template::types::Type;
 use crate::template::{Scope, Value};
+
+/// What every builder knows when it runs, as `build.NAME`.
+const GENERATED: &[&str] = &[
+    "ID",
+    "Host",
+    "Port",
+    "User",
+    "Password",
+    "ConnType",
+    "PackerRunUUID",
+    "PackerHTTPPort",
+    "PackerHTTPIP",
+    "PackerHTTPAddr",
+    "SSHPublicKey",
+    "SSHPrivateKey",
+    "WinRMPassword",
+];
+/// What stands for one of them that the builder did not give; Packer's word.
+const NOT_GIVEN: &str = "<unknown>";
 
 /// A node whose blocks are all in order.
 pub struct PreparedNode {
@@ -26,10 +46,72 @@ pub struct PreparedNode {
     pub secrets: Vec<String>,
 }
 
-/// Prepares a node. None if something is wrong; `diagnostics` says what.
+/// Prepares all that `filter` selects. Those with something wrong are left out; `diagnostics`
+/// says what.
 pub fn prepare(
     project: &Project,
-    node: Node,
+    filter: &Filter,
+    flags: &RunFlags,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PreparedNode> {
+    if !project.readable {
+        return Vec::new();
+    }
+    if project.template.builds.is_empty() && !diagnostics.has_errors() {
+        diagnostics.push(
+            Diagnostic::error("there is no build block, so there is nothing to build")
+                .help("write build { sources = [\"source.TYPE.NAME\"] }"),
+        );
+    }
+    known_plugins(project, diagnostics);
+    let nodes = graph::build(&project.template, &project.builds, filter, diagnostics);
+    nodes.into_iter().filter_map(|node| prepare_node(project, node, flags, diagnostics)).collect()
+}
+
+/// Reports plugins that are not there, whether or not what names them is selected.
+fn known_plugins(project: &Project, diagnostics: &mut Diagnostics) {
+    let plugins = &project.plugins;
+    for build in &project.builds {
+        for used in &build.sources {
+            let source = project.template.sources.get(&(used.ty.clone(), used.name.clone()));
+            if let Some(source) = source {
+                find("builder", &used.ty, label_span(source), &plugins.builders, diagnostics);
+            }
+        }
+        for Step { block, .. } in build.provisioners.iter().chain(&build.error_cleanup) {
+            let known = &plugins.provisioners;
+            find("provisioner", block.label(0), label_span(block), known, diagnostics);
+        }
+        for Step { block, .. } in build.post_processors.iter().flatten() {
+            let known = &plugins.post_processors;
+            find("post-processor", block.label(0), label_span(block), known, diagnostics);
+        }
+    }
+}
+
+/// The plugin called `name`.
+fn find<'p, T>(
+    kind: &str,
+    name: &str,
+    place: Span,
+    known: &'p BTreeMap<String, T>,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'p T> {
+    let found = known.get(name);
+    if found.is_none() {
+        let names = known.keys().map(String::as_str);
+        diagnostics.push(
+            Diagnostic::error(format!("no {kind} is called `{name}`"))
+                .at(place)
+                .suggest_or_list(name, &format!("{kind}s here"), names),
+        );
+    }
+    found
+}
+
+fn prepare_node(
+    project: &Project,
+    mut node: Node,
     flags: &RunFlags,
     diagnostics: &mut Diagnostics,
 ) -> Option<PreparedNode> {
@@ -40,38 +122,38 @@ pub fn prepare(
     let mut check = Check { context: &context, secrets: &mut secrets, diagnostics };
 
     let mut builder = None;
-    if let Some(new) = check.find("builder", &node.ty, node.header, &plugins.builders) {
+    if let Some(new) = plugins.builders.get(&node.ty) {
         let mut plugin = new();
-        let bodies: Vec<&Body> = node.bodies.iter().collect();
-        let (schema, header) = (plugin.schema(), node.header);
-        let ready = check.block(&bodies, header, &schema, &[], &scope, |config, context| {
+        let parts: Vec<&Part> = node.parts.iter().collect();
+        let given = Given { parts: &parts, overrides: None, header: node.header };
+        let scope = scope.with([source_name(&node)].into());
+        let prepared = check.block(given, &plugin.schema(), &[], &scope, |config, context| {
             plugin.prepare(config, context)
         });
-        builder = ready.then_some(plugin);
+        if let Some(prepared) = prepared {
+            node.generated = prepared.generated;
+            builder = Some(plugin);
+        }
     }
-    let later = scope.with(run_names(&node, Value::unknown(Type::Dynamic)));
-    for block in node.provisioners.iter().chain(&node.error_cleanup) {
-        let (name, place) = (block.label(0), label_span(block));
-        let Some(new) = check.find("provisioner", name, place, &plugins.provisioners) else {
-            continue;
-        };
+    // What a builder that could not be prepared would know cannot be said.
+    let build = match builder {
+        Some(_) => build_value(&node, None),
+        None => Value::unknown(Type::Dynamic),
+    };
+    let later = scope.with([source_name(&node), ("build".to_owned(), build)].into());
+    for step in node.provisioners.iter().chain(&node.error_cleanup) {
+        let Some(new) = plugins.provisioners.get(step.block.label(0)) else { continue };
         let mut plugin = new();
-        let (schema, own) = (plugin.schema(), PROVISIONER_RESERVED);
-        let bodies = [&block.body];
-        check.block(&bodies, block.header, &schema, own, &later, |config, context| {
+        let schema = plugin.schema();
+        check.step(step, &node, &schema, PROVISIONER_OPTIONS, &later, |config, context| {
             plugin.prepare(config, context)
         });
-        super::hook::reserved(block, &later, check.diagnostics);
     }
-    for block in node.pipelines.iter().flatten() {
-        let (name, place) = (block.label(0), label_span(block));
-        let Some(new) = check.find("post-processor", name, place, &plugins.post_processors) else {
-            continue;
-        };
+    for step in node.pipelines.iter().flatten() {
+        let Some(new) = plugins.post_processors.get(step.block.label(0)) else { continue };
         let mut plugin = new();
-        let (schema, own) = (plugin.schema(), POST_PROCESSOR_RESERVED);
-        let bodies = [&block.body];
-        check.block(&bodies, block.header, &schema, own, &later, |config, context| {
+        let schema = plugin.schema();
+        check.step(step, &node, &schema, POST_PROCESSOR_OPTIONS, &later, |config, context| {
             plugin.prepare(config, context)
         });
     }
@@ -83,16 +165,45 @@ pub fn prepare(
     })
 }
 
-/// The names that blocks of a build see besides those all see.
-pub(super) fn run_names(node: &Node, build: Value) -> BTreeMap<String, Value> {
+/// `source` as the blocks of a build see it.
+fn source_name(node: &Node) -> (String, Value) {
     let source = [
         ("name".to_owned(), Value::from(node.source_name.as_str())),
         ("type".to_owned(), Value::from(node.ty.as_str())),
     ];
-    BTreeMap::from([
-        ("build".to_owned(), build),
-        ("source".to_owned(), Value::object(source.into())),
-    ])
+    ("source".to_owned(), Value::object(source.into()))
+}
+
+/// `build` as the steps of a build see it: with what the builder learnt, if it ran.
+fn build_value(node: &Node, data: Option<&GeneratedData>) -> Value {
+    let own = node.generated.iter().map(String::as_str);
+    let mut values: BTreeMap<String, Value> = GENERATED
+        .iter()
+        .copied()
+        .chain(own)
+        .map(|name| {
+            let value = match data {
+                None => Value::unknown(Type::Dynamic),
+                Some(_) => NOT_GIVEN.into(),
+            };
+            (name.to_owned(), value)
+        })
+        .collect();
+    values.insert("name".to_owned(), node.build_name.clone().unwrap_or_default().into());
+    let learnt = data.into_iter().flatten();
+    values.extend(learnt.map(|(name, value)| (name.clone(), from_json(value))));
+    Value::object(values)
+}
+
+/// The names that steps of a node see besides those all blocks see, while it runs.
+pub(super) fn run_names(node: &Node, data: &GeneratedData) -> BTreeMap<String, Value> {
+    [source_name(node), ("build".to_owned(), build_value(node, Some(data)))].into()
+}
+
+/// A step's options, for [`options::evaluate`]: `part` is its body, with the names in it.
+pub(super) fn given<'a>(step: &'a Step, node: &Node, parts: &'a [&'a Part]) -> Given<'a> {
+    let overrides = step.overrides.get(&node.source_name);
+    Given { parts, overrides, header: step.block.header }
 }
 
 /// Where a plugin's name stands.
@@ -108,71 +219,62 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The plugin called `name`.
-    fn find<'p, T>(
+    fn step(
         &mut self,
-        kind: &str,
-        name: &str,
-        place: Span,
-        known: &'p BTreeMap<String, T>,
-    ) -> Option<&'p T> {
-        let found = known.get(name);
-        if found.is_none() {
-            let names = known.keys().map(String::as_str);
-            self.diagnostics.push(
-                Diagnostic::error(format!("no {kind} is called `{name}`"))
-                    .at(place)
-                    .suggest_or_list(name, &format!("{kind}s here"), names),
-            );
-        }
-        found
-    }
-
-    /// Evaluates a block and hands it to its plugin; whether the plugin took it.
-    fn block(
-        &mut self,
-        bodies: &[&Body],
-        header: Span,
+        step: &Step,
+        node: &Node,
         schema: &Schema,
         reserved: &[&str],
         scope: &Scope,
         prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
-    ) -> bool {
+    ) {
+        let part = step.part();
+        self.block(given(step, node, &[&part]), schema, reserved, scope, prepare);
+    }
+
+    /// Evaluates a block and hands it to its plugin; what the plugin said if it took it.
+    fn block(
+        &mut self,
+        given: Given,
+        schema: &Schema,
+        reserved: &[&str],
+        scope: &Scope,
+        prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
+    ) -> Option<Prepared> {
         let mut found = Diagnostics::default();
         let Options { config, secrets } =
-            options::evaluate(bodies, header, schema, reserved, scope, &mut found);
+            options::evaluate(given, schema, reserved, scope, &mut found);
         let failed = found.has_errors();
         self.diagnostics.extend(found);
         self.secrets.extend(secrets);
         if failed {
-            return false;
+            return None;
         }
-        let prepared = prepare(&config, self.context);
-        let taken = prepared.is_ok();
-        match prepared {
-            Ok(prepared) => warn(prepared, header, self.diagnostics),
-            Err(errors) => config_errors(errors, bodies, header, self.diagnostics),
+        match prepare(&config, self.context) {
+            Ok(prepared) => {
+                for warning in &prepared.warnings {
+                    self.diagnostics.push(Diagnostic::warning(warning).at(given.header));
+                }
+                Some(prepared)
+            }
+            Err(errors) => {
+                config_errors(errors, given, self.diagnostics);
+                None
+            }
         }
-        taken
-    }
-}
-
-fn warn(prepared: Prepared, header: Span, diagnostics: &mut Diagnostics) {
-    for warning in prepared.warnings {
-        diagnostics.push(Diagnostic::warning(warning).at(header));
     }
 }
 
 fn config_errors(
     errors: ConfigErrors,
-    bodies: &[&Body],
-    header: Span,
+    given: Given,
     diagnostics: &mut Diagnostics,
 ) {
     for error in errors.0 {
         let place = error.option.as_deref().and_then(|option| {
             let name = option.split(['.', '[']).next().unwrap_or(option);
-            bodies.iter().rev().find_map(|body| body.attribute(name)).map(|a| a.expr.span)
+            let attributes = given.parts.iter().rev().map(|part| part.body.attribute(name));
+            attributes.flatten().next().map(|attribute| attribute.expr.span)
         });
         let message = match (&error.option, place) {
             (Some(option), None) if !error.message.contains(option.as_str()) => {
@@ -180,7 +282,7 @@ fn config_errors(
             }
             _ => error.message,
         };
-        let diagnostic = Diagnostic::error(message).at(place.unwrap_or(header));
+        let diagnostic = Diagnostic::error(message).at(place.unwrap_or(given.header));
         diagnostics.push(match error.hint {
             Some(hint) => diagnostic.help(hint),
             None => diagnostic,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::{Artifact, Error, GeneratedData, Journal, Result, RunContext, Ui};
+use ingot_sdk::{Artifact, Error, GeneratedData, Hook, Journal, Result, RunContext, Ui};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,15 +48,16 @@ pub async fn run(
     for (index, prepared) in nodes.into_iter().enumerate() {
         let (project, slots) = (Arc::clone(&project), Arc::clone(&slots));
         let ui = options.ui.for_build(&prepared.node.name);
+        let hook = Arc::new(NodeHook {
+            project: Arc::clone(&project),
+            node: Arc::clone(&prepared.node),
+        });
         let ctx = RunContext {
             prepare: Arc::clone(&prepared.context),
             ui: ui.clone(),
             cancel: options.cancel.child_token(),
             journal: Arc::clone(&options.journal),
-            hook: Arc::new(NodeHook {
-                project: Arc::clone(&project),
-                node: Arc::clone(&prepared.node),
-            }),
+            hook: Arc::clone(&hook) as Arc<dyn Hook>,
         };
         tasks.spawn(async move {
             // The semaphore is never closed, and serves first come, first served.
@@ -64,7 +65,7 @@ pub async fn run(
             let started = Instant::now();
             let result = match ctx.cancel.is_cancelled() {
                 true => Err(Error::Cancelled),
-                false => run_node(&project, &prepared, &ctx).await,
+                false => run_node(&hook, &prepared, &ctx).await,
             };
             (index, result, started.elapsed())
         });
@@ -110,7 +111,7 @@ fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: 
 }
 
 async fn run_node(
-    project: &Project,
+    hook: &NodeHook,
     prepared: &PreparedNode,
     ctx: &RunContext,
 ) -> Result<Vec<Arc<dyn Artifact>>> {
@@ -122,7 +123,7 @@ async fn run_node(
         .state("generated_data")
         .and_then(|data| serde_json::from_value(data).ok())
         .unwrap_or_default();
-    pipelines(project, &prepared.node, ctx, built, &data).await
+    pipelines(hook, ctx, built, &data).await
 }
 
 /// A duration for people: `1 minute 5 seconds`, `250 milliseconds`.

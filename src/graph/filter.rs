@@ -2,6 +2,8 @@
 
 use globset::{Glob, GlobMatcher};
 
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+
 /// Which builds to run.
 #[derive(Debug, Default)]
 pub struct Filter {
@@ -22,6 +24,27 @@ impl Filter {
     pub fn selects(&self, name: &str) -> bool {
         let any = |patterns: &[GlobMatcher]| patterns.iter().any(|glob| glob.is_match(name));
         (self.only.is_empty() || any(&self.only)) && !any(&self.except)
+    }
+
+    /// Warns of patterns that match nothing: no build called one of `names`, nor, for `-except`, a
+    /// post-processor called one of `steps`.
+    pub fn warn_unmatched<'a>(
+        &self,
+        names: &[String],
+        steps: impl Iterator<Item = &'a str> + Clone,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let build = |glob: &GlobMatcher| names.iter().any(|name| glob.is_match(name));
+        let step = |glob: &GlobMatcher| steps.clone().any(|name| glob.is_match(name));
+        let only = self.only.iter().filter(|glob| !build(glob)).map(|glob| ("-only", glob));
+        let except = self.except.iter().filter(|glob| !build(glob) && !step(glob));
+        for (flag, glob) in only.chain(except.map(|glob| ("-except", glob))) {
+            let pattern = glob.glob();
+            diagnostics.push(
+                Diagnostic::warning(format!("{flag}: no build is called `{pattern}`"))
+                    .note(format!("builds here: {}", names.join(", "))),
+            );
+        }
     }
 
     /// Whether a post-processor of this name is left out; `-except` names those too.

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::blocks::Template;
 use crate::syntax::ast::Body;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::parse::parse_body;
@@ -36,6 +35,10 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
             ))
             .help("convert it with `packer hcl2_upgrade`, or write it as .pkr.hcl"));
         }
+        if !path.to_string_lossy().ends_with(".pkr.hcl") {
+            return Err(Diagnostic::error(format!("{shown} is no template"))
+                .help("templates are files whose names end in .pkr.hcl"));
+        }
         let dir = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -52,7 +55,7 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     let mut json = None;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name.ends_with('~') {
+        if entry.path().is_dir() {
             continue;
         }
         if name.ends_with(".pkr.hcl") {
@@ -90,17 +93,12 @@ pub fn read_body(sources: &mut SourceMap, path: &Path) -> Result<Body, Diagnosti
     parse_body(sources, file)
 }
 
-/// Reads the template's files into its blocks. Problems are added to `diagnostics`; what could be
-/// read is returned all the same, so that one run reports as much as it can.
-pub fn load(
+/// Reads and parses the template's files. One that cannot be parsed is reported and left out.
+pub fn parse(
     files: &TemplateFiles,
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
-) -> Template {
-    let bodies: Vec<Body> = files
-        .templates
-        .iter()
-        .filter_map(|path| diagnostics.keep(read_body(sources, path)))
-        .collect();
-    Template::collect(files.dir.clone(), bodies, diagnostics)
+) -> Vec<Body> {
+    let bodies = files.templates.iter().map(|path| read_body(sources, path));
+    bodies.filter_map(|body| diagnostics.keep(body)).collect()
 }

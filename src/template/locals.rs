@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::blocks::Template;
+use super::constant;
 use super::eval::eval;
 use super::scope::Scope;
 use super::types::Type;
@@ -51,7 +52,7 @@ impl<'a> Walk<'a> {
             return;
         }
         self.chain.push(name);
-        for other in references(&local.expr) {
+        for other in local.expr.iter().flat_map(references) {
             if let Some((known, _)) = self.template.locals.get_key_value(other) {
                 self.visit(known, diagnostics);
             }
@@ -60,30 +61,46 @@ impl<'a> Walk<'a> {
         if self.values.contains_key(name) {
             return;
         }
-        let known = Value::object(self.values.clone());
+        // Those that are not evaluated yet are not mentioned here, but may be what is meant by a
+        // name that is misspelt.
+        let unknown = || Value::unknown(Type::Dynamic);
+        let all = self.template.locals.keys();
+        let all = all.map(|name| (name.clone(), self.values.get(name).cloned()));
+        let known = all.map(|(name, value)| (name, value.unwrap_or_else(unknown)));
+        let known = Value::object(known.collect());
         let scope = self.scope.with(BTreeMap::from([("local".to_owned(), known)]));
-        let value = diagnostics
-            .keep(eval(&local.expr, &scope))
+        let value = local.expr.as_ref().map(|expr| eval(expr, &scope));
+        let value = value
+            .and_then(|value| diagnostics.keep(value))
             .unwrap_or_else(|| Value::unknown(Type::Dynamic));
-        self.values.insert(name.to_owned(), value.mark(local.sensitive));
+        let sensitive = local.block.as_ref().is_some_and(|block| {
+            let functions = scope.functions();
+            let flag =
+                constant::attribute(&block.body, "sensitive", &Type::Bool, functions, diagnostics);
+            // Better hidden without need than shown by mistake.
+            flag.map_or(block.body.attribute("sensitive").is_some(), |flag| {
+                flag.as_bool().unwrap_or(true)
+            })
+        });
+        self.values.insert(name.to_owned(), value.mark(sensitive));
     }
 }
 
 /// The names of the locals that an expression mentions.
 fn references(expr: &Expr) -> Vec<&str> {
-    let mut found = Vec::new();
-    expr.walk(&mut |inner| match &inner.kind {
-        ExprKind::Attr(base, name, _) if is_local(base) => found.push(name.as_str()),
-        ExprKind::Index(base, key) if is_local(base) => {
-            if let ExprKind::String(name) = &key.kind {
-                found.push(name.as_str());
-            }
+    let paths = expr.references().into_iter().filter_map(Expr::reference);
+    let mut found: Vec<&str> = paths
+        .filter(|path| path[0] == "local")
+        .filter_map(|path| path.get(1).copied())
+        .collect();
+    // local["name"]
+    expr.walk(&mut |inner| {
+        if let ExprKind::Index(base, key) = &inner.kind
+            && let (ExprKind::Variable(root), ExprKind::String(name)) = (&base.kind, &key.kind)
+            && root == "local"
+        {
+            found.push(name);
         }
-        _ => {}
     });
     found
-}
-
-fn is_local(expr: &Expr) -> bool {
-    matches!(&expr.kind, ExprKind::Variable(name) if name == "local")
 }

@@ -12,7 +12,7 @@ locals {
   json   = jsonencode({ a = [1, "x", null] })
   decode = jsondecode("{\"a\":[1,true]}")
   regex  = regex_replace("a-b", "-", "+")
-  set    = toset(["b", "a"])
+  set    = setunion(["b"], ["a"])
   flat   = flatten([["a"], ["b", ["c"]]])
   try    = try(local.nothing.x, "fallback")
   coal   = coalesce("", "x")

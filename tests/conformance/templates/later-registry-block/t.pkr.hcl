@@ -3,7 +3,7 @@ source "null" "n" {
 }
 build {
   hcp_packer_registry {
-    bucket_name = "x"
+    bucket_name = "images"
   }
   sources = ["null.n"]
 }
