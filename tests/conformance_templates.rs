@@ -35,10 +35,36 @@ enum Difference {
 use Difference::{Accepts, Shows};
 
 /// What Ingot does differently on purpose, and why.
-const DIFFERENCES: &[(&str, Difference, &str)] = &[];
+const DIFFERENCES: &[(&str, Difference, &str)] = &[
+    ("file-syntax-only", Shows, "a local with a mistake is unknown; Packer leaves it out"),
+    ("local-by-index", Accepts, "Packer crashes on local[\"a\"]"),
+    (
+        "scope-build-as-number",
+        Accepts,
+        "Packer takes build.Port for a text while it validates, and refuses it as a number",
+    ),
+    ("variable-sensitive", Shows, "what holds a secret is hidden as a whole"),
+    ("variable-sensitive-derived", Shows, "what is made of a secret is a secret"),
+    ("variable-sensitive-number", Shows, "secret numbers are hidden too"),
+];
 
 /// Mistakes that are not at a place in a file.
-const NO_PLACE: &[&str] = &[];
+const NO_PLACE: &[&str] = &[
+    "block-no-build",
+    "block-nothing-but-variables",
+    "file-comments-only",
+    "file-empty",
+    "file-empty-folder",
+    "file-missing",
+    "file-only-variables-file",
+    "file-other-extension",
+    "filter-except-bad-pattern",
+    "filter-only-bad-pattern",
+    "variable-file-missing",
+    "variable-file-other-extension",
+    "variable-flag-undeclared",
+    "variable-flag-without-value",
+];
 
 /// `case.json`
 #[derive(Debug, Default, Deserialize)]

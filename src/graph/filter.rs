@@ -53,9 +53,23 @@ impl Filter {
     }
 }
 
+/// The patterns of a list with commas between them; commas in braces are part of a pattern.
+fn split(list: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0usize;
+    list.split(move |c| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+}
+
 fn compile(flag: &str, patterns: &[String]) -> Result<Vec<GlobMatcher>, String> {
     patterns
         .iter()
+        .flat_map(|list| split(list))
         .map(|pattern| match Glob::new(pattern) {
             Ok(glob) => Ok(glob.compile_matcher()),
             Err(error) => Err(format!("{flag}: {error}")),
@@ -74,6 +88,8 @@ mod tests {
         assert!(filter.selects("x.docker.a"));
         assert!(!filter.selects("x.docker.b"));
         assert!(!filter.selects("docker.a"));
+        let filter = Filter::new(&texts(&["null.{a,b},x"]), &[]).unwrap();
+        assert!(filter.selects("null.b") && filter.selects("x") && !filter.selects("null.c"));
         assert!(Filter::default().selects("anything"));
         assert!(Filter::new(&texts(&["[a"]), &[]).unwrap_err().contains("-only"));
     }

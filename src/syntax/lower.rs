@@ -11,6 +11,7 @@ use super::ast::{
     Attribute, BinaryOp, Block, Body, Expr, ExprKind, ForExpr, Label, TemplatePart, UnaryOp,
 };
 use super::diagnostic::Diagnostic;
+use super::heredoc;
 use super::source::{FileId, Span};
 use crate::template::number::Number;
 
@@ -89,8 +90,10 @@ impl Lower<'_> {
                 self.quoted(&template.iter().collect::<Vec<_>>())?
             }
             Expression::HeredocTemplate(heredoc) => {
-                let parts = self.parts(&heredoc.template.iter().collect::<Vec<_>>(), [false; 2])?;
-                as_text(parts)
+                let mut template = heredoc.template.clone();
+                let flush = self.text[span.start as usize..].starts_with("<<-");
+                heredoc::settle(&mut template, self.text, flush);
+                as_text(self.template(&template, [false; 2])?)
             }
             Expression::Array(items) => {
                 ExprKind::Tuple(items.iter().map(|item| self.expr(item)).collect::<Result<_>>()?)
@@ -231,6 +234,8 @@ impl Lower<'_> {
     }
 
     pub fn bare_template(&self, template: &Template, span: Span) -> Result<Expr> {
+        let mut template = template.clone();
+        heredoc::settle(&mut template, self.text, false);
         let elements: Vec<&Element> = template.iter().collect();
         Ok(Expr { kind: self.quoted(&elements)?, span })
     }

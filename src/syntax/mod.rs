@@ -2,6 +2,7 @@
 
 pub mod ast;
 pub mod diagnostic;
+mod heredoc;
 pub mod lower;
 pub mod parse;
 pub mod source;

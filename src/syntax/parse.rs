@@ -2,6 +2,7 @@
 
 use super::ast::{Body, Expr};
 use super::diagnostic::Diagnostic;
+use super::heredoc::without_empty;
 use super::lower::Lower;
 use super::source::{FileId, SourceMap, Span};
 
@@ -11,7 +12,7 @@ use super::source::{FileId, SourceMap, Span};
 /// The first thing that is not HCL, with its place.
 pub fn parse_body(sources: &SourceMap, file: FileId) -> Result<Body, Diagnostic> {
     let text = &sources.get(file).text;
-    let body = hcl_edit::parser::parse_body(text).map_err(|error| explain(text, file, &error))?;
+    let body = hcl_edit::parser::parse_body(&without_empty(text)).map_err(|error| explain(text, file, &error))?;
     Lower { text, file }.body(&body, text.len())
 }
 
@@ -22,7 +23,7 @@ pub fn parse_body(sources: &SourceMap, file: FileId) -> Result<Body, Diagnostic>
 /// The first thing that is not HCL, with its place.
 pub fn parse_expr(sources: &SourceMap, file: FileId) -> Result<Expr, Diagnostic> {
     let text = &sources.get(file).text;
-    let expr = hcl_edit::parser::parse_expr(text).map_err(|error| explain(text, file, &error))?;
+    let expr = hcl_edit::parser::parse_expr(&without_empty(text)).map_err(|error| explain(text, file, &error))?;
     Lower { text, file }.expr(&expr)
 }
 

@@ -140,6 +140,7 @@ impl Walk<'_> {
         }
         for block in &body.blocks {
             if reserved.contains(&block.kind.as_str()) {
+                self.no_block(&block.kind, block.header, "");
                 continue;
             }
             match block.kind.as_str() {
@@ -184,13 +185,17 @@ impl Walk<'_> {
                     items.push(Json::Object(value));
                 }
             }
-            Some(_) => self.diagnostics.push(
-                Diagnostic::error(format!("`{name}` is an argument, not a block"))
-                    .at(header)
-                    .help(format!("write {name} = …")),
-            ),
+            Some(_) => self.no_block(name, header, ""),
             None => self.unknown_option(name, header, schema, &[]),
         }
+    }
+
+    fn no_block(&mut self, name: &str, place: Span, more: &str) {
+        self.diagnostics.push(
+            Diagnostic::error(format!("`{name}` is an argument, not a block"))
+                .at(place)
+                .help(format!("write {name} = …{more}")),
+        );
     }
 
     fn nested(&mut self, block: &Block, schema: &Schema, scope: &Scope) -> Map<String, Json> {
@@ -218,11 +223,7 @@ impl Walk<'_> {
                     self.block(&block, schema, &scope.with(names), values);
                 }
             }
-            Some(_) => self.diagnostics.push(
-                Diagnostic::error(format!("`{kind}` is an argument, not a block"))
-                    .at(place)
-                    .help(format!("write {kind} = …, with a for expression if need be")),
-            ),
+            Some(_) => self.no_block(kind, place, ", with a for expression if need be"),
         }
     }
 

@@ -58,6 +58,7 @@ impl Provisioner for FileProvisioner {
         self.options = config.decode()?;
         let options = &self.options;
         let mut errors = ConfigErrors::default();
+        let mut warnings = Vec::new();
         match options.direction.as_deref() {
             None | Some("upload" | "download") => {}
             Some(other) => errors.push(
@@ -67,9 +68,9 @@ impl Provisioner for FileProvisioner {
         }
         let any_source = options.sources().next().is_some();
         match (&options.content, any_source) {
-            (None, false) => errors.push(
-                ConfigError::new("there is nothing to copy")
-                    .hint("set `source`, `sources` or `content`"),
+            // Packer takes this, and copies nothing.
+            (None, false) => warnings.push(
+                "there is nothing to copy: set `source`, `sources` or `content`".to_owned(),
             ),
             (Some(_), true) => errors.push(
                 ConfigError::on("content", "`content` and a source exclude each other")
@@ -91,7 +92,7 @@ impl Provisioner for FileProvisioner {
                 }
             }
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared { warnings, ..Prepared::default() })
     }
 
     async fn provision(

@@ -10,9 +10,6 @@ locals {
   map  = { "k k" = "v", a = { b = [] }, e = {} }
   one  = 1
   half = 0.5
-  big  = 12345678901234567890
-  neg  = -1.25e-7
-  ten  = 1e21
   yes  = true
   lines = "first\n\nthird"
   nested = ["first\n\nthird"]
