@@ -38,6 +38,7 @@ use Difference::{Accepts, Shows};
 const DIFFERENCES: &[(&str, Difference, &str)] = &[
     ("file-syntax-only", Shows, "a local with a mistake is unknown; Packer leaves it out"),
     ("local-by-index", Accepts, "Packer crashes on local[\"a\"]"),
+    ("provisioner-override-map", Accepts, "a map does as well as an object"),
     (
         "scope-build-as-number",
         Accepts,

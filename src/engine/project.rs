@@ -163,10 +163,8 @@ impl Project {
             let of_type = data.entry(ty.clone()).or_default();
             of_type.insert(name.clone(), Value::unknown(Type::Dynamic));
         }
-        if !data.is_empty() {
-            let data = data.into_iter().map(|(ty, of_type)| (ty, Value::object(of_type)));
-            self.names.insert("data".into(), Value::object(data.collect()));
-        }
+        let data = data.into_iter().map(|(ty, of_type)| (ty, Value::object(of_type)));
+        self.names.insert("data".into(), Value::object(data.collect()));
         let scope = Scope::new(self.names.clone(), &self.functions);
         let locals = locals::evaluate(&self.template, &scope, diagnostics);
         self.names.insert("local".into(), Value::object(locals));

@@ -118,7 +118,15 @@ fn no_source(ty: &str, name: &str, span: Span, template: &Template) -> Diagnosti
         template.sources.keys().map(|(ty, name)| format!("{ty}.{name}")).collect();
     let wanted = format!("{ty}.{name}");
     let diagnostic = Diagnostic::error(format!("no source is called `{wanted}`")).at(span);
-    match closest(&wanted, known.iter().map(String::as_str)) {
+    // What the names of one type have in common says nothing.
+    let of_type = template.sources.keys().filter(|(other, _)| other == ty);
+    let close = closest(name, of_type.map(|(_, name)| name.as_str()));
+    let close = close.map(|name| format!("{ty}.{name}"));
+    let other = || {
+        let others = known.iter().filter(|id| !id.starts_with(&format!("{ty}.")));
+        closest(&wanted, others.map(String::as_str)).map(str::to_owned)
+    };
+    match close.or_else(other) {
         Some(close) => diagnostic.help(format!("did you mean `source.{close}`?")),
         None if known.is_empty() => {
             diagnostic.help(format!("declare it: source \"{ty}\" \"{name}\" {{ … }}"))

@@ -140,16 +140,21 @@ fn write(template: &mut Template, texts: &mut dyn Iterator<Item = String>) {
 enum Inside<'a> {
     /// Blocks and expressions, `${ }` and `%{ }` among them; with how many braces are open.
     Code(usize),
-    Quotes,
+    /// With where they start.
+    Quotes(usize),
     Heredoc(&'a str),
 }
 
-/// The text with `""` and blanks in the place of heredocs that have no lines. The parser takes
-/// what follows for the text of such a heredoc when its end marker comes again later.
-pub(super) fn without_empty(text: &str) -> Cow<'_, str> {
-    if !text.contains("<<") {
-        return text.into();
-    }
+/// The text as the parser takes it for what it is to HCL, byte for byte in the same places.
+///
+/// A heredoc without lines becomes `""` and blanks: the parser takes what follows for its text when
+/// its end marker comes again later. A delimiter at the start of a line of text loses its first
+/// letter, which [`settle`] reads from the text itself.
+///
+/// # Errors
+/// Where a text in quotes starts that does not end on its line. The parser takes that, HCL does
+/// not.
+pub(super) fn settled(text: &str) -> Result<Cow<'_, str>, usize> {
     let mut blanked = Cow::Borrowed(text);
     let mut stack = vec![Inside::Code(0)];
     let mut at = 0;
@@ -179,7 +184,7 @@ pub(super) fn without_empty(text: &str) -> Cow<'_, str> {
                     }
                 } else {
                     match first {
-                        '"' => stack.push(Inside::Quotes),
+                        '"' => stack.push(Inside::Quotes(at)),
                         '{' => *open += 1,
                         '}' if *open > 0 => *open -= 1,
                         '}' if stack.len() > 1 => drop(stack.pop()),
@@ -187,15 +192,24 @@ pub(super) fn without_empty(text: &str) -> Cow<'_, str> {
                     }
                 }
             }
-            Inside::Quotes if first == '"' || first == '\n' => drop(stack.pop()),
-            Inside::Quotes if first == '\\' => {
+            Inside::Quotes(start) if first == '\n' => return Err(*start),
+            Inside::Quotes(_) if first == '"' => drop(stack.pop()),
+            Inside::Quotes(_) if first == '\\' => {
                 step += rest[1..].chars().next().map_or(0, char::len_utf8);
             }
-            Inside::Heredoc(delimiter)
-                if text[..at].ends_with('\n') && end_marker(rest, delimiter).is_some() =>
-            {
-                step = end_marker(rest, delimiter).unwrap_or(step);
-                stack.pop();
+            Inside::Heredoc(delimiter) if at_line_start(text, at) && marker_like(rest, delimiter) => {
+                match end_marker(rest, delimiter) {
+                    Some(end) => {
+                        step = end;
+                        stack.pop();
+                    }
+                    // The parser takes a marker that has text after it for the end; HCL does not.
+                    None => {
+                        let indent = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+                        blanked.to_mut().replace_range(at + indent..at + indent + 1, "~");
+                        step = indent + delimiter.len();
+                    }
+                }
             }
             _ if rest.starts_with("$${") || rest.starts_with("%%{") => step = 3,
             _ if rest.starts_with("${") || rest.starts_with("%{") => {
@@ -206,7 +220,7 @@ pub(super) fn without_empty(text: &str) -> Cow<'_, str> {
         }
         at += step;
     }
-    blanked
+    Ok(blanked)
 }
 
 /// The delimiter of a heredoc that starts here, and where its lines start.
@@ -218,10 +232,21 @@ fn heredoc(text: &str) -> Option<(&str, usize)> {
     Some((&rest[..end], text.len() - lines.len()))
 }
 
-/// Where a heredoc's end marker ends, if this line is one.
-fn end_marker(line: &str, delimiter: &str) -> Option<usize> {
-    let rest = line.trim_start_matches([' ', '\t']).strip_prefix(delimiter)?;
-    (!rest.starts_with(is_word)).then(|| line.len() - rest.len())
+/// Where a heredoc's end marker ends, if this line is one: the delimiter and nothing else.
+fn end_marker(text: &str, delimiter: &str) -> Option<usize> {
+    let rest = text.trim_start_matches([' ', '\t']).strip_prefix(delimiter)?;
+    let line = rest.split('\n').next().unwrap_or_default();
+    line.trim().is_empty().then(|| text.len() - rest.len())
+}
+
+/// Whether this line starts with the delimiter, as a word.
+fn marker_like(text: &str, delimiter: &str) -> bool {
+    let rest = text.trim_start_matches([' ', '\t']).strip_prefix(delimiter);
+    rest.is_some_and(|rest| !rest.starts_with(is_word))
+}
+
+fn at_line_start(text: &str, at: usize) -> bool {
+    text[..at].ends_with('\n')
 }
 
 fn is_word(c: char) -> bool {
@@ -230,19 +255,22 @@ fn is_word(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::without_empty;
+    use super::settled;
 
     #[test]
-    fn empty_heredocs_are_blanked_and_nothing_else() {
-        assert_eq!(without_empty("a = <<E\nE\nb = 1\n"), "a = \"\" \n \nb = 1\n");
-        assert_eq!(without_empty("f(<<-E\r\n  E\n)"), "f(\"\"   \n   \n)");
+    fn what_the_parser_misreads_is_changed_and_nothing_else() {
+        assert_eq!(settled("a = <<E\nE\nb = 1\n").unwrap(), "a = \"\" \n \nb = 1\n");
+        assert_eq!(settled("f(<<-E\r\n  E\n)").unwrap(), "f(\"\"   \n   \n)");
         for text in [
             "a = <<E\ncat <<F\nF\nE\n",
             "# <<E\nE\n",
-            "a = \"<<E\nE\n\"",
+            "a = \"<<E\"\n",
+            "a = \"\\\"${\nf(\"b\")\n}\"\n",
             "a = <<E\n${<<F\nx\nF\n}\nE\n",
         ] {
-            assert_eq!(without_empty(text), text);
+            assert_eq!(settled(text).unwrap(), text);
         }
+        assert_eq!(settled("a = <<E\nE x\nE\n").unwrap(), "a = <<E\n~ x\nE\n");
+        assert_eq!(settled("a = \"b\nc = 1\n"), Err(4));
     }
 }

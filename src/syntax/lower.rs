@@ -138,13 +138,22 @@ impl Lower<'_> {
 
     fn object_key(&self, key: &ObjectKey) -> Result<Expr> {
         match key {
-            ObjectKey::Ident(name) => Ok(Expr {
-                kind: ExprKind::String(name.as_str().to_owned()),
-                span: self.span(name.span()),
-            }),
+            // Names are read from the text: the parser may have got another one.
+            ObjectKey::Ident(name) => {
+                let span = self.span(name.span());
+                let written = self.text.get(span.start as usize..span.end as usize);
+                let name = written.unwrap_or(name.as_str()).to_owned();
+                Ok(Expr { kind: ExprKind::String(name), span })
+            }
             ObjectKey::Expression(expr) => {
                 let lowered = self.expr(expr)?;
+                let written = self.text.get(lowered.span.start as usize..lowered.span.end as usize);
+                let written = written.and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
                 match lowered.kind {
+                    ExprKind::String(_) if written.is_some_and(|text| !text.contains(['\\', '$', '%'])) => {
+                        let name = written.unwrap_or_default().to_owned();
+                        Ok(Expr { kind: ExprKind::String(name), span: lowered.span })
+                    }
                     // A bare name is the key itself; `(name)` is what the name stands for.
                     ExprKind::Variable(name) => {
                         Ok(Expr { kind: ExprKind::String(name), span: lowered.span })

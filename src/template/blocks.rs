@@ -138,9 +138,9 @@ impl Template {
 
     fn add_local(&mut self, block: Block, diagnostics: &mut Diagnostics) {
         identifier(&block, diagnostics);
-        only(&block.body, &["expression", "sensitive"], &[], diagnostics);
+        let fine = only(&block.body, &["expression", "sensitive"], &[], diagnostics);
         let expr = block.body.attribute("expression").map(|attribute| attribute.expr.clone());
-        if expr.is_none() {
+        if expr.is_none() && fine {
             diagnostics.push(
                 Diagnostic::error(format!("local {:?} has no `expression`", block.label(0)))
                     .at(block.header)
@@ -190,14 +190,15 @@ pub(super) fn labels(block: &Block, names: &[&str], diagnostics: &mut Diagnostic
         return true;
     }
     let wanted: String = names.iter().map(|name| format!(" \"{name}\"")).collect();
+    let takes = match names.len() {
+        0 => "no labels".to_owned(),
+        1 => "one label".to_owned(),
+        count => format!("{count} labels"),
+    };
+    let kind = &block.kind;
+    let message = format!("`{kind}` takes {takes}, this has {}", block.labels.len());
     diagnostics.push(
-        Diagnostic::error(format!(
-            "`{}` takes {} label{}, this has {}",
-            block.kind,
-            names.len(),
-            if names.len() == 1 { "" } else { "s" },
-            block.labels.len()
-        ))
+        Diagnostic::error(message)
         .at(block.header)
         .help(format!("write {}{wanted} {{ … }}", block.kind)),
     );
@@ -244,7 +245,7 @@ fn unknown_block(kind: &str, block: &Block, known: &[&str]) -> Diagnostic {
     let diagnostic =
         Diagnostic::error(format!("there is no block of type `{kind}` here")).at(block.header);
     match known.is_empty() {
-        true => diagnostic,
+        true => diagnostic.note("no blocks stand here"),
         false => diagnostic.suggest_or_list(kind, "known here", known.iter().copied()),
     }
 }
@@ -263,27 +264,38 @@ fn misplaced_block(block: &Block) -> Diagnostic {
     unknown_block(kind, block, TOP_LEVEL)
 }
 
-/// Complains about attributes and blocks that are not among those listed.
+/// Complains about attributes and blocks that are not among those listed. Whether there were none.
 pub(super) fn only(
     body: &Body,
     attributes: &[&str],
     blocks: &[&str],
     diagnostics: &mut Diagnostics,
-) {
-    for attribute in &body.attributes {
-        if !attributes.contains(&attribute.name.as_str()) {
-            let all = attributes.iter().chain(blocks).copied();
-            diagnostics.push(
-                Diagnostic::error(format!("there is no argument called `{}` here", attribute.name))
-                    .at(attribute.name_span)
-                    .suggest(&attribute.name, all),
-            );
+) -> bool {
+    let mut fine = true;
+    for Attribute { name, name_span, .. } in &body.attributes {
+        let name = name.as_str();
+        if attributes.contains(&name) {
+            continue;
         }
+        fine = false;
+        diagnostics.push(match blocks.contains(&name) {
+            true => Diagnostic::error(format!("`{name}` is a block, not an argument"))
+                .at(*name_span)
+                .help(format!("write {name} … {{ … }} without the equals sign")),
+            false => {
+                let all = attributes.iter().chain(blocks).copied();
+                Diagnostic::error(format!("there is no argument called `{name}` here"))
+                    .at(*name_span)
+                    .suggest_or_list(name, "known here", all)
+            }
+        });
     }
     for block in &body.blocks {
         if !blocks.contains(&block.kind.as_str()) {
+            fine = false;
             diagnostics.push(unknown_block(&block.kind, block, blocks));
         }
     }
+    fine
 }
 

@@ -331,6 +331,14 @@ impl Walk<'_> {
     fn add(&mut self, build: &mut Build, block: &Block, names: &Names, scope: &Scope) {
         let known = IN_BUILD.iter().find(|(kind, _)| *kind == block.kind);
         let Some((kind, wanted)) = known else { return };
+        if let ("source", [ty, name]) = (*kind, block.labels.as_slice()) {
+            self.diagnostics.push(
+                Diagnostic::error("in a build, one label names a source")
+                    .at(ty.span.to(name.span))
+                    .help(format!("write source \"source.{}.{}\" {{ … }}", ty.text, name.text)),
+            );
+            return;
+        }
         if !labels(block, wanted, self.diagnostics) {
             return;
         }
@@ -496,9 +504,7 @@ impl Walk<'_> {
             Err(error) => {
                 let place = body.attribute(name).map(|attribute| attribute.expr.span)?;
                 self.diagnostics.push(
-                    Diagnostic::error(format!("`{name}`: {error}"))
-                        .at(place)
-                        .help("write a number and a unit: \"90s\", \"5m\", \"1h30m\""),
+                    Diagnostic::error(format!("`{name}`: {error}")).at(place),
                 );
                 None
             }

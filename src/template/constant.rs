@@ -28,7 +28,7 @@ pub fn constant(expr: &Expr, what: &str, functions: &FunctionContext) -> Result<
                 path.join(".")
             ))
             .at(reference.span)
-            .help("write the value out, or compute it in a locals block and use that local"));
+            .help(advice(what)));
         }
     }
     let mut call = None;
@@ -43,9 +43,16 @@ pub fn constant(expr: &Expr, what: &str, functions: &FunctionContext) -> Result<
         let only = if functions.env_allowed { "; only env(…) can" } else { "" };
         return Err(Diagnostic::error(format!("{what} cannot call `{name}`{only}"))
             .at(span)
-            .help("write the value out, or compute it in a locals block and use that local"));
+            .help(advice(what)));
     }
     eval(expr, &Scope::new(Default::default(), functions))
+}
+
+fn advice(what: &str) -> &'static str {
+    match what.contains("default") {
+        true => "write the value out, or compute it in a locals block and use that local",
+        false => "write the value out",
+    }
 }
 
 /// The value of an attribute that is a constant of type `ty`, if it is there and in order.

@@ -72,6 +72,9 @@ struct Parts<'a> {
 
 fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> Option<Parts<'a>> {
     let (kind, body) = (block.label(0), &block.body);
+    if !only(body, &["for_each", "iterator", "labels"], &["content"], diagnostics) {
+        return None;
+    }
     let mut complain = |message: String, span: Span, help: &str| {
         diagnostics.push(Diagnostic::error(message).at(span).help(help));
         None
@@ -82,10 +85,7 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
     }
     let contents: Vec<&Block> = body.blocks_of("content").collect();
     let Some(each) = body.attribute("for_each") else {
-        complain("this dynamic block has no `for_each`".into(), block.header, form);
-        // Says which other name there is, if that was misspelt.
-        only(body, &["for_each", "iterator", "labels"], &["content"], diagnostics);
-        return None;
+        return complain("this dynamic block has no `for_each`".into(), block.header, form);
     };
     let content = match contents.as_slice() {
         [content] => content,
@@ -127,7 +127,6 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
         };
         return complain(message, span, &help);
     }
-    only(body, &["for_each", "iterator", "labels"], &["content"], diagnostics);
     Some(Parts { each: &each.expr, iterator, labels: exprs, content: &content.body })
 }
 

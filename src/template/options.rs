@@ -251,6 +251,18 @@ impl Walk<'_> {
                 return None;
             }
         };
+        if let (Some(OptionSpec { name, ty: OptionType::List(_), .. }), Some(items)) =
+            (spec, value.as_items())
+            && let Some(index) = items.iter().position(Value::is_null)
+        {
+            self.diagnostics.push(
+                Diagnostic::error(format!("this is no value for `{name}`"))
+                    .at(place)
+                    .label(format!("at `[{index}]`: an item cannot be null")),
+            );
+            self.failed.push(place);
+            return None;
+        }
         let secret_option = spec.is_some_and(|spec| spec.sensitive);
         value.clone().mark(secret_option).secrets(&mut self.secrets);
         let json = to_json(&value);

@@ -42,11 +42,11 @@ fn rule<'a>(
             .push(Diagnostic::error("`validation` takes no labels").at(block.labels[0].span));
     }
     let attributes = ["condition", "error_message"];
-    only(&block.body, &attributes, &[], diagnostics);
-    let mut complete = true;
+    let fine = only(&block.body, &attributes, &[], diagnostics);
+    let mut complete = fine;
     for attribute in attributes {
-        // A misspelt one has just been reported.
-        if block.body.attribute(attribute).is_none() {
+        // One that is missing because it is misspelt was reported.
+        if fine && block.body.attribute(attribute).is_none() {
             complete = false;
             diagnostics.push(
                 Diagnostic::error(format!("this validation has no `{attribute}`"))

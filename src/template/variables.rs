@@ -9,13 +9,13 @@ use super::convert::convert;
 use super::functions::FunctionContext;
 use super::load::read_body;
 use super::type_expr;
-use super::types::Type;
+use super::types::{AttributeType, Type};
 use super::validation::{self, Rule};
 use super::value::{Kind, Value};
-use crate::syntax::ast::{Block, Expr};
+use crate::syntax::ast::{Block, Expr, ExprKind};
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::syntax::parse::parse_expr;
-use crate::syntax::source::{SourceMap, Span};
+use crate::syntax::source::{FileId, SourceMap, Span};
 
 /// A value given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ struct Declared<'a> {
     name: &'a str,
     block: &'a Block,
     ty: Type,
+    /// Whether the type is that of the default.
+    inferred: bool,
     sensitive: bool,
     value: Option<Value>,
     /// Where the value stands, if in a file or on the command line.
@@ -76,7 +78,7 @@ pub fn evaluate(
 
     let mut values = BTreeMap::new();
     for variable in declared.into_values() {
-        let Declared { name, block, ty, sensitive, value, place, rules, broken } = variable;
+        let Declared { name, block, ty, sensitive, value, place, rules, broken, .. } = variable;
         let value = match value {
             Some(value) if !broken => {
                 let value = value.mark(sensitive);
@@ -122,36 +124,46 @@ fn declare<'a>(
     let mut found = Diagnostics::default();
     let attributes = ["type", "default", "description", "sensitive"];
     only(&block.body, &attributes, &["validation"], &mut found);
-    let mut ty = Type::Dynamic;
+    let mut variable = Declared {
+        name,
+        block,
+        ty: Type::Dynamic,
+        inferred: false,
+        sensitive: false,
+        value: None,
+        place: None,
+        rules: Vec::new(),
+        broken: false,
+    };
     if let Some(attribute) = block.body.attribute("type")
-        && let Some(parsed) = found.keep(type_expr::parse(&attribute.expr, functions))
+        && let Some(ty) = found.keep(type_expr::parse(&attribute.expr, functions))
     {
-        ty = parsed;
+        variable.ty = ty;
     }
     constant::attribute(&block.body, "description", &Type::String, functions, &mut found);
-    let sensitive = block.body.attribute("sensitive").is_some_and(|_| {
+    variable.sensitive = block.body.attribute("sensitive").is_some_and(|_| {
         let flag =
             constant::attribute(&block.body, "sensitive", &Type::Bool, functions, &mut found);
         // Better hidden without need than shown by mistake.
         flag.and_then(|flag| flag.as_bool()).unwrap_or(true)
     });
-    let mut value = None;
     if let Some(attribute) = block.body.attribute("default") {
         let functions = FunctionContext { env_allowed: true, ..functions.clone() };
-        let given = constant(&attribute.expr, "the default of a variable", &functions)
-            .and_then(|value| fit(&value, &ty, name, attribute.expr.span, sensitive));
-        value = found.keep(given);
+        let value = constant(&attribute.expr, "the default of a variable", &functions)
+            .and_then(|value| variable.fit(&value, attribute.expr.span));
+        variable.value = found.keep(value);
     }
     // Without a type of its own, a variable takes what its default is.
-    if let (Type::Dynamic, Some(value)) = (&ty, &value)
+    if let (Type::Dynamic, Some(value)) = (&variable.ty, &variable.value)
         && !is_empty(value)
     {
-        ty = value.ty();
+        variable.ty = value.ty();
+        variable.inferred = true;
     }
-    let rules = validation::rules(name, block, functions, &mut found);
-    let broken = found.has_errors();
+    variable.rules = validation::rules(name, block, functions, &mut found);
+    variable.broken = found.has_errors();
     diagnostics.extend(found);
-    Declared { name, block, ty, sensitive, value, place: None, rules, broken }
+    variable
 }
 
 /// `[]` and `{}`, which say nothing of what else could be there.
@@ -163,22 +175,44 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn fit(
-    value: &Value,
-    ty: &Type,
-    name: &str,
-    span: Span,
-    sensitive: bool,
-) -> Result<Value, Diagnostic> {
-    convert(value, ty).map_err(|error| {
-        let message = format!("this value does not fit the variable `{name}`");
-        match sensitive {
-            // The source line would show the secret.
-            true => Diagnostic::error(message),
-            false => Diagnostic::error(message).at(span).label(error.to_string()),
+impl Declared<'_> {
+    /// `value`, which stands at `span`, as the variable takes it.
+    fn fit(&self, value: &Value, span: Span) -> Result<Value, Diagnostic> {
+        let Declared { name, ty, .. } = self;
+        convert(value, ty).map_err(|error| {
+            let message = format!("this value does not fit the variable `{name}`");
+            let diagnostic = match self.sensitive {
+                // The source line would show the secret.
+                true => Diagnostic::error(message),
+                false => Diagnostic::error(message).at(span).label(error.to_string()),
+            };
+            match self.inferred {
+                false => diagnostic.note(format!("its type is {ty}")),
+                true => diagnostic
+                    .note(format!("it has no `type`, so it takes what its default is: {ty}"))
+                    .help("declare its type, such as type = list(string)"),
+            }
+        })
+    }
+
+    fn take(
+        &mut self,
+        value: Result<Value, Diagnostic>,
+        place: Span,
+        diagnostics: &mut Diagnostics,
+    ) {
+        match value {
+            Ok(value) => {
+                self.value = Some(value);
+                self.place = Some(place);
+            }
+            Err(error) => {
+                // The value before a broken one must not take its place.
+                self.broken = true;
+                diagnostics.push(error);
+            }
         }
-        .note(format!("its type is {ty}"))
-    })
+    }
 }
 
 /// Gives variables the values that stand outside of the template.
@@ -226,31 +260,26 @@ impl Given<'_, '_> {
         let Some(variable) = self.declared.get_mut(name) else { return };
         let file = self.sources.add(origin.clone(), text);
         let whole = Span { file, start: 0, end: text.len() as u32 };
-        let literal = matches!(variable.ty, Type::String | Type::Number | Type::Dynamic);
-        let value = match literal {
-            true => Ok((Value::from(text), whole)),
-            false => parse_expr(self.sources, file).and_then(|expr| {
-                constant(&expr, "the value of a variable", self.functions)
-                    .map(|value| (value, expr.span))
-            }),
+        let value = match variable.ty {
+            Type::String | Type::Number | Type::Dynamic => Ok((Value::from(text), whole)),
+            _ => expression(self.sources, file, name, self.functions),
         };
-        let value = value.and_then(|(value, span)| {
-            fit(&value, &variable.ty, variable.name, span, variable.sensitive)
-        });
+        let value = value.and_then(|(value, span)| variable.fit(&value, span));
         let value = value.map_err(|error| {
             let error = match variable.sensitive {
                 true => Diagnostic { span: None, label: String::new(), ..error }.note(origin),
                 false => error.at(whole),
             };
-            match variable.ty.is_primitive() {
-                true => error,
-                false => error.help(format!(
-                    "values of type {} are written as in a template; texts in quotes",
-                    variable.ty
+            match &variable.ty {
+                Type::Bool => error.help("write true or false"),
+                ty if ty.is_primitive() => error,
+                ty => error.help(format!(
+                    "values of type {ty} are written as in a template, texts in quotes: {}",
+                    example(ty)
                 )),
             }
         });
-        take(variable, value, whole, self.diagnostics);
+        variable.take(value, whole, self.diagnostics);
     }
 
     fn file(&mut self, path: &Path) {
@@ -303,29 +332,47 @@ impl Given<'_, '_> {
             };
             let Expr { span, .. } = attribute.expr;
             let value = constant(&attribute.expr, "the value of a variable", self.functions)
-                .and_then(|value| {
-                    fit(&value, &variable.ty, variable.name, span, variable.sensitive)
-                });
-            take(variable, value, span, self.diagnostics);
+                .and_then(|value| variable.fit(&value, span));
+            variable.take(value, span, self.diagnostics);
         }
     }
 }
 
-fn take(
-    variable: &mut Declared,
-    value: Result<Value, Diagnostic>,
-    place: Span,
-    diagnostics: &mut Diagnostics,
-) {
-    match value {
-        Ok(value) => {
-            variable.value = Some(value);
-            variable.place = Some(place);
+/// Evaluates what the command line or the environment gives `name`.
+fn expression(
+    sources: &SourceMap,
+    file: FileId,
+    name: &str,
+    functions: &FunctionContext,
+) -> Result<(Value, Span), Diagnostic> {
+    // What the parser says is about templates.
+    let wrong = || Diagnostic::error(format!("this is not a value for the variable `{name}`"));
+    let expr = parse_expr(sources, file).map_err(|error| match error.span {
+        Some(span) => wrong().at(span),
+        None => wrong(),
+    })?;
+    if let ExprKind::Variable(_) = expr.kind {
+        return Err(wrong().at(expr.span));
+    }
+    constant(&expr, "the value of a variable", functions).map(|value| (value, expr.span))
+}
+
+/// A value of a type as it is written.
+fn example(ty: &Type) -> String {
+    match ty {
+        Type::Dynamic | Type::String => "\"a\"".into(),
+        Type::Bool => "true".into(),
+        Type::Number => "1".into(),
+        Type::List(item) | Type::Set(item) => format!("[{0}, {0}]", example(item)),
+        Type::Map(item) => format!("{{ name = {} }}", example(item)),
+        Type::Tuple(items) => {
+            format!("[{}]", items.iter().map(example).collect::<Vec<_>>().join(", "))
         }
-        Err(error) => {
-            // The value before a broken one must not take its place.
-            variable.broken = true;
-            diagnostics.push(error);
+        Type::Object(attributes) => {
+            let of = |(name, attribute): (&String, &AttributeType)| {
+                format!("{name} = {}", example(&attribute.ty))
+            };
+            format!("{{ {} }}", attributes.iter().map(of).collect::<Vec<_>>().join(", "))
         }
     }
 }
