@@ -86,10 +86,10 @@ impl Args for Variables {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Selection {
     /// Build only these: patterns, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "PATTERNS")]
+    #[arg(long, value_name = "PATTERNS")]
     pub only: Vec<String>,
     /// Leave these builds and post-processors out: patterns, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "PATTERNS")]
+    #[arg(long, value_name = "PATTERNS")]
     pub except: Vec<String>,
 }
 

@@ -14,7 +14,7 @@ use crate::engine::run::human;
 use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, RunOptions, prepare, reclaim_leftovers,
 };
-use crate::graph::{self, Filter};
+use crate::graph::Filter;
 use crate::syntax::{Diagnostic, Diagnostics};
 use crate::ui::{Renderer, UiOptions};
 
@@ -37,6 +37,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         warn_undeclared: args.warn_on_undeclared_var,
         syntax_only: false,
         fetch_data: Some(ui.clone()),
+        lenient: false,
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
@@ -51,12 +52,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },
     };
-    let mut prepared = Vec::new();
-    if !diagnostics.has_errors() {
-        for node in graph::build(&project.template, &filter, &mut diagnostics) {
-            prepared.extend(prepare(&project, node, &flags, &mut diagnostics));
-        }
-    }
+    let prepared = prepare(&project, &filter, &flags, &mut diagnostics);
     let redactor = renderer.redactor();
     let node_secrets = prepared.iter().flat_map(|node| &node.secrets);
     project.secrets().iter().chain(node_secrets).for_each(|secret| redactor.add(secret));

@@ -1,5 +1,6 @@
 //! `ingot inspect`
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -8,73 +9,98 @@ use ingot_sdk::Ui;
 use super::args::InspectArgs;
 use crate::engine::{Project, ProjectOptions};
 use crate::syntax::Diagnostics;
-use crate::template::{Template, Value, print};
+use crate::template::builds::Step;
+use crate::template::{Build, Value, print};
 use crate::ui::{Renderer, UiOptions};
 
-/// Shows what a template is made of.
+/// Shows what a template is made of. What comes of evaluating it is shown as far as it goes: a
+/// variable without a value is no reason not to show the rest.
 pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
-    let ui = Ui::new(Renderer::new(UiOptions {
-        machine_readable: args.machine_readable,
-        ..Default::default()
-    }));
+    let renderer =
+        Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
+    let redactor = renderer.redactor();
+    let ui = Ui::new(renderer);
     let options = ProjectOptions {
         variables: args.variables.0.clone(),
+        lenient: true,
         fetch_data: Some(ui.clone()),
         ..Default::default()
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
+    project.secrets().iter().for_each(|secret| redactor.add(secret));
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
-    // A variable without a value is no reason not to show the rest.
-    let readable = !project.names.is_empty();
-    if !readable {
+    if !project.sound {
         return ExitCode::FAILURE;
     }
     ui.say("Packer Inspect: HCL2 mode\n");
-    let mut text = String::new();
-    for (title, name) in [("input-variables", "var"), ("local-variables", "local")] {
-        text.push_str(&format!("> {title}:\n\n"));
-        let values = project.names.get(name).and_then(Value::as_entries);
-        for (key, value) in values.into_iter().flatten() {
-            text.push_str(&format!("{name}.{key}: \"{}\"\n", print::inline(value)));
-        }
-        text.push('\n');
-    }
-    ui.say(text);
-    let mut text = String::from("> builds:\n");
-    builds(&project.template, &mut text);
-    ui.say(text);
-    if diagnostics.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    ui.say(values(&project));
+    ui.say(builds(&project.builds));
+    ExitCode::SUCCESS
 }
 
-fn builds(template: &Template, text: &mut String) {
-    for (index, build) in template.builds.iter().enumerate() {
-        let name = build.name.clone().unwrap_or_else(|| format!("<unnamed build {index}>"));
-        text.push_str(&format!("\n  > {name}:\n"));
-        if let Some(description) = &build.description {
-            text.push_str(&format!("\n  > Description: {description}\n"));
+fn values(project: &Project) -> String {
+    let mut text = String::from("> input-variables:\n\n");
+    let list = |name: &str, text: &mut String| {
+        let values = project.names.get(name).and_then(Value::as_entries);
+        for (key, value) in values.into_iter().flatten() {
+            let _ = writeln!(text, "{name}.{key}: {}", print::quoted(value));
         }
-        text.push_str("\n    sources:\n\n");
-        for used in &build.sources {
-            let name = used.local_name.as_ref().unwrap_or(&used.name);
-            text.push_str(&format!("      {}.{name}\n", used.ty));
+    };
+    list("var", &mut text);
+    text.push_str("\n> local-variables:\n\n");
+    list("local", &mut text);
+    text
+}
+
+fn builds(builds: &[Build]) -> String {
+    let mut text = String::from("> builds:\n");
+    for (index, build) in builds.iter().enumerate() {
+        show(&mut text, index, build);
+    }
+    text
+}
+
+fn show(text: &mut String, index: usize, build: &Build) {
+    let name = build.name.clone().unwrap_or_else(|| format!("<unnamed build {index}>"));
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    line(format!("\n  > {name}:"));
+    if let Some(description) = build.description.as_ref().filter(|text| !text.is_empty()) {
+        line(format!("\n  > Description: {description}"));
+    }
+    line("\n    sources:".into());
+    if build.sources.is_empty() {
+        line("\n      <no source>".into());
+    }
+    for used in &build.sources {
+        line(format!("\n      {}", used.id()));
+    }
+    line("\n    provisioners:\n".into());
+    if build.provisioners.is_empty() {
+        line("      <no provisioner>".into());
+    }
+    for step in &build.provisioners {
+        line(format!("      {}", step_name(step)));
+    }
+    line("\n    post-processors:".into());
+    if build.post_processors.is_empty() {
+        line("\n      <no post-processor>".into());
+    }
+    for (position, chain) in build.post_processors.iter().enumerate() {
+        line(format!("\n      {position}:"));
+        for step in chain {
+            line(format!("        {}", step_name(step)));
         }
-        text.push_str("\n    provisioners:\n\n");
-        for block in &build.provisioners {
-            text.push_str(&format!("      {}\n", block.label(0)));
-        }
-        if build.provisioners.is_empty() {
-            text.push_str("      <no provisioner>\n");
-        }
-        text.push_str("\n    post-processors:\n\n");
-        for (position, chain) in build.post_processors.iter().enumerate() {
-            text.push_str(&format!("      {position}:\n"));
-            for block in chain {
-                text.push_str(&format!("        {}\n", block.label(0)));
-            }
-        }
-        if build.post_processors.is_empty() {
-            text.push_str("      <no post-processor>\n");
-        }
+    }
+}
+
+fn step_name(step: &Step) -> String {
+    let ty = step.block.label(0);
+    match step.name.as_deref() {
+        Some(name) if !name.is_empty() => format!("{ty}.{name}"),
+        _ => ty.to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use ingot_sdk::Ui;
 use super::args::ValidateArgs;
 use crate::engine::project::RunFlags;
 use crate::engine::{Project, ProjectOptions, prepare};
-use crate::graph::{self, Filter};
+use crate::graph::Filter;
 use crate::syntax::{Diagnostic, Diagnostics};
 use crate::ui::{Renderer, UiOptions};
 
@@ -23,16 +23,14 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
         variables: args.variables.0.clone(),
         warn_undeclared: !args.no_warn_undeclared_var,
         syntax_only: args.syntax_only,
+        lenient: false,
         fetch_data: args.evaluate_datasources.then(|| ui.clone()),
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
-    if !args.syntax_only && !diagnostics.has_errors() {
-        let nodes = graph::build(&project.template, &filter, &mut diagnostics);
-        for node in nodes {
-            prepare(&project, node, &RunFlags::default(), &mut diagnostics);
-        }
+    if !args.syntax_only {
+        prepare(&project, &filter, &RunFlags::default(), &mut diagnostics);
     }
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if diagnostics.has_errors() {

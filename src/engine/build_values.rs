@@ -6,7 +6,7 @@ use ingot_sdk::GeneratedData;
 use serde_json::Value as Json;
 
 use crate::graph::Node;
-use crate::syntax::ast::{Block, Body, ExprKind};
+use crate::syntax::ast::{Block, Body};
 use crate::template::Value;
 use crate::template::options::from_json;
 use crate::template::types::Type;
@@ -109,24 +109,11 @@ impl BuildValues {
 /// The names after `build.` in all expressions of a body.
 fn mentions<'a>(body: &'a Body, found: &mut BTreeSet<&'a str>) {
     for attribute in &body.attributes {
-        attribute.expr.walk(&mut |expr| {
-            match &expr.kind {
-                ExprKind::Attr(base, name, _) if is_build(&base.kind) => {
-                    found.insert(name);
-                }
-                ExprKind::Index(base, key) if is_build(&base.kind) => {
-                    if let ExprKind::String(name) = &key.kind {
-                        found.insert(name);
-                    }
-                }
-                _ => {}
+        for reference in attribute.expr.references() {
+            if let Some(["build", name, ..]) = reference.reference().as_deref() {
+                found.insert(name);
             }
-            true
-        });
+        }
     }
     body.blocks.iter().for_each(|block| mentions(&block.body, found));
-}
-
-fn is_build(kind: &ExprKind) -> bool {
-    matches!(kind, ExprKind::Variable(name) if name == "build")
 }

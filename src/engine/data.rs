@@ -3,12 +3,14 @@
 use ingot_sdk::{DataSource, Error, PluginSet, PrepareContext, Result, Ui};
 use tokio::runtime::Runtime;
 
-use super::prepare::{Check, label_span};
+use super::prepare::{Check, find, label_span};
 use crate::syntax::ast::Block;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use crate::template::builds::Part;
 use crate::template::convert::convert;
+use crate::template::dynamic::Names;
 use crate::template::named::FetchData;
-use crate::template::options::{from_json, object_type};
+use crate::template::options::{Given, from_json, object_type};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::types::Type;
 use crate::template::{Scope, Value};
@@ -47,23 +49,18 @@ impl DataSources<'_> {
 impl FetchData for DataSources<'_> {
     fn fetch(&mut self, block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Value {
         let broken = diagnostics.has_errors();
-        let mut check = Check {
-            context: &self.context,
-            required: self.required,
-            secrets: &mut self.secrets,
-            diagnostics,
-        };
         let (kind, name) = (block.label(0), format!("data.{}.{}", block.label(0), block.label(1)));
-        let known = &self.plugins.data_sources;
-        let Some(new) = check.find("data source", kind, label_span(block), known) else {
+        let (known, place) = (&self.plugins.data_sources, label_span(block));
+        let Some(new) = find("data source", kind, place, known, self.required, diagnostics) else {
             return Value::unknown(Type::Dynamic);
         };
         let mut plugin = new();
         let schema = plugin.schema();
-        let bodies = [&block.body];
-        let taken = check.block(&bodies, block.header, &schema, &[], scope, |config, context| {
-            plugin.prepare(config, context)
-        });
+        let part = Part { body: block.body.clone(), names: Names::new() };
+        let given = Given { parts: &[&part], overrides: None, header: block.header };
+        let mut check = Check { context: &self.context, secrets: &mut self.secrets, diagnostics };
+        let taken = check
+            .block(given, &schema, &[], scope, |config, context| plugin.prepare(config, context));
         let output = plugin.output();
         let ty = object_type(&output);
         let (Some(ui), true, false) = (self.ui, taken.is_some(), broken) else {

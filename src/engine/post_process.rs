@@ -4,20 +4,15 @@ use std::sync::Arc;
 
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
-use super::build_values::BuildValues;
-use super::hook::{keep_input, late_config};
-use super::prepare::run_names;
-use super::project::Project;
-use crate::graph::{Node, POST_PROCESSOR_RESERVED, step_name};
-use crate::syntax::ast::Block;
+use super::hook::{NodeHook, late_config};
+use crate::graph::step_name;
+use crate::template::builds::{POST_PROCESSOR_OPTIONS, Step};
 
 type Shared = Arc<dyn Artifact>;
 
 /// What all pipelines of a node share.
 pub(super) struct Pipelines<'a> {
-    pub project: &'a Project,
-    pub node: &'a Node,
-    pub values: &'a BuildValues,
+    pub hook: &'a NodeHook,
     pub ctx: &'a RunContext,
 }
 
@@ -42,10 +37,10 @@ impl Pipelines<'_> {
     /// # Errors
     /// The first pipeline that failed; the others have run all the same.
     pub(super) async fn run(&self, built: Shared) -> Result<Vec<Shared>> {
-        let mut keep_built = self.node.pipelines.is_empty();
+        let mut keep_built = self.hook.node.pipelines.is_empty();
         let mut artifacts = Vec::new();
         let mut failure = None;
-        for pipeline in &self.node.pipelines {
+        for pipeline in &self.hook.node.pipelines {
             match self.pipeline(pipeline, &built).await {
                 Ok((keep, mut made)) => {
                     keep_built |= keep;
@@ -74,12 +69,12 @@ impl Pipelines<'_> {
     }
 
     /// Whether the builder's artifact is kept, and what the pipeline leaves.
-    async fn pipeline(&self, pipeline: &[Block], built: &Shared) -> Result<(bool, Vec<Shared>)> {
+    async fn pipeline(&self, pipeline: &[Step], built: &Shared) -> Result<(bool, Vec<Shared>)> {
         let mut current = Arc::clone(built);
         let mut left: Vec<Shared> = Vec::new();
         let mut keep_built = false;
-        for (position, block) in pipeline.iter().enumerate() {
-            let Done { made, keep_input } = self.step(block, &current, built).await?;
+        for (position, step) in pipeline.iter().enumerate() {
+            let Done { made, keep_input } = self.step(step, &current, built).await?;
             // What is handed on is not to be deleted, whatever the template asks for.
             let same = Arc::ptr_eq(&made, &current);
             match (position, keep_input || same) {
@@ -93,45 +88,40 @@ impl Pipelines<'_> {
         Ok((keep_built, left))
     }
 
-    async fn step(&self, block: &Block, current: &Shared, built: &Shared) -> Result<Done> {
-        let Pipelines { project, node, values, ctx } = self;
-        let kind = block.label(0);
-        let new = project.plugins.post_processors.get(kind);
+    async fn step(&self, step: &Step, current: &Shared, built: &Shared) -> Result<Done> {
+        let Pipelines { hook, ctx } = self;
+        let kind = step.block.label(0);
+        let new = hook.project.plugins.post_processors.get(kind);
         let new = new.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
         let mut plugin = new();
         let schema = plugin.schema();
         let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
-        let asked = {
-            let scope = project.scope();
-            let scope = scope.with(run_names(node, values.during(&data)));
-            late_config(
-                project,
-                block,
-                &schema,
-                POST_PROCESSOR_RESERVED,
-                &scope,
-                ctx,
-                &mut |config, context| plugin.prepare(config, context),
-            )?;
-            keep_input(block, &scope)
-        };
-        match step_name(block) {
+        late_config(
+            hook,
+            step,
+            &schema,
+            POST_PROCESSOR_OPTIONS,
+            &data,
+            ctx,
+            &mut |config, context| plugin.prepare(config, context),
+        )?;
+        match step_name(step) {
             name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
             name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
         }
-        let step = RunContext { ui: ctx.ui.for_step(kind), ..(*ctx).clone() };
-        if let Some(complaint) = values.complaint(block, &data) {
-            step.ui.error(complaint);
+        let step_ctx = RunContext { ui: ctx.ui.for_step(kind), ..(*ctx).clone() };
+        if let Some(complaint) = hook.values.complaint(&step.block, &data) {
+            step_ctx.ui.error(complaint);
         }
         let processed = tokio::select! {
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            processed = plugin.process(&step, Arc::clone(current), &data) => {
+            processed = plugin.process(&step_ctx, Arc::clone(current), &data) => {
                 processed.map_err(|error| error.context("Post-processor failed"))?
             }
         };
-        let keep_input = match asked {
+        let keep_input = match step.keep_input_artifact {
             Some(false) if processed.force_keep_input => {
-                step.ui.error(format!(
+                step_ctx.ui.error(format!(
                     "Warning: {kind} needs its input artifact, so keep_input_artifact=false has \
                      no effect."
                 ));

@@ -8,11 +8,12 @@ use ingot_sdk::{Builder, Config, ConfigErrors, PrepareContext, Prepared, Schema}
 
 use super::build_values::BuildValues;
 use super::project::{Project, RunFlags};
-use crate::graph::{Node, POST_PROCESSOR_RESERVED, PROVISIONER_RESERVED};
-use crate::syntax::ast::{Block, Body};
+use crate::graph::{self, Filter, Node};
+use crate::syntax::ast::Block;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
-use crate::template::options::{self, Options};
+use crate::template::builds::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Part, Step};
+use crate::template::options::{self, Given, Options};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::{Scope, Value};
 
@@ -30,8 +31,95 @@ pub struct PreparedNode {
     pub(super) values: Arc<BuildValues>,
 }
 
-/// Prepares a node. None if something is wrong; `diagnostics` says what.
+/// Prepares all that `filter` selects. Those with something wrong are left out; `diagnostics`
+/// says what.
 pub fn prepare(
+    project: &Project,
+    filter: &Filter,
+    flags: &RunFlags,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PreparedNode> {
+    if !project.readable {
+        return Vec::new();
+    }
+    if project.template.builds.is_empty() && !diagnostics.has_errors() {
+        diagnostics.push(
+            Diagnostic::error("there is no build block, so there is nothing to build")
+                .help("write build { sources = [\"source.TYPE.NAME\"] }"),
+        );
+    }
+    known_plugins(project, diagnostics);
+    let nodes = graph::build(&project.template, &project.builds, filter, diagnostics);
+    nodes.into_iter().filter_map(|node| prepare_node(project, node, flags, diagnostics)).collect()
+}
+
+/// Reports plugins that are not there, whether or not what names them is selected.
+fn known_plugins(project: &Project, diagnostics: &mut Diagnostics) {
+    let plugins = &project.plugins;
+    let required = &project.template.required_plugins;
+    for build in &project.builds {
+        for used in &build.sources {
+            let source = project.template.sources.get(&(used.ty.clone(), used.name.clone()));
+            if let Some(source) = source {
+                let (known, place) = (&plugins.builders, label_span(source));
+                find("builder", &used.ty, place, known, required, diagnostics);
+            }
+        }
+        for Step { block, .. } in build.provisioners.iter().chain(&build.error_cleanup) {
+            let known = &plugins.provisioners;
+            find("provisioner", block.label(0), label_span(block), known, required, diagnostics);
+        }
+        for Step { block, .. } in build.post_processors.iter().flatten() {
+            let known = &plugins.post_processors;
+            find("post-processor", block.label(0), label_span(block), known, required, diagnostics);
+        }
+    }
+}
+
+/// Plugins that Packer has and Ingot does not have yet, and what to do without them.
+const NOT_YET: &[(&str, &str, &str)] = &[
+    ("provisioner", "hcp-sbom", "run the scanner with a shell provisioner and download its report"),
+    ("provisioner", "powershell", "machines are provisioned with a POSIX shell only so far"),
+    ("provisioner", "windows-shell", "machines are provisioned with a POSIX shell only so far"),
+    ("provisioner", "windows-restart", "machines are provisioned with a POSIX shell only so far"),
+    ("post-processor", "provenance", "sign with a shell-local post-processor"),
+];
+
+/// The plugin called `name`. Where there is none, what the template requires says where it would
+/// come from.
+pub(super) fn find<'p, T>(
+    kind: &str,
+    name: &str,
+    place: Span,
+    known: &'p BTreeMap<String, T>,
+    required: &[RequiredPlugin],
+    diagnostics: &mut Diagnostics,
+) -> Option<&'p T> {
+    let found = known.get(name);
+    if found.is_some() {
+        return found;
+    }
+    let planned = NOT_YET.iter().find(|(of, called, _)| *of == kind && *called == name);
+    if let Some((_, _, advice)) = planned {
+        diagnostics.push(
+            Diagnostic::error(format!("the {kind} `{name}` is not supported yet"))
+                .at(place)
+                .help(*advice),
+        );
+        return None;
+    }
+    let diagnostic = Diagnostic::error(format!("no {kind} is called `{name}`")).at(place);
+    let names = known.keys().map(String::as_str);
+    diagnostics.push(match required.iter().find(|plugin| plugin.has(name)) {
+        Some(plugin) => diagnostic
+            .also(plugin.span, "it is part of this plugin, which is not built in")
+            .help("plugins that are not built in cannot be used yet"),
+        None => diagnostic.suggest_or_list(name, &format!("{kind}s here"), names),
+    });
+    None
+}
+
+fn prepare_node(
     project: &Project,
     node: Node,
     flags: &RunFlags,
@@ -41,46 +129,37 @@ pub fn prepare(
     let mut secrets = Vec::new();
     let plugins = &project.plugins;
     let scope = project.scope();
-    let required = &project.template.required_plugins;
-    let mut check = Check { context: &context, required, secrets: &mut secrets, diagnostics };
+    let mut check = Check { context: &context, secrets: &mut secrets, diagnostics };
 
     let mut builder = None;
     let mut values = BuildValues::new(&node, None);
-    if let Some(new) = check.find("builder", &node.ty, node.header, &plugins.builders) {
+    if let Some(new) = plugins.builders.get(&node.ty) {
         let mut plugin = new();
-        let bodies: Vec<&Body> = node.bodies.iter().collect();
-        let (schema, header) = (plugin.schema(), node.header);
-        let ready = check.block(&bodies, header, &schema, &[], &scope, |config, context| {
+        let parts: Vec<&Part> = node.parts.iter().collect();
+        let given = Given { parts: &parts, overrides: None, header: node.header };
+        let scope = scope.with([source_name(&node)].into());
+        let prepared = check.block(given, &plugin.schema(), &[], &scope, |config, context| {
             plugin.prepare(config, context)
         });
-        if let Some(prepared) = ready {
+        if let Some(prepared) = prepared {
             values = BuildValues::new(&node, Some(&prepared.generated));
             builder = Some(plugin);
         }
     }
     let later = scope.with(run_names(&node, values.before()));
-    for block in node.provisioners.iter().chain(&node.error_cleanup) {
-        let (name, place) = (block.label(0), label_span(block));
-        let Some(new) = check.find("provisioner", name, place, &plugins.provisioners) else {
-            continue;
-        };
+    for step in node.provisioners.iter().chain(&node.error_cleanup) {
+        let Some(new) = plugins.provisioners.get(step.block.label(0)) else { continue };
         let mut plugin = new();
-        let (schema, own) = (plugin.schema(), PROVISIONER_RESERVED);
-        let bodies = [&block.body];
-        check.block(&bodies, block.header, &schema, own, &later, |config, context| {
+        let schema = plugin.schema();
+        check.step(step, &node, &schema, PROVISIONER_OPTIONS, &later, |config, context| {
             plugin.prepare(config, context)
         });
-        super::hook::reserved(block, &later, check.diagnostics);
     }
-    for block in node.pipelines.iter().flatten() {
-        let (name, place) = (block.label(0), label_span(block));
-        let Some(new) = check.find("post-processor", name, place, &plugins.post_processors) else {
-            continue;
-        };
+    for step in node.pipelines.iter().flatten() {
+        let Some(new) = plugins.post_processors.get(step.block.label(0)) else { continue };
         let mut plugin = new();
-        let (schema, own) = (plugin.schema(), POST_PROCESSOR_RESERVED);
-        let bodies = [&block.body];
-        check.block(&bodies, block.header, &schema, own, &later, |config, context| {
+        let schema = plugin.schema();
+        check.step(step, &node, &schema, POST_PROCESSOR_OPTIONS, &later, |config, context| {
             plugin.prepare(config, context)
         });
     }
@@ -93,16 +172,18 @@ pub fn prepare(
     })
 }
 
-/// The names that blocks of a build see besides those all see.
-pub(super) fn run_names(node: &Node, build: Value) -> BTreeMap<String, Value> {
+/// `source` as the blocks of a build see it.
+fn source_name(node: &Node) -> (String, Value) {
     let source = [
         ("name".to_owned(), Value::from(node.source_name.as_str())),
         ("type".to_owned(), Value::from(node.ty.as_str())),
     ];
-    BTreeMap::from([
-        ("build".to_owned(), build),
-        ("source".to_owned(), Value::object(source.into())),
-    ])
+    ("source".to_owned(), Value::object(source.into()))
+}
+
+/// The names that steps of a build see besides those all blocks see.
+pub(super) fn run_names(node: &Node, build: Value) -> BTreeMap<String, Value> {
+    [source_name(node), ("build".to_owned(), build)].into()
 }
 
 /// Renders `{{ }}` in the options of a block and hands them to its plugin. All plugins get their
@@ -119,14 +200,11 @@ pub(super) fn hand_over(
     Ok(prepared)
 }
 
-/// Plugins that Packer has and Ingot does not have yet, and what to do without them.
-const NOT_YET: &[(&str, &str, &str)] = &[
-    ("provisioner", "hcp-sbom", "run the scanner with a shell provisioner and download its report"),
-    ("provisioner", "powershell", "machines are provisioned with a POSIX shell only so far"),
-    ("provisioner", "windows-shell", "machines are provisioned with a POSIX shell only so far"),
-    ("provisioner", "windows-restart", "machines are provisioned with a POSIX shell only so far"),
-    ("post-processor", "provenance", "sign with a shell-local post-processor"),
-];
+/// A step's options, for [`options::evaluate`]: `part` is its body, with the names in it.
+pub(super) fn given<'a>(step: &'a Step, node: &Node, parts: &'a [&'a Part]) -> Given<'a> {
+    let overrides = step.overrides.get(&node.source_name);
+    Given { parts, overrides, header: step.block.header }
+}
 
 /// Where a plugin's name stands.
 pub(super) fn label_span(block: &Block) -> Span {
@@ -136,47 +214,28 @@ pub(super) fn label_span(block: &Block) -> Span {
 /// What checking the blocks of a node needs and finds.
 pub(super) struct Check<'a> {
     pub context: &'a PrepareContext,
-    /// What the template requires, to say where a plugin that is not here would come from.
-    pub required: &'a [RequiredPlugin],
     pub secrets: &'a mut Vec<String>,
     pub diagnostics: &'a mut Diagnostics,
 }
 
 impl Check<'_> {
-    /// The plugin called `name`.
-    pub(super) fn find<'p, T>(
+    fn step(
         &mut self,
-        kind: &str,
-        name: &str,
-        place: Span,
-        known: &'p BTreeMap<String, T>,
-    ) -> Option<&'p T> {
-        let found = known.get(name);
-        let planned = NOT_YET.iter().find(|(of, called, _)| *of == kind && *called == name);
-        if let (None, Some((_, _, advice))) = (found, planned) {
-            self.diagnostics.push(
-                Diagnostic::error(format!("the {kind} `{name}` is not supported yet"))
-                    .at(place)
-                    .help(*advice),
-            );
-        } else if found.is_none() {
-            let diagnostic = Diagnostic::error(format!("no {kind} is called `{name}`")).at(place);
-            let names = known.keys().map(String::as_str);
-            self.diagnostics.push(match self.required.iter().find(|plugin| plugin.has(name)) {
-                Some(plugin) => diagnostic
-                    .also(plugin.span, "it is part of this plugin, which is not built in")
-                    .help("plugins that are not built in cannot be used yet"),
-                None => diagnostic.suggest_or_list(name, &format!("{kind}s here"), names),
-            });
-        }
-        found
+        step: &Step,
+        node: &Node,
+        schema: &Schema,
+        reserved: &[&str],
+        scope: &Scope,
+        prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
+    ) {
+        let part = step.part();
+        self.block(given(step, node, &[&part]), schema, reserved, scope, prepare);
     }
 
-    /// Evaluates a block and hands it to its plugin; none if the plugin did not take it.
+    /// Evaluates a block and hands it to its plugin; what the plugin said if it took it.
     pub(super) fn block(
         &mut self,
-        bodies: &[&Body],
-        header: Span,
+        given: Given,
         schema: &Schema,
         reserved: &[&str],
         scope: &Scope,
@@ -184,7 +243,7 @@ impl Check<'_> {
     ) -> Option<Prepared> {
         let mut found = Diagnostics::default();
         let Options { config, secrets } =
-            options::evaluate(bodies, header, schema, reserved, scope, &mut found);
+            options::evaluate(given, schema, reserved, scope, &mut found);
         let failed = found.has_errors();
         self.diagnostics.extend(found);
         self.secrets.extend(secrets);
@@ -193,33 +252,25 @@ impl Check<'_> {
         }
         match hand_over(&config, schema, self.context, prepare) {
             Ok(prepared) => {
-                warn(&prepared, header, self.diagnostics);
+                for warning in &prepared.warnings {
+                    self.diagnostics.push(Diagnostic::warning(warning).at(given.header));
+                }
                 Some(prepared)
             }
             Err(errors) => {
-                config_errors(errors, bodies, header, self.diagnostics);
+                config_errors(errors, given, self.diagnostics);
                 None
             }
         }
     }
 }
 
-fn warn(prepared: &Prepared, header: Span, diagnostics: &mut Diagnostics) {
-    for warning in &prepared.warnings {
-        diagnostics.push(Diagnostic::warning(warning).at(header));
-    }
-}
-
-fn config_errors(
-    errors: ConfigErrors,
-    bodies: &[&Body],
-    header: Span,
-    diagnostics: &mut Diagnostics,
-) {
+fn config_errors(errors: ConfigErrors, given: Given, diagnostics: &mut Diagnostics) {
     for error in errors.0 {
         let place = error.option.as_deref().and_then(|option| {
             let name = option.split(['.', '[']).next().unwrap_or(option);
-            bodies.iter().rev().find_map(|body| body.attribute(name)).map(|a| a.expr.span)
+            let attributes = given.parts.iter().rev().map(|part| part.body.attribute(name));
+            attributes.flatten().next().map(|attribute| attribute.expr.span)
         });
         let message = match (&error.option, place) {
             (Some(option), None) if !error.message.contains(option.as_str()) => {
@@ -227,7 +278,7 @@ fn config_errors(
             }
             _ => error.message,
         };
-        let diagnostic = Diagnostic::error(message).at(place.unwrap_or(header));
+        let diagnostic = Diagnostic::error(message).at(place.unwrap_or(given.header));
         diagnostics.push(match error.hint {
             Some(hint) => diagnostic.help(hint),
             None => diagnostic,

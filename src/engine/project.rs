@@ -12,8 +12,9 @@ use crate::graph::Node;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::SourceMap;
 use crate::template::functions::FunctionContext;
+use crate::template::types::Type;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
-use crate::template::{Scope, Template, Value, load, named};
+use crate::template::{Build, Scope, Template, Value, builds, load, named};
 
 /// What the command line says about reading a template.
 #[derive(Clone, Default)]
@@ -22,8 +23,11 @@ pub struct ProjectOptions {
     pub variables: Vec<VariableFlag>,
     /// Whether to warn of values for variables that are not declared.
     pub warn_undeclared: bool,
-    /// Only parse.
+    /// Only parse, and read the values of variables.
     pub syntax_only: bool,
+    /// Take variables without a value, and with values that they refuse: for looking at a
+    /// template.
+    pub lenient: bool,
     /// Where data sources that are fetched speak. Without it none is, and their values are
     /// unknown.
     pub fetch_data: Option<Ui>,
@@ -35,6 +39,13 @@ pub struct Project {
     pub sources: SourceMap,
     /// The template's blocks.
     pub template: Template,
+    /// Its build blocks, evaluated.
+    pub builds: Vec<Build>,
+    /// Whether all files could be parsed; nothing is evaluated otherwise.
+    pub readable: bool,
+    /// Whether its blocks and the values of its variables are in order, whatever comes of
+    /// evaluating the rest.
+    pub sound: bool,
     /// `var`, `local` and the other names that all blocks see.
     pub names: BTreeMap<String, Value>,
     /// What functions know.
@@ -52,8 +63,13 @@ impl Project {
     /// so that its diagnostics can be shown against its texts.
     pub fn open(path: &Path, options: &ProjectOptions, diagnostics: &mut Diagnostics) -> Project {
         let mut sources = SourceMap::default();
-        let files = diagnostics.keep(load::find(path)).unwrap_or_default();
-        let template = load::load(&files, &mut sources, diagnostics);
+        let files = diagnostics.keep(load::find(path));
+        let found = files.is_some();
+        let files = files.unwrap_or_default();
+        let bodies = load::parse(&files, &mut sources, diagnostics);
+        // Values of a template that could only be read in part would be wrong in many ways.
+        let readable = found && !diagnostics.has_errors();
+        let template = Template::collect(files.dir.clone(), bodies, diagnostics);
         let functions = FunctionContext {
             base_dir: files.dir.clone(),
             start: time::OffsetDateTime::now_utc(),
@@ -62,6 +78,9 @@ impl Project {
         let mut project = Project {
             sources,
             template,
+            builds: Vec::new(),
+            readable,
+            sound: false,
             names: BTreeMap::new(),
             functions,
             plugins: plugins(),
@@ -69,8 +88,7 @@ impl Project {
             data_secrets: Vec::new(),
         };
         project.check_plugins(diagnostics);
-        // Values of a template that could only be read in part would be wrong in many ways.
-        if !options.syntax_only && !diagnostics.has_errors() {
+        if readable {
             project.evaluate(options, files.auto_variables, diagnostics);
         }
         project
@@ -81,6 +99,9 @@ impl Project {
         let mut project = Project {
             sources: SourceMap::default(),
             template: Template::default(),
+            builds: Vec::new(),
+            readable: true,
+            sound: true,
             names: BTreeMap::new(),
             functions: FunctionContext {
                 base_dir: PathBuf::from("."),
@@ -111,6 +132,7 @@ impl Project {
             files: auto_files,
             flags: options.variables.clone(),
             warn_undeclared: options.warn_undeclared,
+            check: !options.syntax_only && !options.lenient,
         };
         let values = variables::evaluate(
             &self.template,
@@ -119,6 +141,10 @@ impl Project {
             &self.functions,
             diagnostics,
         );
+        self.sound = !diagnostics.has_errors();
+        if options.syntax_only {
+            return;
+        }
         if let Some(ui) = &options.fetch_data {
             let mut secrets = Vec::new();
             values.values().for_each(|value| value.secrets(&mut secrets));
@@ -133,8 +159,19 @@ impl Project {
         let root = self.template.dir.clone();
         self.names.insert("var".into(), Value::object(values));
         self.names.insert("path".into(), text(vec![("cwd", folder(cwd)), ("root", folder(root))]));
-        self.names
-            .insert("packer".into(), text(vec![("version", COMPATIBLE_PACKER_VERSION.into())]));
+        // A registry gives these when a build is published to it.
+        let later = || Value::unknown(Type::String);
+        let packer = vec![
+            ("version", COMPATIBLE_PACKER_VERSION.into()),
+            ("iterationID", later()),
+            ("versionFingerprint", later()),
+        ];
+        self.names.insert("packer".into(), text(packer));
+        // What these are is said again in each block of a build.
+        let source = vec![("name", later()), ("type", later())];
+        self.names.insert("source".into(), text(source));
+        let nothing = Type::Object(BTreeMap::new());
+        self.names.insert("build".into(), Value::unknown(nothing));
         let scope = Scope::new(self.names.clone(), &self.functions);
         let mut fetch = DataSources {
             plugins: &self.plugins,
@@ -146,11 +183,9 @@ impl Project {
         };
         let values = named::evaluate(&self.template, &scope, &mut fetch, diagnostics);
         self.data_secrets = fetch.secrets;
-        let mut names = values.names();
-        if self.template.data.is_empty() {
-            names.remove("data");
-        }
-        self.names.extend(names);
+        self.names.extend(values.names());
+        let scope = Scope::new(self.names.clone(), &self.functions);
+        self.builds = builds::evaluate(&self.template.builds, &scope, diagnostics);
     }
 
     /// Warns where a required plugin is part of this binary in another version.

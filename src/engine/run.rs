@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::{Artifact, Error, Journal, Result, RunContext, Ui};
+use ingot_sdk::{Artifact, Error, Hook, Journal, Result, RunContext, Ui};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,16 +48,17 @@ pub async fn run(
     for (index, prepared) in nodes.into_iter().enumerate() {
         let (project, slots) = (Arc::clone(&project), Arc::clone(&slots));
         let ui = options.ui.for_build(&prepared.node.name);
+        let hook = Arc::new(NodeHook {
+            project: Arc::clone(&project),
+            node: Arc::clone(&prepared.node),
+            values: Arc::clone(&prepared.values),
+        });
         let ctx = RunContext {
             prepare: Arc::clone(&prepared.context),
             ui: ui.clone(),
             cancel: options.cancel.child_token(),
             journal: Arc::clone(&options.journal),
-            hook: Arc::new(NodeHook {
-                project: Arc::clone(&project),
-                node: Arc::clone(&prepared.node),
-                values: Arc::clone(&prepared.values),
-            }),
+            hook: Arc::clone(&hook) as Arc<dyn Hook>,
         };
         tasks.spawn(async move {
             // The semaphore is never closed, and serves first come, first served.
@@ -65,7 +66,7 @@ pub async fn run(
             let started = Instant::now();
             let result = match ctx.cancel.is_cancelled() {
                 true => Err(Error::Cancelled),
-                false => run_node(&project, &prepared, &ctx).await,
+                false => run_node(&hook, &prepared, &ctx).await,
             };
             (index, result, started.elapsed())
         });
@@ -110,7 +111,7 @@ fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: 
 }
 
 async fn run_node(
-    project: &Project,
+    hook: &NodeHook,
     prepared: &PreparedNode,
     ctx: &RunContext,
 ) -> Result<Vec<Arc<dyn Artifact>>> {
@@ -118,8 +119,7 @@ async fn run_node(
     if ctx.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
-    let (node, values) = (&prepared.node, &prepared.values);
-    Pipelines { project, node, values, ctx }.run(built).await
+    Pipelines { hook, ctx }.run(built).await
 }
 
 /// A duration for people, in its two largest units, as Packer writes it: `1 minute 5 seconds`,

@@ -2,6 +2,8 @@
 
 use globset::{Glob, GlobMatcher};
 
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+
 /// Which builds to run.
 #[derive(Debug, Default)]
 pub struct Filter {
@@ -24,15 +26,50 @@ impl Filter {
         (self.only.is_empty() || any(&self.only)) && !any(&self.except)
     }
 
+    /// Warns of patterns that match nothing: no build called one of `names`, nor, for `-except`, a
+    /// post-processor called one of `steps`.
+    pub fn warn_unmatched<'a>(
+        &self,
+        names: &[String],
+        steps: impl Iterator<Item = &'a str> + Clone,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let build = |glob: &GlobMatcher| names.iter().any(|name| glob.is_match(name));
+        let step = |glob: &GlobMatcher| steps.clone().any(|name| glob.is_match(name));
+        let only = self.only.iter().filter(|glob| !build(glob)).map(|glob| ("-only", glob));
+        let except = self.except.iter().filter(|glob| !build(glob) && !step(glob));
+        for (flag, glob) in only.chain(except.map(|glob| ("-except", glob))) {
+            let pattern = glob.glob();
+            diagnostics.push(
+                Diagnostic::warning(format!("{flag}: no build is called `{pattern}`"))
+                    .note(format!("builds here: {}", names.join(", "))),
+            );
+        }
+    }
+
     /// Whether a post-processor of this name is left out; `-except` names those too.
     pub fn excludes_step(&self, name: &str) -> bool {
         self.except.iter().any(|glob| glob.is_match(name))
     }
 }
 
+/// The patterns of a list with commas between them; commas in braces are part of a pattern.
+fn split(list: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0usize;
+    list.split(move |c| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+}
+
 fn compile(flag: &str, patterns: &[String]) -> Result<Vec<GlobMatcher>, String> {
     patterns
         .iter()
+        .flat_map(|list| split(list))
         .map(|pattern| match Glob::new(pattern) {
             Ok(glob) => Ok(glob.compile_matcher()),
             Err(error) => Err(format!("{flag}: {error}")),
@@ -51,6 +88,8 @@ mod tests {
         assert!(filter.selects("x.docker.a"));
         assert!(!filter.selects("x.docker.b"));
         assert!(!filter.selects("docker.a"));
+        let filter = Filter::new(&texts(&["null.{a,b},x"]), &[]).unwrap();
+        assert!(filter.selects("null.b") && filter.selects("x") && !filter.selects("null.c"));
         assert!(Filter::default().selects("anything"));
         assert!(Filter::new(&texts(&["[a"]), &[]).unwrap_err().contains("-only"));
     }

@@ -228,45 +228,32 @@ impl BinaryOp {
 }
 
 impl Expr {
-    /// Calls `visit` for this expression and those below it; `visit` says whether to go on to
-    /// what is below the one it was given.
-    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr) -> bool) {
-        if !visit(self) {
-            return;
-        }
+    /// The expressions directly inside.
+    pub fn children(&self) -> Vec<&Expr> {
         match &self.kind {
             ExprKind::Null
             | ExprKind::Bool(_)
             | ExprKind::Number(_)
             | ExprKind::String(_)
             | ExprKind::Variable(_)
-            | ExprKind::SplatItem => {}
-            ExprKind::Template(parts, _) => walk_parts(parts, visit),
-            ExprKind::Tuple(items) => items.iter().for_each(|item| item.walk(visit)),
-            ExprKind::Object(items) => items.iter().for_each(|(key, value)| {
-                key.walk(visit);
-                value.walk(visit);
-            }),
+            | ExprKind::SplatItem => Vec::new(),
+            ExprKind::Template(parts, _) => parts_inside(parts),
+            ExprKind::Tuple(items) => items.iter().collect(),
+            ExprKind::Object(items) => items.iter().flat_map(|(key, value)| [key, value]).collect(),
             ExprKind::Paren(inner) | ExprKind::Unary(_, inner) | ExprKind::Attr(inner, ..) => {
-                inner.walk(visit);
+                vec![inner]
             }
-            ExprKind::Conditional(parts) => parts.iter().for_each(|part| part.walk(visit)),
-            ExprKind::Call { args, .. } => args.iter().for_each(|arg| arg.walk(visit)),
-            ExprKind::Index(base, key) => {
-                base.walk(visit);
-                key.walk(visit);
-            }
-            ExprKind::Splat { source, each } => {
-                source.walk(visit);
-                each.walk(visit);
-            }
-            ExprKind::Binary(_, operands) => operands.iter().for_each(|side| side.walk(visit)),
-            ExprKind::For(expr) => {
-                expr.collection.walk(visit);
-                expr.key.iter().for_each(|key| key.walk(visit));
-                expr.value.walk(visit);
-                expr.cond.iter().for_each(|cond| cond.walk(visit));
-            }
+            ExprKind::Conditional(parts) => parts.iter().collect(),
+            ExprKind::Call { args, .. } => args.iter().collect(),
+            ExprKind::Index(base, key) => vec![base, key],
+            ExprKind::Splat { source, each } => vec![source, each],
+            ExprKind::Binary(_, operands) => operands.iter().collect(),
+            ExprKind::For(expr) => [&expr.collection]
+                .into_iter()
+                .chain(&expr.key)
+                .chain([&expr.value])
+                .chain(&expr.cond)
+                .collect(),
         }
     }
 
@@ -314,26 +301,40 @@ impl Expr {
         }
     }
 
-    /// The blocks that an attribute of a [JSON body](Body::from_json) stands for: one for an
-    /// object, one for each object of a list. None if it is something else.
-    pub fn json_blocks(&self) -> Option<Vec<Body>> {
+    /// The blocks of a kind that an attribute of a [JSON body](Body::from_json) stands for: one for
+    /// an object, one for each object of a list. None if it is something else.
+    pub fn json_blocks(&self, kind: &str, header: Span) -> Option<Vec<Block>> {
         match &self.kind {
             ExprKind::Object(items) => {
                 let attributes = items.iter().filter(|(key, _)| !is_comment(key)).map(attribute);
-                let attributes = attributes.collect::<Option<_>>()?;
-                Some(vec![Body {
-                    attributes,
+                let body = Body {
+                    attributes: attributes.collect::<Option<_>>()?,
                     blocks: Vec::new(),
                     span: self.span,
                     from_json: true,
-                }])
+                };
+                Some(vec![Block { kind: kind.to_owned(), labels: Vec::new(), body, header }])
             }
             ExprKind::Tuple(items) => {
-                let bodies: Option<Vec<_>> = items.iter().map(Expr::json_blocks).collect();
-                Some(bodies?.into_iter().flatten().collect())
+                let blocks = items.iter().map(|item| item.json_blocks(kind, header));
+                Some(blocks.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
             }
             _ => None,
         }
+    }
+
+    /// Calls `visit` for this expression and all below it.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        visit(self);
+        self.children().into_iter().for_each(|child| child.walk(visit));
+    }
+
+    /// The references in it, such as `var.a` or `local.b.c`, but for those to what a `for`
+    /// inside of it names. Keys that are not fixed end a reference: of `var.a[n].c`, `var.a` is found.
+    pub fn references(&self) -> Vec<&Expr> {
+        let mut references = References::default();
+        references.visit(self);
+        references.found
     }
 
     /// The names of the reference that starts here, as far as they are fixed: `var.a["b"].c` is
@@ -346,6 +347,14 @@ impl Expr {
                 path.push(name);
                 Some(path)
             }
+            ExprKind::Index(base, key) => match &key.kind {
+                ExprKind::String(name) => {
+                    let mut path = base.reference()?;
+                    path.push(name);
+                    Some(path)
+                }
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -382,20 +391,80 @@ fn map_parts(parts: &mut [TemplatePart], place: &dyn Fn(Span) -> Span) {
     }
 }
 
-fn walk_parts<'a>(parts: &'a [TemplatePart], visit: &mut dyn FnMut(&'a Expr) -> bool) {
-    for part in parts {
-        match part {
-            TemplatePart::Literal(_) => {}
-            TemplatePart::Interpolation(expr) => expr.walk(visit),
-            TemplatePart::If(cond, yes, no) => {
-                cond.walk(visit);
-                walk_parts(yes, visit);
-                walk_parts(no, visit);
+/// Finds the references in an expression whose names it does not give a meaning itself, as `for`
+/// does: `var.a`, not `s` in `[for s in var.a : s]`.
+#[derive(Default)]
+struct References<'a> {
+    /// The names that the expressions around give a meaning.
+    bound: Vec<&'a str>,
+    found: Vec<&'a Expr>,
+}
+
+impl<'a> References<'a> {
+    fn visit(&mut self, expr: &'a Expr) {
+        if let Some(path) = expr.reference() {
+            if !self.bound.contains(&path[0]) {
+                self.found.push(expr);
             }
-            TemplatePart::For { collection, body, .. } => {
-                collection.walk(visit);
-                walk_parts(body, visit);
+            return;
+        }
+        match &expr.kind {
+            ExprKind::For(inner) => {
+                self.visit(&inner.collection);
+                let names = inner.key_var.iter().chain([&inner.value_var]);
+                self.inside(names, |this| {
+                    let parts = inner.key.iter().chain([&inner.value]).chain(&inner.cond);
+                    parts.for_each(|part| this.visit(part));
+                });
+            }
+            ExprKind::Template(parts, _) => self.parts(parts),
+            _ => expr.children().into_iter().for_each(|child| self.visit(child)),
+        }
+    }
+
+    fn parts(&mut self, parts: &'a [TemplatePart]) {
+        for part in parts {
+            match part {
+                TemplatePart::Literal(_) => {}
+                TemplatePart::Interpolation(expr) => self.visit(expr),
+                TemplatePart::If(cond, yes, no) => {
+                    self.visit(cond);
+                    self.parts(yes);
+                    self.parts(no);
+                }
+                TemplatePart::For { key, value, collection, body } => {
+                    self.visit(collection);
+                    self.inside(key.iter().chain([value]), |this| this.parts(body));
+                }
             }
         }
     }
+
+    fn inside(&mut self, names: impl Iterator<Item = &'a String>, work: impl FnOnce(&mut Self)) {
+        let outside = self.bound.len();
+        self.bound.extend(names.map(String::as_str));
+        work(self);
+        self.bound.truncate(outside);
+    }
+}
+
+/// The expressions in the pieces of a template.
+fn parts_inside(parts: &[TemplatePart]) -> Vec<&Expr> {
+    let mut found = Vec::new();
+    for part in parts {
+        match part {
+            TemplatePart::Literal(_) => {}
+            TemplatePart::Interpolation(expr) => found.push(expr),
+            TemplatePart::If(cond, yes, no) => {
+                found.push(cond);
+                found.extend(parts_inside(yes));
+                found.extend(parts_inside(no));
+            }
+            TemplatePart::For { collection, body, .. } => {
+                found.push(collection);
+                found.extend(parts_inside(body));
+            }
+        }
+    }
+    found
 }

@@ -305,7 +305,6 @@ mod tests {
         let mut seen = Vec::new();
         body.attributes[0].expr.walk(&mut |expr| {
             seen.push(sources.text(expr.span).to_owned());
-            true
         });
         assert_eq!(seen, ["\"x ${var.b}\"", "var.b", "var"]);
         let ty = &body.blocks[0].body.attributes[0].expr;

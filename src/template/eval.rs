@@ -61,10 +61,9 @@ pub fn eval(expr: &Expr, scope: &Scope) -> Result {
 
 fn variable(expr: &Expr, name: &str, scope: &Scope) -> Result {
     scope.get(name).cloned().ok_or_else(|| {
-        let names = scope.names();
         Diagnostic::error(format!("nothing is called `{name}` here"))
             .at(expr.span)
-            .suggest(name, names.iter().copied())
+            .suggest_or_list(name, "known here", scope.names())
             .help(format!("text is written in quotes: \"{name}\""))
     })
 }
@@ -180,6 +179,7 @@ fn missing<'a>(
         Some("var") => format!("no variable is called `{name}`"),
         Some("local") => format!("no local is called `{name}`"),
         Some("path") => format!("there is no path.{name}"),
+        Some("build") => format!("build.{name} is not known here"),
         Some("data") => format!("no data source of type `{name}` is declared"),
         Some(path) => format!("`{path}` has no attribute `{name}`"),
         None => format!("there is no attribute `{name}` here"),
@@ -187,6 +187,9 @@ fn missing<'a>(
     let diagnostic = Diagnostic::error(message).suggest(name, names.clone());
     let known: Vec<&str> = names.take(12).collect();
     match path.as_deref() {
+        Some("build") if known.is_empty() => {
+            diagnostic.help("it is known in provisioners and post-processors, when the build runs")
+        }
         Some("var") if known.is_empty() => {
             diagnostic.help(format!("declare it: variable \"{name}\" {{}}"))
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::blocks::{JSON_SHAPE, Template};
+use super::blocks::JSON_SHAPE;
 use crate::syntax::ast::Body;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::json::{self, Texts};
@@ -38,6 +38,14 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
             ))
             .help("convert it with `packer hcl2_upgrade`; HCL2 in JSON has names in .pkr.json"));
         }
+        if !path.to_string_lossy().ends_with(".pkr.hcl") {
+            return Err(Diagnostic::error(format!("{shown} is no template"))
+                .help("templates are files whose names end in .pkr.hcl"));
+        }
+        if !name.ends_with(".pkr.hcl") && !name.ends_with(".pkr.json") {
+            return Err(Diagnostic::error(format!("{shown} is no template"))
+                .help("templates are files whose names end in .pkr.hcl or .pkr.json"));
+        }
         let dir = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -53,8 +61,8 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
         .map_err(|error| Diagnostic::error(format!("cannot read the folder {shown}: {error}")))?;
     let mut names: Vec<String> = entries
         .flatten()
+        .filter(|entry| !entry.path().is_dir())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with('.') && !name.ends_with('~'))
         .collect();
     names.sort();
     let ending = |ending: &'static str| {
@@ -108,14 +116,12 @@ fn is_json(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json")
 }
 
-/// Reads the template's files into its blocks. Problems are added to `diagnostics`; what could be
-/// read is returned all the same, so that one run reports as much as it can.
-pub fn load(
+/// Reads and parses the template's files. One that cannot be parsed is reported and left out.
+pub fn parse(
     files: &TemplateFiles,
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
-) -> Template {
-    let bodies = files.templates.iter();
-    let bodies = bodies.filter_map(|path| read_template(sources, path, diagnostics)).collect();
-    Template::collect(files.dir.clone(), bodies, diagnostics)
+) -> Vec<Body> {
+    let paths = files.templates.iter();
+    paths.filter_map(|path| read_template(sources, path, diagnostics)).collect()
 }

@@ -1,7 +1,10 @@
 //! What a template says: its blocks as typed structures, and the values they stand for.
 
 pub mod blocks;
+pub mod builds;
+pub mod constant;
 pub mod convert;
+pub mod dynamic;
 pub mod eval;
 pub mod functions;
 pub mod load;
@@ -14,11 +17,13 @@ pub mod print;
 pub mod scope;
 pub mod type_expr;
 pub mod types;
+mod validation;
 pub mod value;
 pub mod variables;
 pub mod version;
 
 pub use blocks::Template;
+pub use builds::Build;
 pub use eval::eval;
 pub use number::Number;
 pub use scope::Scope;

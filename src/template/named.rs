@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::blocks::Template;
+use super::blocks::{Local, Template};
+use super::constant;
 use super::eval::eval;
 use super::scope::Scope;
 use super::types::Type;
 use super::value::Value;
-use crate::syntax::ast::{Block, Body, Expr, ExprKind};
+use crate::syntax::ast::{Block, Body, Expr};
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
 
@@ -105,6 +106,22 @@ impl<'a> Walk<'a, '_> {
         };
     }
 
+    /// `local` and `data` so far. Those that are not evaluated yet are not mentioned here, but may
+    /// be what is meant by a name that is misspelt.
+    fn names(&self) -> BTreeMap<String, Value> {
+        let unknown = || Value::unknown(Type::Dynamic);
+        let locals = self.template.locals.keys().map(|name| {
+            (name.clone(), self.values.locals.get(name).cloned().unwrap_or_else(unknown))
+        });
+        let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+        for (ty, name) in self.template.data.keys() {
+            let known = self.values.data.get(ty).and_then(|all| all.get(name)).cloned();
+            let of_type = data.entry(ty.clone()).or_default();
+            of_type.insert(name.clone(), known.unwrap_or_else(unknown));
+        }
+        NamedValues { locals: locals.collect(), data }.names()
+    }
+
     fn visit(&mut self, key: Key<'a>, diagnostics: &mut Diagnostics) {
         if self.known(key) {
             return;
@@ -114,7 +131,7 @@ impl<'a> Walk<'a, '_> {
         let place: Span = match key {
             Key::Local(name) => {
                 let Some(local) = template.locals.get(name) else { return };
-                self.references(&local.expr, &mut needed);
+                local.expr.iter().for_each(|expr| self.references(expr, &mut needed));
                 local.span
             }
             Key::Data(ty, name) => {
@@ -144,12 +161,11 @@ impl<'a> Walk<'a, '_> {
         if self.known(key) {
             return;
         }
-        let scope = self.scope.with(self.values.names());
+        let scope = self.scope.with(self.names());
         let value = match key {
-            Key::Local(name) => template.locals.get(name).map(|local| {
-                let value = diagnostics.keep(eval(&local.expr, &scope));
-                value.unwrap_or_else(|| Value::unknown(Type::Dynamic)).mark(local.sensitive)
-            }),
+            Key::Local(name) => {
+                template.locals.get(name).map(|local| evaluate_local(local, &scope, diagnostics))
+            }
             Key::Data(ty, name) => template
                 .data
                 .get(&(ty.to_owned(), name.to_owned()))
@@ -162,8 +178,7 @@ impl<'a> Walk<'a, '_> {
     /// The locals and data sources that an expression mentions.
     fn references(&self, expr: &Expr, found: &mut Vec<Key<'a>>) {
         let (locals, data) = (&self.template.locals, &self.template.data);
-        expr.walk(&mut |inner| {
-            let Some(path) = path(inner) else { return true };
+        for path in expr.references().into_iter().filter_map(Expr::reference) {
             match path.as_slice() {
                 ["local", name, ..] => {
                     found.extend(locals.get_key_value(*name).map(|(name, _)| Key::Local(name)));
@@ -175,10 +190,9 @@ impl<'a> Walk<'a, '_> {
                         .filter(|(_, name)| rest.get(1).is_none_or(|wanted| wanted == name))
                         .map(|(ty, name)| Key::Data(ty, name)),
                 ),
-                _ => return true,
+                _ => {}
             }
-            false
-        });
+        }
     }
 
     fn references_of_body(&self, body: &Body, found: &mut Vec<Key<'a>>) {
@@ -187,26 +201,16 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// The names along a reference, whether written `a.b` or `a["b"]`, up to the first that is not
-/// fixed.
-fn path(expr: &Expr) -> Option<Vec<&str>> {
-    match &expr.kind {
-        ExprKind::Variable(name) => Some(vec![name]),
-        ExprKind::Attr(base, name, _) => {
-            let mut path = path(base)?;
-            path.push(name);
-            Some(path)
-        }
-        ExprKind::Index(base, key) => {
-            let mut path = path(base)?;
-            match &key.kind {
-                ExprKind::String(name) => path.push(name),
-                // What the key mentions must be looked at as well.
-                _ if path.len() < 3 => return None,
-                _ => {}
-            }
-            Some(path)
-        }
-        _ => None,
-    }
+fn evaluate_local(local: &Local, scope: &Scope, diagnostics: &mut Diagnostics) -> Value {
+    let value = local.expr.as_ref().and_then(|expr| diagnostics.keep(eval(expr, scope)));
+    let sensitive = local.block.as_ref().is_some_and(|block| {
+        let functions = scope.functions();
+        let flag =
+            constant::attribute(&block.body, "sensitive", &Type::Bool, functions, diagnostics);
+        // Better hidden without need than shown by mistake.
+        flag.map_or(block.body.attribute("sensitive").is_some(), |flag| {
+            flag.as_bool().unwrap_or(true)
+        })
+    });
+    value.unwrap_or_else(|| Value::unknown(Type::Dynamic)).mark(sensitive)
 }

@@ -1,15 +1,20 @@
 //! The options of a block as a plugin takes them: evaluated, and checked against its schema.
 
+use std::collections::BTreeMap;
+
 use ingot_sdk::config::UNKNOWN;
 use ingot_sdk::{Config, OptionSpec, OptionType, Schema};
 use serde_json::{Map, Value as Json};
 
+use super::blocks::labels;
+use super::builds::Part;
 use super::convert::convert;
+use super::dynamic::{Names, expand};
 use super::eval::eval;
 use super::scope::Scope;
 use super::types::Type;
 use super::value::{Kind, Value};
-use crate::syntax::ast::{Block, Body, Expr};
+use crate::syntax::ast::{Attribute, Block, Body, Expr};
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
 
@@ -22,33 +27,83 @@ pub struct Options {
     pub secrets: Vec<String>,
 }
 
-/// Evaluates the bodies of a block (a source and what a build adds to it; later bodies win)
-/// against a plugin's schema. Options named in `reserved` are the engine's own and are skipped.
+/// What a block of options is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// The bodies that set options: a source's, and what a build adds to it.
+    pub parts: &'a [&'a Part],
+    /// Values that take the place of those in the bodies: what `override` says.
+    pub overrides: Option<&'a BTreeMap<String, Value>>,
+    /// Where the block starts.
+    pub header: Span,
+}
+
+/// Evaluates a block's options against a plugin's schema. Options named in `reserved` are the
+/// engine's own and are skipped.
 pub fn evaluate(
-    bodies: &[&Body],
-    header: Span,
+    given: Given,
     schema: &Schema,
     reserved: &[&str],
     scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) -> Options {
-    let mut walk = Walk { secrets: Vec::new(), diagnostics };
+    let mut walk = Walk { secrets: Vec::new(), failed: Vec::new(), diagnostics };
     let mut values = Map::new();
-    for body in bodies {
-        // Blocks that a later body has replace those of an earlier one.
-        let mut here = walk.body(body, schema, reserved, scope);
-        values.append(&mut here);
+    for (index, part) in given.parts.iter().enumerate() {
+        walk.twice(&given.parts[..index], &part.body);
+        let scope = scope.with(part.names.clone());
+        for (name, value) in walk.body(&part.body, schema, reserved, &scope) {
+            values.entry(name).or_insert(value);
+        }
     }
-    walk.required(&values, schema, header);
+    for (name, value) in given.overrides.into_iter().flatten() {
+        walk.overriding(name, value, schema, given, &mut values);
+    }
+    walk.required(&values, schema, given);
     Options { config: Config::new(values), secrets: walk.secrets }
 }
 
 struct Walk<'a> {
     secrets: Vec<String>,
+    /// Where values stand that could not be evaluated or did not fit.
+    failed: Vec<Span>,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Walk<'_> {
+    /// Reports what two bodies both set.
+    fn twice(&mut self, before: &[&Part], body: &Body) {
+        for Attribute { name, name_span, .. } in &body.attributes {
+            let first = before.iter().find_map(|part| part.body.attribute(name));
+            if let Some(first) = first {
+                self.diagnostics.push(
+                    Diagnostic::error(format!("`{name}` is set in the source already"))
+                        .at(*name_span)
+                        .also(first.name_span, "first here")
+                        .help("a build can add options to a source, not change those it has"),
+                );
+            }
+        }
+    }
+
+    /// Puts a value from `override` into its place.
+    fn overriding(
+        &mut self,
+        name: &str,
+        value: &Value,
+        schema: &Schema,
+        given: Given,
+        values: &mut Map<String, Json>,
+    ) {
+        let place = given.parts.iter().find_map(|part| part.body.attribute("override"));
+        let place = place.map_or(given.header, |attribute| attribute.expr.span);
+        match schema.get(name) {
+            None if !schema.open => self.unknown_option(name, place, schema, &[]),
+            spec => values
+                .extend(self.converted(value, place, spec).map(|value| (name.to_owned(), value))),
+        }
+    }
+
     fn body(
         &mut self,
         body: &Body,
@@ -73,13 +128,11 @@ impl Walk<'_> {
             };
             if let OptionType::Block(_) | OptionType::Blocks(_) = spec.ty {
                 let blocks = match body.from_json {
-                    true => attribute.expr.json_blocks(),
+                    true => attribute.expr.json_blocks(name, attribute.name_span),
                     false => None,
                 };
                 if let Some(blocks) = blocks {
-                    for inner in &blocks {
-                        self.block(name, inner, attribute.name_span, schema, scope, &mut values);
-                    }
+                    blocks.iter().for_each(|block| self.block(block, schema, scope, &mut values));
                     continue;
                 }
                 self.diagnostics.push(
@@ -94,13 +147,12 @@ impl Walk<'_> {
         }
         for block in &body.blocks {
             if reserved.contains(&block.kind.as_str()) {
+                self.no_block(&block.kind, block.header, "");
                 continue;
             }
             match block.kind.as_str() {
                 "dynamic" => self.dynamic(block, schema, scope, &mut values),
-                name => {
-                    self.block(name, &block.body, block.header, schema, scope, &mut values);
-                }
+                _ => self.block(block, schema, scope, &mut values),
             }
         }
         values
@@ -117,17 +169,15 @@ impl Walk<'_> {
 
     fn block(
         &mut self,
-        name: &str,
-        body: &Body,
-        header: Span,
+        block: &Block,
         schema: &Schema,
         scope: &Scope,
         values: &mut Map<String, Json>,
     ) {
+        let (name, header) = (block.kind.as_str(), block.header);
         match schema.get(name).map(|spec| &spec.ty) {
             Some(OptionType::Block(inner)) => {
-                let value = self.body(body, inner, &[], scope);
-                self.required(&value, inner, header);
+                let value = self.nested(block, inner, scope);
                 if values.insert(name.to_owned(), Json::Object(value)).is_some() {
                     self.diagnostics.push(
                         Diagnostic::error(format!("there can be only one `{name}` block here"))
@@ -136,23 +186,34 @@ impl Walk<'_> {
                 }
             }
             Some(OptionType::Blocks(inner)) => {
-                let value = self.body(body, inner, &[], scope);
-                self.required(&value, inner, header);
+                let value = self.nested(block, inner, scope);
                 let list = values.entry(name).or_insert_with(|| Json::Array(Vec::new()));
                 if let Json::Array(items) = list {
                     items.push(Json::Object(value));
                 }
             }
-            Some(_) => self.diagnostics.push(
-                Diagnostic::error(format!("`{name}` is an argument, not a block"))
-                    .at(header)
-                    .help(format!("write {name} = …")),
-            ),
+            Some(_) => self.no_block(name, header, ""),
             None => self.unknown_option(name, header, schema, &[]),
         }
     }
 
-    /// `dynamic "kind" { for_each = … content { … } }`: one block for every item.
+    fn no_block(&mut self, name: &str, place: Span, more: &str) {
+        self.diagnostics.push(
+            Diagnostic::error(format!("`{name}` is an argument, not a block"))
+                .at(place)
+                .help(format!("write {name} = …{more}")),
+        );
+    }
+
+    fn nested(&mut self, block: &Block, schema: &Schema, scope: &Scope) -> Map<String, Json> {
+        labels(block, &[], self.diagnostics);
+        let value = self.body(&block.body, schema, &[], scope);
+        let part = Part { body: block.body.clone(), names: Names::new() };
+        let given = Given { parts: &[&part], overrides: None, header: block.header };
+        self.required(&value, schema, given);
+        value
+    }
+
     fn dynamic(
         &mut self,
         block: &Block,
@@ -161,66 +222,69 @@ impl Walk<'_> {
         values: &mut Map<String, Json>,
     ) {
         let kind = block.label(0);
-        let (Some(each), Some(content)) =
-            (block.body.attribute("for_each"), block.body.blocks_of("content").next())
-        else {
-            self.diagnostics.push(
-                Diagnostic::error("a dynamic block needs `for_each` and a `content` block")
-                    .at(block.header)
-                    .help("write dynamic \"KIND\" { for_each = …  content { … } }"),
-            );
-            return;
-        };
-        let iterator = block
-            .body
-            .attribute("iterator")
-            .and_then(|attribute| attribute.expr.reference())
-            .and_then(|path| path.first().map(|name| (*name).to_owned()))
-            .unwrap_or_else(|| kind.to_owned());
-        let Some(collection) = self.diagnostics.keep(eval(&each.expr, scope)) else { return };
-        if collection.is_unknown() {
-            return;
-        }
-        let Some(entries) = collection.iterate() else {
-            self.diagnostics.push(
-                Diagnostic::error("`for_each` needs a list, set, map or object")
-                    .at(each.expr.span)
-                    .label(format!("this is a {}", collection.ty().friendly())),
-            );
-            return;
-        };
-        for (key, value) in entries {
-            let item = Value::object([("key".to_owned(), key), ("value".to_owned(), value)].into());
-            let scope = scope.with([(iterator.clone(), item)].into());
-            self.block(kind, &content.body, block.header, schema, &scope, values);
+        let place = block.labels.first().map_or(block.header, |label| label.span);
+        match schema.get(kind).map(|spec| &spec.ty) {
+            None if !block.labels.is_empty() => self.unknown_option(kind, place, schema, &[]),
+            None | Some(OptionType::Block(_) | OptionType::Blocks(_)) => {
+                for (block, names) in expand(block, 0, scope, self.diagnostics) {
+                    self.block(&block, schema, &scope.with(names), values);
+                }
+            }
+            Some(_) => self.no_block(kind, place, ", with a for expression if need be"),
         }
     }
 
     fn value(&mut self, expr: &Expr, spec: Option<&OptionSpec>, scope: &Scope) -> Option<Json> {
-        let value = self.diagnostics.keep(eval(expr, scope))?;
+        let Some(value) = self.diagnostics.keep(eval(expr, scope)) else {
+            self.failed.push(expr.span);
+            return None;
+        };
+        self.converted(&value, expr.span, spec)
+    }
+
+    /// A value as its option takes it; none if it is null, or does not fit, which is reported.
+    fn converted(&mut self, value: &Value, place: Span, spec: Option<&OptionSpec>) -> Option<Json> {
         let ty = spec.map_or(Type::Dynamic, |spec| type_of(&spec.ty));
-        let value = match convert(&value, &ty) {
+        let value = match convert(value, &ty) {
             Ok(value) => value,
             Err(error) => {
                 let name = spec.map_or("", |spec| spec.name.as_str());
                 let diagnostic = Diagnostic::error(format!("this is no value for `{name}`"));
                 self.diagnostics.push(match value.holds_secret() {
-                    true => diagnostic.at(expr.span).label("its type is not the one needed"),
-                    false => diagnostic.at(expr.span).label(error.to_string()),
+                    true => diagnostic.at(place).label("its type is not the one needed"),
+                    false => diagnostic.at(place).label(error.to_string()),
                 });
+                self.failed.push(place);
                 return None;
             }
         };
+        if let (Some(OptionSpec { name, ty: OptionType::List(_), .. }), Some(items)) =
+            (spec, value.as_items())
+            && let Some(index) = items.iter().position(Value::is_null)
+        {
+            self.diagnostics.push(
+                Diagnostic::error(format!("this is no value for `{name}`"))
+                    .at(place)
+                    .label(format!("at `[{index}]`: an item cannot be null")),
+            );
+            self.failed.push(place);
+            return None;
+        }
         let secret_option = spec.is_some_and(|spec| spec.sensitive);
         value.clone().mark(secret_option).secrets(&mut self.secrets);
         let json = to_json(&value);
         (!json.is_null()).then_some(json)
     }
 
-    fn required(&mut self, values: &Map<String, Json>, schema: &Schema, header: Span) {
+    fn required(&mut self, values: &Map<String, Json>, schema: &Schema, given: Given) {
+        let header = given.header;
         for option in &schema.options {
             // An option that was given and could not be evaluated has had its complaint.
-            if option.required && !values.contains_key(&option.name) && !self.diagnosed(header) {
+            let failed = given.parts.iter().any(|part| {
+                let attribute = part.body.attribute(&option.name);
+                attribute.is_some_and(|attribute| self.failed.contains(&attribute.expr.span))
+            });
+            if option.required && !values.contains_key(&option.name) && !failed {
                 let hint = match option.description.is_empty() {
                     true => String::new(),
                     false => format!("{}: {}", option.name, option.description.replace('\n', " ")),
@@ -234,13 +298,6 @@ impl Walk<'_> {
                 });
             }
         }
-    }
-
-    fn diagnosed(&self, header: Span) -> bool {
-        self.diagnostics.iter().any(|diagnostic| {
-            diagnostic.span.is_some_and(|span| span.file == header.file && span.start > header.end)
-                && diagnostic.message.starts_with("this is no value")
-        })
     }
 }
 

@@ -48,6 +48,8 @@ impl<'a> Scope<'a> {
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.names.keys().map(String::as_str).collect();
         names.extend(self.parent.map(Scope::names).unwrap_or_default());
+        names.sort_unstable();
+        names.dedup();
         names
     }
 

@@ -2,99 +2,134 @@
 
 use std::collections::BTreeMap;
 
-use super::eval::eval;
-use super::scope::Scope;
+use super::constant::constant;
+use super::convert::convert;
+use super::functions::FunctionContext;
 use super::types::{AttributeType, Type};
 use crate::syntax::ast::{Expr, ExprKind};
-use crate::syntax::diagnostic::Diagnostic;
+use crate::syntax::diagnostic::{Diagnostic, closest};
 
 const KEYWORDS: &[&str] =
-    &["string", "number", "bool", "any", "list", "set", "map", "object", "tuple", "optional"];
+    &["string", "number", "bool", "any", "list", "set", "map", "object", "tuple"];
+const TYPES: &str =
+    "types are string, number, bool, any, list(…), set(…), map(…), object({…}) and tuple([…])";
 
-/// Reads a type constraint. `scope` is for the defaults in `optional(type, default)`.
+/// Reads a type constraint. `functions` is for the defaults in `optional(type, default)`.
 ///
 /// # Errors
 /// It is not a type.
-pub fn parse(expr: &Expr, scope: &Scope) -> Result<Type, Diagnostic> {
+pub fn parse(expr: &Expr, functions: &FunctionContext) -> Result<Type, Diagnostic> {
     match &expr.kind {
-        ExprKind::Paren(inner) => parse(inner, scope),
         ExprKind::Variable(name) => match name.as_str() {
             "string" => Ok(Type::String),
             "number" => Ok(Type::Number),
             "bool" => Ok(Type::Bool),
             "any" => Ok(Type::Dynamic),
-            // Bare collections are an old form that people still write.
-            "list" => Ok(Type::list(Type::Dynamic)),
-            "set" => Ok(Type::set(Type::Dynamic)),
-            "map" => Ok(Type::map(Type::Dynamic)),
-            name => Err(Diagnostic::error(format!("`{name}` is not a type"))
+            "list" | "set" | "map" => Err(Diagnostic::error(format!("`{name}` of what?"))
                 .at(expr.span)
-                .suggest(name, KEYWORDS.iter().copied())
-                .note("types are string, number, bool, any, list(…), set(…), map(…), object({…}) and tuple([…])")),
+                .help(format!("write the type of the items: {name}(string), or {name}(any)"))),
+            "object" => Err(object_form(expr)),
+            "tuple" => Err(tuple_form(expr)),
+            name => Err(no_type(name, expr)),
         },
-        // The form that HCL had before types were expressions: type = "string".
         ExprKind::String(name) => {
-            let bare = Expr { kind: ExprKind::Variable(name.clone()), span: expr.span };
-            parse(&bare, scope)
+            let diagnostic = Diagnostic::error("a type is written without quotes").at(expr.span);
+            Err(match closest(name, KEYWORDS.iter().copied()) {
+                Some(name) => diagnostic.help(format!("write type = {name}")),
+                None => diagnostic.note(TYPES),
+            })
         }
         ExprKind::Call { name, args, name_span, .. } => match (name.as_str(), args.as_slice()) {
-            ("list", [item]) => parse(item, scope).map(Type::list),
-            ("set", [item]) => parse(item, scope).map(Type::set),
-            ("map", [item]) => parse(item, scope).map(Type::map),
-            ("object", [Expr { kind: ExprKind::Object(items), .. }]) => {
-                let attributes = items.iter().map(|(key, value)| attribute(key, value, scope));
-                attributes.collect::<Result<BTreeMap<_, _>, _>>().map(Type::Object)
-            }
-            ("object", _) => Err(Diagnostic::error("`object` takes the types of its attributes")
-                .at(expr.span)
-                .help("write object({ name = string })")),
+            ("list", [item]) => parse(item, functions).map(Type::list),
+            ("set", [item]) => parse(item, functions).map(Type::set),
+            ("map", [item]) => parse(item, functions).map(Type::map),
+            ("object", [Expr { kind: ExprKind::Object(items), .. }]) => object(items, functions),
+            ("object", _) => Err(object_form(expr)),
             ("tuple", [Expr { kind: ExprKind::Tuple(items), .. }]) => {
-                items.iter().map(|item| parse(item, scope)).collect::<Result<_, _>>().map(Type::Tuple)
+                let items = items.iter().map(|item| parse(item, functions));
+                items.collect::<Result<_, _>>().map(Type::Tuple)
             }
-            ("tuple", _) => Err(Diagnostic::error("`tuple` takes a list of types")
-                .at(expr.span)
-                .help("write tuple([string, number])")),
+            ("tuple", _) => Err(tuple_form(expr)),
             ("list" | "set" | "map", _) => {
                 Err(Diagnostic::error(format!("`{name}` takes one type"))
                     .at(expr.span)
                     .help(format!("write {name}(string)")))
             }
+            ("string" | "number" | "bool" | "any", _) => {
+                Err(Diagnostic::error(format!("`{name}` takes no arguments"))
+                    .at(expr.span)
+                    .help(format!("write {name}")))
+            }
             ("optional", _) => {
                 Err(Diagnostic::error("`optional` is only for attributes of an object")
-                    .at(expr.span))
+                    .at(expr.span)
+                    .help("write object({ name = optional(string) })"))
             }
-            (name, _) => Err(Diagnostic::error(format!("`{name}` is not a type"))
-                .at(*name_span)
-                .suggest(name, KEYWORDS.iter().copied())),
+            (name, _) => Err(no_type(name, &Expr { span: *name_span, ..expr.clone() })),
         },
-        _ => Err(Diagnostic::error("this is not a type")
-            .at(expr.span)
-            .help("types are written like string, list(string) or object({ name = string })")),
+        _ => Err(Diagnostic::error("this is not a type").at(expr.span).note(TYPES)),
     }
 }
 
-fn attribute(
-    key: &Expr,
-    value: &Expr,
-    scope: &Scope,
-) -> Result<(String, AttributeType), Diagnostic> {
-    let ExprKind::String(name) = &key.kind else {
-        return Err(Diagnostic::error("an attribute is named by a plain word").at(key.span));
+fn no_type(name: &str, expr: &Expr) -> Diagnostic {
+    let diagnostic = Diagnostic::error(format!("`{name}` is not a type")).at(expr.span);
+    diagnostic.suggest(name, KEYWORDS.iter().copied()).note(TYPES)
+}
+
+fn object_form(expr: &Expr) -> Diagnostic {
+    Diagnostic::error("`object` takes the types of its attributes")
+        .at(expr.span)
+        .help("write object({ name = string })")
+}
+
+fn tuple_form(expr: &Expr) -> Diagnostic {
+    Diagnostic::error("`tuple` takes a list of types")
+        .at(expr.span)
+        .help("write tuple([string, number])")
+}
+
+fn object(items: &[(Expr, Expr)], functions: &FunctionContext) -> Result<Type, Diagnostic> {
+    let mut attributes = BTreeMap::new();
+    for (key, value) in items {
+        let ExprKind::String(name) = &key.kind else {
+            return Err(Diagnostic::error("an attribute is named by a plain word").at(key.span));
+        };
+        if attributes.insert(name.clone(), attribute(value, functions)?).is_some() {
+            return Err(Diagnostic::error(format!("the attribute `{name}` is there twice"))
+                .at(key.span)
+                .help("keep one of the two"));
+        }
+    }
+    Ok(Type::Object(attributes))
+}
+
+fn attribute(value: &Expr, functions: &FunctionContext) -> Result<AttributeType, Diagnostic> {
+    let args = match &value.kind {
+        ExprKind::Call { name, args, .. } if name == "optional" => args.as_slice(),
+        _ => return Ok(AttributeType::required(parse(value, functions)?)),
     };
-    let attribute = match &value.kind {
-        ExprKind::Call { name, args, .. } if name == "optional" => match args.as_slice() {
-            [ty] => AttributeType { ty: parse(ty, scope)?, optional: true, default: None },
-            [ty, default] => AttributeType {
-                ty: parse(ty, scope)?,
-                optional: true,
-                default: Some(eval(default, scope)?),
-            },
-            _ => {
-                return Err(Diagnostic::error("`optional` takes a type and perhaps a default")
-                    .at(value.span));
-            }
-        },
-        _ => AttributeType::required(parse(value, scope)?),
+    let (ty, default) = match args {
+        [ty] => (ty, None),
+        [ty, default] => (ty, Some(default)),
+        _ => {
+            return Err(Diagnostic::error("`optional` takes a type and perhaps a default")
+                .at(value.span)
+                .help("write optional(string) or optional(string, \"default\")"));
+        }
     };
-    Ok((name.clone(), attribute))
+    let ty = parse(ty, functions)?;
+    let default = match default {
+        None => None,
+        Some(expr) => {
+            let value = constant(expr, "the default of an attribute", functions)?;
+            convert(&value, &ty).map_err(|error| {
+                Diagnostic::error("this default does not fit the type of its attribute")
+                    .at(expr.span)
+                    .label(error.to_string())
+                    .note(format!("its type is {ty}"))
+            })?;
+            Some(value)
+        }
+    };
+    Ok(AttributeType { ty, optional: true, default })
 }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::blocks::{Template, only};
+use super::constant::{self, constant};
 use super::convert::convert;
-use super::eval::eval;
 use super::functions::FunctionContext;
 use super::load::read_variables;
-use super::scope::Scope;
 use super::type_expr;
-use super::types::Type;
-use super::value::Value;
+use super::types::{AttributeType, Type};
+use super::validation::{self, Rule};
+use super::value::{Kind, Value};
 use crate::syntax::ast::{Block, Expr, ExprKind};
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::syntax::parse::parse_expr;
-use crate::syntax::source::{SourceMap, Span};
+use crate::syntax::source::{FileId, SourceMap, Span};
 
 /// A value given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,25 +27,35 @@ pub enum VariableFlag {
 }
 
 /// Where values of variables come from, besides the template. Later beats earlier: environment,
-/// automatic files, flags in their order.
+/// automatic files, `-var-file` in their order, `-var` in their order.
 #[derive(Debug, Clone, Default)]
 pub struct VariableInputs {
     /// `PKR_VAR_name`, without the prefix.
     pub environment: Vec<(String, String)>,
-    /// `*.auto.pkrvars.hcl` and `*.auto.pkrvars.json`
+    /// `*.auto.pkrvars.hcl`
     pub files: Vec<PathBuf>,
     /// `-var` and `-var-file`, in order.
     pub flags: Vec<VariableFlag>,
     /// Whether a file that sets a variable nobody declared earns a warning.
     pub warn_undeclared: bool,
+    /// Whether a variable without a value, or with one that it refuses, is an error.
+    pub check: bool,
 }
 
 struct Declared<'a> {
     name: &'a str,
     block: &'a Block,
     ty: Type,
+    /// Whether the type is that of the default.
+    inferred: bool,
     sensitive: bool,
     value: Option<Value>,
+    /// Where the value stands, if in a file or on the command line.
+    place: Option<Span>,
+    rules: Vec<Rule<'a>>,
+    /// Whether something about it was reported; its value is unknown then, so that what depends
+    /// on it is not reported as well.
+    broken: bool,
 }
 
 /// The value of every variable, by name. Problems go to `diagnostics`; a variable with a problem
@@ -57,95 +67,48 @@ pub fn evaluate(
     functions: &FunctionContext,
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, Value> {
-    let in_default = FunctionContext { env_allowed: true, ..functions.clone() };
-    let scope = Scope::new(BTreeMap::new(), &in_default);
-    let mut declared: BTreeMap<&str, Declared> = template
+    let declared: BTreeMap<&str, Declared> = template
         .variables
         .iter()
-        .map(|(name, block)| (name.as_str(), declare(name, block, &scope, diagnostics)))
+        .map(|(name, block)| (name.as_str(), declare(name, block, functions, diagnostics)))
         .collect();
-    let before = diagnostics.has_errors();
-
-    for (name, text) in &inputs.environment {
-        if let Some(variable) = declared.get_mut(name.as_str()) {
-            let origin = format!("<value of PKR_VAR_{name}>");
-            assign_text(variable, text, origin, sources, &scope, diagnostics);
-        }
-    }
-    for path in &inputs.files {
-        assign_file(&mut declared, path, inputs, sources, &scope, diagnostics);
-    }
-    for flag in &inputs.flags {
-        match flag {
-            VariableFlag::File(path) => {
-                assign_file(&mut declared, path, inputs, sources, &scope, diagnostics);
-            }
-            VariableFlag::Value(pair) => {
-                let Some((name, text)) = pair.split_once('=') else {
-                    diagnostics.push(
-                        Diagnostic::error("-var takes a name and a value")
-                            .help("write -var 'name=value'"),
-                    );
-                    continue;
-                };
-                let name = name.trim();
-                match declared.get_mut(name) {
-                    Some(variable) => {
-                        let origin = format!("<value of -var {name}>");
-                        assign_text(variable, text, origin, sources, &scope, diagnostics);
-                    }
-                    None => diagnostics.push(undeclared(
-                        Diagnostic::error(format!("-var sets `{name}`, which is not declared")),
-                        name,
-                        template,
-                    )),
-                }
-            }
-        }
-    }
-    let broken_input = !before && diagnostics.has_errors();
+    let mut given = Given { declared, inputs, sources, functions, diagnostics };
+    given.all(template);
+    let Given { declared, diagnostics, .. } = given;
 
     let mut values = BTreeMap::new();
-    for variable in declared.values() {
-        let value = match &variable.value {
-            Some(value) => value.clone().mark(variable.sensitive),
-            None => {
-                // After a broken input, "has no value" would be one complaint too many.
-                if !broken_input && !broken(variable.block, diagnostics) {
-                    diagnostics.push(unset(variable));
+    for variable in declared.into_values() {
+        let Declared { name, block, ty, sensitive, value, place, rules, broken, .. } = variable;
+        let value = match value {
+            Some(value) if !broken => {
+                let value = value.mark(sensitive);
+                if inputs.check {
+                    let header = block.header;
+                    validation::check(&rules, name, &value, place, header, functions, diagnostics);
                 }
-                Value::unknown(variable.ty.clone()).mark(variable.sensitive)
+                value
+            }
+            _ => {
+                if !broken && inputs.check {
+                    diagnostics.push(unset(name, block.header));
+                }
+                Value::unknown(if broken { Type::Dynamic } else { ty }).mark(sensitive)
             }
         };
-        values.insert(variable.name.to_owned(), value);
-    }
-    for variable in declared.values() {
-        validate(variable, &values, functions, diagnostics);
+        values.insert(name.to_owned(), value);
     }
     values
 }
 
-fn broken(block: &Block, diagnostics: &Diagnostics) -> bool {
-    diagnostics.iter().any(|diagnostic| {
-        diagnostic.span.is_some_and(|span| {
-            span.file == block.header.file
-                && span.start >= block.header.start
-                && span.end <= block.body.span.end.max(block.header.end)
-        })
-    })
+fn unset(name: &str, header: Span) -> Diagnostic {
+    Diagnostic::error(format!("the variable `{name}` has no value")).at(header).help(format!(
+        "give it one with -var '{name}=…', a -var-file, the environment variable PKR_VAR_{name}, \
+         or a default"
+    ))
 }
 
-fn unset(variable: &Declared) -> Diagnostic {
-    let name = variable.name;
-    Diagnostic::error(format!("the variable `{name}` has no value")).at(variable.block.header).help(
-        format!(
-            "give it one with -var '{name}=…', a -var-file, the environment variable \
-             PKR_VAR_{name}, or a default"
-        ),
-    )
-}
-
-fn undeclared(diagnostic: Diagnostic, name: &str, template: &Template) -> Diagnostic {
+fn undeclared(name: &str, template: &Template) -> Diagnostic {
+    let diagnostic = Diagnostic::error(format!("-var sets `{name}`, which is not declared"));
     match closest(name, template.variables.keys().map(String::as_str)) {
         Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
         None => diagnostic.help(format!("declare it: variable \"{name}\" {{}}")),
@@ -155,191 +118,251 @@ fn undeclared(diagnostic: Diagnostic, name: &str, template: &Template) -> Diagno
 fn declare<'a>(
     name: &'a str,
     block: &'a Block,
-    scope: &Scope,
+    functions: &FunctionContext,
     diagnostics: &mut Diagnostics,
 ) -> Declared<'a> {
-    only(
-        &block.body,
-        &["type", "default", "description", "sensitive"],
-        &["validation"],
-        diagnostics,
-    );
-    let mut variable = Declared { name, block, ty: Type::Dynamic, sensitive: false, value: None };
-    let mut typed = false;
+    let mut found = Diagnostics::default();
+    let attributes = ["type", "default", "description", "sensitive"];
+    only(&block.body, &attributes, &["validation"], &mut found);
+    let mut variable = Declared {
+        name,
+        block,
+        ty: Type::Dynamic,
+        inferred: false,
+        sensitive: false,
+        value: None,
+        place: None,
+        rules: Vec::new(),
+        broken: false,
+    };
     if let Some(attribute) = block.body.attribute("type")
-        && let Some(ty) = diagnostics.keep(type_expr::parse(&attribute.expr, scope))
+        && let Some(ty) = found.keep(type_expr::parse(&attribute.expr, functions))
     {
         variable.ty = ty;
-        typed = true;
     }
-    if let Some(attribute) = block.body.attribute("sensitive") {
-        match attribute.expr.kind {
-            ExprKind::Bool(flag) => variable.sensitive = flag,
-            _ => {
-                // Better hidden without need than shown by mistake.
-                variable.sensitive = true;
-                diagnostics.push(
-                    Diagnostic::error("`sensitive` is true or false").at(attribute.expr.span),
-                );
-            }
-        }
-    }
+    constant::attribute(&block.body, "description", &Type::String, functions, &mut found);
+    variable.sensitive = block.body.attribute("sensitive").is_some_and(|_| {
+        let flag =
+            constant::attribute(&block.body, "sensitive", &Type::Bool, functions, &mut found);
+        // Better hidden without need than shown by mistake.
+        flag.and_then(|flag| flag.as_bool()).unwrap_or(true)
+    });
     if let Some(attribute) = block.body.attribute("default") {
-        let value = eval(&attribute.expr, scope).and_then(|value| {
-            fit(&value, &variable.ty, name, attribute.expr.span, variable.sensitive)
-        });
-        variable.value = diagnostics.keep(value);
+        let functions = FunctionContext { env_allowed: true, ..functions.clone() };
+        let value = constant(&attribute.expr, "the default of a variable", &functions)
+            .and_then(|value| variable.fit(&value, attribute.expr.span));
+        variable.value = found.keep(value);
     }
-    if !typed {
-        variable.ty = match variable.value.as_ref().filter(|value| !value.is_null()) {
-            Some(value) if value.ty().is_primitive() => value.ty(),
-            Some(_) => Type::Dynamic,
-            // A variable of which nothing is said takes texts.
-            None => Type::String,
-        };
+    // Without a type of its own, a variable takes what its default is.
+    if let (Type::Dynamic, Some(value)) = (&variable.ty, &variable.value)
+        && !is_empty(value)
+    {
+        variable.ty = value.ty();
+        variable.inferred = true;
     }
+    variable.rules = validation::rules(name, block, functions, &mut found);
+    variable.broken = found.has_errors();
+    diagnostics.extend(found);
     variable
 }
 
-fn fit(
-    value: &Value,
-    ty: &Type,
-    name: &str,
-    span: Span,
-    sensitive: bool,
-) -> Result<Value, Diagnostic> {
-    convert(value, ty).map_err(|error| {
-        let message = format!("this value does not fit the variable `{name}`");
-        match sensitive {
-            // The source line would show the secret.
-            true => Diagnostic::error(message),
-            false => Diagnostic::error(message).at(span).label(error.to_string()),
-        }
-        .note(format!("its type is {ty}"))
-    })
+/// `[]` and `{}`, which say nothing of what else could be there.
+fn is_empty(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Tuple(items) => items.is_empty(),
+        Kind::Object(attributes) => attributes.is_empty(),
+        _ => false,
+    }
 }
 
-/// Takes a text from the environment or the command line: as it is for strings, as an expression
-/// for everything else.
-fn assign_text(
-    variable: &mut Declared,
-    text: &str,
-    origin: String,
-    sources: &mut SourceMap,
-    scope: &Scope,
-    diagnostics: &mut Diagnostics,
-) {
-    if variable.ty == Type::String {
-        variable.value = Some(text.into());
-        return;
-    }
-    let file = sources.add(origin.clone(), text);
-    let value = parse_expr(sources, file).and_then(|expr| {
-        let value = match (&expr.kind, &variable.ty) {
-            // `-var x=abc` for a variable of any type is the text abc.
-            (ExprKind::Variable(word), Type::Dynamic) => Value::from(word.as_str()),
-            _ => eval(&expr, scope)?,
-        };
-        fit(&value, &variable.ty, variable.name, expr.span, variable.sensitive)
-    });
-    let value = value.map_err(|error| {
-        let error = match variable.sensitive {
-            true => Diagnostic { span: None, label: String::new(), ..error }.note(origin),
-            false => error,
-        };
-        match variable.ty.is_primitive() {
-            true => error,
-            false => error.help(format!(
-                "values of type {} are written as in a template; texts in quotes",
-                variable.ty
-            )),
-        }
-    });
-    // The value before a broken one must not take its place.
-    variable.value = diagnostics.keep(value);
-}
-
-fn assign_file(
-    declared: &mut BTreeMap<&str, Declared>,
-    path: &Path,
-    inputs: &VariableInputs,
-    sources: &mut SourceMap,
-    scope: &Scope,
-    diagnostics: &mut Diagnostics,
-) {
-    let Some(body) = read_variables(sources, path, diagnostics) else { return };
-    for block in &body.blocks {
-        diagnostics.push(
-            Diagnostic::error("a variables file holds values, not blocks")
-                .at(block.header)
-                .help("declare variables in a *.pkr.hcl file"),
-        );
-    }
-    for attribute in &body.attributes {
-        let Some(variable) = declared.get_mut(attribute.name.as_str()) else {
-            if inputs.warn_undeclared {
-                let names = declared.keys().copied();
-                diagnostics.push(
-                    Diagnostic::warning(format!(
-                        "`{}` is set here, and no variable is declared by that name",
-                        attribute.name
-                    ))
-                    .at(attribute.name_span)
-                    .suggest(&attribute.name, names),
-                );
+impl Declared<'_> {
+    /// `value`, which stands at `span`, as the variable takes it.
+    fn fit(&self, value: &Value, span: Span) -> Result<Value, Diagnostic> {
+        let Declared { name, ty, .. } = self;
+        convert(value, ty).map_err(|error| {
+            let message = format!("this value does not fit the variable `{name}`");
+            let diagnostic = match self.sensitive {
+                // The source line would show the secret.
+                true => Diagnostic::error(message),
+                false => Diagnostic::error(message).at(span).label(error.to_string()),
+            };
+            match self.inferred {
+                false => diagnostic.note(format!("its type is {ty}")),
+                true => diagnostic
+                    .note(format!("it has no `type`, so it takes what its default is: {ty}"))
+                    .help("declare its type, such as type = list(string)"),
             }
-            continue;
-        };
-        let Expr { span, .. } = attribute.expr;
-        let value = eval(&attribute.expr, scope)
-            .and_then(|value| fit(&value, &variable.ty, variable.name, span, variable.sensitive));
-        variable.value = diagnostics.keep(value);
+        })
+    }
+
+    fn take(
+        &mut self,
+        value: Result<Value, Diagnostic>,
+        place: Span,
+        diagnostics: &mut Diagnostics,
+    ) {
+        match value {
+            Ok(value) => {
+                self.value = Some(value);
+                self.place = Some(place);
+            }
+            Err(error) => {
+                // The value before a broken one must not take its place.
+                self.broken = true;
+                diagnostics.push(error);
+            }
+        }
     }
 }
 
-fn validate(
-    variable: &Declared,
-    values: &BTreeMap<String, Value>,
-    functions: &FunctionContext,
-    diagnostics: &mut Diagnostics,
-) {
-    for block in variable.block.body.blocks_of("validation") {
-        only(&block.body, &["condition", "error_message"], &[], diagnostics);
-        let (Some(condition), Some(message)) =
-            (block.body.attribute("condition"), block.body.attribute("error_message"))
-        else {
-            diagnostics.push(
-                Diagnostic::error("a validation needs `condition` and `error_message`")
-                    .at(block.header),
-            );
-            continue;
-        };
-        // A condition may look at its own variable only.
-        let own = values.get(variable.name).cloned().into_iter();
-        let own = own.map(|value| (variable.name.to_owned(), value)).collect();
-        let names = BTreeMap::from([("var".to_owned(), Value::object(own))]);
-        let scope = Scope::new(names, functions);
-        let truth = eval(&condition.expr, &scope).and_then(|value| {
-            convert(&value, &Type::Bool).map_err(|error| {
-                Diagnostic::error("a condition is a bool")
-                    .at(condition.expr.span)
-                    .label(error.to_string())
-            })
-        });
-        let Some(truth) = diagnostics.keep(truth) else { continue };
-        if truth.as_bool() != Some(false) {
-            continue;
+/// Gives variables the values that stand outside of the template.
+struct Given<'a, 'b> {
+    declared: BTreeMap<&'a str, Declared<'a>>,
+    inputs: &'b VariableInputs,
+    sources: &'b mut SourceMap,
+    functions: &'b FunctionContext,
+    diagnostics: &'b mut Diagnostics,
+}
+
+impl Given<'_, '_> {
+    fn all(&mut self, template: &Template) {
+        for (name, text) in &self.inputs.environment {
+            self.text(name, text, format!("<value of PKR_VAR_{name}>"));
         }
-        let Some(text) = diagnostics.keep(eval(&message.expr, &scope)) else { continue };
-        let text = match text.holds_secret() {
-            true => format!("the value of `{}` is not valid", variable.name),
-            false => text.as_str().unwrap_or("the value is not valid").to_owned(),
+        for path in &self.inputs.files {
+            self.file(path);
+        }
+        // A value beats all files, wherever it stands; of two values, the last counts.
+        let mut values: BTreeMap<&str, &str> = BTreeMap::new();
+        for flag in &self.inputs.flags {
+            match flag {
+                VariableFlag::File(path) => self.file(path),
+                VariableFlag::Value(pair) => match pair.split_once('=') {
+                    Some((name, text)) => drop(values.insert(name.trim(), text)),
+                    None => self.diagnostics.push(
+                        Diagnostic::error(format!("-var {pair} gives no value"))
+                            .help(format!("write -var '{pair}=value'")),
+                    ),
+                },
+            }
+        }
+        for (name, text) in values {
+            match self.declared.contains_key(name) {
+                true => self.text(name, text, format!("<value of -var {name}>")),
+                false => self.diagnostics.push(undeclared(name, template)),
+            }
+        }
+    }
+
+    /// Takes a text from the environment or the command line: as it is for strings, numbers and
+    /// variables of no type, as an expression for everything else.
+    fn text(&mut self, name: &str, text: &str, origin: String) {
+        let Some(variable) = self.declared.get_mut(name) else { return };
+        let file = self.sources.add(origin.clone(), text);
+        let whole = Span { file, start: 0, end: text.len() as u32 };
+        let value = match variable.ty {
+            Type::String | Type::Number | Type::Dynamic => Ok((Value::from(text), whole)),
+            _ => expression(self.sources, file, name, self.functions),
         };
-        diagnostics.push(
-            Diagnostic::error(text)
-                .at(variable.block.header)
-                .label("the value of this variable fails its validation")
-                .also(condition.expr.span, "this is false"),
-        );
+        let value = value.and_then(|(value, span)| variable.fit(&value, span));
+        let value = value.map_err(|error| {
+            let error = match variable.sensitive {
+                true => Diagnostic { span: None, label: String::new(), ..error }.note(origin),
+                false => error.at(whole),
+            };
+            match &variable.ty {
+                Type::Bool => error.help("write true or false"),
+                ty if ty.is_primitive() => error,
+                ty => error.help(format!(
+                    "values of type {ty} are written as in a template, texts in quotes: {}",
+                    example(ty)
+                )),
+            }
+        });
+        variable.take(value, whole, self.diagnostics);
+    }
+
+    fn file(&mut self, path: &Path) {
+        let extension = path.extension().unwrap_or_default();
+        if extension != "hcl" && extension != "json" {
+            self.diagnostics.push(
+                Diagnostic::error(format!("{} is no file of variables", path.display()))
+                    .help("their names end in .pkrvars.hcl or .pkrvars.json"),
+            );
+            return;
+        }
+        let Some(body) = read_variables(self.sources, path, self.diagnostics) else { return };
+        for block in &body.blocks {
+            self.diagnostics.push(
+                Diagnostic::error("a variables file holds values, not blocks")
+                    .at(block.header)
+                    .help(match (block.kind.as_str(), block.label(0)) {
+                        ("variable", name) if !name.is_empty() => format!(
+                            "declare the variable in a *.pkr.hcl file, and give it a value here: \
+                             {name} = …"
+                        ),
+                        _ => "move it to a *.pkr.hcl file".to_owned(),
+                    }),
+            );
+        }
+        for attribute in &body.attributes {
+            let Some(variable) = self.declared.get_mut(attribute.name.as_str()) else {
+                if self.inputs.warn_undeclared {
+                    let names = self.declared.keys().copied();
+                    self.diagnostics.push(
+                        Diagnostic::warning(format!(
+                            "`{}` is set here, and no variable is declared by that name",
+                            attribute.name
+                        ))
+                        .at(attribute.name_span)
+                        .suggest(&attribute.name, names),
+                    );
+                }
+                continue;
+            };
+            let Expr { span, .. } = attribute.expr;
+            let value = constant(&attribute.expr, "the value of a variable", self.functions)
+                .and_then(|value| variable.fit(&value, span));
+            variable.take(value, span, self.diagnostics);
+        }
+    }
+}
+
+/// Evaluates what the command line or the environment gives `name`.
+fn expression(
+    sources: &SourceMap,
+    file: FileId,
+    name: &str,
+    functions: &FunctionContext,
+) -> Result<(Value, Span), Diagnostic> {
+    // What the parser says is about templates.
+    let wrong = || Diagnostic::error(format!("this is not a value for the variable `{name}`"));
+    let expr = parse_expr(sources, file).map_err(|error| match error.span {
+        Some(span) => wrong().at(span),
+        None => wrong(),
+    })?;
+    if let ExprKind::Variable(_) = expr.kind {
+        return Err(wrong().at(expr.span));
+    }
+    constant(&expr, "the value of a variable", functions).map(|value| (value, expr.span))
+}
+
+/// A value of a type as it is written.
+fn example(ty: &Type) -> String {
+    match ty {
+        Type::Dynamic | Type::String => "\"a\"".into(),
+        Type::Bool => "true".into(),
+        Type::Number => "1".into(),
+        Type::List(item) | Type::Set(item) => format!("[{0}, {0}]", example(item)),
+        Type::Map(item) => format!("{{ name = {} }}", example(item)),
+        Type::Tuple(items) => {
+            format!("[{}]", items.iter().map(example).collect::<Vec<_>>().join(", "))
+        }
+        Type::Object(attributes) => {
+            let of = |(name, attribute): (&String, &AttributeType)| {
+                format!("{name} = {}", example(&attribute.ty))
+            };
+            format!("{{ {} }}", attributes.iter().map(of).collect::<Vec<_>>().join(", "))
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::{ingot, template};
+use crate::harness::{NULL, ingot, template};
 
 /// A web server over a folder, stopped when it goes out of scope.
 struct WebServer {
@@ -131,7 +131,7 @@ locals {{
 "#,
         server.port
     );
-    std::fs::write(dir.path().join("t.pkr.hcl"), text).unwrap();
+    std::fs::write(dir.path().join("t.pkr.hcl"), text + NULL).unwrap();
     let shown = ingot(dir.path(), &["inspect", "."]).stdout;
     assert!(shown.contains("local.motd: \"good day\""), "{shown}");
     assert!(shown.contains("local.kind: \"text/plain\""), "{shown}");

@@ -18,13 +18,20 @@ pub fn ingot(dir: &Path, args: &[&str]) -> Run {
 
 /// Runs `ingot` in a folder, with variables in its environment.
 pub fn ingot_with(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
-    let output: Output = Command::new(env!("CARGO_BIN_EXE_ingot"))
+    let state = dir.join("state");
+    let state = state.to_str().expect("folders of tests have plain names");
+    let env = [env, &[("INGOT_STATE_DIR", state)]].concat();
+    program(env!("CARGO_BIN_EXE_ingot"), dir, args, &env)
+}
+
+/// Runs a program in a folder, with variables in its environment.
+pub fn program(name: &str, dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
+    let output: Output = Command::new(name)
         .args(args)
         .current_dir(dir)
-        .env("INGOT_STATE_DIR", dir.join("state"))
         .envs(env.iter().copied())
         .output()
-        .expect("the binary that cargo built can be run");
+        .unwrap_or_else(|error| panic!("{name} cannot be run: {error}"));
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -45,6 +52,9 @@ pub fn output_of(program: &str, args: &[&str]) -> String {
     assert!(output.status.success(), "{program} {args:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
+
+/// A build that does nothing, for templates whose other blocks matter.
+pub const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n}\n";
 
 pub const BASE: &str = "ingot-e2e-base:1";
 

@@ -1,9 +1,9 @@
 //! `packer` blocks: versions and plugins.
 
-use crate::harness::{ingot, template};
+use crate::harness::{NULL, ingot, template};
 
 fn validate(text: &str) -> (Option<i32>, String) {
-    let dir = template(text);
+    let dir = template(&format!("{text}{NULL}"));
     let run = ingot(dir.path(), &["validate", "."]);
     (run.code, run.stdout)
 }
@@ -93,7 +93,7 @@ fn init_is_content_with_what_is_built_in() {
 
 #[test]
 fn flags_that_change_nothing_are_taken() {
-    let dir = template("");
+    let dir = template(NULL);
     let flags = ["-use-sequential-evaluation", "-ignore-prerelease-plugins", "-config-type=hcl2"];
     for command in ["validate", "inspect"] {
         let run = ingot(dir.path(), &[&[command], &flags[..], &["."]].concat());

@@ -1,6 +1,6 @@
 //! `ingot validate`: exit codes and diagnostics.
 
-use crate::harness::{ingot, ingot_with, template};
+use crate::harness::{NULL, ingot, ingot_with, template};
 
 /// Validates a template that is wrong and returns what is said about it.
 fn complaint(text: &str) -> String {
@@ -9,8 +9,6 @@ fn complaint(text: &str) -> String {
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
     run.stdout
 }
-
-const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n}\n";
 
 #[test]
 fn a_valid_template_is_valid() {
@@ -62,7 +60,8 @@ fn variables_get_values_in_packers_order() {
     assert_eq!(got(&[], &env), "local.got: \"auto\"");
     file("b.pkrvars.hcl", "v = \"file\"\n");
     assert_eq!(got(&["-var-file=b.pkrvars.hcl"], &env), "local.got: \"file\"");
-    assert_eq!(got(&["-var", "v=flag", "-var-file", "b.pkrvars.hcl"], &env), "local.got: \"file\"");
+    // As in Packer, -var beats -var-file wherever it stands.
+    assert_eq!(got(&["-var", "v=flag", "-var-file", "b.pkrvars.hcl"], &env), "local.got: \"flag\"");
     assert_eq!(got(&["-var-file=b.pkrvars.hcl", "-var", "v=flag"], &env), "local.got: \"flag\"");
 }
 

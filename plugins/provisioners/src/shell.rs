@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::communicator::UiOutput;
+use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, Context, Error, ExitStatus, FileMeta, GeneratedData,
-    GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema,
-    async_trait, command::quote, retry::Retry, script,
+    Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, FileMeta,
+    GeneratedData, GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result,
+    RunContext, Schema, async_trait, command::quote, retry::Retry, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -78,7 +79,7 @@ impl Provisioner for ShellProvisioner {
         Schema::of::<Options>()
     }
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
         self.options = config.decode()?;
         let options = &self.options;
         let mut errors = ConfigErrors::default();
@@ -90,6 +91,10 @@ impl Provisioner for ShellProvisioner {
             &mut errors,
         );
         self.variables = script::environment(&options.environment_vars, &options.env, &mut errors);
+        let command = options.execute_command.as_deref().unwrap_or_default();
+        if let Err(error) = Interpolation::new(ctx).check(command) {
+            errors.push(ConfigError::on("execute_command", error.to_string()));
+        }
         errors.into_result(Prepared::default())
     }
 

@@ -1,0 +1,150 @@
+//! `dynamic "kind" { for_each = … content { … } }`: a block for every item.
+
+use std::collections::BTreeMap;
+
+use super::blocks::only;
+use super::convert::convert;
+use super::eval::eval;
+use super::scope::Scope;
+use super::types::Type;
+use super::value::Value;
+use crate::syntax::ast::{Block, Body, Expr, ExprKind, Label};
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use crate::syntax::source::Span;
+
+/// Names that the dynamic blocks around a block give a meaning inside of it.
+pub type Names = BTreeMap<String, Value>;
+
+/// The blocks that a dynamic block stands for, each with the names that mean something in it.
+/// `labels` is how many labels a block of its kind has; none if there is no such kind here, which
+/// the caller reports.
+pub fn expand(
+    block: &Block,
+    labels: usize,
+    scope: &Scope,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(Block, Names)> {
+    let Some(parts) = parts(block, labels, diagnostics) else { return Vec::new() };
+    let Some(collection) = diagnostics.keep(eval(parts.each, scope)) else {
+        return Vec::new();
+    };
+    let complain = |what: String| {
+        Diagnostic::error("`for_each` needs a list, set, map or object")
+            .at(parts.each.span)
+            .label(what)
+    };
+    let entries = match collection.iterate() {
+        Some(entries) => entries,
+        // What is checked before it is known is checked for one item that is not known.
+        None if collection.is_unknown() => {
+            let unknown = Value::unknown(Type::Dynamic).mark(collection.sensitive);
+            vec![(unknown.clone(), unknown)]
+        }
+        None if collection.is_null() => {
+            diagnostics.push(complain("this is null".into()));
+            return Vec::new();
+        }
+        None => {
+            diagnostics.push(complain(format!("this is a {}", collection.ty().friendly())));
+            return Vec::new();
+        }
+    };
+    let mut made = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        let item = Value::object([("key".to_owned(), key), ("value".to_owned(), value)].into());
+        let names = Names::from([(parts.iterator.clone(), item)]);
+        let inner = scope.with(names.clone());
+        let labels: Option<Vec<Label>> =
+            parts.labels.iter().map(|expr| diagnostics.keep(label(expr, &inner))).collect();
+        let Some(labels) = labels else { continue };
+        let (kind, header) = (block.label(0).to_owned(), block.header);
+        made.push((Block { kind, labels, body: parts.content.clone(), header }, names));
+    }
+    made
+}
+
+struct Parts<'a> {
+    each: &'a Expr,
+    iterator: String,
+    labels: &'a [Expr],
+    content: &'a Body,
+}
+
+fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> Option<Parts<'a>> {
+    let (kind, body) = (block.label(0), &block.body);
+    if !only(body, &["for_each", "iterator", "labels"], &["content"], diagnostics) {
+        return None;
+    }
+    let mut complain = |message: String, span: Span, help: &str| {
+        diagnostics.push(Diagnostic::error(message).at(span).help(help));
+        None
+    };
+    let form = "write dynamic \"KIND\" { for_each = …  content { … } }";
+    if block.labels.len() != 1 {
+        return complain(
+            "a dynamic block names the kind of block it makes".into(),
+            block.header,
+            form,
+        );
+    }
+    let contents: Vec<&Block> = body.blocks_of("content").collect();
+    let Some(each) = body.attribute("for_each") else {
+        return complain("this dynamic block has no `for_each`".into(), block.header, form);
+    };
+    let content = match contents.as_slice() {
+        [content] => content,
+        [] => return complain("this dynamic block has no `content`".into(), block.header, form),
+        [_, second, ..] => {
+            let message = "a dynamic block has one `content` block";
+            return complain(message.into(), second.header, "remove all but one");
+        }
+    };
+    let iterator = match body.attribute("iterator").map(|attribute| &attribute.expr) {
+        None => kind.to_owned(),
+        Some(Expr { kind: ExprKind::Variable(name), .. }) => name.clone(),
+        Some(other) => {
+            let message = "`iterator` is a plain name without quotes";
+            return complain(message.into(), other.span, "write iterator = item");
+        }
+    };
+    let given = body.attribute("labels");
+    let exprs = match given.map(|attribute| (&attribute.expr, &attribute.expr.kind)) {
+        None => &[][..],
+        Some((_, ExprKind::Tuple(items))) => items.as_slice(),
+        Some((expr, _)) => {
+            let message = "`labels` is a list of the labels of each block";
+            return complain(message.into(), expr.span, "write labels = [\"shell\"]");
+        }
+    };
+    if exprs.len() != labels || (given.is_some() && labels == 0) {
+        let span = given.map_or(block.header, |attribute| attribute.expr.span);
+        let (message, help) = match labels {
+            0 => (format!("blocks of kind `{kind}` have no labels"), "remove `labels`".to_owned()),
+            1 => (
+                format!("blocks of kind `{kind}` have one label, this gives {}", exprs.len()),
+                "write labels = [\"LABEL\"]".to_owned(),
+            ),
+            count => (
+                format!("blocks of kind `{kind}` have {count} labels, this gives {}", exprs.len()),
+                "write labels = [\"FIRST\", \"SECOND\"]".to_owned(),
+            ),
+        };
+        return complain(message, span, &help);
+    }
+    Some(Parts { each: &each.expr, iterator, labels: exprs, content: &content.body })
+}
+
+fn label(expr: &Expr, scope: &Scope) -> Result<Label, Diagnostic> {
+    let value = eval(expr, scope)?;
+    let wrong =
+        |what: String| Diagnostic::error("this cannot be a label").at(expr.span).label(what);
+    if value.sensitive {
+        return Err(wrong("it is a secret, and labels are shown".into()));
+    }
+    let text = convert(&value, &Type::String).map_err(|error| wrong(error.to_string()))?;
+    match text.as_str() {
+        Some(text) => Ok(Label { text: text.to_owned(), span: expr.span }),
+        None if text.is_null() => Err(wrong("it is null".into())),
+        None => Err(wrong("it is known only when the build runs".into())),
+    }
+}

@@ -1,0 +1,9 @@
+communicator "ssh" "c" {
+  whatever = 1
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

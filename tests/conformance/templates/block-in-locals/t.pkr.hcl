@@ -1,0 +1,11 @@
+locals {
+  a {
+    b = 1
+  }
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+locals "x" {
+  a = 1
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

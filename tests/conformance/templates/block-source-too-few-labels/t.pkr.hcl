@@ -1,0 +1,6 @@
+source "null" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,6 @@
+source "null" "n" "m" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

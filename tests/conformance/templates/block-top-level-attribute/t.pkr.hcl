@@ -1,0 +1,7 @@
+name = "x"
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

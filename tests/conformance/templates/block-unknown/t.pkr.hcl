@@ -1,0 +1,9 @@
+buidl {
+  sources = ["null.n"]
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,12 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+  error-cleanup-provisioner "shell-local" {
+    inline = ["true"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["true"]
+  }
+}

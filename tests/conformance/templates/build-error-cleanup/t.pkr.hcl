@@ -1,0 +1,9 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+  error-cleanup-provisioner "shell-local" {
+    inline = ["echo ${build.ID}"]
+  }
+}

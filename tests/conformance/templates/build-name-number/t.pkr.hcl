@@ -1,0 +1,7 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  name    = 5
+  sources = ["null.n"]
+}

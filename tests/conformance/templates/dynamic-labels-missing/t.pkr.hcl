@@ -1,0 +1,12 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+  dynamic "provisioner" {
+    for_each = ["a"]
+    content {
+      inline = ["true"]
+    }
+  }
+}

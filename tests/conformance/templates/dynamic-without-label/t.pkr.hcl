@@ -1,0 +1,11 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+  dynamic {
+    for_each = ["a"]
+    content {
+    }
+  }
+}

@@ -1,0 +1,9 @@
+locals {
+  a = null ? 1 : 2
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+locals {
+  a = substr("x")
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

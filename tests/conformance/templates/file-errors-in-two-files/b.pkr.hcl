@@ -1,0 +1,6 @@
+source "null" "n" {
+  comunicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

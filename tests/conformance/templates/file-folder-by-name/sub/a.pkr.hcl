@@ -1,0 +1,10 @@
+locals {
+  root = path.root
+  cwd  = path.cwd
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

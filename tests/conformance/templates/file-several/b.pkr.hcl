@@ -1,0 +1,6 @@
+variable "v" {
+  default = "v"
+}
+source "null" "n" {
+  communicator = "none"
+}

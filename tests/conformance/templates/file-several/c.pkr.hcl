@@ -1,0 +1,6 @@
+build {
+  sources = ["null.n"]
+  provisioner "shell-local" {
+    inline = ["echo ${local.a}"]
+  }
+}

@@ -1,0 +1,7 @@
+variabel "x" {}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,7 @@
+variable "x" {}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+locals {
+  a = var.nope
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

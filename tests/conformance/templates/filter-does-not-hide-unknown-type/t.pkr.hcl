@@ -1,0 +1,8 @@
+source "null" "n" {
+  communicator = "none"
+}
+source "nul" "m" {
+}
+build {
+  sources = ["null.n", "nul.m"]
+}

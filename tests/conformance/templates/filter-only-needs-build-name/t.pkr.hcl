@@ -1,0 +1,7 @@
+source "null" "wrong" {
+  comunicator = "none"
+}
+build {
+  name    = "first"
+  sources = ["null.wrong"]
+}

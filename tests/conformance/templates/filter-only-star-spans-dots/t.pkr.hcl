@@ -1,0 +1,10 @@
+source "null" "n" {
+  communicator = "none"
+}
+source "null" "wrong" {
+  comunicator = "none"
+}
+build {
+  name    = "first"
+  sources = ["null.n", "null.wrong"]
+}

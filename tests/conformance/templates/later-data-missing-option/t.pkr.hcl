@@ -1,0 +1,8 @@
+data "null" "d" {
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

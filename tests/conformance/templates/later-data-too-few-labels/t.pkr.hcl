@@ -1,0 +1,9 @@
+data "null" {
+  input = "x"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

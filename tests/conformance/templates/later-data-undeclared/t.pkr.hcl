@@ -1,0 +1,9 @@
+locals {
+  a = data.null.d.output
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,7 @@
+variable "v" {}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,14 @@
+packer {
+  required_plugins {
+    nowhere = {
+      version = ">= 1.0.0"
+      source  = "nowhere"
+    }
+  }
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,13 @@
+packer {
+  required_plugins {
+    nowhere = {
+      version = ">= 1.0.0"
+    }
+  }
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

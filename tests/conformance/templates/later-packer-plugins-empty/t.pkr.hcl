@@ -1,0 +1,10 @@
+packer {
+  required_plugins {
+  }
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+packer {
+  required_version = "newest"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

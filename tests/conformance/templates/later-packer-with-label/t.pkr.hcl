@@ -1,0 +1,8 @@
+packer "x" {
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

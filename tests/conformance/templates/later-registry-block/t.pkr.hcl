@@ -1,0 +1,9 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  hcp_packer_registry {
+    bucket_name = "images"
+  }
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+locals {
+  a = "x${local.a}"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

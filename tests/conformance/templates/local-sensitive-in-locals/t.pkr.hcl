@@ -1,0 +1,10 @@
+locals {
+  sensitive = true
+  a         = 1
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

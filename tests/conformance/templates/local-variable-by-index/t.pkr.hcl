@@ -1,0 +1,12 @@
+variable "a" {
+  default = "x"
+}
+locals {
+  b = var["a"]
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

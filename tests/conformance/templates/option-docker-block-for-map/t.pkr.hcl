@@ -1,0 +1,10 @@
+source "docker" "d" {
+  image  = "debian"
+  commit = true
+  volumes {
+    "/a" = "/b"
+  }
+}
+build {
+  sources = ["docker.d"]
+}

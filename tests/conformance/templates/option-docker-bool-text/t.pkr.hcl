@@ -1,0 +1,7 @@
+source "docker" "d" {
+  image  = "debian"
+  commit = "true"
+}
+build {
+  sources = ["docker.d"]
+}

@@ -1,0 +1,7 @@
+source "docker" "d" {
+  image  = "debian"
+  commit = "yes"
+}
+build {
+  sources = ["docker.d"]
+}

@@ -1,0 +1,9 @@
+source "docker" "d" {
+  commit = true
+  build = {
+    path = "Dockerfile"
+  }
+}
+build {
+  sources = ["docker.d"]
+}

@@ -1,0 +1,12 @@
+source "docker" "d" {
+  commit = true
+  build {
+    path = "Dockerfile"
+  }
+  build {
+    path = "Dockerfile"
+  }
+}
+build {
+  sources = ["docker.d"]
+}

@@ -1,0 +1,7 @@
+source "docker" "d" {
+  image   = "debian"
+  discard = true
+}
+build {
+  sources = ["docker.d"]
+}

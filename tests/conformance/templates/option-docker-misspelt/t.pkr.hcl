@@ -1,0 +1,7 @@
+source "docker" "d" {
+  image   = "debian"
+  comitt  = true
+}
+build {
+  sources = ["docker.d"]
+}

@@ -1,0 +1,6 @@
+source "docker" "d" {
+  commit = true
+}
+build {
+  sources = ["docker.d"]
+}

@@ -1,0 +1,6 @@
+source "docker" "d" {
+  image = "debian"
+}
+build {
+  sources = ["docker.d"]
+}

@@ -1,0 +1,5 @@
+source "docker" "d" {
+}
+build {
+  sources = ["docker.d"]
+}

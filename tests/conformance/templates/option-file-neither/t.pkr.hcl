@@ -1,0 +1,6 @@
+source "file" "f" {
+  target = "out.txt"
+}
+build {
+  sources = ["file.f"]
+}

@@ -1,0 +1,6 @@
+source "file" "f" {
+  content = "x"
+}
+build {
+  sources = ["file.f"]
+}

@@ -1,0 +1,8 @@
+source "file" "f" {
+  source  = "a"
+  content = "x"
+  target  = "out.txt"
+}
+build {
+  sources = ["file.f"]
+}

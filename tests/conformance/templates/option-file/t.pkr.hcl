@@ -1,0 +1,7 @@
+source "file" "f" {
+  content = "x"
+  target  = "out.txt"
+}
+build {
+  sources = ["file.f"]
+}

@@ -1,0 +1,5 @@
+source "null" "n" {
+}
+build {
+  sources = ["null.n"]
+}

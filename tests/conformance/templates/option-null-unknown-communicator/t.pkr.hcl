@@ -1,0 +1,6 @@
+source "null" "n" {
+  communicator = "telepathy"
+}
+build {
+  sources = ["null.n"]
+}

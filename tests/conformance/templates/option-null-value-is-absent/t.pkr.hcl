@@ -1,0 +1,8 @@
+source "file" "f" {
+  content = "x"
+  source  = null
+  target  = "out.txt"
+}
+build {
+  sources = ["file.f"]
+}

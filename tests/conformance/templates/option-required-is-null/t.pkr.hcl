@@ -1,0 +1,7 @@
+source "file" "f" {
+  content = "x"
+  target  = null
+}
+build {
+  sources = ["file.f"]
+}

@@ -1,0 +1,10 @@
+source "docker" "d" {
+  image  = "debian"
+  commit = true
+}
+build {
+  sources = ["docker.d"]
+  provisioner "shell" {
+    inline = ["a", null]
+  }
+}

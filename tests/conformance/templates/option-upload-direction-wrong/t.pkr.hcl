@@ -1,0 +1,12 @@
+source "docker" "d" {
+  image  = "debian"
+  commit = true
+}
+build {
+  sources = ["docker.d"]
+  provisioner "file" {
+    source = "run.sh"
+    destination = "/x"
+    direction = "sideways"
+  }
+}

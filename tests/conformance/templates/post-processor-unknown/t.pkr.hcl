@@ -1,0 +1,8 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+  post-processor "manifset" {
+  }
+}

@@ -1,0 +1,9 @@
+locals {
+  a = count.index
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

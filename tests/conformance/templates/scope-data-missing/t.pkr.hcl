@@ -1,0 +1,9 @@
+locals {
+  a = data
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

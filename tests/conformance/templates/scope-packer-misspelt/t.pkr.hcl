@@ -1,0 +1,9 @@
+locals {
+  a = packer.verison
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

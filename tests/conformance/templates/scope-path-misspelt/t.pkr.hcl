@@ -1,0 +1,9 @@
+locals {
+  a = path.rot
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

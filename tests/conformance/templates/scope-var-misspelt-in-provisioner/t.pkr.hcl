@@ -1,0 +1,12 @@
+variable "region" {
+  default = "x"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+  provisioner "shell-local" {
+    inline = ["echo ${var.regino}"]
+  }
+}

@@ -1,0 +1,6 @@
+source "null" "n n" {
+  communicator = "none"
+}
+build {
+  source "null.n n" {}
+}

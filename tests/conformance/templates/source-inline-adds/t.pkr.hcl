@@ -1,0 +1,7 @@
+source "null" "n" {
+}
+build {
+  source "null.n" {
+    communicator = "none"
+  }
+}

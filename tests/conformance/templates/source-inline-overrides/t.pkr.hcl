@@ -1,0 +1,8 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  source "null.n" {
+    communicator = "none"
+  }
+}

@@ -1,0 +1,7 @@
+source "file" "f" {
+  content = build.ID
+  target  = "out"
+}
+build {
+  sources = ["file.f"]
+}

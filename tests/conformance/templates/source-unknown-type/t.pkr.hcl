@@ -1,0 +1,6 @@
+source "nul" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["nul.n"]
+}

@@ -1,0 +1,9 @@
+source "nul" "n" {
+  whatever = nope
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,4 @@
+source "null" "n" {
+  communicator = "none",
+  ssh_host     = "x"
+}

@@ -1,0 +1,9 @@
+locals {
+  a = "{{ user `x` }} {{timestamp}}"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,12 @@
+locals {
+  a = <<EOT
+x
+    EOT
+  b = 1
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,12 @@
+locals {
+  a = <<EOT
+ EOTX
+EOT x
+  EOT
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,10 @@
+locals {
+  a = "one
+two"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

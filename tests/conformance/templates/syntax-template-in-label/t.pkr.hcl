@@ -1,0 +1,3 @@
+source "null" "${local.n}" {
+  communicator = "none"
+}

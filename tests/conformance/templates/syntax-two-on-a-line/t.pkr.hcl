@@ -1,0 +1,1 @@
+source "null" "n" { communicator = "none" ssh_host = "x" }

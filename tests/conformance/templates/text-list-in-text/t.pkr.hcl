@@ -1,0 +1,10 @@
+locals {
+  list = ["a"]
+  a    = "x${local.list}"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+locals {
+  a = "x${null}"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+locals {
+  a = "%{ while true }x%{ endwhile }"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,12 @@
+variable "a" {
+  default = "a"
+}
+variable "b" {
+  default = var.a
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

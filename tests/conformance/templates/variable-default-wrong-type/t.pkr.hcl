@@ -1,0 +1,10 @@
+variable "x" {
+  type    = number
+  default = "many"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+variable "a" {
+  default = 2
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,10 @@
+variable "n" {
+  type    = number
+  default = 1
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,13 @@
+variable "n" {
+  type = number
+}
+variable "s" {
+  type = string
+}
+variable "untyped" {}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

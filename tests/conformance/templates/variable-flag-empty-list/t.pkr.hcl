@@ -1,0 +1,10 @@
+variable "l" {
+  type    = list(string)
+  default = ["x"]
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+variable "b" {
+  type = bool
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

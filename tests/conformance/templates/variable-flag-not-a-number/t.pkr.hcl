@@ -1,0 +1,9 @@
+variable "n" {
+  type = number
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

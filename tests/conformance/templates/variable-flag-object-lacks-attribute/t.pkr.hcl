@@ -1,0 +1,9 @@
+variable "o" {
+  default = { a = "x" }
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

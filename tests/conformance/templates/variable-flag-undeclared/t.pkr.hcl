@@ -1,0 +1,9 @@
+variable "name" {
+  default = "x"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+variable "s" {
+  default = "x"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

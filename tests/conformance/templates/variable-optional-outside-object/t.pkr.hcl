@@ -1,0 +1,10 @@
+variable "x" {
+  type    = list(optional(string))
+  default = []
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,10 @@
+variable "a" {
+  type = string
+}
+variable "b" {
+  type = list(string)
+}
+variable "c" {
+  type = number
+}
+variable "d" {}

@@ -1,0 +1,9 @@
+variable "a" {
+  defualt = 1
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,13 @@
+variable "a" {
+  default = "x"
+  validation {
+    condition     = length(var.a) > 4
+    error_message = "The id must be long."
+  }
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}
