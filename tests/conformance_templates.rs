@@ -38,6 +38,11 @@ use Difference::{Accepts, Shows};
 const DIFFERENCES: &[(&str, Difference, &str)] = &[
     ("file-syntax-only", Shows, "a local with a mistake is unknown; Packer leaves it out"),
     ("local-by-index", Accepts, "Packer crashes on local[\"a\"]"),
+    (
+        "packer-plugin-missing",
+        Accepts,
+        "a plugin that no block uses need not be here; `ingot init` says that it is missing",
+    ),
     ("provisioner-override-map", Accepts, "a map does as well as an object"),
     (
         "scope-build-as-number",

@@ -38,10 +38,6 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
             ))
             .help("convert it with `packer hcl2_upgrade`; HCL2 in JSON has names in .pkr.json"));
         }
-        if !path.to_string_lossy().ends_with(".pkr.hcl") {
-            return Err(Diagnostic::error(format!("{shown} is no template"))
-                .help("templates are files whose names end in .pkr.hcl"));
-        }
         if !name.ends_with(".pkr.hcl") && !name.ends_with(".pkr.json") {
             return Err(Diagnostic::error(format!("{shown} is no template"))
                 .help("templates are files whose names end in .pkr.hcl or .pkr.json"));

@@ -110,7 +110,7 @@ fn plugin(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<Requir
         if value.is_none() {
             diagnostics.push(
                 Diagnostic::error(format!("the plugin `{name}` has no `{option}`"))
-                    .at(expr.span)
+                    .at(*name_span)
                     .help(example(name)),
             );
         }
