@@ -7,7 +7,9 @@ use ingot_sdk::Ui;
 
 use super::args::InspectArgs;
 use crate::engine::{Project, ProjectOptions};
+use crate::graph;
 use crate::syntax::Diagnostics;
+use crate::syntax::ast::Block;
 use crate::template::{Template, Value, print};
 use crate::ui::{Renderer, UiOptions};
 
@@ -27,16 +29,16 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ui.say("Packer Inspect: HCL2 mode\n");
-    let mut text = String::new();
-    for (title, name) in [("input-variables", "var"), ("local-variables", "local")] {
-        text.push_str(&format!("> {title}:\n\n"));
+    let sections = [("input-variables", "var"), ("local-variables", "local")];
+    let sections = sections.map(|(title, name)| {
+        let mut text = format!("> {title}:\n\n");
         let values = project.names.get(name).and_then(Value::as_entries);
         for (key, value) in values.into_iter().flatten() {
             text.push_str(&format!("{name}.{key}: \"{}\"\n", print::inline(value)));
         }
-        text.push('\n');
-    }
-    ui.say(text);
+        text
+    });
+    ui.say(sections.join("\n"));
     let mut text = String::from("> builds:\n");
     builds(&project.template, &mut text);
     ui.say(text);
@@ -50,27 +52,38 @@ fn builds(template: &Template, text: &mut String) {
         if let Some(description) = &build.description {
             text.push_str(&format!("\n  > Description: {description}\n"));
         }
-        text.push_str("\n    sources:\n\n");
+        text.push_str("\n    sources:\n");
+        if build.sources.is_empty() {
+            text.push_str("\n      <no source>\n");
+        }
         for used in &build.sources {
             let name = used.local_name.as_ref().unwrap_or(&used.name);
-            text.push_str(&format!("      {}.{name}\n", used.ty));
+            text.push_str(&format!("\n      {}.{name}\n", used.ty));
         }
         text.push_str("\n    provisioners:\n\n");
         for block in &build.provisioners {
-            text.push_str(&format!("      {}\n", block.label(0)));
+            text.push_str(&format!("      {}\n", step_name(block)));
         }
         if build.provisioners.is_empty() {
             text.push_str("      <no provisioner>\n");
         }
-        text.push_str("\n    post-processors:\n\n");
+        text.push_str("\n    post-processors:\n");
         for (position, chain) in build.post_processors.iter().enumerate() {
-            text.push_str(&format!("      {position}:\n"));
+            text.push_str(&format!("\n      {position}:\n"));
             for block in chain {
-                text.push_str(&format!("        {}\n", block.label(0)));
+                text.push_str(&format!("        {}\n", step_name(block)));
             }
         }
         if build.post_processors.is_empty() {
-            text.push_str("      <no post-processor>\n");
+            text.push_str("\n      <no post-processor>\n");
         }
+    }
+}
+
+/// A step's type, and its name if it has one.
+fn step_name(block: &Block) -> String {
+    match graph::step_name(block) {
+        name if name == block.label(0) => name,
+        name => format!("{}.{name}", block.label(0)),
     }
 }

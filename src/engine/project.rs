@@ -152,7 +152,7 @@ impl Project {
     pub fn prepare_context(&self, node: &Node, flags: &RunFlags) -> PrepareContext {
         let user_variables = self.names.get("var").and_then(Value::as_entries);
         PrepareContext {
-            build_name: node.source_name.clone(),
+            build_name: node.block_name.clone(),
             build_type: node.ty.clone(),
             template_dir: self.template.dir.clone(),
             force: flags.force,

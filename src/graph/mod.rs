@@ -33,6 +33,9 @@ pub struct Node {
     pub ty: String,
     /// The source's name in this build.
     pub source_name: String,
+    /// The name of the source block. `build_name` in `{{ }}` and in scripts is this one even if
+    /// the build gives the source a name of its own, as in Packer.
+    pub block_name: String,
     /// The name of the build block, if it has one.
     pub build_name: Option<String>,
     /// The source block, and what the build adds to it.
@@ -97,6 +100,7 @@ pub fn build(template: &Template, filter: &Filter, diagnostics: &mut Diagnostics
             let applies = |step: &&Block| applies_to(step, &source_id);
             nodes.push(Node {
                 ty: used.ty.clone(),
+                block_name: used.name.clone(),
                 build_name: build.name.clone(),
                 bodies: [&source.body].into_iter().chain(&used.overrides).cloned().collect(),
                 header: source.header,
@@ -131,7 +135,7 @@ pub fn build(template: &Template, filter: &Filter, diagnostics: &mut Diagnostics
     nodes
 }
 
-/// The name of a post-processor: its `name`, else its type.
+/// The name of a provisioner or post-processor: its `name`, else its type.
 pub fn step_name(step: &Block) -> String {
     match step.body.attribute("name").map(|attribute| &attribute.expr.kind) {
         Some(ExprKind::String(name)) => name.clone(),

@@ -54,7 +54,10 @@ mod tests {
 
     #[test]
     fn every_line_names_its_build() {
-        assert_eq!(prefixed("null.a", "one\n\ntwo"), "==> null.a: one\n==> null.a: \n==> null.a: two");
+        assert_eq!(
+            prefixed("null.a", "one\n\ntwo"),
+            "==> null.a: one\n==> null.a: \n==> null.a: two"
+        );
         assert_eq!(prefixed("null.a", "one\n"), "==> null.a: one\n==> null.a:");
         let plain = UiOptions::default();
         assert_eq!(render(Level::Say, "x", Some(0), &plain), "x\n");

@@ -70,7 +70,7 @@ build {
     let run = ingot(dir.path(), &["build", "."]);
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("pw=<sensitive>"), "{}", run.stdout);
-    assert!(run.stderr.contains("non-zero exit status: 3"), "{}", run.stderr);
+    assert!(run.stdout.contains("non-zero exit status: 3"), "{}", run.stdout);
     assert!(!run.stdout.contains("hunter2222") && !run.stderr.contains("hunter2222"));
     let run = ingot(dir.path(), &["build", "-machine-readable", "."]);
     assert!(run.stdout.contains(",null.n,error,"), "{}", run.stdout);

@@ -7,7 +7,7 @@ fn complaint(text: &str) -> String {
     let dir = template(text);
     let run = ingot(dir.path(), &["validate", "."]);
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
-    run.stderr
+    run.stdout
 }
 
 const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n}\n";

@@ -39,11 +39,7 @@ impl Communicator for Nowhere {
         Ok(())
     }
 
-    async fn download(
-        &self,
-        source: &str,
-        _: &mut (dyn AsyncWrite + Send + Unpin),
-    ) -> Result<()> {
+    async fn download(&self, source: &str, _: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<()> {
         self.ignore(&format!("downloading {source}"));
         Ok(())
     }

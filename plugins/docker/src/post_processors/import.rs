@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_util::io::ReaderStream;
 
-use super::{data_of};
+use super::data_of;
 use crate::artifact::{ARTIFICE, EXPORTED, IMPORTED, ImageArtifact};
 use crate::engine::{Engine, EngineContext, check_docker_path};
 

@@ -10,7 +10,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{check_image};
+use super::check_image;
 use crate::engine::{Engine, check_docker_path};
 use crate::save::save_stream;
 
