@@ -1,16 +1,24 @@
 //! What goes wrong in one goes wrong in the other, with the same exit code and the same leftovers.
 
-use super::{Case, write};
+use super::{Case, Since, write};
 use crate::harness::docker;
 
 const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n";
 
+/// What the first versions that read HCL do with some mistakes.
+const CRASHES: Option<Since> = Some(((1, 7, 0), "crashes"));
+const FINE: Option<Since> = Some(((1, 7, 0), "builds nothing and ends with 0"));
+
 /// A build of `null` with `inside` in its build block, preceded by `before`.
 fn fails(before: &str, inside: &str) {
+    fails_since(None, before, inside);
+}
+
+fn fails_since(since: Option<Since>, before: &str, inside: &str) {
     let template =
         format!("{before}\n{NULL}build {{\n  sources = [\"source.null.n\"]\n{inside}\n}}\n");
     let setup = |dir: &std::path::Path| write(dir, &[("x.sh", "true")]);
-    Case { template: &template, setup: &setup, code: 1, ..Case::default() }.check();
+    Case { template: &template, setup: &setup, since, code: 1, ..Case::default() }.check();
 }
 
 #[test]
@@ -66,10 +74,9 @@ fn options_that_are_wrong() {
     fails("", "  provisioner \"nope\" {\n  }");
     fails("", "  post-processor \"checksum\" {\n    checksum_types = [\"crc\"]\n  }");
     fails("", "  post-processor \"nope\" {\n  }");
-    fails(
-        "",
-        "  provisioner \"shell-local\" {\n    inline = [\"true\"]\n    timeout = \"soon\"\n  }",
-    );
+    let timeout =
+        "  provisioner \"shell-local\" {\n    inline = [\"true\"]\n    timeout = \"soon\"\n  }";
+    fails_since(CRASHES, "", timeout);
 }
 
 #[test]
@@ -83,7 +90,6 @@ fn values_that_are_missing() {
 #[test]
 fn templates_that_are_wrong() {
     for template in [
-        "",
         "source \"null\" \"n\" {",
         "build {\n  sources = [\"source.null.missing\"]\n}",
         "source \"nope\" \"n\" {}\nbuild {\n  sources = [\"source.nope.n\"]\n}",
@@ -91,10 +97,10 @@ fn templates_that_are_wrong() {
     ] {
         Case { template, code: 1, ..Case::default() }.check();
     }
+    Case { template: "", since: FINE, code: 1, ..Case::default() }.check();
     let nothing = format!("{NULL}build {{\n  sources = [\"source.null.n\"]\n}}\n");
-    let since = Some(((1, 7, 0), "ends with 0 when there is nothing to build"));
     let args = &["-only=nope"];
-    Case { template: &nothing, args, since, code: 1, ..Case::default() }.check();
+    Case { template: &nothing, args, since: FINE, code: 1, ..Case::default() }.check();
 }
 
 #[test]

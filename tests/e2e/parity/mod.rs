@@ -47,6 +47,9 @@ fn peer() -> Option<&'static Peer> {
     found.as_ref()
 }
 
+/// The first version of Packer that can do something, and what those before it do.
+type Since = ((u32, u32, u32), &'static str);
+
 /// A template and what to compare.
 struct Case<'a> {
     template: &'a str,
@@ -56,8 +59,7 @@ struct Case<'a> {
     setup: &'a dyn Fn(&Path),
     /// The repositories of the images that are made, with `@TOOL@`.
     images: &'a [&'a str],
-    /// The first version of Packer that can build it, and what the older ones lack.
-    since: Option<((u32, u32, u32), &'a str)>,
+    since: Option<Since>,
     /// The exit code of both.
     code: i32,
 }
