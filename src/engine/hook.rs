@@ -158,11 +158,7 @@ impl Reserved {
         }
         let mut left = self.max_retries;
         loop {
-            let result = tokio::select! {
-                () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-                result = self.attempt(ctx, &mut provision) => result,
-            };
-            match result {
+            match ctx.unless_cancelled(self.attempt(ctx, &mut provision)).await {
                 Err(error) if left > 0 && !error.is_cancelled() => {
                     ctx.ui.say(format!(
                         "Provisioner failed with {:?}, retrying with {left} trie(s) left",

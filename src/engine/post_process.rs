@@ -126,12 +126,9 @@ impl Pipelines<'_> {
         if let Some(complaint) = values.complaint(block, &data) {
             step.ui.error(complaint);
         }
-        let processed = tokio::select! {
-            () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            processed = plugin.process(&step, Arc::clone(current), &data) => {
-                processed.map_err(|error| error.context("Post-processor failed"))?
-            }
-        };
+        let process = plugin.process(&step, Arc::clone(current), &data);
+        let processed = ctx.unless_cancelled(process).await;
+        let processed = processed.map_err(|error| error.context("Post-processor failed"))?;
         let keep_input = match asked {
             Some(false) if processed.force_keep_input => {
                 step.ui.error(format!(

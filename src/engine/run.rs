@@ -68,6 +68,7 @@ pub async fn run(
         };
         tasks.spawn(async move {
             let _slot = slot;
+            tracing::info!(build = prepared.node.name, "starting a build");
             let started = Instant::now();
             let result = run_node(&project, &prepared, &ctx).await;
             let took = started.elapsed();
