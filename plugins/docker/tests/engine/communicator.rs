@@ -116,7 +116,7 @@ async fn uploads_belong_to_whom_they_are_given() {
         (Some("app"), true, "1000:0"),
         (Some("app:app"), true, "1000:1001"),
         (Some("1234:5"), true, "1234:5"),
-        (Some("app"), false, "0:0"),
+        (None, false, "0:0"),
     ];
     for (user, fix, owner) in users {
         let mut run_command = vec!["-d", "-i", "-t", "--entrypoint=/bin/sh"];
