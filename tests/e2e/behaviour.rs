@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{BASE, Run, docker, ingot, ingot_with, output_of, template};
+use crate::harness::{
+    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, template,
+};
 
 /// How long to wait for something that happens in a second.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,21 +85,8 @@ fn exists(container: &str) -> bool {
     found.status.success()
 }
 
-/// A docker build whose provisioners are `steps`.
-fn docker_template(steps: &str) -> String {
-    format!(
-        "source \"docker\" \"d\" {{\n  image = \"{BASE}\"\n  pull = false\n  discard = true\n}}\n\
-         build {{\n  sources = [\"source.docker.d\"]\n{steps}\n}}\n"
-    )
-}
-
-/// A null build whose provisioners are `steps`.
-fn null_template(steps: &str) -> String {
-    format!(
-        "source \"null\" \"n\" {{\n  communicator = \"none\"\n}}\nbuild {{\n  sources = \
-         [\"source.null.n\"]\n{steps}\n}}\n"
-    )
-}
+/// What most docker builds here do with their container.
+const DISCARD: &str = "discard = true";
 
 const SLEEP: &str = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
 
@@ -111,7 +100,7 @@ fn an_interrupted_build_cleans_up() {
         return;
     }
     for (signal, name) in [("-INT", "interrupt"), ("-TERM", "terminated")] {
-        let mut run = Running::start(&docker_template(SLEEP), &["-color=false"]);
+        let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
         run.wait_for("==> docker.d: asleep");
         let container = run.container();
         assert!(exists(&container));
@@ -156,7 +145,7 @@ fn a_second_interrupt_ends_at_once_and_the_next_run_cleans_up() {
         "{SLEEP}\n  error-cleanup-provisioner \"shell\" {{\n    inline = [\"echo cleaning; sleep \
          300\"]\n  }}"
     );
-    let mut run = Running::start(&docker_template(&steps), &["-color=false"]);
+    let mut run = Running::start(&docker_template(DISCARD, &steps), &["-color=false"]);
     run.wait_for("==> docker.d: asleep");
     let container = run.container();
     run.signal("-INT");
@@ -172,7 +161,7 @@ fn what_a_killed_build_leaves_the_next_run_removes() {
     if !docker() {
         return;
     }
-    let mut run = Running::start(&docker_template(SLEEP), &["-color=false"]);
+    let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
     run.wait_for("==> docker.d: asleep");
     let container = run.container();
     run.signal("-KILL");
@@ -205,7 +194,7 @@ fn failing(on_error: &str) -> (Run, bool, bool) {
     inline = ["touch cleaned-up"]
   }
 "#;
-    let dir = template(&docker_template(steps));
+    let dir = template(&docker_template(DISCARD, steps));
     let run = ingot(dir.path(), &["build", "-color=false", on_error, "."]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stdout.contains("non-zero exit status: 4"), "{}", run.stdout);

@@ -1,13 +1,13 @@
 //! The builders: docker, file, null.
 
 use super::{Case, write};
-use crate::harness::docker;
+use crate::harness::docker_template;
+
+/// What most docker builds here do with their container.
+const EXPORT: &str = "export_path = \"out.tar\"";
 
 #[test]
 fn docker_commit_with_all_instructions() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r#"
 source "docker" "d" {
@@ -40,6 +40,7 @@ build {
 }
 "#,
         images: &["parity-@TOOL@/all:t"],
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -47,9 +48,6 @@ build {
 
 #[test]
 fn docker_commit_keeps_what_the_image_runs() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r#"
 source "docker" "d" {
@@ -67,6 +65,7 @@ build {
 "#,
         images: &["parity-@TOOL@/plain:t"],
         since: Some(((1, 7, 0), "sets no empty command in the image")),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -74,9 +73,6 @@ build {
 
 #[test]
 fn docker_export_and_discard() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r#"
 source "docker" "out" {
@@ -102,6 +98,7 @@ build {
 }
 "#,
         setup: &|dir| std::fs::create_dir(dir.join("vol")).unwrap(),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -109,9 +106,6 @@ build {
 
 #[test]
 fn docker_run_options() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r#"
 source "docker" "caps" {
@@ -145,6 +139,7 @@ build {
   }
 }
 "#,
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -152,9 +147,6 @@ build {
 
 #[test]
 fn docker_privileged() {
-    if !docker() {
-        return;
-    }
     let run = ["run", "--rm", "--privileged", crate::harness::BASE, "true"];
     let possible = std::process::Command::new("docker").args(run).output();
     if !possible.is_ok_and(|output| output.status.success()) {
@@ -162,20 +154,15 @@ fn docker_privileged() {
         return;
     }
     Case {
-        template: r#"
-source "docker" "d" {
-  image       = "@BASE@"
-  pull        = false
-  export_path = "out.tar"
-  privileged  = true
-}
-build {
-  sources = ["source.docker.d"]
+        template: &docker_template(
+            &format!("{EXPORT}\n  privileged  = true"),
+            r#"
   provisioner "shell" {
     inline = ["grep Cap /proc/self/status > /tmp/caps"]
   }
-}
 "#,
+        ),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -183,9 +170,6 @@ build {
 
 #[test]
 fn docker_image_from_a_dockerfile() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r#"
 source "docker" "d" {
@@ -209,6 +193,7 @@ build {
             write(dir, &[("docker/Dockerfile", text), ("docker/here", "here")]);
         },
         since: Some(((1, 9, 0), "cannot build Dockerfiles")),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -216,47 +201,31 @@ build {
 
 #[test]
 fn docker_uploads_and_who_owns_them() {
-    if !docker() {
-        return;
-    }
-    let template = |fix: &str| {
-        format!(
-            r#"
-source "docker" "d" {{
-  image       = "@BASE@"
-  pull        = false
-  export_path = "out.tar"
-  {fix}
-}}
-build {{
-  sources = ["source.docker.d"]
-  provisioner "shell" {{
+    let steps = r#"
+  provisioner "shell" {
     inline = ["mkdir /with /without"]
-  }}
-  provisioner "file" {{
+  }
+  provisioner "file" {
     source      = "up/"
     destination = "/with"
-  }}
-  provisioner "file" {{
+  }
+  provisioner "file" {
     source      = "up"
     destination = "/without"
-  }}
-  provisioner "file" {{
+  }
+  provisioner "file" {
     source      = "up"
     destination = "/new"
-  }}
-  provisioner "file" {{
+  }
+  provisioner "file" {
     sources     = ["up/one", "up/sub/two"]
     destination = "/tmp/"
-  }}
-  provisioner "file" {{
+  }
+  provisioner "file" {
     source      = "up/one"
     destination = "/renamed"
-  }}
-}}
-"#
-        )
-    };
+  }
+"#;
     let setup = |dir: &std::path::Path| {
         write(dir, &[("up/one", "1"), ("up/sub/two", "2"), ("up/sub/deep/three", "3")]);
         let set = |name: &str, mode| {
@@ -271,24 +240,15 @@ build {{
         let _ = std::os::unix::fs::lchown(dir.join("up/sub/two"), Some(1234), Some(4321));
     };
     for fix in ["", "fix_upload_owner = true", "fix_upload_owner = false"] {
-        Case { template: &template(fix), setup: &setup, ..Case::default() }.check();
+        let template = docker_template(&format!("{EXPORT}\n  {fix}"), steps);
+        Case { template: &template, setup: &setup, docker: true, ..Case::default() }.check();
     }
 }
 
 #[test]
 fn docker_downloads() {
-    if !docker() {
-        return;
-    }
     Case {
-        template: r#"
-source "docker" "d" {
-  image   = "@BASE@"
-  pull    = false
-  discard = true
-}
-build {
-  sources = ["source.docker.d"]
+        template: &docker_template("discard = true", r#"
   provisioner "shell" {
     inline = ["mkdir -p /made/sub", "echo one > /made/one", "echo two > /made/sub/two", "chmod 600 /made/one"]
   }
@@ -302,9 +262,9 @@ build {
     sources     = ["/made/one", "/made/sub/two"]
     destination = "into/"
   }
-}
-"#,
+"#),
         since: Some(((1, 7, 0), "downloads `sources` into one file")),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -376,18 +336,10 @@ build {
 
 #[test]
 fn build_values_of_docker() {
-    if !docker() {
-        return;
-    }
     Case {
-        template: r#"
-source "docker" "d" {
-  image   = "@BASE@"
-  pull    = false
-  discard = true
-}
-build {
-  sources = ["source.docker.d"]
+        template: &docker_template(
+            "discard = true",
+            r#"
   provisioner "shell-local" {
     inline = [
       "echo '${build.ID} ${build.PackerRunUUID} ${build.PackerHTTPAddr}' > ids",
@@ -395,8 +347,9 @@ build {
       "echo '${build.SSHPublicKey} ${build.SSHPrivateKey} ${build.WinRMPassword}' > keys",
     ]
   }
-}
 "#,
+        ),
+        docker: true,
         ..Case::default()
     }
     .check();

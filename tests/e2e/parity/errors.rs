@@ -1,9 +1,7 @@
 //! What goes wrong in one goes wrong in the other, with the same exit code and the same leftovers.
 
 use super::{Case, Since, write};
-use crate::harness::docker;
-
-const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n";
+use crate::harness::null_template;
 
 /// What the first versions that read HCL do with some mistakes.
 const CRASHES: Option<Since> = Some(((1, 7, 0), "crashes"));
@@ -15,8 +13,7 @@ fn fails(before: &str, inside: &str) {
 }
 
 fn fails_since(since: Option<Since>, before: &str, inside: &str) {
-    let template =
-        format!("{before}\n{NULL}build {{\n  sources = [\"source.null.n\"]\n{inside}\n}}\n");
+    let template = format!("{before}\n{}", null_template(inside));
     let setup = |dir: &std::path::Path| write(dir, &[("x.sh", "true")]);
     Case { template: &template, setup: &setup, since, code: 1, ..Case::default() }.check();
 }
@@ -41,19 +38,15 @@ fn a_failing_script() {
 
 #[test]
 fn an_error_cleanup_provisioner_runs() {
-    let template = format!(
-        "{NULL}{}",
+    let template = null_template(
         r#"
-build {
-  sources = ["source.null.n"]
   provisioner "shell-local" {
     inline = ["touch before", "exit 3"]
   }
   error-cleanup-provisioner "shell-local" {
     inline = ["touch cleaned"]
   }
-}
-"#
+"#,
     );
     let since = Some(((1, 7, 0), "has no error-cleanup-provisioner"));
     Case { template: &template, since, code: 1, ..Case::default() }.check();
@@ -98,7 +91,7 @@ fn templates_that_are_wrong() {
         Case { template, code: 1, ..Case::default() }.check();
     }
     Case { template: "", since: FINE, code: 1, ..Case::default() }.check();
-    let nothing = format!("{NULL}build {{\n  sources = [\"source.null.n\"]\n}}\n");
+    let nothing = null_template("");
     let args = &["-only=nope"];
     Case { template: &nothing, args, since: FINE, code: 1, ..Case::default() }.check();
 }
@@ -125,9 +118,6 @@ fn a_post_processor_that_fails() {
 
 #[test]
 fn docker_builds_that_fail_leave_nothing() {
-    if !docker() {
-        return;
-    }
     let template = |options: &str, script: &str| {
         format!(
             "source \"docker\" \"d\" {{\n  pull = false\n  {options}\n}}\nbuild {{\n  sources = \
@@ -149,6 +139,6 @@ fn docker_builds_that_fail_leave_nothing() {
         (format!("{base}\n  export_path = \"out.tar\""), "true"),
     ] {
         let template = template(&options, script);
-        Case { template: &template, code: 1, ..Case::default() }.check();
+        Case { template: &template, code: 1, docker: true, ..Case::default() }.check();
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::harness::{BASE, Run};
+use crate::harness::{BASE, Run, docker};
 use compare::Image;
 
 /// The base image of the templates; `NAME.pkr.hcl` says `@BASE@`.
@@ -55,6 +55,8 @@ struct Case<'a> {
     template: &'a str,
     /// The arguments of `build` before the template.
     args: &'a [&'a str],
+    /// Whether it needs a Docker Engine.
+    docker: bool,
     /// Makes what the template needs, in the folder it is built in.
     setup: &'a dyn Fn(&Path),
     /// The repositories of the images that are made, with `@TOOL@`.
@@ -66,7 +68,15 @@ struct Case<'a> {
 
 impl Default for Case<'_> {
     fn default() -> Self {
-        Case { template: "", args: &[], setup: &|_| {}, images: &[], since: None, code: 0 }
+        Case {
+            template: "",
+            args: &[],
+            docker: false,
+            setup: &|_| {},
+            images: &[],
+            since: None,
+            code: 0,
+        }
     }
 }
 
@@ -81,6 +91,9 @@ impl Case<'_> {
     /// Builds with both and compares; gives what Ingot left, for further checks.
     fn check(&self) -> Option<Left> {
         let peer = peer()?;
+        if self.docker && !docker() {
+            return None;
+        }
         if let Some((since, what)) = self.since
             && peer.version < since
         {

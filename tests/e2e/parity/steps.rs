@@ -1,13 +1,13 @@
 //! Provisioners and post-processors.
 
 use super::{Case, write};
-use crate::harness::docker;
+use crate::harness::{docker_template, null_template};
+
+/// What most docker builds here do with their container.
+const EXPORT: &str = "export_path = \"out.tar\"";
 
 #[test]
 fn shell() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r##"
 variable "word" {
@@ -60,6 +60,7 @@ build {
                 ],
             );
         },
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -67,26 +68,19 @@ build {
 
 #[test]
 fn shell_with_its_own_shebang() {
-    if !docker() {
-        return;
-    }
     Case {
-        template: r##"
-source "docker" "d" {
-  image       = "@BASE@"
-  pull        = false
-  export_path = "out.tar"
-}
-build {
-  sources = ["source.docker.d"]
+        template: &docker_template(
+            EXPORT,
+            r##"
   provisioner "shell" {
     inline      = ["#!/bin/busybox sh", "false", "echo own shebang >> /log"]
     remote_path = "/root/kept.sh"
     skip_clean  = true
   }
-}
 "##,
+        ),
         since: Some(((1, 7, 0), "puts its shebang before the script's own")),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -94,26 +88,19 @@ build {
 
 #[test]
 fn shell_with_env() {
-    if !docker() {
-        return;
-    }
     Case {
-        template: r#"
-source "docker" "d" {
-  image       = "@BASE@"
-  pull        = false
-  export_path = "out.tar"
-}
-build {
-  sources = ["source.docker.d"]
+        template: &docker_template(
+            EXPORT,
+            r#"
   provisioner "shell" {
     env            = { A = "it's", B = "$x", C = "{{ build_name }}" }
     env_var_format = "X_%s='%s' "
     inline         = ["env | grep '^X_' | sort > /env"]
   }
-}
 "#,
+        ),
         since: Some(((1, 8, 5), "has no `env`")),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -122,12 +109,7 @@ build {
 #[test]
 fn shell_local() {
     Case {
-        template: r#"
-source "null" "n" {
-  communicator = "none"
-}
-build {
-  sources = ["source.null.n"]
+        template: &null_template(r#"
   provisioner "shell-local" {
     command = "echo one-command > command"
   }
@@ -160,8 +142,7 @@ build {
     inline           = ["echo post $WORD > post"]
     environment_vars = ["WORD=processed"]
   }
-}
-"#,
+"#),
         setup: &|dir| {
             write(
                 dir,
@@ -255,9 +236,6 @@ build {
 
 #[test]
 fn docker_post_processors() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r#"
 source "docker" "image" {
@@ -309,6 +287,7 @@ build {
             "parity-@TOOL@/imported:t",
             "parity-@TOOL@/again:t",
         ],
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -316,9 +295,6 @@ build {
 
 #[test]
 fn manifest() {
-    if !docker() {
-        return;
-    }
     Case {
         template: r#"
 source "docker" "d" {
@@ -342,6 +318,7 @@ build {
 "#,
         args: &["-parallel-builds=1"],
         setup: &|dir| std::fs::create_dir(dir.join("out")).unwrap(),
+        docker: true,
         ..Case::default()
     }
     .check();
@@ -410,12 +387,8 @@ build {
 #[test]
 fn retries_and_pauses() {
     Case {
-        template: r#"
-source "null" "n" {
-  communicator = "none"
-}
-build {
-  sources = ["source.null.n"]
+        template: &null_template(
+            r#"
   provisioner "shell-local" {
     inline       = ["echo try >> tries", "[ $(wc -l < tries) = 3 ]"]
     max_retries  = 4
@@ -425,8 +398,8 @@ build {
     inline  = ["touch in-time"]
     timeout = "1m"
   }
-}
 "#,
+        ),
         ..Case::default()
     }
     .check();
@@ -435,12 +408,8 @@ build {
 #[test]
 fn continue_on_error() {
     Case {
-        template: r#"
-source "null" "n" {
-  communicator = "none"
-}
-build {
-  sources = ["source.null.n"]
+        template: &null_template(
+            r#"
   provisioner "shell-local" {
     inline            = ["touch failed", "exit 1"]
     continue_on_error = true
@@ -448,8 +417,8 @@ build {
   provisioner "shell-local" {
     inline = ["touch reached"]
   }
-}
 "#,
+        ),
         since: Some(((1, 16, 0), "has no continue_on_error")),
         ..Case::default()
     }
