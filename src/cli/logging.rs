@@ -33,6 +33,7 @@ pub(super) fn start(redactor: Arc<Redactor>) {
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(writer);
     // A log that is on already stays.
     let _ = tracing::subscriber::set_global_default(subscriber.finish());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ingot");
 }
 
 struct Redacted {

@@ -105,11 +105,7 @@ async fn provision<F: Future<Output = Result<()>>>(
     }
     let mut left = step.max_retries;
     loop {
-        let result = tokio::select! {
-            () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            result = attempt(step, ctx, &mut work) => result,
-        };
-        match result {
+        match ctx.unless_cancelled(attempt(step, ctx, &mut work)).await {
             Err(error) if left > 0 && !error.is_cancelled() => {
                 ctx.ui.say(format!(
                     "Provisioner failed with {:?}, retrying with {left} trie(s) left",

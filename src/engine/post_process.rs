@@ -32,7 +32,8 @@ fn data_of(artifact: &Shared) -> Option<GeneratedData> {
 impl Pipelines<'_> {
     /// Runs the pipelines over `built`. Returns the artifacts that are left in the end, the
     /// builder's own first if it is kept. As in Packer, a step that hands on what it was given
-    /// counts it once more.
+    /// counts it once more, and the builder's artifact goes when no first step got so far as to
+    /// keep it.
     ///
     /// # Errors
     /// The first pipeline that failed; the others have run all the same.
@@ -41,14 +42,9 @@ impl Pipelines<'_> {
         let mut artifacts = Vec::new();
         let mut failure = None;
         for pipeline in &self.hook.node.pipelines {
-            match self.pipeline(pipeline, &built).await {
-                Ok((keep, mut made)) => {
-                    keep_built |= keep;
-                    artifacts.append(&mut made);
-                }
+            match self.pipeline(pipeline, &built, &mut keep_built).await {
+                Ok(mut made) => artifacts.append(&mut made),
                 Err(error) => {
-                    // What failed to be processed is all there is: it stays.
-                    keep_built = true;
                     let cancelled = error.is_cancelled();
                     failure.get_or_insert(error);
                     if cancelled {
@@ -60,6 +56,9 @@ impl Pipelines<'_> {
         if keep_built {
             artifacts.insert(0, built);
         } else {
+            if failure.is_some() {
+                self.ctx.ui.say("Removing what the builder made: processing it failed");
+            }
             built.destroy().await?;
         }
         match failure {
@@ -68,24 +67,28 @@ impl Pipelines<'_> {
         }
     }
 
-    /// Whether the builder's artifact is kept, and what the pipeline leaves.
-    async fn pipeline(&self, pipeline: &[Step], built: &Shared) -> Result<(bool, Vec<Shared>)> {
+    /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept.
+    async fn pipeline(
+        &self,
+        pipeline: &[Step],
+        built: &Shared,
+        keep_built: &mut bool,
+    ) -> Result<Vec<Shared>> {
         let mut current = Arc::clone(built);
         let mut left: Vec<Shared> = Vec::new();
-        let mut keep_built = false;
         for (position, step) in pipeline.iter().enumerate() {
             let Done { made, keep_input } = self.step(step, &current, built).await?;
             // What is handed on is not to be deleted, whatever the template asks for.
             let same = Arc::ptr_eq(&made, &current);
             match (position, keep_input || same) {
-                (0, keep) => keep_built = keep,
+                (0, keep) => *keep_built |= keep,
                 (_, true) => left.push(Arc::clone(&current)),
                 (_, false) => current.destroy().await?,
             }
             current = made;
         }
         left.push(current);
-        Ok((keep_built, left))
+        Ok(left)
     }
 
     async fn step(&self, step: &Step, current: &Shared, built: &Shared) -> Result<Done> {
@@ -113,12 +116,9 @@ impl Pipelines<'_> {
         if let Some(complaint) = hook.values.complaint(&step.block, &data) {
             step_ctx.ui.error(complaint);
         }
-        let processed = tokio::select! {
-            () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            processed = plugin.process(&step_ctx, Arc::clone(current), &data) => {
-                processed.map_err(|error| error.context("Post-processor failed"))?
-            }
-        };
+        let process = plugin.process(&step_ctx, Arc::clone(current), &data);
+        let processed = ctx.unless_cancelled(process).await;
+        let processed = processed.map_err(|error| error.context("Post-processor failed"))?;
         let keep_input = match step.keep_input_artifact {
             Some(false) if processed.force_keep_input => {
                 step_ctx.ui.error(format!(

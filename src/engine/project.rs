@@ -221,7 +221,7 @@ impl Project {
     /// What plugins of a node know before they run.
     pub fn prepare_context(&self, node: &Node, flags: &RunFlags) -> PrepareContext {
         PrepareContext {
-            build_name: node.source_name.clone(),
+            build_name: node.block_name.clone(),
             build_type: node.ty.clone(),
             ..self.context_without_node(flags)
         }

@@ -46,7 +46,14 @@ pub async fn run(
     let names: Vec<String> = nodes.iter().map(|node| node.node.name.clone()).collect();
     let mut tasks = JoinSet::new();
     for (index, prepared) in nodes.into_iter().enumerate() {
-        let (project, slots) = (Arc::clone(&project), Arc::clone(&slots));
+        // Taken here rather than in the task, so that builds start in the template's order.
+        let slot = tokio::select! {
+            biased;
+            () = options.cancel.cancelled() => break,
+            // The semaphore is never closed.
+            slot = Arc::clone(&slots).acquire_owned() => slot,
+        };
+        let project = Arc::clone(&project);
         let ui = options.ui.for_build(&prepared.node.name);
         let hook = Arc::new(NodeHook {
             project: Arc::clone(&project),
@@ -61,36 +68,35 @@ pub async fn run(
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
         };
         tasks.spawn(async move {
-            // The semaphore is never closed, and serves first come, first served.
-            let _slot = slots.acquire().await;
+            let _slot = slot;
+            tracing::info!(build = prepared.node.name, "starting a build");
             let started = Instant::now();
-            let result = match ctx.cancel.is_cancelled() {
-                true => Err(Error::Cancelled),
-                false => run_node(&hook, &prepared, &ctx).await,
-            };
-            (index, result, started.elapsed())
+            let result = run_node(&hook, &prepared, &ctx).await;
+            let took = started.elapsed();
+            announce(&ui, &prepared.node.name, &result, took);
+            (index, result, took)
         });
     }
     let mut outcomes: Vec<Option<Outcome>> = names.iter().map(|_| None).collect();
     while let Some(joined) = tasks.join_next().await {
-        let (index, result, took) = match joined {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(%error, "a build ended abnormally");
-                continue;
+        match joined {
+            Ok((index, result, took)) => {
+                outcomes[index] = Some(Outcome { name: names[index].clone(), result, took });
             }
-        };
-        let name = names[index].clone();
-        announce(&options.ui.for_build(&name), &name, &result, took);
-        outcomes[index] = Some(Outcome { name, result, took });
+            Err(error) => tracing::error!(%error, "a build ended abnormally"),
+        }
     }
+    let cancelled = options.cancel.is_cancelled();
     outcomes
         .into_iter()
         .zip(names)
         .map(|(outcome, name)| {
             outcome.unwrap_or_else(|| Outcome {
                 name,
-                result: Err(Error::new("the build ended abnormally; this is a bug in Ingot")),
+                result: Err(match cancelled {
+                    true => Error::Cancelled,
+                    false => Error::new("the build ended abnormally; this is a bug in Ingot"),
+                }),
                 took: Duration::ZERO,
             })
         })

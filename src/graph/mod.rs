@@ -19,6 +19,9 @@ pub struct Node {
     pub ty: String,
     /// The source's name in this build.
     pub source_name: String,
+    /// The name of the source block. `build_name` in `{{ }}` and in scripts is this one even if
+    /// the build gives the source a name of its own, as in Packer.
+    pub block_name: String,
     /// The name of the build block, if it has one.
     pub build_name: Option<String>,
     /// The source block, and what the build adds to it.
@@ -79,6 +82,7 @@ pub fn build(
             nodes.push(Node {
                 name,
                 ty: used.ty.clone(),
+                block_name: used.name.clone(),
                 source_name: used.local_name.clone().unwrap_or_else(|| used.name.clone()),
                 build_name: build.name.clone(),
                 parts: [source_part].into_iter().chain(used.inline.clone()).collect(),
@@ -104,7 +108,7 @@ pub fn build(
     nodes
 }
 
-/// The name of a post-processor: its `name`, else its type.
+/// The name of a provisioner or post-processor: its `name`, else its type.
 pub fn step_name(step: &Step) -> &str {
     step.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(step.block.label(0))
 }

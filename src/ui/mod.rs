@@ -215,6 +215,10 @@ impl EventSink for Renderer {
         Ok(line.trim_end_matches(['\n', '\r']).to_owned())
     }
 
+    fn masked(&self, text: &str) -> String {
+        self.redactor.apply(text)
+    }
+
     fn mask(&self, secret: &str) {
         self.redactor.add(secret);
     }

@@ -46,6 +46,22 @@ pub fn template(text: &str) -> tempfile::TempDir {
     dir
 }
 
+/// The template of a null build with `steps` in its build block.
+pub fn null_template(steps: &str) -> String {
+    format!(
+        "source \"null\" \"n\" {{\n  communicator = \"none\"\n}}\nbuild {{\n  sources = \
+         [\"source.null.n\"]\n{steps}\n}}\n"
+    )
+}
+
+/// The template of a docker build with `options` in its source and `steps` in its build block.
+pub fn docker_template(options: &str, steps: &str) -> String {
+    format!(
+        "source \"docker\" \"d\" {{\n  image = \"{BASE}\"\n  pull = false\n  {options}\n}}\nbuild \
+         {{\n  sources = [\"source.docker.d\"]\n{steps}\n}}\n"
+    )
+}
+
 /// Runs a program and returns what it printed.
 pub fn output_of(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().expect("the program can be run");

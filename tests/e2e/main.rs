@@ -1,8 +1,10 @@
 //! End to end through the binary: what a user sees.
 
+mod behaviour;
 mod build;
 mod data_sources;
 mod harness;
 mod json;
 mod packer_block;
+mod parity;
 mod validate;

@@ -6,7 +6,7 @@ use crate::harness::{NULL, ingot, ingot_with, template};
 fn complaint(text: &str) -> String {
     let dir = template(text);
     let run = ingot(dir.path(), &["validate", "."]);
-    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
     run.stdout
 }
 

@@ -1,13 +1,14 @@
 //! The way into a container: the Engine's exec and archive APIs.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt;
 use ingot_sdk::command::quote;
-use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::communicator::{CapturedOutput, Script};
 use ingot_sdk::{
     Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, async_trait,
 };
@@ -33,6 +34,8 @@ pub struct DockerCommunicator {
     pub exec_user: Option<String>,
     /// Whether commands get a terminal.
     pub pty: bool,
+    /// Whether the container's own user is root.
+    pub as_root: bool,
     /// Who uploads are given to; none to leave them as they come.
     pub give_to: Option<String>,
 }
@@ -179,10 +182,65 @@ fn split(path: &str) -> Result<(&str, &str)> {
     }
 }
 
+/// Hands output on and looks for a line that tells that the script could not be written, which
+/// no exit code can tell from the script's own.
+struct Watch<'a> {
+    output: &'a dyn OutputSink,
+    token: String,
+    seen: AtomicBool,
+}
+
+impl OutputSink for Watch<'_> {
+    fn stdout(&self, bytes: &[u8]) {
+        self.output.stdout(bytes);
+    }
+
+    fn stderr(&self, bytes: &[u8]) {
+        match bytes.strip_suffix(b"\n").and_then(|line| line.strip_suffix(self.token.as_bytes())) {
+            Some(before) => {
+                self.seen.store(true, Ordering::Relaxed);
+                self.output.stderr(before);
+            }
+            None => self.output.stderr(bytes),
+        }
+    }
+}
+
 #[async_trait]
 impl Communicator for DockerCommunicator {
     async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
         self.exec_as(self.exec_user.as_deref(), command, output).await
+    }
+
+    /// With a shell that may write everywhere and no terminal in between, the script can come
+    /// through the standard input of the command: one exec instead of two and an upload, each of
+    /// which takes the Engine a tenth of a second.
+    async fn run_script(
+        &self,
+        script: &Script<'_>,
+        output: &dyn OutputSink,
+    ) -> Option<Result<ExitStatus>> {
+        if self.pty || self.exec_user.is_some() || !self.as_root {
+            return None;
+        }
+        let (path, command) = (quote(script.path), script.command);
+        let watch = Watch { output, token: uuid::Uuid::new_v4().to_string(), seen: false.into() };
+        let token = &watch.token;
+        let command = RemoteCommand {
+            command: format!(
+                "cat >{path} && chmod 0755 {path} || {{ echo {token} >&2; exit 1; }}; \
+                 ({command}\n); code=$?; rm -f {path}; exit $code"
+            ),
+            stdin: Some(bytes::Bytes::copy_from_slice(script.bytes)),
+        };
+        let status = self.exec(&command, &watch).await;
+        Some(match watch.seen.into_inner() {
+            true => Err(Error::new(format!(
+                "Error uploading script: {} could not be written; see above",
+                script.path
+            ))),
+            false => status,
+        })
     }
 
     async fn upload(

@@ -335,6 +335,7 @@ impl Step<State> for Connect {
             container: id,
             exec_user,
             pty: state.options.raw.pty,
+            as_root: matches!(&*user, "root" | "0" | "root:root" | "0:0"),
             give_to: state.options.raw.fix_upload_owner.then_some(user),
         });
         if let Some(pause) = state.options.raw.pause_before_connecting

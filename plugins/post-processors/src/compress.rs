@@ -218,6 +218,8 @@ impl Job {
             // same archive.
             let mut header = tar::Header::new_gnu();
             header.set_metadata(&found);
+            // Without the bits that say what kind of file it is, which have a field of their own.
+            header.set_mode(std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o7777);
             header.set_mtime(0);
             let name = path.file_name().unwrap_or(path.as_os_str());
             // A file that grows meanwhile must not break the archive.

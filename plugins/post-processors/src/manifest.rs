@@ -100,8 +100,9 @@ impl PostProcessor for Manifest {
         let data = template_data(ctx, data);
         let mut custom_data = self.options.custom_data.clone();
         for (name, value) in custom_data.iter_mut().flatten() {
-            *value =
+            let rendered =
                 ctx.prepare.render(value, &data).with_context(|| format!("custom_data.{name}"))?;
+            *value = ctx.ui.masked(&rendered);
         }
         let build = Build {
             name: ctx.prepare.build_name.clone(),

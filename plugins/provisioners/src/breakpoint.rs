@@ -44,7 +44,7 @@ impl Provisioner for BreakpointProvisioner {
     ) -> Result<()> {
         let note = match self.options.note.as_str() {
             "" => String::new(),
-            note => format!(" with note: \"{note}\""),
+            note => format!(" with note \"{note}\""),
         };
         if self.options.disable {
             ctx.ui.say(format!("Breakpoint provisioner{note} disabled; continuing..."));

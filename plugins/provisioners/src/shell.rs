@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::communicator::UiOutput;
+use ingot_sdk::communicator::{Script, UiOutput};
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, FileMeta,
@@ -190,13 +190,11 @@ impl Machine<'_> {
                     self.ctx.ui.message(format!("Could not start the script, retrying: {error}"));
                     true
                 },
-                |_| async {
-                    self.upload(&path, &script_bytes, 0o755).await?;
-                    self.link.exec(&RemoteCommand::new(command.as_str()), &output).await
-                },
+                |_| self.attempt(&path, &script_bytes, &command, &output),
             )
             .await?;
         output.finish();
+        let (status, cleaned) = status;
         match status {
             ExitStatus::Disconnected if !options.expect_disconnect => Err(Error::new(
                 "Script disconnected unexpectedly",
@@ -205,10 +203,31 @@ impl Machine<'_> {
             ExitStatus::Disconnected => Ok(()),
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
-                self.clean(&uploaded).await?;
+                if !cleaned {
+                    self.clean(&uploaded).await?;
+                }
                 result
             }
         }
+    }
+
+    /// Uploads the script and runs it. Tells also whether nothing is left to clean up.
+    async fn attempt(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        command: &str,
+        output: &UiOutput,
+    ) -> Result<(ExitStatus, bool)> {
+        if !self.options.skip_clean && !self.options.use_env_var_file {
+            let script = Script { path, bytes, command };
+            if let Some(status) = self.link.run_script(&script, output).await {
+                return status.map(|status| (status, true));
+            }
+        }
+        self.upload(path, bytes, 0o755).await?;
+        let status = self.link.exec(&RemoteCommand::new(command), output).await?;
+        Ok((status, false))
     }
 
     async fn upload(&self, path: &str, bytes: &[u8], mode: u32) -> Result<()> {

@@ -56,6 +56,17 @@ pub struct FileMeta {
     pub mode: u32,
 }
 
+/// A script for [`Communicator::run_script`].
+#[derive(Debug, Clone, Copy)]
+pub struct Script<'a> {
+    /// Where it is to be for as long as it runs.
+    pub path: &'a str,
+    /// What it holds.
+    pub bytes: &'a [u8],
+    /// The command that runs it.
+    pub command: &'a str,
+}
+
 /// A channel to a machine: run commands on it, move files.
 #[async_trait]
 pub trait Communicator: Send + Sync {
@@ -64,6 +75,20 @@ pub trait Communicator: Send + Sync {
     /// # Errors
     /// The command could not be started. A command that ran and failed is an `Ok`.
     async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus>;
+
+    /// Writes a script to the machine, runs a command that uses it and removes the script, in one
+    /// exchange with the machine. None where that is not possible: then the caller does the three
+    /// one by one.
+    ///
+    /// # Errors
+    /// The script could not be written, or the command not started.
+    async fn run_script(
+        &self,
+        _script: &Script<'_>,
+        _output: &dyn OutputSink,
+    ) -> Option<Result<ExitStatus>> {
+        None
+    }
 
     /// Writes `source` to the file `destination`, replacing it.
     ///

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::interpolate::{self, Interpolation};
-use crate::{Communicator, Journal, Result, Ui};
+use crate::{Communicator, Error, Journal, Result, Ui, process};
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
 pub type GeneratedData = BTreeMap<String, serde_json::Value>;
@@ -99,6 +100,28 @@ pub struct RunContext {
 }
 
 impl RunContext {
+    /// Waits for `work` unless the build is cancelled. Then `work` is dropped, but not before the
+    /// processes it runs on this machine have ended: they are asked to, and have a moment.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], else what `work` failed with.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => {}
+            result = &mut work => return result,
+        }
+        // The runner of processes bounds how long this takes.
+        while process::any_running() {
+            tokio::select! {
+                _ = &mut work => break,
+                () = tokio::time::sleep(Duration::from_millis(10)) => {}
+            }
+        }
+        Err(Error::Cancelled)
+    }
+
     /// Runs the build's provisioners.
     ///
     /// # Errors

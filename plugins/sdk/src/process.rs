@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -16,6 +17,30 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long output is still read after the process ended: a child of its that keeps the pipe
 /// open must not keep the build waiting.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How many processes run. Counted for the whole program: when one build is cancelled, all are.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a process that was started here runs, or is being ended.
+pub(crate) fn any_running() -> bool {
+    RUNNING.load(Ordering::SeqCst) > 0
+}
+
+/// Counts a process for as long as it runs.
+struct Running;
+
+impl Running {
+    fn new() -> Self {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// A program to run on this machine.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +77,7 @@ impl LocalCommand {
             command.current_dir(dir);
         }
         tracing::debug!(program, "running a local command");
+        let _running = Running::new();
         let mut child = command.spawn().map_err(|error| {
             Error::new(format!("cannot run {program}: {error}"))
                 .hint("check that the program exists, is executable and is found in PATH")
@@ -70,8 +96,15 @@ impl LocalCommand {
                 biased;
                 () = ctx.cancel.cancelled() => {
                     group.signal(Signal::TERM);
-                    // Whatever is left of the group is killed as `group` is dropped.
-                    let _ = tokio::time::timeout(GRACE, child.wait()).await;
+                    // Its output ends when the last of the group has ended. Whatever is left
+                    // then is killed as `group` is dropped.
+                    let ended = async {
+                        let _ = child.wait().await;
+                        if !read {
+                            (&mut reading).await;
+                        }
+                    };
+                    let _ = tokio::time::timeout(GRACE, ended).await;
                     return Err(Error::Cancelled);
                 }
                 _ = &mut reading, if !read => read = true,

@@ -145,8 +145,10 @@ impl ShellLocal {
         let format = self.env_var_format.as_deref().unwrap_or("%s='%s' ");
         let mut names = json!(data);
         names["Vars"] = script::assignments(&variables, format).into();
-        names["Script"] = path.into();
-        names["Command"] = path.into();
+        // A bare name would be looked for in PATH.
+        let absolute = std::path::absolute(path).with_context(|| format!("finding {path}"))?;
+        names["Script"] = absolute.to_string_lossy().into();
+        names["Command"] = names["Script"].clone();
         let default = ["/bin/sh", "-c", "{{.Vars}} {{.Script}}"].map(str::to_owned).to_vec();
         let template = match self.execute_command.is_empty() {
             true => &default,

@@ -56,11 +56,7 @@ pub async fn run_steps<S: Send>(
         started += 1;
         loop {
             tracing::debug!(step = step.name(), "running step");
-            let ran = tokio::select! {
-                biased;
-                () = ctx.cancel.cancelled() => Err(Error::Cancelled),
-                ran = step.run(ctx, state) => ran,
-            };
+            let ran = ctx.unless_cancelled(step.run(ctx, state)).await;
             let Err(error) = ran else { break };
             match decide(ctx, step.name(), &error).await {
                 Decision::Retry => {

@@ -36,6 +36,10 @@ pub trait EventSink: Send + Sync {
     async fn ask(&self, build: Option<Arc<str>>, question: &str) -> std::io::Result<String>;
     /// From now on, masks `secret` wherever it would be shown.
     fn mask(&self, secret: &str);
+    /// `text` with all secrets masked, for files that a build leaves.
+    fn masked(&self, text: &str) -> String {
+        text.to_owned()
+    }
 }
 
 /// A plugin's voice: events that carry its build's name.
@@ -114,6 +118,11 @@ impl Ui {
     /// There is nobody to ask.
     pub async fn ask(&self, question: &str) -> std::io::Result<String> {
         self.sink.ask(self.build.clone(), question).await
+    }
+
+    /// `text` with all secrets masked, for files that a build leaves.
+    pub fn masked(&self, text: &str) -> String {
+        self.sink.masked(text)
     }
 
     /// From now on, masks `secret` wherever it would be shown.

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::communicator::{CapturedOutput, Script};
 use ingot_sdk::{Communicator, ExitStatus, FileMeta, RemoteCommand, Result};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -116,7 +116,7 @@ async fn uploads_belong_to_whom_they_are_given() {
         (Some("app"), true, "1000:0"),
         (Some("app:app"), true, "1000:1001"),
         (Some("1234:5"), true, "1234:5"),
-        (Some("app"), false, "0:0"),
+        (None, false, "0:0"),
     ];
     for (user, fix, owner) in users {
         let mut run_command = vec!["-d", "-i", "-t", "--entrypoint=/bin/sh"];
@@ -298,6 +298,36 @@ async fn without_a_communicator_there_is_no_way_in() {
         let output = CapturedOutput::default();
         let result = communicator.exec(&RemoteCommand::new("true"), &output).await;
         assert!(result.unwrap_err().to_string().contains("none"));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_script_is_written_run_and_removed_in_one_go() {
+    in_container(json!({}), async |communicator, _| {
+        let run = async |path, bytes: &[u8], command| {
+            let output = CapturedOutput::default();
+            let script = Script { path, bytes, command };
+            let status = communicator.run_script(&script, &output).await.expect("root can");
+            (status, output.stdout_text(), output.stderr_text())
+        };
+        let text = b"#!/bin/sh\necho \"$0 $A\"; cat; echo late >&2; exit 7\n";
+        let (status, out, err) = run("/tmp/a b.sh", text, "A=1 '/tmp/a b.sh' # run").await;
+        assert_eq!(status?, ExitStatus::Code(7));
+        assert_eq!((&*out, &*err), ("/tmp/a b.sh 1\n", "late\n"));
+        assert_eq!(says(&communicator, "ls /tmp").await, "");
+        // That it could not be written is no exit code of the script.
+        let (status, _, err) = run("/no/folder/x.sh", text, "/no/folder/x.sh").await;
+        assert!(status.unwrap_err().to_string().contains("/no/folder/x.sh could not be written"));
+        assert!(err.contains("/no/folder/x.sh") && err.lines().count() == 1, "{err}");
+        Ok(())
+    })
+    .await;
+    // Others than root may not be allowed to write there.
+    in_container(json!({ "exec_user": "app" }), async |communicator, _| {
+        let script = Script { path: "/tmp/x", bytes: b"", command: "true" };
+        assert!(communicator.run_script(&script, &CapturedOutput::default()).await.is_none());
         Ok(())
     })
     .await;

@@ -1,0 +1,449 @@
+//! What happens when things are cut short or go wrong: signals, `-on-error`, retries, the log.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{
+    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, template,
+};
+
+/// How long to wait for something that happens in a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run that goes on in the background.
+struct Running {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(text: &str, args: &[&str]) -> Running {
+        let dir = template(text);
+        let child = Self::spawn(dir.path(), args);
+        Running { child, dir }
+    }
+
+    fn spawn(dir: &Path, args: &[&str]) -> Child {
+        let stdout = File::create(dir.join("stdout")).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_ingot"))
+            .arg("build")
+            .args(args)
+            .arg(".")
+            .current_dir(dir)
+            .env("INGOT_STATE_DIR", dir.join("state"))
+            .stdin(Stdio::null())
+            .stdout(stdout.try_clone().unwrap())
+            .stderr(stdout)
+            .spawn()
+            .unwrap()
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("stdout")).unwrap()
+    }
+
+    /// Waits until the run says `text`.
+    fn wait_for(&self, text: &str) {
+        let start = Instant::now();
+        while !self.said().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "{text:?} was never said: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        output_of("kill", &[signal, &self.child.id().to_string()]);
+    }
+
+    /// Waits for the end; the exit code, if it was not a signal.
+    fn end(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The id of the container that the run said it made.
+    fn container(&self) -> String {
+        container_in(&self.said())
+    }
+}
+
+fn container_in(said: &str) -> String {
+    let id = said.lines().find_map(|line| Some(line.split_once("Container ID: ")?.1.trim()));
+    id.unwrap_or_else(|| panic!("no container: {said}")).to_owned()
+}
+
+fn exists(container: &str) -> bool {
+    let found = Command::new("docker").args(["container", "inspect", container]).output().unwrap();
+    found.status.success()
+}
+
+/// What most docker builds here do with their container.
+const DISCARD: &str = "discard = true";
+
+const SLEEP: &str = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
+
+fn states(dir: &Path) -> usize {
+    std::fs::read_dir(dir.join("state")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn an_interrupted_build_cleans_up() {
+    if !docker() {
+        return;
+    }
+    for (signal, name) in [("-INT", "interrupt"), ("-TERM", "terminated")] {
+        let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
+        run.wait_for("==> docker.d: asleep");
+        let container = run.container();
+        assert!(exists(&container));
+        run.signal(signal);
+        assert_eq!(run.end(), Some(1), "{}", run.said());
+        let said = run.said();
+        assert!(said.contains(&format!("Cancelling build after receiving {name}")), "{said}");
+        assert!(said.contains(&format!("==> docker.d: Killing the container: {container}")));
+        assert!(said.ends_with("Cleanly cancelled builds after being interrupted.\n"), "{said}");
+        assert!(!exists(&container), "the container is left: {said}");
+        assert_eq!(states(run.dir.path()), 0);
+    }
+}
+
+#[test]
+fn an_interrupted_build_ends_its_local_scripts() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"trap 'touch tidied; exit' TERM; echo \
+         pid $$\", \"sleep 300 & wait\"]\n  }";
+    let mut run = Running::start(&null_template(steps), &["-color=false"]);
+    run.wait_for("null.n: pid ");
+    run.signal("-INT");
+    assert_eq!(run.end(), Some(1), "{}", run.said());
+    let said = run.said();
+    assert!(!runs(&said), "the script still runs: {said}");
+    assert!(run.dir.path().join("tidied").exists(), "the script had no time to tidy up: {said}");
+}
+
+/// Whether the process runs that said its number.
+fn runs(said: &str) -> bool {
+    let pid = said.lines().find_map(|line| line.split_once(": pid ")).unwrap().1;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // One that has ended may wait for its parent to notice.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_and_the_next_run_cleans_up() {
+    if !docker() {
+        return;
+    }
+    let steps = format!(
+        "{SLEEP}\n  error-cleanup-provisioner \"shell\" {{\n    inline = [\"echo cleaning; sleep \
+         300\"]\n  }}"
+    );
+    let mut run = Running::start(&docker_template(DISCARD, &steps), &["-color=false"]);
+    run.wait_for("==> docker.d: asleep");
+    let container = run.container();
+    run.signal("-INT");
+    run.wait_for("==> docker.d: cleaning");
+    run.signal("-INT");
+    assert_eq!(run.end(), Some(1), "{}", run.said());
+    assert!(run.said().contains("Stopping at once"), "{}", run.said());
+    removes_leftovers(run, &container);
+}
+
+#[test]
+fn what_a_killed_build_leaves_the_next_run_removes() {
+    if !docker() {
+        return;
+    }
+    let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
+    run.wait_for("==> docker.d: asleep");
+    let container = run.container();
+    run.signal("-KILL");
+    assert_eq!(run.end(), None);
+    removes_leftovers(run, &container);
+}
+
+fn removes_leftovers(run: Running, container: &str) {
+    assert!(exists(container), "nothing is left to remove");
+    assert_eq!(states(run.dir.path()), 1);
+    let text = null_template("");
+    std::fs::write(run.dir.path().join("t.pkr.hcl"), text).unwrap();
+    let next = ingot(run.dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(next.code, Some(0), "{}", next.stdout);
+    let first = next.stdout.lines().next().unwrap_or_default();
+    assert!(first.starts_with("Removed docker-container ingot-"), "{}", next.stdout);
+    assert!(first.ends_with("which an interrupted run left behind."), "{}", next.stdout);
+    assert!(!exists(container));
+    assert_eq!(states(run.dir.path()), 0);
+}
+
+/// Runs a docker build that fails, with an error-cleanup-provisioner, and removes the container
+/// should it be left. Returns the run, whether it was left, and whether the cleanup ran.
+fn failing(on_error: &str) -> (Run, bool, bool) {
+    let steps = r#"
+  provisioner "shell" {
+    inline = ["exit 4"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["touch cleaned-up"]
+  }
+"#;
+    let dir = template(&docker_template(DISCARD, steps));
+    let run = ingot(dir.path(), &["build", "-color=false", on_error, "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("non-zero exit status: 4"), "{}", run.stdout);
+    let container = container_in(&run.stdout);
+    let left = exists(&container);
+    // What was left on purpose is the user's: no later run may remove it.
+    assert_eq!(states(dir.path()), 0);
+    if left {
+        output_of("docker", &["rm", "-f", &container]);
+    }
+    (run, left, dir.path().join("cleaned-up").exists())
+}
+
+#[test]
+fn on_error_decides_what_is_left() {
+    if !docker() {
+        return;
+    }
+    for (flag, left, cleaned) in [
+        ("-on-error=cleanup", false, true),
+        ("-on-error=abort", true, false),
+        ("-on-error=run-cleanup-provisioner", true, true),
+        // There is no terminal to ask on.
+        ("-on-error=ask", false, true),
+    ] {
+        let (run, was_left, was_cleaned) = failing(flag);
+        assert_eq!((was_left, was_cleaned), (left, cleaned), "{flag}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn a_provisioner_that_takes_too_long_is_ended() {
+    let steps = r#"
+  provisioner "shell-local" {
+    inline  = ["echo pid $$", "sleep 300"]
+    timeout = "300ms"
+  }
+"#;
+    let dir = template(&null_template(steps));
+    let start = Instant::now();
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(start.elapsed() < PATIENCE);
+    let said = &run.stdout;
+    assert!(said.contains("==> null.n: Setting a 300ms timeout for the next provisioner..."));
+    assert!(said.contains("==> null.n: Cancelling provisioner after a timeout..."), "{said}");
+    assert!(!runs(said), "the script still runs");
+}
+
+#[test]
+fn one_build_at_a_time_runs_in_order() {
+    let mut text = String::new();
+    let names: Vec<String> = (0..20).map(|number| format!("n{}", (number * 7) % 20)).collect();
+    for name in &names {
+        text += &format!("source \"null\" \"{name}\" {{\n  communicator = \"none\"\n}}\n");
+    }
+    let sources: Vec<String> = names.iter().map(|name| format!("\"source.null.{name}\"")).collect();
+    text += &format!(
+        "build {{\n  sources = [{}]\n  provisioner \"shell-local\" {{\n    inline = [\"echo start \
+         $PACKER_BUILD_NAME >> log\", \"sleep 0.01\", \"echo end $PACKER_BUILD_NAME >> log\"]\n  \
+         }}\n}}\n",
+        sources.join(", ")
+    );
+    for flag in ["-parallel-builds=1", "-debug"] {
+        let dir = template(&text);
+        let run = ingot(dir.path(), &["build", "-color=false", flag, "."]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        let expected: String =
+            names.iter().map(|name| format!("start {name}\nend {name}\n")).collect();
+        assert_eq!(std::fs::read_to_string(dir.path().join("log")).unwrap(), expected, "{flag}");
+    }
+}
+
+#[test]
+fn lines_can_have_times() {
+    let dir = template(&null_template(""));
+    let run = ingot(dir.path(), &["build", "-color=false", "-timestamp-ui", "."]);
+    let line = run.stdout.lines().find(|line| line.contains("Build 'null.n' finished")).unwrap();
+    let (time, _) = line.split_once(": Build").unwrap();
+    let format = &time::format_description::well_known::Rfc3339;
+    assert!(time::OffsetDateTime::parse(time, format).is_ok(), "{line}");
+}
+
+/// Runs `ingot build` on a terminal of its own, which gets `input`.
+fn on_terminal(dir: &Path, args: &str, env: &[(&str, &str)], input: &str) -> (bool, String) {
+    let command = format!("{} build {args} .", env!("CARGO_BIN_EXE_ingot"));
+    let mut child = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(dir)
+        .env("INGOT_STATE_DIR", dir.join("state"))
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .envs(env.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux, makes a terminal");
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn a_terminal_gets_colours_unless_told_otherwise() {
+    let dir = template(&null_template(""));
+    let colored = "\u{1b}[1;32mnull.n: output will be in this color.\u{1b}[0m";
+    let (_, shown) = on_terminal(dir.path(), "", &[], "");
+    assert!(shown.contains(colored), "{shown:?}");
+    for (args, env) in [("-color=false", ("A", "b")), ("", ("PACKER_NO_COLOR", "1"))] {
+        let (_, shown) = on_terminal(dir.path(), args, &[env], "");
+        assert!(
+            !shown.contains('\u{1b}') && shown.contains("Build 'null.n' finished"),
+            "{shown:?}"
+        );
+    }
+    let run = ingot(dir.path(), &["build", "."]);
+    assert!(!run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
+}
+
+#[test]
+fn a_breakpoint_waits_for_somebody() {
+    let steps = "  provisioner \"breakpoint\" {\n    note = \"look\"\n  }";
+    let dir = template(&null_template(steps));
+    let (fine, shown) = on_terminal(dir.path(), "-color=false", &[], "\n");
+    assert!(fine, "{shown}");
+    assert!(shown.contains("Pausing at breakpoint provisioner with note \"look\"."), "{shown}");
+    // Nobody can continue where there is no terminal; the build fails rather than wait for ever.
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("disable = true"), "{}", run.stdout);
+}
+
+#[test]
+fn sleep_waits() {
+    let dir = template(&null_template("  provisioner \"sleep\" {\n    duration = \"300ms\"\n  }"));
+    let start = Instant::now();
+    assert_eq!(ingot(dir.path(), &["build", "."]).code, Some(0));
+    assert!(start.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn what_packer_has_and_ingot_does_not_is_said_so() {
+    for (kind, name) in [("provisioner", "hcp-sbom"), ("post-processor", "provenance")] {
+        let dir = template(&null_template(&format!("  {kind} \"{name}\" {{\n  }}")));
+        let run = ingot(dir.path(), &["validate", "."]);
+        assert_eq!(run.code, Some(1));
+        let said = format!("the {kind} `{name}` is not supported yet");
+        assert!(run.stdout.contains(&said), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn names_without_a_value_are_warned_of() {
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = ["echo '{{.Id}}'"]
+  }
+  provisioner "shell-local" {
+    inline = ["echo '${build.Host}'"]
+  }
+"#;
+    let dir = template(&null_template(steps));
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("inline: `.Id` has no value before the build"), "{}", run.stdout);
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    let warning =
+        "==> null.n: Warning: build.Host is \"<unknown>\": the null builder does not say.";
+    assert!(run.stdout.contains(warning), "{}", run.stdout);
+}
+
+#[test]
+fn temporary_files_go_where_the_environment_says() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo script=$0\"]\n  }";
+    let dir = template(&null_template(steps));
+    let tmp = dir.path().join("tmp");
+    std::fs::create_dir(&tmp).unwrap();
+    let env = [("TMPDIR", tmp.to_str().unwrap())];
+    let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
+    let line = format!("script={}/", tmp.display());
+    assert!(run.stdout.contains(&line), "{}", run.stdout);
+    assert_eq!(std::fs::read_dir(&tmp).unwrap().count(), 0, "nothing stays there");
+}
+
+#[test]
+fn secrets_are_hidden_everywhere() {
+    const SECRET: &str = "hunter2-is-secret";
+    let text = r#"
+variable "password" {
+  sensitive = true
+}
+locals {
+  derived = "prefix-${var.password}"
+}
+source "file" "f" {
+  content = "not shown"
+  target  = "f"
+}
+build {
+  sources = ["source.file.f"]
+  provisioner "shell-local" {
+    inline           = ["echo out ${var.password}", "echo err $PW >&2", "printf %s $PW | cut -c1-200"]
+    environment_vars = ["PW=${local.derived}"]
+  }
+  post-processor "manifest" {
+    custom_data = {
+      password = var.password
+    }
+  }
+  post-processor "shell-local" {
+    inline = ["echo ${var.password}; exit 1"]
+  }
+}
+"#;
+    for flags in [&["-color=false"][..], &["-machine-readable"]] {
+        let dir = template(text);
+        let log = dir.path().join("log");
+        let env = [
+            ("PKR_VAR_password", SECRET),
+            ("PACKER_LOG", "TRACE"),
+            ("PACKER_LOG_PATH", log.to_str().unwrap()),
+        ];
+        let run = ingot_with(dir.path(), &[&["build"], flags, &["."]].concat(), &env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stdout.contains("out <sensitive>"), "{}", run.stdout);
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(!log.is_empty(), "nothing was logged");
+        let manifest = std::fs::read_to_string(dir.path().join("packer-manifest.json")).unwrap();
+        assert!(manifest.contains(r#""password": "<sensitive>""#), "{manifest}");
+        for (text, place) in [
+            (&run.stdout, "standard output"),
+            (&run.stderr, "standard error"),
+            (&log, "the log"),
+            (&manifest, "the manifest"),
+        ] {
+            assert!(!text.contains(SECRET), "the secret is in {place}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_log_goes_to_standard_error_when_asked_for() {
+    let dir = template(&null_template(""));
+    let quiet = ingot_with(dir.path(), &["build", "."], &[("PACKER_LOG", "0")]);
+    assert_eq!(quiet.stderr, "");
+    let loud = ingot_with(dir.path(), &["build", "."], &[("PACKER_LOG", "1")]);
+    assert!(loud.stderr.contains("null"), "{:?}", loud.stderr);
+    // What is printed is the same but for the durations.
+    assert_eq!(quiet.stdout.lines().count(), loud.stdout.lines().count());
+}
