@@ -9,30 +9,28 @@ use crate::settings::{Communication, SshSettings};
 impl Communication {
     /// The generated data about the connection to `target`, under Packer's names.
     pub fn generated_data(&self, target: Option<&Target>) -> GeneratedData {
-        let empty = SshSettings::generated(None, None);
         match self {
-            Communication::None => empty,
-            Communication::Ssh(settings) => SshSettings::generated(Some(settings), target),
+            // Without a connection there is nothing to know, not even that there is none.
+            Communication::None => GeneratedData::new(),
+            Communication::Ssh(settings) => settings.generated(target),
         }
     }
 }
 
 impl SshSettings {
-    fn generated(settings: Option<&SshSettings>, target: Option<&Target>) -> GeneratedData {
+    fn generated(&self, target: Option<&Target>) -> GeneratedData {
         let pair = target.and_then(|target| target.key_pair.as_ref());
-        let login = settings.map(|settings| &settings.login);
-        let file = login.and_then(|login| login.key.as_ref()).map(|key| key.path.as_str());
-        let port = target.and_then(|target| target.port).or(settings.map(|s| s.port));
+        let login = &self.login;
         let data = [
             ("Host", json!(target.map_or("", |target| &target.host))),
-            ("Port", json!(port.unwrap_or(0))),
-            ("User", json!(login.map_or("", |login| &login.user))),
-            ("Password", json!(login.and_then(|login| login.password.as_deref()).unwrap_or(""))),
-            ("ConnType", json!(if settings.is_some() { "ssh" } else { "none" })),
+            ("Port", json!(target.and_then(|target| target.port).unwrap_or(self.port))),
+            ("User", json!(login.user)),
+            ("Password", json!(login.password.as_deref().unwrap_or(""))),
+            ("ConnType", json!("ssh")),
             ("SSHPublicKey", json!(pair.map_or("", |pair| &pair.public))),
             ("SSHPrivateKey", json!(pair.map_or("", |pair| &pair.private))),
-            ("SSHPrivateKeyFile", json!(file.unwrap_or(""))),
-            ("SSHAgentAuth", json!(login.is_some_and(|login| login.agent))),
+            ("SSHPrivateKeyFile", json!(login.key.as_ref().map_or("", |key| key.path.as_str()))),
+            ("SSHAgentAuth", json!(login.agent)),
             ("WinRMPassword", json!("")),
         ];
         data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
