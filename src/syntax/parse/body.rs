@@ -128,7 +128,13 @@ impl Parser<'_> {
     fn attribute(&mut self, name: Token) -> Result<Attribute> {
         let equals = self.take();
         if matches!(self.peek().kind, TokenKind::Newline | TokenKind::Eof | TokenKind::CloseBrace) {
-            return Err(self.no_value(name, equals));
+            let error = self.no_value(name, equals);
+            if !matches!(self.peek_second().kind, TokenKind::OpenBrace | TokenKind::OpenBracket) {
+                return Err(error);
+            }
+            // The value is there, on the next line.
+            self.diagnostics.push(error);
+            self.take();
         }
         Ok(Attribute {
             name: self.token_text(name).to_owned(),

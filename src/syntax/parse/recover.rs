@@ -2,6 +2,7 @@
 //! not reported as many.
 
 use super::Parser;
+use super::slips::heredoc_marker;
 use crate::syntax::tokens::{Token, TokenKind, tokenize_from, word};
 
 impl Parser<'_> {
@@ -17,9 +18,16 @@ impl Parser<'_> {
     /// the current token. `nested` says that the item is in a block, whose end is left alone.
     pub(super) fn skip_item(&mut self, first: usize, nested: bool) {
         self.newlines = true;
-        if let Some((quote, offset)) = self.relex.take() {
-            let kept = self.tokens.partition_point(|token| token.start < quote);
-            self.splice(kept.max(first), offset);
+        if let Some((text, end)) = self.relex.take() {
+            let end = end.unwrap_or_else(|| match text.kind {
+                TokenKind::OpenHeredoc => {
+                    let marker = heredoc_marker(self.token_text(text));
+                    self.heredoc_end(text.end, marker).unwrap_or(self.text.len())
+                }
+                _ => self.line_end(text.start),
+            });
+            let kept = self.tokens.partition_point(|token| token.start < text.start);
+            self.splice(kept.max(first), end);
         }
         let wrong = self.at;
         let ended = self.tokens[wrong].kind == TokenKind::Eof;
