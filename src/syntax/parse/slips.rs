@@ -103,6 +103,9 @@ impl Parser<'_> {
             TokenKind::Comma => Diagnostic::error("a value is missing before this comma")
                 .at(self.span(next))
                 .help("remove the comma, or write the value"),
+            TokenKind::CloseBracket | TokenKind::CloseParen | TokenKind::CloseBrace => self
+                .unexpected("a value")
+                .help(format!("what this `{text}` closes is missing, or it is one too many")),
             _ => self.unexpected("a value"),
         }
     }
