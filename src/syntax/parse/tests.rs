@@ -94,13 +94,11 @@ fn deep_nesting() {
             let wrong = result.err().map(|error| error.message).unwrap_or_default();
             assert!(depth > 40 || !wrong.contains("levels are nested"), "{open}: {wrong}");
         }
-        for depth in [10_000, 50_000] {
-            let error = run(&deep(open, core, close, depth)).unwrap_err();
-            assert!(error.message.contains("levels are nested"), "{open}: {}", error.message);
-            let mut half = deep(open, core, "", depth);
-            half.truncate(half.len() - core.len());
-            assert!(run(&half).is_err());
-        }
+        let error = run(&deep(open, core, close, 10_000)).unwrap_err();
+        assert!(error.message.contains("levels are nested"), "{open}: {}", error.message);
+        let mut half = deep(open, core, "", 10_000);
+        half.truncate(half.len() - core.len());
+        assert!(run(&half).is_err());
     }
     let objects = format!("x = {}\n", deep("{a=", "1", "}", 10_000));
     assert!(said(&objects)[0].contains("levels are nested"));
