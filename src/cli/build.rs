@@ -15,6 +15,7 @@ use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, RunOptions, prepare, reclaim_leftovers,
 };
 use crate::graph::Filter;
+use crate::syntax::parse::STACK_SIZE;
 use crate::syntax::{Diagnostic, Diagnostics};
 use crate::ui::{Renderer, UiOptions};
 
@@ -71,7 +72,8 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_stack_size(STACK_SIZE).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             ui.error(format!("cannot start the threads that builds run on: {error}"));

@@ -18,16 +18,28 @@ use super::tokens::{Token, TokenKind, tokenize};
 
 /// The text in canonical layout. The text should be valid; if it is not, it is laid out as well
 /// as its tokens allow.
+///
+/// Where the rules would join two tokens to another one, as they do with the numbers in
+/// `a . 0 . 1`, the text is returned as it is.
 pub fn format(text: &str) -> String {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tokens = tokenize(text);
-    let mut layout = Layout { text, gaps: gaps(&tokens), tokens };
+    let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let tokens = tokenize(plain);
+    let mut layout = Layout { text: plain, gaps: gaps(&tokens), tokens };
     let lines = layout.lines();
     layout.indent(&lines);
     layout.space(&lines);
     layout.align(&lines, |line| (line.lead.clone(), line.assign.clone()));
     layout.align(&lines, |line| (line.lead.start..line.assign.end, line.comment.clone()));
-    layout.print()
+    let formatted = layout.print();
+    match same_tokens(&layout.tokens, plain, &tokenize(&formatted), &formatted) {
+        true => formatted,
+        false => text.to_owned(),
+    }
+}
+
+fn same_tokens(a: &[Token], a_text: &str, b: &[Token], b_text: &str) -> bool {
+    let same = |(a, b): (&Token, &Token)| a.kind == b.kind && a.text(a_text) == b.text(b_text);
+    a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
 /// The bytes between each token and the one before it.
@@ -228,4 +240,142 @@ fn ends_operand(kind: TokenKind) -> bool {
             | Or
             | Bang
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::syntax::parse::parse_body;
+    use crate::syntax::{Diagnostics, SourceMap};
+
+    /// Texts in canonical layout: what Packer made of the texts of the end-to-end tests.
+    const CANONICAL: &[&str] = &[
+        include_str!("../../tests/e2e/fmt/alignment.out.hcl"),
+        include_str!("../../tests/e2e/fmt/blocks.out.hcl"),
+        include_str!("../../tests/e2e/fmt/comments.out.hcl"),
+        include_str!("../../tests/e2e/fmt/expressions.out.hcl"),
+        include_str!("../../tests/e2e/fmt/misindented.out.hcl"),
+        include_str!("../../tests/e2e/fmt/tabs.out.hcl"),
+        include_str!("../../tests/e2e/fmt/text.out.hcl"),
+    ];
+
+    /// What a text means: its tree without the places. None if it is not valid.
+    fn meaning(text: &str) -> Option<String> {
+        let mut sources = SourceMap::default();
+        let file = sources.add("t", text);
+        let mut diagnostics = Diagnostics::default();
+        let body = parse_body(&sources, file, &mut diagnostics);
+        let spans = regex::Regex::new(r"Span \{[^}]*\}").unwrap();
+        let tree = format!("{body:?}");
+        diagnostics.is_empty().then(|| spans.replace_all(&tree, "").into_owned())
+    }
+
+    #[test]
+    fn line_ends_stay_and_byte_order_marks_go() {
+        assert_eq!(format("a=1\r\nbb=2 # x\r\n"), "a  = 1\r\nbb = 2 # x\r\n");
+        assert_eq!(format("\u{feff}a=1"), "a = 1");
+        assert_eq!(format("a = 1\n\n  "), "a = 1\n\n  ");
+        assert_eq!(format(""), "");
+    }
+
+    #[test]
+    fn tokens_are_never_joined() {
+        assert_eq!(format("a   = b . 0 . 1\n"), "a   = b . 0 . 1\n");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+        /// Other spaces and tabs between tokens lead to the same layout.
+        #[test]
+        fn scrambled_space_is_repaired(
+            which in 0..CANONICAL.len(),
+            gaps in prop::collection::vec(("[ \t]{0,6}", "[ \t]{1,5}"), 200),
+        ) {
+            let text = CANONICAL[which];
+            let tokens = tokenize(text);
+            let mut scrambled = String::new();
+            for (index, token) in tokens.iter().enumerate() {
+                let before = index.checked_sub(1).map(|before| tokens[before]);
+                let gap = token.start - before.map_or(0, |token| token.end);
+                let (at_start, between) = &gaps[index % gaps.len()];
+                match before {
+                    None => scrambled.push_str(at_start),
+                    Some(before) if before.ends_line(text) && token.kind != TokenKind::Eof => {
+                        scrambled.push_str(at_start);
+                    }
+                    Some(_) if gap > 0 => scrambled.push_str(between),
+                    Some(_) => {}
+                }
+                scrambled.push_str(token.text(text));
+            }
+            prop_assert_eq!(format(&scrambled), text);
+            prop_assert_eq!(meaning(&scrambled), meaning(text));
+        }
+
+        /// Whatever the text, its tokens stay; if it is valid, so does its meaning, and formatting
+        /// it again changes nothing.
+        #[test]
+        fn formatting_keeps_tokens_and_meaning(
+            pieces in prop::collection::vec(prop::sample::select(PIECES), 0..30),
+        ) {
+            let text = pieces.concat();
+            let formatted = format(&text);
+            let (before, after) = (tokenize(&text), tokenize(&formatted));
+            prop_assert!(same_tokens(&before, &text, &after, &formatted));
+            if let Some(meaning_before) = meaning(&text) {
+                prop_assert_eq!(Some(meaning_before), meaning(&formatted));
+                prop_assert_eq!(format(&formatted), formatted);
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "a = ",
+        "bb=",
+        "  c   =",
+        "1",
+        "x",
+        "\"s\"",
+        "\"${ x }\"",
+        "\n",
+        "\n",
+        "\n\n",
+        " # c\n",
+        " // d\n",
+        "/* e */",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        ",",
+        " , ",
+        "+",
+        " - ",
+        "-",
+        "!",
+        "==",
+        "?",
+        ":",
+        ".b",
+        " . 0",
+        "[0]",
+        "...",
+        "b {\n",
+        "}\n",
+        "c \"d\" {\n",
+        "a = <<E\n t\nE\n",
+        "<<-E\n  ${ x }\n  E\n",
+        "[for x in y : x]",
+        "f(",
+        "\t",
+        "  ",
+        "é = ",
+        "a = 1\n",
+        "a = {\n",
+    ];
 }

@@ -208,7 +208,7 @@ impl<'a> Lexer<'a> {
                 None => self.push(TokenKind::OpenComment, rest.len()),
             },
             b'0'..=b'9' => self.push(TokenKind::Number, number_length(bytes)),
-            b'{' => self.brace(1),
+            b'{' => self.open_brace(),
             b'}' => self.close_brace(TokenKind::CloseBrace, 1),
             b'~' if bytes.get(1) == Some(&b'}') => self.close_brace(TokenKind::SequenceEnd, 2),
             b'<' if heredoc_intro(rest).is_some() => {
@@ -226,10 +226,10 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn brace(&mut self, step: usize) {
+    fn open_brace(&mut self) {
         self.push(TokenKind::OpenBrace, 1);
         if let Some(Mode::Code { braces }) = self.modes.last_mut() {
-            *braces += step;
+            *braces += 1;
         }
     }
 

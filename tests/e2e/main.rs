@@ -3,6 +3,7 @@
 mod behaviour;
 mod build;
 mod data_sources;
+mod fmt;
 mod harness;
 mod json;
 mod packer_block;

@@ -76,3 +76,24 @@ fn a_variable_without_value_or_with_a_bad_one_is_an_error() {
     let said = complaint("variable \"v\" {\n  type = number\n  default = \"many\"\n}\n");
     assert!(said.contains("a number is required"), "{said}");
 }
+
+#[test]
+fn all_files_are_checked_in_one_run_and_depth_has_a_limit() {
+    let dir = template("locals {\n  a = 'x'\n}\nsource \"null\" \"n\" {\n  b == 1\n}\nbuidl {}\n");
+    std::fs::write(dir.path().join("u.pkr.hcl"), "variable \"v\" {\n  default = [1 2]\n}\n")
+        .unwrap();
+    let run = ingot(dir.path(), &["validate", "-syntax-only", "."]);
+    assert_eq!(run.code, Some(1));
+    for place in ["t.pkr.hcl:2:7", "t.pkr.hcl:5:5", "t.pkr.hcl:7:1", "u.pkr.hcl:2:16"] {
+        assert!(run.stderr.contains(place), "{place}: {}", run.stderr);
+    }
+    assert_eq!(run.stderr.matches("error:").count(), 4, "{}", run.stderr);
+
+    for (open, close) in
+        [("(", ")"), ("[", "]"), ("{a=", "}"), ("\"${", "}\""), ("-", ""), ("1+", "")]
+    {
+        let deep = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+        let said = complaint(&format!("locals {{\n  a = {deep}\n}}\n"));
+        assert!(said.contains("more than 200 levels are nested"), "{open}");
+    }
+}

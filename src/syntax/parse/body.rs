@@ -32,6 +32,9 @@ impl Parser<'_> {
         let span = self.span_of(start, self.text.len());
         let mut body = Body { attributes: Vec::new(), blocks: Vec::new(), span, from_json: false };
         self.newlines = true;
+        // Whether something was wrong with the item before: what follows it and is no item is a
+        // part of that one more often than wrong in itself.
+        let mut troubled = false;
         while self.resume.is_none() {
             let next = self.peek();
             match next.kind {
@@ -48,12 +51,15 @@ impl Parser<'_> {
                 }
                 _ => {
                     let first = self.next_index();
-                    match self.item(&mut body) {
-                        Ok(()) => {}
-                        Err(error) => {
+                    let errors = self.diagnostics.len();
+                    if let Err(error) = self.item(&mut body) {
+                        if !troubled || next.kind == TokenKind::Ident {
                             self.diagnostics.push(error);
-                            self.skip_item(first, open.is_some());
                         }
+                        self.skip_item(first, open.is_some());
+                        troubled = true;
+                    } else {
+                        troubled = self.diagnostics.len() > errors;
                     }
                     if self.diagnostics.len() >= MAX_ERRORS {
                         self.at = self.tokens.len() - 1;
@@ -120,6 +126,12 @@ impl Parser<'_> {
                 Ok(())
             }
             TokenKind::Eof => Ok(()),
+            _ if is_block && self.diagnostics.len() > errors => {
+                while !matches!(self.peek().kind, TokenKind::Newline | TokenKind::Eof) {
+                    self.take();
+                }
+                Ok(())
+            }
             _ if is_block => Err(self.after_block()),
             _ => Err(self.after_value()),
         }
@@ -128,7 +140,13 @@ impl Parser<'_> {
     fn attribute(&mut self, name: Token) -> Result<Attribute> {
         let equals = self.take();
         if matches!(self.peek().kind, TokenKind::Newline | TokenKind::Eof | TokenKind::CloseBrace) {
-            return Err(self.no_value(name, equals));
+            let error = self.no_value(name, equals);
+            if !matches!(self.peek_second().kind, TokenKind::OpenBrace | TokenKind::OpenBracket) {
+                return Err(error);
+            }
+            // The value is there, on the next line.
+            self.diagnostics.push(error);
+            self.take();
         }
         Ok(Attribute {
             name: self.token_text(name).to_owned(),

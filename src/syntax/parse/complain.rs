@@ -83,8 +83,8 @@ impl Parser<'_> {
             Diagnostic::error(format!("the value of `{}` is missing", self.token_text(name)))
                 .at(self.span(equals))
                 .label("nothing follows on this line");
-        match self.tokens.get(self.next_index() + 1).map(|token| token.kind) {
-            Some(TokenKind::OpenBrace | TokenKind::OpenBracket) => {
+        match self.peek_second().kind {
+            TokenKind::OpenBrace | TokenKind::OpenBracket => {
                 error.help("the opening bracket stands on the same line as the `=`")
             }
             _ => error.help("write a value, or null for the default"),

@@ -17,9 +17,12 @@ use super::source::{FileId, SourceMap, Span};
 use super::tokens::{Token, TokenKind, tokenize, tokenize_template};
 
 /// How deep blocks and expressions may nest, and how long a chain of operators or names may be.
-/// Everything that walks the tree recurses as deep, on stacks as small as 2 MiB; templates that
-/// people write stay below 30.
+/// Everything that walks the tree recurses as deep; templates that people write stay below 30.
 pub const MAX_DEPTH: usize = 200;
+
+/// The stack, in bytes, of threads that read or evaluate templates: what the main thread has, and
+/// well above what [`MAX_DEPTH`] takes even without optimization.
+pub const STACK_SIZE: usize = 8 << 20;
 
 /// After so many errors of one file, more would not help.
 const MAX_ERRORS: usize = 20;
@@ -54,7 +57,7 @@ pub(super) fn expr_text(text: &str, file: FileId) -> Result<Expr> {
     parser.newlines = false;
     let expr = parser.expr()?;
     match parser.peek().kind {
-        TokenKind::Eof => Ok(expr),
+        TokenKind::Eof => parser.only(expr),
         _ => Err(parser.after_value()),
     }
 }
@@ -69,7 +72,9 @@ pub fn parse_template(sources: &SourceMap, file: FileId) -> Result<Expr> {
 
 /// Parses text with interpolations; places are offsets in `text`.
 pub(super) fn template_text(text: &str, file: FileId) -> Result<Expr> {
-    Parser::new(text, file, tokenize_template(text)).bare_template()
+    let mut parser = Parser::new(text, file, tokenize_template(text));
+    let expr = parser.bare_template()?;
+    parser.only(expr)
 }
 
 struct Parser<'a> {
@@ -87,8 +92,9 @@ struct Parser<'a> {
     /// Where to go on when a block turned out not to end: from this byte on, what was read is not
     /// the block's.
     resume: Option<usize>,
-    /// What the lexer cannot be trusted with: from the first byte on, up to the second.
-    relex: Option<(usize, usize)>,
+    /// The start of a text whose end the lexer may have missed, and the byte where it ends if that
+    /// is known.
+    relex: Option<(Token, Option<usize>)>,
     diagnostics: Diagnostics,
 }
 
@@ -105,6 +111,14 @@ impl<'a> Parser<'a> {
             resume: None,
             relex: None,
             diagnostics: Diagnostics::default(),
+        }
+    }
+
+    /// The expression, unless something wrong in it was noted on the way.
+    fn only(&mut self, expr: Expr) -> Result<Expr> {
+        match std::mem::take(&mut self.diagnostics).into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(expr),
         }
     }
 
@@ -208,3 +222,6 @@ impl<'a> Parser<'a> {
             .help("give parts of it names in a `locals` block")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! not reported as many.
 
 use super::Parser;
+use super::slips::heredoc_marker;
 use crate::syntax::tokens::{Token, TokenKind, tokenize_from, word};
 
 impl Parser<'_> {
@@ -17,9 +18,16 @@ impl Parser<'_> {
     /// the current token. `nested` says that the item is in a block, whose end is left alone.
     pub(super) fn skip_item(&mut self, first: usize, nested: bool) {
         self.newlines = true;
-        if let Some((quote, offset)) = self.relex.take() {
-            let kept = self.tokens.partition_point(|token| token.start < quote);
-            self.splice(kept.max(first), offset);
+        if let Some((text, end)) = self.relex.take() {
+            let end = end.unwrap_or_else(|| match text.kind {
+                TokenKind::OpenHeredoc => {
+                    let marker = heredoc_marker(self.token_text(text));
+                    self.heredoc_end(text.end, marker).unwrap_or(self.text.len())
+                }
+                _ => self.line_end(text.start),
+            });
+            let kept = self.tokens.partition_point(|token| token.start < text.start);
+            self.splice(kept.max(first), end);
         }
         let wrong = self.at;
         let ended = self.tokens[wrong].kind == TokenKind::Eof;
@@ -113,10 +121,12 @@ impl Parser<'_> {
         self.resume = Some(next.map_or(self.text.len(), |index| self.tokens[index].start));
     }
 
-    /// The opening bracket that has no end, as the indentation tells it, and what told. Without
-    /// such a sign it is `open`.
+    /// The opening bracket that has no end, as the indentation tells it, and what told: a closing
+    /// bracket that stands further out, or else the next block at the left margin. Without such a
+    /// sign it is the innermost that is open.
     pub(super) fn culprit(&self, open: Token) -> (Token, Option<Token>) {
         let mut stack: Vec<Token> = Vec::new();
+        let mut header = None;
         // Blocks around `open` are looked at too: it may have the `}` that is theirs.
         let first = (0..self.tokens.len())
             .rev()
@@ -124,15 +134,15 @@ impl Parser<'_> {
             .unwrap_or(0);
         for index in first..self.tokens.len() {
             let token = self.tokens[index];
-            if let Some(&top) = stack.last()
-                && index > first
-                && (self.is_header(index)
-                    || token.kind.nesting() < 0
-                        && (!closes(top.kind, token.kind)
-                            || self.starts_line(token)
-                                && self.indentation(token.start) < self.indentation(top.start)))
-            {
-                return (top, Some(token));
+            if let Some(&top) = stack.last() {
+                if header.is_none() && self.is_header(index) {
+                    header = Some((top, Some(token)));
+                }
+                let further_out = self.starts_line(token)
+                    && self.indentation(token.start) < self.indentation(top.start);
+                if token.kind.nesting() < 0 && (further_out || !closes(top.kind, token.kind)) {
+                    return (top, Some(token));
+                }
             }
             match token.kind.nesting() {
                 1 => stack.push(token),
@@ -140,7 +150,7 @@ impl Parser<'_> {
                 _ => {}
             }
         }
-        (stack.last().copied().unwrap_or(open), None)
+        header.unwrap_or((stack.last().copied().unwrap_or(open), None))
     }
 
     /// Whether a block starts with this token at the left margin, as blocks of a file do.

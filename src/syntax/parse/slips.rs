@@ -103,6 +103,9 @@ impl Parser<'_> {
             TokenKind::Comma => Diagnostic::error("a value is missing before this comma")
                 .at(self.span(next))
                 .help("remove the comma, or write the value"),
+            TokenKind::CloseBracket | TokenKind::CloseParen | TokenKind::CloseBrace => self
+                .unexpected("a value")
+                .help(format!("what this `{text}` closes is missing, or it is one too many")),
             _ => self.unexpected("a value"),
         }
     }
@@ -116,7 +119,7 @@ impl Parser<'_> {
         let error = error.at(span);
         let marker = word(marker);
         if let Some(end) = self.heredoc_end(self.line_end(at.start), marker) {
-            self.relex = Some((at.start, end));
+            self.relex = Some((at, Some(end)));
         }
         match marker {
             "" => error.help("write <<EOT or <<-EOT and a new line, and EOT on a line of its own"),
@@ -254,7 +257,7 @@ impl Parser<'_> {
     /// A string whose line ends before it does.
     pub(super) fn unclosed_quote(&mut self, open: Token) -> Diagnostic {
         let end = self.line_end(open.start);
-        self.relex = Some((open.start, end));
+        self.relex = Some((open, Some(end)));
         let line = self.text[open.start..end].trim_end();
         Diagnostic::error("this string does not end on its line")
             .at(self.span_of(open.start, open.start + line.len()))
@@ -266,6 +269,7 @@ impl Parser<'_> {
     pub(super) fn unclosed_heredoc(&mut self, open: Token) -> Diagnostic {
         let intro = self.token_text(open).trim_end();
         let marker = heredoc_marker(intro);
+        self.relex = Some((open, None));
         let error =
             Diagnostic::error(format!("this heredoc is never closed: no line is `{marker}`"))
                 .at(self.span_of(open.start, open.start + intro.len()))
@@ -275,7 +279,7 @@ impl Parser<'_> {
             let start = offset + (line.len() - line.trim_start().len());
             if line.trim_start().starts_with(marker) {
                 let span = self.span_of(start, start + line.trim().len());
-                self.relex = Some((open.start, self.line_end(start)));
+                self.relex = Some((open, Some(self.line_end(start))));
                 return error.also(span, "something else stands on this line");
             }
             offset += line.len();
@@ -302,14 +306,14 @@ impl Parser<'_> {
     /// An error within `${…}` or `%{…}`.
     pub(super) fn inside(&mut self, token: Token, text: Token, error: Diagnostic) -> Diagnostic {
         // The lexer has taken what follows for a part of the expression.
-        self.relex = Some((text.start, self.line_end(text.start)));
-        if text.kind == TokenKind::OpenHeredoc {
-            let marker = heredoc_marker(self.token_text(text));
-            let Some(end) = self.heredoc_end(text.end, marker) else {
-                return self.unclosed_heredoc(text);
-            };
-            self.relex = Some((text.start, end));
+        let innermost = self.relex.is_none();
+        if innermost
+            && text.kind == TokenKind::OpenHeredoc
+            && self.heredoc_end(text.end, heredoc_marker(self.token_text(text))).is_none()
+        {
+            return self.unclosed_heredoc(text);
         }
+        self.relex = Some((text, None));
         let sign = &self.token_text(token)[..1];
         let hint =
             format!("to pass {sign}{{ on as it is, to a shell for example, write {sign}{sign}{{");
@@ -367,6 +371,6 @@ impl Parser<'_> {
 }
 
 /// The marker of `<<-EOT`.
-fn heredoc_marker(intro: &str) -> &str {
+pub(super) fn heredoc_marker(intro: &str) -> &str {
     intro.trim().trim_start_matches(['<', '-'])
 }
