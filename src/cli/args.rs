@@ -171,6 +171,15 @@ pub(super) struct ConsoleArgs {
     pub template: Option<PathBuf>,
     #[command(flatten)]
     pub variables: Variables,
+    /// The language of expressions when there is no template
+    #[arg(long, value_enum)]
+    pub config_type: Option<ConfigType>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ConfigType {
+    Hcl2,
+    Json,
 }
 
 #[derive(Debug, Args)]

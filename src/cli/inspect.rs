@@ -31,7 +31,7 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         text.push_str(&format!("> {title}:\n\n"));
         let values = project.names.get(name).and_then(Value::as_entries);
         for (key, value) in values.into_iter().flatten() {
-            text.push_str(&format!("{name}.{key}: \"{}\"\n", print::inline(value)));
+            text.push_str(&format!("{name}.{key}: {}\n", print::quoted(value)));
         }
         text.push('\n');
     }

@@ -77,9 +77,11 @@ impl Lower<'_> {
             Expression::Null(_) => ExprKind::Null,
             Expression::Bool(value) => ExprKind::Bool(*value.value()),
             Expression::Number(_) => {
-                // The parser's numbers are floats; the text has all the digits.
+                // The parser's numbers are floats; the text has all the digits. A minus belongs to
+                // them, even with a space after it.
                 let text = &self.text[span.start as usize..span.end as usize];
-                let number = Number::parse(text).ok_or_else(|| {
+                let digits = text.replace(char::is_whitespace, "");
+                let number = Number::parse(&digits).ok_or_else(|| {
                     Diagnostic::error(format!("`{text}` is not a number that can be held")).at(span)
                 })?;
                 ExprKind::Number(number)
@@ -146,6 +148,9 @@ impl Lower<'_> {
                     ExprKind::Variable(name) => {
                         Ok(Expr { kind: ExprKind::String(name), span: lowered.span })
                     }
+                    ExprKind::Null => {
+                        Ok(Expr { kind: ExprKind::String("null".into()), span: lowered.span })
+                    }
                     ExprKind::Attr(..) | ExprKind::Index(..) => {
                         Err(Diagnostic::error("this key could be a name or a reference")
                             .at(lowered.span)
@@ -201,13 +206,17 @@ impl Lower<'_> {
                 TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => {
                     let full = matches!(operator.value(), TraversalOperator::FullSplat(_));
                     let rest = &operators[index + 1..];
-                    // `.*` takes names only along; `[*]` takes all that follows.
+                    // `.*` takes what follows with a dot along; `[*]` takes all that follows.
                     let taken = if full {
                         rest.len()
                     } else {
                         rest.iter()
                             .take_while(|next| {
-                                matches!(next.value(), TraversalOperator::GetAttr(_))
+                                matches!(
+                                    next.value(),
+                                    TraversalOperator::GetAttr(_)
+                                        | TraversalOperator::LegacyIndex(_)
+                                )
                             })
                             .count()
                     };

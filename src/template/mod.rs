@@ -13,6 +13,7 @@ pub mod print;
 pub mod scope;
 pub mod type_expr;
 pub mod types;
+mod unify;
 pub mod value;
 pub mod variables;
 
