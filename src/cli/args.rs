@@ -106,9 +106,9 @@ pub(super) struct Indifferent {
     /// There are no enforced provisioners
     #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     skip_enforcement: bool,
-    /// Templates are HCL2
-    #[arg(long, hide = true)]
-    config_type: Option<String>,
+    /// Templates are HCL2, and so are expressions without one
+    #[arg(long, hide = true, value_enum)]
+    pub config_type: Option<ConfigType>,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -232,6 +232,13 @@ pub(super) struct FmtArgs {
     /// Go into folders of folders too
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub recursive: bool,
+}
+
+/// The language of expressions without a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ConfigType {
+    Hcl2,
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -5,17 +5,30 @@ use std::process::ExitCode;
 
 use ingot_sdk::Ui;
 
-use super::args::ConsoleArgs;
+use super::args::{ConfigType, ConsoleArgs};
 use crate::engine::{Project, ProjectOptions};
 use crate::syntax::Diagnostics;
 use crate::syntax::parse::parse_expr;
 use crate::syntax::source::SourceMap;
-use crate::template::{eval, print};
+use crate::template::{Type, Value, eval, print};
 use crate::ui::{Renderer, UiOptions};
 
-/// Evaluates one expression per line of standard input.
+const HELP: &str = "\
+Type an expression, such as upper(\"a\") or var.name, and press enter to see its value.
+
+  variables  lists the variables and locals of the template
+  help       shows this
+  exit       leaves, as do Ctrl-C and Ctrl-D";
+
+/// Evaluates expressions: from a terminal each as it is typed, else all lines of standard input,
+/// of which only the last one's value is shown.
 pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
+    let color = std::io::stderr().is_terminal();
+    if args.indifferent.config_type == Some(ConfigType::Json) && args.template.is_none() {
+        eprintln!("error: JSON templates are not supported; leave -config-type away");
+        return ExitCode::FAILURE;
+    }
     let options = ProjectOptions {
         variables: args.variables.0.clone(),
         fetch_data: Some(Ui::new(Renderer::new(UiOptions::default()))),
@@ -25,13 +38,13 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
         Some(path) => Project::open(path, &options, &mut diagnostics),
         None => Project::empty(),
     };
-    let color = std::io::stderr().is_terminal();
     super::show(&diagnostics, &project.sources, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
     }
     let prompt = std::io::stdin().is_terminal();
     let mut failed = false;
+    let mut last = String::new();
     loop {
         if prompt {
             print!("> ");
@@ -42,33 +55,48 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
             Ok(0) | Err(_) => break,
             Ok(_) => {}
         }
-        match line.trim() {
-            "" => continue,
-            "exit" => break,
-            "help" => println!(
-                "Type an expression, such as upper(\"a\") or var.name, to see its value; exit to \
-                 leave."
-            ),
-            "variables" => {
-                for name in project.names.keys() {
-                    println!("{name}");
-                }
+        let line = line.trim();
+        if prompt && line == "exit" {
+            break;
+        }
+        last = match answer(&project, line) {
+            Ok(text) => text,
+            Err((diagnostics, sources)) => {
+                failed = true;
+                super::show(&diagnostics, &sources, color);
+                continue;
             }
-            text => {
-                // Every line is a text of its own, so that a place in it is a place in the line.
-                let mut sources = SourceMap::default();
-                let file = sources.add("<console>", text);
-                let value =
-                    parse_expr(&sources, file).and_then(|expr| eval(&expr, &project.scope()));
-                match value {
-                    Ok(value) => println!("{}", print::lines(&value)),
-                    Err(error) => {
-                        failed = true;
-                        super::show(&error.into(), &sources, color);
-                    }
-                }
-            }
+        };
+        if prompt {
+            println!("{last}");
         }
     }
-    if failed && !prompt { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if prompt {
+        return ExitCode::SUCCESS;
+    }
+    println!("{last}");
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What the console says to a line.
+///
+/// # Errors
+/// What is wrong with it, and the texts that the places in that are places in.
+pub fn answer(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
+    match line {
+        "" | "exit" => return Ok(String::new()),
+        "help" => return Ok(HELP.to_owned()),
+        "variables" => return Ok(print::variables(&project.names)),
+        _ => {}
+    }
+    // Every line is a text of its own, so that a place in it is a place in the line.
+    let mut sources = SourceMap::default();
+    let file = sources.add("<console>", line);
+    let mut scope = project.scope();
+    // Only a build has one; until then it is unknown.
+    scope.set("source", Value::unknown(Type::Dynamic));
+    match parse_expr(&sources, file).and_then(|expr| eval(&expr, &scope)) {
+        Ok(value) => Ok(print::lines(&value)),
+        Err(error) => Err((error.into(), sources)),
+    }
 }

@@ -4,7 +4,7 @@
 mod args;
 mod argv;
 mod build;
-mod console;
+pub mod console;
 mod fmt;
 mod init;
 mod inspect;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::number::Number;
 use super::types::Type;
+use super::unify::unify;
 use super::value::{Kind, Value};
 
 /// Why a value cannot have a type: a sentence without full stop, with the path inside the value.
@@ -42,19 +43,22 @@ impl std::fmt::Display for Mismatch {
 /// # Errors
 /// What does not fit.
 pub fn convert(value: &Value, ty: &Type) -> Result<Value, Mismatch> {
+    if !convertible(&value.ty(), ty) {
+        // The conversion itself knows best at which part it fails.
+        converted(value, ty)?;
+        return Err(required(ty, &value.ty()));
+    }
     converted(value, ty).map(|result| result.mark(value.sensitive))
 }
 
 fn converted(value: &Value, ty: &Type) -> Result<Value, Mismatch> {
     let kind = match (&value.kind, ty) {
         (_, Type::Dynamic) => value.kind.clone(),
-        (Kind::Null(_), _) => Kind::Null(bare(ty)),
-        (Kind::Unknown(from), _) => {
-            if !may_convert(from, ty) {
-                return Err(required(ty, from));
-            }
-            Kind::Unknown(bare(ty))
+        (Kind::Null(from) | Kind::Unknown(from), _) if !convertible(from, ty) => {
+            return Err(required(ty, from));
         }
+        (Kind::Null(from), _) => Kind::Null(filled(ty, from)),
+        (Kind::Unknown(from), _) => Kind::Unknown(filled(ty, from)),
         (Kind::Bool(_), Type::Bool)
         | (Kind::Number(_), Type::Number)
         | (Kind::String(_), Type::String) => value.kind.clone(),
@@ -78,20 +82,16 @@ fn converted(value: &Value, ty: &Type) -> Result<Value, Mismatch> {
         }
         (Kind::Map(..) | Kind::Object(_), Type::Map(item)) => {
             let entries = value.as_entries().into_iter().flatten();
-            let item = match item.is_concrete() {
-                true => (**item).clone(),
-                false => unify_with(item, entries.clone().map(|(_, value)| value.ty()))?,
+            let (names, items): (Vec<&String>, Vec<&Value>) = entries.unzip();
+            let own = match &value.kind {
+                Kind::Map(own, _) => Some(own),
+                _ => None,
             };
-            let entries = entries
-                .map(|(name, value)| {
-                    convert(value, &item)
-                        .map(|value| (name.clone(), value))
-                        .map_err(|error| error.inside(format_args!(".{name}")))
-                })
-                .collect::<Result<BTreeMap<_, _>, _>>()?;
-            Kind::Map(bare(&item), Arc::new(entries))
+            let step = |index: usize| format!(".{}", names[index]);
+            let (item, items) = same_type(&items, own, item, step)?;
+            Kind::Map(item, Arc::new(names.into_iter().cloned().zip(items).collect()))
         }
-        (Kind::Tuple(items) | Kind::List(_, items), Type::Tuple(types)) => {
+        (Kind::Tuple(items), Type::Tuple(types)) => {
             if items.len() != types.len() {
                 return Err(Mismatch::new(format!(
                     "a tuple of {} items is required, this has {}",
@@ -130,103 +130,124 @@ fn converted(value: &Value, ty: &Type) -> Result<Value, Mismatch> {
 }
 
 fn required(wanted: &Type, given: &Type) -> Mismatch {
-    Mismatch::new(format!("{} is required, this is {}", article(wanted), article(given)))
-}
-
-fn article(ty: &Type) -> String {
-    let name = ty.friendly();
-    match name.starts_with(['a', 'e', 'i', 'o']) {
-        true => format!("an {name}"),
-        false => format!("a {name}"),
-    }
+    Mismatch::new(format!(
+        "{} is required, this is {}",
+        wanted.with_article(),
+        given.with_article()
+    ))
 }
 
 fn sequence(value: &Value, item: &Type) -> Result<(Type, Vec<Value>), Mismatch> {
-    let items = value.as_items().unwrap_or_default();
-    let item = match item.is_concrete() {
-        true => item.clone(),
-        false => unify_with(item, items.iter().map(Value::ty))?,
-    };
-    let converted = items.iter().enumerate().map(|(index, value)| {
-        convert(value, &item).map_err(|error| error.inside(format_args!("[{index}]")))
-    });
-    Ok((bare(&item), converted.collect::<Result<_, _>>()?))
-}
-
-/// The item type of a collection whose constraint is open: what all items agree on.
-fn unify_with(item: &Type, types: impl Iterator<Item = Type>) -> Result<Type, Mismatch> {
-    if *item != Type::Dynamic {
-        return Ok(item.clone());
-    }
-    unify(types)
-        .ok_or_else(|| Mismatch::new("all items must have the same type, and these have not"))
-}
-
-/// The type that values of all these types can be converted to; none if there is none. Nothing
-/// at all unifies to an open type.
-pub fn unify(types: impl Iterator<Item = Type>) -> Option<Type> {
-    let mut common: Option<Type> = None;
-    for ty in types {
-        common = Some(match common {
-            None => ty,
-            Some(before) => unify_two(before, ty)?,
-        });
-    }
-    Some(common.unwrap_or(Type::Dynamic))
-}
-
-fn unify_two(a: Type, b: Type) -> Option<Type> {
-    if a == b {
-        return Some(a);
-    }
-    match (a, b) {
-        (Type::Dynamic, other) | (other, Type::Dynamic) => Some(other),
-        (Type::String, Type::Bool | Type::Number) | (Type::Bool | Type::Number, Type::String) => {
-            Some(Type::String)
-        }
-        (Type::List(a), Type::List(b)) => unify_two(*a, *b).map(Type::list),
-        (Type::Set(a), Type::Set(b)) => unify_two(*a, *b).map(Type::set),
-        (Type::Map(a), Type::Map(b)) => unify_two(*a, *b).map(Type::map),
-        (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => a
-            .into_iter()
-            .zip(b)
-            .map(|(a, b)| unify_two(a, b))
-            .collect::<Option<_>>()
-            .map(Type::Tuple),
-        (Type::Tuple(a), Type::Tuple(b)) => unify(a.into_iter().chain(b)).map(Type::list),
-        (Type::List(item), Type::Tuple(items)) | (Type::Tuple(items), Type::List(item)) => {
-            unify(items.into_iter().chain([*item])).map(Type::list)
-        }
-        (Type::Object(a), Type::Object(b)) => {
-            if a.keys().eq(b.keys()) {
-                let merged = a
-                    .into_iter()
-                    .zip(b.into_values())
-                    .map(|((name, a), b)| unify_two(a.ty, b.ty).map(|ty| (name, ty)));
-                return merged.collect::<Option<Vec<_>>>().map(Type::object);
-            }
-            unify(a.into_values().chain(b.into_values()).map(|attribute| attribute.ty))
-                .map(Type::map)
-        }
-        (Type::Map(item), Type::Object(attributes))
-        | (Type::Object(attributes), Type::Map(item)) => {
-            unify(attributes.into_values().map(|attribute| attribute.ty).chain([*item]))
-                .map(Type::map)
-        }
+    let items: Vec<&Value> = value.as_items().unwrap_or_default().iter().collect();
+    let own = match &value.kind {
+        Kind::List(own, _) | Kind::Set(own, _) => Some(own),
         _ => None,
-    }
+    };
+    same_type(&items, own, item, |index| format!("[{index}]"))
 }
 
-/// Whether an unknown value of type `from` might turn out to fit `to`.
-fn may_convert(from: &Type, to: &Type) -> bool {
+/// The items of a collection, each as `item`; where that is open, as what they all agree on.
+/// `own` is their type if they are a collection already, `step` how a path names one of them.
+fn same_type(
+    items: &[&Value],
+    own: Option<&Type>,
+    item: &Type,
+    step: impl Fn(usize) -> String,
+) -> Result<(Type, Vec<Value>), Mismatch> {
+    let each = |values: &[&Value], ty: &Type| -> Result<Vec<Value>, Mismatch> {
+        let convert = |(index, value): (usize, &&Value)| {
+            convert(value, ty).map_err(|error| error.inside(step(index)))
+        };
+        values.iter().enumerate().map(convert).collect()
+    };
+    if items.is_empty() {
+        let open = *item == Type::Dynamic;
+        return Ok((own.filter(|_| open).cloned().unwrap_or_else(|| bare(item)), Vec::new()));
+    }
+    let mut values = each(items, item)?;
+    if item.is_concrete() {
+        return Ok((bare(item), values));
+    }
+    let common = unify(values.iter().map(Value::ty))
+        .filter(|common| *common != Type::Dynamic || values.iter().all(|v| v.ty() == *common))
+        .ok_or_else(|| Mismatch::new("all items must have the same type, and these have not"))?;
+    values = each(&values.iter().collect::<Vec<_>>(), &common)?;
+    Ok((common, values))
+}
+
+/// Whether values of type `from` can be converted to `to`; a single value may still not fit.
+pub fn convertible(from: &Type, to: &Type) -> bool {
+    let collects = |parts: &mut dyn Iterator<Item = &Type>, item: &Type| {
+        let parts: Vec<&Type> = parts.collect();
+        match (parts.is_empty(), item) {
+            (true, _) => true,
+            (false, Type::Dynamic) => match unify(parts.iter().map(|&part| part.clone())) {
+                Some(Type::Dynamic) => parts.iter().all(|&part| *part == Type::Dynamic),
+                Some(common) => parts.iter().all(|part| convertible(part, &common)),
+                None => false,
+            },
+            (false, item) => parts.iter().all(|part| convertible(part, item)),
+        }
+    };
     match (from, to) {
         (Type::Dynamic, _) | (_, Type::Dynamic) => true,
         (Type::Bool, Type::Number) | (Type::Number, Type::Bool) => false,
         (a, b) if a.is_primitive() && b.is_primitive() => true,
-        (Type::List(_) | Type::Set(_) | Type::Tuple(_), Type::List(_) | Type::Set(_)) => true,
-        (Type::List(_) | Type::Tuple(_), Type::Tuple(_)) => true,
-        (Type::Map(_) | Type::Object(_), Type::Map(_) | Type::Object(_)) => true,
+        (Type::List(from) | Type::Set(from), Type::List(to) | Type::Set(to))
+        | (Type::Map(from), Type::Map(to)) => convertible(from, to),
+        (Type::Tuple(items), Type::List(item) | Type::Set(item)) => {
+            collects(&mut items.iter(), item)
+        }
+        (Type::Tuple(from), Type::Tuple(to)) => {
+            from.len() == to.len() && from.iter().zip(to).all(|(from, to)| convertible(from, to))
+        }
+        (Type::Object(attributes), Type::Map(item)) => {
+            collects(&mut attributes.values().map(|attribute| &attribute.ty), item)
+        }
+        (Type::Object(from), Type::Object(to)) => to.iter().all(|(name, to)| {
+            let optional = to.optional || to.default.is_some();
+            from.get(name).map_or(optional, |from| convertible(&from.ty, &to.ty))
+        }),
+        (Type::Map(from), Type::Object(to)) => {
+            to.values().all(|to| to.optional || convertible(from, &to.ty))
+        }
         _ => false,
+    }
+}
+
+/// `ty` with its open parts filled by what is known of the type `from`: the type of an unknown
+/// or null that was converted.
+fn filled(ty: &Type, from: &Type) -> Type {
+    let common = || {
+        unify(
+            match from {
+                Type::Tuple(items) => items.clone(),
+                Type::Object(attributes) => attributes.values().map(|a| a.ty.clone()).collect(),
+                Type::List(item) | Type::Set(item) | Type::Map(item) => vec![(**item).clone()],
+                _ => Vec::new(),
+            }
+            .into_iter(),
+        )
+        .unwrap_or(Type::Dynamic)
+    };
+    match (ty, from) {
+        (Type::Dynamic, from) => from.clone(),
+        (Type::List(item), _) => Type::list(filled(item, &common())),
+        (Type::Set(item), _) => Type::set(filled(item, &common())),
+        (Type::Map(item), _) => Type::map(filled(item, &common())),
+        (Type::Tuple(items), Type::Tuple(from)) if items.len() == from.len() => {
+            Type::Tuple(items.iter().zip(from).map(|(item, from)| filled(item, from)).collect())
+        }
+        (Type::Object(attributes), Type::Object(from)) => {
+            Type::object(attributes.iter().map(|(name, attribute)| {
+                let ty = match from.get(name) {
+                    Some(from) => filled(&attribute.ty, &from.ty),
+                    None => bare(&attribute.ty),
+                };
+                (name.clone(), ty)
+            }))
+        }
+        _ => bare(ty),
     }
 }
 

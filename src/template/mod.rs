@@ -17,6 +17,7 @@ pub mod print;
 pub mod scope;
 pub mod type_expr;
 pub mod types;
+mod unify;
 mod validation;
 pub mod value;
 pub mod variables;

@@ -1,62 +1,83 @@
-//! Values as people read them, secrets hidden.
+//! Values as the console and `inspect` show them: Packer's form, secrets hidden.
 
+use std::collections::BTreeMap;
+
+use super::number::{Decimal, Number};
 use super::value::{Kind, Value};
 
 const SECRET: &str = "<sensitive>";
 const UNKNOWN: &str = "<unknown>";
 
-/// As the console shows a value: texts bare, the rest as it would be written.
+/// As the console shows a value: a text bare, the rest as it would be written, over several
+/// lines. What is not known in all its parts is not shown at all.
 pub fn lines(value: &Value) -> String {
+    if !value.is_wholly_known() {
+        return UNKNOWN.to_owned();
+    }
     let mut text = String::new();
-    write(value, 0, true, &mut text);
+    write(value, 0, &mut text);
     text
 }
 
-/// In quotes, on one line, as `inspect` shows a value: the text of [`lines`], escaped. A value
-/// that is not known in all its parts is not shown in part.
-pub fn quoted(value: &Value) -> String {
-    match value.is_wholly_known() || value.sensitive {
-        true => quote(&lines(value)),
-        false => quote(UNKNOWN),
-    }
+/// The variables and locals among the names that all blocks see.
+pub fn variables(names: &BTreeMap<String, Value>) -> String {
+    let section = |title: &str, name: &str| {
+        let values = names.get(name).and_then(Value::as_entries).into_iter().flatten();
+        let lines: String =
+            values.map(|(key, value)| format!("{name}.{key}: {}\n", quoted(value))).collect();
+        format!("> {title}:\n\n{lines}")
+    };
+    let inputs = section("input-variables", "var");
+    inputs + "\n" + &section("local-variables", "local")
 }
 
-/// A text in quotes, by Go's rules: only what cannot be seen is escaped.
-fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
+/// In quotes, on one line, as `inspect` shows a value: the text of [`lines`], escaped.
+pub fn quoted(value: &Value) -> String {
+    quote(&lines(value))
+}
+
+/// A text in quotes, with Go's escapes for what cannot be seen.
+pub fn quote(text: &str) -> String {
+    let mut shown = String::from('"');
     for c in text.chars() {
         match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '\u{c}' => quoted.push_str("\\f"),
-            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", c as u32)),
-            c if is_graphic(c) => quoted.push(c),
-            c if (c as u32) < 0x10000 => quoted.push_str(&format!("\\u{:04x}", c as u32)),
-            c => quoted.push_str(&format!("\\U{:08x}", c as u32)),
+            '"' | '\\' => shown.extend(['\\', c]),
+            '\x07' => shown.push_str("\\a"),
+            '\x08' => shown.push_str("\\b"),
+            '\x0c' => shown.push_str("\\f"),
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            '\x0b' => shown.push_str("\\v"),
+            c if is_visible(c) => shown.push(c),
+            c if c.is_ascii() => shown.push_str(&format!("\\x{:02x}", c as u32)),
+            c if (c as u32) < 0x10000 => shown.push_str(&format!("\\u{:04x}", c as u32)),
+            c => shown.push_str(&format!("\\U{:08x}", c as u32)),
         }
     }
-    quoted.push('"');
-    quoted
+    shown.push('"');
+    shown
 }
 
-/// Whether a character leaves a mark on paper; the space does, other white space does not.
-fn is_graphic(c: char) -> bool {
-    // Rust escapes what cannot be seen, and marks that combine with what is before them.
-    c == ' '
-        || !c.escape_debug().to_string().starts_with("\\u")
-        || !c.is_control() && c.is_alphanumeric()
+/// Letters, marks, numbers, punctuation, symbols and the plain space. The standard library keeps
+/// its table of these to itself, but escapes what is not among them; a mark that follows a letter
+/// is left alone.
+fn is_visible(c: char) -> bool {
+    c == '\'' || format!("a{c}").escape_debug().nth(1) == Some(c)
 }
 
-fn write(value: &Value, depth: usize, bare: bool, text: &mut String) {
+/// Whole numbers of the machine's size in full, others as machine floats.
+fn number(number: &Number) -> String {
+    match number.as_i64() {
+        Some(integer) => integer.to_string(),
+        None => Decimal::of_f64(number.to_f64()).general(None),
+    }
+}
+
+fn write(value: &Value, depth: usize, text: &mut String) {
     if value.sensitive {
-        text.push_str(SECRET);
+        let text_inside = depth > 0 && value.as_str().is_some();
+        text.push_str(&if text_inside { quote(SECRET) } else { SECRET.to_owned() });
         return;
     }
     let pad = "  ".repeat(depth + 1);
@@ -65,8 +86,8 @@ fn write(value: &Value, depth: usize, bare: bool, text: &mut String) {
         Kind::Null(_) => text.push_str("null"),
         Kind::Unknown(_) => text.push_str(UNKNOWN),
         Kind::Bool(truth) => text.push_str(&truth.to_string()),
-        Kind::Number(number) => text.push_str(&number.to_string()),
-        Kind::String(inner) if bare => text.push_str(inner),
+        Kind::Number(inner) => text.push_str(&number(inner)),
+        Kind::String(inner) if depth == 0 => text.push_str(inner),
         Kind::String(inner) => text.push_str(&quote(inner)),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
             if items.is_empty() {
@@ -76,21 +97,22 @@ fn write(value: &Value, depth: usize, bare: bool, text: &mut String) {
             text.push_str("[\n");
             for item in items.iter() {
                 text.push_str(&pad);
-                write(item, depth + 1, false, text);
+                write(item, depth + 1, text);
                 text.push_str(",\n");
             }
             text.push_str(&format!("{end}]"));
         }
         Kind::Map(_, entries) | Kind::Object(entries) => {
-            if entries.is_empty() {
+            // What is null there is as good as not there.
+            let mut entries = entries.iter().filter(|(_, item)| !item.is_null()).peekable();
+            if entries.peek().is_none() {
                 text.push_str("{}");
                 return;
             }
             text.push_str("{\n");
-            // Packer leaves out what is absent.
-            for (name, item) in entries.iter().filter(|(_, item)| !item.is_null()) {
+            for (name, item) in entries {
                 text.push_str(&format!("{pad}{} = ", quote(name)));
-                write(item, depth + 1, false, text);
+                write(item, depth + 1, text);
                 text.push('\n');
             }
             text.push_str(&format!("{end}}}"));

@@ -86,6 +86,15 @@ impl Type {
         matches!(self, Type::Bool | Type::Number | Type::String)
     }
 
+    /// The same with an article: "a string", "an object".
+    pub fn with_article(&self) -> String {
+        let name = self.friendly();
+        match name.starts_with(['a', 'e', 'i', 'o']) {
+            true => format!("an {name}"),
+            false => format!("a {name}"),
+        }
+    }
+
     /// What a person calls it in a sentence: "string", "list of string", "object".
     pub fn friendly(&self) -> String {
         match self {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::number::Number;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use super::number::{Decimal, Number};
+use super::print;
 use super::types::{AttributeType, Type};
 
 /// A value, and whether it is a secret.
@@ -48,14 +51,18 @@ impl From<Kind> for Value {
 }
 
 impl From<&str> for Value {
+    /// In Unicode's normal form C, as all strings of HCL, so that texts that look the same are.
     fn from(text: &str) -> Self {
-        Kind::String(text.into()).into()
+        if is_nfc_quick(text.chars()) == IsNormalized::Yes {
+            return Kind::String(text.into()).into();
+        }
+        Kind::String(text.nfc().collect::<String>().into()).into()
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Kind::String(text.into()).into()
+        text.as_str().into()
     }
 }
 
@@ -104,11 +111,16 @@ impl Value {
         Value::list(Type::String, items.into_iter().map(|item| item.into().into()).collect())
     }
 
-    /// A set; equal items are kept once, the rest is put in order.
+    /// A set; equal items are kept once, the rest is put in order. A secret among its items makes
+    /// all of it one: which of them it is could not be told from the outside.
     pub fn set(ty: Type, mut items: Vec<Value>) -> Value {
+        let secret = items.iter().any(Value::holds_secret);
+        if secret {
+            items = items.iter().map(|item| item.unmark().0).collect();
+        }
         items.sort_by(Value::order);
-        items.dedup_by(|a, b| a.plain_eq(b));
-        Kind::Set(ty, Arc::new(items)).into()
+        items.dedup_by(|a, b| a.plain_eq(b) && a.is_wholly_known());
+        Value::from(Kind::Set(ty, Arc::new(items))).mark(secret)
     }
 
     /// A map; `ty` is the type of its values.
@@ -274,14 +286,48 @@ impl Value {
         self.unmark().0.kind == other.unmark().0.kind
     }
 
-    /// The order of a set's items: by value for strings and numbers, false before true, and by
-    /// how they would be written for the rest.
+    /// The order of a set's items: by value for strings and numbers, false before true, null and
+    /// what is not known at the end, and by how cty writes them down for the rest.
     pub fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
-        match (&a.kind, &b.kind) {
+        let last = |value: &Value| (value.is_null(), value.is_unknown());
+        last(a).cmp(&last(b)).then_with(|| match (&a.kind, &b.kind) {
             (Kind::String(a), Kind::String(b)) => a.cmp(b),
             (Kind::Number(a), Kind::Number(b)) => a.cmp(b),
             (Kind::Bool(a), Kind::Bool(b)) => a.cmp(b),
-            _ => format!("{:?}", a.kind).cmp(&format!("{:?}", b.kind)),
+            _ => {
+                let written = |value: &Value| {
+                    let mut text = String::new();
+                    value.write_sort_key(&mut text);
+                    text
+                };
+                written(a).cmp(&written(b))
+            }
+        })
+    }
+
+    /// What cty orders the items of a set by when they are no plain values.
+    fn write_sort_key(&self, text: &mut String) {
+        match &self.kind {
+            Kind::Unknown(_) => text.push('?'),
+            Kind::Null(_) => text.push('~'),
+            Kind::Bool(truth) => text.push(if *truth { 'T' } else { 'F' }),
+            Kind::Number(number) => text.push_str(&Decimal::exact(number).general(Some(10))),
+            Kind::String(inner) => text.push_str(&print::quote(inner)),
+            Kind::List(_, items) | Kind::Set(_, items) => {
+                write_sort_keys(items.iter(), ['[', ']'], text);
+            }
+            Kind::Tuple(items) => write_sort_keys(items.iter(), ['<', '>'], text),
+            Kind::Object(entries) => write_sort_keys(entries.values(), ['<', '>'], text),
+            Kind::Map(_, entries) => {
+                text.push('{');
+                for (name, value) in entries.iter() {
+                    text.push_str(&print::quote(name));
+                    text.push(':');
+                    value.write_sort_key(text);
+                    text.push(';');
+                }
+                text.push('}');
+            }
         }
     }
 
@@ -298,4 +344,17 @@ impl Value {
             _ => self.children().for_each(|child| child.collect_secrets(secret, found)),
         }
     }
+}
+
+fn write_sort_keys<'a>(
+    items: impl Iterator<Item = &'a Value>,
+    [open, close]: [char; 2],
+    text: &mut String,
+) {
+    text.push(open);
+    for item in items {
+        item.write_sort_key(text);
+        text.push(';');
+    }
+    text.push(close);
 }

@@ -1,159 +1,183 @@
-//! Functions that write values in another form: encodings, checksums, `format`.
+//! Functions that write text as other bytes: base64, gzip, percent signs, character sets.
+
+use std::io::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sha2::Digest;
+use encoding_rs::Encoding;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
-use super::{Accepts, Failure, Function, FunctionContext, Outcome, param, text};
-use crate::template::convert::convert;
-use crate::template::{Number, Type, Value};
+use super::{Accepts, Failure, Function, Returns, function, of_text, param, text};
+use crate::template::Value;
+
+const STRING: Accepts = Accepts::String;
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    one!("base64encode", |s| BASE64_STANDARD.encode(s)),
-    one!("dirname", dirname),
-    one!("md5", |s| hex(&md5::Md5::digest(s))),
-    one!("sha1", |s| hex(&sha1::Sha1::digest(s))),
-    one!("sha256", |s| hex(&sha2::Sha256::digest(s))),
-    one!("sha512", |s| hex(&sha2::Sha512::digest(s))),
-    Function {
-        name: "base64decode",
-        params: &[param("str", Accepts::String)],
-        rest: None,
-        returns: || Type::String,
-        call: |args, _| {
-            let bytes = BASE64_STANDARD
-                .decode(text(&args[0]))
-                .map_err(|error| Failure::argument(0, format!("this is not base64: {error}")))?;
-            String::from_utf8(bytes)
-                .map(Value::from)
-                .map_err(|_| Failure::argument(0, "what it decodes to is not text"))
+    of_text("base64decode", |args, _| {
+        String::from_utf8(bytes(args, 0)?)
+            .map(Value::from)
+            .map_err(|_| Failure::argument(0, "what it decodes to is not text"))
+    }),
+    of_text("base64encode", |args, _| Ok(BASE64_STANDARD.encode(text(&args[0])).into())),
+    of_text("base64gzip", |args, _| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        let packed = packed.write_all(text(&args[0]).as_bytes()).and_then(|()| packed.finish());
+        let packed = packed.map_err(|error| Failure::new(error.to_string()))?;
+        Ok(BASE64_STANDARD.encode(packed).into())
+    }),
+    function(
+        "textdecodebase64",
+        &[param("source", STRING), param("encoding", STRING)],
+        Returns::String,
+        |args, _| {
+            let charset = charset(args, 1)?;
+            let text = charset.decode(&bytes(args, 0)?);
+            text.map(Value::from).ok_or_else(|| {
+                Failure::argument(0, format!("these bytes are no text in {}", charset.name()))
+            })
         },
-    },
-    Function {
-        name: "format",
-        params: &[param("format", Accepts::String)],
-        rest: Some(param("args", Accepts::Any).or_null()),
-        returns: || Type::String,
-        call: |args, _| format(text(&args[0]), &args[1..]).map(Value::from),
-    },
-    Function {
-        name: "formatlist",
-        params: &[param("format", Accepts::String)],
-        rest: Some(param("args", Accepts::Any)),
-        returns: || Type::list(Type::String),
-        call: format_list,
-    },
-];
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn dirname(path: &str) -> String {
-    match path.rsplit_once('/') {
-        None => ".".into(),
-        Some(("", _)) => "/".into(),
-        Some((folder, _)) => folder.trim_end_matches('/').to_owned(),
-    }
-}
-
-/// Go's verbs, as far as templates use them: `%s %d %v %q %t %f %x %%` with flags and width.
-fn format(format: &str, args: &[Value]) -> Result<String, Failure> {
-    let mut shown = String::new();
-    let mut next = args.iter();
-    let mut rest = format;
-    while let Some(at) = rest.find('%') {
-        shown.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let end = rest
-            .find(|c: char| c.is_ascii_alphabetic() || c == '%')
-            .ok_or_else(|| Failure::argument(0, "a `%` at the end of the format stands alone"))?;
-        let (flags, verb) = (&rest[..end], &rest[end..=end]);
-        rest = &rest[end + 1..];
-        if verb == "%" {
-            shown.push('%');
-            continue;
-        }
-        let value = next.next().ok_or_else(|| {
-            Failure::argument(0, format!("there is no value for `%{flags}{verb}`"))
-        })?;
-        let (width, precision) = match flags.split_once('.') {
-            Some((width, precision)) => (width, precision.parse::<usize>().ok()),
-            None => (flags, None),
-        };
-        let piece = piece(verb, value, precision)?;
-        let digits = width.trim_start_matches(['-', '+', ' ', '0', '#']);
-        let count: usize = digits.parse().unwrap_or(0);
-        let missing = count.min(1024).saturating_sub(piece.chars().count());
-        let (zero, left) = (width.starts_with('0'), width.starts_with('-'));
-        match (left, zero) {
-            (true, _) => shown.push_str(&(piece + &" ".repeat(missing))),
-            (_, true) => match piece.strip_prefix('-') {
-                Some(digits) => shown.push_str(&format!("-{}{digits}", "0".repeat(missing))),
-                None => shown.push_str(&("0".repeat(missing) + &piece)),
-            },
-            _ => shown.push_str(&(" ".repeat(missing) + &piece)),
-        }
-    }
-    if next.next().is_some() {
-        return Err(Failure::argument(0, "the format has fewer verbs than there are values"));
-    }
-    shown.push_str(rest);
-    Ok(shown)
-}
-
-fn piece(verb: &str, value: &Value, precision: Option<usize>) -> Result<String, Failure> {
-    let as_text = || {
-        let text = convert(value, &Type::String).ok()?;
-        text.as_str().map(str::to_owned)
-    };
-    let number = || {
-        let number = convert(value, &Type::Number).ok();
-        let number = number.as_ref().and_then(Value::as_number).cloned();
-        number.ok_or_else(|| Failure::new(format!("`%{verb}` needs a number")))
-    };
-    let integer = || number().map(|number| number.integer_part());
-    let json = || crate::template::options::to_json(value).to_string();
-    Ok(match verb {
-        "s" => as_text().ok_or_else(|| Failure::new("`%s` needs a text"))?,
-        "v" => as_text().unwrap_or_else(json),
-        "q" => format!("{:?}", as_text().ok_or_else(|| Failure::new("`%q` needs a text"))?),
-        "t" => match convert(value, &Type::Bool).ok().and_then(|truth| truth.as_bool()) {
-            Some(truth) => truth.to_string(),
-            None => return Err(Failure::new("`%t` needs a bool")),
+    ),
+    function(
+        "textencodebase64",
+        &[param("string", STRING), param("encoding", STRING)],
+        Returns::String,
+        |args, _| {
+            let charset = charset(args, 1)?;
+            let bytes = charset.encode(text(&args[0])).ok_or_else(|| {
+                Failure::argument(0, format!("{} lacks some of its letters", charset.name()))
+            })?;
+            Ok(BASE64_STANDARD.encode(bytes).into())
         },
-        "d" => integer()?.to_string(),
-        "x" => integer()?.in_radix(16).to_string(),
-        "X" => integer()?.in_radix(16).to_string().to_uppercase(),
-        "o" => integer()?.in_radix(8).to_string(),
-        "b" => integer()?.in_radix(2).to_string(),
-        "f" | "g" => {
-            let float = Number::to_f64(&number()?);
-            match (verb, precision) {
-                ("f", precision) => format!("{float:.*}", precision.unwrap_or(6)),
-                _ => float.to_string(),
+    ),
+    // As in a form: a space is a plus sign.
+    of_text("urlencode", |args, _| {
+        let mut encoded = String::new();
+        for byte in text(&args[0]).bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    encoded.push(byte as char);
+                }
+                b' ' => encoded.push('+'),
+                _ => encoded.push_str(&format!("%{byte:02X}")),
             }
         }
-        other => return Err(Failure::argument(0, format!("`%{other}` is no verb of `format`"))),
+        Ok(encoded.into())
+    }),
+];
+
+/// What base64 stands for. Line breaks in it do not count.
+pub(super) fn bytes(args: &[Value], index: usize) -> Result<Vec<u8>, Failure> {
+    BASE64_STANDARD
+        .decode(text(&args[index]).replace(['\r', '\n'], ""))
+        .map_err(|error| Failure::argument(index, format!("this is not base64: {error}")))
+}
+
+/// A character set by its IANA name.
+enum Charset {
+    /// The code points below this one, a byte each.
+    Latin { name: &'static str, end: u32 },
+    /// UTF-16, with the byte order, and whether a mark that tells it stands first.
+    Utf16 { name: &'static str, big: bool, mark: bool },
+    /// All that browsers know. They take some of ISO's sets for the larger ones of Windows, whose
+    /// additions stand where ISO has control characters.
+    Other { encoding: &'static Encoding, iso: bool },
+}
+
+fn charset(args: &[Value], index: usize) -> Result<Charset, Failure> {
+    let label = text(&args[index]);
+    Ok(match label.to_ascii_lowercase().as_str() {
+        "us-ascii" | "ascii" | "iso-ir-6" | "ansi_x3.4-1968" | "iso646-us" | "us" => {
+            Charset::Latin { name: "US-ASCII", end: 0x80 }
+        }
+        "iso-8859-1" | "iso_8859-1" | "latin1" | "l1" | "iso-ir-100" | "ibm819" | "cp819" => {
+            Charset::Latin { name: "ISO-8859-1", end: 0x100 }
+        }
+        "utf-16" => Charset::Utf16 { name: "UTF-16", big: true, mark: true },
+        "utf-16be" => Charset::Utf16 { name: "UTF-16BE", big: true, mark: false },
+        "utf-16le" => Charset::Utf16 { name: "UTF-16LE", big: false, mark: false },
+        // A label of browsers only.
+        "utf8" => return Err(unsupported(index, label)),
+        _ => {
+            let found = Encoding::for_label_no_replacement(label.as_bytes());
+            let encoding = found.ok_or_else(|| unsupported(index, label))?;
+            let iso = label.to_ascii_lowercase().starts_with("iso")
+                && encoding.name().starts_with("windows-");
+            Charset::Other { encoding, iso }
+        }
     })
 }
 
-/// One text for every item of the lists among the arguments.
-fn format_list(args: &[Value], _: &FunctionContext) -> Outcome {
-    let lengths: Vec<usize> =
-        args[1..].iter().filter_map(|arg| arg.as_items().map(<[Value]>::len)).collect();
-    let Some(&length) = lengths.first() else {
-        return Ok(Value::strings([format(text(&args[0]), &args[1..])?]));
-    };
-    if lengths.iter().any(|&other| other != length) {
-        return Err(Failure::new("the lists have different lengths"));
+fn unsupported(index: usize, label: &str) -> Failure {
+    Failure::argument(
+        index,
+        format!(
+            "the encoding {label:?} is not supported; common ones are UTF-8, UTF-16LE, ISO-8859-1 and windows-1252"
+        ),
+    )
+}
+
+/// The bytes of the second range of control characters.
+fn is_control(byte: &u8) -> bool {
+    (0x80..0xa0).contains(byte)
+}
+
+impl Charset {
+    fn name(&self) -> &'static str {
+        match self {
+            Charset::Latin { name, .. } | Charset::Utf16 { name, .. } => name,
+            Charset::Other { encoding, .. } => encoding.name(),
+        }
     }
-    let texts = (0..length).map(|index| {
-        let row: Vec<Value> = args[1..]
-            .iter()
-            .map(|arg| arg.as_items().map_or_else(|| arg.clone(), |items| items[index].clone()))
-            .collect();
-        format(text(&args[0]), &row)
-    });
-    Ok(Value::strings(texts.collect::<Result<Vec<_>, _>>()?))
+
+    fn encode(&self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Charset::Latin { end, .. } => {
+                let byte = |c: char| u8::try_from(c as u32).ok().filter(|_| (c as u32) < *end);
+                text.chars().map(byte).collect()
+            }
+            Charset::Utf16 { big, mark, .. } => {
+                let mark = mark.then_some(0xFEFF);
+                let units = mark.into_iter().chain(text.encode_utf16());
+                let bytes = |unit: u16| if *big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+                Some(units.flat_map(bytes).collect())
+            }
+            Charset::Other { encoding, iso } => {
+                let (bytes, _, lost) = encoding.encode(text);
+                let lost = lost || *iso && bytes.iter().any(is_control);
+                (!lost).then(|| bytes.into_owned())
+            }
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Option<String> {
+        match self {
+            Charset::Latin { end, .. } => {
+                let letter = |&byte: &u8| (u32::from(byte) < *end).then_some(byte as char);
+                bytes.iter().map(letter).collect()
+            }
+            Charset::Utf16 { big, mark, .. } => {
+                let (pairs, rest) = bytes.as_chunks::<2>();
+                let (big, pairs) = match (mark, pairs) {
+                    (true, [[0xFF, 0xFE], pairs @ ..]) => (false, pairs),
+                    (true, [[0xFE, 0xFF], pairs @ ..]) => (true, pairs),
+                    (_, pairs) => (*big, pairs),
+                };
+                let unit = |&pair: &[u8; 2]| match big {
+                    true => u16::from_be_bytes(pair),
+                    false => u16::from_le_bytes(pair),
+                };
+                let units: Vec<u16> = pairs.iter().map(unit).collect();
+                if rest.is_empty() { String::from_utf16(&units).ok() } else { None }
+            }
+            Charset::Other { iso: true, .. } if bytes.iter().any(is_control) => None,
+            Charset::Other { encoding, .. } => {
+                let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
+                // Browsers take undefined bytes of these for control characters.
+                let undefined = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+                let windows = encoding.name().starts_with("windows-");
+                (!windows || !text.contains(undefined)).then(|| text.into_owned())
+            }
+        }
+    }
 }

@@ -2,40 +2,34 @@
 //!
 //! [`call`] does what all functions have in common: counting and converting arguments, refusing
 //! null, standing aside for unknown values, and keeping results of secrets secret. A function
-//! itself sees plain, known values of the types it declares.
-
-/// A function from one text to one text.
-macro_rules! one {
-    ($name:literal, $apply:expr) => {
-        $crate::template::functions::Function {
-            name: $name,
-            params: &[$crate::template::functions::param(
-                "str",
-                $crate::template::functions::Accepts::String,
-            )],
-            rest: None,
-            returns: || $crate::template::Type::String,
-            call: |args, _| {
-                let apply: fn(&str) -> String = $apply;
-                Ok(apply($crate::template::functions::text(&args[0])).into())
-            },
-        }
-    };
-}
+//! itself sees plain, known values of the types it declares, unless its parameters say otherwise.
 
 mod collection;
+mod csv;
 mod date;
 mod encoding;
 mod files;
+mod format;
+mod glob;
+mod hash;
+mod json;
+mod list;
+mod map;
+mod network;
 mod numeric;
+mod regex;
+mod secrets;
+mod set;
 mod string;
-mod text;
+mod uuid;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use super::convert::convert;
+use super::number::Number;
 use super::types::Type;
 use super::value::Value;
 
@@ -59,16 +53,14 @@ pub enum Accepts {
     String,
     /// A number.
     Number,
-    /// A bool.
-    Bool,
+    /// A list of bools.
+    Bools,
     /// A list of strings.
     Strings,
     /// A list of anything of one type.
     List,
     /// A set of anything of one type.
     Set,
-    /// A map of anything of one type.
-    Map,
 }
 
 impl Accepts {
@@ -77,11 +69,10 @@ impl Accepts {
             Accepts::Any => Type::Dynamic,
             Accepts::String => Type::String,
             Accepts::Number => Type::Number,
-            Accepts::Bool => Type::Bool,
+            Accepts::Bools => Type::list(Type::Bool),
             Accepts::Strings => Type::list(Type::String),
             Accepts::List => Type::list(Type::Dynamic),
             Accepts::Set => Type::set(Type::Dynamic),
-            Accepts::Map => Type::map(Type::Dynamic),
         }
     }
 }
@@ -95,13 +86,15 @@ pub struct Param {
     pub accepts: Accepts,
     /// Whether it may be null.
     pub null: bool,
-    /// Whether the function can work with it while it is not wholly known.
+    /// Whether the function can work with it while it is not known.
     pub unknown: bool,
+    /// Whether its parts are only moved about, so that each can stay unknown or secret alone.
+    pub parts: bool,
 }
 
 /// An argument that must be there, known, and not null.
 pub const fn param(name: &'static str, accepts: Accepts) -> Param {
-    Param { name, accepts, null: false, unknown: false }
+    Param { name, accepts, null: false, unknown: false, parts: false }
 }
 
 impl Param {
@@ -113,6 +106,11 @@ impl Param {
     /// Lets unknown values through.
     pub const fn or_unknown(self) -> Param {
         Param { unknown: true, ..self }
+    }
+
+    /// Lets unknown and secret parts of a known value through.
+    pub const fn in_parts(self) -> Param {
+        Param { parts: true, ..self }
     }
 }
 
@@ -140,6 +138,36 @@ impl Failure {
 /// What a call gives.
 pub type Outcome = Result<Value, Failure>;
 
+/// The type of a result while the arguments are not known.
+#[derive(Clone, Copy)]
+pub enum Returns {
+    /// A bool.
+    Bool,
+    /// A number.
+    Number,
+    /// A string.
+    String,
+    /// A list of strings.
+    Strings,
+    /// Anything.
+    Any,
+    /// What the types of the arguments say.
+    By(fn(&[Value]) -> Type),
+}
+
+impl Returns {
+    fn ty(self, args: &[Value]) -> Type {
+        match self {
+            Returns::Bool => Type::Bool,
+            Returns::Number => Type::Number,
+            Returns::String => Type::String,
+            Returns::Strings => Type::list(Type::String),
+            Returns::Any => Type::Dynamic,
+            Returns::By(rule) => rule(args),
+        }
+    }
+}
+
 /// A function of the language.
 pub struct Function {
     /// Its name in templates.
@@ -149,20 +177,54 @@ pub struct Function {
     /// What further arguments must be, if it takes any.
     pub rest: Option<Param>,
     /// The type of the result while the arguments are not known.
-    pub returns: fn() -> Type,
+    pub returns: Returns,
     /// Does the work.
     pub call: fn(&[Value], &FunctionContext) -> Outcome,
+}
+
+/// A function of a fixed number of arguments.
+const fn function(
+    name: &'static str,
+    params: &'static [Param],
+    returns: Returns,
+    call: fn(&[Value], &FunctionContext) -> Outcome,
+) -> Function {
+    Function { name, params, rest: None, returns, call }
+}
+
+/// A function from one text to one text.
+const fn of_text(name: &'static str, call: fn(&[Value], &FunctionContext) -> Outcome) -> Function {
+    const PARAMS: &[Param] = &[param("str", Accepts::String)];
+    function(name, PARAMS, Returns::String, call)
+}
+
+impl Function {
+    /// Takes more arguments after the fixed ones.
+    const fn rest(self, rest: Param) -> Function {
+        Function { rest: Some(rest), ..self }
+    }
 }
 
 static TABLE: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
     [
         collection::FUNCTIONS,
+        csv::FUNCTIONS,
         date::FUNCTIONS,
         encoding::FUNCTIONS,
         files::FUNCTIONS,
+        format::FUNCTIONS,
+        hash::FUNCTIONS,
+        json::FUNCTIONS,
+        list::FUNCTIONS,
+        map::FUNCTIONS,
+        network::FUNCTIONS,
         numeric::FUNCTIONS,
+        regex::FUNCTIONS,
+        secrets::FUNCTIONS,
+        set::FUNCTIONS,
         string::FUNCTIONS,
-        text::FUNCTIONS,
+        uuid::FUNCTIONS,
+        yaml::FUNCTIONS,
     ]
     .into_iter()
     .flatten()
@@ -204,18 +266,22 @@ pub fn call(function: &Function, args: &[Value], ctx: &FunctionContext) -> Outco
     let mut plain = Vec::with_capacity(args.len());
     for (index, value) in args.iter().enumerate() {
         let Some(param) = function.params.get(index).or(function.rest.as_ref()) else { continue };
-        let (value, secret) = value.unmark();
+        let (value, secret) = match param.parts {
+            true => (Value::from(value.kind.clone()), value.sensitive),
+            false => value.unmark(),
+        };
         sensitive |= secret;
         if value.is_null() && !param.null {
             return Err(Failure::argument(index, format!("`{}` must not be null", param.name)));
         }
         let value = convert(&value, &param.accepts.ty())
             .map_err(|error| Failure::argument(index, format!("`{}`: {error}", param.name)))?;
-        known &= param.unknown || value.is_wholly_known();
+        known &= param.unknown
+            || if param.parts { !value.is_unknown() } else { value.is_wholly_known() };
         plain.push(value);
     }
     if !known {
-        return Ok(Value::unknown((function.returns)()).mark(sensitive));
+        return Ok(Value::unknown(function.returns.ty(&plain)).mark(sensitive));
     }
     (function.call)(&plain, ctx).map(|value| value.mark(sensitive))
 }
@@ -236,3 +302,18 @@ fn text(value: &Value) -> &str {
 fn items(value: &Value) -> &[Value] {
     value.as_items().unwrap_or_default()
 }
+
+/// The whole number that an argument must be.
+fn whole(args: &[Value], index: usize) -> Result<i64, Failure> {
+    let number = args[index].as_number().and_then(Number::as_i64);
+    number.ok_or_else(|| Failure::argument(index, "a whole number is required"))
+}
+
+/// The whole number that an argument must be, as a count of something.
+fn count(args: &[Value], index: usize) -> Result<usize, Failure> {
+    usize::try_from(whole(args, index)?)
+        .map_err(|_| Failure::argument(index, "a number that is not negative is required"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! `yamldecode` and `yamlencode`.
+
+mod decode;
+mod encode;
+
+use super::{Accepts, Failure, Function, Returns, function, param, text};
+
+pub(super) static FUNCTIONS: &[Function] = &[
+    function("yamldecode", &[param("src", Accepts::String)], Returns::Any, |args, _| {
+        decode::decode(text(&args[0]))
+            .map_err(|error| Failure::argument(0, format!("this is not YAML: {error}")))
+    }),
+    function(
+        "yamlencode",
+        &[param("value", Accepts::Any).or_null()],
+        Returns::String,
+        |args, _| Ok(encode::encode(&args[0]).into()),
+    ),
+];
