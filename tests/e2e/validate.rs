@@ -6,7 +6,7 @@ use crate::harness::{NULL, ingot, ingot_with, template};
 fn complaint(text: &str) -> String {
     let dir = template(text);
     let run = ingot(dir.path(), &["validate", "."]);
-    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
     run.stdout
 }
 
@@ -85,9 +85,9 @@ fn all_files_are_checked_in_one_run_and_depth_has_a_limit() {
     let run = ingot(dir.path(), &["validate", "-syntax-only", "."]);
     assert_eq!(run.code, Some(1));
     for place in ["t.pkr.hcl:2:7", "t.pkr.hcl:5:5", "t.pkr.hcl:7:1", "u.pkr.hcl:2:16"] {
-        assert!(run.stderr.contains(place), "{place}: {}", run.stderr);
+        assert!(run.stdout.contains(place), "{place}: {}", run.stdout);
     }
-    assert_eq!(run.stderr.matches("error:").count(), 4, "{}", run.stderr);
+    assert_eq!(run.stdout.matches("error:").count(), 4, "{}", run.stdout);
 
     for (open, close) in
         [("(", ")"), ("[", "]"), ("{a=", "}"), ("\"${", "}\""), ("-", ""), ("1+", "")]
