@@ -39,10 +39,12 @@ fn two_hundred_builds_run_and_each_line_names_its_build() {
         text += &format!("source \"null\" \"n{number}\" {{\n  communicator = \"none\"\n}}\n");
         names.push(format!("\"source.null.n{number}\""));
     }
-    text += &format!("build {{\n  sources = [{}]\n}}\n", names.join(", "));
+    // Scripts that are written while others are started must be fit to run all the same.
+    let step = "  provisioner \"shell-local\" {\n    inline = [\"true\"]\n  }\n";
+    text += &format!("build {{\n  sources = [{}]\n{step}}}\n", names.join(", "));
     let dir = template(&text);
     let run = ingot(dir.path(), &["build", "."]);
-    assert_eq!(run.code, Some(0));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert_eq!(run.stdout.matches(" finished after ").count(), 200);
     let run = ingot(dir.path(), &["build", "-only=null.n1*", "-except=null.n11", "."]);
     assert_eq!(run.stdout.matches(" finished after ").count(), 110);

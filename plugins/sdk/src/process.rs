@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -20,6 +21,16 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// How many processes run. Counted for the whole program: when one build is cancelled, all are.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Taken while a process is started and while a file that is to be run is being written: a process
+/// that starts meanwhile has the file open for a moment, and then it cannot be run.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Does `work`, which writes a file that is to be run, while no process is being started.
+pub(crate) fn while_nothing_starts<T>(work: impl FnOnce() -> T) -> T {
+    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
 
 /// Whether a process that was started here runs, or is being ended.
 pub(crate) fn any_running() -> bool {
@@ -78,7 +89,11 @@ impl LocalCommand {
         }
         tracing::debug!(program, "running a local command");
         let _running = Running::new();
-        let mut child = command.spawn().map_err(|error| {
+        let spawned = {
+            let _others_may = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+            command.spawn()
+        };
+        let mut child = spawned.map_err(|error| {
             Error::new(format!("cannot run {program}: {error}"))
                 .hint("check that the program exists, is executable and is found in PATH")
         })?;

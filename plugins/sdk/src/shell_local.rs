@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::communicator::UiOutput;
-use crate::process::LocalCommand;
+use crate::process::{self, LocalCommand};
 use crate::{
     Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, Result,
     RunContext, script,
@@ -132,11 +132,13 @@ impl ShellLocal {
             "" => String::new(),
             extension => format!(".{}", extension.trim_start_matches('.')),
         };
-        let mut file =
-            tempfile::Builder::new().prefix("ingot-shell").suffix(&extension).tempfile()?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o700))?;
-        Ok(file.into_temp_path())
+        process::while_nothing_starts(|| {
+            let mut file =
+                tempfile::Builder::new().prefix("ingot-shell").suffix(&extension).tempfile()?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o700))?;
+            Ok(file.into_temp_path())
+        })
     }
 
     async fn run_file(&self, ctx: &RunContext, path: &str, data: &GeneratedData) -> Result<()> {
