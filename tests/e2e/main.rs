@@ -6,3 +6,4 @@ mod harness;
 mod json;
 mod packer_block;
 mod validate;
+mod winrm;

@@ -162,7 +162,7 @@ impl Machine<'_> {
             true => "export %s='%s'\n",
             false => "%s='%s' ",
         });
-        let assignments = script::assignments(variables, format);
+        let assignments = script::assignments(variables, format, script::escape_posix);
         let mut uploaded = vec![path.clone()];
         let mut names = json!(data);
         names["Path"] = path.as_str().into();

@@ -66,15 +66,23 @@ pub fn environment(
 }
 
 /// Variables as text for a shell: `format` holds two `%s`, for the name and for the value, which
-/// stands in single quotes there.
-pub fn assignments(variables: &BTreeMap<String, String>, format: &str) -> String {
-    variables
-        .iter()
-        .map(|(name, value)| {
-            let value = value.replace('\'', r#"'"'"'"#);
-            format.replacen("%s", name, 1).replacen("%s", &value, 1)
-        })
-        .collect()
+/// `escape` makes fit for the quotes that `format` puts around it.
+pub fn assignments(
+    variables: &BTreeMap<String, String>,
+    format: &str,
+    escape: impl Fn(&str) -> String,
+) -> String {
+    let assign = |(name, value): (&String, &String)| {
+        let Some((before, rest)) = format.split_once("%s") else { return format.to_owned() };
+        let rest = rest.replacen("%s", &escape(value), 1);
+        format!("{before}{name}{rest}")
+    };
+    variables.iter().map(assign).collect()
+}
+
+/// A value that stands in single quotes, for a POSIX shell.
+pub fn escape_posix(value: &str) -> String {
+    value.replace('\'', r#"'"'"'"#)
 }
 
 /// The text of an inline script. A first line with a shebang of its own beats the default one.
@@ -120,7 +128,8 @@ mod tests {
     #[test]
     fn quotes_in_values_survive_the_shell() {
         let variables = BTreeMap::from([("A".to_owned(), "it's $x".to_owned())]);
-        let line = format!("{}sh -c 'printf %s \"$A\"'", assignments(&variables, "%s='%s' "));
+        let assignments = assignments(&variables, "%s='%s' ", escape_posix);
+        let line = format!("{assignments}sh -c 'printf %s \"$A\"'");
         let output = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "it's $x");
     }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::UnixStream;
 
 use crate::transfer::{COPY_BUFFER, copy_exactly};
-use crate::walk::{Entry, What};
+use ingot_sdk::walk::{Entry, What};
 
 /// The near end of an scp command.
 pub struct Scp<'a> {
@@ -95,7 +95,7 @@ impl<'a> Scp<'a> {
         self.answer().await
     }
 
-    /// Sends the entries of a folder, as [`crate::walk::tree`] lists them.
+    /// Sends the entries of a folder, as [`ingot_sdk::walk::tree`] lists them.
     pub async fn send_tree(&mut self, root: &Path, entries: &[Entry]) -> Result<()> {
         let mut open: Vec<&Path> = vec![root];
         for entry in entries {

@@ -12,15 +12,6 @@ use crate::key::KeyFile;
 use crate::key_pair::KeyPairType;
 use crate::tunnel::Tunnel;
 
-/// How a build reaches its machine.
-#[derive(Clone)]
-pub enum Communication {
-    /// Not at all: `communicator = "none"`.
-    None,
-    /// By SSH.
-    Ssh(Box<SshSettings>),
-}
-
 /// Who logs in, and with what.
 #[derive(Clone, Default)]
 pub struct Login {
@@ -116,31 +107,12 @@ fn given(text: &Option<String>) -> Option<&str> {
 }
 
 impl SshConfig {
-    /// Whether the template chooses or implies SSH.
-    pub fn is_ssh(&self) -> bool {
-        given(&self.communicator).unwrap_or("ssh") == "ssh"
-    }
-
     /// Checks the options, offline, and fills in defaults. What a builder requires beyond that
-    /// (a host, a way to log in) it checks itself.
+    /// (a host, a way to log in) it checks itself. `pause` is how long to wait before provisioning.
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn prepare(&self) -> Result<Communication, ConfigErrors> {
-        match given(&self.communicator).unwrap_or("ssh") {
-            "ssh" => {}
-            "none" => return Ok(Communication::None),
-            other if is_unknown(other) => return Ok(Communication::None),
-            "winrm" => {
-                let error = ConfigError::on("communicator", "`winrm` is not supported yet");
-                return Err(error.hint("use ssh: Windows has an OpenSSH server").into());
-            }
-            other => {
-                let message = format!("there is no communicator `{other}`");
-                let error = ConfigError::on("communicator", message);
-                return Err(error.hint("communicators are ssh and none").into());
-            }
-        }
+    pub fn prepare(&self, pause: Duration) -> Result<SshSettings, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let user = given(&self.ssh_username).unwrap_or_default().to_owned();
         if user.is_empty() {
@@ -165,7 +137,7 @@ impl SshConfig {
                 .unwrap_or_else(|| format!("packer_{}", uuid::Uuid::new_v4())),
             temporary_key_pair_type: self.key_pair_type(&mut errors),
             clear_authorized_keys: self.ssh_clear_authorized_keys,
-            pause: self.pause_before_connecting.unwrap_or_default().0,
+            pause,
             timeout,
             handshake_attempts,
             ciphers: self.ssh_ciphers.clone(),
@@ -180,7 +152,7 @@ impl SshConfig {
             login,
         };
         self.unsupported(&mut errors);
-        errors.into_result(Communication::Ssh(Box::new(settings)))
+        errors.into_result(settings)
     }
 
     /// Packer's rule: either limit alone lifts the other, and neither means both defaults.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::joint::{Progress, again, would_block};
 use crate::link::Link;
-use crate::walk::{Entry, What};
+use ingot_sdk::walk::{Entry, What};
 
 /// How many bytes are under way at once. libssh2 sends as many requests as the buffer it is
 /// handed has room for, without waiting for answers.

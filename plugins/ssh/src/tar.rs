@@ -8,7 +8,7 @@ use ingot_sdk::{Context, Error, Result};
 use tar::{EntryType, Header};
 
 use crate::path::{for_shell, sh};
-use crate::walk::{Entry, What, tree};
+use ingot_sdk::walk::{Entry, What, tree};
 
 const BUFFER: usize = 256 * 1024;
 

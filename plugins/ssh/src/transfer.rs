@@ -12,8 +12,8 @@ use crate::link::{Process, socket_pair};
 use crate::path::{for_shell, split};
 use crate::scp::Scp;
 use crate::settings::Transfer;
-use crate::walk::{Entry, What, tree};
 use crate::{sftp, tar};
+use ingot_sdk::walk::{Entry, What, tree};
 
 /// How much is copied at once.
 pub const COPY_BUFFER: usize = 256 * 1024;
