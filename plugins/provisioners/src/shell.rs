@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, Context, Error, ExitStatus, FileMeta, GeneratedData,
-    GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema,
-    async_trait, command::quote, retry::Retry, script,
+    Communicator, Config, ConfigErrors, Context, Error, ExitStatus, GeneratedData, GoDuration,
+    PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema, async_trait,
+    command::quote, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::remote_script::{self, Start, Upload};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Options {
@@ -100,13 +101,7 @@ impl Provisioner for ShellProvisioner {
     ) -> Result<()> {
         let machine = Machine { options: &self.options, ctx, link: &*communicator };
         let mut variables = self.variables.clone();
-        variables.insert("PACKER_BUILD_NAME".into(), ctx.prepare.build_name.clone());
-        variables.insert("PACKER_BUILDER_TYPE".into(), ctx.prepare.build_type.clone());
-        for name in ["PACKER_HTTP_ADDR", "PACKER_HTTP_IP", "PACKER_HTTP_PORT"] {
-            let known = data.get(name.trim_start_matches("PACKER_HTTP_")).or(data.get(name));
-            let known = known.and_then(|value| value.as_str()).filter(|text| !text.is_empty());
-            variables.extend(known.map(|text| (name.to_owned(), text.to_owned())));
-        }
+        script::build_variables(ctx, data, &mut variables);
         if self.options.inline.is_empty() {
             for path in self.options.script.iter().chain(&self.options.scripts) {
                 ctx.ui.say(format!("Provisioning with shell script: {path}"));
@@ -123,11 +118,7 @@ impl Provisioner for ShellProvisioner {
             );
             machine.run(text.into_bytes(), &variables, data).await?;
         }
-        let pause = self.options.pause_after;
-        if !pause.0.is_zero() {
-            ctx.ui.say(format!("Pausing {pause} after this provisioner..."));
-            tokio::time::sleep(pause.0).await;
-        }
+        remote_script::pause(ctx, self.options.pause_after).await;
         Ok(())
     }
 }
@@ -162,7 +153,7 @@ impl Machine<'_> {
             true => "export %s='%s'\n",
             false => "%s='%s' ",
         });
-        let assignments = script::assignments(variables, format, script::escape_posix);
+        let assignments = script::assignments(variables, format);
         let mut uploaded = vec![path.clone()];
         let mut names = json!(data);
         names["Path"] = path.as_str().into();
@@ -170,7 +161,8 @@ impl Machine<'_> {
         if in_file {
             let var_file = format!("{folder}/varfile_{number}.sh");
             names["EnvVarFile"] = var_file.as_str().into();
-            self.upload(&var_file, assignments.as_bytes(), 0o600).await?;
+            let file = Upload { path: &var_file, bytes: assignments.as_bytes(), mode: 0o600 };
+            file.send(self.link).await?;
             uploaded.push(var_file);
         }
         let template = options.execute_command.as_deref().unwrap_or(match in_file {
@@ -183,23 +175,9 @@ impl Machine<'_> {
             .render(template, &names)
             .map_err(|error| Error::new(format!("execute_command: {error}")))?;
 
-        let limit = options.start_retry_timeout.map_or(Duration::from_secs(300), |limit| limit.0);
-        let retry = Retry { timeout: Some(limit), ..Retry::default() };
-        let output = UiOutput::new(self.ctx.ui.clone());
-        let status = retry
-            .run(
-                &self.ctx.cancel,
-                |error| {
-                    self.ctx.ui.message(format!("Could not start the script, retrying: {error}"));
-                    true
-                },
-                |_| async {
-                    self.upload(&path, &script_bytes, 0o755).await?;
-                    self.link.exec(&RemoteCommand::new(command.as_str()), &output).await
-                },
-            )
-            .await?;
-        output.finish();
+        let script = Upload { path: &path, bytes: &script_bytes, mode: 0o755 };
+        let start = Start { ctx: self.ctx, link: self.link, limit: options.start_retry_timeout };
+        let status = start.run(&[script], &command).await?;
         match status {
             ExitStatus::Disconnected if !options.expect_disconnect => Err(Error::new(
                 "Script disconnected unexpectedly",
@@ -212,15 +190,6 @@ impl Machine<'_> {
                 result
             }
         }
-    }
-
-    async fn upload(&self, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
-        let meta = FileMeta { size: bytes.len() as u64, mode };
-        let mut source = bytes;
-        self.link
-            .upload(path, &mut source, meta)
-            .await
-            .map_err(|error| error.context("Error uploading script"))
     }
 
     async fn clean(&self, paths: &[String]) -> Result<()> {

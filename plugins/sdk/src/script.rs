@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::config::is_unknown;
-use crate::{ConfigError, ConfigErrors};
+use crate::{ConfigError, ConfigErrors, GeneratedData, RunContext};
 
 /// Checks that exactly one of the ways to give a script is used, and that files exist.
 pub fn check_sources(
@@ -65,24 +65,35 @@ pub fn environment(
     variables
 }
 
-/// Variables as text for a shell: `format` holds two `%s`, for the name and for the value, which
-/// `escape` makes fit for the quotes that `format` puts around it.
-pub fn assignments(
-    variables: &BTreeMap<String, String>,
-    format: &str,
-    escape: impl Fn(&str) -> String,
-) -> String {
-    let assign = |(name, value): (&String, &String)| {
-        let Some((before, rest)) = format.split_once("%s") else { return format.to_owned() };
-        let rest = rest.replacen("%s", &escape(value), 1);
-        format!("{before}{name}{rest}")
+/// Adds the variables that every script has: the build's name and type, and where the HTTP server
+/// of the build is, if it has one. Variables of the template's own win.
+pub fn build_variables(
+    ctx: &RunContext,
+    data: &GeneratedData,
+    variables: &mut BTreeMap<String, String>,
+) {
+    let mut add = |name: &str, value: &str| {
+        variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     };
-    variables.iter().map(assign).collect()
+    add("PACKER_BUILD_NAME", &ctx.prepare.build_name);
+    add("PACKER_BUILDER_TYPE", &ctx.prepare.build_type);
+    for (name, value) in [
+        ("PACKER_HTTP_ADDR", "PackerHTTPAddr"),
+        ("PACKER_HTTP_IP", "PackerHTTPIP"),
+        ("PACKER_HTTP_PORT", "PackerHTTPPort"),
+    ] {
+        // Builders without such a server say so with a text like ERR_HTTP_IP_NOT_IMPLEMENTED….
+        let text = data.get(value).and_then(|value| value.as_str()).unwrap_or_default();
+        if !text.is_empty() && !text.starts_with("ERR_") {
+            add(name, text);
+        }
+    }
 }
 
-/// A value that stands in single quotes, for a POSIX shell.
-pub fn escape_posix(value: &str) -> String {
-    value.replace('\'', r#"'"'"'"#)
+/// Variables as text for a shell: `format` holds two `%s`, for the name and for the value, which
+/// stands in single quotes there.
+pub fn assignments(variables: &BTreeMap<String, String>, format: &str) -> String {
+    assignments_with(variables, format, |value| value.replace('\'', r#"'"'"'"#))
 }
 
 /// The text of an inline script. A first line with a shebang of its own beats the default one.
@@ -98,6 +109,22 @@ pub fn inline_text(inline: &[String], shebang: Option<&str>, default_shebang: &s
         text.push('\n');
     }
     text
+}
+
+/// Variables as text for any shell: `escape` makes a value fit for the quotes that `format` puts
+/// around it.
+pub fn assignments_with(
+    variables: &BTreeMap<String, String>,
+    format: &str,
+    escape: impl Fn(&str) -> String,
+) -> String {
+    let assign = |(name, value): (&String, &String)| {
+        // Not `replacen` twice: a value may hold `%s` as well as a name.
+        let Some((before, rest)) = format.split_once("%s") else { return format.to_owned() };
+        let rest = rest.replacen("%s", &escape(value), 1);
+        format!("{before}{name}{rest}")
+    };
+    variables.iter().map(assign).collect()
 }
 
 /// What a script that ended with `code` means when `valid` are the codes of success.
@@ -128,8 +155,7 @@ mod tests {
     #[test]
     fn quotes_in_values_survive_the_shell() {
         let variables = BTreeMap::from([("A".to_owned(), "it's $x".to_owned())]);
-        let assignments = assignments(&variables, "%s='%s' ", escape_posix);
-        let line = format!("{assignments}sh -c 'printf %s \"$A\"'");
+        let line = format!("{}sh -c 'printf %s \"$A\"'", assignments(&variables, "%s='%s' "));
         let output = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "it's $x");
     }

@@ -128,7 +128,7 @@ impl ShellLocal {
         variables.insert("PACKER_BUILDER_TYPE".into(), ctx.prepare.build_type.clone());
         let format = self.env_var_format.as_deref().unwrap_or("%s='%s' ");
         let mut names = json!(data);
-        names["Vars"] = script::assignments(&variables, format, script::escape_posix).into();
+        names["Vars"] = script::assignments(&variables, format).into();
         names["Script"] = path.into();
         names["Command"] = path.into();
         let default = ["/bin/sh", "-c", "{{.Vars}} {{.Script}}"].map(str::to_owned).to_vec();
