@@ -51,8 +51,7 @@ pub async fn run(
     let shell = Shell::open(service).await?;
     let status = shell.run(command, output).await;
     match status {
-        // There is nobody to tell that the shell is not needed any more.
-        Ok(ExitStatus::Disconnected) => drop(shell),
+        Ok(ExitStatus::Disconnected) => shell.abandon(),
         _ => shell.close().await,
     }
     status

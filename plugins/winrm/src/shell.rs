@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::{ExitStatus, OutputSink, RemoteCommand};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::answer;
 use crate::failure::Failure;
@@ -12,6 +13,8 @@ use crate::service::Service;
 
 /// How much input goes into one message, in bytes; encoded it must fit into an envelope.
 const INPUT_PIECE: usize = 64 * 1024;
+/// How long deleting a shell may hold up a build that is being cancelled.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// How often in a row asking for output may fail on the network before the command counts as
 /// lost, and the pause in between. The command goes on meanwhile and its output is kept.
 const MISSES: u32 = 3;
@@ -130,17 +133,31 @@ impl Shell {
         self.open = false;
         delete(&self.service, &self.id).await;
     }
+
+    /// Leaves the shell of a machine that is gone.
+    pub fn abandon(mut self) {
+        self.open = false;
+    }
 }
 
 impl Drop for Shell {
+    /// Whoever waited for a command gave up, as when the build is cancelled: the command must not
+    /// go on, and Windows allows few shells at once.
     fn drop(&mut self) {
         if !self.open {
             return;
         }
-        // Whoever waited for a command gave up. Windows allows few shells at once.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (service, id) = (Arc::clone(&self.service), std::mem::take(&mut self.id));
-            runtime.spawn(async move { delete(&service, &id).await });
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (service, id) = (Arc::clone(&self.service), std::mem::take(&mut self.id));
+        let deleting = async move {
+            let _ = tokio::time::timeout(FAREWELL, delete(&service, &id)).await;
+        };
+        // The process may end right after this, so it has to be done before that.
+        match runtime.runtime_flavor() {
+            RuntimeFlavor::MultiThread => {
+                tokio::task::block_in_place(|| runtime.block_on(deleting));
+            }
+            _ => drop(runtime.spawn(deleting)),
         }
     }
 }

@@ -42,7 +42,9 @@ async fn send(
     label: &str,
     size: u64,
 ) -> Result<()> {
-    let progress = machine.ui().progress(format!("Uploading {label}"), Some(size));
+    // What one shell carries is there before anybody could look.
+    let is_long = size > (PIECE * COMMANDS_PER_SHELL) as u64;
+    let progress = is_long.then(|| machine.ui().progress(format!("Uploading {label}"), Some(size)));
     let mut position = 0;
     let mut shell: Option<(Shell, usize)> = None;
     loop {
@@ -67,7 +69,9 @@ async fn send(
         check(status, &output.stderr_text())?;
         shell = Some((open, used + 1));
         position += piece.len() as u64;
-        progress.at(position, Some(size));
+        if let Some(progress) = &progress {
+            progress.at(position, Some(size));
+        }
     }
     if let Some((open, _)) = shell {
         open.close().await;
@@ -239,5 +243,42 @@ fn check(status: ExitStatus, said: &str) -> Result<()> {
             said => said.to_owned(),
         })),
         ExitStatus::Disconnected => Err(Error::new("the connection was lost")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_as_short_as_windows_wants_them() {
+        let temporary = format!("ingot-{}.tmp", uuid::Uuid::new_v4());
+        assert!(append(&temporary, &[0xff; PIECE]).len() < 8191);
+        let longest = format!("C:\\{}", "x".repeat(257));
+        for script in [decoder(&temporary, &longest), encoder(&longest), remover(&temporary)] {
+            let line = powershell::command("powershell", &script);
+            assert!(line.len() < 8191, "{} for {script}", line.len());
+        }
+    }
+
+    #[test]
+    fn pieces_decode_one_by_one() {
+        // Padding in the middle of the temporary file would be an error.
+        assert_eq!(PIECE % 3, 0);
+        assert!(append("t.tmp", b"x1").starts_with("echo eDE= >> \"%TEMP%\\t.tmp\""));
+    }
+
+    #[test]
+    fn paths_may_hold_variables_and_either_slash() {
+        let script = resolve("$env:TEMP/it's here/a");
+        assert!(script.ends_with("ExpandString('$env:TEMP\\it''s here\\a'))"), "{script}");
+        assert_eq!(resolve("'C:/Program Files/x'"), resolve("C:\\Program Files\\x"));
+    }
+
+    #[test]
+    fn printed_files_may_be_wrapped() {
+        assert_eq!(decode(b"\xef\xbb\xbfaGVs\r\nbG8=\r\n").unwrap(), b"hello");
+        assert_eq!(decode(b"\r\n").unwrap(), b"");
+        assert!(decode(b"no such file").is_err());
     }
 }
