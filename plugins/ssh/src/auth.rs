@@ -154,7 +154,7 @@ fn handshake_failure(error: &ssh2::Error, place: &Place) -> Failure {
         return failed(format!("{place} and we have no algorithms in common: {}", error.message()))
             .hint("see ssh_ciphers and ssh_key_exchange_algorithms, and the server's log");
     }
-    if BANNER_FAILURES.contains(&code) {
+    if BANNER_FAILURES.contains(&code) || error.message().contains("banner") {
         return failed(format!("{place} closed the connection, or is not an SSH server"))
             .hint("check the port, and the server's log (MaxStartups, PerSourcePenalties, …)");
     }

@@ -77,9 +77,13 @@ impl Copy {
             Err(error) if self.outcome.is_ok() => self.outcome = Err(error.to_string()),
             Err(_) => {}
         }
+        Progress::Done
+    }
+
+    /// Says how it went.
+    pub fn finish(mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Ok(()));
         self.done.take().map(|done| done.send(outcome));
-        Progress::Done
     }
 
     /// Whether nothing is left to do but to close the file.

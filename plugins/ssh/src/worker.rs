@@ -149,7 +149,7 @@ pub fn start(
         callers: HashMap::new(),
         next_caller: 0,
         heard: Instant::now(),
-        keep_alive_due: Instant::now(),
+        keep_alive_due: Instant::now() + care.keep_alive.unwrap_or_default(),
         stopping: false,
     };
     std::thread::Builder::new().name("ssh".into()).spawn(move || worker.run(&lost))?;
@@ -311,8 +311,9 @@ impl Worker {
                 Progress::Moved => moved = true,
                 Progress::Waiting => {}
                 Progress::Done => {
-                    self.copies.swap_remove(index);
+                    // Should the session be lost, that is what is to be said.
                     self.check_session()?;
+                    self.copies.swap_remove(index).finish();
                     moved = true;
                     continue;
                 }
@@ -350,6 +351,8 @@ impl Worker {
         self.session.set_blocking(true);
         let listener = self.session.channel_forward_listen(tunnel.listen, Some("localhost"), None);
         self.session.set_blocking(false);
+        // libssh2 would take the answer to a keep-alive for the answer to the next request.
+        self.keep_alive_due = Instant::now() + self.care.keep_alive.unwrap_or_default();
         let (listener, _) = listener.map_err(|error| error.message().to_owned())?;
         self.listeners.push((listener, tunnel));
         Ok(())

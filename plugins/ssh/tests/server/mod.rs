@@ -60,7 +60,7 @@ impl Drop for Running {
     }
 }
 
-/// A running sshd.
+/// A running sshd. Its user's home has a disk of 1 MiB at `small`.
 pub struct Server {
     dir: tempfile::TempDir,
     /// Its port on 127.0.0.1.
@@ -121,7 +121,8 @@ impl Server {
     /// Starts it again after [`Server::stop`].
     pub fn restart(&mut self) {
         let script = format!(
-            "mount --bind {0}/passwd /etc/passwd && mount --bind {0}/shadow /etc/shadow && \
+            "mkdir -p {0}/home/small && mount -t tmpfs -o size=1m,uid=1000 none {0}/home/small && \
+             mount --bind {0}/passwd /etc/passwd && mount --bind {0}/shadow /etc/shadow && \
              exec {SSHD} -D -f {0}/config -E {0}/log",
             self.dir.path().display()
         );

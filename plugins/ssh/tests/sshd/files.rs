@@ -130,8 +130,12 @@ async fn a_full_disk_is_an_error() {
     for way in WAYS {
         let (_server, link) = by(way).await;
         let bytes = vec![1; 3_000_000];
-        let error = upload(&*link, "/dev/full", &bytes, 0o666).await.unwrap_err().to_string();
+        let error = upload(&*link, "small/big", &bytes, 0o644).await.unwrap_err().to_string();
         // SFTP has no word for it.
+        assert!(error.contains("No space left") || error.contains("ailure"), "{way:?}: {error}");
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("big"), &bytes).unwrap();
+        let error = link.upload_dir(dir.path(), "small", true).await.unwrap_err().to_string();
         assert!(error.contains("No space left") || error.contains("ailure"), "{way:?}: {error}");
     }
 }
