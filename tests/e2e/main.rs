@@ -2,4 +2,7 @@
 
 mod build;
 mod harness;
+mod ssh;
+#[path = "../../plugins/ssh/tests/server/mod.rs"]
+mod sshd;
 mod validate;
