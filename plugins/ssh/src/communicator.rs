@@ -69,9 +69,12 @@ impl SshCommunicator {
         let ask = || async {
             let mut process = self.start(&crate::path::sh("command -v tar"), false).await?;
             let mut answer = String::new();
-            // Not text, or lost: no answer is one, too.
+            // What is not text is an answer, too: no.
             let _ = process.data.read_to_string(&mut answer).await;
-            Ok(process.status().await.success() && answer.contains("tar"))
+            match process.status().await {
+                ExitStatus::Disconnected => Err(Error::new("the connection was lost")),
+                status => Ok(status.success() && answer.contains("tar")),
+            }
         };
         self.has_tar.get_or_try_init(ask).await.copied()
     }

@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::{Failure, Kind, Place};
+use crate::orders::{Opening, Order, Orders, Purpose, SftpWork};
 use crate::tunnel::Tunnel;
-use crate::worker::{self, Care, Opening, Order, Orders, Purpose, SftpWork};
+use crate::worker::{self, Care};
 
 /// A session that is logged in. Dropping it ends it.
 pub struct Link {

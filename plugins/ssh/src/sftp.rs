@@ -57,9 +57,11 @@ impl Copy {
         }
     }
 
-    /// Moves what can be moved.
-    pub fn step(&mut self) -> Progress {
-        if self.done.as_ref().is_some_and(oneshot::Sender::is_closed) && !self.closing() {
+    /// Moves what can be moved. `sending` says that some packet is stuck half-way into the
+    /// server's socket. It may be this file's, so that nothing else gets through before.
+    pub fn step(&mut self, sending: bool) -> Progress {
+        let abandoned = self.done.as_ref().is_some_and(oneshot::Sender::is_closed);
+        if abandoned && !sending && !self.closing() {
             self.outcome = Err("nobody waits for it any more".into());
         }
         if !self.closing() {

@@ -228,3 +228,22 @@ async fn a_connection_lost_half_way_is_an_error() {
         assert_eq!(output(&*link, "echo again").await, "again\n");
     }
 }
+
+#[tokio::test]
+async fn a_copy_that_is_given_up_holds_nothing_up() {
+    if !available() {
+        return;
+    }
+    for way in WAYS {
+        let (_server, link) = by(way).await;
+        for _ in 0..5 {
+            let meta = FileMeta { size: 1 << 40, mode: 0o644 };
+            let mut source = tokio::io::repeat(7);
+            let uploading = link.upload("given-up", &mut source, meta);
+            let limit = std::time::Duration::from_millis(300);
+            assert!(tokio::time::timeout(limit, uploading).await.is_err());
+            let next = tokio::time::timeout(limit * 30, output(&*link, "echo next")).await;
+            assert_eq!(next.unwrap_or_else(|_| panic!("{way:?} is stuck")), "next\n");
+        }
+    }
+}
