@@ -27,7 +27,16 @@ pub struct CommunicatorConfig {
 
 /// How a build reaches its machine.
 #[derive(Clone, Default)]
-pub enum Communication {
+pub struct Communication {
+    /// The way.
+    pub way: Way,
+    /// How long to wait between the first connection and provisioning.
+    pub pause: Duration,
+}
+
+/// The way to a machine.
+#[derive(Clone, Default)]
+pub enum Way {
     /// Not at all: `communicator = "none"`.
     #[default]
     None,
@@ -50,16 +59,17 @@ impl CommunicatorConfig {
     /// All that is wrong.
     pub fn prepare(&self) -> Result<Communication, ConfigErrors> {
         let pause = self.pause_before_connecting.map_or(Duration::ZERO, |pause| pause.0);
-        match self.kind() {
-            "ssh" => Ok(Communication::Ssh(Box::new(self.ssh.prepare(pause)?))),
-            "winrm" => Ok(Communication::Winrm(Box::new(self.winrm.prepare(pause)?))),
-            "none" => Ok(Communication::None),
-            other if is_unknown(other) => Ok(Communication::None),
+        let way = match self.kind() {
+            "ssh" => Way::Ssh(Box::new(self.ssh.prepare()?)),
+            "winrm" => Way::Winrm(Box::new(self.winrm.prepare()?)),
+            "none" => Way::None,
+            other if is_unknown(other) => Way::None,
             other => {
                 let message = format!("there is no communicator `{other}`");
                 let error = ConfigError::on("communicator", message);
-                Err(error.hint("communicators are ssh, winrm and none").into())
+                return Err(error.hint("communicators are ssh, winrm and none").into());
             }
-        }
+        };
+        Ok(Communication { way, pause })
     }
 }

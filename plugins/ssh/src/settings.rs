@@ -84,8 +84,6 @@ pub struct SshSettings {
     pub temporary_key_pair_type: KeyPairType,
     /// Whether its public key is removed from the machine.
     pub clear_authorized_keys: bool,
-    /// How long to wait before provisioning.
-    pub pause: Duration,
     /// How long to wait for the machine; none for no limit.
     pub timeout: Option<Duration>,
     /// How often to try to log in; none for no limit.
@@ -108,11 +106,11 @@ fn given(text: &Option<String>) -> Option<&str> {
 
 impl SshConfig {
     /// Checks the options, offline, and fills in defaults. What a builder requires beyond that
-    /// (a host, a way to log in) it checks itself. `pause` is how long to wait before provisioning.
+    /// (a host, a way to log in) it checks itself.
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn prepare(&self, pause: Duration) -> Result<SshSettings, ConfigErrors> {
+    pub fn prepare(&self) -> Result<SshSettings, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let user = given(&self.ssh_username).unwrap_or_default().to_owned();
         if user.is_empty() {
@@ -137,7 +135,6 @@ impl SshConfig {
                 .unwrap_or_else(|| format!("packer_{}", uuid::Uuid::new_v4())),
             temporary_key_pair_type: self.key_pair_type(&mut errors),
             clear_authorized_keys: self.ssh_clear_authorized_keys,
-            pause,
             timeout,
             handshake_attempts,
             ciphers: self.ssh_ciphers.clone(),

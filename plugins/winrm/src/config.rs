@@ -47,8 +47,6 @@ pub struct WinrmSettings {
     pub password: Option<String>,
     /// How long to wait for the machine.
     pub timeout: Duration,
-    /// How long to wait before provisioning.
-    pub pause: Duration,
     pub(crate) tls: bool,
     pub(crate) any_certificate: bool,
     pub(crate) no_proxy: bool,
@@ -56,11 +54,11 @@ pub struct WinrmSettings {
 
 impl WinrmConfig {
     /// Checks the options, offline, and fills in defaults. What a builder requires beyond that
-    /// (a host, a password) it checks itself. `pause` is how long to wait before provisioning.
+    /// (a host, a password) it checks itself.
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn prepare(&self, pause: Duration) -> Result<WinrmSettings, ConfigErrors> {
+    pub fn prepare(&self) -> Result<WinrmSettings, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let user = given(&self.winrm_username).unwrap_or_default();
@@ -89,7 +87,6 @@ impl WinrmConfig {
             user,
             password: given(&self.winrm_password),
             timeout: timeout.unwrap_or(Duration::from_secs(30 * 60)),
-            pause,
             tls: self.winrm_use_ssl,
             any_certificate: self.winrm_insecure,
             no_proxy: self.winrm_no_proxy,
@@ -107,18 +104,15 @@ mod tests {
 
     #[test]
     fn defaults_are_packers() {
-        let settings =
-            config(serde_json::json!({ "winrm_username": "u" })).prepare(Duration::ZERO).unwrap();
+        let settings = config(serde_json::json!({ "winrm_username": "u" })).prepare().unwrap();
         assert_eq!((settings.port, settings.timeout.as_secs()), (5985, 1800));
         let tls = config(serde_json::json!({ "winrm_username": "u", "winrm_use_ssl": true }));
-        assert_eq!(tls.prepare(Duration::ZERO).unwrap().port, 5986);
+        assert_eq!(tls.prepare().unwrap().port, 5986);
     }
 
     #[test]
     fn what_is_missing_or_unsupported_is_named() {
-        let Err(errors) =
-            config(serde_json::json!({ "winrm_use_ntlm": true })).prepare(Duration::ZERO)
-        else {
+        let Err(errors) = config(serde_json::json!({ "winrm_use_ntlm": true })).prepare() else {
             panic!("accepted")
         };
         let texts: Vec<_> = errors.0.iter().map(|error| error.message.as_str()).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::retry::Retry;
-use ingot_sdk::{Communicator, Error, GoDuration, RemoteCommand, Result, RunContext, powershell};
+use ingot_sdk::{Communicator, GoDuration, RemoteCommand, Result, RunContext, powershell};
 
 use crate::communicator::{self, WinrmCommunicator};
 use crate::config::WinrmSettings;
@@ -33,7 +33,7 @@ impl WinrmSettings {
     ///
     /// # Errors
     /// What kept it from that when the time allowed is used up or trying again makes no sense;
-    /// [`Error::Cancelled`] when the build is cancelled.
+    /// [`ingot_sdk::Error::Cancelled`] when the build is cancelled.
     pub async fn connect(
         &self,
         ctx: &RunContext,
@@ -52,17 +52,7 @@ impl WinrmSettings {
         }
         let service = Service::new(place, password, self.any_certificate, self.no_proxy)?;
         let service = Arc::new(service);
-        ctx.ui.say(format!("Using WinRM communicator to connect: {}", target.host));
         self.wait(ctx, &service).await?;
-        if !self.pause.is_zero() {
-            // As in Packer: the machine must be up before the pause begins.
-            ctx.ui.say(format!("Pausing {} before connecting...", GoDuration(self.pause)));
-            tokio::select! {
-                () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-                () = tokio::time::sleep(self.pause) => {}
-            }
-            self.wait(ctx, &service).await?;
-        }
         Ok(Arc::new(WinrmCommunicator::new(service, ctx.ui.clone())))
     }
 
