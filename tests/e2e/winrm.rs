@@ -178,3 +178,36 @@ fn options_are_checked_before_anything_runs() {
         ],
     );
 }
+
+#[test]
+fn provisioners_for_windows_are_checked_before_anything_runs() {
+    let dir = template(
+        r#"
+        source "null" "n" { communicator = "none" }
+        build {
+          sources = ["null.n"]
+          provisioner "windows-shell" {
+            inline = ["rem"]
+            env    = { TEXT = "one\ntwo" }
+          }
+          provisioner "powershell" {
+            inline           = ["exit 0"]
+            execution_policy = "lax"
+            environment_vars = ["NAME"]
+          }
+          provisioner "windows-restart" { restart_timeout = "soon" }
+        }
+        "#,
+    );
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(
+        &run.stderr,
+        &[
+            "the value of TEXT has more than one line",
+            "`lax` is not an execution policy",
+            "not of the form NAME=value",
+            "\"soon\"",
+        ],
+    );
+}

@@ -11,6 +11,7 @@ mod remote_script;
 mod shell;
 mod shell_local;
 mod windows_restart;
+mod windows_script;
 mod windows_shell;
 
 /// Adds this crate's plugins.

@@ -5,12 +5,8 @@ use std::time::Duration;
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
-    Communicator, Error, ExitStatus, FileMeta, GoDuration, RemoteCommand, Result, RunContext,
-    script,
+    Communicator, ExitStatus, FileMeta, GoDuration, RemoteCommand, Result, RunContext,
 };
-
-/// The exit code that a lost connection counts as in the provisioners for Windows; Packer's.
-const CONNECTION_LOST: i32 = 16001;
 
 /// A file to be there before a command starts.
 pub struct Upload<'a> {
@@ -75,41 +71,10 @@ impl Start<'_> {
     }
 }
 
-/// What the end of a script on Windows means. Scripts there reboot machines on purpose, so that a
-/// lost connection has an exit code that can be declared valid.
-///
-/// # Errors
-/// It did not end as `valid` says.
-pub fn check_windows(status: ExitStatus, valid: &[i32]) -> Result<()> {
-    match status {
-        ExitStatus::Code(code) => script::check_exit(code, valid),
-        ExitStatus::Disconnected if valid.contains(&CONNECTION_LOST) => Ok(()),
-        ExitStatus::Disconnected => Err(Error::new("the connection was lost while the script ran")
-            .hint(format!(
-                "if the script is meant to reboot the machine, add {CONNECTION_LOST} to \
-                 valid_exit_codes, or let windows-restart do it"
-            ))),
-    }
-}
-
 /// `pause_after`.
 pub async fn pause(ctx: &RunContext, pause: GoDuration) {
     if !pause.0.is_zero() {
         ctx.ui.say(format!("Pausing {pause} after this provisioner..."));
         tokio::time::sleep(pause.0).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reboot_can_be_declared_valid() {
-        assert!(check_windows(ExitStatus::Disconnected, &[0, 16001]).is_ok());
-        let error = check_windows(ExitStatus::Disconnected, &[]).unwrap_err();
-        assert!(error.advice().unwrap().contains("16001"));
-        assert!(check_windows(ExitStatus::Code(3010), &[0, 3010]).is_ok());
-        assert!(check_windows(ExitStatus::Code(1), &[]).is_err());
     }
 }

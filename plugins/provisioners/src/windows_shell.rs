@@ -1,39 +1,23 @@
 //! `provisioner "windows-shell"`
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Config, ConfigError, ConfigErrors, Context, Error, GeneratedData, GoDuration,
-    PrepareContext, Prepared, Provisioner, Result, RunContext, Schema, async_trait, script,
+    Communicator, Config, ConfigError, ConfigErrors, Context, Error, GeneratedData, PrepareContext,
+    Prepared, Provisioner, Result, RunContext, Schema, async_trait, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::remote_script::{Start, Upload, check_windows};
+use crate::remote_script::{Start, Upload};
+use crate::windows_script::WindowsScript;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Options {
-    /// The lines of a batch file.
-    #[serde(default)]
-    inline: Vec<String>,
-    /// A batch file.
-    script: Option<String>,
-    /// Batch files, run in order.
-    #[serde(default)]
-    scripts: Vec<String>,
-    /// Batch files are always uploaded byte by byte.
-    #[serde(default)]
-    #[expect(dead_code, reason = "known to the schema: it changes nothing here, as in Packer")]
-    binary: bool,
-    /// Variables for the script, as `NAME=value`.
-    #[serde(default)]
-    environment_vars: Vec<String>,
-    /// Variables for the script.
-    #[serde(default)]
-    env: BTreeMap<String, String>,
+    #[serde(flatten)]
+    script: WindowsScript,
     /// How a variable is written, with two `%s` for name and value; `set "%s=%s" && `.
     env_var_format: Option<String>,
     /// The command line; `{{ .Vars }}` and `{{ .Path }}` are filled in. `{{.Vars}}"{{.Path}}"`.
@@ -41,18 +25,12 @@ struct Options {
     execute_command: Option<String>,
     /// The batch file on the machine; `c:/Windows/Temp/script.bat`.
     remote_path: Option<String>,
-    /// Exit codes that mean success. 16001 stands for a lost connection.
-    #[serde(default)]
-    valid_exit_codes: Vec<i32>,
-    /// How long to try to start the script; 5m.
-    start_retry_timeout: Option<GoDuration>,
 }
 
 /// Runs batch files on the machine.
 #[derive(Default)]
 pub struct WindowsShellProvisioner {
     options: Options,
-    variables: BTreeMap<String, String>,
 }
 
 #[async_trait]
@@ -65,12 +43,11 @@ impl Provisioner for WindowsShellProvisioner {
         self.options = config.decode()?;
         let options = &self.options;
         let mut errors = ConfigErrors::default();
-        let sources = (&options.inline, options.script.as_deref(), &options.scripts);
-        script::check_sources(sources.0, sources.1, sources.2, None, &mut errors);
-        self.variables = script::environment(&options.environment_vars, &options.env, &mut errors);
+        let variables = options.script.check(&mut errors);
         // The variables are set on a command line, which ends where a line ends.
-        if let Some((name, _)) = self.variables.iter().find(|(_, value)| value.contains('\n')) {
-            let option = if options.env.contains_key(name) { "env" } else { "environment_vars" };
+        if let Some((name, _)) = variables.iter().find(|(_, value)| value.contains('\n')) {
+            let own = options.script.env.contains_key(name);
+            let option = if own { "env" } else { "environment_vars" };
             let message = format!("the value of {name} has more than one line");
             errors.push(ConfigError::on(option, message).hint(
                 "cmd cannot set such a variable; write the value to a file, or use powershell",
@@ -95,8 +72,7 @@ impl Provisioner for WindowsShellProvisioner {
             let given = option.clone().filter(|text| !text.is_empty());
             given.unwrap_or_else(|| default.to_owned())
         };
-        let mut variables = self.variables.clone();
-        script::build_variables(ctx, data, &mut variables);
+        let variables = options.script.variables(ctx, data)?;
         let format = given(&options.env_var_format, "set \"%s=%s\" && ");
         let mut names = json!(data);
         // There is nothing to escape with in quotes: cmd takes all but `%` and `"` as it is.
@@ -112,15 +88,16 @@ impl Provisioner for WindowsShellProvisioner {
         let run = async |label: &str, bytes: &[u8]| -> Result<()> {
             ctx.ui.say(format!("Provisioning with shell script: {label}"));
             let file = Upload { path: &path, bytes, mode: 0o700 };
-            let start = Start { ctx, link: &*communicator, limit: options.start_retry_timeout };
-            check_windows(start.run(&[file], &command).await?, &options.valid_exit_codes)
+            let limit = options.script.start_retry_timeout;
+            let start = Start { ctx, link: &*communicator, limit };
+            options.script.check_exit(start.run(&[file], &command).await?)
         };
-        if !options.inline.is_empty() {
-            let mut text = options.inline.join("\n");
+        if !options.script.inline.is_empty() {
+            let mut text = options.script.inline.join("\n");
             text.push('\n');
             run("inline", text.as_bytes()).await?;
         }
-        for path in options.script.iter().chain(&options.scripts) {
+        for path in options.script.files() {
             let bytes = tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
             run(path, &bytes).await?;
         }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use self::options::Options;
 use crate::elevated;
-use crate::remote_script::{Start, Upload, check_windows, pause};
+use crate::remote_script::{Start, Upload, pause};
 
 /// How long removing temporary files is tried.
 const CLEANING: Duration = Duration::from_secs(60);
@@ -49,12 +49,12 @@ impl Provisioner for PowershellProvisioner {
     ) -> Result<()> {
         ctx.ui.say("Provisioning with Powershell...");
         let run = Run::new(&self.options, ctx, &*communicator, data)?;
-        if !self.options.inline.is_empty() {
+        if !self.options.script.inline.is_empty() {
             ctx.ui.say("Provisioning with powershell script: inline");
             let text = scripts::inline(&self.options, &run.assignments);
             run.script("inline.ps1", &powershell::file(&text)).await?;
         }
-        for path in self.options.script.iter().chain(&self.options.scripts) {
+        for path in self.options.script.files() {
             ctx.ui.say(format!("Provisioning with powershell script: {path}"));
             let bytes = tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
             run.script(script::file_name(path), &bytes).await?;
@@ -85,12 +85,7 @@ impl<'a> Run<'a> {
         data: &GeneratedData,
     ) -> Result<Self> {
         let names = json!(data);
-        let mut variables =
-            script::environment(&options.environment_vars, &options.env, &mut Default::default());
-        for value in variables.values_mut() {
-            *value = render(ctx, "environment_vars", value, &names)?;
-        }
-        script::build_variables(ctx, data, &mut variables);
+        let variables = options.script.variables(ctx, data)?;
         let format = options.variable_format();
         let assignments = script::assignments_with(&variables, format, powershell::escape);
         let path = |given: &Option<String>, name: &str| {
@@ -144,8 +139,8 @@ impl<'a> Run<'a> {
             command = elevated::command(&runner_path);
         }
 
-        let start =
-            Start { ctx: self.ctx, link: self.link, limit: self.options.start_retry_timeout };
+        let limit = self.options.script.start_retry_timeout;
+        let start = Start { ctx: self.ctx, link: self.link, limit };
         let ended = start.run(&files, &command).await;
         let elevated_only = self.options.skip_clean;
         let left: Vec<&str> = files
@@ -157,7 +152,7 @@ impl<'a> Run<'a> {
             // A machine that could not even start the script is asked once.
             self.clean(&left, ended.is_err().then_some(1)).await;
         }
-        check_windows(ended?, &self.options.valid_exit_codes)
+        self.options.script.check_exit(ended?)
     }
 
     /// Removes files. That they stay is a pity, but no reason to fail.

@@ -1,14 +1,13 @@
 //! The options. Names and defaults are Packer's.
 
-use std::collections::BTreeMap;
-
 use ingot_sdk::config::is_unknown;
 use ingot_sdk::interpolate::Interpolation;
-use ingot_sdk::{ConfigError, ConfigErrors, GoDuration, PrepareContext, script};
+use ingot_sdk::{ConfigError, ConfigErrors, GoDuration, PrepareContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::scripts;
+use crate::windows_script::WindowsScript;
 
 /// How a variable is written unless the template says otherwise.
 const VARIABLE_FORMAT: &str = r#"$env:%s="%s"; "#;
@@ -29,26 +28,8 @@ const NO_POLICY: &str = "none";
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct Options {
-    /// The lines of a script.
-    #[serde(default)]
-    pub inline: Vec<String>,
-    /// A script file.
-    pub script: Option<String>,
-    /// Script files, run in order.
-    #[serde(default)]
-    pub scripts: Vec<String>,
-    /// Scripts are always uploaded byte by byte.
-    #[serde(default)]
-    #[expect(dead_code, reason = "known to the schema: it changes nothing here, as in Packer")]
-    binary: bool,
-    /// Variables for the script, as `NAME=value`.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub environment_vars: Vec<String>,
-    /// Variables for the script.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub env: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub script: WindowsScript,
     /// How a variable is written, with two `%s` for name and value; `$env:%s="%s"; `. The value
     /// is escaped for a string in double quotes.
     pub env_var_format: Option<String>,
@@ -82,11 +63,6 @@ pub struct Options {
     /// Use `pwsh`, PowerShell 7, rather than Windows PowerShell.
     #[serde(default)]
     pub use_pwsh: bool,
-    /// Exit codes that mean success. 16001 stands for a lost connection.
-    #[serde(default)]
-    pub valid_exit_codes: Vec<i32>,
-    /// How long to try to start the script; 5m.
-    pub start_retry_timeout: Option<GoDuration>,
     /// Leave the scripts on the machine, except what holds `elevated_password`.
     #[serde(default)]
     pub skip_clean: bool,
@@ -106,9 +82,7 @@ impl Options {
     /// All that is wrong.
     pub fn check(&self, ctx: &PrepareContext) -> Result<(), ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        let sources = (&self.inline, self.script.as_deref(), &self.scripts);
-        script::check_sources(sources.0, sources.1, sources.2, None, &mut errors);
-        script::environment(&self.environment_vars, &self.env, &mut errors);
+        self.script.check(&mut errors);
         if self.elevated_user().is_none() && given(&self.elevated_password).is_some() {
             errors.push(
                 ConfigError::on("elevated_password", "there is no `elevated_user` to log in")
@@ -163,7 +137,7 @@ impl Options {
         };
         let policy = self.policy();
         let policy = Some(policy.as_str()).filter(|&policy| policy != NO_POLICY);
-        let default = || match self.inline.is_empty() {
+        let default = || match self.script.inline.is_empty() {
             true => scripts::run_file(self.program(), policy, self.debug_mode),
             false => scripts::run_inline(self.program(), policy),
         };

@@ -31,7 +31,7 @@ if ((Test-Path variable:global:LASTEXITCODE) -and $global:LASTEXITCODE) {{
 }}
 exit $ingotCode
 ",
-        lines = options.inline.join("\n"),
+        lines = options.script.inline.join("\n"),
     )
 }
 
