@@ -79,9 +79,6 @@ fn known_plugins(project: &Project, diagnostics: &mut Diagnostics) {
 /// Plugins that Packer has and Ingot does not have yet, and what to do without them.
 const NOT_YET: &[(&str, &str, &str)] = &[
     ("provisioner", "hcp-sbom", "run the scanner with a shell provisioner and download its report"),
-    ("provisioner", "powershell", "machines are provisioned with a POSIX shell only so far"),
-    ("provisioner", "windows-shell", "machines are provisioned with a POSIX shell only so far"),
-    ("provisioner", "windows-restart", "machines are provisioned with a POSIX shell only so far"),
     ("post-processor", "provenance", "sign with a shell-local post-processor"),
 ];
 

@@ -8,4 +8,9 @@ mod harness;
 mod json;
 mod packer_block;
 mod parity;
+mod ssh;
+#[expect(dead_code, reason = "the tests of the ssh communicator itself use more of it")]
+#[path = "../../plugins/ssh/tests/server/mod.rs"]
+mod sshd;
 mod validate;
+mod winrm;

@@ -3,17 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ingot_communicator::{Communication, CommunicatorConfig, Target};
 use ingot_sdk::{
-    Artifact, Builder, Communicator, Config, ConfigError, ConfigErrors, GeneratedData, PluginSet,
-    PrepareContext, Prepared, Result, RunContext, Schema, async_trait,
+    Artifact, Builder, Config, ConfigError, ConfigErrors, GeneratedData, PluginSet, PrepareContext,
+    Prepared, Result, RunContext, Schema, async_trait,
 };
-use ingot_ssh::{Communication, SshConfig, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-mod communicator;
-
-pub use communicator::NoCommunicator;
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
@@ -24,18 +20,13 @@ pub fn register(set: &mut PluginSet) {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Options {
     #[serde(flatten)]
-    ssh: SshConfig,
+    communicator: CommunicatorConfig,
 }
 
 /// Provisions without building.
+#[derive(Default)]
 struct NullBuilder {
     communication: Communication,
-}
-
-impl Default for NullBuilder {
-    fn default() -> Self {
-        NullBuilder { communication: Communication::None }
-    }
 }
 
 #[async_trait]
@@ -45,28 +36,25 @@ impl Builder for NullBuilder {
     }
 
     fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let ssh = config.decode::<Options>()?.ssh;
+        let options = config.decode::<Options>()?.communicator;
         let mut errors = ConfigErrors::default();
-        match ssh.prepare() {
+        match options.prepare() {
             Ok(communication) => self.communication = communication,
             Err(found) => errors = found,
         }
-        if ssh.is_ssh() {
-            check_login(config, &mut errors);
+        match options.kind() {
+            "ssh" => check_ssh(config, &mut errors),
+            "winrm" => check_winrm(config, &mut errors),
+            _ => {}
         }
         errors.into_result(Prepared::default())
     }
 
     async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let (communicator, target): (Arc<dyn Communicator>, _) = match &self.communication {
-            Communication::None => (Arc::new(NoCommunicator), None),
-            Communication::Ssh(settings) => {
-                let host = settings.host.clone().unwrap_or_default();
-                let target = Target { host, port: None, key_pair: None };
-                (settings.connect(ctx, &target).await?, Some(target))
-            }
-        };
-        let mut data = self.communication.generated_data(target.as_ref());
+        let host = self.communication.host().unwrap_or_default().to_owned();
+        let target = Target { host, ..Target::default() };
+        let communicator = self.communication.connect(ctx, &target).await?;
+        let mut data = self.communication.generated_data(Some(&target));
         data.insert("ID".to_owned(), "Null".into());
         data.insert("PackerRunUUID".to_owned(), ctx.prepare.run_uuid.as_str().into());
         if let Err(error) = ctx.provision(communicator.clone(), data.clone()).await {
@@ -77,18 +65,39 @@ impl Builder for NullBuilder {
     }
 }
 
-/// What a machine that is already there needs beyond the communicator's own rules.
-fn check_login(config: &Config, errors: &mut ConfigErrors) {
-    let given = |option: &str| match config.get(option) {
+/// Whether the template sets `option` to more than nothing.
+fn given(config: &Config, option: &str) -> bool {
+    match config.get(option) {
         Some(value) => value.as_str().is_none_or(|text| !text.is_empty()),
         None => false,
-    };
-    if !given("ssh_host") {
+    }
+}
+
+/// A machine that is already there has a name.
+fn check_host(config: &Config, option: &str, errors: &mut ConfigErrors) {
+    if !given(config, option) {
         errors.push(
-            ConfigError::new("`ssh_host` is missing: the machine to provision")
-                .hint("set ssh_host, or communicator = \"none\" for shell-local alone"),
+            ConfigError::new(format!("`{option}` is missing: the machine to provision"))
+                .hint(format!("set {option}, or communicator = \"none\" for shell-local alone")),
         );
     }
+}
+
+/// What WinRM needs beyond the communicator's own rules.
+fn check_winrm(config: &Config, errors: &mut ConfigErrors) {
+    check_host(config, "winrm_host", errors);
+    if !given(config, "winrm_password") {
+        errors.push(
+            ConfigError::new("there is no way to log in")
+                .hint("set winrm_password; a sensitive variable keeps it out of the template"),
+        );
+    }
+}
+
+/// What SSH needs beyond the communicator's own rules.
+fn check_ssh(config: &Config, errors: &mut ConfigErrors) {
+    check_host(config, "ssh_host", errors);
+    let given = |option| given(config, option);
     let agent = config.get("ssh_agent_auth").and_then(|flag| flag.as_bool()) == Some(true);
     let ways = [("ssh_password", given("ssh_password")), ("ssh_agent_auth", agent)];
     let ways = ways.into_iter().chain([("ssh_private_key_file", given("ssh_private_key_file"))]);

@@ -21,7 +21,8 @@ struct Options {
     /// Several of them.
     #[serde(default)]
     sources: Vec<String>,
-    /// Where it goes. With a trailing slash, a file keeps its name in that folder.
+    /// Where it goes. With a trailing slash (or backslash, on Windows), a file keeps its name in
+    /// that folder.
     #[serde(default)]
     destination: String,
     /// `upload` (to the machine) or `download`.
@@ -133,7 +134,7 @@ async fn upload(
     if metadata.is_dir() {
         return link.upload_dir(Path::new(source), destination, source.ends_with('/')).await;
     }
-    let destination = match destination.ends_with('/') {
+    let destination = match destination.ends_with(['/', '\\']) {
         true => format!("{destination}{}", script::file_name(source)),
         false => destination.to_owned(),
     };
@@ -157,7 +158,7 @@ async fn download(
         return link.download_dir(source, Path::new(destination), true).await;
     }
     let destination = match destination.ends_with('/') {
-        true => format!("{destination}{}", script::file_name(source)),
+        true => format!("{destination}{}", remote_name(source)),
         false => destination.to_owned(),
     };
     let path = Path::new(&destination);
@@ -175,4 +176,9 @@ async fn download(
     temporary.as_file().set_permissions(mode).with_context(writing)?;
     temporary.persist(path).map_err(|error| error.error).with_context(writing)?;
     Ok(())
+}
+
+/// The last part of a path on the machine, which may be a Windows.
+fn remote_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }

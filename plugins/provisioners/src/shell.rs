@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ingot_sdk::communicator::{Script, UiOutput};
+use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, FileMeta,
-    GeneratedData, GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result,
-    RunContext, Schema, async_trait, command::quote, retry::Retry, script,
+    Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData,
+    GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema,
+    async_trait, command::quote, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::remote_script::{self, Ran, Start, Upload};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Options {
@@ -120,11 +121,7 @@ impl Provisioner for ShellProvisioner {
             let text = script::inline_text(&self.options.inline, shebang);
             machine.run(text.into_bytes(), &variables, data).await?;
         }
-        let pause = self.options.pause_after;
-        if !pause.0.is_zero() {
-            ctx.ui.say(format!("Pausing {pause} after this provisioner..."));
-            tokio::time::sleep(pause.0).await;
-        }
+        remote_script::pause(ctx, self.options.pause_after).await;
         Ok(())
     }
 }
@@ -167,7 +164,8 @@ impl Machine<'_> {
         if in_file {
             let var_file = format!("{folder}/varfile_{number}.sh");
             names["EnvVarFile"] = var_file.as_str().into();
-            self.upload(&var_file, assignments.as_bytes(), 0o600).await?;
+            let file = Upload { path: &var_file, bytes: assignments.as_bytes(), mode: 0o600 };
+            file.send(self.link).await?;
             uploaded.push(var_file);
         }
         let template = options.execute_command.as_deref().unwrap_or(match in_file {
@@ -180,21 +178,11 @@ impl Machine<'_> {
             .render(template, &names)
             .map_err(|error| Error::new(format!("execute_command: {error}")))?;
 
-        let limit = options.start_retry_timeout.map_or(Duration::from_secs(300), |limit| limit.0);
-        let retry = Retry { timeout: Some(limit), ..Retry::default() };
-        let output = UiOutput::new(self.ctx.ui.clone());
-        let status = retry
-            .run(
-                &self.ctx.cancel,
-                |error| {
-                    self.ctx.ui.message(format!("Could not start the script, retrying: {error}"));
-                    true
-                },
-                |_| self.attempt(&path, &script_bytes, &command, &output),
-            )
-            .await?;
-        output.finish();
-        let (status, cleaned) = status;
+        let script = Upload { path: &path, bytes: &script_bytes, mode: 0o755 };
+        let removes = !options.skip_clean && !in_file;
+        let limit = options.start_retry_timeout;
+        let start = Start { ctx: self.ctx, link: self.link, limit, removes };
+        let Ran { status, removed } = start.run(&[script], &command).await?;
         match status {
             ExitStatus::Disconnected if !options.expect_disconnect => Err(Error::new(
                 "Script disconnected unexpectedly",
@@ -203,40 +191,12 @@ impl Machine<'_> {
             ExitStatus::Disconnected => Ok(()),
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
-                if !cleaned {
+                if !removed {
                     self.clean(&uploaded).await?;
                 }
                 result
             }
         }
-    }
-
-    /// Uploads the script and runs it. Tells also whether nothing is left to clean up.
-    async fn attempt(
-        &self,
-        path: &str,
-        bytes: &[u8],
-        command: &str,
-        output: &UiOutput,
-    ) -> Result<(ExitStatus, bool)> {
-        if !self.options.skip_clean && !self.options.use_env_var_file {
-            let script = Script { path, bytes, command };
-            if let Some(status) = self.link.run_script(&script, output).await {
-                return status.map(|status| (status, true));
-            }
-        }
-        self.upload(path, bytes, 0o755).await?;
-        let status = self.link.exec(&RemoteCommand::new(command), output).await?;
-        Ok((status, false))
-    }
-
-    async fn upload(&self, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
-        let meta = FileMeta { size: bytes.len() as u64, mode };
-        let mut source = bytes;
-        self.link
-            .upload(path, &mut source, meta)
-            .await
-            .map_err(|error| error.context("Error uploading script"))
     }
 
     async fn clean(&self, paths: &[String]) -> Result<()> {

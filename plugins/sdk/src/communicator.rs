@@ -203,6 +203,11 @@ impl CapturedOutput {
         String::from_utf8_lossy(&self.lock().0).into_owned()
     }
 
+    /// What was written to standard output so far.
+    pub fn stdout_bytes(&self) -> Vec<u8> {
+        self.lock().0.clone()
+    }
+
     /// What was written to standard error so far, as text.
     pub fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.lock().1).into_owned()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Url};
 
 use crate::{Context, Result};
 
@@ -12,14 +12,21 @@ use crate::{Context, Result};
 /// # Errors
 /// The system's certificates cannot be read.
 pub fn client() -> Result<Client> {
+    client_with(|builder| builder)
+}
+
+/// A client that differs from the common one, as where a server's certificate is not checked.
+///
+/// # Errors
+/// As for [`client`].
+pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client> {
     // Docker's client brings ring; a second implementation of TLS would only cost build time.
     // It fails where a provider is installed already, which will do as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    let builder = Client::builder()
         .user_agent(concat!("ingot/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(30))
-        .build()
-        .context("starting the HTTP client")
+        .connect_timeout(Duration::from_secs(30));
+    adjust(builder).build().context("starting the HTTP client")
 }
 
 /// A URL for people: without user, password, query and fragment, which may hold secrets.

@@ -19,6 +19,7 @@ pub mod journal;
 pub mod output_file;
 pub mod plugin_set;
 pub mod post_processor;
+pub mod powershell;
 pub mod process;
 pub mod provisioner;
 pub mod retry;
@@ -27,6 +28,7 @@ pub mod script;
 pub mod shell_local;
 pub mod steps;
 pub mod ui;
+pub mod walk;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;

@@ -93,13 +93,7 @@ pub fn build_variables(
 /// Variables as text for a shell: `format` holds two `%s`, for the name and for the value, which
 /// stands in single quotes there.
 pub fn assignments(variables: &BTreeMap<String, String>, format: &str) -> String {
-    variables
-        .iter()
-        .map(|(name, value)| {
-            let value = value.replace('\'', r#"'"'"'"#);
-            format.replacen("%s", name, 1).replacen("%s", &value, 1)
-        })
-        .collect()
+    assignments_with(variables, format, |value| value.replace('\'', r#"'"'"'"#))
 }
 
 /// What runs an inline script that does not say.
@@ -118,6 +112,22 @@ pub fn inline_text(inline: &[String], shebang: Option<&str>) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Variables as text for any shell: `escape` makes a value fit for the quotes that `format` puts
+/// around it.
+pub fn assignments_with(
+    variables: &BTreeMap<String, String>,
+    format: &str,
+    escape: impl Fn(&str) -> String,
+) -> String {
+    let assign = |(name, value): (&String, &String)| {
+        // Not `replacen` twice: a value may hold `%s` as well as a name.
+        let Some((before, rest)) = format.split_once("%s") else { return format.to_owned() };
+        let rest = rest.replacen("%s", &escape(value), 1);
+        format!("{before}{name}{rest}")
+    };
+    variables.iter().map(assign).collect()
 }
 
 /// What a script that ended with `code` means when `valid` are the codes of success.

@@ -4,15 +4,9 @@ use ingot_sdk::GoDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::winrm::WinrmConfig;
-
 /// The options that a builder flattens into its own.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct SshConfig {
-    /// How to reach the machine: `ssh` (the default) or `none`.
-    pub communicator: Option<String>,
-    /// How long to wait between the first connection and provisioning. No pause by default.
-    pub pause_before_connecting: Option<GoDuration>,
     /// The machine's name or address. Many builders know it by themselves.
     pub ssh_host: Option<String>,
     /// The port of its SSH server. Default 22.
@@ -103,8 +97,4 @@ pub struct SshConfig {
     /// Ports of this localhost that lead to a host there: `PORT:HOST:HOSTPORT`.
     #[serde(default)]
     pub ssh_local_tunnels: Vec<String>,
-    /// WinRM.
-    #[serde(flatten)]
-    #[expect(dead_code, reason = "known to the schema only")]
-    winrm: WinrmConfig,
 }

@@ -66,18 +66,7 @@ impl SshSettings {
         {
             ctx.ui.mask(password);
         }
-        ctx.ui.say(format!("Using SSH communicator to connect: {}", target.host));
-        let mut link = connector.wait_aloud(ctx).await?;
-        if !self.pause.is_zero() {
-            // As in Packer: the machine must be up before the pause begins.
-            drop(link);
-            ctx.ui.say(format!("Pausing {} before connecting...", GoDuration(self.pause)));
-            tokio::select! {
-                () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-                () = tokio::time::sleep(self.pause) => {}
-            }
-            link = connector.wait_aloud(ctx).await?;
-        }
+        let link = connector.wait_aloud(ctx).await?;
         Ok(Arc::new(SshCommunicator::new(connector, link, ctx.ui.clone())))
     }
 }
@@ -170,9 +159,10 @@ impl Connector {
         let connecting = retry.run(
             cancel,
             |error| {
-                let (kind, refusals) = (lock().kind, lock().refusals);
-                match kind {
-                    Some(Kind::Login) if attempts.is_none_or(|limit| refusals < limit) => {
+                let last = lock();
+                let allowed = attempts.is_none_or(|limit| last.refusals < limit);
+                match last.kind {
+                    Some(Kind::Login) if allowed => {
                         refused(error);
                         true
                     }

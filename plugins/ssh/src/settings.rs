@@ -12,15 +12,6 @@ use crate::key::KeyFile;
 use crate::key_pair::KeyPairType;
 use crate::tunnel::Tunnel;
 
-/// How a build reaches its machine.
-#[derive(Clone)]
-pub enum Communication {
-    /// Not at all: `communicator = "none"`.
-    None,
-    /// By SSH.
-    Ssh(Box<SshSettings>),
-}
-
 /// Who logs in, and with what.
 #[derive(Clone, Default)]
 pub struct Login {
@@ -93,8 +84,6 @@ pub struct SshSettings {
     pub temporary_key_pair_type: KeyPairType,
     /// Whether its public key is removed from the machine.
     pub clear_authorized_keys: bool,
-    /// How long to wait before provisioning.
-    pub pause: Duration,
     /// How long to wait for the machine; none for no limit.
     pub timeout: Option<Duration>,
     /// How often to try to log in; none for no limit.
@@ -116,31 +105,12 @@ fn given(text: &Option<String>) -> Option<&str> {
 }
 
 impl SshConfig {
-    /// Whether the template chooses or implies SSH.
-    pub fn is_ssh(&self) -> bool {
-        given(&self.communicator).unwrap_or("ssh") == "ssh"
-    }
-
     /// Checks the options, offline, and fills in defaults. What a builder requires beyond that
     /// (a host, a way to log in) it checks itself.
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn prepare(&self) -> Result<Communication, ConfigErrors> {
-        match given(&self.communicator).unwrap_or("ssh") {
-            "ssh" => {}
-            "none" => return Ok(Communication::None),
-            other if is_unknown(other) => return Ok(Communication::None),
-            "winrm" => {
-                let error = ConfigError::on("communicator", "`winrm` is not supported yet");
-                return Err(error.hint("use ssh: Windows has an OpenSSH server").into());
-            }
-            other => {
-                let message = format!("there is no communicator `{other}`");
-                let error = ConfigError::on("communicator", message);
-                return Err(error.hint("communicators are ssh and none").into());
-            }
-        }
+    pub fn prepare(&self) -> Result<SshSettings, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let user = given(&self.ssh_username).unwrap_or_default().to_owned();
         if user.is_empty() {
@@ -165,7 +135,6 @@ impl SshConfig {
                 .unwrap_or_else(|| format!("packer_{}", uuid::Uuid::new_v4())),
             temporary_key_pair_type: self.key_pair_type(&mut errors),
             clear_authorized_keys: self.ssh_clear_authorized_keys,
-            pause: self.pause_before_connecting.unwrap_or_default().0,
             timeout,
             handshake_attempts,
             ciphers: self.ssh_ciphers.clone(),
@@ -180,7 +149,7 @@ impl SshConfig {
             login,
         };
         self.unsupported(&mut errors);
-        errors.into_result(Communication::Ssh(Box::new(settings)))
+        errors.into_result(settings)
     }
 
     /// Packer's rule: either limit alone lifts the other, and neither means both defaults.

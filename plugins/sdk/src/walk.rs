@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::{Context, Error, Result};
+use crate::{Context, Error, Result};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub struct Entry {
 
 impl Entry {
     /// The entry at the local `path`, following links; none for what is neither file nor folder.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
     pub fn at(path: &Path) -> Result<Option<Entry>> {
         let meta =
             std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
@@ -50,7 +53,7 @@ impl Entry {
 }
 
 /// All that is below the local folder `root`, folders before what is in them, by name. Links are
-/// followed, as Packer's ssh communicator does.
+/// followed, as Packer's communicators do.
 ///
 /// # Errors
 /// A folder cannot be read, or a link leads back to a folder above it.

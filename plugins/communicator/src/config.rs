@@ -1,0 +1,75 @@
+//! The options.
+
+use std::time::Duration;
+
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::{ConfigError, ConfigErrors, GoDuration};
+use ingot_ssh::{SshConfig, SshSettings};
+use ingot_winrm::{WinrmConfig, WinrmSettings};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The options that a builder flattens into its own. Those of a communicator that is not chosen
+/// are not looked at, as in Packer.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct CommunicatorConfig {
+    /// How to reach the machine: `ssh` (the default), `winrm` or `none`.
+    pub communicator: Option<String>,
+    /// How long to wait between the first connection and provisioning. No pause by default.
+    pub pause_before_connecting: Option<GoDuration>,
+    /// `ssh_*` and `temporary_key_pair_*`.
+    #[serde(flatten)]
+    pub ssh: SshConfig,
+    /// `winrm_*`.
+    #[serde(flatten)]
+    pub winrm: WinrmConfig,
+}
+
+/// How a build reaches its machine.
+#[derive(Clone, Default)]
+pub struct Communication {
+    /// The way.
+    pub way: Way,
+    /// How long to wait between the first connection and provisioning.
+    pub pause: Duration,
+}
+
+/// The way to a machine.
+#[derive(Clone, Default)]
+pub enum Way {
+    /// Not at all: `communicator = "none"`.
+    #[default]
+    None,
+    /// By SSH.
+    Ssh(Box<SshSettings>),
+    /// By WinRM.
+    Winrm(Box<WinrmSettings>),
+}
+
+impl CommunicatorConfig {
+    /// The communicator that the template chooses or implies.
+    pub fn kind(&self) -> &str {
+        self.communicator.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("ssh")
+    }
+
+    /// Checks the options, offline, and fills in defaults. What a builder requires beyond that
+    /// (a host, a way to log in) it checks itself.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn prepare(&self) -> Result<Communication, ConfigErrors> {
+        let pause = self.pause_before_connecting.map_or(Duration::ZERO, |pause| pause.0);
+        let way = match self.kind() {
+            "ssh" => Way::Ssh(Box::new(self.ssh.prepare()?)),
+            "winrm" => Way::Winrm(Box::new(self.winrm.prepare()?)),
+            "none" => Way::None,
+            other if is_unknown(other) => Way::None,
+            other => {
+                let message = format!("there is no communicator `{other}`");
+                let error = ConfigError::on("communicator", message);
+                return Err(error.hint("communicators are ssh, winrm and none").into());
+            }
+        };
+        Ok(Communication { way, pause })
+    }
+}

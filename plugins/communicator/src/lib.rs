@@ -1,0 +1,15 @@
+//! How a builder reaches its machine: by ssh, by winrm or not at all.
+//!
+//! A builder flattens [`CommunicatorConfig`] into its options, checks it with
+//! [`CommunicatorConfig::prepare`], and calls [`Communication::connect`] once its machine is
+//! under way. What `build.Host` and the like are comes from [`Communication::generated_data`].
+
+mod config;
+mod connect;
+mod none;
+
+pub use config::{Communication, CommunicatorConfig, Way};
+pub use connect::Target;
+pub use ingot_ssh::{KeyPair, KeyPairType, SshSettings};
+pub use ingot_winrm::WinrmSettings;
+pub use none::NoCommunicator;

@@ -1,0 +1,100 @@
+//! What the provisioners that upload a script and run it share.
+
+use std::time::Duration;
+
+use ingot_sdk::communicator::{Script, UiOutput};
+use ingot_sdk::retry::Retry;
+use ingot_sdk::{
+    Communicator, ExitStatus, FileMeta, GoDuration, RemoteCommand, Result, RunContext,
+};
+
+/// A file to be there before a command starts.
+pub struct Upload<'a> {
+    /// Where.
+    pub path: &'a str,
+    /// What is in it.
+    pub bytes: &'a [u8],
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+impl Upload<'_> {
+    /// Uploads it.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn send(&self, link: &dyn Communicator) -> Result<()> {
+        let meta = FileMeta { size: self.bytes.len() as u64, mode: self.mode };
+        let mut source = self.bytes;
+        let sent = link.upload(self.path, &mut source, meta).await;
+        sent.map_err(|error| error.context("Error uploading script"))
+    }
+}
+
+/// How a script is started: until it works, because the machine may be rebooting.
+pub struct Start<'a> {
+    /// The build.
+    pub ctx: &'a RunContext,
+    /// The machine.
+    pub link: &'a dyn Communicator,
+    /// How long to try; 5m.
+    pub limit: Option<GoDuration>,
+    /// Whether a lone script may be removed after it ran, where the communicator can upload, run
+    /// and remove it in one step.
+    pub removes: bool,
+}
+
+/// How a script ended.
+pub struct Ran {
+    /// Its status.
+    pub status: ExitStatus,
+    /// Whether it was removed.
+    pub removed: bool,
+}
+
+impl Start<'_> {
+    /// Uploads `files` and runs `command`, whose output is shown. What has started is never
+    /// started again.
+    ///
+    /// # Errors
+    /// It could not be started in time.
+    pub async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<Ran> {
+        let limit = self.limit.map_or(Duration::from_secs(300), |limit| limit.0);
+        let retry = Retry { timeout: Some(limit), ..Retry::default() };
+        let output = UiOutput::new(self.ctx.ui.clone());
+        let ran = retry
+            .run(
+                &self.ctx.cancel,
+                |error| {
+                    self.ctx.ui.message(format!("Could not start the script, retrying: {error}"));
+                    true
+                },
+                |_| self.attempt(files, command, &output),
+            )
+            .await?;
+        output.finish();
+        Ok(ran)
+    }
+
+    async fn attempt(&self, files: &[Upload<'_>], command: &str, output: &UiOutput) -> Result<Ran> {
+        if let ([Upload { path, bytes, .. }], true) = (files, self.removes)
+            && let Some(status) =
+                self.link.run_script(&Script { path, bytes, command }, output).await
+        {
+            return Ok(Ran { status: status?, removed: true });
+        }
+        for file in files {
+            file.send(self.link).await?;
+        }
+        let status = self.link.exec(&RemoteCommand::new(command), output).await?;
+        Ok(Ran { status, removed: false })
+    }
+}
+
+/// `pause_after`.
+pub async fn pause(ctx: &RunContext, pause: GoDuration) {
+    if !pause.0.is_zero() {
+        ctx.ui.say(format!("Pausing {pause} after this provisioner..."));
+        tokio::time::sleep(pause.0).await;
+    }
+}

@@ -1,0 +1,116 @@
+//! What the provisioners with scripts for Windows share.
+
+use std::collections::BTreeMap;
+
+use ingot_sdk::{
+    ConfigErrors, Error, ExitStatus, GeneratedData, GoDuration, Result, RunContext, script,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+/// The exit code that a lost connection counts as; Packer's.
+const CONNECTION_LOST: i32 = 16001;
+
+/// The options that they have in common.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct WindowsScript {
+    /// The lines of a script.
+    #[serde(default)]
+    pub inline: Vec<String>,
+    /// A script file.
+    pub script: Option<String>,
+    /// Script files, run in order.
+    #[serde(default)]
+    pub scripts: Vec<String>,
+    /// Scripts are always uploaded byte by byte.
+    #[serde(default)]
+    #[expect(dead_code, reason = "known to the schema: it changes nothing here, as in Packer")]
+    binary: bool,
+    /// Variables for the script, as `NAME=value`.
+    #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
+    pub environment_vars: Vec<String>,
+    /// Variables for the script.
+    #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
+    pub env: BTreeMap<String, String>,
+    /// Exit codes that mean success. 16001 stands for a lost connection.
+    #[serde(default)]
+    pub valid_exit_codes: Vec<i32>,
+    /// How long to try to start the script; 5m.
+    pub start_retry_timeout: Option<GoDuration>,
+}
+
+impl WindowsScript {
+    /// Checks the options, and returns the variables as the template has them.
+    pub fn check(&self, errors: &mut ConfigErrors) -> BTreeMap<String, String> {
+        let script = self.script.as_deref();
+        script::check_sources(&self.inline, script, &self.scripts, None, errors);
+        script::environment(&self.environment_vars, &self.env, errors)
+    }
+
+    /// The script files.
+    pub fn files(&self) -> impl Iterator<Item = &String> {
+        self.script.iter().chain(&self.scripts)
+    }
+
+    /// The environment of the scripts, with `{{ }}` filled in.
+    ///
+    /// # Errors
+    /// A value cannot be rendered.
+    pub fn variables(
+        &self,
+        ctx: &RunContext,
+        data: &GeneratedData,
+    ) -> Result<BTreeMap<String, String>> {
+        // What is wrong with them was found when they were checked.
+        let mut ignored = ConfigErrors::default();
+        let mut variables = script::environment(&self.environment_vars, &self.env, &mut ignored);
+        for (name, value) in &mut variables {
+            *value = ctx
+                .prepare
+                .render(value, &json!(data))
+                .map_err(|error| Error::new(format!("the variable {name}: {error}")))?;
+        }
+        script::build_variables(ctx, data, &mut variables);
+        Ok(variables)
+    }
+
+    /// What the end of a script on Windows means. Scripts there reboot machines on purpose, so that a
+    /// lost connection has an exit code that can be declared valid.
+    ///
+    /// # Errors
+    /// It did not end as `valid_exit_codes` says.
+    pub fn check_exit(&self, status: ExitStatus) -> Result<()> {
+        let valid = &self.valid_exit_codes;
+        match status {
+            ExitStatus::Code(code) => script::check_exit(code, valid),
+            ExitStatus::Disconnected if valid.contains(&CONNECTION_LOST) => Ok(()),
+            ExitStatus::Disconnected => {
+                Err(Error::new("the connection was lost while the script ran").hint(format!(
+                    "if the script is meant to reboot the machine, add {CONNECTION_LOST} to \
+                     valid_exit_codes, or let windows-restart do it"
+                )))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(valid: &[i32]) -> WindowsScript {
+        WindowsScript { valid_exit_codes: valid.to_vec(), ..WindowsScript::default() }
+    }
+
+    #[test]
+    fn a_reboot_can_be_declared_valid() {
+        assert!(script(&[0, 16001]).check_exit(ExitStatus::Disconnected).is_ok());
+        let error = script(&[]).check_exit(ExitStatus::Disconnected).unwrap_err();
+        assert!(error.advice().unwrap().contains("16001"));
+        assert!(script(&[0, 3010]).check_exit(ExitStatus::Code(3010)).is_ok());
+        assert!(script(&[]).check_exit(ExitStatus::Code(1)).is_err());
+    }
+}

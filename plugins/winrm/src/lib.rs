@@ -1,0 +1,22 @@
+//! The `winrm` communicator, for all builders whose machine is a Windows that is reached by
+//! WinRM.
+//!
+//! A builder flattens [`WinrmConfig`] into its options, checks it with [`WinrmConfig::prepare`],
+//! and calls [`WinrmSettings::connect`] once its machine is under way.
+//!
+//! WinRM is WS-Management: SOAP messages posted over HTTP or HTTPS. `message` writes them,
+//! `answer` reads what comes back, `service` carries both and names what goes wrong, `shell`
+//! makes remote shells and commands of them, `transfer` copies files with nothing but commands.
+
+mod answer;
+mod communicator;
+mod config;
+mod connect;
+mod failure;
+mod message;
+mod service;
+mod shell;
+mod transfer;
+
+pub use config::{WinrmConfig, WinrmSettings};
+pub use connect::Target;
