@@ -263,7 +263,10 @@ fn each<T: Send>(cases: &[Case], work: impl Fn(&Case) -> T + Sync) -> Vec<T> {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(index) else { return };
                     let result = work(case);
-                    results.lock().expect("no case panics while it holds this").push((index, result));
+                    results
+                        .lock()
+                        .expect("no case panics while it holds this")
+                        .push((index, result));
                 }
             });
         }

@@ -17,11 +17,8 @@ use crate::ui::{Renderer, UiOptions};
 /// variable without a value is no reason not to show the rest.
 pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
-    let options = ProjectOptions {
-        variables: args.variables.0.clone(),
-        lenient: true,
-        ..Default::default()
-    };
+    let options =
+        ProjectOptions { variables: args.variables.0.clone(), lenient: true, ..Default::default() };
     let project = Project::open(&args.template, &options, &mut diagnostics);
     super::show(&diagnostics, &project.sources, std::io::stderr().is_terminal());
     if !project.sound {

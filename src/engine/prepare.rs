@@ -101,9 +101,11 @@ fn find<'p, T>(
     if found.is_none() {
         let names = known.keys().map(String::as_str);
         diagnostics.push(
-            Diagnostic::error(format!("no {kind} is called `{name}`"))
-                .at(place)
-                .suggest_or_list(name, &format!("{kind}s here"), names),
+            Diagnostic::error(format!("no {kind} is called `{name}`")).at(place).suggest_or_list(
+                name,
+                &format!("{kind}s here"),
+                names,
+            ),
         );
     }
     found
@@ -265,11 +267,7 @@ impl Check<'_> {
     }
 }
 
-fn config_errors(
-    errors: ConfigErrors,
-    given: Given,
-    diagnostics: &mut Diagnostics,
-) {
+fn config_errors(errors: ConfigErrors, given: Given, diagnostics: &mut Diagnostics) {
     for error in errors.0 {
         let place = error.option.as_deref().and_then(|option| {
             let name = option.split(['.', '[']).next().unwrap_or(option);

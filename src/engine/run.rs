@@ -48,10 +48,8 @@ pub async fn run(
     for (index, prepared) in nodes.into_iter().enumerate() {
         let (project, slots) = (Arc::clone(&project), Arc::clone(&slots));
         let ui = options.ui.for_build(&prepared.node.name);
-        let hook = Arc::new(NodeHook {
-            project: Arc::clone(&project),
-            node: Arc::clone(&prepared.node),
-        });
+        let hook =
+            Arc::new(NodeHook { project: Arc::clone(&project), node: Arc::clone(&prepared.node) });
         let ctx = RunContext {
             prepare: Arc::clone(&prepared.context),
             ui: ui.clone(),

@@ -166,8 +166,8 @@ pub(super) fn settled(text: &str) -> Result<Cow<'_, str>, usize> {
             Inside::Code(open) => {
                 if first == '#' || rest.starts_with("//") {
                     step = line_end.max(1);
-                } else if rest.starts_with("/*") {
-                    step = rest[2..].find("*/").map_or(rest.len(), |end| end + 4);
+                } else if let Some(comment) = rest.strip_prefix("/*") {
+                    step = comment.find("*/").map_or(rest.len(), |end| end + 4);
                 } else if let Some((delimiter, start)) = heredoc(rest) {
                     step = start;
                     match end_marker(&rest[start..], delimiter) {
@@ -192,12 +192,22 @@ pub(super) fn settled(text: &str) -> Result<Cow<'_, str>, usize> {
                     }
                 }
             }
-            Inside::Quotes(start) if first == '\n' => return Err(*start),
+            Inside::Quotes(_) if first == '\n' => {
+                // Of quotes in quotes, those that stand first on the line are the open ones.
+                let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+                let open = stack.iter().find_map(|inside| match inside {
+                    Inside::Quotes(start) if *start >= line => Some(*start),
+                    _ => None,
+                });
+                return Err(open.unwrap_or(at));
+            }
             Inside::Quotes(_) if first == '"' => drop(stack.pop()),
             Inside::Quotes(_) if first == '\\' => {
                 step += rest[1..].chars().next().map_or(0, char::len_utf8);
             }
-            Inside::Heredoc(delimiter) if at_line_start(text, at) && marker_like(rest, delimiter) => {
+            Inside::Heredoc(delimiter)
+                if at_line_start(text, at) && marker_like(rest, delimiter) =>
+            {
                 match end_marker(rest, delimiter) {
                     Some(end) => {
                         step = end;

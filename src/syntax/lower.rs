@@ -150,7 +150,9 @@ impl Lower<'_> {
                 let written = self.text.get(lowered.span.start as usize..lowered.span.end as usize);
                 let written = written.and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
                 match lowered.kind {
-                    ExprKind::String(_) if written.is_some_and(|text| !text.contains(['\\', '$', '%'])) => {
+                    ExprKind::String(_)
+                        if written.is_some_and(|text| !text.contains(['\\', '$', '%'])) =>
+                    {
                         let name = written.unwrap_or_default().to_owned();
                         Ok(Expr { kind: ExprKind::String(name), span: lowered.span })
                     }

@@ -81,8 +81,9 @@ fn unclosed(text: &str, file: FileId, start: usize) -> Diagnostic {
     let diagnostic = Diagnostic::error("this string does not end on its line").at(span);
     match line.matches("${").count() > line.matches('}').count() {
         true => diagnostic.help("close `${` with `}`, and the string with `\"`"),
-        false => diagnostic
-            .help("close it with `\"`; for text of several lines use a heredoc (<<-EOT)"),
+        false => {
+            diagnostic.help("close it with `\"`; for text of several lines use a heredoc (<<-EOT)")
+        }
     }
 }
 

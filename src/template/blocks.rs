@@ -199,8 +199,8 @@ pub(super) fn labels(block: &Block, names: &[&str], diagnostics: &mut Diagnostic
     let message = format!("`{kind}` takes {takes}, this has {}", block.labels.len());
     diagnostics.push(
         Diagnostic::error(message)
-        .at(block.header)
-        .help(format!("write {}{wanted} {{ … }}", block.kind)),
+            .at(block.header)
+            .help(format!("write {}{wanted} {{ … }}", block.kind)),
     );
     block.labels.len() > names.len()
 }
@@ -298,4 +298,3 @@ pub(super) fn only(
     }
     fine
 }
-

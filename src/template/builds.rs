@@ -414,8 +414,7 @@ impl Walk<'_> {
         let scope = scope.with(names.clone());
         let body = &block.body;
         let mut step = self.step(block, names, &scope, build)?;
-        step.pause_before =
-            self.duration(body, "pause_before", &scope).unwrap_or_default();
+        step.pause_before = self.duration(body, "pause_before", &scope).unwrap_or_default();
         step.timeout = self.duration(body, "timeout", &scope).filter(|limit| !limit.is_zero());
         step.max_retries = self.retries(body, &scope);
         let go_on = self.option(body, "continue_on_error", &Type::Bool, &scope);
@@ -442,13 +441,7 @@ impl Walk<'_> {
     }
 
     /// What provisioners and post-processors have in common.
-    fn step(
-        &mut self,
-        block: &Block,
-        names: &Names,
-        scope: &Scope,
-        build: &Build,
-    ) -> Option<Step> {
+    fn step(&mut self, block: &Block, names: &Names, scope: &Scope, build: &Build) -> Option<Step> {
         let body = &block.body;
         let name = self.option(body, "name", &Type::String, scope);
         let mut applies = Applies::default();
@@ -503,9 +496,7 @@ impl Walk<'_> {
             Ok(duration) => Some(duration.0),
             Err(error) => {
                 let place = body.attribute(name).map(|attribute| attribute.expr.span)?;
-                self.diagnostics.push(
-                    Diagnostic::error(format!("`{name}`: {error}")).at(place),
-                );
+                self.diagnostics.push(Diagnostic::error(format!("`{name}`: {error}")).at(place));
                 None
             }
         }

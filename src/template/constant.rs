@@ -23,12 +23,9 @@ pub fn constant(expr: &Expr, what: &str, functions: &FunctionContext) -> Result<
         if let Some(path) = reference.reference()
             && ROOTS.contains(&path[0])
         {
-            return Err(Diagnostic::error(format!(
-                "{what} cannot refer to `{}`",
-                path.join(".")
-            ))
-            .at(reference.span)
-            .help(advice(what)));
+            return Err(Diagnostic::error(format!("{what} cannot refer to `{}`", path.join(".")))
+                .at(reference.span)
+                .help(advice(what)));
         }
     }
     let mut call = None;

@@ -81,7 +81,11 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
     };
     let form = "write dynamic \"KIND\" { for_each = …  content { … } }";
     if block.labels.len() != 1 {
-        return complain("a dynamic block names the kind of block it makes".into(), block.header, form);
+        return complain(
+            "a dynamic block names the kind of block it makes".into(),
+            block.header,
+            form,
+        );
     }
     let contents: Vec<&Block> = body.blocks_of("content").collect();
     let Some(each) = body.attribute("for_each") else {
@@ -132,7 +136,8 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
 
 fn label(expr: &Expr, scope: &Scope) -> Result<Label, Diagnostic> {
     let value = eval(expr, scope)?;
-    let wrong = |what: String| Diagnostic::error("this cannot be a label").at(expr.span).label(what);
+    let wrong =
+        |what: String| Diagnostic::error("this cannot be a label").at(expr.span).label(what);
     if value.sensitive {
         return Err(wrong("it is a secret, and labels are shown".into()));
     }

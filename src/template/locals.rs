@@ -89,10 +89,8 @@ impl<'a> Walk<'a> {
 /// The names of the locals that an expression mentions.
 fn references(expr: &Expr) -> Vec<&str> {
     let paths = expr.references().into_iter().filter_map(Expr::reference);
-    let mut found: Vec<&str> = paths
-        .filter(|path| path[0] == "local")
-        .filter_map(|path| path.get(1).copied())
-        .collect();
+    let mut found: Vec<&str> =
+        paths.filter(|path| path[0] == "local").filter_map(|path| path.get(1).copied()).collect();
     // local["name"]
     expr.walk(&mut |inner| {
         if let ExprKind::Index(base, key) = &inner.kind

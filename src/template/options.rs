@@ -99,9 +99,8 @@ impl Walk<'_> {
         let place = place.map_or(given.header, |attribute| attribute.expr.span);
         match schema.get(name) {
             None if !schema.open => self.unknown_option(name, place, schema, &[]),
-            spec => values.extend(
-                self.converted(value, place, spec).map(|value| (name.to_owned(), value)),
-            ),
+            spec => values
+                .extend(self.converted(value, place, spec).map(|value| (name.to_owned(), value))),
         }
     }
 

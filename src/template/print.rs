@@ -49,7 +49,9 @@ fn quote(text: &str) -> String {
 /// Whether a character leaves a mark on paper; the space does, other white space does not.
 fn is_graphic(c: char) -> bool {
     // Rust escapes what cannot be seen, and marks that combine with what is before them.
-    c == ' ' || !c.escape_debug().to_string().starts_with("\\u") || !c.is_control() && c.is_alphanumeric()
+    c == ' '
+        || !c.escape_debug().to_string().starts_with("\\u")
+        || !c.is_control() && c.is_alphanumeric()
 }
 
 fn write(value: &Value, depth: usize, bare: bool, text: &mut String) {

@@ -55,13 +55,8 @@ fn rule<'a>(
             );
         }
     }
-    let text = constant::attribute(
-        &block.body,
-        "error_message",
-        &Type::String,
-        functions,
-        diagnostics,
-    );
+    let text =
+        constant::attribute(&block.body, "error_message", &Type::String, functions, diagnostics);
     let message = text.as_ref().and_then(Value::as_str).map(str::to_owned);
     if let (Some(message), Some(attribute)) = (&message, block.body.attribute("error_message"))
         && !is_sentence(message)
@@ -105,7 +100,8 @@ fn looks_at_own(name: &str, condition: &Expr, diagnostics: &mut Diagnostics) -> 
 
 fn is_sentence(text: &str) -> bool {
     let text = text.trim();
-    let lower = text.chars().next().is_none_or(|first| first.is_alphabetic() && !first.is_uppercase());
+    let lower =
+        text.chars().next().is_none_or(|first| first.is_alphabetic() && !first.is_uppercase());
     !lower && text.ends_with(['.', '?', '!'])
 }
 
@@ -140,9 +136,9 @@ pub(super) fn check(
         let place = place.filter(|_| !value.holds_secret());
         let diagnostic = match place {
             Some(place) => Diagnostic::error(message).at(place).label("this value is refused"),
-            None => Diagnostic::error(message)
-                .at(header)
-                .label("the value of this variable is refused"),
+            None => {
+                Diagnostic::error(message).at(header).label("the value of this variable is refused")
+            }
         };
         diagnostics.push(diagnostic.also(condition.span, "this is false"));
     }

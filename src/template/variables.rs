@@ -190,7 +190,11 @@ impl Declared<'_> {
                 false => diagnostic.note(format!("its type is {ty}")),
                 true => diagnostic
                     .note(format!("it has no `type`, so it takes what its default is: {ty}"))
-                    .help("declare its type, such as type = list(string)"),
+                    .help(match ty {
+                        Type::Tuple(_) => "to take others, declare one: type = list(any)",
+                        Type::Object(_) => "to take others, declare one: type = map(any)",
+                        _ => "to take others, declare one: type = any",
+                    }),
             }
         })
     }
@@ -272,7 +276,7 @@ impl Given<'_, '_> {
             };
             match &variable.ty {
                 Type::Bool => error.help("write true or false"),
-                ty if ty.is_primitive() => error,
+                ty if ty.is_primitive() || variable.inferred => error,
                 ty => error.help(format!(
                     "values of type {ty} are written as in a template, texts in quotes: {}",
                     example(ty)

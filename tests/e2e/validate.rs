@@ -62,7 +62,7 @@ fn variables_get_values_in_packers_order() {
     assert_eq!(got(&[], &env), "local.got: \"auto\"");
     file("b.pkrvars.hcl", "v = \"file\"\n");
     assert_eq!(got(&["-var-file=b.pkrvars.hcl"], &env), "local.got: \"file\"");
-    assert_eq!(got(&["-var", "v=flag", "-var-file", "b.pkrvars.hcl"], &env), "local.got: \"file\"");
+    assert_eq!(got(&["-var", "v=flag", "-var-file", "b.pkrvars.hcl"], &env), "local.got: \"flag\"");
     assert_eq!(got(&["-var-file=b.pkrvars.hcl", "-var", "v=flag"], &env), "local.got: \"flag\"");
 }
 
@@ -76,4 +76,34 @@ fn a_variable_without_value_or_with_a_bad_one_is_an_error() {
     assert!(said.contains("Use cd."), "{said}");
     let said = complaint("variable \"v\" {\n  type = number\n  default = \"many\"\n}\n");
     assert!(said.contains("a number is required"), "{said}");
+}
+
+#[test]
+fn inspect_tells_programs_its_parts() {
+    let dir = template(&format!("variable \"v\" {{\n  default = [\"a\"]\n}}\n{NULL}"));
+    let run = ingot(dir.path(), &["inspect", "-machine-readable", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let lines: Vec<&str> = run.stdout.lines().map(|line| line.split_once(',').unwrap().1).collect();
+    let [title, values, builds] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(*title, ",ui,say,Packer Inspect: HCL2 mode\\n");
+    let list = "var.v: \"[\\n  \\\"a\\\"%!(PACKER_COMMA)\\n]\"\\n";
+    assert_eq!(
+        *values,
+        format!(",ui,say,> input-variables:\\n\\n{list}\\n> local-variables:\\n\\n")
+    );
+    assert!(builds.starts_with(",ui,say,> builds:\\n\\n  > <unnamed build 0>:\\n"), "{builds}");
+}
+
+#[test]
+fn inspect_shows_what_it_can() {
+    let dir = template(&format!(
+        "variable \"v\" {{}}\nvariable \"w\" {{\n  default = \"hunter2222\"\n  sensitive = true\n}}\nlocals {{\n  a = upper(var.w)\n}}\n{NULL}"
+    ));
+    let run = ingot(dir.path(), &["inspect", "."]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(run.stdout.contains("var.v: \"<unknown>\"\nvar.w: \"<sensitive>\"\n"));
+    assert!(run.stdout.contains("local.a: \"<sensitive>\"\n"), "{}", run.stdout);
+    let dir = template("variable \"v\" {\n  default = var.x\n}\n");
+    let run = ingot(dir.path(), &["inspect", "."]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
 }

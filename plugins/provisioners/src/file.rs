@@ -69,9 +69,8 @@ impl Provisioner for FileProvisioner {
         let any_source = options.sources().next().is_some();
         match (&options.content, any_source) {
             // Packer takes this, and copies nothing.
-            (None, false) => warnings.push(
-                "there is nothing to copy: set `source`, `sources` or `content`".to_owned(),
-            ),
+            (None, false) => warnings
+                .push("there is nothing to copy: set `source`, `sources` or `content`".to_owned()),
             (Some(_), true) => errors.push(
                 ConfigError::on("content", "`content` and a source exclude each other")
                     .hint("keep one of them"),

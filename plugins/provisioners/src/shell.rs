@@ -7,9 +7,9 @@ use std::time::Duration;
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, FileMeta, GeneratedData,
-    GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema,
-    async_trait, command::quote, retry::Retry, script,
+    Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, FileMeta,
+    GeneratedData, GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result,
+    RunContext, Schema, async_trait, command::quote, retry::Retry, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
