@@ -9,7 +9,7 @@ use ingot_sdk::Ui;
 use super::args::InspectArgs;
 use crate::engine::{Project, ProjectOptions};
 use crate::syntax::Diagnostics;
-use crate::template::builds::Step;
+use crate::template::steps::Step;
 use crate::template::{Build, Value, print};
 use crate::ui::{Renderer, UiOptions};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
 use super::hook::{NodeHook, late_config};
-use crate::template::builds::{POST_PROCESSOR_OPTIONS, Step};
+use crate::template::steps::{POST_PROCESSOR_OPTIONS, Step};
 
 type Shared = Arc<dyn Artifact>;
 
