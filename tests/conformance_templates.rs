@@ -36,6 +36,11 @@ use Difference::{Accepts, Shows};
 
 /// What Ingot does differently on purpose, and why.
 const DIFFERENCES: &[(&str, Difference, &str)] = &[
+    (
+        "dynamic-for-each-unknown",
+        Accepts,
+        "Packer takes what blocks for an unknown list hold for empty while it validates",
+    ),
     ("file-syntax-only", Shows, "a local with a mistake is unknown; Packer leaves it out"),
     ("local-by-index", Accepts, "Packer crashes on local[\"a\"]"),
     ("provisioner-override-map", Accepts, "a map does as well as an object"),

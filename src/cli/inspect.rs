@@ -50,7 +50,8 @@ fn values(project: &Project) -> String {
 
 fn builds(builds: &[Build]) -> String {
     let mut text = String::from("> builds:\n");
-    for (index, build) in builds.iter().enumerate() {
+    let whole = builds.iter().filter(|build| !build.broken);
+    for (index, build) in whole.enumerate() {
         show(&mut text, index, build);
     }
     text

@@ -136,6 +136,7 @@ impl Project {
         if options.syntax_only {
             return;
         }
+        diagnostics.extend(self.template.late.iter().cloned());
         let folder = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
         let text = |pairs: Vec<(&str, Value)>| {
             Value::object(pairs.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())

@@ -22,6 +22,9 @@ pub struct Template {
     pub sources: BTreeMap<(String, String), Block>,
     /// `data "type" "name"` blocks.
     pub data: BTreeMap<(String, String), Block>,
+    /// What is wrong with blocks in a way that shows only when they are used: not to `inspect`,
+    /// nor to a look at the syntax.
+    pub late: Vec<Diagnostic>,
     /// `build` blocks, in order.
     pub builds: Vec<Block>,
 }
@@ -92,11 +95,13 @@ impl Template {
             "local" if labels(&block, &["name"], diagnostics) => self.add_local(block, diagnostics),
             "source" if labels(&block, &["type", "name"], diagnostics) => {
                 let key = (block.label(0).to_owned(), block.label(1).to_owned());
-                unique(&mut self.sources, key, block, diagnostics);
+                let mut twice = Diagnostics::default();
+                unique(&mut self.sources, key, block, &mut twice);
+                self.late.extend(twice);
             }
             "data" if labels(&block, &["type", "name"], diagnostics) => {
                 // None is built in yet, and an unknown value must not pass for a fetched one.
-                diagnostics.push(
+                self.late.push(
                     Diagnostic::error(format!("no data source is called `{}`", block.label(0)))
                         .at(block.header)
                         .help("data sources are not supported yet; use a variable instead"),
@@ -105,7 +110,7 @@ impl Template {
                 unique(&mut self.data, key, block, diagnostics);
             }
             "build" if labels(&block, &[], diagnostics) => self.builds.push(block),
-            "hcp_packer_registry" => diagnostics.push(registry(&block)),
+            "hcp_packer_registry" => self.late.push(registry(&block)),
             // Packer takes these and does nothing with them.
             "communicator" if labels(&block, &["type", "name"], diagnostics) => {}
             _ => {}

@@ -15,6 +15,8 @@ use crate::syntax::source::Span;
 /// A `build` block.
 #[derive(Debug)]
 pub struct Build {
+    /// Whether something about it was reported, so that parts of it are missing here.
+    pub broken: bool,
     /// `name`
     pub name: Option<String>,
     /// `description`
@@ -74,7 +76,14 @@ pub(super) const IN_BUILD: &[(&str, &[&str])] = &[
 /// Evaluates the build blocks. `scope` has what all blocks see. What is wrong goes to
 /// `diagnostics`; a step with something wrong is left out.
 pub fn evaluate(blocks: &[Block], scope: &Scope, diagnostics: &mut Diagnostics) -> Vec<Build> {
-    blocks.iter().map(|block| build(block, scope, diagnostics)).collect()
+    let mut builds = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let before = diagnostics.errors();
+        let mut build = build(block, scope, diagnostics);
+        build.broken = diagnostics.errors() > before;
+        builds.push(build);
+    }
+    builds
 }
 
 fn build(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Build {
@@ -85,6 +94,7 @@ fn build(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Build {
     let name = attribute::text(body, "name", scope, walk.diagnostics);
     let description = attribute::text(body, "description", scope, walk.diagnostics);
     let mut build = Build {
+        broken: false,
         name: name.filter(|name| !name.is_empty()),
         description,
         sources: Vec::new(),
@@ -165,7 +175,8 @@ impl Walk<'_> {
     /// Reads `source.TYPE.NAME` or `TYPE.NAME`.
     fn source_name(&mut self, text: &str, span: Span, strict: bool) -> Option<(String, String)> {
         let mut parts: Vec<&str> = text.split('.').collect();
-        let odd = parts.len() > 3 || (parts.len() == 3 && parts[0] != "source");
+        let prefix = ["source", "sources"];
+        let odd = parts.len() > 3 || (parts.len() == 3 && !prefix.contains(&parts[0]));
         if parts.len() > 2 {
             parts.remove(0);
         }

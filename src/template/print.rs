@@ -15,7 +15,7 @@ pub fn lines(value: &Value) -> String {
 /// In quotes, on one line, as `inspect` shows a value: the text of [`lines`], escaped. A value
 /// that is not known in all its parts is not shown in part.
 pub fn quoted(value: &Value) -> String {
-    match value.is_wholly_known() || value.sensitive {
+    match value.is_wholly_known() {
         true => quote(&lines(value)),
         false => quote(UNKNOWN),
     }
@@ -54,8 +54,17 @@ fn is_graphic(c: char) -> bool {
         || !c.is_control() && c.is_alphanumeric()
 }
 
+/// Nothing that could be a secret.
+fn is_blank(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Null(_) => true,
+        Kind::String(text) => text.is_empty(),
+        _ => value.as_items().is_some_and(<[_]>::is_empty),
+    }
+}
+
 fn write(value: &Value, depth: usize, bare: bool, text: &mut String) {
-    if value.sensitive {
+    if value.sensitive && !is_blank(value) {
         text.push_str(SECRET);
         return;
     }

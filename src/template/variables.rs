@@ -182,8 +182,8 @@ impl Declared<'_> {
         convert(value, ty).map_err(|error| {
             let message = format!("this value does not fit the variable `{name}`");
             let diagnostic = match self.sensitive {
-                // The source line would show the secret.
-                true => Diagnostic::error(message),
+                // The line of the value would show the secret.
+                true => Diagnostic::error(message).at(self.block.header),
                 false => Diagnostic::error(message).at(span).label(error.to_string()),
             };
             match self.inferred {
@@ -271,7 +271,10 @@ impl Given<'_, '_> {
         let value = value.and_then(|(value, span)| variable.fit(&value, span));
         let value = value.map_err(|error| {
             let error = match variable.sensitive {
-                true => Diagnostic { span: None, label: String::new(), ..error }.note(origin),
+                true => {
+                    let place = Some(variable.block.header);
+                    Diagnostic { span: place, label: String::new(), ..error }.note(origin)
+                }
                 false => error.at(whole),
             };
             match &variable.ty {
