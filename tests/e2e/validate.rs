@@ -35,7 +35,7 @@ fn errors_show_place_line_and_cure() {
     assert!(said.contains("local.a → local.b → local.a"), "{said}");
 
     let said = complaint("locals {\n  a = \"x\n}\n");
-    assert!(said.contains("t.pkr.hcl:2") && said.contains("close the string"), "{said}");
+    assert!(said.contains("t.pkr.hcl:2") && said.contains("does not end on its line"), "{said}");
 
     let said = complaint(&NULL.replace("source.null.n", "source.null.m"));
     assert!(said.contains("no source is called `null.m`"), "{said}");
