@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::blocks::Template;
+use super::blocks::{Local, Template};
 use super::constant;
 use super::eval::eval;
 use super::scope::Scope;
@@ -34,6 +34,20 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    /// `local` as one of the locals sees it.
+    fn known(&self, local: &Local) -> Value {
+        let value = |name: &str| {
+            let known = self.values.get(name).cloned();
+            (name.to_owned(), known.unwrap_or_else(|| Value::unknown(Type::Dynamic)))
+        };
+        let named = local.expr.as_ref().filter(|expr| names_its_locals(self.template, expr));
+        Value::object(match named {
+            Some(expr) => references(expr).into_iter().map(value).collect(),
+            // Those that are not evaluated yet may be what is meant by a name that is misspelt.
+            None => self.template.locals.keys().map(|name| value(name)).collect(),
+        })
+    }
+
     fn visit(&mut self, name: &'a str, diagnostics: &mut Diagnostics) {
         let Some(local) = self.template.locals.get(name) else { return };
         if self.values.contains_key(name) {
@@ -61,14 +75,7 @@ impl<'a> Walk<'a> {
         if self.values.contains_key(name) {
             return;
         }
-        // Those that are not evaluated yet are not mentioned here, but may be what is meant by a
-        // name that is misspelt.
-        let unknown = || Value::unknown(Type::Dynamic);
-        let all = self.template.locals.keys();
-        let all = all.map(|name| (name.clone(), self.values.get(name).cloned()));
-        let known = all.map(|(name, value)| (name, value.unwrap_or_else(unknown)));
-        let known = Value::object(known.collect());
-        let scope = self.scope.with(BTreeMap::from([("local".to_owned(), known)]));
+        let scope = self.scope.with(BTreeMap::from([("local".to_owned(), self.known(local))]));
         let value = local.expr.as_ref().map(|expr| eval(expr, &scope));
         let value = value
             .and_then(|value| diagnostics.keep(value))
@@ -84,6 +91,16 @@ impl<'a> Walk<'a> {
         });
         self.values.insert(name.to_owned(), value.mark(sensitive));
     }
+}
+
+/// Whether an expression names the locals it looks at, each of which there is.
+fn names_its_locals(template: &Template, expr: &Expr) -> bool {
+    let mut paths = expr.references().into_iter().filter_map(Expr::reference);
+    paths.all(|path| match path.as_slice() {
+        ["local"] => false,
+        ["local", name, ..] => template.locals.contains_key(*name),
+        _ => true,
+    })
 }
 
 /// The names of the locals that an expression mentions.
