@@ -154,6 +154,8 @@ impl Case {
             assert_eq!(parsed.render(), shown.stdout, "{}", self.name);
             parsed
         });
+        // What it leaves where it crashed is its own text, and names places of this machine.
+        self.write("crash.log", "");
         let expected = Expected { valid, inspect };
         let text = serde_json::to_string_pretty(&expected).expect("plain data");
         self.write("expected.json", &(text + "\n"));
