@@ -9,7 +9,7 @@ use ingot_sdk::Ui;
 use super::args::InspectArgs;
 use crate::engine::{Project, ProjectOptions};
 use crate::syntax::Diagnostics;
-use crate::template::builds::Step;
+use crate::template::steps::Step;
 use crate::template::{Build, Value, print};
 use crate::ui::{Renderer, UiOptions};
 
@@ -55,7 +55,8 @@ fn values(project: &Project) -> String {
 
 fn builds(builds: &[Build]) -> String {
     let mut text = String::from("> builds:\n");
-    for (index, build) in builds.iter().enumerate() {
+    let whole = builds.iter().filter(|build| !build.broken);
+    for (index, build) in whole.enumerate() {
         show(&mut text, index, build);
     }
     text

@@ -14,8 +14,8 @@ use super::prepare::{given, hand_over, run_names};
 use super::project::Project;
 use crate::graph::Node;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::template::builds::{PROVISIONER_OPTIONS, Step};
 use crate::template::options;
+use crate::template::steps::{PROVISIONER_OPTIONS, Step};
 
 /// The hook of one node.
 pub(super) struct NodeHook {

@@ -6,7 +6,7 @@ use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
 use super::hook::{NodeHook, late_config};
 use crate::graph::step_name;
-use crate::template::builds::{POST_PROCESSOR_OPTIONS, Step};
+use crate::template::steps::{POST_PROCESSOR_OPTIONS, Step};
 
 type Shared = Arc<dyn Artifact>;
 

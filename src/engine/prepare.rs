@@ -12,9 +12,10 @@ use crate::graph::{self, Filter, Node};
 use crate::syntax::ast::Block;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
-use crate::template::builds::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Part, Step};
+use crate::template::builds::Part;
 use crate::template::options::{self, Given, Options};
 use crate::template::packer_block::RequiredPlugin;
+use crate::template::steps::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Step};
 use crate::template::{Scope, Value};
 
 /// A node whose blocks are all in order.

@@ -150,6 +150,7 @@ impl Project {
             values.values().for_each(|value| value.secrets(&mut secrets));
             secrets.iter().for_each(|secret| ui.mask(secret));
         }
+        diagnostics.extend(self.template.late.iter().cloned());
         let folder = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
         let text = |pairs: Vec<(&str, Value)>| {
             Value::object(pairs.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())

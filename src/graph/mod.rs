@@ -5,7 +5,8 @@ mod filter;
 
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::syntax::source::Span;
-use crate::template::builds::{Part, Step};
+use crate::template::builds::Part;
+use crate::template::steps::Step;
 use crate::template::{Build, Template};
 
 pub use filter::Filter;

@@ -24,6 +24,9 @@ pub struct Template {
     pub sources: BTreeMap<(String, String), Block>,
     /// `data "type" "name"` blocks.
     pub data: BTreeMap<(String, String), Block>,
+    /// What is wrong with blocks in a way that shows only when they are used: not to `inspect`,
+    /// nor to a look at the syntax.
+    pub late: Vec<Diagnostic>,
     /// `build` blocks, in order.
     pub builds: Vec<Block>,
 }
@@ -143,14 +146,16 @@ impl Template {
             "local" if labels(&block, &["name"], diagnostics) => self.add_local(block, diagnostics),
             "source" if labels(&block, &["type", "name"], diagnostics) => {
                 let key = (block.label(0).to_owned(), block.label(1).to_owned());
-                unique(&mut self.sources, key, block, diagnostics);
+                let mut twice = Diagnostics::default();
+                unique(&mut self.sources, key, block, &mut twice);
+                self.late.extend(twice);
             }
             "data" if labels(&block, &["type", "name"], diagnostics) => {
                 let key = (block.label(0).to_owned(), block.label(1).to_owned());
                 unique(&mut self.data, key, block, diagnostics);
             }
             "build" if labels(&block, &[], diagnostics) => self.builds.push(block),
-            "hcp_packer_registry" => diagnostics.push(registry(&block)),
+            "hcp_packer_registry" => self.late.push(registry(&block)),
             // Packer takes these and does nothing with them.
             "communicator" if labels(&block, &["type", "name"], diagnostics) => {}
             _ => {}

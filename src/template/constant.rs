@@ -1,7 +1,7 @@
 //! Values that must not depend on anything else: defaults and values of variables, and what is
 //! needed before anything can be evaluated.
 
-use super::convert::convert;
+use super::attribute::fitting;
 use super::eval::eval;
 use super::functions::FunctionContext;
 use super::scope::Scope;
@@ -64,22 +64,4 @@ pub fn attribute(
     let value = constant(expr, &format!("`{name}`"), functions)
         .and_then(|value| fitting(&value, name, ty, expr));
     diagnostics.keep(value)
-}
-
-/// `value`, which `expr` came to, as a present value of type `ty`.
-///
-/// # Errors
-/// It is null, or of another type.
-pub fn fitting(value: &Value, name: &str, ty: &Type, expr: &Expr) -> Result<Value, Diagnostic> {
-    let wrong = |label: String| {
-        Err(Diagnostic::error(format!("this is no value for `{name}`")).at(expr.span).label(label))
-    };
-    if value.is_null() {
-        return wrong(format!("it is null; leave `{name}` out for its default"));
-    }
-    match convert(value, ty) {
-        Ok(value) => Ok(value),
-        Err(_) if value.holds_secret() => wrong(format!("a {} is required", ty.friendly())),
-        Err(error) => wrong(error.to_string()),
-    }
 }

@@ -138,9 +138,6 @@ fn label(expr: &Expr, scope: &Scope) -> Result<Label, Diagnostic> {
     let value = eval(expr, scope)?;
     let wrong =
         |what: String| Diagnostic::error("this cannot be a label").at(expr.span).label(what);
-    if value.sensitive {
-        return Err(wrong("it is a secret, and labels are shown".into()));
-    }
     let text = convert(&value, &Type::String).map_err(|error| wrong(error.to_string()))?;
     match text.as_str() {
         Some(text) => Ok(Label { text: text.to_owned(), span: expr.span }),

@@ -1,5 +1,6 @@
 //! What a template says: its blocks as typed structures, and the values they stand for.
 
+mod attribute;
 pub mod blocks;
 pub mod builds;
 pub mod constant;
@@ -15,6 +16,7 @@ pub mod options;
 pub mod packer_block;
 pub mod print;
 pub mod scope;
+pub mod steps;
 pub mod type_expr;
 pub mod types;
 mod unify;

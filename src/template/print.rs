@@ -74,8 +74,17 @@ fn number(number: &Number) -> String {
     }
 }
 
+/// Nothing that could be a secret.
+fn is_blank(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Null(_) => true,
+        Kind::String(text) => text.is_empty(),
+        _ => value.as_items().is_some_and(<[_]>::is_empty),
+    }
+}
+
 fn write(value: &Value, depth: usize, text: &mut String) {
-    if value.sensitive {
+    if value.sensitive && !is_blank(value) {
         let text_inside = depth > 0 && value.as_str().is_some();
         text.push_str(&if text_inside { quote(SECRET) } else { SECRET.to_owned() });
         return;

@@ -182,17 +182,34 @@ impl Declared<'_> {
         convert(value, ty).map_err(|error| {
             let message = format!("this value does not fit the variable `{name}`");
             let diagnostic = match self.sensitive {
-                // The source line would show the secret.
-                true => Diagnostic::error(message),
+                // The line of the value would show the secret.
+                true => Diagnostic::error(message).at(self.block.header),
                 false => Diagnostic::error(message).at(span).label(error.to_string()),
             };
             match self.inferred {
                 false => diagnostic.note(format!("its type is {ty}")),
                 true => diagnostic
                     .note(format!("it has no `type`, so it takes what its default is: {ty}"))
-                    .help("declare its type, such as type = list(string)"),
+                    .help(match ty {
+                        Type::Tuple(_) => "to take others, declare one: type = list(any)",
+                        Type::Object(_) => "to take others, declare one: type = map(any)",
+                        _ => "to take others, declare one: type = any",
+                    }),
             }
         })
+    }
+
+    /// What is wrong with a value given from outside, without the value if it is a secret: the
+    /// words may quote it, and its line would show it.
+    fn hidden(&self, error: Diagnostic) -> Diagnostic {
+        // What points at the declaration was made to be shown.
+        if !self.sensitive || error.span == Some(self.block.header) {
+            return error;
+        }
+        Diagnostic::error(format!("the value given to the variable `{}` is wrong", self.name))
+            .at(self.block.header)
+            .label("it is a secret, so what is wrong with it is not shown")
+            .note(format!("its type is {}", self.ty))
     }
 
     fn take(
@@ -267,12 +284,12 @@ impl Given<'_, '_> {
         let value = value.and_then(|(value, span)| variable.fit(&value, span));
         let value = value.map_err(|error| {
             let error = match variable.sensitive {
-                true => Diagnostic { span: None, label: String::new(), ..error }.note(origin),
+                true => variable.hidden(error).note(origin),
                 false => error.at(whole),
             };
             match &variable.ty {
                 Type::Bool => error.help("write true or false"),
-                ty if ty.is_primitive() => error,
+                ty if ty.is_primitive() || variable.inferred => error,
                 ty => error.help(format!(
                     "values of type {ty} are written as in a template, texts in quotes: {}",
                     example(ty)
@@ -322,7 +339,8 @@ impl Given<'_, '_> {
             };
             let Expr { span, .. } = attribute.expr;
             let value = constant(&attribute.expr, "the value of a variable", self.functions)
-                .and_then(|value| variable.fit(&value, span));
+                .and_then(|value| variable.fit(&value, span))
+                .map_err(|error| variable.hidden(error));
             variable.take(value, span, self.diagnostics);
         }
     }

@@ -80,6 +80,48 @@ build {
 }
 
 #[test]
+fn steps_are_made_by_dynamic_blocks_and_overridden_by_source() {
+    let dir = template(
+        r#"
+variable "words" {
+  default = { a = "one", b = "two" }
+}
+source "null" "n" {
+  communicator = "none"
+}
+source "null" "m" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n", "null.m"]
+  dynamic "provisioner" {
+    for_each = var.words
+    iterator = word
+    labels   = ["shell-local"]
+    content {
+      inline = ["echo ${word.key}=${word.value} ${source.name} ${build.ID}"]
+      override = {
+        m = { inline = ["echo m got ${word.value}"] }
+      }
+    }
+  }
+  provisioner "shell-local" {
+    only              = ["null.n"]
+    continue_on_error = true
+    inline            = ["exit 5"]
+  }
+}
+"#,
+    );
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    for line in ["n: a=one n Null", "n: b=two n Null", "m: m got one", "m: m got two"] {
+        assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
+    }
+    assert!(run.stdout.contains("continue_on_error is set; continuing"), "{}", run.stdout);
+}
+
+#[test]
 fn a_docker_image_holds_what_was_provisioned() {
     if !docker() {
         return;

@@ -33,7 +33,7 @@ fn errors_show_place_line_and_cure() {
     assert!(said.contains("local.a → local.b → local.a"), "{said}");
 
     let said = complaint("locals {\n  a = \"x\n}\n");
-    assert!(said.contains("t.pkr.hcl:2") && said.contains("close the string"), "{said}");
+    assert!(said.contains("t.pkr.hcl:2") && said.contains("does not end on its line"), "{said}");
 
     let said = complaint(&NULL.replace("source.null.n", "source.null.m"));
     assert!(said.contains("no source is called `null.m`"), "{said}");
@@ -95,5 +95,55 @@ fn all_files_are_checked_in_one_run_and_depth_has_a_limit() {
         let deep = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
         let said = complaint(&format!("locals {{\n  a = {deep}\n}}\n"));
         assert!(said.contains("more than 200 levels are nested"), "{open}");
+    }
+}
+
+#[test]
+fn inspect_tells_programs_its_parts() {
+    let dir = template(&format!("variable \"v\" {{\n  default = [\"a\"]\n}}\n{NULL}"));
+    let run = ingot(dir.path(), &["inspect", "-machine-readable", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let lines: Vec<&str> = run.stdout.lines().map(|line| line.split_once(',').unwrap().1).collect();
+    let [title, values, builds] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(*title, ",ui,say,Packer Inspect: HCL2 mode\\n");
+    let list = "var.v: \"[\\n  \\\"a\\\"%!(PACKER_COMMA)\\n]\"\\n";
+    assert_eq!(
+        *values,
+        format!(",ui,say,> input-variables:\\n\\n{list}\\n> local-variables:\\n\\n")
+    );
+    assert!(builds.starts_with(",ui,say,> builds:\\n\\n  > <unnamed build 0>:\\n"), "{builds}");
+}
+
+#[test]
+fn inspect_shows_what_it_can() {
+    let dir = template(&format!(
+        "variable \"v\" {{}}\nvariable \"w\" {{\n  default = \"hunter2222\"\n  sensitive = true\n}}\nlocals {{\n  a = upper(var.w)\n}}\n{NULL}"
+    ));
+    let run = ingot(dir.path(), &["inspect", "."]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(run.stdout.contains("var.v: \"<unknown>\"\nvar.w: \"<sensitive>\"\n"));
+    assert!(run.stdout.contains("local.a: \"<sensitive>\"\n"), "{}", run.stdout);
+    let dir = template("variable \"v\" {\n  default = var.x\n}\n");
+    let run = ingot(dir.path(), &["inspect", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.starts_with("error: "), "{}", run.stdout);
+}
+
+#[test]
+fn a_wrong_secret_is_not_shown() {
+    let dir = template(&format!(
+        "variable \"s\" {{\n  type = list(string)\n  sensitive = true\n}}\n{NULL}"
+    ));
+    std::fs::write(dir.path().join("v.pkrvars.hcl"), "s = upper(hunter2222)\n").unwrap();
+    for args in [
+        &["-var", "s=hunter2222"][..],
+        &["-var", "s={ a = \"hunter2222\" }"],
+        &["-var", "s=[hunter2222"],
+        &["-var-file=v.pkrvars.hcl"],
+    ] {
+        let run = ingot(dir.path(), &[&["validate"], args, &["."]].concat());
+        assert_eq!(run.code, Some(1), "{args:?}");
+        assert!(run.stdout.contains("variable `s`"), "{}", run.stdout);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("hunter2222"), "{}", run.stdout);
     }
 }

@@ -1,0 +1,247 @@
+//! Provisioners and post-processors, and the options of them that are the engine's own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ingot_sdk::GoDuration;
+
+use super::attribute;
+use super::builds::Part;
+use super::dynamic::Names;
+use super::eval::eval;
+use super::scope::Scope;
+use super::types::Type;
+use super::value::Value;
+use crate::syntax::ast::{Attribute, Block, ExprKind};
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use crate::syntax::source::Span;
+
+/// A provisioner or post-processor, and the options of it that are the engine's own.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// `provisioner "TYPE"`
+    pub block: Block,
+    /// Names that dynamic blocks around it give a meaning.
+    pub names: Names,
+    /// `name`
+    pub name: Option<String>,
+    /// `only`, `except`
+    pub applies: Applies,
+    /// `pause_before`
+    pub pause_before: Duration,
+    /// `timeout`
+    pub timeout: Option<Duration>,
+    /// `max_retries`
+    pub max_retries: u32,
+    /// `continue_on_error`
+    pub continue_on_error: bool,
+    /// `keep_input_artifact`
+    pub keep_input_artifact: Option<bool>,
+    /// `override`: options by the name of the source they are for.
+    pub overrides: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+impl Step {
+    /// Its options as they are written.
+    pub fn part(&self) -> Part {
+        Part { body: self.block.body.clone(), names: self.names.clone() }
+    }
+}
+
+/// To which sources a step applies.
+#[derive(Debug, Clone, Default)]
+pub struct Applies {
+    only: Vec<String>,
+    except: Vec<String>,
+}
+
+impl Applies {
+    /// Whether it applies to a source, named `TYPE.NAME`.
+    pub fn to(&self, source: &str) -> bool {
+        match (self.only.as_slice(), self.except.as_slice()) {
+            ([], except) => !except.iter().any(|name| name == source),
+            (only, _) => only.iter().any(|name| name == source),
+        }
+    }
+}
+
+/// Options of a provisioner that are the engine's own.
+pub const PROVISIONER_OPTIONS: &[&str] = &[
+    "name",
+    "only",
+    "except",
+    "override",
+    "pause_before",
+    "max_retries",
+    "timeout",
+    "continue_on_error",
+];
+/// Options of a post-processor that are the engine's own.
+pub const POST_PROCESSOR_OPTIONS: &[&str] = &["name", "only", "except", "keep_input_artifact"];
+
+/// A block to be read as a step.
+pub(super) struct Reader<'a> {
+    block: &'a Block,
+    names: &'a Names,
+    scope: Scope<'a>,
+    /// The sources of the build, as `TYPE.NAME`.
+    sources: &'a [String],
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl<'a> Reader<'a> {
+    /// `names` mean something in the block besides what is in `scope`.
+    pub fn new(
+        (block, names): (&'a Block, &'a Names),
+        scope: &'a Scope<'a>,
+        sources: &'a [String],
+        diagnostics: &'a mut Diagnostics,
+    ) -> Self {
+        Reader { block, names, scope: scope.with(names.clone()), sources, diagnostics }
+    }
+
+    fn value(&mut self, name: &str, ty: &Type) -> Option<Value> {
+        attribute::value(&self.block.body, name, ty, &self.scope, self.diagnostics)
+    }
+
+    /// Reads a provisioner.
+    pub fn provisioner(mut self) -> Option<Step> {
+        let mut step = self.step()?;
+        step.pause_before = self.duration("pause_before").unwrap_or_default();
+        step.timeout = self.duration("timeout").filter(|limit| !limit.is_zero());
+        step.max_retries = self.retries();
+        let go_on = self.value("continue_on_error", &Type::Bool);
+        step.continue_on_error = go_on.and_then(|flag| flag.as_bool()).unwrap_or(false);
+        step.overrides = self.overrides();
+        Some(step)
+    }
+
+    /// Reads a post-processor.
+    pub fn post_processor(mut self) -> Option<Step> {
+        let mut step = self.step()?;
+        let keep = self.block.body.attribute("keep_input_artifact");
+        if keep.is_some_and(|attribute| !matches!(attribute.expr.kind, ExprKind::Null)) {
+            let keep = self.value("keep_input_artifact", &Type::Bool);
+            step.keep_input_artifact = keep.and_then(|flag| flag.as_bool());
+        }
+        Some(step)
+    }
+
+    /// What provisioners and post-processors have in common.
+    fn step(&mut self) -> Option<Step> {
+        let body = &self.block.body;
+        let name = attribute::text(body, "name", &self.scope, self.diagnostics);
+        let mut applies = Applies::default();
+        for (option, list) in [("only", &mut applies.only), ("except", &mut applies.except)] {
+            for (text, span) in attribute::texts(body, option, &self.scope, self.diagnostics) {
+                self.check_source(&text, span);
+                list.push(text);
+            }
+        }
+        if let (Some(only), Some(except)) = (body.attribute("only"), body.attribute("except"))
+            && !applies.only.is_empty()
+            && !applies.except.is_empty()
+        {
+            self.diagnostics.push(
+                Diagnostic::error("`only` and `except` exclude each other")
+                    .at(except.name_span)
+                    .also(only.name_span, "the other one")
+                    .help("keep one of the two"),
+            );
+            return None;
+        }
+        Some(Step {
+            block: self.block.clone(),
+            names: self.names.clone(),
+            name,
+            applies,
+            pause_before: Duration::ZERO,
+            timeout: None,
+            max_retries: 0,
+            continue_on_error: false,
+            keep_input_artifact: None,
+            overrides: BTreeMap::new(),
+        })
+    }
+
+    /// Warns of a name in `only` or `except` that no source of the build has.
+    fn check_source(&mut self, name: &str, span: Span) {
+        let known = self.sources;
+        if !known.iter().any(|source| source == name) {
+            self.diagnostics.push(
+                Diagnostic::warning(format!("`{name}` is not a source of this build"))
+                    .at(span)
+                    .suggest_or_list(name, "its sources", known.iter().map(String::as_str)),
+            );
+        }
+    }
+
+    fn duration(&mut self, name: &str) -> Option<Duration> {
+        let value = self.value(name, &Type::String)?;
+        let text = value.as_str().filter(|text| !text.is_empty())?;
+        match GoDuration::parse(text) {
+            Ok(duration) => Some(duration.0),
+            Err(error) => {
+                let place = self.block.body.attribute(name).map(|attribute| attribute.expr.span)?;
+                self.diagnostics.push(Diagnostic::error(format!("`{name}`: {error}")).at(place));
+                None
+            }
+        }
+    }
+
+    fn retries(&mut self) -> u32 {
+        let Some(value) = self.value("max_retries", &Type::Number) else { return 0 };
+        let Some(number) = value.as_number() else { return 0 };
+        match number.as_i64() {
+            // Packer takes negative ones for none.
+            Some(count) => u32::try_from(count.max(0)).unwrap_or(u32::MAX),
+            None => {
+                let place =
+                    self.block.body.attribute("max_retries").map(|attribute| attribute.expr.span);
+                let diagnostic = Diagnostic::error("`max_retries` is a whole number");
+                self.diagnostics.push(match place {
+                    Some(place) => diagnostic.at(place),
+                    None => diagnostic,
+                });
+                0
+            }
+        }
+    }
+
+    /// `override = { SOURCE = { option = value } }`
+    fn overrides(&mut self) -> BTreeMap<String, BTreeMap<String, Value>> {
+        let mut found = BTreeMap::new();
+        let Some(Attribute { expr, .. }) = self.block.body.attribute("override") else {
+            return found;
+        };
+        let Some(value) = self.diagnostics.keep(eval(expr, &self.scope)) else { return found };
+        let mut complain = |what: String| {
+            self.diagnostics.push(
+                Diagnostic::error("`override` gives options by the name of a source")
+                    .at(expr.span)
+                    .label(what)
+                    .help("write override = { SOURCE_NAME = { option = value } }"),
+            );
+        };
+        if value.is_null() || value.is_unknown() {
+            return found;
+        }
+        let Some(sources) = value.as_entries() else {
+            complain(format!("this is a {}", value.ty().friendly()));
+            return found;
+        };
+        for (source, options) in sources {
+            match options.as_entries() {
+                Some(options) => {
+                    let secret = value.sensitive;
+                    let options = options.iter();
+                    let options = options.map(|(name, v)| (name.clone(), v.clone().mark(secret)));
+                    found.insert(source.clone(), options.collect());
+                }
+                None if options.is_unknown() => {}
+                None => complain(format!("`{source}` is a {} here", options.ty().friendly())),
+            }
+        }
+        found
+    }
+}

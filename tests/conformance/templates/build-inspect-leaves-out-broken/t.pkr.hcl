@@ -1,0 +1,10 @@
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  name    = "broken"
+  sources = []
+}
+build {
+  sources = ["null.n"]
+}

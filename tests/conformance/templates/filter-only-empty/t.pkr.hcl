@@ -1,0 +1,6 @@
+source "null" "wrong" {
+  comunicator = "none"
+}
+build {
+  sources = ["null.wrong"]
+}

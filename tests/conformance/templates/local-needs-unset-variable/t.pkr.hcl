@@ -1,0 +1,13 @@
+variable "a" {
+  type = string
+}
+locals {
+  b = upper(var.a)
+  c = "${local.b}${var.nope}"
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+variable "l" {
+  type = list(string)
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}
