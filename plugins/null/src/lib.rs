@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Builder, Config, ConfigError, ConfigErrors, GeneratedData, PluginSet, PrepareContext,
-    Prepared, Result, RunContext, Schema, async_trait,
+    Artifact, Builder, Communicator, Config, ConfigError, ConfigErrors, GeneratedData, PluginSet,
+    PrepareContext, Prepared, Result, RunContext, Schema, async_trait,
 };
+use ingot_ssh::{Communication, SshConfig, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,28 +22,21 @@ pub fn register(set: &mut PluginSet) {
 
 /// The options of `source "null"`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[expect(dead_code, reason = "known to the schema until the ssh communicator reads them")]
 struct Options {
-    /// How to talk to the machine. Only `none` is supported so far.
-    communicator: Option<String>,
-    /// The machine to provision.
-    ssh_host: Option<String>,
-    /// The port of its SSH server.
-    ssh_port: Option<u16>,
-    /// Who to log in as.
-    ssh_username: Option<String>,
-    /// The password to log in with.
-    #[schemars(extend("sensitive" = true))]
-    ssh_password: Option<String>,
-    /// The private key to log in with.
-    ssh_private_key_file: Option<String>,
-    /// How long to wait for SSH.
-    ssh_timeout: Option<String>,
+    #[serde(flatten)]
+    ssh: SshConfig,
 }
 
 /// Provisions without building.
-#[derive(Default)]
-struct NullBuilder;
+struct NullBuilder {
+    communication: Communication,
+}
+
+impl Default for NullBuilder {
+    fn default() -> Self {
+        NullBuilder { communication: Communication::None }
+    }
+}
 
 #[async_trait]
 impl Builder for NullBuilder {
@@ -51,34 +45,64 @@ impl Builder for NullBuilder {
     }
 
     fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let options: Options = config.decode()?;
-        let communicator = options.communicator.as_deref().unwrap_or("ssh");
-        if communicator == "none" {
-            return Ok(Prepared::default());
+        let ssh = config.decode::<Options>()?.ssh;
+        let mut errors = ConfigErrors::default();
+        match ssh.prepare() {
+            Ok(communication) => self.communication = communication,
+            Err(found) => errors = found,
         }
-        let error = match communicator {
-            "ssh" | "winrm" => {
-                ConfigError::on("communicator", format!("`{communicator}` is not supported yet"))
-                    .hint("set communicator = \"none\"; shell-local then does the work")
-            }
-            other => ConfigError::on("communicator", format!("there is no communicator `{other}`"))
-                .hint("communicators are none, ssh and winrm"),
-        };
-        Err(error.into())
+        if ssh.is_ssh() {
+            check_login(config, &mut errors);
+        }
+        errors.into_result(Prepared::default())
     }
 
     async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let data = GeneratedData::from([
-            ("ID".to_owned(), "Null".into()),
-            ("ConnType".to_owned(), "none".into()),
-            ("PackerRunUUID".to_owned(), ctx.prepare.run_uuid.as_str().into()),
-        ]);
-        let communicator = Arc::new(NoCommunicator);
+        let (communicator, target): (Arc<dyn Communicator>, _) = match &self.communication {
+            Communication::None => (Arc::new(NoCommunicator), None),
+            Communication::Ssh(settings) => {
+                let host = settings.host.clone().unwrap_or_default();
+                let target = Target { host, port: None, key_pair: None };
+                (settings.connect(ctx, &target).await?, Some(target))
+            }
+        };
+        let mut data = self.communication.generated_data(target.as_ref());
+        data.insert("ID".to_owned(), "Null".into());
+        data.insert("PackerRunUUID".to_owned(), ctx.prepare.run_uuid.as_str().into());
         if let Err(error) = ctx.provision(communicator.clone(), data.clone()).await {
             ctx.hook.cleanup_provision(ctx, communicator, data).await?;
             return Err(error);
         }
         Ok(Some(Arc::new(NullArtifact { data })))
+    }
+}
+
+/// What a machine that is already there needs beyond the communicator's own rules.
+fn check_login(config: &Config, errors: &mut ConfigErrors) {
+    let given = |option: &str| match config.get(option) {
+        Some(value) => value.as_str().is_none_or(|text| !text.is_empty()),
+        None => false,
+    };
+    if !given("ssh_host") {
+        errors.push(
+            ConfigError::new("`ssh_host` is missing: the machine to provision")
+                .hint("set ssh_host, or communicator = \"none\" for shell-local alone"),
+        );
+    }
+    let agent = config.get("ssh_agent_auth").and_then(|flag| flag.as_bool()) == Some(true);
+    let ways = [("ssh_password", given("ssh_password")), ("ssh_agent_auth", agent)];
+    let ways = ways.into_iter().chain([("ssh_private_key_file", given("ssh_private_key_file"))]);
+    let ways: Vec<&str> = ways.filter(|(_, given)| *given).map(|(option, _)| option).collect();
+    match ways.as_slice() {
+        [] => errors.push(
+            ConfigError::new("there is no way to log in")
+                .hint("set ssh_password, ssh_private_key_file or ssh_agent_auth"),
+        ),
+        [_] => {}
+        [.., last] => errors.push(
+            ConfigError::on(*last, format!("only one of {} can be used", ways.join(" and ")))
+                .hint("keep one of them"),
+        ),
     }
 }
 

@@ -1,0 +1,294 @@
+//! From a socket to a session that is logged in. These calls block.
+
+use std::fmt;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingot_sdk::Error;
+use ssh2::{ErrorCode, HashType, KeyboardInteractivePrompt, MethodType, Prompt, Session};
+
+use crate::algorithms::DEFAULT_CIPHERS;
+use crate::key::PrivateKey;
+
+/// How long key exchange and login may take, as in Packer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
+
+// libssh2's error codes that tell causes apart (libssh2.h).
+const SOCKET_DISCONNECT: i32 = -13;
+const KEX_FAILURES: [i32; 2] = [-5, -8];
+const BANNER_FAILURES: [i32; 2] = [-2, -3];
+const TIMEOUT: i32 = -9;
+const KEY_SIGN: [i32; 2] = [-10, -16];
+
+/// A server, as messages name it.
+#[derive(Clone)]
+pub struct Place {
+    /// The user there.
+    pub user: String,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What it is to the user: empty for the machine itself.
+    pub role: &'static str,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = !self.host.contains(':');
+        let (open, close) = if bare { ("", "") } else { ("[", "]") };
+        write!(f, "{}{}@{open}{}{close}:{}", self.role, self.user, self.host, self.port)
+    }
+}
+
+/// What kind of failure it is, which decides whether trying again makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The server is not there, or not yet.
+    Network,
+    /// The server turned us down.
+    Login,
+    /// Something on this side is wrong and stays so.
+    Local,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its kind.
+    pub kind: Kind,
+    /// What to tell the user.
+    pub error: Error,
+}
+
+impl Failure {
+    /// A failure described by `message`.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Failure { kind, error: Error::new(message) }
+    }
+
+    /// Adds advice.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Failure { error: self.error.hint(hint), ..self }
+    }
+}
+
+/// What a session starts with.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The password.
+    pub password: Option<String>,
+    /// The private keys, tried in order.
+    pub keys: Vec<PrivateKey>,
+    /// Whether the agent's keys are tried, first.
+    pub agent: bool,
+    /// The ciphers to offer; empty for the default.
+    pub ciphers: Vec<String>,
+    /// The key exchange methods to offer; empty for libssh2's.
+    pub key_exchanges: Vec<String>,
+}
+
+/// Opens a session over `socket` and logs in.
+pub fn log_in(
+    socket: Arc<OwnedFd>,
+    place: &Place,
+    credentials: &Credentials,
+) -> Result<Session, Failure> {
+    let local = |error: ssh2::Error| Failure::new(Kind::Local, error.message().to_owned());
+    let mut session = Session::new().map_err(local)?;
+    session.set_timeout(u32::try_from(HANDSHAKE_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
+    let ciphers = match credentials.ciphers.is_empty() {
+        true => DEFAULT_CIPHERS.to_owned(),
+        false => credentials.ciphers.join(","),
+    };
+    session.method_pref(MethodType::CryptCs, &ciphers).map_err(local)?;
+    session.method_pref(MethodType::CryptSc, &ciphers).map_err(local)?;
+    if !credentials.key_exchanges.is_empty() {
+        let kex = credentials.key_exchanges.join(",");
+        session.method_pref(MethodType::Kex, &kex).map_err(local)?;
+    }
+    session.set_tcp_stream(Socket(socket));
+    session.handshake().map_err(|error| handshake_failure(&error, place))?;
+    log_host_key(&session, place);
+    authenticate(&session, place, credentials)?;
+    Ok(session)
+}
+
+/// The socket a session uses; others hold it too, to watch it and to shut it down.
+struct Socket(Arc<OwnedFd>);
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+fn log_host_key(session: &Session, place: &Place) {
+    let kind = session.host_key().map(|(_, kind)| format!("{kind:?}")).unwrap_or_default();
+    let hash = session.host_key_hash(HashType::Sha256).unwrap_or_default();
+    let fingerprint = openssl::base64::encode_block(hash);
+    tracing::info!(
+        server = %place, kind, fingerprint = format!("SHA256:{}", fingerprint.trim_end_matches('=')),
+        kex = session.methods(MethodType::Kex), cipher = session.methods(MethodType::CryptCs),
+        "host key (not checked, as the machine is new)"
+    );
+}
+
+fn session_code(error: &ssh2::Error) -> i32 {
+    match error.code() {
+        ErrorCode::Session(code) => code,
+        ErrorCode::SFTP(_) => 0,
+    }
+}
+
+fn handshake_failure(error: &ssh2::Error, place: &Place) -> Failure {
+    let code = session_code(error);
+    let failed = |text: String| Failure::new(Kind::Network, text);
+    if code == TIMEOUT {
+        let seconds = HANDSHAKE_TIMEOUT.as_secs();
+        return failed(format!("{place} takes connections, but did not answer in {seconds} s"))
+            .hint("check that it is an SSH server");
+    }
+    if KEX_FAILURES.contains(&code) {
+        return failed(format!("{place} and we have no algorithms in common: {}", error.message()))
+            .hint("see ssh_ciphers and ssh_key_exchange_algorithms, and the server's log");
+    }
+    if BANNER_FAILURES.contains(&code) {
+        return failed(format!("{place} closed the connection, or is not an SSH server"))
+            .hint("check the port, and the server's log (MaxStartups, PerSourcePenalties, …)");
+    }
+    failed(format!("the SSH handshake with {place} failed: {}", error.message()))
+}
+
+/// Answers every question with the password.
+struct PasswordAnswers<'a>(&'a str);
+
+impl KeyboardInteractivePrompt for PasswordAnswers<'_> {
+    fn prompt(&mut self, _: &str, _: &str, prompts: &[Prompt<'_>]) -> Vec<String> {
+        prompts.iter().map(|_| self.0.to_owned()).collect()
+    }
+}
+
+/// Tries, in Packer's order: the agent's keys, the private keys, the password.
+fn authenticate(
+    session: &Session,
+    place: &Place,
+    credentials: &Credentials,
+) -> Result<(), Failure> {
+    let user = place.user.as_str();
+    let mut attempts = Attempts { place, tried: Vec::new() };
+    // The list of methods is asked for with a login that needs none, and may succeed.
+    let offered = match session.auth_methods(user) {
+        Ok(offered) => offered.to_owned(),
+        Err(_) if session.authenticated() => return Ok(()),
+        Err(error) => return Err(attempts.broken(&error)),
+    };
+    if credentials.agent && try_agent(session, user, &mut attempts)? {
+        return Ok(());
+    }
+    for key in &credentials.keys {
+        let public = key.certificate.as_deref().unwrap_or(&key.public);
+        let tried = session.userauth_pubkey_memory(user, Some(public), &key.text, None);
+        if attempts.note(tried, &key.name)? {
+            return Ok(());
+        }
+    }
+    if let Some(password) = &credentials.password {
+        if offered.split(',').any(|method| method == "password") {
+            let tried = session.userauth_password(user, password);
+            if attempts.note(tried, "the password")? {
+                return Ok(());
+            }
+        }
+        if offered.split(',').any(|method| method == "keyboard-interactive") {
+            let mut answers = PasswordAnswers(password);
+            let tried = session.userauth_keyboard_interactive(user, &mut answers);
+            if attempts.note(tried, "the password as an answer")? {
+                return Ok(());
+            }
+        }
+    }
+    Err(attempts.refused(&offered))
+}
+
+fn try_agent(session: &Session, user: &str, attempts: &mut Attempts<'_>) -> Result<bool, Failure> {
+    let local = |error: ssh2::Error| {
+        Failure::new(Kind::Local, format!("cannot ask the SSH agent: {}", error.message()))
+            .hint("ssh_agent_auth needs a running agent; SSH_AUTH_SOCK must name its socket")
+    };
+    let mut agent = session.agent().map_err(local)?;
+    agent.connect().map_err(local)?;
+    agent.list_identities().map_err(local)?;
+    let identities = agent.identities().map_err(local)?;
+    if identities.is_empty() {
+        return Err(Failure::new(Kind::Local, "the SSH agent holds no keys")
+            .hint("add one with ssh-add FILE"));
+    }
+    for identity in &identities {
+        let tried = agent.userauth(user, identity);
+        if attempts.note(tried, &format!("the agent's key {:?}", identity.comment()))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What was tried so far.
+struct Attempts<'a> {
+    place: &'a Place,
+    tried: Vec<String>,
+}
+
+impl Attempts<'_> {
+    /// Whether an attempt with `what` succeeded. A failure that ends the connection is an error.
+    fn note(&mut self, tried: Result<(), ssh2::Error>, what: &str) -> Result<bool, Failure> {
+        let Err(error) = tried else { return Ok(true) };
+        tracing::debug!(server = %self.place, what, %error, "login refused");
+        self.tried.push(what.to_owned());
+        let code = session_code(&error);
+        if code == SOCKET_DISCONNECT || code == TIMEOUT {
+            return Err(self.broken(&error));
+        }
+        if KEY_SIGN.contains(&code) {
+            let message = format!("cannot log in with {what}: {}", error.message());
+            return Err(Failure::new(Kind::Local, message));
+        }
+        Ok(false)
+    }
+
+    fn broken(&self, error: &ssh2::Error) -> Failure {
+        let place = self.place;
+        match self.tried.len() {
+            0 => Failure::new(
+                Kind::Network,
+                format!("{place} closed the connection: {}", error.message()),
+            ),
+            count => Failure::new(
+                Kind::Login,
+                format!(
+                    "{place} closed the connection after {count} attempts to log in, with {}",
+                    self.tried.join(", ")
+                ),
+            )
+            .hint("the server takes a few attempts only; leave only the right key in the agent"),
+        }
+    }
+
+    fn refused(&self, offered: &str) -> Failure {
+        let place = self.place;
+        let options = match place.role.is_empty() {
+            true => "ssh_username and ssh_password, ssh_private_key_file or ssh_agent_auth",
+            false => {
+                "ssh_bastion_username and ssh_bastion_password, ssh_bastion_private_key_file or \
+                 ssh_bastion_agent_auth"
+            }
+        };
+        let tried = match self.tried.is_empty() {
+            true => "we have nothing it takes".to_owned(),
+            false => format!("tried {}", self.tried.join(", ")),
+        };
+        let message = format!("{place} refused the login: {tried}; it takes {offered}");
+        Failure::new(Kind::Login, message).hint(format!("check {options}"))
+    }
+}

@@ -1,0 +1,145 @@
+//! The [`Communicator`] over SSH.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ingot_sdk::{
+    Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, Ui, async_trait,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Mutex, OnceCell};
+use tokio_util::sync::CancellationToken;
+
+use crate::connect::Connector;
+use crate::link::{Link, Process};
+use crate::transfer;
+
+/// Runs commands on, and moves files to and from, one machine. Connects again by itself when the
+/// connection was lost, as by a reboot.
+pub struct SshCommunicator {
+    connector: Connector,
+    link: Mutex<Arc<Link>>,
+    ui: Ui,
+    has_tar: OnceCell<bool>,
+}
+
+impl SshCommunicator {
+    /// A communicator over a connection that is up.
+    pub fn new(connector: Connector, link: Arc<Link>, ui: Ui) -> Self {
+        SshCommunicator { connector, link: Mutex::new(link), ui, has_tar: OnceCell::new() }
+    }
+
+    /// A connection that is up, as far as is known.
+    pub async fn link(&self) -> Result<Arc<Link>> {
+        let mut link = self.link.lock().await;
+        if link.is_lost() {
+            tracing::info!(machine = %self.connector.place(), reason = %link.lost(), "reconnecting");
+            // Not the build's token: cleaning up after a cancelled build needs the machine too,
+            // and whoever gives up waiting drops this future.
+            let never = CancellationToken::new();
+            let refused = |error: &Error| tracing::info!(%error, "not reconnected yet");
+            let connected = self.connector.wait(&never, &refused).await;
+            *link = connected.map_err(|error| error.context("the connection was lost"))?;
+        }
+        Ok(Arc::clone(&link))
+    }
+
+    /// Starts a command, connecting again should the connection prove to be lost.
+    pub async fn start(&self, line: &str, pty: bool) -> Result<Process> {
+        let link = self.link().await?;
+        match link.run(line, pty).await {
+            Err(_) if link.is_lost() => self.link().await?.run(line, pty).await,
+            started => started,
+        }
+    }
+
+    /// The options the connection was made with.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// Where progress is shown.
+    pub fn ui(&self) -> &Ui {
+        &self.ui
+    }
+
+    /// Whether the machine has a Bourne shell and tar. Asked once.
+    pub async fn has_tar(&self) -> Result<bool> {
+        let ask = || async {
+            let mut process = self.start(&crate::path::sh("command -v tar"), false).await?;
+            let mut answer = String::new();
+            // Not text, or lost: no answer is one, too.
+            let _ = process.data.read_to_string(&mut answer).await;
+            Ok(process.status().await.success() && answer.contains("tar"))
+        };
+        self.has_tar.get_or_try_init(ask).await.copied()
+    }
+}
+
+#[async_trait]
+impl Communicator for SshCommunicator {
+    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
+        let mut process = self.start(&command.command, self.connector.settings().pty).await?;
+        let Process { data, errors, .. } = &mut process;
+        let (mut stdout, mut stdin) = data.split();
+        let feed = async {
+            // A command need not read its input: what it does not take is its business.
+            if let Some(bytes) = &command.stdin {
+                let _ = stdin.write_all(bytes).await;
+            }
+            let _ = stdin.shutdown().await;
+        };
+        tokio::join!(
+            feed,
+            pump(&mut stdout, |bytes| output.stdout(bytes)),
+            pump(errors, |bytes| output.stderr(bytes)),
+        );
+        Ok(process.status().await)
+    }
+
+    async fn upload(
+        &self,
+        destination: &str,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        meta: FileMeta,
+    ) -> Result<()> {
+        let uploaded = transfer::upload(self, destination, source, meta).await;
+        uploaded.map_err(|error| error.context(format_args!("uploading to {destination}")))
+    }
+
+    /// As `scp -r`: a destination that does not exist becomes the copy; into one that does, the
+    /// folder is copied with its name unless `contents_only`.
+    async fn upload_dir(
+        &self,
+        source: &Path,
+        destination: &str,
+        contents_only: bool,
+    ) -> Result<()> {
+        let uploaded = transfer::upload_folder(self, source, destination, contents_only).await;
+        let doing = format_args!("uploading {} to {destination}", source.display());
+        uploaded.map_err(|error| error.context(doing))
+    }
+
+    async fn download(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        let downloaded = transfer::download(self, source, destination).await;
+        downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
+    }
+
+    /// The folder comes with its own name even where only its contents are asked for: that is
+    /// what Packer's ssh communicator does, as `scp -r` knows no other way.
+    async fn download_dir(&self, source: &str, destination: &Path, _: bool) -> Result<()> {
+        let downloaded = transfer::download_folder(self, source, destination).await;
+        downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
+    }
+}
+
+async fn pump(source: &mut (dyn AsyncRead + Send + Unpin), mut show: impl FnMut(&[u8])) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = source.read(&mut buffer).await {
+        show(&buffer[..count]);
+    }
+}

@@ -1,0 +1,313 @@
+//! Waiting for a machine and connecting to it.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ingot_sdk::retry::Retry;
+use ingot_sdk::{Communicator, Error, GoDuration, Result, RunContext};
+use rustix::net::Shutdown;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{self, Credentials, Failure, Kind, Place};
+use crate::communicator::SshCommunicator;
+use crate::dial;
+use crate::key_pair::{KeyPair, mask};
+use crate::link::Link;
+use crate::settings::{Login, Route, SshSettings};
+use crate::worker::Care;
+
+/// The pause between two attempts to log in. Packer takes as long, so that a machine whose user
+/// or key is set up late gets as much time for as many attempts.
+const LOGIN_PAUSE: Duration = Duration::from_secs(7);
+
+/// The longest pause between two attempts to reach a machine.
+const DIAL_PAUSE: Duration = Duration::from_secs(2);
+
+/// The machine to connect to.
+#[derive(Clone)]
+pub struct Target {
+    /// Its name or address.
+    pub host: String,
+    /// Its port, where it is not the one in the options.
+    pub port: Option<u16>,
+    /// The build's key pair, if it has one.
+    pub key_pair: Option<KeyPair>,
+}
+
+/// Makes connections to one machine.
+pub struct Connector {
+    settings: SshSettings,
+    place: Place,
+    credentials: Credentials,
+    /// The bastion and what it takes, if there is one.
+    bastion: Option<(Place, Credentials)>,
+}
+
+impl SshSettings {
+    /// Waits until the machine takes connections, and connects.
+    ///
+    /// # Errors
+    /// What kept it from connecting, when the time or the number of attempts allowed is used up
+    /// or trying again makes no sense; [`Error::Cancelled`] when the build is cancelled.
+    pub async fn connect(
+        &self,
+        ctx: &RunContext,
+        target: &Target,
+    ) -> Result<Arc<dyn Communicator>> {
+        let connector = Connector::new(self, target)?;
+        let secrets = [Some(&connector.credentials), connector.bastion.as_ref().map(|b| &b.1)];
+        for credentials in secrets.into_iter().flatten() {
+            credentials.password.iter().for_each(|password| ctx.ui.mask(password));
+            credentials.keys.iter().for_each(|key| mask(&ctx.ui, &key.text));
+        }
+        if let Route::Proxy(proxy) = &self.route
+            && let Some((_, password)) = &proxy.login
+        {
+            ctx.ui.mask(password);
+        }
+        ctx.ui.say(format!("Using SSH communicator to connect: {}", target.host));
+        let mut link = connector.wait_aloud(ctx).await?;
+        if !self.pause.is_zero() {
+            // As in Packer: the machine must be up before the pause begins.
+            drop(link);
+            ctx.ui.say(format!("Pausing {} before connecting...", GoDuration(self.pause)));
+            tokio::select! {
+                () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(self.pause) => {}
+            }
+            link = connector.wait_aloud(ctx).await?;
+        }
+        Ok(Arc::new(SshCommunicator::new(connector, link, ctx.ui.clone())))
+    }
+}
+
+impl Connector {
+    fn new(settings: &SshSettings, target: &Target) -> Result<Connector> {
+        let credentials = |login: &Login| -> Result<Credentials> {
+            let mut keys = Vec::new();
+            if let Some(file) = &login.key {
+                keys.push(file.read().map_err(Error::from)?);
+            }
+            Ok(Credentials {
+                password: login.password.clone(),
+                keys,
+                agent: login.agent,
+                ciphers: settings.ciphers.clone(),
+                key_exchanges: settings.key_exchanges.clone(),
+            })
+        };
+        let mut own = credentials(&settings.login)?;
+        if let Some(pair) = &target.key_pair
+            && !own.keys.iter().any(|key| key.text == pair.private)
+        {
+            own.keys.push(pair.key());
+        }
+        let bastion = match &settings.route {
+            Route::Bastion(bastion) => {
+                let place = Place {
+                    user: bastion.login.user.clone(),
+                    host: bastion.host.clone(),
+                    port: bastion.port,
+                    role: "the bastion ",
+                };
+                Some((place, credentials(&bastion.login)?))
+            }
+            Route::Direct | Route::Proxy(_) => None,
+        };
+        let place = Place {
+            user: settings.login.user.clone(),
+            host: target.host.clone(),
+            port: target.port.unwrap_or(settings.port),
+            role: "",
+        };
+        Ok(Connector { settings: settings.clone(), place, credentials: own, bastion })
+    }
+
+    /// The settings it connects with.
+    pub fn settings(&self) -> &SshSettings {
+        &self.settings
+    }
+
+    /// The machine, as messages name it.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    async fn wait_aloud(&self, ctx: &RunContext) -> Result<Arc<Link>> {
+        ctx.ui.say("Waiting for SSH to become available...");
+        let told = Mutex::new(String::new());
+        let refused = |error: &Error| {
+            let text = error.to_string();
+            let mut told = told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if *told != text {
+                ctx.ui.message(format!("{text}; trying again"));
+                *told = text;
+            }
+        };
+        let link = self.wait(&ctx.cancel, &refused).await?;
+        ctx.ui.say("Connected to SSH!");
+        Ok(link)
+    }
+
+    /// Tries to connect until it works, or the limits are reached. `refused` is told of logins
+    /// that the server turned down and that will be tried again.
+    pub async fn wait(
+        &self,
+        cancel: &CancellationToken,
+        refused: &(dyn Fn(&Error) + Send + Sync),
+    ) -> Result<Arc<Link>> {
+        let settings = &self.settings;
+        let last = Mutex::new(Last::default());
+        let lock = || last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let retry = Retry {
+            initial: Duration::from_millis(250),
+            max: DIAL_PAUSE,
+            tries: None,
+            timeout: settings.timeout,
+        };
+        let attempts = settings.handshake_attempts;
+        let connecting = retry.run(
+            cancel,
+            |error| {
+                let (kind, refusals) = (lock().kind, lock().refusals);
+                match kind {
+                    Some(Kind::Login) if attempts.is_none_or(|limit| refusals < limit) => {
+                        refused(error);
+                        true
+                    }
+                    kind => kind == Some(Kind::Network),
+                }
+            },
+            |_| async {
+                let pause = lock().kind == Some(Kind::Login);
+                if pause {
+                    tokio::time::sleep(LOGIN_PAUSE).await;
+                }
+                self.open().await.map_err(|failure| {
+                    tracing::debug!(error = %failure.error, "no connection yet");
+                    lock().note(&failure);
+                    failure.error
+                })
+            },
+        );
+        // An attempt does not outlast the limit.
+        let limit = settings.timeout.unwrap_or(Duration::MAX);
+        let result = tokio::time::timeout(limit, connecting).await;
+        let last = std::mem::take(&mut *lock());
+        let error = match result {
+            Ok(Ok(link)) => return Ok(link),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let message =
+                    last.message.unwrap_or_else(|| format!("no answer from {}", self.place));
+                last.hint.into_iter().fold(Error::new(message), Error::hint)
+            }
+        };
+        Err(match (last.kind, settings.timeout) {
+            (Some(Kind::Network) | None, Some(limit)) => {
+                error.context(format_args!("no SSH connection within {}", GoDuration(limit)))
+            }
+            (Some(Kind::Login), _) if last.refusals > 1 => {
+                error.context(format_args!("gave up after {} attempts to log in", last.refusals))
+            }
+            _ => error,
+        })
+    }
+
+    /// Connects once.
+    pub async fn open(&self) -> Result<Arc<Link>, Failure> {
+        let place = &self.place;
+        let (socket, bastion) = match (&self.settings.route, &self.bastion) {
+            (Route::Bastion(_), Some((there, credentials))) => {
+                let socket = dial::direct(there).await?;
+                let link = self.session(socket, there, credentials, None).await?;
+                (self.through(&link, there).await?, Some(Box::new(link)))
+            }
+            (Route::Proxy(proxy), _) => (dial::through_proxy(proxy, place).await?, None),
+            _ => (dial::direct(place).await?, None),
+        };
+        let link = Arc::new(self.session(socket, place, &self.credentials, bastion).await?);
+        for tunnel in &self.settings.remote_tunnels {
+            link.listen_there(tunnel).await?;
+        }
+        for tunnel in &self.settings.local_tunnels {
+            link.listen_here(tunnel).await?;
+        }
+        Ok(link)
+    }
+
+    /// A socket that leads to the machine through the bastion `link`.
+    async fn through(&self, link: &Link, there: &Place) -> Result<OwnedFd, Failure> {
+        let network = |error: Error| Failure { kind: Kind::Network, error };
+        let pair = std::os::unix::net::UnixStream::pair();
+        let (near, far) = pair.map_err(|error| network(error.into()))?;
+        far.set_nonblocking(true).map_err(|error| network(error.into()))?;
+        let (host, port) = (self.place.host.as_str(), self.place.port);
+        link.reach(host, port, far.into()).await.map_err(|error| {
+            let message = format!("{there} cannot connect to {host}:{port}: {error}");
+            Failure::new(Kind::Network, message)
+                .hint("check the address as the bastion sees it, and its AllowTcpForwarding")
+        })?;
+        Ok(near.into())
+    }
+
+    async fn session(
+        &self,
+        socket: OwnedFd,
+        place: &Place,
+        credentials: &Credentials,
+        bastion: Option<Box<Link>>,
+    ) -> Result<Link, Failure> {
+        let socket = Arc::new(socket);
+        // Should the build be cancelled meanwhile, this unblocks libssh2.
+        let guard = ShutDown(Some(Arc::clone(&socket)));
+        let work = {
+            let (socket, place, credentials) = (socket.clone(), place.clone(), credentials.clone());
+            tokio::task::spawn_blocking(move || auth::log_in(socket, &place, &credentials))
+        };
+        let session =
+            work.await.map_err(|error| Failure::new(Kind::Local, error.to_string()))??;
+        guard.disarm();
+        let care = Care { keep_alive: self.settings.keep_alive, silence: self.settings.silence };
+        Link::new(session, socket, place.clone(), care, bastion)
+            .map_err(|error| Failure { kind: Kind::Local, error })
+    }
+}
+
+/// How the last attempt went.
+#[derive(Default)]
+struct Last {
+    kind: Option<Kind>,
+    /// How often the login was refused.
+    refusals: u32,
+    message: Option<String>,
+    hint: Option<String>,
+}
+
+impl Last {
+    fn note(&mut self, failure: &Failure) {
+        self.kind = Some(failure.kind);
+        self.refusals += u32::from(failure.kind == Kind::Login);
+        self.message = Some(failure.error.to_string());
+        self.hint = failure.error.advice().map(str::to_owned);
+    }
+}
+
+/// Shuts a socket down when dropped.
+struct ShutDown(Option<Arc<OwnedFd>>);
+
+impl ShutDown {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ShutDown {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.0 {
+            // Fails only if it is closed already.
+            let _ = rustix::net::shutdown(&**socket, Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Sockets to SSH servers.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio_socks::tcp::Socks5Stream;
+
+use crate::auth::{Failure, Kind, Place};
+use crate::settings::Proxy;
+
+/// How long one attempt to connect may take, as in Packer.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long what was sent may stay unacknowledged before the system gives the connection up.
+/// With the server asked for signs of life, this is how a machine that is gone is noticed.
+const DEAD_PEER: Duration = Duration::from_secs(60);
+
+/// Connects to the server at `place`.
+pub async fn direct(place: &Place) -> Result<OwnedFd, Failure> {
+    let connecting = TcpStream::connect((place.host.as_str(), place.port));
+    match tokio::time::timeout(DIAL_TIMEOUT, connecting).await {
+        Ok(Ok(stream)) => ready(stream),
+        Ok(Err(error)) => Err(dial_failure(&error, &format!("{place}"))),
+        Err(_) => Err(no_answer(&format!("{place}"))),
+    }
+}
+
+/// Connects to the server at `place` through a SOCKS5 proxy, which looks up its name.
+pub async fn through_proxy(proxy: &Proxy, place: &Place) -> Result<OwnedFd, Failure> {
+    let name = format!("the proxy {}:{} (ssh_proxy_host)", proxy.host, proxy.port);
+    let connecting = async {
+        let stream = TcpStream::connect((proxy.host.as_str(), proxy.port))
+            .await
+            .map_err(|error| dial_failure(&error, &name))?;
+        let target = (place.host.as_str(), place.port);
+        let connected = match &proxy.login {
+            Some((user, password)) => {
+                Socks5Stream::connect_with_password_and_socket(stream, target, user, password).await
+            }
+            None => Socks5Stream::connect_with_socket(stream, target).await,
+        };
+        connected.map(Socks5Stream::into_inner).map_err(|error| proxy_failure(&error, &name, place))
+    };
+    match tokio::time::timeout(DIAL_TIMEOUT, connecting).await {
+        Ok(stream) => ready(stream?),
+        Err(_) => Err(no_answer(&format!("{place} through {name}"))),
+    }
+}
+
+fn ready(stream: TcpStream) -> Result<OwnedFd, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Kind::Network, error.to_string());
+    stream.set_nodelay(true).map_err(failed)?;
+    let stream = stream.into_std().map_err(failed)?;
+    #[cfg(target_os = "linux")]
+    {
+        let limit = u32::try_from(DEAD_PEER.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, limit) {
+            tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
+        }
+    }
+    Ok(stream.into())
+}
+
+fn no_answer(what: &str) -> Failure {
+    let seconds = DIAL_TIMEOUT.as_secs();
+    Failure::new(Kind::Network, format!("no answer from {what} within {seconds} seconds"))
+        .hint("check the address, and that no firewall drops connections to this port")
+}
+
+fn dial_failure(error: &std::io::Error, what: &str) -> Failure {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let message = |problem: &str| format!("cannot connect to {what}: {problem}");
+    match error.kind() {
+        ConnectionRefused => Failure::new(Kind::Network, message("the connection was refused"))
+            .hint("check the port, and that a server is running there"),
+        HostUnreachable | NetworkUnreachable => {
+            Failure::new(Kind::Network, message("the host cannot be reached"))
+                .hint("check the address and the network")
+        }
+        // The resolver's errors have no kind of their own.
+        _ if error.to_string().contains("lookup address") => {
+            Failure::new(Kind::Network, message("there is no host of that name"))
+                .hint("check the name; an address works where there is no DNS")
+        }
+        _ => Failure::new(Kind::Network, message(&error.to_string())),
+    }
+}
+
+fn proxy_failure(error: &tokio_socks::Error, name: &str, place: &Place) -> Failure {
+    use tokio_socks::Error;
+    match error {
+        Error::PasswordAuthFailure(_) | Error::NoAcceptableAuthMethods => {
+            Failure::new(Kind::Login, format!("{name} does not let us in"))
+                .hint("check ssh_proxy_username and ssh_proxy_password")
+        }
+        Error::ConnectionRefused
+        | Error::HostUnreachable
+        | Error::NetworkUnreachable
+        | Error::TtlExpired
+        | Error::ConnectionNotAllowedByRuleset
+        | Error::GeneralSocksServerFailure => {
+            Failure::new(Kind::Network, format!("{name} cannot connect to {place}: {error}"))
+                .hint("check the address as the proxy sees it, and the proxy's rules")
+        }
+        _ => Failure::new(Kind::Network, format!("{name} does not speak SOCKS5: {error}"))
+            .hint("check ssh_proxy_host and ssh_proxy_port"),
+    }
+}

@@ -1,0 +1,167 @@
+//! Private key files and certificates.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use openssl::pkey::{PKey, Private};
+use ssh_key::{Certificate, PublicKey};
+
+/// Where a private key and its certificate are.
+#[derive(Debug, Clone)]
+pub struct KeyFile {
+    /// The private key.
+    pub path: String,
+    /// The certificate, if any.
+    pub certificate: Option<String>,
+}
+
+/// A private key that can be logged in with.
+#[derive(Clone)]
+pub struct PrivateKey {
+    /// What to call it in messages.
+    pub name: String,
+    /// The text of its file.
+    pub text: String,
+    /// Its public key as in `authorized_keys`.
+    pub public: String,
+    /// The text of its certificate, if it has one.
+    pub certificate: Option<String>,
+}
+
+/// What is wrong with a key file.
+#[derive(Debug)]
+pub struct KeyProblem {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether it is about the certificate.
+    pub in_certificate: bool,
+}
+
+impl KeyProblem {
+    fn new(message: String) -> Self {
+        KeyProblem { message, hint: None, in_certificate: false }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<KeyProblem> for ingot_sdk::Error {
+    fn from(problem: KeyProblem) -> Self {
+        let error = ingot_sdk::Error::new(problem.message);
+        problem.hint.into_iter().fold(error, ingot_sdk::Error::hint)
+    }
+}
+
+/// `~/` at the start of `path` as the home folder.
+fn expand_home(path: &str) -> String {
+    match (path.strip_prefix('~'), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) if rest.is_empty() || rest.starts_with('/') => home + rest,
+        _ => path.to_owned(),
+    }
+}
+
+fn read_text(path: &str) -> Result<String, KeyProblem> {
+    std::fs::read_to_string(expand_home(path))
+        .map_err(|error| KeyProblem::new(format!("cannot read {path}: {error}")))
+}
+
+impl KeyFile {
+    /// Reads the files and checks them.
+    ///
+    /// # Errors
+    /// A file cannot be read, is no key, is protected by a passphrase, or the certificate is not
+    /// valid now or not for this key.
+    pub fn read(&self) -> Result<PrivateKey, KeyProblem> {
+        let text = read_text(&self.path)?;
+        let public = public_key(&text, &self.path)?;
+        let certificate = match &self.certificate {
+            Some(path) => Some(
+                certificate(path, &public)
+                    .map_err(|problem| KeyProblem { in_certificate: true, ..problem })?,
+            ),
+            None => None,
+        };
+        let public = public.to_openssh().map_err(|error| KeyProblem::new(error.to_string()))?;
+        Ok(PrivateKey { name: self.path.clone(), text, public, certificate })
+    }
+}
+
+/// The public key of a private key in OpenSSH's or a PEM form.
+fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
+    let encrypted = || {
+        KeyProblem::new(format!("the key {path} is protected by a passphrase"))
+            .hint("load it into an agent and set ssh_agent_auth = true, or use a key without one")
+    };
+    if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
+        let key = ssh_key::PrivateKey::from_openssh(text)
+            .map_err(|error| KeyProblem::new(format!("cannot read the key {path}: {error}")))?;
+        return if key.is_encrypted() { Err(encrypted()) } else { Ok(key.public_key().clone()) };
+    }
+    if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        || text.contains("Proc-Type: 4,ENCRYPTED")
+    {
+        return Err(encrypted());
+    }
+    if !text.contains("-----BEGIN ") {
+        let problem = KeyProblem::new(format!("there is no private key in {path}"));
+        return Err(match text.starts_with("ssh-") || text.starts_with("ecdsa-") {
+            true => problem.hint("this is a public key; the private one has no .pub in its name"),
+            false => problem.hint("keys are made with ssh-keygen"),
+        });
+    }
+    let key = PKey::private_key_from_pem(text.as_bytes()).map_err(|error| {
+        let reason = error.errors().first().and_then(|error| error.reason());
+        let reason = reason.unwrap_or("it is not in a known form");
+        KeyProblem::new(format!("cannot read the key {path}: {reason}"))
+    })?;
+    public_of(&key).ok_or_else(|| {
+        KeyProblem::new(format!("the key {path} is of a kind that SSH does not know"))
+            .hint("use an rsa, ecdsa or ed25519 key")
+    })
+}
+
+/// The public half of `key` in SSH's form; none for kinds of keys that SSH does not know.
+pub fn public_of(key: &PKey<Private>) -> Option<PublicKey> {
+    use openssl::bn::BigNumContext;
+    use openssl::ec::PointConversionForm;
+    use ssh_key::public::{EcdsaPublicKey, Ed25519PublicKey, KeyData, RsaPublicKey};
+
+    if let Ok(rsa) = key.rsa() {
+        let number = |n: &openssl::bn::BigNumRef| ssh_key::Mpint::from_positive_bytes(&n.to_vec());
+        let rsa = RsaPublicKey { e: number(rsa.e()).ok()?, n: number(rsa.n()).ok()? };
+        return Some(KeyData::Rsa(rsa).into());
+    }
+    if let Ok(ec) = key.ec_key() {
+        let mut numbers = BigNumContext::new().ok()?;
+        let form = PointConversionForm::UNCOMPRESSED;
+        let point = ec.public_key().to_bytes(ec.group(), form, &mut numbers).ok()?;
+        return Some(KeyData::Ecdsa(EcdsaPublicKey::from_sec1_bytes(&point).ok()?).into());
+    }
+    let bytes: [u8; 32] = key.raw_public_key().ok()?.try_into().ok()?;
+    (key.id() == openssl::pkey::Id::ED25519)
+        .then(|| KeyData::Ed25519(Ed25519PublicKey(bytes)).into())
+}
+
+fn certificate(path: &str, key: &PublicKey) -> Result<String, KeyProblem> {
+    let text = read_text(path)?;
+    let certificate = Certificate::from_openssh(text.trim()).map_err(|error| {
+        KeyProblem::new(format!("cannot read the certificate {path}: {error}"))
+            .hint("certificates are made with ssh-keygen -s; their files end in -cert.pub")
+    })?;
+    if certificate.public_key() != key.key_data() {
+        return Err(KeyProblem::new(format!("the certificate {path} is for another key")));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    if now < certificate.valid_after() {
+        return Err(KeyProblem::new(format!("the certificate {path} is not valid yet")));
+    }
+    if now >= certificate.valid_before() {
+        return Err(KeyProblem::new(format!("the certificate {path} has expired"))
+            .hint("sign the key again with ssh-keygen -s"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,38 @@
+//! The `ssh` communicator, for all builders whose machine is reached by SSH.
+//!
+//! A builder flattens [`SshConfig`] into its options, checks it with [`SshConfig::prepare`], and
+//! calls [`SshSettings::connect`] once its machine is under way.
+//!
+//! How it works inside: libssh2's sessions cannot be used from several places at once, and its
+//! calls block. So every connection is a thread of its own (`worker`) that nothing else touches.
+//! It joins SSH channels to local sockets (`joint`): a command's output, a tunnel's peer and the
+//! way through a bastion are all sockets to the rest of the program, which reads and writes them
+//! like any other. Dropping the near end of a socket ends what runs at its far end.
+
+mod algorithms;
+mod auth;
+mod authorized_keys;
+mod communicator;
+mod config;
+mod connect;
+mod dial;
+mod generated;
+mod joint;
+mod key;
+mod key_pair;
+mod link;
+mod path;
+mod scp;
+mod settings;
+mod sftp;
+mod tar;
+mod transfer;
+mod tunnel;
+mod walk;
+mod winrm;
+mod worker;
+
+pub use config::SshConfig;
+pub use connect::Target;
+pub use key_pair::{KeyPair, KeyPairType};
+pub use settings::{Communication, SshSettings};

@@ -1,0 +1,189 @@
+//! A connection that is up, as the rest of the program uses it.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use ingot_sdk::{Error, ExitStatus, Result};
+use ssh2::Session;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::auth::{Failure, Kind, Place};
+use crate::tunnel::Tunnel;
+use crate::worker::{self, Care, Opening, Order, Orders, Purpose, SftpWork};
+
+/// A session that is logged in. Dropping it ends it.
+pub struct Link {
+    place: Place,
+    orders: Orders,
+    lost: Arc<OnceLock<String>>,
+    /// Ends the local tunnels.
+    tunnels: Mutex<Vec<DropGuard>>,
+    /// The connection that this one goes through; it must not end earlier.
+    _bastion: Option<Box<Link>>,
+}
+
+/// A command that runs on the machine. Dropping it closes its channel.
+pub struct Process {
+    /// Its standard input and output.
+    pub data: UnixStream,
+    /// Its standard error.
+    pub errors: UnixStream,
+    ended: oneshot::Receiver<ExitStatus>,
+    orders: Orders,
+}
+
+impl Process {
+    /// How it ended.
+    pub async fn status(&mut self) -> ExitStatus {
+        (&mut self.ended).await.unwrap_or(ExitStatus::Disconnected)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.ended.close();
+        self.orders.give(Order::Look);
+    }
+}
+
+/// A connected pair of sockets: one to read and write here, one for the worker.
+pub fn socket_pair() -> std::io::Result<(UnixStream, OwnedFd)> {
+    let (near, far) = StdUnixStream::pair()?;
+    near.set_nonblocking(true)?;
+    far.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(near)?, far.into()))
+}
+
+impl Link {
+    /// Takes over a session that is logged in to `place` over `socket`.
+    pub fn new(
+        session: Session,
+        socket: Arc<OwnedFd>,
+        place: Place,
+        care: Care,
+        bastion: Option<Box<Link>>,
+    ) -> Result<Link> {
+        let lost = Arc::new(OnceLock::new());
+        let orders = worker::start(session, socket, care, Arc::clone(&lost))?;
+        Ok(Link { place, orders, lost, tunnels: Mutex::default(), _bastion: bastion })
+    }
+
+    /// Whether it has ended by itself.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
+    /// Says that it has.
+    pub fn lost(&self) -> Error {
+        let reason = self.lost.get().map_or("the connection ended", String::as_str);
+        Error::new(format!("lost the connection to {}: {reason}", self.place))
+    }
+
+    async fn open(
+        &self,
+        opening: Opening,
+        opened: oneshot::Receiver<Result<(), String>>,
+    ) -> Result<()> {
+        self.orders.give(Order::Open(opening));
+        match opened.await {
+            Ok(result) => result.map_err(Error::new),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    /// Starts a command.
+    ///
+    /// # Errors
+    /// The server refuses, or the connection is lost.
+    pub async fn run(&self, line: &str, pty: bool) -> Result<Process> {
+        let (data, far_data) = socket_pair()?;
+        let (errors, far_errors) = socket_pair()?;
+        let (told, ended) = oneshot::channel();
+        let (reply, opened) = oneshot::channel();
+        let opening = Opening {
+            purpose: Purpose::Command { line: line.to_owned(), pty },
+            data: far_data,
+            errors: Some(far_errors),
+            ended: Some(told),
+            opened: reply,
+        };
+        let process = Process { data, errors, ended, orders: self.orders.clone() };
+        let started = self.open(opening, opened).await;
+        started
+            .map_err(|error| error.context(format_args!("starting a command on {}", self.place)))?;
+        Ok(process)
+    }
+
+    /// Connects `socket` to a port that the server can reach.
+    ///
+    /// # Errors
+    /// The server cannot reach it, or will not.
+    pub async fn reach(&self, host: &str, port: u16, socket: OwnedFd) -> Result<()> {
+        let (reply, opened) = oneshot::channel();
+        let purpose = Purpose::Connection { host: host.to_owned(), port };
+        let opening = Opening { purpose, data: socket, errors: None, ended: None, opened: reply };
+        self.open(opening, opened).await
+    }
+
+    /// Hands SFTP requests to the worker.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn sftp(&self, work: SftpWork) -> Result<()> {
+        if self.orders.give(Order::Sftp(work)) { Ok(()) } else { Err(self.lost()) }
+    }
+
+    /// Lets a port of the machine lead here.
+    pub async fn listen_there(&self, tunnel: &Tunnel) -> Result<(), Failure> {
+        let (reply, listening) = oneshot::channel();
+        self.orders.give(Order::Listen(tunnel.clone(), reply));
+        let result = listening.await.unwrap_or_else(|_| Err(self.lost().to_string()));
+        result.map_err(|error| {
+            let message = format!(
+                "{} refused to listen on port {} for the tunnel {tunnel} (ssh_remote_tunnels): {error}",
+                self.place, tunnel.listen
+            );
+            Failure::new(Kind::Login, message)
+                .hint("the port may be taken there, or sshd's AllowTcpForwarding may forbid it")
+        })
+    }
+
+    /// Lets a port here lead to the machine.
+    pub async fn listen_here(self: &Arc<Self>, tunnel: &Tunnel) -> Result<(), Failure> {
+        let listener = TcpListener::bind(("localhost", tunnel.listen)).await.map_err(|error| {
+            let message = format!(
+                "cannot listen on localhost:{} for the tunnel {tunnel} (ssh_local_tunnels): {error}",
+                tunnel.listen
+            );
+            Failure::new(Kind::Local, message).hint("choose a port that is free here")
+        })?;
+        let end = CancellationToken::new();
+        let mut tunnels = self.tunnels.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        tunnels.push(end.clone().drop_guard());
+        drop(tunnels);
+        let (link, tunnel) = (Arc::downgrade(self), tunnel.clone());
+        tokio::spawn(end.run_until_cancelled_owned(async move {
+            while let Ok((caller, _)) = listener.accept().await {
+                let (link, tunnel) = (link.clone(), tunnel.clone());
+                tokio::spawn(async move {
+                    let Some(link) = link.upgrade() else { return };
+                    let Ok(socket) = caller.into_std() else { return };
+                    let reached = link.reach(&tunnel.host, tunnel.port, socket.into()).await;
+                    if let Err(error) = reached {
+                        tracing::warn!(%tunnel, %error, "cannot reach a tunnel's target");
+                    }
+                });
+            }
+        }));
+        Ok(())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.orders.give(Order::Stop);
+    }
+}

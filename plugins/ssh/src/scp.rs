@@ -1,0 +1,255 @@
+//! The protocol of `scp -t` and `scp -f`, over a running command.
+//!
+//! libssh2 has a client for single files, which does not see errors that come up while a file is
+//! written, such as a full disk. There is no specification; OpenSSH's `scp.c` is what counts.
+
+use std::path::{Component, Path, PathBuf};
+
+use ingot_sdk::{Context, Error, Result};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use crate::transfer::{COPY_BUFFER, copy_exactly};
+use crate::walk::{Entry, What};
+
+/// The near end of an scp command.
+pub struct Scp<'a> {
+    stream: BufReader<&'a mut UnixStream>,
+}
+
+/// What the other side announces.
+enum Announced {
+    File {
+        mode: u32,
+        size: u64,
+        name: String,
+    },
+    Folder {
+        mode: u32,
+        name: String,
+    },
+    EndOfFolder,
+    /// Nothing more.
+    End,
+}
+
+fn ended() -> Error {
+    Error::new("scp on the machine ended before it was done")
+}
+
+impl<'a> Scp<'a> {
+    /// Speaks over the input and output of an scp command.
+    pub fn new(stream: &'a mut UnixStream) -> Self {
+        Scp { stream: BufReader::with_capacity(COPY_BUFFER, stream) }
+    }
+
+    async fn say(&mut self, line: &str) -> Result<()> {
+        self.stream.write_all(line.as_bytes()).await.map_err(|_| ended())
+    }
+
+    async fn line(&mut self) -> Result<String> {
+        let mut line = Vec::new();
+        self.stream.read_until(b'\n', &mut line).await.map_err(|_| ended())?;
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// Reads the answer to what was said.
+    async fn answer(&mut self) -> Result<()> {
+        match self.stream.read_u8().await {
+            Ok(0) => Ok(()),
+            Ok(1 | 2) => Err(complaint(&self.line().await?)),
+            Ok(other) => {
+                // A shell's start-up file that prints something does this.
+                let rest = self.line().await.unwrap_or_default();
+                let said = format!("{}{rest}", char::from(other));
+                Err(Error::new(format!("scp on the machine said {said:?} out of turn"))
+                    .hint("no start-up file of the user's shell may print anything"))
+            }
+            Err(_) => Err(ended()),
+        }
+    }
+
+    /// Waits until the machine is ready to receive.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.answer().await
+    }
+
+    /// Sends one file.
+    pub async fn send_file(
+        &mut self,
+        name: &str,
+        mode: u32,
+        size: u64,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> Result<()> {
+        self.say(&format!("C{:04o} {size} {}\n", mode & 0o7777, plain(name)?)).await?;
+        self.answer().await?;
+        if let Err(error) = copy_exactly(source, self.stream.get_mut(), size, name).await {
+            // The machine may have said why it stopped taking bytes.
+            return Err(match self.answer().await {
+                Err(said) if said.to_string() != ended().to_string() => said,
+                _ => error,
+            });
+        }
+        self.say("\0").await?;
+        self.answer().await
+    }
+
+    /// Sends the entries of a folder, as [`crate::walk::tree`] lists them.
+    pub async fn send_tree(&mut self, root: &Path, entries: &[Entry]) -> Result<()> {
+        let mut open: Vec<&Path> = vec![root];
+        for entry in entries {
+            while open.len() > 1 && open.last().is_some_and(|top| !entry.path.starts_with(top)) {
+                open.pop();
+                self.leave_folder().await?;
+            }
+            if entry.what == What::Folder {
+                self.enter_folder(&entry.name(), entry.mode).await?;
+                open.push(&entry.path);
+                continue;
+            }
+            let reading = || format!("reading {}", entry.path.display());
+            let mut file = tokio::fs::File::open(&entry.path).await.with_context(reading)?;
+            let size = file.metadata().await.with_context(reading)?.len();
+            self.send_file(&entry.name(), entry.mode, size, &mut file).await?;
+        }
+        for _ in 1..open.len() {
+            self.leave_folder().await?;
+        }
+        Ok(())
+    }
+
+    /// What follows goes into the folder `name`, which is made if it is not there.
+    pub async fn enter_folder(&mut self, name: &str, mode: u32) -> Result<()> {
+        self.say(&format!("D{:04o} 0 {}\n", mode & 0o7777, plain(name)?)).await?;
+        self.answer().await
+    }
+
+    /// Back to the folder above.
+    pub async fn leave_folder(&mut self) -> Result<()> {
+        self.say("E\n").await?;
+        self.answer().await
+    }
+
+    async fn announced(&mut self) -> Result<Announced> {
+        self.say("\0").await?;
+        let line = self.line().await?;
+        let strange = || Error::new(format!("scp on the machine said {line:?} out of turn"));
+        let Some(kind) = line.chars().next() else { return Ok(Announced::End) };
+        let rest = &line[kind.len_utf8()..];
+        match kind {
+            'C' | 'D' => {
+                let mut words = rest.splitn(3, ' ');
+                let mode = words.next().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+                let size = words.next().and_then(|size| size.parse().ok());
+                let (Some(mode), Some(size), Some(name)) = (mode, size, words.next()) else {
+                    return Err(strange());
+                };
+                let name = name.to_owned();
+                Ok(match kind {
+                    'C' => Announced::File { mode, size, name },
+                    _ => Announced::Folder { mode, name },
+                })
+            }
+            'E' => Ok(Announced::EndOfFolder),
+            '\u{1}' | '\u{2}' => Err(complaint(rest)),
+            _ => Err(strange()),
+        }
+    }
+
+    async fn receive_bytes(
+        &mut self,
+        size: u64,
+        name: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        self.say("\0").await?;
+        let mut source = (&mut self.stream).take(size);
+        let copied = tokio::io::copy_buf(&mut source, destination).await;
+        if copied.with_context(|| format!("writing {name}"))? < size {
+            return Err(ended());
+        }
+        self.answer().await
+    }
+
+    /// Receives one file.
+    pub async fn receive_file(
+        &mut self,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        match self.announced().await? {
+            Announced::File { size, name, .. } => {
+                self.receive_bytes(size, &name, destination).await?;
+                self.say("\0").await
+            }
+            Announced::Folder { .. } => Err(Error::new("it is a folder on the machine")
+                .hint("end the source with a slash to download a folder")),
+            Announced::EndOfFolder | Announced::End => Err(ended()),
+        }
+    }
+
+    /// Receives what is in a folder into the local folder `destination`.
+    pub async fn receive_tree(&mut self, destination: &Path) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let mut folders: Vec<(PathBuf, u32)> = Vec::new();
+        let set_mode = |path: &Path, mode: u32| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+                .with_context(|| format!("writing {}", path.display()))
+        };
+        loop {
+            let current = folders.last().map_or(destination, |(path, _)| path);
+            match self.announced().await? {
+                Announced::Folder { mode, name } => {
+                    let path = match folders.is_empty() {
+                        true => destination.to_owned(),
+                        false => current.join(local_name(&name)?),
+                    };
+                    tokio::fs::create_dir_all(&path)
+                        .await
+                        .with_context(|| format!("creating {}", path.display()))?;
+                    folders.push((path, mode));
+                }
+                Announced::File { mode, size, name } => {
+                    let path = current.join(local_name(&name)?);
+                    let writing = || format!("writing {}", path.display());
+                    let _ = tokio::fs::remove_file(&path).await;
+                    let mut file =
+                        tokio::fs::File::create_new(&path).await.with_context(writing)?;
+                    self.receive_bytes(size, &name, &mut file).await?;
+                    file.flush().await.with_context(writing)?;
+                    set_mode(&path, mode)?;
+                }
+                Announced::EndOfFolder => {
+                    // The folder's mode last: it may forbid writing.
+                    if let Some((path, mode)) = folders.pop() {
+                        set_mode(&path, mode)?;
+                    }
+                }
+                Announced::End => return Ok(()),
+            }
+        }
+    }
+}
+
+/// A complaint of the machine's scp, without its own name in front.
+fn complaint(said: &str) -> Error {
+    Error::new(said.trim_start_matches("scp: ").trim())
+}
+
+/// A name that the protocol can carry.
+fn plain(name: &str) -> Result<&str> {
+    match name.contains(['\n', '/']) {
+        true => Err(Error::new(format!("scp cannot copy a file called {name:?}"))
+            .hint("rename it, or set ssh_file_transfer_method = \"sftp\"")),
+        false => Ok(name),
+    }
+}
+
+/// A name from the machine, which must not lead out of the destination.
+fn local_name(name: &str) -> Result<&str> {
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(_)), None) if !name.contains('/') => Ok(name),
+        _ => Err(Error::new(format!("the machine sent a file called {name:?}, which is refused"))),
+    }
+}

@@ -1,0 +1,168 @@
+//! Folders as a stream of tar over one command: one round trip for any number of files.
+
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::{Context, Error, Result};
+use tar::{EntryType, Header};
+
+use crate::path::{for_shell, sh};
+use crate::walk::{Entry, What, tree};
+
+const BUFFER: usize = 256 * 1024;
+
+/// The command that unpacks an upload of a folder called `name` to `destination`. The modes in
+/// the stream are kept, its times and owners are not: uploaded files are new and the user's.
+pub fn unpack_command(destination: &str, name: &str, contents_only: bool) -> String {
+    let there = for_shell(destination);
+    let name = ingot_sdk::command::quote(name);
+    let enter = match contents_only {
+        true => format!("mkdir -p {there} && cd {there}"),
+        false => format!(
+            "if test -d {there}; then cd {there} && mkdir -p {name} && cd {name}; \
+             else mkdir {there} && cd {there}; fi"
+        ),
+    };
+    sh(&format!("{enter} && exec tar -xpomf -"))
+}
+
+/// The command that packs what is in the folder `source`, following links.
+pub fn pack_command(source: &str) -> String {
+    sh(&format!("cd {} && exec tar -chf - .", for_shell(source)))
+}
+
+fn header(kind: EntryType, mode: u32) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(0);
+    header
+}
+
+/// Writes what is in the local folder `root`, and unless `contents_only` the folder's own mode.
+/// Blocks. `count` is told of bytes as they are read.
+///
+/// # Errors
+/// A file cannot be read. That the other side takes no more bytes is no error here: it says
+/// itself what is wrong.
+pub fn pack(
+    root: &Path,
+    contents_only: bool,
+    stream: UnixStream,
+    count: &dyn Fn(u64),
+) -> Result<()> {
+    let mut tar = tar::Builder::new(BufWriter::with_capacity(BUFFER, stream));
+    if !contents_only && let Some(entry) = Entry::at(root)? {
+        let mut header = header(EntryType::Directory, entry.mode);
+        if tar.append_data(&mut header, ".", std::io::empty()).is_err() {
+            return Ok(());
+        }
+    }
+    for entry in tree(root)? {
+        let inside = entry.path.strip_prefix(root).unwrap_or(&entry.path);
+        let reading = || format!("reading {}", entry.path.display());
+        if entry.what == What::Folder {
+            let mut header = header(EntryType::Directory, entry.mode);
+            if tar.append_data(&mut header, inside, std::io::empty()).is_err() {
+                return Ok(());
+            }
+            continue;
+        }
+        let file = std::fs::File::open(&entry.path).with_context(reading)?;
+        let size = file.metadata().with_context(reading)?.len();
+        let mut header = header(EntryType::Regular, entry.mode);
+        header.set_size(size);
+        let mut bytes = Counted { source: file.take(size), read: 0, failed: None };
+        if tar.append_data(&mut header, inside, &mut bytes).is_err() {
+            return match bytes.failed {
+                Some(error) => Err(error).with_context(reading),
+                None => Ok(()),
+            };
+        }
+        if bytes.read < size {
+            return Err(Error::new(format!(
+                "{} changed while it was being read",
+                entry.path.display()
+            )));
+        }
+        count(size);
+    }
+    if let Ok(mut stream) = tar.into_inner() {
+        // As above: the other side has its say.
+        let _ = stream.flush();
+    }
+    Ok(())
+}
+
+/// Tells failed reads from failed writes.
+struct Counted<R> {
+    source: R,
+    read: u64,
+    failed: Option<std::io::Error>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.source.read(buffer) {
+            Ok(count) => {
+                self.read += count as u64;
+                Ok(count)
+            }
+            Err(error) => {
+                let kind = error.kind();
+                self.failed = Some(error);
+                Err(kind.into())
+            }
+        }
+    }
+}
+
+/// Unpacks what the machine packed into the local folder `destination`. Nothing is written
+/// outside of it, whatever the machine sends. Blocks.
+///
+/// # Errors
+/// A file cannot be written, or the stream breaks off.
+pub fn unpack(stream: UnixStream, destination: &Path, count: &dyn Fn(u64)) -> Result<()> {
+    let writing = || format!("writing to {}", destination.display());
+    std::fs::create_dir_all(destination).with_context(writing)?;
+    let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, stream));
+    archive.set_preserve_mtime(false);
+    archive.set_unpack_xattrs(false);
+    // Folders last: their modes may forbid writing into them.
+    let mut folders: Vec<(PathBuf, u32)> = Vec::new();
+    for entry in archive.entries().with_context(writing)? {
+        let mut entry = entry.with_context(writing)?;
+        let mode = entry.header().mode().unwrap_or(0o644) & 0o7777;
+        let path = entry.path().with_context(writing)?.into_owned();
+        let inside: PathBuf = path.components().filter(|part| part.as_os_str() != ".").collect();
+        let local = destination.join(&inside);
+        match entry.header().entry_type() {
+            EntryType::Directory => {
+                let top = inside.as_os_str().is_empty();
+                if top || entry.unpack_in(destination).with_context(writing)? {
+                    folders.push((local, mode));
+                }
+            }
+            EntryType::Regular | EntryType::Link | EntryType::GNUSparse | EntryType::Continuous => {
+                if entry.unpack_in(destination).with_context(writing)? {
+                    count(entry.size());
+                }
+            }
+            _ => tracing::warn!(path = %path.display(), "not downloaded: not a file or folder"),
+        }
+    }
+    for (path, mode) in folders.iter().rev() {
+        set_mode(path, *mode)?;
+    }
+    Ok(())
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,380 @@
+//! Files and folders, by the way the options and the machine allow.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+
+use crate::communicator::SshCommunicator;
+use crate::link::{Process, socket_pair};
+use crate::path::{for_shell, split};
+use crate::scp::Scp;
+use crate::settings::Transfer;
+use crate::walk::{Entry, What, tree};
+use crate::{sftp, tar};
+
+/// How much is copied at once.
+pub const COPY_BUFFER: usize = 256 * 1024;
+
+/// From this size on, progress is shown.
+const LARGE: u64 = 1024 * 1024;
+
+/// Copies `size` bytes; `name` is the source's.
+///
+/// # Errors
+/// The source has fewer or more, or one side broke.
+pub async fn copy_exactly(
+    source: &mut (dyn AsyncRead + Send + Unpin),
+    destination: &mut (dyn AsyncWrite + Send + Unpin),
+    size: u64,
+    name: &str,
+) -> Result<()> {
+    let mut source = BufReader::with_capacity(COPY_BUFFER, source);
+    let copied = tokio::io::copy_buf(&mut (&mut source).take(size), destination).await?;
+    let more = copied == size && source.read(&mut [0]).await? > 0;
+    if copied < size || more {
+        return Err(Error::new(format!(
+            "{name} changed while it was being read: it is not {size} bytes long"
+        )));
+    }
+    Ok(())
+}
+
+/// A reader or writer that shows its progress.
+struct Shown<T> {
+    inner: T,
+    position: u64,
+    progress: Option<(Progress, Option<u64>)>,
+}
+
+impl<T> Shown<T> {
+    fn new(inner: T, ui: &Ui, label: &str, size: Option<u64>) -> Self {
+        let shown = size.is_none_or(|size| size >= LARGE);
+        let progress = shown.then(|| (ui.progress(label, size), size));
+        Shown { inner, position: 0, progress }
+    }
+
+    fn moved(&mut self, count: usize) {
+        self.position += count as u64;
+        if let Some((progress, total)) = &self.progress {
+            progress.at(self.position, *total);
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Shown<T> {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = std::pin::Pin::new(&mut self.inner).poll_read(cx, buffer);
+        let count = buffer.filled().len() - before;
+        if count > 0 {
+            self.moved(count);
+        }
+        polled
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Shown<T> {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        let polled = std::pin::Pin::new(&mut self.inner).poll_write(cx, bytes);
+        if let std::task::Poll::Ready(Ok(count)) = polled {
+            self.moved(count);
+        }
+        polled
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+fn by_sftp(link: &SshCommunicator) -> bool {
+    link.connector().settings().transfer == Transfer::Sftp
+}
+
+/// Uploads one file.
+pub async fn upload(
+    link: &SshCommunicator,
+    destination: &str,
+    source: &mut (dyn AsyncRead + Send + Unpin),
+    meta: FileMeta,
+) -> Result<()> {
+    let mut source = Shown::new(source, link.ui(), script::file_name(destination), Some(meta.size));
+    if by_sftp(link) {
+        let connection = link.link().await?;
+        let (mut near, far) = socket_pair()?;
+        let send = async {
+            let copied = copy_exactly(&mut source, &mut near, meta.size, "the file").await;
+            let _ = near.shutdown().await;
+            copied
+        };
+        let (written, sent) =
+            tokio::join!(sftp::write_file(&connection, destination, meta.mode, far), send);
+        return written.and(sent);
+    }
+    let (folder, name) = split(destination)
+        .ok_or_else(|| Error::new(format!("{destination:?} does not name a file")))?;
+    let mut process = link.start(&format!("scp -t {}", for_shell(folder)), false).await?;
+    let sent = async {
+        let mut scp = Scp::new(&mut process.data);
+        scp.ready().await?;
+        scp.send_file(name, meta.mode, meta.size, &mut source).await
+    };
+    let sent = sent.await;
+    finish(process, sent, "scp").await
+}
+
+/// Downloads one file.
+pub async fn download(
+    link: &SshCommunicator,
+    source: &str,
+    destination: &mut (dyn AsyncWrite + Send + Unpin),
+) -> Result<()> {
+    let mut destination = Shown::new(destination, link.ui(), script::file_name(source), None);
+    if by_sftp(link) {
+        let connection = link.link().await?;
+        let (near, far) = socket_pair()?;
+        let receive = async {
+            let mut near = BufReader::with_capacity(COPY_BUFFER, near);
+            Ok(tokio::io::copy_buf(&mut near, &mut destination).await.map(|_| ())?)
+        };
+        let (read, received) = tokio::join!(sftp::read_file(&connection, source, far), receive);
+        return read.and(received);
+    }
+    let mut process = link.start(&format!("scp -f {}", for_shell(source)), false).await?;
+    let received = Scp::new(&mut process.data).receive_file(&mut destination).await;
+    finish(process, received, "scp").await
+}
+
+/// Uploads a folder.
+pub async fn upload_folder(
+    link: &SshCommunicator,
+    source: &Path,
+    destination: &str,
+    contents_only: bool,
+) -> Result<()> {
+    let real =
+        std::fs::canonicalize(source).with_context(|| format!("reading {}", source.display()))?;
+    let name = real.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    // The root folder has no name: its contents are all there is.
+    let contents_only = contents_only || name.is_empty();
+    if by_sftp(link) {
+        return upload_by_sftp(link, &real, &name, destination, contents_only).await;
+    }
+    if link.has_tar().await? {
+        let command = tar::unpack_command(destination, &name, contents_only);
+        let process = link.start(&command, false).await?;
+        let shown = FolderProgress::new(link.ui(), &name);
+        return stream(process, "tar", move |socket| {
+            tar::pack(&real, contents_only, socket, &|bytes| shown.add(bytes))
+        })
+        .await;
+    }
+    let entries = tree(&real)?;
+    let mut process = link.start(&format!("scp -r -t {}", for_shell(destination)), false).await?;
+    let sent = async {
+        let mut scp = Scp::new(&mut process.data);
+        scp.ready().await?;
+        if contents_only {
+            return scp.send_tree(&real, &entries).await;
+        }
+        let mode = Entry::at(&real)?.map_or(0o755, |entry| entry.mode);
+        scp.enter_folder(&name, mode).await?;
+        scp.send_tree(&real, &entries).await?;
+        scp.leave_folder().await
+    };
+    let sent = sent.await;
+    finish(process, sent, "scp").await
+}
+
+async fn upload_by_sftp(
+    link: &SshCommunicator,
+    source: &Path,
+    name: &str,
+    destination: &str,
+    contents_only: bool,
+) -> Result<()> {
+    let connection = link.link().await?;
+    let bare = destination.trim_end_matches('/');
+    let bare = if bare.is_empty() { "/" } else { bare };
+    let there = sftp::is_folder(&connection, bare).await?;
+    let root = match there {
+        Some(true) if !contents_only => format!("{}/{name}", bare.trim_end_matches('/')),
+        _ => bare.to_owned(),
+    };
+    if there != Some(true) || !contents_only {
+        let mode = Entry::at(source)?.map_or(0o755, |entry| entry.mode);
+        sftp::make_folder(&connection, &root, mode | 0o700).await?;
+    }
+    let shown = FolderProgress::new(link.ui(), name);
+    for entry in tree(source)? {
+        let inside = entry.path.strip_prefix(source).unwrap_or(&entry.path);
+        let path = format!("{}/{}", root.trim_end_matches('/'), inside.display());
+        if entry.what == What::Folder {
+            sftp::make_folder(&connection, &path, entry.mode | 0o700).await?;
+            continue;
+        }
+        let reading = || format!("reading {}", entry.path.display());
+        let file = std::fs::File::open(&entry.path).with_context(reading)?;
+        let size = file.metadata().with_context(reading)?.len();
+        let written = sftp::write_file(&connection, &path, entry.mode, file.into()).await;
+        written.with_context(|| format!("writing {path}"))?;
+        shown.add(size);
+    }
+    Ok(())
+}
+
+/// Downloads a folder into the local folder `destination`, under its own name.
+pub async fn download_folder(
+    link: &SshCommunicator,
+    source: &str,
+    destination: &Path,
+) -> Result<()> {
+    let name = script::file_name(source.trim_end_matches('/'));
+    let target = match name {
+        "" | "." | ".." => destination.to_owned(),
+        name => destination.join(name),
+    };
+    if by_sftp(link) {
+        return download_by_sftp(link, source, &target).await;
+    }
+    if link.has_tar().await? {
+        let process = link.start(&tar::pack_command(source), false).await?;
+        let shown = FolderProgress::new(link.ui(), name);
+        return stream(process, "tar", move |socket| {
+            tar::unpack(socket, &target, &|bytes| shown.add(bytes))
+        })
+        .await;
+    }
+    let mut process = link.start(&format!("scp -r -f {}", for_shell(source)), false).await?;
+    let received = Scp::new(&mut process.data).receive_tree(&target).await;
+    finish(process, received, "scp").await
+}
+
+async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let connection = link.link().await?;
+    let shown = FolderProgress::new(link.ui(), source);
+    let source = if source.len() > 1 { source.trim_end_matches('/') } else { source };
+    let mut folders = vec![(source.to_owned(), target.to_owned(), None)];
+    let mut modes = Vec::new();
+    while let Some((there, here, mode)) = folders.pop() {
+        let writing = || format!("writing {}", here.display());
+        std::fs::create_dir_all(&here).with_context(writing)?;
+        modes.extend(mode.map(|mode| (here.clone(), mode)));
+        for entry in sftp::list(&connection, &there).await? {
+            let name = entry.name();
+            let local = here.join(&name);
+            let remote = format!("{}/{name}", there.trim_end_matches('/'));
+            if entry.what == What::Folder {
+                folders.push((remote, local, Some(entry.mode)));
+                continue;
+            }
+            let writing = || format!("writing {}", local.display());
+            let _ = std::fs::remove_file(&local);
+            let file = std::fs::File::create_new(&local).with_context(writing)?;
+            let copy = file.try_clone().with_context(writing)?;
+            let read = sftp::read_file(&connection, &remote, copy.into()).await;
+            read.with_context(|| format!("reading {remote}"))?;
+            let permissions = std::fs::Permissions::from_mode(entry.mode);
+            file.set_permissions(permissions).with_context(writing)?;
+            shown.add(file.metadata().map_or(0, |meta| meta.len()));
+        }
+    }
+    // Last: a mode may forbid writing.
+    for (path, mode) in modes.iter().rev() {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Progress over many files.
+struct FolderProgress {
+    progress: Progress,
+    bytes: AtomicU64,
+}
+
+impl FolderProgress {
+    fn new(ui: &Ui, label: &str) -> Self {
+        FolderProgress { progress: ui.progress(label, None), bytes: AtomicU64::new(0) }
+    }
+
+    fn add(&self, bytes: u64) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.progress.at(before + bytes, None);
+    }
+}
+
+/// Runs blocking `work` over the input and output of `process`.
+async fn stream(
+    process: Process,
+    program: &str,
+    work: impl FnOnce(std::os::unix::net::UnixStream) -> Result<()> + Send + 'static,
+) -> Result<()> {
+    // The same socket once more, so blocking for both until the work is done. Should this future
+    // be dropped, the process is too, and reads and writes of the work fail.
+    let socket = std::os::unix::net::UnixStream::from(process.data.as_fd().try_clone_to_owned()?);
+    socket.set_nonblocking(false)?;
+    let working = tokio::task::spawn_blocking(move || {
+        let done = work(socket.try_clone()?);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        socket.set_nonblocking(true)?;
+        done
+    });
+    let done = working.await.context("copying")?;
+    finish(process, done, program).await
+}
+
+/// Waits for the end of a command whose work is done, and says what went wrong: what the command
+/// itself says first.
+async fn finish(mut process: Process, done: Result<()>, program: &str) -> Result<()> {
+    let _ = process.data.shutdown().await;
+    let mut said = Vec::new();
+    let mut rest = tokio::io::sink();
+    let Process { data, errors, .. } = &mut process;
+    if done.is_err() {
+        // It may be waiting for us to take its output.
+        let _ = tokio::io::copy(data, &mut rest).await;
+    }
+    let _ = errors.read_to_end(&mut said).await;
+    let status = process.status().await;
+    let said = String::from_utf8_lossy(&said);
+    let said = said.trim();
+    match (status, done) {
+        (ExitStatus::Code(0), done) => done,
+        (ExitStatus::Disconnected, _) => Err(Error::new("the connection was lost")),
+        (ExitStatus::Code(127), _) => Err(Error::new(format!(
+            "the machine has no {program}{}",
+            if said.is_empty() { String::new() } else { format!(": {said}") }
+        ))
+        .hint("install it there, or set ssh_file_transfer_method = \"sftp\"")),
+        (ExitStatus::Code(_), Err(error)) if said.is_empty() => Err(error),
+        (ExitStatus::Code(code), _) if said.is_empty() => {
+            Err(Error::new(format!("{program} on the machine ended with code {code}")))
+        }
+        (ExitStatus::Code(_), Err(error)) if program == "scp" => Err(error),
+        (ExitStatus::Code(_), _) => Err(Error::new(said)),
+    }
+}

@@ -1,0 +1,510 @@
+//! The thread that owns a session.
+//!
+//! It waits, with one `poll`, for the server, for the sockets that channels are joined to, and
+//! for orders; then it moves what can be moved. libssh2 is used without blocking, with one
+//! exception: short SFTP requests, see [`Order::Sftp`].
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Read;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use ingot_sdk::ExitStatus;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ssh2::{BlockDirections, Channel, Listener, Session, Sftp};
+use tokio::sync::oneshot;
+
+use crate::joint::{Joint, Progress, again, would_block};
+use crate::sftp::Copy;
+use crate::tunnel::Tunnel;
+
+/// How long a short request may take before the session counts as lost.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is watched for to notice that the server has closed the connection.
+#[cfg(target_os = "linux")]
+const CLOSED: PollFlags = PollFlags::RDHUP;
+/// Elsewhere it is noticed by the next use only.
+#[cfg(not(target_os = "linux"))]
+const CLOSED: PollFlags = PollFlags::empty();
+
+/// What a channel is opened for.
+#[derive(Clone)]
+pub enum Purpose {
+    /// Running a command.
+    Command {
+        /// The command line.
+        line: String,
+        /// Whether it gets a terminal.
+        pty: bool,
+    },
+    /// A connection from the server to another host.
+    Connection {
+        /// The host, as the server sees it.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+}
+
+/// A channel to open and join.
+pub struct Opening {
+    /// What for.
+    pub purpose: Purpose,
+    /// What to join it to.
+    pub data: OwnedFd,
+    /// What takes a command's standard error.
+    pub errors: Option<OwnedFd>,
+    /// Told how a command ended.
+    pub ended: Option<oneshot::Sender<ExitStatus>>,
+    /// Told when the channel is open, or why it is not.
+    pub opened: oneshot::Sender<Result<(), String>>,
+}
+
+/// Short SFTP requests; what they return goes on beside everything else.
+pub type SftpWork = Box<dyn FnOnce(Result<&Sftp, ssh2::Error>) -> Option<Copy> + Send>;
+
+/// What a worker is asked to do.
+pub enum Order {
+    /// Open a channel.
+    Open(Opening),
+    /// Do short SFTP requests. They block everything else on the session while they last.
+    Sftp(SftpWork),
+    /// Listen on a port of the machine.
+    Listen(Tunnel, oneshot::Sender<Result<(), String>>),
+    /// Join a channel that came in through a remote tunnel, if its target could be reached.
+    Join(u64, std::io::Result<TcpStream>),
+    /// Look whether somebody went away.
+    Look,
+    /// End the session.
+    Stop,
+}
+
+/// Hands orders to a worker.
+#[derive(Clone)]
+pub struct Orders {
+    queue: Sender<Order>,
+    bell: Arc<UnixStream>,
+}
+
+impl Orders {
+    /// Hands over an order; whether the worker is still there to take it.
+    pub fn give(&self, order: Order) -> bool {
+        let taken = self.queue.send(order).is_ok();
+        // Full means that it has been rung already.
+        let _ = rustix::io::write(&*self.bell, b"!");
+        taken
+    }
+}
+
+/// How a session is looked after.
+#[derive(Debug, Clone, Copy)]
+pub struct Care {
+    /// How often the server is asked for a sign of life.
+    pub keep_alive: Option<Duration>,
+    /// How long it may be silent.
+    pub silence: Option<Duration>,
+}
+
+/// Starts a worker for `session`, whose socket is `socket`. `lost` is filled in when the session
+/// ends by itself.
+///
+/// # Errors
+/// The system has no more threads or sockets.
+pub fn start(
+    session: Session,
+    socket: Arc<OwnedFd>,
+    care: Care,
+    lost: Arc<OnceLock<String>>,
+) -> std::io::Result<Orders> {
+    let (bell, ring) = UnixStream::pair()?;
+    bell.set_nonblocking(true)?;
+    ring.set_nonblocking(true)?;
+    let (queue, orders) = std::sync::mpsc::channel();
+    let handle = Orders { queue, bell: Arc::new(ring) };
+    session.set_blocking(false);
+    session.set_timeout(u32::try_from(REQUEST_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
+    if let Some(interval) = care.keep_alive {
+        let seconds = u32::try_from(interval.as_secs().max(1)).unwrap_or(u32::MAX);
+        session.set_keepalive(true, seconds);
+    }
+    let worker = Worker {
+        session,
+        socket,
+        care,
+        orders,
+        own_orders: handle.clone(),
+        bell,
+        opening: VecDeque::new(),
+        begun: None,
+        sftp_waiting: VecDeque::new(),
+        sftp: None,
+        joints: Vec::new(),
+        copies: Vec::new(),
+        listeners: Vec::new(),
+        callers: HashMap::new(),
+        next_caller: 0,
+        heard: Instant::now(),
+        keep_alive_due: Instant::now(),
+        stopping: false,
+    };
+    std::thread::Builder::new().name("ssh".into()).spawn(move || worker.run(&lost))?;
+    Ok(handle)
+}
+
+struct Worker {
+    session: Session,
+    socket: Arc<OwnedFd>,
+    care: Care,
+    orders: Receiver<Order>,
+    own_orders: Orders,
+    bell: UnixStream,
+    /// Channels to open. libssh2 can open one at a time.
+    opening: VecDeque<Opening>,
+    /// The channel of the first of them, once it is there and has to be set up.
+    begun: Option<(Channel, bool)>,
+    sftp_waiting: VecDeque<SftpWork>,
+    sftp: Option<Sftp>,
+    joints: Vec<Joint>,
+    copies: Vec<Copy>,
+    listeners: Vec<(Listener, Tunnel)>,
+    /// Channels that came in through remote tunnels and wait for their targets.
+    callers: HashMap<u64, Channel>,
+    next_caller: u64,
+    heard: Instant,
+    keep_alive_due: Instant,
+    stopping: bool,
+}
+
+impl Worker {
+    fn run(mut self, lost: &OnceLock<String>) {
+        let reason = loop {
+            match self.turn() {
+                Ok(()) if self.stopping => break None,
+                Ok(()) => {}
+                Err(reason) => break Some(reason),
+            }
+        };
+        if let Some(reason) = &reason {
+            tracing::debug!(reason, "an SSH session ended");
+        }
+        let _ = lost.set(reason.clone().unwrap_or_else(|| "it was closed".into()));
+        for joint in self.joints.drain(..) {
+            joint.lose();
+        }
+        if reason.is_none() {
+            self.session.set_blocking(true);
+            self.session.set_timeout(1000);
+            let _ = self.session.disconnect(None, "done", None);
+        }
+        // Unblocks whatever waits at the other end of the socket.
+        let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
+    }
+
+    /// One round: takes orders, moves what can be moved, waits.
+    fn turn(&mut self) -> Result<(), String> {
+        self.take_orders();
+        if self.stopping {
+            return Ok(());
+        }
+        let mut moved = self.open_next()?;
+        moved |= self.step_joints()?;
+        moved |= self.step_copies()?;
+        moved |= self.accept_callers()?;
+        if !self.sending() {
+            // Starting SFTP opens a channel, and libssh2 opens one at a time.
+            if self.opening.is_empty() {
+                moved |= self.do_sftp()?;
+            }
+            self.keep_alive()?;
+        }
+        if moved { Ok(()) } else { self.wait() }
+    }
+
+    /// Whether a packet is stuck half-way into the socket. libssh2 then takes no other call than
+    /// the one that was interrupted.
+    fn sending(&self) -> bool {
+        matches!(self.session.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
+    }
+
+    fn take_orders(&mut self) {
+        let mut rings = [0; 64];
+        let _ = self.bell.read(&mut rings);
+        loop {
+            match self.orders.try_recv() {
+                Ok(Order::Open(opening)) => self.opening.push_back(opening),
+                Ok(Order::Sftp(work)) => self.sftp_waiting.push_back(work),
+                Ok(Order::Listen(tunnel, listening)) => {
+                    let _ = listening.send(self.listen(tunnel));
+                }
+                Ok(Order::Join(caller, target)) => self.join(caller, target),
+                Ok(Order::Look) => {}
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    return;
+                }
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    fn open_next(&mut self) -> Result<bool, String> {
+        let Some(opening) = self.opening.front() else { return Ok(false) };
+        let result = match advance(&self.session, &opening.purpose, &mut self.begun) {
+            Ok(None) => return Ok(false),
+            Ok(Some(channel)) => Ok(channel),
+            Err(error) => {
+                self.begun = None;
+                self.check_session()?;
+                Err(error)
+            }
+        };
+        let Some(opening) = self.opening.pop_front() else { return Ok(false) };
+        match result {
+            Ok(channel) => {
+                let Opening { data, errors, ended, opened, .. } = opening;
+                // Nobody waits any more: the joint finds out and closes the channel.
+                let _ = opened.send(Ok(()));
+                self.joints.push(Joint::new(channel, data, errors, ended));
+            }
+            Err(error) => {
+                let _ = opening.opened.send(Err(error.to_string()));
+            }
+        }
+        Ok(true)
+    }
+
+    fn step_joints(&mut self) -> Result<bool, String> {
+        let mut moved = false;
+        let mut index = 0;
+        while index < self.joints.len() {
+            match self.joints[index].step() {
+                Ok(Progress::Moved) => moved = true,
+                Ok(Progress::Waiting) => {}
+                Ok(Progress::Done) => {
+                    self.joints.swap_remove(index);
+                    moved = true;
+                    continue;
+                }
+                Err(error) => {
+                    self.check_session()?;
+                    tracing::debug!(%error, "an SSH channel broke");
+                    self.joints.swap_remove(index).lose();
+                    moved = true;
+                    continue;
+                }
+            }
+            index += 1;
+        }
+        Ok(moved)
+    }
+
+    fn step_copies(&mut self) -> Result<bool, String> {
+        let mut moved = false;
+        let mut index = 0;
+        while index < self.copies.len() {
+            match self.copies[index].step() {
+                Progress::Moved => moved = true,
+                Progress::Waiting => {}
+                Progress::Done => {
+                    self.copies.swap_remove(index);
+                    self.check_session()?;
+                    moved = true;
+                    continue;
+                }
+            }
+            index += 1;
+        }
+        Ok(moved)
+    }
+
+    /// Short requests, one batch after the other. They wait for the server.
+    fn do_sftp(&mut self) -> Result<bool, String> {
+        let Some(work) = self.sftp_waiting.pop_front() else { return Ok(false) };
+        self.session.set_blocking(true);
+        if self.sftp.is_none() {
+            match self.session.sftp() {
+                Ok(sftp) => self.sftp = Some(sftp),
+                Err(error) => {
+                    self.session.set_blocking(false);
+                    let _ = work(Err(error));
+                    self.check_session()?;
+                    return Ok(true);
+                }
+            }
+        }
+        if let Some(sftp) = &self.sftp {
+            let copy = work(Ok(sftp));
+            self.copies.extend(copy);
+        }
+        self.session.set_blocking(false);
+        self.check_session()?;
+        Ok(true)
+    }
+
+    fn listen(&mut self, tunnel: Tunnel) -> Result<(), String> {
+        self.session.set_blocking(true);
+        let listener = self.session.channel_forward_listen(tunnel.listen, Some("localhost"), None);
+        self.session.set_blocking(false);
+        let (listener, _) = listener.map_err(|error| error.message().to_owned())?;
+        self.listeners.push((listener, tunnel));
+        Ok(())
+    }
+
+    fn accept_callers(&mut self) -> Result<bool, String> {
+        let mut moved = false;
+        for (listener, tunnel) in &mut self.listeners {
+            let accepted = would_block(listener.accept().map_err(std::io::Error::from));
+            let Ok(Some(channel)) = accepted else { continue };
+            moved = true;
+            let id = self.next_caller;
+            self.next_caller += 1;
+            self.callers.insert(id, channel);
+            let (orders, target) = (self.own_orders.clone(), tunnel.clone());
+            let connect = move || {
+                let stream = TcpStream::connect((target.host.as_str(), target.port));
+                if let Err(error) = &stream {
+                    tracing::warn!(tunnel = %target, %error, "cannot reach a tunnel's target");
+                }
+                orders.give(Order::Join(id, stream));
+            };
+            let spawned = std::thread::Builder::new().name("ssh tunnel".into()).spawn(connect);
+            if let Err(error) = spawned {
+                tracing::warn!(%error, "cannot serve a tunnel");
+            }
+        }
+        if moved { Ok(true) } else { self.check_session().map(|()| false) }
+    }
+
+    fn join(&mut self, caller: u64, target: std::io::Result<TcpStream>) {
+        let Some(channel) = self.callers.remove(&caller) else { return };
+        let ready = target.and_then(|stream| stream.set_nonblocking(true).map(|()| stream));
+        // Without a target, a socket whose other end is closed ends the channel in good order.
+        let data = match ready {
+            Ok(stream) => OwnedFd::from(stream),
+            Err(_) => match UnixStream::pair() {
+                Ok((near, _)) => OwnedFd::from(near),
+                Err(_) => return,
+            },
+        };
+        self.joints.push(Joint::new(channel, data, None, None));
+    }
+
+    fn keep_alive(&mut self) -> Result<(), String> {
+        let Some(interval) = self.care.keep_alive else { return Ok(()) };
+        let now = Instant::now();
+        if now < self.keep_alive_due {
+            return Ok(());
+        }
+        self.keep_alive_due = now + interval;
+        // Only where it fits into the socket in one go: libssh2 does not come back to it.
+        let mut fds = [PollFd::new(&*self.socket, PollFlags::OUT)];
+        let fits = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        if matches!(fits, Ok(1)) && fds[0].revents().contains(PollFlags::OUT) {
+            let _ = self.session.keepalive_send();
+            self.check_session()?;
+        }
+        Ok(())
+    }
+
+    /// Fails if libssh2's last error means that the session cannot be used any more.
+    fn check_session(&self) -> Result<(), String> {
+        // SOCKET_NONE, KEX_FAILURE, KEY_EXCHANGE_FAILURE, INVALID_MAC, SOCKET_SEND, TIMEOUT,
+        // DECRYPT, SOCKET_DISCONNECT, PROTO, SOCKET_TIMEOUT, SOCKET_RECV, ENCRYPT, BAD_SOCKET
+        const FATAL: [i32; 13] = [-1, -5, -8, -4, -7, -9, -12, -13, -14, -30, -43, -44, -45];
+        let Some(error) = ssh2::Error::last_session_error(&self.session) else { return Ok(()) };
+        match error.code() {
+            ssh2::ErrorCode::Session(code) if FATAL.contains(&code) => {
+                Err(error.message().to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until something can be done.
+    fn wait(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        let reading = self.reading();
+        let silent_at = self.care.silence.filter(|_| reading).map(|limit| self.heard + limit);
+        let keep_alive_at = self.care.keep_alive.map(|_| self.keep_alive_due);
+        let until = [silent_at, keep_alive_at].into_iter().flatten().min();
+        let timeout = until.map(|until| {
+            // At least a moment, so that what is due but cannot be done does not spin.
+            let left = until.saturating_duration_since(now).max(Duration::from_millis(10));
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            }
+        });
+        // What nobody is ready for stays in the socket; only the end is looked for.
+        let mut server = if reading { PollFlags::IN } else { CLOSED };
+        server.set(PollFlags::OUT, self.sending());
+        let mut fds =
+            vec![PollFd::new(&*self.socket, server), PollFd::new(&self.bell, PollFlags::IN)];
+        let watched = self.joints.iter().flat_map(Joint::interest);
+        let watched = watched.chain(self.copies.iter().filter_map(Copy::interest));
+        fds.extend(watched.map(|(fd, flags)| PollFd::new(fd, flags)));
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let answered = !fds[0].revents().is_empty();
+        drop(fds);
+        let now = Instant::now();
+        if answered || !reading {
+            self.heard = now;
+        } else if silent_at.is_some_and(|at| now >= at) {
+            let limit = ingot_sdk::GoDuration(self.care.silence.unwrap_or_default());
+            return Err(format!("the server was silent for {limit} (ssh_read_write_timeout)"));
+        }
+        if !reading && answered {
+            return Err("the server closed the connection".into());
+        }
+        Ok(())
+    }
+
+    /// Whether something is ready to take what the server sends.
+    fn reading(&self) -> bool {
+        !self.opening.is_empty()
+            || !self.copies.is_empty()
+            || !self.listeners.is_empty()
+            || self.joints.iter().any(Joint::reads)
+    }
+}
+
+/// Opens a channel bit by bit. None: not yet.
+fn advance(
+    session: &Session,
+    purpose: &Purpose,
+    begun: &mut Option<(Channel, bool)>,
+) -> std::io::Result<Option<Channel>> {
+    let (line, pty) = match purpose {
+        Purpose::Connection { host, port } => {
+            let opened = session.channel_direct_tcpip(host, *port, None);
+            return would_block(opened.map_err(std::io::Error::from));
+        }
+        Purpose::Command { line, pty } => (line, *pty),
+    };
+    if begun.is_none() {
+        let opened = session.channel_session().map_err(std::io::Error::from);
+        let Some(channel) = would_block(opened)? else { return Ok(None) };
+        *begun = Some((channel, !pty));
+    }
+    let Some((channel, has_terminal)) = begun else { return Ok(None) };
+    if !*has_terminal {
+        let mut modes = ssh2::PtyModes::new();
+        modes.set_boolean(ssh2::PtyModeOpcode::ECHO, false);
+        if again(channel.request_pty("xterm", Some(modes), Some((80, 40, 0, 0))))? {
+            return Ok(None);
+        }
+        *has_terminal = true;
+    }
+    if again(channel.exec(line))? {
+        return Ok(None);
+    }
+    Ok(begun.take().map(|(channel, _)| channel))
+}
