@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
+use ingot_sdk::hash;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData, Journal,
@@ -13,7 +14,6 @@ use ingot_sdk::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sha2::digest::DynDigest;
 
 use crate::artifice::list;
 use crate::work::{Reader, blocking, file_lock, flush, template_data};
@@ -43,19 +43,6 @@ fn default_output() -> String {
     DEFAULT_OUTPUT.to_owned()
 }
 
-/// The hash function called `name`.
-fn hasher(name: &str) -> Option<Box<dyn DynDigest>> {
-    Some(match name {
-        "md5" => Box::new(md5::Md5::default()),
-        "sha1" => Box::new(sha1::Sha1::default()),
-        "sha224" => Box::new(sha2::Sha224::default()),
-        "sha256" => Box::new(sha2::Sha256::default()),
-        "sha384" => Box::new(sha2::Sha384::default()),
-        "sha512" => Box::new(sha2::Sha512::default()),
-        _ => return None,
-    })
-}
-
 /// Writes checksum files and adds them to the artifact.
 #[derive(Default)]
 pub struct Checksum {
@@ -75,7 +62,7 @@ impl PostProcessor for Checksum {
         }
         let mut errors = ConfigErrors::default();
         for name in &self.options.checksum_types {
-            if !is_unknown(name) && hasher(name).is_none() {
+            if !is_unknown(name) && hash::hasher(name).is_none() {
                 errors.push(
                     ConfigError::on(
                         "checksum_types",
@@ -154,15 +141,14 @@ type Copy<'a> =
 /// The checksums of `input` in hexadecimal, from one pass over it.
 fn sums_of(input: &Path, names: &[&str], copy: &mut Copy<'_>) -> Result<Vec<String>> {
     // `prepare` has checked the names.
-    let mut hashers: Vec<_> = names.iter().filter_map(|name| hasher(name)).collect();
+    let mut hashers: Vec<_> = names.iter().filter_map(|name| hash::hasher(name)).collect();
     let mut file = Reader::open(input)?;
     let copied = copy(&mut file, &mut |bytes| {
         hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
         Ok(())
     });
     copied.with_context(|| format!("reading {}", input.display()))?;
-    let hex = |sum: Box<[u8]>| sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(hashers.into_iter().map(|hasher| hex(hasher.finalize())).collect())
+    Ok(hashers.into_iter().map(|hasher| hash::hex(&hasher.finalize())).collect())
 }
 
 /// Adds `lines` to `output`; tells whether the file is new.
