@@ -65,7 +65,7 @@ impl PostProcessor for Artifice {
         }
         let patterns = self.options.files.clone();
         let ui = ctx.ui.clone();
-        let files = crate::work::blocking(ctx, move |_| {
+        let files = ingot_sdk::file_work::blocking(ctx, move |_| {
             let mut files = Vec::new();
             for pattern in &patterns {
                 let found = glob::find(pattern)?;

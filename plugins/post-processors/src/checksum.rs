@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
+use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::hash;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
@@ -16,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::artifice::list;
-use crate::work::{Reader, blocking, file_lock, flush, template_data};
+use crate::work::{file_lock, flush, template_data};
 
 /// What artifacts of this post-processor say they were made by.
 const BUILDER_ID: &str = "packer.post-processor.checksum";
@@ -97,9 +98,7 @@ impl PostProcessor for Checksum {
             // For each file, its checksums in the order of `outputs`.
             let sums = inputs
                 .iter()
-                .map(|input| {
-                    sums_of(input, &names, &mut |file, sink| reader.copy(stop, file, sink))
-                })
+                .map(|input| hash::sums_of(&mut reader, stop, input, &names))
                 .collect::<Result<Vec<_>>>()?;
             let mut created = Vec::new();
             for (position, (_, output)) in outputs.iter().enumerate() {
@@ -132,23 +131,6 @@ impl PostProcessor for Checksum {
             force_keep_input: true,
         })
     }
-}
-
-/// Feeds a file to a sink.
-type Copy<'a> =
-    dyn FnMut(&mut std::fs::File, &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Result<()> + 'a;
-
-/// The checksums of `input` in hexadecimal, from one pass over it.
-fn sums_of(input: &Path, names: &[&str], copy: &mut Copy<'_>) -> Result<Vec<String>> {
-    // `prepare` has checked the names.
-    let mut hashers: Vec<_> = names.iter().filter_map(|name| hash::hasher(name)).collect();
-    let mut file = Reader::open(input)?;
-    let copied = copy(&mut file, &mut |bytes| {
-        hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
-        Ok(())
-    });
-    copied.with_context(|| format!("reading {}", input.display()))?;
-    Ok(hashers.into_iter().map(|hasher| hash::hex(&hasher.finalize())).collect())
 }
 
 /// Adds `lines` to `output`; tells whether the file is new.

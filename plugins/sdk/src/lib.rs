@@ -13,6 +13,7 @@ pub mod context;
 pub mod data_source;
 pub mod duration;
 pub mod error;
+pub mod file_work;
 pub mod glob;
 pub mod hash;
 pub mod http;
