@@ -16,5 +16,6 @@
 
 pub mod cache;
 pub mod file_lock;
+pub mod iso;
 pub mod ports;
 pub mod scratch;
