@@ -16,9 +16,12 @@
 
 pub mod boot_command;
 pub mod cache;
+pub mod cd;
 pub mod file_lock;
+pub mod floppy;
 pub mod http_server;
 pub mod iso;
 pub mod ports;
 pub mod scratch;
 pub mod shutdown;
+mod tree;
