@@ -14,8 +14,14 @@
 //! | [`shutdown`] | `shutdown_command`, … | [`shutdown::ShutdownOptions::shut_down`] |
 //! | [`ports`] | | [`ports::PortRange::reserve`] finds a free port |
 
+pub mod boot_command;
 pub mod cache;
+pub mod cd;
 pub mod file_lock;
+pub mod floppy;
+pub mod http_server;
 pub mod iso;
 pub mod ports;
 pub mod scratch;
+pub mod shutdown;
+mod tree;

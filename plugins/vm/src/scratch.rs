@@ -67,6 +67,25 @@ impl Drop for Scratch {
     }
 }
 
+/// A file in a temporary folder of its own; both are removed when this is dropped.
+#[derive(Debug)]
+pub struct ScratchFile {
+    path: PathBuf,
+    _folder: Scratch,
+}
+
+impl ScratchFile {
+    /// The file `path` in `folder`.
+    pub(crate) fn new(path: PathBuf, folder: Scratch) -> Self {
+        ScratchFile { path, _folder: folder }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 fn remove(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ingot_sdk::http;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 /// Endings that Packer takes for archives and unpacks.
@@ -52,7 +53,7 @@ impl Source {
                 if path.is_empty() {
                     return Err(format!("{text:?} names no file"));
                 }
-                Ok(Source::File(PathBuf::from(decoded(&path))))
+                Ok(Source::File(PathBuf::from(&*percent_decode_str(&path).decode_utf8_lossy())))
             }
             Some("http" | "https") => Url::parse(text)
                 .map(Source::Http)
@@ -69,7 +70,7 @@ impl Source {
     pub(super) fn path(&self) -> String {
         match self {
             Source::File(path) => path.to_string_lossy().into_owned(),
-            Source::Http(url) => decoded(url.path()),
+            Source::Http(url) => percent_decode_str(url.path()).decode_utf8_lossy().into_owned(),
         }
     }
 
@@ -90,29 +91,6 @@ impl Source {
 /// A URL or path for people, without what may be secret.
 pub(super) fn shown(text: &str) -> String {
     if text.contains("://") { http::shown(text) } else { text.to_owned() }
-}
-
-/// `text` with `%20` and the like replaced by what they stand for.
-fn decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = (byte == b'%')
-            .then(|| after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code {
-            Some(code) => {
-                out.push(code);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
