@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ingot_sdk::communicator::NoCommunicator;
 use ingot_sdk::{
     Artifact, Builder, Communicator, Config, ConfigError, ConfigErrors, GeneratedData, PluginSet,
     PrepareContext, Prepared, Result, RunContext, Schema, async_trait,
@@ -10,10 +11,6 @@ use ingot_sdk::{
 use ingot_ssh::{Communication, SshConfig, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-mod communicator;
-
-pub use communicator::NoCommunicator;
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
