@@ -156,7 +156,11 @@ syslinux_config() {
 }
 syslinux_config '' >"$work/syslinux.cfg"
 syslinux_config ' quick-init' >"$work/quick.cfg"
-printf 'title guest\nlinux /vmlinuz\ninitrd /initrd\noptions %s\n' "$options" >"$work/guest.conf"
+uefi_config() {
+  printf 'title guest\nlinux /vmlinuz\ninitrd /initrd\noptions %s\n' "$options$1"
+}
+uefi_config '' >"$work/guest.conf"
+uefi_config ' quick-init' >"$work/quick.conf"
 printf 'timeout 0\n' >"$work/loader.conf"
 mmd -i "$work/boot.img" ::EFI ::EFI/BOOT ::loader ::loader/entries
 mcopy -i "$work/boot.img" /usr/lib/systemd/boot/efi/systemd-bootx64.efi ::EFI/BOOT/BOOTX64.EFI
@@ -176,6 +180,7 @@ dd if="$work/boot.img" of="$disk" bs=1M seek=1 conv=notrunc,sparse status=none
 dd if="$work/root.img" of="$disk" bs=1M seek=49 conv=notrunc,sparse status=none
 qemu-img convert -O qcow2 "$disk" "$work/guest.qcow2"
 mcopy -o -i "$disk@@1M" "$work/quick.cfg" ::syslinux.cfg
+mcopy -o -i "$disk@@1M" "$work/quick.conf" ::loader/entries/guest.conf
 qemu-img convert -O qcow2 "$disk" "$work/quick.qcow2"
 
 iso=$work/iso

@@ -1,0 +1,157 @@
+//! What a user sees when something is wrong.
+
+use super::bench::{Bench, dead_machine, names, qemu};
+
+/// Without what the binary does not need for it.
+fn assert_says(output: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(output.contains(part), "{part:?} is not in:\n{output}");
+    }
+}
+
+#[test]
+fn wrong_options_are_named_before_anything_runs() {
+    let bench = Bench::new(
+        "  iso_url = \"x.iso\"\n  iso_checksum = \"none\"\n  communicator = \"none\"\n  \
+         format = \"vmdk\"\n  disk_interface = \"floppy\"\n  disk_size = \"big\"\n  \
+         use_backing_file = true\n  skip_resize_disk = true\n  vnc_port_min = 80\n  \
+         qemuargs = [[\"\"], [\"-m\", \"{{ .Memory }}\"]]\n  host_port_min = 9\n  host_port_max = 8",
+        "",
+    );
+    let run = bench.ingot(&["validate", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(
+        &(run.stdout + &run.stderr),
+        &[
+            "format cannot be `vmdk`",
+            "choose one of qcow2, raw",
+            "disk_interface cannot be `floppy`",
+            "cannot read \"big\" as a size",
+            "only a qcow2 disk made from a disk image can have a backing file",
+            "only a disk made from a disk image is resized",
+            "vnc_port_min cannot be below 5900",
+            "row 1 names no switch",
+            "Memory",
+            "host_port_min is above host_port_max",
+        ],
+    );
+    let bench = Bench::new(
+        "  iso_url = \"x.iso\"\n  iso_checksum = \"none\"\n  communicator = \"winrm\"\n",
+        "",
+    );
+    let run = bench.ingot(&["validate", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(&(run.stdout + &run.stderr), &["`winrm` is not supported yet"]);
+}
+
+#[test]
+fn an_output_folder_is_not_overwritten_without_force() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let disk = bench.brief_disk(1024 * 1024);
+    let source = dead_machine(&disk).replace("ssh_username = \"root\"", "communicator = \"none\"");
+    bench.template(&format!("{source}  {}", super::bench::POWER_SWITCH), "");
+    std::fs::create_dir(bench.path("output-m")).unwrap();
+    std::fs::write(bench.path("output-m/precious"), "x").unwrap();
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(&(run.stdout + &run.stderr), &["output-m exists already", "-force"]);
+    assert_eq!(names(&bench.path("output-m")), ["precious"]);
+    let run = bench.ingot(&["build", "-force", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(names(&bench.path("output-m")), ["packer-m"]);
+}
+
+#[test]
+fn a_wrong_checksum_and_missing_programs_are_errors() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    let sum = "0".repeat(64);
+    bench.template(&source.replace("\"none\"", &format!("\"sha256:{sum}\"")), "");
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(&(run.stdout + &run.stderr), &["the sha256 checksum of", &sum]);
+    bench.assert_clean();
+
+    bench.template(&format!("{source}  qemu_binary = \"qemu-system-pdp11\"\n"), "");
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    let said = run.stdout + &run.stderr;
+    assert_says(&said, &["cannot run qemu-system-pdp11", "apt install qemu-system-x86"]);
+    assert!(!said.contains("Retrieving"), "{said}");
+    bench.assert_clean();
+
+    bench.template(&format!("{source}  machine_type = \"abacus\"\n"), "");
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(&(run.stdout + &run.stderr), &["starting the machine: QEMU ended", "unsupported machine type"]);
+    bench.assert_clean();
+}
+
+#[test]
+fn kvm_that_cannot_be_used_is_an_error_where_it_is_asked_for() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk()).replace("\"tcg\"", "\"kvm\"");
+    bench.template(&source, "");
+    // In a namespace of its own, /dev/kvm is a device without a driver.
+    let device = bench.path("kvm").display().to_string();
+    let script = format!(
+        "mknod {device} c 240 77 && {{ [ -e /dev/kvm ] || touch /dev/kvm; }} && \
+         mount --bind {device} /dev/kvm && exec {} build .",
+        env!("CARGO_BIN_EXE_ingot")
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .current_dir(bench.path(""))
+        .env("INGOT_STATE_DIR", bench.path("state"))
+        .env("TMPDIR", bench.path("tmp"))
+        .output()
+        .expect("unshare can be run");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_says(&said, &["accelerator = \"kvm\": /dev/kvm cannot be opened", "\"tcg\""]);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_machine_without_ssh_leaves_a_picture_of_its_screen() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    bench.template(&format!("{source}  ssh_timeout = \"8s\"\n"), "");
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    let picture = bench.path("qemu-packer-m-screen.png");
+    let shown = picture.display().to_string();
+    assert_says(&(run.stdout + &run.stderr), &["no SSH connection within 8s", &shown]);
+    let picture = std::fs::read(picture).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 500, "{} bytes", picture.len());
+    bench.assert_clean();
+}
+
+#[test]
+fn a_machine_that_ends_is_not_waited_for() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.brief_disk(1024 * 1024));
+    let source = format!("{source}  ssh_timeout = \"20m\"\n  {}", super::bench::POWER_SWITCH);
+    bench.template(&source, "");
+    let start = std::time::Instant::now();
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(&(run.stdout + &run.stderr), &["waiting for SSH: QEMU ended with code 1"]);
+    assert!(start.elapsed().as_secs() < 120);
+    bench.assert_clean();
+}
