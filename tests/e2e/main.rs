@@ -5,4 +5,7 @@ mod data_sources;
 mod harness;
 mod json;
 mod packer_block;
+mod ssh;
+#[path = "../../plugins/ssh/tests/server/mod.rs"]
+mod sshd;
 mod validate;

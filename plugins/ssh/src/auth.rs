@@ -15,7 +15,9 @@ use crate::key::PrivateKey;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 // libssh2's error codes that tell causes apart (libssh2.h).
-const SOCKET_DISCONNECT: i32 = -13;
+
+/// SOCKET_SEND, SOCKET_DISCONNECT, SOCKET_TIMEOUT, SOCKET_RECV, BAD_SOCKET.
+const LOST: [i32; 5] = [-7, -13, -30, -43, -45];
 const KEX_FAILURES: [i32; 2] = [-5, -8];
 const BANNER_FAILURES: [i32; 2] = [-2, -3];
 const TIMEOUT: i32 = -9;
@@ -154,7 +156,7 @@ fn handshake_failure(error: &ssh2::Error, place: &Place) -> Failure {
         return failed(format!("{place} and we have no algorithms in common: {}", error.message()))
             .hint("see ssh_ciphers and ssh_key_exchange_algorithms, and the server's log");
     }
-    if BANNER_FAILURES.contains(&code) {
+    if BANNER_FAILURES.contains(&code) || error.message().contains("banner") {
         return failed(format!("{place} closed the connection, or is not an SSH server"))
             .hint("check the port, and the server's log (MaxStartups, PerSourcePenalties, …)");
     }
@@ -247,7 +249,9 @@ impl Attempts<'_> {
         tracing::debug!(server = %self.place, what, %error, "login refused");
         self.tried.push(what.to_owned());
         let code = session_code(&error);
-        if code == SOCKET_DISCONNECT || code == TIMEOUT {
+        // libssh2 gives an answer that does not come the code of a refusal.
+        let no_answer = error.message().starts_with("Waiting for");
+        if LOST.contains(&code) || code == TIMEOUT || no_answer {
             return Err(self.broken(&error));
         }
         if KEY_SIGN.contains(&code) {

@@ -34,6 +34,7 @@ impl SshCommunicator {
         let mut link = self.link.lock().await;
         if link.is_lost() {
             tracing::info!(machine = %self.connector.place(), reason = %link.lost(), "reconnecting");
+            link.close_tunnels().await;
             // Not the build's token: cleaning up after a cancelled build needs the machine too,
             // and whoever gives up waiting drops this future.
             let never = CancellationToken::new();
@@ -68,9 +69,12 @@ impl SshCommunicator {
         let ask = || async {
             let mut process = self.start(&crate::path::sh("command -v tar"), false).await?;
             let mut answer = String::new();
-            // Not text, or lost: no answer is one, too.
+            // What is not text is an answer, too: no.
             let _ = process.data.read_to_string(&mut answer).await;
-            Ok(process.status().await.success() && answer.contains("tar"))
+            match process.status().await {
+                ExitStatus::Disconnected => Err(Error::new("the connection was lost")),
+                status => Ok(status.success() && answer.contains("tar")),
+            }
         };
         self.has_tar.get_or_try_init(ask).await.copied()
     }

@@ -170,9 +170,10 @@ impl Connector {
         let connecting = retry.run(
             cancel,
             |error| {
-                let (kind, refusals) = (lock().kind, lock().refusals);
-                match kind {
-                    Some(Kind::Login) if attempts.is_none_or(|limit| refusals < limit) => {
+                let last = lock();
+                let allowed = attempts.is_none_or(|limit| last.refusals < limit);
+                match last.kind {
+                    Some(Kind::Login) if allowed => {
                         refused(error);
                         true
                     }

@@ -102,11 +102,12 @@ impl Joint {
         }
     }
 
-    /// Moves what can be moved.
+    /// Moves what can be moved. `sending` says that some packet is stuck half-way into the
+    /// server's socket.
     ///
     /// # Errors
     /// The channel, or the whole session, is broken.
-    pub fn step(&mut self) -> std::io::Result<Progress> {
+    pub fn step(&mut self, sending: bool) -> std::io::Result<Progress> {
         let mut moved = false;
         if self.ended.as_ref().is_some_and(oneshot::Sender::is_closed) {
             self.abandon();
@@ -114,11 +115,30 @@ impl Joint {
         if !self.far_end && !self.abandoned {
             moved |= self.step_down()?;
         }
+        if self.abandoned && sending && !self.send_rest()? {
+            return Ok(Progress::Waiting);
+        }
         if self.far_end || self.abandoned {
             return self.step_end(moved);
         }
         moved |= self.step_up()?;
         Ok(if moved { Progress::Moved } else { Progress::Waiting })
+    }
+
+    /// Calls again what was interrupted, in case the packet that is stuck is this channel's: no
+    /// other call on the session gets through before. Whether there is nothing left of it.
+    fn send_rest(&mut self) -> std::io::Result<bool> {
+        if self.up.is_empty() {
+            // Reading sends, too: that there is room for more.
+            self.down.clear();
+            fill(&mut self.channel, &mut self.down)?;
+            return Ok(true);
+        }
+        let sent = would_block(self.channel.write(self.up.pending()))?.is_some();
+        if sent {
+            self.up.clear();
+        }
+        Ok(sent)
     }
 
     /// From the far side to the near one.
@@ -220,7 +240,6 @@ impl Joint {
 
     fn abandon(&mut self) {
         self.abandoned = true;
-        self.up.clear();
         self.down.clear();
         self.down_errors.clear();
     }

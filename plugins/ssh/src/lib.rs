@@ -21,6 +21,7 @@ mod joint;
 mod key;
 mod key_pair;
 mod link;
+mod orders;
 mod path;
 mod scp;
 mod settings;

@@ -2,17 +2,18 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use ingot_sdk::{Error, ExitStatus, Result};
 use ssh2::Session;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::oneshot;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::{Failure, Kind, Place};
+use crate::orders::{Opening, Order, Orders, Purpose, SftpWork};
 use crate::tunnel::Tunnel;
-use crate::worker::{self, Care, Opening, Order, Orders, Purpose, SftpWork};
+use crate::worker::{self, Care};
 
 /// A session that is logged in. Dropping it ends it.
 pub struct Link {
@@ -20,7 +21,7 @@ pub struct Link {
     orders: Orders,
     lost: Arc<OnceLock<String>>,
     /// Ends the local tunnels.
-    tunnels: Mutex<Vec<DropGuard>>,
+    tunnels: Mutex<Vec<AbortOnDropHandle<()>>>,
     /// The connection that this one goes through; it must not end earlier.
     _bastion: Option<Box<Link>>,
 }
@@ -160,12 +161,8 @@ impl Link {
             );
             Failure::new(Kind::Local, message).hint("choose a port that is free here")
         })?;
-        let end = CancellationToken::new();
-        let mut tunnels = self.tunnels.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        tunnels.push(end.clone().drop_guard());
-        drop(tunnels);
         let (link, tunnel) = (Arc::downgrade(self), tunnel.clone());
-        tokio::spawn(end.run_until_cancelled_owned(async move {
+        let serving = tokio::spawn(async move {
             while let Ok((caller, _)) = listener.accept().await {
                 let (link, tunnel) = (link.clone(), tunnel.clone());
                 tokio::spawn(async move {
@@ -177,8 +174,22 @@ impl Link {
                     }
                 });
             }
-        }));
+        });
+        self.local_tunnels().push(AbortOnDropHandle::new(serving));
         Ok(())
+    }
+
+    fn local_tunnels(&self) -> MutexGuard<'_, Vec<AbortOnDropHandle<()>>> {
+        self.tunnels.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Gives up the ports of local tunnels, so that the next connection can have them.
+    pub async fn close_tunnels(&self) {
+        let tunnels = std::mem::take(&mut *self.local_tunnels());
+        for tunnel in tunnels {
+            tunnel.abort();
+            let _ = tunnel.await;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use ingot_sdk::{Context, Error, Result};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::transfer::{COPY_BUFFER, copy_exactly};
+use crate::transfer::{COPY_BUFFER, Stopped, copy_exactly};
 use crate::walk::{Entry, What};
 
 /// The near end of an scp command.
@@ -84,12 +84,11 @@ impl<'a> Scp<'a> {
     ) -> Result<()> {
         self.say(&format!("C{:04o} {size} {}\n", mode & 0o7777, plain(name)?)).await?;
         self.answer().await?;
-        if let Err(error) = copy_exactly(source, self.stream.get_mut(), size, name).await {
-            // The machine may have said why it stopped taking bytes.
-            return Err(match self.answer().await {
-                Err(said) if said.to_string() != ended().to_string() => said,
-                _ => error,
-            });
+        match copy_exactly(source, self.stream.get_mut(), size, name).await {
+            Ok(()) => {}
+            // The machine may have said why it takes no more.
+            Err(Stopped::Destination(_)) => return self.answer().await.and(Err(ended())),
+            Err(stopped) => return Err(stopped.into()),
         }
         self.say("\0").await?;
         self.answer().await

@@ -57,9 +57,11 @@ impl Copy {
         }
     }
 
-    /// Moves what can be moved.
-    pub fn step(&mut self) -> Progress {
-        if self.done.as_ref().is_some_and(oneshot::Sender::is_closed) && !self.closing() {
+    /// Moves what can be moved. `sending` says that some packet is stuck half-way into the
+    /// server's socket. It may be this file's, so that nothing else gets through before.
+    pub fn step(&mut self, sending: bool) -> Progress {
+        let abandoned = self.done.as_ref().is_some_and(oneshot::Sender::is_closed);
+        if abandoned && !sending && !self.closing() {
             self.outcome = Err("nobody waits for it any more".into());
         }
         if !self.closing() {
@@ -77,9 +79,13 @@ impl Copy {
             Err(error) if self.outcome.is_ok() => self.outcome = Err(error.to_string()),
             Err(_) => {}
         }
+        Progress::Done
+    }
+
+    /// Says how it went.
+    pub fn finish(mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Ok(()));
         self.done.take().map(|done| done.send(outcome));
-        Progress::Done
     }
 
     /// Whether nothing is left to do but to close the file.

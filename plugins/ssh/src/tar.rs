@@ -29,7 +29,7 @@ pub fn unpack_command(destination: &str, name: &str, contents_only: bool) -> Str
 
 /// The command that packs what is in the folder `source`, following links.
 pub fn pack_command(source: &str) -> String {
-    sh(&format!("cd {} && exec tar -chf - .", for_shell(source)))
+    sh(&format!("exec tar -chf - -C {} .", for_shell(source)))
 }
 
 fn header(kind: EntryType, mode: u32) -> Header {

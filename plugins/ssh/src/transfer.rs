@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 use crate::communicator::SshCommunicator;
 use crate::link::{Process, socket_pair};
@@ -21,6 +21,23 @@ pub const COPY_BUFFER: usize = 256 * 1024;
 /// From this size on, progress is shown.
 const LARGE: u64 = 1024 * 1024;
 
+/// Why copying stopped.
+pub enum Stopped {
+    /// The source is at fault.
+    Source(Error),
+    /// The other side takes no more.
+    Destination(std::io::Error),
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Source(error) => error,
+            Stopped::Destination(error) => error.into(),
+        }
+    }
+}
+
 /// Copies `size` bytes; `name` is the source's.
 ///
 /// # Errors
@@ -30,16 +47,25 @@ pub async fn copy_exactly(
     destination: &mut (dyn AsyncWrite + Send + Unpin),
     size: u64,
     name: &str,
-) -> Result<()> {
+) -> Result<(), Stopped> {
+    let reading = |error: std::io::Error| Stopped::Source(error.into());
     let mut source = BufReader::with_capacity(COPY_BUFFER, source);
-    let copied = tokio::io::copy_buf(&mut (&mut source).take(size), destination).await?;
-    let more = copied == size && source.read(&mut [0]).await? > 0;
-    if copied < size || more {
-        return Err(Error::new(format!(
-            "{name} changed while it was being read: it is not {size} bytes long"
-        )));
+    let mut left = size;
+    loop {
+        let bytes = source.fill_buf().await.map_err(reading)?;
+        let count = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if bytes.is_empty() != (left == 0) {
+            return Err(Stopped::Source(Error::new(format!(
+                "{name} changed while it was being read: it is not {size} bytes long"
+            ))));
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        destination.write_all(&bytes[..count]).await.map_err(Stopped::Destination)?;
+        source.consume(count);
+        left -= count as u64;
     }
-    Ok(())
 }
 
 /// A reader or writer that shows its progress.
@@ -130,11 +156,12 @@ pub async fn upload(
         };
         let (written, sent) =
             tokio::join!(sftp::write_file(&connection, destination, meta.mode, far), send);
-        return written.and(sent);
+        return written.and(sent.map_err(Error::from));
     }
     let (folder, name) = split(destination)
         .ok_or_else(|| Error::new(format!("{destination:?} does not name a file")))?;
-    let mut process = link.start(&format!("scp -t {}", for_shell(folder)), false).await?;
+    // With -d the folder has to be one; without it, a missing one would become the file.
+    let mut process = link.start(&format!("scp -d -t {}", for_shell(folder)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -361,7 +388,8 @@ async fn finish(mut process: Process, done: Result<()>, program: &str) -> Result
     let _ = errors.read_to_end(&mut said).await;
     let status = process.status().await;
     let said = String::from_utf8_lossy(&said);
-    let said = said.trim();
+    let said = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = said.collect::<Vec<_>>().join("; ");
     match (status, done) {
         (ExitStatus::Code(0), done) => done,
         (ExitStatus::Disconnected, _) => Err(Error::new("the connection was lost")),

@@ -9,16 +9,15 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use ingot_sdk::ExitStatus;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, Channel, Listener, Session, Sftp};
-use tokio::sync::oneshot;
 
 use crate::joint::{Joint, Progress, again, would_block};
+use crate::orders::{Opening, Order, Orders, Purpose, SftpWork};
 use crate::sftp::Copy;
 use crate::tunnel::Tunnel;
 
@@ -31,75 +30,6 @@ const CLOSED: PollFlags = PollFlags::RDHUP;
 /// Elsewhere it is noticed by the next use only.
 #[cfg(not(target_os = "linux"))]
 const CLOSED: PollFlags = PollFlags::empty();
-
-/// What a channel is opened for.
-#[derive(Clone)]
-pub enum Purpose {
-    /// Running a command.
-    Command {
-        /// The command line.
-        line: String,
-        /// Whether it gets a terminal.
-        pty: bool,
-    },
-    /// A connection from the server to another host.
-    Connection {
-        /// The host, as the server sees it.
-        host: String,
-        /// Its port.
-        port: u16,
-    },
-}
-
-/// A channel to open and join.
-pub struct Opening {
-    /// What for.
-    pub purpose: Purpose,
-    /// What to join it to.
-    pub data: OwnedFd,
-    /// What takes a command's standard error.
-    pub errors: Option<OwnedFd>,
-    /// Told how a command ended.
-    pub ended: Option<oneshot::Sender<ExitStatus>>,
-    /// Told when the channel is open, or why it is not.
-    pub opened: oneshot::Sender<Result<(), String>>,
-}
-
-/// Short SFTP requests; what they return goes on beside everything else.
-pub type SftpWork = Box<dyn FnOnce(Result<&Sftp, ssh2::Error>) -> Option<Copy> + Send>;
-
-/// What a worker is asked to do.
-pub enum Order {
-    /// Open a channel.
-    Open(Opening),
-    /// Do short SFTP requests. They block everything else on the session while they last.
-    Sftp(SftpWork),
-    /// Listen on a port of the machine.
-    Listen(Tunnel, oneshot::Sender<Result<(), String>>),
-    /// Join a channel that came in through a remote tunnel, if its target could be reached.
-    Join(u64, std::io::Result<TcpStream>),
-    /// Look whether somebody went away.
-    Look,
-    /// End the session.
-    Stop,
-}
-
-/// Hands orders to a worker.
-#[derive(Clone)]
-pub struct Orders {
-    queue: Sender<Order>,
-    bell: Arc<UnixStream>,
-}
-
-impl Orders {
-    /// Hands over an order; whether the worker is still there to take it.
-    pub fn give(&self, order: Order) -> bool {
-        let taken = self.queue.send(order).is_ok();
-        // Full means that it has been rung already.
-        let _ = rustix::io::write(&*self.bell, b"!");
-        taken
-    }
-}
 
 /// How a session is looked after.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +55,7 @@ pub fn start(
     bell.set_nonblocking(true)?;
     ring.set_nonblocking(true)?;
     let (queue, orders) = std::sync::mpsc::channel();
-    let handle = Orders { queue, bell: Arc::new(ring) };
+    let handle = Orders::new(queue, ring);
     session.set_blocking(false);
     session.set_timeout(u32::try_from(REQUEST_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
     if let Some(interval) = care.keep_alive {
@@ -149,7 +79,7 @@ pub fn start(
         callers: HashMap::new(),
         next_caller: 0,
         heard: Instant::now(),
-        keep_alive_due: Instant::now(),
+        keep_alive_due: Instant::now() + care.keep_alive.unwrap_or_default(),
         stopping: false,
     };
     std::thread::Builder::new().name("ssh".into()).spawn(move || worker.run(&lost))?;
@@ -282,7 +212,8 @@ impl Worker {
         let mut moved = false;
         let mut index = 0;
         while index < self.joints.len() {
-            match self.joints[index].step() {
+            let sending = self.sending();
+            match self.joints[index].step(sending) {
                 Ok(Progress::Moved) => moved = true,
                 Ok(Progress::Waiting) => {}
                 Ok(Progress::Done) => {
@@ -307,12 +238,14 @@ impl Worker {
         let mut moved = false;
         let mut index = 0;
         while index < self.copies.len() {
-            match self.copies[index].step() {
+            let sending = self.sending();
+            match self.copies[index].step(sending) {
                 Progress::Moved => moved = true,
                 Progress::Waiting => {}
                 Progress::Done => {
-                    self.copies.swap_remove(index);
+                    // Should the session be lost, that is what is to be said.
                     self.check_session()?;
+                    self.copies.swap_remove(index).finish();
                     moved = true;
                     continue;
                 }
@@ -350,6 +283,8 @@ impl Worker {
         self.session.set_blocking(true);
         let listener = self.session.channel_forward_listen(tunnel.listen, Some("localhost"), None);
         self.session.set_blocking(false);
+        // libssh2 would take the answer to a keep-alive for the answer to the next request.
+        self.keep_alive_due = Instant::now() + self.care.keep_alive.unwrap_or_default();
         let (listener, _) = listener.map_err(|error| error.message().to_owned())?;
         self.listeners.push((listener, tunnel));
         Ok(())

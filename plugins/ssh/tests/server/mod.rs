@@ -1,0 +1,201 @@
+//! A real sshd for tests: its own configuration, keys, port and user, all in a temporary folder.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The user of the server. It exists nowhere else.
+pub const USER: &str = "builder";
+/// Its password.
+pub const PASSWORD: &str = "correct-horse-9f2c";
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// Whether there is what the tests need. Without it they fail under CI and are skipped, aloud,
+/// elsewhere.
+pub fn available() -> bool {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
+    let missing = if !Path::new(SSHD).exists() {
+        "sshd is not installed; the package is openssh-server"
+    } else if !root {
+        "sshd with a user of its own needs root"
+    } else {
+        return true;
+    };
+    assert!(std::env::var_os("CI").is_none(), "{missing}");
+    eprintln!("skipped: {missing}");
+    false
+}
+
+/// A program's output; it has to succeed.
+pub fn output_of(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().expect("the program can be run");
+    assert!(output.status.success(), "{program} {args:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until somebody answers on a port.
+pub fn wait_for(port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "nobody answers on port {port}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A process that ends with its owner.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A running sshd. Its user's home has a disk of 1 MiB at `small`.
+pub struct Server {
+    dir: tempfile::TempDir,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    process: Option<Running>,
+}
+
+impl Server {
+    /// Starts a server with additional lines of configuration. Keys made with [`Server::key`]
+    /// may log in.
+    pub fn start(more: &str) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let port = free_port();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(dir.path(), mode).unwrap();
+        std::fs::create_dir_all("/run/sshd").unwrap();
+        std::fs::create_dir(at("home")).unwrap();
+        std::os::unix::fs::chown(at("home"), Some(1000), Some(1000)).unwrap();
+        std::fs::write(at("authorized_keys"), "").unwrap();
+        output_of(
+            "ssh-keygen",
+            &["-q", "-t", "ed25519", "-N", "", "-f", at("host").to_str().unwrap()],
+        );
+        // Bound over the real ones, for this sshd alone.
+        let home = at("home");
+        let passwd = format!(
+            "root:x:0:0:root:/root:/bin/bash\nsshd:x:110:65534::/run/sshd:/usr/sbin/nologin\n\
+             {USER}:x:1000:1000::{}:/bin/bash\n",
+            home.display()
+        );
+        std::fs::write(at("passwd"), passwd).unwrap();
+        let hash = output_of("openssl", &["passwd", "-6", PASSWORD]);
+        std::fs::write(at("shadow"), format!("root:*:1::::::\n{USER}:{hash}:1::::::\n")).unwrap();
+        let config = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {0}/host\nPidFile none\n\
+             AuthorizedKeysFile {0}/authorized_keys .ssh/authorized_keys\nStrictModes no\n\
+             UsePAM no\nUseDNS no\nMaxStartups 100\nMaxSessions 100\nLogLevel VERBOSE\n{more}\n",
+            dir.path().display()
+        );
+        let sftp = if more.contains("Subsystem") { "" } else { "Subsystem sftp internal-sftp\n" };
+        std::fs::write(at("config"), format!("{sftp}{config}")).unwrap();
+        let mut server = Server { dir, port, process: None };
+        server.restart();
+        server
+    }
+
+    /// A path in the server's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The same as a text.
+    pub fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Starts it again after [`Server::stop`].
+    pub fn restart(&mut self) {
+        let script = format!(
+            "mkdir -p {0}/home/small && mount -t tmpfs -o size=1m,uid=1000 none {0}/home/small && \
+             mount --bind {0}/passwd /etc/passwd && mount --bind {0}/shadow /etc/shadow && \
+             exec {SSHD} -D -f {0}/config -E {0}/log",
+            self.dir.path().display()
+        );
+        let child = Command::new("unshare")
+            .args(["-m", "sh", "-c", &script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.process = Some(Running(child));
+        wait_for(self.port);
+    }
+
+    /// Ends it and all connections to it, as a machine does that goes down.
+    pub fn stop(&mut self) {
+        let process = self.process.take();
+        self.kill_sessions_of(process.as_ref());
+    }
+
+    /// Ends all connections, but not the server.
+    pub fn kill_sessions(&self) {
+        self.kill_sessions_of(self.process.as_ref());
+    }
+
+    fn kill_sessions_of(&self, process: Option<&Running>) {
+        let Some(process) = process else { return };
+        let mut pids = children(process.0.id());
+        let mut index = 0;
+        while index < pids.len() {
+            let next = children(pids[index]);
+            pids.extend(next);
+            index += 1;
+        }
+        for pid in pids {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
+        }
+    }
+
+    /// Makes a key that may log in, and returns its path. `args` are ssh-keygen's.
+    pub fn key(&self, name: &str, args: &[&str]) -> String {
+        let path = self.stranger(name, args);
+        let public = std::fs::read_to_string(format!("{path}.pub")).unwrap();
+        let mut known = std::fs::read_to_string(self.path("authorized_keys")).unwrap();
+        known.push_str(&public);
+        std::fs::write(self.path("authorized_keys"), known).unwrap();
+        path
+    }
+
+    /// Makes a key that may not.
+    pub fn stranger(&self, name: &str, args: &[&str]) -> String {
+        let path = self.text(name);
+        let passphrase = if args.contains(&"-N") { vec![] } else { vec!["-N", ""] };
+        let args = [&["-q", "-f", &path], args, &passphrase].concat();
+        output_of("ssh-keygen", &args);
+        path
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        let file = std::fs::File::open(self.path("log"));
+        file.unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    listed.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}

@@ -1,0 +1,125 @@
+//! Running commands, and what becomes of them when the connection does not last.
+
+use std::time::{Duration, Instant};
+
+use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::{Communicator, ExitStatus, RemoteCommand};
+use serde_json::json;
+
+use crate::harness::{connected, output, run};
+use crate::server::{Server, available};
+
+#[tokio::test]
+async fn codes_signals_and_streams() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let seen = run(&*link, "echo out; echo err >&2; exit 3").await;
+    assert_eq!(seen, (ExitStatus::Code(3), "out\n".into(), "err\n".into()));
+    assert_eq!(run(&*link, "kill -9 $$").await.0, ExitStatus::Code(137));
+    assert_eq!(run(&*link, "cat; echo end").await.1, "end\n", "there is no input to wait for");
+    let input: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    let command = RemoteCommand { command: "cat".into(), stdin: Some(input.clone().into()) };
+    let echoed = Bytes::default();
+    assert!(link.exec(&command, &echoed).await.unwrap().success());
+    assert!(*echoed.0.lock().unwrap() == input, "what goes in comes out");
+    // What a command does not read is no problem.
+    let command = RemoteCommand { command: "true".into(), stdin: Some(input.into()) };
+    assert!(link.exec(&command, &CapturedOutput::default()).await.unwrap().success());
+    let many = futures(&*link).await;
+    assert_eq!(many, ["1\n", "2\n", "3\n", "4\n"]);
+}
+
+/// Four commands at once, over one connection.
+async fn futures(link: &dyn Communicator) -> Vec<String> {
+    let command = |n: u32| async move { output(link, &format!("sleep 0.{n}; echo {n}")).await };
+    let (a, b, c, d) = tokio::join!(command(1), command(2), command(3), command(4));
+    vec![a, b, c, d]
+}
+
+#[derive(Default)]
+struct Bytes(std::sync::Mutex<Vec<u8>>);
+
+impl ingot_sdk::OutputSink for Bytes {
+    fn stdout(&self, bytes: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+    }
+
+    fn stderr(&self, _: &[u8]) {}
+}
+
+#[tokio::test]
+async fn a_terminal_when_asked_for() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let plain = connected(&server, json!({})).await;
+    assert_eq!(run(&*plain, "tty").await.1, "not a tty\n");
+    let link = connected(&server, json!({ "ssh_pty": true })).await;
+    let (_, stdout, stderr) = run(&*link, "tty; echo err >&2").await;
+    assert!(stdout.contains("/dev/") && stdout.contains("err") && stderr.is_empty(), "{stdout}");
+}
+
+#[tokio::test]
+async fn a_command_that_is_given_up_holds_nothing_up() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let (command, sink) = (RemoteCommand::new("sleep 60"), CapturedOutput::default());
+    let limit = Duration::from_millis(300);
+    assert!(tokio::time::timeout(limit, link.exec(&command, &sink)).await.is_err());
+    // Also one that has more to say than anybody listens to.
+    let command = RemoteCommand::new("yes");
+    assert!(tokio::time::timeout(limit, link.exec(&command, &sink)).await.is_err());
+    let begun = Instant::now();
+    assert_eq!(output(&*link, "echo next").await, "next\n");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_noticed_and_made_again() {
+    if !available() {
+        return;
+    }
+    let mut server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let running = async { run(&*link, "echo begun; sleep 60").await };
+    let cutting = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        server.kill_sessions();
+    };
+    let (seen, ()) = tokio::join!(running, cutting);
+    assert_eq!(seen, (ExitStatus::Disconnected, "begun\n".into(), String::new()));
+    assert_eq!(output(&*link, "echo again").await, "again\n");
+    // As by a reboot: for a while there is no server at all.
+    server.stop();
+    let later = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(2));
+        server.restart();
+        server
+    });
+    assert_eq!(output(&*link, "echo up").await, "up\n");
+    drop(later.join().unwrap());
+}
+
+#[tokio::test]
+async fn silence_ends_a_connection_when_asked_to() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let quiet = json!({ "ssh_read_write_timeout": "1s", "ssh_keep_alive_interval": "-1s" });
+    let link = connected(&server, quiet).await;
+    let begun = Instant::now();
+    assert_eq!(run(&*link, "sleep 30").await.0, ExitStatus::Disconnected);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    // A sign of life is one even when the command says nothing.
+    let asked = json!({ "ssh_read_write_timeout": "3s", "ssh_keep_alive_interval": "1s" });
+    let link = connected(&server, asked).await;
+    assert_eq!(run(&*link, "sleep 5; echo done").await.1, "done\n");
+}

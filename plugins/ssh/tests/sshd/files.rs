@@ -1,0 +1,249 @@
+//! Moving files.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use ingot_sdk::{Communicator, FileMeta, Result};
+use serde_json::json;
+
+use crate::harness::{connected, output};
+use crate::server::{Server, available};
+
+/// The options for each way to copy, and configuration of the server that forces it.
+const WAYS: [(&str, &str); 3] = [("scp", "tar"), ("scp", "scp"), ("sftp", "sftp")];
+
+/// A server and a connection that copies folders in the given way.
+async fn by(way: (&str, &str)) -> (Server, std::sync::Arc<dyn Communicator>) {
+    // Without tar in its PATH the machine has none.
+    let bin = tempfile::tempdir().unwrap();
+    let mut more = String::new();
+    let folder = bin.keep();
+    if way.1 == "scp" {
+        for program in ["scp", "sh", "bash", "cat", "mkdir", "stat", "find", "id", "df"] {
+            let path = crate::server::output_of("sh", &["-c", &format!("command -v {program}")]);
+            std::os::unix::fs::symlink(path, folder.join(program)).unwrap();
+        }
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+        more = format!("SetEnv PATH={}", folder.display());
+    }
+    let server = Server::start(&more);
+    let link = connected(&server, json!({ "ssh_file_transfer_method": way.0 })).await;
+    (server, link)
+}
+
+async fn upload(link: &dyn Communicator, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
+    link.upload(path, &mut &*bytes, FileMeta { size: bytes.len() as u64, mode }).await
+}
+
+async fn download(link: &dyn Communicator, path: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    link.download(path, &mut bytes).await.map(|()| bytes)
+}
+
+/// Paths, modes and contents below `folder`, one a line.
+fn listing(folder: &Path) -> String {
+    let script = "find . -mindepth 1 \\( -type d -printf '%P %m\\n' \\) -o -printf '%P %m ' \
+                  -exec cat {} \\; | sort";
+    let script = format!("cd '{}' && {script}", folder.display());
+    crate::server::output_of("sh", &["-c", &script])
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn single_files() {
+    if !available() {
+        return;
+    }
+    for way in WAYS {
+        let (server, link) = by(way).await;
+        let big: Vec<u8> = (0..20_000_000u32).map(|n| (n * 7 % 253) as u8).collect();
+        for (path, bytes, mode) in [
+            ("/with space & 'quotes'", &b"text"[..], 0o750),
+            ("/empty", b"", 0o600),
+            ("/big", &big, 0o644),
+            ("/big", b"smaller now", 0o640),
+        ] {
+            let path = server.text("home") + path;
+            upload(&*link, &path, bytes, mode).await.unwrap_or_else(|e| panic!("{way:?}: {e}"));
+            let meta = std::fs::metadata(&path).unwrap();
+            // A file that is there keeps its mode with scp, as with OpenSSH's own.
+            if bytes != b"smaller now" {
+                assert_eq!(meta.permissions().mode() & 0o7777, mode, "{way:?} {path}");
+            }
+            assert!(std::fs::read(&path).unwrap() == bytes, "{way:?} {path}");
+            assert!(download(&*link, &path).await.unwrap() == bytes, "{way:?} {path}");
+        }
+        upload(&*link, "relative", b"r", 0o644).await.unwrap();
+        assert_eq!(std::fs::read(server.path("home/relative")).unwrap(), b"r");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_or_read_is_said() {
+    if !available() {
+        return;
+    }
+    for way in WAYS {
+        let (server, link) = by(way).await;
+        let said = |result: Result<()>| result.unwrap_err().to_string().to_lowercase();
+        for path in ["/nowhere/x", "/etc/x", "/root/x"] {
+            let error = said(upload(&*link, path, b"x", 0o644).await);
+            assert!(error.starts_with(&format!("uploading to {path}: ")), "{way:?}: {error}");
+            let reason = if path.starts_with("/no") { "no such file" } else { "permission denied" };
+            assert!(error.contains(reason), "{way:?}: {error}");
+        }
+        let error = said(download(&*link, "/nowhere").await.map(|_| ()));
+        assert!(
+            error.contains("downloading /nowhere") && error.contains("no such file"),
+            "{error}"
+        );
+        let meta = FileMeta { size: 5, mode: 0o644 };
+        let path = server.text("home/short");
+        let error = said(link.upload(&path, &mut &b"abc"[..], meta).await);
+        assert!(error.contains("changed while it was being read"), "{way:?}: {error}");
+        let error = said(link.upload(&path, &mut &b"abcdefgh"[..], meta).await);
+        assert!(error.contains("changed while it was being read"), "{way:?}: {error}");
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join("f"), "x", 0o644);
+        let error = said(link.upload_dir(dir.path(), "/etc/new", false).await);
+        assert!(
+            error.contains("/etc/new") && error.contains("permission denied"),
+            "{way:?}: {error}"
+        );
+        let error = said(link.download_dir("/nowhere", dir.path(), false).await);
+        assert!(error.contains("no such file"), "{way:?}: {error}");
+        // And none of it has hurt the connection.
+        assert_eq!(output(&*link, "echo well").await, "well\n");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error() {
+    if !available() {
+        return;
+    }
+    for way in WAYS {
+        let (_server, link) = by(way).await;
+        let bytes = vec![1; 3_000_000];
+        let error = upload(&*link, "small/big", &bytes, 0o644).await.unwrap_err().to_string();
+        // SFTP has no word for it.
+        assert!(error.contains("No space left") || error.contains("ailure"), "{way:?}: {error}");
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("big"), &bytes).unwrap();
+        let error = link.upload_dir(dir.path(), "small", true).await.unwrap_err().to_string();
+        assert!(error.contains("No space left") || error.contains("ailure"), "{way:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn folders() {
+    if !available() {
+        return;
+    }
+    for way in WAYS {
+        let (server, link) = by(way).await;
+        let local = tempfile::tempdir().unwrap();
+        let up = local.path().join("up");
+        write(&up.join("a"), "1", 0o640);
+        write(&up.join("sub dir/b"), "2", 0o755);
+        write(&up.join("sub dir/deep/c"), "3", 0o600);
+        std::fs::create_dir(up.join("empty")).unwrap();
+        std::fs::set_permissions(up.join("sub dir/deep"), PermissionsExt::from_mode(0o750))
+            .unwrap();
+        std::os::unix::fs::symlink("a", up.join("link")).unwrap();
+        let expected = listing(&up).replace("link 777 ", "link 640 ");
+        let home = |name: &str| {
+            (server.path(&format!("home/{name}")), server.text(&format!("home/{name}")))
+        };
+        let check = |path: &Path| assert_eq!(listing(path), expected, "{way:?} {}", path.display());
+
+        // A destination that does not exist becomes the copy.
+        link.upload_dir(&up, &home("new").1, false)
+            .await
+            .unwrap_or_else(|e| panic!("{way:?}: {e}"));
+        check(&home("new").0);
+        // Into one that does, it goes with its name, also a second time.
+        output(&*link, "mkdir there").await;
+        for _ in 0..2 {
+            link.upload_dir(&up, &home("there").1, false).await.unwrap();
+            check(&home("there/up").0);
+        }
+        // Its contents only.
+        output(&*link, "mkdir -m 711 inside").await;
+        link.upload_dir(&up, &home("inside").1, true).await.unwrap();
+        check(&home("inside").0);
+        let mode = std::fs::metadata(home("inside").0).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o711, "a folder that was there is left as it was");
+
+        for source in [home("new").1, home("new").1 + "/"] {
+            let down = local.path().join("down");
+            for _ in 0..2 {
+                link.download_dir(&source, &down, source.ends_with('/')).await.unwrap();
+            }
+            check(&down.join("new"));
+            std::fs::remove_dir_all(&down).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_with_nothing_but_sftp() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("Subsystem sftp internal-sftp\nForceCommand internal-sftp");
+    let link = connected(&server, json!({ "ssh_file_transfer_method": "sftp" })).await;
+    upload(&*link, "f", b"x", 0o644).await.unwrap();
+    assert_eq!(download(&*link, "f").await.unwrap(), b"x");
+    let none = Server::start("Subsystem other /bin/true");
+    let link = connected(&none, json!({ "ssh_file_transfer_method": "sftp" })).await;
+    let error = upload(&*link, "f", b"x", 0o644).await.unwrap_err();
+    assert!(error.to_string().contains("has no SFTP"), "{error}");
+    assert!(error.advice().unwrap().contains("ssh_file_transfer_method = \"scp\""));
+}
+
+#[tokio::test]
+async fn a_connection_lost_half_way_is_an_error() {
+    if !available() {
+        return;
+    }
+    for way in WAYS {
+        let (server, link) = by(way).await;
+        // An endless source.
+        let meta = FileMeta { size: 1 << 40, mode: 0o644 };
+        let mut source = tokio::io::repeat(7);
+        let uploading = link.upload("never", &mut source, meta);
+        let cutting = async {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            server.kill_sessions();
+        };
+        let (uploaded, ()) = tokio::join!(uploading, cutting);
+        let error = uploaded.unwrap_err().to_string();
+        assert!(error.contains("lost") && error.contains("uploading to never"), "{way:?}: {error}");
+        assert_eq!(output(&*link, "echo again").await, "again\n");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_given_up_holds_nothing_up() {
+    if !available() {
+        return;
+    }
+    for way in WAYS {
+        let (_server, link) = by(way).await;
+        for _ in 0..5 {
+            let meta = FileMeta { size: 1 << 40, mode: 0o644 };
+            let mut source = tokio::io::repeat(7);
+            let uploading = link.upload("given-up", &mut source, meta);
+            let limit = std::time::Duration::from_millis(300);
+            assert!(tokio::time::timeout(limit, uploading).await.is_err());
+            let next = tokio::time::timeout(limit * 30, output(&*link, "echo next")).await;
+            assert_eq!(next.unwrap_or_else(|_| panic!("{way:?} is stuck")), "next\n");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What the tests share: a context that keeps what is shown, and connections.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::journal::NoJournal;
+use ingot_sdk::ui::{Event, EventSink};
+use ingot_sdk::{
+    Communicator, ConfigErrors, Error, ExitStatus, GeneratedData, Hook, RemoteCommand, Result,
+    RunContext, Ui, async_trait,
+};
+use ingot_ssh::{Communication, SshConfig, Target};
+use serde_json::{Value, json};
+
+use crate::server::{Server, USER};
+
+/// Keeps what is shown and masked.
+#[derive(Default)]
+pub struct Shown {
+    pub lines: Mutex<Vec<String>>,
+    pub masked: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl EventSink for Shown {
+    fn emit(&self, event: Event) {
+        if let Event::Say { text, .. } | Event::Message { text, .. } | Event::Error { text, .. } =
+            event
+        {
+            self.lines.lock().unwrap().push(text);
+        }
+    }
+
+    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
+        Err(std::io::Error::other("nobody is here"))
+    }
+
+    fn mask(&self, secret: &str) {
+        self.masked.lock().unwrap().push(secret.to_owned());
+    }
+}
+
+struct NoProvisioners;
+
+#[async_trait]
+impl Hook for NoProvisioners {
+    async fn provision(
+        &self,
+        _: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    async fn cleanup_provision(
+        &self,
+        _: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
+pub fn context(shown: &Arc<Shown>) -> RunContext {
+    RunContext {
+        prepare: Default::default(),
+        ui: Ui::new(Arc::clone(shown) as Arc<dyn EventSink>),
+        cancel: Default::default(),
+        journal: Arc::new(NoJournal),
+        hook: Arc::new(NoProvisioners),
+    }
+}
+
+/// What checking `options` says.
+pub fn prepare(options: Value) -> Result<Communication, ConfigErrors> {
+    let config: SshConfig = serde_json::from_value(options).unwrap();
+    config.prepare()
+}
+
+/// Options that lead to `server`, and `more`.
+pub fn options(server: &Server, more: Value) -> Value {
+    let mut options = json!({
+        "ssh_host": "127.0.0.1", "ssh_port": server.port, "ssh_username": USER,
+        "ssh_timeout": "20s", "ssh_handshake_attempts": 1,
+    });
+    for (name, value) in more.as_object().unwrap() {
+        options[name] = value.clone();
+    }
+    options
+}
+
+/// Connects with `options`.
+pub async fn connect_in(ctx: &RunContext, options: Value) -> Result<Arc<dyn Communicator>> {
+    let host = options["ssh_host"].as_str().unwrap().to_owned();
+    let Communication::Ssh(settings) = prepare(options).map_err(Error::from)? else {
+        panic!("ssh is the default");
+    };
+    settings.connect(ctx, &Target { host, port: None, key_pair: None }).await
+}
+
+/// Connects to `server` with `more` options.
+pub async fn connect(server: &Server, more: Value) -> Result<Arc<dyn Communicator>> {
+    connect_in(&context(&Arc::default()), options(server, more)).await
+}
+
+/// Connects with a key that was made for it.
+pub async fn connected(server: &Server, mut more: Value) -> Arc<dyn Communicator> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("key{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    more["ssh_private_key_file"] = server.key(&name, &["-t", "ed25519"]).into();
+    connect(server, more).await.unwrap()
+}
+
+/// Why connecting failed.
+pub async fn failure(options: Value) -> Error {
+    let connected = connect_in(&context(&Arc::default()), options).await;
+    connected.err().expect("no connection comes about")
+}
+
+/// A command's status, output and error output.
+pub async fn run(link: &dyn Communicator, command: &str) -> (ExitStatus, String, String) {
+    let output = CapturedOutput::default();
+    let status = link.exec(&RemoteCommand::new(command), &output).await.unwrap();
+    (status, output.stdout_text(), output.stderr_text())
+}
+
+/// The output of a command that succeeds.
+pub async fn output(link: &dyn Communicator, command: &str) -> String {
+    let (status, stdout, stderr) = run(link, command).await;
+    assert!(status.success(), "{command}: {status:?} {stdout} {stderr}");
+    stdout
+}

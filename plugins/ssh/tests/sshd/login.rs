@@ -1,0 +1,127 @@
+//! Ways to log in.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use ingot_ssh::{Communication, KeyPair, KeyPairType, Target};
+use serde_json::json;
+
+use crate::harness::{Shown, connect, connect_in, connected, context, options, output, prepare};
+use crate::server::{PASSWORD, Server, USER, available, output_of};
+
+#[tokio::test]
+async fn with_a_password() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let shown = Arc::<Shown>::default();
+    let options = options(&server, json!({ "ssh_password": PASSWORD }));
+    let link = connect_in(&context(&shown), options).await.unwrap();
+    assert_eq!(output(&*link, "whoami").await, format!("{USER}\n"));
+    assert!(shown.masked.lock().unwrap().contains(&PASSWORD.to_owned()));
+    let lines = shown.lines.lock().unwrap().join("\n");
+    assert!(lines.contains("Connected to SSH!") && !lines.contains(PASSWORD), "{lines}");
+}
+
+#[tokio::test]
+async fn with_keys_of_every_kind_and_form() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    for (name, args) in [
+        ("ed25519", &["-t", "ed25519"][..]),
+        ("ecdsa256", &["-t", "ecdsa", "-b", "256"]),
+        ("ecdsa521", &["-t", "ecdsa", "-b", "521"]),
+        ("rsa", &["-t", "rsa", "-b", "2048"]),
+        ("rsa.pem", &["-t", "rsa", "-b", "2048", "-m", "PEM"]),
+        ("rsa.p8", &["-t", "rsa", "-b", "2048", "-m", "PKCS8"]),
+        ("ecdsa.pem", &["-t", "ecdsa", "-b", "384", "-m", "PEM"]),
+        ("ecdsa.p8", &["-t", "ecdsa", "-b", "384", "-m", "PKCS8"]),
+    ] {
+        let key = server.key(name, args);
+        let link = connect(&server, json!({ "ssh_private_key_file": key })).await;
+        let link = link.unwrap_or_else(|error| panic!("{name}: {error}\n{}", server.log()));
+        assert_eq!(output(&*link, "echo in").await, "in\n", "{name}");
+    }
+    // ssh-keygen does not write this form, but others do.
+    let path = server.text("ed25519.p8");
+    output_of("openssl", &["genpkey", "-algorithm", "ed25519", "-out", &path]);
+    let der = Command::new("openssl")
+        .args(["pkey", "-in", &path, "-pubout", "-outform", "DER"])
+        .output()
+        .unwrap()
+        .stdout;
+    // The last 32 bytes are the key; in front of them stands what SSH puts there.
+    let blob = [b"\0\0\0\x0bssh-ed25519\0\0\0 ", &der[der.len() - 32..]].concat();
+    std::fs::write(server.path("blob"), blob).unwrap();
+    let public = output_of("base64", &["-w0", &server.text("blob")]);
+    std::fs::write(server.path("authorized_keys"), format!("ssh-ed25519 {public}\n")).unwrap();
+    let link = connect(&server, json!({ "ssh_private_key_file": path })).await.unwrap();
+    assert_eq!(output(&*link, "echo in").await, "in\n");
+}
+
+#[tokio::test]
+async fn with_a_certificate() {
+    if !available() {
+        return;
+    }
+    for kind in [&["-t", "ed25519"][..], &["-t", "rsa", "-b", "2048"], &["-t", "ecdsa"]] {
+        let ca = tempfile::tempdir().unwrap();
+        let ca_key = ca.path().join("ca").display().to_string();
+        output_of("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &ca_key]);
+        let server = Server::start(&format!("TrustedUserCAKeys {ca_key}.pub"));
+        let key = server.stranger("key", kind);
+        let public = format!("{key}.pub");
+        let sign = ["-q", "-s", &ca_key, "-I", "test", "-n", USER, "-V", "-1h:+1h", &public];
+        output_of("ssh-keygen", &sign);
+        let certificate = format!("{key}-cert.pub");
+        let with = json!({ "ssh_private_key_file": key, "ssh_certificate_file": certificate });
+        let link = connect(&server, with).await;
+        let link = link.unwrap_or_else(|error| panic!("{kind:?}: {error}\n{}", server.log()));
+        assert_eq!(output(&*link, "echo in").await, "in\n");
+    }
+}
+
+#[tokio::test]
+async fn with_the_builds_own_key_which_is_removed_at_the_end() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    for (kind, prefix) in [
+        (KeyPairType::Ed25519, "ssh-ed25519 "),
+        (KeyPairType::Ecdsa(256), "ecdsa-sha2-nistp256 "),
+        (KeyPairType::Ecdsa(521), "ecdsa-sha2-nistp521 "),
+        (KeyPairType::Rsa(2048), "ssh-rsa "),
+    ] {
+        let pair = KeyPair::generate(kind, "packer_test").await.unwrap();
+        assert!(pair.public.starts_with(prefix) && pair.public.ends_with(" packer_test"));
+        let add = format!(
+            "mkdir -p .ssh && printf '%s\\n' '# kept' '{}' 'ssh-rsa AAAA other' > .ssh/authorized_keys",
+            pair.public
+        );
+        output(&*link, &add).await;
+        let with = options(&server, json!({ "ssh_clear_authorized_keys": true }));
+        let Ok(Communication::Ssh(settings)) = prepare(with) else { panic!() };
+        let shown = Arc::<Shown>::default();
+        let ctx = context(&shown);
+        let host = "127.0.0.1".to_owned();
+        let target = Target { host, port: None, key_pair: Some(pair.clone()) };
+        let own = settings.connect(&ctx, &target).await.unwrap();
+        settings.clear_authorized_keys(&ctx, &*own, &pair).await;
+        let left = std::fs::read_to_string(server.path("home/.ssh/authorized_keys")).unwrap();
+        assert_eq!(left, "# kept\nssh-rsa AAAA other\n");
+        // What OpenSSH makes of the private key.
+        let file = server.path("own");
+        std::fs::write(&file, &pair.private).unwrap();
+        output_of("chmod", &["600", file.to_str().unwrap()]);
+        let derived = output_of("ssh-keygen", &["-y", "-f", file.to_str().unwrap()]);
+        assert_eq!(derived.split(' ').nth(1), pair.public.split(' ').nth(1));
+        let data = Communication::Ssh(settings).generated_data(Some(&target));
+        assert_eq!(data["SSHPublicKey"], pair.public.as_str());
+        assert_eq!((&data["User"], &data["Port"]), (&json!(USER), &json!(server.port)));
+    }
+}

@@ -1,0 +1,11 @@
+//! Against real SSH servers.
+
+mod commands;
+mod failures;
+mod files;
+mod harness;
+mod login;
+mod options;
+mod routes;
+#[path = "../server/mod.rs"]
+mod server;

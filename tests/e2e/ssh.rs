@@ -1,0 +1,248 @@
+//! `communicator = "ssh"`, through the binary, against a real sshd.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::harness::{ingot, ingot_with, output_of, template};
+use crate::sshd::{PASSWORD, Running, Server, USER, available, free_port};
+
+/// A source for `server` with `more` options, and a build of it with `steps`.
+fn text(server: &Server, more: &str, steps: &str) -> String {
+    format!(
+        "source \"null\" \"n\" {{\n  ssh_host = \"127.0.0.1\"\n  ssh_port = {}\n  \
+         ssh_username = \"{USER}\"\n  ssh_handshake_attempts = 1\n  ssh_timeout = \"20s\"\n  \
+         {more}\n}}\nbuild {{\n  sources = [\"source.null.n\"]\n{steps}\n}}\n",
+        server.port
+    )
+}
+
+#[test]
+fn a_machine_is_provisioned() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let key = server.key("key", &["-t", "ed25519"]);
+    let steps = r#"
+  provisioner "shell" {
+    inline = ["echo hello $WHO from $(whoami); echo oops >&2", "mkdir there"]
+    env    = { WHO = "you" }
+  }
+  provisioner "file" {
+    source      = "up"
+    destination = "there"
+  }
+  provisioner "file" {
+    source      = "up/"
+    destination = "there"
+  }
+  provisioner "file" {
+    source      = "one"
+    destination = "there/one"
+  }
+  provisioner "file" {
+    content     = "${build.User} ${build.Host} ${build.ConnType} ${build.ID}"
+    destination = "there/facts"
+  }
+  provisioner "file" {
+    direction   = "download"
+    source      = "there/"
+    destination = "down/"
+  }
+  provisioner "file" {
+    direction   = "download"
+    source      = "there/one"
+    destination = "down/"
+  }
+  provisioner "shell-local" {
+    inline = ["echo local ${build.Port}"]
+  }"#;
+    for method in ["scp", "sftp"] {
+        let more =
+            format!("ssh_private_key_file = \"{key}\"\n  ssh_file_transfer_method = \"{method}\"");
+        let dir = template(&text(&server, &more, steps));
+        let write = |path: &str, bytes: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        write("up/a", "A");
+        write("up/sub/b", "B");
+        write("one", "1");
+        let run = ingot(dir.path(), &["build", "-color=false", "."]);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        for line in [
+            "==> null.n: Using SSH communicator to connect: 127.0.0.1",
+            "==> null.n: Waiting for SSH to become available...",
+            "==> null.n: Connected to SSH!",
+            "null.n: hello you from builder",
+            &format!("null.n: local {}", server.port),
+        ] {
+            assert!(run.stdout.contains(line), "{line:?} is not in\n{}", run.stdout);
+        }
+        assert!(run.stderr.contains("null.n: oops"), "{}", run.stderr);
+        let read = |path: &str| std::fs::read_to_string(dir.path().join(path)).unwrap();
+        let down = |path: &str| read(&format!("down/there/{path}"));
+        assert_eq!(
+            (down("up/sub/b"), down("sub/b"), down("a")),
+            ("B".into(), "B".into(), "A".into())
+        );
+        assert_eq!(down("facts"), "builder 127.0.0.1 ssh Null");
+        assert_eq!(read("down/one"), "1");
+        std::fs::remove_dir_all(server.path("home/there")).unwrap();
+    }
+}
+
+#[test]
+fn a_script_may_end_the_connection_when_that_is_expected() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let key = server.key("key", &["-t", "ed25519"]);
+    let more = format!("ssh_private_key_file = \"{key}\"");
+    // What a reboot does: the server's side of the connection goes away.
+    let cut = |expected: bool| {
+        format!(
+            "  provisioner \"shell\" {{\n    inline = [\"kill -9 $(cat /proc/$PPID/status | sed \
+             -n 's/^PPid:.//p') $PPID; sleep 20\"]\n    expect_disconnect = {expected}\n  }}\n  \
+             provisioner \"shell\" {{\n    inline = [\"echo after\"]\n  }}"
+        )
+    };
+    let dir = template(&text(&server, &more, &cut(true)));
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("after"), "{}", run.stdout);
+    let dir = template(&text(&server, &more, &cut(false)));
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("Script disconnected unexpectedly"), "{}", run.stderr);
+    assert!(run.stderr.contains("expect_disconnect = true"), "{}", run.stderr);
+}
+
+#[test]
+fn passwords_stay_secret_and_refusals_are_explained() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let steps = "  provisioner \"shell\" {\n    inline = [\"echo pw=${build.Password}\"]\n  }";
+    let with =
+        |password: &str| template(&text(&server, &format!("ssh_password = \"{password}\""), steps));
+    let run = ingot(with(PASSWORD).path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("pw=<sensitive>"), "{}", run.stdout);
+    assert!(!run.stdout.contains(PASSWORD) && !run.stderr.contains(PASSWORD));
+    let run = ingot(with("wrong-5d1c").path(), &["build", "."]);
+    assert_eq!(run.code, Some(1));
+    let expected =
+        format!("builder@127.0.0.1:{} refused the login: tried the password", server.port);
+    assert!(run.stderr.contains(&expected), "{}", run.stderr);
+    assert!(run.stderr.contains("help: check ssh_username"), "{}", run.stderr);
+    assert!(!run.stdout.contains("wrong-5d1c") && !run.stderr.contains("wrong-5d1c"));
+}
+
+/// Starts an agent with a socket at `socket`.
+fn agent(socket: &Path) -> Running {
+    let mut command = Command::new("ssh-agent");
+    let agent = command.args(["-D", "-a"]).arg(socket).stdout(Stdio::null()).spawn().unwrap();
+    while !socket.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    Running(agent)
+}
+
+#[test]
+fn the_agents_keys_are_used() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("MaxAuthTries 3");
+    let steps = "  provisioner \"shell\" {\n    inline = [\"echo in\"]\n  }";
+    let dir = template(&text(&server, "ssh_agent_auth = true", steps));
+    let socket = dir.path().join("agent");
+    let path = socket.display().to_string();
+    let build =
+        |socket: &str| ingot_with(dir.path(), &["build", "."], &[("SSH_AUTH_SOCK", socket)]);
+    let run = build("/nowhere");
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("cannot ask the SSH agent"), "{}", run.stderr);
+    assert!(run.stderr.contains("SSH_AUTH_SOCK must name its socket"), "{}", run.stderr);
+
+    let _agent = agent(&socket);
+    let run = build(&path);
+    assert!(run.stderr.contains("the SSH agent holds no keys"), "{}", run.stderr);
+    let add = |key: &str| {
+        let added = Command::new("ssh-add").args(["-q", key]).env("SSH_AUTH_SOCK", &path).output();
+        assert!(added.unwrap().status.success());
+    };
+    // A key that needs a passphrase here would need it there, too; rsa signs in several ways.
+    add(&server.key("rsa", &["-t", "rsa", "-b", "2048"]));
+    let run = build(&path);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("n: in"), "{}", run.stdout);
+
+    output_of("truncate", &["-s0", &server.text("authorized_keys")]);
+    for name in ["b", "c", "d", "e"] {
+        add(&server.stranger(name, &["-t", "ed25519"]));
+    }
+    let run = build(&path);
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stderr.contains("closed the connection after 3 attempts to log in"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("leave only the right key in the agent"), "{}", run.stderr);
+}
+
+#[test]
+fn validate_asks_for_what_ssh_needs() {
+    let said = |options: &str| {
+        let dir = template(&format!(
+            "source \"null\" \"n\" {{\n{options}\n}}\nbuild {{\n  sources = [\"source.null.n\"]\n}}\n"
+        ));
+        let run = ingot(dir.path(), &["validate", "."]);
+        (run.code, run.stderr)
+    };
+    let (code, error) = said("");
+    assert_eq!(code, Some(1));
+    for expected in ["`ssh_host` is missing", "`ssh_username` is missing", "no way to log in"] {
+        assert!(error.contains(expected), "{expected:?} is not in\n{error}");
+    }
+    let host = "ssh_host = \"h\"\nssh_username = \"u\"\n";
+    assert_eq!(said(&format!("{host}ssh_password = \"p\"")), (Some(0), String::new()));
+    let (code, error) = said(&format!("{host}ssh_password = \"p\"\nssh_agent_auth = true"));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("only one of ssh_password and ssh_agent_auth can be used"), "{error}");
+    let (_, error) = said(&format!("{host}ssh_private_key_file = \"nope\""));
+    assert!(error.contains("t.pkr.hcl:4") && error.contains("cannot read nope"), "{error}");
+    let (_, error) = said(&format!("{host}ssh_pasword = \"p\""));
+    assert!(error.contains("did you mean `ssh_password`?"), "{error}");
+}
+
+#[test]
+fn a_build_that_waits_can_be_interrupted() {
+    let port = free_port();
+    let dir = template(&format!(
+        "source \"null\" \"n\" {{\n  ssh_host = \"127.0.0.1\"\n  ssh_port = {port}\n  \
+         ssh_username = \"u\"\n  ssh_password = \"p\"\n}}\nbuild {{\n  sources = \
+         [\"source.null.n\"]\n}}\n"
+    ));
+    let child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+        .args(["build", "."])
+        .current_dir(dir.path())
+        .env("INGOT_STATE_DIR", dir.path().join("state"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    output_of("kill", &["-INT", &child.id().to_string()]);
+    let begun = std::time::Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("was cancelled"), "{said}");
+}
