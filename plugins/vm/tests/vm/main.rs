@@ -1,0 +1,9 @@
+//! The crate against real parts: nginx, mtools, isoinfo, other processes.
+
+mod boot_command;
+mod harness;
+mod http_server;
+mod iso;
+mod media;
+mod ports;
+mod shutdown;
