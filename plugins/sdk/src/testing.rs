@@ -1,6 +1,6 @@
 //! What a plugin's tests need around it to run by itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -101,4 +101,37 @@ pub fn tool(folder: &Path, argv: &[&str]) -> Option<String> {
     };
     assert!(output.status.success(), "{argv:?}: {}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The names of all files below `folder`, sorted.
+///
+/// # Panics
+/// It cannot be read.
+pub fn names(folder: &Path) -> Vec<String> {
+    fn walk(folder: &Path, prefix: &str, names: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).expect("a folder that can be read") {
+            let entry = entry.expect("a folder that can be read");
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().expect("a folder that can be read").is_dir() {
+                walk(&entry.path(), &format!("{name}/"), names);
+            } else {
+                names.push(name);
+            }
+        }
+    }
+    let mut names = Vec::new();
+    walk(folder, "", &mut names);
+    names.sort();
+    names
+}
+
+/// Writes a file below `folder`, whose folders are made.
+///
+/// # Panics
+/// It cannot be written.
+pub fn file(folder: &Path, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    let made = std::fs::create_dir_all(path.parent().unwrap_or(folder));
+    made.and_then(|()| std::fs::write(&path, contents)).expect("a file that can be written");
+    path
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[allow(unused_imports)] // As above.
-pub use ingot_sdk::testing::{Said, tool};
+pub use ingot_sdk::testing::{Said, names, tool};
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, FileArtifact, GeneratedData, PluginSet, PostProcessor,
     PrepareContext, Prepared, Processed, Result, RunContext, testing,
@@ -41,10 +41,7 @@ impl Build {
 
     /// Writes a file of the artifact.
     pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, contents).unwrap();
-        path
+        testing::file(self.folder.path(), name, contents)
     }
 
     pub fn context(&self) -> RunContext {
@@ -94,23 +91,4 @@ pub fn artifact(files: &[&Path]) -> Arc<dyn Artifact> {
 /// The artifact that a post-processor made.
 pub fn made(processed: Processed) -> Arc<dyn Artifact> {
     processed.artifact.expect("an artifact")
-}
-
-/// The names of all files below `folder`, sorted.
-pub fn names(folder: &Path) -> Vec<String> {
-    fn walk(folder: &Path, prefix: &str, names: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            if entry.file_type().unwrap().is_dir() {
-                walk(&entry.path(), &format!("{name}/"), names);
-            } else {
-                names.push(name);
-            }
-        }
-    }
-    let mut names = Vec::new();
-    walk(folder, "", &mut names);
-    names.sort();
-    names
 }

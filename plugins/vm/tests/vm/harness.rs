@@ -30,10 +30,7 @@ impl Build {
     }
 
     pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, contents).unwrap();
-        path
+        testing::file(self.folder.path(), name, contents)
     }
 
     pub fn text(&self, name: &str) -> String {
@@ -205,9 +202,7 @@ impl Nginx {
 
     /// Puts a file there, as if it had changed now.
     pub fn put(&self, name: &str, contents: &[u8]) {
-        let path = self.folder.path().join("www").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, contents).unwrap();
+        testing::file(&self.folder.path().join("www"), name, contents);
     }
 
     /// The requests for `name` so far: status, method, range.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::testing::names;
 use ingot_sdk::{ConfigErrors, Error, Prepared};
 use ingot_vm::iso::{IsoOptions, Retrieved};
 use serde_json::{Value, json};
@@ -18,13 +19,23 @@ async fn retrieve(build: &Build, value: Value) -> Result<Retrieved, Error> {
     options(value).retrieve(&build.ctx, "ISO").await
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
+/// A retrieval for another process.
+fn job(url: &str, checksum: &str, target: &Path) -> Value {
+    json!({"do": "retrieve", "options": {
+        "iso_url": url,
+        "iso_checksum": checksum,
+        "iso_target_path": target,
+    }})
+}
+
+/// A retrieval without a checksum.
+fn unchecked(build: &Build, server: &Nginx) -> Value {
+    job(&server.url("a.iso"), "none", &build.path("a.iso"))["options"].take()
+}
+
+/// What has arrived of `target` so far.
+fn part(target: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.part", target.display()))
 }
 
 #[tokio::test]
@@ -109,12 +120,8 @@ fn a_killed_download_is_resumed() {
     server.put("a.iso", &bytes);
     for checksum in [sha256(&bytes), "none".to_owned()] {
         let target = build.path(&format!("{checksum}.iso"));
-        let job = json!({"do": "retrieve", "options": {
-            "iso_url": server.url("a.iso"),
-            "iso_checksum": checksum,
-            "iso_target_path": target,
-        }});
-        let part = PathBuf::from(format!("{}.part", target.display()));
+        let job = job(&server.url("a.iso"), &checksum, &target);
+        let part = part(&target);
         killed_midway(&job, &part);
         assert!(!target.exists(), "a part must not be taken for the whole");
         server.kill();
@@ -138,12 +145,8 @@ fn a_part_of_a_file_that_has_changed_is_thrown_away() {
     for checksum in ["none".to_owned(), sha256(&new)] {
         server.put("a.iso", &old);
         let target = build.path(&format!("{checksum}.iso"));
-        let job = json!({"do": "retrieve", "options": {
-            "iso_url": server.url("a.iso"),
-            "iso_checksum": checksum,
-            "iso_target_path": target,
-        }});
-        killed_midway(&job, Path::new(&format!("{}.part", target.display())));
+        let job = job(&server.url("a.iso"), &checksum, &target);
+        killed_midway(&job, &part(&target));
         // nginx's tags are made of time and length; the time has seconds.
         std::thread::sleep(std::time::Duration::from_millis(1100));
         server.kill();
@@ -166,15 +169,9 @@ fn pieces_from_mirrors_with_different_files_are_noticed() {
     server.put("bad.iso", &bad);
     server.put("good.iso", &good);
     let target = build.path("a.iso");
-    let job = |name: &str| {
-        json!({"do": "retrieve", "options": {
-            "iso_url": server.url(name),
-            "iso_checksum": sha256(&good),
-            "iso_target_path": target,
-        }})
-    };
+    let job = |name: &str| job(&server.url(name), &sha256(&good), &target);
     let (bad_job, good_job) = (job("bad.iso"), job("good.iso"));
-    killed_midway(&bad_job, Path::new(&format!("{}.part", target.display())));
+    killed_midway(&bad_job, &part(&target));
     server.kill();
     server.restart("0");
     let said = output(spawn(&good_job, &[]));
@@ -188,11 +185,7 @@ async fn a_server_that_dies_midway_is_asked_again() {
     let build = Build::new();
     let bytes = noise(SIZE, 10);
     server.put("a.iso", &bytes);
-    let wanted = options(json!({
-        "iso_url": server.url("a.iso"),
-        "iso_checksum": "none",
-        "iso_target_path": build.text("a.iso"),
-    }));
+    let wanted = options(unchecked(&build, &server));
     let ctx = build.ctx.clone();
     let running = tokio::spawn(async move { wanted.retrieve(&ctx, "ISO").await });
     let part = build.path("a.iso.part");
@@ -240,11 +233,7 @@ async fn without_a_checksum_the_server_is_asked_whether_the_file_has_changed() {
     let build = Build::new();
     let (old, new) = (noise(SIZE, 12), noise(SIZE, 13));
     server.put("a.iso", &old);
-    let wanted = json!({
-        "iso_url": server.url("a.iso"),
-        "iso_checksum": "none",
-        "iso_target_path": build.text("a.iso"),
-    });
+    let wanted = unchecked(&build, &server);
     let found = retrieve(&build, wanted.clone()).await.unwrap();
     assert_eq!(found.checksum, None);
     retrieve(&build, wanted.clone()).await.unwrap();
@@ -265,11 +254,7 @@ async fn cancelling_stops_a_download_at_once() {
     let Some(server) = Nginx::start("100k") else { return };
     let build = Build::new();
     server.put("a.iso", &noise(SIZE, 14));
-    let wanted = options(json!({
-        "iso_url": server.url("a.iso"),
-        "iso_checksum": "none",
-        "iso_target_path": build.text("a.iso"),
-    }));
+    let wanted = options(unchecked(&build, &server));
     let ctx = build.ctx.clone();
     let running = tokio::spawn(async move { wanted.retrieve(&ctx, "ISO").await });
     let part = build.path("a.iso.part");
