@@ -163,7 +163,7 @@ impl Nginx {
             "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
              events {{}}\n\
              http {{\n\
-               log_format short '$status $request_method $uri range=$http_range sent=$body_bytes_sent';\n\
+               log_format short '$status $request_method $uri $request_uri range=$http_range sent=$body_bytes_sent';\n\
                access_log {root}/access.log short;\n\
                client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;\n\
                uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n\
@@ -205,10 +205,14 @@ impl Nginx {
         testing::file(&self.folder.path().join("www"), name, contents);
     }
 
+    /// All requests so far, with their queries.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+    }
+
     /// The requests for `name` so far: status, method, range.
     pub fn requests(&self, name: &str) -> Vec<String> {
-        let log =
-            std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        let log = self.log();
         let wanted = format!(" /{name} ");
         log.lines().filter(|line| line.contains(&wanted)).map(str::to_owned).collect()
     }

@@ -46,7 +46,7 @@ async fn a_download_is_checked_against_a_list_and_kept() {
     server.put("pub/my disk.iso", &bytes);
     server.put("pub/SHA256SUMS", format!("{}  my disk.iso\n", sha256(&bytes)).as_bytes());
     let wanted = json!({
-        "iso_url": server.url("pub/my%20disk.iso?checksum=ignored&token=secret"),
+        "iso_url": server.url("pub/my%20disk.iso?token=secret"),
         "iso_checksum": format!("file:{}", server.url("pub/SHA256SUMS")),
         "iso_target_path": build.text("isos"),
     });
@@ -264,6 +264,22 @@ async fn cancelling_stops_a_download_at_once() {
     assert!(running.await.unwrap().unwrap_err().is_cancelled());
     assert!(start.elapsed() < std::time::Duration::from_secs(5));
     assert!(!build.path("a.iso").exists());
+}
+
+#[tokio::test]
+async fn a_checksum_in_the_url_is_heeded_and_not_sent() {
+    let Some(server) = Nginx::start("0") else { return };
+    let build = Build::new();
+    let bytes = noise(SIZE, 16);
+    server.put("a.iso", &bytes);
+    let url = |sum: &str| server.url(&format!("a.iso?checksum=sha256:{sum}&x=1"));
+    let with = |sum: &str| job(&url(sum), "none", &build.path("a.iso"))["options"].take();
+    let found = retrieve(&build, with(&sha256(&bytes))).await.unwrap();
+    assert_eq!(found.checksum.unwrap().value(), sha256(&bytes));
+    let error = retrieve(&build, with(&sha256(b"other"))).await.unwrap_err().to_string();
+    assert!(error.contains(&sha256(&bytes)) && error.contains(&sha256(b"other")), "{error}");
+    let log = server.log();
+    assert!(log.contains("/a.iso?x=1 ") && !log.contains("checksum"), "{log}");
 }
 
 #[tokio::test]
