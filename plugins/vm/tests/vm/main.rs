@@ -5,5 +5,6 @@ mod harness;
 mod http_server;
 mod iso;
 mod media;
+mod options;
 mod ports;
 mod shutdown;

@@ -84,6 +84,7 @@ async fn the_command_turns_the_machine_off() {
 #[tokio::test]
 async fn a_machine_that_stays_on_is_an_error_in_time() {
     let build = Build::new();
+    let start = Instant::now();
     let options = json!({"shutdown_command": "echo no", "shutdown_timeout": "300ms"});
     let mut machine = machine();
     let error = shut_down(&build, &mut machine, options, true).await.unwrap_err();
@@ -93,6 +94,7 @@ async fn a_machine_that_stays_on_is_an_error_in_time() {
     assert!(shut_down(&build, &mut machine, options, false).await.is_err());
     let options = json!({"shutdown_timeout": "300ms", "disable_shutdown": true});
     assert!(shut_down(&build, &mut machine, options, true).await.is_err());
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]
