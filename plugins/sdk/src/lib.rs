@@ -30,6 +30,7 @@ pub mod script;
 pub mod shell_local;
 pub mod steps;
 pub mod suggest;
+pub mod testing;
 pub mod ui;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};

@@ -116,3 +116,27 @@ impl Reclaim for ReclaimScratch {
         .context("removing a temporary folder")?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ingot_sdk::testing;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_run_left_is_removed_and_nothing_else() {
+        let ctx = testing::context(Default::default(), &Default::default());
+        let scratch = Scratch::create(&ctx).unwrap();
+        let path = scratch.path().to_owned();
+        testing::file(&path, "a/b", "secret");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o700);
+        std::mem::forget(scratch);
+        let resource = Resource::new(SCRATCH_FOLDER, path.to_string_lossy());
+        ReclaimScratch.reclaim(&resource).await.unwrap();
+        assert!(!path.exists());
+        ReclaimScratch.reclaim(&resource).await.unwrap();
+        let home = Resource::new(SCRATCH_FOLDER, "/root");
+        assert!(ReclaimScratch.reclaim(&home).await.is_err());
+    }
+}

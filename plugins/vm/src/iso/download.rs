@@ -195,7 +195,10 @@ impl Download<'_> {
         let have = std::fs::metadata(self.part()).map_or(0, |found| found.len());
         let state = State::read(&self.part_state());
         let same_url = state.url == super::sha1(self.url.as_str());
-        let kept = (keep && have == 0).then(|| State::read(&with_suffix(self.target, ".state")));
+        // Packer leaves no state.
+        let kept = (keep && have == 0)
+            .then(|| State::read(&with_suffix(self.target, ".state")))
+            .filter(|kept| kept.url.is_empty() || kept.url == super::sha1(self.url.as_str()));
         let validator = state.validator().filter(|_| same_url);
         // Without a validator only the checksum can tell whether the pieces fit.
         let resume = have > 0 && (self.checksum.is_some() || validator.is_some());

@@ -53,13 +53,6 @@ pub struct Retrieved {
     pub checksum: Option<Checksum>,
 }
 
-/// What [`IsoOptions::retrieve`] needs to know about all mirrors.
-struct Wanted<'a> {
-    /// What it is, for people, such as `ISO`.
-    what: &'a str,
-    checksum: Option<Checksum>,
-}
-
 impl IsoOptions {
     /// `iso_url` or `iso_urls`, whichever is set.
     pub fn urls(&self) -> Vec<&str> {
@@ -85,7 +78,11 @@ impl IsoOptions {
         }
         let option = if single { "iso_url" } else { "iso_urls" };
         for url in urls.iter().filter(|url| !is_unknown(url)) {
-            if let Err(why) = Source::parse(url) {
+            let checked = Source::parse(url).and_then(|source| match source.checksum() {
+                Some(text) => ChecksumOption::parse(&text).map(drop),
+                None => Ok(()),
+            });
+            if let Err(why) = checked {
                 errors.push(ConfigError::on(option, why));
             }
         }
@@ -126,15 +123,14 @@ impl IsoOptions {
         let urls = self.urls();
         let option = ChecksumOption::parse(self.iso_checksum.as_deref().unwrap_or("none"))
             .map_err(|why| Error::new(why).context("iso_checksum"))?;
-        let wanted = Wanted { what, checksum: option.resolve(ctx, &urls).await? };
+        let checksum = option.resolve(ctx, &urls).await?;
         let mut reasons = Vec::new();
         for &url in &urls {
             ctx.ui.say(format!("Trying {}", source::shown(url)));
-            match self.retrieve_from(ctx, &wanted, url).await {
-                Ok(path) => {
-                    ctx.ui.say(format!("{} => {}", source::shown(url), path.display()));
-                    let checksum = wanted.checksum.clone();
-                    return Ok(Retrieved { path, url: url.to_owned(), checksum });
+            match self.retrieve_from(ctx, what, checksum.clone(), url).await {
+                Ok(found) => {
+                    ctx.ui.say(format!("{} => {}", source::shown(url), found.path.display()));
+                    return Ok(found);
                 }
                 Err(error) if error.is_cancelled() => return Err(error),
                 Err(error) => {
@@ -161,52 +157,36 @@ impl IsoOptions {
     async fn retrieve_from(
         &self,
         ctx: &RunContext,
-        wanted: &Wanted<'_>,
+        what: &str,
+        mut checksum: Option<Checksum>,
         url: &str,
-    ) -> Result<PathBuf> {
-        match Source::parse(url).map_err(Error::new)? {
+    ) -> Result<Retrieved> {
+        let source = Source::parse(url).map_err(Error::new)?;
+        if let Some(text) = source.checksum() {
+            let option = ChecksumOption::parse(&text).map_err(Error::new)?;
+            checksum = option.resolve(ctx, &[url]).await?;
+        }
+        let path = match source {
             Source::File(path) => {
-                let found = tokio::fs::metadata(&path).await.map_err(|error| {
-                    let hint = "a URL begins with http:// or https://; other paths are files here";
-                    Error::new(format!("reading {}: {error}", path.display())).hint(hint)
-                })?;
-                if found.is_dir() {
-                    return Err(Error::new(format!("{} is a folder, not a file", path.display())));
-                }
-                if let Some(checksum) = &wanted.checksum
-                    && let Some(actual) = checksum.differs(ctx, &path).await?
-                {
-                    return Err(Error::new(format!(
-                        "the {} checksum of {} is {actual}, not {}",
-                        checksum.algorithm(),
-                        path.display(),
-                        checksum.value()
-                    ))
-                    .hint("check `iso_checksum`; if it is right, the file is damaged"));
-                }
+                check_file(ctx, &path, checksum.as_ref()).await?;
                 std::path::absolute(&path)
-                    .with_context(|| format!("finding out where {} is", path.display()))
+                    .with_context(|| format!("finding out where {} is", path.display()))?
             }
             Source::Http(parsed) => {
-                let target = self.target(wanted.checksum.as_ref(), url)?;
+                let target = self.target(checksum.as_ref(), url)?;
                 // Beside the file, as Packer's.
                 let lock_path = with_suffix(&target, ".lock");
-                let what = wanted.what;
                 let _lock = FileLock::take(ctx, &lock_path, || {
                     ctx.ui
                         .say(format!("Waiting for another build that is downloading this {what}"));
                 })
                 .await?;
-                download::Download {
-                    url: parsed,
-                    checksum: wanted.checksum.as_ref(),
-                    target: &target,
-                }
-                .run(ctx)
-                .await?;
-                Ok(target)
+                let checksum = checksum.as_ref();
+                download::Download { url: parsed, checksum, target: &target }.run(ctx).await?;
+                target
             }
-        }
+        };
+        Ok(Retrieved { path, url: url.to_owned(), checksum })
     }
 
     /// Where the download from `url` belongs.
@@ -230,6 +210,28 @@ impl IsoOptions {
                 .with_context(|| format!("creating the folder {}", folder.display()))?;
         }
         Ok(path)
+    }
+}
+
+/// Checks that a file of this machine is there and the right one.
+async fn check_file(ctx: &RunContext, path: &Path, checksum: Option<&Checksum>) -> Result<()> {
+    let found = tokio::fs::metadata(path).await.map_err(|error| {
+        Error::new(format!("reading {}: {error}", path.display()))
+            .hint("a URL begins with http:// or https://; other paths are files of this machine")
+    })?;
+    if found.is_dir() {
+        return Err(Error::new(format!("{} is a folder, not a file", path.display())));
+    }
+    let Some(checksum) = checksum else { return Ok(()) };
+    match checksum.differs(ctx, path).await? {
+        None => Ok(()),
+        Some(actual) => Err(Error::new(format!(
+            "the {} checksum of {} is {actual}, not {}",
+            checksum.algorithm(),
+            path.display(),
+            checksum.value()
+        ))
+        .hint("check `iso_checksum`; if it is right, the file is damaged")),
     }
 }
 

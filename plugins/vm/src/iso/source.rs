@@ -66,6 +66,14 @@ impl Source {
         }
     }
 
+    /// The checksum that Packer's downloader takes from the URL, `?checksum=…`. It is written as
+    /// `iso_checksum` is, and wins over it.
+    pub(super) fn checksum(&self) -> Option<String> {
+        let Source::Http(url) = self else { return None };
+        let found = url.query_pairs().find(|(name, _)| name == "checksum");
+        found.map(|(_, value)| value.into_owned())
+    }
+
     /// The path of the file in its place, for looking it up in a list of checksums.
     pub(super) fn path(&self) -> String {
         match self {
