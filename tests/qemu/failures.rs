@@ -89,7 +89,10 @@ fn a_wrong_checksum_and_missing_programs_are_errors() {
     bench.template(&format!("{source}  machine_type = \"abacus\"\n"), "");
     let run = bench.ingot(&["build", "."]);
     assert_eq!(run.code, Some(1));
-    assert_says(&(run.stdout + &run.stderr), &["starting the machine: QEMU ended", "unsupported machine type"]);
+    assert_says(
+        &(run.stdout + &run.stderr),
+        &["starting the machine: QEMU ended", "unsupported machine type"],
+    );
     bench.assert_clean();
 }
 
@@ -153,5 +156,52 @@ fn a_machine_that_ends_is_not_waited_for() {
     assert_eq!(run.code, Some(1));
     assert_says(&(run.stdout + &run.stderr), &["waiting for SSH: QEMU ended with code 1"]);
     assert!(start.elapsed().as_secs() < 120);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_disc_that_qemu_cannot_read_from_afar_is_an_error() {
+    if !qemu() {
+        return;
+    }
+    // A server that does not hand out parts of files.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n";
+            let _ = std::io::Write::write_all(&mut stream, head.as_bytes());
+        }
+    });
+    let source = format!(
+        "  iso_url = \"http://127.0.0.1:{port}/x.iso\"\n  iso_skip_cache = true\n  \
+         communicator = \"none\"\n"
+    );
+    let bench = Bench::new(&source, "");
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(
+        &(run.stdout + &run.stderr),
+        &["iso_skip_cache: no URL can be used", "does not hand out parts"],
+    );
+    bench.assert_clean();
+}
+
+#[test]
+fn a_qemu_without_windows_says_what_to_do() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    bench.template(&format!("{source}  display = \"curtain\"\n"), "");
+    let text = std::fs::read_to_string(bench.path("t.pkr.hcl")).unwrap();
+    let text = text.replace("headless = true", "headless = false");
+    std::fs::write(bench.path("t.pkr.hcl"), text).unwrap();
+    let run = bench.ingot(&["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert_says(&(run.stdout + &run.stderr), &["curtain", "set headless = true"]);
     bench.assert_clean();
 }

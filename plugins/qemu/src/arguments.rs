@@ -241,3 +241,127 @@ pub fn check_rows(rows: &[Vec<String>]) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ingot_sdk::Config;
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::settings::sample_data;
+
+    /// The command line for options and a situation.
+    fn line(options: Value, situation: &Situation) -> String {
+        let base = json!({
+            "iso_url": "/x.iso", "iso_checksum": "none", "ssh_username": "root", "headless": true,
+        });
+        let mut values = base.as_object().cloned().unwrap_or_else(Map::new);
+        values.extend(options.as_object().cloned().unwrap_or_default());
+        let ctx = PrepareContext { build_name: "m".to_owned(), ..PrepareContext::default() };
+        let (settings, _) = Settings::prepare(&Config::new(values), &ctx).unwrap();
+        let situation = Situation { disks: settings.disks(), ..situation.clone() };
+        arguments(&settings, &situation, &ctx, &sample_data()).unwrap().join(" ")
+    }
+
+    fn from_disc() -> Situation {
+        Situation {
+            accelerator: "kvm".to_owned(),
+            forwarded_port: Some(2345),
+            vnc_port: 5912,
+            iso: Some("/x.iso".to_owned()),
+            ..Situation::default()
+        }
+    }
+
+    #[test]
+    fn defaults_are_packers() {
+        assert_eq!(
+            line(json!({}), &from_disc()),
+            "-name packer-m -machine type=pc,accel=kvm -smp 1 -m 512M -boot once=d \
+             -vnc 127.0.0.1:12 -netdev user,id=user.0,hostfwd=tcp::2345-:22 \
+             -drive file=output-m/packer-m,if=virtio,cache=writeback,discard=ignore,format=qcow2 \
+             -drive file=/x.iso,media=cdrom -device virtio-net,netdev=user.0"
+        );
+    }
+
+    #[test]
+    fn the_users_switches_replace_ours() {
+        let options = json!({ "qemuargs": [
+            ["-m", "1024M"],
+            ["--no-acpi", ""],
+            ["-netdev", "user,id=user.0,", "hostfwd=tcp::{{ .SSHHostPort }}-:22"],
+            ["-device", "virtio-rng-pci"],
+            ["-device", "virtio-balloon"],
+        ] });
+        let line = line(options, &from_disc());
+        assert!(line.contains("-m 1024M") && !line.contains("512M"), "{line}");
+        assert!(line.contains("-netdev user,id=user.0,hostfwd=tcp::2222-:22"), "{line}");
+        assert!(
+            line.contains(
+                "-device virtio-rng-pci -device virtio-balloon -device virtio-net,netdev=user.0"
+            ),
+            "{line}"
+        );
+        assert!(line.ends_with(" --no-acpi"), "{line}");
+    }
+
+    #[test]
+    fn disks_discs_and_firmware() {
+        let situation = Situation {
+            cd: Some("/tmp/a,b/cd.iso".into()),
+            floppy: Some("/tmp/floppy".into()),
+            efi_variables: Some("output-m/efivars.fd".into()),
+            tpm_socket: Some("/tmp/tpm".into()),
+            ..from_disc()
+        };
+        let line = line(
+            json!({
+                "disk_interface": "virtio-scsi", "disk_additional_size": ["1G"],
+                "disk_detect_zeroes": "unmap", "cdrom_interface": "virtio-scsi",
+                "efi_boot": true, "vtpm": true, "cpus": 2, "cpu_model": "host", "vga": "qxl",
+                "format": "raw", "disk_cache": "none",
+            }),
+            &situation,
+        );
+        let how = "cache=none,discard=ignore,format=raw,detect-zeroes=unmap";
+        for part in [
+            "-cpu host -smp 2 ",
+            "-vga qxl ",
+            "-fda /tmp/floppy ",
+            "-chardev socket,id=vtpm,path=/tmp/tpm -tpmdev emulator,id=tpm0,chardev=vtpm ",
+            &format!("-drive if=none,file=output-m/packer-m,id=drive0,{how} "),
+            &format!("-drive if=none,file=output-m/packer-m-1,id=drive1,{how} "),
+            "-drive file=/x.iso,if=none,index=2,id=cdrom0,media=cdrom ",
+            "-drive file=/tmp/a,,b/cd.iso,if=none,index=3,id=cdrom1,media=cdrom ",
+            "-drive file=/usr/share/OVMF/OVMF_CODE.fd,if=pflash,unit=0,format=raw,readonly=on ",
+            "-drive file=output-m/efivars.fd,if=pflash,unit=1,format=raw ",
+            "-device virtio-scsi-pci,id=scsi0 -device scsi-hd,bus=scsi0.0,drive=drive0 ",
+            "-device scsi-cd,bus=scsi0.0,drive=cdrom1 ",
+            "-device tpm-tis,tpmdev=tpm0",
+        ] {
+            assert!(line.contains(part), "{part:?} is not in {line}");
+        }
+        assert!(!line.contains("-boot"), "{line}");
+    }
+
+    #[test]
+    fn windows_passwords_and_networks() {
+        let situation = Situation { accelerator: "none".to_owned(), ..from_disc() };
+        let options = json!({
+            "headless": false, "vnc_use_password": true, "net_bridge": "br0", "disk_image": true,
+        });
+        let shown = line(options, &situation);
+        for part in [
+            "-machine type=pc ",
+            "-boot c ",
+            "-display gtk ",
+            "-vnc 127.0.0.1:12,password ",
+            "-qmp unix:output-m/packer-m.monitor,server,nowait ",
+            "-netdev bridge,id=user.0,br=br0 ",
+        ] {
+            assert!(shown.contains(part), "{part:?} is not in {shown}");
+        }
+        let options = json!({ "headless": false, "display": "none", "use_default_display": true });
+        assert!(!line(options, &situation).contains("-display"));
+    }
+}

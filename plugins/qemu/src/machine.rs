@@ -35,11 +35,12 @@ enum Halt {
 }
 
 impl Machine {
-    /// Starts QEMU and waits until it answers.
+    /// Starts QEMU. The machine must be kept where cleanup finds it before anything is waited
+    /// for.
     ///
     /// # Errors
-    /// It ended, with what it said; or it does not answer.
-    pub async fn start(ctx: &RunContext, program: &str, arguments: Vec<String>) -> Result<Machine> {
+    /// It cannot be written down.
+    pub fn start(ctx: &RunContext, program: &str, arguments: Vec<String>) -> Result<Machine> {
         let scratch = Scratch::create(ctx)?;
         let socket = scratch.path().join("qmp");
         // One of our own besides the user's, whose place others may have taken.
@@ -47,19 +48,21 @@ impl Machine {
         let mut argv = vec![program.to_owned()];
         argv.extend(arguments);
         argv.extend(["-qmp".to_owned(), format!("unix:{path},server=on,wait=off")]);
-        tracing::info!(command = argv.join(" "), "starting the machine");
         let process = Process::start(ctx, "QEMU", argv, &path)?;
-        let machine = Machine { process, socket, scratch };
+        Ok(Machine { process, socket, scratch })
+    }
+
+    /// Waits until QEMU answers.
+    ///
+    /// # Errors
+    /// It ended, with what it said; or it does not answer.
+    pub async fn started(&self) -> Result<()> {
         tokio::select! {
             biased;
-            error = machine.process.unexpected_end() => Err(advised(error)),
-            ready = tokio::time::timeout(START_TIMEOUT, machine.ready()) => match ready {
-                Ok(()) => Ok(machine),
-                Err(_) => Err(Error::new(format!(
-                    "QEMU does not answer: {}",
-                    machine.process.last_lines()
-                ))),
-            },
+            error = self.process.unexpected_end() => Err(advised(error)),
+            ready = tokio::time::timeout(START_TIMEOUT, self.ready()) => ready.map_err(|_| {
+                Error::new(format!("QEMU does not answer: {}", self.process.last_lines()))
+            }),
         }
     }
 
@@ -190,8 +193,9 @@ fn fault(state: &str, said: &str) -> Error {
 fn advised(error: Error) -> Error {
     let text = error.to_string();
     let hints = [
-        ("'gtk'", "this QEMU has no window; set headless = true, or display = \"none\""),
         ("gtk initialization failed", "there is no screen here; set headless = true"),
+        ("isplay", "set headless = true, or another display"),
+        ("-display", "set headless = true, or another display"),
         ("host forwarding rule", "another program took the port; run the build again"),
         ("Address already in use", "another program took the port; run the build again"),
         ("cannot run ", "install QEMU (apt install qemu-system-x86), or set qemu_binary"),

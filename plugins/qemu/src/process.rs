@@ -96,15 +96,10 @@ impl Process {
         if tokio::time::timeout(END_TIMEOUT, self.wait()).await.is_err() {
             return Err(Error::new(format!("{} does not end", self.name)));
         }
-        self.is_gone();
-        Ok(())
-    }
-
-    /// Strikes it out of the journal, once it has ended.
-    pub fn is_gone(&mut self) {
         if let Some(record) = self.record.take() {
             record.done();
         }
+        Ok(())
     }
 
     /// What it wrote last.

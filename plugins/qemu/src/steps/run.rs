@@ -120,8 +120,9 @@ impl Step<State> for StartMachine {
         }
         let data = state.template_data();
         let arguments = arguments::arguments(settings, &state.situation, &ctx.prepare, &data)?;
-        let machine = Machine::start(ctx, raw.qemu_binary(), arguments).await?;
+        let machine = Machine::start(ctx, raw.qemu_binary(), arguments)?;
         let machine = state.machine.insert(machine);
+        machine.started().await?;
         if let Some(socket) = &state.settings.qmp_socket {
             ctx.ui.say(format!("QMP socket at: {}", socket.display()));
         }
