@@ -84,15 +84,15 @@ impl Bench {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// Processes that have this folder on their command line.
+    /// The numbers of the processes that have this folder on their command line.
+    pub fn pids(&self) -> Vec<String> {
+        let is_one = |pid: &String| command_line(pid).contains(&*self.path("").to_string_lossy());
+        names(Path::new("/proc")).into_iter().filter(is_one).collect()
+    }
+
+    /// Their command lines.
     pub fn processes(&self) -> Vec<String> {
-        let folder = self.dir.path().to_string_lossy().into_owned();
-        let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
-        let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-        lines
-            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-            .filter(|line| line.contains(&folder))
-            .collect()
+        self.pids().iter().map(|pid| command_line(pid)).collect()
     }
 
     /// Asserts that a build has left nothing: no process, no output, no temporary files, nothing
@@ -145,6 +145,12 @@ pub fn dead_machine(disk: &str) -> String {
          iso_checksum = \"none\"\n  disk_size = \"16M\"\n  ssh_username = \"root\"\n  \
          temporary_key_pair_type = \"ed25519\"\n"
     )
+}
+
+/// Empty for what is no process, or has ended.
+fn command_line(pid: &str) -> String {
+    let line = std::fs::read(Path::new("/proc").join(pid).join("cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
 /// The names in a folder.

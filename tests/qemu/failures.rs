@@ -2,7 +2,16 @@
 
 use super::bench::{Bench, dead_machine, names, qemu};
 
-/// Without what the binary does not need for it.
+/// Asserts that the build fails, says all of `parts` and leaves nothing. Returns what it said.
+fn assert_fails(bench: &Bench, parts: &[&str]) -> String {
+    let run = bench.ingot(&["build", "."]);
+    let said = run.stdout + &run.stderr;
+    assert_eq!(run.code, Some(1), "{said}");
+    assert_says(&said, parts);
+    bench.assert_clean();
+    said
+}
+
 fn assert_says(output: &str, parts: &[&str]) {
     for part in parts {
         assert!(output.contains(part), "{part:?} is not in:\n{output}");
@@ -73,27 +82,15 @@ fn a_wrong_checksum_and_missing_programs_are_errors() {
     let source = dead_machine(&bench.empty_disk());
     let sum = "0".repeat(64);
     bench.template(&source.replace("\"none\"", &format!("\"sha256:{sum}\"")), "");
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(1));
-    assert_says(&(run.stdout + &run.stderr), &["the sha256 checksum of", &sum]);
-    bench.assert_clean();
+    assert_fails(&bench, &["the sha256 checksum of", &sum]);
 
     bench.template(&format!("{source}  qemu_binary = \"qemu-system-pdp11\"\n"), "");
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(1));
-    let said = run.stdout + &run.stderr;
-    assert_says(&said, &["cannot run qemu-system-pdp11", "apt install qemu-system-x86"]);
+    let parts = ["cannot run qemu-system-pdp11", "apt install qemu-system-x86"];
+    let said = assert_fails(&bench, &parts);
     assert!(!said.contains("Retrieving"), "{said}");
-    bench.assert_clean();
 
     bench.template(&format!("{source}  machine_type = \"abacus\"\n"), "");
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(1));
-    assert_says(
-        &(run.stdout + &run.stderr),
-        &["starting the machine: QEMU ended", "unsupported machine type"],
-    );
-    bench.assert_clean();
+    assert_fails(&bench, &["starting the machine: QEMU ended", "unsupported machine type"]);
 }
 
 #[test]
@@ -132,14 +129,11 @@ fn a_machine_without_ssh_leaves_a_picture_of_its_screen() {
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());
     bench.template(&format!("{source}  ssh_timeout = \"8s\"\n"), "");
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(1));
     let picture = bench.path("qemu-packer-m-screen.png");
     let shown = picture.display().to_string();
-    assert_says(&(run.stdout + &run.stderr), &["no SSH connection within 8s", &shown]);
+    assert_fails(&bench, &["no SSH connection within 8s", &shown]);
     let picture = std::fs::read(picture).unwrap();
     assert!(picture.starts_with(b"\x89PNG") && picture.len() > 500, "{} bytes", picture.len());
-    bench.assert_clean();
 }
 
 #[test]
@@ -152,11 +146,8 @@ fn a_machine_that_ends_is_not_waited_for() {
     let source = format!("{source}  ssh_timeout = \"20m\"\n  {}", super::bench::POWER_SWITCH);
     bench.template(&source, "");
     let start = std::time::Instant::now();
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(1));
-    assert_says(&(run.stdout + &run.stderr), &["waiting for SSH: QEMU ended with code 1"]);
+    assert_fails(&bench, &["waiting for SSH: QEMU ended with code 1"]);
     assert!(start.elapsed().as_secs() < 120);
-    bench.assert_clean();
 }
 
 #[test]
@@ -180,13 +171,8 @@ fn a_disc_that_qemu_cannot_read_from_afar_is_an_error() {
          communicator = \"none\"\n"
     );
     let bench = Bench::new(&source, "");
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(1));
-    assert_says(
-        &(run.stdout + &run.stderr),
-        &["iso_skip_cache: no URL can be used", "does not hand out parts"],
-    );
-    bench.assert_clean();
+    let parts = ["iso_skip_cache: no URL can be used", "does not hand out parts"];
+    assert_fails(&bench, &parts);
 }
 
 #[test]
@@ -200,8 +186,5 @@ fn a_qemu_without_windows_says_what_to_do() {
     let text = std::fs::read_to_string(bench.path("t.pkr.hcl")).unwrap();
     let text = text.replace("headless = true", "headless = false");
     std::fs::write(bench.path("t.pkr.hcl"), text).unwrap();
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(1));
-    assert_says(&(run.stdout + &run.stderr), &["curtain", "set headless = true"]);
-    bench.assert_clean();
+    assert_fails(&bench, &["curtain", "set headless = true"]);
 }

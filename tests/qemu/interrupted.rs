@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use super::bench::{
     Bench, Guests, POWER_OFF, POWER_SWITCH, code_of, dead_machine, names, qemu, signal, wait_for,
 };
+use super::harness::output_of;
 
 /// Builds until `line` is shown, presses Ctrl-C, and asserts that nothing is left.
 fn interrupt_at(bench: &Bench, line: &str) {
@@ -14,6 +15,14 @@ fn interrupt_at(bench: &Bench, line: &str) {
     let code = code_of(child);
     assert_eq!(code, Some(1), "{}", bench.output());
     bench.assert_clean();
+}
+
+/// Runs a build that makes nothing.
+fn build_nothing(bench: &Bench) -> String {
+    let template = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n\
+                    build {\n  sources = [\"null.n\"]\n}\n";
+    std::fs::write(bench.path("t.pkr.hcl"), template).unwrap();
+    bench.build().stdout
 }
 
 #[test]
@@ -97,13 +106,28 @@ fn what_a_killed_build_leaves_is_removed_by_the_next_run() {
     assert!(bench.path("output-m/packer-m").exists());
     assert!(!names(&bench.path("tmp")).is_empty());
 
-    let other = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n\
-                 build {\n  sources = [\"null.n\"]\n}\n";
-    std::fs::write(bench.path("t.pkr.hcl"), other).unwrap();
-    let run = bench.ingot(&["build", "."]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("which an interrupted run left behind"), "{}", run.stdout);
+    let next = build_nothing(&bench);
+    assert!(next.contains("which an interrupted run left behind"), "{next}");
     // Processes that were killed are waited for by whoever inherits them.
     wait_for("end of QEMU", || bench.processes().is_empty(), || format!("{:?}", bench.processes()));
     bench.assert_clean();
+}
+
+#[test]
+fn on_error_abort_leaves_the_machine_running() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    bench.template(&format!("{source}  ssh_timeout = \"4s\"\n"), "");
+    let run = bench.ingot(&["build", "-on-error=abort", "."]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    let pids = bench.pids();
+    assert_eq!(pids.len(), 1, "{:?}", bench.processes());
+    assert!(bench.path("output-m/packer-m").exists());
+    // It is the user's now: the next run leaves it alone.
+    let next = build_nothing(&bench);
+    assert_eq!((next.as_str().contains("left behind"), bench.pids()), (false, pids.clone()));
+    output_of("kill", &[&pids[0]]);
 }

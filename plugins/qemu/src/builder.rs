@@ -48,6 +48,10 @@ impl Builder for QemuBuilder {
             if ctx.prepare.on_error == OnError::RunCleanupProvisioner && state.provisioning {
                 ctx.clean_up_provision(state.communicator_or_none(), state.data.clone()).await;
             }
+            if state.is_left() {
+                // The machine goes on, with all that it uses.
+                std::mem::forget(state);
+            }
             return Err(error);
         }
         Ok(Some(Arc::new(QemuArtifact::collect(&state)?)))

@@ -195,7 +195,6 @@ fn advised(error: Error) -> Error {
     let hints = [
         ("gtk initialization failed", "there is no screen here; set headless = true"),
         ("isplay", "set headless = true, or another display"),
-        ("-display", "set headless = true, or another display"),
         ("host forwarding rule", "another program took the port; run the build again"),
         ("Address already in use", "another program took the port; run the build again"),
         ("cannot run ", "install QEMU (apt install qemu-system-x86), or set qemu_binary"),

@@ -50,7 +50,8 @@ impl Process {
         tracing::debug!(?argv, "starting {name}");
         let lines = Arc::clone(&output);
         tokio::spawn(async move {
-            let command = LocalCommand { argv, ..LocalCommand::default() };
+            // `-on-error=abort` leaves it running.
+            let command = LocalCommand { argv, outlives: true, ..LocalCommand::default() };
             let status = command.run(&own, &*lines).await;
             tracing::debug!(?status, "{name} has ended");
             // Fails only if nobody wants to know.

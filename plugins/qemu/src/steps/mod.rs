@@ -76,6 +76,11 @@ impl State {
         }
     }
 
+    /// Whether the steps were not cleaned up, as `-on-error` can ask for.
+    pub fn is_left(&self) -> bool {
+        self.output.is_some()
+    }
+
     fn http_port(&self) -> u16 {
         self.http.as_ref().map_or(0, HttpServer::port)
     }
