@@ -26,5 +26,6 @@ pub fn plugins() -> PluginSet {
     ingot_null::register(&mut set);
     ingot_post_processors::register(&mut set);
     ingot_provisioners::register(&mut set);
+    ingot_qemu::register(&mut set);
     set
 }

@@ -1,13 +1,14 @@
 //! Connecting, and what a build knows about its connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use ingot_sdk::communicator::NoCommunicator;
 use ingot_sdk::{Communicator, Error, GeneratedData, GoDuration, Result, RunContext};
 use ingot_ssh::KeyPair;
 use serde_json::{Value, json};
 
 use crate::config::{Communication, Way};
-use crate::none::NoCommunicator;
 
 /// The machine to connect to.
 #[derive(Clone, Default)]
@@ -56,6 +57,15 @@ impl Communication {
             Way::None => None,
             Way::Ssh(settings) => Some(settings.port),
             Way::Winrm(settings) => Some(settings.port),
+        }
+    }
+
+    /// How long to wait for the machine; none for no limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        match &self.way {
+            Way::None => None,
+            Way::Ssh(settings) => settings.timeout,
+            Way::Winrm(settings) => Some(settings.timeout),
         }
     }
 

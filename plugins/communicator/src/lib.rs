@@ -6,10 +6,8 @@
 
 mod config;
 mod connect;
-mod none;
 
 pub use config::{Communication, CommunicatorConfig, Way};
 pub use connect::Target;
 pub use ingot_ssh::{KeyPair, KeyPairType, SshSettings};
 pub use ingot_winrm::WinrmSettings;
-pub use none::NoCommunicator;

@@ -59,7 +59,7 @@ impl Builder for DockerBuilder {
         if let Err(error) = run_steps(ctx, &steps, &mut state).await {
             // With this setting the steps are left as they are, uncleaned, but for this.
             if ctx.prepare.on_error == OnError::RunCleanupProvisioner && state.provisioning {
-                clean_up_provision(ctx, &mut state).await;
+                clean_up_provision(ctx, &state).await;
             }
             return Err(error);
         }

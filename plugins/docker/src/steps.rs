@@ -19,7 +19,6 @@ use ingot_sdk::{
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::communicator::{DockerCommunicator, NoCommunicator};
 use crate::config::{Goal, Options};
@@ -369,14 +368,9 @@ impl Step<State> for Provision {
     }
 }
 
-/// Runs the error-cleanup-provisioner. The build may have been cancelled, which must not cancel
-/// this too.
-pub async fn clean_up_provision(ctx: &RunContext, state: &mut State) {
-    let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
-    let (communicator, data) = (Arc::clone(&state.communicator), state.data.clone());
-    if let Err(error) = ctx.hook.cleanup_provision(&ctx, communicator, data).await {
-        ctx.ui.error(format!("The error-cleanup-provisioner failed: {error}"));
-    }
+/// Runs the error-cleanup-provisioner.
+pub async fn clean_up_provision(ctx: &RunContext, state: &State) {
+    ctx.clean_up_provision(Arc::clone(&state.communicator), state.data.clone()).await;
 }
 
 /// Commits the container to an image.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
+use ingot_sdk::file_work::{Reader, blocking};
+use ingot_sdk::hash;
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData, Journal,
     OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
@@ -12,10 +14,9 @@ use ingot_sdk::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sha2::digest::DynDigest;
 
 use crate::artifice::list;
-use crate::work::{Reader, blocking, file_lock, flush, template_data};
+use crate::work::{file_lock, flush, template_data};
 
 /// What artifacts of this post-processor say they were made by.
 const BUILDER_ID: &str = "packer.post-processor.checksum";
@@ -43,19 +44,6 @@ fn default_output() -> String {
     DEFAULT_OUTPUT.to_owned()
 }
 
-/// The hash function called `name`.
-fn hasher(name: &str) -> Option<Box<dyn DynDigest>> {
-    Some(match name {
-        "md5" => Box::new(md5::Md5::default()),
-        "sha1" => Box::new(sha1::Sha1::default()),
-        "sha224" => Box::new(sha2::Sha224::default()),
-        "sha256" => Box::new(sha2::Sha256::default()),
-        "sha384" => Box::new(sha2::Sha384::default()),
-        "sha512" => Box::new(sha2::Sha512::default()),
-        _ => return None,
-    })
-}
-
 /// Writes checksum files and adds them to the artifact.
 #[derive(Default)]
 pub struct Checksum {
@@ -75,7 +63,7 @@ impl PostProcessor for Checksum {
         }
         let mut errors = ConfigErrors::default();
         for name in &self.options.checksum_types {
-            if !is_unknown(name) && hasher(name).is_none() {
+            if !is_unknown(name) && hash::hasher(name).is_none() {
                 errors.push(
                     ConfigError::on(
                         "checksum_types",
@@ -110,9 +98,7 @@ impl PostProcessor for Checksum {
             // For each file, its checksums in the order of `outputs`.
             let sums = inputs
                 .iter()
-                .map(|input| {
-                    sums_of(input, &names, &mut |file, sink| reader.copy(stop, file, sink))
-                })
+                .map(|input| hash::sums_of(&mut reader, stop, input, &names))
                 .collect::<Result<Vec<_>>>()?;
             let mut created = Vec::new();
             for (position, (_, output)) in outputs.iter().enumerate() {
@@ -145,24 +131,6 @@ impl PostProcessor for Checksum {
             force_keep_input: true,
         })
     }
-}
-
-/// Feeds a file to a sink.
-type Copy<'a> =
-    dyn FnMut(&mut std::fs::File, &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Result<()> + 'a;
-
-/// The checksums of `input` in hexadecimal, from one pass over it.
-fn sums_of(input: &Path, names: &[&str], copy: &mut Copy<'_>) -> Result<Vec<String>> {
-    // `prepare` has checked the names.
-    let mut hashers: Vec<_> = names.iter().filter_map(|name| hasher(name)).collect();
-    let mut file = Reader::open(input)?;
-    let copied = copy(&mut file, &mut |bytes| {
-        hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
-        Ok(())
-    });
-    copied.with_context(|| format!("reading {}", input.display()))?;
-    let hex = |sum: Box<[u8]>| sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(hashers.into_iter().map(|hasher| hex(hasher.finalize())).collect())
 }
 
 /// Adds `lines` to `output`; tells whether the file is new.

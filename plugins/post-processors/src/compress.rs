@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
+use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Context, Error, FileArtifact, GeneratedData,
     OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifice::list;
-use crate::work::{Reader, blocking, buffered, template_data};
+use crate::work::{buffered, template_data};
 
 mod format;
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ingot_sdk::file_work::blocking;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, Context, Error, GeneratedData, Journal, JournalEntry,
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::work::{blocking, file_lock, template_data};
+use crate::work::{file_lock, template_data};
 
 const DEFAULT_OUTPUT: &str = "packer-manifest.json";
 /// How long another process may plausibly hold the lock file: the work under it takes

@@ -1,28 +1,14 @@
-//! Work on files: off the threads that run the builds, stopped when nobody waits for it.
+//! What the post-processors share.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use ingot_sdk::{Context, Error, GeneratedData, Progress, Result, RunContext};
+use ingot_sdk::file_work::CHUNK;
+use ingot_sdk::{Context, GeneratedData, Result, RunContext};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
-
-/// How much is read at a time; also how often cancellation is noticed.
-const CHUNK: usize = 256 * 1024;
-
-/// Runs `job` on a thread that may block. The token it is handed fires when the build is
-/// cancelled and when the returned future is dropped.
-pub(crate) async fn blocking<T: Send + 'static>(
-    ctx: &RunContext,
-    job: impl FnOnce(&CancellationToken) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let stop = ctx.cancel.child_token();
-    let _guard = stop.clone().drop_guard();
-    tokio::task::spawn_blocking(move || job(&stop)).await.context("working on files")?
-}
 
 /// What templates of the options of this crate see: what the builder generated, and the build's
 /// name and type under the names Packer gives them here.
@@ -32,102 +18,6 @@ pub(crate) fn template_data(ctx: &RunContext, generated: &GeneratedData) -> Valu
     data.insert("BuildName".to_owned(), ctx.prepare.build_name.clone().into());
     data.insert("BuilderType".to_owned(), ctx.prepare.build_type.clone().into());
     Value::Object(data)
-}
-
-/// Less than this is done before anybody could watch a progress bar.
-const WORTH_WATCHING: u64 = 16 * 1024 * 1024;
-
-/// Reads files of known total size, moving a progress bar.
-pub(crate) struct Reader {
-    progress: Option<Progress>,
-    done: u64,
-    total: u64,
-    /// The position that was shown last.
-    shown: u64,
-}
-
-impl Reader {
-    /// Announces the reading of `files` as `label`, if it is going to take a while.
-    pub(crate) fn new(ctx: &RunContext, label: &str, files: &[PathBuf]) -> Self {
-        let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok());
-        let total = sizes.map(|found| found.len()).sum();
-        let progress = (total >= WORTH_WATCHING).then(|| ctx.ui.progress(label, Some(total)));
-        Reader { progress, done: 0, total, shown: 0 }
-    }
-
-    /// How much has been read of all files.
-    pub(crate) fn bytes_read(&self) -> u64 {
-        self.done
-    }
-
-    /// Opens `path`, which must be a regular file or lead to one.
-    pub(crate) fn open(path: &Path) -> Result<File> {
-        let file = File::open(path)
-            .with_context(|| format!("opening the artifact's {}", path.display()))?;
-        let found = file.metadata().with_context(|| format!("looking at {}", path.display()))?;
-        if found.is_dir() {
-            return Err(Error::new(format!("{} is a folder, not a file", path.display())));
-        }
-        Ok(file)
-    }
-
-    /// Feeds the contents of `file` to `sink`.
-    pub(crate) fn copy(
-        &mut self,
-        stop: &CancellationToken,
-        file: &mut File,
-        mut sink: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<()> {
-        let mut buffer = vec![0; CHUNK];
-        loop {
-            if stop.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let length = match file.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
-            sink(&buffer[..length])?;
-            self.advance(length);
-        }
-    }
-
-    /// Counts what was read, and shows it now and then.
-    fn advance(&mut self, length: usize) {
-        self.done += length as u64;
-        if self.done - self.shown >= 4 * CHUNK as u64 || self.done == self.total {
-            self.shown = self.done;
-            if let Some(progress) = &self.progress {
-                progress.at(self.done, Some(self.total));
-            }
-        }
-    }
-
-    /// A view of `file` that moves the progress bar and ends with an error when `stop` fires,
-    /// for libraries that read by themselves.
-    pub(crate) fn watch<'a>(&'a mut self, stop: &'a CancellationToken, file: File) -> Watched<'a> {
-        Watched { reader: self, stop, file }
-    }
-}
-
-/// See [`Reader::watch`].
-pub(crate) struct Watched<'a> {
-    reader: &'a mut Reader,
-    stop: &'a CancellationToken,
-    file: File,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.is_cancelled() {
-            return Err(io::Error::other("cancelled"));
-        }
-        let length = self.file.read(buffer)?;
-        self.reader.advance(length);
-        Ok(length)
-    }
 }
 
 /// Writes in large pieces; compressors emit small ones.

@@ -133,4 +133,17 @@ impl RunContext {
     ) -> Result<()> {
         self.hook.provision(self, communicator, data).await
     }
+
+    /// Runs the build's error-cleanup-provisioner after a failure, and reports its own. The build
+    /// may have been cancelled, which must not cancel this too.
+    pub async fn clean_up_provision(
+        &self,
+        communicator: Arc<dyn Communicator>,
+        data: GeneratedData,
+    ) {
+        let ctx = RunContext { cancel: CancellationToken::new(), ..self.clone() };
+        if let Err(error) = ctx.hook.cleanup_provision(&ctx, communicator, data).await {
+            ctx.ui.error(format!("The error-cleanup-provisioner failed: {error}"));
+        }
+    }
 }

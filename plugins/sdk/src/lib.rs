@@ -13,6 +13,9 @@ pub mod context;
 pub mod data_source;
 pub mod duration;
 pub mod error;
+pub mod file_work;
+pub mod glob;
+pub mod hash;
 pub mod http;
 pub mod interpolate;
 pub mod journal;
@@ -27,6 +30,8 @@ pub mod schema;
 pub mod script;
 pub mod shell_local;
 pub mod steps;
+pub mod suggest;
+pub mod testing;
 pub mod ui;
 pub mod walk;
 

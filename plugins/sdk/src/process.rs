@@ -62,12 +62,15 @@ pub struct LocalCommand {
     pub env: BTreeMap<String, String>,
     /// The folder to run in; this process's own when none.
     pub dir: Option<PathBuf>,
+    /// Whether the program goes on when nobody waits for it any more; then only `ctx.cancel` ends
+    /// it.
+    pub outlives: bool,
 }
 
 impl LocalCommand {
     /// Runs the command in a process group of its own and feeds its output to `output` as it
     /// comes. When `ctx.cancel` fires the whole group is ended: SIGTERM first, SIGKILL when that
-    /// does not help. When this future is dropped the group is killed at once.
+    /// does not help. When this future is dropped the group is killed at once, unless it outlives.
     ///
     /// # Errors
     /// The program could not be started, or the build was cancelled.
@@ -83,7 +86,7 @@ impl LocalCommand {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true);
+            .kill_on_drop(!self.outlives);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
@@ -97,7 +100,8 @@ impl LocalCommand {
             Error::new(format!("cannot run {program}: {error}"))
                 .hint("check that the program exists, is executable and is found in PATH")
         })?;
-        let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let mut group = Group { pid, kill: !self.outlives };
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let mut reading = Box::pin(async {
             tokio::join!(
@@ -110,6 +114,7 @@ impl LocalCommand {
             tokio::select! {
                 biased;
                 () = ctx.cancel.cancelled() => {
+                    group.kill = true;
                     group.signal(Signal::TERM);
                     // Its output ends when the last of the group has ended. Whatever is left
                     // then is killed as `group` is dropped.
@@ -130,18 +135,21 @@ impl LocalCommand {
             let _ = tokio::time::timeout(DRAIN, &mut reading).await;
         }
         // What it left running in the background is the user's wish.
-        group.0 = None;
+        group.pid = None;
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
         Ok(ExitStatus::Code(status.code().or(killed.map(|signal| 128 + signal)).unwrap_or(-1)))
     }
 }
 
-/// The process group of a running command; dropping it kills what is left of it.
-struct Group(Option<Pid>);
+/// The process group of a running command; dropping it kills what is left of it, if it is to.
+struct Group {
+    pid: Option<Pid>,
+    kill: bool,
+}
 
 impl Group {
     fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.0 {
+        if let Some(pid) = self.pid {
             // Fails only if nothing of the group is left.
             let _ = kill_process_group(pid, signal);
         }
@@ -150,7 +158,9 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        if self.kill {
+            self.signal(Signal::KILL);
+        }
     }
 }
 

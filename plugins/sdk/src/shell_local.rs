@@ -162,7 +162,7 @@ impl ShellLocal {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Error::new(format!("execute_command: {error}")))?;
         ctx.ui.say(format!("Running local shell script: {path}"));
-        let command = LocalCommand { argv, env: variables, dir: None };
+        let command = LocalCommand { argv, env: variables, dir: None, outlives: false };
         let output = UiOutput::new(ctx.ui.clone());
         let status = command.run(ctx, &output).await?;
         output.finish();

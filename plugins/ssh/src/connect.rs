@@ -22,7 +22,7 @@ use crate::worker::Care;
 const LOGIN_PAUSE: Duration = Duration::from_secs(7);
 
 /// The longest pause between two attempts to reach a machine.
-const DIAL_PAUSE: Duration = Duration::from_secs(2);
+const DIAL_PAUSE: Duration = Duration::from_millis(500);
 
 /// The machine to connect to.
 #[derive(Clone)]

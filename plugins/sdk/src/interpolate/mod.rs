@@ -128,7 +128,7 @@ impl<'a> Interpolation<'a> {
     ///
     /// # Errors
     /// See [`Interpolation::render`].
-    fn render_once(&self, template: &str, data: &Value) -> Result<String, Error> {
+    pub fn render_once(&self, template: &str, data: &Value) -> Result<String, Error> {
         if !template.contains(lexer::OPEN) {
             return Ok(template.to_owned());
         }

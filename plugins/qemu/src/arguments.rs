@@ -1,0 +1,367 @@
+//! QEMU's command line. What is on it, and how the user's `qemuargs` are merged into it, is
+//! Packer's, so that templates written against it work unchanged.
+
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::{Context, Error, PrepareContext, Result};
+use serde_json::Value;
+
+use crate::options::given;
+use crate::settings::Settings;
+
+/// What is only known once the build runs.
+#[derive(Debug, Clone, Default)]
+pub struct Situation {
+    /// The accelerator in use; `none` leaves it to QEMU.
+    pub accelerator: String,
+    /// The port of the host that leads to the machine's SSH server.
+    pub forwarded_port: Option<u16>,
+    /// The VNC server's port.
+    pub vnc_port: u16,
+    /// The disks.
+    pub disks: Vec<PathBuf>,
+    /// The installation disc; a file or a URL. None when booting from a disk image.
+    pub iso: Option<String>,
+    /// The disc made of `cd_files` and `cd_content`.
+    pub cd: Option<PathBuf>,
+    /// The floppy.
+    pub floppy: Option<PathBuf>,
+    /// The machine's copy of the UEFI variables.
+    pub efi_variables: Option<PathBuf>,
+    /// The software TPM's socket.
+    pub tpm_socket: Option<PathBuf>,
+}
+
+/// Switches with their values, in order. A switch that may be given several times has several.
+type Switches = Vec<(String, Vec<String>)>;
+
+/// The command line without the program: the defaults, with `qemuargs` merged in.
+///
+/// # Errors
+/// A template in `qemuargs` cannot be rendered; the error names it.
+pub fn arguments(
+    settings: &Settings,
+    situation: &Situation,
+    ctx: &PrepareContext,
+    data: &Value,
+) -> Result<Vec<String>> {
+    let users = users(settings, ctx, data)?;
+    Ok(merge(defaults(settings, situation), users, settings.raw.net_device()))
+}
+
+/// `qemuargs` rendered, one entry per switch.
+fn users(settings: &Settings, ctx: &PrepareContext, data: &Value) -> Result<Switches> {
+    let mut switches: Switches = Vec::new();
+    for row in &settings.raw.qemuargs {
+        let mut rendered = Vec::new();
+        for text in row {
+            rendered.push(ctx.render(text, data).with_context(|| "qemuargs")?);
+        }
+        let Some((switch, parts)) = rendered.split_first() else { continue };
+        let value = parts.concat();
+        let at = match switches.iter().position(|(name, _)| name == switch) {
+            Some(at) => at,
+            None => {
+                switches.push((switch.clone(), Vec::new()));
+                switches.len() - 1
+            }
+        };
+        if !value.is_empty() {
+            switches[at].1.push(value);
+        }
+    }
+    Ok(switches)
+}
+
+/// A switch of the user's replaces ours of the same name, all its values at once. A network
+/// device is added back when the user's devices leave it out.
+fn merge(defaults: Switches, mut users: Switches, net_device: &str) -> Vec<String> {
+    let mut merged: Switches = Vec::new();
+    for (switch, values) in defaults {
+        match users.iter().position(|(name, _)| *name == switch) {
+            Some(at) => merged.push(users.remove(at)),
+            None => merged.push((switch, values)),
+        }
+    }
+    merged.extend(users);
+    if let Some((_, devices)) = merged.iter_mut().find(|(switch, _)| switch == "-device")
+        && !devices.iter().any(|device| device.contains(net_device))
+    {
+        devices.push(format!("{net_device},netdev=user.0"));
+    }
+    let mut line = Vec::new();
+    for (switch, values) in merged {
+        if values.is_empty() {
+            line.push(switch);
+        } else {
+            values.into_iter().for_each(|value| line.extend([switch.clone(), value]));
+        }
+    }
+    line
+}
+
+fn defaults(settings: &Settings, situation: &Situation) -> Switches {
+    let raw = &settings.raw;
+    let mut switches: Switches = Vec::new();
+    let mut add = |switch: &str, value: String| switches.push((switch.to_owned(), vec![value]));
+    add("-name", settings.vm_name.clone());
+    add(
+        "-machine",
+        match situation.accelerator.as_str() {
+            "none" => format!("type={}", raw.machine_type()),
+            accelerator => format!("type={},accel={accelerator}", raw.machine_type()),
+        },
+    );
+    if let Some(model) = given(&raw.cpu_model) {
+        add("-cpu", model.to_owned());
+    }
+    add("-smp", settings.smp.clone());
+    add("-m", format!("{}M", settings.memory));
+    if !settings.efi.enabled {
+        add("-boot", if raw.disk_image { "c" } else { "once=d" }.to_owned());
+    }
+    if let Some(firmware) = given(&raw.firmware).filter(|_| !raw.use_pflash) {
+        add("-bios", firmware.to_owned());
+    }
+    if let Some(vga) = given(&raw.vga) {
+        add("-vga", vga.to_owned());
+    }
+    if let Some(display) = settings.display() {
+        add("-display", display);
+    }
+    let password = if raw.vnc_use_password { ",password" } else { "" };
+    // QEMU counts from 5900.
+    let display = situation.vnc_port.saturating_sub(5900);
+    add("-vnc", format!("{}:{display}{password}", raw.vnc_bind_address()));
+    if let Some(socket) = &settings.qmp_socket {
+        add("-qmp", format!("unix:{},server,nowait", escaped(socket)));
+    }
+    if let Some(floppy) = &situation.floppy {
+        add("-fda", floppy.display().to_string());
+    }
+    if let Some(socket) = &situation.tpm_socket {
+        add("-chardev", format!("socket,id=vtpm,path={}", escaped(socket)));
+        add("-tpmdev", "emulator,id=tpm0,chardev=vtpm".to_owned());
+    }
+    add(
+        "-netdev",
+        match (given(&raw.net_bridge), situation.forwarded_port) {
+            (Some(bridge), _) => format!("bridge,id=user.0,br={bridge}"),
+            (None, None) => "user,id=user.0".to_owned(),
+            (None, Some(port)) => {
+                format!("user,id=user.0,hostfwd=tcp::{port}-:{}", settings.guest_port())
+            }
+        },
+    );
+    let (devices, drives) = devices_and_drives(settings, situation);
+    switches.push(("-drive".to_owned(), drives));
+    switches.push(("-device".to_owned(), devices));
+    switches
+}
+
+fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String>, Vec<String>) {
+    let raw = &settings.raw;
+    let (mut devices, mut drives) = (Vec::new(), Vec::new());
+    // How many drives hang on the SCSI controller.
+    let mut on_scsi = 0;
+    let controller = "virtio-scsi-pci,id=scsi0";
+    let (interface, format) = (raw.disk_interface(), raw.format());
+    let how = format!("cache={},discard={},format={format}", raw.disk_cache(), raw.disk_discard());
+    for (number, disk) in situation.disks.iter().enumerate() {
+        let file = escaped(disk);
+        let mut drive = if interface == "virtio-scsi" {
+            if on_scsi == 0 {
+                devices.push(controller.to_owned());
+            }
+            on_scsi += 1;
+            devices.push(format!("scsi-hd,bus=scsi0.0,drive=drive{number}"));
+            format!("if=none,file={file},id=drive{number},{how}")
+        } else {
+            format!("file={file},if={interface},{how}")
+        };
+        if raw.disk_detect_zeroes() != "off" {
+            drive.push_str(&format!(",detect-zeroes={}", raw.disk_detect_zeroes()));
+        }
+        drives.push(drive);
+    }
+    devices.push(format!("{},netdev=user.0", raw.net_device()));
+    let discs =
+        situation.iso.iter().map(|iso| doubled(iso)).chain(situation.cd.iter().map(escaped));
+    for (number, file) in discs.enumerate() {
+        match given(&raw.cdrom_interface) {
+            None => drives.push(format!("file={file},media=cdrom")),
+            Some("virtio-scsi") => {
+                if on_scsi == 0 {
+                    devices.push(controller.to_owned());
+                }
+                drives.push(format!(
+                    "file={file},if=none,index={on_scsi},id=cdrom{number},media=cdrom"
+                ));
+                // Packer adds a second controller, `virtio-scsi-device`, that machines with PCI
+                // do not have a bus for; the one above serves discs as well.
+                devices.push(format!("scsi-cd,bus=scsi0.0,drive=cdrom{number}"));
+                on_scsi += 1;
+            }
+            Some(interface) => drives.push(format!(
+                "file={file},if={interface},index={number},id=cdrom{number},media=cdrom"
+            )),
+        }
+    }
+    if let Some(firmware) = given(&raw.firmware).filter(|_| raw.use_pflash) {
+        drives.push(format!("file={},if=pflash,format=raw,readonly=on", doubled(firmware)));
+    }
+    if let Some(variables) = &situation.efi_variables {
+        let code = escaped(&settings.efi.code);
+        drives.push(format!("file={code},if=pflash,unit=0,format=raw,readonly=on"));
+        drives.push(format!("file={},if=pflash,unit=1,format=raw", escaped(variables)));
+    }
+    if situation.tpm_socket.is_some() {
+        devices.push(format!("{},tpmdev=tpm0", raw.tpm_device_type()));
+    }
+    (devices, drives)
+}
+
+/// A path inside a value of the form `key=value,key=value`, where QEMU reads a comma as two.
+fn escaped(path: impl AsRef<Path>) -> String {
+    doubled(&path.as_ref().display().to_string())
+}
+
+fn doubled(text: &str) -> String {
+    text.replace(',', ",,")
+}
+
+/// Complains about rows of `qemuargs` that are no switch.
+///
+/// # Errors
+/// What is wrong.
+pub fn check_rows(rows: &[Vec<String>]) -> Result<()> {
+    match rows.iter().position(|row| row.first().is_none_or(String::is_empty)) {
+        Some(at) => Err(Error::new(format!("row {} names no switch", at + 1))
+            .hint("a row is a switch and its value, such as [\"-m\", \"2048M\"]")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ingot_sdk::Config;
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::settings::sample_data;
+
+    /// The command line for options and a situation.
+    fn line(options: Value, situation: &Situation) -> String {
+        let base = json!({
+            "iso_url": "/x.iso", "iso_checksum": "none", "ssh_username": "root", "headless": true,
+        });
+        let mut values = base.as_object().cloned().unwrap_or_else(Map::new);
+        values.extend(options.as_object().cloned().unwrap_or_default());
+        let ctx = PrepareContext { build_name: "m".to_owned(), ..PrepareContext::default() };
+        let (settings, _) = Settings::prepare(&Config::new(values), &ctx).unwrap();
+        let situation = Situation { disks: settings.disks(), ..situation.clone() };
+        arguments(&settings, &situation, &ctx, &sample_data()).unwrap().join(" ")
+    }
+
+    fn from_disc() -> Situation {
+        Situation {
+            accelerator: "kvm".to_owned(),
+            forwarded_port: Some(2345),
+            vnc_port: 5912,
+            iso: Some("/x.iso".to_owned()),
+            ..Situation::default()
+        }
+    }
+
+    #[test]
+    fn defaults_are_packers() {
+        assert_eq!(
+            line(json!({}), &from_disc()),
+            "-name packer-m -machine type=pc,accel=kvm -smp 1 -m 512M -boot once=d \
+             -vnc 127.0.0.1:12 -netdev user,id=user.0,hostfwd=tcp::2345-:22 \
+             -drive file=output-m/packer-m,if=virtio,cache=writeback,discard=ignore,format=qcow2 \
+             -drive file=/x.iso,media=cdrom -device virtio-net,netdev=user.0"
+        );
+    }
+
+    #[test]
+    fn the_users_switches_replace_ours() {
+        let options = json!({ "qemuargs": [
+            ["-m", "1024M"],
+            ["--no-acpi", ""],
+            ["-netdev", "user,id=user.0,", "hostfwd=tcp::{{ .SSHHostPort }}-:22"],
+            ["-device", "virtio-rng-pci"],
+            ["-device", "virtio-balloon"],
+        ] });
+        let line = line(options, &from_disc());
+        assert!(line.contains("-m 1024M") && !line.contains("512M"), "{line}");
+        assert!(line.contains("-netdev user,id=user.0,hostfwd=tcp::2222-:22"), "{line}");
+        assert!(
+            line.contains(
+                "-device virtio-rng-pci -device virtio-balloon -device virtio-net,netdev=user.0"
+            ),
+            "{line}"
+        );
+        assert!(line.ends_with(" --no-acpi"), "{line}");
+    }
+
+    #[test]
+    fn disks_discs_and_firmware() {
+        let situation = Situation {
+            cd: Some("/tmp/a,b/cd.iso".into()),
+            floppy: Some("/tmp/floppy".into()),
+            efi_variables: Some("output-m/efivars.fd".into()),
+            tpm_socket: Some("/tmp/tpm".into()),
+            ..from_disc()
+        };
+        let line = line(
+            json!({
+                "disk_interface": "virtio-scsi", "disk_additional_size": ["1G"],
+                "disk_detect_zeroes": "unmap", "cdrom_interface": "virtio-scsi",
+                "efi_boot": true, "vtpm": true, "cpus": 2, "cpu_model": "host", "vga": "qxl",
+                "format": "raw", "disk_cache": "none",
+            }),
+            &situation,
+        );
+        let how = "cache=none,discard=ignore,format=raw,detect-zeroes=unmap";
+        for part in [
+            "-cpu host -smp 2 ",
+            "-vga qxl ",
+            "-fda /tmp/floppy ",
+            "-chardev socket,id=vtpm,path=/tmp/tpm -tpmdev emulator,id=tpm0,chardev=vtpm ",
+            &format!("-drive if=none,file=output-m/packer-m,id=drive0,{how} "),
+            &format!("-drive if=none,file=output-m/packer-m-1,id=drive1,{how} "),
+            "-drive file=/x.iso,if=none,index=2,id=cdrom0,media=cdrom ",
+            "-drive file=/tmp/a,,b/cd.iso,if=none,index=3,id=cdrom1,media=cdrom ",
+            "-drive file=/usr/share/OVMF/OVMF_CODE.fd,if=pflash,unit=0,format=raw,readonly=on ",
+            "-drive file=output-m/efivars.fd,if=pflash,unit=1,format=raw ",
+            "-device virtio-scsi-pci,id=scsi0 -device scsi-hd,bus=scsi0.0,drive=drive0 ",
+            "-device scsi-cd,bus=scsi0.0,drive=cdrom1 ",
+            "-device tpm-tis,tpmdev=tpm0",
+        ] {
+            assert!(line.contains(part), "{part:?} is not in {line}");
+        }
+        assert!(!line.contains("-boot"), "{line}");
+    }
+
+    #[test]
+    fn windows_passwords_and_networks() {
+        let situation = Situation { accelerator: "none".to_owned(), ..from_disc() };
+        let options = json!({
+            "headless": false, "vnc_use_password": true, "net_bridge": "br0", "disk_image": true,
+        });
+        let shown = line(options, &situation);
+        for part in [
+            "-machine type=pc ",
+            "-boot c ",
+            "-display gtk ",
+            "-vnc 127.0.0.1:12,password ",
+            "-qmp unix:output-m/packer-m.monitor,server,nowait ",
+            "-netdev bridge,id=user.0,br=br0 ",
+        ] {
+            assert!(shown.contains(part), "{part:?} is not in {shown}");
+        }
+        let options = json!({ "headless": false, "display": "none", "use_default_display": true });
+        assert!(!line(options, &situation).contains("-display"));
+    }
+}

@@ -1,0 +1,88 @@
+//! What a build leaves.
+
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::{Artifact, Context, Result, async_trait};
+use serde_json::{Map, Value, json};
+
+use crate::steps::{EFI_VARIABLES, State, remove};
+
+/// The builder's id.
+pub const BUILDER_ID: &str = "transcend.qemu";
+
+/// The disks of a machine, and what else is in the output folder.
+pub struct QemuArtifact {
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    state: Map<String, Value>,
+}
+
+impl QemuArtifact {
+    /// What is in the output folder of a finished build.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn collect(state: &State) -> Result<QemuArtifact> {
+        let settings = &state.settings;
+        let mut files = Vec::new();
+        list(&settings.output, &mut files)?;
+        if settings.raw.efi_drop_efivars {
+            files.retain(|file| file.file_name().is_none_or(|name| name != EFI_VARIABLES));
+        }
+        let facts = json!({
+            "generated_data": state.data,
+            "diskName": settings.vm_name,
+            "diskPaths": settings.disks(),
+            "diskType": settings.raw.format(),
+            "diskSize": settings.disk_size,
+            "domainType": state.situation.accelerator,
+        });
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        Ok(QemuArtifact { folder: settings.output.clone(), files, state: facts })
+    }
+}
+
+/// Adds the files below `folder`, in the order of their names.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let listing = || format!("listing {}", folder.display());
+    let mut entries: Vec<_> = std::fs::read_dir(folder)
+        .with_context(listing)?
+        .collect::<Result<_, _>>()
+        .with_context(listing)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        if entry.file_type().with_context(listing)?.is_dir() {
+            list(&entry.path(), files)?;
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Artifact for QemuArtifact {
+    fn builder_id(&self) -> &str {
+        BUILDER_ID
+    }
+
+    fn id(&self) -> String {
+        "VM".to_owned()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.clone()
+    }
+
+    fn description(&self) -> String {
+        format!("VM files in directory: {}", self.folder.display())
+    }
+
+    fn state(&self, name: &str) -> Option<Value> {
+        self.state.get(name).cloned()
+    }
+
+    async fn destroy(&self) -> Result<()> {
+        remove(&self.folder).await
+    }
+}

@@ -1,0 +1,39 @@
+//! Copies a disk image that already has the right format.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::file_work::{Reader, blocking};
+use ingot_sdk::{Context, Result, RunContext};
+
+/// Copies `source` to the new file `target`: by reference where the file system can, else by its
+/// bytes, leaving holes for zeroes.
+///
+/// # Errors
+/// One of the files cannot be read or written, or the build was cancelled.
+pub async fn copy(ctx: &RunContext, source: &Path, target: &Path) -> Result<()> {
+    let (source, target): (PathBuf, PathBuf) = (source.to_owned(), target.to_owned());
+    let copy_ctx = ctx.clone();
+    blocking(ctx, move |stop| {
+        let mut from = Reader::open(&source)?;
+        let writing = || format!("writing {}", target.display());
+        let mut to = File::create_new(&target).with_context(writing)?;
+        if rustix::fs::ioctl_ficlone(&to, &from).is_ok() {
+            return Ok(());
+        }
+        let label = format!("Copying {}", source.display());
+        let mut reader = Reader::new(&copy_ctx, &label, std::slice::from_ref(&source));
+        reader.copy(stop, &mut from, |bytes| {
+            if bytes.iter().all(|&byte| byte == 0) {
+                let length = i64::try_from(bytes.len()).unwrap_or(0);
+                to.seek(SeekFrom::Current(length)).map(drop)
+            } else {
+                to.write_all(bytes)
+            }
+        })?;
+        let length = to.stream_position().with_context(writing)?;
+        to.set_len(length).with_context(writing)
+    })
+    .await
+}

@@ -1,0 +1,41 @@
+//! The `qemu` builder.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`options`], [`settings`] | the options, as written and as checked |
+//! | [`steps`] | what a build does, in order |
+//! | [`arguments`], [`processors`], [`accelerator`] | QEMU's command line |
+//! | [`machine`], [`qmp`], [`process`] | the running QEMU and the way to talk to it |
+//! | [`qemu_img`], [`copy`] | work on disks |
+//! | [`network`] | where machine and host find each other |
+//! | [`reclaim`] | what a killed build leaves, and how it goes |
+
+mod accelerator;
+mod arguments;
+mod artifact;
+mod builder;
+mod copy;
+mod machine;
+mod network;
+mod options;
+mod process;
+mod processors;
+mod qemu_img;
+mod qmp;
+mod reclaim;
+mod settings;
+mod steps;
+
+use ingot_sdk::PluginSet;
+use ingot_vm::scratch::ReclaimScratch;
+
+pub use builder::QemuBuilder;
+pub use reclaim::QemuReclaim;
+
+/// Adds the plugins of this crate to `set`.
+pub fn register(set: &mut PluginSet) {
+    set.builder::<QemuBuilder>("qemu");
+    set.reclaimer(QemuReclaim);
+    set.reclaimer(ReclaimScratch);
+    set.provides("github.com/hashicorp/qemu", "1.1.5");
+}

@@ -1,0 +1,224 @@
+//! The running machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ingot_sdk::{Context, Error, Result, RunContext, async_trait};
+use ingot_vm::boot_command::{Key, KeySink};
+use ingot_vm::scratch::Scratch;
+use serde_json::{Value, json};
+
+use crate::process::Process;
+use crate::qmp::Qmp;
+
+/// How long QEMU may take until it listens.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often QEMU is asked whether it listens yet.
+const START_POLL: Duration = Duration::from_millis(20);
+/// How often the machine is asked how it is.
+const STATE_POLL: Duration = Duration::from_secs(1);
+
+/// A machine and the QEMU that runs it.
+pub struct Machine {
+    process: Process,
+    socket: PathBuf,
+    scratch: Scratch,
+}
+
+/// Why the machine does not run, when QEMU does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Halt {
+    /// It turned itself off, and QEMU was told to stay.
+    Off,
+    /// Something is wrong: QEMU's name for it.
+    Fault(String),
+}
+
+impl Machine {
+    /// Starts QEMU. The machine must be kept where cleanup finds it before anything is waited
+    /// for.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn start(ctx: &RunContext, program: &str, arguments: Vec<String>) -> Result<Machine> {
+        let scratch = Scratch::create(ctx)?;
+        let socket = scratch.path().join("qmp");
+        // One of our own besides the user's, whose place others may have taken.
+        let path = socket.display().to_string();
+        let mut argv = vec![program.to_owned()];
+        argv.extend(arguments);
+        argv.extend(["-qmp".to_owned(), format!("unix:{path},server=on,wait=off")]);
+        let process = Process::start(ctx, "QEMU", argv, &path)?;
+        Ok(Machine { process, socket, scratch })
+    }
+
+    /// Waits until QEMU answers.
+    ///
+    /// # Errors
+    /// It ended, with what it said; or it does not answer.
+    pub async fn started(&self) -> Result<()> {
+        tokio::select! {
+            biased;
+            error = self.process.unexpected_end() => Err(advised(error)),
+            ready = tokio::time::timeout(START_TIMEOUT, self.ready()) => ready.map_err(|_| {
+                Error::new(format!("QEMU does not answer: {}", self.process.last_lines()))
+            }),
+        }
+    }
+
+    async fn ready(&self) {
+        while let Err(error) = self.qmp().await {
+            tracing::trace!(%error, "QEMU does not listen yet");
+            tokio::time::sleep(START_POLL).await;
+        }
+    }
+
+    /// A new connection to QEMU. It takes one at a time; others wait for its end.
+    ///
+    /// # Errors
+    /// QEMU does not listen.
+    pub async fn qmp(&self) -> Result<Qmp> {
+        Qmp::connect(&self.socket).await
+    }
+
+    /// Waits until the machine is off.
+    ///
+    /// # Errors
+    /// It stopped because something is wrong.
+    pub async fn off(&self) -> Result<()> {
+        tokio::select! {
+            _ = self.process.wait() => Ok(()),
+            halt = self.halted() => match halt {
+                Halt::Off => Ok(()),
+                Halt::Fault(state) => Err(fault(&state, &self.process.last_lines())),
+            },
+        }
+    }
+
+    /// Waits until something is wrong with the machine. That it turns itself off is not.
+    pub async fn fault(&self) -> Error {
+        loop {
+            if let Halt::Fault(state) = self.halted().await {
+                return fault(&state, &self.process.last_lines());
+            }
+            tokio::time::sleep(STATE_POLL).await;
+        }
+    }
+
+    /// Waits until the machine does not run any more, and says why.
+    pub async fn lost(&self) -> Error {
+        tokio::select! {
+            error = self.process.unexpected_end() => error,
+            halt = self.halted() => match halt {
+                Halt::Off => Error::new("the machine turned itself off"),
+                Halt::Fault(state) => fault(&state, &self.process.last_lines()),
+            },
+        }
+    }
+
+    async fn halted(&self) -> Halt {
+        loop {
+            tokio::time::sleep(STATE_POLL).await;
+            let asked = async { self.qmp().await?.execute("query-status", Value::Null).await };
+            // Without an answer QEMU is ending, or somebody else asks it something.
+            let Ok(answer) = asked.await else { continue };
+            match answer["status"].as_str().unwrap_or_default() {
+                "shutdown" => return Halt::Off,
+                state @ ("internal-error" | "io-error" | "guest-panicked") => {
+                    return Halt::Fault(state.to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes what the machine shows on its screen to the file `target` and its extension, and
+    /// returns that path: PNG where QEMU can, else PPM.
+    ///
+    /// # Errors
+    /// QEMU does not answer, or the file cannot be written.
+    pub async fn screenshot(&self, target: &Path) -> Result<PathBuf> {
+        let mut qmp = self.qmp().await?;
+        let file = self.scratch.path().join("screen");
+        let mut arguments = json!({ "filename": file, "format": "png" });
+        let mut extension = "png";
+        if qmp.execute("screendump", arguments.clone()).await.is_err() {
+            // Before QEMU 7.1, or built without PNG.
+            arguments = json!({ "filename": file });
+            extension = "ppm";
+            qmp.execute("screendump", arguments).await?;
+        }
+        let target = target.with_extension(extension);
+        tokio::fs::copy(&file, &target)
+            .await
+            .with_context(|| format!("writing {}", target.display()))?;
+        Ok(target)
+    }
+
+    /// Cuts the machine's power. QEMU still writes what it has for the disks.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.stop().await
+    }
+
+    /// Waits until QEMU has ended, and makes an error of that.
+    pub async fn ended(&self) -> Error {
+        self.process.unexpected_end().await
+    }
+
+    /// Whether QEMU runs.
+    pub fn runs(&self) -> bool {
+        self.process.runs()
+    }
+}
+
+/// QEMU's names of what may be wrong, in words.
+fn fault(state: &str, said: &str) -> Error {
+    let said = said.lines().find(|line| line.contains("error")).unwrap_or_default();
+    let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
+    match state {
+        "io-error" => Error::new(format!("the machine stopped: a disk could not be written{said}"))
+            .hint("the file system of output_directory may be full"),
+        "guest-panicked" => Error::new("the machine stopped: its kernel panicked"),
+        _ => {
+            Error::new(format!("the machine stopped: the accelerator could not run its code{said}"))
+                .hint("KVM inside a virtual machine may do this; try accelerator = \"tcg\"")
+        }
+    }
+}
+
+/// Adds what to do to QEMU's own words about why it does not start.
+fn advised(error: Error) -> Error {
+    let text = error.to_string();
+    let hints = [
+        ("gtk initialization failed", "there is no screen here; set headless = true"),
+        ("isplay", "set headless = true, or another display"),
+        ("host forwarding rule", "another program took the port; run the build again"),
+        ("Address already in use", "another program took the port; run the build again"),
+        ("cannot run ", "install QEMU (apt install qemu-system-x86), or set qemu_binary"),
+        ("vhost", "check net_device and qemuargs"),
+    ];
+    match hints.iter().find(|(sign, _)| text.contains(sign)) {
+        Some((_, hint)) => error.hint(*hint),
+        None => error,
+    }
+    .context("starting the machine")
+}
+
+/// The machine's keyboard, over QMP: keys are named, not drawn on a layout, and QEMU says when
+/// it has taken them.
+pub struct Keyboard(pub Qmp);
+
+#[async_trait]
+impl KeySink for Keyboard {
+    async fn key(&mut self, key: Key, down: bool) -> Result<()> {
+        let Some(name) = key.qcode() else {
+            return Err(Error::new(format!("a US keyboard has no key for {key}")));
+        };
+        let key = json!({ "down": down, "key": { "type": "qcode", "data": name } });
+        let events = json!({ "events": [{ "type": "key", "data": key }] });
+        self.0.execute("input-send-event", events).await.map(drop)
+    }
+}

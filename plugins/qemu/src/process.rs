@@ -1,0 +1,151 @@
+//! Programs that run as long as the machine does: QEMU itself and its software TPM.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ingot_sdk::process::LocalCommand;
+use ingot_sdk::{Error, ExitStatus, JournalEntry, OutputSink, Resource, Result, RunContext};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::reclaim::PROCESS;
+
+/// How many of the last lines of output an error shows.
+const SHOWN_LINES: usize = 8;
+/// How long a program may take to end; it is killed before that.
+const END_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How a program ended, as far as it did.
+type Ended = Option<Result<ExitStatus, String>>;
+
+/// A program that runs in the background. Dropping it ends it.
+pub struct Process {
+    name: &'static str,
+    end: CancellationToken,
+    ended: watch::Receiver<Ended>,
+    output: Arc<LastLines>,
+    record: Option<JournalEntry>,
+}
+
+impl Process {
+    /// Starts the program called `name` in messages. `marker` is a part of its command line that
+    /// no other process has: should this one be killed, the next run finds the program by it.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn start(
+        ctx: &RunContext,
+        name: &'static str,
+        argv: Vec<String>,
+        marker: &str,
+    ) -> Result<Process> {
+        let resource = Resource::new(PROCESS, marker).with("program", name);
+        let record = JournalEntry::open(&ctx.journal, &resource)?;
+        // Cancellation ends the step that waits; cleanup then ends the program, in order.
+        let end = CancellationToken::new();
+        let own = RunContext { cancel: end.clone(), ..ctx.clone() };
+        let (tell, ended) = watch::channel(None);
+        let output = Arc::new(LastLines { name, lines: Mutex::default() });
+        tracing::debug!(?argv, "starting {name}");
+        let lines = Arc::clone(&output);
+        tokio::spawn(async move {
+            // `-on-error=abort` leaves it running.
+            let command = LocalCommand { argv, outlives: true, ..LocalCommand::default() };
+            let status = command.run(&own, &*lines).await;
+            tracing::debug!(?status, "{name} has ended");
+            // Fails only if nobody wants to know.
+            let _ = tell.send(Some(status.map_err(|error| error.to_string())));
+        });
+        Ok(Process { name, end, ended, output, record: Some(record) })
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn wait(&self) -> Result<ExitStatus, String> {
+        let mut ended = self.ended.clone();
+        let status = ended.wait_for(Option::is_some).await;
+        match status.as_deref() {
+            Ok(Some(status)) => status.clone(),
+            _ => Err("nothing is known of it".to_owned()),
+        }
+    }
+
+    /// Waits until it has ended, and makes an error of that: for when it should have gone on.
+    pub async fn unexpected_end(&self) -> Error {
+        let how = match self.wait().await {
+            Ok(ExitStatus::Code(0)) => "ended".to_owned(),
+            Ok(ExitStatus::Code(code)) => format!("ended with code {code}"),
+            Ok(ExitStatus::Disconnected) => "was lost".to_owned(),
+            Err(why) => return Error::new(why),
+        };
+        let said = self.output.text();
+        let said = if said.is_empty() { String::new() } else { format!(":\n{said}") };
+        Error::new(format!("{} {how}{said}", self.name))
+    }
+
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.ended.borrow().is_none()
+    }
+
+    /// Ends it: asks first, kills then.
+    ///
+    /// # Errors
+    /// It may still run; it then stays in the journal.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.end.cancel();
+        if tokio::time::timeout(END_TIMEOUT, self.wait()).await.is_err() {
+            return Err(Error::new(format!("{} does not end", self.name)));
+        }
+        if let Some(record) = self.record.take() {
+            record.done();
+        }
+        Ok(())
+    }
+
+    /// What it wrote last.
+    pub fn last_lines(&self) -> String {
+        self.output.text()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end.cancel();
+    }
+}
+
+/// Sends a program's output to the log and keeps its end.
+struct LastLines {
+    name: &'static str,
+    lines: Mutex<(VecDeque<String>, Vec<u8>)>,
+}
+
+impl LastLines {
+    fn text(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let rest = String::from_utf8_lossy(&lines.1);
+        let rest = Some(rest.trim_end()).filter(|rest| !rest.is_empty());
+        lines.0.iter().map(String::as_str).chain(rest).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl OutputSink for LastLines {
+    fn stdout(&self, bytes: &[u8]) {
+        self.stderr(bytes);
+    }
+
+    fn stderr(&self, bytes: &[u8]) {
+        let mut lines = self.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        lines.1.extend_from_slice(bytes);
+        while let Some(end) = lines.1.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = lines.1.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            tracing::debug!(line, "{} says", self.name);
+            if lines.0.len() == SHOWN_LINES {
+                lines.0.pop_front();
+            }
+            lines.0.push_back(line);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Removes what a killed build left behind: processes and the output folder.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use ingot_sdk::{Context, Error, Reclaim, Resource, Result, async_trait};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// The kind of resource QEMU and swtpm are. The id is a part of the command line that nothing
+/// else has: a path below a temporary folder with a random name.
+pub const PROCESS: &str = "qemu-process";
+/// The kind of resource the output folder is.
+pub const OUTPUT: &str = "qemu-output";
+
+/// How long a killed process may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Removes what the journal names.
+pub struct QemuReclaim;
+
+#[async_trait]
+impl Reclaim for QemuReclaim {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[PROCESS, OUTPUT]
+    }
+
+    async fn reclaim(&self, resource: &Resource) -> Result<()> {
+        match resource.kind.as_str() {
+            PROCESS => kill(&resource.id).await,
+            _ => {
+                let path = PathBuf::from(&resource.id);
+                let identity = resource.attributes.get("identity").cloned();
+                tokio::task::spawn_blocking(move || remove_output(&path, identity.as_ref()))
+                    .await
+                    .context("removing an output folder")?
+            }
+        }
+    }
+}
+
+/// The journal's record of the folder `path`, before it is created.
+pub fn output_resource(path: &Path) -> Resource {
+    Resource::new(OUTPUT, path.to_string_lossy())
+}
+
+/// The same once it is there: what tells it from a folder that the user puts there later.
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn created_output_resource(path: &Path) -> Result<Resource> {
+    let identity = identity(path).with_context(|| format!("looking at {}", path.display()))?;
+    Ok(output_resource(path).with("identity", identity))
+}
+
+/// What a folder is known by: number and, where the file system keeps it, time of birth.
+fn identity(path: &Path) -> std::io::Result<String> {
+    let found = std::fs::symlink_metadata(path)?;
+    let born = found.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let born = born.unwrap_or_default().as_nanos();
+    Ok(format!("{}:{}:{born}", found.dev(), found.ino()))
+}
+
+fn remove_output(path: &Path, expected: Option<&Value>) -> Result<()> {
+    let removing = || format!("removing {}", path.display());
+    let removed = match (identity(path), expected.and_then(Value::as_str)) {
+        (Err(error), _) => Err(error),
+        (Ok(found), Some(expected)) if found == expected => std::fs::remove_dir_all(path),
+        // Another folder by now.
+        (Ok(_), Some(_)) => Ok(()),
+        // Killed right after it was created: nothing is in it, unless it is another folder.
+        (Ok(_), None) => match std::fs::remove_dir(path) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+            removed => removed,
+        },
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(removing),
+        _ => Ok(()),
+    }
+}
+
+/// Kills the processes whose command line has `marker` in it.
+async fn kill(marker: &str) -> Result<()> {
+    let deadline = tokio::time::Instant::now() + GONE_WITHIN;
+    loop {
+        let found = with_marker(marker)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(Error::new(format!("the process {found:?} does not end")));
+        }
+        for pid in found {
+            if let Some(pid) = Pid::from_raw(pid) {
+                // Fails if it has just ended; else the next look finds it again.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn with_marker(marker: &str) -> Result<Vec<i32>> {
+    if marker.len() < 32 {
+        return Err(Error::new(format!("{marker:?} may be part of anybody's command line")));
+    }
+    let own = std::process::id().cast_signed();
+    let processes = std::fs::read_dir("/proc").context("listing processes")?;
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(pids
+        .filter(|&pid: &i32| pid != own)
+        .filter(|pid| {
+            // Empty for a process that has ended and was not waited for.
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let uses_marker = |argument: &[u8]| String::from_utf8_lossy(argument).contains(marker);
+            // The program's own arguments only: an editor may show the journal.
+            line.split(|&byte| byte == 0).skip(1).any(uses_marker)
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn kills_by_marker_only() {
+        let marker = format!("/tmp/{}/qmp", uuid::Uuid::new_v4());
+        let sleep = |argument: &str| {
+            let script = "sleep 60; :";
+            std::process::Command::new("sh").args(["-c", script, argument]).spawn().unwrap()
+        };
+        let mut marked = sleep(&format!("unix:{marker},server=on"));
+        let mut other = sleep("unix:/tmp/other,server=on");
+        QemuReclaim.reclaim(&Resource::new(PROCESS, &marker)).await.unwrap();
+        assert!(!marked.wait().unwrap().success());
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+        let refused = QemuReclaim.reclaim(&Resource::new(PROCESS, "sh")).await;
+        assert!(refused.unwrap_err().to_string().contains("anybody's command line"));
+    }
+
+    #[tokio::test]
+    async fn an_output_folder_is_removed_only_if_it_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("disk"), "x").unwrap();
+        let resource = created_output_resource(&path).unwrap();
+        // Not known to be the one: only an empty folder goes.
+        QemuReclaim.reclaim(&output_resource(&path)).await.unwrap();
+        assert!(path.join("disk").exists());
+        QemuReclaim.reclaim(&resource).await.unwrap();
+        assert!(!path.exists());
+        QemuReclaim.reclaim(&resource).await.unwrap();
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("precious"), "x").unwrap();
+        QemuReclaim.reclaim(&resource).await.unwrap();
+        assert!(path.join("precious").exists());
+    }
+}

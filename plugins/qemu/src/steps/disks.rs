@@ -1,0 +1,106 @@
+//! The machine's disks, before and after it runs.
+
+use std::path::Path;
+
+use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
+
+use super::State;
+use crate::{copy, qemu_img};
+
+/// Creates the disks, or copies and resizes the disk image.
+pub struct CreateDisks;
+
+#[async_trait]
+impl Step<State> for CreateDisks {
+    fn name(&self) -> &'static str {
+        "create disks"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let settings = &state.settings;
+        let raw = &settings.raw;
+        let disks = settings.disks();
+        if !raw.disk_additional_size.is_empty() || raw.use_backing_file {
+            ctx.ui.say("Creating required virtual machine disks");
+        }
+        let sizes = [&settings.disk_size].into_iter().chain(&raw.disk_additional_size);
+        for (number, (disk, size)) in disks.iter().zip(sizes).enumerate() {
+            if number == 0 && raw.disk_image && !raw.use_backing_file {
+                continue;
+            }
+            let mut arguments = words(&["create", "-f", raw.format()]);
+            if number == 0 && raw.use_backing_file {
+                let medium = state.medium.display().to_string();
+                arguments.extend(words(&["-b", &medium, "-F", "qcow2"]));
+            }
+            arguments.extend(raw.image_arguments().create);
+            arguments.extend([disk.display().to_string(), size.clone()]);
+            qemu_img::run(ctx, arguments).await.context("creating a disk")?;
+        }
+        if raw.disk_image {
+            if !raw.use_backing_file {
+                copy_image(ctx, state, &disks[0]).await?;
+            }
+            if !raw.skip_resize_disk {
+                ctx.ui.say("Resizing hard drive...");
+                let mut arguments = words(&["resize", "-f", raw.format()]);
+                arguments.extend(raw.image_arguments().resize);
+                arguments.extend([disks[0].display().to_string(), settings.disk_size.clone()]);
+                qemu_img::run(ctx, arguments).await.context("resizing the disk")?;
+            }
+        }
+        state.situation.disks = disks;
+        Ok(())
+    }
+}
+
+async fn copy_image(ctx: &RunContext, state: &State, disk: &Path) -> Result<()> {
+    let raw = &state.settings.raw;
+    let more = raw.image_arguments().convert;
+    let extension = state.medium.extension().unwrap_or_default();
+    if extension == raw.format() && more.is_empty() {
+        ctx.ui.message(
+            "File extension already matches desired output format. Skipping qemu-img convert step",
+        );
+        return copy::copy(ctx, &state.medium, disk).await.context("copying the disk image");
+    }
+    ctx.ui.say("Copying hard drive...");
+    let medium = state.medium.display().to_string();
+    let mut arguments = more;
+    arguments.extend(words(&["-O", raw.format(), &medium, &disk.display().to_string()]));
+    let label = "Copying the disk image";
+    qemu_img::convert(ctx, label, &state.medium, arguments).await.context("copying the disk image")
+}
+
+/// Copies the finished disk, which leaves out what the machine has freed, and compresses it if
+/// the options say so.
+pub struct ConvertDisk;
+
+#[async_trait]
+impl Step<State> for ConvertDisk {
+    fn name(&self) -> &'static str {
+        "convert disk"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        ctx.ui.say("Converting hard drive...");
+        let settings = &state.settings;
+        let disk = settings.output.join(&settings.vm_name);
+        let converted = settings.output.join(format!("{}.convert", settings.vm_name));
+        let mut arguments = Vec::new();
+        if settings.compresses {
+            arguments.push("-c".to_owned());
+        }
+        arguments.extend(settings.raw.image_arguments().convert);
+        let (from, to) = (disk.display().to_string(), converted.display().to_string());
+        arguments.extend(words(&["-O", settings.raw.format(), &from, &to]));
+        let label =
+            if settings.compresses { "Compressing the disk" } else { "Compacting the disk" };
+        qemu_img::convert(ctx, label, &disk, arguments).await.context("converting the disk")?;
+        tokio::fs::rename(&converted, &disk).await.with_context(|| format!("moving {to} to {from}"))
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}

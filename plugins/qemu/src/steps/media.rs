@@ -1,0 +1,160 @@
+//! What the machine boots from and reads at first: key pair, medium, HTTP server, CD, floppy.
+
+use std::collections::BTreeMap;
+
+use ingot_communicator::{KeyPair, Way};
+use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
+use ingot_vm::http_server::HttpServer;
+use serde_json::Value;
+
+use super::State;
+use crate::network::host_address;
+use crate::options::given;
+
+/// Makes the key pair that the build logs in with, or reads the user's.
+pub struct MakeKey;
+
+#[async_trait]
+impl Step<State> for MakeKey {
+    fn name(&self) -> &'static str {
+        "make key pair"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let Way::Ssh(ssh) = &state.settings.communication.way else { return Ok(()) };
+        let pair = match &ssh.login.key {
+            Some(file) => {
+                ctx.ui.say("Using existing SSH private key");
+                let key = file.read().map_err(|problem| {
+                    let error = Error::new(problem.message);
+                    problem.hint.into_iter().fold(error, Error::hint)
+                })?;
+                KeyPair { private: key.text, public: key.public }
+            }
+            None => {
+                let kind = ssh.temporary_key_pair_type;
+                let kind_name = kind.name();
+                ctx.ui.say(format!("Creating temporary {kind_name} SSH key for instance..."));
+                KeyPair::generate(kind, &ssh.temporary_key_pair_name).await?
+            }
+        };
+        state.key = Some(pair);
+        Ok(())
+    }
+}
+
+/// Finds the installation disc or disk image.
+pub struct FindMedium;
+
+#[async_trait]
+impl Step<State> for FindMedium {
+    fn name(&self) -> &'static str {
+        "retrieve ISO"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let raw = &state.settings.raw;
+        if raw.iso_skip_cache {
+            state.situation.iso = Some(remote_medium(ctx, &raw.iso.urls()).await?);
+            return Ok(());
+        }
+        let found = raw.iso.retrieve(ctx, "ISO").await?;
+        if !raw.disk_image {
+            state.situation.iso = Some(found.path.display().to_string());
+        }
+        state.medium = found.path;
+        Ok(())
+    }
+}
+
+/// The first URL whose server hands out parts of files, which QEMU needs.
+async fn remote_medium(ctx: &RunContext, urls: &[&str]) -> Result<String> {
+    let client = ingot_sdk::http::client()?;
+    let mut reasons = Vec::new();
+    for &url in urls {
+        let answer = tokio::select! {
+            () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
+            answer = client.head(url).send() => answer,
+        };
+        match answer {
+            Ok(answer) if !answer.status().is_success() => {
+                reasons.push(format!("the server answers {}", answer.status()));
+            }
+            Ok(answer) if answer.headers().get("accept-ranges").is_none_or(|v| v != "bytes") => {
+                reasons.push("the server does not hand out parts of the file".to_owned());
+            }
+            Ok(_) => return Ok(url.to_owned()),
+            Err(error) => reasons.push(error.without_url().to_string()),
+        }
+    }
+    Err(Error::new(format!("iso_skip_cache: no URL can be used: {}", reasons.join("; ")))
+        .hint("remove iso_skip_cache to download the file"))
+}
+
+/// Starts the HTTP server, if the options ask for one.
+pub struct StartHttp;
+
+#[async_trait]
+impl Step<State> for StartHttp {
+    fn name(&self) -> &'static str {
+        "start HTTP server"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        state.host_address = host_address(given(&state.settings.raw.net_bridge))?;
+        let mut options = state.settings.raw.http.clone();
+        // The server's own port is not known yet.
+        let data = state.template_data();
+        render(ctx, "http_content", &mut options.http_content, &data)?;
+        state.http = HttpServer::start(ctx, &options).await?;
+        Ok(())
+    }
+
+    async fn cleanup(&self, _: &RunContext, state: &mut State, _: Outcome) {
+        state.http = None;
+    }
+}
+
+/// Makes the CD and the floppy, if the options ask for them.
+pub struct MakeDiscs;
+
+#[async_trait]
+impl Step<State> for MakeDiscs {
+    fn name(&self) -> &'static str {
+        "make CD and floppy"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let data = state.template_data();
+        let mut floppy = state.settings.raw.floppy.clone();
+        render(ctx, "floppy_content", &mut floppy.floppy_content, &data)?;
+        state.floppy = floppy.create(ctx).await?;
+        let mut cd = state.settings.raw.cd.clone();
+        render(ctx, "cd_content", &mut cd.cd_content, &data)?;
+        state.cd = cd.create(ctx).await?;
+        state.situation.floppy = state.floppy.as_ref().map(|file| file.path().to_owned());
+        state.situation.cd = state.cd.as_ref().map(|file| file.path().to_owned());
+        Ok(())
+    }
+
+    async fn cleanup(&self, _: &RunContext, state: &mut State, _: Outcome) {
+        (state.floppy, state.cd) = (None, None);
+    }
+}
+
+/// Renders the texts that go into files for the machine.
+fn render(
+    ctx: &RunContext,
+    option: &str,
+    files: &mut BTreeMap<String, String>,
+    data: &Value,
+) -> Result<()> {
+    let interpolation = Interpolation::new(&ctx.prepare);
+    for (path, text) in files {
+        *text =
+            interpolation.render_once(text, data).with_context(|| format!("{option}: {path}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The folder for what is built, and the UEFI variables in it.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
+
+use super::State;
+use crate::reclaim::{created_output_resource, output_resource};
+
+/// The name Packer gives the machine's copy of the UEFI variables.
+pub const EFI_VARIABLES: &str = "efivars.fd";
+
+/// Creates the output folder; with `-force` in place of what was there.
+pub struct PrepareOutput;
+
+#[async_trait]
+impl Step<State> for PrepareOutput {
+    fn name(&self) -> &'static str {
+        "prepare output directory"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let folder = &state.settings.output;
+        let creating = || format!("creating the output directory {}", folder.display());
+        if ctx.prepare.force && folder.exists() {
+            ctx.ui.say("Deleting previous output directory...");
+            tokio::fs::remove_dir_all(folder)
+                .await
+                .with_context(|| format!("removing {}", folder.display()))?;
+        }
+        // Absolute, because the run that reclaims it may have another current folder.
+        let absolute = std::path::absolute(folder).with_context(creating)?;
+        if let Some(parent) = absolute.parent() {
+            std::fs::create_dir_all(parent).with_context(creating)?;
+        }
+        let announced = JournalEntry::open(&ctx.journal, &output_resource(&absolute))?;
+        if let Err(error) = std::fs::create_dir(&absolute) {
+            announced.done();
+            return Err(match error.kind() {
+                ErrorKind::AlreadyExists => {
+                    Error::new(format!("the folder {} exists already", folder.display()))
+                        .hint("remove it, name another one, or replace it with -force")
+                }
+                _ => Error::from(error).context(creating()),
+            });
+        }
+        let created = created_output_resource(&absolute)?;
+        state.output = Some(JournalEntry::open(&ctx.journal, &created)?);
+        announced.done();
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
+        let Some(entry) = state.output.take() else { return };
+        if outcome == Outcome::Succeeded {
+            // It is the user's now.
+            entry.done();
+            return;
+        }
+        ctx.ui.say("Deleting output directory...");
+        let folder = &state.settings.output;
+        match remove(folder).await {
+            Ok(()) => entry.done(),
+            Err(error) => ctx.ui.error(error.to_string()),
+        }
+    }
+}
+
+/// Removes a folder with all that is in it. Not finding it is success.
+pub async fn remove(folder: &Path) -> Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Copies the UEFI variables, which the machine changes.
+pub struct CopyEfiVariables;
+
+#[async_trait]
+impl Step<State> for CopyEfiVariables {
+    fn name(&self) -> &'static str {
+        "copy EFI variables"
+    }
+
+    async fn run(&self, _: &RunContext, state: &mut State) -> Result<()> {
+        let efi = &state.settings.efi;
+        if !efi.code.exists() {
+            return Err(Error::new(format!("there is no UEFI firmware at {}", efi.code.display()))
+                .hint("install it (apt install ovmf), or set efi_firmware_code"));
+        }
+        let copy = state.settings.output.join(EFI_VARIABLES);
+        tokio::fs::copy(&efi.variables, &copy)
+            .await
+            .with_context(|| format!("copying the UEFI variables {}", efi.variables.display()))?;
+        // What is in /usr/share is often read-only, and so would the copy be.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
+        std::fs::set_permissions(&copy, mode)
+            .with_context(|| format!("making {} writable", copy.display()))?;
+        state.situation.efi_variables = Some(copy);
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! The software TPM.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
+use ingot_vm::scratch::Scratch;
+
+use super::State;
+use crate::process::Process;
+
+/// How long swtpm may take until it listens.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A TPM for one machine.
+pub struct Tpm {
+    process: Process,
+    _state: Scratch,
+}
+
+/// Starts swtpm.
+pub struct StartTpm;
+
+#[async_trait]
+impl Step<State> for StartTpm {
+    fn name(&self) -> &'static str {
+        "start TPM"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let folder = Scratch::create(ctx)?;
+        let (path, socket) = (folder.path().display(), folder.path().join("vtpm.sock"));
+        let mut argv = vec![
+            "swtpm".to_owned(),
+            "socket".to_owned(),
+            "--tpmstate".to_owned(),
+            format!("dir={path}"),
+            "--ctrl".to_owned(),
+            format!("type=unixio,path={}", socket.display()),
+        ];
+        if !state.settings.raw.use_tpm1 {
+            argv.push("--tpm2".to_owned());
+        }
+        let marker = socket.display().to_string();
+        let process = Process::start(ctx, "swtpm", argv, &marker)?;
+        let tpm = state.tpm.insert(Tpm { process, _state: folder });
+        tokio::select! {
+            biased;
+            error = tpm.process.unexpected_end() => {
+                let hint = "install it (apt install swtpm), or set vtpm = false";
+                return Err(error.hint(hint).context("starting the TPM"));
+            }
+            ready = tokio::time::timeout(START_TIMEOUT, listens(&socket)) => {
+                ready.map_err(|_| Error::new("swtpm does not listen"))?;
+            }
+        }
+        state.situation.tpm_socket = Some(socket);
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
+        if let Some(mut tpm) = state.tpm.take()
+            && let Err(error) = tpm.process.stop().await
+        {
+            ctx.ui.error(error.to_string());
+        }
+    }
+}
+
+async fn listens(socket: &Path) {
+    while !socket.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

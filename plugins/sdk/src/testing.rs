@@ -1,0 +1,137 @@
+//! What a plugin's tests need around it to run by itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use crate::journal::NoJournal;
+use crate::{
+    Communicator, Event, EventSink, GeneratedData, Hook, PrepareContext, Result, RunContext, Ui,
+};
+
+/// A context for one build that has nobody to ask, no provisioners, and a journal that forgets.
+pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {
+    RunContext {
+        prepare: Arc::new(prepare),
+        ui: Ui::new(Arc::clone(said) as Arc<dyn EventSink>),
+        cancel: Default::default(),
+        journal: Arc::new(NoJournal),
+        hook: Arc::new(NoProvisioners),
+    }
+}
+
+/// Keeps what was said.
+#[derive(Default)]
+pub struct Said(Mutex<Vec<Event>>);
+
+impl Said {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Event>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The texts of steps, details and errors.
+    pub fn lines(&self) -> Vec<String> {
+        let events = self.lock();
+        let text = |event: &Event| match event {
+            Event::Say { text, .. } | Event::Message { text, .. } | Event::Error { text, .. } => {
+                Some(text.clone())
+            }
+            _ => None,
+        };
+        events.iter().filter_map(text).collect()
+    }
+
+    /// Everything.
+    pub fn events(&self) -> Vec<Event> {
+        self.lock().clone()
+    }
+}
+
+#[async_trait]
+impl EventSink for Said {
+    fn emit(&self, event: Event) {
+        self.lock().push(event);
+    }
+
+    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
+        Err(std::io::Error::other("nobody to ask"))
+    }
+
+    fn mask(&self, _: &str) {}
+}
+
+struct NoProvisioners;
+
+#[async_trait]
+impl Hook for NoProvisioners {
+    async fn provision(
+        &self,
+        _: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    async fn cleanup_provision(
+        &self,
+        _: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a tool in `folder` and gives what it printed; none when the tool is not installed, which
+/// under CI is a failure.
+///
+/// # Panics
+/// The tool failed, or is missing under CI.
+pub fn tool(folder: &Path, argv: &[&str]) -> Option<String> {
+    let output = match Command::new(argv[0]).args(&argv[1..]).current_dir(folder).output() {
+        Ok(output) => output,
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{} is missing: {error}", argv[0]);
+            eprintln!("skipping a check: {} is missing: {error}", argv[0]);
+            return None;
+        }
+    };
+    assert!(output.status.success(), "{argv:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The names of all files below `folder`, sorted.
+///
+/// # Panics
+/// It cannot be read.
+pub fn names(folder: &Path) -> Vec<String> {
+    fn walk(folder: &Path, prefix: &str, names: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).expect("a folder that can be read") {
+            let entry = entry.expect("a folder that can be read");
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().expect("a folder that can be read").is_dir() {
+                walk(&entry.path(), &format!("{name}/"), names);
+            } else {
+                names.push(name);
+            }
+        }
+    }
+    let mut names = Vec::new();
+    walk(folder, "", &mut names);
+    names.sort();
+    names
+}
+
+/// Writes a file below `folder`, whose folders are made.
+///
+/// # Panics
+/// It cannot be written.
+pub fn file(folder: &Path, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    let made = std::fs::create_dir_all(path.parent().unwrap_or(folder));
+    made.and_then(|()| std::fs::write(&path, contents)).expect("a file that can be written");
+    path
+}

@@ -1,0 +1,99 @@
+//! Locks between processes, and between the builds of one: `flock(2)` on a file made for it.
+//! Packer uses the same call on the same files.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ingot_sdk::{Context, Error, Result, RunContext};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// How often a lock that another holds is tried again. A call that waits could not be cancelled.
+const POLL: Duration = Duration::from_millis(200);
+
+/// A lock that is held until this is dropped or the process ends, however it does.
+#[derive(Debug)]
+pub struct FileLock {
+    path: PathBuf,
+    remove: bool,
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock on `path`, whose folder must exist; none when another holds it.
+    ///
+    /// # Errors
+    /// The file cannot be created, or the filesystem has no locks.
+    pub fn try_take(path: &Path) -> Result<Option<FileLock>> {
+        let locking = || format!("locking {}", path.display());
+        loop {
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .with_context(locking)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(Errno::INTR) => continue,
+                Err(error) => {
+                    return Err(Error::from(std::io::Error::from(error)).context(locking()));
+                }
+            }
+            // Whoever held it before may have removed the file while this one was opened; then
+            // the lock is on a file that nobody else will find.
+            let held = file.metadata().with_context(locking)?;
+            match std::fs::metadata(path) {
+                Ok(found) if found.ino() == held.ino() && found.dev() == held.dev() => {
+                    return Ok(Some(FileLock {
+                        path: path.to_owned(),
+                        remove: false,
+                        _file: file,
+                    }));
+                }
+                _ => continue,
+            }
+        }
+    }
+
+    /// Removes the file when the lock is given up. Only for locks that nobody waits for with the
+    /// file open: Packer does not notice that it is gone.
+    pub fn remove_on_drop(mut self) -> Self {
+        self.remove = true;
+        self
+    }
+
+    /// Takes the lock on `path`, waiting for it if need be. `on_wait` is called once before.
+    ///
+    /// # Errors
+    /// See [`FileLock::try_take`]; or the build was cancelled.
+    pub async fn take(ctx: &RunContext, path: &Path, on_wait: impl FnOnce()) -> Result<FileLock> {
+        let mut on_wait = Some(on_wait);
+        loop {
+            if let Some(lock) = FileLock::try_take(path)? {
+                return Ok(lock);
+            }
+            if let Some(on_wait) = on_wait.take() {
+                on_wait();
+            }
+            tokio::select! {
+                () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Safe, because the lock is still held and whoever takes it next looks whether the file
+        // is still there.
+        if self.remove {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! `http_directory` and its kin: a small web server that hands files to the machine that is
+//! being installed.
+//!
+//! It answers as Packer's does: files by their path, `index.html` or a list for a folder, parts
+//! of files on request. It differs in one place on purpose: a symbolic link that leads out of the
+//! folder is not followed.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::suggest::closest;
+use ingot_sdk::{
+    ConfigError, ConfigErrors, Context, Error, GeneratedData, Prepared, Result, RunContext, Ui,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower_http::services::ServeFile;
+
+use crate::ports::{PortRange, ReservedPort};
+
+/// What is written as `%20` and the like in a link.
+const LINK: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
+/// The options, to be flattened into a builder's own.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct HttpOptions {
+    /// A folder whose files the machine can fetch. Without it and `http_content` there is no
+    /// server.
+    pub http_directory: Option<String>,
+    /// Files by their path, which begins with a slash. Not with `http_directory`.
+    #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
+    pub http_content: BTreeMap<String, String>,
+    /// The lowest port that the server may use: 8000.
+    pub http_port_min: Option<u16>,
+    /// The highest: 9000.
+    pub http_port_max: Option<u16>,
+    /// The address that the server listens on: `0.0.0.0`.
+    pub http_bind_address: Option<String>,
+    /// Has no effect; Packer takes it and does not use it for this either.
+    pub http_interface: Option<String>,
+    /// `tcp`, `tcp4` or `tcp6`.
+    pub http_network_protocol: Option<String>,
+}
+
+impl HttpOptions {
+    /// Whether there will be a server.
+    pub fn is_set(&self) -> bool {
+        self.directory().is_some() || !self.http_content.is_empty()
+    }
+
+    fn directory(&self) -> Option<&str> {
+        self.http_directory.as_deref().filter(|folder| !folder.is_empty())
+    }
+
+    /// The ports the server may use.
+    pub fn ports(&self) -> PortRange {
+        let set = |port: Option<u16>, default| port.filter(|&port| port != 0).unwrap_or(default);
+        PortRange { min: set(self.http_port_min, 8000), max: set(self.http_port_max, 9000) }
+    }
+
+    /// The address to listen on.
+    fn address(&self) -> Result<IpAddr, String> {
+        let text = self.http_bind_address.as_deref().unwrap_or_default();
+        let protocol = self.http_network_protocol.as_deref().unwrap_or_default();
+        let address = match (text, protocol) {
+            ("", "tcp6") => Ipv6Addr::UNSPECIFIED.into(),
+            ("", _) => Ipv4Addr::UNSPECIFIED.into(),
+            ("localhost", "tcp6") => Ipv6Addr::LOCALHOST.into(),
+            ("localhost", _) => Ipv4Addr::LOCALHOST.into(),
+            (text, _) => text
+                .trim_matches(['[', ']'])
+                .parse()
+                .map_err(|_| format!("`{text}` is not an IP address"))?,
+        };
+        match (protocol, address) {
+            ("tcp4", IpAddr::V6(_)) => Err(format!("{address} is not an address for tcp4")),
+            ("tcp6", IpAddr::V4(_)) => Err(format!("{address} is not an address for tcp6")),
+            _ => Ok(address),
+        }
+    }
+
+    /// Judges the options.
+    pub fn prepare(&self, prepared: &mut Prepared, errors: &mut ConfigErrors) {
+        if self.directory().is_some() && !self.http_content.is_empty() {
+            errors.push(
+                ConfigError::on(
+                    "http_content",
+                    "`http_directory` and `http_content` cannot be used together",
+                )
+                .hint("read files into `http_content` with the function file"),
+            );
+        }
+        if let Some(folder) = self.directory().filter(|folder| !is_unknown(folder)) {
+            match std::fs::metadata(folder) {
+                Ok(found) if found.is_dir() => {}
+                Ok(_) => {
+                    let why = format!("{folder} is a file, not a folder");
+                    errors.push(ConfigError::on("http_directory", why));
+                }
+                // The run may make it; it says so then if it does not.
+                Err(error) => {
+                    prepared.warnings.push(format!("http_directory: {folder}: {error}"));
+                }
+            }
+        }
+        for path in self.http_content.keys() {
+            if !path.starts_with('/') && !is_unknown(path) {
+                errors.push(
+                    ConfigError::on(
+                        "http_content",
+                        format!("`{path}` does not begin with a slash"),
+                    )
+                    .hint(format!("write \"/{path}\"")),
+                );
+            }
+        }
+        let range = self.ports();
+        if range.min > range.max {
+            errors.push(ConfigError::on(
+                "http_port_min",
+                format!("{} is above `http_port_max`, {}", range.min, range.max),
+            ));
+        }
+        let protocol = self.http_network_protocol.as_deref().unwrap_or_default();
+        if is_unknown(protocol) || self.http_bind_address.as_deref().is_some_and(is_unknown) {
+            return;
+        }
+        match protocol {
+            "" | "tcp" | "tcp4" | "tcp6" => {
+                if let Err(why) = self.address() {
+                    errors.push(ConfigError::on("http_bind_address", why));
+                }
+            }
+            "unix" | "unixpacket" => errors.push(
+                ConfigError::on("http_network_protocol", format!("`{protocol}` is not supported"))
+                    .hint("a virtual machine cannot reach it; use tcp, tcp4 or tcp6"),
+            ),
+            other => errors.push(
+                ConfigError::on("http_network_protocol", format!("`{other}` is not a protocol"))
+                    .hint("use tcp, tcp4 or tcp6"),
+            ),
+        }
+        if self.http_interface.as_deref().is_some_and(|name| !name.is_empty()) {
+            if self.http_bind_address.as_deref().is_some_and(|address| !address.is_empty()) {
+                errors.push(ConfigError::on(
+                    "http_interface",
+                    "`http_interface` and `http_bind_address` cannot be used together",
+                ));
+            } else {
+                prepared.warnings.push(
+                    "http_interface has no effect; set http_bind_address to listen on one address"
+                        .to_owned(),
+                );
+            }
+        }
+    }
+}
+
+/// A running server. It ends when this is dropped.
+#[derive(Debug)]
+pub struct HttpServer {
+    port: ReservedPort,
+    _running: DropGuard,
+}
+
+impl HttpServer {
+    /// Starts to serve on a free port; none when the options do not ask for a server.
+    ///
+    /// # Errors
+    /// The folder is not there, or there is no port to listen on.
+    pub async fn start(ctx: &RunContext, options: &HttpOptions) -> Result<Option<HttpServer>> {
+        let content = match options.directory() {
+            Some(folder) => {
+                let root = tokio::fs::canonicalize(folder)
+                    .await
+                    .with_context(|| format!("http_directory: finding {folder}"))?;
+                if !root.is_dir() {
+                    return Err(Error::new(format!("http_directory: {folder} is not a folder")));
+                }
+                Content::Folder(root)
+            }
+            None if options.http_content.is_empty() => return Ok(None),
+            None => Content::Texts(options.http_content.clone()),
+        };
+        let address =
+            options.address().map_err(|why| Error::new(why).context("http_bind_address"))?;
+        let mut port = options.ports().reserve(ctx, address).await?;
+        let listener =
+            port.take_listener().ok_or_else(|| Error::new("the reserved port has no socket"))?;
+        ctx.ui.say(format!("Starting HTTP server on port {}", port.port()));
+        let site = Arc::new(Site { content, ui: ctx.ui.clone() });
+        let router = Router::new().fallback(answer).with_state(site);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                ended = axum::serve(listener, router) => {
+                    tracing::warn!(?ended, "the HTTP server ended by itself");
+                }
+            }
+        });
+        Ok(Some(HttpServer { port, _running: stop.drop_guard() }))
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port.port()
+    }
+
+    /// Adds what provisioners are told about the server, which the machine reaches at `host`:
+    /// `PackerHTTPIP`, `PackerHTTPPort` and `PackerHTTPAddr`.
+    pub fn generated(&self, host: &str, data: &mut GeneratedData) {
+        let port = self.port();
+        data.insert("PackerHTTPIP".to_owned(), host.into());
+        data.insert("PackerHTTPPort".to_owned(), port.to_string().into());
+        data.insert("PackerHTTPAddr".to_owned(), format!("{host}:{port}").into());
+    }
+}
+
+/// What a server serves, and where it complains.
+struct Site {
+    content: Content,
+    ui: Ui,
+}
+
+enum Content {
+    /// A folder, without symbolic links in its path.
+    Folder(PathBuf),
+    Texts(BTreeMap<String, String>),
+}
+
+async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = if method == Method::GET || method == Method::HEAD {
+        match &site.content {
+            Content::Folder(root) => folder(root, &site.ui, request).await,
+            Content::Texts(texts) => text(texts, &path),
+        }
+    } else {
+        plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD")
+    };
+    tracing::debug!(%method, path, status = response.status().as_u16(), "HTTP request");
+    response
+}
+
+fn plain(status: StatusCode, text: impl Into<String>) -> Response {
+    (status, text.into()).into_response()
+}
+
+fn text(texts: &BTreeMap<String, String>, path: &str) -> Response {
+    let path = clean(&percent_decode_str(path).decode_utf8_lossy());
+    match texts.get(&path) {
+        Some(text) => plain(StatusCode::OK, text.clone()),
+        None => {
+            let mut why = format!("{path} not found.");
+            if let Some(name) = closest(&path, texts.keys().map(String::as_str)) {
+                why.push_str(&format!(" Did you mean {name:?}?"));
+            }
+            plain(StatusCode::NOT_FOUND, why)
+        }
+    }
+}
+
+/// `path` without `.`, `..` and doubled slashes.
+fn clean(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+async fn folder(root: &Path, ui: &Ui, request: Request) -> Response {
+    let asked = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let relative = PathBuf::from(asked.trim_start_matches('/'));
+    let plain_parts = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if asked.contains('\0') || !relative.components().all(plain_parts) {
+        return plain(StatusCode::BAD_REQUEST, "this is not a path");
+    }
+    let missing = || plain(StatusCode::NOT_FOUND, "not found");
+    let Ok(mut path) = tokio::fs::canonicalize(root.join(&relative)).await else {
+        return missing();
+    };
+    if !path.starts_with(root) {
+        ui.error(format!(
+            "Not serving {asked}: it is a symbolic link to {}, outside of http_directory",
+            path.display()
+        ));
+        return plain(StatusCode::FORBIDDEN, "this leads out of the folder");
+    }
+    if path.is_dir() {
+        if !asked.ends_with('/') {
+            let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+            return (StatusCode::MOVED_PERMANENTLY, [(LOCATION, format!("{name}/"))])
+                .into_response();
+        }
+        match tokio::fs::canonicalize(path.join("index.html")).await {
+            Ok(index) if index.starts_with(root) && index.is_file() => path = index,
+            _ => return listing(&path).await,
+        }
+    } else if asked.ends_with('/') {
+        return missing();
+    }
+    match ServeFile::new(&path).try_call(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(error) => {
+            ui.error(format!("Serving {asked}: {error}"));
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be read")
+        }
+    }
+}
+
+/// A page with links to what is in a folder.
+async fn listing(folder: &Path) -> Response {
+    let mut names = Vec::new();
+    let Ok(mut entries) = tokio::fs::read_dir(folder).await else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the folder cannot be read");
+    };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        names.push(format!("{}{slash}", entry.file_name().to_string_lossy()));
+    }
+    names.sort();
+    let mut page = "<!doctype html>\n<pre>\n".to_owned();
+    for name in names {
+        page.push_str(&format!(
+            "<a href=\"{}\">{}</a>\n",
+            utf8_percent_encode(&name, LINK),
+            name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+        ));
+    }
+    page.push_str("</pre>\n");
+    ([(CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}

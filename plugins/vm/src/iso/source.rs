@@ -1,0 +1,133 @@
+//! Where a file is: on this machine or on the web.
+
+use std::path::PathBuf;
+
+use ingot_sdk::http;
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
+
+/// Endings that Packer takes for archives and unpacks.
+const ARCHIVES: &[&str] = &["bz2", "gz", "xz", "zst", "zip", "tar", "tbz2", "tgz", "txz", "tzst"];
+
+/// A place that a file can be fetched from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file on this machine.
+    File(PathBuf),
+    /// An http or https URL.
+    Http(Url),
+}
+
+impl Source {
+    /// Reads a URL or path.
+    ///
+    /// # Errors
+    /// What is wrong with it, or why it cannot be used.
+    pub fn parse(text: &str) -> Result<Source, String> {
+        let source = Source::parse_any(text)?;
+        if let Some(ending) = source.archive() {
+            return Err(format!(
+                "{} ends in .{ending}; unpacking is not supported, so unpack the file first",
+                shown(text)
+            ));
+        }
+        Ok(source)
+    }
+
+    /// Like [`Source::parse`], for files that are never unpacked.
+    pub(super) fn parse_any(text: &str) -> Result<Source, String> {
+        if text.is_empty() {
+            return Err("it must not be empty".to_owned());
+        }
+        if let Some((getter, _)) = text.split_once("::") {
+            return Err(format!("`{getter}::` is not supported; use http, https or a file"));
+        }
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("file") => {
+                let rest = &text["file:".len()..];
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                let path = path
+                    .strip_prefix("localhost/")
+                    .map_or(path.to_owned(), |path| format!("/{path}"));
+                if path.is_empty() {
+                    return Err(format!("{text:?} names no file"));
+                }
+                Ok(Source::File(PathBuf::from(&*percent_decode_str(&path).decode_utf8_lossy())))
+            }
+            Some("http" | "https") => Url::parse(text)
+                .map(Source::Http)
+                .map_err(|error| format!("{} cannot be read: {error}", shown(text))),
+            Some(scheme) if text[scheme.len()..].starts_with("://") => Err(format!(
+                "the scheme `{scheme}` of {} is not supported; use http, https or a file",
+                shown(text)
+            )),
+            _ => Ok(Source::File(PathBuf::from(text))),
+        }
+    }
+
+    /// The checksum that Packer's downloader takes from the URL, `?checksum=…`. It is written as
+    /// `iso_checksum` is, and wins over it.
+    pub(super) fn checksum(&self) -> Option<String> {
+        let Source::Http(url) = self else { return None };
+        let found = url.query_pairs().find(|(name, _)| name == "checksum");
+        found.map(|(_, value)| value.into_owned())
+    }
+
+    /// The path of the file in its place, for looking it up in a list of checksums.
+    pub(super) fn path(&self) -> String {
+        match self {
+            Source::File(path) => path.to_string_lossy().into_owned(),
+            Source::Http(url) => percent_decode_str(url.path()).decode_utf8_lossy().into_owned(),
+        }
+    }
+
+    /// The ending by which Packer would unpack this.
+    fn archive(&self) -> Option<&'static str> {
+        if let Source::Http(url) = self {
+            let given = url.query_pairs().find(|(name, _)| name == "archive");
+            if given.is_some_and(|(_, value)| matches!(&*value, "false" | "0" | "f" | "False")) {
+                return None;
+            }
+        }
+        let path = self.path();
+        let (_, ending) = path.rsplit_once('.')?;
+        ARCHIVES.iter().find(|&&archive| archive == ending).copied()
+    }
+}
+
+/// A URL or path for people, without what may be secret.
+pub(super) fn shown(text: &str) -> String {
+    if text.contains("://") { http::shown(text) } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_files_from_urls() {
+        let file = |text: &str| match Source::parse(text) {
+            Ok(Source::File(path)) => path.display().to_string(),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(file("./a b.iso"), "./a b.iso");
+        assert_eq!(file("/isos/a%20b.iso"), "/isos/a%20b.iso");
+        assert_eq!(file("file:///isos/a%20b.iso"), "/isos/a b.iso");
+        assert_eq!(file("file://./a.iso"), "./a.iso");
+        assert_eq!(file("file:a.iso"), "a.iso");
+        assert_eq!(file("file://localhost/a.iso"), "/a.iso");
+        assert!(matches!(Source::parse("HTTPS://example.com/a.iso"), Ok(Source::Http(_))));
+    }
+
+    #[test]
+    fn names_what_it_cannot_do() {
+        let error = |text: &str| Source::parse(text).unwrap_err();
+        assert!(error("s3://bucket/a.iso").contains("`s3`"));
+        assert!(error("git::https://example.com/a").contains("`git::`"));
+        assert!(error("https://me:secret@h/a.img.xz").contains(".xz"));
+        assert!(!error("https://me:secret@h/a.img.xz").contains("secret"));
+        assert!(Source::parse("https://h/a.img.xz?archive=false").is_ok());
+        assert!(Source::parse_any("https://h/sums.gz").is_ok());
+    }
+}

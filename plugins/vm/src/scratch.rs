@@ -1,0 +1,142 @@
+//! Temporary folders that are gone when the build is over, even if it is killed: then the next
+//! run finds them in the journal.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::{Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext, async_trait};
+
+/// The kind of [`Resource`] under which temporary folders are in the journal.
+pub const SCRATCH_FOLDER: &str = "scratch-folder";
+
+/// How the names of these folders begin; [`ReclaimScratch`] removes no others.
+const PREFIX: &str = "ingot-scratch-";
+
+/// A folder only this user can read, removed with all that is in it when this is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    entry: Option<Entry>,
+}
+
+struct Entry(JournalEntry);
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Entry")
+    }
+}
+
+impl Scratch {
+    /// Makes a folder below the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// It cannot be created or written down.
+    pub fn create(ctx: &RunContext) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("{PREFIX}{}", uuid::Uuid::new_v4()));
+        let path = std::path::absolute(&path)
+            .with_context(|| format!("finding out where {} is", path.display()))?;
+        let resource = Resource::new(SCRATCH_FOLDER, path.to_string_lossy());
+        let entry = JournalEntry::open(&ctx.journal, &resource)?;
+        let scratch = Scratch { path, entry: Some(Entry(entry)) };
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&scratch.path)
+            .with_context(|| format!("creating the temporary folder {}", scratch.path.display()))?;
+        Ok(scratch)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        match remove(&self.path) {
+            Ok(()) => {
+                if let Some(Entry(entry)) = self.entry.take() {
+                    entry.done();
+                }
+            }
+            // It stays in the journal; the next run tries again.
+            Err(error) => tracing::warn!(folder = %self.path.display(), %error, "cannot remove"),
+        }
+    }
+}
+
+/// A file in a temporary folder of its own; both are removed when this is dropped.
+#[derive(Debug)]
+pub struct ScratchFile {
+    path: PathBuf,
+    _folder: Scratch,
+}
+
+impl ScratchFile {
+    /// The file `path` in `folder`.
+    pub(crate) fn new(path: PathBuf, folder: Scratch) -> Self {
+        ScratchFile { path, _folder: folder }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes temporary folders that a killed run left.
+#[derive(Debug, Default)]
+pub struct ReclaimScratch;
+
+#[async_trait]
+impl Reclaim for ReclaimScratch {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[SCRATCH_FOLDER]
+    }
+
+    async fn reclaim(&self, resource: &Resource) -> Result<()> {
+        let path = PathBuf::from(&resource.id);
+        let ours = path.file_name().and_then(|name| name.to_str());
+        if !ours.is_some_and(|name| name.starts_with(PREFIX)) {
+            return Err(Error::new(format!("{} is not a temporary folder", path.display())));
+        }
+        tokio::task::spawn_blocking(move || {
+            remove(&path).with_context(|| format!("removing {}", path.display()))
+        })
+        .await
+        .context("removing a temporary folder")?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ingot_sdk::testing;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_run_left_is_removed_and_nothing_else() {
+        let ctx = testing::context(Default::default(), &Default::default());
+        let scratch = Scratch::create(&ctx).unwrap();
+        let path = scratch.path().to_owned();
+        testing::file(&path, "a/b", "secret");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o700);
+        std::mem::forget(scratch);
+        let resource = Resource::new(SCRATCH_FOLDER, path.to_string_lossy());
+        ReclaimScratch.reclaim(&resource).await.unwrap();
+        assert!(!path.exists());
+        ReclaimScratch.reclaim(&resource).await.unwrap();
+        let home = Resource::new(SCRATCH_FOLDER, "/root");
+        assert!(ReclaimScratch.reclaim(&home).await.is_err());
+    }
+}

@@ -1,0 +1,294 @@
+//! Where the tests build: folders, guests, processes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::harness::{Run, ingot_with};
+
+/// A folder of a test's own, with all that a run of `ingot` writes below it.
+pub struct Bench {
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    /// A folder with a template: `source` are the options of `source "qemu" "m"`, `build` is
+    /// what else is in the build block.
+    pub fn new(source: &str, build: &str) -> Bench {
+        let bench = Bench { dir: tempfile::tempdir().expect("a folder for the test") };
+        std::fs::create_dir(bench.path("tmp")).expect("a folder for temporary files");
+        bench.template(source, build);
+        bench
+    }
+
+    /// Writes the template anew.
+    pub fn template(&self, source: &str, build: &str) {
+        let text = format!(
+            "source \"qemu\" \"m\" {{\n  headless = true\n{source}\n}}\n\
+             build {{\n  sources = [\"source.qemu.m\"]\n{build}\n}}\n"
+        );
+        std::fs::write(self.path("t.pkr.hcl"), text).expect("the template is written");
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let folder = |name: &str| self.path(name).display().to_string();
+        vec![
+            ("TMPDIR", folder("tmp")),
+            ("PACKER_CACHE_DIR", folder("cache")),
+            ("PACKER_LOG", "1".to_owned()),
+            ("PACKER_LOG_PATH", folder("log")),
+        ]
+    }
+
+    /// Runs `ingot` to its end.
+    pub fn ingot(&self, args: &[&str]) -> Run {
+        let environment = self.environment();
+        let environment: Vec<_> = environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        ingot_with(self.dir.path(), args, &environment)
+    }
+
+    /// Runs `ingot build`, which must succeed.
+    pub fn build(&self) -> Run {
+        let run = self.ingot(&["build", "."]);
+        assert_eq!(run.code, Some(0), "{}\n{}\n{}", run.stdout, run.stderr, self.log());
+        run
+    }
+
+    /// Starts `ingot build` and returns once `line` is in its output.
+    pub fn build_until(&self, line: &str) -> Child {
+        let output = std::fs::File::create(self.path("output.txt")).expect("a file for output");
+        let child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+            .args(["build", "."])
+            .current_dir(self.dir.path())
+            .envs(self.environment())
+            .env("INGOT_STATE_DIR", self.path("state"))
+            .stdout(output.try_clone().expect("the file can be shared"))
+            .stderr(output)
+            .spawn()
+            .expect("the binary that cargo built can be run");
+        wait_for(line, || self.output().contains(line), || self.output());
+        child
+    }
+
+    /// What the run started by [`Bench::build_until`] has printed.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.path("output.txt")).unwrap_or_default()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// The numbers of the processes that have this folder on their command line.
+    pub fn pids(&self) -> Vec<String> {
+        let is_one = |pid: &String| command_line(pid).contains(&*self.path("").to_string_lossy());
+        names(Path::new("/proc")).into_iter().filter(is_one).collect()
+    }
+
+    /// Their command lines.
+    pub fn processes(&self) -> Vec<String> {
+        self.pids().iter().map(|pid| command_line(pid)).collect()
+    }
+
+    /// Asserts that a build has left nothing: no process, no output, no temporary files, nothing
+    /// in the journal.
+    pub fn assert_clean(&self) {
+        assert_eq!(self.processes(), [""; 0]);
+        assert!(!self.path("output-m").exists(), "the output folder is left");
+        assert_eq!(names(&self.path("tmp")), [""; 0]);
+        assert_eq!(names(&self.path("state")), [""; 0]);
+    }
+
+    /// Makes a disk image of `size` bytes whose boot sector turns the machine off by
+    /// [`POWER_SWITCH`], so that a whole build takes a few seconds. The rest is noise.
+    pub fn brief_disk(&self, size: usize) -> String {
+        // mov dx, 0x501; mov al, 0; out dx, al; hlt
+        let code = [0xba, 0x01, 0x05, 0xb0, 0x00, 0xee, 0xf4];
+        let mut state = 1_u32;
+        let mut noise = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        };
+        let mut disk: Vec<u8> = (0..size).map(|_| noise()).collect();
+        disk[..512].fill(0);
+        disk[..code.len()].copy_from_slice(&code);
+        disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+        self.disk(&disk)
+    }
+
+    /// A disk image that nothing boots from.
+    pub fn empty_disk(&self) -> String {
+        self.disk(&vec![0; 1024 * 1024])
+    }
+
+    fn disk(&self, contents: &[u8]) -> String {
+        let path = self.path("disk.img");
+        std::fs::write(&path, contents).expect("the disk is written");
+        path.display().to_string()
+    }
+}
+
+/// The device that the boot sector of [`Bench::brief_disk`] turns the machine off with.
+pub const POWER_SWITCH: &str = "qemuargs = [[\"-device\", \"isa-debug-exit\"]]";
+
+/// The options for a machine that does not come up.
+pub fn dead_machine(disk: &str) -> String {
+    format!(
+        "  accelerator = \"tcg\"\n  disk_image = true\n  iso_url = \"{disk}\"\n  \
+         iso_checksum = \"none\"\n  disk_size = \"16M\"\n  ssh_username = \"root\"\n  \
+         temporary_key_pair_type = \"ed25519\"\n"
+    )
+}
+
+/// Empty for what is no process, or has ended.
+fn command_line(pid: &str) -> String {
+    let line = std::fs::read(Path::new("/proc").join(pid).join("cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
+/// The names in a folder.
+pub fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Waits until something is so; fails after three minutes, showing `context`.
+pub fn wait_for(what: &str, so: impl Fn() -> bool, context: impl Fn() -> String) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < Duration::from_secs(180), "no {what}:\n{}", context());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(child: &Child, name: &str) {
+    super::harness::output_of("kill", &["-s", name, &child.id().to_string()]);
+}
+
+/// Waits for a process to end and returns its exit code.
+pub fn code_of(mut child: Child) -> Option<i32> {
+    child.wait().expect("it can be waited for").code()
+}
+
+/// Whether QEMU is here. Without it a test fails under CI and is skipped elsewhere.
+pub fn qemu() -> bool {
+    there(&["qemu-system-x86_64", "qemu-img", "xorriso"])
+}
+
+fn there(programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| {
+        let found = Command::new(program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        found.is_err()
+    });
+    if let Some(missing) = missing {
+        assert!(std::env::var_os("CI").is_none(), "CI needs {missing}");
+        eprintln!("skipped: {missing} is not installed");
+    }
+    missing.is_none()
+}
+
+/// The guests that `guest.sh` makes.
+pub struct Guests {
+    folder: PathBuf,
+    /// `kvm` where it works, else `tcg`.
+    pub accelerator: &'static str,
+}
+
+impl Guests {
+    /// Makes them the first time, which takes a minute or two; none where that is impossible.
+    pub fn get() -> Option<&'static Guests> {
+        static GUESTS: OnceLock<Option<Guests>> = OnceLock::new();
+        GUESTS.get_or_init(Guests::make).as_ref()
+    }
+
+    fn make() -> Option<Guests> {
+        if !qemu() || !there(&["debootstrap", "mcopy", "ssh-keygen"]) {
+            return None;
+        }
+        let script = include_str!("guest.sh");
+        let hash =
+            script.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guests-{hash:08x}"));
+        if !folder.join("quick.qcow2").exists() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu/guest.sh");
+            super::harness::output_of(path, &[&folder.display().to_string()]);
+        }
+        let accelerator = if kvm_works(&folder) { "kvm" } else { "tcg" };
+        eprintln!("machines run with {accelerator}");
+        Some(Guests { folder, accelerator })
+    }
+
+    pub fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// The options for a machine from a guest's disk.
+    pub fn machine(&self, disk: &str) -> String {
+        format!(
+            "  accelerator = \"{}\"\n  disk_image = true\n  iso_url = \"{}\"\n  \
+             iso_checksum = \"none\"\n  skip_resize_disk = true\n  memory = 512\n  \
+             ssh_username = \"root\"\n  ssh_timeout = \"5m\"\n  cd_label = \"cidata\"\n  \
+             cd_content = {{\n    \"meta-data\" = \"instance-id: test\"\n    \
+             \"user-data\" = <<-EOT\n      #!/bin/sh\n      mkdir -p -m 700 /root/.ssh\n      \
+             echo '{{{{ .SSHPublicKey }}}}' >/root/.ssh/authorized_keys\n    EOT\n  }}\n",
+            self.accelerator,
+            self.file(disk),
+        )
+    }
+}
+
+/// Whether a kernel gets to say anything under KVM. Where KVM itself is emulated it may not.
+fn kvm_works(guests: &Path) -> bool {
+    let serial = guests.join("kvm.log");
+    let _ = std::fs::remove_file(&serial);
+    let started = Command::new("qemu-system-x86_64")
+        .args(["-machine", "pc,accel=kvm", "-m", "256", "-display", "none", "-no-reboot"])
+        .arg("-kernel")
+        .arg(guests.join("vmlinuz"))
+        .args(["-append", "console=ttyS0 panic=-1"])
+        .args(["-serial", &format!("file:{}", serial.display())])
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut qemu) = started else { return false };
+    let works = (0..50).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        std::fs::read_to_string(&serial).is_ok_and(|text| text.contains("Linux version"))
+    });
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+    works
+}
+
+/// The part of a build that turns a guest without systemd off.
+pub const POWER_OFF: &str = "  shutdown_command = \"sync; busybox poweroff -f\"\n";
+
+/// Waits for a port of this machine's to take connections by SSH and runs a command there.
+pub fn ssh(key: &Path, port: u16, command: &str) -> String {
+    let start = Instant::now();
+    loop {
+        let output = Command::new("ssh")
+            .args(["-q", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
+            .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5", "-i"])
+            .arg(key)
+            .args(["-p", &port.to_string(), "root@127.0.0.1", command])
+            .output()
+            .expect("ssh can be run");
+        if output.status.success() {
+            return String::from_utf8_lossy(&output.stdout).into_owned();
+        }
+        assert!(start.elapsed() < Duration::from_secs(300), "no SSH: {output:?}");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,133 @@
+//! Builds that are stopped: nothing is left.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use super::bench::{
+    Bench, Guests, POWER_OFF, POWER_SWITCH, code_of, dead_machine, names, qemu, signal, wait_for,
+};
+use super::harness::output_of;
+
+/// Builds until `line` is shown, presses Ctrl-C, and asserts that nothing is left.
+fn interrupt_at(bench: &Bench, line: &str) {
+    let child = bench.build_until(line);
+    signal(&child, "INT");
+    let code = code_of(child);
+    assert_eq!(code, Some(1), "{}", bench.output());
+    bench.assert_clean();
+}
+
+/// Runs a build that makes nothing.
+fn build_nothing(bench: &Bench) -> String {
+    let template = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n\
+                    build {\n  sources = [\"null.n\"]\n}\n";
+    std::fs::write(bench.path("t.pkr.hcl"), template).unwrap();
+    bench.build().stdout
+}
+
+#[test]
+fn ctrl_c_while_downloading() {
+    if !qemu() {
+        return;
+    }
+    // A server that begins to answer and never ends.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                let _ = stream.read(&mut [0; 4096]);
+                let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
+                let _ = stream.write_all(head.as_bytes());
+                std::thread::sleep(std::time::Duration::from_secs(60));
+            });
+        }
+    });
+    let url = format!("http://127.0.0.1:{port}/disk.img");
+    let bench = Bench::new(&dead_machine(&url), "");
+    interrupt_at(&bench, "Trying http://127.0.0.1");
+}
+
+#[test]
+fn ctrl_c_before_typing_and_while_waiting_for_ssh() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    let more =
+        "  vtpm = true\n  cd_content = { \"a\" = \"b\" }\n  http_content = { \"/a\" = \"b\" }\n";
+    let typed = "  boot_command = [\"<enter>\"]\n  boot_wait = \"1m\"\n";
+    bench.template(&format!("{source}{more}{typed}"), "");
+    interrupt_at(&bench, "Waiting 1m0s for boot...");
+    bench.template(&format!("{source}{more}"), "");
+    interrupt_at(&bench, "Waiting for SSH to become available...");
+}
+
+#[test]
+fn ctrl_c_while_converting() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let disk = bench.brief_disk(96 * 1024 * 1024);
+    let source = dead_machine(&disk)
+        .replace("ssh_username = \"root\"", "communicator = \"none\"")
+        .replace("disk_size = \"16M\"", "disk_compression = true\n  disk_size = \"96M\"");
+    bench.template(&format!("{source}  {POWER_SWITCH}"), "");
+    interrupt_at(&bench, "Converting hard drive...");
+}
+
+#[test]
+fn ctrl_c_while_provisioning() {
+    let Some(guests) = Guests::get() else { return };
+    let bench = Bench::new(
+        &(guests.machine("quick.qcow2") + POWER_OFF),
+        "  provisioner \"shell\" {\n    inline = [\"echo asleep\", \"sleep 300\"]\n  }",
+    );
+    interrupt_at(&bench, "m: asleep");
+}
+
+#[test]
+fn what_a_killed_build_leaves_is_removed_by_the_next_run() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    bench.template(&format!("{source}  vtpm = true\n  cd_content = {{ \"a\" = \"b\" }}\n"), "");
+    let child = bench.build_until("Waiting for SSH to become available...");
+    signal(&child, "KILL");
+    assert_eq!(code_of(child), None);
+    let running = bench.processes();
+    assert!(running.iter().any(|line| line.starts_with("qemu-system-x86_64")), "{running:?}");
+    assert!(running.iter().any(|line| line.starts_with("swtpm")), "{running:?}");
+    assert!(bench.path("output-m/packer-m").exists());
+    assert!(!names(&bench.path("tmp")).is_empty());
+
+    let next = build_nothing(&bench);
+    assert!(next.contains("which an interrupted run left behind"), "{next}");
+    // Processes that were killed are waited for by whoever inherits them.
+    wait_for("end of QEMU", || bench.processes().is_empty(), || format!("{:?}", bench.processes()));
+    bench.assert_clean();
+}
+
+#[test]
+fn on_error_abort_leaves_the_machine_running() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    bench.template(&format!("{source}  ssh_timeout = \"4s\"\n"), "");
+    let run = bench.ingot(&["build", "-on-error=abort", "."]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    let pids = bench.pids();
+    assert_eq!(pids.len(), 1, "{:?}", bench.processes());
+    assert!(bench.path("output-m/packer-m").exists());
+    // It is the user's now: the next run leaves it alone.
+    let next = build_nothing(&bench);
+    assert_eq!((next.as_str().contains("left behind"), bench.pids()), (false, pids.clone()));
+    output_of("kill", &[&pids[0]]);
+}

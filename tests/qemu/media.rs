@@ -1,0 +1,73 @@
+//! Installation discs, keys that are typed, and disks in all their forms.
+
+use super::bench::{Bench, Guests, POWER_SWITCH, dead_machine, names, qemu};
+use super::harness::output_of;
+
+#[test]
+fn typed_keys_arrive_and_install_over_http() {
+    let Some(guests) = Guests::get() else { return };
+    let bench = Bench::new(
+        &format!(
+            "  accelerator = \"{}\"\n  iso_url = \"{}\"\n  iso_checksum = \"none\"\n  \
+             disk_size = \"64M\"\n  format = \"raw\"\n  memory = 512\n  communicator = \"none\"\n  \
+             shutdown_timeout = \"5m\"\n  boot_wait = \"15s\"\n  boot_key_interval = \"60ms\"\n  \
+             boot_command = [\"linux typed=aZ_9:;<wait>~ \", \
+             \"install=http://{{{{ .HTTPIP }}}}:{{{{ .HTTPPort }}}}/install.sh<enter>\"]\n  \
+             http_content = {{ \"/install.sh\" = \"cat /proc/cmdline >/dev/vda\" }}",
+            guests.accelerator,
+            guests.file("installer.iso"),
+        ),
+        "",
+    );
+    let run = bench.build();
+    assert!(run.stdout.contains("Typing the boot command over QMP..."), "{}", run.stdout);
+    let disk = std::fs::read(bench.path("output-m/packer-m")).unwrap();
+    let line = String::from_utf8_lossy(&disk[..512]);
+    assert!(line.contains(" typed=aZ_9:;~ install=http://10.0.2.2:"), "{line}");
+    assert_eq!(disk.len(), 64 * 1024 * 1024);
+    assert_eq!(names(&bench.path("tmp")), [""; 0]);
+}
+
+fn info(bench: &Bench, disk: &str) -> String {
+    output_of("qemu-img", &["info", &bench.path("output-m").join(disk).display().to_string()])
+}
+
+#[test]
+fn disks_have_the_forms_that_the_options_say() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    let disk = bench.brief_disk(4 * 1024 * 1024);
+    let source = dead_machine(&disk).replace("ssh_username = \"root\"", "communicator = \"none\"");
+    let source = format!("{source}  {POWER_SWITCH}\n  disk_additional_size = [\"2M\", \"3M\"]\n");
+    let manifest = "  post-processor \"manifest\" {}";
+    bench.template(&source, manifest);
+    bench.build();
+    assert!(info(&bench, "packer-m").contains("file format: qcow2"));
+    assert!(info(&bench, "packer-m").contains("(16777216 bytes)"));
+    assert!(info(&bench, "packer-m-2").contains("(3145728 bytes)"));
+    let manifest_text = std::fs::read_to_string(bench.path("packer-manifest.json")).unwrap();
+    for part in [
+        "\"builder_type\": \"qemu\"",
+        "\"artifact_id\": \"VM\"",
+        "\"name\": \"output-m/packer-m\"",
+        "\"name\": \"output-m/packer-m-1\"",
+    ] {
+        assert!(manifest_text.contains(part), "{part} is not in {manifest_text}");
+    }
+
+    bench.template(&format!("{source}  format = \"raw\"\n  vm_name = \"x.raw\"\n"), "");
+    let run = bench.ingot(&["build", "-force", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(!run.stdout.contains("Converting hard drive"), "{}", run.stdout);
+    assert!(info(&bench, "x.raw").contains("file format: raw"));
+
+    let backing = bench.path("backing.qcow2").display().to_string();
+    output_of("qemu-img", &["convert", "-O", "qcow2", &disk, &backing]);
+    let source = source.replace(&disk, &backing);
+    bench.template(&format!("{source}  use_backing_file = true\n"), "");
+    let run = bench.ingot(&["build", "-force", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(info(&bench, "packer-m").contains(&format!("backing file: {backing}")));
+}
