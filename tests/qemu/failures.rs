@@ -146,7 +146,7 @@ fn a_machine_that_ends_is_not_waited_for() {
     let source = format!("{source}  ssh_timeout = \"20m\"\n  {}", super::bench::POWER_SWITCH);
     bench.template(&source, "");
     let start = std::time::Instant::now();
-    assert_fails(&bench, &["waiting for SSH: QEMU ended with code 1"]);
+    assert_fails(&bench, &["waiting for the connection: QEMU ended with code 1"]);
     assert!(start.elapsed().as_secs() < 120);
 }
 

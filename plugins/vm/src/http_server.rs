@@ -2,8 +2,8 @@
 //! being installed.
 //!
 //! It answers as Packer's does: files by their path, `index.html` or a list for a folder, parts
-//! of files on request. It differs in one place on purpose: a symbolic link that leads out of the
-//! folder is not followed.
+//! of files on request. Symbolic links are followed wherever they lead: whoever made the folder
+//! made them.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -296,15 +296,9 @@ async fn folder(root: &Path, ui: &Ui, request: Request) -> Response {
         return plain(StatusCode::BAD_REQUEST, "this is not a path");
     }
     let missing = || plain(StatusCode::NOT_FOUND, "not found");
-    let Ok(mut path) = tokio::fs::canonicalize(root.join(&relative)).await else {
+    let mut path = root.join(&relative);
+    if tokio::fs::metadata(&path).await.is_err() {
         return missing();
-    };
-    if !path.starts_with(root) {
-        ui.error(format!(
-            "Not serving {asked}: it is a symbolic link to {}, outside of http_directory",
-            path.display()
-        ));
-        return plain(StatusCode::FORBIDDEN, "this leads out of the folder");
     }
     if path.is_dir() {
         if !asked.ends_with('/') {
@@ -312,9 +306,10 @@ async fn folder(root: &Path, ui: &Ui, request: Request) -> Response {
             return (StatusCode::MOVED_PERMANENTLY, [(LOCATION, format!("{name}/"))])
                 .into_response();
         }
-        match tokio::fs::canonicalize(path.join("index.html")).await {
-            Ok(index) if index.starts_with(root) && index.is_file() => path = index,
-            _ => return listing(&path).await,
+        let index = path.join("index.html");
+        match index.is_file() {
+            true => path = index,
+            false => return listing(&path).await,
         }
     } else if asked.ends_with('/') {
         return missing();

@@ -43,13 +43,14 @@ async fn a_folder_is_served_and_nothing_else() {
     build.file("www/site/index.html", "home");
     let big = noise(300_000, 20);
     build.file("www/big", &big);
-    std::os::unix::fs::symlink("../secret", build.path("www/escape")).unwrap();
-    std::os::unix::fs::symlink("..", build.path("www/up")).unwrap();
+    build.file("shared/common.cfg", "common");
+    std::os::unix::fs::symlink("../shared", build.path("www/shared")).unwrap();
     std::os::unix::fs::symlink("preseed.cfg", build.path("www/alias")).unwrap();
     let server = start(&build, json!({"http_directory": build.text("www")})).await;
 
     assert_eq!(get(&server, "/preseed.cfg").await, (200, b"d-i".to_vec()));
     assert_eq!(get(&server, "/alias").await, (200, b"d-i".to_vec()));
+    assert_eq!(get(&server, "/shared/common.cfg").await, (200, b"common".to_vec()));
     assert_eq!(get(&server, "/a%20b/%C3%BC.txt").await, (200, "umlaut".into()));
     assert_eq!(get(&server, "/site").await, (200, b"home".to_vec()));
     assert_eq!(get(&server, "/big").await, (200, big.clone()));
@@ -58,21 +59,14 @@ async fn a_folder_is_served_and_nothing_else() {
     let list = String::from_utf8(list).unwrap();
     assert!(status == 200 && list.contains("<a href=\"%C3%BC.txt\">ü.txt</a>"), "{list}");
 
-    for path in [
-        "/../secret",
-        "/..%2fsecret",
-        "/%2e%2e/secret",
-        "/site/../../secret",
-        "/escape",
-        "/up/secret",
-        "//etc/passwd",
-    ] {
+    for path in
+        ["/../secret", "/..%2fsecret", "/%2e%2e/secret", "/site/../../secret", "//etc/passwd"]
+    {
         let answer = raw(&server, &format!("GET {path} HTTP/1.1")).await;
         let status = answer.split(' ').nth(1).unwrap();
         assert!(matches!(status, "400" | "403" | "404"), "{path}: {answer}");
         assert!(!answer.contains("root:"), "{path}: {answer}");
     }
-    assert!(build.said.lines().iter().any(|line| line.contains("/escape: it is a symbolic link")));
     assert!(raw(&server, "POST /preseed.cfg HTTP/1.1").await.starts_with("HTTP/1.1 405"));
     let answer = raw(&server, "GET /preseed.cfg HTTP/1.1\r\nRange: bytes=1-").await;
     assert!(answer.starts_with("HTTP/1.1 206") && answer.ends_with("\r\n-i"), "{answer}");
