@@ -329,7 +329,7 @@ fn renders_a_configuration() {
     );
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("format: `.Names` has no value"), "{warnings:?}");
-    assert!(warnings[0].contains("write {{`{{.Names}}`}}"), "{warnings:?}");
+    assert!(warnings[0].contains("and {{`{{.Names}}`}} to keep"), "{warnings:?}");
 
     let errors = render(
         json!({"a": "{{ user 1 }}", "b": "{{ fine", "execute_command": "{{ nope }}"}),
