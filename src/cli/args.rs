@@ -153,7 +153,7 @@ pub(super) struct BuildArgs {
     pub on_error: OnErrorFlag,
     /// How many builds to run at once; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
-    pub parallel_builds: usize,
+    pub parallel_builds: i64,
 }
 
 #[derive(Debug, Args)]

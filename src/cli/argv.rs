@@ -28,6 +28,8 @@ const SWITCHES: &[&str] = &[
 pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut args = args;
     let mut result: Vec<OsString> = args.next().into_iter().collect();
+    // Packer takes this one before the command, too.
+    let mut early = Vec::new();
     while let Some(arg) = args.next() {
         let Some(text) = arg.to_str() else {
             result.push(arg);
@@ -41,6 +43,9 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
         let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'));
         match name {
             Some("v" | "version") if result.len() == 1 => result.push("version".into()),
+            Some("machine-readable") if result.len() == 1 => {
+                early.push("--machine-readable=true".into());
+            }
             Some("h") => result.push("--help".into()),
             Some(name) if !name.is_empty() => {
                 let switch = SWITCHES.contains(&name);
@@ -64,6 +69,10 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
             _ => result.push(arg),
         }
     }
+    let takes = ["build", "validate", "inspect", "version"];
+    if result.get(1).is_some_and(|command| takes.iter().any(|name| command == name)) {
+        result.splice(2..2, early);
+    }
     result
 }
 
@@ -85,6 +94,7 @@ mod tests {
             "ingot build --only=x.* --color=false ."
         );
         assert_eq!(run("ingot -v"), "ingot version");
+        assert_eq!(run("ingot -machine-readable build ."), "ingot build --machine-readable=true .");
         assert_eq!(run("ingot fmt -"), "ingot fmt -");
         assert_eq!(run("ingot build -var -x=1 t"), "ingot build --var=-x=1 t");
     }

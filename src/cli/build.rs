@@ -53,11 +53,9 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },
     };
-    let prepared = prepare(&project, &filter, &flags, &mut diagnostics);
-    let redactor = renderer.redactor();
-    let node_secrets = prepared.iter().flat_map(|node| &node.secrets);
-    project.secrets().iter().chain(node_secrets).for_each(|secret| redactor.add(secret));
-    let ui = Ui::new(renderer.clone());
+    let mut secrets = project.secrets();
+    let prepared = prepare(&project, &filter, &flags, &mut secrets, &mut diagnostics);
+    renderer.redactor().add_all(secrets.iter().map(String::as_str));
     super::tell(&ui, &diagnostics, &project.sources, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
@@ -84,13 +82,13 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     let started = Instant::now();
     let mut interrupted = false;
     let outcomes = runtime.block_on(async {
-        reclaim_leftovers(&project.plugins, &ui).await;
         let cancel = CancellationToken::new();
         tokio::spawn(signals(cancel.clone(), ui.clone()));
+        reclaim_leftovers(&project.plugins, &ui).await;
         let options = RunOptions {
             parallel: match args.debug {
                 true => Some(1),
-                false => (args.parallel_builds > 0).then_some(args.parallel_builds),
+                false => usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0),
             },
             ui: ui.clone(),
             journal: journal.clone(),

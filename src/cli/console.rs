@@ -29,16 +29,23 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
         eprintln!("error: JSON templates are not supported; leave -config-type away");
         return ExitCode::FAILURE;
     }
+    if args.template.is_none() && !args.variables.0.is_empty() {
+        eprintln!("error: -var and -var-file are for the variables of a template; name one");
+        return ExitCode::FAILURE;
+    }
+    let renderer = Renderer::new(UiOptions::default());
+    let redactor = renderer.redactor();
     let options = ProjectOptions {
         variables: args.variables.0.clone(),
-        fetch_data: Some(Ui::new(Renderer::new(UiOptions::default()))),
+        fetch_data: Some(Ui::new(renderer)),
         ..Default::default()
     };
     let project = match &args.template {
         Some(path) => Project::open(path, &options, &mut diagnostics),
         None => Project::empty(),
     };
-    super::show(&diagnostics, &project.sources, color);
+    redactor.add_all(project.secrets().iter().map(String::as_str));
+    super::show(&diagnostics, &project.sources, &redactor, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
     }
@@ -60,10 +67,11 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
             break;
         }
         last = match answer(&project, line) {
-            Ok(text) => text,
+            // What a data source makes of a secret is one too.
+            Ok(text) => redactor.apply(&text),
             Err((diagnostics, sources)) => {
                 failed = true;
-                super::show(&diagnostics, &sources, color);
+                super::show(&diagnostics, &sources, &redactor, color);
                 continue;
             }
         };

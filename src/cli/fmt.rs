@@ -9,6 +9,7 @@ use crate::syntax::format::format;
 use crate::syntax::parse::parse_body;
 use crate::syntax::source::{read_text, text_of};
 use crate::syntax::{Diagnostic, Diagnostics, SourceMap};
+use crate::ui::Redactor;
 
 /// What `-check` ends with if something is not formatted; Packer's.
 const NOT_FORMATTED: u8 = 3;
@@ -39,7 +40,8 @@ pub(super) fn run(args: &FmtArgs) -> ExitCode {
             run.diagnostics.push(error.help("give a folder, or a .pkr.hcl or .pkrvars.hcl file"));
         }
     }
-    super::show(&run.diagnostics, &run.sources, std::io::stderr().is_terminal());
+    let color = std::io::stderr().is_terminal();
+    super::show(&run.diagnostics, &run.sources, &Redactor::default(), color);
     match run.changed && args.check {
         _ if run.diagnostics.has_errors() => ExitCode::FAILURE,
         true => ExitCode::from(NOT_FORMATTED),

@@ -28,7 +28,7 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         ..Default::default()
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
-    project.secrets().iter().for_each(|secret| redactor.add(secret));
+    redactor.add_all(project.secrets().iter().map(String::as_str));
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if !project.sound {
         return ExitCode::FAILURE;

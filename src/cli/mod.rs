@@ -14,12 +14,14 @@ mod version;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use ingot_sdk::Ui;
 
 use args::{Cli, Command};
 
 use crate::syntax::{Diagnostics, SourceMap};
+use crate::ui::Redactor;
 
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
@@ -27,8 +29,14 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            // Packer says 0 to a plea for help and 1 to everything it does not understand.
-            return ExitCode::from(u8::from(error.use_stderr()));
+            // Packer says 0 to a plea for help, 127 to a command that there is not, and 1 to
+            // everything else it does not understand.
+            return ExitCode::from(match error.kind() {
+                ErrorKind::InvalidSubcommand
+                | ErrorKind::MissingSubcommand
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => 127,
+                _ => u8::from(error.use_stderr()),
+            });
         }
     };
     match cli.command {
@@ -47,9 +55,9 @@ pub fn main() -> ExitCode {
 }
 
 /// Shows diagnostics on standard error.
-fn show(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
+fn show(diagnostics: &Diagnostics, sources: &SourceMap, redactor: &Redactor, color: bool) {
     if !diagnostics.is_empty() {
-        eprint!("{}", diagnostics.render(sources, color));
+        eprint!("{}", redactor.apply(&diagnostics.render(sources, color)));
     }
 }
 

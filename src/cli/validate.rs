@@ -17,6 +17,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let renderer =
         Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
+    let redactor = renderer.redactor();
     super::logging::start(renderer.redactor());
     let ui = Ui::new(renderer);
     let options = ProjectOptions {
@@ -29,9 +30,11 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
     let project = Project::open(&args.template, &options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
+    let mut secrets = project.secrets();
     if !args.syntax_only {
-        prepare(&project, &filter, &RunFlags::default(), &mut diagnostics);
+        prepare(&project, &filter, &RunFlags::default(), &mut secrets, &mut diagnostics);
     }
+    redactor.add_all(secrets.iter().map(String::as_str));
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;

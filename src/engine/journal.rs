@@ -89,12 +89,17 @@ fn append(state: &mut State, line: &Line) -> std::io::Result<()> {
 fn create() -> std::io::Result<(File, PathBuf)> {
     let folder = folder();
     std::fs::create_dir_all(&folder)?;
+    let path = folder.join(own_name());
+    let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+    Ok((file, path))
+}
+
+/// The name of a new journal of this process.
+fn own_name() -> String {
     let pid = std::process::id();
     let started = started(pid).unwrap_or(0);
     let unique = uuid::Uuid::new_v4().simple().to_string();
-    let path = folder.join(format!("{pid}-{started}-{}.journal", &unique[..8]));
-    let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-    Ok((file, path))
+    format!("{pid}-{started}-{}.journal", &unique[..8])
 }
 
 /// `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else `~/.local/state/ingot`, else a folder
@@ -155,8 +160,9 @@ fn abandoned(path: &Path) -> Option<Vec<Resource>> {
 }
 
 async fn reclaim(path: &Path, left: Vec<Resource>, plugins: &PluginSet, ui: &Ui) {
-    // Whoever renames the journal reclaims it; another run that looks now finds nothing.
-    let mine = path.with_extension(format!("reclaiming-{}", std::process::id()));
+    // Whoever renames the journal reclaims it; another run that looks now finds one of a process
+    // that lives, and if this one is killed, one to reclaim again.
+    let mine = path.with_file_name(own_name());
     if std::fs::rename(path, &mine).is_err() {
         return;
     }

@@ -26,18 +26,17 @@ pub struct PreparedNode {
     pub builder: Box<dyn Builder>,
     /// What its plugins know.
     pub context: Arc<PrepareContext>,
-    /// Texts that must never be shown.
-    pub secrets: Vec<String>,
     /// What its blocks see as `build`.
     pub(super) values: Arc<BuildValues>,
 }
 
 /// Prepares all that `filter` selects. Those with something wrong are left out; `diagnostics`
-/// says what.
+/// says what. Texts in the options of all of them that must never be shown go to `secrets`.
 pub fn prepare(
     project: &Project,
     filter: &Filter,
     flags: &RunFlags,
+    secrets: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<PreparedNode> {
     if !project.readable {
@@ -51,7 +50,8 @@ pub fn prepare(
     }
     known_plugins(project, diagnostics);
     let nodes = graph::build(&project.template, &project.builds, filter, diagnostics);
-    nodes.into_iter().filter_map(|node| prepare_node(project, node, flags, diagnostics)).collect()
+    let nodes = nodes.into_iter();
+    nodes.filter_map(|node| prepare_node(project, node, flags, secrets, diagnostics)).collect()
 }
 
 /// Reports plugins that are not there, whether or not what names them is selected.
@@ -121,13 +121,13 @@ fn prepare_node(
     project: &Project,
     node: Node,
     flags: &RunFlags,
+    secrets: &mut Vec<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<PreparedNode> {
     let context = project.prepare_context(&node, flags);
-    let mut secrets = Vec::new();
     let plugins = &project.plugins;
     let scope = project.scope();
-    let mut check = Check { context: &context, secrets: &mut secrets, diagnostics };
+    let mut check = Check { context: &context, secrets, diagnostics };
 
     let mut builder = None;
     let mut values = BuildValues::new(&node, None);
@@ -165,7 +165,6 @@ fn prepare_node(
         builder: builder?,
         node: Arc::new(node),
         context: Arc::new(context),
-        secrets,
         values: Arc::new(values),
     })
 }

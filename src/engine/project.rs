@@ -184,7 +184,7 @@ impl Project {
         };
         let values = named::evaluate(&self.template, &scope, &mut fetch, diagnostics);
         self.data_secrets = fetch.secrets;
-        self.names.extend(values.names());
+        self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);
         self.builds = builds::evaluate(&self.template.builds, &scope, diagnostics);
     }

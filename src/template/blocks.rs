@@ -77,23 +77,29 @@ pub(super) static JSON_SHAPE: Shape = Shape {
     expressions: &[],
 };
 
-const BUILD_SHAPE: Shape = Shape {
+static BUILD_SHAPE: Shape = Shape {
     blocks: &[
         ("source", 1, &PLUGIN_BLOCK),
         ("provisioner", 1, &PLUGIN_BLOCK),
         ("error-cleanup-provisioner", 1, &PLUGIN_BLOCK),
         ("post-processor", 1, &PLUGIN_BLOCK),
-        (
-            "post-processors",
-            0,
-            &Shape { blocks: &[("post-processor", 1, &PLUGIN_BLOCK)], expressions: &[] },
-        ),
+        ("post-processors", 0, &POST_PROCESSORS),
         ("hcp_packer_registry", 0, &ATTRIBUTES),
+        ("dynamic", 1, &DYNAMIC_IN_BUILD),
     ],
     expressions: &[],
 };
 
-const PLUGIN_BLOCK: Shape = Shape {
+static POST_PROCESSORS: Shape = Shape {
+    blocks: &[("post-processor", 1, &PLUGIN_BLOCK), ("dynamic", 1, &DYNAMIC_IN_BUILD)],
+    expressions: &[],
+};
+
+/// What it makes may be any block of a build; only `post-processors` has blocks of its own.
+static DYNAMIC_IN_BUILD: Shape =
+    Shape { blocks: &[("content", 0, &POST_PROCESSORS)], expressions: &["iterator"] };
+
+static PLUGIN_BLOCK: Shape = Shape {
     blocks: &[(
         "dynamic",
         1,

@@ -90,17 +90,39 @@ fn read_template(
 }
 
 /// Reads and parses one file of values for variables. None if it cannot be read; what is wrong in
-/// it is added to `diagnostics`.
+/// it is added to `diagnostics`, without the lines it is in: which of them hold secrets is not
+/// known before they can be read.
 pub fn read_variables(
     sources: &mut SourceMap,
     path: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Body> {
     let file = diagnostics.keep(read(sources, path))?;
-    match is_json(path) {
-        true => diagnostics.keep(json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain)),
-        false => Some(parse_body(sources, file, diagnostics)),
-    }
+    let mut found = Diagnostics::default();
+    let body = match is_json(path) {
+        true => found.keep(json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain)),
+        false => Some(parse_body(sources, file, &mut found)),
+    };
+    diagnostics.extend(found.into_iter().map(|error| without_line(error, sources)));
+    body
+}
+
+fn without_line(error: Diagnostic, sources: &SourceMap) -> Diagnostic {
+    // What quotes the text may quote a secret.
+    let quotes = |text: &str| text.contains(['`', '"']);
+    let message = match quotes(&error.message) {
+        true => "this is not valid".to_owned(),
+        false => error.message,
+    };
+    let place = error.span.map(|span| {
+        let (line, column) = sources.position(span);
+        format!("{}:{line}:{column}: ", sources.get(span.file).name)
+    });
+    let shown = Diagnostic::error(format!("{}{message}", place.unwrap_or_default()));
+    let notes = error.notes.into_iter().filter(|note| !quotes(note));
+    notes
+        .fold(shown, Diagnostic::note)
+        .note("the line is not shown, since files of variables may hold secrets")
 }
 
 fn read(sources: &mut SourceMap, path: &Path) -> Result<FileId, Diagnostic> {

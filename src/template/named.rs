@@ -1,14 +1,15 @@
 //! Locals and data sources: values with names, which may build on each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use super::blocks::{Local, Template};
 use super::constant;
 use super::eval::eval;
 use super::scope::Scope;
 use super::types::Type;
-use super::value::Value;
+use super::value::{Kind, Value};
 use crate::syntax::ast::{Block, Body, Expr};
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::Span;
@@ -20,50 +21,48 @@ pub trait FetchData {
     fn fetch(&mut self, block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Value;
 }
 
-/// The values of a template's locals and data sources.
-#[derive(Debug, Default)]
-pub struct NamedValues {
-    /// Locals by name.
-    pub locals: BTreeMap<String, Value>,
-    /// Data sources by type and name.
-    pub data: BTreeMap<String, BTreeMap<String, Value>>,
-}
+/// How many values may build on each other in a row. What evaluates them recurses as deep, on the
+/// stack that the program gives itself.
+const LONGEST_CHAIN: usize = 10_000;
 
-impl NamedValues {
-    /// `local` and `data` for a scope.
-    pub fn names(&self) -> BTreeMap<String, Value> {
-        let data = self.data.iter().map(|(ty, all)| (ty.clone(), Value::object(all.clone())));
-        BTreeMap::from([
-            ("local".to_owned(), Value::object(self.locals.clone())),
-            ("data".to_owned(), Value::object(data.collect())),
-        ])
-    }
-}
-
-/// The value of every local and data source. `scope` has everything else. What cannot be
-/// evaluated is unknown, so that what builds on it is not reported as well.
+/// The value of every local and data source, as `local` and `data` for a scope. `scope` has
+/// everything else. What cannot be evaluated is unknown, so that what builds on it is not reported
+/// as well.
 pub fn evaluate(
     template: &Template,
     scope: &Scope,
     fetch: &mut dyn FetchData,
     diagnostics: &mut Diagnostics,
-) -> NamedValues {
-    let mut values = NamedValues::default();
-    for (ty, _) in template.data.keys() {
-        values.data.entry(ty.clone()).or_default();
+) -> BTreeMap<String, Value> {
+    // Those that are not evaluated yet are not mentioned, but may be what is meant by a name that
+    // is misspelt.
+    let unknown = || Value::unknown(Type::Dynamic);
+    let locals = template.locals.keys().map(|name| (name.clone(), unknown())).collect();
+    let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for (ty, name) in template.data.keys() {
+        data.entry(ty.clone()).or_default().insert(name.clone(), unknown());
     }
-    let mut walk = Walk { template, scope, fetch, values, chain: Vec::new() };
+    let mut walk = Walk {
+        template,
+        scope,
+        fetch,
+        locals: Arc::new(locals),
+        data,
+        done: HashSet::new(),
+        chain: Vec::new(),
+        open: HashSet::new(),
+    };
     for name in template.locals.keys() {
         walk.visit(Key::Local(name), diagnostics);
     }
     for (ty, name) in template.data.keys() {
         walk.visit(Key::Data(ty, name), diagnostics);
     }
-    walk.values
+    walk.names()
 }
 
 /// What a local or data source is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key<'a> {
     Local(&'a str),
     Data(&'a str, &'a str),
@@ -82,48 +81,39 @@ struct Walk<'a, 'b> {
     template: &'a Template,
     scope: &'b Scope<'b>,
     fetch: &'b mut dyn FetchData,
-    values: NamedValues,
-    /// What is being evaluated, outermost first.
+    /// Shared with the scope of what is being evaluated, and changed in place afterwards.
+    locals: Arc<BTreeMap<String, Value>>,
+    data: BTreeMap<String, BTreeMap<String, Value>>,
+    done: HashSet<Key<'a>>,
+    /// What is being evaluated, outermost first, and the same for looking things up.
     chain: Vec<Key<'a>>,
+    open: HashSet<Key<'a>>,
 }
 
 impl<'a> Walk<'a, '_> {
-    fn known(&self, key: Key) -> bool {
+    fn set(&mut self, key: Key<'a>, value: Value) {
         match key {
-            Key::Local(name) => self.values.locals.contains_key(name),
+            Key::Local(name) => {
+                Arc::make_mut(&mut self.locals).insert(name.to_owned(), value);
+            }
             Key::Data(ty, name) => {
-                self.values.data.get(ty).is_some_and(|all| all.contains_key(name))
+                self.data.entry(ty.to_owned()).or_default().insert(name.to_owned(), value);
             }
         }
+        self.done.insert(key);
     }
 
-    fn set(&mut self, key: Key, value: Value) {
-        match key {
-            Key::Local(name) => self.values.locals.insert(name.to_owned(), value),
-            Key::Data(ty, name) => {
-                self.values.data.entry(ty.to_owned()).or_default().insert(name.to_owned(), value)
-            }
-        };
-    }
-
-    /// `local` and `data` so far. Those that are not evaluated yet are not mentioned here, but may
-    /// be what is meant by a name that is misspelt.
+    /// `local` and `data` so far.
     fn names(&self) -> BTreeMap<String, Value> {
-        let unknown = || Value::unknown(Type::Dynamic);
-        let locals = self.template.locals.keys().map(|name| {
-            (name.clone(), self.values.locals.get(name).cloned().unwrap_or_else(unknown))
-        });
-        let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
-        for (ty, name) in self.template.data.keys() {
-            let known = self.values.data.get(ty).and_then(|all| all.get(name)).cloned();
-            let of_type = data.entry(ty.clone()).or_default();
-            of_type.insert(name.clone(), known.unwrap_or_else(unknown));
-        }
-        NamedValues { locals: locals.collect(), data }.names()
+        let data = self.data.iter().map(|(ty, all)| (ty.clone(), Value::object(all.clone())));
+        BTreeMap::from([
+            ("local".to_owned(), Kind::Object(Arc::clone(&self.locals)).into()),
+            ("data".to_owned(), Value::object(data.collect())),
+        ])
     }
 
     fn visit(&mut self, key: Key<'a>, diagnostics: &mut Diagnostics) {
-        if self.known(key) {
+        if self.done.contains(&key) {
             return;
         }
         let template = self.template;
@@ -142,7 +132,8 @@ impl<'a> Walk<'a, '_> {
                 block.header
             }
         };
-        if let Some(start) = self.chain.iter().position(|&before| before == key) {
+        if self.open.contains(&key) {
+            let start = self.chain.iter().position(|&before| before == key).unwrap_or(0);
             let names = self.chain[start..].iter().chain([&key]).map(Key::to_string);
             let names: Vec<String> = names.collect();
             diagnostics.push(
@@ -153,12 +144,23 @@ impl<'a> Walk<'a, '_> {
             self.set(key, Value::unknown(Type::Dynamic));
             return;
         }
+        if self.chain.len() == LONGEST_CHAIN {
+            diagnostics.push(
+                Diagnostic::error(format!("more than {LONGEST_CHAIN} values build on each other"))
+                    .at(place)
+                    .label("this is one too many"),
+            );
+            self.set(key, Value::unknown(Type::Dynamic));
+            return;
+        }
         self.chain.push(key);
+        self.open.insert(key);
         for other in needed {
             self.visit(other, diagnostics);
         }
         self.chain.pop();
-        if self.known(key) {
+        self.open.remove(&key);
+        if self.done.contains(&key) {
             return;
         }
         let scope = self.scope.with(self.names());

@@ -257,8 +257,8 @@ impl Given<'_, '_> {
                 VariableFlag::Value(pair) => match pair.split_once('=') {
                     Some((name, text)) => drop(values.insert(name.trim(), text)),
                     None => self.diagnostics.push(
-                        Diagnostic::error(format!("-var {pair} gives no value"))
-                            .help(format!("write -var '{pair}=value'")),
+                        Diagnostic::error("a -var gives no value: there is no `=` in it")
+                            .help("write -var 'NAME=value'"),
                     ),
                 },
             }

@@ -140,7 +140,7 @@ impl Renderer {
             if let Ok(style) = style {
                 bar.set_style(style);
             }
-            bar.set_prefix(build.as_deref().unwrap_or("").to_owned());
+            bar.set_prefix(self.redactor.apply(build.as_deref().unwrap_or("")));
             bar.set_message(label.clone());
             bar
         });
@@ -185,6 +185,7 @@ impl EventSink for Renderer {
             Event::Error { build, text } => self.line(build.as_ref(), text::Level::Error, &text),
             Event::Machine { build, kind, args } if self.options.machine_readable => {
                 let args: Vec<String> = args.iter().map(|arg| self.redactor.apply(arg)).collect();
+                let build = build.map(|name| self.redactor.apply(&name));
                 self.write(&machine::line(build.as_deref(), &kind, &args));
             }
             Event::Machine { .. } => {}

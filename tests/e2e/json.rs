@@ -93,3 +93,24 @@ fn the_old_json_form_is_named() {
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("hcl2_upgrade"), "{}", run.stdout);
 }
+
+#[test]
+fn dynamic_blocks_make_blocks_of_a_json_build() {
+    let dir = folder(
+        r#"{
+  "source": { "null": { "n": { "communicator": "none" } } },
+  "build": {
+    "sources": ["null.n"],
+    "dynamic": { "provisioner": {
+      "for_each": ["one", "two"],
+      "iterator": "word",
+      "labels": ["shell-local"],
+      "content": { "inline": ["echo got ${word.value}"] }
+    } }
+  }
+}"#,
+    );
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("got one") && run.stdout.contains("got two"), "{}", run.stdout);
+}

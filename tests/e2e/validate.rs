@@ -147,3 +147,73 @@ fn a_wrong_secret_is_not_shown() {
         assert!(!format!("{}{}", run.stdout, run.stderr).contains("hunter2222"), "{}", run.stdout);
     }
 }
+
+#[test]
+fn secrets_are_hidden_in_what_is_wrong_with_a_template() {
+    let dir = template(
+        r#"
+variable "s" {
+  default   = "hunter2222"
+  sensitive = true
+}
+source "file" "f" {
+  source = "/nowhere/${var.s}"
+  target = "x"
+}
+build {
+  sources = ["file.f"]
+  provisioner "shell-local" {
+    script       = "/nowhere/${var.s}"
+    pause_before = var.s
+  }
+}
+"#,
+    );
+    let all = |run: &crate::harness::Run| format!("{}{}", run.stdout, run.stderr);
+    for command in ["validate", "build", "inspect"] {
+        let run = ingot(dir.path(), &[command, "."]);
+        assert!(!all(&run).contains("hunter2222"), "{command}: {}", all(&run));
+    }
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert!(run.code == Some(1) && run.stdout.contains("<sensitive>"), "{}", run.stdout);
+
+    std::fs::write(dir.path().join("v.pkrvars.json"), "{\"s\": \"hunter3333\" \"t\": 1}").unwrap();
+    std::fs::write(dir.path().join("v.pkrvars.hcl"), "s = \"hunter3333\n").unwrap();
+    for file in ["v.pkrvars.json", "v.pkrvars.hcl"] {
+        let run = ingot(dir.path(), &["validate", "-var-file", file, "."]);
+        assert!(run.stdout.contains(&format!("{file}:1:")), "{}", run.stdout);
+        assert!(!all(&run).contains("hunter3333"), "{}", all(&run));
+    }
+    let run = ingot(dir.path(), &["validate", "-var", "shunter3333", "."]);
+    assert!(run.code == Some(1) && !all(&run).contains("hunter3333"), "{}", all(&run));
+}
+
+#[test]
+fn long_chains_of_locals_are_followed() {
+    let locals = |count: usize| {
+        // The first by name needs all others.
+        let links = (0..count).map(|n| format!("  l{n:05} = local.l{:05}\n", n + 1));
+        let links: String = links.collect();
+        format!("locals {{\n{links}  l{count:05} = 1\n}}\n{NULL}")
+    };
+    let run = ingot(template(&locals(5_000)).path(), &["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let run = ingot(template(&locals(11_000)).path(), &["validate", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("values build on each other"), "{}", run.stdout);
+}
+
+#[test]
+fn exit_codes_and_flags_are_packers() {
+    let dir = template(NULL);
+    for (args, code) in [
+        (&["-machine-readable", "validate", "."][..], 0),
+        (&["build", "-parallel-builds=-1", "."], 0),
+        (&["buidl"], 127),
+        (&[], 127),
+        (&["build", "-nosuch", "."], 1),
+    ] {
+        let run = ingot(dir.path(), args);
+        assert_eq!(run.code, Some(code), "{args:?}: {}{}", run.stdout, run.stderr);
+    }
+}
