@@ -1,5 +1,6 @@
 //! `communicator = "ssh"`, through the binary, against a real sshd.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -230,19 +231,20 @@ fn a_build_that_waits_can_be_interrupted() {
          ssh_username = \"u\"\n  ssh_password = \"p\"\n}}\nbuild {{\n  sources = \
          [\"source.null.n\"]\n}}\n"
     ));
-    let child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ingot"))
         .args(["build", "."])
         .current_dir(dir.path())
         .env("INGOT_STATE_DIR", dir.path().join("state"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
+    let mut lines = stdout.lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("Waiting for SSH")));
     output_of("kill", &["-INT", &child.id().to_string()]);
     let begun = std::time::Instant::now();
-    let output = child.wait_with_output().unwrap();
+    let said: String = lines.map(|line| line + "\n").collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(begun.elapsed() < std::time::Duration::from_secs(10));
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("errored after") && said.contains(": cancelled"), "{said}");
 }

@@ -12,7 +12,8 @@ use bollard::query_parameters::{
     UploadToContainerOptionsBuilder,
 };
 use futures_util::{StreamExt, TryStreamExt};
-use ingot_sdk::{Context, Error, Result};
+use ingot_sdk::shown::Shown;
+use ingot_sdk::{Context, Error, Result, Ui};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream};
 use tokio_tar::{Archive, Builder, EntryType, Header};
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -68,7 +69,8 @@ pub async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found>
 }
 
 /// Unpacks into the existing folder `folder` of a container what `write` writes. `what` is the
-/// upload's destination, for messages.
+/// upload's destination, for messages; `progress` says where to show how far it is, and how many
+/// bytes there are, if that is known.
 ///
 /// # Errors
 /// What `write` failed with, or what the Engine says.
@@ -77,9 +79,12 @@ pub async fn upload(
     container: &str,
     folder: &str,
     what: &str,
+    progress: (&Ui, Option<u64>),
     write: impl AsyncFnOnce(&mut TarWriter) -> Result<()>,
 ) -> Result<()> {
     let (ours, theirs) = tokio::io::duplex(BUFFER);
+    let (ui, size) = progress;
+    let theirs = Shown::new(theirs, ui, what, size);
     let options = UploadToContainerOptionsBuilder::new()
         .path(folder)
         .no_overwrite_dir_non_dir("true")

@@ -9,8 +9,9 @@ use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt;
 use ingot_sdk::command::quote;
 use ingot_sdk::communicator::{CapturedOutput, Script};
+use ingot_sdk::shown::Shown;
 use ingot_sdk::{
-    Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, async_trait,
+    Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, Ui, async_trait,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -38,6 +39,8 @@ pub struct DockerCommunicator {
     pub as_root: bool,
     /// Who uploads are given to; none to leave them as they come.
     pub give_to: Option<String>,
+    /// Where progress is shown.
+    pub ui: Ui,
 }
 
 impl DockerCommunicator {
@@ -255,7 +258,9 @@ impl Communicator for DockerCommunicator {
             let (name, time) = (Path::new(name), archive::now());
             archive::add_file(tar, name, source, meta.size, meta.mode, time, ROOT).await
         };
-        archive::upload(&self.engine, &self.container, folder, destination, write).await?;
+        let progress = (&self.ui, Some(meta.size));
+        archive::upload(&self.engine, &self.container, folder, destination, progress, write)
+            .await?;
         self.fix_owner(&path).await
     }
 
@@ -302,7 +307,9 @@ impl Communicator for DockerCommunicator {
             }
             archive::add_folder(tar, source, prefix, None, &|_, _| true).await
         };
-        archive::upload(&self.engine, &self.container, folder, destination, write).await?;
+        let progress = (&self.ui, None);
+        archive::upload(&self.engine, &self.container, folder, destination, progress, write)
+            .await?;
         self.fix_owner(&path).await
     }
 
@@ -312,7 +319,8 @@ impl Communicator for DockerCommunicator {
         destination: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<()> {
         let path = absolute(source);
-        archive::download_file(&self.engine, &self.container, &path, destination).await
+        let mut destination = Shown::new(destination, &self.ui, source, None);
+        archive::download_file(&self.engine, &self.container, &path, &mut destination).await
     }
 
     async fn download_dir(

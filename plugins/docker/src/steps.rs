@@ -336,6 +336,7 @@ impl Step<State> for Connect {
             pty: state.options.raw.pty,
             as_root: matches!(&*user, "root" | "0" | "root:root" | "0:0"),
             give_to: state.options.raw.fix_upload_owner.then_some(user),
+            ui: ctx.ui.clone(),
         });
         if let Some(pause) = state.options.raw.pause_before_connecting
             && !pause.0.is_zero()

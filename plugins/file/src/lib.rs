@@ -90,7 +90,11 @@ impl Builder for FileBuilder {
             let mut from = tokio::fs::File::open(source).await.with_context(copying)?;
             let mut to = options.open(&path).await.with_context(copying)?;
             ctx.ui.say(format!("Copying {source} to {target}"));
-            let copied = tokio::io::copy(&mut from, &mut to).await.with_context(copying)?;
+            let copied = ctx
+                .unless_cancelled(async {
+                    tokio::io::copy(&mut from, &mut to).await.with_context(copying)
+                })
+                .await?;
             to.flush().await.with_context(copying)?;
             ctx.ui.say(format!("Copied {copied} bytes"));
         }

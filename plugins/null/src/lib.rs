@@ -58,7 +58,7 @@ impl Builder for NullBuilder {
         data.insert("ID".to_owned(), "Null".into());
         data.insert("PackerRunUUID".to_owned(), ctx.prepare.run_uuid.as_str().into());
         if let Err(error) = ctx.provision(communicator.clone(), data.clone()).await {
-            ctx.hook.cleanup_provision(ctx, communicator, data).await?;
+            ctx.clean_up_provision(communicator, data).await;
             return Err(error);
         }
         Ok(Some(Arc::new(NullArtifact { data })))

@@ -1,11 +1,11 @@
 //! `provisioner "file"`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::config::is_unknown;
 use ingot_sdk::{
-    Communicator, Config, ConfigError, ConfigErrors, Context, FileMeta, GeneratedData,
+    Communicator, Config, ConfigError, ConfigErrors, Context, FileMeta, GeneratedData, OutputFile,
     PrepareContext, Prepared, Provisioner, Result, RunContext, Schema, async_trait, script,
 };
 use schemars::JsonSchema;
@@ -161,21 +161,27 @@ async fn download(
         true => format!("{destination}{}", remote_name(source)),
         false => destination.to_owned(),
     };
-    let path = Path::new(&destination);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
     let writing = || format!("writing {destination}");
-    tokio::fs::create_dir_all(folder).await.with_context(writing)?;
-    // A download that stops half-way leaves no half file under the real name.
-    let temporary = tempfile::NamedTempFile::new_in(folder).with_context(writing)?;
-    let copy = temporary.reopen().with_context(writing)?;
+    let special = |meta: std::fs::Metadata| !meta.is_file() && !meta.is_dir();
+    let there = tokio::fs::metadata(&destination).await.ok();
+    if there.clone().is_some_and(special) {
+        // A pipe or device is written to, not replaced.
+        let mut file = tokio::fs::File::create(&destination).await.with_context(writing)?;
+        link.download(source, &mut file).await?;
+        return tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing);
+    }
+    // Where a link leads, if it is one.
+    let path = tokio::fs::canonicalize(&destination).await;
+    let path = path.unwrap_or_else(|_| PathBuf::from(&destination));
+    let output = OutputFile::create(&ctx.journal, &path, 0o644)?;
+    let copy = output.writer()?;
+    if let Some(there) = there {
+        copy.set_permissions(there.permissions()).with_context(writing)?;
+    }
     let mut file = tokio::fs::File::from_std(copy);
     link.download(source, &mut file).await?;
     tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    temporary.as_file().set_permissions(mode).with_context(writing)?;
-    temporary.persist(path).map_err(|error| error.error).with_context(writing)?;
-    Ok(())
+    output.finish()
 }
 
 /// The last part of a path on the machine, which may be a Windows.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData,
     GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema,
-    async_trait, command::quote, script,
+    async_trait, command::quote, retry::Retry, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -188,13 +189,19 @@ impl Machine<'_> {
                 "Script disconnected unexpectedly",
             )
             .hint("if the script is meant to end the connection, set expect_disconnect = true")),
-            ExitStatus::Disconnected => Ok(()),
+            // The machine may take a while to come back, and its image must not hold the files.
+            ExitStatus::Disconnected => {
+                let limit = limit.map_or(Duration::from_secs(300), |limit| limit.0);
+                let retry = Retry { timeout: Some(limit), ..Retry::default() };
+                retry.run(&self.ctx.cancel, |_| true, |_| self.clean(&uploaded)).await
+            }
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
-                if !removed {
-                    self.clean(&uploaded).await?;
-                }
-                result
+                let cleaned = match removed {
+                    true => Ok(()),
+                    false => self.clean(&uploaded).await,
+                };
+                result.and(cleaned)
             }
         }
     }
@@ -208,7 +215,6 @@ impl Machine<'_> {
         let output = UiOutput::new(self.ctx.ui.clone());
         match self.link.exec(&command, &output).await? {
             ExitStatus::Code(0) => Ok(()),
-            ExitStatus::Disconnected if self.options.expect_disconnect => Ok(()),
             _ => Err(Error::new("Error removing the temporary script from the machine")),
         }
     }

@@ -40,8 +40,22 @@ pub fn shown(url: &str) -> String {
     }
 }
 
+/// What of a URL must not be shown: its password, as it is written and as it is meant.
+pub fn password(url: &str) -> Vec<String> {
+    let Some(parsed) = Url::parse(url).ok() else { return Vec::new() };
+    let Some(written) = parsed.password() else { return Vec::new() };
+    let meant = percent_encoding::percent_decode_str(written).decode_utf8_lossy().into_owned();
+    vec![written.to_owned(), meant]
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn passwords_are_found() {
+        assert_eq!(super::password("http://me:p%40w@h/"), ["p%40w", "p@w"]);
+        assert!(super::password("http://me@h/").is_empty() && super::password("x").is_empty());
+    }
+
     #[test]
     fn shown_urls_hold_no_secret() {
         assert_eq!(super::shown("https://me:pw@h:8/a/b?token=x#y"), "https://h:8/a/b");

@@ -29,6 +29,7 @@ pub mod retry;
 pub mod schema;
 pub mod script;
 pub mod shell_local;
+pub mod shown;
 pub mod steps;
 pub mod suggest;
 pub mod testing;

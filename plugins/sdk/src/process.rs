@@ -91,7 +91,8 @@ impl LocalCommand {
             command.current_dir(dir);
         }
         tracing::debug!(program, "running a local command");
-        let _running = Running::new();
+        // What outlives the command that started it ends when the build is cleaned up.
+        let _running = (!self.outlives).then(Running::new);
         let spawned = {
             let _others_may = STARTING.read().unwrap_or_else(PoisonError::into_inner);
             command.spawn()

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::communicator::UiOutput;
+use crate::output_file::UNFINISHED_FILE;
 use crate::process::{self, LocalCommand};
 use crate::{
-    Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, Result,
-    RunContext, script,
+    Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, JournalEntry,
+    Resource, Result, RunContext, script,
 };
 
 /// The options of `shell-local`.
@@ -112,9 +114,9 @@ impl ShellLocal {
             (None, true) => None,
         };
         if let Some(lines) = inline {
-            // Removed as it goes out of scope, however this ends.
-            let file = self.temporary(&lines).context("writing the inline script")?;
-            return self.run_file(ctx, &file.to_string_lossy(), data).await;
+            // Removed as it goes out of scope, or by the next run.
+            let script = self.temporary(ctx, &lines)?;
+            return self.run_file(ctx, &script.path.to_string_lossy(), data).await;
         }
         for path in self.script.iter().chain(&self.scripts) {
             self.run_file(ctx, path, data).await?;
@@ -122,7 +124,7 @@ impl ShellLocal {
         Ok(())
     }
 
-    fn temporary(&self, lines: &[String]) -> std::io::Result<tempfile::TempPath> {
+    fn temporary(&self, ctx: &RunContext, lines: &[String]) -> Result<InlineScript> {
         // Unlike the shell provisioner, this one puts its first line before one of the script's
         // own, as Packer does.
         let shebang = self.inline_shebang.as_deref().filter(|line| !line.is_empty());
@@ -132,13 +134,18 @@ impl ShellLocal {
             "" => String::new(),
             extension => format!(".{}", extension.trim_start_matches('.')),
         };
+        let name = format!("ingot-shell{}{extension}", uuid::Uuid::new_v4().simple());
+        let path = std::env::temp_dir().join(name);
+        let resource = Resource::new(UNFINISHED_FILE, path.to_string_lossy());
+        let entry = Some(JournalEntry::open(&ctx.journal, &resource)?);
+        let script = InlineScript { path, entry };
         process::while_nothing_starts(|| {
-            let mut file =
-                tempfile::Builder::new().prefix("ingot-shell").suffix(&extension).tempfile()?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o700))?;
-            Ok(file.into_temp_path())
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o700).open(&script.path)?;
+            file.write_all(text.as_bytes())
         })
+        .context("writing the inline script")?;
+        Ok(script)
     }
 
     async fn run_file(&self, ctx: &RunContext, path: &str, data: &GeneratedData) -> Result<()> {
@@ -169,6 +176,22 @@ impl ShellLocal {
         match status {
             ExitStatus::Code(code) => script::check_exit(code, &self.valid_exit_codes),
             ExitStatus::Disconnected => Ok(()),
+        }
+    }
+}
+
+/// An inline script in a file of its own, which may hold secrets.
+struct InlineScript {
+    path: PathBuf,
+    entry: Option<JournalEntry>,
+}
+
+impl Drop for InlineScript {
+    fn drop(&mut self) {
+        let removed = std::fs::remove_file(&self.path);
+        let gone = removed.err().is_none_or(|error| error.kind() == std::io::ErrorKind::NotFound);
+        if let (Some(entry), true) = (self.entry.take(), gone) {
+            entry.done();
         }
     }
 }

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ingot_sdk::shown::Shown;
 use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
@@ -17,9 +18,6 @@ use ingot_sdk::walk::{Entry, What, tree};
 
 /// How much is copied at once.
 pub const COPY_BUFFER: usize = 256 * 1024;
-
-/// From this size on, progress is shown.
-const LARGE: u64 = 1024 * 1024;
 
 /// Why copying stopped.
 pub enum Stopped {
@@ -65,72 +63,6 @@ pub async fn copy_exactly(
         destination.write_all(&bytes[..count]).await.map_err(Stopped::Destination)?;
         source.consume(count);
         left -= count as u64;
-    }
-}
-
-/// A reader or writer that shows its progress.
-struct Shown<T> {
-    inner: T,
-    position: u64,
-    progress: Option<(Progress, Option<u64>)>,
-}
-
-impl<T> Shown<T> {
-    fn new(inner: T, ui: &Ui, label: &str, size: Option<u64>) -> Self {
-        let shown = size.is_none_or(|size| size >= LARGE);
-        let progress = shown.then(|| (ui.progress(label, size), size));
-        Shown { inner, position: 0, progress }
-    }
-
-    fn moved(&mut self, count: usize) {
-        self.position += count as u64;
-        if let Some((progress, total)) = &self.progress {
-            progress.at(self.position, *total);
-        }
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Shown<T> {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = std::pin::Pin::new(&mut self.inner).poll_read(cx, buffer);
-        let count = buffer.filled().len() - before;
-        if count > 0 {
-            self.moved(count);
-        }
-        polled
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Shown<T> {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        let polled = std::pin::Pin::new(&mut self.inner).poll_write(cx, bytes);
-        if let std::task::Poll::Ready(Ok(count)) = polled {
-            self.moved(count);
-        }
-        polled
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::pin::Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ingot_communicator::{KeyPair, Way};
+use ingot_sdk::http;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
@@ -56,6 +57,8 @@ impl Step<State> for FindMedium {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let raw = &state.settings.raw;
+        let secrets = raw.iso.urls().into_iter().flat_map(|url| http::password(url));
+        secrets.for_each(|secret| ctx.ui.mask(&secret));
         if raw.iso_skip_cache {
             state.situation.iso = Some(remote_medium(ctx, &raw.iso.urls()).await?);
             return Ok(());
