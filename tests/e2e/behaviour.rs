@@ -447,3 +447,48 @@ fn the_log_goes_to_standard_error_when_asked_for() {
     // What is printed is the same but for the durations.
     assert_eq!(quiet.stdout.lines().count(), loud.stdout.lines().count());
 }
+
+#[test]
+fn the_script_of_a_killed_build_is_removed_by_the_next() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"sleep 5 # hunter2222\"]\n  }";
+    let dir = template(&null_template(steps));
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ingot"))
+        .args(["build", "-color=false", "."])
+        .current_dir(dir.path())
+        .env("INGOT_STATE_DIR", dir.path().join("state"))
+        .env("TMPDIR", dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = std::io::BufReader::new(child.stdout.take().expect("it is a pipe"));
+    let line = std::io::BufRead::lines(stdout)
+        .map(Result::unwrap)
+        .find(|line| line.contains("Running local shell script: "))
+        .expect("the script is named");
+    let script = std::path::PathBuf::from(line.rsplit(' ').next().unwrap());
+    assert!(std::fs::read_to_string(&script).unwrap().contains("hunter2222"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(script.exists(), "nobody was there to remove it");
+    std::fs::write(dir.path().join("t.pkr.hcl"), null_template("")).unwrap();
+    let run = ingot(dir.path(), &["build", "."]);
+    assert!(!script.exists(), "{}", run.stdout);
+    assert!(run.stdout.contains("which an interrupted run left behind"), "{}", run.stdout);
+}
+
+#[test]
+fn the_first_error_is_the_one_that_is_told() {
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = ["exit 41"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["exit 42"]
+  }
+"#;
+    let dir = template(&null_template(steps));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1));
+    let summary = run.stdout.split("had errors:").nth(1).unwrap();
+    assert!(summary.contains("exit status: 41"), "{}", run.stdout);
+}

@@ -57,7 +57,7 @@ impl Step<State> for FindMedium {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let raw = &state.settings.raw;
-        let secrets = raw.iso.urls().into_iter().flat_map(|url| http::password(url));
+        let secrets = raw.iso.urls().into_iter().flat_map(http::password);
         secrets.for_each(|secret| ctx.ui.mask(&secret));
         if raw.iso_skip_cache {
             state.situation.iso = Some(remote_medium(ctx, &raw.iso.urls()).await?);
