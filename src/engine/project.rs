@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
 use ingot_sdk::{OnError, PluginSet, PrepareContext, Ui};
@@ -56,6 +57,8 @@ pub struct Project {
     pub run_uuid: String,
     /// Texts in the options of data sources that must never be shown.
     data_secrets: Vec<String>,
+    /// The input variables that are strings, gathered once for all builds.
+    user_variables: OnceLock<Arc<BTreeMap<String, String>>>,
 }
 
 impl Project {
@@ -86,6 +89,7 @@ impl Project {
             plugins: plugins(),
             run_uuid: uuid::Uuid::new_v4().to_string(),
             data_secrets: Vec::new(),
+            user_variables: OnceLock::new(),
         };
         project.check_plugins(diagnostics);
         if readable {
@@ -111,6 +115,7 @@ impl Project {
             plugins: PluginSet::default(),
             run_uuid: String::new(),
             data_secrets: Vec::new(),
+            user_variables: OnceLock::new(),
         };
         let nothing = ProjectOptions::default();
         project.evaluate(&nothing, Vec::new(), &mut Diagnostics::default());
@@ -228,8 +233,18 @@ impl Project {
         }
     }
 
+    fn user_variables(&self) -> Arc<BTreeMap<String, String>> {
+        let gather = || {
+            let values = self.names.get("var").and_then(Value::as_entries);
+            let texts = values.into_iter().flatten();
+            let texts =
+                texts.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+            Arc::new(texts.collect())
+        };
+        self.user_variables.get_or_init(gather).clone()
+    }
+
     fn context_without_node(&self, flags: &RunFlags) -> PrepareContext {
-        let user_variables = self.names.get("var").and_then(Value::as_entries);
         PrepareContext {
             build_name: String::new(),
             build_type: String::new(),
@@ -237,11 +252,7 @@ impl Project {
             force: flags.force,
             debug: flags.debug,
             on_error: flags.on_error,
-            user_variables: user_variables
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                .collect(),
+            user_variables: self.user_variables(),
             run_uuid: self.run_uuid.clone(),
             start: Some(self.functions.start),
         }

@@ -43,8 +43,8 @@ pub struct PrepareContext {
     pub debug: bool,
     /// `-on-error`.
     pub on_error: OnError,
-    /// The template's input variables that are strings, for `{{ user }}`.
-    pub user_variables: BTreeMap<String, String>,
+    /// The template's input variables that are strings, for `{{ user }}`; all builds share them.
+    pub user_variables: Arc<BTreeMap<String, String>>,
     /// An id shared by all builds of this run.
     pub run_uuid: String,
     /// When the run started; `{{ timestamp }}` and `{{ isotime }}` agree across plugins.

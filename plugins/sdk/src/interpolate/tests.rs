@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ::time::macros::datetime;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ fn context() -> PrepareContext {
         build_name: "web".to_owned(),
         build_type: "docker".to_owned(),
         template_dir: PathBuf::from("/templates"),
-        user_variables: BTreeMap::from([("region".to_owned(), "eu".to_owned())]),
+        user_variables: Arc::new(BTreeMap::from([("region".to_owned(), "eu".to_owned())])),
         start: Some(datetime!(2024-03-05 17:08:09 UTC)),
         ..PrepareContext::default()
     }
