@@ -97,9 +97,12 @@ fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
             .hint("load it into an agent and set ssh_agent_auth = true, or use a key without one")
     };
     if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        let key = ssh_key::PrivateKey::from_openssh(text)
-            .map_err(|error| KeyProblem::new(format!("cannot read the key {path}: {error}")))?;
-        return if key.is_encrypted() { Err(encrypted()) } else { Ok(key.public_key().clone()) };
+        return match ssh_key::PrivateKey::from_openssh(text) {
+            Ok(key) if key.is_encrypted() => Err(encrypted()),
+            Ok(key) => Ok(key.public_key().clone()),
+            Err(error) => ecdsa_public_key(text)
+                .ok_or_else(|| KeyProblem::new(format!("cannot read the key {path}: {error}"))),
+        };
     }
     if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
         || text.contains("Proc-Type: 4,ENCRYPTED")
@@ -122,6 +125,29 @@ fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
         KeyProblem::new(format!("the key {path} is of a kind that SSH does not know"))
             .hint("use an rsa, ecdsa or ed25519 key")
     })
+}
+
+/// The public key at the start of an ECDSA key file without a passphrase in OpenSSH's form. OpenSSH
+/// writes the private number without its leading zeros, which ssh-key refuses to read: one key of
+/// four on the curve P-521, one of 256 on the others.
+fn ecdsa_public_key(text: &str) -> Option<PublicKey> {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.skip_while(|line| !line.starts_with("-----BEGIN ")).skip(1);
+    let encoded: String = lines.take_while(|line| !line.starts_with("-----END ")).collect();
+    let bytes = openssl::base64::decode_block(&encoded).ok()?;
+    let rest = bytes.strip_prefix(b"openssh-key-v1\0")?;
+    let (cipher, rest) = field(rest)?;
+    let (_derivation, rest) = field(rest)?;
+    let (_derivation_options, rest) = field(rest)?;
+    let (public, _private) = field(rest.strip_prefix(&1u32.to_be_bytes())?)?;
+    let public = PublicKey::from_bytes(public).ok()?;
+    (cipher == b"none" && public.algorithm().is_ecdsa()).then_some(public)
+}
+
+/// The first field of `bytes`, which stands behind its length, and what follows it.
+fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
 /// The public half of `key` in SSH's form; none for kinds of keys that SSH does not know.
