@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, template,
+    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, signal, template,
 };
 
 /// How long to wait for something that happens in a second.
@@ -53,8 +53,8 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: &str) {
-        output_of("kill", &[signal, &self.child.id().to_string()]);
+    fn signal(&self, name: &str) {
+        signal(name, self.child.id());
     }
 
     /// Waits for the end; the exit code, if it was not a signal.
@@ -99,7 +99,7 @@ fn an_interrupted_build_cleans_up() {
     if !docker() {
         return;
     }
-    for (signal, name) in [("-INT", "interrupt"), ("-TERM", "terminated")] {
+    for (signal, name) in [("INT", "interrupt"), ("TERM", "terminated")] {
         let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
         run.wait_for("==> docker.d: asleep");
         let container = run.container();
@@ -121,7 +121,7 @@ fn an_interrupted_build_ends_its_local_scripts() {
          pid $$\", \"sleep 300 & wait\"]\n  }";
     let mut run = Running::start(&null_template(steps), &["-color=false"]);
     run.wait_for("null.n: pid ");
-    run.signal("-INT");
+    run.signal("INT");
     assert_eq!(run.end(), Some(1), "{}", run.said());
     let said = run.said();
     assert!(!runs(&said), "the script still runs: {said}");
@@ -148,9 +148,9 @@ fn a_second_interrupt_ends_at_once_and_the_next_run_cleans_up() {
     let mut run = Running::start(&docker_template(DISCARD, &steps), &["-color=false"]);
     run.wait_for("==> docker.d: asleep");
     let container = run.container();
-    run.signal("-INT");
+    run.signal("INT");
     run.wait_for("==> docker.d: cleaning");
-    run.signal("-INT");
+    run.signal("INT");
     assert_eq!(run.end(), Some(1), "{}", run.said());
     assert!(run.said().contains("Stopping at once"), "{}", run.said());
     removes_leftovers(run, &container);
@@ -164,7 +164,7 @@ fn what_a_killed_build_leaves_the_next_run_removes() {
     let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
     run.wait_for("==> docker.d: asleep");
     let container = run.container();
-    run.signal("-KILL");
+    run.signal("KILL");
     assert_eq!(run.end(), None);
     removes_leftovers(run, &container);
 }

@@ -69,6 +69,11 @@ pub fn output_of(program: &str, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Sends a signal to a process. The shell does it: a minimal machine has no `kill` program.
+pub fn signal(name: &str, pid: impl std::fmt::Display) {
+    output_of("sh", &["-c", &format!("kill -s {name} {pid}")]);
+}
+
 /// A build that does nothing, for templates whose other blocks matter.
 pub const NULL: &str = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n}\n";
 

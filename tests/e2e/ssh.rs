@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{ingot, ingot_with, output_of, template};
+use crate::harness::{ingot, ingot_with, output_of, signal, template};
 use crate::sshd::{PASSWORD, Running, Server, USER, available, free_port};
 
 /// A source for `server` with `more` options, and a build of it with `steps`.
@@ -241,7 +241,7 @@ fn a_build_that_waits_can_be_interrupted() {
     let stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
     let mut lines = stdout.lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("Waiting for SSH")));
-    output_of("kill", &["-INT", &child.id().to_string()]);
+    signal("INT", child.id());
     let begun = std::time::Instant::now();
     let said: String = lines.map(|line| line + "\n").collect();
     assert_eq!(child.wait().unwrap().code(), Some(1));

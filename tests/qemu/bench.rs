@@ -170,7 +170,7 @@ pub fn wait_for(what: &str, so: impl Fn() -> bool, context: impl Fn() -> String)
 
 /// Sends a signal to a process that this test started.
 pub fn signal(child: &Child, name: &str) {
-    super::harness::output_of("kill", &["-s", name, &child.id().to_string()]);
+    super::harness::signal(name, child.id());
 }
 
 /// Waits for a process to end and returns its exit code.

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use super::bench::{
     Bench, Guests, POWER_OFF, POWER_SWITCH, code_of, dead_machine, names, qemu, signal, wait_for,
 };
-use super::harness::output_of;
+use super::harness;
 
 /// Builds until `line` is shown, presses Ctrl-C, and asserts that nothing is left.
 fn interrupt_at(bench: &Bench, line: &str) {
@@ -129,5 +129,5 @@ fn on_error_abort_leaves_the_machine_running() {
     // It is the user's now: the next run leaves it alone.
     let next = build_nothing(&bench);
     assert_eq!((next.as_str().contains("left behind"), bench.pids()), (false, pids.clone()));
-    output_of("kill", &[&pids[0]]);
+    harness::signal("TERM", &pids[0]);
 }

@@ -157,7 +157,7 @@ impl Server {
             index += 1;
         }
         for pid in pids {
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
+            let _ = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).output();
         }
     }
 
