@@ -24,6 +24,17 @@ pub fn available() -> bool {
     } else {
         return true;
     };
+    skip(missing)
+}
+
+/// Whether there is a program that makes keys.
+pub fn keygen() -> bool {
+    Command::new("ssh-keygen").arg("-?").output().is_ok()
+        || skip("there is no ssh-keygen; the package is openssh-client")
+}
+
+/// Fails under CI, else says what is missing.
+fn skip(missing: &str) -> bool {
     assert!(std::env::var_os("CI").is_none(), "{missing}");
     eprintln!("skipped: {missing}");
     false
