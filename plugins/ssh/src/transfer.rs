@@ -141,9 +141,8 @@ pub async fn upload_folder(
     if by_sftp(link) {
         return upload_by_sftp(link, &real, &name, destination, contents_only).await;
     }
-    if link.has_tar().await? {
-        let command = tar::unpack_command(destination, &name, contents_only);
-        let process = link.start(&command, false).await?;
+    let command = tar::unpack_command(destination, &name, contents_only);
+    if let Some(process) = link.start_tar(&command).await? {
         let shown = FolderProgress::new(link.ui(), &name);
         return stream(process, "tar", move |socket| {
             tar::pack(&real, contents_only, socket, &|bytes| shown.add(bytes))
@@ -218,8 +217,7 @@ pub async fn download_folder(
     if by_sftp(link) {
         return download_by_sftp(link, source, &target).await;
     }
-    if link.has_tar().await? {
-        let process = link.start(&tar::pack_command(source), false).await?;
+    if let Some(process) = link.start_tar(&tar::pack_command(source)).await? {
         let shown = FolderProgress::new(link.ui(), name);
         return stream(process, "tar", move |socket| {
             tar::unpack(socket, &target, &|bytes| shown.add(bytes))
