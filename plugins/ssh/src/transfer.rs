@@ -117,7 +117,8 @@ pub async fn download(
             let mut near = BufReader::with_capacity(COPY_BUFFER, near);
             Ok(tokio::io::copy_buf(&mut near, &mut destination).await.map(|_| ())?)
         };
-        let (read, received) = tokio::join!(sftp::read_file(&connection, source, far), receive);
+        let (read, received) =
+            tokio::join!(sftp::read_file(&connection, source, far, None), receive);
         return read.and(received);
     }
     let mut process = link.start(&format!("scp -f {}", for_shell(source)), false).await?;
@@ -240,7 +241,7 @@ async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -
         let writing = || format!("writing {}", here.display());
         std::fs::create_dir_all(&here).with_context(writing)?;
         modes.extend(mode.map(|mode| (here.clone(), mode)));
-        for entry in sftp::list(&connection, &there).await? {
+        for (entry, size) in sftp::list(&connection, &there).await? {
             let name = entry.name();
             let local = here.join(&name);
             let remote = format!("{}/{name}", there.trim_end_matches('/'));
@@ -252,7 +253,7 @@ async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -
             let _ = std::fs::remove_file(&local);
             let file = std::fs::File::create_new(&local).with_context(writing)?;
             let copy = file.try_clone().with_context(writing)?;
-            let read = sftp::read_file(&connection, &remote, copy.into()).await;
+            let read = sftp::read_file(&connection, &remote, copy.into(), size).await;
             read.with_context(|| format!("reading {remote}"))?;
             let permissions = std::fs::Permissions::from_mode(entry.mode);
             file.set_permissions(permissions).with_context(writing)?;
