@@ -98,7 +98,7 @@ fn failed(error: CredentialsError) -> Error {
 /// What a source says, without the words that all sources begin with.
 fn why(error: &CredentialsError) -> String {
     use std::error::Error as _;
-    error.source().map_or_else(|| error.to_string(), |cause| chain(cause))
+    error.source().map_or_else(|| error.to_string(), chain)
 }
 
 /// The role and the device that a profile names.
