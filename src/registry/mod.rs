@@ -1,0 +1,8 @@
+//! The image registry: what was built, as buckets of versions of builds of artifacts, and the
+//! channels that say which version is to be used.
+//!
+//! [`api`] is the wire format, HCP Packer's. [`client::Registry`] is what the rest of Ingot sees
+//! of a registry, wherever it is.
+
+pub mod api;
+pub mod client;
