@@ -5,7 +5,7 @@ use std::slice;
 use super::view::Detail;
 use super::{Session, events, no_version, page, rules};
 use crate::registry::api::*;
-use crate::registry::store::{Tx, VersionRow};
+use crate::registry::store::{Role, Tx, VersionRow};
 
 impl Session {
     pub(super) async fn find_version(
@@ -170,5 +170,54 @@ impl Session {
         tx.delete_version(&row.id).await?;
         events::move_latest(tx, &bucket_id, &self.caller.name).await?;
         self.audit(tx, "delete version", format!("{bucket}/{fingerprint}")).await
+    }
+}
+
+/// What older clients name by ids and numbers.
+impl Session {
+    /// The bucket and fingerprint of a version by its id.
+    ///
+    /// # Errors
+    /// The project has no such version.
+    pub async fn locate_version(&self, id: &str) -> Result<(String, String)> {
+        self.need(Role::Viewer)?;
+        let mut tx = self.store.read().await?;
+        let rows = tx.versions_by_id(slice::from_ref(&id.to_owned())).await?;
+        let row = rows.into_iter().find(|row| row.project_id == self.project_id());
+        let missing = || {
+            let id = rules::quoted(id);
+            Error::not_found(format!("there is no version with the id {id}"))
+        };
+        let row = row.ok_or_else(missing)?;
+        Ok((row.bucket_name, row.fingerprint))
+    }
+
+    /// The bucket and fingerprint of the version of a build by the build's id.
+    ///
+    /// # Errors
+    /// The project has no such build.
+    pub async fn locate_build(&self, id: &str) -> Result<(String, String)> {
+        self.need(Role::Viewer)?;
+        let version = self.store.read().await?.version_of_build(self.project_id(), id).await?;
+        let missing = || {
+            let id = rules::quoted(id);
+            Error::not_found(format!("there is no build with the id {id}"))
+        };
+        self.locate_version(&version.ok_or_else(missing)?).await
+    }
+
+    /// The fingerprint of a bucket's version by its number.
+    ///
+    /// # Errors
+    /// The bucket has no such version.
+    pub async fn fingerprint_of(&self, bucket: &str, number: i64) -> Result<String> {
+        self.need(Role::Viewer)?;
+        let mut tx = self.store.read().await?;
+        let row = self.find_bucket(&mut tx, bucket).await?;
+        let fingerprint = tx.fingerprint_of(&row.id, number).await?;
+        fingerprint.ok_or_else(|| {
+            let bucket = rules::quoted(bucket);
+            Error::not_found(format!("bucket {bucket} has no version v{number}"))
+        })
     }
 }

@@ -207,7 +207,8 @@ macro_rules! transaction {
             let outcome = async {
                 let mut transaction = $store.begin().await?;
                 let $tx = &mut transaction;
-                let value = $work.await?;
+                let done: $crate::registry::api::Result<_> = $work.await;
+                let value = done?;
                 transaction.commit().await?;
                 $crate::registry::api::Result::Ok(value)
             };

@@ -174,6 +174,13 @@ impl Tx {
         query.fetch_all(self.raw()).await?.iter().map(version).collect()
     }
 
+    /// The fingerprint of a version by its number.
+    pub async fn fingerprint_of(&mut self, bucket: &str, number: i64) -> Result<Option<String>> {
+        let sql = "SELECT fingerprint FROM versions WHERE bucket_id = $1 AND number = $2";
+        let query = sqlx::query_scalar(sql).bind(bucket).bind(number);
+        Ok(query.fetch_optional(self.raw()).await?)
+    }
+
     /// The newest complete version that is not revoked.
     pub async fn newest_valid(&mut self, bucket: &str) -> Result<Option<String>> {
         let sql = "SELECT id FROM versions WHERE bucket_id = $1 AND number IS NOT NULL \
