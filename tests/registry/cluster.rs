@@ -155,11 +155,11 @@ async fn storm(first: Server, mut second: Server) {
         // The managed channel was moved once for each version, up and never back.
         let query = "pagination.page_size=1000";
         let history = here.get(&format!("{path}/channels/latest/history?{query}")).await;
-        let names: Vec<&Value> = history["history"]
+        let names: Vec<&str> = history["history"]
             .as_array()
             .expect("a list")
             .iter()
-            .map(|it| &it["version"]["name"])
+            .map(|it| it["version"]["name"].as_str().expect("a name"))
             .collect();
         let wanted: Vec<String> =
             (1..=PUBLISHERS * EACH).rev().map(|it| format!("v{it}")).collect();

@@ -6,6 +6,7 @@ mod harness;
 
 mod bad_input;
 mod cluster;
+mod embedded;
 mod first_run;
 mod older;
 mod peer;
