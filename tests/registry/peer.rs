@@ -129,7 +129,18 @@ data "hcp-packer-artifact" "base" {
   bucket_name    = "base"
   channel_name   = "prod"
   platform       = "docker"
-  region         = "docker"
+  region         = "@REGION@"
+  component_type = "docker.one"
+}
+data "hcp-packer-iteration" "older" {
+  bucket_name = "base"
+  channel     = "prod"
+}
+data "hcp-packer-image" "older" {
+  bucket_name    = "base"
+  iteration_id   = data.hcp-packer-iteration.older.id
+  cloud_provider = "docker"
+  region         = "@REGION@"
   component_type = "docker.one"
 }
 source "docker" "app" {
@@ -143,15 +154,19 @@ build {
   }
   sources = ["source.docker.app"]
   provisioner "shell-local" {
-    inline = ["echo the base is ${data.hcp-packer-version.base.name}"]
+    inline = [
+      "echo the base is ${data.hcp-packer-version.base.name}",
+      "echo its image is ${data.hcp-packer-image.older.id}",
+    ]
   }
 }
 "#;
     let region = version["builds"][0]["artifacts"][0]["region"].as_str().expect("a region");
-    let child = child.replace("= \"docker\"\n  component", &format!("= \"{region}\"\n  component"));
+    let child = child.replace("@REGION@", region);
     let run = packer(&peer, &server, &home, &child, "app-1");
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("the base is v1"), "{}", run.stdout);
+    assert!(run.stdout.contains("its image is sha256:"), "{}", run.stdout);
     let ancestry = admin.get("/buckets/app/ancestry?type=ANCESTRY_TYPE_PARENTS").await;
     let relation = &ancestry["relations"][0];
     assert_eq!(relation["parent"]["version_fingerprint"], "print-1", "{ancestry}");

@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long other servers leave a delivery alone that one has begun.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(30);
 /// How long to wait after a failure: a second, and twice as long each time up to an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How often to try: for about a day.
