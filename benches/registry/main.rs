@@ -9,6 +9,7 @@
 #[expect(dead_code, reason = "shared with the end-to-end tests")]
 mod harness;
 #[path = "../../tests/registry/postgres.rs"]
+#[expect(dead_code, reason = "shared with the tests of the registry")]
 mod postgres;
 #[path = "../../tests/registry/server.rs"]
 #[expect(dead_code, reason = "shared with the tests of the registry")]

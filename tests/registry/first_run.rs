@@ -122,3 +122,46 @@ async fn roles_and_projects_are_kept_apart() {
     assert!(run.stdout.contains("create bucket  web"), "{}", run.stdout);
     assert!(run.stdout.contains("refused  GET"), "{}", run.stdout);
 }
+
+#[tokio::test]
+async fn with_a_certificate_of_ones_own_or_without() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    drop(Server::start(&data, &[]));
+    let (own, plain) = (dir.path().join("own"), dir.path().join("plain"));
+    let file = |name: &str| data.join(name).to_str().expect("a plain name").to_owned();
+    let (certificate, key) = (file("registry.crt"), file("registry.key"));
+    let mut server = Server::start(&own, &["-tls-cert", &certificate, "-tls-key", &key]);
+    assert!(!server.env.contains_key("SSL_CERT_FILE"), "{}", server.greeting);
+    server.env.insert("SSL_CERT_FILE".into(), certificate.clone());
+    server.admin().await.get("/registry").await;
+    assert!(!own.join("registry.key").exists());
+
+    let server = Server::start(&plain, &["-plain-http"]);
+    assert!(server.url().starts_with("http://"), "{}", server.greeting);
+    server.admin().await.get("/registry").await;
+    let args = ["registry", "serve", "-tls-cert", &certificate];
+    let run = ingot_with(dir.path(), &args, &[]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let args = ["registry", "serve", "-listen=127.0.0.1:0", "-tls-cert", &key, "-tls-key", &key];
+    let run = ingot_with(dir.path(), &args, &[("INGOT_DATA_DIR", &file("."))]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("the certificate"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn databases_that_cannot_be_used() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (url, message) in [
+        ("mysql://u:hunter2@h/d", "must be a postgres:// URL"),
+        ("postgres://u:hunter2@127.0.0.1:1/d", "cannot be opened"),
+        ("/proc/nothing/registry.db", "cannot be made"),
+    ] {
+        let args = ["registry", "serve", "-database-url", url];
+        let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+        let run = ingot_with(dir.path(), &args, &env);
+        assert_eq!(run.code, Some(1), "{url}");
+        assert!(run.stderr.contains(message), "{url}: {}", run.stderr);
+        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+    }
+}

@@ -13,4 +13,5 @@ mod peer;
 mod postgres;
 mod rules;
 mod server;
+mod terraform;
 mod webhooks;

@@ -210,6 +210,7 @@ impl Caller {
             "status": "BUILD_DONE",
             "platform": "docker",
             "artifacts": [{ "external_identifier": format!("sha256:{print}"), "region": "docker" }],
+            "packer_run_uuid": "7f9f7b4c-5a0e-4b0e-9d53-0a5d2f4b7c11",
             "labels": { "os": "debian" },
             "parent_version_id": version,
             "parent_channel_id": channel,

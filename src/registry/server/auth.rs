@@ -124,6 +124,25 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// Checks that the query wants a list in its own order: by a field, ascending or descending.
+    pub fn ordered(&self, field: &str, direction: &str) -> Result<()> {
+        let pairs: Vec<(String, String)> = self.query()?;
+        let orders = pairs.iter().filter(|(name, _)| name == "sorting.order_by");
+        for (_, order) in orders {
+            let mut words = order.split_whitespace();
+            let fits = words.next().is_none_or(|word| word == field)
+                && words.next().unwrap_or("asc").eq_ignore_ascii_case(direction)
+                && words.next().is_none();
+            if !fits {
+                return Err(Error::new(
+                    Code::Unimplemented,
+                    format!("this list is ordered by `{field} {direction}`, and by nothing else"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The query as a structure.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
         let wrong = |_| Error::invalid("the query is not what it should be");
@@ -163,12 +182,6 @@ impl FromRequestParts<Shared> for Call {
         };
         let page: Query<Page> = Query::from_request_parts(parts, app).await.map_err(|_| wrong())?;
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        let pairs: Vec<(String, String)> =
-            serde_urlencoded::from_str(&query).map_err(|_| wrong())?;
-        if pairs.iter().any(|(name, _)| name == "sorting.order_by") {
-            let message = "this registry's lists have one order; sorting.order_by is not supported";
-            return Err(Refusal(Error::new(Code::Unimplemented, message)));
-        }
         let caller = Caller {
             id: who.principal.id,
             name: who.principal.name,

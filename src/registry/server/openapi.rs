@@ -34,8 +34,12 @@ pub(super) const PATCH: Method = ("patch", MethodFilter::PATCH);
 pub(super) const DELETE: Method = ("delete", MethodFilter::DELETE);
 
 /// What may stand in queries of lists.
-pub(super) const PAGES: &[&str] =
-    &["pagination.page_size", "pagination.next_page_token", "pagination.previous_page_token"];
+pub(super) const PAGES: &[&str] = &[
+    "pagination.page_size",
+    "pagination.next_page_token",
+    "pagination.previous_page_token",
+    "sorting.order_by",
+];
 
 impl Api {
     pub fn new() -> Self {

@@ -204,6 +204,7 @@ async fn update_registry(call: Call, body: Body<UpdateRegistryBody>) -> Answer<R
 }
 
 async fn list_buckets(call: Call) -> Answer<ListBucketsResponse> {
+    call.ordered("name", "asc")?;
     Ok(Json(call.session.list_buckets(&call.page).await?))
 }
 
@@ -233,6 +234,7 @@ async fn list_ancestry(call: Call) -> Answer<ListBucketAncestryResponse> {
 }
 
 async fn list_versions(call: Call) -> Answer<ListVersionsResponse> {
+    call.ordered("created_at", "desc")?;
     Ok(Json(call.session.list_versions(&call.names.bucket, &call.page).await?))
 }
 
@@ -274,6 +276,7 @@ async fn delete_version(call: Call) -> Answer<Empty> {
 }
 
 async fn list_builds(call: Call) -> Answer<ListBuildsResponse> {
+    call.ordered("created_at", "asc")?;
     let names = &call.names;
     Ok(Json(call.session.list_builds(&names.bucket, &names.version, &call.page).await?))
 }

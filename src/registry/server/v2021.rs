@@ -294,6 +294,7 @@ fn show_channel(channel: &Channel) -> Value {
 }
 
 async fn list_buckets(call: Call) -> Answer<Value> {
+    call.ordered("slug", "asc")?;
     let list = call.session.list_buckets(&call.page).await?;
     let buckets: Vec<Value> = list.buckets.iter().map(show_bucket).collect();
     Ok(Json(json!({ "buckets": buckets, "pagination": list.pagination })))
@@ -317,6 +318,7 @@ async fn update_bucket(call: Call, body: Body<UpdateBucketBody>) -> Answer<Value
 }
 
 async fn list_iterations(call: Call) -> Answer<Value> {
+    call.ordered("created_at", "desc")?;
     let list = call.session.list_versions(&call.names.bucket, &call.page).await?;
     let iterations: Vec<Value> = list.versions.iter().map(show_iteration).collect();
     Ok(Json(json!({ "iterations": iterations, "pagination": list.pagination })))
@@ -403,6 +405,7 @@ async fn create_build(call: Call, body: Body<NewBuild>) -> Answer<Value> {
 
 async fn list_builds(call: Call) -> Answer<Value> {
     let (bucket, fingerprint) = call.session.locate_version(&call.names.version).await?;
+    call.ordered("created_at", "asc")?;
     let list = call.session.list_builds(&bucket, &fingerprint, &call.page).await?;
     let builds: Vec<Value> = list.builds.iter().map(show_build).collect();
     Ok(Json(json!({ "builds": builds, "pagination": list.pagination })))

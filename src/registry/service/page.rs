@@ -96,16 +96,14 @@ mod tests {
         let list: Vec<u32> = (0..7).collect();
         let mut page = Page { size: 3, ..Page::default() };
         let mut seen = Vec::new();
-        let mut last = PaginationResponse::default();
-        loop {
+        let last = loop {
             let (part, pagination) = cut_list(list.clone(), &page).expect("a part");
             seen.extend(part);
-            last = pagination;
-            if last.next_page_token.is_empty() {
-                break;
+            if pagination.next_page_token.is_empty() {
+                break pagination;
             }
-            page.next = last.next_page_token.clone();
-        }
+            page.next = pagination.next_page_token;
+        };
         assert_eq!(seen, list);
         let page = Page { size: 3, previous: last.previous_page_token, ..Page::default() };
         assert_eq!(cut_list(list.clone(), &page).expect("a part").0, [3, 4, 5]);

@@ -48,6 +48,10 @@ pub(super) fn bucket_name(name: &str) -> Result<()> {
 
 /// A channel's name.
 pub(super) fn channel_name(name: &str) -> Result<()> {
+    // The path of this name assigns a channel's version to another.
+    if name == "assign" {
+        return Err(Error::invalid("a channel cannot be called assign"));
+    }
     word("a channel's name", name, NAME)
 }
 
