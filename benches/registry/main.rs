@@ -80,14 +80,16 @@ async fn measure(name: &str, url: &str) {
     .await;
     run("channel reads, database", clients, |number| {
         let (pool, bucket) = (pool.clone(), pick(number, buckets));
+        let project = server.env["HCP_PROJECT_ID"].clone();
         async move {
             let rows = sqlx::query(
                 "SELECT c.id, v.fingerprint, v.number, d.component_type, d.labels, \
                  a.external_identifier, a.region FROM buckets b \
                  JOIN channels c ON c.bucket_id = b.id JOIN versions v ON v.id = c.version_id \
                  JOIN builds d ON d.version_id = v.id JOIN artifacts a ON a.build_id = d.id \
-                 WHERE b.name = $1 AND c.name = 'prod'",
+                 WHERE b.project_id = $1 AND b.name = $2 AND c.name = 'prod'",
             )
+            .bind(project)
             .bind(bucket)
             .fetch_all(&pool)
             .await
