@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod engine;
 pub mod graph;
+pub mod registry;
 pub mod syntax;
 pub mod template;
 pub mod ui;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::registry::RegistryArgs;
 use crate::template::variables::VariableFlag;
 
 /// Builds machine and container images from Packer's HCL2 templates.
@@ -28,6 +29,8 @@ pub(super) enum Command {
     Fmt(FmtArgs),
     /// Evaluate expressions
     Console(ConsoleArgs),
+    /// Look into the image registry and change it
+    Registry(RegistryArgs),
     /// Print the version
     Version(VersionArgs),
     /// Print a completion script for a shell
@@ -249,7 +252,7 @@ pub(super) struct VersionArgs {
 }
 
 /// Go's forms of a bool.
-fn go_bool(text: &str) -> Result<bool, String> {
+pub(super) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

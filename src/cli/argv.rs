@@ -22,6 +22,7 @@ const SWITCHES: &[&str] = &[
     "write",
     "recursive",
     "upgrade",
+    "plain-http",
 ];
 
 /// The arguments with two dashes before every long flag, and `=` between a flag and its value.

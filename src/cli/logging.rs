@@ -9,7 +9,13 @@ use crate::ui::Redactor;
 
 /// Starts the log if the environment asks for one. Secrets are hidden in it as everywhere.
 pub(super) fn start(redactor: Arc<Redactor>) {
+    start_or(redactor, None);
+}
+
+/// As [`start`], with a level to log at if the environment says nothing.
+pub(super) fn start_or(redactor: Arc<Redactor>, level: Option<LevelFilter>) {
     let level = match std::env::var("PACKER_LOG").unwrap_or_default().to_uppercase().as_str() {
+        "" if level.is_some() => level.unwrap_or(LevelFilter::OFF),
         "" | "0" | "OFF" => return,
         "TRACE" => LevelFilter::TRACE,
         "INFO" => LevelFilter::INFO,

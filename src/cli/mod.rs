@@ -9,6 +9,7 @@ mod fmt;
 mod init;
 mod inspect;
 mod logging;
+mod registry;
 mod validate;
 mod version;
 
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Console(args) => console::run(&args),
+        Command::Registry(args) => registry::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "ingot", &mut std::io::stdout());

@@ -1,0 +1,201 @@
+//! What the administrator of a served registry does on its database: principals, projects,
+//! webhooks, the audit log.
+
+use clap::{Args, Subcommand};
+
+use super::serve::DatabaseArgs;
+use crate::registry::api::{Error, Result};
+use crate::registry::server::secret;
+use crate::registry::service::EVENTS;
+use crate::registry::store::{Project, Role, Tx, transaction};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PrincipalCommand {
+    /// Make a principal and print its secret, once
+    Create {
+        /// Its name
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum, default_value = "contributor")]
+        role: Role,
+        /// The only project it may use; all of them unless it is given
+        #[arg(long, value_name = "NAME")]
+        project: Option<String>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List the principals
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Remove a principal; its tokens are refused from then on
+    Delete {
+        /// Its client id or its name
+        principal: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProjectCommand {
+    /// Make a project
+    Create {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List the projects
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WebhookCommand {
+    /// Have events posted to a URL, and print what they are signed with
+    Create {
+        /// The URL
+        url: String,
+        /// The events, with commas between; all unless it is given
+        #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(EVENTS))]
+        events: Vec<String>,
+        /// The project; the first one unless it is given
+        #[arg(long, value_name = "NAME")]
+        project: Option<String>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List the webhooks
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Remove a webhook, and what was still to be posted to it
+    Delete {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// How many lines to show, the newest ones
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: u32,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// The project of this name, or the first one.
+async fn find_project(tx: &mut Tx, name: Option<&str>) -> Result<Project> {
+    let projects = tx.projects().await?;
+    let found = projects.into_iter().find(|it| name.is_none_or(|name| it.name == name));
+    found.ok_or_else(|| match name {
+        Some(name) => Error::not_found(format!(
+            "there is no project {name:?}; see `ingot registry project list`"
+        )),
+        None => Error::not_found("the database is empty; run `ingot registry serve` first"),
+    })
+}
+
+pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
+    match command {
+        PrincipalCommand::Create { name, role, project, database } => {
+            let store = database.open().await?;
+            let (principal, secret) = transaction!(store, |tx| async {
+                let found = find_project(tx, project.as_deref()).await?;
+                let only = project.is_some().then_some(found.location.project_id.as_str());
+                let organization = &found.location.organization_id;
+                let made = secret::new_principal(organization, only, name, *role);
+                tx.insert_principal(&made.0).await?;
+                Ok(made)
+            })?;
+            println!("HCP_CLIENT_ID={}", principal.id);
+            println!("HCP_CLIENT_SECRET={secret}");
+        }
+        PrincipalCommand::List { database } => {
+            for principal in database.open().await?.read().await?.principals().await? {
+                let project = principal.project_id.as_deref().unwrap_or("all projects");
+                let (id, role, name) = (&principal.id, principal.role.as_str(), &principal.name);
+                println!("{id}  {role:<11}  {project:<36}  {name}");
+            }
+        }
+        PrincipalCommand::Delete { principal, database } => {
+            let store = database.open().await?;
+            if !transaction!(store, |tx| tx.delete_principal(principal))? {
+                return Err(Error::not_found(format!("there is no principal {principal:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn project(command: &ProjectCommand) -> Result<()> {
+    match command {
+        ProjectCommand::Create { name, database } => {
+            let store = database.open().await?;
+            let project = transaction!(store, |tx| async {
+                let first = find_project(tx, None).await?;
+                tx.ensure_project(&first.location.organization_id, name).await
+            })?;
+            println!("HCP_ORGANIZATION_ID={}", project.location.organization_id);
+            println!("HCP_PROJECT_ID={}", project.location.project_id);
+        }
+        ProjectCommand::List { database } => {
+            for project in database.open().await?.read().await?.projects().await? {
+                println!("{}  {}", project.location.project_id, project.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
+    match command {
+        WebhookCommand::Create { url, events, project, database } => {
+            let parsed = reqwest::Url::parse(url);
+            if !parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+                return Err(Error::invalid("a webhook's URL must be http:// or https://"));
+            }
+            let store = database.open().await?;
+            let secret = secret::random_hex();
+            let id = transaction!(store, |tx| async {
+                let project = find_project(tx, project.as_deref()).await?;
+                let events = events.join(",");
+                tx.insert_webhook(&project.location.project_id, url, &secret, &events).await
+            })?;
+            println!("id {id}");
+            println!("secret {secret}");
+        }
+        WebhookCommand::List { database } => {
+            for hook in database.open().await?.read().await?.webhooks().await? {
+                let events = if hook.events.is_empty() { "all" } else { &hook.events };
+                println!("{}  {}  {events}", hook.id, ingot_sdk::http::shown(&hook.url));
+            }
+        }
+        WebhookCommand::Delete { id, database } => {
+            let store = database.open().await?;
+            if !transaction!(store, |tx| tx.delete_webhook(id))? {
+                return Err(Error::not_found(format!("there is no webhook {id:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
+    let mut lines =
+        args.database.open().await?.read().await?.audit_log(i64::from(args.limit)).await?;
+    lines.reverse();
+    for line in lines {
+        let (at, who, from) = (line.at, &line.principal, &line.address);
+        println!("{at}  {who}  {from}  {}  {}  {}", line.outcome, line.action, line.target);
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Errors of a registry: gRPC's codes, which the API's answers carry.
+
+use serde::{Deserialize, Serialize};
+
+/// `Result` with a registry's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it is; the numbers are gRPC's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// Nobody knows.
+    Unknown = 2,
+    /// The request is wrong, whatever the registry holds.
+    InvalidArgument = 3,
+    /// There is no such thing.
+    NotFound = 5,
+    /// There is one already.
+    AlreadyExists = 6,
+    /// Who asks may not do this.
+    PermissionDenied = 7,
+    /// Too many requests.
+    ResourceExhausted = 8,
+    /// The registry holds what forbids it.
+    FailedPrecondition = 9,
+    /// Another change came between.
+    Aborted = 10,
+    /// The registry cannot do this.
+    Unimplemented = 12,
+    /// The registry failed.
+    Internal = 13,
+    /// The registry cannot be reached, or its database cannot.
+    Unavailable = 14,
+    /// Who asks is not known.
+    Unauthenticated = 16,
+}
+
+impl Code {
+    const ALL: [Code; 12] = [
+        Code::Unknown,
+        Code::InvalidArgument,
+        Code::NotFound,
+        Code::AlreadyExists,
+        Code::PermissionDenied,
+        Code::ResourceExhausted,
+        Code::FailedPrecondition,
+        Code::Aborted,
+        Code::Unimplemented,
+        Code::Internal,
+        Code::Unavailable,
+        Code::Unauthenticated,
+    ];
+
+    /// The HTTP status that goes with it, as in gRPC's gateway.
+    pub fn http_status(self) -> u16 {
+        match self {
+            Code::InvalidArgument | Code::FailedPrecondition => 400,
+            Code::Unauthenticated => 401,
+            Code::PermissionDenied => 403,
+            Code::NotFound => 404,
+            Code::AlreadyExists | Code::Aborted => 409,
+            Code::ResourceExhausted => 429,
+            Code::Unknown | Code::Internal => 500,
+            Code::Unimplemented => 501,
+            Code::Unavailable => 503,
+        }
+    }
+
+    /// The code of a number; unknown ones are [`Code::Unknown`].
+    pub fn from_number(number: i32) -> Self {
+        Code::ALL.into_iter().find(|code| *code as i32 == number).unwrap_or(Code::Unknown)
+    }
+
+    /// Whether the same request may go well later, without anybody's doing.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Code::Unavailable | Code::Aborted | Code::ResourceExhausted | Code::Internal)
+    }
+}
+
+/// Why a registry did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// The kind.
+    pub code: Code,
+    /// One sentence for people, without a trailing full stop.
+    pub message: String,
+}
+
+impl Error {
+    /// An error.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Error { code, message: message.into() }
+    }
+
+    /// The request is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Error::new(Code::InvalidArgument, message)
+    }
+
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Error::new(Code::NotFound, message)
+    }
+
+    /// What the registry holds forbids it.
+    pub fn precondition(message: impl Into<String>) -> Self {
+        Error::new(Code::FailedPrecondition, message)
+    }
+}
+
+/// An error on the wire.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Status {
+    /// gRPC's code.
+    pub code: i32,
+    /// What went wrong.
+    pub message: String,
+    /// More about it; always empty here.
+    pub details: Vec<serde_json::Value>,
+}
+
+impl From<&Error> for Status {
+    fn from(error: &Error) -> Self {
+        Status { code: error.code as i32, message: error.message.clone(), details: Vec::new() }
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Error::new(Code::from_number(status.code), status.message)
+    }
+}

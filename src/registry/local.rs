@@ -1,0 +1,223 @@
+//! The embedded registry: the same rules on a SQLite file, without a server.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::api::*;
+use super::client::Registry;
+use super::service::{Caller, Session, carry_out_revocations};
+use super::store::{Location as Database, Role, Store, transaction};
+
+/// What the one organization and the one project of an embedded registry are called.
+const NAME: &str = "default";
+
+/// A registry in a file. Several processes may use it at once.
+#[derive(Debug)]
+pub struct LocalRegistry {
+    store: Store,
+    session: Session,
+}
+
+impl LocalRegistry {
+    /// Opens a registry's file, made if it is not there.
+    ///
+    /// # Errors
+    /// The file cannot be opened or written.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let store = Store::open(&Database::Sqlite(path.to_owned()), 4).await?;
+        let project = transaction!(store, |tx| async {
+            let organization = tx.ensure_organization(NAME).await?;
+            tx.ensure_project(&organization, NAME).await
+        })?;
+        let name =
+            ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|it| std::env::var(it).ok());
+        let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "local".into());
+        let caller = Caller { id: "local".into(), name, role: Role::Admin, address: String::new() };
+        let session =
+            Session::new(store.clone(), project, caller, path.to_string_lossy().into_owned());
+        Ok(LocalRegistry { store, session })
+    }
+
+    /// The view of the registry in which all revocations that are due have been carried out.
+    async fn session(&self) -> Result<&Session> {
+        carry_out_revocations(&self.store).await?;
+        Ok(&self.session)
+    }
+}
+
+/// Where the registry is if nothing else is said: `registry.db` in `$INGOT_DATA_DIR`, else in
+/// `$XDG_DATA_HOME/ingot`, else in `~/.local/share/ingot`.
+pub fn default_path() -> PathBuf {
+    data_folder().join("registry.db")
+}
+
+/// Where a registry keeps what is its own.
+pub fn data_folder() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(folder) = variable("INGOT_DATA_DIR") {
+        return folder.into();
+    }
+    let base = variable("XDG_DATA_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share")));
+    base.unwrap_or_default().join("ingot")
+}
+
+#[async_trait]
+impl Registry for LocalRegistry {
+    fn location(&self) -> &Location {
+        self.session.location()
+    }
+
+    fn address(&self) -> String {
+        self.session.address()
+    }
+
+    async fn registry(&self) -> Result<RegistryInfo> {
+        self.session().await?.registry().await
+    }
+
+    async fn list_buckets(&self, page: &Page) -> Result<ListBucketsResponse> {
+        self.session().await?.list_buckets(page).await
+    }
+
+    async fn create_bucket(&self, body: &CreateBucketBody) -> Result<Bucket> {
+        self.session().await?.create_bucket(body).await
+    }
+
+    async fn get_bucket(&self, bucket: &str) -> Result<Bucket> {
+        self.session().await?.get_bucket(bucket).await
+    }
+
+    async fn update_bucket(&self, bucket: &str, body: &UpdateBucketBody) -> Result<Bucket> {
+        self.session().await?.update_bucket(bucket, body).await
+    }
+
+    async fn delete_bucket(&self, bucket: &str) -> Result<()> {
+        self.session().await?.delete_bucket(bucket).await
+    }
+
+    async fn list_versions(&self, bucket: &str, page: &Page) -> Result<ListVersionsResponse> {
+        self.session().await?.list_versions(bucket, page).await
+    }
+
+    async fn create_version(&self, bucket: &str, body: &CreateVersionBody) -> Result<Version> {
+        self.session().await?.create_version(bucket, body).await
+    }
+
+    async fn get_version(&self, bucket: &str, fingerprint: &str) -> Result<Version> {
+        self.session().await?.get_version(bucket, fingerprint).await
+    }
+
+    async fn get_version_by_id(&self, bucket: &str, id: &str) -> Result<Version> {
+        self.session().await?.get_version_by_id(bucket, id).await
+    }
+
+    async fn update_version(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        body: &UpdateVersionBody,
+    ) -> Result<Version> {
+        self.session().await?.update_version(bucket, fingerprint, body).await
+    }
+
+    async fn delete_version(&self, bucket: &str, fingerprint: &str) -> Result<()> {
+        self.session().await?.delete_version(bucket, fingerprint).await
+    }
+
+    async fn list_builds(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        page: &Page,
+    ) -> Result<ListBuildsResponse> {
+        self.session().await?.list_builds(bucket, fingerprint, page).await
+    }
+
+    async fn create_build(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        body: &CreateBuildBody,
+    ) -> Result<Build> {
+        self.session().await?.create_build(bucket, fingerprint, body).await
+    }
+
+    async fn get_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<Build> {
+        self.session().await?.get_build(bucket, fingerprint, id).await
+    }
+
+    async fn update_build(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        id: &str,
+        body: &UpdateBuildBody,
+    ) -> Result<Build> {
+        self.session().await?.update_build(bucket, fingerprint, id, body).await
+    }
+
+    async fn delete_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<()> {
+        self.session().await?.delete_build(bucket, fingerprint, id).await
+    }
+
+    async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
+        self.session().await?.list_channels(bucket).await
+    }
+
+    async fn create_channel(&self, bucket: &str, body: &CreateChannelBody) -> Result<Channel> {
+        self.session().await?.create_channel(bucket, body).await
+    }
+
+    async fn get_channel(&self, bucket: &str, channel: &str) -> Result<Channel> {
+        self.session().await?.get_channel(bucket, channel).await
+    }
+
+    async fn update_channel(
+        &self,
+        bucket: &str,
+        channel: &str,
+        body: &UpdateChannelBody,
+    ) -> Result<Channel> {
+        self.session().await?.update_channel(bucket, channel, body).await
+    }
+
+    async fn delete_channel(&self, bucket: &str, channel: &str) -> Result<()> {
+        self.session().await?.delete_channel(bucket, channel).await
+    }
+
+    async fn assign_channel_version(
+        &self,
+        bucket: &str,
+        body: &AssignChannelVersionBody,
+    ) -> Result<AssignChannelVersionResponse> {
+        self.session().await?.assign_channel_version(bucket, body).await
+    }
+
+    async fn channel_history(
+        &self,
+        bucket: &str,
+        channel: &str,
+        page: &Page,
+    ) -> Result<ListChannelAssignmentHistoryResponse> {
+        self.session().await?.channel_history(bucket, channel, page).await
+    }
+
+    async fn list_ancestry(
+        &self,
+        bucket: &str,
+        query: &AncestryQuery,
+        page: &Page,
+    ) -> Result<ListBucketAncestryResponse> {
+        self.session().await?.list_ancestry(bucket, query, page).await
+    }
+
+    async fn search_artifact(
+        &self,
+        body: &SearchExternalArtifactRequestBody,
+        page: &Page,
+    ) -> Result<SearchExternalArtifactResponse> {
+        self.session().await?.search_artifact(body, page).await
+    }
+}

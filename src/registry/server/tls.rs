@@ -1,0 +1,51 @@
+//! TLS, and the certificate a registry makes for itself when it is given none.
+
+use std::path::Path;
+
+use axum_server::tls_rustls::RustlsConfig;
+
+use super::Tls;
+use crate::registry::api::{Code, Error, Result};
+
+/// The configuration of rustls for a certificate.
+pub(super) async fn config(tls: &Tls) -> Result<RustlsConfig> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.map_err(|error| {
+        let (certificate, key) = (tls.certificate.display(), tls.key.display());
+        let message = format!("the certificate {certificate} with the key {key}: {error}");
+        Error::new(Code::Unavailable, message)
+    })
+}
+
+/// A certificate for these names and addresses, signed by itself, in a folder: made if it is not
+/// there. Clients have to be told to trust it.
+///
+/// # Errors
+/// The files cannot be written.
+pub fn self_signed(folder: &Path, names: Vec<String>) -> Result<Tls> {
+    let tls = Tls { certificate: folder.join("registry.crt"), key: folder.join("registry.key") };
+    if tls.certificate.exists() && tls.key.exists() {
+        return Ok(tls);
+    }
+    let fail = |error: String| {
+        let folder = folder.display();
+        Error::new(Code::Unavailable, format!("a certificate cannot be made in {folder}: {error}"))
+    };
+    let pair =
+        rcgen::generate_simple_self_signed(names).map_err(|error| fail(error.to_string()))?;
+    std::fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
+    write_private(&tls.key, &pair.signing_key.serialize_pem())
+        .and_then(|()| std::fs::write(&tls.certificate, pair.cert.pem()))
+        .map_err(|error| fail(error.to_string()))?;
+    Ok(tls)
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let _ = std::fs::remove_file(path);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}

@@ -1,0 +1,320 @@
+//! Versions, their revocation, and which were built from which.
+
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::{Columns, Keyset, Tx, marks, new_id};
+use crate::registry::api::{Result, RevocationType, TemplateType, Timestamp};
+
+/// A version.
+#[derive(Debug, Clone)]
+pub struct VersionRow {
+    /// A ULID.
+    pub id: String,
+    /// Its bucket.
+    pub bucket_id: String,
+    /// Its bucket's name.
+    pub bucket_name: String,
+    /// Its bucket's project.
+    pub project_id: String,
+    /// What identifies it in its bucket.
+    pub fingerprint: String,
+    /// The number it got when it was complete.
+    pub number: Option<i64>,
+    /// The syntax of its template.
+    pub template_type: TemplateType,
+    /// Who made it.
+    pub author: String,
+    /// Its revocation, carried out or to come.
+    pub revocation: RevocationRow,
+    /// Whether others were built from it.
+    pub has_descendants: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl VersionRow {
+    /// `v0` until it is complete, then `v` and its number.
+    pub fn name(&self) -> String {
+        format!("v{}", self.number.unwrap_or(0))
+    }
+}
+
+/// A revocation. The default is none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RevocationRow {
+    /// Since when.
+    pub at: Timestamp,
+    /// Whether it has been carried out.
+    pub done: bool,
+    /// Why.
+    pub message: String,
+    /// Who did it.
+    pub author: String,
+    /// How.
+    pub kind: RevocationType,
+    /// The version it is inherited from.
+    pub from: Option<String>,
+    /// Whether channels go back to the version they had before.
+    pub rollback: bool,
+    /// Whether what was built from it inherits it.
+    pub descendants: bool,
+}
+
+/// A relation: a build of the child was made from the parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationRow {
+    /// The version that was built from.
+    pub parent_id: String,
+    /// Its bucket.
+    pub parent_bucket_id: String,
+    /// The version that was built.
+    pub child_id: String,
+    /// The channel the parent was found by.
+    pub channel_id: Option<String>,
+    /// Its name.
+    pub channel_name: Option<String>,
+    /// What the channel points at now.
+    pub channel_version_id: Option<String>,
+}
+
+const VERSION: &str = "SELECT v.*, b.name AS bucket_name, b.project_id, \
+    CASE WHEN EXISTS (SELECT 1 FROM builds d WHERE d.parent_version_id = v.id) THEN 1 ELSE 0 END \
+    AS has_descendants FROM versions v JOIN buckets b ON b.id = v.bucket_id";
+
+fn version(row: &AnyRow) -> Result<VersionRow> {
+    Ok(VersionRow {
+        id: row.text("id")?,
+        bucket_id: row.text("bucket_id")?,
+        bucket_name: row.text("bucket_name")?,
+        project_id: row.text("project_id")?,
+        fingerprint: row.text("fingerprint")?,
+        number: row.maybe_int("number")?,
+        template_type: row.value("template_type")?,
+        author: row.text("author")?,
+        revocation: RevocationRow {
+            at: row.time("revoke_at")?,
+            done: row.flag("revoked")?,
+            message: row.text("revocation_message")?,
+            author: row.text("revocation_author")?,
+            kind: row.value("revocation_type")?,
+            from: row.maybe_text("revocation_from")?,
+            rollback: row.flag("revoke_rollback")?,
+            descendants: row.flag("revoke_descendants")?,
+        },
+        has_descendants: int_flag(row)?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+    })
+}
+
+/// PostgreSQL makes a 32-bit integer of what is `1` or `0`.
+fn int_flag(row: &AnyRow) -> Result<bool> {
+    use sqlx::Row;
+    match row.try_get::<i64, _>("has_descendants") {
+        Ok(value) => Ok(value != 0),
+        Err(_) => Ok(row.try_get::<i32, _>("has_descendants")? != 0),
+    }
+}
+
+impl Tx {
+    /// Adds a version; its id.
+    pub async fn insert_version(
+        &mut self,
+        bucket: &str,
+        fingerprint: &str,
+        template_type: TemplateType,
+        author: &str,
+    ) -> Result<String> {
+        let id = new_id();
+        sqlx::query(
+            "INSERT INTO versions (id, bucket_id, fingerprint, template_type, author, revoked, \
+             revocation_message, revocation_author, revocation_type, revoke_rollback, \
+             revoke_descendants, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, 0, '', '', 'REVOCATION_TYPE_UNSET', 0, 0, $6, $6)",
+        )
+        .bind(&id)
+        .bind(bucket)
+        .bind(fingerprint)
+        .bind(template_type.as_str())
+        .bind(author)
+        .bind(self.now_micros())
+        .execute(self.raw())
+        .await?;
+        Ok(id)
+    }
+
+    /// A version by its fingerprint.
+    pub async fn version(&mut self, bucket: &str, fingerprint: &str) -> Result<Option<VersionRow>> {
+        let sql = AssertSqlSafe(format!("{VERSION} WHERE v.bucket_id = $1 AND v.fingerprint = $2"));
+        let query = sqlx::query(sql).bind(bucket).bind(fingerprint);
+        query.fetch_optional(self.raw()).await?.as_ref().map(version).transpose()
+    }
+
+    /// Versions by their ids, in no order.
+    pub async fn versions_by_id(&mut self, ids: &[String]) -> Result<Vec<VersionRow>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = AssertSqlSafe(format!("{VERSION} WHERE v.id IN ({})", marks(0, ids.len())));
+        let query = ids.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
+        query.fetch_all(self.raw()).await?.iter().map(version).collect()
+    }
+
+    /// A bucket's versions, newest first, one more than wanted.
+    pub async fn versions(&mut self, bucket: &str, keys: &Keyset) -> Result<Vec<VersionRow>> {
+        let clause = keys.clause("v.id", true, 2);
+        let sql = AssertSqlSafe(format!("{VERSION} WHERE v.bucket_id = $1{clause}"));
+        let mut query = sqlx::query(sql).bind(bucket);
+        if let Some(key) = &keys.key {
+            query = query.bind(key);
+        }
+        query.fetch_all(self.raw()).await?.iter().map(version).collect()
+    }
+
+    /// The fingerprint of a version by its number.
+    pub async fn fingerprint_of(&mut self, bucket: &str, number: i64) -> Result<Option<String>> {
+        let sql = "SELECT fingerprint FROM versions WHERE bucket_id = $1 AND number = $2";
+        let query = sqlx::query_scalar(sql).bind(bucket).bind(number);
+        Ok(query.fetch_optional(self.raw()).await?)
+    }
+
+    /// The newest complete version that is not revoked.
+    pub async fn newest_valid(&mut self, bucket: &str) -> Result<Option<String>> {
+        let sql = "SELECT id FROM versions WHERE bucket_id = $1 AND number IS NOT NULL \
+                   AND revoked = 0 ORDER BY number DESC LIMIT 1";
+        Ok(sqlx::query_scalar(sql).bind(bucket).fetch_optional(self.raw()).await?)
+    }
+
+    /// Gives a version the next number. The bucket must be locked.
+    pub async fn complete_version(&mut self, bucket: &str, id: &str) -> Result<()> {
+        sqlx::query(
+            "UPDATE versions SET updated_at = $1, number = \
+             (SELECT coalesce(max(number), 0) + 1 FROM versions WHERE bucket_id = $2) \
+             WHERE id = $3 AND number IS NULL",
+        )
+        .bind(self.now_micros())
+        .bind(bucket)
+        .bind(id)
+        .execute(self.raw())
+        .await?;
+        Ok(())
+    }
+
+    /// Sets a version's revocation.
+    pub async fn set_revocation(&mut self, id: &str, revocation: &RevocationRow) -> Result<()> {
+        sqlx::query(
+            "UPDATE versions SET revoke_at = $1, revoked = $2, revocation_message = $3, \
+             revocation_author = $4, revocation_type = $5, revocation_from = $6, \
+             revoke_rollback = $7, revoke_descendants = $8, updated_at = $9 WHERE id = $10",
+        )
+        .bind(revocation.at.micros())
+        .bind(i64::from(revocation.done))
+        .bind(&revocation.message)
+        .bind(&revocation.author)
+        .bind(revocation.kind.as_str())
+        .bind(&revocation.from)
+        .bind(i64::from(revocation.rollback))
+        .bind(i64::from(revocation.descendants))
+        .bind(self.now_micros())
+        .bind(id)
+        .execute(self.raw())
+        .await?;
+        Ok(())
+    }
+
+    /// Marks a scheduled revocation as carried out; whether nobody else had done so.
+    pub async fn claim_revocation(&mut self, id: &str) -> Result<bool> {
+        let done = sqlx::query(
+            "UPDATE versions SET revoked = 1, updated_at = $1 \
+             WHERE id = $2 AND revoked = 0 AND revoke_at <= $1",
+        )
+        .bind(self.now_micros())
+        .bind(id)
+        .execute(self.raw())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The versions that are to be revoked by now, the earliest first.
+    pub async fn due_revocations(&mut self) -> Result<Vec<String>> {
+        let sql = "SELECT id FROM versions WHERE revoked = 0 AND revoke_at <= $1 \
+                   ORDER BY revoke_at, id LIMIT 100";
+        Ok(sqlx::query_scalar(sql).bind(self.now_micros()).fetch_all(self.raw()).await?)
+    }
+
+    /// When the next revocation is to be carried out.
+    pub async fn next_revocation(&mut self) -> Result<Timestamp> {
+        let sql = "SELECT min(revoke_at) FROM versions WHERE revoked = 0";
+        Ok(Timestamp::from_micros(sqlx::query_scalar(sql).fetch_one(self.raw()).await?))
+    }
+
+    /// The versions whose revocation is inherited from this one.
+    pub async fn revoked_from(&mut self, id: &str) -> Result<Vec<String>> {
+        let sql = "SELECT id FROM versions WHERE revocation_from = $1 ORDER BY id";
+        Ok(sqlx::query_scalar(sql).bind(id).fetch_all(self.raw()).await?)
+    }
+
+    /// Every version built from this one, directly or not.
+    pub async fn descendants(&mut self, id: &str) -> Result<Vec<String>> {
+        let sql = "WITH RECURSIVE d (id) AS ( \
+                     SELECT version_id FROM builds WHERE parent_version_id = $1 \
+                     UNION SELECT b.version_id FROM builds b JOIN d ON b.parent_version_id = d.id) \
+                   SELECT id FROM d WHERE id <> $1 ORDER BY id";
+        Ok(sqlx::query_scalar(sql).bind(id).fetch_all(self.raw()).await?)
+    }
+
+    /// The relations of these versions to what they were built from.
+    pub async fn parents_of(&mut self, children: &[String]) -> Result<Vec<RelationRow>> {
+        self.relations("d.version_id", children, "").await
+    }
+
+    /// The relations of these buckets' versions to those newest complete versions of other buckets
+    /// that were built from them.
+    pub async fn children_of(&mut self, buckets: &[String]) -> Result<Vec<RelationRow>> {
+        let newest = " AND EXISTS (SELECT 1 FROM channels l WHERE l.managed = 1 \
+                      AND l.version_id = d.version_id)";
+        self.relations("p.bucket_id", buckets, newest).await
+    }
+
+    async fn relations(
+        &mut self,
+        column: &'static str,
+        values: &[String],
+        condition: &'static str,
+    ) -> Result<Vec<RelationRow>> {
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = AssertSqlSafe(format!(
+            "SELECT DISTINCT d.parent_version_id, p.bucket_id, d.version_id, d.parent_channel_id, \
+             c.name AS channel_name, c.version_id AS channel_version_id FROM builds d \
+             JOIN versions p ON p.id = d.parent_version_id \
+             LEFT JOIN channels c ON c.id = d.parent_channel_id \
+             WHERE {column} IN ({}){condition} \
+             ORDER BY d.parent_version_id, d.version_id, d.parent_channel_id",
+            marks(0, values.len())
+        ));
+        let query = values.iter().fold(sqlx::query(sql), |query, value| query.bind(value));
+        let rows = query.fetch_all(self.raw()).await?;
+        let relation = |row: &AnyRow| {
+            Ok(RelationRow {
+                parent_id: row.text("parent_version_id")?,
+                parent_bucket_id: row.text("bucket_id")?,
+                child_id: row.text("version_id")?,
+                channel_id: row.maybe_text("parent_channel_id")?,
+                channel_name: row.maybe_text("channel_name")?,
+                channel_version_id: row.maybe_text("channel_version_id")?,
+            })
+        };
+        rows.iter().map(relation).collect()
+    }
+
+    /// Removes a version with its builds.
+    pub async fn delete_version(&mut self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM versions WHERE id = $1").bind(id).execute(self.raw()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! One command, and who gets in.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::ingot_with;
+use crate::server::Server;
+
+#[tokio::test]
+async fn one_command_starts_a_registry() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    let mut server = Server::start(&data, &[]);
+    assert!(data.join("registry-server.db").exists());
+    assert!(server.greeting.contains("The secret is shown this once"), "{}", server.greeting);
+    let secret = server.env["HCP_CLIENT_SECRET"].clone();
+    let id = server.env["HCP_CLIENT_ID"].clone();
+    let admin = server.admin().await;
+    admin.put("/buckets", json!({ "name": "web" })).await;
+    assert_eq!(server.stop(), Some(0));
+
+    let server = Server::start(&data, &[]);
+    assert!(!server.greeting.contains(&secret));
+    assert!(!server.env.contains_key("HCP_CLIENT_SECRET"), "{}", server.greeting);
+    let admin = server.sign_in(&id, &secret).await;
+    assert_eq!(admin.get("/buckets/web").await["bucket"]["name"], "web");
+    let database = std::fs::read(data.join("registry-server.db")).expect("the database");
+    let leaked = database.windows(secret.len()).any(|window| window == secret.as_bytes());
+    assert!(!leaked, "the secret is in the database");
+}
+
+#[tokio::test]
+async fn what_clients_ask_first() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    let get = async |path: &str| {
+        let (status, answer) = admin.send(Method::GET, path, Vec::new()).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    };
+    let org = &server.env["HCP_ORGANIZATION_ID"];
+    let project = &server.env["HCP_PROJECT_ID"];
+    let root = "/resource-manager/2019-12-10";
+    let organizations = get(&format!("{root}/organizations")).await;
+    assert_eq!(organizations["organizations"][0]["id"], json!(org));
+    let query = format!("scope.id={org}&scope.type=ORGANIZATION");
+    let projects = get(&format!("{root}/projects?{query}")).await;
+    assert_eq!(projects["projects"][0]["id"], json!(project));
+    let one = get(&format!("{root}/projects/{project}")).await;
+    assert_eq!(one["project"]["parent"]["id"], json!(org));
+    let who = get("/iam/2019-12-10/caller-identity").await;
+    assert_eq!(who["principal"]["service"]["name"], "admin");
+    let registry = admin.get("/registry").await;
+    assert_eq!(registry["registry"]["config"]["activated"], true);
+    assert_eq!(get("/healthz").await, "ok\n");
+    let metrics = get("/metrics").await;
+    let text = metrics.as_str().expect("text");
+    assert!(text.contains("ingot_registry_requests_total{method=\"GET\""), "{text}");
+    let openapi = get("/openapi.json").await;
+    let path = "/packer/2023-01-01/organizations/{org}/projects/{project}/buckets/{bucket}";
+    assert_eq!(openapi["paths"][path]["get"]["operationId"], "GetBucket");
+    let schema = &openapi["components"]["schemas"]["Bucket"]["properties"];
+    assert!(schema["version_count"].is_object(), "{schema}");
+}
+
+#[tokio::test]
+async fn roles_and_projects_are_kept_apart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    let (id, secret) = server.principal(&["ci", "-role", "contributor"]);
+    let contributor = server.sign_in(&id, &secret).await;
+    let (viewer_id, secret) = server.principal(&["dev", "-role=viewer"]);
+    let viewer = server.sign_in(&viewer_id, &secret).await;
+
+    contributor.put("/buckets", json!({ "name": "web" })).await;
+    contributor.publish("web", "f1", None).await;
+    let body = json!({ "name": "secret", "restricted": true, "version_fingerprint": "f1" });
+    contributor.post("/buckets/web/channels", body).await;
+    let denied = async |caller: &crate::server::Caller, method: Method, path: &str| {
+        let (status, answer) = caller.call(method, path, json!({})).await;
+        assert_eq!((status, &answer["code"]), (403, &json!(7)), "{path}: {answer}");
+    };
+    viewer.get("/buckets/web/versions/f1").await;
+    viewer.get("/buckets/web/channels/latest").await;
+    denied(&viewer, Method::PUT, "/buckets").await;
+    denied(&viewer, Method::PATCH, "/buckets/web/versions/f1").await;
+    denied(&viewer, Method::GET, "/buckets/web/channels/secret").await;
+    let channels = viewer.get("/buckets/web/channels").await;
+    assert_eq!(channels["channels"].as_array().map(Vec::len), Some(1), "{channels}");
+    denied(&contributor, Method::DELETE, "/buckets/web").await;
+
+    // Another project, and a principal that may use only that.
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let run = ingot_with(dir.path(), &["registry", "project", "create", "other"], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let other = run.stdout.lines().find_map(|line| line.strip_prefix("HCP_PROJECT_ID="));
+    let other = other.expect("the project's id");
+    let (id, secret) = server.principal(&["theirs", "-project", "other"]);
+    let theirs = server.sign_in(&id, &secret).await;
+    denied(&theirs, Method::GET, "/buckets/web").await;
+    denied(&theirs, Method::GET, "/buckets").await;
+    let mut there = theirs.clone();
+    there.root = admin.root.replace(&server.env["HCP_PROJECT_ID"], other);
+    there.put("/buckets", json!({ "name": "web" })).await;
+    // Ids of one project mean nothing in another.
+    let version = admin.get("/buckets/web/versions/f1").await["version"]["id"].clone();
+    there.post("/buckets/web/versions", json!({ "fingerprint": "g1" })).await;
+    let body = json!({ "component_type": "x", "parent_version_id": version });
+    let (status, answer) = there.call(Method::POST, "/buckets/web/versions/g1/builds", body).await;
+    assert_eq!(status, 400, "{answer}");
+    let builds = there.get("/buckets/web/versions/g1/builds").await;
+    assert_eq!(builds["builds"], json!([]));
+
+    // Removed, it is locked out at once.
+    let run = ingot_with(dir.path(), &["registry", "principal", "delete", "dev"], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let (status, _) = viewer.call(Method::GET, "/buckets", Value::Null).await;
+    assert_eq!(status, 401);
+    let run = ingot_with(dir.path(), &["registry", "audit"], &env);
+    assert!(run.stdout.contains("create bucket  web"), "{}", run.stdout);
+    assert!(run.stdout.contains("refused  GET"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn with_a_certificate_of_ones_own_or_without() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    drop(Server::start(&data, &[]));
+    let (own, plain) = (dir.path().join("own"), dir.path().join("plain"));
+    let file = |name: &str| data.join(name).to_str().expect("a plain name").to_owned();
+    let (certificate, key) = (file("registry.crt"), file("registry.key"));
+    let mut server = Server::start(&own, &["-tls-cert", &certificate, "-tls-key", &key]);
+    assert!(!server.env.contains_key("SSL_CERT_FILE"), "{}", server.greeting);
+    server.env.insert("SSL_CERT_FILE".into(), certificate.clone());
+    server.admin().await.get("/registry").await;
+    assert!(!own.join("registry.key").exists());
+
+    let server = Server::start(&plain, &["-plain-http"]);
+    assert!(server.url().starts_with("http://"), "{}", server.greeting);
+    server.admin().await.get("/registry").await;
+    let args = ["registry", "serve", "-tls-cert", &certificate];
+    let run = ingot_with(dir.path(), &args, &[]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let args = ["registry", "serve", "-listen=127.0.0.1:0", "-tls-cert", &key, "-tls-key", &key];
+    let run = ingot_with(dir.path(), &args, &[("INGOT_DATA_DIR", &file("."))]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("the certificate"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn databases_that_cannot_be_used() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (url, message) in [
+        ("mysql://u:hunter2@h/d", "must be a postgres:// URL"),
+        ("postgres://u:hunter2@127.0.0.1:1/d", "cannot be opened"),
+        ("/proc/nothing/registry.db", "cannot be made"),
+    ] {
+        let args = ["registry", "serve", "-database-url", url];
+        let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+        let run = ingot_with(dir.path(), &args, &env);
+        assert_eq!(run.code, Some(1), "{url}");
+        assert!(run.stderr.contains(message), "{url}: {}", run.stderr);
+        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+    }
+}

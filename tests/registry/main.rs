@@ -1,0 +1,17 @@
+//! The registry's server through the binary: real clients, real databases.
+
+#[path = "../e2e/harness.rs"]
+#[expect(dead_code, reason = "shared with the other end-to-end tests")]
+mod harness;
+
+mod bad_input;
+mod cluster;
+mod embedded;
+mod first_run;
+mod older;
+mod peer;
+mod postgres;
+mod rules;
+mod server;
+mod terraform;
+mod webhooks;

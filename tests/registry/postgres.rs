@@ -1,0 +1,108 @@
+//! A real PostgreSQL server, in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A cluster. It is stopped when it is dropped.
+pub struct Postgres {
+    child: Child,
+    port: u16,
+    _dir: TempDir,
+}
+
+/// The folder of PostgreSQL's programs.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut folders: Vec<PathBuf> =
+        versions.flatten().map(|entry| entry.path().join("bin")).collect();
+    folders.sort();
+    folders.into_iter().rev().find(|folder| folder.join("initdb").exists())
+}
+
+/// A command as the user postgres, whom PostgreSQL insists on not being root.
+fn command(program: &Path) -> Command {
+    let root = std::fs::metadata("/proc/self")
+        .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0);
+    match root {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]);
+            command.arg(program);
+            command
+        }
+        false => Command::new(program),
+    }
+}
+
+impl Postgres {
+    /// Starts a cluster. Without PostgreSQL a test fails under CI and is skipped elsewhere.
+    pub fn start() -> Option<Postgres> {
+        let Some(programs) = programs() else {
+            assert!(std::env::var_os("CI").is_none(), "CI needs PostgreSQL");
+            eprintln!("skipped: PostgreSQL is not installed");
+            return None;
+        };
+        let dir = tempfile::Builder::new().prefix("ingot-pg").tempdir().expect("a folder");
+        let _ = Command::new("chown").arg("postgres").arg(dir.path()).status();
+        let data = dir.path().join("data");
+        let output = command(&programs.join("initdb"))
+            .args(["-D", data.to_str().expect("a plain name"), "-A", "trust", "-U", "ingot"])
+            .output()
+            .expect("initdb can be run");
+        assert!(output.status.success(), "initdb: {output:?}");
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let child = command(&programs.join("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
+            .arg(dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("postgres can be run");
+        let postgres = Postgres { child, port, _dir: dir };
+        let start = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || !ready(&programs, port)
+        {
+            assert!(start.elapsed() < Duration::from_secs(30), "PostgreSQL does not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Some(postgres)
+    }
+
+    /// The URL of its one database.
+    pub fn url(&self) -> String {
+        format!("postgres://ingot@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// What a statement gives, one row a line.
+    pub fn query(&self, sql: &str) -> String {
+        let programs = programs().expect("it runs");
+        let output = Command::new(programs.join("psql"))
+            .args(["-X", "-A", "-t", "-c", sql, &self.url()])
+            .output()
+            .expect("psql can be run");
+        assert!(output.status.success(), "{sql}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+fn ready(programs: &Path, port: u16) -> bool {
+    Command::new(programs.join("pg_isready"))
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        crate::harness::signal("INT", self.child.id());
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,110 @@
+//! Webhooks: signed, tried again, and not lost with the server.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::ingot_with;
+use crate::server::Server;
+
+#[derive(Debug, Default)]
+struct Heard {
+    /// Whether to refuse what comes.
+    deaf: bool,
+    refused: usize,
+    taken: Vec<(HeaderMap, String)>,
+}
+
+type Ear = Arc<Mutex<Heard>>;
+
+/// Listens for deliveries: the URL.
+async fn listen(ear: Ear) -> String {
+    let heard = move |headers: HeaderMap, body: String| async move {
+        let mut ear = ear.lock().expect("no test panics with it");
+        if ear.deaf {
+            ear.refused += 1;
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        ear.taken.push((headers, body));
+        StatusCode::OK
+    };
+    let router = axum::Router::new().route("/hook", axum::routing::post(heard));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+async fn until(what: &str, seconds: u64, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(seconds), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_is_told_even_if_the_server_is_killed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    let ear = Ear::default();
+    let url = listen(Arc::clone(&ear)).await;
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let run = ingot_with(dir.path(), &["registry", "webhook", "create", &url], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let find = |name: &str| {
+        run.stdout.lines().find_map(|line| line.strip_prefix(name)).expect(name).to_owned()
+    };
+    let (id, secret) = (find("id "), find("secret "));
+
+    admin.put("/buckets", json!({ "name": "web" })).await;
+    admin.publish("web", "w1", None).await;
+    until("two deliveries", 10, || ear.lock().expect("it").taken.len() >= 2).await;
+    let taken = std::mem::take(&mut ear.lock().expect("it").taken);
+    let mut events = Vec::new();
+    for (headers, body) in &taken {
+        let signature = headers["x-ingot-signature-256"].to_str().expect("text");
+        let wanted = ingot::registry::server::secret::signature(&secret, body.as_bytes());
+        assert_eq!(signature, format!("sha256={wanted}"));
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(body["bucket"], "web");
+        assert_eq!(body["version"]["name"], "v1");
+        assert_eq!(headers["x-ingot-event"], body["event"].as_str().expect("text"));
+        events.push(body["event"].as_str().expect("text").to_owned());
+    }
+    events.sort();
+    assert_eq!(events, ["channel.assigned", "version.completed"]);
+
+    // Refused, then the server is killed, then another takes over.
+    ear.lock().expect("it").deaf = true;
+    let body = json!({ "revoke_in": "0s", "revocation_message": "a hole" });
+    admin.patch("/buckets/web/versions/w1", body).await;
+    until("a refusal", 10, || ear.lock().expect("it").refused > 0).await;
+    server.kill();
+    ear.lock().expect("it").deaf = false;
+    let _server = Server::start(dir.path(), &[]);
+    let heard = || {
+        let ear = ear.lock().expect("it");
+        let events = ear.taken.iter().map(|(headers, _)| headers["x-ingot-event"].clone());
+        let events: Vec<_> = events.collect();
+        events.iter().any(|it| it == "version.revoked")
+            && events.iter().any(|it| it == "channel.assigned")
+    };
+    until("both deliveries after the server was killed", 90, heard).await;
+    let (_, body) = ear
+        .lock()
+        .expect("it")
+        .taken
+        .iter()
+        .find(|(headers, _)| headers["x-ingot-event"] == "version.revoked")
+        .cloned()
+        .expect("it was heard");
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["version"]["revocation_message"], "a hole");
+
+    let run = ingot_with(dir.path(), &["registry", "webhook", "delete", &id], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
