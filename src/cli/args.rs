@@ -106,9 +106,9 @@ pub(super) struct Indifferent {
     /// There are no pre-releases among the built-in plugins
     #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     ignore_prerelease_plugins: bool,
-    /// There are no enforced provisioners
+    /// Build without the provisioners that a registry enforces
     #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    skip_enforcement: bool,
+    pub skip_enforcement: bool,
     /// Templates are HCL2, and so are expressions without one
     #[arg(long, hide = true, value_enum)]
     pub config_type: Option<ConfigType>,

@@ -22,6 +22,12 @@ const SWITCHES: &[&str] = &[
     "write",
     "recursive",
     "upgrade",
+    "json",
+    "list",
+    "complete",
+    "restricted",
+    "rollback",
+    "descendants",
     "plain-http",
 ];
 

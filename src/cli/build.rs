@@ -9,10 +9,12 @@ use ingot_sdk::{OnError, Ui};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag};
+use super::publish;
 use crate::engine::project::RunFlags;
 use crate::engine::run::human;
 use crate::engine::{
-    self, FileJournal, Outcome, Project, ProjectOptions, RunOptions, prepare, reclaim_leftovers,
+    self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunOptions, prepare,
+    reclaim_leftovers,
 };
 use crate::graph::Filter;
 use crate::syntax::parse::STACK_SIZE;
@@ -40,7 +42,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         fetch_data: Some(ui.clone()),
         lenient: false,
     };
-    let project = Project::open(&args.template, &options, &mut diagnostics);
+    let mut project = Project::open(&args.template, &options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
     let flags = RunFlags {
@@ -54,11 +56,38 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         },
     };
     let mut secrets = project.secrets();
-    let prepared = prepare(&project, &filter, &flags, &mut secrets, &mut diagnostics);
+    let mut prepared = prepare(&project, &filter, &flags, &mut secrets, &mut diagnostics);
+    let plan = match diagnostics.has_errors() {
+        true => None,
+        false => publish::plan(&project, &mut diagnostics),
+    };
     renderer.redactor().add_all(secrets.iter().map(String::as_str));
     super::tell(&ui, &diagnostics, &project.sources, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_stack_size(STACK_SIZE).build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            ui.error(format!("cannot start the threads that builds run on: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut publication = None;
+    if let Some(plan) = plan.filter(|_| !prepared.is_empty()) {
+        let opened = publish::open(plan, args, &project, &runtime, &ui);
+        let Ok(opened) = opened else { return ExitCode::FAILURE };
+        project.published_as(opened.version_id(), opened.fingerprint());
+        publication = Some(Arc::new(opened));
+        // Again, with what is known now. What there is to warn of has been said.
+        let mut found = Diagnostics::default();
+        prepared = prepare(&project, &filter, &flags, &mut secrets, &mut found);
+        renderer.redactor().add_all(secrets.iter().map(String::as_str));
+        if found.has_errors() {
+            super::tell(&ui, &found, &project.sources, color);
+            return ExitCode::FAILURE;
+        }
     }
     if args.debug {
         ui.say("Debug mode enabled. Builds will not be parallelized.");
@@ -70,14 +99,6 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = match runtime.enable_all().thread_stack_size(STACK_SIZE).build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            ui.error(format!("cannot start the threads that builds run on: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
     let journal = Arc::new(FileJournal::default());
     let started = Instant::now();
     let mut interrupted = false;
@@ -93,13 +114,17 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             ui: ui.clone(),
             journal: journal.clone(),
             cancel: cancel.clone(),
+            publisher: publication.clone().map(|publication| publication as Arc<dyn Publisher>),
         };
         let outcomes = engine::run(Arc::new(project), prepared, &options).await;
         interrupted = cancel.is_cancelled();
         outcomes
     });
-    // A question on standard input may still be waiting on a thread of its own.
-    runtime.shutdown_background();
+    let missing = || {
+        if let Some(publication) = &publication {
+            runtime.block_on(publication.tell_what_is_missing(&ui));
+        }
+    };
     if matches!(flags.on_error, OnError::Abort | OnError::RunCleanupProvisioner | OnError::Ask) {
         journal.release();
     }
@@ -107,9 +132,15 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     ui.say(format!("\n==> Wait completed after {took}"));
     if interrupted {
         ui.say("Cleanly cancelled builds after being interrupted.");
-        return ExitCode::FAILURE;
     }
-    summary(&ui, &outcomes)
+    let code = match interrupted {
+        true => ExitCode::FAILURE,
+        false => summary(&ui, &outcomes),
+    };
+    missing();
+    // A question on standard input may still be waiting on a thread of its own.
+    runtime.shutdown_background();
+    code
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the builds to stop and clean up, the second ends the
@@ -138,16 +169,22 @@ async fn signals(cancel: CancellationToken, ui: Ui) {
     }
 }
 
+/// The exit code of a run whose builds all succeeded, and of which something is kept to be
+/// published later: `EX_TEMPFAIL` of sysexits.h.
+const KEPT_FOR_LATER: u8 = 75;
+
 fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
-    let failed: Vec<&Outcome> = outcomes.iter().filter(|one| one.result.is_err()).collect();
-    if !failed.is_empty() {
-        ui.machine("error-count", &[&failed.len().to_string()]);
+    let errors = outcomes.iter().filter_map(|outcome| {
+        let unpublished = outcome.unpublished.as_ref().map(|unpublished| &unpublished.error);
+        Some((&outcome.name, outcome.result.as_ref().err().or(unpublished)?))
+    });
+    let errors: Vec<_> = errors.collect();
+    if !errors.is_empty() {
+        ui.machine("error-count", &[&errors.len().to_string()]);
         ui.error("\n==> Some builds didn't complete successfully and had errors:");
-        for outcome in &failed {
-            if let Err(error) = &outcome.result {
-                ui.for_build(&outcome.name).machine("error", &[&error.to_string()]);
-                ui.error(format!("--> {}: {error}", outcome.name));
-            }
+        for (name, error) in &errors {
+            ui.for_build(name).machine("error", &[&error.to_string()]);
+            ui.error(format!("--> {name}: {error}"));
         }
     }
     let made: Vec<_> = outcomes
@@ -179,5 +216,12 @@ fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
             ui.say(format!("--> {name}: {}", artifact.description()));
         }
     }
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let kept = |outcome: &Outcome| outcome.unpublished.as_ref().is_some_and(|one| one.kept);
+    let failed =
+        outcomes.iter().any(|one| one.result.is_err() || (one.unpublished.is_some() && !kept(one)));
+    match (failed, outcomes.iter().any(kept)) {
+        (true, _) => ExitCode::FAILURE,
+        (false, true) => KEPT_FOR_LATER.into(),
+        (false, false) => ExitCode::SUCCESS,
+    }
 }

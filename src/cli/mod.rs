@@ -9,6 +9,7 @@ mod fmt;
 mod init;
 mod inspect;
 mod logging;
+mod publish;
 mod registry;
 mod validate;
 mod version;

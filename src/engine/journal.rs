@@ -102,9 +102,9 @@ fn own_name() -> String {
     format!("{pid}-{started}-{}.journal", &unique[..8])
 }
 
-/// `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else `~/.local/state/ingot`, else a folder
+/// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else `~/.local/state/ingot`, else a folder
 /// for temporary files.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = variable("INGOT_STATE_DIR") {
         return folder.into();

@@ -7,12 +7,14 @@ pub mod journal;
 mod post_process;
 pub mod prepare;
 pub mod project;
+pub mod publish;
 pub mod reference;
 pub mod run;
 
 pub use journal::{FileJournal, reclaim_leftovers};
 pub use prepare::{PreparedNode, prepare};
 pub use project::{Project, ProjectOptions};
+pub use publish::{Publisher, Start, Unpublished};
 pub use run::{Outcome, RunOptions, run};
 
 use std::sync::Arc;
@@ -40,5 +42,6 @@ pub fn plugins() -> PluginSet {
     ingot_post_processors::register(&mut set);
     ingot_provisioners::register(&mut set);
     ingot_qemu::register(&mut set);
+    crate::registry::data_sources::register(&mut set);
     set
 }

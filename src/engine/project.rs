@@ -13,9 +13,10 @@ use crate::graph::Node;
 use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::syntax::source::SourceMap;
 use crate::template::functions::FunctionContext;
+use crate::template::registry_block::Unknowns;
 use crate::template::types::Type;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
-use crate::template::{Build, Scope, Template, Value, builds, load, named};
+use crate::template::{Build, RegistryBlock, Scope, Template, Value, builds, load, named};
 
 /// What the command line says about reading a template.
 #[derive(Clone, Default)]
@@ -42,6 +43,8 @@ pub struct Project {
     pub template: Template,
     /// Its build blocks, evaluated.
     pub builds: Vec<Build>,
+    /// Its registry block outside of builds, evaluated.
+    pub registry: Option<RegistryBlock>,
     /// Whether all files could be parsed; nothing is evaluated otherwise.
     pub readable: bool,
     /// Whether its blocks and the values of its variables are in order, whatever comes of
@@ -82,6 +85,7 @@ impl Project {
             sources,
             template,
             builds: Vec::new(),
+            registry: None,
             readable,
             sound: false,
             names: BTreeMap::new(),
@@ -104,6 +108,7 @@ impl Project {
             sources: SourceMap::default(),
             template: Template::default(),
             builds: Vec::new(),
+            registry: None,
             readable: true,
             sound: true,
             names: BTreeMap::new(),
@@ -165,14 +170,8 @@ impl Project {
         let root = self.template.dir.clone();
         self.names.insert("var".into(), Value::object(values));
         self.names.insert("path".into(), text(vec![("cwd", folder(cwd)), ("root", folder(root))]));
-        // A registry gives these when a build is published to it.
         let later = || Value::unknown(Type::String);
-        let packer = vec![
-            ("version", COMPATIBLE_PACKER_VERSION.into()),
-            ("iterationID", later()),
-            ("versionFingerprint", later()),
-        ];
-        self.names.insert("packer".into(), text(packer));
+        self.names.insert("packer".into(), packer(later(), later()));
         // What these are is said again in each block of a build.
         let source = vec![("name", later()), ("type", later())];
         self.names.insert("source".into(), text(source));
@@ -191,7 +190,19 @@ impl Project {
         self.data_secrets = fetch.secrets;
         self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);
-        self.builds = builds::evaluate(&self.template.builds, &scope, diagnostics);
+        let unknowns = match options.fetch_data {
+            Some(_) => Unknowns::Refuse,
+            None => Unknowns::Allow,
+        };
+        self.builds = builds::evaluate(&self.template.builds, &scope, unknowns, diagnostics);
+        let registries = &self.template.registries;
+        self.registry = builds::registry(registries, &scope, unknowns, diagnostics);
+    }
+
+    /// Says as what the builds are published: `packer.iterationID` and
+    /// `packer.versionFingerprint`, which are unknown before.
+    pub fn published_as(&mut self, version_id: &str, fingerprint: &str) {
+        self.names.insert("packer".into(), packer(version_id.into(), fingerprint.into()));
     }
 
     /// Warns where a required plugin is part of this binary in another version.
@@ -257,6 +268,16 @@ impl Project {
             start: Some(self.functions.start),
         }
     }
+}
+
+/// `packer` as all blocks see it.
+fn packer(version_id: Value, fingerprint: Value) -> Value {
+    let names = [
+        ("version", COMPATIBLE_PACKER_VERSION.into()),
+        ("iterationID", version_id),
+        ("versionFingerprint", fingerprint),
+    ];
+    Value::object(names.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// Flags that plugins see.

@@ -12,6 +12,7 @@ use super::hook::NodeHook;
 use super::post_process::Pipelines;
 use super::prepare::PreparedNode;
 use super::project::Project;
+use super::publish::{Publisher, Start, Unpublished};
 
 /// How to run.
 pub struct RunOptions {
@@ -23,6 +24,8 @@ pub struct RunOptions {
     pub journal: Arc<dyn Journal>,
     /// Fires when everything must stop.
     pub cancel: CancellationToken,
+    /// Publishes what is made; none where nothing is.
+    pub publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// How a node went.
@@ -31,8 +34,16 @@ pub struct Outcome {
     pub name: String,
     /// What it made, or why not.
     pub result: Result<Vec<Arc<dyn Artifact>>>,
+    /// Why what it made was not published, if it should have been.
+    pub unpublished: Option<Unpublished>,
     /// How long it took.
     pub took: Duration,
+}
+
+/// How a node went, without its name.
+struct Ended {
+    result: Result<Vec<Arc<dyn Artifact>>>,
+    unpublished: Option<Unpublished>,
 }
 
 /// Runs the nodes and returns how they went, in the order given.
@@ -67,21 +78,34 @@ pub async fn run(
             journal: Arc::clone(&options.journal),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
         };
+        let publisher = options.publisher.clone();
         tasks.spawn(async move {
             let _slot = slot;
             tracing::info!(build = prepared.node.name, "starting a build");
             let started = Instant::now();
-            let result = run_node(&hook, &prepared, &ctx).await;
+            let ended = match publisher {
+                Some(publisher) => published(&*publisher, &hook, &prepared, &ctx).await,
+                None => {
+                    let result = run_node(&hook, &prepared, &ctx).await;
+                    Some(Ended { result, unpublished: None })
+                }
+            };
             let took = started.elapsed();
-            announce(&ui, &prepared.node.name, &result, took);
-            (index, result, took)
+            let name = &prepared.node.name;
+            match &ended {
+                Some(ended) => announce(&ui, name, &ended.result, took),
+                None => ui.verdict(false, format!("skipping already done build {name:?}")),
+            }
+            let nothing = || Ended { result: Ok(Vec::new()), unpublished: None };
+            (index, ended.unwrap_or_else(nothing), took)
         });
     }
     let mut outcomes: Vec<Option<Outcome>> = names.iter().map(|_| None).collect();
     while let Some(joined) = tasks.join_next().await {
         match joined {
-            Ok((index, result, took)) => {
-                outcomes[index] = Some(Outcome { name: names[index].clone(), result, took });
+            Ok((index, Ended { result, unpublished }, took)) => {
+                let name = names[index].clone();
+                outcomes[index] = Some(Outcome { name, result, unpublished, took });
             }
             Err(error) => tracing::error!(%error, "a build ended abnormally"),
         }
@@ -97,6 +121,7 @@ pub async fn run(
                     true => Error::Cancelled,
                     false => Error::new("the build ended abnormally; this is a bug in Ingot"),
                 }),
+                unpublished: None,
                 took: Duration::ZERO,
             })
         })
@@ -114,6 +139,35 @@ fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: 
             }
         }
     }
+}
+
+/// Runs a node and publishes what it makes; none if that was done before.
+async fn published(
+    publisher: &dyn Publisher,
+    hook: &NodeHook,
+    prepared: &PreparedNode,
+    ctx: &RunContext,
+) -> Option<Ended> {
+    let node = &prepared.node;
+    if publisher.start(node, &ctx.ui).await == Start::Done {
+        return None;
+    }
+    let mut result = run_node(hook, prepared, ctx).await;
+    let mut unpublished = None;
+    match &mut result {
+        Ok(artifacts) => match publisher.publish(node, artifacts, &ctx.ui).await {
+            Ok(publication) => artifacts.push(publication),
+            Err(why) => {
+                ctx.ui.error(why.error.to_string());
+                if let Some(advice) = why.error.advice() {
+                    ctx.ui.error(format!("help: {advice}"));
+                }
+                unpublished = Some(why);
+            }
+        },
+        Err(error) => publisher.failed(node, error.is_cancelled()).await,
+    }
+    Some(Ended { result, unpublished })
 }
 
 async fn run_node(

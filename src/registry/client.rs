@@ -114,6 +114,12 @@ pub trait Registry: Debug + Send + Sync {
         page: &Page,
     ) -> Result<ListBucketAncestryResponse>;
 
+    /// The names of the blocks of provisioners that the registry wants to be run in each build of
+    /// a bucket. Only HCP Packer has such.
+    async fn enforced_blocks(&self, _bucket: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Where an image comes from.
     async fn search_artifact(
         &self,

@@ -29,6 +29,8 @@ pub struct Template {
     pub late: Vec<Diagnostic>,
     /// `build` blocks, in order.
     pub builds: Vec<Block>,
+    /// `hcp_packer_registry` blocks outside of builds; more than one is a mistake.
+    pub registries: Vec<Block>,
 }
 
 /// A value with a name: an attribute of `locals`, or a `local "name"` block.
@@ -161,7 +163,9 @@ impl Template {
                 unique(&mut self.data, key, block, diagnostics);
             }
             "build" if labels(&block, &[], diagnostics) => self.builds.push(block),
-            "hcp_packer_registry" => self.late.push(registry(&block)),
+            "hcp_packer_registry" if labels(&block, &[], diagnostics) => {
+                self.registries.push(block);
+            }
             // Packer takes these and does nothing with them.
             "communicator" if labels(&block, &["type", "name"], diagnostics) => {}
             _ => {}
@@ -293,13 +297,6 @@ fn values_only(block: &Block, diagnostics: &mut Diagnostics) {
                 .help(format!("write {} = {{ … }}", inner.kind)),
         );
     }
-}
-
-/// The complaint about a registry, which there is none of yet.
-pub(super) fn registry(block: &Block) -> Diagnostic {
-    Diagnostic::error("`hcp_packer_registry` is not supported yet")
-        .at(block.header)
-        .help("remove the block to build without publishing to a registry")
 }
 
 fn unknown_block(kind: &str, block: &Block, known: &[&str]) -> Diagnostic {

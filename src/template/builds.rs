@@ -1,9 +1,10 @@
 //! `build` blocks: which sources they build, and with which steps.
 
 use super::attribute;
-use super::blocks::{is_identifier, labels, only, registry};
+use super::blocks::{is_identifier, labels, only};
 use super::constant;
 use super::dynamic::{Names, expand};
+use super::registry_block::{self, RegistryBlock, Unknowns};
 use super::scope::Scope;
 use super::steps::{Reader, Step};
 use super::types::Type;
@@ -30,6 +31,10 @@ pub struct Build {
     /// Pipelines of post-processors: each `post-processor` is one of its own, each
     /// `post-processors` block one of several.
     pub post_processors: Vec<Vec<Step>>,
+    /// `hcp_packer_registry`
+    pub registry: Option<RegistryBlock>,
+    /// Where the block starts.
+    pub header: Span,
 }
 
 /// A source as a build uses it.
@@ -75,22 +80,37 @@ pub(super) const IN_BUILD: &[(&str, &[&str])] = &[
 
 /// Evaluates the build blocks. `scope` has what all blocks see. What is wrong goes to
 /// `diagnostics`; a step with something wrong is left out.
-pub fn evaluate(blocks: &[Block], scope: &Scope, diagnostics: &mut Diagnostics) -> Vec<Build> {
+pub fn evaluate(
+    blocks: &[Block],
+    scope: &Scope,
+    unknowns: Unknowns,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Build> {
     let mut builds = Vec::with_capacity(blocks.len());
     for block in blocks {
         let before = diagnostics.errors();
-        let mut build = build(block, scope, diagnostics);
+        let mut build = build(block, scope, unknowns, diagnostics);
         build.broken = diagnostics.errors() > before;
         builds.push(build);
     }
     builds
 }
 
-fn build(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Build {
+/// Evaluates the registry block that stands outside of builds, if there is one.
+pub fn registry(
+    blocks: &[Block],
+    scope: &Scope,
+    unknowns: Unknowns,
+    diagnostics: &mut Diagnostics,
+) -> Option<RegistryBlock> {
+    registry_block::read_one(blocks, scope, unknowns, diagnostics)
+}
+
+fn build(block: &Block, scope: &Scope, unknowns: Unknowns, diagnostics: &mut Diagnostics) -> Build {
     let body = &block.body;
     let kinds: Vec<&str> = IN_BUILD.iter().map(|(kind, _)| *kind).chain(["dynamic"]).collect();
     only(body, &["name", "description", "sources"], &kinds, diagnostics);
-    let mut walk = Walk { scope, diagnostics };
+    let mut walk = Walk { scope, unknowns, diagnostics };
     let name = attribute::text(body, "name", scope, walk.diagnostics);
     let description = attribute::text(body, "description", scope, walk.diagnostics);
     let mut build = Build {
@@ -101,6 +121,8 @@ fn build(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Build {
         provisioners: Vec::new(),
         error_cleanup: None,
         post_processors: Vec::new(),
+        registry: None,
+        header: block.header,
     };
     let listed = body.attribute("sources");
     if let Some(attribute) = listed {
@@ -139,6 +161,7 @@ fn build(block: &Block, scope: &Scope, diagnostics: &mut Diagnostics) -> Build {
 
 struct Walk<'a> {
     scope: &'a Scope<'a>,
+    unknowns: Unknowns,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -288,7 +311,19 @@ impl Walk<'_> {
                 let chain = chain.collect();
                 build.post_processors.push(chain);
             }
-            _ => self.diagnostics.push(registry(block)),
+            _ => {
+                if let Some(first) = build.registry.as_ref().and_then(|block| block.header) {
+                    self.diagnostics.push(
+                        Diagnostic::error("a build has one hcp_packer_registry")
+                            .at(block.header)
+                            .also(first, "first here"),
+                    );
+                    return;
+                }
+                let scope = scope.with(names.clone());
+                build.registry =
+                    Some(registry_block::read(block, &scope, self.unknowns, self.diagnostics));
+            }
         }
     }
 

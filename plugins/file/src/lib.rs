@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingot_sdk::{
     Artifact, Builder, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData,
-    PluginSet, PrepareContext, Prepared, Result, RunContext, Schema, async_trait,
+    PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext, Schema, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +14,12 @@ use tokio::io::AsyncWriteExt;
 mod communicator;
 
 use communicator::Nowhere;
+
+/// The builder's id.
+const BUILDER_ID: &str = "packer.file";
+
+/// What a registry is told of the source of a file that has none; Packer's text.
+const NO_SOURCE: &str = "<no-defined-source-file>";
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
@@ -100,11 +106,62 @@ impl Builder for FileBuilder {
         }
         let data = GeneratedData::new();
         ctx.provision(Arc::new(Nowhere(ctx.ui.clone())), data).await?;
-        Ok(Some(Arc::new(FileArtifact {
-            builder_id: "packer.file".into(),
+        Ok(Some(Arc::new(Written { target: path, source: source.clone() })))
+    }
+}
+
+/// The file that was written.
+struct Written {
+    target: PathBuf,
+    source: String,
+}
+
+impl Written {
+    fn file(&self) -> FileArtifact {
+        FileArtifact {
+            builder_id: BUILDER_ID.into(),
             id: "File".into(),
-            files: vec![path],
-            description: format!("Stored file: {target}"),
-        })))
+            files: vec![self.target.clone()],
+            description: format!("Stored file: {}", self.target.display()),
+        }
+    }
+}
+
+#[async_trait]
+impl Artifact for Written {
+    fn builder_id(&self) -> &str {
+        BUILDER_ID
+    }
+
+    fn id(&self) -> String {
+        self.file().id
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.file().files
+    }
+
+    fn description(&self) -> String {
+        self.file().description
+    }
+
+    /// The file by its name, and its folder for the region: Packer's facts.
+    fn images(&self) -> Vec<RegistryImage> {
+        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let folder = self.target.parent().map(text).filter(|folder| !folder.is_empty());
+        vec![RegistryImage {
+            provider: BUILDER_ID.into(),
+            region: folder.unwrap_or_else(|| ".".into()),
+            id: self.target.file_name().map(|name| text(name.as_ref())).unwrap_or_default(),
+            source_id: Some(match self.source.as_str() {
+                "" => NO_SOURCE.into(),
+                source => source.into(),
+            }),
+            labels: Default::default(),
+        }]
+    }
+
+    async fn destroy(&self) -> Result<()> {
+        self.file().destroy().await
     }
 }

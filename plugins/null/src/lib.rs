@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ingot_communicator::{Communication, CommunicatorConfig, Target};
 use ingot_sdk::{
     Artifact, Builder, Config, ConfigError, ConfigErrors, GeneratedData, PluginSet, PrepareContext,
-    Prepared, Result, RunContext, Schema, async_trait,
+    Prepared, RegistryImage, Result, RunContext, Schema, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -140,6 +140,17 @@ impl Artifact for NullArtifact {
 
     fn state(&self, name: &str) -> Option<serde_json::Value> {
         (name == "generated_data").then(|| serde_json::json!(self.data))
+    }
+
+    /// Nothing, under a name: Packer's facts.
+    fn images(&self) -> Vec<RegistryImage> {
+        vec![RegistryImage {
+            provider: "null".into(),
+            region: "null".into(),
+            id: self.id(),
+            source_id: Some("null".into()),
+            labels: Default::default(),
+        }]
     }
 
     async fn destroy(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::{Artifact, Context, Result, async_trait};
+use ingot_sdk::{Artifact, Context, RegistryImage, Result, async_trait};
 use serde_json::{Map, Value, json};
 
 use crate::steps::{EFI_VARIABLES, State, remove};
@@ -14,6 +14,9 @@ pub const BUILDER_ID: &str = "transcend.qemu";
 pub struct QemuArtifact {
     folder: PathBuf,
     files: Vec<PathBuf>,
+    disks: Vec<PathBuf>,
+    /// The name of the file that the machine was made from.
+    source: Option<String>,
     state: Map<String, Value>,
 }
 
@@ -38,7 +41,18 @@ impl QemuArtifact {
             "domainType": state.situation.accelerator,
         });
         let facts = facts.as_object().cloned().unwrap_or_default();
-        Ok(QemuArtifact { folder: settings.output.clone(), files, state: facts })
+        let source = settings.raw.iso.urls().first().and_then(|url| {
+            // Without what may be secret in a URL.
+            let path = url.split(['?', '#']).next()?;
+            path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
+        });
+        Ok(QemuArtifact {
+            folder: settings.output.clone(),
+            files,
+            disks: settings.disks(),
+            source,
+            state: facts,
+        })
     }
 }
 
@@ -80,6 +94,24 @@ impl Artifact for QemuArtifact {
 
     fn state(&self, name: &str) -> Option<Value> {
         self.state.get(name).cloned()
+    }
+
+    /// The disks by their files' names, and their folder for the region, as the file builder has
+    /// it. Packer's plugin has no images for a registry.
+    fn images(&self) -> Vec<RegistryImage> {
+        let text = |name: &str| match self.state.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let labels = [("format", text("diskType")), ("accelerator", text("domainType"))];
+        let image = |disk: &PathBuf| RegistryImage {
+            provider: "qemu".into(),
+            region: self.folder.to_string_lossy().into_owned(),
+            id: disk.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            source_id: self.source.clone(),
+            labels: labels.clone().map(|(name, value)| (name.to_owned(), value)).into(),
+        };
+        self.disks.iter().filter(|disk| self.files.contains(disk)).map(image).collect()
     }
 
     async fn destroy(&self) -> Result<()> {

@@ -106,7 +106,16 @@ impl Session {
         rules::build(body)?;
         self.lock(tx, bucket).await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
-        let row = self.find_build(tx, &version, id).await?;
+        let mut row = self.find_build(tx, &version, id).await?;
+        if row.status == BuildStatus::Done && only_labels(&row, body) {
+            // What is said of a build may change, not what it made.
+            row.labels.clone_from(&body.labels);
+            tx.put_build(&row).await?;
+            let target = format!("{bucket}/{fingerprint} {}", row.component_type);
+            self.audit(tx, "label build", target).await?;
+            let row = self.find_build(tx, &version, id).await?;
+            return self.see_build(tx, row).await;
+        }
         if row.status == BuildStatus::Done {
             let build = self.see_build(tx, row).await?;
             // A client that did not hear the answer asks again.
@@ -258,6 +267,21 @@ fn open_for_builds(version: &VersionRow) -> Result<()> {
         (None, true) => Err(Error::precondition("the version is revoked")),
         (None, false) => Ok(()),
     }
+}
+
+/// Whether an update of a build that is done is about nothing but its labels.
+fn only_labels(row: &BuildRow, body: &UpdateBuildBody) -> bool {
+    let UpdateBuildBody { packer_run_uuid, status, labels, .. } = body;
+    let rest = UpdateBuildBody {
+        packer_run_uuid: packer_run_uuid.clone(),
+        status: *status,
+        labels: labels.clone(),
+        ..UpdateBuildBody::default()
+    };
+    !labels.is_empty()
+        && *body == rest
+        && matches!(status, BuildStatus::Done | BuildStatus::Unset)
+        && (packer_run_uuid.is_empty() || *packer_run_uuid == row.run_uuid)
 }
 
 /// Whether an update says of a build that is done just what made it so.

@@ -1,0 +1,47 @@
+//! What the engine tells a registry of images: which builds run, and what they made.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ingot_sdk::{Artifact, Error, Ui};
+
+use crate::graph::Node;
+
+/// Publishes what builds make.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// A build is about to run.
+    async fn start(&self, node: &Node, ui: &Ui) -> Start;
+
+    /// A build has made `artifacts`. Gives what stands for the publication among them.
+    ///
+    /// # Errors
+    /// They could not be published.
+    async fn publish(
+        &self,
+        node: &Node,
+        artifacts: &[Arc<dyn Artifact>],
+        ui: &Ui,
+    ) -> Result<Arc<dyn Artifact>, Unpublished>;
+
+    /// A build that was started has failed, or was cancelled.
+    async fn failed(&self, node: &Node, cancelled: bool);
+}
+
+/// Whether a build is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It is.
+    Build,
+    /// Another run has made and published it already.
+    Done,
+}
+
+/// What a build made was not published.
+#[derive(Debug)]
+pub struct Unpublished {
+    /// Why.
+    pub error: Error,
+    /// Whether it is kept to be published later.
+    pub kept: bool,
+}

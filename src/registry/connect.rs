@@ -1,0 +1,49 @@
+//! Finding the registry that the environment names.
+
+use std::sync::Arc;
+
+use ingot_sdk::{Error, Result};
+
+use super::api;
+use super::client::Registry;
+use super::http::{HttpRegistry, Mask};
+use super::local::LocalRegistry;
+use super::settings::{self, Settings};
+
+/// A registry in use.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    /// The registry.
+    pub registry: Arc<dyn Registry>,
+    /// What to call it: `HCP Packer`, `local`, or a server's address.
+    pub name: String,
+}
+
+impl ingot_sdk::error::NotSdkError for api::Error {}
+
+/// Uses the registry that the environment names. `mask` is given what must never be shown.
+///
+/// # Errors
+/// None is named, or it cannot be reached; the text says what to set.
+pub async fn connect(mask: Mask) -> Result<Connected> {
+    match settings::from_environment()? {
+        Settings::Local(path) => {
+            let registry = LocalRegistry::open(&path).await.map_err(|error| {
+                Error::new(format!("the local registry {}: {error}", path.display()))
+            })?;
+            Ok(Connected { registry: Arc::new(registry), name: "local".into() })
+        }
+        Settings::Remote(remote) => {
+            let name = match remote.api.host_str().unwrap_or_default() {
+                host if host == "hashicorp.com" || host.ends_with(".hashicorp.com") => {
+                    "HCP Packer".to_owned()
+                }
+                _ => super::http::host(&remote.api),
+            };
+            let registry = HttpRegistry::connect(&remote, mask).await;
+            let registry =
+                registry.map_err(|error| Error::new(format!("the {name} registry: {error}")))?;
+            Ok(Connected { registry: Arc::new(registry), name })
+        }
+    }
+}

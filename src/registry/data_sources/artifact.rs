@@ -1,0 +1,116 @@
+//! `data "hcp-packer-artifact"`: an image of a version.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use ingot_sdk::{Config, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::lookup::{By, Wanted, artifact, moment, registry, require, require_one, version};
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Options {
+    /// The bucket.
+    bucket_name: String,
+    /// The channel that says which version; this or `version_fingerprint`.
+    #[serde(default)]
+    channel_name: String,
+    /// The version's fingerprint; this or `channel_name`.
+    #[serde(default)]
+    version_fingerprint: String,
+    /// The platform that the image is for, such as `docker` or `aws`.
+    platform: String,
+    /// The region that it is in.
+    region: String,
+    /// The build that made it, as TYPE.NAME; any unless it is set.
+    #[serde(default)]
+    component_type: String,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Output {
+    /// The platform that the image is for.
+    platform: String,
+    /// The build that made it, as TYPE.NAME.
+    component_type: String,
+    /// When it was published.
+    created_at: String,
+    /// The build's id.
+    build_id: String,
+    /// The version's id.
+    version_id: String,
+    /// The channel's id; empty for a version that was named by its fingerprint.
+    channel_id: String,
+    /// The id of the run that made it.
+    packer_run_uuid: String,
+    /// What names the image on its platform.
+    external_identifier: String,
+    /// The region that it is in.
+    region: String,
+    /// The build's labels.
+    labels: BTreeMap<String, String>,
+}
+
+/// Finds an image.
+#[derive(Default)]
+pub(super) struct ArtifactData {
+    options: Options,
+}
+
+#[async_trait]
+impl DataSource for ArtifactData {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn output(&self) -> Schema {
+        Schema::of::<Output>()
+    }
+
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
+        let Options { bucket_name, channel_name, version_fingerprint, platform, region, .. } =
+            &self.options;
+        let mut errors = ConfigErrors::default();
+        require(&mut errors, "bucket_name", bucket_name);
+        require(&mut errors, "platform", platform);
+        require(&mut errors, "region", region);
+        let fingerprint = ("version_fingerprint", version_fingerprint.as_str());
+        require_one(&mut errors, ("channel_name", channel_name), fingerprint);
+        errors.into_result(Prepared::default())
+    }
+
+    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+        let Options {
+            bucket_name,
+            channel_name,
+            version_fingerprint,
+            platform,
+            region,
+            component_type,
+        } = &self.options;
+        let connected = registry(ui).await?;
+        let by = match version_fingerprint.as_str() {
+            "" => By::Channel(channel_name),
+            fingerprint => By::Fingerprint(fingerprint),
+        };
+        let found = version(&connected, bucket_name, by).await?;
+        let wanted = Wanted { platform, region, component: component_type };
+        let (build, artifact) = artifact(&found.version, &wanted)?;
+        Ok(json!({
+            "platform": build.platform,
+            "component_type": build.component_type,
+            "created_at": moment(artifact.created_at),
+            "build_id": build.id,
+            "version_id": build.version_id,
+            "channel_id": found.channel_id,
+            "packer_run_uuid": build.packer_run_uuid,
+            "external_identifier": artifact.external_identifier,
+            "region": artifact.region,
+            "labels": build.labels,
+        }))
+    }
+}

@@ -1,0 +1,248 @@
+//! A registry that is reached by HTTP: HCP Packer, or an Ingot server.
+
+mod location;
+mod operations;
+mod token;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ingot_sdk::error::IntoSdkError;
+use ingot_sdk::http;
+use ingot_sdk::retry::Retry;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{Code, Error, Location, Result, Status};
+use super::settings::Remote;
+use token::TokenSource;
+
+/// Hides a text wherever it would be shown.
+pub type Mask = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The largest answer that is read, in bytes: a page of versions with all their builds is far
+/// below.
+const LARGEST_ANSWER: usize = 64 << 20;
+/// The header in which clients of HCP say who they are.
+const SOURCE_CHANNEL: &str = "X-HCP-Source-Channel";
+
+/// How often a call is tried that may succeed later.
+const RETRY: Retry = Retry {
+    initial: Duration::from_millis(250),
+    max: Duration::from_secs(4),
+    tries: Some(4),
+    timeout: None,
+};
+
+/// A registry behind an address.
+pub struct HttpRegistry {
+    client: Client,
+    base: Url,
+    tokens: TokenSource,
+    location: Location,
+}
+
+impl fmt::Debug for HttpRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRegistry")
+            .field("base", &self.base.as_str())
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is asked.
+struct Call<'a> {
+    method: Method,
+    /// The path's parts, which are quoted where they need it.
+    path: Vec<&'a str>,
+    query: Vec<(String, String)>,
+    /// JSON.
+    body: Option<Vec<u8>>,
+}
+
+impl Call<'_> {
+    /// Whether asking twice is as good as asking once.
+    fn is_idempotent(&self) -> bool {
+        self.method != Method::POST
+    }
+}
+
+/// Why a try failed.
+struct Failure {
+    error: Error,
+    /// Whether trying again may help.
+    again: bool,
+}
+
+impl HttpRegistry {
+    /// Logs in, and finds out which organization and project are meant.
+    ///
+    /// # Errors
+    /// Nobody answers, the credentials are refused, or what they give access to is not clear.
+    pub async fn connect(settings: &Remote, mask: Mask) -> Result<HttpRegistry> {
+        mask(&settings.credentials.secret);
+        let client = |insecure: bool| {
+            http::client_with(|builder| match insecure {
+                true => builder.tls_danger_accept_invalid_certs(true),
+                false => builder,
+            })
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))
+        };
+        let mut registry = HttpRegistry {
+            client: client(settings.api_insecure)?,
+            base: settings.api.clone(),
+            tokens: TokenSource {
+                client: client(settings.auth_insecure)?,
+                endpoint: settings.token.clone(),
+                credentials: settings.credentials.clone(),
+                mask,
+                current: tokio::sync::Mutex::default(),
+            },
+            location: Location::default(),
+        };
+        registry.location = registry.find_location(settings).await?;
+        Ok(registry)
+    }
+
+    /// Asks, again where that may help.
+    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+        let last: Mutex<Option<Error>> = Mutex::new(None);
+        let (call, last) = (&call, &last);
+        let attempt = |_| async move {
+            match self.once(call).await {
+                Ok(body) => Ok(Ok(body)),
+                Err(Failure { error, again: true }) => {
+                    tracing::debug!(%error, "the registry did not answer; trying again");
+                    let text = error.message.clone();
+                    *last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error);
+                    Err(ingot_sdk::Error::new(text))
+                }
+                Err(Failure { error, again: false }) => Ok(Err(error)),
+            }
+        };
+        // Calls are short, and what they tell has to arrive even when a build was cancelled.
+        let body = match RETRY.run(&CancellationToken::new(), |_| true, attempt).await {
+            Ok(result) => result?,
+            Err(error) => {
+                let last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+                let other = || Error::new(Code::Unavailable, error.to_string());
+                return Err(last.unwrap_or_else(other));
+            }
+        };
+        let text = if body.is_empty() { b"{}".as_slice() } else { &body };
+        serde_json::from_slice(text).map_err(|error| {
+            let host = host(&self.base);
+            Error::new(Code::Internal, format!("what {host} answered makes no sense: {error}"))
+        })
+    }
+
+    async fn once(&self, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
+        let token = self.tokens.token().await.map_err(|error| {
+            let again = error.code == Code::Unavailable || error.code == Code::ResourceExhausted;
+            Failure { error, again }
+        })?;
+        let result = self.send(call, &token.text).await;
+        if result.as_ref().is_err_and(|failure| failure.error.code == Code::Unauthenticated) {
+            // It may have been taken back: a new one is asked for, once.
+            self.tokens.forget(&token).await;
+            let token = self.tokens.token().await;
+            let token = token.map_err(|error| Failure { error, again: false })?;
+            return self.send(call, &token.text).await;
+        }
+        result
+    }
+
+    async fn send(&self, call: &Call<'_>, token: &str) -> Result<Vec<u8>, Failure> {
+        let host = host(&self.base);
+        let last = |error: Error| Failure { error, again: false };
+        let url = self.url(call);
+        tracing::debug!(method = %call.method, path = url.path(), "asking the registry");
+        let mut headers = HeaderMap::new();
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| last(Error::new(Code::Unauthenticated, "the token is no text")))?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let channel = concat!("ingot/", env!("CARGO_PKG_VERSION"));
+        headers.insert(SOURCE_CHANNEL, HeaderValue::from_static(channel));
+        let mut request =
+            self.client.request(call.method.clone(), url).headers(headers).timeout(TIMEOUT);
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let unreachable = |error: reqwest::Error| {
+            // What never got there can be sent again whatever it is.
+            let again = error.is_connect() || call.is_idempotent();
+            let why = error.into_sdk_error();
+            Failure { error: Error::new(Code::Unavailable, format!("asking {host}: {why}")), again }
+        };
+        let mut answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > LARGEST_ANSWER {
+                let what = format!("{host} answers more than {LARGEST_ANSWER} bytes");
+                return Err(last(Error::new(Code::Internal, what)));
+            }
+        }
+        if status.is_success() {
+            return Ok(body);
+        }
+        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        let broken = [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
+        let again = busy.contains(&status) || (call.is_idempotent() && broken.contains(&status));
+        Err(Failure { error: status_error(status, &body, &host), again })
+    }
+
+    fn url(&self, call: &Call<'_>) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(&call.path);
+        }
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        url
+    }
+}
+
+/// A call's body.
+fn json<T: Serialize>(body: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
+/// Where a URL points, for people.
+pub(super) fn host(url: &Url) -> String {
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}{port}", url.host_str().unwrap_or_default())
+}
+
+/// What an answer that is no success says.
+fn status_error(status: StatusCode, body: &[u8], place: &str) -> Error {
+    match serde_json::from_slice::<Status>(body) {
+        Ok(told) if told.code != 0 && !told.message.is_empty() => told.into(),
+        _ => {
+            let code = match status.as_u16() {
+                400 => Code::InvalidArgument,
+                401 => Code::Unauthenticated,
+                403 => Code::PermissionDenied,
+                404 => Code::NotFound,
+                409 => Code::Aborted,
+                429 => Code::ResourceExhausted,
+                501 => Code::Unimplemented,
+                500.. => Code::Unavailable,
+                _ => Code::Unknown,
+            };
+            Error::new(code, format!("{place} answered {status}"))
+        }
+    }
+}

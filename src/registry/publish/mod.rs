@@ -1,0 +1,14 @@
+//! Publishing what builds make: one version of a bucket for a run, or for several that share a
+//! fingerprint.
+
+mod environment;
+mod fingerprint;
+mod metadata;
+mod plan;
+mod publication;
+pub mod queue;
+mod version;
+
+pub use metadata::CommandOptions;
+pub use plan::{Plan, plan};
+pub use publication::Publication;

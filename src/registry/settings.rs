@@ -1,0 +1,319 @@
+//! Which registry to use, and how to log in to it: what the environment says, in the variables that
+//! Packer and its HCP client (hcp-sdk-go) read, and in one of Ingot's own, `INGOT_REGISTRY`.
+
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::{Error, Result};
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::local::default_path;
+
+/// Ingot's own variable: `local`, the path of a registry's file, or the URL of a server.
+pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";
+
+const CLIENT_ID: &str = "HCP_CLIENT_ID";
+const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
+const CRED_FILE: &str = "HCP_CRED_FILE";
+
+/// Which registry is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settings {
+    /// One in a file of its own.
+    Local(PathBuf),
+    /// One that is reached by HTTP: HCP Packer, or an Ingot server.
+    Remote(Box<Remote>),
+}
+
+/// How to reach a registry by HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remote {
+    /// Where the API is: scheme, host and port.
+    pub api: Url,
+    /// Where tokens are given out.
+    pub token: Url,
+    /// Whether the API's certificate is not checked.
+    pub api_insecure: bool,
+    /// Whether the token endpoint's certificate is not checked.
+    pub auth_insecure: bool,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `HCP_ORGANIZATION_ID`; the API is asked without it.
+    pub organization: Option<String>,
+    /// `HCP_PROJECT_ID`; the API is asked without it.
+    pub project: Option<String>,
+}
+
+/// A service principal's key.
+#[derive(Clone, PartialEq)]
+pub struct Credentials {
+    /// Its id.
+    pub id: String,
+    /// Its secret, which is shown nowhere.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The variables of an environment, by name.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A variable of this process's environment.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What this process's environment says.
+///
+/// # Errors
+/// It says nothing, or something that does not make sense; the text says what to set.
+pub fn from_environment() -> Result<Settings> {
+    read(&variable)
+}
+
+fn read(environment: Environment) -> Result<Settings> {
+    let own = environment(INGOT_REGISTRY).filter(|text| !text.is_empty());
+    let Some(own) = own else { return hcp(environment).map(|r| Settings::Remote(Box::new(r))) };
+    if own.starts_with("http://") || own.starts_with("https://") {
+        return server(&own, environment).map(|remote| Settings::Remote(Box::new(remote)));
+    }
+    let both = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
+    let hcp = [CLIENT_ID, CRED_FILE].into_iter().find(|name| both(name));
+    if let Some(name) = hcp {
+        return Err(Error::new(format!("{INGOT_REGISTRY} and {name} name different registries"))
+            .hint(format!(
+                "unset {name} to use the local registry, or {INGOT_REGISTRY} to use HCP Packer"
+            )));
+    }
+    match own.as_str() {
+        "local" => Ok(Settings::Local(default_path())),
+        // What waits to be published names it, whatever folder it is pushed from.
+        path => Ok(Settings::Local(std::path::absolute(path).unwrap_or_else(|_| path.into()))),
+    }
+}
+
+/// An Ingot server at a URL; its tokens come from the same place unless `HCP_AUTH_URL` says
+/// otherwise.
+fn server(url: &str, environment: Environment) -> Result<Remote> {
+    let wrong = |why: String| Error::new(format!("{INGOT_REGISTRY} is no server's URL: {why}"));
+    let api = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+    if api.host_str().is_none_or(str::is_empty) || !matches!(api.path(), "" | "/") {
+        return Err(wrong("it is SCHEME://HOST:PORT".into()));
+    }
+    if !api.username().is_empty() || api.password().is_some() {
+        return Err(wrong("it must not hold a password".into())
+            .hint(format!("set {CLIENT_ID} and {CLIENT_SECRET}")));
+    }
+    let auth = match environment("HCP_AUTH_URL") {
+        Some(auth) => auth_url(&auth)?,
+        None => api.clone(),
+    };
+    remote(api, auth, environment)
+}
+
+/// HCP Packer, or what the variables of HCP name in its place.
+fn hcp(environment: Environment) -> Result<Remote> {
+    let geography = environment("HCP_GEOGRAPHY");
+    let (auth, address) = match geography.as_deref() {
+        None | Some("us") => ("https://auth.idp.hashicorp.com", "api.cloud.hashicorp.com:443"),
+        Some("eu") => ("https://auth.idp.eu.hashicorp.com", "api.cloud.eu.hashicorp.com"),
+        Some(other) => {
+            return Err(
+                Error::new(format!("HCP_GEOGRAPHY is `{other}`")).hint("it can be `us` or `eu`")
+            );
+        }
+    };
+    let auth = auth_url(environment("HCP_AUTH_URL").as_deref().unwrap_or(auth))?;
+    let mut address = environment("HCP_API_ADDRESS").unwrap_or_else(|| address.to_owned());
+    if let Some(host) = environment("HCP_API_HOST") {
+        // The older name, which may have the scheme before it.
+        let prefix = host.get(..8).filter(|prefix| prefix.eq_ignore_ascii_case("https://"));
+        address = host[prefix.map_or(0, str::len)..].to_owned();
+    }
+    let scheme = match environment("HCP_API_TLS").as_deref() {
+        Some("disabled") => "http",
+        _ => "https",
+    };
+    let wrong = || {
+        Error::new("HCP_API_ADDRESS is not an address")
+            .hint("it is HOST or HOST:PORT, without https:// before it")
+    };
+    let api = Url::parse(&format!("{scheme}://{address}")).map_err(|_| wrong())?;
+    if address.contains("//") || api.host_str().is_none_or(str::is_empty) || api.path() != "/" {
+        return Err(wrong());
+    }
+    remote(api, auth, environment)
+}
+
+fn auth_url(text: &str) -> Result<Url> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "https" && url.has_host() => Ok(url),
+        Ok(_) => Err(Error::new("HCP_AUTH_URL has to be an https URL").hint(
+            "secrets go there; HCP_AUTH_TLS=insecure accepts a certificate of your own making",
+        )),
+        Err(error) => Err(Error::new(format!("HCP_AUTH_URL is not a URL: {error}"))),
+    }
+}
+
+fn remote(api: Url, auth: Url, environment: Environment) -> Result<Remote> {
+    let mut token = auth;
+    token.set_path("/oauth2/token");
+    token.set_query(None);
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    Ok(Remote {
+        api,
+        token,
+        api_insecure: tls("HCP_API_TLS", environment)? == Tls::Insecure,
+        auth_insecure: tls("HCP_AUTH_TLS", environment)? == Tls::Insecure,
+        credentials: credentials(environment)?,
+        organization: set("HCP_ORGANIZATION_ID"),
+        project: set("HCP_PROJECT_ID"),
+    })
+}
+
+#[derive(PartialEq)]
+enum Tls {
+    Checked,
+    Insecure,
+    Disabled,
+}
+
+fn tls(name: &str, environment: Environment) -> Result<Tls> {
+    match environment(name).as_deref() {
+        None => Ok(Tls::Checked),
+        Some("insecure") => Ok(Tls::Insecure),
+        Some("disabled") => Ok(Tls::Disabled),
+        Some(other) => Err(Error::new(format!("{name} is `{other}`"))
+            .hint("it can be `insecure` or `disabled`, or unset")),
+    }
+}
+
+/// A file of credentials, as the hcp program writes it.
+#[derive(Deserialize)]
+struct CredentialFile {
+    #[serde(default)]
+    scheme: String,
+    oauth: Option<Oauth>,
+}
+
+#[derive(Deserialize)]
+struct Oauth {
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    client_secret: String,
+}
+
+/// The environment's, else those of `HCP_CRED_FILE`, else those of `~/.config/hcp/cred_file.json`.
+fn credentials(environment: Environment) -> Result<Credentials> {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    match (set(CLIENT_ID), set(CLIENT_SECRET)) {
+        (Some(id), Some(secret)) => return Ok(Credentials { id, secret }),
+        (None, None) => {}
+        (id, _) => {
+            let (is, isnt) = match id {
+                Some(_) => (CLIENT_ID, CLIENT_SECRET),
+                None => (CLIENT_SECRET, CLIENT_ID),
+            };
+            return Err(Error::new(format!("{is} is set and {isnt} is not")));
+        }
+    }
+    let default = || Some(Path::new(&set("HOME")?).join(".config/hcp/cred_file.json"));
+    let path = set(CRED_FILE).map(PathBuf::from).or_else(default);
+    let Some(path) = path.filter(|path| path.exists()) else {
+        return Err(Error::new("there are no credentials for a registry").hint(format!(
+            "set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}; or {INGOT_REGISTRY}=local for a \
+             registry on this machine"
+        )));
+    };
+    let wrong = |why: &str| Error::new(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(&error.to_string()))?;
+    // What serde says may quote the file.
+    let file: CredentialFile =
+        serde_json::from_str(&text).map_err(|_| wrong("this is not a file of credentials"))?;
+    match (file.scheme.as_str(), file.oauth) {
+        ("service_principal_creds", Some(Oauth { client_id: id, client_secret: secret }))
+            if !id.is_empty() && !secret.is_empty() =>
+        {
+            Ok(Credentials { id, secret })
+        }
+        ("service_principal_creds", _) => {
+            Err(wrong("`oauth` needs both `client_id` and `client_secret`"))
+        }
+        ("workload", _) => Err(wrong("workload identities are not supported")
+            .hint("use a service principal's key: scheme service_principal_creds")),
+        _ => Err(wrong("`scheme` is not service_principal_creds")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_from(pairs: &[(&str, &str)]) -> Result<Settings> {
+        read(&|name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn remote_from(pairs: &[(&str, &str)]) -> Remote {
+        let key = [("HCP_CLIENT_ID", "id"), ("HCP_CLIENT_SECRET", "hidden")];
+        match read_from(&[pairs, &key].concat()).expect("settings") {
+            Settings::Remote(remote) => *remote,
+            Settings::Local(path) => panic!("{}", path.display()),
+        }
+    }
+
+    #[test]
+    fn one_setting_makes_it_local() {
+        let local = read_from(&[("INGOT_REGISTRY", "local")]).unwrap();
+        assert_eq!(local, Settings::Local(default_path()));
+        let local = read_from(&[("INGOT_REGISTRY", "/x/r.db")]).unwrap();
+        assert_eq!(local, Settings::Local("/x/r.db".into()));
+        let both = read_from(&[("INGOT_REGISTRY", "local"), ("HCP_CLIENT_ID", "id")]);
+        assert!(both.unwrap_err().to_string().contains("HCP_CLIENT_ID"));
+        let none = read_from(&[]).unwrap_err();
+        assert!(none.advice().unwrap().contains("INGOT_REGISTRY=local"));
+    }
+
+    #[test]
+    fn addresses_are_those_of_hcp() {
+        let remote = remote_from(&[]);
+        assert_eq!(remote.api.as_str(), "https://api.cloud.hashicorp.com/");
+        assert_eq!(remote.token.as_str(), "https://auth.idp.hashicorp.com/oauth2/token");
+        assert!(!format!("{remote:?}").contains("hidden"));
+        let remote = remote_from(&[
+            ("HCP_API_ADDRESS", "other:1"),
+            ("HCP_API_HOST", "https://localhost:8"),
+            ("HCP_API_TLS", "disabled"),
+            ("HCP_AUTH_URL", "https://auth:9/ignored"),
+            ("HCP_AUTH_TLS", "insecure"),
+        ]);
+        assert_eq!(remote.api.as_str(), "http://localhost:8/");
+        assert_eq!(remote.token.as_str(), "https://auth:9/oauth2/token");
+        assert!(remote.auth_insecure && !remote.api_insecure);
+        let remote = remote_from(&[("INGOT_REGISTRY", "http://127.0.0.1:7")]);
+        assert_eq!(remote.token.as_str(), "http://127.0.0.1:7/oauth2/token");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let key = [("HCP_CLIENT_ID", "id"), ("HCP_CLIENT_SECRET", "hidden")];
+        let wrong = [
+            ("HCP_API_TLS", "off"),
+            ("HCP_AUTH_URL", "http://plain"),
+            ("HCP_API_ADDRESS", "https://with.scheme"),
+            ("HCP_GEOGRAPHY", "moon"),
+            ("INGOT_REGISTRY", "https://me:pw@host"),
+        ];
+        for pair in wrong {
+            let error = read_from(&[&[pair], &key[..]].concat()).unwrap_err().to_string();
+            assert!(error.contains(pair.0) && !error.contains("pw@"), "{error}");
+        }
+        assert!(read_from(&[("HCP_CLIENT_ID", "id")]).is_err());
+    }
+}

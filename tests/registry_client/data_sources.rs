@@ -1,0 +1,204 @@
+//! Templates that build on what is in a registry.
+
+use crate::publish::build_of;
+use crate::world::{World, with_both};
+
+const BASE: &str = r#"
+hcp_packer_registry {
+  bucket_name = "base"
+}
+source "file" "b" {
+  content = "base"
+  target  = "base.txt"
+}
+build {
+  sources = ["source.file.b"]
+}
+"#;
+
+const CHILD: &str = r#"
+data "hcp-packer-version" "base" {
+  bucket_name  = "base"
+  channel_name = "stable"
+}
+data "hcp-packer-artifact" "base" {
+  bucket_name         = "base"
+  version_fingerprint = data.hcp-packer-version.base.fingerprint
+  platform            = "packer.file"
+  region              = "."
+}
+hcp_packer_registry {
+  bucket_name  = "child"
+  build_labels = { from = data.hcp-packer-version.base.name }
+}
+source "file" "c" {
+  source = data.hcp-packer-artifact.base.external_identifier
+  target = "child.txt"
+}
+build {
+  sources = ["source.file.c"]
+}
+"#;
+
+/// The same by the older names.
+const OLD_CHILD: &str = r#"
+data "hcp-packer-iteration" "base" {
+  bucket_name = "base"
+  channel     = "stable"
+}
+data "hcp-packer-image" "base" {
+  bucket_name    = "base"
+  iteration_id   = data.hcp-packer-iteration.base.id
+  cloud_provider = "packer.file"
+  region         = "."
+}
+hcp_packer_registry {
+  bucket_name  = "old-child"
+  build_labels = { from = "${data.hcp-packer-iteration.base.incremental_version}" }
+}
+source "file" "c" {
+  source = data.hcp-packer-image.base.id
+  target = "old-child.txt"
+}
+build {
+  sources = ["source.file.c"]
+}
+"#;
+
+fn base(world: &World) {
+    world.write("base.pkr.hcl", BASE);
+    world.build("base.pkr.hcl", "base-1");
+    world.ok(&["registry", "channels", "create", "base", "stable", "-assign=v1"]);
+}
+
+#[test]
+fn ancestry_fills_by_itself() {
+    with_both(|world| {
+        base(world);
+        world.write("child.pkr.hcl", CHILD);
+        world.write("old.pkr.hcl", OLD_CHILD);
+        // Offline and without a registry it is valid.
+        let mut offline = world.command(&["validate", "child.pkr.hcl"]);
+        offline.env_remove("INGOT_REGISTRY").env_remove("HCP_CLIENT_ID");
+        let run = crate::world::run(offline.output().expect("the program can be run"));
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+
+        world.build("child.pkr.hcl", "child-1");
+        let old = world.build("old.pkr.hcl", "old-1");
+        assert!(old.stdout.contains("`hcp-packer-image` is deprecated"), "{}", old.stdout);
+        let version = world.json(&["versions", "show", "child", "child-1"]);
+        assert_eq!(build_of(&version, "file.c")["labels"]["from"], "v1");
+        let version = world.json(&["versions", "show", "old-child", "old-1"]);
+        assert_eq!(build_of(&version, "file.c")["labels"]["from"], "1");
+
+        let tree = world.json(&["ancestry", "base"]);
+        let children = tree["children"].as_array().expect("children");
+        assert_eq!(children.len(), 2, "{tree:#}");
+        for child in children {
+            assert_eq!(child["from"]["channel_name"], "stable", "{tree:#}");
+            assert_eq!(child["from"]["status"], "UP_TO_DATE", "{tree:#}");
+        }
+        // A newer base puts them out of date.
+        world.build("base.pkr.hcl", "base-2");
+        world.ok(&["registry", "channels", "assign", "base", "stable", "v2"]);
+        let shown = world.ok(&["registry", "ancestry"]);
+        let expected = "base v2\n\
+                        ├── child v1 from base v1 (channel stable) OUT OF DATE: the channel is at v2\n\
+                        └── old-child v1 from base v1 (channel stable) OUT OF DATE: the channel is at v2\n";
+        assert_eq!(shown, expected);
+        let shown = world.ok(&["registry", "ancestry", "child"]);
+        let expected =
+            "child v1\n↑ from base v1 (channel stable) OUT OF DATE: the channel is at v2\n";
+        assert_eq!(shown, expected);
+    });
+}
+
+#[test]
+fn what_cannot_be_built_on_is_refused() {
+    with_both(|world| {
+        world.write("child.pkr.hcl", CHILD);
+        let said = world.fails(&["build", "child.pkr.hcl"]);
+        assert!(said.contains("data.hcp-packer-version.base could not be fetched"), "{said}");
+        base(world);
+        world.write("from.txt", "b");
+
+        // Revoked, with its channel left where it is.
+        let revoke = ["registry", "revoke", "base", "v1", "-reason=it leaks", "-rollback=false"];
+        world.ok(&revoke);
+        let said = world.fails(&["build", "child.pkr.hcl"]);
+        assert!(said.contains("is revoked and cannot be built on: it leaks"), "{said}");
+        world.ok(&["registry", "restore", "base", "v1"]);
+        world.build("child.pkr.hcl", "child-1");
+
+        // Incomplete.
+        world.ok(&["registry", "versions", "create", "base", "half"]);
+        let half = CHILD.replace("data.hcp-packer-version.base.fingerprint", "\"half\"");
+        world.write("half.pkr.hcl", &half);
+        let said = world.fails(&["build", "half.pkr.hcl"]);
+        assert!(said.contains("version half of bucket base is incomplete"), "{said}");
+
+        // Another region.
+        let moon = CHILD.replace("region              = \".\"", "region = \"moon\"");
+        world.write("moon.pkr.hcl", &moon);
+        let said = world.fails(&["build", "moon.pkr.hcl"]);
+        assert!(said.contains("no artifact for packer.file in \"moon\""), "{said}");
+        assert!(said.contains("packer.file (.)"), "{said}");
+
+        // A channel without a version.
+        world.ok(&["registry", "channels", "create", "base", "empty"]);
+        world.write("empty.pkr.hcl", &CHILD.replace("\"stable\"", "\"empty\""));
+        let said = world.fails(&["build", "empty.pkr.hcl"]);
+        assert!(said.contains("the channel empty of bucket base has no version"), "{said}");
+    });
+}
+
+#[test]
+fn descendants_are_revoked_with_their_parent() {
+    with_both(|world| {
+        base(world);
+        world.write("child.pkr.hcl", CHILD);
+        world.build("child.pkr.hcl", "child-1");
+        world.build("base.pkr.hcl", "base-2");
+        world.ok(&["registry", "channels", "assign", "base", "stable", "v2"]);
+        world.ok(&["registry", "channels", "create", "child", "live", "-assign=v1"]);
+
+        world.ok(&["registry", "revoke", "base", "v2"]);
+        // The channel goes back to the last valid version.
+        let channel = world.json(&["channels", "show", "base", "stable"]);
+        assert_eq!(channel["version"]["name"], "v1");
+        let child = world.json(&["versions", "show", "child", "v1"]);
+        assert_eq!(child["status"], "VERSION_ACTIVE", "it was built from v1");
+
+        world.ok(&["registry", "revoke", "base", "v1", "-descendants=false"]);
+        let child = world.json(&["versions", "show", "child", "v1"]);
+        assert_eq!(child["status"], "VERSION_ACTIVE");
+        world.ok(&["registry", "restore", "base", "v1"]);
+
+        world.ok(&["registry", "revoke", "base", "v1", "-reason=leak"]);
+        let child = world.json(&["versions", "show", "child", "v1"]);
+        assert_eq!(child["status"], "VERSION_REVOKED");
+        assert_eq!(child["revocation_type"], "INHERITED");
+        assert_eq!(child["revocation_inherited_from"]["bucket_name"], "base");
+        world.ok(&["registry", "restore", "base", "v1"]);
+        let child = world.json(&["versions", "show", "child", "v1"]);
+        assert_eq!(child["status"], "VERSION_ACTIVE");
+
+        let said = world.ok(&["registry", "revoke", "base", "v1", "-at=2999-01-01"]);
+        assert!(said.contains("will be revoked at 2999-01-01 00:00:00Z"), "{said}");
+        let version = world.json(&["versions", "show", "base", "v1"]);
+        assert_eq!(version["status"], "VERSION_REVOCATION_SCHEDULED");
+    });
+}
+
+#[test]
+fn the_example_works() {
+    let world = World::local();
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/registry");
+    world.build(&format!("{examples}/base"), "first");
+    world.ok(&["registry", "channels", "create", "example-base", "production", "-assign=v1"]);
+    world.build(&format!("{examples}/app"), "app");
+    let shown = world.ok(&["registry", "ancestry", "example-base"]);
+    let expected =
+        "example-base v1\n└── example-app v1 from example-base v1 (channel production)\n";
+    assert_eq!(shown, expected);
+}

@@ -1,0 +1,100 @@
+//! Builds that fail, are cancelled or are killed, and those that take long.
+
+use std::time::Duration;
+
+use crate::publish::build_of;
+use crate::world::{World, finish, interrupt, with_both};
+
+/// A build that goes on until the file `go` is there, and then fails if it holds `fail`.
+const SLOW: &str = r#"
+hcp_packer_registry {
+  bucket_name = "slow"
+}
+source "file" "s" {
+  content = "x"
+  target  = "s.txt"
+}
+build {
+  sources = ["source.file.s"]
+  provisioner "shell-local" {
+    inline = ["until [ -e go ]; do sleep 0.1; done", "! grep -q fail go"]
+  }
+}
+"#;
+
+const FIRST: [(&str, &str); 1] = [("HCP_PACKER_BUILD_FINGERPRINT", "slow-1")];
+
+fn slow(world: &World) -> std::process::Child {
+    let _ = std::fs::remove_file(world.path().join("go"));
+    world.write("slow.pkr.hcl", SLOW);
+    let build = world.spawn_build("slow.pkr.hcl", &FIRST);
+    world.wait_for("slow", "slow-1", "file.s", "BUILD_RUNNING");
+    build
+}
+
+fn status(world: &World) -> String {
+    let version = world.json(&["versions", "show", "slow", "slow-1"]);
+    build_of(&version, "file.s")["status"].as_str().expect("a status").to_owned()
+}
+
+#[test]
+fn failed_and_cancelled_builds_are_told_and_done_again() {
+    with_both(|world| {
+        let build = slow(world);
+        world.write("go", "fail");
+        assert_eq!(finish(build).code, Some(1));
+        assert_eq!(status(world), "BUILD_FAILED");
+
+        let build = slow(world);
+        interrupt(&build);
+        let run = finish(build);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert_eq!(status(world), "BUILD_CANCELLED");
+        assert!(run.stdout.contains("* \"file.s\": BUILD_CANCELLED"), "{}", run.stdout);
+
+        world.write("go", "");
+        world.build("slow.pkr.hcl", "slow-1");
+        assert_eq!(status(world), "BUILD_DONE");
+    });
+}
+
+#[test]
+fn a_killed_run_is_taken_up_by_the_next() {
+    with_both(|world| {
+        let mut build = slow(world);
+        build.kill().expect("it is killed");
+        build.wait().expect("it is gone");
+        assert_eq!(status(world), "BUILD_RUNNING");
+        world.write("go", "");
+        world.build("slow.pkr.hcl", "slow-1");
+        let version = world.json(&["versions", "show", "slow", "slow-1"]);
+        assert_eq!(version["name"], "v1");
+        let versions = world.json(&["versions", "list", "slow"]);
+        assert_eq!(versions.as_array().map(Vec::len), Some(1));
+        let builds = version["builds"].as_array().map(Vec::len);
+        assert_eq!(builds, Some(1), "{version:#}");
+    });
+}
+
+#[test]
+fn a_running_build_has_a_heartbeat() {
+    with_both(|world| {
+        world.write("slow.pkr.hcl", SLOW);
+        let env = [FIRST[0], ("INGOT_REGISTRY_HEARTBEAT", "100ms")];
+        let build = world.spawn_build("slow.pkr.hcl", &env);
+        world.wait_for("slow", "slow-1", "file.s", "BUILD_RUNNING");
+        let beat = || {
+            let version = world.json(&["versions", "show", "slow", "slow-1"]);
+            build_of(&version, "file.s")["updated_at"].clone()
+        };
+        let first = beat();
+        std::thread::sleep(Duration::from_millis(400));
+        let second = beat();
+        assert_ne!(first, second, "it was told again that the build runs");
+        world.write("go", "");
+        assert_eq!(finish(build).code, Some(0));
+        let done = beat();
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(done, beat(), "nothing is told of a build that is done");
+    });
+}

@@ -1,0 +1,230 @@
+//! A registry to test with, and the binary with the environment for it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Run, signal};
+
+/// A registry of its own, and a folder.
+pub struct World {
+    pub dir: TempDir,
+    env: Vec<(String, String)>,
+    server: Option<Server>,
+    /// What the registry is called in messages.
+    pub name: String,
+}
+
+/// A running `ingot registry serve`.
+pub struct Server {
+    child: Child,
+    address: String,
+    data: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a test of a registry with each kind of it.
+pub fn with_both(test: impl Fn(&World)) {
+    test(&World::local());
+    test(&World::served());
+}
+
+/// The binary, with nothing in its environment that names a registry or a CI.
+fn ingot(dir: &Path) -> Command {
+    clean(Command::new(env!("CARGO_BIN_EXE_ingot")), dir)
+}
+
+/// A program in a folder, with nothing in its environment that names a registry or a CI.
+pub fn clean(mut command: Command, dir: &Path) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let of = ["HCP_", "INGOT_REGISTRY", "GITHUB_", "GITLAB_", "JENKINS_", "BITBUCKET_"];
+        if of.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(dir)
+        .env("HOME", dir)
+        .env("INGOT_STATE_DIR", dir.join("state"))
+        .env("CHECKPOINT_DISABLE", "1")
+        .stdin(Stdio::null());
+    command
+}
+
+impl World {
+    /// One in a file.
+    pub fn local() -> World {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let file = dir.path().join("registry.db").display().to_string();
+        let env = vec![("INGOT_REGISTRY".to_owned(), file)];
+        World { dir, env, server: None, name: "local".into() }
+    }
+
+    /// One behind a server of its own.
+    pub fn served() -> World {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let (server, env) = Server::start(&dir.path().join("server"), "127.0.0.1:0");
+        let name = server.address.clone();
+        World { dir, env, server: Some(server), name }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The variables that name the registry.
+    pub fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// Kills the server as nobody would who cares for it.
+    pub fn kill_server(&mut self) {
+        let server = self.server.as_mut().expect("a server");
+        server.child.kill().expect("the server is killed");
+        server.child.wait().expect("it is gone");
+    }
+
+    /// Starts the server again, at the same address with the same data.
+    pub fn start_server(&mut self) {
+        let (data, address) = {
+            let server = self.server.as_ref().expect("a server");
+            (server.data.clone(), server.address.clone())
+        };
+        self.server = Some(Server::start(&data, &address).0);
+    }
+
+    /// The binary, set up for the registry.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = ingot(self.path());
+        command.args(args).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub fn ingot(&self, args: &[&str]) -> Run {
+        self.ingot_with(args, &[])
+    }
+
+    pub fn ingot_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
+        let output = self.command(args).envs(env.iter().copied()).output();
+        run(output.expect("the program can be run"))
+    }
+
+    /// Builds the template called `name` with a fingerprint; it has to succeed.
+    pub fn build(&self, name: &str, fingerprint: &str) -> Run {
+        let env = [("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)];
+        let run = self.ingot_with(&["build", name], &env);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        run
+    }
+
+    /// A command that has to succeed.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let run = self.ingot(args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}{}", run.stdout, run.stderr);
+        run.stdout
+    }
+
+    /// What a `registry` command answers in JSON.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let text = self.ok(&[&["registry"], args, &["-json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
+    }
+
+    /// A command that has to fail; what it said.
+    pub fn fails(&self, args: &[&str]) -> String {
+        let run = self.ingot(args);
+        assert_eq!(run.code, Some(1), "{args:?}: {}{}", run.stdout, run.stderr);
+        format!("{}{}", run.stdout, run.stderr)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).expect("the file is written");
+    }
+
+    /// Starts a build that goes on until a file is there.
+    pub fn spawn_build(&self, name: &str, env: &[(&str, &str)]) -> Child {
+        let mut command = self.command(&["build", name]);
+        command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the program can be run")
+    }
+
+    /// Waits for the build of a component to get to a status.
+    pub fn wait_for(&self, bucket: &str, fingerprint: &str, component: &str, status: &str) {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let run = self.ingot(&["registry", "versions", "show", bucket, fingerprint, "-json"]);
+            let version: Value = serde_json::from_str(&run.stdout).unwrap_or_default();
+            let builds = version["builds"].as_array().cloned().unwrap_or_default();
+            let is =
+                |build: &Value| build["component_type"] == component && build["status"] == status;
+            if builds.iter().any(is) {
+                return;
+            }
+            assert!(Instant::now() < until, "{component} is not {status}: {version:#}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// How a finished program ended.
+pub fn run(output: Output) -> Run {
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// How a program that was started ended.
+pub fn finish(child: Child) -> Run {
+    run(child.wait_with_output().expect("the program ends"))
+}
+
+/// Interrupts a program as Ctrl-C does.
+pub fn interrupt(child: &Child) {
+    signal("INT", child.id());
+}
+
+impl Server {
+    /// Starts a server, and reads what it says to set.
+    fn start(data: &Path, listen: &str) -> (Server, Vec<(String, String)>) {
+        std::fs::create_dir_all(data).expect("a folder for the server");
+        let mut command = ingot(data);
+        command
+            .args(["registry", "serve", "-listen", listen])
+            .env("INGOT_DATA_DIR", data)
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the server can be started");
+        let output = child.stdout.take().expect("its output");
+        let mut env = Vec::new();
+        let mut lines = BufReader::new(output).lines();
+        for line in lines.by_ref() {
+            let line = line.expect("text");
+            let Some(setting) = line.strip_prefix("  ") else {
+                // What to set is over; the secret is only told the first time.
+                match env.is_empty() {
+                    true => continue,
+                    false => break,
+                }
+            };
+            let (name, value) = setting.split_once('=').expect("NAME=VALUE");
+            env.push((name.to_owned(), value.to_owned()));
+        }
+        let address = env.iter().find(|(name, _)| name == "HCP_API_ADDRESS");
+        let address = address.expect("the server says where it is").1.clone();
+        // Nobody reads the rest, and it must not stop for that.
+        std::thread::spawn(move || lines.for_each(drop));
+        (Server { child, address, data: data.to_owned() }, env)
+    }
+}
