@@ -5,10 +5,10 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
+use openssl::rsa::{Padding, Rsa};
 use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
 
-use crate::key::{PrivateKey, public_of};
+use crate::key::{KeyFile, PrivateKey, public_key, public_of};
 use crate::settings::SshSettings;
 
 /// The kind and size of a key pair.
@@ -82,6 +82,45 @@ impl KeyPair {
             .map_err(|error| error.to_string())
             .and_then(|made| made)
             .map_err(|error| Error::new(format!("cannot make a {} key pair: {error}", kind.name())))
+    }
+
+    /// The key pair of a private key in OpenSSH's or a PEM form. `name` says what it is.
+    ///
+    /// # Errors
+    /// It is no private key, or protected by a passphrase.
+    pub fn from_private(private: String, name: &str) -> Result<KeyPair> {
+        let public = public_key(&private, name).map_err(Error::from)?;
+        let public = public.to_openssh().map_err(|error| Error::new(error.to_string()))?;
+        Ok(KeyPair { private, public })
+    }
+
+    /// The key pair of a file with a private key.
+    ///
+    /// # Errors
+    /// It cannot be read, or as for [`KeyPair::from_private`].
+    pub fn read(path: &str) -> Result<KeyPair> {
+        let key = KeyFile { path: path.to_owned(), certificate: None }.read()?;
+        Ok(KeyPair { private: key.text, public: key.public })
+    }
+
+    /// Masks the private key from now on.
+    pub fn mask(&self, ui: &Ui) {
+        mask(ui, &self.private);
+    }
+
+    /// Decrypts what was encrypted for an RSA key pair, by PKCS#1 v1.5.
+    ///
+    /// # Errors
+    /// The private key is not RSA in a PEM form, or not the one it was encrypted for.
+    pub fn decrypt(&self, data: &[u8]) -> Result<Vec<u8>> {
+        let key = Rsa::private_key_from_pem(self.private.as_bytes());
+        let key = key.map_err(|_| Error::new("the key is not an RSA key in a PEM form"))?;
+        let mut plain = vec![0; key.size() as usize];
+        let length = key
+            .private_decrypt(data, &mut plain, Padding::PKCS1)
+            .map_err(|_| Error::new("it was encrypted for another key"))?;
+        plain.truncate(length);
+        Ok(plain)
     }
 
     pub(crate) fn key(&self) -> PrivateKey {
