@@ -20,6 +20,8 @@ use ingot_sdk::PluginSet;
 /// The plugins that are part of this binary.
 pub fn plugins() -> PluginSet {
     let mut set = PluginSet::default();
+    #[cfg(feature = "amazon")]
+    ingot_amazon::register(&mut set);
     ingot_data_sources::register(&mut set);
     ingot_docker::register(&mut set);
     ingot_file::register(&mut set);

@@ -12,6 +12,7 @@ pub mod config;
 pub mod context;
 pub mod data_source;
 pub mod duration;
+pub mod ecr;
 pub mod error;
 pub mod file_work;
 pub mod glob;

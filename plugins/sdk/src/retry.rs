@@ -30,6 +30,24 @@ impl Default for Retry {
     }
 }
 
+/// An error of tries that can say that the build was cancelled.
+pub trait Stopped {
+    /// The error for a cancelled build.
+    fn stopped() -> Self;
+    /// Whether this is that error; then there is no other try.
+    fn is_stopped(&self) -> bool;
+}
+
+impl Stopped for Error {
+    fn stopped() -> Self {
+        Error::Cancelled
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_cancelled()
+    }
+}
+
 impl Retry {
     /// Runs `attempt` until it succeeds, `should_retry` says no, or the limits are reached.
     ///
@@ -38,16 +56,30 @@ impl Retry {
     pub async fn run<T, F: Future<Output = Result<T>>>(
         &self,
         cancel: &CancellationToken,
-        mut should_retry: impl FnMut(&Error) -> bool,
-        mut attempt: impl FnMut(u32) -> F,
+        should_retry: impl FnMut(&Error) -> bool,
+        attempt: impl FnMut(u32) -> F,
     ) -> Result<T> {
+        self.run_with(cancel, should_retry, attempt).await
+    }
+
+    /// [`Retry::run`] for attempts whose errors tell more than a message, such as a code that
+    /// decides whether to try again.
+    ///
+    /// # Errors
+    /// The last attempt's error, or [`Stopped::stopped`].
+    pub async fn run_with<T, E: Stopped, F: Future<Output = Result<T, E>>>(
+        &self,
+        cancel: &CancellationToken,
+        mut should_retry: impl FnMut(&E) -> bool,
+        mut attempt: impl FnMut(u32) -> F,
+    ) -> Result<T, E> {
         let deadline = self.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         let mut wait = self.initial;
         let mut tried = 0;
         loop {
             tried += 1;
             let error = tokio::select! {
-                () = cancel.cancelled() => return Err(Error::Cancelled),
+                () = cancel.cancelled() => return Err(E::stopped()),
                 result = attempt(tried) => match result {
                     Ok(value) => return Ok(value),
                     Err(error) => error,
@@ -55,7 +87,7 @@ impl Retry {
             };
             let out_of_time =
                 deadline.is_some_and(|deadline| tokio::time::Instant::now() + wait > deadline);
-            if error.is_cancelled()
+            if error.is_stopped()
                 || out_of_time
                 || self.tries.is_some_and(|tries| tried >= tries)
                 || !should_retry(&error)
@@ -63,7 +95,7 @@ impl Retry {
                 return Err(error);
             }
             tokio::select! {
-                () = cancel.cancelled() => return Err(Error::Cancelled),
+                () = cancel.cancelled() => return Err(E::stopped()),
                 () = tokio::time::sleep(wait) => {}
             }
             wait = (wait * 2).min(self.max);

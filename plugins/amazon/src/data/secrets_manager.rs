@@ -1,0 +1,167 @@
+//! `data "amazon-secretsmanager"`: a secret of AWS Secrets Manager.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ingot_sdk::{
+    Config, ConfigErrors, DataSource, Error, PrepareContext, Prepared, Result, Schema, Ui,
+    async_trait,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::check_name;
+use crate::access::{Access, AccessOptions};
+use crate::failure::{Failure, Kind};
+use crate::json_call::JsonService;
+
+const SECRETS_MANAGER: JsonService = JsonService {
+    id: "Secrets Manager",
+    host: "secretsmanager",
+    signing_name: "secretsmanager",
+    target: "secretsmanager",
+};
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Options {
+    #[serde(flatten)]
+    access: AccessOptions,
+    /// The secret's name or ARN.
+    name: String,
+    /// Which value is meant, of a secret that is a JSON object of several.
+    key: Option<String>,
+    /// The id of the version to read. Goes before `version_stage`.
+    version_id: Option<String>,
+    /// The label of the version to read. Default `AWSCURRENT`.
+    version_stage: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Output {
+    /// The value of `key`; without `key`, the first value of a JSON object, or the whole secret
+    /// where it is something else.
+    #[schemars(extend("sensitive" = true))]
+    value: String,
+    /// The whole secret, if it was stored as text.
+    #[schemars(extend("sensitive" = true))]
+    secret_string: String,
+    /// The whole secret, if it was stored as bytes: as text where it is text, else in base64.
+    #[schemars(extend("sensitive" = true))]
+    secret_binary: String,
+    /// The id of the version that was read.
+    version_id: String,
+}
+
+/// Reads a secret.
+#[derive(Default)]
+pub struct SecretsManagerData {
+    options: Options,
+}
+
+fn set(option: &Option<String>) -> Option<&str> {
+    option.as_deref().filter(|text| !text.is_empty())
+}
+
+#[async_trait]
+impl DataSource for SecretsManagerData {
+    fn schema(&self) -> Schema {
+        Schema::of::<Options>()
+    }
+
+    fn output(&self) -> Schema {
+        Schema::of::<Output>()
+    }
+
+    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        self.options = config.decode()?;
+        let mut errors = ConfigErrors::default();
+        self.options.access.check(&mut errors);
+        check_name(&self.options.name, &mut errors);
+        errors.into_result(Prepared::default())
+    }
+
+    async fn execute(&self, ui: &Ui) -> Result<Value> {
+        let Options { access, name, key, version_id, version_stage } = &self.options;
+        let access = Access::open(access, ui).await?;
+        let region = access.region();
+        let stage = set(version_stage).unwrap_or("AWSCURRENT");
+        let (request, version) = match set(version_id) {
+            Some(id) => (json!({ "SecretId": name, "VersionId": id }), id),
+            None => (json!({ "SecretId": name, "VersionStage": stage }), stage),
+        };
+        let answer = match access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                return Err(access.explain(told(failure, name, version, region)).await);
+            }
+        };
+        let text = answer["SecretString"].as_str().unwrap_or_default();
+        let bytes = answer["SecretBinary"].as_str().unwrap_or_default();
+        let decoded = STANDARD.decode(bytes).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let binary = decoded.unwrap_or_else(|| bytes.to_owned());
+        let value = value_of(text, set(key))
+            .map_err(|why| Error::new(format!("the secret {name} {why}")))?;
+        for secret in [text, &binary, &value] {
+            ui.mask(secret);
+        }
+        Ok(json!({
+            "value": value,
+            "secret_string": text,
+            "secret_binary": binary,
+            "version_id": answer["VersionId"].as_str().unwrap_or_default(),
+        }))
+    }
+}
+
+fn told(failure: Failure, name: &str, version: &str, region: &str) -> Error {
+    if failure.kind == Kind::NotFound || failure.message.contains("because it was deleted") {
+        return Error::new(format!("there is no secret {name} of version {version} in {region}"))
+            .hint("check the name, the version, the region, and whether it was deleted");
+    }
+    Error::from(failure).context(format_args!("reading the secret {name}"))
+}
+
+/// The value of `key` in a secret. No error quotes the secret.
+fn value_of(secret: &str, key: Option<&str>) -> Result<String, String> {
+    let Ok(Value::Object(values)) = serde_json::from_str(secret) else {
+        return match key {
+            None => Ok(secret.to_owned()),
+            Some(key) => Err(format!("is not a JSON object, and so has no key `{key}`")),
+        };
+    };
+    let (name, value) = match key {
+        Some(key) => values.get_key_value(key).ok_or_else(|| format!("has no key `{key}`"))?,
+        None => match values.iter().next() {
+            Some(first) => first,
+            None => return Ok(String::new()),
+        },
+    };
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        _ => Err(format!(
+            "has something other than a text or a number under `{name}`; read secret_string \
+             with jsondecode() instead"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::value_of;
+
+    #[test]
+    fn values_of_keys() {
+        let secret = r#"{"user":"me","port":5432,"ratio":1.5,"more":{"a":1}}"#;
+        assert_eq!(value_of(secret, None).unwrap(), "me");
+        assert_eq!(value_of(secret, Some("port")).unwrap(), "5432");
+        assert_eq!(value_of(secret, Some("ratio")).unwrap(), "1.5");
+        assert_eq!(value_of("plain", None).unwrap(), "plain");
+        assert_eq!(value_of("{}", None).unwrap(), "");
+        assert!(value_of(secret, Some("nope")).unwrap_err().contains("no key `nope`"));
+        assert!(value_of(secret, Some("more")).unwrap_err().contains("jsondecode"));
+        assert!(value_of("plain", Some("a")).unwrap_err().contains("not a JSON object"));
+    }
+}

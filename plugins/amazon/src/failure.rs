@@ -1,0 +1,272 @@
+//! What AWS answered when a call failed, and what kind of failure that is.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use ingot_sdk::Error;
+use ingot_sdk::retry::Stopped;
+
+/// Why a call of AWS failed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// AWS's name for it, such as `InvalidGroup.NotFound`. None where AWS did not answer.
+    pub code: Option<String>,
+    /// What happened, in one sentence.
+    pub message: String,
+    /// What the user can do about it, where that follows from the kind.
+    pub hint: Option<String>,
+}
+
+/// Kinds of failures, by what can be done about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Too many calls in too short a time. The SDK has tried `max_retries` times already.
+    Throttled,
+    /// It does not exist, or does not exist yet: what was just created takes a moment to be seen
+    /// by all of AWS.
+    NotFound,
+    /// The credentials are wrong, or do not allow this.
+    Denied,
+    /// AWS could not be reached, or did not answer.
+    Unreachable,
+    /// AWS itself has failed.
+    Broken,
+    /// Anything else: what was asked for makes no sense to AWS.
+    Refused,
+    /// The build was cancelled.
+    Cancelled,
+}
+
+impl Kind {
+    /// The kind of a code in AWS's answer. Codes are named in the API reference of each service.
+    pub fn of(code: &str) -> Kind {
+        match code {
+            "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "EC2ThrottledException"
+            | "BandwidthLimitExceeded"
+            | "SlowDown" => Kind::Throttled,
+            "AuthFailure"
+            | "UnauthorizedOperation"
+            | "AccessDenied"
+            | "AccessDeniedException"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "IncompleteSignature"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestExpired"
+            | "Blocked"
+            | "OptInRequired"
+            | "NotAuthorized" => Kind::Denied,
+            "InternalError"
+            | "InternalFailure"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+            | "Unavailable"
+            | "InternalServiceError" => Kind::Broken,
+            "InvalidAMIID.Unavailable" | "NoSuchEntity" | "ResourceNotFoundException" => {
+                Kind::NotFound
+            }
+            code if code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
+                Kind::NotFound
+            }
+            _ => Kind::Refused,
+        }
+    }
+
+    fn hint(self, code: Option<&str>) -> Option<&'static str> {
+        Some(match (self, code) {
+            (Kind::Throttled, _) => {
+                "AWS limits how fast an account may call: run fewer builds at a time, or raise \
+                 max_retries"
+            }
+            (Kind::Denied, Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired")) => {
+                "the credentials have run out, or this machine's clock is wrong: log in again"
+            }
+            (
+                Kind::Denied,
+                Some("UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException"),
+            ) => {
+                "the credentials are good but their policies do not allow this: see the \
+                 permissions in docs/amazon.md; decode_authorization_messages = true tells more"
+            }
+            (Kind::Denied, Some("OptInRequired")) => {
+                "the account has not enabled this service or accepted the product's terms"
+            }
+            (Kind::Denied, _) => {
+                "AWS does not know these credentials: check access_key and secret_key, the \
+                 profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            }
+            (Kind::Unreachable, _) => {
+                "check the region, the network, the proxy settings and AWS_ENDPOINT_URL"
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Failure {
+    /// A failure with AWS's code for it.
+    pub fn answered(code: &str, message: &str) -> Failure {
+        let kind = Kind::of(code);
+        let text = match message {
+            "" => format!("AWS answered {code}"),
+            message => format!("{} ({code})", message.trim_end().trim_end_matches('.')),
+        };
+        Failure {
+            kind,
+            code: Some(code.to_owned()),
+            message: text,
+            hint: kind.hint(Some(code)).map(str::to_owned),
+        }
+    }
+
+    /// A failure of a kind without an answer of AWS.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
+        let hint = kind.hint(None).map(str::to_owned);
+        Failure { kind, code: None, message: message.into(), hint }
+    }
+
+    /// Whether AWS answered with this code.
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// Prefixes the message with what was being done.
+    pub fn during(mut self, doing: impl Display) -> Failure {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        if failure.kind == Kind::Cancelled {
+            return Error::Cancelled;
+        }
+        Error::Failed { message: failure.message, hint: failure.hint }
+    }
+}
+
+impl Stopped for Failure {
+    fn stopped() -> Failure {
+        Failure::new(Kind::Cancelled, "cancelled")
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.kind == Kind::Cancelled
+    }
+}
+
+impl<E, R> From<SdkError<E, R>> for Failure
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Failure {
+        match &error {
+            SdkError::ServiceError(answer) => {
+                let said = answer.err().meta();
+                match said.code() {
+                    Some(code) => Failure::answered(code, said.message().unwrap_or_default()),
+                    None => Failure::new(Kind::Broken, chain(answer.err())),
+                }
+            }
+            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => {
+                Failure::new(Kind::Unreachable, innermost(&error))
+            }
+            SdkError::ResponseError(_) => {
+                let message = format!("the answer makes no sense: {}", innermost(&error));
+                Failure::new(Kind::Broken, message)
+            }
+            _ => Failure::new(Kind::Refused, innermost(&error)),
+        }
+    }
+}
+
+/// What an error says with all its causes, each once.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What an error of the SDK says without the SDK's own words for the part of it that failed.
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut at = error;
+    while let Some(next) = at.source() {
+        if at.is::<reqwest::Error>() {
+            break;
+        }
+        at = next;
+    }
+    chain(at)
+}
+
+/// Says what was being done when a call failed.
+pub trait During<T> {
+    /// The call's result with a [`Failure`] that begins with `doing`, as in "describing images".
+    fn during(self, doing: impl Display) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Failure>> During<T> for Result<T, E> {
+    fn during(self, doing: impl Display) -> Result<T, Failure> {
+        self.map_err(|error| error.into().during(doing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_kinds() {
+        for (code, kind) in [
+            ("RequestLimitExceeded", Kind::Throttled),
+            ("InvalidAMIID.NotFound", Kind::NotFound),
+            ("InvalidSecurityGroupID.NotFound", Kind::NotFound),
+            ("ParameterNotFound", Kind::NotFound),
+            ("AuthFailure", Kind::Denied),
+            ("InvalidParameterValue", Kind::Refused),
+            ("InternalError", Kind::Broken),
+        ] {
+            assert_eq!(Kind::of(code), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_message_keeps_the_code() {
+        let error: Error = Failure::answered("InvalidAMIID.NotFound", "No ami-1.")
+            .during("describing images")
+            .into();
+        assert_eq!(error.to_string(), "describing images: No ami-1 (InvalidAMIID.NotFound)");
+        assert!(Error::from(Failure::stopped()).is_cancelled());
+    }
+}

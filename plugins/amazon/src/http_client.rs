@@ -1,0 +1,152 @@
+//! The HTTP client of everything here, in the form that AWS's SDK takes one.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use ingot_sdk::{Context, Result, http};
+use reqwest::{Certificate, Client};
+
+/// How long an answer of AWS may take to begin and to go on.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Lends [`http::client`] to the SDK.
+#[derive(Debug, Clone)]
+pub struct CommonClient {
+    /// For services.
+    client: Client,
+    insecure: bool,
+    /// For the sources of credentials on this machine and this network: they want other limits
+    /// of time, and no proxy.
+    near: Arc<Mutex<HashMap<Limits, Client>>>,
+}
+
+type Limits = (Option<Duration>, Option<Duration>);
+
+impl CommonClient {
+    /// A client that also trusts the certificates in the file that `AWS_CA_BUNDLE` names.
+    /// `insecure` trusts all.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn new(insecure: bool) -> Result<CommonClient> {
+        let mut roots = Vec::new();
+        if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
+            let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
+            let pem = std::fs::read(&path).with_context(reading)?;
+            roots = Certificate::from_pem_bundle(&pem).with_context(reading)?;
+        }
+        let client = http::client_with(|builder| {
+            roots
+                .into_iter()
+                .fold(builder, reqwest::ClientBuilder::add_root_certificate)
+                .danger_accept_invalid_certs(insecure)
+                .read_timeout(SILENCE)
+        })?;
+        Ok(CommonClient { client, insecure, near: Arc::default() })
+    }
+
+    /// The client for services, for calls that are not made through the SDK.
+    pub fn plain(&self) -> &Client {
+        &self.client
+    }
+
+    fn near(&self, limits: Limits) -> Option<Client> {
+        let mut clients = self.near.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(client) = clients.get(&limits) {
+            return Some(client.clone());
+        }
+        let client = http::client_with(|mut builder| {
+            if let Some(limit) = limits.0 {
+                builder = builder.connect_timeout(limit);
+            }
+            if let Some(limit) = limits.1 {
+                builder = builder.read_timeout(limit);
+            }
+            builder.no_proxy().danger_accept_invalid_certs(self.insecure)
+        });
+        let client = client.ok()?;
+        clients.insert(limits, client.clone());
+        Some(client)
+    }
+}
+
+impl HttpClient for CommonClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let limits = (settings.connect_timeout(), settings.read_timeout());
+        SharedHttpConnector::new(Connector { clients: self.clone(), limits })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    clients: CommonClient,
+    limits: Limits,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = match is_near(request.uri()) {
+            true => self.clients.near(self.limits).unwrap_or_else(|| self.clients.client.clone()),
+            false => self.clients.client.clone(),
+        };
+        HttpConnectorFuture::new(async move {
+            let user = |text: &'static str| ConnectorError::user(text.into());
+            let request =
+                request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let (parts, body) = request.into_parts();
+            let bytes = body.bytes().ok_or_else(|| user("a body that is a stream"))?.to_vec();
+            let request = reqwest::Request::try_from(::http::Request::from_parts(parts, bytes));
+            let answer = client.execute(request.map_err(failure)?).await.map_err(failure)?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            // Read to its end here, so that an answer that is cut off counts as a failure of the
+            // network, which is tried again, and not as one that makes no sense.
+            let bytes = answer.bytes().await.map_err(failure)?;
+            let mut response = HttpResponse::new(status.into(), SdkBody::from(bytes));
+            for (name, value) in &headers {
+                if let Ok(value) = value.to_str() {
+                    response.headers_mut().append(name.as_str().to_owned(), value.to_owned());
+                }
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// Whether this is the metadata service of an instance or a container.
+fn is_near(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    let host = url.as_ref().and_then(|url| url.host_str());
+    host.is_some_and(|host| host.starts_with("169.254.") || host.starts_with("[fd00:ec2:"))
+}
+
+/// What failed, so that the SDK knows whether to try again.
+fn failure(error: reqwest::Error) -> ConnectorError {
+    if error.is_timeout() {
+        return ConnectorError::timeout(error.into());
+    }
+    if error.is_builder() || error.is_redirect() {
+        return ConnectorError::user(error.into());
+    }
+    let mut cause: Option<&dyn StdError> = Some(&error);
+    while let Some(error_here) = cause {
+        // No later try finds the certificate better.
+        if error_here.to_string().contains("invalid peer certificate") {
+            return ConnectorError::other(error.into(), None);
+        }
+        cause = error_here.source();
+    }
+    ConnectorError::io(error.into())
+}

@@ -1,0 +1,202 @@
+//! Calls of services that speak JSON.
+//!
+//! Three services are asked one question each: Systems Manager, Secrets Manager and ECR. Their
+//! crates in the SDK take minutes to build between them; a call is one signed request.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_types::service_config::ServiceConfigKey;
+use ingot_sdk::retry::Retry;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::failure::{Failure, Kind, chain};
+
+/// How long a whole call may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A service that speaks version 1.1 of AWS's JSON protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonService {
+    /// Its id in the SDK's configuration: `AWS_ENDPOINT_URL_` and this say where it is.
+    pub id: &'static str,
+    /// The first part of its host's name.
+    pub host: &'static str,
+    /// Its name in signatures.
+    pub signing_name: &'static str,
+    /// What stands before the operation in `X-Amz-Target`.
+    pub target: &'static str,
+}
+
+impl Access {
+    /// The answer of a service to one call, tried again as the SDK does.
+    ///
+    /// # Errors
+    /// What AWS answered, or that it did not.
+    pub async fn call(
+        &self,
+        service: &JsonService,
+        region: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let retry = Retry {
+            initial: Duration::from_millis(500),
+            max: Duration::from_secs(20),
+            tries: Some(self.tries()),
+            timeout: None,
+        };
+        let again = |failure: &Failure| {
+            matches!(failure.kind, Kind::Throttled | Kind::Unreachable | Kind::Broken)
+        };
+        // Whoever waits for the answer drops this when the run is cancelled.
+        let never = CancellationToken::new();
+        retry.run_with(&never, again, |_| self.call_once(service, region, operation, body)).await
+    }
+
+    async fn call_once(
+        &self,
+        service: &JsonService,
+        region: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let url = self.endpoint(service, region)?;
+        let target = format!("{}.{operation}", service.target);
+        let body = body.to_string();
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("host", host(&url)?),
+            ("x-amz-target", &target),
+        ];
+        let signature = self.sign(service, region, &url, &headers, body.as_bytes()).await?;
+        let mut request = self.http().post(&url).timeout(LIMIT).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in signature {
+            request = request.header(name, value);
+        }
+        let unreachable = |error: reqwest::Error| Failure::new(Kind::Unreachable, chain(&error));
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let kind = answer.headers().get("x-amzn-errortype");
+        let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+        let text = answer.bytes().await.map_err(unreachable)?;
+        let said = serde_json::from_slice(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(said);
+        }
+        Err(answered(kind.as_deref().or(said["__type"].as_str()), status.as_u16(), &said))
+    }
+
+    async fn sign(
+        &self,
+        service: &JsonService,
+        region: &str,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        body: &[u8],
+    ) -> Result<Vec<(String, String)>, Failure> {
+        let cannot = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(Kind::Refused, format!("the request cannot be signed: {}", chain(error)))
+        };
+        let provider = self.credentials().ok_or_else(|| {
+            Failure::new(Kind::Denied, "the request cannot be signed: no credentials")
+        })?;
+        let credentials = provider.provide_credentials().await.map_err(|error| cannot(&error))?;
+        let identity = credentials.into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name(service.signing_name)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| cannot(&error))?;
+        let given = headers.iter().copied();
+        let signable = SignableRequest::new("POST", url, given, SignableBody::Bytes(body))
+            .map_err(|error| cannot(&error))?;
+        let signed = sign(signable, &parameters.into()).map_err(|error| cannot(&error))?;
+        let (instructions, _) = signed.into_parts();
+        let signed = instructions.headers();
+        Ok(signed.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Where a service is: what the environment or the profile says, else its place in AWS.
+    fn endpoint(&self, service: &JsonService, region: &str) -> Result<String, Failure> {
+        let key = ServiceConfigKey::builder()
+            .service_id(service.id)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .map_err(|error| Failure::new(Kind::Refused, error.to_string()))?;
+        let config = self.config();
+        let set = config.service_config().and_then(|files| files.load_config(key));
+        let set = set.or_else(|| config.endpoint_url().map(str::to_owned));
+        Ok(set.unwrap_or_else(|| {
+            let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
+            format!("https://{}{fips}.{region}.{}/", service.host, domain(region))
+        }))
+    }
+}
+
+fn host(url: &str) -> Result<&str, Failure> {
+    let after = url.split_once("://").map(|(_, rest)| rest);
+    let host = after.and_then(|rest| rest.split('/').next()).filter(|host| !host.is_empty());
+    host.ok_or_else(|| Failure::new(Kind::Refused, format!("{url} is not a URL of a service")))
+}
+
+/// The domain of the part of AWS that a region belongs to.
+fn domain(region: &str) -> &'static str {
+    match region.rsplit_once('-').map_or(region, |(place, _)| place) {
+        place if place.starts_with("cn-") => "amazonaws.com.cn",
+        place if place.starts_with("us-iso-") => "c2s.ic.gov",
+        place if place.starts_with("us-isob-") => "sc2s.sgov.gov",
+        _ => "amazonaws.com",
+    }
+}
+
+/// The failure in an answer. The code may stand after a namespace and before a URL.
+fn answered(kind: Option<&str>, status: u16, said: &Value) -> Failure {
+    let message = said["message"].as_str().or(said["Message"].as_str()).unwrap_or_default();
+    let code = kind.map(|kind| kind.split(':').next().unwrap_or(kind));
+    let code = code.and_then(|code| code.rsplit('#').next()).filter(|code| !code.is_empty());
+    match code {
+        Some(code) => {
+            let mut failure = Failure::answered(code, message);
+            if status >= 500 && failure.kind == Kind::Refused {
+                failure.kind = Kind::Broken;
+            }
+            failure
+        }
+        None if status >= 500 => Failure::new(Kind::Broken, format!("AWS answered {status}")),
+        None => Failure::new(Kind::Refused, format!("AWS answered {status} {message}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_read_in_all_their_forms() {
+        for kind in [
+            "ParameterNotFound",
+            "com.amazonaws.ssm#ParameterNotFound",
+            "ParameterNotFound:http://internal.amazon.com/coral/com.amazonaws.ssm/",
+        ] {
+            let failure = answered(Some(kind), 400, &json!({"message": "no"}));
+            assert!(failure.is("ParameterNotFound") && failure.kind == Kind::NotFound, "{kind}");
+        }
+        assert_eq!(answered(None, 503, &Value::Null).kind, Kind::Broken);
+        assert_eq!(domain("cn-north-1"), "amazonaws.com.cn");
+        assert_eq!(domain("us-gov-west-1"), "amazonaws.com");
+    }
+}

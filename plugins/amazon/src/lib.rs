@@ -1,0 +1,35 @@
+//! Amazon Web Services.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`access`] | the options for access that all blocks share, and the clients made of them |
+//! | [`data`] | the data sources |
+//! | [`ecr`] | passwords of the container registry |
+//! | [`failure`] | what AWS answered when a call failed, and what kind of failure that is |
+//! | [`filter`] | finding an AMI by what is known about it |
+//! | [`json_call`] | calls of services whose crate in the SDK is not built |
+//! | [`polling`] | how long and how often to look whether something is done |
+//!
+//! No client is made before something asks AWS: `validate` needs neither network nor credentials.
+
+pub mod access;
+mod data;
+mod ecr;
+pub mod failure;
+pub mod filter;
+mod http_client;
+pub mod json_call;
+pub mod polling;
+
+use ingot_sdk::PluginSet;
+
+pub use data::{AmiData, ParameterStoreData, SecretsManagerData};
+pub use ecr::AmazonEcr;
+
+/// Adds the plugins of this crate to `set`.
+pub fn register(set: &mut PluginSet) {
+    set.data_source::<AmiData>("amazon-ami");
+    set.data_source::<ParameterStoreData>("amazon-parameterstore");
+    set.data_source::<SecretsManagerData>("amazon-secretsmanager");
+    set.provides("github.com/hashicorp/amazon", "1.8.2");
+}

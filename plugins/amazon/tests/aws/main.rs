@@ -1,0 +1,4 @@
+//! What this crate does against a real moto server.
+
+#[path = "../server/mod.rs"]
+mod server;
