@@ -79,6 +79,15 @@ fn known_plugins(project: &Project, diagnostics: &mut Diagnostics) {
 
 /// Plugins that Packer has and Ingot does not have yet, and what to do without them.
 const NOT_YET: &[(&str, &str, &str)] = &[
+    ("builder", "amazon-ebssurrogate", "amazon-ebs makes AMIs from an instance's own disk"),
+    ("builder", "amazon-ebsvolume", "amazon-ebs makes an AMI with the volumes as its disks"),
+    ("builder", "amazon-chroot", "amazon-ebs makes AMIs from an instance's own disk"),
+    ("builder", "amazon-instance", "amazon-ebs makes AMIs with disks of EBS"),
+    (
+        "post-processor",
+        "amazon-import",
+        "run `aws ec2 import-image` in a shell-local post-processor",
+    ),
     ("provisioner", "hcp-sbom", "run the scanner with a shell provisioner and download its report"),
     ("post-processor", "provenance", "sign with a shell-local post-processor"),
 ];

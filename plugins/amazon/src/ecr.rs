@@ -55,7 +55,16 @@ impl Registry {
 
 /// Asks ECR for passwords.
 #[derive(Debug, Default)]
-pub struct AmazonEcr;
+pub struct AmazonEcr {
+    credentials_file: Option<String>,
+}
+
+impl AmazonEcr {
+    /// One that reads another file than `~/.aws/credentials`.
+    pub fn with_credentials_file(path: impl Into<String>) -> Self {
+        AmazonEcr { credentials_file: Some(path.into()) }
+    }
+}
 
 #[async_trait]
 impl EcrLogin for AmazonEcr {
@@ -83,6 +92,7 @@ impl EcrLogin for AmazonEcr {
                 token: account.token.clone(),
                 profile: account.profile.clone(),
                 region: Some(region.to_owned()),
+                shared_credentials_file: self.credentials_file.clone(),
                 ..Default::default()
             },
             ui,

@@ -25,9 +25,8 @@ pub mod polling;
 
 use ingot_sdk::PluginSet;
 
-pub use ebs::{EbsBuilder, EbsReclaim, RUN_TAG};
-
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData};
+pub use ebs::{EbsBuilder, EbsReclaim, RUN_TAG};
 pub use ecr::AmazonEcr;
 
 /// Adds the plugins of this crate to `set`.

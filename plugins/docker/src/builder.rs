@@ -9,7 +9,9 @@ use ingot_sdk::{
 
 use crate::artifact::{ExportArtifact, IMPORTED, ImageArtifact};
 use crate::config::{Goal, Options, schema};
+use crate::credentials::Login;
 use crate::dockerfile::BuildImage;
+use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::steps::{
     Commit, Connect, Export, FindImage, Provision, RunContainer, State, clean_up_provision,
@@ -19,6 +21,23 @@ use crate::steps::{
 #[derive(Default)]
 pub struct DockerBuilder {
     options: Options,
+    ecr: Ecr,
+}
+
+impl DockerBuilder {
+    /// A builder that can log in to ECR.
+    pub(crate) fn with_ecr(ecr: Ecr) -> Self {
+        DockerBuilder { ecr, ..Self::default() }
+    }
+
+    /// The login to pull with, where it takes asking ECR.
+    async fn ecr_login(&self, ctx: &RunContext) -> Result<Option<Login>> {
+        let raw = &self.options.raw;
+        if !self.options.pull && raw.build.is_none() {
+            return Ok(None);
+        }
+        self.ecr.login(&raw.ecr, raw.login_server.as_deref(), &ctx.ui).await
+    }
 }
 
 #[async_trait]
@@ -28,7 +47,7 @@ impl Builder for DockerBuilder {
     }
 
     fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let (options, prepared) = Options::prepare(config, ctx)?;
+        let (options, prepared) = Options::prepare(config, ctx, &self.ecr)?;
         self.options = options;
         Ok(prepared)
     }
@@ -42,7 +61,11 @@ impl Builder for DockerBuilder {
             () = ctx.cancel.cancelled() => return Err(ingot_sdk::Error::Cancelled),
             engine = Engine::connect(self.options.podman) => engine?,
         };
-        let mut state = State::new(engine, self.options.clone(), ctx);
+        let mut options = self.options.clone();
+        if let Some(login) = ctx.unless_cancelled(self.ecr_login(ctx)).await? {
+            options.login = Some(login);
+        }
+        let mut state = State::new(engine, options, ctx);
         let mut steps: Vec<Box<dyn Step<State>>> = Vec::new();
         if self.options.raw.build.is_some() {
             steps.push(Box::new(BuildImage));

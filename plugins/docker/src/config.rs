@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::credentials::Login;
+use crate::ecr::{Ecr, EcrConfig};
 use crate::engine::check_docker_path;
 use crate::run_command::RunCommand;
 
@@ -100,44 +101,6 @@ pub struct BuilderConfig {
     pub communicator: Option<String>,
     /// How long to wait before provisioning.
     pub pause_before_connecting: Option<GoDuration>,
-}
-
-/// The options for Amazon ECR, of the builder and of docker-push.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[allow(dead_code, reason = "known to the schema so that the error names `ecr_login` alone")]
-pub struct EcrConfig {
-    /// Logs in to Amazon ECR. Not supported yet.
-    #[serde(default)]
-    ecr_login: bool,
-    /// The AWS access key for `ecr_login`.
-    aws_access_key: Option<String>,
-    /// The AWS secret key for `ecr_login`.
-    #[schemars(extend("sensitive" = true))]
-    aws_secret_key: Option<String>,
-    /// The AWS session token for `ecr_login`.
-    #[schemars(extend("sensitive" = true))]
-    aws_token: Option<String>,
-    /// The AWS profile for `ecr_login`.
-    aws_profile: Option<String>,
-    /// Whether `ecr_login` is for ECR Public.
-    #[serde(default)]
-    aws_force_use_public_ecr: bool,
-}
-
-impl EcrConfig {
-    /// Complains if ECR is asked for.
-    ///
-    /// # Errors
-    /// The complaint.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        if !self.ecr_login {
-            return Ok(());
-        }
-        Err(ConfigError::on("ecr_login", "logging in to Amazon ECR is not supported yet").hint(
-            "log in before the build with `aws ecr get-login-password | docker login \
-             --username AWS --password-stdin SERVER`; the stored login is used",
-        ))
-    }
 }
 
 /// The options of the `build` block in a `docker` source block.
@@ -282,6 +245,7 @@ impl Options {
     pub fn prepare(
         config: &Config,
         ctx: &PrepareContext,
+        ecr: &Ecr,
     ) -> Result<(Options, Prepared), ConfigErrors> {
         let raw: BuilderConfig = config.decode()?;
         let mut errors = ConfigErrors::default();
@@ -318,7 +282,7 @@ impl Options {
             ),
             (None, Some(_)) => {}
         }
-        if let Err(error) = raw.ecr.check() {
+        if let Err(error) = ecr.check(&raw.ecr, raw.login_server.as_deref()) {
             errors.push(error);
         }
         if raw.windows_container {

@@ -202,3 +202,23 @@ fn openssl_key(kind: KeyPairType) -> Result<PKey<Private>, ErrorStack> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn decrypts_what_is_for_it_only() {
+        let rsa = KeyPairType::Rsa(2048);
+        let (own, other) = (KeyPair::generate(rsa, "own").await, KeyPair::generate(rsa, "o").await);
+        let (own, other) = (own.unwrap(), other.unwrap());
+        let public = Rsa::private_key_from_pem(own.private.as_bytes()).unwrap();
+        let mut data = vec![0; 256];
+        public.public_encrypt(b"Passw0rd!", &mut data, Padding::PKCS1).unwrap();
+        assert_eq!(own.decrypt(&data).unwrap(), b"Passw0rd!");
+        // Since OpenSSL 3.2 that gives bytes that mean nothing instead of an error.
+        assert_ne!(other.decrypt(&data).unwrap_or_default(), b"Passw0rd!");
+        let read = KeyPair::from_private(own.private.clone(), "a key").unwrap();
+        assert_eq!(own.public, format!("{} own", read.public.trim_end()));
+    }
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ingot_sdk::{JournalEntry, Resource, Result, RunContext};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::wait::may_pass;
 use crate::failure::{Failure, Kind};
@@ -65,7 +66,11 @@ impl<T: Clone + Send + 'static> Creation<T> {
 
     /// What was created, if that is known or will be soon. None where it must be looked for.
     pub async fn settle(&mut self) -> Option<T> {
-        timeout(SETTLE, self.made()).await.ok()?.ok()
+        let made = timeout(SETTLE, self.made()).await;
+        if let Some(call) = self.call.take() {
+            call.abort();
+        }
+        made.ok()?.ok()
     }
 
     /// Strikes it from the journal: it is gone, or the user's.
@@ -76,11 +81,12 @@ impl<T: Clone + Send + 'static> Creation<T> {
 
 /// Makes a call that creates something, with a client that does not repeat calls. Before it is
 /// made again, `find` looks for what a lost answer may have told of. `again` says which refusals
-/// are only for now.
+/// are only for now. Once the build is cancelled it is not made again.
 ///
 /// # Errors
 /// The last failure.
 pub async fn create<T, A, F>(
+    cancel: &CancellationToken,
     mut attempt: impl FnMut() -> A,
     mut find: impl FnMut() -> F,
     again: impl Fn(&Failure) -> bool,
@@ -104,7 +110,10 @@ where
             return Err(failure);
         }
         tracing::debug!(%failure, tried, "creating something failed");
-        sleep(pause).await;
+        tokio::select! {
+            () = cancel.cancelled() => return Err(failure),
+            () = sleep(pause) => {}
+        }
         pause = (pause * 2).min(LONGEST_PAUSE);
         if (lost || duplicate)
             && let Some(found) = find().await?
@@ -134,7 +143,9 @@ mod tests {
             calls.set(calls.get() + 1);
             Err::<u32, _>(lost())
         };
-        let made = create(attempt, || async { Ok(Some(7)) }, |_| false).await.unwrap();
+        let never = CancellationToken::new();
+        let found = || async { Ok(Some(7)) };
+        let made = create(&never, attempt, found, |_| false).await.unwrap();
         assert_eq!((made, calls.get()), (7, 1));
     }
 
@@ -155,7 +166,8 @@ mod tests {
                     None => Ok(calls.get()),
                 }
             };
-            let made = create(attempt, || async { Ok(None) }, |_| false).await;
+            let never = CancellationToken::new();
+            let made = create(&never, attempt, || async { Ok(None) }, |_| false).await;
             assert_eq!(made.map_err(|_| calls.get()), result, "{failures:?}");
         }
     }

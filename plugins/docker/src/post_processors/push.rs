@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::{check_image, data_of, split_name, tags_of};
 use crate::artifact::{IMPORTED, ImageArtifact};
-use crate::config::EcrConfig;
 use crate::credentials::{self, Login};
+use crate::ecr::{Ecr, EcrConfig};
 use crate::engine::{Engine, check_docker_path, describe};
 use crate::progress::LayerProgress;
 
@@ -46,9 +46,15 @@ struct PushConfig {
 pub struct DockerPush {
     config: PushConfig,
     podman: bool,
+    ecr: Ecr,
 }
 
 impl DockerPush {
+    /// A post-processor that can log in to ECR.
+    pub(crate) fn with_ecr(ecr: Ecr) -> Self {
+        DockerPush { ecr, ..Self::default() }
+    }
+
     fn login(&self) -> Option<Login> {
         let text = |option: &Option<String>| option.clone().unwrap_or_default();
         self.config.login.then(|| Login {
@@ -69,9 +75,15 @@ impl DockerPush {
         Some(object.to_string())
     }
 
-    async fn push(&self, ctx: &RunContext, engine: &Engine, name: &str) -> Result<()> {
+    async fn push(
+        &self,
+        ctx: &RunContext,
+        engine: &Engine,
+        name: &str,
+        login: Option<&Login>,
+    ) -> Result<()> {
         ctx.ui.message(format!("Pushing: {name}"));
-        let credentials = credentials::for_image(name, self.login().as_ref()).await?;
+        let credentials = credentials::for_image(name, login).await?;
         let (repository, tag) = split_name(name);
         let mut options = PushImageOptionsBuilder::new().tag(tag);
         if let Some(platform) = self.platform() {
@@ -106,7 +118,7 @@ impl PostProcessor for DockerPush {
     fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
         self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
-        self.config.ecr.check()?;
+        self.ecr.check(&self.config.ecr, self.config.login_server.as_deref())?;
         Ok(Prepared::default())
     }
 
@@ -130,8 +142,11 @@ impl PostProcessor for DockerPush {
         names.extend(tags.iter().filter(|&tag| *tag != id).cloned());
         let work = async {
             let engine = Engine::connect(self.podman).await?;
+            let server = self.config.login_server.as_deref();
+            let login = self.ecr.login(&self.config.ecr, server, &ctx.ui).await?;
+            let login = login.or_else(|| self.login());
             for name in &names {
-                self.push(ctx, &engine, name).await?;
+                self.push(ctx, &engine, name, login.as_ref()).await?;
             }
             // The registry's name for the image, which others can pull it by.
             let digests = match engine.api.inspect_image(&id).await {

@@ -400,7 +400,7 @@ fn wrong_options_are_named() {
         (image(json!({})), vec!["what becomes of the container"]),
         (image(json!({ "commit": true, "discard": true })), vec!["only one of"]),
         (image(json!({ "export_path": folder.path() })), vec!["export_path", "folder"]),
-        (image(json!({ "commit": true, "ecr_login": true })), vec!["ecr_login", "not supported"]),
+        (image(json!({ "commit": true, "ecr_login": true })), vec!["ecr_login", "built without"]),
         (image(json!({ "commit": true, "windows_container": true })), vec!["windows_container"]),
         (image(json!({ "commit": true, "communicator": "ssh" })), vec!["communicator", "ssh"]),
         (image(json!({ "commit": true, "communicator": "smoke" })), vec!["smoke"]),

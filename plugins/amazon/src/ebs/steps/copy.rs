@@ -92,13 +92,13 @@ fn begin(
         source: source.id.clone(),
         not_before: source.date.clone(),
     };
-    let sought = mark.clone();
+    let (sought, cancel) = (mark.clone(), ctx.cancel.clone());
     let call = async move {
         let attempt = || async {
             let answer = request.clone().send().await.during("copying the AMI")?;
             answer.image_id.ok_or_else(nameless)
         };
-        create(attempt, || find_one(&ec2, &sought), |_| false).await
+        create(&cancel, attempt, || find_one(&ec2, &sought), |_| false).await
     };
     let place = state.place.in_region(region);
     let resource = image_resource(place.resource(IMAGE, &mark.name), &mark);

@@ -56,13 +56,13 @@ impl Step<State> for CreateImage {
             .set_block_device_mappings(Some(mappings).filter(|mappings| !mappings.is_empty()))
             .set_tag_specifications(Some(tags).filter(|tags| !tags.is_empty()));
         let mark = ImageMark { name, source: instance, not_before: launched_at(state) };
-        let (ec2, sought) = (state.ec2.clone(), mark.clone());
+        let (ec2, sought, cancel) = (state.ec2.clone(), mark.clone(), ctx.cancel.clone());
         let call = async move {
             let attempt = || async {
                 let answer = request.clone().send().await.during("creating the AMI")?;
                 answer.image_id.ok_or_else(nameless)
             };
-            create(attempt, || find_one(&ec2, &sought), settling).await
+            create(&cancel, attempt, || find_one(&ec2, &sought), settling).await
         };
         let resource = image_resource(state.resource(IMAGE, &mark.name), &mark);
         let call = Creation::begin(ctx, &resource, call)?;

@@ -3,6 +3,8 @@
 use aws_sdk_ec2::types::Tag;
 use ingot_sdk::{Result, RunContext, Step, async_trait};
 
+use tokio_util::sync::CancellationToken;
+
 use super::State;
 use crate::access::Ec2;
 use crate::ebs::creation::create;
@@ -39,16 +41,21 @@ impl Step<State> for TagImages {
             report(ctx, &tags);
             let mut all = vec![image.id.clone()];
             all.extend(image.snapshots.iter().cloned());
-            add(&ec2, all, &tags).await?;
+            add(&ctx.cancel, &ec2, all, &tags).await?;
             ctx.ui.say("Creating snapshot tags");
             report(ctx, &snapshot_tags);
-            add(&ec2, image.snapshots.clone(), &snapshot_tags).await?;
+            add(&ctx.cancel, &ec2, image.snapshots.clone(), &snapshot_tags).await?;
         }
         Ok(())
     }
 }
 
-async fn add(ec2: &Ec2, resources: Vec<String>, tags: &[Tag]) -> Result<(), Failure> {
+async fn add(
+    cancel: &CancellationToken,
+    ec2: &Ec2,
+    resources: Vec<String>,
+    tags: &[Tag],
+) -> Result<(), Failure> {
     if tags.is_empty() || resources.is_empty() {
         return Ok(());
     }
@@ -57,5 +64,5 @@ async fn add(ec2: &Ec2, resources: Vec<String>, tags: &[Tag]) -> Result<(), Fail
         request.clone().send().await.during("tagging the AMI and its snapshots").map(drop)
     };
     // What was just made is not seen by all of AWS at once.
-    create(tag, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await
+    create(cancel, tag, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await
 }

@@ -75,7 +75,7 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
     let kind = given(&state.settings.raw.communicator.ssh.temporary_key_pair_type).unwrap_or("rsa");
     let tags = specification(ResourceType::KeyPair, marked(ctx, &state.run_tags(ctx)?));
     let (ec2, run) = (state.ec2.clone(), ctx.prepare.run_uuid.clone());
-    let (single, key) = (once(&ec2), name.to_owned());
+    let (single, key, cancel) = (once(&ec2), name.to_owned(), ctx.cancel.clone());
     let request = single.create_key_pair().key_name(name).key_type(KeyType::from(kind));
     let request = request.set_tag_specifications(tags.map(|tags| vec![tags]));
     let call = async move {
@@ -92,7 +92,7 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
             }
             Ok(None)
         };
-        create(attempt, find, |_| false).await
+        create(&cancel, attempt, find, |_| false).await
     };
     let creation = Creation::begin(ctx, &state.resource(KEY_PAIR, name), call)?;
     let private = state.made_key.insert(creation).made().await?;

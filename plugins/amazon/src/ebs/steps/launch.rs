@@ -196,7 +196,7 @@ async fn request(
         .user_data(user_data)
         .set_tag_specifications(Some(specifications));
     let (ec2, mark) = (state.ec2.clone(), state.mark.clone());
-    let temporary = has_temporary_key(state);
+    let (temporary, cancel) = (has_temporary_key(state), ctx.cancel.clone());
     Ok(async move {
         let attempt = || async {
             let answer = request.clone().send().await.during("launching the instance")?;
@@ -206,7 +206,8 @@ async fn request(
                 None => Err(Failure::new(Kind::Broken, "AWS did not tell the instance's id")),
             }
         };
-        create(attempt, || find(&ec2, &mark), |failure| not_seen_yet(temporary, failure)).await
+        create(&cancel, attempt, || find(&ec2, &mark), |failure| not_seen_yet(temporary, failure))
+            .await
     })
 }
 

@@ -5,6 +5,8 @@ use aws_sdk_iam::types::Tag as IamTag;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
 
+use tokio_util::sync::CancellationToken;
+
 use super::{State, once_iam};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::options::given;
@@ -53,7 +55,8 @@ impl Step<State> for MakeProfile {
         })?;
         let iam = iam(&state.access, None);
         let (single, called) = (once_iam(&iam), name.clone());
-        let call = async move { make(&single, &iam, &called, &policy, tags).await };
+        let cancel = ctx.cancel.clone();
+        let call = async move { make(&cancel, &single, &iam, &called, &policy, tags).await };
         let creation = Creation::begin(ctx, &state.resource(PROFILE, &name), call)?;
         state.made_profile.insert((name.clone(), creation)).1.made().await?;
         state.profile = Some(name);
@@ -77,6 +80,7 @@ impl Step<State> for MakeProfile {
 /// Makes a profile, and a role with a policy in it, all of one name. The name is unique, so that
 /// what exists already was made by a call whose answer was lost.
 async fn make(
+    cancel: &CancellationToken,
     single: &Iam,
     iam: &Iam,
     name: &str,
@@ -95,20 +99,20 @@ async fn make(
         let call = request.set_tags(Some(tags.clone())).send().await;
         call.during("creating the temporary instance profile").map(drop).or_else(exists)
     };
-    create(profile, nothing, soon).await?;
+    create(cancel, profile, nothing, soon).await?;
     let role = || async {
         let request = single.create_role().role_name(name).assume_role_policy_document(TRUST);
         let request = request.description("Temporary role for an image build");
         let call = request.set_tags(Some(tags.clone())).send().await;
         call.during("creating the temporary role").map(drop).or_else(exists)
     };
-    create(role, nothing, soon).await?;
+    create(cancel, role, nothing, soon).await?;
     let put = || async {
         let request = iam.put_role_policy().role_name(name).policy_name(name);
         let call = request.policy_document(policy).send().await;
         call.during("attaching the policy to the temporary role").map(drop)
     };
-    create(put, nothing, soon).await?;
+    create(cancel, put, nothing, soon).await?;
     let add = || async {
         let request = single.add_role_to_instance_profile().instance_profile_name(name);
         match request.role_name(name).send().await.during("adding the role to the profile") {
@@ -117,5 +121,5 @@ async fn make(
             answer => answer.map(drop),
         }
     };
-    create(add, nothing, soon).await
+    create(cancel, add, nothing, soon).await
 }

@@ -4,6 +4,8 @@ use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 
+use tokio_util::sync::CancellationToken;
+
 use super::{State, once};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::options::given;
@@ -94,6 +96,7 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
         .set_vpc_id(state.subnet.vpc.clone())
         .set_tag_specifications(tags.map(|tags| vec![tags]));
     let (wanted, run) = (name.clone(), ctx.prepare.run_uuid.clone());
+    let cancel = ctx.cancel.clone();
     let call = async move {
         let attempt = || async {
             let answer = request.clone().send().await;
@@ -102,7 +105,7 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
                 Failure::new(Kind::Refused, "AWS made a security group without an id")
             })
         };
-        create(attempt, || find_security_group(&ec2, &wanted, &run), |_| false).await
+        create(&cancel, attempt, || find_security_group(&ec2, &wanted, &run), |_| false).await
     };
     let creation = Creation::begin(ctx, &state.resource(SECURITY_GROUP, &name), call)?;
     let id = state.made_group.insert((name, creation)).1.made().await?;
@@ -114,11 +117,17 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
         "Authorizing access to port {port} from [{}] in the temporary security groups...",
         texts.join(" ")
     ));
-    authorize(state, &id, port, &sources).await?;
+    authorize(&ctx.cancel, state, &id, port, &sources).await?;
     Ok(())
 }
 
-async fn authorize(state: &State, group: &str, port: u16, sources: &[Cidr]) -> Result<(), Failure> {
+async fn authorize(
+    cancel: &CancellationToken,
+    state: &State,
+    group: &str,
+    port: u16,
+    sources: &[Cidr],
+) -> Result<(), Failure> {
     let mut permission =
         IpPermission::builder().ip_protocol("tcp").from_port(port.into()).to_port(port.into());
     for source in sources {
@@ -137,7 +146,7 @@ async fn authorize(state: &State, group: &str, port: u16, sources: &[Cidr]) -> R
         }
     };
     // A new group is not seen by all of AWS at once.
-    create(attempt, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await
+    create(cancel, attempt, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await
 }
 
 /// Who is let in.

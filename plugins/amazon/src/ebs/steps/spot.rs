@@ -50,13 +50,14 @@ impl Step<State> for MakeLaunchTemplate {
             .launch_template_data(data)
             .set_tag_specifications(tags.map(|tags| vec![tags]));
         let (wanted, run) = (name.clone(), ctx.prepare.run_uuid.clone());
+        let cancel = ctx.cancel.clone();
         let call = async move {
             let attempt = || async {
                 let answer = request.clone().send().await.during("creating the launch template")?;
                 let id = answer.launch_template.and_then(|made| made.launch_template_id);
                 Ok(id.unwrap_or_default())
             };
-            create(attempt, || find_launch_template(&ec2, &wanted, &run), |_| false).await
+            create(&cancel, attempt, || find_launch_template(&ec2, &wanted, &run), |_| false).await
         };
         let creation = Creation::begin(ctx, &state.resource(LAUNCH_TEMPLATE, &name), call)?;
         let id = state.made_template.insert((name, creation)).1.made().await?;
@@ -228,7 +229,7 @@ pub fn request(
         .set_spot_options(strategy)
         .set_tag_specifications(tags.map(|tags| vec![tags]));
     let (ec2, mark) = (state.ec2.clone(), state.mark.clone());
-    let temporary = has_temporary_key(state);
+    let (temporary, cancel) = (has_temporary_key(state), ctx.cancel.clone());
     Ok(async move {
         // A fleet without an instance is an answer too; its token would only get it again.
         let attempt = || async {
@@ -239,7 +240,7 @@ pub fn request(
         let again = |failure: &Failure| {
             failure.is("InsufficientInstanceCapacity") || not_seen_yet(temporary, failure)
         };
-        create(attempt, || find(&ec2, &mark), again).await
+        create(&cancel, attempt, || find(&ec2, &mark), again).await
     })
 }
 

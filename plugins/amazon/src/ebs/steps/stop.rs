@@ -8,7 +8,7 @@ use super::launch::describe;
 use crate::ebs::creation::create;
 use crate::ebs::pace;
 use crate::ebs::wait::{Look, until};
-use crate::failure::{During, Kind};
+use crate::failure::{During, Failure, Kind};
 
 /// Stops the instance, so that its disks are at rest.
 pub struct Stop;
@@ -35,7 +35,8 @@ impl Step<State> for Stop {
                 let call = state.ec2.stop_instances().instance_ids(id).send().await;
                 call.during("stopping the instance").map(drop)
             };
-            create(stop, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await?;
+            let soon = |failure: &Failure| failure.kind == Kind::NotFound;
+            create(&ctx.cancel, stop, || async { Ok(None) }, soon).await?;
         }
         ctx.ui.say("Waiting for the instance to stop...");
         let pace = pace::quick(state.access.polling(), pace::MACHINE);

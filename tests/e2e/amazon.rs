@@ -1,0 +1,351 @@
+//! Amazon's data sources and credentials, against a real moto server.
+
+#[path = "../../plugins/amazon/tests/server/mod.rs"]
+pub mod server;
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Run, ingot, ingot_with, null_template, template};
+use server::Moto;
+
+/// Runs a build in whose output stands what `expression` is, after `found `.
+fn show(data: &str, expression: &str) -> tempfile::TempDir {
+    let steps = format!(
+        "provisioner \"shell-local\" {{\n  inline = [\"echo 'found ${{{expression}}}'\"]\n}}"
+    );
+    template(&format!("{data}\n{}", null_template(&steps)))
+}
+
+fn build(dir: &Path, env: &[(&str, String)]) -> Run {
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, &**value)).collect();
+    ingot_with(dir, &["build", "."], &env)
+}
+
+/// What a build showed, as JSON.
+fn found(run: &Run) -> Value {
+    let line = run.stdout.lines().find_map(|line| line.split_once("found "));
+    let (_, text) = line.unwrap_or_else(|| panic!("{}{}", run.stdout, run.stderr));
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Asks moto as AWS's own tools do.
+fn aws(moto: &Moto, target: &str, request: Value) -> Value {
+    let service = match target.split('.').next() {
+        Some("AmazonSSM") => "ssm",
+        _ => "secretsmanager",
+    };
+    let script = format!(
+        "import json, sys, urllib.request\n\
+         r = urllib.request.Request({endpoint:?}, data=sys.argv[1].encode(), headers={{\n\
+         'X-Amz-Target': {target:?}, 'Content-Type': 'application/x-amz-json-1.1',\n\
+         'Authorization': 'AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/{service}/aws4_request, \
+         SignedHeaders=host, Signature=0'}})\n\
+         print(urllib.request.urlopen(r).read().decode())",
+        endpoint = moto.endpoint(),
+    );
+    let output = std::process::Command::new("python3")
+        .args(["-c", &script, &request.to_string()])
+        .output()
+        .expect("python3 is there, as moto is");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("an answer in JSON")
+}
+
+const UBUNTU: &str = r#"
+data "amazon-ami" "ubuntu" {
+  filters = {
+    name                = "ubuntu/images/*trusty-14.04-amd64-server-*"
+    virtualization-type = "hvm"
+  }
+  owners      = ["099720109477"]
+  most_recent = true
+}"#;
+
+#[test]
+fn an_ami_is_found_by_its_name_and_owner() {
+    let Some(moto) = Moto::start() else { return };
+    let dir = show(UBUNTU, "jsonencode(data.amazon-ami.ubuntu)");
+    let run = build(dir.path(), &moto.environment());
+    let ami = found(&run);
+    assert_eq!(ami["name"], "ubuntu/images/hvm-ssd/ubuntu-trusty-14.04-amd64-server-20170727");
+    assert_eq!(ami["id"], "ami-1e749f67");
+    assert_eq!((&ami["owner"], &ami["owner_name"]), (&json!("099720109477"), &json!("amazon")));
+    assert!(ami["creation_date"].as_str().unwrap().ends_with('Z') && ami["tags"] == json!({}));
+}
+
+#[test]
+fn no_ami_and_too_many_are_told_with_what_was_looked_for() {
+    let Some(moto) = Moto::start() else { return };
+    let none = UBUNTU.replace("trusty", "nonesuch");
+    let run = build(show(&none, "data.amazon-ami.ubuntu.id").path(), &moto.environment());
+    assert_eq!(run.code, Some(1));
+    for part in [
+        "no AMI in us-east-1 matches owners 099720109477",
+        r#"name = "ubuntu/images/*nonesuch-14.04-amd64-server-*""#,
+        "check the region and the owners",
+        "t.pkr.hcl:2",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+    let many = UBUNTU.replace("ubuntu/images/*trusty-14.04-amd64-server-*", "*");
+    let many = many.replace("most_recent = true", "");
+    let run = build(show(&many, "data.amazon-ami.ubuntu.id").path(), &moto.environment());
+    for part in ["2 AMIs in us-east-1 match", "(ubuntu/images/", "most_recent = true"] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn parameters_are_read_and_secure_ones_hidden() {
+    let Some(moto) = Moto::start() else { return };
+    let put = |name: &str, kind: &str, value: &str| {
+        let request = json!({ "Name": name, "Type": kind, "Value": value, "Overwrite": true });
+        aws(&moto, "AmazonSSM.PutParameter", request);
+    };
+    put("/app/ami", "String", "ami-old");
+    put("/app/ami", "String", "ami-new");
+    put("/app/key", "SecureString", "hush-hush");
+    let data = |name: &str| {
+        format!(
+            "data \"amazon-parameterstore\" \"it\" {{\n  name = {name:?}\n  with_decryption = \
+             true\n}}"
+        )
+    };
+    let show = |name: &str| {
+        let dir = show(&data(name), "jsonencode(data.amazon-parameterstore.it)");
+        build(dir.path(), &moto.environment())
+    };
+    let parameter = found(&show("/app/ami"));
+    assert_eq!((&parameter["value"], &parameter["version"]), (&json!("ami-new"), &json!("2")));
+    let arn = parameter["arn"].as_str().unwrap();
+    assert!(arn.starts_with("arn:aws:ssm:us-east-1:") && arn.ends_with("/app/ami"), "{arn}");
+    assert_eq!(found(&show("/app/ami:1"))["value"], "ami-old");
+    assert_eq!(found(&show("/app/key"))["value"], "<sensitive>");
+    let run = show("/app/none");
+    assert!(run.stdout.contains("there is no parameter /app/none in us-east-1"), "{}", run.stdout);
+}
+
+#[test]
+fn secrets_are_read_and_never_shown() {
+    let Some(moto) = Moto::start() else { return };
+    let secret = r#"{"user":"builder","password":"pa55-w0rd-long","port":5432}"#;
+    let create = |name: &str, what: Value| {
+        let mut request = json!({ "Name": name });
+        request.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+        aws(&moto, "secretsmanager.CreateSecret", request)
+    };
+    create("db", json!({ "SecretString": secret }));
+    create("plain", json!({ "SecretString": "only-a-word" }));
+    create("bytes", json!({ "SecretBinary": "YmluYXJ5LXRleHQ=" }));
+    let check = |options: &str, attribute: &str| {
+        let it = format!("data.amazon-secretsmanager.it.{attribute}");
+        let data = format!(
+            "data \"amazon-secretsmanager\" \"it\" {{\n  {options}\n}}\nsource \"file\" \"f\" {{\n  \
+             content = {it}\n  target = \"out\"\n}}"
+        );
+        let dir = show(&data, &it);
+        let text = std::fs::read_to_string(dir.path().join("t.pkr.hcl")).unwrap();
+        let text = text.replace("[\"source.null.n\"]", "[\"source.null.n\", \"source.file.f\"]");
+        std::fs::write(dir.path().join("t.pkr.hcl"), text).unwrap();
+        let run = build(dir.path(), &moto.environment());
+        for secret in ["pa55-w0rd-long", "only-a-word", "binary-text"] {
+            assert!(!run.stdout.contains(secret), "{}", run.stdout);
+        }
+        (std::fs::read_to_string(dir.path().join("out")).ok(), run.stdout)
+    };
+    for (options, attribute, value) in [
+        ("name = \"db\"\n  key = \"password\"", "value", "pa55-w0rd-long"),
+        ("name = \"db\"", "value", "builder"),
+        ("name = \"db\"\n  key = \"port\"", "value", "5432"),
+        ("name = \"db\"", "secret_string", secret),
+        ("name = \"plain\"", "value", "only-a-word"),
+        ("name = \"bytes\"", "secret_binary", "binary-text"),
+    ] {
+        let (written, said) = check(options, attribute);
+        assert_eq!(written.as_deref(), Some(value), "{options}: {said}");
+        assert!(said.contains("found <sensitive>"), "{options}: {said}");
+    }
+    let (_, said) = check("name = \"db\"\n  key = \"nope\"", "value");
+    assert!(said.contains("the secret db has no key `nope`"), "{said}");
+    let (_, said) = check("name = \"none\"", "value");
+    assert!(said.contains("there is no secret none of version AWSCURRENT"), "{said}");
+}
+
+#[test]
+fn without_credentials_one_message_says_where_they_were_looked_for() {
+    let dir = show(UBUNTU, "data.amazon-ami.ubuntu.id");
+    let mut env: Vec<(&str, String)> = vec![
+        ("AWS_REGION", "us-east-1".into()),
+        ("AWS_EC2_METADATA_DISABLED", "true".into()),
+        ("AWS_CONFIG_FILE", "/nonexistent".into()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent".into()),
+        ("HOME", dir.path().display().to_string()),
+    ];
+    let run = build(dir.path(), &env);
+    for part in [
+        "no AWS credentials were found",
+        "the environment (",
+        "the profile `default` (",
+        "AWS_WEB_IDENTITY_TOKEN_FILE (",
+        "the container's task role (",
+        "the instance's metadata service (",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+    assert_eq!(run.stdout.matches("no AWS credentials").count(), 1);
+    env.push(("AWS_PROFILE", "work".into()));
+    let run = build(dir.path(), &env);
+    assert!(run.stdout.contains("the profile `work`"), "{}", run.stdout);
+    env.retain(|(name, _)| *name != "AWS_REGION");
+    let run = build(dir.path(), &env);
+    assert!(run.stdout.contains("no AWS region is set"), "{}", run.stdout);
+    // None of this is needed to check a template.
+    assert_eq!(ingot(dir.path(), &["validate", "."]).code, Some(0));
+}
+
+#[test]
+fn credentials_come_from_where_aws_tools_find_them() {
+    let Some(moto) = Moto::start() else { return };
+    let dir = show(UBUNTU, "jsonencode(data.amazon-ami.ubuntu.id)");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let keys = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = from-a-file-1\n";
+    std::fs::write(at("credentials"), format!("[default]\n{keys}[work]\n{keys}")).unwrap();
+    let config = format!(
+        "[profile work]\nregion = us-east-1\nendpoint_url = {}\n[profile process]\nregion = \
+         us-east-1\ncredential_process = {}\n",
+        moto.endpoint(),
+        at("helper")
+    );
+    std::fs::write(at("config"), config).unwrap();
+    let answer = json!({ "Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
+        "SecretAccessKey": "from-a-program" });
+    std::fs::write(at("helper"), format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
+    std::process::Command::new("chmod").args(["+x", &at("helper")]).status().unwrap();
+    std::fs::write(at("token"), "a.web.token").unwrap();
+    let only = |more: &[(&'static str, String)]| {
+        let mut env = moto.environment();
+        env.retain(|(name, _)| {
+            !name.contains("KEY") && !more.iter().any(|(other, _)| other == name)
+        });
+        env.extend(more.iter().cloned());
+        env
+    };
+    let files =
+        [("AWS_CONFIG_FILE", at("config")), ("AWS_SHARED_CREDENTIALS_FILE", at("credentials"))];
+    let profile = |name: &str| [&files[..], &[("AWS_PROFILE", name.to_owned())]].concat();
+    let mut work = only(&profile("work"));
+    work.retain(|(name, _)| !matches!(*name, "AWS_ENDPOINT_URL" | "AWS_REGION"));
+    let web = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", at("token")),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/builder".to_owned()),
+    ];
+    for (what, env) in [
+        ("the default profile", only(&files)),
+        ("a profile with region and endpoint", work),
+        ("a program", only(&profile("process"))),
+        ("a web identity", only(&web)),
+        ("the endpoint of one service", {
+            let mut env = moto.environment();
+            env.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
+            env.push(("AWS_ENDPOINT_URL_EC2", moto.endpoint()));
+            env
+        }),
+    ] {
+        let run = build(dir.path(), &env);
+        assert_eq!(run.code, Some(0), "{what}: {}", run.stdout);
+        assert_eq!(found(&run), json!("ami-1e749f67"), "{what}");
+    }
+}
+
+#[test]
+fn a_code_opens_the_role_of_a_profile() {
+    let Some(moto) = Moto::start() else { return };
+    let data = UBUNTU.replace(
+        "most_recent = true",
+        "most_recent = true\n  profile = \"role\"\n  mfa_code = \"482913\"",
+    );
+    let dir = show(&data, "jsonencode(data.amazon-ami.ubuntu.id)");
+    let config = dir.path().join("config");
+    let mut env = moto.environment();
+    env.retain(|(name, _)| *name != "AWS_CONFIG_FILE" && !name.contains("KEY"));
+    env.push(("AWS_CONFIG_FILE", config.display().to_string()));
+    let me = "[profile me]\naws_access_key_id = k\naws_secret_access_key = sec-ret\n";
+    let role = "[profile role]\nsource_profile = me\n\
+                role_arn = arn:aws:iam::123456789012:role/builder\n";
+    std::fs::write(&config, format!("{me}{role}")).unwrap();
+    let run = build(dir.path(), &env);
+    assert!(run.stdout.contains("the profile `role` has no mfa_serial"), "{}", run.stdout);
+    let serial = "mfa_serial = arn:aws:iam::123456789012:mfa/me\n";
+    std::fs::write(&config, format!("{me}{role}{serial}")).unwrap();
+    let run = build(dir.path(), &env);
+    assert_eq!(found(&run), json!("ami-1e749f67"), "{}", run.stdout);
+    assert!(!run.stdout.contains("482913"), "{}", run.stdout);
+}
+
+#[test]
+fn options_lead_to_a_role() {
+    let Some(moto) = Moto::start() else { return };
+    let options = format!(
+        "most_recent = true\n  region = \"us-east-1\"\n  access_key = \"AKIAIOSFODNN7EXAMPLE\"\n  \
+         secret_key = \"very-secret-key\"\n  custom_endpoint_ec2 = {:?}\n  assume_role {{\n    \
+         role_arn = \"arn:aws:iam::123456789012:role/builder\"\n    session_name = \"s\"\n    \
+         external_id = \"x\"\n    duration_seconds = 900\n    tags = {{ team = \"a\" }}\n    \
+         transitive_tag_keys = [\"team\"]\n  }}",
+        moto.endpoint()
+    );
+    let data = UBUNTU.replace("most_recent = true", &options);
+    let dir = show(&data, "jsonencode(data.amazon-ami.ubuntu.id)");
+    let mut env = moto.environment();
+    env.retain(|(name, _)| *name != "AWS_ENDPOINT_URL" && !name.contains("KEY"));
+    env.push(("AWS_ENDPOINT_URL_STS", moto.endpoint()));
+    let run = build(dir.path(), &env);
+    assert_eq!(found(&run), json!("ami-1e749f67"), "{}", run.stdout);
+    // Where STS refuses or is not there, it is the role that is told.
+    env.retain(|(name, _)| *name != "AWS_ENDPOINT_URL_STS");
+    env.push(("AWS_ENDPOINT_URL_STS", format!("{}/nowhere", moto.endpoint())));
+    let run = build(dir.path(), &env);
+    let told = "assuming the role arn:aws:iam::123456789012:role/builder";
+    assert!(run.code == Some(1) && run.stdout.contains(told), "{}", run.stdout);
+    assert!(!run.stdout.contains("very-secret-key"), "{}", run.stdout);
+}
+
+#[test]
+fn wrong_options_are_told_offline() {
+    let data = |options: &str| {
+        let data = UBUNTU.replace("most_recent = true", options);
+        let dir = show(&data, "data.amazon-ami.ubuntu.id");
+        ingot(dir.path(), &["validate", "."]).stdout
+    };
+    for (options, part) in [
+        ("access_key = \"a\"", "`access_key` needs `secret_key`"),
+        ("vault_aws_engine {\n name = \"r\"\n}", "Vault's AWS engine are not supported"),
+        ("custom_endpoint_ec2 = \"ec2.example.com\"", "not the URL of a service"),
+        ("assume_role {\n duration_seconds = 60\n}", "from 900 to 43200 seconds"),
+        ("most_recnt = true", "most_recent"),
+    ] {
+        let said = data(options);
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let bare = UBUNTU.replace("owners      = [\"099720109477\"]", "");
+    let dir = show(&bare, "data.amazon-ami.ubuntu.id");
+    let said = ingot(dir.path(), &["validate", "."]).stdout;
+    assert!(said.contains("`owners` must say whose AMIs are trusted"), "{said}");
+    for (kind, block) in [
+        (
+            "builder",
+            "source \"amazon-chroot\" \"x\" {}\nbuild {\n sources = [\"amazon-chroot.x\"]\n}",
+        ),
+        ("post-processor", ""),
+    ] {
+        let text = match block {
+            "" => null_template("post-processor \"amazon-import\" {}"),
+            block => block.to_owned(),
+        };
+        let said = ingot(template(&text).path(), &["validate", "."]).stdout;
+        assert!(said.contains(&format!("the {kind} `amazon-")), "{said}");
+        assert!(said.contains("not supported yet"), "{said}");
+    }
+}
