@@ -89,6 +89,7 @@ impl KeyPair {
     /// # Errors
     /// It is no private key, or protected by a passphrase.
     pub fn from_private(private: String, name: &str) -> Result<KeyPair> {
+        let private = rewrapped(private);
         let public = public_key(&private, name).map_err(Error::from)?;
         let public = public.to_openssh().map_err(|error| Error::new(error.to_string()))?;
         Ok(KeyPair { private, public })
@@ -157,6 +158,17 @@ impl SshSettings {
     }
 }
 
+/// A key in OpenSSH's form with lines of 70 letters, as OpenSSH writes them: not everybody does,
+/// and ssh-key reads no others.
+fn rewrapped(text: String) -> String {
+    let (begin, end) = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----");
+    let Some((_, rest)) = text.split_once(begin) else { return text };
+    let Some((body, _)) = rest.split_once(end) else { return text };
+    let letters: Vec<char> = body.chars().filter(|letter| !letter.is_whitespace()).collect();
+    let lines: Vec<String> = letters.chunks(70).map(|line| line.iter().collect()).collect();
+    format!("{begin}\n{}\n{end}\n", lines.join("\n"))
+}
+
 /// Masks a private key, which is mostly seen line by line.
 pub fn mask(ui: &Ui, private: &str) {
     let lines = private.lines().filter(|line| line.len() > 16 && !line.starts_with('-'));
@@ -220,5 +232,16 @@ mod tests {
         assert_ne!(other.decrypt(&data).unwrap_or_default(), b"Passw0rd!");
         let read = KeyPair::from_private(own.private.clone(), "a key").unwrap();
         assert_eq!(own.public, format!("{} own", read.public.trim_end()));
+    }
+
+    #[tokio::test]
+    async fn openssh_keys_are_read_whatever_their_lines() {
+        let own = KeyPair::generate(KeyPairType::Ed25519, "own").await.unwrap();
+        let body: Vec<&str> = own.private.lines().filter(|line| !line.starts_with('-')).collect();
+        let long = format!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+            body.concat()
+        );
+        assert_eq!(KeyPair::from_private(long, "a key").unwrap().public, own.public);
     }
 }

@@ -20,7 +20,6 @@ async fn is_copied_encrypted_and_shared() {
             "ami_users": ["111111111111", "222222222222"],
             "snapshot_users": ["111111111111"],
             "imds_support": "v2.0",
-            "deprecate_at": "2035-07-29T23:59:59Z",
             "tags": { "Copied": "everywhere" },
         }))
         .await;

@@ -1,6 +1,7 @@
 //! Instances.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
@@ -77,6 +78,31 @@ async fn terminate(ec2: &Ec2, ids: &[String]) -> Result<(), Failure> {
     persist(call).await.map(drop)
 }
 
+/// What a removal of instances has come across.
+#[derive(Default)]
+struct Found {
+    /// Instances that were asked to terminate.
+    asked: BTreeSet<String>,
+    /// Volumes that do not go with them.
+    volumes: BTreeSet<String>,
+    /// Requests for spot instances.
+    requests: BTreeSet<String>,
+}
+
+impl Found {
+    /// Notes what has to go besides `instance`; its id, if it was not asked to terminate yet.
+    fn note(&mut self, mark: &Mark, instance: &Instance) -> Option<String> {
+        self.requests.extend(instance.spot_instance_request_id().map(str::to_owned));
+        if is_over(instance) {
+            // It no longer tells of its volumes.
+            return None;
+        }
+        self.volumes.extend(mark.lasting_volumes(instance));
+        let id = instance.instance_id()?.to_owned();
+        self.asked.insert(id.clone()).then_some(id)
+    }
+}
+
 /// Terminates all instances with that mark, waits until they are gone, and removes the volumes
 /// that they leave. `known` is the one that is known, if any.
 pub async fn remove_instances(
@@ -86,50 +112,57 @@ pub async fn remove_instances(
     mark: &Mark,
     known: Option<&Instance>,
 ) -> Result<()> {
-    let mut volumes = BTreeSet::new();
-    let mut asked = BTreeSet::new();
+    let mut found = Found::default();
     if let Some(instance) = known {
-        volumes.extend(mark.lasting_volumes(instance));
-        if let Some(id) = instance.instance_id() {
-            terminate(ec2, &[id.to_owned()]).await?;
-            asked.insert(id.to_owned());
+        if let Some(id) = found.note(mark, instance) {
+            terminate(ec2, &[id]).await?;
         }
     } else {
         // What was asked for a moment ago may not be seen at once.
         for look in 1..=LOOKS {
-            let found = persist(|| find_instances(ec2, mark)).await?.unwrap_or_default();
-            if !found.is_empty() || look == LOOKS {
+            let instances = persist(|| find_instances(ec2, mark)).await?.unwrap_or_default();
+            if !instances.is_empty() || look == LOOKS {
                 break;
             }
             sleep(LOOK_PAUSE).await;
         }
     }
-    let found = std::sync::Mutex::new((volumes, asked));
+    let found = Mutex::new(found);
     let look = || async {
         let instances = find_instances(ec2, mark).await?;
-        let live: Vec<&Instance> = instances.iter().filter(|one| !is_over(one)).collect();
         let new: Vec<String> = {
             let mut found = found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            for instance in &live {
-                found.0.extend(mark.lasting_volumes(instance));
-            }
-            let ids = live.iter().filter_map(|one| one.instance_id().map(str::to_owned));
-            ids.filter(|id| found.1.insert(id.clone())).collect()
+            instances.iter().filter_map(|instance| found.note(mark, instance)).collect()
         };
         if !new.is_empty() {
             terminate(ec2, &new).await?;
         }
-        if live.is_empty() && instances.iter().all(is_terminated) {
-            return Ok(Look::Done(()));
-        }
-        let state = instances.iter().find(|one| !is_terminated(one)).and_then(|one| one.state());
-        let state = state.and_then(|state| state.name()).map_or("unknown", |name| name.as_str());
-        Ok(Look::NotYet(state.to_owned()))
+        let left = instances.iter().find(|instance| !is_terminated(instance));
+        let state = left.and_then(|instance| instance.state()).and_then(|state| state.name());
+        Ok(match left {
+            None => Look::Done(()),
+            Some(_) => Look::NotYet(state.map_or("unknown", |name| name.as_str()).to_owned()),
+        })
     };
     until(ui, "the end of the instance", pace, look).await?;
-    let (volumes, _) = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    for volume in volumes {
+    let found = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    for volume in found.volumes {
         remove_volume(ec2, &volume).await?;
     }
+    cancel(ec2, found.requests).await;
     Ok(())
+}
+
+/// Cancels requests for spot instances. EC2 closes those for one instance by itself when that is
+/// gone, so that nothing is lost where this fails or is not allowed.
+async fn cancel(ec2: &Ec2, requests: BTreeSet<String>) {
+    if requests.is_empty() {
+        return;
+    }
+    let ids = requests.into_iter().collect();
+    let request = ec2.cancel_spot_instance_requests();
+    let call = request.set_spot_instance_request_ids(Some(ids)).send().await;
+    if let Err(failure) = call.during("cancelling the spot request") {
+        tracing::debug!(%failure, "the spot request is left to EC2");
+    }
 }

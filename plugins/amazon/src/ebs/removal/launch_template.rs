@@ -2,7 +2,7 @@
 
 use super::{of_run, persist};
 use crate::access::Ec2;
-use crate::failure::{During, Failure, Kind};
+use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// The id of the launch template of this name that the run has made.
@@ -30,15 +30,11 @@ pub async fn remove_launch_template(ec2: &Ec2, name: &str) -> Result<(), Failure
     persist(delete).await.map(drop)
 }
 
-/// Removes a fleet with its instances. EC2 removes a fleet of this kind by itself once its
-/// instances are gone, so that not being allowed to is no failure.
-pub async fn remove_fleet(ec2: &Ec2, id: &str) -> Result<(), Failure> {
-    let delete = || async {
-        let call = ec2.delete_fleets().fleet_ids(id).terminate_instances(true).send().await;
-        call.during("deleting the fleet")
-    };
-    match persist(delete).await {
-        Err(failure) if failure.kind == Kind::Denied => Ok(()),
-        result => result.map(drop),
+/// Removes a fleet with its instances. Once its instances are gone, EC2 removes a fleet of this
+/// kind by itself, so that nothing is lost where this fails or is not allowed.
+pub async fn remove_fleet(ec2: &Ec2, id: &str) {
+    let call = ec2.delete_fleets().fleet_ids(id).terminate_instances(true).send().await;
+    if let Err(failure) = call.during("deleting the fleet") {
+        tracing::debug!(%failure, "the fleet {id} is left to EC2");
     }
 }

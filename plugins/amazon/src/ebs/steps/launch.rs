@@ -83,6 +83,9 @@ impl Step<State> for Launch {
         let Some(mut creation) = state.launch.take() else { return };
         ctx.ui.say("Terminating the source AWS instance...");
         let launched = creation.settle().await;
+        if let Some(fleet) = launched.as_ref().and_then(|launched| launched.fleet.as_deref()) {
+            remove_fleet(&state.ec2, fleet).await;
+        }
         let known = state.instance.take().or_else(|| {
             let id = launched.as_ref().map(|launched| launched.instance.clone());
             id.map(|id| Instance::builder().instance_id(id).build())
@@ -93,11 +96,6 @@ impl Step<State> for Launch {
         if let Err(error) = removed {
             super::left_behind(ctx, "the instance", error);
             return;
-        }
-        if let Some(fleet) = launched.and_then(|launched| launched.fleet)
-            && let Err(failure) = remove_fleet(&state.ec2, &fleet).await
-        {
-            super::left_behind(ctx, &format!("the fleet {fleet}"), failure);
         }
         creation.done();
         remove_volumes(ctx, state).await;
