@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::peer;
@@ -206,6 +208,12 @@ fn build(program: &Path, text: &str) -> Option<Built> {
 
 /// The operation of a recorded request.
 fn action(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("Action=")?;
+    let request: Value = serde_json::from_str(line).ok()?;
+    let body = request["body"].as_str()?;
+    let body = match request["body_encoded"].as_bool() {
+        Some(true) => String::from_utf8(STANDARD.decode(body).ok()?).ok()?,
+        _ => body.to_owned(),
+    };
+    let (_, rest) = body.split_once("Action=")?;
     Some(rest.chars().take_while(char::is_ascii_alphanumeric).collect())
 }

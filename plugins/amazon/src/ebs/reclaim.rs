@@ -7,8 +7,8 @@ use ingot_sdk::{Error, Event, EventSink, Reclaim, Resource, Result, Ui, async_tr
 
 use super::place::{access_options, attribute};
 use super::removal::{
-    ImageMark, Mark, find_images, find_key_pair, find_security_group, iam, remove_image,
-    remove_instances, remove_key_pair, remove_launch_template, remove_profile,
+    ImageMark, Mark, find_images, find_key_pair, find_launch_template, find_security_group, iam,
+    remove_image, remove_instances, remove_key_pair, remove_launch_template, remove_profile,
     remove_security_group, remove_volume,
 };
 use crate::access::{Access, Ec2};
@@ -91,7 +91,11 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
         PROFILE => {
             remove_profile(&iam(access, attribute(resource, "iam_endpoint")), id).await?;
         }
-        LAUNCH_TEMPLATE => remove_launch_template(ec2, id).await?,
+        LAUNCH_TEMPLATE => {
+            if find_launch_template(ec2, id, run).await?.is_some() {
+                remove_launch_template(ec2, id).await?;
+            }
+        }
         INSTANCE => {
             let pace = super::pace::quick(access.polling(), TERMINATION);
             remove_instances(ui, ec2, pace, &instance_mark(resource), None).await?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ingot_amazon::{EbsBuilder, EbsReclaim};
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::testing::{Said, context};
@@ -198,7 +200,14 @@ impl Cloud {
     pub fn recorded(&self) -> Vec<String> {
         let lines = self.moto.http("GET", "/moto-api/recorder/download-recording", "").unwrap();
         let requests = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        requests.map(|request| request["body"].as_str().unwrap_or_default().to_owned()).collect()
+        let body = |request: Value| {
+            let body = request["body"].as_str().unwrap_or_default().to_owned();
+            match request["body_encoded"].as_bool() {
+                Some(true) => String::from_utf8(STANDARD.decode(body).unwrap()).unwrap(),
+                _ => body,
+            }
+        };
+        requests.map(body).collect()
     }
 }
 

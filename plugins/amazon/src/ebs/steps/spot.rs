@@ -67,8 +67,15 @@ impl Step<State> for MakeLaunchTemplate {
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
         let Some((name, mut creation)) = state.made_template.take() else { return };
-        creation.settle().await;
-        match remove_launch_template(&state.ec2, &name).await {
+        let known = creation.settle().await.is_some();
+        let removed = async {
+            let run = &ctx.prepare.run_uuid;
+            if known || find_launch_template(&state.ec2, &name, run).await?.is_some() {
+                remove_launch_template(&state.ec2, &name).await?;
+            }
+            Ok::<(), Failure>(())
+        };
+        match removed.await {
             Ok(()) => creation.done(),
             Err(failure) => {
                 super::left_behind(ctx, &format!("the launch template {name}"), failure);
