@@ -1,7 +1,7 @@
 //! Amazon's data sources and credentials, against a real moto server.
 
 #[path = "../../plugins/amazon/tests/server/mod.rs"]
-mod server;
+pub mod server;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

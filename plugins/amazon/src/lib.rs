@@ -5,6 +5,7 @@
 //! | [`access`] | the options for access that all blocks share, and the clients made of them |
 //! | [`data`] | the data sources |
 //! | [`ecr`] | passwords of the container registry |
+//! | [`ebs`] | the builder `amazon-ebs` |
 //! | [`failure`] | what AWS answered when a call failed, and what kind of failure that is |
 //! | [`filter`] | finding an AMI by what is known about it |
 //! | [`json_call`] | calls of services whose crate in the SDK is not built |
@@ -14,6 +15,7 @@
 
 pub mod access;
 mod data;
+mod ebs;
 mod ecr;
 pub mod failure;
 pub mod filter;
@@ -24,6 +26,7 @@ pub mod polling;
 use ingot_sdk::PluginSet;
 
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData};
+pub use ebs::{EbsBuilder, EbsReclaim, RUN_TAG};
 pub use ecr::AmazonEcr;
 
 /// Adds the plugins of this crate to `set`.
@@ -31,5 +34,7 @@ pub fn register(set: &mut PluginSet) {
     set.data_source::<AmiData>("amazon-ami");
     set.data_source::<ParameterStoreData>("amazon-parameterstore");
     set.data_source::<SecretsManagerData>("amazon-secretsmanager");
+    set.builder::<EbsBuilder>("amazon-ebs");
+    set.reclaimer(EbsReclaim);
     set.provides("github.com/hashicorp/amazon", "1.8.2");
 }

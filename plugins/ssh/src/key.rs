@@ -91,7 +91,7 @@ impl KeyFile {
 }
 
 /// The public key of a private key in OpenSSH's or a PEM form.
-fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
+pub fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
     let encrypted = || {
         KeyProblem::new(format!("the key {path} is protected by a passphrase"))
             .hint("load it into an agent and set ssh_agent_auth = true, or use a key without one")

@@ -5,10 +5,10 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
+use openssl::rsa::{Padding, Rsa};
 use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
 
-use crate::key::{PrivateKey, public_of};
+use crate::key::{KeyFile, PrivateKey, public_key, public_of};
 use crate::settings::SshSettings;
 
 /// The kind and size of a key pair.
@@ -84,6 +84,46 @@ impl KeyPair {
             .map_err(|error| Error::new(format!("cannot make a {} key pair: {error}", kind.name())))
     }
 
+    /// The key pair of a private key in OpenSSH's or a PEM form. `name` says what it is.
+    ///
+    /// # Errors
+    /// It is no private key, or protected by a passphrase.
+    pub fn from_private(private: String, name: &str) -> Result<KeyPair> {
+        let private = rewrapped(private);
+        let public = public_key(&private, name).map_err(Error::from)?;
+        let public = public.to_openssh().map_err(|error| Error::new(error.to_string()))?;
+        Ok(KeyPair { private, public })
+    }
+
+    /// The key pair of a file with a private key.
+    ///
+    /// # Errors
+    /// It cannot be read, or as for [`KeyPair::from_private`].
+    pub fn read(path: &str) -> Result<KeyPair> {
+        let key = KeyFile { path: path.to_owned(), certificate: None }.read()?;
+        Ok(KeyPair { private: key.text, public: key.public })
+    }
+
+    /// Masks the private key from now on.
+    pub fn mask(&self, ui: &Ui) {
+        mask(ui, &self.private);
+    }
+
+    /// Decrypts what was encrypted for an RSA key pair, by PKCS#1 v1.5.
+    ///
+    /// # Errors
+    /// The private key is not RSA in a PEM form, or not the one it was encrypted for.
+    pub fn decrypt(&self, data: &[u8]) -> Result<Vec<u8>> {
+        let key = Rsa::private_key_from_pem(self.private.as_bytes());
+        let key = key.map_err(|_| Error::new("the key is not an RSA key in a PEM form"))?;
+        let mut plain = vec![0; key.size() as usize];
+        let length = key
+            .private_decrypt(data, &mut plain, Padding::PKCS1)
+            .map_err(|_| Error::new("it was encrypted for another key"))?;
+        plain.truncate(length);
+        Ok(plain)
+    }
+
     pub(crate) fn key(&self) -> PrivateKey {
         PrivateKey {
             name: "the build's own key".into(),
@@ -116,6 +156,17 @@ impl SshSettings {
         mask(&ctx.ui, &pair.private);
         Ok(pair)
     }
+}
+
+/// A key in OpenSSH's form with lines of 70 letters, as OpenSSH writes them: not everybody does,
+/// and ssh-key reads no others.
+fn rewrapped(text: String) -> String {
+    let (begin, end) = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----");
+    let Some((_, rest)) = text.split_once(begin) else { return text };
+    let Some((body, _)) = rest.split_once(end) else { return text };
+    let letters: Vec<char> = body.chars().filter(|letter| !letter.is_whitespace()).collect();
+    let lines: Vec<String> = letters.chunks(70).map(|line| line.iter().collect()).collect();
+    format!("{begin}\n{}\n{end}\n", lines.join("\n"))
 }
 
 /// Masks a private key, which is mostly seen line by line.
@@ -161,5 +212,36 @@ fn openssl_key(kind: KeyPairType) -> Result<PKey<Private>, ErrorStack> {
             };
             PKey::from_ec_key(EcKey::generate(EcGroup::from_curve_name(curve)?.as_ref())?)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn decrypts_what_is_for_it_only() {
+        let rsa = KeyPairType::Rsa(2048);
+        let (own, other) = (KeyPair::generate(rsa, "own").await, KeyPair::generate(rsa, "o").await);
+        let (own, other) = (own.unwrap(), other.unwrap());
+        let public = Rsa::private_key_from_pem(own.private.as_bytes()).unwrap();
+        let mut data = vec![0; 256];
+        public.public_encrypt(b"Passw0rd!", &mut data, Padding::PKCS1).unwrap();
+        assert_eq!(own.decrypt(&data).unwrap(), b"Passw0rd!");
+        // Since OpenSSL 3.2 that gives bytes that mean nothing instead of an error.
+        assert_ne!(other.decrypt(&data).unwrap_or_default(), b"Passw0rd!");
+        let read = KeyPair::from_private(own.private.clone(), "a key").unwrap();
+        assert_eq!(own.public, format!("{} own", read.public.trim_end()));
+    }
+
+    #[tokio::test]
+    async fn openssh_keys_are_read_whatever_their_lines() {
+        let own = KeyPair::generate(KeyPairType::Ed25519, "own").await.unwrap();
+        let body: Vec<&str> = own.private.lines().filter(|line| !line.starts_with('-')).collect();
+        let long = format!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+            body.concat()
+        );
+        assert_eq!(KeyPair::from_private(long, "a key").unwrap().public, own.public);
     }
 }

@@ -1,0 +1,78 @@
+//! What a build leaves.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Result, async_trait};
+use serde_json::{Value, json};
+
+use super::removal::remove_image;
+use crate::access::Access;
+
+/// The builder's id.
+pub const BUILDER_ID: &str = "mitchellh.amazonebs";
+
+/// An AMI in each of some regions.
+pub struct AmiArtifact {
+    /// To remove them.
+    pub access: Access,
+    /// Their ids by region.
+    pub images: BTreeMap<String, String>,
+    /// What `build.*` knew.
+    pub data: GeneratedData,
+}
+
+impl AmiArtifact {
+    fn each(&self, separator: &str) -> Vec<String> {
+        self.images.iter().map(|(region, id)| format!("{region}{separator}{id}")).collect()
+    }
+}
+
+#[async_trait]
+impl Artifact for AmiArtifact {
+    fn builder_id(&self) -> &str {
+        BUILDER_ID
+    }
+
+    fn id(&self) -> String {
+        self.each(":").join(",")
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn description(&self) -> String {
+        format!("AMIs were created:\n{}\n", self.each(": ").join("\n"))
+    }
+
+    fn state(&self, name: &str) -> Option<Value> {
+        match name {
+            "generated_data" => Some(json!(self.data)),
+            "atlas.artifact.metadata" => {
+                let images = self.images.iter();
+                Some(images.map(|(region, id)| (format!("region.{region}"), json!(id))).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn images(&self) -> Vec<RegistryImage> {
+        let source = self.data.get("SourceAMI").and_then(Value::as_str).map(str::to_owned);
+        let image = |(region, id): (&String, &String)| RegistryImage {
+            provider: "aws".to_owned(),
+            region: region.clone(),
+            id: id.clone(),
+            source_id: source.clone(),
+            labels: BTreeMap::new(),
+        };
+        self.images.iter().map(image).collect()
+    }
+
+    async fn destroy(&self) -> Result<()> {
+        for (region, id) in &self.images {
+            remove_image(&self.access.client(region), id).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! How to log in to the instance.
+
+use ingot_sdk::{ConfigErrors, GoDuration};
+
+use super::{one_of, wrong};
+use crate::ebs::options::{Options, given};
+use crate::ebs::settings::{KeyChoice, known};
+
+/// Checks what the communicator needs.
+pub fn login(
+    raw: &Options,
+    key: &KeyChoice,
+    errors: &mut ConfigErrors,
+    warnings: &mut Vec<String>,
+) {
+    let ssh = &raw.communicator.ssh;
+    let winrm = raw.communicator.kind() == "winrm";
+    let needs_password = winrm && given(&raw.communicator.winrm.winrm_password).is_none();
+    let kind = known(&ssh.temporary_key_pair_type);
+    // The ssh communicator itself complains about what is no kind of key at all.
+    if winrm || kind == Some("ecdsa") {
+        one_of(errors, "temporary_key_pair_type", kind, &["rsa", "ed25519"]);
+    }
+    if needs_password && kind == Some("ed25519") && matches!(key, KeyChoice::Temporary(_)) {
+        wrong(
+            errors,
+            "temporary_key_pair_type",
+            "EC2 encrypts the password of Windows with RSA keys only",
+            "remove the option, or set winrm_password",
+        );
+    }
+    if needs_password && !matches!(key, KeyChoice::Temporary(_) | KeyChoice::File(_)) {
+        wrong(
+            errors,
+            "communicator",
+            "EC2 encrypts the password of Windows with the instance's key, which is not here",
+            "set winrm_password, or ssh_private_key_file to the key of ssh_keypair_name",
+        );
+    } else if given(&ssh.ssh_keypair_name).is_some()
+        && !winrm
+        && !matches!(key, KeyChoice::File(_) | KeyChoice::Agent)
+    {
+        wrong(
+            errors,
+            "ssh_keypair_name",
+            "the private key of this key pair is missing",
+            "set ssh_private_key_file, or ssh_agent_auth = true",
+        );
+    }
+    if ssh.temporary_key_pair_bits.is_some_and(|bits| bits != 0) {
+        warnings.push(
+            "`temporary_key_pair_bits` has no effect: EC2 makes the key pair, and its RSA keys \
+             have 2048 bits"
+                .to_owned(),
+        );
+    }
+    let timeout = raw.instance.windows_password_timeout;
+    if timeout.is_some_and(|timeout: GoDuration| !timeout.0.is_zero()) && !winrm {
+        warnings.push(
+            "`windows_password_timeout` has no effect without communicator = \"winrm\"".to_owned(),
+        );
+    }
+}

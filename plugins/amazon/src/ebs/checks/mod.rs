@@ -1,0 +1,35 @@
+//! What can be wrong with the options, told all at once and offline. The rules are Packer's.
+
+mod ami;
+mod devices;
+mod instance;
+mod login;
+mod network;
+mod spot;
+mod templates;
+
+pub use ami::ami;
+pub use devices::devices;
+pub use instance::{instance, is_burstable, placement, source};
+pub use login::login;
+pub use network::network;
+pub use spot::{is_spot, spot};
+pub use templates::templates;
+
+use ingot_sdk::{ConfigError, ConfigErrors};
+
+/// Complains about `option`, with advice.
+fn wrong(errors: &mut ConfigErrors, option: &str, message: impl Into<String>, hint: &str) {
+    errors.push(ConfigError::on(option, message).hint(hint));
+}
+
+/// Complains about a value that is not one of `allowed`.
+fn one_of(errors: &mut ConfigErrors, option: &str, value: Option<&str>, allowed: &[&str]) {
+    if let Some(value) = value
+        && !allowed.contains(&value)
+    {
+        let choices: Vec<String> = allowed.iter().map(|choice| format!("\"{choice}\"")).collect();
+        let hint = format!("write {}", choices.join(" or "));
+        wrong(errors, option, format!("`{value}` is not possible here"), &hint);
+    }
+}

@@ -1,0 +1,174 @@
+//! Creating things so that none is ever lost sight of.
+//!
+//! Before a call creates something, the thing is in the journal under a name chosen here. The call
+//! goes on when the build is cancelled, so that what it has created is known before it is removed.
+//! Where its answer is lost, the thing is looked for by its name before the call is made again.
+
+use std::time::Duration;
+
+use ingot_sdk::{JournalEntry, Resource, Result, RunContext};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::wait::may_pass;
+use crate::failure::{Failure, Kind};
+
+/// How long cleaning up waits for a call that is still under way.
+const SETTLE: Duration = Duration::from_secs(60);
+/// How often a call that creates something is made.
+const TRIES: u32 = 8;
+/// The pause after the first one that failed.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// Something that is being created, or was.
+pub struct Creation<T> {
+    entry: JournalEntry,
+    call: Option<JoinHandle<Result<T, Failure>>>,
+    made: Option<T>,
+}
+
+impl<T: Clone + Send + 'static> Creation<T> {
+    /// Writes `resource` to the journal and starts the call that creates it.
+    ///
+    /// # Errors
+    /// The journal cannot be written; nothing is created then.
+    pub fn begin(
+        ctx: &RunContext,
+        resource: &Resource,
+        call: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<Creation<T>> {
+        let entry = JournalEntry::open(&ctx.journal, resource)?;
+        Ok(Creation { entry, call: Some(tokio::spawn(call)), made: None })
+    }
+
+    /// Waits for what is created. Dropping the future does not stop the call.
+    ///
+    /// # Errors
+    /// Why nothing was created, as far as that is known.
+    pub async fn made(&mut self) -> Result<T, Failure> {
+        if let Some(made) = &self.made {
+            return Ok(made.clone());
+        }
+        let Some(call) = &mut self.call else {
+            return Err(Failure::new(Kind::Broken, "the call failed before"));
+        };
+        let answer = call.await;
+        self.call = None;
+        let made = answer.unwrap_or_else(|error| {
+            Err(Failure::new(Kind::Broken, format!("the call ended early: {error}")))
+        })?;
+        self.made = Some(made.clone());
+        Ok(made)
+    }
+
+    /// What was created, if that is known or will be soon. None where it must be looked for.
+    pub async fn settle(&mut self) -> Option<T> {
+        let made = timeout(SETTLE, self.made()).await;
+        if let Some(call) = self.call.take() {
+            call.abort();
+        }
+        made.ok()?.ok()
+    }
+
+    /// Strikes it from the journal: it is gone, or the user's.
+    pub fn done(self) {
+        self.entry.done();
+    }
+}
+
+/// Makes a call that creates something, with a client that does not repeat calls. Before it is
+/// made again, `find` looks for what a lost answer may have told of. `again` says which refusals
+/// are only for now. Once the build is cancelled it is not made again.
+///
+/// # Errors
+/// The last failure.
+pub async fn create<T, A, F>(
+    cancel: &CancellationToken,
+    mut attempt: impl FnMut() -> A,
+    mut find: impl FnMut() -> F,
+    again: impl Fn(&Failure) -> bool,
+) -> Result<T, Failure>
+where
+    A: Future<Output = Result<T, Failure>>,
+    F: Future<Output = Result<Option<T>, Failure>>,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let failure = match attempt().await {
+            Ok(made) => return Ok(made),
+            Err(failure) => failure,
+        };
+        let lost = matches!(failure.kind, Kind::Unreachable | Kind::Broken);
+        let duplicate = failure.code.as_deref().is_some_and(|code| code.ends_with(".Duplicate"));
+        let may_pass = may_pass(&failure) || again(&failure);
+        if !(may_pass || duplicate && tried > 1) {
+            return Err(failure);
+        }
+        tracing::debug!(%failure, tried, "creating something failed");
+        tokio::select! {
+            () = cancel.cancelled() => return Err(failure),
+            () = sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        if (lost || duplicate)
+            && let Some(found) = find().await?
+        {
+            return Ok(found);
+        }
+        if tried >= TRIES || duplicate {
+            return Err(failure);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn lost() -> Failure {
+        Failure::new(Kind::Unreachable, "cut off")
+    }
+
+    #[tokio::test]
+    async fn what_a_lost_answer_told_of_is_found() {
+        let calls = Cell::new(0);
+        let attempt = || async {
+            calls.set(calls.get() + 1);
+            Err::<u32, _>(lost())
+        };
+        let never = CancellationToken::new();
+        let found = || async { Ok(Some(7)) };
+        let made = create(&never, attempt, found, |_| false).await.unwrap();
+        assert_eq!((made, calls.get()), (7, 1));
+    }
+
+    #[tokio::test]
+    async fn a_call_is_made_again_only_where_that_makes_sense() {
+        for (failures, result) in [
+            (vec![lost(), Failure::answered("Throttling", "")], Ok(3)),
+            (vec![Failure::answered("InvalidParameterValue", "")], Err(1)),
+            (vec![Failure::answered("InvalidGroup.Duplicate", "")], Err(1)),
+            // The first of these may have been answered by the call whose answer was lost.
+            (vec![lost(), Failure::answered("InvalidGroup.Duplicate", "")], Err(2)),
+        ] {
+            let calls = Cell::new(0);
+            let attempt = || async {
+                calls.set(calls.get() + 1);
+                match failures.get(calls.get() - 1) {
+                    Some(failure) => Err(failure.clone()),
+                    None => Ok(calls.get()),
+                }
+            };
+            let never = CancellationToken::new();
+            let made = create(&never, attempt, || async { Ok(None) }, |_| false).await;
+            assert_eq!(made.map_err(|_| calls.get()), result, "{failures:?}");
+        }
+    }
+}

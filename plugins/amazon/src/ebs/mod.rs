@@ -1,0 +1,29 @@
+//! The builder `amazon-ebs`: an AMI from an instance.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`options`], [`settings`], [`checks`] | the options, as written and as checked |
+//! | [`steps`] | what a build does, in order |
+//! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
+//! | [`place`] | where things are, for the journal |
+//! | [`wait`], [`pace`] | waiting for AWS |
+//! | [`tags`] | tags, and what templates know about the source AMI |
+
+mod artifact;
+mod builder;
+mod checks;
+mod creation;
+mod devices;
+mod options;
+mod pace;
+mod place;
+mod reclaim;
+mod removal;
+mod settings;
+mod steps;
+mod tags;
+mod wait;
+
+pub use builder::EbsBuilder;
+pub use reclaim::EbsReclaim;
+pub use tags::RUN_TAG;

@@ -1,0 +1,59 @@
+//! The options of an `amazon-ebs` source block, as written. Names and defaults are Packer's.
+
+mod ami;
+mod block_device;
+mod instance;
+mod network;
+mod spot;
+mod tags;
+
+use ingot_communicator::CommunicatorConfig;
+use ingot_sdk::{Schema, TemplateFunction};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use ami::{AmiOptions, clean_function, clean_name};
+pub use block_device::BlockDevice;
+pub use instance::InstanceOptions;
+pub use network::NetworkOptions;
+pub use spot::SpotOptions;
+pub use tags::{TagOptions, Tags};
+
+use crate::access::AccessOptions;
+
+/// The options.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct Options {
+    /// Access to AWS.
+    #[serde(flatten)]
+    pub access: AccessOptions,
+    /// The image that is made.
+    #[serde(flatten)]
+    pub ami: AmiOptions,
+    /// The instance it is made from.
+    #[serde(flatten)]
+    pub instance: InstanceOptions,
+    /// Where that runs and who reaches it.
+    #[serde(flatten)]
+    pub network: NetworkOptions,
+    /// Spot instances.
+    #[serde(flatten)]
+    pub spot: SpotOptions,
+    /// All tags.
+    #[serde(flatten)]
+    pub tags: TagOptions,
+    /// `communicator`, `ssh_*`, `winrm_*`.
+    #[serde(flatten)]
+    pub communicator: CommunicatorConfig,
+}
+
+/// A text that was given; an empty one is the same as none, as in Packer.
+pub fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// The schema of the source block.
+pub fn schema() -> Schema {
+    let clean = TemplateFunction { name: "clean_resource_name", run: ami::clean_function };
+    Schema { functions: vec![clean], ..Schema::of::<Options>() }
+}

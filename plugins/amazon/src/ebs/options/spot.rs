@@ -1,0 +1,22 @@
+//! Spot instances.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Options of spot instances.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct SpotOptions {
+    /// Run a spot instance, for at most this many dollars an hour; `auto` for at most the price
+    /// on demand.
+    pub spot_price: Option<String>,
+    /// The types that may be used, instead of `instance_type`.
+    #[serde(default)]
+    pub spot_instance_types: Vec<String>,
+    /// Which of them EC2 prefers: `lowest-price`, `diversified`, `capacity-optimized`,
+    /// `capacity-optimized-prioritized` or `price-capacity-optimized`.
+    pub spot_allocation_strategy: Option<String>,
+    /// Has no effect; Packer still knows it.
+    pub spot_price_auto_product: Option<String>,
+    /// Had spot instances last for this long. EC2 no longer offers it.
+    pub block_duration_minutes: Option<i64>,
+}

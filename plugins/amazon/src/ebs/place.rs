@@ -1,0 +1,93 @@
+//! Where a thing at AWS is, as the journal writes it down: what is needed to reach it again, and
+//! never a secret.
+
+use ingot_sdk::{Error, Resource, Result, RunContext};
+
+use crate::access::{AccessOptions, AssumeRoleOptions};
+
+/// A place to make things in.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    options: AccessOptions,
+    region: String,
+    run: String,
+}
+
+impl Place {
+    /// The place that a build with these options works in.
+    pub fn new(options: &AccessOptions, region: &str, ctx: &RunContext) -> Place {
+        let run = ctx.prepare.run_uuid.clone();
+        Place { options: options.clone(), region: region.to_owned(), run }
+    }
+
+    /// The same account in another region.
+    pub fn in_region(&self, region: &str) -> Place {
+        Place { region: region.to_owned(), ..self.clone() }
+    }
+
+    /// The journal's record of something here.
+    pub fn resource(&self, kind: &str, id: &str) -> Resource {
+        let options = &self.options;
+        let variable = |names: &[&str]| {
+            let values = names.iter().filter_map(|name| std::env::var(name).ok());
+            values.filter(|value| !value.is_empty()).collect::<Vec<_>>().into_iter().next()
+        };
+        let ec2 = variable(&["AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL"]);
+        let endpoint = options.custom_endpoint_ec2.clone().filter(|url| !url.is_empty()).or(ec2);
+        // The environment's keys go before the environment's profile.
+        let keyless = variable(&["AWS_ACCESS_KEY_ID"]).is_none();
+        let named = || variable(&["AWS_PROFILE"]).filter(|_| keyless);
+        let profile = options.profile.clone().or_else(named);
+        let role = options.assume_role.clone().unwrap_or_default();
+        let facts = [
+            ("endpoint", endpoint),
+            ("iam_endpoint", variable(&["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"])),
+            ("profile", profile),
+            ("shared_credentials_file", options.shared_credentials_file.clone()),
+            ("role_arn", role.role_arn),
+            ("external_id", role.external_id),
+        ];
+        let mut resource = Resource::new(kind, id)
+            .with("region", self.region.as_str())
+            .with("run", self.run.as_str());
+        for (name, value) in facts {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                resource = resource.with(name, value);
+            }
+        }
+        if options.insecure_skip_tls_verify {
+            resource = resource.with("insecure_skip_tls_verify", true);
+        }
+        resource
+    }
+}
+
+/// A text that the journal wrote down about `resource`.
+pub fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a str> {
+    resource.attributes.get(name).and_then(|value| value.as_str())
+}
+
+/// The access that the journal wrote down.
+///
+/// # Errors
+/// The record names no region.
+pub fn access_options(resource: &Resource) -> Result<AccessOptions> {
+    let text = |name: &str| attribute(resource, name).map(str::to_owned);
+    let region = text("region")
+        .ok_or_else(|| Error::new(format!("the journal names no region for {}", resource.id)))?;
+    let role_arn = text("role_arn");
+    let assume_role = role_arn.map(|role_arn| AssumeRoleOptions {
+        role_arn: Some(role_arn),
+        external_id: text("external_id"),
+        ..AssumeRoleOptions::default()
+    });
+    Ok(AccessOptions {
+        region: Some(region),
+        profile: text("profile"),
+        shared_credentials_file: text("shared_credentials_file"),
+        custom_endpoint_ec2: text("endpoint"),
+        insecure_skip_tls_verify: resource.attributes.contains_key("insecure_skip_tls_verify"),
+        assume_role,
+        ..AccessOptions::default()
+    })
+}

@@ -1,0 +1,142 @@
+//! AMIs and their snapshots.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::Image;
+use serde::{Deserialize, Serialize};
+
+use super::persist;
+use crate::access::Ec2;
+use crate::failure::{During, Failure, Kind};
+use crate::filter::filter;
+
+/// What an AMI of a build is known by besides its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageMark {
+    /// Its name.
+    pub name: String,
+    /// The instance or AMI it is made from.
+    pub source: String,
+    /// No AMI of an older date is it; by AWS's clock, in AWS's form.
+    pub not_before: String,
+}
+
+impl ImageMark {
+    /// Whether `image` is it. Where AWS tells what an AMI was made from, that decides.
+    fn is(&self, image: &Image) -> bool {
+        if image.name() != Some(self.name.as_str()) {
+            return false;
+        }
+        let sources = [image.source_instance_id(), image.source_image_id()];
+        if sources.iter().any(Option::is_some) {
+            return sources.contains(&Some(self.source.as_str()));
+        }
+        // Dates of AWS are of one form and in UTC, so that text sorts as time.
+        let new = image.creation_date().is_some_and(|date| date >= self.not_before.as_str());
+        new && !self.not_before.is_empty()
+    }
+}
+
+/// The ids of the AMIs that a build made under a name.
+pub async fn find_images(ec2: &Ec2, mark: &ImageMark) -> Result<Vec<String>, Failure> {
+    let request = ec2.describe_images().owners("self").include_deprecated(true);
+    let name = format!("\"{}\"", mark.name.replace('"', "\"\""));
+    let answer = request.filters(filter("name", &name)).send().await;
+    let images = answer.during("looking for the AMI")?.images.unwrap_or_default();
+    let mine = images.into_iter().filter(|image| mark.is(image));
+    Ok(mine.filter_map(|image| image.image_id).collect())
+}
+
+/// Removes an AMI and its snapshots, also those that it does not tell of yet.
+pub async fn remove_image(ec2: &Ec2, id: &str) -> Result<(), Failure> {
+    let describe = || async {
+        let request = ec2.describe_images().image_ids(id).include_deprecated(true);
+        request.send().await.during(format!("describing the AMI {id}"))
+    };
+    let images = persist(describe).await?.and_then(|answer| answer.images).unwrap_or_default();
+    let mut snapshots: BTreeSet<String> = images.iter().flat_map(snapshots_of).collect();
+    snapshots.extend(snapshots_made_for(ec2, id).await?);
+    if !images.is_empty() {
+        deregister(ec2, id).await?;
+    }
+    for snapshot in snapshots {
+        remove_snapshot(ec2, &snapshot).await?;
+    }
+    Ok(())
+}
+
+/// The snapshots of an AMI that it tells of.
+pub fn snapshots_of(image: &Image) -> Vec<String> {
+    let devices = image.block_device_mappings().iter();
+    devices.filter_map(|device| device.ebs()?.snapshot_id().map(str::to_owned)).collect()
+}
+
+/// An AMI that is not ready may not tell of its snapshots, but they tell of it: EC2 writes its id
+/// in their descriptions.
+async fn snapshots_made_for(ec2: &Ec2, id: &str) -> Result<Vec<String>, Failure> {
+    let descriptions =
+        format!("Created by CreateImage(*) for {id}*,Copied for DestinationAmi {id}*");
+    let search = || async {
+        let request = ec2.describe_snapshots().owner_ids("self");
+        let answer = request.filters(filter("description", &descriptions)).send().await;
+        answer.during("looking for snapshots")
+    };
+    match persist(search).await {
+        Ok(answer) => {
+            let found = answer.and_then(|answer| answer.snapshots).unwrap_or_default();
+            Ok(found.into_iter().filter_map(|snapshot| snapshot.snapshot_id).collect())
+        }
+        // Then those it tells of are all there is to go by.
+        Err(failure) if failure.kind == Kind::Denied => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn deregister(ec2: &Ec2, id: &str) -> Result<(), Failure> {
+    let call = || async {
+        let call = ec2.deregister_image().image_id(id).send().await;
+        call.during(format!("deregistering the AMI {id}"))
+    };
+    match persist(call).await {
+        Err(failure) if failure.is("OperationNotPermitted") => {
+            let unlock = ec2.disable_image_deregistration_protection().image_id(id).send().await;
+            unlock.during(format!("lifting the protection of the AMI {id}"))?;
+            persist(call).await.map(drop)
+        }
+        result => result.map(drop),
+    }
+}
+
+/// Removes a snapshot.
+pub async fn remove_snapshot(ec2: &Ec2, id: &str) -> Result<(), Failure> {
+    let delete = || async {
+        let call = ec2.delete_snapshot().snapshot_id(id).send().await;
+        call.during(format!("deleting the snapshot {id}"))
+    };
+    persist(delete).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ami_of_the_same_name_is_not_enough() {
+        let mark = ImageMark {
+            name: "web".into(),
+            source: "i-1".into(),
+            not_before: "2026-01-02T00:00:00.000Z".into(),
+        };
+        let image = || Image::builder().name("web");
+        for (image, matches) in [
+            (image().source_instance_id("i-1").build(), true),
+            (image().source_instance_id("i-2").build(), false),
+            (image().creation_date("2026-01-02T00:00:05.000Z").build(), true),
+            (image().creation_date("2026-01-01T23:59:59.000Z").build(), false),
+            (image().build(), false),
+            (Image::builder().name("web2").source_instance_id("i-1").build(), false),
+        ] {
+            assert_eq!(mark.is(&image), matches, "{image:?}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Key pairs.
+
+use super::{of_run, persist};
+use crate::access::Ec2;
+use crate::failure::{During, Failure};
+use crate::filter::filter;
+
+/// Whether the run has made a key pair of this name.
+pub async fn find_key_pair(ec2: &Ec2, name: &str, run: &str) -> Result<bool, Failure> {
+    let request = ec2.describe_key_pairs().filters(filter("key-name", &format!("{name:?}")));
+    let answer = request.filters(of_run(run)).send().await.during("looking for the key pair")?;
+    Ok(!answer.key_pairs().is_empty())
+}
+
+/// Removes a key pair of the run.
+pub async fn remove_key_pair(ec2: &Ec2, name: &str) -> Result<(), Failure> {
+    let delete = || async {
+        ec2.delete_key_pair().key_name(name).send().await.during("deleting the key pair")
+    };
+    persist(delete).await.map(drop)
+}

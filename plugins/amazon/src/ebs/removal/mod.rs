@@ -1,0 +1,85 @@
+//! Finding and removing what a build made, one file for each kind of thing. Cleaning up at the end
+//! of a build and reclaiming what a killed one left do the same.
+//!
+//! Nothing is removed that is not known to be the build's own: it has an id that a call returned,
+//! or a name chosen by the build and the run's tag. What is not there is removed.
+
+mod iam;
+mod image;
+mod instance;
+mod key_pair;
+mod launch_template;
+mod security_group;
+mod volume;
+
+pub use iam::{iam, remove_profile};
+pub use image::{ImageMark, find_images, remove_image, remove_snapshot, snapshots_of};
+pub use instance::{Mark, find_instances, is_over, remove_instances};
+pub use key_pair::{find_key_pair, remove_key_pair};
+pub use launch_template::{find_launch_template, remove_fleet, remove_launch_template};
+pub use security_group::{find_security_group, remove_security_group};
+pub use volume::remove_volume;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::tags::RUN_TAG;
+use super::wait::may_pass;
+use crate::failure::{Failure, Kind};
+use crate::filter::filter;
+
+/// How long one removal is tried for.
+const LIMIT: Duration = Duration::from_secs(5 * 60);
+/// The pause after the first try that failed.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// How often AWS may fail to answer. The client has tried each call many times then.
+const BROKEN_TRIES: u32 = 3;
+
+/// Removes something, in spite of a busy AWS and of things that are still in use. Not finding it
+/// is success.
+pub async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> Result<Option<T>, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let deadline = Instant::now() + LIMIT;
+    let (mut pause, mut broken) = (FIRST_PAUSE, 0);
+    loop {
+        let failure = match attempt().await {
+            Ok(value) => return Ok(Some(value)),
+            Err(failure) if failure.kind == Kind::NotFound => return Ok(None),
+            Err(failure) => failure,
+        };
+        broken += u32::from(may_pass(&failure));
+        let again = in_use(&failure) || may_pass(&failure) && broken < BROKEN_TRIES;
+        if !again || Instant::now() + pause > deadline {
+            return Err(failure);
+        }
+        tracing::debug!(%failure, "a removal failed");
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether something that goes away in its own time still needs what is to be removed.
+fn in_use(failure: &Failure) -> bool {
+    const CODES: &[&str] = &[
+        "DependencyViolation",
+        "InvalidGroup.InUse",
+        "IncorrectState",
+        "IncorrectInstanceState",
+        "InvalidSnapshot.InUse",
+        "VolumeInUse",
+        "DeleteConflict",
+        "ConcurrentModification",
+    ];
+    failure.code.as_deref().is_some_and(|code| CODES.contains(&code))
+}
+
+/// The filter for what a run made.
+fn of_run(run: &str) -> aws_sdk_ec2::types::Filter {
+    // In quotes, which keep a comma.
+    filter(&format!("tag:{RUN_TAG}"), &format!("\"{run}\""))
+}

@@ -1,0 +1,188 @@
+//! The options, checked and with their defaults.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ingot_communicator::Communication;
+use ingot_sdk::config::is_unknown;
+use ingot_sdk::{Config, ConfigErrors, PrepareContext, Prepared};
+
+use super::checks;
+use super::options::{Options, given};
+
+/// The checked options.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// The options as written, with the tags of blocks moved to the others.
+    pub raw: Options,
+    /// How to reach the instance.
+    pub communication: Communication,
+    /// The key to log in with.
+    pub key: KeyChoice,
+    /// Who reaches the instance, where a security group is made.
+    pub sources: Vec<Cidr>,
+}
+
+/// The key that the instance lets in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum KeyChoice {
+    /// None: there is a password, or no communicator.
+    #[default]
+    None,
+    /// The one in this file, which is that of the key pair, if there is one, or of the AMI.
+    File(String),
+    /// An agent has it.
+    Agent,
+    /// One that EC2 makes for the build, under this name.
+    Temporary(String),
+}
+
+/// A block of addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cidr {
+    /// As written.
+    pub text: String,
+    /// Whether it is one of IPv6.
+    pub v6: bool,
+}
+
+impl Cidr {
+    /// Reads `address/bits`.
+    pub fn parse(text: &str) -> Option<Cidr> {
+        let (address, bits) = text.split_once('/')?;
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv6() { 128 } else { 32 };
+        let plain = bits.bytes().all(|byte| byte.is_ascii_digit());
+        (plain && bits.parse::<u8>().is_ok_and(|bits| bits <= most))
+            .then(|| Cidr { text: text.to_owned(), v6: address.is_ipv6() })
+    }
+}
+
+impl Settings {
+    /// Reads and checks the options, offline.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn prepare(
+        config: &Config,
+        ctx: &PrepareContext,
+    ) -> Result<(Settings, Prepared), ConfigErrors> {
+        let mut raw: Options = config.decode()?;
+        let mut errors = ConfigErrors::default();
+        let mut warnings = Vec::new();
+        raw.tags.merge();
+        raw.ami.force_deregister |= ctx.force;
+        let protection = raw.ami.deregistration_protection.as_mut();
+        if let Some(protection) = protection {
+            protection.enabled |= protection.with_cooldown;
+        }
+        let communication = raw.communicator.prepare().unwrap_or_else(|found| {
+            found.0.into_iter().for_each(|error| errors.push(error));
+            Communication::default()
+        });
+        let key = key_choice(&raw, ctx);
+        raw.access.check(&mut errors);
+        checks::ami(&raw, &mut errors);
+        checks::devices(&raw, &mut errors);
+        checks::source(&raw, &mut errors);
+        checks::instance(&raw, &mut errors, &mut warnings);
+        checks::placement(&raw, &mut errors);
+        checks::network(&raw, &mut errors);
+        checks::login(&raw, &key, &mut errors, &mut warnings);
+        checks::spot(&raw, &mut errors, &mut warnings);
+        checks::templates(&raw, ctx, &mut errors);
+        let sources = sources(&raw);
+        let generated = super::tags::GENERATED.iter().map(|&name| name.to_owned()).collect();
+        let settings = Settings { raw, communication, key, sources };
+        errors.into_result((settings, Prepared { warnings, generated }))
+    }
+
+    /// Whether a spot instance is run.
+    pub fn is_spot(&self) -> bool {
+        checks::is_spot(&self.raw)
+    }
+
+    /// Whether the first image is only there to be copied.
+    pub fn is_intermediary(&self) -> bool {
+        let ami = &self.raw.ami;
+        ami.encrypt_boot == Some(true) || ami.skip_save_build_region
+    }
+
+    /// The regions that get a copy, each once, in the order of the template.
+    pub fn copies(&self, own: &str) -> Vec<String> {
+        let ami = &self.raw.ami;
+        let mut regions: Vec<String> = Vec::new();
+        // An image that is only there to be copied is copied in its own region too, unless it is
+        // not wanted there.
+        if self.is_intermediary() && !ami.skip_save_build_region {
+            regions.push(own.to_owned());
+        }
+        for region in &ami.ami_regions {
+            if region != own && !regions.contains(region) {
+                regions.push(region.clone());
+            }
+        }
+        regions
+    }
+
+    /// The KMS key for the copy in `region`; none for the account's default.
+    pub fn kms_key(&self, region: &str, own: &str) -> Option<&str> {
+        let ami = &self.raw.ami;
+        if ami.encrypt_boot != Some(true) {
+            return None;
+        }
+        let listed = ami.region_kms_key_ids.get(region).map(String::as_str);
+        let key = if region == own { listed.or(given(&ami.kms_key_id)) } else { listed };
+        key.filter(|key| !key.is_empty())
+    }
+
+    /// How long to wait for the password of a Windows instance.
+    pub fn password_timeout(&self) -> Duration {
+        let given = self.raw.instance.windows_password_timeout.map(|timeout| timeout.0);
+        given.filter(|timeout| !timeout.is_zero()).unwrap_or(Duration::from_secs(20 * 60))
+    }
+}
+
+/// Packer's rule: a key pair is made unless the template says what else to log in with.
+fn key_choice(raw: &Options, ctx: &PrepareContext) -> KeyChoice {
+    let ssh = &raw.communicator.ssh;
+    if let Some(path) = given(&ssh.ssh_private_key_file) {
+        return KeyChoice::File(path.to_owned());
+    }
+    if ssh.ssh_agent_auth {
+        return KeyChoice::Agent;
+    }
+    if let Some(name) = given(&ssh.temporary_key_pair_name) {
+        return KeyChoice::Temporary(name.to_owned());
+    }
+    if given(&ssh.ssh_keypair_name).is_some() || given(&ssh.ssh_password).is_some() {
+        return KeyChoice::None;
+    }
+    let unique = match ctx.run_uuid.as_str() {
+        // What is only checked needs no name.
+        "" => String::new(),
+        _ => uuid::Uuid::new_v4().to_string(),
+    };
+    KeyChoice::Temporary(format!("packer_{unique}"))
+}
+
+fn sources(raw: &Options) -> Vec<Cidr> {
+    let network = &raw.network;
+    let given = &network.temporary_security_group_source_cidrs;
+    if !given.is_empty() {
+        return given.iter().filter_map(|text| Cidr::parse(text)).collect();
+    }
+    if network.temporary_security_group_source_public_ip {
+        return Vec::new();
+    }
+    let all = match super::options::given(&network.ssh_interface) {
+        Some("ipv6") => "::/0",
+        _ => "0.0.0.0/0",
+    };
+    Cidr::parse(all).into_iter().collect()
+}
+
+/// Whether `text` is there and known, so that it can be judged.
+pub fn known(text: &Option<String>) -> Option<&str> {
+    given(text).filter(|text| !is_unknown(text))
+}

@@ -1,0 +1,205 @@
+//! The AMI.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{Image, ImageState, ResourceType};
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
+
+use super::{ImageCreation, MadeImage, State, once};
+use crate::access::{Access, Ec2};
+use crate::ebs::creation::{Creation, create};
+use crate::ebs::devices;
+use crate::ebs::pace;
+use crate::ebs::reclaim::{IMAGE, image_resource};
+use crate::ebs::removal::{ImageMark, find_images, persist, remove_image, snapshots_of};
+use crate::ebs::tags::specification;
+use crate::ebs::wait::{Look, until};
+use crate::failure::{During, Failure, Kind};
+
+/// Makes the AMI, or the one that is only there to be copied.
+pub struct CreateImage;
+
+#[async_trait]
+impl Step<State> for CreateImage {
+    fn name(&self) -> &'static str {
+        "create AMI"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let ami = &state.settings.raw.ami;
+        if ami.skip_create_ami {
+            ctx.ui.say("Skipping AMI creation...");
+            return Ok(());
+        }
+        let intermediary = state.settings.is_intermediary();
+        let name = match intermediary {
+            true => format!("ingot-{}", uuid::Uuid::new_v4().simple()),
+            false => ami.ami_name.clone(),
+        };
+        let instance = state.instance_id()?.to_owned();
+        ctx.ui.say(format!("Creating AMI {name} from instance {instance}"));
+        let mut tags = Vec::new();
+        if ami.skip_ami_run_tags {
+            ctx.ui.say("Skipping attaching run tags to AMI...");
+        } else {
+            ctx.ui.say("Attaching run tags to AMI...");
+            let run = state.run_tags(ctx)?;
+            let kinds = [ResourceType::Image, ResourceType::Snapshot];
+            tags.extend(kinds.into_iter().filter_map(|kind| specification(kind, run.clone())));
+        }
+        let mappings = devices::mappings(&ami.ami_block_device_mappings, false);
+        let request = once(&state.ec2)
+            .create_image()
+            .instance_id(&instance)
+            .name(&name)
+            .set_block_device_mappings(Some(mappings).filter(|mappings| !mappings.is_empty()))
+            .set_tag_specifications(Some(tags).filter(|tags| !tags.is_empty()));
+        let mark = ImageMark { name, source: instance, not_before: launched_at(state) };
+        let (ec2, sought, cancel) = (state.ec2.clone(), mark.clone(), ctx.cancel.clone());
+        let call = async move {
+            let attempt = || async {
+                let answer = request.clone().send().await.during("creating the AMI")?;
+                answer.image_id.ok_or_else(nameless)
+            };
+            create(&cancel, attempt, || find_one(&ec2, &sought), settling).await
+        };
+        let resource = image_resource(state.resource(IMAGE, &mark.name), &mark);
+        let call = Creation::begin(ctx, &resource, call)?;
+        let region = state.region.clone();
+        let kept = !intermediary;
+        state.made_images.push(ImageCreation { region, mark, first: true, kept, call });
+        let Some(creation) = state.made_images.last_mut() else { return Ok(()) };
+        let id = creation.call.made().await?;
+        ctx.ui.say(format!("AMI: {id}"));
+        ctx.ui.say("Waiting for AMI to become ready...");
+        let image = available(&ctx.ui, &state.access, &state.ec2, &id).await?;
+        let made = made(id, &image);
+        if kept {
+            state.images.insert(state.region.clone(), made.clone());
+        }
+        state.first = Some(made);
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
+        state.first = None;
+        let own = std::mem::take(&mut state.made_images);
+        remove_or_keep(ctx, state, own, outcome).await;
+    }
+}
+
+/// What is to be known of an AMI that is ready.
+pub fn made(id: String, image: &Image) -> MadeImage {
+    let date = image.creation_date().unwrap_or_default().to_owned();
+    MadeImage { id, snapshots: snapshots_of(image), date }
+}
+
+/// AWS's clock when the instance was launched, as AMIs tell theirs.
+fn launched_at(state: &State) -> String {
+    let launched = state.instance.as_ref().and_then(|instance| instance.launch_time());
+    launched
+        .and_then(|time| time.fmt(aws_smithy_types::date_time::Format::DateTime).ok())
+        .unwrap_or_default()
+}
+
+/// The failure of a call whose answer lacks the AMI's id.
+pub fn nameless() -> Failure {
+    Failure::new(Kind::Broken, "AWS did not tell the AMI's id")
+}
+
+/// The AMI that a call whose answer was lost has made.
+pub async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<String>, Failure> {
+    Ok(find_images(ec2, mark).await?.into_iter().next())
+}
+
+/// The instance takes a moment to be seen as stopped.
+fn settling(failure: &Failure) -> bool {
+    failure.is("InvalidParameterValue") && failure.message.contains("Instance is not in state")
+        || failure.is("IncorrectInstanceState")
+}
+
+/// Waits until an AMI can be used, and tells all about it.
+pub async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
+    let look = || async {
+        let answer = ec2.describe_images().image_ids(id).send().await;
+        let image = match answer.during("describing the AMI") {
+            Ok(answer) => answer.images.unwrap_or_default().into_iter().next(),
+            Err(failure) if failure.kind == Kind::NotFound => None,
+            Err(failure) => return Err(failure),
+        };
+        let Some(image) = image else { return Ok(Look::NotYet("not seen yet".to_owned())) };
+        Ok(match image.state() {
+            Some(ImageState::Available) => Look::Done(image),
+            Some(ImageState::Pending | ImageState::Transient) | None => {
+                Look::NotYet("pending".to_owned())
+            }
+            Some(other) => {
+                let reason = image.state_reason().and_then(|reason| reason.message());
+                let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+                Look::Never(Error::new(format!("the AMI {id} is {}{reason}", other.as_str())))
+            }
+        })
+    };
+    let pace = pace::slow(access.polling(), pace::IMAGE);
+    until(ui, &format!("the AMI {id}"), pace, look).await
+}
+
+/// At the end of a build: what it made is the user's, unless it failed.
+pub async fn remove_or_keep(
+    ctx: &RunContext,
+    state: &mut State,
+    made: Vec<ImageCreation>,
+    outcome: Outcome,
+) {
+    for mut image in made.into_iter().rev() {
+        if outcome == Outcome::Succeeded && image.kept {
+            image.call.done();
+            continue;
+        }
+        ctx.ui.say(match outcome {
+            Outcome::Succeeded => {
+                "Deregistering the AMI and deleting unencrypted temporary AMIs and snapshots"
+            }
+            Outcome::Failed => {
+                "Deregistering the AMI and deleting associated snapshots because of cancellation, \
+                 or error..."
+            }
+        });
+        let known = image.call.settle().await;
+        let ec2 = state.access.client(&image.region);
+        match remove(&ec2, &image.mark, known).await {
+            Ok(()) => {
+                // A first image that is not kept was never among them.
+                if image.kept {
+                    state.images.remove(&image.region);
+                }
+                image.call.done();
+            }
+            Err(failure) => {
+                super::left_behind(ctx, &format!("the AMI {}", image.mark.name), failure);
+            }
+        }
+    }
+}
+
+/// How often an AMI that may be there is looked for.
+const LOOKS: u32 = 3;
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_secs(2);
+
+async fn remove(ec2: &Ec2, mark: &ImageMark, known: Option<String>) -> Result<(), Failure> {
+    let mut ids: Vec<String> = known.into_iter().collect();
+    let mut looks = 0;
+    while ids.is_empty() && looks < LOOKS {
+        if looks > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        ids = persist(|| find_images(ec2, mark)).await?.unwrap_or_default();
+        looks += 1;
+    }
+    for id in ids {
+        remove_image(ec2, &id).await?;
+    }
+    Ok(())
+}

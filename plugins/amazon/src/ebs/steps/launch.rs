@@ -1,0 +1,385 @@
+//! The instance.
+
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    CapacityReservationPreference, CapacityReservationSpecification, CapacityReservationTarget,
+    CreditSpecificationRequest, EnclaveOptionsRequest, HttpTokensState,
+    IamInstanceProfileSpecification, Instance, InstanceMetadataEndpointState,
+    InstanceMetadataOptionsRequest, InstanceMetadataTagsState,
+    InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
+    LicenseConfigurationRequest, Placement, ResourceType, ShutdownBehavior, Tenancy,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
+
+use super::{State, once, spot};
+use crate::ebs::checks::is_burstable;
+use crate::ebs::creation::{Creation, create};
+use crate::ebs::devices;
+use crate::ebs::options::given;
+use crate::ebs::pace;
+use crate::ebs::reclaim::{INSTANCE, VOLUME, instance_resource};
+use crate::ebs::removal::{
+    Mark, find_instances, is_over, remove_fleet, remove_instances, remove_volume,
+};
+use crate::ebs::settings::KeyChoice;
+use crate::ebs::tags::{marked, report, specification};
+use crate::ebs::wait::{Look, until};
+use crate::failure::{During, Failure, Kind};
+
+/// What a launch has made.
+#[derive(Debug, Clone, Default)]
+pub struct Launched {
+    /// The instance's id.
+    pub instance: String,
+    /// The fleet it was requested with, for spot instances.
+    pub fleet: Option<String>,
+}
+
+/// Starts the instance and waits until it runs.
+pub struct Launch;
+
+#[async_trait]
+impl Step<State> for Launch {
+    fn name(&self) -> &'static str {
+        "launch instance"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let resource = state.resource(INSTANCE, &state.mark.token);
+        let resource = instance_resource(resource, &state.mark);
+        let creation = if state.settings.is_spot() {
+            Creation::begin(ctx, &resource, spot::request(ctx, state)?)?
+        } else {
+            Creation::begin(ctx, &resource, request(ctx, state).await?)?
+        };
+        let made = state.launch.insert(creation).made().await;
+        let id = made.map_err(explained)?.instance;
+        ctx.ui.say(format!("Instance ID: {id}"));
+        ctx.ui.say(format!("Waiting for instance ({id}) to become ready..."));
+        let instance = running(ctx, state, &id).await?;
+        note_volumes(ctx, state, &instance)?;
+        if ctx.prepare.debug {
+            for (what, value) in [
+                ("Public DNS", instance.public_dns_name()),
+                ("Public IP", instance.public_ip_address()),
+                ("Private IP", instance.private_ip_address()),
+            ] {
+                if let Some(value) = value.filter(|value| !value.is_empty()) {
+                    ctx.ui.say(format!("{what}: {value}"));
+                }
+            }
+        }
+        state.instance = Some(instance);
+        if state.settings.is_spot() {
+            spot::tag_request(ctx, state).await?;
+        }
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
+        let Some(mut creation) = state.launch.take() else { return };
+        ctx.ui.say("Terminating the source AWS instance...");
+        let launched = creation.settle().await;
+        if let Some(fleet) = launched.as_ref().and_then(|launched| launched.fleet.as_deref()) {
+            remove_fleet(&state.ec2, fleet).await;
+        }
+        let known = state.instance.take().or_else(|| {
+            let id = launched.as_ref().map(|launched| launched.instance.clone());
+            id.map(|id| Instance::builder().instance_id(id).build())
+        });
+        let pace = pace::quick(state.access.polling(), pace::MACHINE);
+        let removed =
+            remove_instances(&ctx.ui, &state.ec2, pace, &state.mark, known.as_ref()).await;
+        if let Err(error) = removed {
+            super::left_behind(ctx, "the instance", error);
+            return;
+        }
+        creation.done();
+        remove_volumes(ctx, state).await;
+    }
+}
+
+/// Writes down the volumes that would outlive the instance, such as those that the source AMI
+/// says are to stay.
+fn note_volumes(ctx: &RunContext, state: &mut State, instance: &Instance) -> Result<()> {
+    for volume in state.mark.lasting_volumes(instance) {
+        let entry = JournalEntry::open(&ctx.journal, &state.resource(VOLUME, &volume))?;
+        state.volumes.push((volume, entry));
+    }
+    Ok(())
+}
+
+async fn remove_volumes(ctx: &RunContext, state: &mut State) {
+    ctx.ui.say("Cleaning up any extra volumes...");
+    if state.volumes.is_empty() {
+        ctx.ui.say("No volumes to clean up, skipping");
+    }
+    for (volume, entry) in std::mem::take(&mut state.volumes) {
+        ctx.ui.say(format!("Destroying volume ({volume})..."));
+        match remove_volume(&state.ec2, &volume).await {
+            Ok(()) => entry.done(),
+            Err(failure) => super::left_behind(ctx, &format!("the volume {volume}"), failure),
+        }
+    }
+}
+
+/// Adds what to do to refusals that are common.
+fn explained(failure: Failure) -> Error {
+    let hint = match failure.code.as_deref() {
+        Some("VPCIdNotSpecified") => "this region has no default VPC; set subnet_id",
+        Some("InsufficientInstanceCapacity") => {
+            "EC2 has no room for this type in the zone now; try another availability_zone, subnet \
+             or instance_type"
+        }
+        Some("VcpuLimitExceeded" | "InstanceLimitExceeded" | "MaxSpotInstanceCountExceeded") => {
+            "the account's limit is reached; ask AWS for more, or use a smaller instance_type"
+        }
+        Some("Unsupported") => "the zone does not have this instance_type; name another one",
+        _ => return failure.into(),
+    };
+    Error::from(failure).hint(hint)
+}
+
+/// Refusals that pass: what was just made is not seen by all of AWS at once.
+pub fn not_seen_yet(temporary_key: bool, failure: &Failure) -> bool {
+    match failure.code.as_deref() {
+        Some("InvalidParameterValue") => {
+            let text = failure.message.to_lowercase();
+            text.contains("iaminstanceprofile") || text.contains("iam instance profile")
+        }
+        Some("InvalidKeyPair.NotFound") => temporary_key,
+        Some("InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound") => true,
+        _ => false,
+    }
+}
+
+/// Whether the build has its own key pair.
+pub fn has_temporary_key(state: &State) -> bool {
+    matches!(state.settings.key, KeyChoice::Temporary(_))
+}
+
+/// The instance of a launch whose answer was lost.
+pub async fn find(ec2: &crate::access::Ec2, mark: &Mark) -> Result<Option<Launched>, Failure> {
+    let found = find_instances(ec2, mark).await?;
+    let live = found.into_iter().find(|instance| !is_over(instance));
+    let id = live.and_then(|instance| instance.instance_id);
+    Ok(id.map(|instance| Launched { instance, fleet: None }))
+}
+
+/// The call that starts an instance on demand.
+async fn request(
+    ctx: &RunContext,
+    state: &State,
+) -> Result<impl Future<Output = Result<Launched, Failure>> + Send + 'static> {
+    let user_data = user_data(state).await?;
+    ctx.ui.say("Launching a source AWS instance...");
+    let tags = state.run_tags(ctx)?;
+    let volume_tags = &state.settings.raw.tags.run_volume_tags;
+    let volume_tags = state.info.tags(ctx, "run_volume_tags", volume_tags)?;
+    report(ctx, &tags);
+    report(ctx, &volume_tags);
+    let mut own = marked(ctx, &tags);
+    own.push(state.mark.tag());
+    let specifications = [
+        specification(ResourceType::Instance, own),
+        specification(ResourceType::NetworkInterface, tags),
+        specification(ResourceType::Volume, volume_tags),
+    ];
+    let specifications = specifications.into_iter().flatten().collect();
+    let request = options(ctx, state, once(&state.ec2).run_instances())?
+        .client_token(uuid::Uuid::new_v4().to_string())
+        .user_data(user_data)
+        .set_tag_specifications(Some(specifications));
+    let (ec2, mark) = (state.ec2.clone(), state.mark.clone());
+    let (temporary, cancel) = (has_temporary_key(state), ctx.cancel.clone());
+    Ok(async move {
+        let attempt = || async {
+            let answer = request.clone().send().await.during("launching the instance")?;
+            let id = answer.instances().iter().find_map(|instance| instance.instance_id());
+            match id {
+                Some(id) => Ok(Launched { instance: id.to_owned(), fleet: None }),
+                None => Err(Failure::new(Kind::Broken, "AWS did not tell the instance's id")),
+            }
+        };
+        create(&cancel, attempt, || find(&ec2, &mark), |failure| not_seen_yet(temporary, failure))
+            .await
+    })
+}
+
+fn options(
+    ctx: &RunContext,
+    state: &State,
+    request: RunInstancesFluentBuilder,
+) -> Result<RunInstancesFluentBuilder> {
+    let instance = &state.settings.raw.instance;
+    let kind = given(&instance.instance_type).unwrap_or_default();
+    let shutdown = given(&instance.shutdown_behavior).unwrap_or("stop");
+    let mappings = devices::mappings(&instance.launch_block_device_mappings, instance.no_ephemeral);
+    let mut request = request
+        .set_image_id(state.source()?.image_id().map(str::to_owned))
+        .instance_type(InstanceType::from(kind))
+        .min_count(1)
+        .max_count(1)
+        .set_block_device_mappings(Some(mappings).filter(|mappings| !mappings.is_empty()))
+        .placement(placement(state))
+        .ebs_optimized(instance.ebs_optimized)
+        .enclave_options(
+            EnclaveOptionsRequest::builder().enabled(instance.enable_nitro_enclave).build(),
+        )
+        .instance_initiated_shutdown_behavior(ShutdownBehavior::from(shutdown))
+        .set_key_name(state.key_name.clone())
+        .set_credit_specification(credits(state, kind))
+        .set_metadata_options(metadata(state))
+        .set_license_specifications(licenses(state))
+        .capacity_reservation_specification(capacity(state));
+    if let Some(name) = &state.profile {
+        request = request
+            .iam_instance_profile(IamInstanceProfileSpecification::builder().name(name).build());
+    }
+    let public = state.settings.raw.network.associate_public_ip_address;
+    Ok(match (&state.subnet.id, public) {
+        (Some(subnet), Some(public)) => {
+            ctx.ui.say(format!(
+                "changing public IP address config to {public} for instance on subnet {subnet:?}"
+            ));
+            request.network_interfaces(
+                InstanceNetworkInterfaceSpecification::builder()
+                    .device_index(0)
+                    .associate_public_ip_address(public)
+                    .subnet_id(subnet)
+                    .set_groups(Some(state.security_groups.clone()))
+                    .delete_on_termination(true)
+                    .build(),
+            )
+        }
+        (subnet, _) => request
+            .set_subnet_id(subnet.clone())
+            .set_security_group_ids(Some(state.security_groups.clone())),
+    })
+}
+
+fn placement(state: &State) -> Placement {
+    let instance = &state.settings.raw.instance;
+    let options = instance.placement.clone().unwrap_or_default();
+    let tenancy = given(&options.tenancy).or(given(&instance.tenancy)).map(Tenancy::from);
+    Placement::builder()
+        .set_availability_zone(state.subnet.zone.clone())
+        .set_host_resource_group_arn(given(&options.host_resource_group_arn).map(str::to_owned))
+        .set_host_id(given(&options.host_id).map(str::to_owned))
+        .set_tenancy(tenancy)
+        .build()
+}
+
+/// How much CPU an instance with credits may use.
+pub fn credits(state: &State, kind: &str) -> Option<CreditSpecificationRequest> {
+    let instance = &state.settings.raw.instance;
+    let unlimited = instance.enable_unlimited_credits || instance.enable_t2_unlimited;
+    let credits = match (unlimited, is_burstable(kind)) {
+        (true, _) => "unlimited",
+        (false, true) => "standard",
+        (false, false) => return None,
+    };
+    Some(CreditSpecificationRequest::builder().cpu_credits(credits).build())
+}
+
+/// The settings of the metadata service. Packer leaves it as it is by default where it is to be
+/// disabled; it is disabled here.
+fn metadata(state: &State) -> Option<InstanceMetadataOptionsRequest> {
+    let options = state.settings.raw.instance.metadata_options.clone().unwrap_or_default();
+    let endpoint = given(&options.http_endpoint).unwrap_or("enabled");
+    let builder = InstanceMetadataOptionsRequest::builder()
+        .http_endpoint(InstanceMetadataEndpointState::from(endpoint));
+    if endpoint != "enabled" {
+        return Some(builder.build());
+    }
+    let tokens = given(&options.http_tokens).unwrap_or("optional");
+    let hops = options.http_put_response_hop_limit.filter(|&hops| hops != 0).unwrap_or(1);
+    let tags = given(&options.instance_metadata_tags).filter(|&tags| tags == "enabled");
+    let builder = builder
+        .http_tokens(HttpTokensState::from(tokens))
+        .http_put_response_hop_limit(hops)
+        .set_instance_metadata_tags(tags.map(InstanceMetadataTagsState::from));
+    Some(builder.build())
+}
+
+fn licenses(state: &State) -> Option<Vec<LicenseConfigurationRequest>> {
+    let licenses = state.settings.raw.instance.license_specifications.iter();
+    let arns = licenses.filter_map(|license| {
+        given(&license.license_configuration_request.as_ref()?.license_configuration_arn)
+    });
+    let requests: Vec<LicenseConfigurationRequest> = arns
+        .map(|arn| LicenseConfigurationRequest::builder().license_configuration_arn(arn).build())
+        .collect();
+    Some(requests).filter(|requests| !requests.is_empty())
+}
+
+fn capacity(state: &State) -> CapacityReservationSpecification {
+    let instance = &state.settings.raw.instance;
+    let id = given(&instance.capacity_reservation_id);
+    let group = given(&instance.capacity_reservation_group_arn);
+    let builder = CapacityReservationSpecification::builder();
+    if id.is_none() && group.is_none() {
+        let preference = given(&instance.capacity_reservation_preference).unwrap_or("none");
+        let preference = CapacityReservationPreference::from(preference);
+        return builder.capacity_reservation_preference(preference).build();
+    }
+    let target = CapacityReservationTarget::builder()
+        .set_capacity_reservation_id(id.map(str::to_owned))
+        .set_capacity_reservation_resource_group_arn(group.map(str::to_owned));
+    builder.capacity_reservation_target(target.build()).build()
+}
+
+/// What the instance runs when it starts, as EC2 takes it.
+pub async fn user_data(state: &State) -> Result<String> {
+    let instance = &state.settings.raw.instance;
+    let data = match given(&instance.user_data_file) {
+        Some(path) => {
+            tokio::fs::read(path).await.with_context(|| format!("reading user_data_file {path}"))?
+        }
+        None => instance.user_data.clone().unwrap_or_default().into_bytes(),
+    };
+    // As in Packer, what is base64 already is left as it is; line breaks do not matter.
+    let lines: Vec<u8> = data.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+    Ok(match STANDARD.decode(&lines) {
+        Ok(_) => String::from_utf8_lossy(&data).into_owned(),
+        Err(_) => STANDARD.encode(&data),
+    })
+}
+
+/// Waits until the instance runs, and tells all about it.
+async fn running(ctx: &RunContext, state: &State, id: &str) -> Result<Instance> {
+    let pace = pace::quick(state.access.polling(), pace::MACHINE);
+    let what = format!("the instance {id}");
+    let look = || async {
+        let Some(instance) = describe(state, id).await? else {
+            return Ok(Look::NotYet("not seen yet".to_owned()));
+        };
+        Ok(match instance.state().and_then(|state| state.name()) {
+            Some(InstanceStateName::Running) => Look::Done(instance),
+            Some(InstanceStateName::Pending) | None => Look::NotYet("pending".to_owned()),
+            Some(other) => {
+                let message = instance.state_reason().and_then(|reason| reason.message());
+                let reason = message.or(instance.state_transition_reason()).unwrap_or_default();
+                let text = format!("{what} is {} instead of running: {reason}", other.as_str());
+                Look::Never(Error::new(text.trim_end_matches(": ").to_owned()))
+            }
+        })
+    };
+    until(&ctx.ui, &what, pace, look).await
+}
+
+/// All about an instance; none where it is not seen yet.
+pub async fn describe(state: &State, id: &str) -> Result<Option<Instance>, Failure> {
+    let answer = state.ec2.describe_instances().instance_ids(id).send().await;
+    match answer.during("describing the instance") {
+        Ok(answer) => {
+            let reservations = answer.reservations.unwrap_or_default().into_iter();
+            Ok(reservations.flat_map(|one| one.instances.unwrap_or_default()).next())
+        }
+        Err(failure) if failure.kind == Kind::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}

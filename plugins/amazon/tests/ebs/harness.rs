@@ -1,0 +1,231 @@
+//! Running the builder as the engine does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ingot_amazon::{EbsBuilder, EbsReclaim};
+use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::testing::{Said, context};
+use ingot_sdk::{
+    Artifact, Builder, Communicator, Config, ConfigErrors, Error, GeneratedData, Hook, Journal,
+    PrepareContext, Prepared, Reclaim, RemoteCommand, Resource, Result, RunContext, async_trait,
+};
+use serde_json::{Map, Value, json};
+
+use crate::account::access_options;
+use crate::server::{Moto, REGION};
+use crate::sshd::{self, Server};
+
+/// The AMI that moto has for everybody.
+pub const SOURCE: &str = "ami-785db401";
+
+/// A moto server and the machine that its instances are.
+pub struct Cloud {
+    pub moto: Moto,
+    pub sshd: Server,
+    pub said: Arc<Said>,
+    pub written: Arc<Written>,
+    pub hook: Arc<Commands>,
+}
+
+/// A journal in memory.
+#[derive(Default)]
+pub struct Written {
+    lines: Mutex<BTreeMap<u64, Resource>>,
+    /// The kinds of all that was ever written down.
+    pub kinds: Mutex<Vec<String>>,
+}
+
+impl Journal for Written {
+    fn record(&self, resource: &Resource) -> Result<u64> {
+        let mut kinds = self.kinds.lock().unwrap();
+        kinds.push(resource.kind.clone());
+        let record = kinds.len() as u64;
+        self.lines.lock().unwrap().insert(record, resource.clone());
+        Ok(record)
+    }
+
+    fn strike(&self, record: u64) {
+        self.lines.lock().unwrap().remove(&record);
+    }
+}
+
+impl Written {
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.lines.lock().unwrap().clear();
+    }
+
+    /// What is not struck.
+    pub fn open(&self) -> Vec<Resource> {
+        self.lines.lock().unwrap().values().cloned().collect()
+    }
+}
+
+/// Provisions with commands, whose output it keeps.
+#[derive(Default)]
+pub struct Commands {
+    pub commands: Mutex<Vec<String>>,
+    pub output: Mutex<String>,
+    pub data: Mutex<GeneratedData>,
+    /// Notified when provisioning begins.
+    pub begun: tokio::sync::Notify,
+}
+
+#[async_trait]
+impl Hook for Commands {
+    async fn provision(
+        &self,
+        _: &RunContext,
+        communicator: Arc<dyn Communicator>,
+        data: GeneratedData,
+    ) -> Result<()> {
+        *self.data.lock().unwrap() = data;
+        self.begun.notify_one();
+        let commands = self.commands.lock().unwrap().clone();
+        for command in commands {
+            let output = CapturedOutput::default();
+            let status = communicator.exec(&RemoteCommand::new(command), &output).await?;
+            self.output.lock().unwrap().push_str(&output.stdout_text());
+            if !status.success() {
+                return Err(Error::new("the script failed"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn cleanup_provision(
+        &self,
+        _: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Cloud {
+    /// Starts both servers; none where they are not installed.
+    pub fn start() -> Option<Cloud> {
+        if !sshd::available() {
+            return None;
+        }
+        // Lets in whatever key the instance was made with.
+        let any = "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser root";
+        let sshd = Server::start(any);
+        let recording = sshd.text("recording");
+        Some(Cloud {
+            moto: Moto::start_with(&[("MOTO_RECORDER_FILEPATH", &recording)])?,
+            sshd,
+            said: Arc::default(),
+            written: Arc::default(),
+            hook: Arc::default(),
+        })
+    }
+
+    /// The options of a build in this cloud, and `more`; null removes one.
+    pub fn options(&self, more: Value) -> Value {
+        let mut options = access_options(&self.moto, REGION);
+        let own = json!({
+            "ami_name": "web-1",
+            "source_ami": SOURCE,
+            "instance_type": "t2.micro",
+            "ssh_username": sshd::USER,
+            "ssh_host": "127.0.0.1",
+            "ssh_port": self.sshd.port,
+            "ssh_timeout": "20s",
+        });
+        for values in [own, more] {
+            for (name, value) in values.as_object().unwrap() {
+                options[name] = value.clone();
+            }
+        }
+        options
+    }
+
+    /// What the builder runs in.
+    pub fn context(&self) -> RunContext {
+        let prepare = PrepareContext {
+            build_name: "amazon-ebs.web".into(),
+            build_type: "amazon-ebs".into(),
+            run_uuid: "7d9cbb1e-0000-4000-8000-000000000001".into(),
+            ..PrepareContext::default()
+        };
+        RunContext {
+            journal: Arc::clone(&self.written) as Arc<dyn Journal>,
+            hook: Arc::clone(&self.hook) as Arc<dyn Hook>,
+            ..context(prepare, &self.said)
+        }
+    }
+
+    /// Builds.
+    pub async fn build(&self, more: Value) -> Result<Option<Arc<dyn Artifact>>> {
+        let ctx = self.context();
+        builder(self.options(more), &ctx).run(&ctx).await
+    }
+
+    /// Builds, with success, an artifact.
+    pub async fn artifact(&self, more: Value) -> Arc<dyn Artifact> {
+        match self.build(more).await {
+            Ok(artifact) => artifact.expect("an artifact"),
+            Err(error) => panic!("{error}\n{}", self.said.lines().join("\n")),
+        }
+    }
+
+    /// Removes what the journal still names.
+    pub async fn reclaim(&self) {
+        // Newest first, as things depend on older ones.
+        for resource in self.written.open().iter().rev() {
+            assert!(EbsReclaim.kinds().contains(&resource.kind.as_str()), "{resource:?}");
+            let secret = serde_json::to_string(resource).unwrap().contains("wJalrXUtnFEMI");
+            assert!(!secret, "{resource:?}");
+            EbsReclaim.reclaim(resource).await.unwrap();
+        }
+    }
+
+    /// Whether a line was shown that begins so.
+    pub fn says(&self, start: &str) -> bool {
+        self.said.lines().iter().any(|line| line.starts_with(start))
+    }
+
+    /// Has moto write down all requests from now on.
+    pub fn record(&self) {
+        self.moto.http("POST", "/moto-api/recorder/reset-recording", "").unwrap();
+        self.moto.http("POST", "/moto-api/recorder/start-recording", "").unwrap();
+    }
+
+    /// The bodies of the requests that were written down.
+    pub fn recorded(&self) -> Vec<String> {
+        let lines = self.moto.http("GET", "/moto-api/recorder/download-recording", "").unwrap();
+        let requests = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let body = |request: Value| {
+            let body = request["body"].as_str().unwrap_or_default().to_owned();
+            match request["body_encoded"].as_bool() {
+                Some(true) => String::from_utf8(STANDARD.decode(body).unwrap()).unwrap(),
+                _ => body,
+            }
+        };
+        requests.map(body).collect()
+    }
+}
+
+/// A builder that took the options.
+pub fn builder(options: Value, ctx: &RunContext) -> EbsBuilder {
+    let mut builder = EbsBuilder::default();
+    if let Err(errors) = builder.prepare(&config(options), &ctx.prepare) {
+        panic!("{errors:?}");
+    }
+    builder
+}
+
+fn config(options: Value) -> Config {
+    let options = options.as_object().cloned().unwrap_or_default();
+    Config::new(options.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
+}
+
+/// What checking options says.
+pub fn prepare(options: Value) -> Result<Prepared, ConfigErrors> {
+    EbsBuilder::default().prepare(&config(options), &PrepareContext::default())
+}

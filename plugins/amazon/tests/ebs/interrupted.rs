@@ -1,0 +1,67 @@
+//! Builds that are cancelled or killed.
+
+use std::time::Duration;
+
+use ingot_sdk::Builder;
+use serde_json::json;
+
+use crate::account::{image_names, temporaries};
+use crate::harness::{Cloud, builder};
+use crate::server::REGION;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_is_cancelled_leaves_nothing() {
+    let Some(cloud) = Cloud::start() else { return };
+    // At any time, also while a call is under way.
+    for millis in [0, 150, 300, 500, 800, 1200, 1700, 2500] {
+        let ctx = cloud.context();
+        let builder = builder(cloud.options(json!({ "ami_name": format!("web-{millis}") })), &ctx);
+        let cancel = ctx.cancel.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            cancel.cancel();
+        });
+        if let Err(error) = builder.run(&ctx).await {
+            assert!(error.is_cancelled(), "{error}");
+            assert_eq!(image_names(&cloud.moto, REGION).await, [""; 0], "after {millis} ms");
+        } else {
+            cloud.moto.reset();
+        }
+        assert_eq!(temporaries(&cloud.moto).await, [""; 0], "after {millis} ms");
+        assert!(cloud.written.open().is_empty(), "after {millis} ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_build_leaves_is_in_the_journal() {
+    let Some(cloud) = Cloud::start() else { return };
+    // The journal names the file and the profile; the keys are where they were.
+    let file = cloud.sshd.text("credentials");
+    let keys = "[builder]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n\
+                aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    std::fs::write(&file, keys).unwrap();
+    for spot in [false, true] {
+        cloud.hook.commands.lock().unwrap().push("sleep 60".into());
+        let ctx = cloud.context();
+        let more = json!({
+            "access_key": null,
+            "secret_key": null,
+            "shared_credentials_file": file,
+            "profile": "builder",
+            "spot_price": spot.then_some("auto"),
+        });
+        let builder = builder(cloud.options(more), &ctx);
+        let build = tokio::spawn(async move { builder.run(&ctx).await.map(drop) });
+        cloud.hook.begun.notified().await;
+        // Without a chance to clean up, as by SIGKILL.
+        build.abort();
+        let _ = build.await;
+        let left = temporaries(&cloud.moto).await;
+        assert!(left.len() >= 3, "{left:?}");
+        cloud.reclaim().await;
+        assert_eq!(temporaries(&cloud.moto).await, [""; 0]);
+        // What is not there any more is no failure.
+        cloud.reclaim().await;
+        cloud.written.clear();
+    }
+}

@@ -1,0 +1,165 @@
+//! Options: what is wrong is told all at once, offline.
+
+use serde_json::{Value, json};
+
+use crate::harness::prepare;
+
+/// Options that are right, and `more`.
+fn with(more: Value) -> Value {
+    let mut options = json!({
+        "ami_name": "web-1", "source_ami": "ami-1", "instance_type": "t3.micro",
+        "region": "us-east-1", "ssh_username": "ubuntu",
+    });
+    for (name, value) in more.as_object().unwrap() {
+        options[name] = value.clone();
+    }
+    options
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (more, option, message) in [
+        (json!({ "ami_name": "ab" }), "ami_name", "3 to 128 characters"),
+        (json!({ "ami_name": "x".repeat(129) }), "ami_name", "3 to 128 characters"),
+        (json!({ "ami_name": "web:1" }), "ami_name", "can only hold"),
+        (json!({ "source_ami": "" }), "", "no AMI to start from"),
+        (
+            json!({ "source_ami": "", "source_ami_filter": { "filters": { "name": "a" } } }),
+            "source_ami_filter",
+            "without `owners`",
+        ),
+        (json!({ "instance_type": "" }), "", "type of the instance is missing"),
+        (
+            json!({ "spot_price": "auto", "spot_instance_types": ["t3.nano"] }),
+            "spot_instance_types",
+            "exclude each other",
+        ),
+        (json!({ "spot_tags": { "a": "b" } }), "spot_tags", "needs a spot instance"),
+        (json!({ "spot_price": "cheap" }), "spot_price", "not a price"),
+        (
+            json!({ "spot_price": "auto", "spot_allocation_strategy": "random" }),
+            "spot_allocation_strategy",
+            "`random`",
+        ),
+        (json!({ "spot_price": "auto", "ena_support": true }), "ena_support", "cannot be modified"),
+        (json!({ "user_data": "a", "user_data_file": "b" }), "user_data_file", "exclude"),
+        (json!({ "user_data_file": "/nowhere" }), "user_data_file", "no file /nowhere"),
+        (
+            json!({ "security_group_id": "sg-1", "security_group_ids": ["sg-2"] }),
+            "security_group_id",
+            "exclude",
+        ),
+        (
+            json!({ "temporary_security_group_source_cidrs": ["10.0.0.0"] }),
+            "temporary_security_group_source_cidrs",
+            "not a block of addresses",
+        ),
+        (json!({ "ssh_interface": "session_manager" }), "ssh_interface", "not supported"),
+        (json!({ "ssh_interface": "wifi" }), "ssh_interface", "`wifi`"),
+        (json!({ "ssh_keypair_name": "mine" }), "ssh_keypair_name", "private key"),
+        (json!({ "temporary_key_pair_type": "ecdsa" }), "temporary_key_pair_type", "`ecdsa`"),
+        (json!({ "shutdown_behavior": "sleep" }), "shutdown_behavior", "`sleep`"),
+        (json!({ "deprecate_at": "tomorrow" }), "deprecate_at", "not a time"),
+        (json!({ "imds_support": "v1" }), "imds_support", "`v1`"),
+        (json!({ "kms_key_id": "alias/a" }), "kms_key_id", "needs encrypt_boot"),
+        (json!({ "encrypt_boot": true, "kms_key_id": "?" }), "kms_key_id", "no KMS key"),
+        (json!({ "encrypt_boot": true, "ami_users": ["1"] }), "ami_users", "default key"),
+        (
+            json!({ "encrypt_boot": true, "region_kms_key_ids": { "eu-west-1": "" } }),
+            "region_kms_key_ids",
+            "not one of ami_regions",
+        ),
+        (
+            json!({ "metadata_options": { "http_tokens": "maybe" } }),
+            "metadata_options.http_tokens",
+            "`maybe`",
+        ),
+        (
+            json!({ "metadata_options": { "http_put_response_hop_limit": 65 } }),
+            "metadata_options.http_put_response_hop_limit",
+            "1 to 64",
+        ),
+        (json!({ "tenancy": "shared" }), "tenancy", "`shared`"),
+        (
+            json!({ "placement": { "host_id": "h-1", "tenancy": "dedicated" } }),
+            "placement.tenancy",
+            "`host`",
+        ),
+        (
+            json!({ "capacity_reservation_id": "cr-1", "capacity_reservation_preference": "open" }),
+            "capacity_reservation_preference",
+            "exclude",
+        ),
+        (
+            json!({ "launch_block_device_mappings": [{ "volume_size": 8 }] }),
+            "launch_block_device_mappings",
+            "device_name",
+        ),
+        (
+            json!({ "ami_block_device_mappings": [
+                { "device_name": "/dev/sda1", "volume_type": "gp2", "throughput": 200 },
+            ] }),
+            "ami_block_device_mappings",
+            "only gp3",
+        ),
+        (json!({ "fast_launch": { "enable_fast_launch": true } }), "fast_launch", "not supported"),
+        (json!({ "tags": { "a": "{{ .SourceAmi }}" } }), "tags", "SourceAmi"),
+        (json!({ "enable_nitro_enclave": true }), "enable_nitro_enclave", "no enclaves"),
+        (
+            json!({ "instance_type": "m5.large", "enable_unlimited_credits": true }),
+            "enable_unlimited_credits",
+            "no CPU credits",
+        ),
+    ] {
+        let errors = prepare(with(more.clone())).err().unwrap_or_else(|| panic!("{more}")).0;
+        let [error] = &errors[..] else { panic!("{more}: {errors:?}") };
+        assert_eq!(error.option.as_deref().unwrap_or_default(), option, "{more}");
+        assert!(error.message.contains(message), "{more}: {}", error.message);
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let options = json!({ "ami_name": "a:", "region": "us-east-1" });
+    let errors = prepare(options).err().unwrap().0;
+    let texts: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+    assert_eq!(texts.len(), 5, "{texts:?}");
+}
+
+#[test]
+fn what_packer_takes_is_taken() {
+    for more in [
+        json!({}),
+        json!({ "fast_launch": { "enable_fast_launch": false } }),
+        json!({ "ami_name": "a (b) [c] ./-'@_" }),
+        json!({ "tags": { "Base": "{{ .SourceAMIName }} {{ .SourceAMITags.Any }}" } }),
+        json!({ "tags": { "Base": "{{ clean_resource_name .SourceAMIName }}" } }),
+        json!({ "communicator": "winrm", "winrm_username": "Administrator" }),
+        json!({ "ssh_keypair_name": "mine", "ssh_agent_auth": true }),
+        json!({ "ssh_password": "secret" }),
+        json!({ "communicator": "none" }),
+        json!({ "spot_price": "0.05" }),
+        json!({ "deregistration_protection": { "with_cooldown": true } }),
+    ] {
+        let prepared = prepare(with(more.clone()));
+        let prepared = prepared.unwrap_or_else(|errors| panic!("{more}: {errors:?}"));
+        assert_eq!(prepared.warnings, [""; 0], "{more}");
+        assert!(prepared.generated.contains(&"SourceAMI".to_owned()));
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_a_warning() {
+    for (more, start) in [
+        (json!({ "temporary_key_pair_bits": 4096 }), "`temporary_key_pair_bits` has no effect"),
+        (
+            json!({ "spot_price": "auto", "block_duration_minutes": 60 }),
+            "`block_duration_minutes` has no effect",
+        ),
+        (json!({ "spot_price_auto_product": "Linux" }), "`spot_price_auto_product` has no effect"),
+        (json!({ "enable_t2_unlimited": true }), "`enable_t2_unlimited` is now called"),
+    ] {
+        let warnings = prepare(with(more)).unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].starts_with(start), "{warnings:?}");
+    }
+}

@@ -1,0 +1,219 @@
+//! The same template on the same (simulated) AWS: the AMIs are alike, and Ingot calls no more.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::peer;
+use crate::amazon::server::Moto;
+use crate::sshd::{self, Server};
+
+/// What is left in both regions, without what differs from build to build.
+const LEFT: &str = r#"
+import boto3, json, os
+url = os.environ["AWS_ENDPOINT_URL"]
+def plain(thing):
+    if isinstance(thing, dict):
+        skip = ("ImageId", "SnapshotId", "CreationDate", "SourceInstanceId", "ImageLocation",
+                "StartTime", "VolumeId", "Description", "ResponseMetadata", "DeprecationTime")
+        kept = {k: plain(v) for k, v in thing.items() if k not in skip}
+        if "ImageId" in thing: kept["Description"] = thing.get("Description")
+        return kept
+    if isinstance(thing, list):
+        return sorted((plain(one) for one in thing), key=lambda one: json.dumps(one, default=str))
+    return thing
+left = {}
+for region in ("us-east-1", "eu-west-1"):
+    ec2 = boto3.client("ec2", region_name=region, endpoint_url=url)
+    images = ec2.describe_images(Owners=["self"])["Images"]
+    for image in images:
+        id = image["ImageId"]
+        image["launch"] = ec2.describe_image_attribute(ImageId=id, Attribute="launchPermission")["LaunchPermissions"]
+        for device in image["BlockDeviceMappings"]:
+            id = device["Ebs"]["SnapshotId"]
+            device["share"] = ec2.describe_snapshot_attribute(SnapshotId=id, Attribute="createVolumePermission").get("CreateVolumePermissions")
+            device["tags"] = ec2.describe_snapshots(SnapshotIds=[id])["Snapshots"][0].get("Tags")
+    states = [i["State"]["Name"] for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]]
+    left[region] = {
+        "images": plain(images), "instances": states,
+        "keys": len(ec2.describe_key_pairs()["KeyPairs"]),
+        "groups": len(ec2.describe_security_groups()["SecurityGroups"]),
+        "volumes": len(ec2.describe_volumes()["Volumes"]),
+    }
+iam = boto3.client("iam", region_name="us-east-1", endpoint_url=url)
+left["iam"] = len(iam.list_roles()["Roles"]) + len(iam.list_instance_profiles()["InstanceProfiles"])
+print(json.dumps(left, default=str, sort_keys=True))
+"#;
+
+struct Built {
+    left: Value,
+    calls: Vec<String>,
+    took: Duration,
+    said: String,
+}
+
+#[test]
+fn amazon_ebs_makes_the_same_amis_with_no_more_calls() {
+    let Some(peer) = peer() else { return };
+    let plugins = Command::new(&peer.program).args(["plugins", "installed"]).output();
+    let has_amazon = plugins.is_ok_and(|plugins| {
+        String::from_utf8_lossy(&plugins.stdout).contains("packer-plugin-amazon")
+    });
+    if !has_amazon {
+        eprintln!("skipped: this Packer has no plugin for Amazon that takes AWS_ENDPOINT_URL");
+        return;
+    }
+    if !sshd::available() {
+        return;
+    }
+    let any = "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser root";
+    let server = Server::start(any);
+    for (what, more) in [
+        ("plain", ""),
+        (
+            "everything",
+            r#"
+  ami_regions     = ["eu-west-1"]
+  ami_description = "made from {{ .SourceAMIName }} in {{ .BuildRegion }}"
+  ami_users       = ["111111111111", "222222222222"]
+  snapshot_users  = ["111111111111"]
+  tags            = { Base = "{{ .SourceAMI }}", Owner = "{{ .SourceAMIOwner }}" }
+  tag {
+    key   = "Release"
+    value = "1"
+  }
+  snapshot_tags = { Base = "snapshot of {{ .SourceAMI }}" }
+  run_tags      = { Name = "a build" }
+  skip_ami_run_tags = true
+"#,
+        ),
+        (
+            "encrypted",
+            r#"
+  ami_regions  = ["eu-west-1"]
+  encrypt_boot = true
+"#,
+        ),
+        ("spot", "  spot_price = \"auto\"\n"),
+        (
+            "profile",
+            r#"
+  temporary_iam_instance_profile_policy_document {
+    Statement {
+      Action   = ["s3:GetObject"]
+      Effect   = "Allow"
+      Resource = ["*"]
+    }
+    Version = "2012-10-17"
+  }
+"#,
+        ),
+    ] {
+        let text = template(&server, more);
+        let Some(theirs) = build(&peer.program, &text) else { return };
+        let Some(ours) = build(Path::new(env!("CARGO_BIN_EXE_ingot")), &text) else { return };
+        let both = format!("\n--- Packer ---\n{}\n--- Ingot ---\n{}", theirs.said, ours.said);
+        println!(
+            "{what}: Packer {} calls in {:.1} s, Ingot {} calls in {:.1} s\n  Packer: {}\n  Ingot: {}",
+            theirs.calls.len(),
+            theirs.took.as_secs_f64(),
+            ours.calls.len(),
+            ours.took.as_secs_f64(),
+            theirs.calls.join(" "),
+            ours.calls.join(" ")
+        );
+        let images = |built: &Built| {
+            ["us-east-1", "eu-west-1"].map(|region| built.left[region]["images"].clone())
+        };
+        assert_eq!(images(&theirs), images(&ours), "{what}{both}");
+        assert!(!ours.left["us-east-1"]["images"].as_array().expect("a list").is_empty());
+        assert_eq!(ours.left["us-east-1"]["instances"], serde_json::json!(["terminated"]));
+        assert_eq!(ours.left["iam"], 0, "{what}{both}");
+        for (name, left) in [("keys", 0), ("groups", 1), ("volumes", 0)] {
+            assert_eq!(ours.left["us-east-1"][name], left, "{what}: {name}{both}");
+        }
+        let (theirs, ours) = (theirs.calls, ours.calls);
+        assert!(ours.len() <= theirs.len(), "{what}: {theirs:?}\n{ours:?}");
+    }
+}
+
+fn template(server: &Server, more: &str) -> String {
+    format!(
+        r#"
+source "amazon-ebs" "ubuntu" {{
+  ami_name      = "learn-packer-linux-aws"
+  instance_type = "t2.micro"
+  region        = "us-east-1"
+  source_ami_filter {{
+    filters = {{
+      name                = "ubuntu/images/*ubuntu-xenial-16.04-amd64-server-*"
+      root-device-type    = "ebs"
+      virtualization-type = "hvm"
+    }}
+    most_recent = true
+    owners      = ["099720109477"]
+  }}
+  ssh_username = "{}"
+  ssh_host     = "127.0.0.1"
+  ssh_port     = {}
+{more}
+}}
+build {{
+  name    = "learn-packer"
+  sources = ["source.amazon-ebs.ubuntu"]
+  provisioner "shell" {{
+    inline = ["echo provisioned ${{build.ID}} from ${{build.SourceAMI}}"]
+  }}
+}}
+"#,
+        sshd::USER,
+        server.port
+    )
+}
+
+/// Builds in an account of its own.
+fn build(program: &Path, text: &str) -> Option<Built> {
+    let dir = crate::harness::template(text);
+    let recording = dir.path().join("recording").display().to_string();
+    let moto = Moto::start_with(&[("MOTO_RECORDER_FILEPATH", &recording)])?;
+    moto.http("POST", "/moto-api/recorder/start-recording", "").expect("moto answers");
+    let started = Instant::now();
+    let output = Command::new(program)
+        .args(["build", "-color=false", "."])
+        .current_dir(dir.path())
+        .envs(moto.environment())
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("INGOT_STATE_DIR", dir.path().join("state"))
+        .output()
+        .expect("the program can be run");
+    let took = started.elapsed();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("provisioned i-"), "{said}");
+    let recorded = moto.http("GET", "/moto-api/recorder/download-recording", "");
+    let calls = recorded.expect("moto answers").lines().filter_map(action).collect();
+    let output = Command::new("python3")
+        .args(["-c", LEFT])
+        .envs(moto.environment())
+        .output()
+        .expect("python3 is there, as moto is");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let left = serde_json::from_slice(&output.stdout).expect("an answer in JSON");
+    Some(Built { left, calls, took, said })
+}
+
+/// The operation of a recorded request.
+fn action(line: &str) -> Option<String> {
+    let request: Value = serde_json::from_str(line).ok()?;
+    let body = request["body"].as_str()?;
+    let body = match request["body_encoded"].as_bool() {
+        Some(true) => String::from_utf8(STANDARD.decode(body).ok()?).ok()?,
+        _ => body.to_owned(),
+    };
+    let (_, rest) = body.split_once("Action=")?;
+    Some(rest.chars().take_while(char::is_ascii_alphanumeric).collect())
+}
