@@ -22,6 +22,9 @@ const SWITCHES: &[&str] = &[
     "write",
     "recursive",
     "upgrade",
+    "dry-run",
+    "list",
+    "json",
 ];
 
 /// The arguments with two dashes before every long flag, and `=` between a flag and its value.
@@ -69,7 +72,7 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
             _ => result.push(arg),
         }
     }
-    let takes = ["build", "validate", "inspect", "version"];
+    let takes = ["build", "validate", "inspect", "version", "cleanup"];
     if result.get(1).is_some_and(|command| takes.iter().any(|name| command == name)) {
         result.splice(2..2, early);
     }

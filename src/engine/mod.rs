@@ -4,13 +4,15 @@ mod build_values;
 mod data;
 mod hook;
 pub mod journal;
+pub mod leftovers;
 mod post_process;
 pub mod prepare;
 pub mod project;
 pub mod reference;
 pub mod run;
 
-pub use journal::{FileJournal, reclaim_leftovers};
+pub use journal::{FileJournal, RunInfo};
+pub use leftovers::reclaim_leftovers;
 pub use prepare::{PreparedNode, prepare};
 pub use project::{Project, ProjectOptions};
 pub use run::{Outcome, RunOptions, run};

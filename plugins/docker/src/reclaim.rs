@@ -35,16 +35,29 @@ pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
     }
 }
 
+/// The Engine that the resource is on.
+fn endpoint(resource: &Resource) -> Option<&str> {
+    resource.attributes.get("endpoint").and_then(|value| value.as_str())
+}
+
 #[async_trait]
 impl Reclaim for DockerReclaim {
     fn kinds(&self) -> &'static [&'static str] {
         &[CONTAINER]
     }
 
+    fn is_local(&self, resource: &Resource) -> bool {
+        endpoint(resource).is_none_or(|endpoint| endpoint.starts_with("unix:"))
+    }
+
+    fn place(&self, resource: &Resource) -> Option<String> {
+        endpoint(resource).map(str::to_owned)
+    }
+
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        let attribute = |name: &str| resource.attributes.get(name).and_then(|value| value.as_str());
-        let endpoint = match attribute("endpoint") {
-            Some(host) => Endpoint::recorded(host, attribute("tls")),
+        let tls = resource.attributes.get("tls").and_then(|value| value.as_str());
+        let endpoint = match endpoint(resource) {
+            Some(host) => Endpoint::recorded(host, tls),
             None => Endpoint::find(false)?,
         };
         remove_container(&endpoint.connect().await?, &resource.id).await
