@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Run, docker, docker_template, ingot, null_template, output_of, template};
+use crate::harness::{
+    BASE, Run, docker, docker_template, ingot, null_template, output_of, template,
+};
 use crate::running::{DISCARD, Running, SLEEP, container_in, exists, states};
 
 fn cleanup(dir: &Path, args: &[&str]) -> Run {
@@ -102,6 +104,62 @@ fn one_build_left_on_purpose_leaves_the_others_in_the_journal() {
     assert!(!exists(&left));
     assert!(exists(&on_purpose), "it was the user's");
     output_of("docker", &["rm", "-f", &on_purpose]);
+}
+
+#[test]
+fn an_image_that_was_being_committed_is_removed() {
+    if !docker() {
+        return;
+    }
+    // Enough that the commit takes a while.
+    let steps = "  provisioner \"shell\" {\n    inline = [\"dd if=/dev/urandom of=/big bs=1M \
+                 count=150 2>&1\"]\n  }";
+    let mut run = Running::start(&docker_template("commit = true", steps), &["-color=false"]);
+    run.wait_for("==> docker.d: Committing the container");
+    let container = run.container();
+    run.signal("KILL");
+    assert_eq!(run.end(), None);
+    let dir = run.dir.path();
+    let report: Value = serde_json::from_str(&cleanup(dir, &["-list", "-json"]).stdout).unwrap();
+    let image = &report["runs"][0]["things"][0];
+    assert_eq!(image["kind"], "docker-image", "{report}");
+    let image = image["id"].as_str().unwrap().to_owned();
+    assert!(image.starts_with("ingot-unfinished:"), "{image}");
+    // The Engine goes on with the commit, which cleanup waits for.
+    let cleaned = cleanup(dir, &[]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.stdout);
+    assert!(cleaned.stdout.contains(&format!("  removed docker-image {image}")));
+    assert!(!exists(&container));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(output_of("docker", &["images", "-q", &image]), "");
+}
+
+#[test]
+fn a_finished_image_has_no_name_of_ours() {
+    if !docker() {
+        return;
+    }
+    let base = || output_of("docker", &["images", "-q", "--no-trunc", BASE]);
+    let before = base();
+    let of_a_name = format!("image = \"{BASE}\"\n  pull = false");
+    let of_a_dockerfile = "build {\n    path = \"D\"\n    pull = false\n  }";
+    for origin in [of_a_name.as_str(), of_a_dockerfile] {
+        let dir = template(&format!(
+            "source \"docker\" \"d\" {{\n  commit = true\n  {origin}\n}}\n\
+             build {{\n  sources = [\"source.docker.d\"]\n}}\n"
+        ));
+        // Another one in each run of the test.
+        let dockerfile = format!("FROM {BASE}\nENV AT={}\n", dir.path().display());
+        std::fs::write(dir.path().join("D"), dockerfile).unwrap();
+        let run = ingot(dir.path(), &["build", "-color=false", "."]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        let id = run.stdout.lines().find_map(|line| line.split_once("Image ID: ")).unwrap().1;
+        let tags = output_of("docker", &["inspect", "-f", "{{.RepoTags}}", id]);
+        assert_eq!(tags, "[]", "{}", run.stdout);
+        assert!(!run.stdout.contains("ingot-unfinished"), "{}", run.stdout);
+        assert_eq!((base(), states(dir.path())), (before.clone(), 0));
+        output_of("docker", &["rmi", id]);
+    }
 }
 
 /// A folder with the journal of a run that is dead, which left a container on an Engine.
