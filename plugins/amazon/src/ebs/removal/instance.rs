@@ -17,7 +17,7 @@ use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// The tag that tells the instance of one build from those of others of the run.
-const TOKEN_TAG: &str = "ingot-id";
+pub const TOKEN_TAG: &str = "ingot-id";
 /// How often an instance that may be there is looked for.
 const LOOKS: u32 = 3;
 /// The pause between two looks.
