@@ -1,9 +1,12 @@
 //! `amazon-ebs` end to end through the binary, against moto's server and with a real sshd as the
 //! instance; and the harness itself.
 
+mod bench;
+mod cleanup;
 mod cloud;
 mod harness;
 mod http;
+mod matrix;
 #[path = "../../plugins/amazon/tests/server/mod.rs"]
 mod moto;
 mod proxy;
