@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::bench::{Bench, instances};
@@ -39,7 +39,7 @@ fn the_next_build_mentions_what_a_killed_one_left_and_makes_no_calls_for_it() {
     let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
     let bench = Bench::new(&cloud, &instances, "", SLEEP, |_| Act::Forward);
     let child = asleep(&bench);
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::KILL).unwrap();
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     assert_eq!(bench.end(child).code, None);
     let left = bench.holds();
     assert_eq!(left.len(), 4, "instance, volume, key pair, group: {left:?}");
@@ -99,7 +99,7 @@ fn without_a_journal_the_tag_of_the_run_tells_what_is_left() {
     assert_eq!(listed(&bench.run_beside(&all).said), [""; 0]);
     assert_eq!(bench.holds(), during);
 
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::KILL).unwrap();
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     bench.end(child);
     std::fs::remove_dir_all(bench.path("state")).unwrap();
     assert_eq!(listed(&bench.run(&["cleanup", "-list", "-json"]).said), [""; 0]);

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::bench::{Bench, Instances, REGIONS, instances, leaks};
+use super::bench::{Bench, Ended, Instances, REGIONS, instances, leaks};
 use super::cloud::{Cloud, cloud};
 use super::proxy::{Act, Call};
 
@@ -109,7 +109,11 @@ fn try_case(cloud: &Cloud, instances: &Arc<Instances>, case: &Case) -> Verdict {
     let before = bench.holds();
     assert_eq!(before, BTreeSet::new());
     let ended = bench.run(&["build", "-color=false", "."]);
-    let reached = bench.proxy.acted() > 0;
+    judge(&bench, ended, fault, case.finished, bench.proxy.acted() > 0)
+}
+
+/// Looks at what a build has left; `finished` says whether its AMIs are to stay even if it failed.
+fn judge(bench: &Bench, ended: Ended, fault: Fault, finished: bool, reached: bool) -> Verdict {
     let succeeded = ended.code == Some(0);
     let mut verdict = Verdict { reached, ..Verdict::default() };
     let mut held = bench.holds();
@@ -124,7 +128,7 @@ fn try_case(cloud: &Cloud, instances: &Arc<Instances>, case: &Case) -> Verdict {
         }
         held = bench.holds();
     }
-    let kept = succeeded || case.finished;
+    let kept = succeeded || finished;
     verdict.leaks = leaks(&held, kept);
     let told = |line: &String| match line.split_once(" image ") {
         Some((_, image)) => ended.said.contains(image.split(' ').next().unwrap_or(image)),
@@ -143,6 +147,55 @@ fn try_case(cloud: &Cloud, instances: &Arc<Instances>, case: &Case) -> Verdict {
         verdict.problem = Some(ended.said);
     }
     verdict
+}
+
+/// Sends a signal when a build says `text`, at which it makes no calls.
+fn try_between_calls(
+    cloud: &Cloud,
+    instances: &Arc<Instances>,
+    text: &str,
+    fault: Fault,
+) -> Verdict {
+    let Act::Signal(signal) = fault.act else { return Verdict::default() };
+    let source = "  pause_before_connecting = \"15s\"\n";
+    let build = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
+    let bench = Bench::new(cloud, instances, source, build, |_| Act::Forward);
+    let child = bench.start(&["build", "-color=false", "."]);
+    let begun = Instant::now();
+    while !bench.said().contains(text) {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{}", bench.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let process = Pid::from_child(&child);
+    kill_process(process, signal).expect("the build runs");
+    let ended = bench.end(child);
+    judge(&bench, ended, fault, false, true)
+}
+
+#[test]
+fn no_signal_between_calls_leaves_anything() {
+    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let texts = ["Pausing 15s before connecting", "amazon-ebs.a: asleep"];
+    let cases =
+        texts.iter().flat_map(|text| signals().into_iter().map(move |fault| (*text, fault)));
+    let verdicts: Vec<_> = std::thread::scope(|scope| {
+        let (cloud, instances) = (&cloud, &instances);
+        let started: Vec<_> = cases
+            .map(|(text, fault)| {
+                let work = move || try_between_calls(cloud, instances, text, fault);
+                (format!("{} at {text:?}", fault.name), scope.spawn(work))
+            })
+            .collect();
+        let ended = started.into_iter().map(|(name, thread)| (name, thread.join()));
+        ended.map(|(name, verdict)| (name, verdict.expect("a verdict"))).collect()
+    });
+    println!("between calls: {} cases", verdicts.len());
+    for (name, verdict) in &verdicts {
+        println!("{name}: {} leaks", verdict.leaks.len());
+    }
+    let wrong = verdicts.iter().filter(|(_, verdict)| verdict.problem.is_some());
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 const PROVISIONER: &str = "  provisioner \"shell\" {\n    inline = [\"echo provisioning\"]\n  }";

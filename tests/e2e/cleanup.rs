@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     BASE, Run, docker, docker_template, ingot, null_template, output_of, template,
 };
-use crate::running::{DISCARD, Running, SLEEP, container_in, exists, states};
+use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
 
 fn cleanup(dir: &Path, args: &[&str]) -> Run {
     ingot(dir, &[&["cleanup"], args].concat())
@@ -160,6 +160,33 @@ fn a_finished_image_has_no_name_of_ours() {
         assert_eq!((base(), states(dir.path())), (before.clone(), 0));
         output_of("docker", &["rmi", id]);
     }
+}
+
+#[test]
+fn an_archive_that_was_being_written_is_removed() {
+    let steps = "  post-processor \"artifice\" {\n    files = [\"big\"]\n  }\n  \
+                 post-processor \"compress\" {\n    output = \"out/big.tar.gz\"\n  \
+                 compression_level = 9\n  }";
+    let steps = format!("  post-processors {{\n{steps}\n  }}");
+    let dir = template(&null_template(&steps));
+    // More than can be compressed before the build is killed.
+    let big = std::fs::File::create(dir.path().join("big")).unwrap();
+    big.set_len(4 << 30).unwrap();
+    let child = Running::spawn(dir.path(), &["-color=false"]);
+    let mut run = Running { child, dir };
+    let out = run.dir.path().join("out");
+    let files = || std::fs::read_dir(&out).map_or(0, Iterator::count);
+    let start = std::time::Instant::now();
+    while files() == 0 {
+        assert!(start.elapsed() < PATIENCE, "{}", run.said());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    run.signal("KILL");
+    assert_eq!(run.end(), None, "{}", run.said());
+    assert_eq!(files(), 1);
+    let cleaned = cleanup(run.dir.path(), &["-json"]);
+    assert_eq!(listed(&cleaned), ["removed unfinished-file null.n"], "{}", cleaned.stdout);
+    assert_eq!(files(), 0);
 }
 
 /// A folder with the journal of a run that is dead, which left a container on an Engine.
