@@ -1,4 +1,6 @@
-//! docs/reference says what the program does.
+//! docs/reference says what the program does, with all its features.
+
+#![cfg(feature = "amazon")]
 
 use std::path::Path;
 

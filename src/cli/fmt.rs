@@ -9,7 +9,11 @@ use crate::syntax::format::format;
 use crate::syntax::parse::parse_body;
 use crate::syntax::source::{read_text, text_of};
 use crate::syntax::{Diagnostic, Diagnostics, SourceMap};
+use crate::template::load::without_line;
 use crate::ui::Redactor;
+
+/// How files of variables end, of which no line is shown: it may hold a secret.
+const VARIABLES: &str = ".pkrvars.hcl";
 
 /// What `-check` ends with if something is not formatted; Packer's.
 const NOT_FORMATTED: u8 = 3;
@@ -51,7 +55,7 @@ pub(super) fn run(args: &FmtArgs) -> ExitCode {
 
 fn is_template(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    name.ends_with(".pkr.hcl") || name.ends_with(".pkrvars.hcl")
+    name.ends_with(".pkr.hcl") || name.ends_with(VARIABLES)
 }
 
 /// Whether a name in a folder is passed over: hidden files and what editors leave behind.
@@ -141,7 +145,12 @@ impl Run<'_> {
         let mut found = Diagnostics::default();
         parse_body(&self.sources, file, &mut found);
         let good = !found.has_errors();
-        self.diagnostics.extend(found);
+        if name.ends_with(VARIABLES) {
+            let shown = found.into_iter().map(|error| without_line(error, &self.sources));
+            self.diagnostics.extend(shown);
+        } else {
+            self.diagnostics.extend(found);
+        }
         good.then(|| format(text))
     }
 

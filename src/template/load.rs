@@ -107,7 +107,8 @@ pub fn read_variables(
     body
 }
 
-fn without_line(error: Diagnostic, sources: &SourceMap) -> Diagnostic {
+/// The same error without a line, or a quote, of the file of variables it is in.
+pub fn without_line(error: Diagnostic, sources: &SourceMap) -> Diagnostic {
     // What quotes the text may quote a secret.
     let quotes = |text: &str| text.contains(['`', '"']);
     let message = match quotes(&error.message) {

@@ -3,6 +3,8 @@
 #[path = "../../plugins/amazon/tests/server/mod.rs"]
 pub mod server;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -51,6 +53,24 @@ fn aws(moto: &Moto, target: &str, request: Value) -> Value {
         .expect("python3 is there, as moto is");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("an answer in JSON")
+}
+
+/// The address of a server that answers everything with `body`. Its thread ends with the tests.
+fn serve(body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let _ = client.read(&mut [0; 4096]);
+            let _ = write!(
+                client,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
 }
 
 const UBUNTU: &str = r#"
@@ -186,7 +206,7 @@ fn without_credentials_one_message_says_where_they_were_looked_for() {
     let run = build(dir.path(), &env);
     for part in [
         "no AWS credentials were found",
-        "the environment (",
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (",
         "the profile `default` (",
         "AWS_WEB_IDENTITY_TOKEN_FILE (",
         "the container's task role (",
@@ -247,6 +267,13 @@ fn credentials_come_from_where_aws_tools_find_them() {
         ("a profile with region and endpoint", work),
         ("a program", only(&profile("process"))),
         ("a web identity", only(&web)),
+        ("a container", {
+            let role = json!({ "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "s",
+                "Token": "from-a-container", "Expiration": "2099-01-01T00:00:00Z" });
+            let mut env = only(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", serve(role.to_string()))]);
+            env.retain(|(name, _)| *name != "AWS_EC2_METADATA_DISABLED");
+            env
+        }),
         ("the endpoint of one service", {
             let mut env = moto.environment();
             env.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");

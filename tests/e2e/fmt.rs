@@ -128,6 +128,12 @@ fn what_cannot_be_parsed_stays_as_it_is_and_the_rest_is_formatted() {
     let run = ingot(dir.path(), &["fmt", "-check", "."]);
     assert_eq!(run.code, Some(1), "an error outweighs 3");
 
+    // A file of variables may hold a secret.
+    std::fs::write(dir.path().join("v.pkrvars.hcl"), "password = \"hunter2\n").unwrap();
+    let run = ingot(dir.path(), &["fmt", "v.pkrvars.hcl"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("v.pkrvars.hcl:1:12"), "{}", run.stderr);
+    assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     let run = ingot(dir.path(), &["fmt", "c.txt"]);
     assert_eq!(run.code, Some(1));
     assert!(run.stderr.contains("c.txt is not a template"), "{}", run.stderr);

@@ -1,5 +1,6 @@
 //! End to end through the binary: what a user sees.
 
+#[cfg(feature = "amazon")]
 mod amazon;
 mod behaviour;
 mod build;

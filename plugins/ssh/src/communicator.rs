@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ingot_sdk::{
     Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, Ui, async_trait,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::Connector;
@@ -20,13 +21,13 @@ pub struct SshCommunicator {
     connector: Connector,
     link: Mutex<Arc<Link>>,
     ui: Ui,
-    has_tar: OnceCell<bool>,
+    no_tar: AtomicBool,
 }
 
 impl SshCommunicator {
     /// A communicator over a connection that is up.
     pub fn new(connector: Connector, link: Arc<Link>, ui: Ui) -> Self {
-        SshCommunicator { connector, link: Mutex::new(link), ui, has_tar: OnceCell::new() }
+        SshCommunicator { connector, link: Mutex::new(link), ui, no_tar: AtomicBool::new(false) }
     }
 
     /// A connection that is up, as far as is known.
@@ -64,19 +65,22 @@ impl SshCommunicator {
         &self.ui
     }
 
-    /// Whether the machine has a Bourne shell and tar. Asked once.
-    pub async fn has_tar(&self) -> Result<bool> {
-        let ask = || async {
-            let mut process = self.start(&crate::path::sh("command -v tar"), false).await?;
-            let mut answer = String::new();
-            // What is not text is an answer, too: no.
-            let _ = process.data.read_to_string(&mut answer).await;
-            match process.status().await {
-                ExitStatus::Disconnected => Err(Error::new("the connection was lost")),
-                status => Ok(status.success() && answer.contains("tar")),
-            }
-        };
-        self.has_tar.get_or_try_init(ask).await.copied()
+    /// Starts one of [`crate::tar`]'s commands; none if the machine has no Bourne shell or no tar.
+    /// The command itself says so: asking first would start the user's shell once more, which
+    /// takes longer than many a copy where start-up files do much.
+    pub async fn start_tar(&self, line: &str) -> Result<Option<Process>> {
+        if self.no_tar.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut process = self.start(line, false).await?;
+        if crate::tar::is_there(&mut process.data).await {
+            return Ok(Some(process));
+        }
+        if process.status().await == ExitStatus::Disconnected {
+            return Err(Error::new("the connection was lost"));
+        }
+        self.no_tar.store(true, Ordering::Relaxed);
+        Ok(None)
     }
 }
 

@@ -18,6 +18,9 @@ use ingot_sdk::walk::{Entry, What};
 /// handed has room for, without waiting for answers.
 const IN_FLIGHT: usize = 2 * 1024 * 1024;
 
+/// The least that is asked for of a file that is said to be small.
+const SMALL: usize = 4096;
+
 /// What the server answers when there is no such file.
 const NO_SUCH_FILE: i32 = 2;
 
@@ -26,6 +29,7 @@ pub struct Copy {
     file: File,
     local: OwnedFd,
     upload: bool,
+    /// As long as what libssh2 may have under way for it.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -40,9 +44,10 @@ impl Copy {
         file: File,
         local: OwnedFd,
         upload: bool,
+        in_flight: usize,
         done: oneshot::Sender<std::result::Result<(), String>>,
     ) -> Self {
-        let buffer = vec![0; IN_FLIGHT];
+        let buffer = vec![0; in_flight];
         let done = Some(done);
         Copy {
             file,
@@ -127,7 +132,8 @@ impl Copy {
         let mut moved = false;
         if self.start == self.end && !self.read_all {
             // Smaller than what is read ahead, which is a multiple of it.
-            let piece = &mut self.buffer[..IN_FLIGHT / 4];
+            let quarter = self.buffer.len() / 4;
+            let piece = &mut self.buffer[..quarter];
             match would_block(self.file.read(piece))? {
                 Some(0) => {
                     self.read_all = true;
@@ -200,7 +206,7 @@ fn no_sftp(error: &ssh2::Error) -> Error {
 /// Copies from the socket `local` to the remote file `path`.
 pub async fn write_file(link: &Link, path: &str, mode: u32, local: OwnedFd) -> Result<()> {
     let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-    copy(link, path, local, true, move |sftp, path| {
+    copy(link, path, local, true, IN_FLIGHT, move |sftp, path| {
         let bits = i32::try_from(mode & 0o7777).unwrap_or(0o644);
         let mut file = sftp.open_mode(path, flags, bits, OpenType::File)?;
         file.setstat(only_mode(mode))?;
@@ -209,9 +215,14 @@ pub async fn write_file(link: &Link, path: &str, mode: u32, local: OwnedFd) -> R
     .await
 }
 
-/// Copies the remote file `path` into the socket `local`.
-pub async fn read_file(link: &Link, path: &str, local: OwnedFd) -> Result<()> {
-    copy(link, path, local, false, |sftp, path| sftp.open(path)).await
+/// Copies the remote file `path` into the socket `local`. `size` is what it probably has: libssh2
+/// asks for all that its buffer has room for, also beyond the end, so that a small file in a big
+/// buffer costs dozens of requests.
+pub async fn read_file(link: &Link, path: &str, local: OwnedFd, size: Option<u64>) -> Result<()> {
+    let size = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(IN_FLIGHT);
+    // One more, to see the end.
+    let in_flight = size.saturating_add(1).clamp(SMALL, IN_FLIGHT / 4) * 4;
+    copy(link, path, local, false, in_flight, |sftp, path| sftp.open(path)).await
 }
 
 async fn copy(
@@ -219,6 +230,7 @@ async fn copy(
     path: &str,
     local: OwnedFd,
     upload: bool,
+    in_flight: usize,
     open: impl FnOnce(&Sftp, &Path) -> std::result::Result<File, ssh2::Error> + Send + 'static,
 ) -> Result<()> {
     let (done, ended) = oneshot::channel();
@@ -229,7 +241,7 @@ async fn copy(
             .map_err(|error| no_sftp(&error))
             .and_then(|sftp| open(sftp, &name).map_err(|error| Error::new(explain(&error))));
         match opened {
-            Ok(file) => Some(Copy::new(file, local, upload, done)),
+            Ok(file) => Some(Copy::new(file, local, upload, in_flight, done)),
             Err(error) => {
                 let _ = failed.send(error);
                 None
@@ -274,8 +286,8 @@ pub async fn make_folder(link: &Link, path: &str, mode: u32) -> Result<()> {
     made.await?.map_err(|error| Error::new(explain(&error))).with_context(doing)
 }
 
-/// What is in the remote folder `path`, following links.
-pub async fn list(link: &Link, path: &str) -> Result<Vec<Entry>> {
+/// What is in the remote folder `path`, following links, with the sizes that the server tells.
+pub async fn list(link: &Link, path: &str) -> Result<Vec<(Entry, Option<u64>)>> {
     let folder = PathBuf::from(path);
     let listed = request(link, move |sftp| {
         let mut entries = Vec::new();
@@ -289,7 +301,8 @@ pub async fn list(link: &Link, path: &str) -> Result<Vec<Entry>> {
                 FileType::RegularFile => What::File,
                 _ => continue,
             };
-            entries.push(Entry { path: name, what, mode: stat.perm.unwrap_or(0o644) & 0o7777 });
+            let mode = stat.perm.unwrap_or(0o644) & 0o7777;
+            entries.push((Entry { path: name, what, mode }, stat.size));
         }
         Ok(entries)
     });

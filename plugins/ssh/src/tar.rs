@@ -6,11 +6,35 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::{Context, Error, Result};
 use tar::{EntryType, Header};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::path::{for_shell, sh};
 use ingot_sdk::walk::{Entry, What, tree};
 
 const BUFFER: usize = 256 * 1024;
+
+/// What the commands say first where there is a tar. Start-up files of the user's shell may have
+/// printed something before.
+const GREETING: &str = "ingot: tar";
+
+/// Makes a command out of a script that ends with tar.
+fn command(script: &str) -> String {
+    sh(&format!("command -v tar >/dev/null && echo {GREETING:?} && {script}"))
+}
+
+/// Reads up to what a command says if there is a tar on the machine; false if it ends instead.
+pub async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> bool {
+    let mut line = Vec::new();
+    // A byte at a time: what follows is not ours.
+    while let Ok(byte) = output.read_u8().await {
+        match byte {
+            b'\n' if line.ends_with(GREETING.as_bytes()) => return true,
+            b'\n' => line.clear(),
+            byte => line.push(byte),
+        }
+    }
+    false
+}
 
 /// The command that unpacks an upload of a folder called `name` to `destination`. The modes in
 /// the stream are kept, its times and owners are not: uploaded files are new and the user's.
@@ -24,12 +48,12 @@ pub fn unpack_command(destination: &str, name: &str, contents_only: bool) -> Str
              else mkdir {there} && cd {there}; fi"
         ),
     };
-    sh(&format!("{enter} && exec tar -xpomf -"))
+    command(&format!("{enter} && exec tar -xpomf -"))
 }
 
 /// The command that packs what is in the folder `source`, following links.
 pub fn pack_command(source: &str) -> String {
-    sh(&format!("exec tar -chf - -C {} .", for_shell(source)))
+    command(&format!("exec tar -chf - -C {} .", for_shell(source)))
 }
 
 fn header(kind: EntryType, mode: u32) -> Header {

@@ -117,7 +117,8 @@ pub async fn download(
             let mut near = BufReader::with_capacity(COPY_BUFFER, near);
             Ok(tokio::io::copy_buf(&mut near, &mut destination).await.map(|_| ())?)
         };
-        let (read, received) = tokio::join!(sftp::read_file(&connection, source, far), receive);
+        let (read, received) =
+            tokio::join!(sftp::read_file(&connection, source, far, None), receive);
         return read.and(received);
     }
     let mut process = link.start(&format!("scp -f {}", for_shell(source)), false).await?;
@@ -141,9 +142,8 @@ pub async fn upload_folder(
     if by_sftp(link) {
         return upload_by_sftp(link, &real, &name, destination, contents_only).await;
     }
-    if link.has_tar().await? {
-        let command = tar::unpack_command(destination, &name, contents_only);
-        let process = link.start(&command, false).await?;
+    let command = tar::unpack_command(destination, &name, contents_only);
+    if let Some(process) = link.start_tar(&command).await? {
         let shown = FolderProgress::new(link.ui(), &name);
         return stream(process, "tar", move |socket| {
             tar::pack(&real, contents_only, socket, &|bytes| shown.add(bytes))
@@ -218,8 +218,7 @@ pub async fn download_folder(
     if by_sftp(link) {
         return download_by_sftp(link, source, &target).await;
     }
-    if link.has_tar().await? {
-        let process = link.start(&tar::pack_command(source), false).await?;
+    if let Some(process) = link.start_tar(&tar::pack_command(source)).await? {
         let shown = FolderProgress::new(link.ui(), name);
         return stream(process, "tar", move |socket| {
             tar::unpack(socket, &target, &|bytes| shown.add(bytes))
@@ -242,7 +241,7 @@ async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -
         let writing = || format!("writing {}", here.display());
         std::fs::create_dir_all(&here).with_context(writing)?;
         modes.extend(mode.map(|mode| (here.clone(), mode)));
-        for entry in sftp::list(&connection, &there).await? {
+        for (entry, size) in sftp::list(&connection, &there).await? {
             let name = entry.name();
             let local = here.join(&name);
             let remote = format!("{}/{name}", there.trim_end_matches('/'));
@@ -254,7 +253,7 @@ async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -
             let _ = std::fs::remove_file(&local);
             let file = std::fs::File::create_new(&local).with_context(writing)?;
             let copy = file.try_clone().with_context(writing)?;
-            let read = sftp::read_file(&connection, &remote, copy.into()).await;
+            let read = sftp::read_file(&connection, &remote, copy.into(), size).await;
             read.with_context(|| format!("reading {remote}"))?;
             let permissions = std::fs::Permissions::from_mode(entry.mode);
             file.set_permissions(permissions).with_context(writing)?;

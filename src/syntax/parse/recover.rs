@@ -19,13 +19,13 @@ impl Parser<'_> {
     pub(super) fn skip_item(&mut self, first: usize, nested: bool) {
         self.newlines = true;
         if let Some((text, end)) = self.relex.take() {
-            let end = end.unwrap_or_else(|| match text.kind {
+            let known = end.or_else(|| match text.kind {
                 TokenKind::OpenHeredoc => {
-                    let marker = heredoc_marker(self.token_text(text));
-                    self.heredoc_end(text.end, marker).unwrap_or(self.text.len())
+                    self.heredoc_end(text.end, heredoc_marker(self.token_text(text)))
                 }
-                _ => self.line_end(text.start),
+                _ => Some(self.line_end(text.start)),
             });
+            let Some(end) = known else { return self.skip_heredoc(text) };
             let kept = self.tokens.partition_point(|token| token.start < text.start);
             self.splice(kept.max(first), end);
         }
@@ -56,6 +56,16 @@ impl Parser<'_> {
             // The block around it is not to be blamed for the rest.
             self.resume = Some(self.text.len());
         }
+    }
+
+    /// Goes to the next block at the left margin after a heredoc without an end. What is before it
+    /// may be its text, of which nothing can be wrong.
+    fn skip_heredoc(&mut self, open: Token) {
+        let kept = self.tokens.partition_point(|token| token.start < open.start);
+        self.splice(kept, open.end);
+        let next = (kept..self.tokens.len()).find(|&index| self.is_header(index));
+        self.resume = Some(next.map_or(self.text.len(), |index| self.tokens[index].start));
+        self.at = self.tokens.len() - 1;
     }
 
     /// Goes to the end of the line on which all brackets of the item are closed, if they are.

@@ -161,6 +161,10 @@ fn what_is_not_closed_is_shown_where_it_was_opened() {
             "10:13 `10GB` is not a number | help: text stands in quotes: \"10GB\"",
         ]
     );
+    // A heredoc: what comes after it may be its text, up to the next block of the file.
+    let text = "b {\n  a = [<<EOT\necho hi\n  ]\n}\nc {\n  x y\n}\n";
+    let found = said(text);
+    assert!(found.len() == 2 && found[1].starts_with("7:5 "), "{found:?}");
     // A block of the file, told by the next one.
     let said_of = |text: &str| said(text).first().cloned().unwrap_or_default();
     let said = said_of("source \"null\" \"a\" {\n  x = 1\n\nbuild {\n}\n");

@@ -4,6 +4,7 @@
 //! the docker builder built in; newer ones need their docker plugin installed. What a version
 //! cannot do yet is skipped for it, saying why.
 
+#[cfg(feature = "amazon")]
 mod amazon;
 mod builders;
 mod compare;

@@ -20,10 +20,13 @@ use ingot_sdk::{Error, Result, Ui};
 
 use super::options::{AccessOptions, AssumeRoleOptions, set};
 use super::role::AssumedRole;
-use crate::failure::{chain, innermost};
+use crate::failure::chain;
 
 /// Credentials that run out sooner than this are fetched anew.
 const SPARE: Duration = Duration::from_secs(5 * 60);
+
+/// The last source.
+const INSTANCE: &str = "the instance's metadata service";
 
 /// `config` with the credentials that `options` lead to.
 ///
@@ -82,13 +85,20 @@ async fn with(
 fn failed(error: CredentialsError) -> Error {
     match &error {
         CredentialsError::CredentialsNotLoaded(_) => {
-            Error::new(format!("no AWS credentials were found: tried {}", innermost(&error))).hint(
+            Error::new(format!("no AWS credentials were found: tried {}", why(&error))).hint(
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of \
                  `aws configure` with `profile` or AWS_PROFILE, or set access_key and secret_key",
             )
         }
-        _ => Error::new(format!("getting AWS credentials failed: {}", innermost(&error))),
+        _ => Error::new(format!("getting AWS credentials failed: {}", why(&error)))
+            .hint("check what is named there; SSO needs `aws sso login` before"),
     }
+}
+
+/// What a source says, without the words that all sources begin with.
+fn why(error: &CredentialsError) -> String {
+    use std::error::Error as _;
+    error.source().map_or_else(|| error.to_string(), chain)
 }
 
 /// The role and the device that a profile names.
@@ -149,7 +159,7 @@ impl Sources {
             return Sources::profile(Some(profile), near, files);
         }
         let mut sources = vec![(
-            "the environment".into(),
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".into(),
             SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
         )];
         sources.append(&mut Sources::profile(None, near, files).0);
@@ -169,10 +179,7 @@ impl Sources {
             let client =
                 aws_config::imds::Client::builder().configure(near).max_attempts(2).build();
             let instance = ImdsCredentialsProvider::builder().configure(near).imds_client(client);
-            sources.push((
-                "the instance's metadata service".into(),
-                SharedCredentialsProvider::new(instance.build()),
-            ));
+            sources.push((INSTANCE.into(), SharedCredentialsProvider::new(instance.build())));
         }
         Sources(sources)
     }
@@ -196,11 +203,16 @@ impl Sources {
                     tracing::info!("AWS credentials come from {name}");
                     return Ok(found);
                 }
-                Err(error @ CredentialsError::CredentialsNotLoaded(_)) => {
-                    tried.push(format!("{name} ({})", innermost(&error)));
+                // Nobody asks for the instance's: whatever comes from its address on a machine
+                // that is none only says that there are no credentials.
+                Err(error)
+                    if name == INSTANCE
+                        || matches!(error, CredentialsError::CredentialsNotLoaded(_)) =>
+                {
+                    tried.push(format!("{name} ({})", why(&error)));
                 }
                 Err(error) => {
-                    let why = format!("{name}: {}", innermost(&error));
+                    let why = format!("{name}: {}", why(&error));
                     return Err(CredentialsError::provider_error(why));
                 }
             }

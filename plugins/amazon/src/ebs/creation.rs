@@ -136,7 +136,7 @@ mod tests {
         Failure::new(Kind::Unreachable, "cut off")
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_a_lost_answer_told_of_is_found() {
         let calls = Cell::new(0);
         let attempt = || async {
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!((made, calls.get()), (7, 1));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_call_is_made_again_only_where_that_makes_sense() {
         for (failures, result) in [
             (vec![lost(), Failure::answered("Throttling", "")], Ok(3)),
