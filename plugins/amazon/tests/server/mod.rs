@@ -20,6 +20,7 @@ pub struct Moto {
 impl Moto {
     /// Starts a server with an account of its own. None where moto is not installed, which under
     /// CI is a failure.
+    #[allow(dead_code, reason = "not all who include this need it")]
     pub fn start() -> Option<Moto> {
         Moto::start_with(&[])
     }
