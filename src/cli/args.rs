@@ -1,8 +1,10 @@
 //! The flags of every command: Packer's names and meanings.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use ingot_sdk::GoDuration;
 
 use super::registry::RegistryArgs;
 use crate::template::variables::VariableFlag;
@@ -29,6 +31,8 @@ pub(super) enum Command {
     Fmt(FmtArgs),
     /// Evaluate expressions
     Console(ConsoleArgs),
+    /// List and remove what killed runs left behind
+    Cleanup(CleanupArgs),
     /// Look into the image registry and change it
     Registry(RegistryArgs),
     /// Print the version
@@ -237,6 +241,28 @@ pub(super) struct FmtArgs {
     pub recursive: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct CleanupArgs {
+    /// Only list what is left
+    #[arg(long, alias = "list", default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub json: bool,
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
+    /// Only what this run left
+    #[arg(long, value_name = "ID")]
+    pub run: Vec<String>,
+    /// Only what runs left that started longer ago than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub older_than: Option<Duration>,
+    /// Also look in this region of AWS for what carries the tag of a run, should the journal be lost
+    #[arg(long, value_name = "REGION")]
+    pub aws_region: Vec<String>,
+}
+
 /// The language of expressions without a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ConfigType {
@@ -249,6 +275,11 @@ pub(super) struct VersionArgs {
     /// Print one line per event for programs
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
+}
+
+/// Go's form of a duration.
+fn duration(text: &str) -> Result<Duration, String> {
+    GoDuration::parse(text).map(|duration| duration.0)
 }
 
 /// Go's forms of a bool.

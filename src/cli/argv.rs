@@ -29,6 +29,7 @@ const SWITCHES: &[&str] = &[
     "rollback",
     "descendants",
     "plain-http",
+    "dry-run",
 ];
 
 /// The arguments with two dashes before every long flag, and `=` between a flag and its value.
@@ -76,7 +77,7 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
             _ => result.push(arg),
         }
     }
-    let takes = ["build", "validate", "inspect", "version"];
+    let takes = ["build", "validate", "inspect", "version", "cleanup"];
     if result.get(1).is_some_and(|command| takes.iter().any(|name| command == name)) {
         result.splice(2..2, early);
     }

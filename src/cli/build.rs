@@ -13,7 +13,7 @@ use super::publish;
 use crate::engine::project::RunFlags;
 use crate::engine::run::human;
 use crate::engine::{
-    self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunOptions, prepare,
+    self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, prepare,
     reclaim_leftovers,
 };
 use crate::graph::Filter;
@@ -99,7 +99,11 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    let journal = Arc::new(FileJournal::default());
+    let journal = FileJournal::new(RunInfo {
+        run: project.run_uuid.clone(),
+        template: std::path::absolute(&args.template).unwrap_or_else(|_| args.template.clone()),
+        started: time::OffsetDateTime::now_utc(),
+    });
     let started = Instant::now();
     let mut interrupted = false;
     let outcomes = runtime.block_on(async {
@@ -112,7 +116,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
                 false => usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0),
             },
             ui: ui.clone(),
-            journal: journal.clone(),
+            journal,
             cancel: cancel.clone(),
             publisher: publication.clone().map(|publication| publication as Arc<dyn Publisher>),
         };
@@ -120,14 +124,6 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         interrupted = cancel.is_cancelled();
         outcomes
     });
-    let missing = || {
-        if let Some(publication) = &publication {
-            runtime.block_on(publication.tell_what_is_missing(&ui));
-        }
-    };
-    if matches!(flags.on_error, OnError::Abort | OnError::RunCleanupProvisioner | OnError::Ask) {
-        journal.release();
-    }
     let took = human(started.elapsed());
     ui.say(format!("\n==> Wait completed after {took}"));
     if interrupted {
@@ -137,14 +133,16 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         true => ExitCode::FAILURE,
         false => summary(&ui, &outcomes),
     };
-    missing();
+    if let Some(publication) = &publication {
+        runtime.block_on(publication.tell_what_is_missing(&ui));
+    }
     // A question on standard input may still be waiting on a thread of its own.
     runtime.shutdown_background();
     code
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the builds to stop and clean up, the second ends the
-/// process; the next run removes what is then left.
+/// process; what is then left is in the journal.
 async fn signals(cancel: CancellationToken, ui: Ui) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
@@ -159,7 +157,7 @@ async fn signals(cancel: CancellationToken, ui: Ui) {
             _ = terminate.recv() => "terminated",
         };
         if !first {
-            ui.error("Stopping at once. The next run removes what is left.");
+            ui.error("Stopping at once. `ingot cleanup` removes what is left.");
             std::process::exit(1);
         }
         first = false;

@@ -4,6 +4,7 @@
 mod args;
 mod argv;
 mod build;
+mod cleanup;
 pub mod console;
 mod fmt;
 mod init;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Console(args) => console::run(&args),
+        Command::Cleanup(args) => cleanup::run(&args),
         Command::Registry(args) => registry::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {

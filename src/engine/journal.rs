@@ -1,29 +1,61 @@
-//! The resource journal: what a run created and has not removed yet, on disk, so that the next
-//! run can remove what a killed one left behind.
+//! The resource journal: what a run created and has not removed yet, on disk, so that what a
+//! killed one left behind can be removed.
 //!
-//! One file per run, `PID-STARTTIME.journal`, of JSON lines: `{"record":1,"resource":{…}}` when
-//! something is about to be created and `{"struck":1}` when it is gone. The file appears with the
-//! first record and disappears when nothing is left.
+//! One file per run, of JSON lines: first what the run is (`{"run":…}`), then
+//! `{"record":1,"resource":{…},"build":…,"at":…}` when something is about to be created and
+//! `{"struck":1}` when it is gone; times are in seconds since 1970. The file appears with the
+//! first record and disappears when nothing is left. As long as the run lives it holds a lock on
+//! the file, which works between containers and, where the filesystem has it, between machines.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use ingot_sdk::{Context, Error, Journal, PluginSet, Resource, Result, Ui};
+use ingot_sdk::{Context, Journal, Resource, Result};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
+/// How the names of journals end.
+pub(super) const EXTENSION: &str = "journal";
+
+/// Which run a journal is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Its id, which the builds see as `build.PackerRunUUID`.
+    pub run: String,
+    /// The template, as an absolute path.
+    pub template: PathBuf,
+    /// When it started.
+    #[serde(with = "time::serde::timestamp")]
+    pub started: OffsetDateTime,
+}
+
+/// One line of a journal. Journals without the optional parts are from before there were any.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Line {
-    Created { record: u64, resource: Resource },
-    Struck { struck: u64 },
+pub(super) enum Line {
+    Run(RunInfo),
+    Created {
+        record: u64,
+        resource: Resource,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<String>,
+        #[serde(default, with = "time::serde::timestamp::option")]
+        at: Option<OffsetDateTime>,
+    },
+    Struck {
+        struck: u64,
+    },
 }
 
 /// The journal of this run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FileJournal {
+    run: RunInfo,
     state: Mutex<State>,
 }
 
@@ -31,79 +63,149 @@ pub struct FileJournal {
 struct State {
     file: Option<(File, PathBuf)>,
     next: u64,
-    open: usize,
+    /// The records that are not struck out, and whose they are.
+    open: BTreeMap<u64, Arc<str>>,
 }
 
 impl FileJournal {
+    /// The journal of the run `run`. There is no file until something is written down.
+    pub fn new(run: RunInfo) -> Arc<Self> {
+        Arc::new(FileJournal { run, state: Mutex::default() })
+    }
+
+    /// What the build called `name` writes in.
+    pub fn of_build(self: &Arc<Self>, name: &str) -> Arc<dyn Journal> {
+        Arc::new(BuildJournal { file: Arc::clone(self), build: name.into() })
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Ends the journal. What is still in it was left in place because the user asked for it
-    /// (`-on-error=abort`), so it is nobody's to remove.
-    pub fn release(&self) {
-        if let Some((_, path)) = self.state().file.take() {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-impl Journal for FileJournal {
-    fn record(&self, resource: &Resource) -> Result<u64> {
+    fn record(&self, build: &Arc<str>, resource: &Resource) -> std::io::Result<u64> {
         let mut state = self.state();
         if state.file.is_none() {
-            state.file = Some(create().context("writing the journal of created resources")?);
+            state.file = Some(create(&self.run)?);
         }
         state.next += 1;
-        state.open += 1;
         let record = state.next;
-        let line = Line::Created { record, resource: resource.clone() };
-        append(&mut state, &line).context("writing the journal of created resources")?;
+        let line = Line::Created {
+            record,
+            resource: resource.clone(),
+            build: Some(build.to_string()),
+            at: Some(OffsetDateTime::now_utc()),
+        };
+        if let Some((file, _)) = &mut state.file {
+            append(file, &line)?;
+        }
+        state.open.insert(record, Arc::clone(build));
         Ok(record)
     }
 
-    fn strike(&self, record: u64) {
+    /// Strikes out what `gone` says is gone.
+    fn strike(&self, gone: impl Fn(u64, &str) -> bool) {
         let mut state = self.state();
-        state.open = state.open.saturating_sub(1);
-        if state.open == 0 {
+        let struck: Vec<u64> = state
+            .open
+            .iter()
+            .filter(|(record, build)| gone(**record, build))
+            .map(|(record, _)| *record)
+            .collect();
+        struck.iter().for_each(|record| drop(state.open.remove(record)));
+        if state.open.is_empty() {
             if let Some((_, path)) = state.file.take() {
                 let _ = std::fs::remove_file(path);
             }
             return;
         }
-        // At worst the next run looks for something that is gone already.
-        if let Err(error) = append(&mut state, &Line::Struck { struck: record }) {
-            tracing::warn!(%error, "could not strike out a record of the journal");
+        let Some((file, _)) = &mut state.file else { return };
+        for record in struck {
+            // At worst somebody looks for something that is gone already.
+            if let Err(error) = append(file, &Line::Struck { struck: record }) {
+                tracing::warn!(%error, "could not strike out a record of the journal");
+            }
         }
     }
 }
 
-fn append(state: &mut State, line: &Line) -> std::io::Result<()> {
-    let Some((file, _)) = &mut state.file else { return Ok(()) };
+/// A build's part of the journal.
+struct BuildJournal {
+    file: Arc<FileJournal>,
+    build: Arc<str>,
+}
+
+impl Journal for BuildJournal {
+    fn record(&self, resource: &Resource) -> Result<u64> {
+        self.file.record(&self.build, resource).context("writing the journal of created resources")
+    }
+
+    fn strike(&self, record: u64) {
+        self.file.strike(|number, _| number == record);
+    }
+
+    fn release(&self) {
+        self.file.strike(|_, build| *build == *self.build);
+    }
+}
+
+/// Adds a line, durably.
+pub(super) fn append(file: &mut File, line: &Line) -> std::io::Result<()> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');
     file.write_all(text.as_bytes())?;
     file.sync_data()
 }
 
-fn create() -> std::io::Result<(File, PathBuf)> {
+fn create(run: &RunInfo) -> std::io::Result<(File, PathBuf)> {
     let folder = folder();
     std::fs::create_dir_all(&folder)?;
     let path = folder.join(own_name());
-    let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-    Ok((file, path))
+    // Under another name until it is locked, so that nobody takes it for a dead run's.
+    let unlocked = path.with_extension("new");
+    let file = OpenOptions::new().create_new(true).append(true).open(&unlocked)?;
+    // Where there are no locks, its name says whether the process lives.
+    let _ = try_lock(&file);
+    std::fs::rename(&unlocked, &path)?;
+    let mut created = (file, path);
+    append(&mut created.0, &Line::Run(run.clone()))?;
+    // So that the file's name is on disk too.
+    File::open(&folder)?.sync_all()?;
+    Ok(created)
 }
 
-/// The name of a new journal of this process.
+/// Takes the lock on a journal; false if somebody holds it.
+///
+/// # Errors
+/// There are no locks on this filesystem.
+pub(super) fn try_lock(file: &File) -> std::io::Result<bool> {
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The name of a new journal of this process: `PID-STARTTIME-RANDOM.journal`.
 fn own_name() -> String {
     let pid = std::process::id();
     let started = started(pid).unwrap_or(0);
     let unique = uuid::Uuid::new_v4().simple().to_string();
-    format!("{pid}-{started}-{}.journal", &unique[..8])
+    format!("{pid}-{started}-{}.{EXTENSION}", &unique[..8])
 }
 
-/// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else `~/.local/state/ingot`, else a folder
-/// for temporary files.
+/// Whether the process that a journal's name names runs on this machine.
+pub(super) fn owner_runs(path: &Path) -> bool {
+    let mut parts = path.file_name().and_then(|name| name.to_str()).unwrap_or("").split('-');
+    let pid = parts.next().and_then(|part| part.parse().ok());
+    let start = parts.next().and_then(|part| part.parse::<u64>().ok());
+    pid.zip(start).is_some_and(|(pid, start)| started(pid) == Some(start))
+}
+
+/// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else
+/// `~/.local/state/ingot`, else a folder for temporary files.
 pub fn folder() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = variable("INGOT_STATE_DIR") {
@@ -125,67 +227,4 @@ fn started(pid: u32) -> Option<u64> {
     // The second field, the program's name, may hold spaces and parentheses.
     let fields = &stat[stat.rfind(')')? + 2..];
     fields.split(' ').nth(19)?.parse().ok()
-}
-
-/// Removes what runs that are dead left behind. Costs one look into a folder when there is
-/// nothing.
-pub async fn reclaim_leftovers(plugins: &PluginSet, ui: &Ui) {
-    let Ok(entries) = std::fs::read_dir(folder()) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if let Some(left) = abandoned(&path) {
-            reclaim(&path, left, plugins, ui).await;
-        }
-    }
-}
-
-/// The resources in a journal whose process is dead; none if it lives or this is no journal.
-fn abandoned(path: &Path) -> Option<Vec<Resource>> {
-    let name = path.file_name()?.to_str()?.strip_suffix(".journal")?;
-    let mut parts = name.split('-');
-    let pid: u32 = parts.next()?.parse().ok()?;
-    let start: u64 = parts.next()?.parse().ok()?;
-    if started(pid) == Some(start) {
-        return None;
-    }
-    let text = std::fs::read_to_string(path).ok()?;
-    let mut open = BTreeMap::new();
-    // The last line may be cut off: then nothing was created after it.
-    for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
-        match line {
-            Line::Created { record, resource } => drop(open.insert(record, resource)),
-            Line::Struck { struck } => drop(open.remove(&struck)),
-        }
-    }
-    Some(open.into_values().collect())
-}
-
-async fn reclaim(path: &Path, left: Vec<Resource>, plugins: &PluginSet, ui: &Ui) {
-    // Whoever renames the journal reclaims it; another run that looks now finds one of a process
-    // that lives, and if this one is killed, one to reclaim again.
-    let mine = path.with_file_name(own_name());
-    if std::fs::rename(path, &mine).is_err() {
-        return;
-    }
-    let mut failed = false;
-    for resource in left {
-        let reclaimer =
-            plugins.reclaimers.iter().find(|one| one.kinds().contains(&resource.kind.as_str()));
-        let result = match reclaimer {
-            Some(reclaimer) => reclaimer.reclaim(&resource).await,
-            None => Err(Error::new("nothing here can remove things of this kind")),
-        };
-        let what = format!("{} {}", resource.kind, resource.id);
-        match result {
-            Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
-            Err(error) => {
-                failed = true;
-                ui.error(format!("Could not remove {what}, left by an interrupted run: {error}"));
-            }
-        }
-    }
-    // What could not be removed is tried again next time.
-    let _ = match failed {
-        true => std::fs::rename(&mine, path),
-        false => std::fs::remove_file(&mine),
-    };
 }

@@ -4,6 +4,7 @@ mod build_values;
 mod data;
 mod hook;
 pub mod journal;
+pub mod leftovers;
 mod post_process;
 pub mod prepare;
 pub mod project;
@@ -11,7 +12,8 @@ pub mod publish;
 pub mod reference;
 pub mod run;
 
-pub use journal::{FileJournal, reclaim_leftovers};
+pub use journal::{FileJournal, RunInfo};
+pub use leftovers::reclaim_leftovers;
 pub use prepare::{PreparedNode, prepare};
 pub use project::{Project, ProjectOptions};
 pub use publish::{Publisher, Start, Unpublished};

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::{Artifact, Error, Hook, Journal, Result, RunContext, Ui};
+use ingot_sdk::{Artifact, Error, Hook, Result, RunContext, Ui};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::hook::NodeHook;
+use super::journal::FileJournal;
 use super::post_process::Pipelines;
 use super::prepare::PreparedNode;
 use super::project::Project;
@@ -21,7 +22,7 @@ pub struct RunOptions {
     /// Where everybody speaks.
     pub ui: Ui,
     /// Where created things are written down.
-    pub journal: Arc<dyn Journal>,
+    pub journal: Arc<FileJournal>,
     /// Fires when everything must stop.
     pub cancel: CancellationToken,
     /// Publishes what is made; none where nothing is.
@@ -75,7 +76,7 @@ pub async fn run(
             prepare: Arc::clone(&prepared.context),
             ui: ui.clone(),
             cancel: options.cancel.child_token(),
-            journal: Arc::clone(&options.journal),
+            journal: options.journal.of_build(&prepared.node.name),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
         };
         let publisher = options.publisher.clone();
@@ -177,6 +178,8 @@ async fn run_node(
 ) -> Result<Vec<Arc<dyn Artifact>>> {
     let Some(built) = prepared.builder.run(ctx).await? else { return Ok(Vec::new()) };
     if ctx.cancel.is_cancelled() {
+        // The builder does not remove what is whole, so somebody has to know of it.
+        ctx.ui.error(format!("It was made before the build was stopped: {}", built.description()));
         return Err(Error::Cancelled);
     }
     Pipelines { hook, ctx }.run(built).await

@@ -1,98 +1,13 @@
 //! What happens when things are cut short or go wrong: signals, `-on-error`, retries, the log.
 
-use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, signal, template,
+    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, template,
 };
-
-/// How long to wait for something that happens in a second.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A run that goes on in the background.
-struct Running {
-    child: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Running {
-    fn start(text: &str, args: &[&str]) -> Running {
-        let dir = template(text);
-        let child = Self::spawn(dir.path(), args);
-        Running { child, dir }
-    }
-
-    fn spawn(dir: &Path, args: &[&str]) -> Child {
-        let stdout = File::create(dir.join("stdout")).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_ingot"))
-            .arg("build")
-            .args(args)
-            .arg(".")
-            .current_dir(dir)
-            .env("INGOT_STATE_DIR", dir.join("state"))
-            .stdin(Stdio::null())
-            .stdout(stdout.try_clone().unwrap())
-            .stderr(stdout)
-            .spawn()
-            .unwrap()
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("stdout")).unwrap()
-    }
-
-    /// Waits until the run says `text`.
-    fn wait_for(&self, text: &str) {
-        let start = Instant::now();
-        while !self.said().contains(text) {
-            assert!(start.elapsed() < PATIENCE, "{text:?} was never said: {}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        signal(name, self.child.id());
-    }
-
-    /// Waits for the end; the exit code, if it was not a signal.
-    fn end(&mut self) -> Option<i32> {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(start.elapsed() < PATIENCE, "it does not end: {}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// The id of the container that the run said it made.
-    fn container(&self) -> String {
-        container_in(&self.said())
-    }
-}
-
-fn container_in(said: &str) -> String {
-    let id = said.lines().find_map(|line| Some(line.split_once("Container ID: ")?.1.trim()));
-    id.unwrap_or_else(|| panic!("no container: {said}")).to_owned()
-}
-
-fn exists(container: &str) -> bool {
-    let found = Command::new("docker").args(["container", "inspect", container]).output().unwrap();
-    found.status.success()
-}
-
-/// What most docker builds here do with their container.
-const DISCARD: &str = "discard = true";
-
-const SLEEP: &str = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
-
-fn states(dir: &Path) -> usize {
-    std::fs::read_dir(dir.join("state")).map_or(0, Iterator::count)
-}
+use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
 
 #[test]
 fn an_interrupted_build_cleans_up() {

@@ -4,12 +4,14 @@
 mod amazon;
 mod behaviour;
 mod build;
+mod cleanup;
 mod data_sources;
 mod fmt;
 mod harness;
 mod json;
 mod packer_block;
 mod parity;
+mod running;
 mod ssh;
 #[expect(dead_code, reason = "the tests of the ssh communicator itself use more of it")]
 #[path = "../../plugins/ssh/tests/server/mod.rs"]

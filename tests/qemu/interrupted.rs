@@ -89,12 +89,8 @@ fn ctrl_c_while_provisioning() {
     interrupt_at(&bench, "m: asleep");
 }
 
-#[test]
-fn what_a_killed_build_leaves_is_removed_by_the_next_run() {
-    if !qemu() {
-        return;
-    }
-    let bench = Bench::new("", "");
+/// Kills a build while its machine runs.
+fn kill_one(bench: &Bench) {
     let source = dead_machine(&bench.empty_disk());
     bench.template(&format!("{source}  vtpm = true\n  cd_content = {{ \"a\" = \"b\" }}\n"), "");
     let child = bench.build_until("Waiting for SSH to become available...");
@@ -105,12 +101,44 @@ fn what_a_killed_build_leaves_is_removed_by_the_next_run() {
     assert!(running.iter().any(|line| line.starts_with("swtpm")), "{running:?}");
     assert!(bench.path("output-m/packer-m").exists());
     assert!(!names(&bench.path("tmp")).is_empty());
+}
 
-    let next = build_nothing(&bench);
-    assert!(next.contains("which an interrupted run left behind"), "{next}");
+/// Asserts that nothing is left, soon.
+fn assert_gone(bench: &Bench) {
     // Processes that were killed are waited for by whoever inherits them.
     wait_for("end of QEMU", || bench.processes().is_empty(), || format!("{:?}", bench.processes()));
     bench.assert_clean();
+}
+
+#[test]
+fn what_a_killed_build_leaves_is_removed_by_the_next_run() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    kill_one(&bench);
+    let next = build_nothing(&bench);
+    assert!(next.contains("which an interrupted run left behind"), "{next}");
+    assert_gone(&bench);
+}
+
+#[test]
+fn what_a_killed_build_leaves_is_listed_and_removed_by_cleanup() {
+    if !qemu() {
+        return;
+    }
+    let bench = Bench::new("", "");
+    kill_one(&bench);
+    let running = bench.pids();
+    let list = bench.ingot(&["cleanup", "-list"]).stdout;
+    for kind in ["qemu-process", "qemu-output", "scratch-folder"] {
+        assert!(list.contains(&format!("  {kind} /")), "{kind}: {list}");
+    }
+    assert!(list.contains(", qemu.m\n"), "{list}");
+    assert_eq!(bench.pids(), running);
+    let run = bench.ingot(&["cleanup"]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_gone(&bench);
 }
 
 #[test]

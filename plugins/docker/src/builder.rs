@@ -8,13 +8,14 @@ use ingot_sdk::{
 };
 
 use crate::artifact::{ExportArtifact, IMPORTED, ImageArtifact};
+use crate::commit::Commit;
 use crate::config::{Goal, Options, schema};
 use crate::credentials::Login;
 use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::steps::{
-    Commit, Connect, Export, FindImage, Provision, RunContainer, State, clean_up_provision,
+    Connect, Export, FindImage, Provision, RunContainer, State, clean_up_provision,
 };
 
 /// Builds images out of containers: starts one, provisions it, and commits or exports it.

@@ -10,10 +10,12 @@ use regex::Regex;
 use tokio_util::io::ReaderStream;
 
 use crate::archive::{self, Owner};
+use crate::commit::remove_unfinished;
 use crate::config::Goal;
 use crate::credentials;
 use crate::engine::describe;
-use crate::steps::{State, remove_image};
+use crate::steps::State;
+use crate::unfinished::UnfinishedImage;
 
 /// Builds the image to start from.
 pub struct BuildImage;
@@ -39,8 +41,11 @@ impl Step<State> for BuildImage {
 
         let arguments: std::collections::HashMap<String, String> =
             config.arguments.into_iter().collect();
+        let unfinished = UnfinishedImage::begin(ctx, &state.engine, None)?;
+        let temporary = unfinished.name();
         let mut options = BuildImageOptionsBuilder::new()
             .dockerfile(&name)
+            .t(&temporary)
             .rm(true)
             .forcerm(true)
             .buildargs(&arguments);
@@ -54,6 +59,7 @@ impl Step<State> for BuildImage {
         let (ours, theirs) = tokio::io::duplex(256 * 1024);
         let body = bollard::body_try_stream(ReaderStream::with_capacity(theirs, 256 * 1024));
         let api = state.engine.api.clone();
+        let unfinished = state.unfinished_base.insert(unfinished);
         let lines = api.build_image(options.build(), Some(login), Some(body));
         let mut tar = tokio_tar::Builder::new_non_terminated(ours);
         let written = async move {
@@ -80,6 +86,7 @@ impl Step<State> for BuildImage {
                 }
                 if let Some(text) = line.stream.as_deref().map(str::trim_end)
                     && !text.is_empty()
+                    && !text.contains(&temporary)
                 {
                     ctx.ui.message(text);
                 }
@@ -103,6 +110,7 @@ impl Step<State> for BuildImage {
                 }
             }
         };
+        unfinished.made(ctx, &state.engine, &image, None).await?;
         ctx.ui.say(format!("Finished building base image {image:?}"));
         state.image = image;
         Ok(())
@@ -111,15 +119,13 @@ impl Step<State> for BuildImage {
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
         // After a commit the new image needs it, and after an export it speeds up the next build.
         let needed = outcome == Outcome::Succeeded && state.options.goal != Goal::Discard;
-        if needed || !state.image.starts_with("sha256:") {
+        let Some(image) = state.unfinished_base.take() else { return };
+        if needed {
+            image.keep();
             return;
         }
         // One that carries a name is somebody's.
-        if let Ok(image) = state.engine.api.inspect_image(&state.image).await
-            && image.repo_tags.unwrap_or_default().is_empty()
-        {
-            remove_image(ctx, &state.engine, &state.image).await;
-        }
+        remove_unfinished(ctx, &state.engine, image).await;
     }
 }
 

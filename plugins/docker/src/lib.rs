@@ -6,6 +6,7 @@
 mod archive;
 mod artifact;
 mod builder;
+mod commit;
 mod communicator;
 mod config;
 mod credentials;
@@ -18,6 +19,7 @@ mod reclaim;
 mod run_command;
 mod save;
 mod steps;
+mod unfinished;
 
 use std::sync::Arc;
 

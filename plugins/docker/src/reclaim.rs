@@ -1,19 +1,39 @@
 //! Removes what a killed build left behind.
 
-use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use std::time::Duration;
+
+use bollard::query_parameters::{RemoveContainerOptionsBuilder, RemoveImageOptions};
 use ingot_sdk::{Reclaim, Resource, Result, async_trait};
 
 use crate::engine::{Endpoint, Engine, EngineContext, status};
+use crate::unfinished::is_ours;
 
 /// The kind of resource a build's container is.
 pub const CONTAINER: &str = "docker-container";
 
-/// Removes containers that the journal names.
+/// The kind of resource an unfinished image is; the id is its name or its id.
+pub const IMAGE: &str = "docker-image";
+
+/// How often a commit is looked for that may be about to begin.
+const COMMIT_LOOKS: u32 = 3;
+/// The pause between two looks.
+const COMMIT_POLL: Duration = Duration::from_millis(200);
+
+/// Removes what the journal names.
 pub struct DockerReclaim;
 
 /// The journal's record of a container called `id` (its name or its id) on `engine`.
 pub fn container_resource(engine: &Engine, id: &str) -> Resource {
-    let resource = Resource::new(CONTAINER, id).with("endpoint", engine.endpoint.host.clone());
+    resource(CONTAINER, engine, id)
+}
+
+/// The journal's record of an image that is not finished.
+pub fn image_resource(engine: &Engine, id: &str) -> Resource {
+    resource(IMAGE, engine, id)
+}
+
+fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
+    let resource = Resource::new(kind, id).with("endpoint", engine.endpoint.host.clone());
     match &engine.endpoint.tls {
         Some(folder) => resource.with("tls", folder.display().to_string()),
         None => resource,
@@ -35,18 +55,82 @@ pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
     }
 }
 
+/// Removes an image, or the name `image` of one that has others. One that is not there is fine,
+/// and so is one that others are made of: the Engine keeps it for them.
+pub async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
+    match engine.api.remove_image(image, None::<RemoveImageOptions>, None).await {
+        Err(error) if status(&error) == Some(404) => Ok(()),
+        Err(error)
+            if status(&error) == Some(409)
+                && error.to_string().contains("has dependent child images") =>
+        {
+            Ok(())
+        }
+        removed => removed.map(drop).doing(format_args!("removing the image {image}")),
+    }
+}
+
+/// Whether an unfinished image has got a name since: then it is somebody's.
+pub async fn is_taken(engine: &Engine, image: &str) -> bool {
+    match engine.api.inspect_image(image).await {
+        Ok(found) => found.repo_tags.unwrap_or_default().iter().any(|tag| !is_ours(tag)),
+        Err(_) => false,
+    }
+}
+
+/// Waits until the Engine is done with a commit that nobody waits for any more, as it goes on
+/// with one. It pauses the container for that.
+async fn await_commit(engine: &Engine, image: &str, container: &str) {
+    let mut looks = 0;
+    // It may not have begun when it is looked at first.
+    while looks < COMMIT_LOOKS && engine.api.inspect_image(image).await.is_err() {
+        let found = engine.api.inspect_container(container, None).await;
+        let Some(state) = found.ok().and_then(|container| container.state) else { return };
+        if state.paused != Some(true) {
+            looks += 1;
+        }
+        tokio::time::sleep(COMMIT_POLL).await;
+    }
+}
+
+/// The Engine that the resource is on.
+fn endpoint(resource: &Resource) -> Option<&str> {
+    resource.attributes.get("endpoint").and_then(|value| value.as_str())
+}
+
 #[async_trait]
 impl Reclaim for DockerReclaim {
     fn kinds(&self) -> &'static [&'static str] {
-        &[CONTAINER]
+        &[CONTAINER, IMAGE]
+    }
+
+    fn is_local(&self, resource: &Resource) -> bool {
+        endpoint(resource).is_none_or(|endpoint| endpoint.starts_with("unix:"))
+    }
+
+    fn place(&self, resource: &Resource) -> Option<String> {
+        endpoint(resource).map(str::to_owned)
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        let attribute = |name: &str| resource.attributes.get(name).and_then(|value| value.as_str());
-        let endpoint = match attribute("endpoint") {
-            Some(host) => Endpoint::recorded(host, attribute("tls")),
+        let tls = resource.attributes.get("tls").and_then(|value| value.as_str());
+        let endpoint = match endpoint(resource) {
+            Some(host) => Endpoint::recorded(host, tls),
             None => Endpoint::find(false)?,
         };
-        remove_container(&endpoint.connect().await?, &resource.id).await
+        let engine = endpoint.connect().await?;
+        let id = resource.id.as_str();
+        match resource.kind.as_str() {
+            CONTAINER => remove_container(&engine, id).await,
+            // A name is ours alone.
+            _ if id.starts_with("sha256:") && is_taken(&engine, id).await => Ok(()),
+            _ => {
+                let container = resource.attributes.get("container");
+                if let Some(container) = container.and_then(|value| value.as_str()) {
+                    await_commit(&engine, id, container).await;
+                }
+                remove_image(&engine, id).await
+            }
+        }
     }
 }

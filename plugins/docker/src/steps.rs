@@ -4,12 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{
-    ContainerConfig, ContainerCreateResponse, Mount, MountType, MountVolumeOptions,
-};
+use bollard::models::{ContainerCreateResponse, Mount, MountType, MountVolumeOptions};
 use bollard::query_parameters::{
-    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, CreateImageOptionsBuilder,
-    RemoveImageOptions, RenameContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RenameContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use ingot_sdk::steps::Outcome;
@@ -27,9 +24,10 @@ use crate::engine::{Engine, EngineContext, describe, status};
 use crate::progress::LayerProgress;
 use crate::reclaim::{container_resource, remove_container};
 use crate::save::save_stream;
+use crate::unfinished::{UnfinishedImage, is_ours};
 
 /// How long tidying up may wait for the Engine.
-const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
+pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the steps share.
 pub struct State {
@@ -45,13 +43,20 @@ pub struct State {
     pub provisioning: bool,
     /// The committed image.
     pub image_id: Option<String>,
-    /// The entry point, command and user of the image to start from.
-    image_entrypoint: Vec<String>,
-    image_command: Vec<String>,
+    /// The same, as long as it is not finished.
+    pub unfinished: Option<UnfinishedImage>,
+    /// The image to start from, as long as it is not finished.
+    pub unfinished_base: Option<UnfinishedImage>,
+    /// The call that commits, while it is under way.
+    pub commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
+    /// A name of the image to start from, if it has one.
+    pub image_name: Option<String>,
+    /// Its entry point, command and user.
+    pub image_entrypoint: Vec<String>,
+    pub image_command: Vec<String>,
     image_user: String,
     container: Option<Container>,
     communicator: Arc<dyn Communicator>,
-    commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
 }
 
 /// The build's container. It is noted before it is created.
@@ -100,16 +105,23 @@ impl State {
             data: data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             provisioning: false,
             image_id: None,
+            unfinished: None,
+            unfinished_base: None,
+            commit: None,
+            image_name: None,
             image_entrypoint: Vec::new(),
             image_command: Vec::new(),
             image_user: String::new(),
             container: None,
             communicator: Arc::new(NoCommunicator),
-            commit: None,
         }
     }
 
-    fn container_id(&self) -> Result<String> {
+    /// The id of the container.
+    ///
+    /// # Errors
+    /// It was not started.
+    pub fn container_id(&self) -> Result<String> {
         self.container
             .as_ref()
             .and_then(|container| container.id.clone())
@@ -157,6 +169,8 @@ impl Step<State> for FindImage {
                 }
             },
         };
+        let tags = inspected.repo_tags.unwrap_or_default();
+        state.image_name = tags.into_iter().find(|tag| !is_ours(tag));
         let digest = inspected.repo_digests.unwrap_or_default().into_iter().next();
         state.data.insert("SourceImageSha256".into(), json!(inspected.id.unwrap_or_default()));
         state.data.insert("SourceImageDigest".into(), json!(digest.unwrap_or_default()));
@@ -372,98 +386,6 @@ impl Step<State> for Provision {
 /// Runs the error-cleanup-provisioner.
 pub async fn clean_up_provision(ctx: &RunContext, state: &State) {
     ctx.clean_up_provision(Arc::clone(&state.communicator), state.data.clone()).await;
-}
-
-/// Commits the container to an image.
-pub struct Commit;
-
-impl Commit {
-    /// The user's changes, and those that take back the entry point and command that the
-    /// container was run with. An empty one is written `[""]`, as the Engine ignores `[]`.
-    fn changes(state: &State) -> Vec<String> {
-        let mut changes = state.options.raw.changes.clone();
-        let says = |instruction: &str| {
-            state.options.raw.changes.iter().any(|change| {
-                let word = change.split_whitespace().next().unwrap_or("");
-                word.eq_ignore_ascii_case(instruction)
-            })
-        };
-        let words = |words: &[String]| match words {
-            [] => r#"[""]"#.to_owned(),
-            words => json!(words).to_string(),
-        };
-        let (command, entrypoint) = (says("CMD"), says("ENTRYPOINT"));
-        if !command {
-            changes.push(format!("CMD {}", words(&state.image_command)));
-        }
-        if !entrypoint {
-            changes.push(format!("ENTRYPOINT {}", words(&state.image_entrypoint)));
-        }
-        changes
-    }
-}
-
-#[async_trait]
-impl Step<State> for Commit {
-    fn name(&self) -> &'static str {
-        "commit container"
-    }
-
-    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        let id = state.container_id()?;
-        ctx.ui.say("Committing the container");
-        let changes = Commit::changes(state).join("\n");
-        let mut options = CommitContainerOptionsBuilder::new().container(&id).changes(&changes);
-        if let Some(author) = &state.options.raw.author {
-            options = options.author(author);
-        }
-        if let Some(message) = &state.options.raw.message {
-            options = options.comment(message);
-        }
-        let (options, api) = (options.build(), state.engine.api.clone());
-        // The Engine finishes a commit even when nobody waits for it. A task of its own keeps
-        // waiting when the build is cancelled, so that cleanup learns what to remove.
-        let task = tokio::spawn(async move {
-            api.commit_container(options, ContainerConfig::default()).await.map(|image| image.id)
-        });
-        let task = state.commit.insert(task);
-        let committed = task.await.context("committing the container")?;
-        state.commit = None;
-        let image = committed.doing("committing the container")?;
-        state.data.insert("ImageSha256".into(), json!(image));
-        ctx.ui.message(format!("Image ID: {image}"));
-        state.image_id = Some(image);
-        Ok(())
-    }
-
-    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        if outcome == Outcome::Succeeded {
-            return;
-        }
-        let image = match state.commit.take() {
-            Some(task) => match tokio::time::timeout(CLEANUP_TIMEOUT, task).await {
-                Ok(Ok(Ok(image))) => Some(image),
-                _ => None,
-            },
-            None => state.image_id.take(),
-        };
-        if let Some(image) = image {
-            remove_image(ctx, &state.engine, &image).await;
-        }
-    }
-}
-
-/// Removes an image that a failed build made; says so if that fails.
-pub async fn remove_image(ctx: &RunContext, engine: &Engine, image: &str) {
-    let remove = engine.api.remove_image(image, None::<RemoveImageOptions>, None);
-    match tokio::time::timeout(CLEANUP_TIMEOUT, remove).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => {
-            let why = describe(&error);
-            ctx.ui.error(format!("The image {image} may be left over: {why}"));
-        }
-        Err(_) => ctx.ui.error(format!("The image {image} may be left over: no answer")),
-    }
 }
 
 /// Writes the container's file system to a tar file.

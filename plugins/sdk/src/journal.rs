@@ -42,6 +42,9 @@ pub trait Journal: Send + Sync {
     fn record(&self, resource: &Resource) -> Result<u64>;
     /// Strikes out a record: the resource is gone, or is now the user's.
     fn strike(&self, record: u64);
+    /// Strikes out all that this build has written down: it is left in place because the user
+    /// asked for that (`-on-error=abort`), so that it is nobody's to remove.
+    fn release(&self) {}
 }
 
 /// A record in the journal, kept by whoever will remove the resource. Dropping it leaves the
@@ -78,6 +81,44 @@ pub trait Reclaim: Send + Sync {
     /// # Errors
     /// It may still exist.
     async fn reclaim(&self, resource: &Resource) -> Result<()>;
+    /// Whether removing `resource` takes nothing but this machine. The next build removes such
+    /// things by itself; others, which take a network, credentials and time, it only mentions.
+    fn is_local(&self, _resource: &Resource) -> bool {
+        true
+    }
+    /// Where `resource` is, for people: a region, an endpoint. None when its id says that.
+    fn place(&self, _resource: &Resource) -> Option<String> {
+        None
+    }
+    /// Looks for things that runs left at `place` by what marks them there, for when the journal
+    /// is lost. None if this knows no way to look there.
+    ///
+    /// # Errors
+    /// It could not be asked.
+    async fn discover(&self, _place: &Place) -> Result<Option<Vec<Discovered>>> {
+        Ok(None)
+    }
+}
+
+/// Where to look for things that are in no journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A region of AWS, with the credentials that the environment names.
+    Aws {
+        /// Such as `eu-west-1`.
+        region: String,
+    },
+}
+
+/// A thing that was found by its mark and not in a journal.
+#[derive(Debug, Clone)]
+pub struct Discovered {
+    /// The thing.
+    pub resource: Resource,
+    /// The id of the run that made it: `run_uuid`.
+    pub run: String,
+    /// When it was made, where that is known.
+    pub since: Option<time::OffsetDateTime>,
 }
 
 /// A journal that forgets; for tests of plugins.

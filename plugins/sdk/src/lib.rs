@@ -46,7 +46,7 @@ pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext};
 pub use data_source::DataSource;
 pub use duration::GoDuration;
 pub use error::{Context, Error, Result};
-pub use journal::{Journal, JournalEntry, Reclaim, Resource};
+pub use journal::{Discovered, Journal, JournalEntry, Place, Reclaim, Resource};
 pub use output_file::OutputFile;
 pub use plugin_set::PluginSet;
 pub use post_processor::{PostProcessor, Processed};

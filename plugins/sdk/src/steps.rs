@@ -81,6 +81,7 @@ pub async fn run_steps<S: Send>(
     }
     if leave {
         ctx.ui.error("Leaving what was built so far in place, as -on-error asks.");
+        ctx.journal.release();
         return result;
     }
     let outcome = if result.is_ok() { Outcome::Succeeded } else { Outcome::Failed };

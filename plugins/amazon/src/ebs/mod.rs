@@ -5,6 +5,7 @@
 //! | [`options`], [`settings`], [`checks`] | the options, as written and as checked |
 //! | [`steps`] | what a build does, in order |
 //! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
+//! | [`discovery`] | finding what is left by its tag |
 //! | [`place`] | where things are, for the journal |
 //! | [`wait`], [`pace`] | waiting for AWS |
 //! | [`tags`] | tags, and what templates know about the source AMI |
@@ -14,6 +15,7 @@ mod builder;
 mod checks;
 mod creation;
 mod devices;
+mod discovery;
 mod options;
 mod pace;
 mod place;

@@ -20,6 +20,13 @@ impl Place {
         Place { options: options.clone(), region: region.to_owned(), run }
     }
 
+    /// The place in a region where something of the run `run` was found, with the access that the
+    /// environment gives.
+    pub fn found(region: &str, run: &str) -> Place {
+        let options = AccessOptions::default();
+        Place { options, region: region.to_owned(), run: run.to_owned() }
+    }
+
     /// The same account in another region.
     pub fn in_region(&self, region: &str) -> Place {
         Place { region: region.to_owned(), ..self.clone() }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::{Error, Event, EventSink, Reclaim, Resource, Result, Ui, async_trait};
+use ingot_sdk::{
+    Discovered, Error, Event, EventSink, Place, Reclaim, Resource, Result, Ui, async_trait,
+};
 
 use super::place::{access_options, attribute};
 use super::removal::{
@@ -62,6 +64,19 @@ impl Reclaim for EbsReclaim {
         &[INSTANCE, VOLUME, IMAGE, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, KEY_PAIR]
     }
 
+    fn is_local(&self, _: &Resource) -> bool {
+        false
+    }
+
+    fn place(&self, resource: &Resource) -> Option<String> {
+        attribute(resource, "region").map(str::to_owned)
+    }
+
+    async fn discover(&self, place: &Place) -> Result<Option<Vec<Discovered>>> {
+        let Place::Aws { region } = place;
+        super::discovery::discover(region).await.map(Some)
+    }
+
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
         let ui = Ui::new(Arc::new(Silent));
         let access = Access::open(&access_options(resource)?, &ui).await?;
@@ -112,7 +127,7 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
 }
 
 /// Whoever reclaims tells what was removed.
-struct Silent;
+pub struct Silent;
 
 #[async_trait]
 impl EventSink for Silent {

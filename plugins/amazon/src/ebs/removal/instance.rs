@@ -17,7 +17,7 @@ use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// The tag that tells the instance of one build from those of others of the run.
-const TOKEN_TAG: &str = "ingot-id";
+pub const TOKEN_TAG: &str = "ingot-id";
 /// How often an instance that may be there is looked for.
 const LOOKS: u32 = 3;
 /// The pause between two looks.
@@ -81,8 +81,6 @@ async fn terminate(ec2: &Ec2, ids: &[String]) -> Result<(), Failure> {
 /// What a removal of instances has come across.
 #[derive(Default)]
 struct Found {
-    /// Instances that were asked to terminate.
-    asked: BTreeSet<String>,
     /// Volumes that do not go with them.
     volumes: BTreeSet<String>,
     /// Requests for spot instances.
@@ -90,7 +88,7 @@ struct Found {
 }
 
 impl Found {
-    /// Notes what has to go besides `instance`; its id, if it was not asked to terminate yet.
+    /// Notes what has to go besides `instance`; its id, if it is to be asked to terminate.
     fn note(&mut self, mark: &Mark, instance: &Instance) -> Option<String> {
         self.requests.extend(instance.spot_instance_request_id().map(str::to_owned));
         if is_over(instance) {
@@ -98,8 +96,7 @@ impl Found {
             return None;
         }
         self.volumes.extend(mark.lasting_volumes(instance));
-        let id = instance.instance_id()?.to_owned();
-        self.asked.insert(id.clone()).then_some(id)
+        instance.instance_id().map(str::to_owned)
     }
 }
 
@@ -130,12 +127,13 @@ pub async fn remove_instances(
     let found = Mutex::new(found);
     let look = || async {
         let instances = find_instances(ec2, mark).await?;
-        let new: Vec<String> = {
+        // Those that were asked before, too: a call to stop it may have come in between.
+        let live: Vec<String> = {
             let mut found = found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             instances.iter().filter_map(|instance| found.note(mark, instance)).collect()
         };
-        if !new.is_empty() {
-            terminate(ec2, &new).await?;
+        if !live.is_empty() {
+            terminate(ec2, &live).await?;
         }
         let left = instances.iter().find(|instance| !is_terminated(instance));
         let state = left.and_then(|instance| instance.state()).and_then(|state| state.name());

@@ -14,7 +14,7 @@ mod volume;
 
 pub use iam::{iam, remove_profile};
 pub use image::{ImageMark, find_images, remove_image, remove_snapshot, snapshots_of};
-pub use instance::{Mark, find_instances, is_over, remove_instances};
+pub use instance::{Mark, TOKEN_TAG, find_instances, is_over, remove_instances};
 pub use key_pair::{find_key_pair, remove_key_pair};
 pub use launch_template::{find_launch_template, remove_fleet, remove_launch_template};
 pub use security_group::{find_security_group, remove_security_group};

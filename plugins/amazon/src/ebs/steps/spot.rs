@@ -71,7 +71,13 @@ impl Step<State> for MakeLaunchTemplate {
         let removed = async {
             let run = &ctx.prepare.run_uuid;
             if known || find_launch_template(&state.ec2, &name, run).await?.is_some() {
-                remove_launch_template(&state.ec2, &name).await?;
+                let removed = remove_launch_template(&state.ec2, &name).await;
+                // It may be gone although the answer that said so was lost.
+                if let Err(failure) = removed
+                    && find_launch_template(&state.ec2, &name, run).await?.is_some()
+                {
+                    return Err(failure);
+                }
             }
             Ok::<(), Failure>(())
         };

@@ -1,0 +1,138 @@
+//! Images on their way to being somebody's.
+//!
+//! The Engine names a new image by its contents, so that its id is known only when it is there.
+//! To be in the journal before, it is made under a name of ours, which is taken off again. A name
+//! that is its last cannot simply be removed: the image would go with it. It is moved to another
+//! image first, as `docker tag` moves names.
+
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use ingot_sdk::{JournalEntry, Resource, Result, RunContext};
+
+use crate::engine::{Engine, EngineContext};
+use crate::reclaim::{image_resource, is_taken, remove_image};
+
+/// The repository of the names of unfinished images.
+pub const REPOSITORY: &str = "ingot-unfinished";
+
+/// Whether a name is one of those.
+pub fn is_ours(name: &str) -> bool {
+    name.split(':').next() == Some(REPOSITORY)
+}
+
+/// An image that is being made, or was, and is not the user's yet.
+pub struct UnfinishedImage {
+    /// The tag of its name.
+    tag: String,
+    id: Option<String>,
+    entries: Vec<JournalEntry>,
+}
+
+impl UnfinishedImage {
+    /// Notes that an image is about to be made under [`UnfinishedImage::name`], of a container if
+    /// one is named.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub fn begin(
+        ctx: &RunContext,
+        engine: &Engine,
+        container: Option<&str>,
+    ) -> Result<UnfinishedImage> {
+        let tag = uuid::Uuid::new_v4().simple().to_string();
+        let mut image = UnfinishedImage { tag, id: None, entries: Vec::new() };
+        let resource = image_resource(engine, &image.name());
+        let resource = match container {
+            Some(container) => resource.with("container", container),
+            None => resource,
+        };
+        image.note(ctx, &resource)?;
+        Ok(image)
+    }
+
+    /// The tag to make it with, in [`REPOSITORY`].
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The name to make it with.
+    pub fn name(&self) -> String {
+        format!("{REPOSITORY}:{}", self.tag)
+    }
+
+    fn note(&mut self, ctx: &RunContext, resource: &Resource) -> Result<()> {
+        self.entries.push(JournalEntry::open(&ctx.journal, resource)?);
+        Ok(())
+    }
+
+    /// Notes the image's id, and takes its name off. `named` is an image that has a name of its
+    /// own, if one is at hand.
+    ///
+    /// # Errors
+    /// What the Engine says.
+    pub async fn made(
+        &mut self,
+        ctx: &RunContext,
+        engine: &Engine,
+        id: &str,
+        named: Option<&str>,
+    ) -> Result<()> {
+        self.id = Some(id.to_owned());
+        self.note(ctx, &image_resource(engine, id))?;
+        let name = self.name();
+        if let Some(named) = named {
+            self.move_name(engine, named).await?;
+            // Fails if that image has lost its own name by now.
+            if remove_image(engine, &name).await.is_ok() {
+                return Ok(());
+            }
+        }
+        let empty = format!("{name}-empty");
+        self.note(ctx, &image_resource(engine, &empty))?;
+        make_empty(engine, &empty).await?;
+        self.move_name(engine, &empty).await?;
+        remove_image(engine, &empty).await?;
+        remove_image(engine, &name).await
+    }
+
+    async fn move_name(&self, engine: &Engine, to: &str) -> Result<()> {
+        let options = TagImageOptionsBuilder::new().repo(REPOSITORY).tag(&self.tag).build();
+        let moved = engine.api.tag_image(to, Some(options)).await;
+        moved.doing(format_args!("taking the name {} off the image", self.name()))
+    }
+
+    /// It is the user's now.
+    pub fn keep(self) {
+        self.entries.into_iter().for_each(JournalEntry::done);
+    }
+
+    /// Removes it, as far as it is there and has no other name: one that has is somebody's.
+    ///
+    /// # Errors
+    /// It may be left; it then stays in the journal.
+    pub async fn remove(self, engine: &Engine) -> Result<()> {
+        if let Some(id) = &self.id
+            && !is_taken(engine, id).await
+        {
+            remove_image(engine, id).await?;
+        }
+        let name = self.name();
+        remove_image(engine, &name).await?;
+        remove_image(engine, &format!("{name}-empty")).await?;
+        self.keep();
+        Ok(())
+    }
+}
+
+/// Makes an image with nothing in it.
+async fn make_empty(engine: &Engine, name: &str) -> Result<()> {
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(name).build();
+    // The end of a tar archive.
+    let body = bollard::body_full(Bytes::from_static(&[0; 1024]));
+    let mut lines = engine.api.create_image(Some(options), Some(body), None);
+    while let Some(line) = lines.next().await {
+        line.doing("making an empty image")?;
+    }
+    Ok(())
+}

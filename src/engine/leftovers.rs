@@ -1,0 +1,228 @@
+//! What runs that are dead have left behind, and its removal.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result, Ui};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::journal::{EXTENSION, Line, RunInfo, append, folder, owner_runs, try_lock};
+
+/// How long a build waits for the removal of one thing that another run left.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How many things a build names that it leaves to `ingot cleanup`.
+const NAMED: usize = 5;
+
+/// A thing that a run left.
+#[derive(Debug, Clone)]
+pub struct Leftover {
+    /// The thing.
+    pub resource: Resource,
+    /// The build that made it, where it is known.
+    pub build: Option<String>,
+    /// When it was, or was about to be, created, where it is known.
+    pub since: Option<OffsetDateTime>,
+    /// Its record.
+    record: u64,
+}
+
+impl Leftover {
+    /// A thing that is in no journal.
+    pub fn unrecorded(resource: Resource, since: Option<OffsetDateTime>) -> Self {
+        Leftover { resource, build: None, since, record: 0 }
+    }
+
+    /// Its kind and id, and where it is.
+    pub fn describe(&self, plugins: &PluginSet) -> String {
+        let Resource { kind, id, .. } = &self.resource;
+        match place(plugins, &self.resource) {
+            Some(place) => format!("{kind} {id} ({place})"),
+            None => format!("{kind} {id}"),
+        }
+    }
+}
+
+/// What one dead run left. As long as this lives, no other process takes care of it.
+#[derive(Debug)]
+pub struct DeadRun {
+    /// Which run it was, where the journal says.
+    pub info: Option<RunInfo>,
+    /// What it left, newest first: later things may need that earlier ones are there.
+    pub left: Vec<Leftover>,
+    journal: Option<(File, PathBuf)>,
+}
+
+impl DeadRun {
+    /// A run of which there is no journal.
+    pub fn unrecorded(left: Vec<Leftover>) -> Self {
+        DeadRun { info: None, left, journal: None }
+    }
+
+    /// Reads and locks a journal; none if its run lives or another process has it.
+    fn open(path: PathBuf) -> Option<DeadRun> {
+        if path.extension()?.to_str()? != EXTENSION || owner_runs(&path) {
+            return None;
+        }
+        let mut file = OpenOptions::new().read(true).append(true).open(&path).ok()?;
+        // Without locks on the filesystem there is the process's number alone.
+        if !try_lock(&file).unwrap_or(true) || !is_at(&file, &path) {
+            return None;
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        let mut open = BTreeMap::new();
+        let mut info = None;
+        // The last line may be cut off: then nothing was created after it.
+        for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+            match line {
+                Line::Run(run) => info = Some(run),
+                Line::Created { record, resource, build, at } => {
+                    let left = Leftover { resource, build, since: at, record };
+                    open.insert(record, left);
+                }
+                Line::Struck { struck } => drop(open.remove(&struck)),
+            }
+        }
+        let left = open.into_values().rev().collect();
+        Some(DeadRun { info, left, journal: Some((file, path)) })
+    }
+
+    /// Removes `leftover`, which is one of this run's, and strikes it out.
+    ///
+    /// # Errors
+    /// It may still exist.
+    pub async fn remove(&mut self, leftover: &Leftover, plugins: &PluginSet) -> Result<()> {
+        let resource = &leftover.resource;
+        let reclaimer = reclaimer(plugins, resource)
+            .ok_or_else(|| Error::new("nothing here can remove things of this kind"))?;
+        reclaimer.reclaim(resource).await?;
+        self.left.retain(|other| other.resource != *resource);
+        if let Some((file, _)) = &mut self.journal
+            && let Err(error) = append(file, &Line::Struck { struck: leftover.record })
+        {
+            tracing::warn!(%error, "could not strike out a record of the journal");
+        }
+        Ok(())
+    }
+
+    /// Removes the journal if nothing of it is left; else whoever looks next finds what is.
+    pub fn close(self) {
+        if let (Some((_, path)), true) = (&self.journal, self.left.is_empty()) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Of which run it is, for people.
+    pub fn describe(&self) -> String {
+        match &self.info {
+            Some(run) => format!(
+                "a run of {} that started {}",
+                run.template.display(),
+                shown_time(run.started)
+            ),
+            None => "a run of which no more is known".to_owned(),
+        }
+    }
+}
+
+/// A time, for people and programs.
+pub fn shown_time(time: OffsetDateTime) -> String {
+    // Fails only for years beyond 9999.
+    time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default()
+}
+
+/// Whether `file` is still what is at `path`: another process may have removed it before this
+/// one had the lock.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(held), Ok(found)) => held.ino() == found.ino() && held.dev() == found.dev(),
+        _ => false,
+    }
+}
+
+/// What can remove a thing.
+fn reclaimer<'a>(plugins: &'a PluginSet, resource: &Resource) -> Option<&'a dyn Reclaim> {
+    let of_kind = |one: &&std::sync::Arc<dyn Reclaim>| one.kinds().contains(&&*resource.kind);
+    plugins.reclaimers.iter().find(of_kind).map(|one| &**one)
+}
+
+/// Where a thing is, for people.
+pub fn place(plugins: &PluginSet, resource: &Resource) -> Option<String> {
+    reclaimer(plugins, resource)?.place(resource)
+}
+
+/// The runs that are dead and have left something, oldest first. Costs one look into a folder
+/// when there is nothing.
+pub fn dead_runs() -> Vec<DeadRun> {
+    let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
+    let mut runs: Vec<_> =
+        entries.flatten().filter_map(|entry| DeadRun::open(entry.path())).collect();
+    runs.sort_by_key(|run| run.info.as_ref().map(|info| info.started));
+    runs
+}
+
+/// The ids of the runs of this user that live.
+pub fn living_runs() -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
+    let lives = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == EXTENSION)
+            && (owner_runs(path)
+                || File::open(path).is_ok_and(|file| matches!(try_lock(&file), Ok(false))))
+    };
+    let run = |path: PathBuf| {
+        let text = std::fs::read_to_string(path).ok()?;
+        match serde_json::from_str(text.lines().next()?).ok()? {
+            Line::Run(info) => Some(info.run),
+            _ => None,
+        }
+    };
+    entries.flatten().map(|entry| entry.path()).filter(lives).filter_map(run).collect()
+}
+
+/// What a build does about the leftovers of other runs: it removes those on this machine, and
+/// names the others. Those cost credentials, calls and time that are not this build's to spend,
+/// and what it may not remove would fail again and again: `ingot cleanup` is for them.
+pub async fn reclaim_leftovers(plugins: &PluginSet, ui: &Ui) {
+    for mut run in dead_runs() {
+        let (local, elsewhere): (Vec<_>, Vec<_>) =
+            run.left.clone().into_iter().partition(|leftover| {
+                reclaimer(plugins, &leftover.resource)
+                    .is_none_or(|one| one.is_local(&leftover.resource))
+            });
+        for leftover in local {
+            let what = format!("{} {}", leftover.resource.kind, leftover.resource.id);
+            let removed = tokio::time::timeout(PATIENCE, run.remove(&leftover, plugins)).await;
+            match removed.unwrap_or_else(|_| Err(Error::new("it takes too long"))) {
+                Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
+                Err(error) => ui.error(format!(
+                    "Could not remove {what}, left by an interrupted run: {error}\n\
+                     `ingot cleanup` tries again."
+                )),
+            }
+        }
+        mention(&run, &elsewhere, plugins, ui);
+        run.close();
+    }
+}
+
+fn mention(run: &DeadRun, left: &[Leftover], plugins: &PluginSet, ui: &Ui) {
+    if left.is_empty() {
+        return;
+    }
+    let things: Vec<_> =
+        left.iter().take(NAMED).map(|leftover| leftover.describe(plugins)).collect();
+    let more = match left.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    ui.error(format!(
+        "Warning: {} was interrupted and left {}{more}. `ingot cleanup` removes that.",
+        run.describe(),
+        things.join(", ")
+    ));
+}

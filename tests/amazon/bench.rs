@@ -1,0 +1,216 @@
+//! Where the tests build: a folder, an account, a proxy before it, an instance to log in to.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use super::cloud::{Account, Cloud, value};
+use super::http::Message;
+use super::proxy::{Act, Call, Proxy};
+use super::sshd::{self, Server};
+
+/// The regions that a build here touches.
+pub const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+/// How long a run may take that is in nobody's way for longer.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The sshd that stands for all instances; it stops when no test uses it any more.
+pub struct Instances {
+    server: Server,
+    keys: Mutex<()>,
+}
+
+/// None where it cannot be.
+pub fn instances() -> Option<Arc<Instances>> {
+    static SHARED: Mutex<Weak<Instances>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(instances) = shared.upgrade() {
+        return Some(instances);
+    }
+    if !sshd::available() || !sshd::keygen() {
+        return None;
+    }
+    let instances = Arc::new(Instances { server: Server::start(""), keys: Mutex::default() });
+    *shared = Arc::downgrade(&instances);
+    Some(instances)
+}
+
+impl Instances {
+    /// Lets in whoever has the key pair that the answer of a call tells of, as an instance would.
+    fn authorize(&self, answer: &Message) {
+        let text = answer.text();
+        let private = value(&text, "keyMaterial").replace("&#13;", "");
+        if private.is_empty() {
+            return;
+        }
+        let _one_at_a_time = self.keys.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let file = self.server.text("key-of-ec2");
+        let _ = std::fs::remove_file(&file);
+        std::fs::write(&file, private).expect("the key is written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, mode).expect("the key is the owner's only");
+        let public = sshd::output_of("ssh-keygen", &["-y", "-f", &file]);
+        let path = self.server.path("authorized_keys");
+        let mut known = std::fs::read_to_string(&path).expect("the list of keys");
+        known.push_str(&format!("{public}\n"));
+        std::fs::write(&path, known).expect("the list of keys is written");
+    }
+}
+
+/// How a run ended, and what it said.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub said: String,
+}
+
+/// One template in one account.
+pub struct Bench {
+    pub account: Account,
+    pub proxy: Proxy,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    /// A folder with a template, in a new account; calls go through a proxy with `plan`. `source`
+    /// and `build` are more of the two blocks.
+    pub fn new(
+        cloud: &Cloud,
+        instances: &Arc<Instances>,
+        source: &str,
+        build: &str,
+        plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
+    ) -> Bench {
+        let account = cloud.account();
+        let sshd = Arc::clone(instances);
+        let proxy = Proxy::start(&account, plan, move |answer| sshd.authorize(answer));
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let text = format!(
+            r#"
+source "amazon-ebs" "a" {{
+  region        = "us-east-1"
+  instance_type = "t2.micro"
+  ami_name      = "made"
+  ami_regions   = ["us-east-1", "eu-west-1"]
+  ami_users     = ["123456789012"]
+  tags          = {{ Of = "the AMI" }}
+  snapshot_tags = {{ Of = "its snapshots" }}
+  run_tags      = {{ Of = "the build" }}
+  # moto refuses tags for snapshots when an AMI is made.
+  skip_ami_run_tags = true
+  source_ami_filter {{
+    filters     = {{ name = "ingot-base-*", virtualization-type = "hvm" }}
+    owners      = ["amazon"]
+    most_recent = true
+  }}
+  communicator            = "ssh"
+  ssh_username            = "{user}"
+  ssh_host                = "127.0.0.1"
+  ssh_port                = {port}
+  ssh_timeout             = "60s"
+  temporary_key_pair_type = "ed25519"
+  temporary_security_group_source_cidrs = ["10.0.0.0/8"]
+  aws_polling {{
+    delay_seconds = 1
+    max_attempts  = 30
+  }}
+{source}
+}}
+build {{
+  sources = ["source.amazon-ebs.a"]
+{build}
+}}
+"#,
+            user = sshd::USER,
+            port = instances.server.port,
+        );
+        std::fs::write(dir.path().join("t.pkr.hcl"), text).expect("the template is written");
+        Bench { account, proxy, dir }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Starts `ingot` in the folder, with no way to AWS but the proxy.
+    pub fn start(&self, args: &[&str]) -> Child {
+        let child = self.spawn(args, "said");
+        self.proxy.process(child.id());
+        child
+    }
+
+    fn spawn(&self, args: &[&str], said: &str) -> Child {
+        let said = File::create(self.path(said)).expect("a file for the output");
+        Command::new(env!("CARGO_BIN_EXE_ingot"))
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir.path())
+            .env("TMPDIR", self.dir.path())
+            .env("INGOT_STATE_DIR", self.path("state"))
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.proxy.port))
+            .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env_remove("AWS_PROFILE")
+            .stdin(Stdio::null())
+            .stdout(said.try_clone().expect("the file can be shared"))
+            .stderr(said)
+            .spawn()
+            .expect("the binary that cargo built can be run")
+    }
+
+    /// Runs `ingot` while another goes on.
+    pub fn run_beside(&self, args: &[&str]) -> Ended {
+        let mut child = self.spawn(args, "said-beside");
+        let status = child.wait().expect("it can be waited for");
+        let said = std::fs::read_to_string(self.path("said-beside")).expect("what it said");
+        Ended { code: status.code(), said }
+    }
+
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.path("said")).unwrap_or_default()
+    }
+
+    /// Waits until a run has ended and all its calls have taken effect.
+    pub fn end(&self, mut child: Child) -> Ended {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("it can be waited for") {
+                break status;
+            }
+            if start.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("it does not end: {}\n{:?}", self.said(), self.proxy.calls());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        self.proxy.settle();
+        Ended { code: status.code(), said: self.said() }
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ended {
+        self.end(self.start(args))
+    }
+
+    /// All that the account has.
+    pub fn holds(&self) -> BTreeSet<String> {
+        REGIONS.iter().flat_map(|region| self.account.holds(region)).collect()
+    }
+
+    /// How many journals there are.
+    pub fn journals(&self) -> usize {
+        std::fs::read_dir(self.path("state")).map_or(0, Iterator::count)
+    }
+}
+
+/// What of `held` a build that succeeded, or that failed, should not have left.
+pub fn leaks(held: &BTreeSet<String>, succeeded: bool) -> Vec<String> {
+    let kept = |line: &&String| {
+        succeeded
+            && (line.contains(" snapshot-of-image ")
+                || line.contains(" image ") && line.ends_with(" made available"))
+    };
+    held.iter().filter(|line| !kept(line)).cloned().collect()
+}

@@ -1,0 +1,15 @@
+//! `amazon-ebs` end to end through the binary, against moto's server and with a real sshd as the
+//! instance; and the harness itself.
+
+mod bench;
+mod cleanup;
+mod cloud;
+mod harness;
+mod http;
+mod matrix;
+#[path = "../../plugins/amazon/tests/server/mod.rs"]
+mod moto;
+mod proxy;
+#[expect(dead_code, reason = "the tests of the ssh communicator itself use more of it")]
+#[path = "../../plugins/ssh/tests/server/mod.rs"]
+mod sshd;

@@ -1,0 +1,218 @@
+//! A proxy in front of moto that sees each call, and can be in its way.
+
+use std::io::BufReader;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::cloud::Account;
+use super::http::{self, Message, form_value};
+
+/// What is done about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// It passes.
+    Forward,
+    /// It passes after a while.
+    Delay(Duration),
+    /// It does not pass; the answer is an error of this status and code.
+    Refuse(u16, &'static str),
+    /// The connection breaks before the call gets anywhere.
+    CutBefore,
+    /// It passes, but its answer is lost.
+    CutAfter,
+    /// The process that makes it gets a signal; then it passes.
+    Signal(Signal),
+}
+
+/// A call, as the proxy sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// The action, such as `RunInstances`.
+    pub action: String,
+    /// How many calls with this action there were before.
+    pub nth: usize,
+}
+
+type Plan = dyn Fn(&Call) -> Act + Send + Sync;
+type Watcher = dyn Fn(&Message) + Send + Sync;
+
+/// A running proxy.
+pub struct Proxy {
+    pub port: u16,
+    state: Arc<State>,
+}
+
+struct State {
+    account: Account,
+    plan: Mutex<Arc<Plan>>,
+    watcher: Box<Watcher>,
+    calls: Mutex<Vec<Call>>,
+    /// How often something other than [`Act::Forward`] was done.
+    acted: AtomicUsize,
+    under_way: AtomicUsize,
+    /// The process that signals are for; 0 as long as it is not known.
+    process: AtomicU32,
+    closed: AtomicBool,
+}
+
+impl Proxy {
+    /// A proxy for one account, which does what `plan` says. `watcher` sees all answers of moto.
+    pub fn start(
+        account: &Account,
+        plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
+        watcher: impl Fn(&Message) + Send + Sync + 'static,
+    ) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let state = Arc::new(State {
+            account: account.clone(),
+            plan: Mutex::new(Arc::new(plan)),
+            watcher: Box::new(watcher),
+            calls: Mutex::default(),
+            acted: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+            process: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+        });
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if shared.closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                let state = Arc::clone(&shared);
+                std::thread::spawn(move || state.serve(stream));
+            }
+        });
+        Proxy { port, state }
+    }
+
+    /// Where signals go to.
+    pub fn process(&self, pid: u32) {
+        self.state.process.store(pid, Ordering::SeqCst);
+    }
+
+    /// Lets everything pass from now on.
+    pub fn disarm(&self) {
+        *self.state.plan.lock().expect("no thread panics with it") = Arc::new(|_| Act::Forward);
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.calls.lock().expect("no thread panics with it").clone()
+    }
+
+    /// How often a call did not simply pass.
+    pub fn acted(&self) -> usize {
+        self.state.acted.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no call is on its way to moto any more.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.state.under_way.load(Ordering::SeqCst) > 0 {
+            assert!(Instant::now() < deadline, "a call is not answered");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.closed.store(true, Ordering::SeqCst);
+        // Wakes up the thread that takes connections.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl State {
+    fn serve(&self, stream: TcpStream) {
+        let Ok(mut answers) = stream.try_clone() else { return };
+        let mut requests = BufReader::new(stream);
+        while let Ok(Some(request)) = http::read(&mut requests) {
+            self.under_way.fetch_add(1, Ordering::SeqCst);
+            let answer = self.answer(&request);
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+            // A connection that is closed without an answer is one that was cut.
+            let Some(answer) = answer else { return };
+            if answer.write(&mut answers).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, request: &Message) -> Option<Message> {
+        let call = self.note(request);
+        let plan = Arc::clone(&*self.plan.lock().expect("no thread panics with it"));
+        let act = plan(&call);
+        if act != Act::Forward {
+            self.acted.fetch_add(1, Ordering::SeqCst);
+        }
+        match act {
+            Act::Forward => {}
+            Act::Delay(time) => std::thread::sleep(time),
+            Act::Refuse(status, code) => return Some(refusal(status, code)),
+            Act::CutBefore => return None,
+            Act::CutAfter => {
+                self.forward(request);
+                return None;
+            }
+            Act::Signal(signal) => self.send(signal),
+        }
+        self.forward(request)
+    }
+
+    fn note(&self, request: &Message) -> Call {
+        let target = request.header("x-amz-target").and_then(|text| text.rsplit('.').next());
+        let action = match target {
+            Some(target) => target.to_owned(),
+            None => form_value(&request.text(), "Action").unwrap_or_default(),
+        };
+        let mut calls = self.calls.lock().expect("no thread panics with it");
+        let nth = calls.iter().filter(|call| call.action == action).count();
+        let call = Call { action, nth };
+        calls.push(call.clone());
+        call
+    }
+
+    fn forward(&self, request: &Message) -> Option<Message> {
+        let request = request.clone().with("x-moto-account-id", &self.account.id);
+        let answer = http::ask(self.account.port, &request).ok()?;
+        (self.watcher)(&answer);
+        // The connection to the client stays.
+        let length = answer.body.len().to_string();
+        let answer = answer.without("connection").without("content-length");
+        Some(answer.with("Content-Length", &length))
+    }
+
+    fn send(&self, signal: Signal) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let pid = i32::try_from(self.process.load(Ordering::SeqCst)).ok();
+            if let Some(pid) = pid.and_then(Pid::from_raw) {
+                let _ = kill_process(pid, signal);
+                return;
+            }
+            assert!(Instant::now() < deadline, "nobody said whom to send the signal to");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// An error in EC2's form.
+fn refusal(status: u16, code: &str) -> Message {
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code>\
+         <Message>a fault of the test</Message></Error></Errors><RequestID>fault</RequestID>\
+         </Response>"
+    );
+    let head = format!(
+        "HTTP/1.1 {status} Fault\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    Message { head, body: body.into_bytes() }
+}

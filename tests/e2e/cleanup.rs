@@ -1,0 +1,258 @@
+//! `ingot cleanup`, and what builds do about what others left.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    BASE, Run, docker, docker_template, ingot, null_template, output_of, template,
+};
+use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
+
+fn cleanup(dir: &Path, args: &[&str]) -> Run {
+    ingot(dir, &[&["cleanup"], args].concat())
+}
+
+/// What `-json` lists, one line each: status, kind, build.
+fn listed(run: &Run) -> Vec<String> {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let runs = report["runs"].as_array().unwrap().iter();
+    let things = runs.flat_map(|run| run["things"].as_array().unwrap());
+    let text = |thing: &Value, name: &str| thing[name].as_str().unwrap_or("-").to_owned();
+    things
+        .map(|thing| ["status", "kind", "build"].map(|name| text(thing, name)).join(" "))
+        .collect()
+}
+
+#[test]
+fn what_killed_runs_left_is_listed_and_removed_and_living_runs_are_left_alone() {
+    if !docker() {
+        return;
+    }
+    let mut dead = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
+    let dir = dead.dir.path().to_owned();
+    dead.wait_for("==> docker.d: asleep");
+    let left = dead.container();
+    dead.signal("KILL");
+    assert_eq!(dead.end(), None);
+    // In the same folder, so that its journal is where the dead run's is.
+    let child = Running::spawn(&dir, &["-color=false"]);
+    let mut living = Running { child, dir: dead.dir };
+    living.wait_for("==> docker.d: asleep");
+    // The new build has removed it, as it is on this machine.
+    assert!(!exists(&left), "{}", living.said());
+    let kept = living.container();
+    let run = cleanup(&dir, &[]);
+    assert_eq!((run.code, run.stdout.trim()), (Some(0), "Nothing is left of interrupted runs."));
+    assert!(exists(&kept), "the container of a run that lives is gone");
+
+    living.signal("KILL");
+    assert_eq!(living.end(), None);
+    let list = cleanup(&dir, &["-list"]);
+    assert_eq!(list.code, Some(0), "{}", list.stdout);
+    assert!(list.stdout.starts_with(&dir.display().to_string()), "{}", list.stdout);
+    assert!(list.stdout.contains("  docker-container ingot-"), "{}", list.stdout);
+    assert!(list.stdout.contains(", docker.d\n"), "{}", list.stdout);
+    assert!(exists(&kept), "-list has removed something");
+    let json = cleanup(&dir, &["-dry-run", "-json"]);
+    assert_eq!(listed(&json), ["left docker-container docker.d"]);
+    let lines = cleanup(&dir, &["-dry-run", "-machine-readable"]);
+    assert!(lines.stdout.contains(",docker.d,leftover,left,docker-container,ingot-"));
+
+    // Not the one that is asked for.
+    let other = cleanup(&dir, &["-run", "00000000-0000-0000-0000-000000000000"]);
+    assert_eq!((other.code, exists(&kept)), (Some(0), true), "{}", other.stdout);
+    let newer = cleanup(&dir, &["-older-than=1h"]);
+    assert_eq!((newer.code, exists(&kept)), (Some(0), true), "{}", newer.stdout);
+
+    let run = cleanup(&dir, &[]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("  removed docker-container ingot-"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("Removed 1 thing.\n"), "{}", run.stdout);
+    assert!(!exists(&kept));
+    assert_eq!(states(&dir), 0);
+}
+
+#[test]
+fn one_build_left_on_purpose_leaves_the_others_in_the_journal() {
+    if !docker() {
+        return;
+    }
+    let text = docker_template(
+        DISCARD,
+        "  provisioner \"shell\" {\n    only = [\"docker.failing\"]\n    inline = [\"exit 4\"]\n  \
+         }\n  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }",
+    );
+    let text = text.replace(
+        "sources = [\"source.docker.d\"]",
+        "sources = [\"source.docker.d\"]\n  source \"source.docker.d\" {\n    name = \"failing\"\n  }",
+    );
+    let mut run = Running::start(&text, &["-color=false", "-on-error=abort"]);
+    run.wait_for("Build 'docker.failing' errored");
+    run.wait_for("==> docker.d: asleep");
+    let said = run.said();
+    let container = |name: &str| {
+        let prefix = format!("==> {name}: ");
+        let lines: Vec<_> = said.lines().filter(|line| line.starts_with(&prefix)).collect();
+        container_in(&lines.join("\n"))
+    };
+    let (on_purpose, left) = (container("docker.failing"), container("docker.d"));
+    run.signal("KILL");
+    assert_eq!(run.end(), None);
+    let cleaned = cleanup(run.dir.path(), &["-json"]);
+    assert_eq!(listed(&cleaned), ["removed docker-container docker.d"], "{}", cleaned.stdout);
+    assert!(!exists(&left));
+    assert!(exists(&on_purpose), "it was the user's");
+    output_of("docker", &["rm", "-f", &on_purpose]);
+}
+
+#[test]
+fn an_image_that_was_being_committed_is_removed() {
+    if !docker() {
+        return;
+    }
+    // Enough that the commit takes a while.
+    let steps = "  provisioner \"shell\" {\n    inline = [\"dd if=/dev/urandom of=/big bs=1M \
+                 count=150 2>&1\"]\n  }";
+    let mut run = Running::start(&docker_template("commit = true", steps), &["-color=false"]);
+    run.wait_for("==> docker.d: Committing the container");
+    let container = run.container();
+    run.signal("KILL");
+    assert_eq!(run.end(), None);
+    let dir = run.dir.path();
+    let report: Value = serde_json::from_str(&cleanup(dir, &["-list", "-json"]).stdout).unwrap();
+    let image = &report["runs"][0]["things"][0];
+    assert_eq!(image["kind"], "docker-image", "{report}");
+    let image = image["id"].as_str().unwrap().to_owned();
+    assert!(image.starts_with("ingot-unfinished:"), "{image}");
+    // The Engine goes on with the commit, which cleanup waits for.
+    let cleaned = cleanup(dir, &[]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.stdout);
+    assert!(cleaned.stdout.contains(&format!("  removed docker-image {image}")));
+    assert!(!exists(&container));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(output_of("docker", &["images", "-q", &image]), "");
+}
+
+#[test]
+fn a_finished_image_has_no_name_of_ours() {
+    if !docker() {
+        return;
+    }
+    let base = || output_of("docker", &["images", "-q", "--no-trunc", BASE]);
+    let before = base();
+    let of_a_name = format!("image = \"{BASE}\"\n  pull = false");
+    let of_a_dockerfile = "build {\n    path = \"D\"\n    pull = false\n  }";
+    for origin in [of_a_name.as_str(), of_a_dockerfile] {
+        let dir = template(&format!(
+            "source \"docker\" \"d\" {{\n  commit = true\n  {origin}\n}}\n\
+             build {{\n  sources = [\"source.docker.d\"]\n}}\n"
+        ));
+        // Another one in each run of the test.
+        let dockerfile = format!("FROM {BASE}\nENV AT={}\n", dir.path().display());
+        std::fs::write(dir.path().join("D"), dockerfile).unwrap();
+        let run = ingot(dir.path(), &["build", "-color=false", "."]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        let id = run.stdout.lines().find_map(|line| line.split_once("Image ID: ")).unwrap().1;
+        let tags = output_of("docker", &["inspect", "-f", "{{.RepoTags}}", id]);
+        assert_eq!(tags, "[]", "{}", run.stdout);
+        assert!(!run.stdout.contains("ingot-unfinished"), "{}", run.stdout);
+        assert_eq!((base(), states(dir.path())), (before.clone(), 0));
+        output_of("docker", &["rmi", id]);
+    }
+}
+
+#[test]
+fn an_archive_that_was_being_written_is_removed() {
+    let steps = "  post-processor \"artifice\" {\n    files = [\"big\"]\n  }\n  \
+                 post-processor \"compress\" {\n    output = \"out/big.tar.gz\"\n  \
+                 compression_level = 9\n  }";
+    let steps = format!("  post-processors {{\n{steps}\n  }}");
+    let dir = template(&null_template(&steps));
+    // More than can be compressed before the build is killed.
+    let big = std::fs::File::create(dir.path().join("big")).unwrap();
+    big.set_len(4 << 30).unwrap();
+    let child = Running::spawn(dir.path(), &["-color=false"]);
+    let mut run = Running { child, dir };
+    let out = run.dir.path().join("out");
+    let files = || std::fs::read_dir(&out).map_or(0, Iterator::count);
+    let start = std::time::Instant::now();
+    while files() == 0 {
+        assert!(start.elapsed() < PATIENCE, "{}", run.said());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    run.signal("KILL");
+    assert_eq!(run.end(), None, "{}", run.said());
+    assert_eq!(files(), 1);
+    let cleaned = cleanup(run.dir.path(), &["-json"]);
+    assert_eq!(listed(&cleaned), ["removed unfinished-file null.n"], "{}", cleaned.stdout);
+    assert_eq!(files(), 0);
+}
+
+/// A folder with the journal of a run that is dead, which left a container on an Engine.
+fn left_on(endpoint: &str) -> tempfile::TempDir {
+    let dir = template(&null_template(""));
+    let resource = json!({
+        "kind": "docker-container",
+        "id": "ingot-of-a-test",
+        "attributes": { "endpoint": endpoint },
+    });
+    let lines = [
+        json!({ "run": "7d1f", "template": "/far/t.pkr.hcl", "started": 1_700_000_000 }),
+        json!({ "record": 1, "resource": resource, "build": "docker.d", "at": 1_700_000_001 }),
+    ];
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    let text = lines.map(|line| format!("{line}\n")).concat();
+    // Nobody has this process number.
+    std::fs::write(dir.path().join("state/0-1-a.journal"), text).unwrap();
+    dir
+}
+
+#[test]
+fn what_cannot_be_removed_is_an_error_and_stays() {
+    let dir = left_on("unix:///nowhere/docker.sock");
+    let run = cleanup(dir.path(), &[]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    for part in [
+        "/far/t.pkr.hcl (run 7d1f, started 2023-11-14T22:13:20Z):",
+        "could not remove docker-container ingot-of-a-test (unix:///nowhere/docker.sock), since \
+         2023-11-14T22:13:21Z, docker.d: cannot reach the Docker Engine",
+        "could not remove 1 thing",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+    let json = cleanup(dir.path(), &["-json"]);
+    assert_eq!(
+        (json.code, listed(&json)),
+        (Some(1), vec!["failed docker-container docker.d".to_owned()])
+    );
+    // It does not fail a build.
+    let build = ingot(dir.path(), &["build", "."]);
+    assert_eq!(build.code, Some(0), "{}", build.stdout);
+    assert!(build.stdout.contains("`ingot cleanup` tries again"), "{}", build.stdout);
+    assert_eq!(states(dir.path()), 1);
+}
+
+#[test]
+fn a_build_mentions_what_is_elsewhere_and_does_not_touch_it() {
+    // Nobody answers there, and nobody is asked.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let dir = left_on(&format!("tcp://{}", listener.local_addr().unwrap()));
+    let build = ingot(dir.path(), &["build", "."]);
+    assert_eq!(build.code, Some(0), "{}", build.stdout);
+    let warning = "Warning: a run of /far/t.pkr.hcl that started 2023-11-14T22:13:20Z was \
+                   interrupted and left docker-container ingot-of-a-test (tcp://127.0.0.1:";
+    assert!(build.stdout.contains(warning), "{}", build.stdout);
+    assert!(build.stdout.contains("`ingot cleanup` removes that."), "{}", build.stdout);
+    assert!(listener.accept().is_err(), "the build has asked the Engine");
+    assert_eq!(states(dir.path()), 1);
+}
+
+#[test]
+fn tags_alone_are_no_reason_to_remove_something() {
+    let dir = template("");
+    let run = cleanup(dir.path(), &["-aws-region", "eu-west-1"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("-older-than=24h"), "{}", run.stdout);
+}

@@ -1,0 +1,97 @@
+//! Runs that go on in the background, to be cut short.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{signal, template};
+
+/// How long to wait for something that happens in a second.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run that goes on in the background.
+pub struct Running {
+    pub child: Child,
+    pub dir: tempfile::TempDir,
+}
+
+impl Running {
+    pub fn start(text: &str, args: &[&str]) -> Running {
+        let dir = template(text);
+        let child = Self::spawn(dir.path(), args);
+        Running { child, dir }
+    }
+
+    pub fn spawn(dir: &Path, args: &[&str]) -> Child {
+        let stdout = File::create(dir.join("stdout")).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_ingot"))
+            .arg("build")
+            .args(args)
+            .arg(".")
+            .current_dir(dir)
+            .env("INGOT_STATE_DIR", dir.join("state"))
+            .stdin(Stdio::null())
+            .stdout(stdout.try_clone().unwrap())
+            .stderr(stdout)
+            .spawn()
+            .unwrap()
+    }
+
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("stdout")).unwrap()
+    }
+
+    /// Waits until the run says `text`.
+    pub fn wait_for(&self, text: &str) {
+        let start = Instant::now();
+        while !self.said().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "{text:?} was never said: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(name, self.child.id());
+    }
+
+    /// Waits for the end; the exit code, if it was not a signal.
+    pub fn end(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The id of the container that the run said it made.
+    pub fn container(&self) -> String {
+        container_in(&self.said())
+    }
+}
+
+/// The id of the container that a run said it made.
+pub fn container_in(said: &str) -> String {
+    let id = said.lines().find_map(|line| Some(line.split_once("Container ID: ")?.1.trim()));
+    id.unwrap_or_else(|| panic!("no container: {said}")).to_owned()
+}
+
+/// Whether there is such a container.
+pub fn exists(container: &str) -> bool {
+    let found = Command::new("docker").args(["container", "inspect", container]).output().unwrap();
+    found.status.success()
+}
+
+/// What most docker builds here do with their container.
+pub const DISCARD: &str = "discard = true";
+
+/// A step that takes its time.
+pub const SLEEP: &str = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
+
+/// How many files there are in the folder for journals.
+pub fn states(dir: &Path) -> usize {
+    std::fs::read_dir(dir.join("state")).map_or(0, Iterator::count)
+}
