@@ -9,6 +9,7 @@ mod output;
 mod push;
 mod revoke;
 mod serve;
+mod sign_in_link;
 mod version;
 
 use std::io::IsTerminal;
@@ -64,6 +65,8 @@ enum RegistryCommand {
     /// Who is told what happens in a registry that is served
     #[command(visible_alias = "webhooks", subcommand)]
     Webhook(admin::WebhookCommand),
+    /// Make a link that signs in to the web pages of a registry that is served, once
+    SignInLink(sign_in_link::SignInLinkArgs),
     /// Show who changed what in a registry that is served
     Audit(admin::AuditArgs),
 }
@@ -165,6 +168,7 @@ async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result
         RegistryCommand::Principal(command) => admin::principal(command).await.map_err(own),
         RegistryCommand::Project(command) => admin::project(command).await.map_err(own),
         RegistryCommand::Webhook(command) => admin::webhook(command).await.map_err(own),
+        RegistryCommand::SignInLink(args) => sign_in_link::run(args).await.map_err(own),
         RegistryCommand::Audit(args) => admin::audit(args).await.map_err(own),
         // What waits can be listed without a registry.
         RegistryCommand::Push(args) => push::run(args, connected).await,
@@ -188,6 +192,7 @@ async fn use_registry(command: &RegistryCommand, session: &Session) -> Result<()
         | RegistryCommand::Principal(_)
         | RegistryCommand::Project(_)
         | RegistryCommand::Webhook(_)
+        | RegistryCommand::SignInLink(_)
         | RegistryCommand::Audit(_) => Ok(()),
     }
 }

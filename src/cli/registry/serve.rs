@@ -14,7 +14,7 @@ use crate::registry::store::{Location, Principal, Project, Role, Store, transact
 /// What the first organization, project and principal are called.
 const ORGANIZATION: &str = "default";
 const PROJECT: &str = "default";
-const ADMIN: &str = "admin";
+pub(super) const ADMIN: &str = "admin";
 
 /// Which database.
 #[derive(Debug, Clone, Args)]
@@ -74,7 +74,11 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     })?;
     let address =
         listener.local_addr().map_err(|error| Error::new(Code::Unavailable, error.to_string()))?;
-    greet(args, address, tls.as_ref(), &project, first.as_ref());
+    let link = match &first {
+        Some((principal, _)) => Some(server::web::new_link(&store, principal).await?),
+        None => None,
+    };
+    greet(args, address, tls.as_ref(), &project, first.as_ref(), link.as_deref());
 
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
@@ -131,6 +135,7 @@ fn greet(
     tls: Option<&Tls>,
     project: &Project,
     first: Option<&(Principal, String)>,
+    link: Option<&str>,
 ) {
     // A client cannot connect to "any address".
     let shown = match address.ip().is_unspecified() {
@@ -141,6 +146,13 @@ fn greet(
     println!("The registry is at {scheme}://{shown}");
     if tls.is_none() && !address.ip().is_loopback() {
         println!("Warning: it is served without TLS; tokens and secrets can be read on the way");
+    }
+    match link {
+        Some(link) => {
+            println!("To sign in with a browser, once and within an hour:");
+            println!("  {scheme}://{shown}{link}");
+        }
+        None => println!("A link to sign in with a browser: `ingot registry sign-in-link`"),
     }
     println!();
     println!("To use it, set in the environment:");

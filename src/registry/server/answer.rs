@@ -111,11 +111,13 @@ pub(super) async fn around(
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        HeaderName::from_static("content-security-policy"),
-        HeaderValue::from_static("default-src 'none'"),
-    );
+    // Pages say what they need.
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("content-security-policy"), "default-src 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     let status = response.status().as_u16();
     app.metrics.request(method.as_str(), &path, status, start.elapsed());
     tracing::debug!(%method, path, status, %address, took = ?start.elapsed(), "request");

@@ -13,6 +13,7 @@ mod routes;
 pub mod secret;
 mod tls;
 mod v2021;
+pub mod web;
 mod workers;
 
 use std::net::{SocketAddr, TcpListener};
@@ -66,6 +67,8 @@ struct App {
     limits: Limits,
     metrics: Metrics,
     address: String,
+    /// Whether it has TLS itself.
+    secure: bool,
     openapi: serde_json::Value,
 }
 
@@ -92,6 +95,7 @@ pub async fn serve(
         limits: Limits::new(options.rate),
         metrics: Metrics::default(),
         address,
+        secure: options.tls.is_some(),
         openapi: api.document,
     });
     let router = router(api.router, app.clone());
@@ -128,6 +132,7 @@ pub async fn serve(
 
 fn router(api: Router<Shared>, app: Shared) -> Router {
     api.merge(resources::router())
+        .merge(web::router())
         .route("/oauth2/token", axum::routing::post(auth::token))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics::show))

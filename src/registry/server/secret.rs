@@ -57,7 +57,7 @@ pub fn new_principal(
 /// What is kept of a secret. A plain SHA-256: the secret is 256 random bits, which nobody guesses
 /// however fast the hash is; a slow one would only make signing in slow, and a way to keep the
 /// server busy.
-fn hash(secret: &str) -> String {
+pub(super) fn hash(secret: &str) -> String {
     hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
 }
 

@@ -7,6 +7,8 @@ mod buckets;
 mod builds;
 mod channels;
 mod events;
+mod lineage;
+mod overview;
 mod page;
 mod revocation;
 mod rules;
@@ -21,6 +23,8 @@ use super::client::Registry;
 use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 
 pub use events::EVENTS;
+pub use lineage::{Kinship, Lineage, Member};
+pub use overview::{BucketSummary, Overview, Relatives, VersionName};
 pub use work::{cancel_silent_builds, carry_out_revocations};
 
 /// Who calls.

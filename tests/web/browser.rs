@@ -1,0 +1,185 @@
+//! A headless Chromium, driven through its own driver.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
+use thirtyfour::prelude::*;
+
+use crate::server::Server;
+
+/// The sizes pages are looked at in: a laptop and a phone.
+pub const LAPTOP: (u32, u32) = (1280, 800);
+pub const PHONE: (u32, u32) = (390, 844);
+
+/// The driver, which is killed when it is dropped, and a browser.
+pub struct Browser {
+    process: Child,
+    pub driver: WebDriver,
+}
+
+/// Whether there is a browser. Without one the test is skipped, and fails where CI is set.
+pub fn there_is_a_browser() -> bool {
+    let missing = ["chromedriver", "chromium"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_err());
+    match missing {
+        None => true,
+        Some(name) if std::env::var_os("CI").is_some() => panic!("there is no {name} here"),
+        Some(name) => {
+            eprintln!("skipped: there is no {name} here");
+            false
+        }
+    }
+}
+
+impl Browser {
+    /// Starts one, with JavaScript or without.
+    pub async fn start(javascript: bool) -> Browser {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("chromedriver can be run");
+        let output = process.stdout.take().expect("its output is piped");
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        let port: u16 = lines
+            .find_map(|line| {
+                let (_, port) = line.split_once("started successfully on port ")?;
+                port.trim_end_matches('.').parse().ok()
+            })
+            .expect("chromedriver says its port");
+        // What it prints from now on must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let mut wanted = DesiredCapabilities::chrome();
+        for arg in [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--lang=en-US",
+        ] {
+            wanted.add_arg(arg).expect("an option");
+        }
+        wanted.accept_insecure_certs(true).expect("an option");
+        if !javascript {
+            let settings = json!({ "profile.managed_default_content_settings.javascript": 2 });
+            wanted.add_experimental_option("prefs", settings).expect("an option");
+        }
+        let url = format!("http://127.0.0.1:{port}");
+        let driver = WebDriver::new(url, wanted).await.expect("the browser starts");
+        let browser = Browser { process, driver };
+        browser.size(LAPTOP, "light").await;
+        browser
+    }
+
+    /// Ends it.
+    pub async fn end(mut self) {
+        let _ = self.driver.clone().quit().await;
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Sets the window's size and whether the system is light or dark.
+    pub async fn size(&self, (width, height): (u32, u32), scheme: &str) {
+        let phone = width < 600;
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone }),
+        )
+        .await;
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.cdp("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    async fn cdp(&self, command: &str, parameters: Value) -> Value {
+        self.driver.cdp().send_raw(command, parameters).await.expect("the browser does it")
+    }
+
+    /// Goes to a page of a server.
+    pub async fn open(&self, server: &Server, path: &str) {
+        let url = format!("{}{path}", server.url());
+        self.driver.goto(url).await.expect("the page can be opened");
+    }
+
+    /// Signs in with a server's one-time link.
+    pub async fn sign_in(&self, link: &str) {
+        self.driver.goto(link).await.expect("the page can be opened");
+        self.press("Sign in as admin").await;
+        self.wait_for("h1", "Buckets").await;
+    }
+
+    /// The element of a selector.
+    pub async fn find(&self, css: &str) -> WebElement {
+        let found = self.driver.find(By::Css(css.to_owned())).await;
+        match found {
+            Ok(found) => found,
+            Err(_) => panic!("there is no {css} in {}", self.text("body").await),
+        }
+    }
+
+    /// What an element shows.
+    pub async fn text(&self, css: &str) -> String {
+        let element = self.driver.find(By::Css(css.to_owned())).await;
+        element.unwrap_or_else(|_| panic!("there is no {css}")).text().await.expect("its text")
+    }
+
+    /// Presses a button of this text.
+    pub async fn press(&self, text: &str) {
+        let path = format!("//button[normalize-space()={text:?}]");
+        let button = self.driver.find(By::XPath(path)).await;
+        let Ok(button) = button else {
+            panic!("there is no button {text:?} in {}", self.text("body").await)
+        };
+        button.click().await.expect("it can be pressed");
+    }
+
+    /// Follows a link of this text.
+    pub async fn follow(&self, text: &str) {
+        let path = format!("//a[normalize-space()={text:?}]");
+        let link = self.driver.find(By::XPath(path)).await;
+        let Ok(link) = link else {
+            panic!("there is no link {text:?} in {}", self.text("body").await)
+        };
+        link.click().await.expect("it can be followed");
+    }
+
+    /// Waits until an element has a text.
+    pub async fn wait_for(&self, css: &str, text: &str) {
+        let mut last = String::new();
+        for _ in 0..100 {
+            if let Ok(element) = self.driver.find(By::Css(css.to_owned())).await {
+                last = element.text().await.unwrap_or_default();
+                if last.contains(text) {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{css} never had {text:?} but {last:?}");
+    }
+
+    /// A picture of the whole page, as PNG.
+    pub async fn picture(&self, (width, _): (u32, u32), scheme: &str) -> Vec<u8> {
+        use base64::Engine as _;
+        self.size((width, 200), scheme).await;
+        let metrics = self.cdp("Page.getLayoutMetrics", json!({})).await;
+        let height =
+            metrics["cssContentSize"]["height"].as_f64().expect("a height").ceil().min(1200.0);
+        let shot = self
+            .cdp(
+                "Page.captureScreenshot",
+                json!({
+                    "format": "png",
+                    "captureBeyondViewport": true,
+                    "clip": { "x": 0, "y": 0, "width": width, "height": height, "scale": 1 },
+                }),
+            )
+            .await;
+        let data = shot["data"].as_str().expect("a picture");
+        base64::engine::general_purpose::STANDARD.decode(data).expect("a picture")
+    }
+}
