@@ -30,6 +30,8 @@ const SWITCHES: &[&str] = &[
     "descendants",
     "plain-http",
     "dry-run",
+    "sarif",
+    "run-task-http",
 ];
 
 /// The arguments with two dashes before every long flag, and `=` between a flag and its value.

@@ -5,12 +5,13 @@
 //! of a registry, wherever it is; [`connect`] finds the one that the environment names.
 //! [`publish`] tells it what builds make, and [`data_sources`] read it in templates. [`service`]
 //! has the rules, over the database of [`store`]; [`local`] uses it in this process, [`server`]
-//! puts HTTP around it.
+//! puts HTTP around it. [`guard`] checks Terraform's plans against it.
 
 pub mod api;
 pub mod client;
 mod connect;
 pub mod data_sources;
+pub mod guard;
 pub mod http;
 pub mod local;
 pub mod publish;

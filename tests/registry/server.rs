@@ -24,10 +24,16 @@ pub struct Server {
 impl Server {
     /// Starts one at a free port, with its data in `data`.
     pub fn start(data: &Path, args: &[&str]) -> Server {
+        Server::start_with(data, args, &[])
+    }
+
+    /// As [`Server::start`], with more in its environment.
+    pub fn start_with(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ingot"))
             .args(["registry", "serve", "-listen", "127.0.0.1:0"])
             .args(args)
             .env("INGOT_DATA_DIR", data)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

@@ -93,7 +93,7 @@ pub(super) struct AuditArgs {
 }
 
 /// The project of this name, or the first one.
-async fn find_project(tx: &mut Tx, name: Option<&str>) -> Result<Project> {
+pub(super) async fn find_project(tx: &mut Tx, name: Option<&str>) -> Result<Project> {
     let projects = tx.projects().await?;
     let found = projects.into_iter().find(|it| name.is_none_or(|name| it.name == name));
     found.ok_or_else(|| match name {

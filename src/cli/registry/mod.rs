@@ -5,9 +5,11 @@ mod ancestry;
 mod artifact;
 mod bucket;
 mod channel;
+mod check;
 mod output;
 mod push;
 mod revoke;
+mod run_task;
 mod serve;
 mod sign_in_link;
 mod version;
@@ -54,6 +56,8 @@ enum RegistryCommand {
     Ancestry(ancestry::AncestryArgs),
     /// Publish what could not be published when it was built
     Push(push::PushArgs),
+    /// Check the images of Terraform plans: 0 if all may be applied, 2 if one must not be
+    Check(check::CheckArgs),
     /// Serve a registry to other machines
     Serve(serve::ServeArgs),
     /// Who may use a registry that is served
@@ -67,6 +71,9 @@ enum RegistryCommand {
     Webhook(admin::WebhookCommand),
     /// Make a link that signs in to the web pages of a registry that is served, once
     SignInLink(sign_in_link::SignInLinkArgs),
+    /// The run task for Terraform of a registry that is served
+    #[command(visible_alias = "run-tasks", subcommand)]
+    RunTask(run_task::RunTaskCommand),
     /// Show who changed what in a registry that is served
     Audit(admin::AuditArgs),
 }
@@ -123,7 +130,7 @@ struct Form {
     json: bool,
 }
 
-/// Runs a command: 0 if it did what it should, 1 if not.
+/// Runs a command: 0 if it did what it should, 1 if not; a check that fails says 2.
 pub(super) fn run(args: &RegistryArgs) -> ExitCode {
     let redactor = Arc::new(Redactor::default());
     let serves = matches!(args.command, RegistryCommand::Serve(_));
@@ -146,7 +153,10 @@ pub(super) fn run(args: &RegistryArgs) -> ExitCode {
         }
         Err(error) => Err(Error::new(format!("cannot start: {error}"))),
     };
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
     let mut diagnostics = Diagnostics::default();
     let diagnostic = Diagnostic::error(error.to_string());
     diagnostics.push(match error.advice() {
@@ -158,22 +168,28 @@ pub(super) fn run(args: &RegistryArgs) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result<()> {
+async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result<ExitCode> {
     let redactor = Arc::clone(redactor);
     let connected = connect(Arc::new(move |secret: &str| redactor.add(secret)));
     let own = |error: api::Error| Error::new(error.message);
-    match command {
+    let done = match command {
         // What works on a server's own database.
         RegistryCommand::Serve(args) => serve::run(args).await.map_err(own),
         RegistryCommand::Principal(command) => admin::principal(command).await.map_err(own),
         RegistryCommand::Project(command) => admin::project(command).await.map_err(own),
         RegistryCommand::Webhook(command) => admin::webhook(command).await.map_err(own),
         RegistryCommand::SignInLink(args) => sign_in_link::run(args).await.map_err(own),
+        RegistryCommand::RunTask(command) => run_task::run(command).await.map_err(own),
         RegistryCommand::Audit(args) => admin::audit(args).await.map_err(own),
         // What waits can be listed without a registry.
         RegistryCommand::Push(args) => push::run(args, connected).await,
+        RegistryCommand::Check(args) => {
+            let plans = check::read(args)?;
+            return check::run(args, plans, &Session { connected: connected.await? }).await;
+        }
         command => use_registry(command, &Session { connected: connected.await? }).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The commands that use the registry that the environment names.
@@ -188,11 +204,13 @@ async fn use_registry(command: &RegistryCommand, session: &Session) -> Result<()
         RegistryCommand::Ancestry(args) => ancestry::run(args, session).await,
         // Those are told apart before.
         RegistryCommand::Push(_)
+        | RegistryCommand::Check(_)
         | RegistryCommand::Serve(_)
         | RegistryCommand::Principal(_)
         | RegistryCommand::Project(_)
         | RegistryCommand::Webhook(_)
         | RegistryCommand::SignInLink(_)
+        | RegistryCommand::RunTask(_)
         | RegistryCommand::Audit(_) => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::registry::api::{Code, Error, Result};
 use crate::registry::local::data_folder;
-use crate::registry::server::{self, Options, Tls, secret};
+use crate::registry::server::{self, Options, RUN_TASK_HOSTS, RunTaskOptions, Tls, secret};
 use crate::registry::store::{Location, Principal, Project, Role, Store, transaction};
 
 /// What the first organization, project and principal are called.
@@ -60,6 +60,17 @@ pub(super) struct ServeArgs {
     /// How many requests a second a principal may make; 0 for any number
     #[arg(long, value_name = "NUMBER", default_value_t = 200)]
     rate_limit: u32,
+    /// Where Terraform reaches this server, as https://registry.example.com; where it listens unless
+    /// it is given
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// A host that the run task may fetch plans from and send results to, or *.DOMAIN, any number
+    /// of times; HCP Terraform's unless it is given
+    #[arg(long, value_name = "HOST")]
+    run_task_host: Vec<String>,
+    /// Let the run task do so without TLS, too
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    run_task_http: bool,
     /// How many connections to the database to make at most
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     connections: u32,
@@ -82,7 +93,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
 
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    let options = Options { tls, rate: args.rate_limit };
+    let options = Options { tls, rate: args.rate_limit, run_task: run_task(args)? };
     server::serve(store, listener, options, stop).await
 }
 
@@ -113,6 +124,24 @@ async fn first_run(store: &Store) -> Result<(Project, Option<(Principal, String)
         }
         first => first,
     }
+}
+
+fn run_task(args: &ServeArgs) -> Result<RunTaskOptions> {
+    let public_url = args.public_url.clone().unwrap_or_default();
+    let is_url = reqwest::Url::parse(&public_url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !public_url.is_empty() && !is_url {
+        return Err(Error::invalid("-public-url must be http:// or https:// and a host"));
+    }
+    if let Some(wrong) = args.run_task_host.iter().find(|host| host.contains(['/', '@', '?'])) {
+        let message = format!("-run-task-host is the name of a host, not {wrong:?}");
+        return Err(Error::invalid(message));
+    }
+    let hosts = match args.run_task_host.is_empty() {
+        true => RUN_TASK_HOSTS.iter().map(|host| (*host).to_owned()).collect(),
+        false => args.run_task_host.clone(),
+    };
+    Ok(RunTaskOptions { public_url, hosts, http: args.run_task_http })
 }
 
 fn tls(args: &ServeArgs) -> Result<Option<Tls>> {

@@ -112,6 +112,7 @@ pub(super) struct Names {
     pub version: String,
     pub build: String,
     pub channel: String,
+    pub task: String,
 }
 
 /// A request of somebody who may make it.

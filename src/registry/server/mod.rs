@@ -10,6 +10,7 @@ mod metrics;
 mod openapi;
 mod resources;
 mod routes;
+mod run_task;
 pub mod secret;
 mod tls;
 mod v2021;
@@ -32,6 +33,7 @@ use super::store::{Store, transaction};
 use limits::Limits;
 use metrics::Metrics;
 
+pub use run_task::{HOSTS as RUN_TASK_HOSTS, RunTaskOptions};
 pub use tls::self_signed;
 
 /// How large a request may be, in bytes.
@@ -57,6 +59,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// How many requests a second a principal may make; 0 for any number.
     pub rate: u32,
+    /// How Terraform's run task works.
+    pub run_task: RunTaskOptions,
 }
 
 /// What all requests share. What is in it is not needed to be right, only to be quick.
@@ -69,6 +73,7 @@ struct App {
     address: String,
     /// Whether it has TLS itself.
     secure: bool,
+    run_tasks: run_task::RunTasks,
     openapi: serde_json::Value,
 }
 
@@ -89,6 +94,11 @@ pub async fn serve(
     let seed = secret::random_hex();
     let key = transaction!(store, |tx| tx.setting("token_key", &seed))?;
     let api = routes::api();
+    let mut run_task = options.run_task;
+    if run_task.public_url.is_empty() {
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
+        run_task.public_url = format!("{scheme}://{address}");
+    }
     let app = Arc::new(App {
         store: store.clone(),
         tokens: secret::TokenKey::new(&key)?,
@@ -96,6 +106,7 @@ pub async fn serve(
         metrics: Metrics::default(),
         address,
         secure: options.tls.is_some(),
+        run_tasks: run_task::RunTasks::new(run_task),
         openapi: api.document,
     });
     let router = router(api.router, app.clone());
@@ -133,6 +144,7 @@ pub async fn serve(
 fn router(api: Router<Shared>, app: Shared) -> Router {
     api.merge(resources::router())
         .merge(web::router())
+        .merge(run_task::router())
         .route("/oauth2/token", axum::routing::post(auth::token))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics::show))

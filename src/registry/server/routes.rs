@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Body, Refusal};
 use super::auth::Call;
 use super::openapi::{Api, DELETE, Documented, GET, PAGES, PATCH, POST, PUT};
-use super::v2021;
+use super::{run_task, v2021};
 use crate::registry::api::*;
 use crate::registry::client::Registry as _;
 
@@ -166,7 +166,7 @@ pub(super) fn api() -> Documented {
             &[],
             enforced_blocks,
         );
-    v2021::add(api).finish()
+    v2021::add(run_task::api::add(api, &root)).finish()
 }
 
 fn done(call: &Call) -> Operation {

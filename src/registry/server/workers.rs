@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, deliver};
+use super::{Shared, deliver, run_task};
 use crate::registry::api::Timestamp;
 use crate::registry::service;
 
@@ -26,6 +26,7 @@ pub(super) fn start(app: Shared, stop: CancellationToken) -> Vec<JoinHandle<()>>
     vec![
         until(Box::pin(revoke(app.clone()))),
         until(Box::pin(cancel(app.clone()))),
+        tokio::spawn(run_task::run(app.clone(), stop.clone())),
         tokio::spawn(deliver::run(app, stop.clone())),
     ]
 }

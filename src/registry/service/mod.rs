@@ -12,6 +12,7 @@ mod overview;
 mod page;
 mod revocation;
 mod rules;
+mod run_tasks;
 mod versions;
 mod view;
 mod work;
@@ -25,6 +26,7 @@ use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 pub use events::EVENTS;
 pub use lineage::{Kinship, Lineage, Member};
 pub use overview::{BucketSummary, Overview, Relatives, VersionName};
+pub use run_tasks::Fresh;
 pub use work::{cancel_silent_builds, carry_out_revocations};
 
 /// Who calls.

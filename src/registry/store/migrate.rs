@@ -8,8 +8,11 @@ use crate::registry::api::{Code, Error, Result};
 use super::Tx;
 
 /// The steps, in order. A step that has been released never changes.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_registry.sql"), include_str!("migrations/0003_web.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_registry.sql"),
+    include_str!("migrations/0002_run_tasks.sql"),
+    include_str!("migrations/0003_web.sql"),
+];
 
 /// What servers that start at once queue up for.
 const LOCK: i64 = 0x1460_7001;

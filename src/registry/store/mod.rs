@@ -12,6 +12,7 @@ mod migrate;
 mod outbox;
 mod overview;
 mod projects;
+mod run_tasks;
 mod sessions;
 mod versions;
 
@@ -31,6 +32,7 @@ pub use channels::{AssignmentRow, ChannelRow};
 pub use outbox::{AuditRow, Delivery, Webhook};
 pub use overview::{BucketLine, BuildLine, RelativesLine};
 pub use projects::{Principal, Project, Role};
+pub use run_tasks::{RunTaskCall, RunTaskJob, RunTaskKey};
 pub use versions::{RelationRow, RevocationRow, VersionRow};
 
 /// How long to wait for another process that writes to the same SQLite file.

@@ -1,0 +1,123 @@
+//! A result as Terraform takes it: JSON:API of type `task-results`.
+
+use serde_json::{Value, json};
+
+use crate::registry::guard::{Finding, Level, Report, Status};
+
+/// How many outcomes are sent at most: the worst ones.
+const MOST: usize = 200;
+
+/// That the work has begun.
+pub(super) fn running() -> Value {
+    result("running", "Checking the plan's images", None, Vec::new())
+}
+
+/// That the plan could not be checked, which is no pass.
+pub(super) fn failed(why: &str) -> Value {
+    result("failed", &format!("The plan could not be checked: {why}"), None, Vec::new())
+}
+
+/// What came of the check; in parts if Terraform takes them.
+pub(super) fn checked(report: &Report, url: &str, parts: bool) -> Value {
+    let status = if report.level() == Level::Fail { "failed" } else { "passed" };
+    let told: Vec<&Finding> =
+        report.images.iter().filter(|finding| finding.level != Level::Pass).collect();
+    let mut message = report.summary();
+    if let (false, Some(worst)) = (parts, told.first()) {
+        message = format!("{message}. {}: {}", worst.place(), worst.message);
+    }
+    if told.len() > MOST {
+        message.push_str(&format!(" (the worst {MOST} are shown)"));
+    }
+    for note in &report.notes {
+        message.push_str(&format!("; {note}"));
+    }
+    let outcomes = told.iter().take(MOST).enumerate().map(|(index, it)| outcome(index, it));
+    let outcomes = if parts { outcomes.collect() } else { Vec::new() };
+    result(status, &message, Some(url).filter(|url| !url.is_empty()), outcomes)
+}
+
+fn result(status: &str, message: &str, url: Option<&str>, outcomes: Vec<Value>) -> Value {
+    let mut attributes = json!({ "status": status, "message": short(message) });
+    if let Some(url) = url {
+        attributes["url"] = json!(url);
+    }
+    let mut data = json!({ "type": "task-results", "attributes": attributes });
+    if !outcomes.is_empty() {
+        data["relationships"] = json!({ "outcomes": { "data": outcomes } });
+    }
+    json!({ "data": data })
+}
+
+fn outcome(index: usize, finding: &Finding) -> Value {
+    let level = if finding.level == Level::Fail { "error" } else { "warning" };
+    let tag = |label: &str, level: &str| json!([{ "label": label, "level": level }]);
+    let mut tags = json!({
+        "Status": tag(title(finding.status), level),
+        "Severity": tag(if finding.level == Level::Fail { "Blocks" } else { "Advisory" }, level),
+    });
+    for (name, value) in [
+        ("Bucket", &finding.bucket),
+        ("Version", &finding.version),
+        ("Channel", &finding.channel),
+        ("Region", &finding.region),
+    ] {
+        if let Some(value) = value {
+            tags[name] = json!([{ "label": value }]);
+        }
+    }
+    let mut body = format!("**{}**\n\n{}.\n", code(&finding.place()), text(&finding.message));
+    if let Some(advice) = finding.advice() {
+        body.push_str(&format!("\n{}.\n", text(&advice)));
+    }
+    json!({
+        "type": "task-result-outcomes",
+        "attributes": {
+            "outcome-id": format!("{}-{}", finding.status.name(), index + 1),
+            "description": short(&format!("{}: {}", finding.place(), finding.message)),
+            "body": body,
+            "tags": tags,
+        },
+    })
+}
+
+fn title(status: Status) -> &'static str {
+    match status {
+        Status::Fine => "Fine",
+        Status::Unknown => "Unknown",
+        Status::Untracked => "Untracked",
+        Status::Outdated => "Outdated",
+        Status::Incomplete => "Incomplete",
+        Status::RevocationScheduled => "Scheduled to be revoked",
+        Status::Revoked => "Revoked",
+    }
+}
+
+/// Not longer than Terraform shows.
+fn short(text: &str) -> String {
+    let mut shown: String = text.chars().take(500).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace(['`', '\n', '\r'], " "))
+}
+
+/// Others' text in Markdown, as text.
+fn text(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '!' | '~' => {
+                shown.push('\\');
+                shown.push(c);
+            }
+            c if c.is_control() => shown.push(' '),
+            c => shown.push(c),
+        }
+    }
+    shown
+}

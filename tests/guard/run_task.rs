@@ -1,0 +1,577 @@
+//! The run task, with Terraform's side played by a listener: the bodies are those that HCP Terraform
+//! documents for run task integrations.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use ring::hmac;
+use serde_json::{Value, json};
+
+use crate::harness::ingot_with;
+use crate::plans;
+use crate::postgres::Postgres;
+use crate::server::{Caller, Server};
+use crate::stock::{self, CURRENT, REVOKED};
+
+/// The token of a call.
+const TOKEN: &str = "x7Qw9.atlasv1.run-task-token-that-nobody-may-see";
+
+/// What Terraform's side was asked.
+#[derive(Debug, Clone)]
+struct Asked {
+    method: Method,
+    path: String,
+    token: Option<String>,
+    kind: Option<String>,
+    body: Value,
+}
+
+/// Terraform's side.
+#[derive(Clone, Default)]
+struct Terraform {
+    url: String,
+    /// Where plans are that are elsewhere.
+    elsewhere: Arc<Mutex<String>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    /// What plans are answered with, by the last part of their path.
+    plans: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+}
+
+impl Terraform {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let terraform = Terraform { url, ..Default::default() };
+        let router = Router::new()
+            .route("/api/v2/{kind}/{id}/{rest}", any(Terraform::answer))
+            .with_state(terraform.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        terraform
+    }
+
+    async fn answer(
+        State(terraform): State<Terraform>,
+        method: Method,
+        uri: Uri,
+        Path((kind, id, _)): Path<(String, String, String)>,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Response {
+        let text = |name| headers.get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
+        let before = terraform.seen(&id, &method).len();
+        terraform.asked.lock().expect("a lock").push(Asked {
+            method,
+            path: uri.path().to_owned(),
+            token: text(header::AUTHORIZATION),
+            kind: text(header::CONTENT_TYPE),
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        });
+        if kind != "plans" {
+            return StatusCode::OK.into_response();
+        }
+        match (id.as_str(), before) {
+            ("plan-moved", _) => {
+                let to = terraform.elsewhere.lock().expect("a lock").clone();
+                (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response()
+            }
+            ("plan-later", 0) => StatusCode::NO_CONTENT.into_response(),
+            ("plan-later", 1) => StatusCode::BAD_GATEWAY.into_response(),
+            ("plan-hangs", 0) => {
+                tokio::time::sleep(Duration::from_secs(600)).await;
+                StatusCode::OK.into_response()
+            }
+            ("plan-large", _) => vec![b' '; 65 << 20].into_response(),
+            _ => match terraform.plans.lock().expect("a lock").get(&id) {
+                Some(plan) => plan.clone().into_response(),
+                None => StatusCode::NOT_FOUND.into_response(),
+            },
+        }
+    }
+
+    fn plan(&self, id: &str, plan: &Value) {
+        let text = serde_json::to_vec(plan).expect("JSON");
+        self.plans.lock().expect("a lock").insert(id.to_owned(), text);
+    }
+
+    fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("a lock").clone()
+    }
+
+    fn seen(&self, id: &str, method: &Method) -> Vec<Asked> {
+        let all = self.asked().into_iter();
+        all.filter(|it| it.method == *method && it.path.contains(&format!("/{id}/"))).collect()
+    }
+
+    /// The final result that was sent about something.
+    async fn result(&self, id: &str) -> Asked {
+        let start = Instant::now();
+        loop {
+            let status = |asked: &Asked| asked.body["data"]["attributes"]["status"].clone();
+            let told = self.seen(id, &Method::PATCH);
+            if let Some(last) = told.iter().find(|it| status(it) != "running") {
+                return last.clone();
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "no result for {id}: {told:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A call about a plan.
+    fn call(&self, result: &str, plan: &str) -> Value {
+        let url = &self.url;
+        json!({
+            "payload_version": 1,
+            "stage": "post_plan",
+            "access_token": TOKEN,
+            "capabilities": { "outcomes": true },
+            "configuration_version_download_url": format!("{url}/api/v2/configuration-versions/cv-1/download"),
+            "configuration_version_id": "cv-1",
+            "is_speculative": false,
+            "organization_name": "acme",
+            "plan_json_api_url": format!("{url}/api/v2/plans/{plan}/json-output"),
+            "run_app_url": format!("{url}/app/acme/web/runs/run-1"),
+            "run_created_at": now(0),
+            "run_created_by": "somebody",
+            "run_id": "run-1",
+            "run_message": "Triggered via UI",
+            "task_result_callback_url": format!("{url}/api/v2/task-results/{result}/callback"),
+            "task_result_enforcement_level": "mandatory",
+            "task_result_id": result,
+            "vcs_branch": "main",
+            "vcs_commit_url": null,
+            "vcs_pull_request_url": null,
+            "vcs_repo_url": null,
+            "workspace_app_url": format!("{url}/app/acme/web"),
+            "workspace_id": "ws-1",
+            "workspace_name": "web",
+            "workspace_working_directory": "",
+        })
+    }
+}
+
+/// Now and so many seconds, in RFC 3339.
+fn now(seconds: i64) -> String {
+    let at = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+    at.format(&time::format_description::well_known::Rfc3339).expect("a time")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sign(key: &str, body: &[u8]) -> String {
+    hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key.as_bytes()), body).as_ref())
+}
+
+/// A server with images, Terraform's side, and what Terraform was told.
+struct World {
+    _dir: tempfile::TempDir,
+    data: PathBuf,
+    log: PathBuf,
+    server: Server,
+    admin: Caller,
+    terraform: Terraform,
+    url: String,
+    key: String,
+}
+
+const OPEN: [&str; 3] = ["-run-task-host", "127.0.0.1", "-run-task-http"];
+
+impl World {
+    async fn start(args: &[&str]) -> World {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (data, log) = (dir.path().join("data"), dir.path().join("log"));
+        let server = World::serve(&data, &log, args);
+        stock::fill(&stock::remote(&server).await).await;
+        let admin = server.admin().await;
+        let told = admin.get("/runtasks/validation").await;
+        let part = |name: &str| told[name].as_str().expect("text").to_owned();
+        let terraform = Terraform::start().await;
+        let (url, key) = (part("api_url"), part("hmac_key"));
+        World { _dir: dir, data, log, server, admin, terraform, url, key }
+    }
+
+    fn serve(data: &std::path::Path, log: &std::path::Path, args: &[&str]) -> Server {
+        let log = log.to_str().expect("a plain name");
+        Server::start_with(data, args, &[("PACKER_LOG", "TRACE"), ("PACKER_LOG_PATH", log)])
+    }
+
+    async fn send(&self, body: &Value) -> (u16, String) {
+        let body = serde_json::to_vec(body).expect("JSON");
+        let signature = sign(&self.key, &body);
+        self.send_signed(&self.url, body, Some(&signature)).await
+    }
+
+    async fn send_signed(
+        &self,
+        url: &str,
+        body: Vec<u8>,
+        signature: Option<&str>,
+    ) -> (u16, String) {
+        let mut request = self.server.client().post(url).header("content-type", "application/json");
+        if let Some(signature) = signature {
+            request = request.header("X-TFC-Task-Signature", signature);
+        }
+        let response = request.body(body).send().await.expect("the server answers");
+        (response.status().as_u16(), response.text().await.expect("text"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_checked_and_told_image_by_image() {
+    let world = World::start(&OPEN).await;
+    let terraform = &world.terraform;
+    terraform.plan("plan-bad", &plans::simple());
+    let (status, text) = world.send(&terraform.call("taskrs-bad", "plan-bad")).await;
+    assert_eq!((status, text.as_str()), (200, ""));
+    let result = terraform.result("taskrs-bad").await;
+
+    // The plan is asked for with the call's token, and so is the result told.
+    let bearer = Some(format!("Bearer {TOKEN}"));
+    let asked = terraform.seen("plan-bad", &Method::GET);
+    assert_eq!((asked.len(), &asked[0].token), (1, &bearer));
+    assert_eq!(result.token, bearer);
+    assert_eq!(result.kind.as_deref(), Some("application/vnd.api+json"));
+    let told = terraform.seen("taskrs-bad", &Method::PATCH);
+    assert_eq!(told[0].body["data"]["attributes"]["status"], "running");
+
+    let data = &result.body["data"];
+    assert_eq!(data["type"], "task-results");
+    assert_eq!(data["attributes"]["status"], "failed");
+    let message = "4 images: 1 revoked, 1 outdated, 1 untracked, 1 fine";
+    assert_eq!(data["attributes"]["message"], message);
+    let outcomes = data["relationships"]["outcomes"]["data"].as_array().expect("outcomes");
+    assert_eq!(outcomes.len(), 3, "{outcomes:#?}");
+    let worst = &outcomes[0];
+    assert_eq!(worst["type"], "task-result-outcomes");
+    let worst = &worst["attributes"];
+    assert_eq!(worst["outcome-id"], "revoked-1");
+    let description = worst["description"].as_str().expect("text");
+    assert!(description.starts_with(&format!("aws_instance.bad.ami: {REVOKED} is golden v1")));
+    let tag = |name: &str| worst["tags"][name][0].clone();
+    assert_eq!(tag("Status"), json!({ "label": "Revoked", "level": "error" }));
+    assert_eq!(tag("Bucket"), json!({ "label": "golden" }));
+    assert_eq!(tag("Region"), json!({ "label": "eu-west-1" }));
+    assert!(worst["body"].as_str().expect("text").contains(CURRENT), "{worst}");
+    assert_eq!(outcomes[2]["attributes"]["tags"]["Status"][0]["level"], "warning");
+
+    // What is only advice passes.
+    let mut plan = plans::simple();
+    plan["resource_changes"].as_array_mut().expect("changes").remove(1);
+    terraform.plan("plan-good", &plan);
+    world.send(&terraform.call("taskrs-good", "plan-good")).await;
+    let result = terraform.result("taskrs-good").await;
+    assert_eq!(result.body["data"]["attributes"]["status"], "passed");
+    // And does not, if the project says so.
+    let config = json!({ "on_untracked_image": "FAIL" });
+    let config = world.admin.patch("/runtasks/config", config).await;
+    assert_eq!(
+        (&config["on_untracked_image"], &config["on_outdated_image"]),
+        (&"FAIL".into(), &"WARN".into())
+    );
+    let mut call = terraform.call("taskrs-strict", "plan-good");
+    call["capabilities"] = json!({ "outcomes": false });
+    world.send(&call).await;
+    let result = terraform.result("taskrs-strict").await;
+    let data = &result.body["data"];
+    assert_eq!(data["attributes"]["status"], "failed");
+    // Terraform that takes no parts gets none, but the worst in words.
+    assert!(data.get("relationships").is_none(), "{data}");
+    let message = data["attributes"]["message"].as_str().expect("text");
+    assert!(message.contains("aws_instance.strange.ami"), "{message}");
+
+    // A stage without a plan, and plans that are none.
+    let mut call = terraform.call("taskrs-early", "x");
+    call["stage"] = json!("pre_plan");
+    call["plan_json_api_url"] = Value::Null;
+    world.send(&call).await;
+    let result = terraform.result("taskrs-early").await;
+    assert_eq!(result.body["data"]["attributes"]["status"], "failed");
+    let message = result.body["data"]["attributes"]["message"].as_str().expect("text").to_owned();
+    assert!(message.contains("post_plan"), "{message}");
+    terraform.plan("plan-odd", &json!({ "hello": 1 }));
+    for (plan, says) in [
+        ("plan-odd", "no format_version"),
+        ("plan-absent", "404"),
+        ("plan-large", "larger than 64 MiB"),
+    ] {
+        world.send(&terraform.call(&format!("taskrs-{plan}"), plan)).await;
+        let result = terraform.result(&format!("taskrs-{plan}")).await;
+        let attributes = &result.body["data"]["attributes"];
+        assert_eq!(attributes["status"], "failed", "{attributes}");
+        assert!(attributes["message"].as_str().expect("text").contains(says), "{attributes}");
+    }
+    // The log has everything but the token and the key.
+    let log = std::fs::read_to_string(&world.log).expect("a log");
+    assert!(log.contains("taskrs-bad"), "the log is empty");
+    assert!(!log.contains(TOKEN) && !log.contains(&world.key), "the log has a secret");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terraform_may_try_whether_it_works() {
+    let world = World::start(&OPEN).await;
+    let mut call = world.terraform.call("taskrs-test", "plan-x");
+    call["access_token"] = json!("test-token");
+    call["stage"] = json!("test");
+    for _ in 0..2 {
+        assert_eq!(world.send(&call).await, (200, String::new()));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(world.terraform.asked().is_empty(), "{:?}", world.terraform.asked());
+    // It has to be signed, too.
+    let body = serde_json::to_vec(&call).expect("JSON");
+    assert_eq!(world.send_signed(&world.url, body, None).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_calls_are_refused() {
+    let world = World::start(&OPEN).await;
+    let call = serde_json::to_vec(&world.terraform.call("taskrs-1", "plan-1")).expect("JSON");
+    let good = sign(&world.key, &call);
+    let mut other = call.clone();
+    other.push(b' ');
+    let sha256 = hmac::Key::new(hmac::HMAC_SHA256, world.key.as_bytes());
+    let sha256 = hex(hmac::sign(&sha256, &call).as_ref());
+    let mut off = good.clone();
+    off.replace_range(127.., if good.ends_with('0') { "1" } else { "0" });
+    for (what, signature) in [
+        ("none", None),
+        ("empty", Some("")),
+        ("of another key", Some(sign("guess", &call).as_str())),
+        ("of another body", Some(sign(&world.key, &other).as_str())),
+        ("of another kind", Some(&sha256)),
+        ("one digit off", Some(&off)),
+        ("cut", Some(&good[..126])),
+        ("longer", Some(&format!("{good}00"))),
+        ("no hexadecimal", Some(&"zz".repeat(64))),
+        ("the key itself", Some(&world.key)),
+    ] {
+        let (status, text) = world.send_signed(&world.url, call.clone(), signature).await;
+        assert_eq!(status, 401, "{what}: {text}");
+        assert!(!text.contains(&world.key) && !text.contains(TOKEN), "{what}: {text}");
+    }
+    // Another project's run task, and none.
+    let (status, _) =
+        world.send_signed(&format!("{}0", world.url), call.clone(), Some(&good)).await;
+    assert_eq!(status, 404);
+    let (status, _) = world
+        .send_signed(&world.url.replace("run-tasks", "run-task"), call.clone(), Some(&good))
+        .await;
+    assert!((400..600).contains(&status), "{status}");
+    // Too large, even if it is signed.
+    let large = vec![b' '; 200 << 10];
+    let (status, _) =
+        world.send_signed(&world.url, large.clone(), Some(&sign(&world.key, &large))).await;
+    assert_eq!(status, 429);
+    // Signed, and no call.
+    for body in ["", "{", "[]", "null", "{\"payload_version\":2}", "{\"payload_version\":1}"] {
+        let signature = sign(&world.key, body.as_bytes());
+        let (status, text) = world.send_signed(&world.url, body.into(), Some(&signature)).await;
+        assert_eq!(status, 400, "{body}: {text}");
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(world.terraform.asked().is_empty(), "{:?}", world.terraform.asked());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replayed_calls_are_refused() {
+    let mut world = World::start(&OPEN).await;
+    world.terraform.plan("plan-1", &plans::simple());
+    let call = world.terraform.call("taskrs-1", "plan-1");
+    assert_eq!(world.send(&call).await.0, 200);
+    let (status, text) = world.send(&call).await;
+    assert!(status == 409 && text.contains("before"), "{status} {text}");
+    world.terraform.result("taskrs-1").await;
+    assert_eq!(world.send(&call).await.0, 409);
+    // With another body for the same result, too, and after a start.
+    let mut other = call.clone();
+    other["run_message"] = json!("another");
+    assert_eq!(world.send(&other).await.0, 409);
+    let old = world.server.url();
+    assert_eq!(world.server.stop(), Some(0));
+    world.server = World::serve(&world.data, &world.log, &OPEN);
+    world.url = world.url.replace(&old, &world.server.url());
+    assert_eq!(world.send(&call).await.0, 409);
+    // An old one that nobody remembers.
+    for (result, seconds) in [("taskrs-old", -31 * 86400), ("taskrs-future", 3600)] {
+        let mut old = world.terraform.call(result, "plan-1");
+        old["run_created_at"] = json!(now(seconds));
+        let (status, text) = world.send(&old).await;
+        assert!(status == 400 && text.contains("too long ago"), "{status} {text}");
+    }
+    assert_eq!(world.terraform.seen("plan-1", &Method::GET).len(), 1);
+    let told = world.terraform.seen("taskrs-1", &Method::PATCH);
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_goes_only_where_it_may() {
+    let world = World::start(&OPEN).await;
+    let terraform = &world.terraform;
+    for url in [
+        "http://169.254.169.254/latest/meta-data",
+        "http://localhost:1/api/v2/plans/x/json-output",
+        "https://app.terraform.io/api/v2/plans/x/json-output",
+        "http://127.0.0.1@example.com/",
+        "http://me:pw@127.0.0.1/",
+        "file:///etc/passwd",
+        "nowhere",
+    ] {
+        for field in ["plan_json_api_url", "task_result_callback_url"] {
+            let mut call = terraform.call("taskrs-1", "plan-1");
+            call[field] = json!(url);
+            let (status, text) = world.send(&call).await;
+            assert_eq!(status, 403, "{field} {url}: {text}");
+        }
+    }
+    assert!(terraform.asked().is_empty());
+
+    // The plan may be at another place, which does not get the token.
+    let elsewhere = Terraform::start().await;
+    elsewhere.plan("object", &plans::simple());
+    let to = format!("{}/api/v2/plans/object/file?signature=secret-of-the-url", elsewhere.url);
+    *terraform.elsewhere.lock().expect("a lock") = to;
+    world.send(&terraform.call("taskrs-moved", "plan-moved")).await;
+    let result = terraform.result("taskrs-moved").await;
+    let message = result.body["data"]["attributes"]["message"].as_str().expect("text").to_owned();
+    assert!(message.starts_with("4 images"), "{message}");
+    let asked = elsewhere.seen("object", &Method::GET);
+    assert_eq!((asked.len(), &asked[0].token), (1, &None));
+    // But not where this server may not go.
+    for to in [
+        "http://localhost:1/x",
+        "http://169.254.169.254/",
+        "file:///etc/passwd",
+        "/api/v2/plans/plan-moved/json-output",
+    ] {
+        *terraform.elsewhere.lock().expect("a lock") = to.into();
+        let id = format!("taskrs-moved-{}", to.len());
+        world.send(&terraform.call(&id, "plan-moved")).await;
+        let result = terraform.result(&id).await;
+        let attributes = &result.body["data"]["attributes"];
+        assert_eq!(attributes["status"], "failed", "{to}: {attributes}");
+    }
+    let log = std::fs::read_to_string(&world.log).expect("a log");
+    assert!(!log.contains(TOKEN), "the log has the token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_https_to_terraform_unless_said_otherwise() {
+    let world = World::start(&[]).await;
+    let mut call = world.terraform.call("taskrs-1", "plan-1");
+    assert_eq!(world.send(&call).await.0, 403);
+    call["plan_json_api_url"] = json!("http://app.terraform.io/api/v2/plans/x/json-output");
+    call["task_result_callback_url"] =
+        json!("https://app.terraform.io/api/v2/task-results/x/callback");
+    let (status, text) = world.send(&call).await;
+    assert!(status == 403 && text.contains("https"), "{status} {text}");
+    assert!(world.terraform.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_tries_again_and_goes_on_after_a_start() {
+    let mut world = World::start(&OPEN).await;
+    let terraform = world.terraform.clone();
+    for plan in ["plan-later", "plan-hangs"] {
+        terraform.plan(plan, &plans::simple());
+    }
+    world.send(&terraform.call("taskrs-later", "plan-later")).await;
+    terraform.result("taskrs-later").await;
+    assert_eq!(terraform.seen("plan-later", &Method::GET).len(), 3);
+
+    // Killed while the plan is being fetched.
+    world.send(&terraform.call("taskrs-hangs", "plan-hangs")).await;
+    let start = Instant::now();
+    while terraform.seen("plan-hangs", &Method::GET).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the plan is not asked for");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.server.kill();
+    world.server = World::serve(&world.data, &world.log, &OPEN);
+    let result = terraform.result("taskrs-hangs").await;
+    assert_eq!(result.body["data"]["attributes"]["status"], "failed");
+    assert_eq!(terraform.seen("plan-hangs", &Method::GET).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_a_secret_and_can_be_changed() {
+    let mut world = World::start(&OPEN).await;
+    assert!(world.url.contains("/run-tasks/"), "{}", world.url);
+    let (id, secret) = world.server.principal(&["dev", "-role=viewer"]);
+    let viewer = world.server.sign_in(&id, &secret).await;
+    let get = viewer.call(reqwest::Method::GET, "/runtasks/validation", Value::Null).await;
+    assert_eq!(get.0, 403, "{}", get.1);
+    let patch = viewer.call(reqwest::Method::PATCH, "/runtasks/hmac", json!({})).await;
+    assert_eq!(patch.0, 403, "{}", patch.1);
+    let (id, secret) = world.server.principal(&["ci", "-role=contributor"]);
+    let ci = world.server.sign_in(&id, &secret).await;
+    assert_eq!(ci.get("/runtasks/validation").await["hmac_key"], world.key.as_str());
+    assert_eq!(ci.call(reqwest::Method::PATCH, "/runtasks/hmac", json!({})).await.0, 403);
+    let other = world.admin.call(reqwest::Method::GET, "/runtasks/other", Value::Null).await;
+    assert_eq!(other.0, 404, "{}", other.1);
+
+    let new = world.admin.patch("/runtasks/hmac", json!({})).await;
+    let new = new["hmac_key"].as_str().expect("a key").to_owned();
+    assert_ne!(new, world.key);
+    let call = world.terraform.call("taskrs-1", "plan-1");
+    assert_eq!(world.send(&call).await.0, 401);
+    world.key = new;
+    assert_eq!(world.send(&call).await.0, 200);
+
+    // By command, on the same database.
+    let data = world.data.to_str().expect("a plain name");
+    let run = |args: &[&str]| {
+        let args = [&["registry", "run-task"], args].concat();
+        let run = ingot_with(&world.data, &args, &[("INGOT_DATA_DIR", data)]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    let shown = run(&["show"]);
+    let (path, key) = shown.trim().split_once('\n').expect("two lines");
+    assert!(world.url.ends_with(path.strip_prefix("path ").expect("a path")), "{shown}");
+    assert_eq!(key, format!("hmac_key {}", world.key));
+    assert!(run(&["set", "-outdated", "fail"]).contains("outdated FAIL"));
+    assert_eq!(world.admin.get("/runtasks/config").await["on_outdated_image"], "FAIL");
+    let rotated = run(&["rotate"]);
+    assert!(!rotated.contains(&world.key), "{rotated}");
+    assert_eq!(world.send(&world.terraform.call("taskrs-2", "plan-1")).await.0, 401);
+    let audit = ingot_with(&world.data, &["registry", "audit"], &[("INGOT_DATA_DIR", data)]);
+    assert!(audit.stdout.contains("rotate_hmac_key"), "{}", audit.stdout);
+    assert!(!audit.stdout.contains(&world.key));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_on_postgresql_do_each_call_once() {
+    let Some(postgres) = Postgres::start() else { return };
+    let url = postgres.url();
+    let args = [&OPEN[..], &["-database-url", &url]].concat();
+    let world = World::start(&args).await;
+    let other = World::serve(&world.data.join("other"), &world.log, &args);
+    let terraform = &world.terraform;
+    for number in 0..12 {
+        let (plan, result) = (format!("plan-{number}"), format!("taskrs-{number}"));
+        terraform.plan(&plan, &plans::simple());
+        assert_eq!(world.send(&terraform.call(&result, &plan)).await.0, 200);
+    }
+    for number in 0..12 {
+        let id = format!("taskrs-{number}");
+        let result = terraform.result(&id).await;
+        assert_eq!(result.body["data"]["attributes"]["status"], "failed");
+        assert_eq!(terraform.seen(&format!("plan-{number}"), &Method::GET).len(), 1);
+        assert_eq!(terraform.seen(&id, &Method::PATCH).len(), 2);
+    }
+    // What one server took is not taken by the other.
+    let body = serde_json::to_vec(&terraform.call("taskrs-3", "plan-3")).expect("JSON");
+    let url = world.url.replace(&world.server.url(), &other.url());
+    let request = other.client().post(url).header("x-tfc-task-signature", sign(&world.key, &body));
+    let response = request.body(body).send().await.expect("the other server answers");
+    assert_eq!(response.status().as_u16(), 409);
+}
