@@ -238,7 +238,7 @@ impl Report<'_> {
         let left: usize =
             self.runs.iter().map(|run| run["things"].as_array().map_or(0, Vec::len)).sum();
         if self.args.json {
-            println!("{:#}", json!({ "runs": self.runs }));
+            super::answer(&format!("{:#}", json!({ "runs": self.runs })));
         } else if left == 0 {
             self.ui.say("Nothing is left of interrupted runs.");
         } else if self.args.dry_run {

@@ -54,8 +54,8 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     let mut last = String::new();
     loop {
         if prompt {
-            print!("> ");
-            let _ = std::io::stdout().flush();
+            let mut out = std::io::stdout();
+            let _ = out.write_all(b"> ").and_then(|()| out.flush());
         }
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
@@ -76,13 +76,13 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
             }
         };
         if prompt {
-            println!("{last}");
+            super::answer(&last);
         }
     }
     if prompt {
         return ExitCode::SUCCESS;
     }
-    println!("{last}");
+    super::answer(&last);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

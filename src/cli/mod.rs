@@ -15,6 +15,7 @@ mod registry;
 mod validate;
 mod version;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -53,7 +54,9 @@ pub fn main() -> ExitCode {
         Command::Registry(args) => registry::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ingot", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ingot", &mut script);
+            answer(String::from_utf8_lossy(&script).trim_end());
             ExitCode::SUCCESS
         }
     }
@@ -62,8 +65,14 @@ pub fn main() -> ExitCode {
 /// Shows diagnostics on standard error.
 fn show(diagnostics: &Diagnostics, sources: &SourceMap, redactor: &Redactor, color: bool) {
     if !diagnostics.is_empty() {
-        eprint!("{}", redactor.apply(&diagnostics.render(sources, color)));
+        let text = redactor.apply(&diagnostics.render(sources, color));
+        let _ = std::io::stderr().write_all(text.as_bytes());
     }
+}
+
+/// Writes a line of what was asked for on standard output. A reader that went away is no failure.
+fn answer(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Shows diagnostics where everything else that `ui` says is shown, as Packer does.

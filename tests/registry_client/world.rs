@@ -211,6 +211,10 @@ impl Server {
         let mut lines = BufReader::new(output).lines();
         for line in lines.by_ref() {
             let line = line.expect("text");
+            if line.starts_with("  http") {
+                // The link for a browser.
+                continue;
+            }
             let Some(setting) = line.strip_prefix("  ") else {
                 // What to set is over; the secret is only told the first time.
                 match env.is_empty() {

@@ -3,6 +3,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::output;
 use super::serve::DatabaseArgs;
 use crate::registry::api::{Error, Result};
 use crate::registry::server::secret;
@@ -116,14 +117,14 @@ pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
                 tx.insert_principal(&made.0).await?;
                 Ok(made)
             })?;
-            println!("HCP_CLIENT_ID={}", principal.id);
-            println!("HCP_CLIENT_SECRET={secret}");
+            output::line(format!("HCP_CLIENT_ID={}", principal.id));
+            output::line(format!("HCP_CLIENT_SECRET={secret}"));
         }
         PrincipalCommand::List { database } => {
             for principal in database.open().await?.read().await?.principals().await? {
                 let project = principal.project_id.as_deref().unwrap_or("all projects");
                 let (id, role, name) = (&principal.id, principal.role.as_str(), &principal.name);
-                println!("{id}  {role:<11}  {project:<36}  {name}");
+                output::line(format!("{id}  {role:<11}  {project:<36}  {name}"));
             }
         }
         PrincipalCommand::Delete { principal, database } => {
@@ -144,12 +145,12 @@ pub(super) async fn project(command: &ProjectCommand) -> Result<()> {
                 let first = find_project(tx, None).await?;
                 tx.ensure_project(&first.location.organization_id, name).await
             })?;
-            println!("HCP_ORGANIZATION_ID={}", project.location.organization_id);
-            println!("HCP_PROJECT_ID={}", project.location.project_id);
+            output::line(format!("HCP_ORGANIZATION_ID={}", project.location.organization_id));
+            output::line(format!("HCP_PROJECT_ID={}", project.location.project_id));
         }
         ProjectCommand::List { database } => {
             for project in database.open().await?.read().await?.projects().await? {
-                println!("{}  {}", project.location.project_id, project.name);
+                output::line(format!("{}  {}", project.location.project_id, project.name));
             }
         }
     }
@@ -170,13 +171,17 @@ pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
                 let events = events.join(",");
                 tx.insert_webhook(&project.location.project_id, url, &secret, &events).await
             })?;
-            println!("id {id}");
-            println!("secret {secret}");
+            output::line(format!("id {id}"));
+            output::line(format!("secret {secret}"));
         }
         WebhookCommand::List { database } => {
             for hook in database.open().await?.read().await?.webhooks().await? {
                 let events = if hook.events.is_empty() { "all" } else { &hook.events };
-                println!("{}  {}  {events}", hook.id, ingot_sdk::http::shown(&hook.url));
+                output::line(format!(
+                    "{}  {}  {events}",
+                    hook.id,
+                    ingot_sdk::http::shown(&hook.url)
+                ));
             }
         }
         WebhookCommand::Delete { id, database } => {
@@ -195,7 +200,10 @@ pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
     lines.reverse();
     for line in lines {
         let (at, who, from) = (line.at, &line.principal, &line.address);
-        println!("{at}  {who}  {from}  {}  {}  {}", line.outcome, line.action, line.target);
+        output::line(format!(
+            "{at}  {who}  {from}  {}  {}  {}",
+            line.outcome, line.action, line.target
+        ));
     }
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! What commands answer: tables and JSON on standard output.
 
-use std::io::Write as _;
-
 use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
@@ -9,7 +7,7 @@ use crate::registry::api::{Labels, Timestamp, Version, VersionStatus};
 
 /// Writes a line of the answer. A reader that went away is no failure.
 pub(super) fn line(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
+    crate::cli::answer(text.as_ref());
 }
 
 /// Answers in JSON.

@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 
 use super::admin::find_project;
+use super::output;
 use super::serve::DatabaseArgs;
 use crate::registry::api::{Result, RunTaskBehaviour, UpdateRunTaskConfigBody};
 use crate::registry::server::secret;
@@ -48,8 +49,8 @@ pub(super) async fn run(command: &RunTaskCommand) -> Result<()> {
                 on_outdated_image: outdated.unwrap_or_default(),
             };
             let key = key(which, false, &change).await?;
-            println!("untracked {}", key.config.on_untracked_image);
-            println!("outdated {}", key.config.on_outdated_image);
+            output::line(format!("untracked {}", key.config.on_untracked_image));
+            output::line(format!("outdated {}", key.config.on_outdated_image));
         }
     }
     Ok(())
@@ -70,6 +71,6 @@ async fn key(which: &Which, rotate: bool, change: &UpdateRunTaskConfigBody) -> R
 }
 
 fn show(key: &RunTaskKey) {
-    println!("path /run-tasks/{}", key.api_id);
-    println!("hmac_key {}", key.hmac_key);
+    output::line(format!("path /run-tasks/{}", key.api_id));
+    output::line(format!("hmac_key {}", key.hmac_key));
 }

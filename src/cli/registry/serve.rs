@@ -1,5 +1,6 @@
 //! `ingot registry serve`: the registry for other machines.
 
+use super::output;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
@@ -172,44 +173,44 @@ fn greet(
         false => address,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    println!("The registry is at {scheme}://{shown}");
+    output::line(format!("The registry is at {scheme}://{shown}"));
     if tls.is_none() && !address.ip().is_loopback() {
-        println!("Warning: it is served without TLS; tokens and secrets can be read on the way");
+        output::line(
+            "Warning: it is served without TLS; tokens and secrets can be read on the way",
+        );
     }
     match link {
         Some(link) => {
-            println!("To sign in with a browser, once and within an hour:");
-            println!("  {scheme}://{shown}{link}");
+            output::line("To sign in with a browser, once and within an hour:");
+            output::line(format!("  {scheme}://{shown}{link}"));
         }
-        None => println!("A link to sign in with a browser: `ingot registry sign-in-link`"),
+        None => output::line("A link to sign in with a browser: `ingot registry sign-in-link`"),
     }
-    println!();
-    println!("To use it, set in the environment:");
-    println!("  HCP_API_ADDRESS={shown}");
-    println!("  HCP_AUTH_URL={scheme}://{shown}");
-    println!("  HCP_ORGANIZATION_ID={}", project.location.organization_id);
-    println!("  HCP_PROJECT_ID={}", project.location.project_id);
+    output::line("");
+    output::line("To use it, set in the environment:");
+    output::line(format!("  HCP_API_ADDRESS={shown}"));
+    output::line(format!("  HCP_AUTH_URL={scheme}://{shown}"));
+    output::line(format!("  HCP_ORGANIZATION_ID={}", project.location.organization_id));
+    output::line(format!("  HCP_PROJECT_ID={}", project.location.project_id));
     match tls {
         Some(tls) if args.tls_cert.is_none() => {
-            println!("  SSL_CERT_FILE={}", tls.certificate.display());
+            output::line(format!("  SSL_CERT_FILE={}", tls.certificate.display()));
         }
         Some(_) => {}
-        None => println!("  HCP_API_TLS=disabled"),
+        None => output::line("  HCP_API_TLS=disabled"),
     }
     match first {
         Some((principal, secret)) => {
-            println!("  HCP_CLIENT_ID={}", principal.id);
-            println!("  HCP_CLIENT_SECRET={secret}");
-            println!();
-            println!("The secret is shown this once. Make others with:");
-            println!("  ingot registry principal create NAME -role contributor");
+            output::line(format!("  HCP_CLIENT_ID={}", principal.id));
+            output::line(format!("  HCP_CLIENT_SECRET={secret}"));
+            output::line("");
+            output::line("The secret is shown this once. Make others with:");
+            output::line("  ingot registry principal create NAME -role contributor");
         }
-        None => println!(
-            "and HCP_CLIENT_ID and HCP_CLIENT_SECRET, from `ingot registry principal create`"
+        None => output::line(
+            "and HCP_CLIENT_ID and HCP_CLIENT_SECRET, from `ingot registry principal create`",
         ),
     }
-    // Whoever started this reads it, also through a pipe.
-    let _ = std::io::Write::flush(&mut std::io::stdout());
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

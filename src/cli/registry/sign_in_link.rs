@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::output;
 use super::serve::{ADMIN, DatabaseArgs};
 use crate::registry::api::{Error, Result};
 use crate::registry::server::web;
@@ -33,6 +34,6 @@ pub(super) async fn run(args: &SignInLinkArgs) -> Result<()> {
         ))
     })?;
     let path = web::new_link(&store, principal).await?;
-    println!("{}{path}", args.address.trim_end_matches('/'));
+    output::line(format!("{}{path}", args.address.trim_end_matches('/')));
     Ok(())
 }
