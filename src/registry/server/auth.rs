@@ -44,8 +44,7 @@ pub(super) async fn token(
     }
     let (id, given) =
         basic(&headers).unwrap_or_else(|| (field("client_id"), field("client_secret")));
-    let found = async { app.store.read().await?.principal(&id).await };
-    match found.await {
+    match app.store.principal(&id).await {
         Ok(Some(principal)) if secret::is_secret_of(&principal, &given) => {
             let body = json!({
                 "access_token": app.tokens.token(&principal.id),
@@ -95,7 +94,7 @@ impl FromRequestParts<Shared> for Who {
         let id = token.and_then(|token| app.tokens.principal(token)).ok_or_else(unknown)?;
         app.limits.request(&id)?;
         // Asked for every time, so that a principal that was removed is locked out at once.
-        let principal = app.store.read().await?.principal(&id).await?.ok_or_else(unknown)?;
+        let principal = app.store.principal(&id).await?.ok_or_else(unknown)?;
         let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = address.map(|info| info.0.ip().to_string()).unwrap_or_default();
         Ok(Who { principal, address })
@@ -170,7 +169,7 @@ impl FromRequestParts<Shared> for Call {
         let may = principal.organization_id == location.organization_id
             && principal.project_id.as_ref().is_none_or(|id| *id == location.project_id);
         let project = match may {
-            true => app.store.read().await?.project(&location).await?,
+            true => app.store.project(&location).await?,
             false => None,
         };
         let Some(project) = project else {

@@ -10,6 +10,11 @@ impl Session {
         row.ok_or_else(|| no_bucket(name))
     }
 
+    pub(super) async fn bucket_id(&self, tx: &mut Tx, name: &str) -> Result<String> {
+        let id = tx.bucket_id(self.project_id(), name).await?;
+        id.ok_or_else(|| no_bucket(name))
+    }
+
     pub(super) async fn bucket_in(&self, tx: &mut Tx, name: &str) -> Result<Bucket> {
         let row = self.find_bucket(tx, name).await?;
         let mut seen = self.see_buckets(tx, vec![row]).await?;

@@ -40,8 +40,8 @@ impl Session {
         bucket: &str,
         name: &str,
     ) -> Result<Channel> {
-        let found = self.find_bucket(tx, bucket).await?;
-        let row = self.find_channel(tx, bucket, &found.id, name).await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let row = self.find_channel(tx, bucket, &bucket_id, name).await?;
         self.see_channel(tx, bucket, row).await
     }
 
@@ -50,8 +50,8 @@ impl Session {
         tx: &mut Tx,
         bucket: &str,
     ) -> Result<ListChannelsResponse> {
-        let found = self.find_bucket(tx, bucket).await?;
-        let mut rows = tx.channels(&found.id).await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let mut rows = tx.channels(&bucket_id).await?;
         rows.retain(|row| self.may_see(row));
         Ok(ListChannelsResponse { channels: self.see_channels(tx, bucket, rows).await? })
     }
@@ -197,8 +197,8 @@ impl Session {
         name: &str,
         page: &Page,
     ) -> Result<ListChannelAssignmentHistoryResponse> {
-        let found = self.find_bucket(tx, bucket).await?;
-        let channel = self.find_channel(tx, bucket, &found.id, name).await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let channel = self.find_channel(tx, bucket, &bucket_id, name).await?;
         let keys = page::keys(page)?;
         let rows = tx.assignments(&channel.id, &keys).await?;
         let (rows, pagination) = page::cut(rows, &keys, |row| row.number.to_string());

@@ -84,11 +84,11 @@ impl Session {
     pub async fn lineage(&self, bucket: &str) -> Result<Lineage> {
         self.need(Role::Viewer)?;
         let tx = &mut self.store.read().await?;
-        let start = self.find_bucket(tx, bucket).await?;
+        let start = self.bucket_id(tx, bucket).await?;
         let mut search = Search::default();
-        search.meet(&start.id, 0);
-        ancestors(tx, &mut search, &start.id).await?;
-        descendants(tx, &mut search, &start.id).await?;
+        search.meet(&start, 0);
+        ancestors(tx, &mut search, &start).await?;
+        descendants(tx, &mut search, &start).await?;
         self.tell(tx, search).await
     }
 

@@ -14,8 +14,8 @@ impl Session {
         bucket: &str,
         fingerprint: &str,
     ) -> Result<VersionRow> {
-        let row = self.find_bucket(tx, bucket).await?;
-        let version = tx.version(&row.id, fingerprint).await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let version = tx.version(&bucket_id, fingerprint).await?;
         version.ok_or_else(|| no_version(bucket, fingerprint))
     }
 
@@ -40,11 +40,11 @@ impl Session {
         bucket: &str,
         id: &str,
     ) -> Result<Version> {
-        let bucket = self.find_bucket(tx, bucket).await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
         let rows = tx.versions_by_id(slice::from_ref(&id.to_owned())).await?;
-        let row = rows.into_iter().find(|row| row.bucket_id == bucket.id);
+        let row = rows.into_iter().find(|row| row.bucket_id == bucket_id);
         let row = row.ok_or_else(|| {
-            let (bucket, id) = (rules::quoted(&bucket.name), rules::quoted(id));
+            let (bucket, id) = (rules::quoted(bucket), rules::quoted(id));
             Error::not_found(format!("bucket {bucket} has no version with the id {id}"))
         })?;
         self.see_version(tx, row).await
@@ -56,9 +56,9 @@ impl Session {
         bucket: &str,
         page: &Page,
     ) -> Result<ListVersionsResponse> {
-        let bucket = self.find_bucket(tx, bucket).await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
         let keys = page::keys(page)?;
-        let rows = tx.versions(&bucket.id, &keys).await?;
+        let rows = tx.versions(&bucket_id, &keys).await?;
         let (rows, pagination) = page::cut(rows, &keys, |row| row.id.clone());
         let versions = self.see_versions(tx, rows, Detail::Builds).await?;
         Ok(ListVersionsResponse { versions, pagination: Some(pagination) })
@@ -213,8 +213,8 @@ impl Session {
     pub async fn fingerprint_of(&self, bucket: &str, number: i64) -> Result<String> {
         self.need(Role::Viewer)?;
         let mut tx = self.store.read().await?;
-        let row = self.find_bucket(&mut tx, bucket).await?;
-        let fingerprint = tx.fingerprint_of(&row.id, number).await?;
+        let bucket_id = self.bucket_id(&mut tx, bucket).await?;
+        let fingerprint = tx.fingerprint_of(&bucket_id, number).await?;
         fingerprint.ok_or_else(|| {
             let bucket = rules::quoted(bucket);
             Error::not_found(format!("bucket {bucket} has no version v{number}"))

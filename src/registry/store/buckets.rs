@@ -106,13 +106,19 @@ impl Tx {
         query.fetch_optional(self.raw()).await?.as_ref().map(bucket).transpose()
     }
 
+    /// The id of a bucket.
+    pub async fn bucket_id(&mut self, project: &str, name: &str) -> Result<Option<String>> {
+        let sql = "SELECT id FROM buckets WHERE project_id = $1 AND name = $2";
+        Ok(sqlx::query_scalar(sql).bind(project).bind(name).fetch_optional(self.raw()).await?)
+    }
+
     /// The id of a bucket, which nobody else changes anything in until the transaction ends.
     pub async fn lock_bucket(&mut self, project: &str, name: &str) -> Result<Option<String>> {
-        // SQLite has one writer at a time anyway.
-        let sql = match self.postgres {
-            true => "SELECT id FROM buckets WHERE project_id = $1 AND name = $2 FOR UPDATE",
-            false => "SELECT id FROM buckets WHERE project_id = $1 AND name = $2",
-        };
+        if !self.postgres {
+            // SQLite has one writer at a time anyway.
+            return self.bucket_id(project, name).await;
+        }
+        let sql = "SELECT id FROM buckets WHERE project_id = $1 AND name = $2 FOR UPDATE";
         let query = sqlx::query_scalar(sql).bind(project).bind(name);
         Ok(query.fetch_optional(self.raw()).await?)
     }

@@ -1,8 +1,8 @@
 //! Organizations, projects, who may use them, and settings.
 
-use sqlx::AnyConnection;
+use sqlx::{Any, AnyConnection, Executor};
 
-use super::{Columns, Tx, new_id};
+use super::{Columns, Store, Tx, new_id};
 use crate::registry::api::{Location, Result, Timestamp};
 
 /// A project and the registry in it.
@@ -162,9 +162,7 @@ impl Tx {
 
     /// A project by its ids.
     pub async fn project(&mut self, location: &Location) -> Result<Option<Project>> {
-        let sql = const_format(PROJECT, " WHERE p.id = $1 AND p.organization_id = $2");
-        let query = sqlx::query(sql).bind(&location.project_id).bind(&location.organization_id);
-        query.fetch_optional(self.raw()).await?.as_ref().map(project).transpose()
+        project_by_ids(self.raw(), location).await
     }
 
     /// Activates a project's registry, or puts it out of use.
@@ -199,8 +197,7 @@ impl Tx {
 
     /// A principal by its client id.
     pub async fn principal(&mut self, id: &str) -> Result<Option<Principal>> {
-        let query = sqlx::query("SELECT * FROM principals WHERE id = $1").bind(id);
-        query.fetch_optional(self.raw()).await?.as_ref().map(principal).transpose()
+        principal_by_id(self.raw(), id).await
     }
 
     /// All principals, oldest first.
@@ -223,6 +220,36 @@ impl Tx {
             sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(connection).await?;
         Ok(())
     }
+}
+
+/// What every request asks for: single statements, which need no transaction around them.
+impl Store {
+    /// As [`Tx::project`].
+    pub async fn project(&self, location: &Location) -> Result<Option<Project>> {
+        project_by_ids(&self.pool, location).await
+    }
+
+    /// As [`Tx::principal`].
+    pub async fn principal(&self, id: &str) -> Result<Option<Principal>> {
+        principal_by_id(&self.pool, id).await
+    }
+}
+
+async fn project_by_ids<'c>(
+    database: impl Executor<'c, Database = Any>,
+    location: &Location,
+) -> Result<Option<Project>> {
+    let sql = const_format(PROJECT, " WHERE p.id = $1 AND p.organization_id = $2");
+    let query = sqlx::query(sql).bind(&location.project_id).bind(&location.organization_id);
+    query.fetch_optional(database).await?.as_ref().map(project).transpose()
+}
+
+async fn principal_by_id<'c>(
+    database: impl Executor<'c, Database = Any>,
+    id: &str,
+) -> Result<Option<Principal>> {
+    let query = sqlx::query("SELECT * FROM principals WHERE id = $1").bind(id);
+    query.fetch_optional(database).await?.as_ref().map(principal).transpose()
 }
 
 /// Two parts of a statement, both of this file's.

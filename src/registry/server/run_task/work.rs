@@ -183,7 +183,7 @@ fn rules(config: &RunTaskConfig) -> Rules {
 
 /// The view of the project, with its restricted channels.
 async fn session(app: &App, job: &RunTaskJob) -> Result<Session> {
-    let project = app.store.read().await?.project(&job.location).await?;
+    let project = app.store.project(&job.location).await?;
     let project = project.ok_or_else(|| Error::not_found("the project is gone"))?;
     let caller = Caller {
         id: "run-task".into(),

@@ -109,7 +109,7 @@ pub(super) async fn with_secret(
     let (fields, address, secure) = visitor_form(&app, request).await?;
     let (id, given) = (fields.text("client_id").trim(), fields.text("client_secret").trim());
     let next = own_path(fields.text("next")).unwrap_or("/");
-    let principal = app.store.read().await?.principal(id).await?;
+    let principal = app.store.principal(id).await?;
     let principal = principal.filter(|principal| secret::is_secret_of(principal, given));
     let Some(principal) = principal else {
         app.limits.failed(&address);
