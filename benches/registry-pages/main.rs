@@ -212,11 +212,11 @@ async fn fill(pool: &AnyPool, project: &str, buckets: u64, versions: u64) {
     let statements = [
         format!(
             "{few} INSERT INTO buckets SELECT {id}, '{project}', 'b' || {id}, 'A bucket', \
-             '{{\"os\":\"debian\"}}', 1, 1 FROM n"
+             '{{\"os\":\"debian\"}}', 1, 1, {versions} FROM n"
         ),
         format!(
             "{all} INSERT INTO versions SELECT {id}, {bucket}, 'f' || {id}, {number}, 'HCL2', 'x', \
-             NULL, 0, '', '', 'REVOCATION_TYPE_UNSET', NULL, 0, 0, 1, 1 FROM n"
+             NULL, 0, '', '', 'REVOCATION_TYPE_UNSET', NULL, 0, 0, 1, 1, NULL FROM n"
         ),
         channel("l", "latest", 1),
         channel("p", "prod", 0),

@@ -11,6 +11,7 @@ mod first_run;
 mod older;
 mod peer;
 mod postgres;
+mod revocation;
 mod rules;
 mod server;
 mod terraform;

@@ -5,7 +5,7 @@ use std::slice;
 
 use super::{Session, no_version, page, view};
 use crate::registry::api::*;
-use crate::registry::store::{Tx, VersionRow};
+use crate::registry::store::{Role, Tx, VersionRow};
 
 impl Session {
     pub(super) async fn ancestry_in(
@@ -36,6 +36,13 @@ impl Session {
                 children.retain(|relation| relation.parent_id == version.id);
             }
             relations.extend(children);
+        }
+        // Whoever may not see a channel learns nothing of where it points.
+        for relation in &mut relations {
+            if relation.channel_restricted && self.caller.role < Role::Contributor {
+                (relation.channel_name, relation.channel_id) = (None, None);
+                relation.channel_version_id = None;
+            }
         }
         if !query.channel_name.is_empty() {
             relations

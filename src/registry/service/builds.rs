@@ -1,11 +1,12 @@
 //! Builds and artifacts.
 
+use std::collections::HashMap;
 use std::slice;
 
 use super::view::{self, Detail};
 use super::{Session, page, rules};
 use crate::registry::api::*;
-use crate::registry::store::{BuildRow, Tx, VersionRow, new_id};
+use crate::registry::store::{BucketRow, BuildRow, Tx, VersionRow, new_id};
 
 impl Session {
     async fn find_build(&self, tx: &mut Tx, version: &VersionRow, id: &str) -> Result<BuildRow> {
@@ -28,7 +29,7 @@ impl Session {
         page: &Page,
     ) -> Result<ListBuildsResponse> {
         let version = self.find_version(tx, bucket, fingerprint).await?;
-        let rows = tx.builds(slice::from_ref(&version.id)).await?;
+        let rows = tx.builds(slice::from_ref(&version.id), true).await?;
         let mut artifacts = tx.artifacts(slice::from_ref(&version.id)).await?;
         let (rows, pagination) = page::cut_list(rows, page)?;
         let builds = rows.into_iter().map(|row| {
@@ -76,7 +77,7 @@ impl Session {
         rules::build(&changes)?;
         self.lock(tx, bucket).await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
-        let others = tx.builds(slice::from_ref(&version.id)).await?;
+        let others = tx.builds(slice::from_ref(&version.id), false).await?;
         if others.iter().any(|build| build.component_type == body.component_type) {
             let component = rules::quoted(&body.component_type);
             return Err(Error::new(
@@ -226,10 +227,17 @@ impl Session {
         let (rows, pagination) = page::cut(rows, &keys, |row| row.artifact.id.clone());
         let ids = rows.iter().map(|row| &row.version_id);
         let versions = self.see_versions_by_id(tx, ids, Detail::Builds).await?;
+        let mut buckets: HashMap<String, BucketRow> = HashMap::new();
         let mut artifacts = Vec::new();
         for row in rows {
             let Some(version) = versions.get(&row.version_id) else { continue };
-            let bucket = self.find_bucket(tx, &version.bucket_name).await?;
+            let bucket = match buckets.get(&version.bucket_name) {
+                Some(bucket) => bucket,
+                None => {
+                    let bucket = self.find_bucket(tx, &version.bucket_name).await?;
+                    buckets.entry(version.bucket_name.clone()).or_insert(bucket)
+                }
+            };
             let build = version.builds.iter().find(|build| build.id == row.artifact.build_id);
             let build = build.cloned().map(|mut build| {
                 build.artifacts.retain(|artifact| artifact.id == row.artifact.id);
@@ -237,9 +245,9 @@ impl Session {
             });
             artifacts.push(ExternalArtifact {
                 bucket: Some(ExternalArtifactBucket {
-                    id: bucket.id,
-                    name: bucket.name,
-                    labels: bucket.labels,
+                    id: bucket.id.clone(),
+                    name: bucket.name.clone(),
+                    labels: bucket.labels.clone(),
                 }),
                 version: Some(ExternalArtifactVersion {
                     id: version.id.clone(),
@@ -260,12 +268,12 @@ impl Session {
 }
 
 fn open_for_builds(version: &VersionRow) -> Result<()> {
-    match (version.number, version.revocation.done) {
-        (Some(_), _) => Err(Error::precondition(
+    match version.number {
+        Some(_) => Err(Error::precondition(
             "the version is complete; what is built now needs another fingerprint",
         )),
-        (None, true) => Err(Error::precondition("the version is revoked")),
-        (None, false) => Ok(()),
+        // Also if it inherited a revocation meanwhile: what is built is there, and to be known of.
+        None => Ok(()),
     }
 }
 

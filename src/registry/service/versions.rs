@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use super::revocation::settle;
 use super::view::Detail;
 use super::{Session, events, no_version, page, rules};
 use crate::registry::api::*;
@@ -134,7 +135,7 @@ impl Session {
     /// Completes a version if all its builds are done; whether they are. The bucket must be
     /// locked.
     pub(super) async fn complete_if_done(&self, tx: &mut Tx, row: &VersionRow) -> Result<bool> {
-        let builds = tx.builds(slice::from_ref(&row.id)).await?;
+        let builds = tx.builds(slice::from_ref(&row.id), false).await?;
         let done = builds.iter().all(|build| build.status == BuildStatus::Done);
         if builds.is_empty() || !done {
             return Ok(false);
@@ -146,6 +147,9 @@ impl Session {
         tx.touch_bucket(&row.bucket_id).await?;
         let author = &self.caller.name;
         events::version(tx, events::COMPLETED, &row.id, author).await?;
+        // What it was built from may have been revoked while it was built.
+        tx.hold_ancestors(&row.id).await?;
+        settle(tx, &row.id, &row.bucket_id, author).await?;
         events::move_latest(tx, &row.bucket_id, author).await?;
         Ok(true)
     }

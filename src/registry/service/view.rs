@@ -99,7 +99,7 @@ impl Session {
     ) -> Result<Vec<Version>> {
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let mut builds: HashMap<String, Vec<BuildRow>> = HashMap::new();
-        for build in tx.builds(&ids).await? {
+        for build in tx.builds(&ids, detail == Detail::Metadata).await? {
             builds.entry(build.version_id.clone()).or_default().push(build);
         }
         let mut artifacts = tx.artifacts(&ids).await?;

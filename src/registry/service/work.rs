@@ -19,10 +19,20 @@ pub async fn carry_out_revocations(store: &Store) -> Result<Timestamp> {
         if due.is_empty() {
             return store.read().await?.next_revocation().await;
         }
+        let mut failed = None;
         for id in due {
-            if transaction!(store, |tx| carry_out(tx, &id))? {
-                tracing::info!(version = id, "carried out a scheduled revocation");
+            match transaction!(store, |tx| carry_out(tx, &id)) {
+                Ok(true) => tracing::info!(version = id, "carried out a scheduled revocation"),
+                Ok(false) => {}
+                // One that fails does not keep the others from happening.
+                Err(error) => {
+                    tracing::error!(version = id, %error, "a revocation was not carried out");
+                    failed = Some(error);
+                }
             }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
     }
 }

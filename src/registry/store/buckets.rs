@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::{Columns, Tx, labels_text, new_id};
+use super::{CHUNK, Columns, Tx, labels_text, marks, new_id};
 use crate::registry::api::{Labels, Result, Timestamp};
 
 /// A bucket.
@@ -173,8 +173,21 @@ impl Tx {
         Ok(())
     }
 
+    /// Says that buckets changed.
+    pub async fn touch_buckets(&mut self, ids: &[String]) -> Result<()> {
+        for ids in ids.chunks(CHUNK) {
+            let sql =
+                format!("UPDATE buckets SET updated_at = $1 WHERE id IN ({})", marks(1, ids.len()));
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(self.now_micros());
+            let query = ids.iter().fold(query, |query, id| query.bind(id));
+            query.execute(self.raw()).await?;
+        }
+        Ok(())
+    }
+
     /// Removes a bucket with all that is in it.
     pub async fn delete_bucket(&mut self, id: &str) -> Result<()> {
+        self.keep_inherited_from_bucket(id).await?;
         // Channels hold on to their versions, so they go first.
         for sql in
             ["DELETE FROM channels WHERE bucket_id = $1", "DELETE FROM buckets WHERE id = $1"]

@@ -140,13 +140,17 @@ impl Tx {
         Ok(sqlx::query_scalar(sql).bind(id).bind(project).fetch_optional(self.raw()).await?)
     }
 
-    /// The builds of these versions, in the order they were made known.
-    pub async fn builds(&mut self, versions: &[String]) -> Result<Vec<BuildRow>> {
+    /// The builds of these versions, in the order they were made known; with how they were made,
+    /// which may be long, only where that is wanted.
+    pub async fn builds(&mut self, versions: &[String], metadata: bool) -> Result<Vec<BuildRow>> {
         if versions.is_empty() {
             return Ok(Vec::new());
         }
+        let metadata = if metadata { "metadata" } else { "CAST('{}' AS TEXT) AS metadata" };
         let sql = AssertSqlSafe(format!(
-            "SELECT * FROM builds WHERE version_id IN ({}) ORDER BY created_at, id",
+            "SELECT id, version_id, component_type, status, run_uuid, platform, labels, \
+             {metadata}, source_external_identifier, parent_version_id, parent_channel_id, \
+             created_at, updated_at FROM builds WHERE version_id IN ({}) ORDER BY created_at, id",
             marks(0, versions.len())
         ));
         let query = versions.iter().fold(sqlx::query(sql), |query, id| query.bind(id));

@@ -12,6 +12,7 @@ mod migrate;
 mod outbox;
 mod overview;
 mod projects;
+mod revocations;
 mod run_tasks;
 mod sessions;
 mod versions;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{Any, AnyConnection, AnyPool, Row};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::api::{Code, Error, Labels, Result, Timestamp};
@@ -32,11 +33,15 @@ pub use channels::{AssignmentRow, ChannelRow};
 pub use outbox::{AuditRow, Delivery, Webhook};
 pub use overview::{BucketLine, BuildLine, RelativesLine};
 pub use projects::{Principal, Project, Role};
+pub use revocations::{Claim, Relative, RevocationRow};
 pub use run_tasks::{RunTaskCall, RunTaskJob, RunTaskKey};
-pub use versions::{RelationRow, RevocationRow, VersionRow};
+pub use versions::{RelationRow, VersionRow};
 
 /// How long to wait for another process that writes to the same SQLite file.
 const BUSY: Duration = Duration::from_secs(20);
+
+/// How many ids go into one statement; databases have a limit.
+const CHUNK: usize = 500;
 
 /// How often a transaction is tried that others keep from being made.
 const ATTEMPTS: u32 = 8;
@@ -99,6 +104,16 @@ impl Store {
         let options = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(30))
+            // A connection that was used just now is not asked whether it is alive.
+            .test_before_acquire(false)
+            .before_acquire(|connection, state| {
+                Box::pin(async move {
+                    if state.idle_for > Duration::from_secs(5) {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     if !postgres {

@@ -1,8 +1,9 @@
 //! What is told to others: webhooks, what is to be delivered to them, and the audit log.
 
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::{Columns, Tx, new_id};
+use super::{Columns, Tx, marks, new_id};
 use crate::registry::api::{Result, Timestamp};
 
 /// Somebody who wants to be told.
@@ -27,6 +28,8 @@ pub struct Webhook {
 pub struct Delivery {
     /// A ULID; the same however often it is tried.
     pub id: String,
+    /// The webhook.
+    pub webhook_id: String,
     /// Where to.
     pub url: String,
     /// What to sign with.
@@ -129,17 +132,28 @@ impl Tx {
         Ok(())
     }
 
-    /// What is to be delivered now and by this server: others leave it alone until `until`.
-    pub async fn take_deliveries(&mut self, until: Timestamp) -> Result<Vec<Delivery>> {
-        let sql = match self.postgres {
-            true => {
-                "SELECT id FROM outbox WHERE next_at <= $1 ORDER BY next_at, id LIMIT 20 \
-                 FOR UPDATE SKIP LOCKED"
-            }
-            false => "SELECT id FROM outbox WHERE next_at <= $1 ORDER BY next_at, id LIMIT 20",
+    /// What is to be delivered now and by this server: others leave it alone until `until`. No more
+    /// than `each` for one webhook, and nothing for those that are `busy`.
+    pub async fn take_deliveries(
+        &mut self,
+        until: Timestamp,
+        each: i64,
+        busy: &[String],
+    ) -> Result<Vec<Delivery>> {
+        let not_busy = match busy {
+            [] => String::new(),
+            busy => format!(" AND webhook_id NOT IN ({})", marks(2, busy.len())),
         };
-        let now = self.now_micros();
-        let due: Vec<String> = sqlx::query_scalar(sql).bind(now).fetch_all(self.raw()).await?;
+        let lock = if self.postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+        let sql = format!(
+            "SELECT id FROM outbox WHERE next_at <= $1 AND id IN (SELECT id FROM (SELECT id, \
+             row_number() OVER (PARTITION BY webhook_id ORDER BY next_at, id) AS place \
+             FROM outbox WHERE next_at <= $1{not_busy}) AS due WHERE place <= $2) \
+             ORDER BY next_at, id LIMIT 20{lock}"
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.now_micros()).bind(each);
+        let query = busy.iter().fold(query, |query, id| query.bind(id));
+        let due: Vec<String> = query.fetch_all(self.raw()).await?;
         let mut taken = Vec::new();
         for id in due {
             sqlx::query("UPDATE outbox SET next_at = $1, attempts = attempts + 1 WHERE id = $2")
@@ -148,7 +162,7 @@ impl Tx {
                 .execute(self.raw())
                 .await?;
             let row = sqlx::query(
-                "SELECT o.id, o.event, o.body, o.attempts, w.url, w.secret FROM outbox o \
+                "SELECT o.id, o.webhook_id, o.event, o.body, o.attempts, w.url, w.secret FROM outbox o \
                  JOIN webhooks w ON w.id = o.webhook_id WHERE o.id = $1",
             )
             .bind(&id)
@@ -156,6 +170,7 @@ impl Tx {
             .await?;
             taken.push(Delivery {
                 id,
+                webhook_id: row.text("webhook_id")?,
                 url: row.text("url")?,
                 secret: row.text("secret")?,
                 event: row.text("event")?,

@@ -248,6 +248,10 @@ async fn principal_by_id<'c>(
     database: impl Executor<'c, Database = Any>,
     id: &str,
 ) -> Result<Option<Principal>> {
+    if id.contains('\0') {
+        // PostgreSQL cannot even be asked for it.
+        return Ok(None);
+    }
     let query = sqlx::query("SELECT * FROM principals WHERE id = $1").bind(id);
     query.fetch_optional(database).await?.as_ref().map(principal).transpose()
 }

@@ -3,8 +3,9 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::{Columns, Keyset, Tx, marks, new_id};
-use crate::registry::api::{Result, RevocationType, TemplateType, Timestamp};
+use super::revocations::{RevocationRow, revocation};
+use super::{CHUNK, Columns, Keyset, Tx, marks, new_id};
+use crate::registry::api::{Result, TemplateType, Timestamp};
 
 /// A version.
 #[derive(Debug, Clone)]
@@ -42,27 +43,6 @@ impl VersionRow {
     }
 }
 
-/// A revocation. The default is none.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RevocationRow {
-    /// Since when.
-    pub at: Timestamp,
-    /// Whether it has been carried out.
-    pub done: bool,
-    /// Why.
-    pub message: String,
-    /// Who did it.
-    pub author: String,
-    /// How.
-    pub kind: RevocationType,
-    /// The version it is inherited from.
-    pub from: Option<String>,
-    /// Whether channels go back to the version they had before.
-    pub rollback: bool,
-    /// Whether what was built from it inherits it.
-    pub descendants: bool,
-}
-
 /// A relation: a build of the child was made from the parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelationRow {
@@ -76,6 +56,8 @@ pub struct RelationRow {
     pub channel_id: Option<String>,
     /// Its name.
     pub channel_name: Option<String>,
+    /// Whether only those who may write may know of the channel.
+    pub channel_restricted: bool,
     /// What the channel points at now.
     pub channel_version_id: Option<String>,
 }
@@ -94,16 +76,7 @@ fn version(row: &AnyRow) -> Result<VersionRow> {
         number: row.maybe_int("number")?,
         template_type: row.value("template_type")?,
         author: row.text("author")?,
-        revocation: RevocationRow {
-            at: row.time("revoke_at")?,
-            done: row.flag("revoked")?,
-            message: row.text("revocation_message")?,
-            author: row.text("revocation_author")?,
-            kind: row.value("revocation_type")?,
-            from: row.maybe_text("revocation_from")?,
-            rollback: row.flag("revoke_rollback")?,
-            descendants: row.flag("revoke_descendants")?,
-        },
+        revocation: revocation(row)?,
         has_descendants: int_flag(row)?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
@@ -155,12 +128,20 @@ impl Tx {
 
     /// Versions by their ids, in no order.
     pub async fn versions_by_id(&mut self, ids: &[String]) -> Result<Vec<VersionRow>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let mut found = Vec::new();
+        for ids in ids.chunks(CHUNK) {
+            let sql = AssertSqlSafe(format!("{VERSION} WHERE v.id IN ({})", marks(0, ids.len())));
+            let query = ids.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
+            for row in query.fetch_all(self.raw()).await? {
+                found.push(version(&row)?);
+            }
         }
-        let sql = AssertSqlSafe(format!("{VERSION} WHERE v.id IN ({})", marks(0, ids.len())));
-        let query = ids.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
-        query.fetch_all(self.raw()).await?.iter().map(version).collect()
+        Ok(found)
+    }
+
+    /// A version by its id.
+    pub async fn version_by_id(&mut self, id: &str) -> Result<Option<VersionRow>> {
+        Ok(self.versions_by_id(std::slice::from_ref(&id.to_owned())).await?.pop())
     }
 
     /// A bucket's versions, newest first, one more than wanted.
@@ -188,73 +169,15 @@ impl Tx {
         Ok(sqlx::query_scalar(sql).bind(bucket).fetch_optional(self.raw()).await?)
     }
 
-    /// Gives a version the next number. The bucket must be locked.
+    /// Gives a version the next number, which no other had. The bucket must be locked.
     pub async fn complete_version(&mut self, bucket: &str, id: &str) -> Result<()> {
-        sqlx::query(
-            "UPDATE versions SET updated_at = $1, number = \
-             (SELECT coalesce(max(number), 0) + 1 FROM versions WHERE bucket_id = $2) \
-             WHERE id = $3 AND number IS NULL",
-        )
-        .bind(self.now_micros())
-        .bind(bucket)
-        .bind(id)
-        .execute(self.raw())
-        .await?;
+        let sql = "UPDATE buckets SET last_number = last_number + 1 WHERE id = $1 \
+                   RETURNING last_number";
+        let number: i64 = sqlx::query_scalar(sql).bind(bucket).fetch_one(self.raw()).await?;
+        let sql = "UPDATE versions SET updated_at = $1, number = $2 \
+                   WHERE id = $3 AND number IS NULL";
+        sqlx::query(sql).bind(self.now_micros()).bind(number).bind(id).execute(self.raw()).await?;
         Ok(())
-    }
-
-    /// Sets a version's revocation.
-    pub async fn set_revocation(&mut self, id: &str, revocation: &RevocationRow) -> Result<()> {
-        sqlx::query(
-            "UPDATE versions SET revoke_at = $1, revoked = $2, revocation_message = $3, \
-             revocation_author = $4, revocation_type = $5, revocation_from = $6, \
-             revoke_rollback = $7, revoke_descendants = $8, updated_at = $9 WHERE id = $10",
-        )
-        .bind(revocation.at.micros())
-        .bind(i64::from(revocation.done))
-        .bind(&revocation.message)
-        .bind(&revocation.author)
-        .bind(revocation.kind.as_str())
-        .bind(&revocation.from)
-        .bind(i64::from(revocation.rollback))
-        .bind(i64::from(revocation.descendants))
-        .bind(self.now_micros())
-        .bind(id)
-        .execute(self.raw())
-        .await?;
-        Ok(())
-    }
-
-    /// Marks a scheduled revocation as carried out; whether nobody else had done so.
-    pub async fn claim_revocation(&mut self, id: &str) -> Result<bool> {
-        let done = sqlx::query(
-            "UPDATE versions SET revoked = 1, updated_at = $1 \
-             WHERE id = $2 AND revoked = 0 AND revoke_at <= $1",
-        )
-        .bind(self.now_micros())
-        .bind(id)
-        .execute(self.raw())
-        .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// The versions that are to be revoked by now, the earliest first.
-    pub async fn due_revocations(&mut self) -> Result<Vec<String>> {
-        let sql = "SELECT id FROM versions WHERE revoked = 0 AND revoke_at <= $1 \
-                   ORDER BY revoke_at, id LIMIT 100";
-        Ok(sqlx::query_scalar(sql).bind(self.now_micros()).fetch_all(self.raw()).await?)
-    }
-
-    /// When the next revocation is to be carried out.
-    pub async fn next_revocation(&mut self) -> Result<Timestamp> {
-        let sql = "SELECT min(revoke_at) FROM versions WHERE revoked = 0";
-        Ok(Timestamp::from_micros(sqlx::query_scalar(sql).fetch_one(self.raw()).await?))
-    }
-
-    /// The versions whose revocation is inherited from this one.
-    pub async fn revoked_from(&mut self, id: &str) -> Result<Vec<String>> {
-        let sql = "SELECT id FROM versions WHERE revocation_from = $1 ORDER BY id";
-        Ok(sqlx::query_scalar(sql).bind(id).fetch_all(self.raw()).await?)
     }
 
     /// Every version built from this one, directly or not.
@@ -290,7 +213,8 @@ impl Tx {
         }
         let sql = AssertSqlSafe(format!(
             "SELECT DISTINCT d.parent_version_id, p.bucket_id, d.version_id, d.parent_channel_id, \
-             c.name AS channel_name, c.version_id AS channel_version_id FROM builds d \
+             c.name AS channel_name, coalesce(c.restricted, 0) AS channel_restricted, \
+             c.version_id AS channel_version_id FROM builds d \
              JOIN versions p ON p.id = d.parent_version_id \
              LEFT JOIN channels c ON c.id = d.parent_channel_id \
              WHERE {column} IN ({}){condition} \
@@ -306,6 +230,7 @@ impl Tx {
                 child_id: row.text("version_id")?,
                 channel_id: row.maybe_text("parent_channel_id")?,
                 channel_name: row.maybe_text("channel_name")?,
+                channel_restricted: row.flag("channel_restricted")?,
                 channel_version_id: row.maybe_text("channel_version_id")?,
             })
         };
@@ -314,6 +239,7 @@ impl Tx {
 
     /// Removes a version with its builds.
     pub async fn delete_version(&mut self, id: &str) -> Result<()> {
+        self.keep_inherited_from(id).await?;
         sqlx::query("DELETE FROM versions WHERE id = $1").bind(id).execute(self.raw()).await?;
         Ok(())
     }

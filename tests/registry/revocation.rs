@@ -1,0 +1,263 @@
+//! Versions that are revoked in more than one way, on both databases.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::ingot_with;
+use crate::postgres::Postgres;
+use crate::server::{Caller, Server};
+
+async fn all(server: &Server) {
+    let admin = server.admin().await;
+    what_is_taken_back_brings_the_rest_to_light(&admin).await;
+    a_schedule_of_its_own_outlives_an_ancestors(&admin).await;
+    what_is_being_built_does_not_escape(&admin).await;
+    removing_the_ancestor_lets_nobody_off(&admin).await;
+    numbers_are_given_once(&admin).await;
+    restricted_channels_are_not_told(server, &admin).await;
+    many_children_at_once(&admin).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite() {
+    let dir = tempfile::tempdir().expect("a folder");
+    all(&Server::start(dir.path(), &["-rate-limit=0"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres() {
+    let Some(postgres) = Postgres::start() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let args = ["-rate-limit=0", "-database-url", &postgres.url()];
+    all(&Server::start(dir.path(), &args)).await;
+}
+
+fn id(value: &Value) -> String {
+    value["id"].as_str().expect("an id").to_owned()
+}
+
+async fn version(admin: &Caller, bucket: &str, print: &str) -> Value {
+    admin.get(&format!("/buckets/{bucket}/versions/{print}")).await["version"].clone()
+}
+
+async fn state(admin: &Caller, bucket: &str, print: &str) -> (String, String) {
+    let version = version(admin, bucket, print).await;
+    let from = &version["revocation_inherited_from"]["version_fingerprint"];
+    let status = version["status"].as_str().expect("a status");
+    (status.to_owned(), from.as_str().unwrap_or_default().to_owned())
+}
+
+async fn is(admin: &Caller, bucket: &str, print: &str, status: &str, from: &str) {
+    let wanted = (format!("VERSION_{status}"), from.to_owned());
+    assert_eq!(state(admin, bucket, print).await, wanted, "{bucket}/{print}");
+}
+
+async fn revoke(admin: &Caller, bucket: &str, print: &str) {
+    let body = json!({ "revoke_in": "0s", "revocation_message": format!("{print} leaks") });
+    admin.patch(&format!("/buckets/{bucket}/versions/{print}"), body).await;
+}
+
+async fn restore(admin: &Caller, bucket: &str, print: &str) {
+    let path = format!("/buckets/{bucket}/versions/{print}");
+    admin.patch(&path, json!({ "restore": true })).await;
+}
+
+/// A chain of buckets, each with a version built from that of the one before it.
+async fn chain(admin: &Caller, prefix: &str, length: usize) -> Vec<String> {
+    let mut parent = None;
+    let mut names = Vec::new();
+    for number in 0..length {
+        let name = format!("{prefix}{number}");
+        admin.put("/buckets", json!({ "name": name })).await;
+        let parents = parent.as_deref().map(|parent| (parent, ""));
+        parent = Some(id(&admin.publish(&name, &name, parents).await));
+        names.push(name);
+    }
+    names
+}
+
+async fn what_is_taken_back_brings_the_rest_to_light(admin: &Caller) {
+    let names = chain(admin, "chain", 3).await;
+    let [a, b, c] = [&names[0], &names[1], &names[2]].map(String::as_str);
+    revoke(admin, b, b).await;
+    is(admin, c, c, "REVOKED", b).await;
+    revoke(admin, a, a).await;
+    is(admin, b, b, "REVOKED", "").await;
+    // Its own revocation is taken back, that of what it was built from still holds.
+    restore(admin, b, b).await;
+    is(admin, b, b, "REVOKED", a).await;
+    is(admin, c, c, "REVOKED", a).await;
+    assert_eq!(version(admin, c, c).await["revocation_message"], "chain0 leaks");
+    let latest = admin.get("/buckets/chain2/channels/latest").await;
+    assert_eq!(latest["channel"]["version"], Value::Null);
+    // Somebody knows better of this one. What was built from it is another matter.
+    restore(admin, b, b).await;
+    is(admin, b, b, "ACTIVE", "").await;
+    is(admin, c, c, "REVOKED", a).await;
+    // What is revoked from now on is inherited again.
+    restore(admin, a, a).await;
+    is(admin, c, c, "ACTIVE", "").await;
+    let latest = admin.get("/buckets/chain2/channels/latest").await;
+    assert_eq!(latest["channel"]["version"]["fingerprint"], *c);
+    revoke(admin, a, a).await;
+    is(admin, b, b, "REVOKED", a).await;
+    let again = json!({ "revoke_in": "0s" });
+    let (status, answer) =
+        admin.call(Method::PATCH, &format!("/buckets/{a}/versions/{a}"), again).await;
+    assert_eq!(status, 400);
+    assert!(answer["message"].as_str().is_some_and(|it| it.contains("revoked already")));
+}
+
+async fn a_schedule_of_its_own_outlives_an_ancestors(admin: &Caller) {
+    let names = chain(admin, "plan", 2).await;
+    let [a, b] = [&names[0], &names[1]].map(String::as_str);
+    let body = json!({ "revoke_at": "2999-12-31T00:00:00Z", "revocation_message": "old then" });
+    admin.patch(&format!("/buckets/{b}/versions/{b}"), body).await;
+    revoke(admin, a, a).await;
+    is(admin, b, b, "REVOKED", a).await;
+    restore(admin, a, a).await;
+    let version = version(admin, b, b).await;
+    assert_eq!(version["status"], "VERSION_REVOCATION_SCHEDULED");
+    assert_eq!(version["revocation_message"], "old then");
+    assert_eq!(version["revocation_type"], "MANUAL");
+    // Both scheduled, and both happen.
+    for (name, wait) in [(a, "1s"), (b, "2s")] {
+        let path = format!("/buckets/{name}/versions/{name}");
+        admin.patch(&path, json!({ "revoke_in": wait })).await;
+    }
+    is(admin, b, b, "REVOCATION_SCHEDULED", a).await;
+    let start = Instant::now();
+    let latest = format!("/buckets/{b}/channels/latest");
+    while admin.get(&latest).await["channel"]["version"] != Value::Null {
+        assert!(start.elapsed() < Duration::from_secs(8), "it was not revoked");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    is(admin, b, b, "REVOKED", a).await;
+}
+
+async fn what_is_being_built_does_not_escape(admin: &Caller) {
+    for name in ["under", "child"] {
+        admin.put("/buckets", json!({ "name": name })).await;
+    }
+    let under = id(&admin.publish("under", "u1", None).await);
+    // The child's build begins, then what it is built from is revoked, then it is done.
+    let versions = "/buckets/child/versions";
+    admin.post(versions, json!({ "fingerprint": "c1" })).await;
+    let body = json!({ "component_type": "docker.a", "status": "BUILD_RUNNING" });
+    let build = id(&admin.post(&format!("{versions}/c1/builds"), body).await["build"]);
+    revoke(admin, "under", "u1").await;
+    let body = json!({
+        "status": "BUILD_DONE", "platform": "docker", "parent_version_id": under,
+        "artifacts": [{ "external_identifier": "sha256:c1", "region": "docker" }],
+    });
+    admin.patch(&format!("{versions}/c1/builds/{build}"), body).await;
+    is(admin, "child", "c1", "REVOKED", "u1").await;
+    assert_eq!(version(admin, "child", "c1").await["name"], "v1");
+    let latest = admin.get("/buckets/child/channels/latest").await;
+    assert_eq!(latest["channel"]["version"], Value::Null);
+}
+
+async fn removing_the_ancestor_lets_nobody_off(admin: &Caller) {
+    let names = chain(admin, "gone", 3).await;
+    let [a, b, c] = [&names[0], &names[1], &names[2]].map(String::as_str);
+    revoke(admin, a, a).await;
+    admin.ok(Method::DELETE, &format!("/buckets/{b}/versions/{b}"), Value::Null).await;
+    admin.ok(Method::DELETE, &format!("/buckets/{a}"), Value::Null).await;
+    let version = version(admin, c, c).await;
+    assert_eq!(version["status"], "VERSION_REVOKED", "{version}");
+    assert_eq!(version["revocation_message"], "gone0 leaks");
+    restore(admin, c, c).await;
+    is(admin, c, c, "ACTIVE", "").await;
+}
+
+async fn numbers_are_given_once(admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "once" })).await;
+    admin.publish("once", "o1", None).await;
+    admin.publish("once", "o2", None).await;
+    admin.ok(Method::DELETE, "/buckets/once/versions/o2", Value::Null).await;
+    assert_eq!(admin.publish("once", "o3", None).await["name"], "v3");
+}
+
+async fn restricted_channels_are_not_told(server: &Server, admin: &Caller) {
+    for name in ["hidden", "open"] {
+        admin.put("/buckets", json!({ "name": name })).await;
+    }
+    let parent = id(&admin.publish("hidden", "h1", None).await);
+    let body = json!({ "name": "private", "restricted": true, "version_fingerprint": "h1" });
+    let channel = id(&admin.post("/buckets/hidden/channels", body).await["channel"]);
+    admin.publish("open", "p1", Some((&parent, &channel))).await;
+    let path = "/buckets/open/ancestry?type=ANCESTRY_TYPE_PARENTS";
+    let relation = admin.get(path).await["relations"][0]["parent"].clone();
+    assert_eq!(relation["channel_name"], "private");
+    let (id, secret) = server.principal(&["onlooker", "-role=viewer"]);
+    let viewer = server.sign_in(&id, &secret).await;
+    let seen = viewer.get(path).await;
+    assert_eq!(seen["relations"][0]["parent"]["version_fingerprint"], "h1");
+    assert!(!seen.to_string().contains("private"), "{seen}");
+    assert_eq!(seen["relations"][0]["parent"]["channel_version"], Value::Null);
+    let named = viewer.get(&format!("{path}&channel_name=private")).await;
+    assert_eq!(named["relations"], json!([]));
+}
+
+/// More than fit into one statement.
+async fn many_children_at_once(admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "broad" })).await;
+    let parent = id(&admin.publish("broad", "base", None).await);
+    admin.put("/buckets", json!({ "name": "brood" })).await;
+    for number in 0..600 {
+        let print = format!("n{number}");
+        let versions = "/buckets/brood/versions";
+        admin.post(versions, json!({ "fingerprint": print })).await;
+        let body = json!({ "component_type": "a", "parent_version_id": parent });
+        admin.post(&format!("{versions}/{print}/builds"), body).await;
+    }
+    revoke(admin, "broad", "base").await;
+    for print in ["n0", "n599"] {
+        is(admin, "brood", print, "REVOKED", "base").await;
+    }
+    restore(admin, "broad", "base").await;
+    for print in ["n0", "n599"] {
+        is(admin, "brood", print, "INCOMPLETE", "").await;
+    }
+}
+
+/// A database that was made before revocations were kept each for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn revocations_of_older_databases_are_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start(dir.path(), &["-rate-limit=0"]);
+    let names = chain(&server.admin().await, "older", 2).await;
+    server.stop();
+    let path = dir.path().join("registry.db");
+    sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER]).ok();
+    let url = format!("sqlite://{}", path.display());
+    let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
+    for sql in [
+        "DROP TABLE revocations",
+        "ALTER TABLE versions DROP COLUMN pardoned_at",
+        "ALTER TABLE buckets DROP COLUMN last_number",
+        "DELETE FROM migrations WHERE step = 4",
+        "UPDATE versions SET revoked = 1, revoke_at = 1000000, revocation_type = 'MANUAL', \
+         revocation_message = 'a hole', revoke_descendants = 1 WHERE fingerprint = 'older0'",
+        "UPDATE versions SET revoked = 1, revoke_at = 1000000, revocation_type = 'INHERITED', \
+         revocation_from = (SELECT id FROM versions WHERE fingerprint = 'older0') \
+         WHERE fingerprint = 'older1'",
+    ] {
+        sqlx::raw_sql(sql).execute(&pool).await.expect(sql);
+    }
+    pool.close().await;
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let run = ingot_with(dir.path(), &["registry", "project", "list"], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let (id, secret) = server.principal(&["again", "-role=admin"]);
+    let server = Server::start(dir.path(), &["-rate-limit=0"]);
+    let admin = server.sign_in(&id, &secret).await;
+    let [a, b] = [&names[0], &names[1]].map(String::as_str);
+    is(&admin, a, a, "REVOKED", "").await;
+    is(&admin, b, b, "REVOKED", a).await;
+    restore(&admin, a, a).await;
+    is(&admin, b, b, "ACTIVE", "").await;
+    assert_eq!(admin.publish(b, "next", None).await["name"], "v2");
+}
