@@ -137,6 +137,32 @@ async fn with_a_certificate_of_ones_own_or_without() {
     server.admin().await.get("/registry").await;
     assert!(!own.join("registry.key").exists());
 
+    // Started again for another name, its own certificate is made anew, and only then.
+    let before = std::fs::read_to_string(&certificate).expect("the certificate");
+    drop(Server::start(&data, &[]));
+    assert_eq!(std::fs::read_to_string(&certificate).expect("it"), before);
+    let named = Server::start(&data, &["-tls-name=images.example.com"]);
+    assert_ne!(std::fs::read_to_string(&certificate).expect("it"), before);
+    let client = ingot_sdk::http::client_with(|builder| {
+        let pem = std::fs::read(&certificate).expect("the certificate");
+        let trusted = reqwest::Certificate::from_pem(&pem).expect("a certificate");
+        let at = named.url().parse::<reqwest::Url>().expect("a URL").socket_addrs(|| None);
+        let at = at.expect("an address")[0];
+        builder.tls_certs_only([trusted]).resolve("images.example.com", at)
+    });
+    let url = format!("https://images.example.com:{}/healthz", named.port());
+    let answer = client.expect("a client").get(url).send().await.expect("it is trusted");
+    assert_eq!(answer.status(), 200);
+
+    // A port that is taken: the secret of the first run waits for a start that goes well.
+    let late = dir.path().join("late");
+    let taken = format!("-listen=127.0.0.1:{}", named.port());
+    let env = [("INGOT_DATA_DIR", late.to_str().expect("a plain name"))];
+    let run = ingot_with(dir.path(), &["registry", "serve", &taken], &env);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("cannot listen at"), "{}", run.stderr);
+    Server::start(&late, &[]).admin().await.get("/registry").await;
+
     let server = Server::start(&plain, &["-plain-http"]);
     assert!(server.url().starts_with("http://"), "{}", server.greeting);
     server.admin().await.get("/registry").await;
@@ -157,7 +183,7 @@ async fn databases_that_cannot_be_used() {
         ("postgres://u:hunter2@127.0.0.1:1/d", "cannot be opened"),
         ("/proc/nothing/registry.db", "cannot be made"),
     ] {
-        let args = ["registry", "serve", "-database-url", url];
+        let args = ["registry", "serve", "-listen=127.0.0.1:0", "-database-url", url];
         let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
         let run = ingot_with(dir.path(), &args, &env);
         assert_eq!(run.code, Some(1), "{url}");

@@ -73,9 +73,15 @@ impl Server {
         self.child.wait().expect("it ends").code()
     }
 
-    /// Where it is, as `https://ADDRESS:PORT`.
+    /// Where it is, as `https://ADDRESS:PORT`, or with `http`.
     pub fn url(&self) -> String {
-        self.env["HCP_AUTH_URL"].clone()
+        let named = ["HCP_AUTH_URL", "INGOT_REGISTRY"].map(|name| self.env.get(name));
+        named.into_iter().flatten().next().expect("it says where it is").clone()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> String {
+        self.url().rsplit(':').next().expect("a port").to_owned()
     }
 
     /// The path of its first project.

@@ -108,3 +108,27 @@ async fn what_happens_is_told_even_if_the_server_is_killed() {
     let run = ingot_with(dir.path(), &["registry", "webhook", "delete", &id], &env);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
 }
+
+/// One that does not answer holds only its own deliveries up.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_does_not_delay_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start(dir.path(), &["-rate-limit=0"]);
+    let admin = server.admin().await;
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    // It takes connections and says nothing.
+    let hole = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let hole = format!("http://{}/", hole.local_addr().expect("an address"));
+    let run = ingot_with(dir.path(), &["registry", "webhook", "create", &hole], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    admin.put("/buckets", json!({ "name": "web" })).await;
+    for number in 0..30 {
+        admin.publish("web", &format!("w{number}"), None).await;
+    }
+    let ear = Ear::default();
+    let url = listen(Arc::clone(&ear)).await;
+    let run = ingot_with(dir.path(), &["registry", "webhook", "create", &url], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    admin.publish("web", "after", None).await;
+    until("both deliveries", 10, || ear.lock().expect("it").taken.len() >= 2).await;
+}

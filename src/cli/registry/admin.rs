@@ -8,7 +8,7 @@ use super::serve::DatabaseArgs;
 use crate::registry::api::{Error, Result};
 use crate::registry::server::secret;
 use crate::registry::service::EVENTS;
-use crate::registry::store::{Project, Role, Tx, transaction};
+use crate::registry::store::{AuditRow, Project, Role, Tx, transaction};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PrincipalCommand {
@@ -115,6 +115,8 @@ pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
                 let organization = &found.location.organization_id;
                 let made = secret::new_principal(organization, only, name, *role);
                 tx.insert_principal(&made.0).await?;
+                let target = format!("{name} {} ({})", role.as_str(), made.0.id);
+                note(tx, only.unwrap_or_default(), "create principal", target).await?;
                 Ok(made)
             })?;
             output::line(format!("HCP_CLIENT_ID={}", principal.id));
@@ -129,7 +131,14 @@ pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
         }
         PrincipalCommand::Delete { principal, database } => {
             let store = database.open().await?;
-            if !transaction!(store, |tx| tx.delete_principal(principal))? {
+            let gone = transaction!(store, |tx| async {
+                let gone = tx.delete_principal(principal).await?;
+                if gone {
+                    note(tx, "", "delete principal", principal.clone()).await?;
+                }
+                Ok(gone)
+            })?;
+            if !gone {
                 return Err(Error::not_found(format!("there is no principal {principal:?}")));
             }
         }
@@ -143,7 +152,9 @@ pub(super) async fn project(command: &ProjectCommand) -> Result<()> {
             let store = database.open().await?;
             let project = transaction!(store, |tx| async {
                 let first = find_project(tx, None).await?;
-                tx.ensure_project(&first.location.organization_id, name).await
+                let made = tx.ensure_project(&first.location.organization_id, name).await?;
+                note(tx, &made.location.project_id, "create project", name.clone()).await?;
+                Ok(made)
             })?;
             output::line(format!("HCP_ORGANIZATION_ID={}", project.location.organization_id));
             output::line(format!("HCP_PROJECT_ID={}", project.location.project_id));
@@ -169,7 +180,11 @@ pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
             let id = transaction!(store, |tx| async {
                 let project = find_project(tx, project.as_deref()).await?;
                 let events = events.join(",");
-                tx.insert_webhook(&project.location.project_id, url, &secret, &events).await
+                let project = &project.location.project_id;
+                let id = tx.insert_webhook(project, url, &secret, &events).await?;
+                let target = format!("{} ({id})", ingot_sdk::http::shown(url));
+                note(tx, project, "create webhook", target).await?;
+                Ok(id)
             })?;
             output::line(format!("id {id}"));
             output::line(format!("secret {secret}"));
@@ -186,7 +201,14 @@ pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
         }
         WebhookCommand::Delete { id, database } => {
             let store = database.open().await?;
-            if !transaction!(store, |tx| tx.delete_webhook(id))? {
+            let gone = transaction!(store, |tx| async {
+                let gone = tx.delete_webhook(id).await?;
+                if gone {
+                    note(tx, "", "delete webhook", id.clone()).await?;
+                }
+                Ok(gone)
+            })?;
+            if !gone {
                 return Err(Error::not_found(format!("there is no webhook {id:?}")));
             }
         }
@@ -194,16 +216,29 @@ pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
     Ok(())
 }
 
+/// Writes into the audit log what was done to the database from here, without signing in.
+pub(super) async fn note(tx: &mut Tx, project: &str, action: &str, target: String) -> Result<()> {
+    tx.audit(&AuditRow {
+        principal: "command line".into(),
+        project_id: project.to_owned(),
+        action: action.to_owned(),
+        target,
+        outcome: "done".into(),
+        ..AuditRow::default()
+    })
+    .await
+}
+
 pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
     let mut lines =
         args.database.open().await?.read().await?.audit_log(i64::from(args.limit)).await?;
     lines.reverse();
     for line in lines {
-        let (at, who, from) = (line.at, &line.principal, &line.address);
-        output::line(format!(
+        let (at, who, from) = (line.at, line.principal, line.address);
+        output::line(output::plain(format!(
             "{at}  {who}  {from}  {}  {}  {}",
             line.outcome, line.action, line.target
-        ));
+        )));
     }
     Ok(())
 }

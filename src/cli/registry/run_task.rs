@@ -3,7 +3,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::admin::find_project;
+use super::admin::{find_project, note};
 use super::output;
 use super::serve::DatabaseArgs;
 use crate::registry::api::{Result, RunTaskBehaviour, UpdateRunTaskConfigBody};
@@ -65,6 +65,10 @@ async fn key(which: &Which, rotate: bool, change: &UpdateRunTaskConfigBody) -> R
         tx.ensure_run_task(project, &id, &new).await?;
         if rotate {
             tx.rotate_run_task(project, &new).await?;
+        }
+        if rotate || *change != UpdateRunTaskConfigBody::default() {
+            let action = if rotate { "rotate run task key" } else { "change run task" };
+            note(tx, project, action, String::new()).await?;
         }
         tx.configure_run_task(project, change).await
     })

@@ -78,14 +78,16 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(args: &ServeArgs) -> Result<()> {
-    let store = Store::open(&args.database.location()?, args.connections.max(2)).await?;
-    let (project, first) = first_run(&store).await?;
+    // All that may go wrong first: the secret of the first run is shown just once.
+    let run_task = run_task(args)?;
     let tls = tls(args)?;
     let listener = TcpListener::bind(args.listen).map_err(|error| {
         Error::new(Code::Unavailable, format!("cannot listen at {}: {error}", args.listen))
     })?;
     let address =
         listener.local_addr().map_err(|error| Error::new(Code::Unavailable, error.to_string()))?;
+    let store = Store::open(&args.database.location()?, args.connections.max(2)).await?;
+    let (project, first) = first_run(&store).await?;
     let link = match &first {
         Some((principal, _)) => Some(server::web::new_link(&store, principal).await?),
         None => None,
@@ -94,7 +96,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
 
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    let options = Options { tls, rate: args.rate_limit, run_task: run_task(args)? };
+    let options = Options { tls, rate: args.rate_limit, run_task };
     server::serve(store, listener, options, stop).await
 }
 
@@ -188,16 +190,21 @@ fn greet(
     }
     output::line("");
     output::line("To use it, set in the environment:");
-    output::line(format!("  HCP_API_ADDRESS={shown}"));
-    output::line(format!("  HCP_AUTH_URL={scheme}://{shown}"));
+    match tls {
+        Some(_) => {
+            output::line(format!("  HCP_API_ADDRESS={shown}"));
+            output::line(format!("  HCP_AUTH_URL={scheme}://{shown}"));
+        }
+        // Secrets are sent to an HCP_AUTH_URL of https only, by HashiCorp's clients as by this one.
+        None => output::line(format!("  INGOT_REGISTRY={scheme}://{shown}")),
+    }
     output::line(format!("  HCP_ORGANIZATION_ID={}", project.location.organization_id));
     output::line(format!("  HCP_PROJECT_ID={}", project.location.project_id));
     match tls {
         Some(tls) if args.tls_cert.is_none() => {
             output::line(format!("  SSL_CERT_FILE={}", tls.certificate.display()));
         }
-        Some(_) => {}
-        None => output::line("  HCP_API_TLS=disabled"),
+        _ => {}
     }
     match first {
         Some((principal, secret)) => {

@@ -73,11 +73,15 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
 
 /// Whether JSON holds a zero character, which it can only as an escape. PostgreSQL cannot keep it.
 fn holds_zero(json: &[u8]) -> bool {
-    let escape = b"\\u0000";
-    json.windows(escape.len()).enumerate().any(|(at, window)| {
-        let before = json[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
-        window == escape && before % 2 == 0
-    })
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at..].starts_with(b"\\u0000") {
+            return true;
+        }
+        // Whatever is escaped does not begin an escape itself.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
 }
 
 pub(super) async fn nothing_here() -> Refusal {
@@ -102,6 +106,10 @@ pub(super) async fn around(
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
+        let wrong = Error::invalid("a path and a query must not hold zero characters");
+        return Refusal(wrong).into_response();
+    }
     // In a task of its own, a change that has begun ends even if the client goes away.
     let work = tokio::spawn(next.run(request));
     let mut response = match tokio::time::timeout(LONGEST, work).await {

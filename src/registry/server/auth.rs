@@ -29,9 +29,6 @@ pub(super) async fn token(
     body: Bytes,
 ) -> Response {
     let address = address.ip().to_string();
-    if let Err(error) = app.limits.sign_in(&address) {
-        return Refusal(error).into_response();
-    }
     let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
     let refuse = |status: StatusCode, error: &str, why: &str| {
         let body = json!({ "error": error, "error_description": why });
@@ -44,6 +41,9 @@ pub(super) async fn token(
     }
     let (id, given) =
         basic(&headers).unwrap_or_else(|| (field("client_id"), field("client_secret")));
+    if let Err(error) = app.limits.sign_in(&address, &id) {
+        return Refusal(error).into_response();
+    }
     match app.store.principal(&id).await {
         Ok(Some(principal)) if secret::is_secret_of(&principal, &given) => {
             let body = json!({
@@ -54,7 +54,7 @@ pub(super) async fn token(
             axum::Json(body).into_response()
         }
         Ok(_) => {
-            app.limits.failed(&address);
+            app.limits.failed(&address, &id);
             tracing::warn!(address, "somebody failed to sign in");
             let why = "the client id or the client secret is wrong";
             refuse(StatusCode::UNAUTHORIZED, "invalid_client", why)
@@ -195,8 +195,7 @@ impl FromRequestParts<Shared> for Call {
 
 /// Writes down that somebody asked for what is not theirs.
 async fn refused(app: &Shared, who: &Who, parts: &Parts) -> Result<()> {
-    let mut target = parts.uri.path().to_owned();
-    target.truncate(500);
+    let target = parts.uri.path().chars().take(500).collect();
     let line = AuditRow {
         principal: who.principal.id.clone(),
         action: parts.method.to_string(),

@@ -1,9 +1,11 @@
 //! Webhooks: what is in the outbox is posted until it is taken. A server that is killed leaves it
 //! there for the next, so something may be delivered twice, with the same id, but is never lost.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Shared, secret};
@@ -16,6 +18,8 @@ const POLL: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long other servers leave a delivery alone that one has begun.
 const LEASE: Duration = Duration::from_secs(30);
+/// How much may be under way to one webhook.
+const EACH: i64 = 10;
 /// How long to wait after a failure: a second, and twice as long each time up to an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How often to try: for about a day.
@@ -37,50 +41,73 @@ pub(super) async fn run(app: Shared, stop: CancellationToken) {
             return;
         }
     };
-    while !stop.is_cancelled() {
-        // What has begun is ended, so that it is not delivered again.
-        let found = match round(&app, &client).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::error!(%error, "webhooks could not be delivered");
-                false
+    let client = &client;
+    let mut posts = FuturesUnordered::new();
+    // How much is under way to each webhook: one that does not answer holds only its own up.
+    let mut busy: HashMap<String, i64> = HashMap::new();
+    loop {
+        if !stop.is_cancelled() {
+            match take(&app, &busy).await {
+                Ok(taken) => {
+                    for delivery in taken {
+                        *busy.entry(delivery.webhook_id.clone()).or_default() += 1;
+                        posts.push(async move {
+                            let result = post(client, &delivery).await;
+                            (delivery, result)
+                        });
+                    }
+                }
+                Err(error) => tracing::error!(%error, "webhooks could not be delivered"),
             }
+        }
+        let done = tokio::select! {
+            Some(done) = posts.next() => Some(done),
+            () = tokio::time::sleep(POLL), if !stop.is_cancelled() => None,
+            // What has begun is ended, so that it is not delivered again.
+            () = stop.cancelled(), if !posts.is_empty() => posts.next().await,
+            else => return,
         };
-        if !found {
-            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(POLL) => {} }
+        if let Some((delivery, result)) = done {
+            if let Some(count) = busy.get_mut(&delivery.webhook_id) {
+                *count -= 1;
+            }
+            busy.retain(|_, count| *count > 0);
+            if let Err(error) = end(&app, &delivery, result).await {
+                tracing::error!(%error, "what became of a webhook delivery was not written down");
+            }
         }
     }
 }
 
-/// Delivers what is due; whether there was something.
-async fn round(app: &App, client: &reqwest::Client) -> Result<bool> {
+/// What is due for those who are not busy.
+async fn take(app: &App, busy: &HashMap<String, i64>) -> Result<Vec<Delivery>> {
     if app.store.read().await?.count_outbox().await? == 0 {
-        return Ok(false);
+        return Ok(Vec::new());
     }
-    let taken = transaction!(app.store, |tx| tx.take_deliveries(later(LEASE)))?;
-    let found = !taken.is_empty();
-    let results = join_all(taken.iter().map(|delivery| post(client, delivery))).await;
-    for (delivery, result) in taken.iter().zip(results) {
-        let url = ingot_sdk::http::shown(&delivery.url);
-        match result {
-            Ok(()) => {
-                app.metrics.deliveries.inc();
-                transaction!(app.store, |tx| tx.delivered(&delivery.id))?;
-            }
-            Err(why) if delivery.attempts >= ATTEMPTS => {
-                tracing::error!(id = delivery.id, url, why, "gave a webhook delivery up");
-                transaction!(app.store, |tx| tx.delivered(&delivery.id))?;
-            }
-            Err(why) => {
-                app.metrics.failed_deliveries.inc();
-                tracing::warn!(id = delivery.id, url, why, "a webhook delivery failed");
-                let exponent = u32::try_from(delivery.attempts - 1).unwrap_or(0).min(12);
-                let wait = Duration::from_secs(1 << exponent).min(LONGEST);
-                transaction!(app.store, |tx| tx.put_off(&delivery.id, later(wait), &why))?;
-            }
+    let full: Vec<String> = busy.keys().cloned().collect();
+    transaction!(app.store, |tx| tx.take_deliveries(later(LEASE), EACH, &full))
+}
+
+/// Writes down what became of a delivery.
+async fn end(app: &App, delivery: &Delivery, result: Result<(), String>) -> Result<()> {
+    let url = ingot_sdk::http::shown(&delivery.url);
+    match result {
+        Ok(()) => {
+            app.metrics.deliveries.inc();
+            transaction!(app.store, |tx| tx.delivered(&delivery.id))
+        }
+        Err(why) if delivery.attempts >= ATTEMPTS => {
+            tracing::error!(id = delivery.id, url, why, "gave a webhook delivery up");
+            transaction!(app.store, |tx| tx.delivered(&delivery.id))
+        }
+        Err(why) => {
+            app.metrics.failed_deliveries.inc();
+            tracing::warn!(id = delivery.id, url, why, "a webhook delivery failed");
+            let exponent = u32::try_from(delivery.attempts - 1).unwrap_or(0).min(12);
+            let wait = Duration::from_secs(1 << exponent).min(LONGEST);
+            transaction!(app.store, |tx| tx.put_off(&delivery.id, later(wait), &why))
         }
     }
-    Ok(found)
 }
 
 async fn post(client: &reqwest::Client, delivery: &Delivery) -> Result<(), String> {

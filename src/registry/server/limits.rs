@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use super::secret;
 use crate::registry::api::{Code, Error, Result};
 
-/// How many buckets are kept; those that are full again are forgotten then.
+/// How many buckets are kept; those that are full again are forgotten then, and if few are, all.
 const MOST: usize = 10_000;
 
 #[derive(Debug)]
@@ -32,6 +33,9 @@ impl Meter {
         };
         if left.len() >= MOST && !left.contains_key(who) {
             left.retain(|_, entry| refilled(*entry) < self.burst);
+            if left.len() > MOST / 2 {
+                left.clear();
+            }
         }
         let tokens = left.get(who).copied().map_or(self.burst, refilled);
         let enough = tokens >= 1.0;
@@ -65,9 +69,10 @@ impl Limits {
         }
     }
 
-    /// Whether an address may try to sign in, which it may not after too many failures.
-    pub fn sign_in(&self, address: &str) -> Result<()> {
-        match self.failures.take(address, 0.0) {
+    /// Whether an address may try to sign in as somebody, which it may not after too many failures.
+    /// Others behind the same proxy, which have the same address, may.
+    pub fn sign_in(&self, address: &str, who: &str) -> Result<()> {
+        match self.failures.take(&key(address, who), 0.0) {
             true => Ok(()),
             false => Err(Error::new(
                 Code::ResourceExhausted,
@@ -76,10 +81,15 @@ impl Limits {
         }
     }
 
-    /// An address failed to sign in.
-    pub fn failed(&self, address: &str) {
-        self.failures.take(address, 1.0);
+    /// An address failed to sign in as somebody.
+    pub fn failed(&self, address: &str, who: &str) {
+        self.failures.take(&key(address, who), 1.0);
     }
+}
+
+/// A name may be of any length; its hash is not.
+fn key(address: &str, who: &str) -> String {
+    format!("{address} {}", secret::hash(who))
 }
 
 #[cfg(test)]
@@ -93,8 +103,9 @@ mod tests {
         assert!(limits.request("a").is_err());
         assert!(limits.request("b").is_ok());
         for _ in 0..20 {
-            limits.failed("x");
+            limits.failed("x", "a");
         }
-        assert!(limits.sign_in("x").is_err() && limits.sign_in("y").is_ok());
+        assert!(limits.sign_in("x", "a").is_err());
+        assert!(limits.sign_in("x", "b").is_ok() && limits.sign_in("y", "a").is_ok());
     }
 }

@@ -17,25 +17,36 @@ pub(super) async fn config(tls: &Tls) -> Result<RustlsConfig> {
     })
 }
 
-/// A certificate for these names and addresses, signed by itself, in a folder: made if it is not
-/// there. Clients have to be told to trust it.
+/// What a certificate is for at least.
+const OLDER: &str = "localhost\n127.0.0.1\n::1";
+
+/// A certificate for these names and addresses, signed by itself, in a folder: made if there is none
+/// for all of them. Clients have to be told to trust it.
 ///
 /// # Errors
 /// The files cannot be written.
 pub fn self_signed(folder: &Path, names: Vec<String>) -> Result<Tls> {
     let tls = Tls { certificate: folder.join("registry.crt"), key: folder.join("registry.key") };
+    let list = folder.join("registry.names");
+    let known = std::fs::read_to_string(&list).unwrap_or_else(|_| OLDER.into());
+    let known: Vec<&str> = known.lines().collect();
     if tls.certificate.exists() && tls.key.exists() {
-        return Ok(tls);
+        if names.iter().all(|name| known.contains(&name.as_str())) {
+            return Ok(tls);
+        }
+        tracing::warn!(?names, "made a new certificate, as the one there was is for other names");
     }
     let fail = |error: String| {
         let folder = folder.display();
         Error::new(Code::Unavailable, format!("a certificate cannot be made in {folder}: {error}"))
     };
+    let lines = names.join("\n");
     let pair =
         rcgen::generate_simple_self_signed(names).map_err(|error| fail(error.to_string()))?;
     std::fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
     write_private(&tls.key, &pair.signing_key.serialize_pem())
         .and_then(|()| std::fs::write(&tls.certificate, pair.cert.pem()))
+        .and_then(|()| std::fs::write(&list, lines))
         .map_err(|error| fail(error.to_string()))?;
     Ok(tls)
 }

@@ -28,7 +28,10 @@ fn in_seconds(seconds: i64) -> Timestamp {
 pub async fn new_link(store: &Store, principal: &Principal) -> Result<String> {
     let token = secret::random_hex();
     let (hash, until) = (secret::hash(&token), in_seconds(LINK_LIFE));
-    transaction!(store, |tx| tx.insert_sign_in_link(&hash, &principal.id, until))?;
+    transaction!(store, |tx| async {
+        tx.insert_sign_in_link(&hash, &principal.id, until).await?;
+        tx.audit(&line("command line", "", "make sign-in link", &principal.name)).await
+    })?;
     Ok(format!("/sign-in/{token}"))
 }
 
@@ -90,7 +93,6 @@ async fn visitor_form(app: &Shared, request: Request) -> Result<(Fields, String,
     let (parts, body) = request.into_parts();
     let secure = is_secure(app, &parts.headers);
     let address = address_of(&parts);
-    app.limits.sign_in(&address)?;
     let cookie = Cookie::Visitor.of(&parts.headers, secure).ok_or_else(|| {
         Error::new(
             Code::PermissionDenied,
@@ -109,10 +111,11 @@ pub(super) async fn with_secret(
     let (fields, address, secure) = visitor_form(&app, request).await?;
     let (id, given) = (fields.text("client_id").trim(), fields.text("client_secret").trim());
     let next = own_path(fields.text("next")).unwrap_or("/");
+    app.limits.sign_in(&address, id)?;
     let principal = app.store.principal(id).await?;
     let principal = principal.filter(|principal| secret::is_secret_of(principal, given));
     let Some(principal) = principal else {
-        app.limits.failed(&address);
+        app.limits.failed(&address, id);
         tracing::warn!(address, "somebody failed to sign in");
         let wrong = "The client id or the client secret is wrong.";
         let mut response =
@@ -218,10 +221,8 @@ pub(super) async fn with_link(
     })?;
     match taken {
         true => Ok(signed_in(&cookie, "/?done=signed-in")),
-        false => {
-            app.limits.failed(&address);
-            Ok(used_up())
-        }
+        // What a link holds cannot be guessed, however often one tries.
+        false => Ok(used_up()),
     }
 }
 
