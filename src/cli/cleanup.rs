@@ -152,7 +152,7 @@ impl Report<'_> {
             self.say(format!("{}:", run.describe()));
         }
         let mut things = Vec::new();
-        for leftover in run.dead.left.clone() {
+        for leftover in run.dead.in_turn(self.plugins) {
             let result = match self.args.dry_run {
                 true => None,
                 false => Some(run.dead.remove(&leftover, self.plugins).await),

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::ui::Redactor;
 
@@ -35,11 +36,25 @@ pub(super) fn start_or(redactor: Arc<Redactor>, level: Option<LevelFilter>) {
         },
     };
     let writer = Mutex::new(Redacted { target, redactor });
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+    let subscriber = tracing_subscriber::registry().with(lines).with(targets(level));
     // A log that is on already stays.
-    let _ = tracing::subscriber::set_global_default(subscriber.finish());
+    let _ = tracing::subscriber::set_global_default(subscriber);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ingot");
+}
+
+/// Libraries that write whole requests and answers to the log, with passwords, keys and tokens that
+/// nobody has masked yet; by how their names begin.
+const TALKATIVE: [&str; 7] = ["aws_", "h2", "hyper", "reqwest", "tungstenite", "bollard", "oci_"];
+
+/// Ingot's own lines at `level`. No library goes further than debugging, and those that would tell
+/// secrets then say what is informative only.
+fn targets(level: LevelFilter) -> Targets {
+    let quiet = TALKATIVE.map(|name| (name, level.min(LevelFilter::INFO)));
+    Targets::new()
+        .with_default(level.min(LevelFilter::DEBUG))
+        .with_target("ingot", level)
+        .with_targets(quiet)
 }
 
 struct Redacted {
@@ -56,5 +71,26 @@ impl Write for Redacted {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.target.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn no_library_writes_what_it_sends_and_gets() {
+        let all = targets(LevelFilter::TRACE);
+        assert!(all.would_enable("ingot_amazon::ebs", &Level::TRACE));
+        assert!(all.would_enable("some_library", &Level::DEBUG));
+        assert!(!all.would_enable("some_library", &Level::TRACE));
+        for library in ["aws_smithy_runtime::client::orchestrator", "aws_sigv4", "hyper_util", "h2"]
+        {
+            assert!(!all.would_enable(library, &Level::DEBUG), "{library}");
+            assert!(all.would_enable(library, &Level::INFO), "{library}");
+        }
+        assert!(!targets(LevelFilter::WARN).would_enable("aws_config", &Level::INFO));
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! One file per run, of JSON lines: first what the run is (`{"run":…}`), then
 //! `{"record":1,"resource":{…},"build":…,"at":…}` when something is about to be created and
-//! `{"struck":1}` when it is gone; times are in seconds since 1970. The file appears with the
-//! first record and disappears when nothing is left. As long as the run lives it holds a lock on
+//! `{"struck":1}` when it is gone; times are in seconds since 1970. A record that comes again tells
+//! more of the same thing, and `{"about":BUILD,"facts":{…}}` tells what is true of all that a build
+//! made. The file appears with the first record and disappears when nothing is left. As long as the run lives it holds a lock on
 //! the file, which works between containers and, where the filesystem has it, between machines.
 
 use std::collections::BTreeMap;
@@ -50,7 +51,14 @@ pub(super) enum Line {
     Struck {
         struck: u64,
     },
+    About {
+        about: String,
+        facts: Facts,
+    },
 }
+
+/// What is true of all that a build made: attributes of each resource.
+pub(super) type Facts = serde_json::Map<String, serde_json::Value>;
 
 /// The journal of this run.
 #[derive(Debug)]
@@ -65,6 +73,8 @@ struct State {
     next: u64,
     /// The records that are not struck out, and whose they are.
     open: BTreeMap<u64, Arc<str>>,
+    /// What is known of each build's things.
+    facts: BTreeMap<Arc<str>, Facts>,
 }
 
 impl FileJournal {
@@ -85,7 +95,7 @@ impl FileJournal {
     fn record(&self, build: &Arc<str>, resource: &Resource) -> std::io::Result<u64> {
         let mut state = self.state();
         if state.file.is_none() {
-            state.file = Some(create(&self.run)?);
+            state.file = Some(create(&self.run, &state.facts)?);
         }
         state.next += 1;
         let record = state.next;
@@ -100,6 +110,29 @@ impl FileJournal {
         }
         state.open.insert(record, Arc::clone(build));
         Ok(record)
+    }
+
+    fn amend(&self, record: u64, resource: &Resource) {
+        let state = &mut *self.state();
+        let Some(build) = state.open.get(&record) else { return };
+        let line = Line::Created {
+            record,
+            resource: resource.clone(),
+            build: Some(build.to_string()),
+            at: None,
+        };
+        state.add(&line);
+    }
+
+    fn note(&self, build: &Arc<str>, name: &str, value: &str) {
+        let state = &mut *self.state();
+        let facts = state.facts.entry(Arc::clone(build)).or_default();
+        if facts.get(name).and_then(|known| known.as_str()) == Some(value) {
+            return;
+        }
+        facts.insert(name.to_owned(), value.into());
+        let line = Line::About { about: build.to_string(), facts: facts.clone() };
+        state.add(&line);
     }
 
     /// Strikes out what `gone` says is gone.
@@ -118,12 +151,20 @@ impl FileJournal {
             }
             return;
         }
-        let Some((file, _)) = &mut state.file else { return };
         for record in struck {
-            // At worst somebody looks for something that is gone already.
-            if let Err(error) = append(file, &Line::Struck { struck: record }) {
-                tracing::warn!(%error, "could not strike out a record of the journal");
-            }
+            state.add(&Line::Struck { struck: record });
+        }
+    }
+}
+
+impl State {
+    /// Adds a line that may be missing: at worst somebody looks for something that is gone
+    /// already, or in more places.
+    fn add(&mut self, line: &Line) {
+        if let Some((file, _)) = &mut self.file
+            && let Err(error) = append(file, line)
+        {
+            tracing::warn!(%error, "could not add a line to the journal");
         }
     }
 }
@@ -143,20 +184,32 @@ impl Journal for BuildJournal {
         self.file.strike(|number, _| number == record);
     }
 
+    fn amend(&self, record: u64, resource: &Resource) {
+        self.file.amend(record, resource);
+    }
+
+    fn note(&self, name: &str, value: &str) {
+        self.file.note(&self.build, name, value);
+    }
+
     fn release(&self) {
         self.file.strike(|_, build| *build == *self.build);
     }
 }
 
-/// Adds a line, durably.
+/// Adds a line, durably; or nothing, so that the next one does not begin in the middle of it.
 pub(super) fn append(file: &mut File, line: &Line) -> std::io::Result<()> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');
-    file.write_all(text.as_bytes())?;
-    file.sync_data()
+    let length = file.metadata()?.len();
+    let added = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+    if added.is_err() {
+        let _ = file.set_len(length);
+    }
+    added
 }
 
-fn create(run: &RunInfo) -> std::io::Result<(File, PathBuf)> {
+fn create(run: &RunInfo, facts: &BTreeMap<Arc<str>, Facts>) -> std::io::Result<(File, PathBuf)> {
     let folder = folder();
     std::fs::create_dir_all(&folder)?;
     let path = folder.join(own_name());
@@ -168,6 +221,9 @@ fn create(run: &RunInfo) -> std::io::Result<(File, PathBuf)> {
     std::fs::rename(&unlocked, &path)?;
     let mut created = (file, path);
     append(&mut created.0, &Line::Run(run.clone()))?;
+    for (build, facts) in facts {
+        append(&mut created.0, &Line::About { about: build.to_string(), facts: facts.clone() })?;
+    }
     // So that the file's name is on disk too.
     File::open(&folder)?.sync_all()?;
     Ok(created)

@@ -11,7 +11,7 @@ use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result, Ui};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::journal::{EXTENSION, Line, RunInfo, append, folder, owner_runs, try_lock};
+use super::journal::{EXTENSION, Facts, Line, RunInfo, append, folder, owner_runs, try_lock};
 
 /// How long a build waits for the removal of one thing that another run left.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -75,21 +75,23 @@ impl DeadRun {
         }
         let mut text = String::new();
         file.read_to_string(&mut text).ok()?;
-        let mut open = BTreeMap::new();
-        let mut info = None;
         // The last line may be cut off: then nothing was created after it.
-        for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
-            match line {
-                Line::Run(run) => info = Some(run),
-                Line::Created { record, resource, build, at } => {
-                    let left = Leftover { resource, build, since: at, record };
-                    open.insert(record, left);
-                }
-                Line::Struck { struck } => drop(open.remove(&struck)),
-            }
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        if whole < text.len() {
+            // What is struck out later begins a line of its own.
+            let _ = file.set_len(whole as u64);
         }
-        let left = open.into_values().rev().collect();
+        let (info, left) = read(&text);
         Some(DeadRun { info, left, journal: Some((file, path)) })
+    }
+
+    /// What is left, in the order in which it can be removed.
+    pub fn in_turn(&self, plugins: &PluginSet) -> Vec<Leftover> {
+        let mut left = self.left.clone();
+        left.sort_by_key(|one| {
+            reclaimer(plugins, &one.resource).map_or(0, |reclaim| reclaim.turn(&one.resource))
+        });
+        left
     }
 
     /// Removes `leftover`, which is one of this run's, and strikes it out.
@@ -128,6 +130,29 @@ impl DeadRun {
             None => "a run of which no more is known".to_owned(),
         }
     }
+}
+
+/// The lines of a journal: which run it is of, and what is left, newest first.
+fn read(text: &str) -> (Option<RunInfo>, Vec<Leftover>) {
+    let mut open: BTreeMap<u64, Leftover> = BTreeMap::new();
+    let mut about: BTreeMap<String, Facts> = BTreeMap::new();
+    let mut info = None;
+    for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        match line {
+            Line::Run(run) => info = Some(run),
+            Line::Created { record, resource, build, at } => {
+                let since = at.or_else(|| open.get(&record)?.since);
+                open.insert(record, Leftover { resource, build, since, record });
+            }
+            Line::Struck { struck } => drop(open.remove(&struck)),
+            Line::About { about: build, facts } => about.entry(build).or_default().extend(facts),
+        }
+    }
+    for left in open.values_mut() {
+        let facts = left.build.as_ref().and_then(|build| about.get(build));
+        left.resource.attributes.extend(facts.cloned().unwrap_or_default());
+    }
+    (info, open.into_values().rev().collect())
 }
 
 /// A time, for people and programs.
@@ -190,7 +215,7 @@ pub fn living_runs() -> Vec<String> {
 pub async fn reclaim_leftovers(plugins: &PluginSet, ui: &Ui) {
     for mut run in dead_runs() {
         let (local, elsewhere): (Vec<_>, Vec<_>) =
-            run.left.clone().into_iter().partition(|leftover| {
+            run.in_turn(plugins).into_iter().partition(|leftover| {
                 reclaimer(plugins, &leftover.resource)
                     .is_none_or(|one| one.is_local(&leftover.resource))
             });
@@ -225,4 +250,47 @@ fn mention(run: &DeadRun, left: &[Leftover], plugins: &PluginSet, ui: &Ui) {
         run.describe(),
         things.join(", ")
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = r#"{"run":"r","template":"/t.pkr.hcl","started":1}"#;
+
+    #[test]
+    fn a_record_that_comes_again_and_facts_tell_more_of_the_same_thing() {
+        let text = format!(
+            "{RUN}\n{}\n{}\n{}\n{}\n",
+            r#"{"record":1,"resource":{"kind":"image","id":"a"},"build":"b","at":5}"#,
+            r#"{"record":2,"resource":{"kind":"key","id":"k"},"build":"c","at":6}"#,
+            r#"{"record":1,"resource":{"kind":"image","id":"a","attributes":{"x":"1"}},"build":"b"}"#,
+            r#"{"about":"b","facts":{"account":"123"}}"#,
+        );
+        let (info, left) = read(&text);
+        assert_eq!(info.unwrap().run, "r");
+        let [key, image] = &left[..] else { panic!("{left:?}") };
+        assert!(key.resource.attributes.is_empty());
+        let attributes = serde_json::to_string(&image.resource.attributes).unwrap();
+        assert_eq!(attributes, r#"{"account":"123","x":"1"}"#);
+        assert_eq!(image.since.unwrap().unix_timestamp(), 5);
+    }
+
+    #[test]
+    fn a_line_that_is_cut_off_does_not_swallow_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(format!("1-0-x.{EXTENSION}"));
+        let record = r#"{"record":1,"resource":{"kind":"key","id":"k"},"build":"b","at":5}"#;
+        let other = record.replace(":1,", ":3,");
+        let torn = &record.replace(":1,", ":2,")[..20];
+        std::fs::write(&path, format!("{RUN}\n{record}\n{other}\n{torn}")).unwrap();
+        let mut run = DeadRun::open(path.clone()).unwrap();
+        assert_eq!(run.left.len(), 2);
+        if let Some((file, _)) = &mut run.journal {
+            append(file, &Line::Struck { struck: 1 }).unwrap();
+        }
+        drop(run);
+        let left = DeadRun::open(path).unwrap().left;
+        assert!(left.len() == 1 && left[0].record == 3, "{left:?}");
+    }
 }

@@ -160,11 +160,12 @@ impl Walk<'_> {
 
     fn unknown_option(&mut self, name: &str, span: Span, schema: &Schema, reserved: &[&str]) {
         let names = schema.options.iter().map(|option| option.name.as_str());
-        self.diagnostics.push(
-            Diagnostic::error(format!("there is no option called `{name}` here"))
-                .at(span)
-                .suggest(name, names.chain(reserved.iter().copied())),
-        );
+        let wrong = Diagnostic::error(format!("there is no option called `{name}` here")).at(span);
+        let known = schema.no_options.iter().find(|(expected, _)| *expected == name);
+        self.diagnostics.push(match known {
+            Some((_, advice)) => wrong.help(*advice),
+            None => wrong.suggest(name, names.chain(reserved.iter().copied())),
+        });
     }
 
     fn block(

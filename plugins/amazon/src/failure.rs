@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::Display;
 
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use ingot_sdk::Error;
@@ -135,6 +136,15 @@ impl Failure {
         }
     }
 
+    /// The same, which came with this status: where the code is none of those that are known, the
+    /// server has failed if it says so.
+    pub fn with_status(mut self, status: u16) -> Failure {
+        if status >= 500 && self.kind == Kind::Refused {
+            self.kind = Kind::Broken;
+        }
+        self
+    }
+
     /// A failure of a kind without an answer of AWS.
     pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
         let hint = kind.hint(None).map(str::to_owned);
@@ -178,17 +188,20 @@ impl Stopped for Failure {
     }
 }
 
-impl<E, R> From<SdkError<E, R>> for Failure
+impl<E> From<SdkError<E, HttpResponse>> for Failure
 where
     E: ProvideErrorMetadata + StdError + 'static,
-    R: std::fmt::Debug + 'static,
 {
-    fn from(error: SdkError<E, R>) -> Failure {
+    fn from(error: SdkError<E, HttpResponse>) -> Failure {
         match &error {
             SdkError::ServiceError(answer) => {
                 let said = answer.err().meta();
                 match said.code() {
-                    Some(code) => Failure::answered(code, said.message().unwrap_or_default()),
+                    Some(code) => {
+                        let status = answer.raw().status().as_u16();
+                        Failure::answered(code, said.message().unwrap_or_default())
+                            .with_status(status)
+                    }
                     None => Failure::new(Kind::Broken, chain(answer.err())),
                 }
             }

@@ -167,13 +167,7 @@ fn answered(kind: Option<&str>, status: u16, said: &Value) -> Failure {
     let code = kind.map(|kind| kind.split(':').next().unwrap_or(kind));
     let code = code.and_then(|code| code.rsplit('#').next()).filter(|code| !code.is_empty());
     match code {
-        Some(code) => {
-            let mut failure = Failure::answered(code, message);
-            if status >= 500 && failure.kind == Kind::Refused {
-                failure.kind = Kind::Broken;
-            }
-            failure
-        }
+        Some(code) => Failure::answered(code, message).with_status(status),
         None if status >= 500 => Failure::new(Kind::Broken, format!("AWS answered {status}")),
         None => Failure::new(Kind::Refused, format!("AWS answered {status} {message}")),
     }

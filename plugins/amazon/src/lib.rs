@@ -35,6 +35,6 @@ pub fn register(set: &mut PluginSet) {
     set.data_source::<ParameterStoreData>("amazon-parameterstore");
     set.data_source::<SecretsManagerData>("amazon-secretsmanager");
     set.builder::<EbsBuilder>("amazon-ebs");
-    set.reclaimer(EbsReclaim);
+    set.reclaimer(EbsReclaim::default());
     set.provides("github.com/hashicorp/amazon", "1.8.2");
 }

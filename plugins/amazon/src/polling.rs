@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The `aws_polling` block. The environment's `AWS_POLL_DELAY_SECONDS` and `AWS_MAX_ATTEMPTS`
-/// stand in for what it does not set, as in Packer.
+/// stand in for what it does not set, as in Packer, and the older `AWS_TIMEOUT_SECONDS` for both.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct PollingOptions {
     /// How many seconds to wait between two looks. Default: as `AWS_POLL_DELAY_SECONDS` says,
@@ -51,6 +51,10 @@ impl PollingOptions {
         let tries = number(self.max_attempts, "AWS_MAX_ATTEMPTS");
         // A number of looks means a time in Packer: so many delays, which are 2 s by default.
         let timeout = tries.map(|tries| delay.unwrap_or(Duration::from_secs(2)) * tries);
+        let timeout = timeout.or_else(|| {
+            let seconds = number(None, "AWS_TIMEOUT_SECONDS")?;
+            Some(Duration::from_secs(seconds.into()))
+        });
         Retry {
             initial: delay.unwrap_or(first),
             max: delay.unwrap_or(longest),
@@ -82,6 +86,10 @@ mod tests {
             retry(PollingOptions::default(), &[("AWS_MAX_ATTEMPTS", "60")]),
             (seconds(1), seconds(15), seconds(120))
         );
+        let old = [("AWS_TIMEOUT_SECONDS", "90")];
+        assert_eq!(retry(PollingOptions::default(), &old).2, seconds(90));
+        let both = [("AWS_TIMEOUT_SECONDS", "90"), ("AWS_MAX_ATTEMPTS", "60")];
+        assert_eq!(retry(PollingOptions::default(), &both).2, seconds(120));
         let environment = [("AWS_POLL_DELAY_SECONDS", "7"), ("AWS_MAX_ATTEMPTS", "x")];
         assert_eq!(
             retry(PollingOptions::default(), &environment),

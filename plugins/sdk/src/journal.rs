@@ -42,6 +42,13 @@ pub trait Journal: Send + Sync {
     fn record(&self, resource: &Resource) -> Result<u64>;
     /// Strikes out a record: the resource is gone, or is now the user's.
     fn strike(&self, record: u64);
+    /// Writes down more about what a record is of, such as an id that is known by now. That is
+    /// help for whoever removes it, without which it is found too, so that nothing has to be
+    /// stopped if it fails.
+    fn amend(&self, _record: u64, _resource: &Resource) {}
+    /// Writes down something that is true of all that this build has recorded and will record,
+    /// such as the account it is in; as an attribute of each.
+    fn note(&self, _name: &str, _value: &str) {}
     /// Strikes out all that this build has written down: it is left in place because the user
     /// asked for that (`-on-error=abort`), so that it is nobody's to remove.
     fn release(&self) {}
@@ -65,6 +72,11 @@ impl JournalEntry {
         Ok(JournalEntry { journal: Arc::clone(journal), record })
     }
 
+    /// Writes down more about what this is the record of. See [`Journal::amend`].
+    pub fn amend(&self, resource: &Resource) {
+        self.journal.amend(self.record, resource);
+    }
+
     /// The resource is gone, or has become something the user wants to keep.
     pub fn done(self) {
         self.journal.strike(self.record);
@@ -85,6 +97,11 @@ pub trait Reclaim: Send + Sync {
     /// things by itself; others, which take a network, credentials and time, it only mentions.
     fn is_local(&self, _resource: &Resource) -> bool {
         true
+    }
+    /// When `resource` goes, compared to others that the same run left: those with lower numbers
+    /// first, and of those with the same number the newest.
+    fn turn(&self, _resource: &Resource) -> u8 {
+        0
     }
     /// Where `resource` is, for people: a region, an endpoint. None when its id says that.
     fn place(&self, _resource: &Resource) -> Option<String> {

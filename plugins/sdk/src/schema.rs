@@ -17,6 +17,8 @@ pub struct Schema {
     pub renders_itself: bool,
     /// Functions that `{{ }}` in these options may call besides those of all plugins.
     pub functions: Vec<TemplateFunction>,
+    /// Names that are no options though they may be expected here, and what to do instead.
+    pub no_options: &'static [(&'static str, &'static str)],
 }
 
 /// A function that only some plugins offer in `{{ }}`, such as `clean_resource_name`.

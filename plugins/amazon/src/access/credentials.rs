@@ -28,7 +28,7 @@ const SPARE: Duration = Duration::from_secs(5 * 60);
 /// The last source.
 const INSTANCE: &str = "the instance's metadata service";
 
-/// `config` with the credentials that `options` lead to.
+/// `config` with the credentials that `options` lead to, and their account, if their source tells.
 ///
 /// # Errors
 /// There are none, or they cannot be had.
@@ -38,7 +38,7 @@ pub async fn add(
     near: &ProviderConfig,
     files: EnvConfigFiles,
     ui: &Ui,
-) -> Result<SdkConfig> {
+) -> Result<(SdkConfig, Option<String>)> {
     for secret in [&options.secret_key, &options.token, &options.mfa_code] {
         set(secret).into_iter().for_each(|secret| ui.mask(secret));
     }
@@ -55,13 +55,13 @@ pub async fn add(
         role = role.or(profile.role);
         mfa = Some((profile.serial, code.to_owned()));
     }
-    let config = with(config, sources, ui).await?;
+    let (config, account) = with(config, sources, ui).await?;
     match role {
         Some(role) => {
             let client = aws_sdk_sts::Client::new(&config);
             with(config, AssumedRole::new(client, role, mfa), ui).await
         }
-        None => Ok(config),
+        None => Ok((config, account)),
     }
 }
 
@@ -71,15 +71,17 @@ async fn with(
     config: SdkConfig,
     source: impl ProvideCredentials + 'static,
     ui: &Ui,
-) -> Result<SdkConfig> {
+) -> Result<(SdkConfig, Option<String>)> {
     let kept = Kept { source: Box::new(source), first: Mutex::default(), ui: ui.clone() };
     let found = kept.fetch().await.map_err(failed)?;
+    let account = found.account_id().map(|account| account.as_str().to_owned());
     *kept.first() = Some(found);
-    Ok(config
+    let config = config
         .into_builder()
         .credentials_provider(SharedCredentialsProvider::new(kept))
         .identity_cache(IdentityCache::lazy().build())
-        .build())
+        .build();
+    Ok((config, account))
 }
 
 fn failed(error: CredentialsError) -> Error {

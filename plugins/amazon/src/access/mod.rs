@@ -18,6 +18,8 @@ use ingot_sdk::{Error, Result, Ui};
 pub use aws_sdk_ec2::Client as Ec2;
 pub use options::{AccessOptions, AssumeRoleOptions, VaultOptions};
 
+use crate::failure::{During, Failure, Kind};
+use crate::filter::filter;
 use crate::http_client::CommonClient;
 use crate::polling::PollingOptions;
 use options::set;
@@ -34,6 +36,7 @@ pub struct Access {
     region: String,
     tries: u32,
     custom_endpoint_ec2: Option<String>,
+    account: Option<String>,
     decode_messages: bool,
     polling: PollingOptions,
 }
@@ -61,13 +64,14 @@ impl Access {
         }
         let loader = loader.no_credentials();
         let config = loader.load().await;
-        let config = credentials::add(config, options, &near, files, ui).await?;
+        let (config, account) = credentials::add(config, options, &near, files, ui).await?;
         Ok(Access {
             config,
             http,
             region: region.to_string(),
             tries,
             custom_endpoint_ec2: set(&options.custom_endpoint_ec2).map(str::to_owned),
+            account,
             decode_messages: options.decode_authorization_messages,
             polling: options.aws_polling.clone().unwrap_or_default(),
         })
@@ -76,6 +80,38 @@ impl Access {
     /// The region of the options, the environment or the profile.
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// The account, where the source of the credentials tells it.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The account, by asking for it. `endpoint` says where STS is if the environment does not.
+    ///
+    /// # Errors
+    /// Nobody tells.
+    pub async fn ask_account(&self, endpoint: Option<&str>) -> Result<String> {
+        let retry = RetryConfig::standard().with_max_attempts(self.tries.min(3));
+        let mut config = aws_sdk_sts::config::Builder::from(&self.config).retry_config(retry);
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        let client = aws_sdk_sts::Client::from_conf(config.build());
+        let answer = client.get_caller_identity().send().await;
+        let failure = match answer.during("asking STS for the account") {
+            Ok(answer) => match answer.account {
+                Some(account) => return Ok(account),
+                None => Failure::new(Kind::Broken, "STS does not tell the account"),
+            },
+            Err(failure) => failure,
+        };
+        // What speaks as EC2 does may come without STS. There, groups tell whose they are.
+        let ec2 = self.client(&self.region);
+        let request = ec2.describe_security_groups().filters(filter("group-name", "default"));
+        let groups = request.send().await.ok().and_then(|answer| answer.security_groups);
+        let owner = groups.unwrap_or_default().into_iter().find_map(|group| group.owner_id);
+        owner.ok_or_else(|| failure.into())
     }
 
     /// How often a call is tried.
@@ -101,12 +137,13 @@ impl Access {
         &self.polling
     }
 
-    /// The client for EC2 in a region. `AWS_ENDPOINT_URL_EC2` and `AWS_ENDPOINT_URL` say where
-    /// that is if `custom_endpoint_ec2` does not.
+    /// The client for EC2 in a region. `custom_endpoint_ec2` says where that is in the region of
+    /// the options only, `AWS_ENDPOINT_URL_EC2` and `AWS_ENDPOINT_URL` in all regions.
     pub fn client(&self, region: &str) -> Ec2 {
         let mut config =
             aws_sdk_ec2::config::Builder::from(&self.config).region(Region::new(region.to_owned()));
-        if let Some(endpoint) = &self.custom_endpoint_ec2 {
+        if let Some(endpoint) = self.custom_endpoint_ec2.as_ref().filter(|_| region == self.region)
+        {
             config = config.endpoint_url(endpoint);
         }
         Ec2::from_conf(config.build())
@@ -130,7 +167,7 @@ impl Access {
             },
             Ok(None) => error,
             Err(failed) => {
-                let failed = crate::failure::Failure::from(failed);
+                let failed = Failure::from(failed);
                 tracing::warn!("the authorization message cannot be decoded: {failed}");
                 error
             }

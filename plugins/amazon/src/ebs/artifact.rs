@@ -1,12 +1,12 @@
 //! What a build leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Result, async_trait};
 use serde_json::{Value, json};
 
-use super::removal::remove_image;
+use super::removal::{Snapshots, remove_image};
 use crate::access::Access;
 
 /// The builder's id.
@@ -18,6 +18,8 @@ pub struct AmiArtifact {
     pub access: Access,
     /// Their ids by region.
     pub images: BTreeMap<String, String>,
+    /// The snapshots that are not theirs but the user's.
+    pub kept: BTreeSet<String>,
     /// What `build.*` knew.
     pub data: GeneratedData,
 }
@@ -71,7 +73,9 @@ impl Artifact for AmiArtifact {
 
     async fn destroy(&self) -> Result<()> {
         for (region, id) in &self.images {
-            remove_image(&self.access.client(region), id).await?;
+            let ec2 = self.access.client(region);
+            let which = Snapshots { kept: self.kept.clone(), ..Snapshots::default() };
+            remove_image(&ec2, id, which, |_| {}).await?;
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ impl Builder for EbsBuilder {
         let images = state.images.iter().map(|(region, image)| (region.clone(), image.id.clone()));
         Ok(Some(Arc::new(AmiArtifact {
             images: images.collect(),
+            kept: state.settings.own_snapshots(),
             access: state.access,
             data: state.data,
         })))

@@ -16,12 +16,26 @@ use crate::failure::{Failure, Kind};
 
 /// How long cleaning up waits for a call that is still under way.
 const SETTLE: Duration = Duration::from_secs(60);
-/// How often a call that creates something is made.
+/// How often a call that creates something is made at least.
 const TRIES: u32 = 8;
 /// The pause after the first one that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// How long calls that create something are made again.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    cancel: CancellationToken,
+    tries: u32,
+}
+
+impl Patience {
+    /// Until `cancel` fires, and as often as `max_retries` says, but not less often than usual.
+    pub fn new(cancel: &CancellationToken, max_retries: u32) -> Patience {
+        Patience { cancel: cancel.clone(), tries: max_retries.max(TRIES) }
+    }
+}
 
 /// Something that is being created, or was.
 pub struct Creation<T> {
@@ -73,6 +87,11 @@ impl<T: Clone + Send + 'static> Creation<T> {
         made.ok()?.ok()
     }
 
+    /// Writes down more about it, such as the id that it has.
+    pub fn amend(&self, resource: &Resource) {
+        self.entry.amend(resource);
+    }
+
     /// Strikes it from the journal: it is gone, or the user's.
     pub fn done(self) {
         self.entry.done();
@@ -86,7 +105,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
 /// # Errors
 /// The last failure.
 pub async fn create<T, A, F>(
-    cancel: &CancellationToken,
+    patience: &Patience,
     mut attempt: impl FnMut() -> A,
     mut find: impl FnMut() -> F,
     again: impl Fn(&Failure) -> bool,
@@ -111,7 +130,7 @@ where
         }
         tracing::debug!(%failure, tried, "creating something failed");
         tokio::select! {
-            () = cancel.cancelled() => return Err(failure),
+            () = patience.cancel.cancelled() => return Err(failure),
             () = sleep(pause) => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -120,7 +139,7 @@ where
         {
             return Ok(found);
         }
-        if tried >= TRIES || duplicate {
+        if tried >= patience.tries || duplicate {
             return Err(failure);
         }
     }
@@ -143,10 +162,16 @@ mod tests {
             calls.set(calls.get() + 1);
             Err::<u32, _>(lost())
         };
-        let never = CancellationToken::new();
+        let never = Patience::new(&CancellationToken::new(), 0);
         let found = || async { Ok(Some(7)) };
         let made = create(&never, attempt, found, |_| false).await.unwrap();
         assert_eq!((made, calls.get()), (7, 1));
+    }
+
+    #[test]
+    fn max_retries_can_ask_for_more_tries_than_usual() {
+        let tries = |max_retries| Patience::new(&CancellationToken::new(), max_retries).tries;
+        assert_eq!((tries(1), tries(25)), (TRIES, 25));
     }
 
     #[tokio::test]
@@ -166,7 +191,7 @@ mod tests {
                     None => Ok(calls.get()),
                 }
             };
-            let never = CancellationToken::new();
+            let never = Patience::new(&CancellationToken::new(), 0);
             let made = create(&never, attempt, || async { Ok(None) }, |_| false).await;
             assert_eq!(made.map_err(|_| calls.get()), result, "{failures:?}");
         }

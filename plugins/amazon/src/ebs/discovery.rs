@@ -1,7 +1,7 @@
 //! Finding what runs left by the tag that all of it carries, for when the journal is lost.
 //!
 //! An AMI that is not finished cannot be found this way: it has the tags it would have as the
-//! user's, and no others.
+//! user's, and no others. But one that is only there to be copied has a name that tells.
 
 use std::sync::Arc;
 
@@ -9,15 +9,18 @@ use aws_sdk_ec2::types::{Filter, Tag};
 use aws_smithy_types::DateTime;
 use ingot_sdk::{Discovered, Resource, Result, Ui};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::place::Place;
 use super::reclaim::{
-    INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, SECURITY_GROUP, Silent, instance_resource,
+    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, Silent, VOLUME,
+    image_resource, instance_resource,
 };
-use super::removal::{Mark, TOKEN_TAG, is_over};
-use super::tags::RUN_TAG;
-use crate::access::{Access, AccessOptions};
-use crate::failure::During;
+use super::removal::{ImageMark, Mark, TOKEN_TAG, iam, is_over};
+use super::steps::run_of_intermediary;
+use super::tags::{RUN_TAG, STARTED_TAG};
+use crate::access::{Access, AccessOptions, Ec2};
+use crate::failure::{During, Kind};
 use crate::filter::filter;
 
 /// All that runs have made in `region` and that is there, in the order in which it can be removed.
@@ -38,8 +41,10 @@ pub async fn discover(region: &str) -> Result<Vec<Discovered>> {
                 Some(mark) => instance_resource(resource, &mark),
                 None => resource,
             };
-            let since =
-                since.and_then(|time| OffsetDateTime::from_unix_timestamp(time.secs()).ok());
+            let made = since.and_then(|time| OffsetDateTime::from_unix_timestamp(time.secs()).ok());
+            let run_began = value(tags, STARTED_TAG)
+                .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+            let since = made.or(run_began);
             found.push(Discovered { resource, run: run.to_owned(), since });
         };
 
@@ -54,6 +59,10 @@ pub async fn discover(region: &str) -> Result<Vec<Discovered>> {
         let mark = Mark { token: token.to_owned(), kept };
         add(INSTANCE, token, instance.tags(), instance.launch_time(), Some(mark));
     }
+    let answer = ec2.describe_volumes().filters(marked()).send().await;
+    for volume in answer.during("looking for volumes")?.volumes() {
+        add(VOLUME, volume.volume_id().unwrap_or_default(), volume.tags(), None, None);
+    }
     let answer = ec2.describe_launch_templates().filters(marked()).send().await;
     for template in answer.during("looking for launch templates")?.launch_templates() {
         let name = template.launch_template_name().unwrap_or_default();
@@ -66,6 +75,66 @@ pub async fn discover(region: &str) -> Result<Vec<Discovered>> {
     let answer = ec2.describe_key_pairs().filters(marked()).send().await;
     for key in answer.during("looking for key pairs")?.key_pairs() {
         add(KEY_PAIR, key.key_name().unwrap_or_default(), key.tags(), key.create_time(), None);
+    }
+    found.extend(intermediaries(&ec2, region).await?);
+    found.extend(profiles(&access, region).await?);
+    Ok(found)
+}
+
+/// AMIs that are only there to be copied.
+async fn intermediaries(ec2: &Ec2, region: &str) -> Result<Vec<Discovered>> {
+    let request = ec2.describe_images().owners("self").filters(filter("name", "ingot-*"));
+    let answer = request.send().await.during("looking for AMIs")?;
+    let found = answer.images().iter().filter_map(|image| {
+        let name = image.name()?;
+        let run = run_of_intermediary(name)?;
+        let mark = ImageMark {
+            name: name.to_owned(),
+            source: image.source_instance_id().unwrap_or_default().to_owned(),
+            not_before: image.creation_date().unwrap_or_default().to_owned(),
+            ..ImageMark::default()
+        };
+        let resource = image_resource(Place::found(region, run).resource(IMAGE, name), &mark);
+        // Which snapshots in it are the user's is not known, but EC2 tells which were made for it.
+        let resource = resource.with("image_id", image.image_id()?).with("only_made", true);
+        let since = image.creation_date();
+        let since = since.and_then(|date| OffsetDateTime::parse(date, &Rfc3339).ok());
+        Some(Discovered { resource, run: run.to_owned(), since })
+    });
+    Ok(found.collect())
+}
+
+/// Instance profiles, which are in no region. None where IAM does not let these credentials look.
+async fn profiles(access: &Access, region: &str) -> Result<Vec<Discovered>> {
+    let iam = iam(access, None);
+    let mut pages = iam.list_instance_profiles().into_paginator().items().send();
+    let mut found = Vec::new();
+    while let Some(profile) = pages.next().await {
+        let profile = match profile.during("looking for instance profiles") {
+            Ok(profile) => profile,
+            Err(failure) if failure.kind == Kind::Denied => {
+                tracing::warn!(%failure, "instance profiles are not looked for");
+                break;
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let name = profile.instance_profile_name();
+        let unique = name.strip_prefix("packer-").map(uuid::Uuid::parse_str);
+        if !unique.is_some_and(|unique| unique.is_ok()) {
+            continue;
+        }
+        // The list of profiles comes without tags.
+        let answer = iam.list_instance_profile_tags().instance_profile_name(name).send().await;
+        let answer = match answer.during(format!("looking for the tags of {name}")) {
+            Ok(answer) => answer,
+            Err(failure) if matches!(failure.kind, Kind::Denied | Kind::NotFound) => continue,
+            Err(failure) => return Err(failure.into()),
+        };
+        let Some(run) = answer.tags().iter().find(|tag| tag.key() == RUN_TAG) else { continue };
+        let run = run.value().to_owned();
+        let since = OffsetDateTime::from_unix_timestamp(profile.create_date().secs()).ok();
+        let resource = Place::found(region, &run).resource(PROFILE, name);
+        found.push(Discovered { resource, run, since });
     }
     Ok(found)
 }

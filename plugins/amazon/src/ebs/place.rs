@@ -1,30 +1,41 @@
 //! Where a thing at AWS is, as the journal writes it down: what is needed to reach it again, and
 //! never a secret.
 
-use ingot_sdk::{Error, Resource, Result, RunContext};
+use std::sync::Arc;
 
-use crate::access::{AccessOptions, AssumeRoleOptions};
+use ingot_sdk::{Error, Journal, Resource, Result, RunContext};
+
+use crate::access::{Access, AccessOptions, AssumeRoleOptions};
+
+/// The attribute that holds the id of the account.
+pub const ACCOUNT: &str = "account";
 
 /// A place to make things in.
 #[derive(Debug, Clone, Default)]
 pub struct Place {
     options: AccessOptions,
+    /// The region of the build, whose endpoint the options may name.
+    home: String,
     region: String,
     run: String,
 }
 
 impl Place {
     /// The place that a build with these options works in.
-    pub fn new(options: &AccessOptions, region: &str, ctx: &RunContext) -> Place {
+    pub fn new(options: &AccessOptions, access: &Access, ctx: &RunContext) -> Place {
         let run = ctx.prepare.run_uuid.clone();
-        Place { options: options.clone(), region: region.to_owned(), run }
+        let region = access.region().to_owned();
+        if let Some(account) = access.account() {
+            ctx.journal.note(ACCOUNT, account);
+        }
+        Place { options: options.clone(), home: region.clone(), region, run }
     }
 
     /// The place in a region where something of the run `run` was found, with the access that the
     /// environment gives.
     pub fn found(region: &str, run: &str) -> Place {
         let options = AccessOptions::default();
-        Place { options, region: region.to_owned(), run: run.to_owned() }
+        Place { options, home: region.to_owned(), region: region.to_owned(), run: run.to_owned() }
     }
 
     /// The same account in another region.
@@ -40,7 +51,8 @@ impl Place {
             values.filter(|value| !value.is_empty()).collect::<Vec<_>>().into_iter().next()
         };
         let ec2 = variable(&["AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL"]);
-        let endpoint = options.custom_endpoint_ec2.clone().filter(|url| !url.is_empty()).or(ec2);
+        let custom = options.custom_endpoint_ec2.clone().filter(|_| self.region == self.home);
+        let endpoint = custom.filter(|url| !url.is_empty()).or(ec2);
         // The environment's keys go before the environment's profile.
         let keyless = variable(&["AWS_ACCESS_KEY_ID"]).is_none();
         let named = || variable(&["AWS_PROFILE"]).filter(|_| keyless);
@@ -49,6 +61,7 @@ impl Place {
         let facts = [
             ("endpoint", endpoint),
             ("iam_endpoint", variable(&["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"])),
+            ("sts_endpoint", variable(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])),
             ("profile", profile),
             ("shared_credentials_file", options.shared_credentials_file.clone()),
             ("role_arn", role.role_arn),
@@ -74,6 +87,20 @@ pub fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a str> {
     resource.attributes.get(name).and_then(|value| value.as_str())
 }
 
+/// Writes down in which account all of the build is, which the ARN of something that it made, or of
+/// who made it, tells.
+pub fn note_account(journal: &Arc<dyn Journal>, arn: Option<&str>) {
+    if let Some(account) = arn.and_then(account_of) {
+        journal.note(ACCOUNT, account);
+    }
+}
+
+/// The account in an ARN.
+fn account_of(arn: &str) -> Option<&str> {
+    let account = arn.strip_prefix("arn:")?.split(':').nth(3)?;
+    (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
+}
+
 /// The access that the journal wrote down.
 ///
 /// # Errors
@@ -97,4 +124,21 @@ pub fn access_options(resource: &Resource) -> Result<AccessOptions> {
         assume_role,
         ..AccessOptions::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_tell_the_account() {
+        for (arn, account) in [
+            ("arn:aws:ec2:us-east-1:123456789012:security-group/sg-1", Some("123456789012")),
+            ("arn:aws-cn:iam::123456789012:instance-profile/p", Some("123456789012")),
+            ("arn:aws:iam::aws:policy/p", None),
+            ("sg-1", None),
+        ] {
+            assert_eq!(account_of(arn), account, "{arn}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Removes what a killed build left behind.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,14 @@ use ingot_sdk::{
     Discovered, Error, Event, EventSink, Place, Reclaim, Resource, Result, Ui, async_trait,
 };
 
-use super::place::{access_options, attribute};
+use super::place::{ACCOUNT, access_options, attribute};
 use super::removal::{
-    ImageMark, Mark, find_images, find_key_pair, find_launch_template, find_security_group, iam,
-    remove_image, remove_instances, remove_key_pair, remove_launch_template, remove_profile,
-    remove_security_group, remove_volume,
+    ImageMark, Mark, Snapshots, find_images, find_key_pair, find_launch_template,
+    find_security_group, iam, look_for, orphans, remove_image, remove_instances, remove_key_pair,
+    remove_launch_template, remove_profile, remove_security_group, remove_volume,
 };
 use crate::access::{Access, Ec2};
+use tokio::sync::Mutex;
 
 /// A key pair; the id is its name.
 pub const KEY_PAIR: &str = "amazon-key-pair";
@@ -34,28 +36,85 @@ pub const IMAGE: &str = "amazon-image";
 const TERMINATION: Duration = Duration::from_secs(10 * 60);
 
 /// Removes what the journal names.
-pub struct EbsReclaim;
+#[derive(Default)]
+pub struct EbsReclaim {
+    /// The ways into AWS that were needed so far, by the options for access, and the accounts that
+    /// they lead to.
+    ways: Mutex<HashMap<String, (Access, Option<String>)>>,
+}
+
+impl EbsReclaim {
+    /// The way to `resource`.
+    ///
+    /// # Errors
+    /// There is none, or it leads to another account than that which `resource` is in.
+    async fn way_to(&self, resource: &Resource, ui: &Ui) -> Result<Access> {
+        let options = access_options(resource)?;
+        let sts = attribute(resource, "sts_endpoint");
+        let mut ways = self.ways.lock().await;
+        let key = format!("{options:?} {sts:?}");
+        if !ways.contains_key(&key) {
+            ways.insert(key.clone(), (Access::open(&options, ui).await?, None));
+        }
+        let Some((access, account)) = ways.get_mut(&key) else {
+            return Err(Error::new("there is no way to it"));
+        };
+        let Some(needed) = attribute(resource, ACCOUNT) else { return Ok(access.clone()) };
+        if account.is_none() {
+            // What the source of credentials says is not proof enough to take things for gone.
+            *account = Some(access.ask_account(sts).await?);
+        }
+        match account {
+            Some(own) if own != needed => Err(Error::new(format!(
+                "it is in the account {needed}, and these credentials are for {own}"
+            ))
+            .hint(&format!("run `ingot cleanup` with credentials for the account {needed}"))),
+            _ => Ok(access.clone()),
+        }
+    }
+}
 
 /// The journal's record of an instance says which of its volumes are the user's.
 pub fn instance_resource(resource: Resource, mark: &Mark) -> Resource {
-    let kept: Vec<&str> = mark.kept.iter().map(String::as_str).collect();
-    if kept.is_empty() { resource } else { resource.with("kept_devices", kept.join(",")) }
+    with_list(resource, "kept_devices", &mark.kept)
 }
 
 fn instance_mark(resource: &Resource) -> Mark {
-    let kept = attribute(resource, "kept_devices").unwrap_or_default().split(',');
-    let kept = kept.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    Mark { token: resource.id.clone(), kept }
+    Mark { token: resource.id.clone(), kept: list(resource, "kept_devices") }
+}
+
+/// A list that the journal wrote down.
+fn list(resource: &Resource, name: &str) -> BTreeSet<String> {
+    let all = attribute(resource, name).unwrap_or_default().split(',');
+    all.filter(|one| !one.is_empty()).map(str::to_owned).collect()
+}
+
+fn with_list(resource: Resource, name: &str, list: &BTreeSet<String>) -> Resource {
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    if list.is_empty() { resource } else { resource.with(name, list.join(",")) }
 }
 
 /// The journal's record of an AMI says how to tell it from others of its name.
 pub fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
-    resource.with("source", mark.source.as_str()).with("not_before", mark.not_before.as_str())
+    let resource =
+        resource.with("source", mark.source.as_str()).with("not_before", mark.not_before.as_str());
+    with_list(resource, "kept_snapshots", &mark.kept)
+}
+
+/// The same once its id is known, and its snapshots as far as they are: they are left to be removed
+/// when it is gone.
+pub fn known_image(resource: &Resource, id: &str, snapshots: &BTreeSet<String>) -> Resource {
+    with_list(resource.clone().with("image_id", id), "snapshots", snapshots)
 }
 
 fn image_mark(resource: &Resource) -> ImageMark {
     let text = |name: &str| attribute(resource, name).unwrap_or_default().to_owned();
-    ImageMark { name: resource.id.clone(), source: text("source"), not_before: text("not_before") }
+    ImageMark {
+        name: resource.id.clone(),
+        source: text("source"),
+        not_before: text("not_before"),
+        kept: list(resource, "kept_snapshots"),
+    }
 }
 
 #[async_trait]
@@ -66,6 +125,11 @@ impl Reclaim for EbsReclaim {
 
     fn is_local(&self, _: &Resource) -> bool {
         false
+    }
+
+    fn turn(&self, resource: &Resource) -> u8 {
+        // All else may be in use by it.
+        u8::from(resource.kind != INSTANCE)
     }
 
     fn place(&self, resource: &Resource) -> Option<String> {
@@ -79,7 +143,7 @@ impl Reclaim for EbsReclaim {
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
         let ui = Ui::new(Arc::new(Silent));
-        let access = Access::open(&access_options(resource)?, &ui).await?;
+        let access = self.way_to(resource, &ui).await?;
         let ec2 = access.client(access.region());
         let removed = remove(&ui, &access, &ec2, resource).await;
         match removed {
@@ -94,20 +158,20 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
     let run = attribute(resource, "run").unwrap_or_default();
     match resource.kind.as_str() {
         KEY_PAIR => {
-            if find_key_pair(ec2, id, run).await? {
+            if look_for(|| find_key_pair(ec2, id, run)).await?.is_some() {
                 remove_key_pair(ec2, id).await?;
             }
         }
         SECURITY_GROUP => {
-            if let Some(id) = find_security_group(ec2, id, run).await? {
+            if let Some(id) = look_for(|| find_security_group(ec2, id, run)).await? {
                 remove_security_group(ec2, &id).await?;
             }
         }
         PROFILE => {
-            remove_profile(&iam(access, attribute(resource, "iam_endpoint")), id).await?;
+            remove_profile(&iam(access, attribute(resource, "iam_endpoint")), id, false).await?;
         }
         LAUNCH_TEMPLATE => {
-            if find_launch_template(ec2, id, run).await?.is_some() {
+            if look_for(|| find_launch_template(ec2, id, run)).await?.is_some() {
                 remove_launch_template(ec2, id).await?;
             }
         }
@@ -116,12 +180,32 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
             remove_instances(ui, ec2, pace, &instance_mark(resource), None).await?;
         }
         VOLUME => remove_volume(ec2, id).await?,
-        IMAGE => {
-            for image in find_images(ec2, &image_mark(resource)).await? {
-                remove_image(ec2, &image).await?;
-            }
-        }
+        IMAGE => remove_images(ec2, resource).await?,
         other => return Err(Error::new(format!("{other} is nothing that this builder makes"))),
+    }
+    Ok(())
+}
+
+/// Removes the AMI of a record, and the snapshots of one that is gone already.
+async fn remove_images(ec2: &Ec2, resource: &Resource) -> Result<()> {
+    let mark = image_mark(resource);
+    let known = attribute(resource, "image_id");
+    let named = || async {
+        let found = find_images(ec2, &mark).await?;
+        Ok(Some(found).filter(|found| !found.is_empty()))
+    };
+    let mut ids: BTreeSet<String> = known.into_iter().map(str::to_owned).collect();
+    if known.is_none() {
+        ids.extend(look_for(named).await?.unwrap_or_default());
+        ids.extend(orphans(ec2, &mark).await?);
+    }
+    for id in ids {
+        let which = Snapshots {
+            known: list(resource, "snapshots"),
+            kept: mark.kept.clone(),
+            only_made: resource.attributes.contains_key("only_made"),
+        };
+        remove_image(ec2, &id, which, |_| {}).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The options, checked and with their defaults.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -82,12 +83,12 @@ impl Settings {
         });
         let key = key_choice(&raw, ctx);
         raw.access.check(&mut errors);
-        checks::ami(&raw, &mut errors);
-        checks::devices(&raw, &mut errors);
+        checks::ami(&raw, &mut errors, &mut warnings);
+        checks::devices(&raw, &mut errors, &mut warnings);
         checks::source(&raw, &mut errors);
         checks::instance(&raw, &mut errors, &mut warnings);
         checks::placement(&raw, &mut errors);
-        checks::network(&raw, &mut errors);
+        checks::network(&raw, &mut errors, &mut warnings);
         checks::login(&raw, &key, &mut errors, &mut warnings);
         checks::spot(&raw, &mut errors, &mut warnings);
         checks::templates(&raw, ctx, &mut errors);
@@ -95,6 +96,15 @@ impl Settings {
         let generated = super::tags::GENERATED.iter().map(|&name| name.to_owned()).collect();
         let settings = Settings { raw, communication, key, sources };
         errors.into_result((settings, Prepared { warnings, generated }))
+    }
+
+    /// The snapshots that the template names for its disks. AMIs may refer to them, but they are
+    /// the user's.
+    pub fn own_snapshots(&self) -> BTreeSet<String> {
+        let (ami, instance) = (&self.raw.ami, &self.raw.instance);
+        let devices = ami.ami_block_device_mappings.iter();
+        let devices = devices.chain(&instance.launch_block_device_mappings);
+        devices.filter_map(|device| given(&device.snapshot_id).map(str::to_owned)).collect()
     }
 
     /// Whether a spot instance is run.

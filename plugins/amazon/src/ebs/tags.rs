@@ -6,11 +6,16 @@ use aws_sdk_ec2::types::{
 use ingot_sdk::interpolate::{Error as RenderError, Interpolation};
 use ingot_sdk::{Error, GeneratedData, PrepareContext, Result, RunContext};
 use serde_json::{Map, Value, json};
+use time::format_description::well_known::Rfc3339;
 
 use super::options::{Tags, clean_function};
 
 /// The tag of everything that is made for a build only; its value is the run's id.
 pub const RUN_TAG: &str = "ingot-run";
+
+/// The tag that says when that run started, as RFC 3339 writes times: not all that is made has a
+/// date of its own.
+pub const STARTED_TAG: &str = "ingot-started";
 
 /// What a template may use as `build.NAME`.
 pub const GENERATED: [&str; 6] = [
@@ -104,6 +109,8 @@ pub fn tag(key: &str, value: &str) -> Tag {
 pub fn marked(ctx: &RunContext, tags: &[Tag]) -> Vec<Tag> {
     let mut tags = tags.to_vec();
     tags.push(tag(RUN_TAG, &ctx.prepare.run_uuid));
+    let started = ctx.prepare.start.and_then(|start| start.format(&Rfc3339).ok());
+    tags.extend(started.map(|started| tag(STARTED_TAG, &started)));
     tags
 }
 

@@ -9,12 +9,22 @@ use serde_json::Value;
 
 use crate::server::{Moto, REGION};
 
-/// The options that lead to `moto`.
+/// The options that lead to `moto`: by a file with a profile, as `custom_endpoint_ec2` is for one
+/// region only, and the tests of one process have several servers.
 pub fn access_options(moto: &Moto, region: &str) -> Value {
+    let name = format!("ingot-moto-{}-{}", std::process::id(), moto.port);
+    let file = std::env::temp_dir().join(name);
+    let text = format!(
+        "[builder]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n\
+         aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\nendpoint_url = {}\n",
+        moto.endpoint()
+    );
+    if std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {
+        std::fs::write(&file, text).unwrap();
+    }
     serde_json::json!({
-        "access_key": "AKIAIOSFODNN7EXAMPLE",
-        "secret_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-        "custom_endpoint_ec2": moto.endpoint(),
+        "shared_credentials_file": file,
+        "profile": "builder",
         "region": region,
         "aws_polling": { "delay_seconds": 1, "max_attempts": 60 },
     })

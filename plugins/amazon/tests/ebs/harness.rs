@@ -34,6 +34,7 @@ pub struct Cloud {
 #[derive(Default)]
 pub struct Written {
     lines: Mutex<BTreeMap<u64, Resource>>,
+    notes: Mutex<BTreeMap<String, String>>,
     /// The kinds of all that was ever written down.
     pub kinds: Mutex<Vec<String>>,
 }
@@ -50,6 +51,16 @@ impl Journal for Written {
     fn strike(&self, record: u64) {
         self.lines.lock().unwrap().remove(&record);
     }
+
+    fn amend(&self, record: u64, resource: &Resource) {
+        if let Some(line) = self.lines.lock().unwrap().get_mut(&record) {
+            *line = resource.clone();
+        }
+    }
+
+    fn note(&self, name: &str, value: &str) {
+        self.notes.lock().unwrap().insert(name.to_owned(), value.to_owned());
+    }
 }
 
 impl Written {
@@ -58,9 +69,16 @@ impl Written {
         self.lines.lock().unwrap().clear();
     }
 
-    /// What is not struck.
+    /// What is not struck, with all that was noted.
     pub fn open(&self) -> Vec<Resource> {
-        self.lines.lock().unwrap().values().cloned().collect()
+        let notes = self.notes.lock().unwrap().clone();
+        let noted = |resource: &Resource| {
+            let with = |resource: Resource, (name, value): (&String, &String)| {
+                resource.with(name, value.as_str())
+            };
+            notes.iter().fold(resource.clone(), with)
+        };
+        self.lines.lock().unwrap().values().map(noted).collect()
     }
 }
 
@@ -177,11 +195,12 @@ impl Cloud {
     /// Removes what the journal still names.
     pub async fn reclaim(&self) {
         // Newest first, as things depend on older ones.
+        let reclaim = EbsReclaim::default();
         for resource in self.written.open().iter().rev() {
-            assert!(EbsReclaim.kinds().contains(&resource.kind.as_str()), "{resource:?}");
+            assert!(reclaim.kinds().contains(&resource.kind.as_str()), "{resource:?}");
             let secret = serde_json::to_string(resource).unwrap().contains("wJalrXUtnFEMI");
             assert!(!secret, "{resource:?}");
-            EbsReclaim.reclaim(resource).await.unwrap();
+            reclaim.reclaim(resource).await.unwrap();
         }
     }
 

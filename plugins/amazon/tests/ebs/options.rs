@@ -102,6 +102,37 @@ fn mistakes_are_named() {
             "ami_block_device_mappings",
             "only gp3",
         ),
+        (
+            json!({ "ami_block_device_mappings": [{
+                "device_name": "/dev/sda1", "volume_type": "io1", "volume_size": -1,
+                "iops": i32::MIN,
+            }] }),
+            "ami_block_device_mappings",
+            "/dev/sda1: volume_size cannot be negative, and is -1",
+        ),
+        (
+            json!({ "launch_block_device_mappings": [
+                { "device_name": "/dev/sda1", "volume_type": "io2", "iops": -3 },
+            ] }),
+            "launch_block_device_mappings",
+            "/dev/sda1: iops cannot be negative",
+        ),
+        (
+            json!({
+                "communicator": "winrm", "winrm_username": "a", "winrm_password": "b",
+                "ssh_keypair_name": "mine",
+            }),
+            "ssh_keypair_name",
+            "private key of this key pair is missing",
+        ),
+        (
+            json!({
+                "instance_type": "", "spot_price": "auto", "spot_instance_types": ["t3.nano"],
+                "enable_unlimited_credits": true,
+            }),
+            "enable_unlimited_credits",
+            "need an instance_type",
+        ),
         (json!({ "fast_launch": { "enable_fast_launch": true } }), "fast_launch", "not supported"),
         (json!({ "tags": { "a": "{{ .SourceAmi }}" } }), "tags", "SourceAmi"),
         (json!({ "enable_nitro_enclave": true }), "enable_nitro_enclave", "no enclaves"),
@@ -158,6 +189,65 @@ fn what_has_no_effect_is_a_warning() {
         ),
         (json!({ "spot_price_auto_product": "Linux" }), "`spot_price_auto_product` has no effect"),
         (json!({ "enable_t2_unlimited": true }), "`enable_t2_unlimited` is now called"),
+        (
+            json!({ "spot_allocation_strategy": "lowest-price" }),
+            "`spot_allocation_strategy` has no effect without",
+        ),
+        (
+            json!({ "spot_price": "auto", "shutdown_behavior": "terminate" }),
+            "`shutdown_behavior` has no effect with a spot_price",
+        ),
+        (
+            json!({ "spot_price": "auto", "placement": { "tenancy": "dedicated" } }),
+            "`placement.tenancy` has no effect with a spot_price",
+        ),
+        (
+            json!({ "spot_price": "auto", "tenancy": "dedicated" }),
+            "`tenancy` has no effect with a spot_price",
+        ),
+        (
+            json!({ "spot_price": "auto", "capacity_reservation_id": "cr-1" }),
+            "`capacity_reservation_id` has no effect with a spot_price",
+        ),
+        (
+            json!({ "spot_price": "auto", "license_specifications": [{}] }),
+            "`license_specifications` has no effect with a spot_price",
+        ),
+        (
+            json!({ "spot_price": "auto", "disable_stop_instance": true }),
+            "`disable_stop_instance` has no effect with a spot_price",
+        ),
+        (
+            json!({
+                "iam_instance_profile": "p",
+                "temporary_iam_instance_profile_policy_document": { "Version": "2012-10-17" },
+            }),
+            "`temporary_iam_instance_profile_policy_document` has no effect",
+        ),
+        (
+            json!({
+                "security_group_id": "sg-1",
+                "temporary_security_group_source_cidrs": ["10.0.0.0/8"],
+            }),
+            "`temporary_security_group_source_cidrs` has no effect",
+        ),
+        (
+            json!({ "security_group_ids": ["sg-1"], "temporary_security_group_source_public_ip": true }),
+            "`temporary_security_group_source_public_ip` has no effect",
+        ),
+        (
+            json!({ "ami_block_device_mappings": [
+                { "device_name": "/dev/sda1", "volume_type": "gp2", "iops": 300 },
+            ] }),
+            "ami_block_device_mappings: `iops` of /dev/sda1 has no effect",
+        ),
+        (
+            json!({ "launch_block_device_mappings": [
+                { "device_name": "/dev/sdb", "virtual_name": "data" },
+            ] }),
+            "launch_block_device_mappings: `virtual_name` of /dev/sdb has no effect",
+        ),
+        (json!({ "ami_virtualization_type": "banana" }), "`ami_virtualization_type` has no effect"),
     ] {
         let warnings = prepare(with(more)).unwrap().warnings;
         assert!(warnings.len() == 1 && warnings[0].starts_with(start), "{warnings:?}");

@@ -22,11 +22,18 @@ static KMS_KEY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Checks the options of the image.
-pub fn ami(raw: &Options, errors: &mut ConfigErrors) {
+pub fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     name(&raw.ami.ami_name, errors);
     keys(raw, errors);
     sharing(raw, errors);
     let ami = &raw.ami;
+    let kind = known(&ami.ami_virtualization_type);
+    if let Some(kind) = kind.filter(|kind| !["hvm", "paravirtual"].contains(kind)) {
+        warnings.push(format!(
+            "`ami_virtualization_type` has no effect but that ena_support and sriov_support are \
+             refused: {kind:?} is neither hvm nor paravirtual"
+        ));
+    }
     one_of(errors, "imds_support", known(&ami.imds_support), &["v2.0"]);
     if let Some(at) = known(&ami.deprecate_at)
         && OffsetDateTime::parse(at, &Rfc3339).is_err()

@@ -59,6 +59,23 @@ pub fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Str
         );
     }
     let unlimited = instance.enable_unlimited_credits || instance.enable_t2_unlimited;
+    if unlimited && kind.is_none() && !raw.spot.spot_instance_types.is_empty() {
+        wrong(
+            errors,
+            "enable_unlimited_credits",
+            "unlimited credits need an instance_type that has CPU credits",
+            "set instance_type, or remove the option",
+        );
+    }
+    if given(&instance.iam_instance_profile).is_some()
+        && instance.temporary_iam_instance_profile_policy_document.is_some()
+    {
+        warnings.push(
+            "`temporary_iam_instance_profile_policy_document` has no effect: the instance has the \
+             profile that iam_instance_profile names"
+                .to_owned(),
+        );
+    }
     let kind = known(&instance.instance_type).unwrap_or_default();
     if unlimited && !kind.is_empty() && !is_burstable(kind) {
         wrong(

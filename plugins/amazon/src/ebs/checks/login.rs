@@ -37,7 +37,6 @@ pub fn login(
             "set winrm_password, or ssh_private_key_file to the key of ssh_keypair_name",
         );
     } else if given(&ssh.ssh_keypair_name).is_some()
-        && !winrm
         && !matches!(key, KeyChoice::File(_) | KeyChoice::Agent)
     {
         wrong(

@@ -10,8 +10,28 @@ use crate::ebs::settings::{Cidr, known};
 const INTERFACES: &[&str] = &["public_ip", "private_ip", "public_dns", "private_dns", "ipv6"];
 
 /// Checks the network.
-pub fn network(raw: &Options, errors: &mut ConfigErrors) {
+pub fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     let network = &raw.network;
+    let own = given(&network.security_group_id).is_some()
+        || !network.security_group_ids.is_empty()
+        || network.security_group_filter.as_ref().is_some_and(|filter| !filter.all().is_empty());
+    for (option, set) in [
+        (
+            "temporary_security_group_source_cidrs",
+            !network.temporary_security_group_source_cidrs.is_empty(),
+        ),
+        (
+            "temporary_security_group_source_public_ip",
+            network.temporary_security_group_source_public_ip,
+        ),
+    ] {
+        if set && own {
+            warnings.push(format!(
+                "`{option}` has no effect: the instance has security groups of yours, so that \
+                 none is made for the build"
+            ));
+        }
+    }
     if given(&network.security_group_id).is_some() && !network.security_group_ids.is_empty() {
         wrong(
             errors,

@@ -19,6 +19,42 @@ pub fn is_spot(raw: &Options) -> bool {
     given(&raw.spot.spot_price).is_some_and(|price| price != "0")
 }
 
+/// Options of instances on demand that the request for a spot instance has no place for.
+fn ignored(raw: &Options) -> impl Iterator<Item = String> {
+    let instance = &raw.instance;
+    let placement = instance.placement.clone().unwrap_or_default();
+    let cannot_stop = "a spot instance is not stopped before the AMI is made";
+    let template = "the request for a spot instance does not carry it";
+    let options = [
+        ("shutdown_behavior", given(&instance.shutdown_behavior).is_some(), template),
+        (
+            "placement.host_resource_group_arn",
+            given(&placement.host_resource_group_arn).is_some(),
+            template,
+        ),
+        ("placement.host_id", given(&placement.host_id).is_some(), template),
+        ("placement.tenancy", given(&placement.tenancy).is_some(), template),
+        ("tenancy", given(&instance.tenancy).is_some(), template),
+        ("license_specifications", !instance.license_specifications.is_empty(), template),
+        (
+            "capacity_reservation_preference",
+            given(&instance.capacity_reservation_preference).is_some(),
+            template,
+        ),
+        ("capacity_reservation_id", given(&instance.capacity_reservation_id).is_some(), template),
+        (
+            "capacity_reservation_group_arn",
+            given(&instance.capacity_reservation_group_arn).is_some(),
+            template,
+        ),
+        ("disable_stop_instance", instance.disable_stop_instance, cannot_stop),
+    ];
+    options
+        .into_iter()
+        .filter(|(_, set, _)| *set)
+        .map(|(option, _, why)| format!("`{option}` has no effect with a spot_price: {why}"))
+}
+
 /// Checks the options of spot instances.
 pub fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     let spot = &raw.spot;
@@ -35,6 +71,15 @@ pub fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>
             "this needs a spot instance",
             "set spot_price = \"auto\", or use instance_type",
         );
+    }
+    match is_spot(raw) {
+        true => warnings.extend(ignored(raw)),
+        false if given(&spot.spot_allocation_strategy).is_some() => warnings.push(
+            "`spot_allocation_strategy` has no effect without a spot_price: the instance is run on \
+             demand"
+                .to_owned(),
+        ),
+        false => {}
     }
     let strategy = known(&spot.spot_allocation_strategy);
     one_of(errors, "spot_allocation_strategy", strategy, STRATEGIES);

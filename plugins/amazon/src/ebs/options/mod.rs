@@ -52,8 +52,14 @@ pub fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
+/// Options of other builders of AMIs.
+const NO_OPTIONS: &[(&str, &str)] =
+    &[("boot_mode", FROM_SOURCE), ("tpm_support", FROM_SOURCE), ("uefi_data", FROM_SOURCE)];
+const FROM_SOURCE: &str = "an AMI that is made of an instance has that of the source AMI, here as in Packer; choose a \
+     source AMI that has it";
+
 /// The schema of the source block.
 pub fn schema() -> Schema {
     let clean = TemplateFunction { name: "clean_resource_name", run: ami::clean_function };
-    Schema { functions: vec![clean], ..Schema::of::<Options>() }
+    Schema { functions: vec![clean], no_options: NO_OPTIONS, ..Schema::of::<Options>() }
 }

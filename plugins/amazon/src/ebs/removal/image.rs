@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::Image;
+use aws_sdk_ec2::types::{Image, Snapshot};
 use serde::{Deserialize, Serialize};
 
-use super::persist;
+use super::{look_for, persist};
 use crate::access::Ec2;
 use crate::failure::{During, Failure, Kind};
 use crate::filter::filter;
@@ -19,6 +19,8 @@ pub struct ImageMark {
     pub source: String,
     /// No AMI of an older date is it; by AWS's clock, in AWS's form.
     pub not_before: String,
+    /// Snapshots that the template names for its disks: they are the user's.
+    pub kept: BTreeSet<String>,
 }
 
 impl ImageMark {
@@ -47,22 +49,78 @@ pub async fn find_images(ec2: &Ec2, mark: &ImageMark) -> Result<Vec<String>, Fai
     Ok(mine.filter_map(|image| image.image_id).collect())
 }
 
-/// Removes an AMI and its snapshots, also those that it does not tell of yet.
-pub async fn remove_image(ec2: &Ec2, id: &str) -> Result<(), Failure> {
+/// Which snapshots go with an AMI.
+#[derive(Debug, Default)]
+pub struct Snapshots {
+    /// These, also when it is gone.
+    pub known: BTreeSet<String>,
+    /// Not these.
+    pub kept: BTreeSet<String>,
+    /// Only those that EC2 says were made for it: which others it refers to are the user's is not
+    /// known.
+    pub only_made: bool,
+}
+
+/// Removes an AMI and its snapshots, also those that it does not tell of yet. `about` is told all of
+/// them before anything is removed.
+pub async fn remove_image(
+    ec2: &Ec2,
+    id: &str,
+    which: Snapshots,
+    about: impl FnOnce(&BTreeSet<String>),
+) -> Result<(), Failure> {
     let describe = || async {
         let request = ec2.describe_images().image_ids(id).include_deprecated(true);
-        request.send().await.during(format!("describing the AMI {id}"))
+        let answer = request.send().await.during(format!("describing the AMI {id}"))?;
+        Ok(answer.images.unwrap_or_default().into_iter().next())
     };
-    let images = persist(describe).await?.and_then(|answer| answer.images).unwrap_or_default();
-    let mut snapshots: BTreeSet<String> = images.iter().flat_map(snapshots_of).collect();
+    let image = look_for(describe).await?;
+    let mut snapshots = which.known;
     snapshots.extend(snapshots_made_for(ec2, id).await?);
-    if !images.is_empty() {
-        deregister(ec2, id).await?;
+    if !which.only_made {
+        snapshots.extend(image.iter().flat_map(snapshots_of));
     }
+    snapshots.retain(|snapshot| !which.kept.contains(snapshot));
+    about(&snapshots);
+    // Also where it was not seen.
+    deregister(ec2, id).await?;
     for snapshot in snapshots {
         remove_snapshot(ec2, &snapshot).await?;
     }
     Ok(())
+}
+
+/// The ids of AMIs that were made of `mark`'s source and are gone, though their snapshots are not:
+/// EC2 writes both ids in the descriptions of snapshots.
+pub async fn orphans(ec2: &Ec2, mark: &ImageMark) -> Result<BTreeSet<String>, Failure> {
+    if mark.source.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let source = &mark.source;
+    let descriptions = format!(
+        "Created by CreateImage({source}) for *,\
+         Copied for DestinationAmi * from SourceAmi {source} *"
+    );
+    let mut ids = BTreeSet::new();
+    for snapshot in described_as(ec2, &descriptions).await? {
+        let text = snapshot.description().unwrap_or_default();
+        // One that is copied names its source too, after it.
+        let id = text.split([' ', ',']).find(|word| word.starts_with("ami-"));
+        ids.extend(id.map(str::to_owned));
+    }
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    // Those that are there are found by their name, or are somebody else's.
+    let list: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let request = ec2.describe_images().owners("self").include_deprecated(true);
+    let answer = request.filters(filter("image-id", &list.join(","))).send().await;
+    for image in answer.during("looking for AMIs")?.images() {
+        if let Some(id) = image.image_id() {
+            ids.remove(id);
+        }
+    }
+    Ok(ids)
 }
 
 /// The snapshots of an AMI that it tells of.
@@ -76,17 +134,20 @@ pub fn snapshots_of(image: &Image) -> Vec<String> {
 async fn snapshots_made_for(ec2: &Ec2, id: &str) -> Result<Vec<String>, Failure> {
     let descriptions =
         format!("Created by CreateImage(*) for {id}*,Copied for DestinationAmi {id}*");
+    let found = described_as(ec2, &descriptions).await?;
+    Ok(found.into_iter().filter_map(|snapshot| snapshot.snapshot_id).collect())
+}
+
+/// The account's snapshots with one of these descriptions; none where it may not ask for them.
+async fn described_as(ec2: &Ec2, descriptions: &str) -> Result<Vec<Snapshot>, Failure> {
     let search = || async {
         let request = ec2.describe_snapshots().owner_ids("self");
-        let answer = request.filters(filter("description", &descriptions)).send().await;
+        let answer = request.filters(filter("description", descriptions)).send().await;
         answer.during("looking for snapshots")
     };
     match persist(search).await {
-        Ok(answer) => {
-            let found = answer.and_then(|answer| answer.snapshots).unwrap_or_default();
-            Ok(found.into_iter().filter_map(|snapshot| snapshot.snapshot_id).collect())
-        }
-        // Then those it tells of are all there is to go by.
+        Ok(answer) => Ok(answer.and_then(|answer| answer.snapshots).unwrap_or_default()),
+        // Then those that AMIs tell of are all there is to go by.
         Err(failure) if failure.kind == Kind::Denied => Ok(Vec::new()),
         Err(failure) => Err(failure),
     }
@@ -126,6 +187,7 @@ mod tests {
             name: "web".into(),
             source: "i-1".into(),
             not_before: "2026-01-02T00:00:00.000Z".into(),
+            ..ImageMark::default()
         };
         let image = || Image::builder().name("web");
         for (image, matches) in [

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Result, Ui};
-use tokio::time::sleep;
 
-use super::persist;
 use super::volume::remove_volume;
+use super::{look_for, persist};
 use crate::access::Ec2;
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure};
@@ -18,11 +16,6 @@ use crate::filter::filter;
 
 /// The tag that tells the instance of one build from those of others of the run.
 pub const TOKEN_TAG: &str = "ingot-id";
-/// How often an instance that may be there is looked for.
-const LOOKS: u32 = 3;
-/// The pause between two looks.
-const LOOK_PAUSE: Duration = Duration::from_secs(2);
-
 /// What an instance is known by.
 #[derive(Debug, Clone, Default)]
 pub struct Mark {
@@ -70,6 +63,17 @@ pub async fn find_instances(ec2: &Ec2, mark: &Mark) -> Result<Vec<Instance>, Fai
     Ok(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())
 }
 
+/// The instance with an id that a call has returned; none once it is not seen several times.
+async fn find_known(ec2: &Ec2, id: &str) -> Result<Option<Instance>, Failure> {
+    let describe = || async {
+        let answer = ec2.describe_instances().instance_ids(id).send().await;
+        let answer = answer.during("describing the instance")?;
+        let reservations = answer.reservations.unwrap_or_default().into_iter();
+        Ok(reservations.flat_map(|one| one.instances.unwrap_or_default()).next())
+    };
+    look_for(describe).await
+}
+
 async fn terminate(ec2: &Ec2, ids: &[String]) -> Result<(), Failure> {
     let call = || async {
         let request = ec2.terminate_instances().set_instance_ids(Some(ids.to_vec()));
@@ -91,38 +95,49 @@ impl Found {
     /// Notes what has to go besides `instance`; its id, if it is to be asked to terminate.
     fn note(&mut self, mark: &Mark, instance: &Instance) -> Option<String> {
         self.requests.extend(instance.spot_instance_request_id().map(str::to_owned));
+        // One that is terminated no longer tells of its volumes.
+        self.volumes.extend(mark.lasting_volumes(instance));
         if is_over(instance) {
-            // It no longer tells of its volumes.
             return None;
         }
-        self.volumes.extend(mark.lasting_volumes(instance));
         instance.instance_id().map(str::to_owned)
     }
 }
 
+/// An instance whose id a call has returned.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// All about it, where it was looked at when it ran.
+    pub instance: Option<&'a Instance>,
+}
+
 /// Terminates all instances with that mark, waits until they are gone, and removes the volumes
-/// that they leave. `known` is the one that is known, if any.
+/// that they leave. `known` is the id of one, where a call has told it.
 pub async fn remove_instances(
     ui: &Ui,
     ec2: &Ec2,
     pace: Retry,
     mark: &Mark,
-    known: Option<&Instance>,
+    known: Option<Known<'_>>,
 ) -> Result<()> {
     let mut found = Found::default();
-    if let Some(instance) = known {
-        if let Some(id) = found.note(mark, instance) {
-            terminate(ec2, &[id]).await?;
+    if let Some(known) = known {
+        // Only what is seen tells of its volumes, and is known to be there once it is terminated.
+        let seen = match known.instance {
+            Some(instance) => Some(instance.clone()),
+            None => find_known(ec2, known.id).await?,
+        };
+        let live = seen.is_none_or(|instance| found.note(mark, &instance).is_some());
+        if live {
+            terminate(ec2, &[known.id.to_owned()]).await?;
         }
     } else {
-        // What was asked for a moment ago may not be seen at once.
-        for look in 1..=LOOKS {
-            let instances = persist(|| find_instances(ec2, mark)).await?.unwrap_or_default();
-            if !instances.is_empty() || look == LOOKS {
-                break;
-            }
-            sleep(LOOK_PAUSE).await;
-        }
+        look_for(|| async {
+            Ok(Some(find_instances(ec2, mark).await?).filter(|found| !found.is_empty()))
+        })
+        .await?;
     }
     let found = Mutex::new(found);
     let look = || async {

@@ -5,11 +5,11 @@ use crate::access::Ec2;
 use crate::failure::{During, Failure};
 use crate::filter::filter;
 
-/// Whether the run has made a key pair of this name.
-pub async fn find_key_pair(ec2: &Ec2, name: &str, run: &str) -> Result<bool, Failure> {
+/// The name of the key pair of this name if the run has made one.
+pub async fn find_key_pair(ec2: &Ec2, name: &str, run: &str) -> Result<Option<String>, Failure> {
     let request = ec2.describe_key_pairs().filters(filter("key-name", &format!("{name:?}")));
     let answer = request.filters(of_run(run)).send().await.during("looking for the key pair")?;
-    Ok(!answer.key_pairs().is_empty())
+    Ok(answer.key_pairs().first().map(|_| name.to_owned()))
 }
 
 /// Removes a key pair of the run.

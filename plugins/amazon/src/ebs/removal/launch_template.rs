@@ -1,6 +1,6 @@
 //! Launch templates, and the fleets that are made with them.
 
-use super::{of_run, persist};
+use super::{look_for, of_run};
 use crate::access::Ec2;
 use crate::failure::{During, Failure};
 use crate::filter::filter;
@@ -25,9 +25,9 @@ pub async fn find_launch_template(
 pub async fn remove_launch_template(ec2: &Ec2, name: &str) -> Result<(), Failure> {
     let delete = || async {
         let call = ec2.delete_launch_template().launch_template_name(name).send().await;
-        call.during("deleting the launch template")
+        call.during("deleting the launch template").map(Some)
     };
-    persist(delete).await.map(drop)
+    look_for(delete).await.map(drop)
 }
 
 /// Removes a fleet with its instances. Once its instances are gone, EC2 removes a fleet of this

@@ -13,8 +13,10 @@ mod security_group;
 mod volume;
 
 pub use iam::{iam, remove_profile};
-pub use image::{ImageMark, find_images, remove_image, remove_snapshot, snapshots_of};
-pub use instance::{Mark, TOKEN_TAG, find_instances, is_over, remove_instances};
+pub use image::{
+    ImageMark, Snapshots, find_images, orphans, remove_image, remove_snapshot, snapshots_of,
+};
+pub use instance::{Known, Mark, TOKEN_TAG, find_instances, is_over, remove_instances};
 pub use key_pair::{find_key_pair, remove_key_pair};
 pub use launch_template::{find_launch_template, remove_fleet, remove_launch_template};
 pub use security_group::{find_security_group, remove_security_group};
@@ -61,6 +63,30 @@ where
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// How often something that may be there is looked for. What was made a moment ago may not be seen
+/// at once by all of AWS.
+const LOOKS: u32 = 4;
+/// The pause after the first look; each is twice the one before.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
+
+/// Looks for something that a call may have made, or calls something that a call has made, until
+/// it is found or not found several times.
+pub async fn look_for<T, F>(mut find: impl FnMut() -> F) -> Result<Option<T>, Failure>
+where
+    F: Future<Output = Result<Option<T>, Failure>>,
+{
+    let mut pause = LOOK_PAUSE;
+    for _ in 1..LOOKS {
+        let found = persist(&mut find).await?.flatten();
+        if found.is_some() {
+            return Ok(found);
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(persist(find).await?.flatten())
 }
 
 /// Whether something that goes away in its own time still needs what is to be removed.

@@ -1,6 +1,6 @@
 //! Security groups.
 
-use super::{of_run, persist};
+use super::{look_for, of_run};
 use crate::access::Ec2;
 use crate::failure::{During, Failure};
 use crate::filter::filter;
@@ -21,7 +21,7 @@ pub async fn find_security_group(
 pub async fn remove_security_group(ec2: &Ec2, id: &str) -> Result<(), Failure> {
     let delete = || async {
         let call = ec2.delete_security_group().group_id(id).send().await;
-        call.during("deleting the security group")
+        call.during("deleting the security group").map(Some)
     };
-    persist(delete).await.map(drop)
+    look_for(delete).await.map(drop)
 }

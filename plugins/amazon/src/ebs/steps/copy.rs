@@ -1,5 +1,7 @@
 //! Copies of the AMI: to other regions, and encrypted.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
@@ -9,7 +11,7 @@ use super::{ImageCreation, MadeImage, State, once};
 use crate::access::Access;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::reclaim::{IMAGE, image_resource};
-use crate::ebs::removal::ImageMark;
+use crate::ebs::removal::{ImageMark, look_for};
 use crate::failure::During;
 
 /// Copies the AMI to all its regions at once.
@@ -91,25 +93,29 @@ fn begin(
         name: ami.ami_name.clone(),
         source: source.id.clone(),
         not_before: source.date.clone(),
+        kept: state.settings.own_snapshots(),
     };
-    let (sought, cancel) = (mark.clone(), ctx.cancel.clone());
+    let (sought, cancel) = (mark.clone(), state.patience(ctx));
     let call = async move {
         let attempt = || async {
             let answer = request.clone().send().await.during("copying the AMI")?;
             answer.image_id.ok_or_else(nameless)
         };
-        create(&cancel, attempt, || find_one(&ec2, &sought), |_| false).await
+        create(&cancel, attempt, || look_for(|| find_one(&ec2, &sought)), |_| false).await
     };
     let place = state.place.in_region(region);
     let resource = image_resource(place.resource(IMAGE, &mark.name), &mark);
     let call = Creation::begin(ctx, &resource, call)?;
-    Ok(ImageCreation { region: region.to_owned(), mark, first: false, kept: true, call })
+    Ok(ImageCreation { region: region.to_owned(), mark, resource, first: false, kept: true, call })
 }
 
 /// Waits for one copy.
 async fn finish(ui: &Ui, access: &Access, copy: &mut ImageCreation) -> Result<MadeImage> {
     let id = copy.call.made().await?;
+    copy.known(&id, &BTreeSet::new());
     let ec2 = access.client(&copy.region);
     let image = available(ui, access, &ec2, &id).await?;
-    Ok(made(id, &image))
+    let made = made(id, &image);
+    copy.known(&made.id, &made.snapshots.iter().cloned().collect());
+    Ok(made)
 }

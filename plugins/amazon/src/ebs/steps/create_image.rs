@@ -1,6 +1,6 @@
 //! The AMI.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{Image, ImageState, ResourceType};
 use ingot_sdk::steps::Outcome;
@@ -11,8 +11,10 @@ use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::pace;
-use crate::ebs::reclaim::{IMAGE, image_resource};
-use crate::ebs::removal::{ImageMark, find_images, persist, remove_image, snapshots_of};
+use crate::ebs::reclaim::{IMAGE, image_resource, known_image};
+use crate::ebs::removal::{
+    ImageMark, Snapshots, find_images, look_for, remove_image, snapshots_of,
+};
 use crate::ebs::tags::specification;
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind};
@@ -34,7 +36,8 @@ impl Step<State> for CreateImage {
         }
         let intermediary = state.settings.is_intermediary();
         let name = match intermediary {
-            true => format!("ingot-{}", uuid::Uuid::new_v4().simple()),
+            // So that it can be found without a journal. With a tag, its copies would have it too.
+            true => intermediary_name(&ctx.prepare.run_uuid),
             false => ami.ami_name.clone(),
         };
         let instance = state.instance_id()?.to_owned();
@@ -55,26 +58,30 @@ impl Step<State> for CreateImage {
             .name(&name)
             .set_block_device_mappings(Some(mappings).filter(|mappings| !mappings.is_empty()))
             .set_tag_specifications(Some(tags).filter(|tags| !tags.is_empty()));
-        let mark = ImageMark { name, source: instance, not_before: launched_at(state) };
-        let (ec2, sought, cancel) = (state.ec2.clone(), mark.clone(), ctx.cancel.clone());
+        let kept = state.settings.own_snapshots();
+        let mark = ImageMark { name, source: instance, not_before: launched_at(state), kept };
+        let (ec2, sought, cancel) = (state.ec2.clone(), mark.clone(), state.patience(ctx));
         let call = async move {
             let attempt = || async {
                 let answer = request.clone().send().await.during("creating the AMI")?;
                 answer.image_id.ok_or_else(nameless)
             };
-            create(&cancel, attempt, || find_one(&ec2, &sought), settling).await
+            create(&cancel, attempt, || look_for(|| find_one(&ec2, &sought)), settling).await
         };
         let resource = image_resource(state.resource(IMAGE, &mark.name), &mark);
         let call = Creation::begin(ctx, &resource, call)?;
         let region = state.region.clone();
         let kept = !intermediary;
-        state.made_images.push(ImageCreation { region, mark, first: true, kept, call });
+        let image = ImageCreation { region, mark, resource, first: true, kept, call };
+        state.made_images.push(image);
         let Some(creation) = state.made_images.last_mut() else { return Ok(()) };
         let id = creation.call.made().await?;
+        creation.known(&id, &BTreeSet::new());
         ctx.ui.say(format!("AMI: {id}"));
         ctx.ui.say("Waiting for AMI to become ready...");
         let image = available(&ctx.ui, &state.access, &state.ec2, &id).await?;
         let made = made(id, &image);
+        creation.known(&made.id, &made.snapshots.iter().cloned().collect());
         if kept {
             state.images.insert(state.region.clone(), made.clone());
         }
@@ -168,7 +175,7 @@ pub async fn remove_or_keep(
         });
         let known = image.call.settle().await;
         let ec2 = state.access.client(&image.region);
-        match remove(&ec2, &image.mark, known).await {
+        match remove(&ec2, &image, known).await {
             Ok(()) => {
                 // A first image that is not kept was never among them.
                 if image.kept {
@@ -183,23 +190,44 @@ pub async fn remove_or_keep(
     }
 }
 
-/// How often an AMI that may be there is looked for.
-const LOOKS: u32 = 3;
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_secs(2);
-
-async fn remove(ec2: &Ec2, mark: &ImageMark, known: Option<String>) -> Result<(), Failure> {
-    let mut ids: Vec<String> = known.into_iter().collect();
-    let mut looks = 0;
-    while ids.is_empty() && looks < LOOKS {
-        if looks > 0 {
-            tokio::time::sleep(PAUSE).await;
+async fn remove(ec2: &Ec2, image: &ImageCreation, known: Option<String>) -> Result<(), Failure> {
+    let ids = match known {
+        Some(id) => vec![id],
+        None => {
+            let find = || async {
+                let found = find_images(ec2, &image.mark).await?;
+                Ok(Some(found).filter(|found| !found.is_empty()))
+            };
+            look_for(find).await?.unwrap_or_default()
         }
-        ids = persist(|| find_images(ec2, mark)).await?.unwrap_or_default();
-        looks += 1;
-    }
+    };
     for id in ids {
-        remove_image(ec2, &id).await?;
+        let about = |snapshots: &BTreeSet<String>| image.known(&id, snapshots);
+        let which = Snapshots { kept: image.mark.kept.clone(), ..Snapshots::default() };
+        remove_image(ec2, &id, which, about).await?;
     }
     Ok(())
+}
+
+impl ImageCreation {
+    /// Writes down what is known by now.
+    pub fn known(&self, id: &str, snapshots: &BTreeSet<String>) {
+        self.call.amend(&known_image(&self.resource, id, snapshots));
+    }
+}
+
+/// The name of an AMI that is only there to be copied; of use for one build of the run `run`.
+fn intermediary_name(run: &str) -> String {
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    format!("{INTERMEDIARY}{run}-{}", &unique[..12])
+}
+
+/// How the names of AMIs begin that are only there to be copied.
+const INTERMEDIARY: &str = "ingot-";
+
+/// The run that an AMI of this name is of, if it is one that is only there to be copied.
+pub fn run_of_intermediary(name: &str) -> Option<&str> {
+    let (run, unique) = name.strip_prefix(INTERMEDIARY)?.rsplit_once('-')?;
+    let mine = unique.len() == 12 && unique.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (mine && uuid::Uuid::parse_str(run).is_ok()).then_some(run)
 }

@@ -22,6 +22,7 @@ impl Step<State> for Deregister {
             // There is nothing to make room for.
             return Ok(());
         }
+        let own = state.settings.own_snapshots();
         let mut regions = ami.ami_regions.clone();
         regions.retain(|region| *region != state.region);
         regions.push(state.region.clone());
@@ -39,8 +40,9 @@ impl Step<State> for Deregister {
                 if !ami.force_delete_snapshot {
                     continue;
                 }
-                for snapshot in snapshots_of(image) {
-                    remove_snapshot(&ec2, &snapshot).await?;
+                // Those that the template names are needed again.
+                for snapshot in snapshots_of(image).iter().filter(|one| !own.contains(*one)) {
+                    remove_snapshot(&ec2, snapshot).await?;
                     ctx.ui.say(format!("Deleted snapshot: {snapshot}"));
                 }
             }

@@ -3,11 +3,9 @@
 use aws_sdk_ec2::types::Tag;
 use ingot_sdk::{Result, RunContext, Step, async_trait};
 
-use tokio_util::sync::CancellationToken;
-
 use super::State;
 use crate::access::Ec2;
-use crate::ebs::creation::create;
+use crate::ebs::creation::{Patience, create};
 use crate::ebs::tags::report;
 use crate::failure::{During, Failure, Kind};
 
@@ -41,17 +39,18 @@ impl Step<State> for TagImages {
             report(ctx, &tags);
             let mut all = vec![image.id.clone()];
             all.extend(image.snapshots.iter().cloned());
-            add(&ctx.cancel, &ec2, all, &tags).await?;
+            let patience = state.patience(ctx);
+            add(&patience, &ec2, all, &tags).await?;
             ctx.ui.say("Creating snapshot tags");
             report(ctx, &snapshot_tags);
-            add(&ctx.cancel, &ec2, image.snapshots.clone(), &snapshot_tags).await?;
+            add(&patience, &ec2, image.snapshots.clone(), &snapshot_tags).await?;
         }
         Ok(())
     }
 }
 
 async fn add(
-    cancel: &CancellationToken,
+    patience: &Patience,
     ec2: &Ec2,
     resources: Vec<String>,
     tags: &[Tag],
@@ -64,5 +63,5 @@ async fn add(
         request.clone().send().await.during("tagging the AMI and its snapshots").map(drop)
     };
     // What was just made is not seen by all of AWS at once.
-    create(cancel, tag, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await
+    create(patience, tag, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await
 }

@@ -11,7 +11,7 @@ use super::{State, once};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::options::given;
 use crate::ebs::reclaim::KEY_PAIR;
-use crate::ebs::removal::{find_key_pair, remove_key_pair};
+use crate::ebs::removal::{find_key_pair, look_for, remove_key_pair};
 use crate::ebs::settings::KeyChoice;
 use crate::ebs::tags::{marked, specification};
 use crate::failure::{During, Failure, Kind};
@@ -58,7 +58,8 @@ impl Step<State> for MakeKeyPair {
         ctx.ui.say("Deleting temporary keypair...");
         let known = creation.settle().await.is_some();
         let removed = async {
-            if known || find_key_pair(&state.ec2, name, &ctx.prepare.run_uuid).await? {
+            let find = || find_key_pair(&state.ec2, name, &ctx.prepare.run_uuid);
+            if known || look_for(find).await?.is_some() {
                 remove_key_pair(&state.ec2, name).await?;
             }
             Ok::<(), Failure>(())
@@ -75,7 +76,7 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
     let kind = given(&state.settings.raw.communicator.ssh.temporary_key_pair_type).unwrap_or("rsa");
     let tags = specification(ResourceType::KeyPair, marked(ctx, &state.run_tags(ctx)?));
     let (ec2, run) = (state.ec2.clone(), ctx.prepare.run_uuid.clone());
-    let (single, key, cancel) = (once(&ec2), name.to_owned(), ctx.cancel.clone());
+    let (single, key, cancel) = (once(&ec2), name.to_owned(), state.patience(ctx));
     let request = single.create_key_pair().key_name(name).key_type(KeyType::from(kind));
     let request = request.set_tag_specifications(tags.map(|tags| vec![tags]));
     let call = async move {
@@ -87,7 +88,7 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
         };
         // One whose private key was lost with the answer is of no use.
         let find = || async {
-            if find_key_pair(&ec2, &key, &run).await? {
+            if look_for(|| find_key_pair(&ec2, &key, &run)).await?.is_some() {
                 remove_key_pair(&ec2, &key).await?;
             }
             Ok(None)

@@ -20,9 +20,10 @@ use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::options::given;
 use crate::ebs::pace;
+use crate::ebs::place::ACCOUNT;
 use crate::ebs::reclaim::{INSTANCE, VOLUME, instance_resource};
 use crate::ebs::removal::{
-    Mark, find_instances, is_over, remove_fleet, remove_instances, remove_volume,
+    Known, Mark, find_instances, is_over, remove_fleet, remove_instances, remove_volume,
 };
 use crate::ebs::settings::KeyChoice;
 use crate::ebs::tags::{marked, report, specification};
@@ -60,7 +61,7 @@ impl Step<State> for Launch {
         ctx.ui.say(format!("Instance ID: {id}"));
         ctx.ui.say(format!("Waiting for instance ({id}) to become ready..."));
         let instance = running(ctx, state, &id).await?;
-        note_volumes(ctx, state, &instance)?;
+        note_volumes(ctx, state, &instance).await?;
         if ctx.prepare.debug {
             for (what, value) in [
                 ("Public DNS", instance.public_dns_name()),
@@ -83,16 +84,15 @@ impl Step<State> for Launch {
         let Some(mut creation) = state.launch.take() else { return };
         ctx.ui.say("Terminating the source AWS instance...");
         let launched = creation.settle().await;
+        let instance = state.instance.take();
+        let known = launched.as_ref().map(|launched| launched.instance.as_str());
+        let known = known.map(|id| Known { id, instance: instance.as_ref() });
+        let pace = pace::quick(state.access.polling(), pace::MACHINE);
+        let removed = remove_instances(&ctx.ui, &state.ec2, pace, &state.mark, known).await;
+        // Not before the instance has told of its volumes.
         if let Some(fleet) = launched.as_ref().and_then(|launched| launched.fleet.as_deref()) {
             remove_fleet(&state.ec2, fleet).await;
         }
-        let known = state.instance.take().or_else(|| {
-            let id = launched.as_ref().map(|launched| launched.instance.clone());
-            id.map(|id| Instance::builder().instance_id(id).build())
-        });
-        let pace = pace::quick(state.access.polling(), pace::MACHINE);
-        let removed =
-            remove_instances(&ctx.ui, &state.ec2, pace, &state.mark, known.as_ref()).await;
         if let Err(error) = removed {
             super::left_behind(ctx, "the instance", error);
             return;
@@ -103,11 +103,19 @@ impl Step<State> for Launch {
 }
 
 /// Writes down the volumes that would outlive the instance, such as those that the source AMI
-/// says are to stay.
-fn note_volumes(ctx: &RunContext, state: &mut State, instance: &Instance) -> Result<()> {
-    for volume in state.mark.lasting_volumes(instance) {
-        let entry = JournalEntry::open(&ctx.journal, &state.resource(VOLUME, &volume))?;
-        state.volumes.push((volume, entry));
+/// says are to stay; and marks them, for when the journal is lost.
+async fn note_volumes(ctx: &RunContext, state: &mut State, instance: &Instance) -> Result<()> {
+    let volumes = state.mark.lasting_volumes(instance);
+    for volume in &volumes {
+        let entry = JournalEntry::open(&ctx.journal, &state.resource(VOLUME, volume))?;
+        state.volumes.push((volume.clone(), entry));
+    }
+    if !volumes.is_empty() {
+        let request = state.ec2.create_tags().set_resources(Some(volumes));
+        let call = request.set_tags(Some(marked(ctx, &[]))).send().await;
+        if let Err(failure) = call.during("marking the volumes") {
+            tracing::warn!(%failure, "the volumes are in the journal only");
+        }
     }
     Ok(())
 }
@@ -194,10 +202,12 @@ async fn request(
         .user_data(user_data)
         .set_tag_specifications(Some(specifications));
     let (ec2, mark) = (state.ec2.clone(), state.mark.clone());
-    let (temporary, cancel) = (has_temporary_key(state), ctx.cancel.clone());
+    let (temporary, cancel) = (has_temporary_key(state), state.patience(ctx));
+    let journal = ctx.journal.clone();
     Ok(async move {
         let attempt = || async {
             let answer = request.clone().send().await.during("launching the instance")?;
+            answer.owner_id().into_iter().for_each(|owner| journal.note(ACCOUNT, owner));
             let id = answer.instances().iter().find_map(|instance| instance.instance_id());
             match id {
                 Some(id) => Ok(Launched { instance: id.to_owned(), fleet: None }),

@@ -30,12 +30,13 @@ use ingot_sdk::{
 };
 use serde_json::json;
 
-use super::creation::Creation;
+use super::creation::{Creation, Patience};
 use super::place::Place;
 use super::removal::{ImageMark, Mark};
 use super::settings::Settings;
 use super::tags::BuildInfo;
 use crate::access::{Access, Ec2};
+pub use create_image::run_of_intermediary;
 use launch::Launched;
 
 /// What the steps share.
@@ -100,6 +101,8 @@ pub struct MadeImage {
 struct ImageCreation {
     region: String,
     mark: ImageMark,
+    /// What the journal says of it.
+    resource: Resource,
     /// Whether it is the one that was made from the instance.
     first: bool,
     /// Whether a build that succeeds keeps it.
@@ -115,7 +118,7 @@ impl State {
         let kept = launch.iter().filter_map(|device| device.device_name.clone()).collect();
         State {
             mark: Mark { token: uuid::Uuid::new_v4().to_string(), kept },
-            place: Place::new(&settings.raw.access, &region, ctx),
+            place: Place::new(&settings.raw.access, &access, ctx),
             ec2: access.client(&region),
             region,
             settings,
@@ -171,6 +174,11 @@ impl State {
     /// The journal's record of something in the build's region.
     fn resource(&self, kind: &str, id: &str) -> Resource {
         self.place.resource(kind, id)
+    }
+
+    /// How long to go on with calls that create something.
+    fn patience(&self, ctx: &RunContext) -> Patience {
+        Patience::new(&ctx.cancel, self.access.tries())
     }
 
     /// The run tags, rendered.

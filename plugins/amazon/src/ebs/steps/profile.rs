@@ -1,15 +1,16 @@
 //! The instance profile.
 
+use std::sync::Arc;
+
 use aws_sdk_iam::Client as Iam;
 use aws_sdk_iam::types::Tag as IamTag;
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
-
-use tokio_util::sync::CancellationToken;
+use ingot_sdk::{Context, Journal, Result, RunContext, Step, async_trait};
 
 use super::{State, once_iam};
-use crate::ebs::creation::{Creation, create};
+use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
+use crate::ebs::place::note_account;
 use crate::ebs::reclaim::PROFILE;
 use crate::ebs::removal::{iam, remove_profile};
 use crate::ebs::tags::marked;
@@ -55,8 +56,9 @@ impl Step<State> for MakeProfile {
         })?;
         let iam = iam(&state.access, None);
         let (single, called) = (once_iam(&iam), name.clone());
-        let cancel = ctx.cancel.clone();
-        let call = async move { make(&cancel, &single, &iam, &called, &policy, tags).await };
+        let (cancel, journal) = (state.patience(ctx), ctx.journal.clone());
+        let call =
+            async move { make(&cancel, &journal, &single, &iam, &called, &policy, tags).await };
         let creation = Creation::begin(ctx, &state.resource(PROFILE, &name), call)?;
         state.made_profile.insert((name.clone(), creation)).1.made().await?;
         state.profile = Some(name);
@@ -66,9 +68,9 @@ impl Step<State> for MakeProfile {
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
         let Some((name, mut creation)) = state.made_profile.take() else { return };
         // How far it got does not matter, as long as it goes no further.
-        creation.settle().await;
+        let known = creation.settle().await.is_some();
         ctx.ui.say("Deleting temporary role and instance profile...");
-        match remove_profile(&iam(&state.access, None), &name).await {
+        match remove_profile(&iam(&state.access, None), &name, known).await {
             Ok(()) => creation.done(),
             Err(failure) => {
                 super::left_behind(ctx, &format!("the instance profile {name}"), failure);
@@ -80,7 +82,8 @@ impl Step<State> for MakeProfile {
 /// Makes a profile, and a role with a policy in it, all of one name. The name is unique, so that
 /// what exists already was made by a call whose answer was lost.
 async fn make(
-    cancel: &CancellationToken,
+    cancel: &Patience,
+    journal: &Arc<dyn Journal>,
     single: &Iam,
     iam: &Iam,
     name: &str,
@@ -97,7 +100,10 @@ async fn make(
     let profile = || async {
         let request = single.create_instance_profile().instance_profile_name(name);
         let call = request.set_tags(Some(tags.clone())).send().await;
-        call.during("creating the temporary instance profile").map(drop).or_else(exists)
+        let answer = call.during("creating the temporary instance profile");
+        let made = answer.as_ref().ok().and_then(|answer| answer.instance_profile());
+        note_account(journal, made.map(|profile| profile.arn()));
+        answer.map(drop).or_else(exists)
     };
     create(cancel, profile, nothing, soon).await?;
     let role = || async {

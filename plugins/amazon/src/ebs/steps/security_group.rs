@@ -4,13 +4,12 @@ use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{State, once};
-use crate::ebs::creation::{Creation, create};
+use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
+use crate::ebs::place::note_account;
 use crate::ebs::reclaim::SECURITY_GROUP;
-use crate::ebs::removal::{find_security_group, persist, remove_security_group};
+use crate::ebs::removal::{find_security_group, look_for, remove_security_group};
 use crate::ebs::settings::Cidr;
 use crate::ebs::tags::{marked, specification};
 use crate::failure::{During, Failure, Kind};
@@ -69,7 +68,7 @@ impl Step<State> for MakeSecurityGroup {
                 Some(id) => Some(id),
                 None => {
                     let run = &ctx.prepare.run_uuid;
-                    persist(|| find_security_group(&state.ec2, &name, run)).await?.flatten()
+                    look_for(|| find_security_group(&state.ec2, &name, run)).await?
                 }
             };
             match id {
@@ -96,16 +95,18 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
         .set_vpc_id(state.subnet.vpc.clone())
         .set_tag_specifications(tags.map(|tags| vec![tags]));
     let (wanted, run) = (name.clone(), ctx.prepare.run_uuid.clone());
-    let cancel = ctx.cancel.clone();
+    let (cancel, journal) = (state.patience(ctx), ctx.journal.clone());
     let call = async move {
         let attempt = || async {
             let answer = request.clone().send().await;
             let answer = answer.during("creating the temporary security group")?;
+            note_account(&journal, answer.security_group_arn());
             answer.group_id.ok_or_else(|| {
                 Failure::new(Kind::Refused, "AWS made a security group without an id")
             })
         };
-        create(&cancel, attempt, || find_security_group(&ec2, &wanted, &run), |_| false).await
+        let find = || look_for(|| find_security_group(&ec2, &wanted, &run));
+        create(&cancel, attempt, find, |_| false).await
     };
     let creation = Creation::begin(ctx, &state.resource(SECURITY_GROUP, &name), call)?;
     let id = state.made_group.insert((name, creation)).1.made().await?;
@@ -117,12 +118,12 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
         "Authorizing access to port {port} from [{}] in the temporary security groups...",
         texts.join(" ")
     ));
-    authorize(&ctx.cancel, state, &id, port, &sources).await?;
+    authorize(&state.patience(ctx), state, &id, port, &sources).await?;
     Ok(())
 }
 
 async fn authorize(
-    cancel: &CancellationToken,
+    cancel: &Patience,
     state: &State,
     group: &str,
     port: u16,

@@ -19,8 +19,9 @@ use super::{State, once};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::options::given;
+use crate::ebs::place::note_account;
 use crate::ebs::reclaim::LAUNCH_TEMPLATE;
-use crate::ebs::removal::{find_launch_template, remove_launch_template};
+use crate::ebs::removal::{find_launch_template, look_for, remove_launch_template};
 use crate::ebs::tags::{marked, report, specification, template_specification};
 use crate::failure::{During, Failure, Kind};
 
@@ -50,14 +51,16 @@ impl Step<State> for MakeLaunchTemplate {
             .launch_template_data(data)
             .set_tag_specifications(tags.map(|tags| vec![tags]));
         let (wanted, run) = (name.clone(), ctx.prepare.run_uuid.clone());
-        let cancel = ctx.cancel.clone();
+        let (cancel, journal) = (state.patience(ctx), ctx.journal.clone());
         let call = async move {
             let attempt = || async {
                 let answer = request.clone().send().await.during("creating the launch template")?;
-                let id = answer.launch_template.and_then(|made| made.launch_template_id);
-                Ok(id.unwrap_or_default())
+                let made = answer.launch_template;
+                note_account(&journal, made.as_ref().and_then(|made| made.created_by()));
+                Ok(made.and_then(|made| made.launch_template_id).unwrap_or_default())
             };
-            create(&cancel, attempt, || find_launch_template(&ec2, &wanted, &run), |_| false).await
+            let find = || look_for(|| find_launch_template(&ec2, &wanted, &run));
+            create(&cancel, attempt, find, |_| false).await
         };
         let creation = Creation::begin(ctx, &state.resource(LAUNCH_TEMPLATE, &name), call)?;
         let id = state.made_template.insert((name, creation)).1.made().await?;
@@ -70,7 +73,8 @@ impl Step<State> for MakeLaunchTemplate {
         let known = creation.settle().await.is_some();
         let removed = async {
             let run = &ctx.prepare.run_uuid;
-            if known || find_launch_template(&state.ec2, &name, run).await?.is_some() {
+            let find = || find_launch_template(&state.ec2, &name, run);
+            if known || look_for(find).await?.is_some() {
                 let removed = remove_launch_template(&state.ec2, &name).await;
                 // It may be gone although the answer that said so was lost.
                 if let Err(failure) = removed
@@ -242,7 +246,7 @@ pub fn request(
         .set_spot_options(strategy)
         .set_tag_specifications(tags.map(|tags| vec![tags]));
     let (ec2, mark) = (state.ec2.clone(), state.mark.clone());
-    let (temporary, cancel) = (has_temporary_key(state), ctx.cancel.clone());
+    let (temporary, cancel) = (has_temporary_key(state), state.patience(ctx));
     Ok(async move {
         // A fleet without an instance is an answer too; its token would only get it again.
         let attempt = || async {
@@ -250,10 +254,8 @@ pub fn request(
             let answer = request.clone().client_token(token).send().await;
             launched(answer.during("requesting the spot instance")?)
         };
-        let again = |failure: &Failure| {
-            failure.is("InsufficientInstanceCapacity") || not_seen_yet(temporary, failure)
-        };
-        create(&cancel, attempt, || find(&ec2, &mark), again).await
+        let again = |failure: &Failure| failure.is(NO_CAPACITY) || not_seen_yet(temporary, failure);
+        create(&cancel, attempt, || look_for(|| find(&ec2, &mark)), again).await
     })
 }
 
@@ -266,16 +268,31 @@ fn launched(
     if let Some(instance) = instance {
         return Ok(Launched { instance: instance.clone(), fleet });
     }
-    let mut reasons = answer.errors().iter().map(|error| {
-        (error.error_code().unwrap_or_default(), error.error_message().unwrap_or_default())
+    let reasons = answer.errors().iter().map(|error| {
+        let code = error.error_code().unwrap_or_default();
+        Failure::answered(code, error.error_message().unwrap_or_default())
     });
-    Err(match reasons.next() {
-        Some((code, message)) => {
-            let failure = Failure::answered(code, message);
-            failure.during("requesting the spot instance")
+    Err(together(reasons.collect()))
+}
+
+/// What EC2 answers while it has no room for an instance.
+const NO_CAPACITY: &str = "InsufficientInstanceCapacity";
+
+/// One failure that says why a fleet of several types and zones got no instance. Room may come, so
+/// that a type or zone without any decides what is done.
+fn together(failures: Vec<Failure>) -> Failure {
+    let Some(first) = failures.first() else {
+        return Failure::new(Kind::Refused, "AWS did not start a spot instance, nor say why");
+    };
+    let mut whole = failures.iter().find(|one| one.is(NO_CAPACITY)).unwrap_or(first).clone();
+    let mut texts: Vec<&str> = Vec::new();
+    for failure in &failures {
+        if !texts.contains(&failure.message.as_str()) {
+            texts.push(&failure.message);
         }
-        None => Failure::new(Kind::Refused, "AWS did not start a spot instance, nor say why"),
-    })
+    }
+    whole.message = texts.join("; ");
+    whole.during("requesting the spot instance")
 }
 
 /// Gives the request for the spot instance its tags.
@@ -288,4 +305,24 @@ pub async fn tag_request(ctx: &RunContext, state: &State) -> Result<()> {
     let request = state.ec2.create_tags().resources(id).set_tags(Some(tags));
     request.send().await.during("tagging the spot request")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_is_asked_again_if_there_is_no_room_in_any_place() {
+        let bad = || Failure::answered("InvalidParameterValue", "no such type");
+        let full = || Failure::answered(NO_CAPACITY, "no room");
+        let failure = together(vec![bad(), full(), full()]);
+        assert!(failure.is(NO_CAPACITY));
+        assert_eq!(
+            failure.message,
+            "requesting the spot instance: no such type (InvalidParameterValue); no room \
+             (InsufficientInstanceCapacity)"
+        );
+        assert!(together(vec![bad()]).is("InvalidParameterValue"));
+        assert!(together(Vec::new()).message.contains("nor say why"));
+    }
 }

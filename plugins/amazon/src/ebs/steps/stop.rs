@@ -36,7 +36,7 @@ impl Step<State> for Stop {
                 call.during("stopping the instance").map(drop)
             };
             let soon = |failure: &Failure| failure.kind == Kind::NotFound;
-            create(&ctx.cancel, stop, || async { Ok(None) }, soon).await?;
+            create(&state.patience(ctx), stop, || async { Ok(None) }, soon).await?;
         }
         ctx.ui.say("Waiting for the instance to stop...");
         let pace = pace::quick(state.access.polling(), pace::MACHINE);
