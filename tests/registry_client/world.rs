@@ -74,7 +74,7 @@ impl World {
     /// One behind a server of its own.
     pub fn served() -> World {
         let dir = tempfile::tempdir().expect("a folder for the test");
-        let (server, env) = Server::start(&dir.path().join("server"), "127.0.0.1:0");
+        let (server, env) = Server::start(&dir.path().join("server"), "127.0.0.1:0", &[]);
         let name = server.address.clone();
         World { dir, env, server: Some(server), name }
     }
@@ -101,7 +101,19 @@ impl World {
             let server = self.server.as_ref().expect("a server");
             (server.data.clone(), server.address.clone())
         };
-        self.server = Some(Server::start(&data, &address).0);
+        self.server = Some(Server::start(&data, &address, &[]).0);
+    }
+
+    /// One behind a server of its own, without TLS, which is reached through what `through` makes
+    /// of its address.
+    pub fn served_through(through: impl Fn(&str) -> String) -> World {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let data = dir.path().join("server");
+        let (server, mut env) = Server::start(&data, "127.0.0.1:0", &["-plain-http"]);
+        let name = through(&server.address);
+        env.retain(|(name, _)| name.starts_with("HCP_CLIENT_"));
+        env.push(("INGOT_REGISTRY".into(), format!("http://{name}")));
+        World { dir, env, server: Some(server), name }
     }
 
     /// The binary, set up for the registry.
@@ -198,11 +210,12 @@ pub fn interrupt(child: &Child) {
 
 impl Server {
     /// Starts a server, and reads what it says to set.
-    fn start(data: &Path, listen: &str) -> (Server, Vec<(String, String)>) {
+    fn start(data: &Path, listen: &str, options: &[&str]) -> (Server, Vec<(String, String)>) {
         std::fs::create_dir_all(data).expect("a folder for the server");
         let mut command = ingot(data);
         command
             .args(["registry", "serve", "-listen", listen])
+            .args(options)
             .env("INGOT_DATA_DIR", data)
             .stdout(Stdio::piped());
         let mut child = command.spawn().expect("the server can be started");
@@ -225,8 +238,10 @@ impl Server {
             let (name, value) = setting.split_once('=').expect("NAME=VALUE");
             env.push((name.to_owned(), value.to_owned()));
         }
-        let address = env.iter().find(|(name, _)| name == "HCP_API_ADDRESS");
-        let address = address.expect("the server says where it is").1.clone();
+        let set = |name: &str| env.iter().find(|(set, _)| set == name).map(|(_, value)| value);
+        let plain = || set("INGOT_REGISTRY")?.strip_prefix("http://");
+        let address = set("HCP_API_ADDRESS").map(String::as_str).or_else(plain);
+        let address = address.expect("the server says where it is").to_owned();
         // Nobody reads the rest, and it must not stop for that.
         std::thread::spawn(move || lines.for_each(drop));
         (Server { child, address, data: data.to_owned() }, env)

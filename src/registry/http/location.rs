@@ -89,6 +89,7 @@ impl HttpRegistry {
         query: Vec<(String, String)>,
     ) -> Result<T> {
         let path = [API[0], API[1], what].into();
-        self.call(Call { method: Method::GET, path, query, body: None }).await
+        let call = Call { method: Method::GET, path, query, body: None, repeatable: true };
+        self.call(call).await.result
     }
 }

@@ -7,6 +7,7 @@ mod token;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::error::IntoSdkError;
@@ -66,13 +67,8 @@ struct Call<'a> {
     query: Vec<(String, String)>,
     /// JSON.
     body: Option<Vec<u8>>,
-}
-
-impl Call<'_> {
-    /// Whether asking twice is as good as asking once.
-    fn is_idempotent(&self) -> bool {
-        self.method != Method::POST
-    }
+    /// Whether asking twice is as good as asking once, or is noticed and made good.
+    repeatable: bool,
 }
 
 /// Why a try failed.
@@ -80,6 +76,15 @@ struct Failure {
     error: Error,
     /// Whether trying again may help.
     again: bool,
+    /// Whether what was asked may have been done all the same.
+    perhaps_done: bool,
+}
+
+/// What came of a call.
+struct Answered<T> {
+    result: Result<T>,
+    /// Whether a try whose answer was lost may have done it before.
+    perhaps_before: bool,
 }
 
 impl HttpRegistry {
@@ -113,19 +118,30 @@ impl HttpRegistry {
     }
 
     /// Asks, again where that may help.
-    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Answered<T> {
         let last: Mutex<Option<Error>> = Mutex::new(None);
-        let (call, last) = (&call, &last);
+        let perhaps_before = AtomicBool::new(false);
+        let result = self.call_with(&call, &last, &perhaps_before).await;
+        Answered { result, perhaps_before: perhaps_before.into_inner() }
+    }
+
+    async fn call_with<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        last: &Mutex<Option<Error>>,
+        perhaps_before: &AtomicBool,
+    ) -> Result<T> {
         let attempt = |_| async move {
             match self.once(call).await {
                 Ok(body) => Ok(Ok(body)),
-                Err(Failure { error, again: true }) => {
+                Err(Failure { error, again: true, perhaps_done }) => {
+                    perhaps_before.fetch_or(perhaps_done, Ordering::Relaxed);
                     tracing::debug!(%error, "the registry did not answer; trying again");
                     let text = error.message.clone();
                     *last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error);
                     Err(ingot_sdk::Error::new(text))
                 }
-                Err(Failure { error, again: false }) => Ok(Err(error)),
+                Err(Failure { error, again: false, .. }) => Ok(Err(error)),
             }
         };
         // Calls are short, and what they tell has to arrive even when a build was cancelled.
@@ -147,14 +163,15 @@ impl HttpRegistry {
     async fn once(&self, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
         let token = self.tokens.token().await.map_err(|error| {
             let again = error.code == Code::Unavailable || error.code == Code::ResourceExhausted;
-            Failure { error, again }
+            Failure { error, again, perhaps_done: false }
         })?;
         let result = self.send(call, &token.text).await;
         if result.as_ref().is_err_and(|failure| failure.error.code == Code::Unauthenticated) {
             // It may have been taken back: a new one is asked for, once.
             self.tokens.forget(&token).await;
             let token = self.tokens.token().await;
-            let token = token.map_err(|error| Failure { error, again: false })?;
+            let token =
+                token.map_err(|error| Failure { error, again: false, perhaps_done: false })?;
             return self.send(call, &token.text).await;
         }
         result
@@ -162,7 +179,7 @@ impl HttpRegistry {
 
     async fn send(&self, call: &Call<'_>, token: &str) -> Result<Vec<u8>, Failure> {
         let host = host(&self.base);
-        let last = |error: Error| Failure { error, again: false };
+        let last = |error: Error| Failure { error, again: false, perhaps_done: false };
         let url = self.url(call);
         tracing::debug!(method = %call.method, path = url.path(), "asking the registry");
         let mut headers = HeaderMap::new();
@@ -180,9 +197,11 @@ impl HttpRegistry {
         }
         let unreachable = |error: reqwest::Error| {
             // What never got there can be sent again whatever it is.
-            let again = error.is_connect() || call.is_idempotent();
+            let perhaps_done = !error.is_connect();
+            let again = !perhaps_done || call.repeatable;
             let why = error.into_sdk_error();
-            Failure { error: Error::new(Code::Unavailable, format!("asking {host}: {why}")), again }
+            let error = Error::new(Code::Unavailable, format!("asking {host}: {why}"));
+            Failure { error, again, perhaps_done }
         };
         let mut answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
@@ -199,8 +218,9 @@ impl HttpRegistry {
         }
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
         let broken = [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
-        let again = busy.contains(&status) || (call.is_idempotent() && broken.contains(&status));
-        Err(Failure { error: status_error(status, &body, &host), again })
+        let perhaps_done = broken.contains(&status);
+        let again = busy.contains(&status) || (call.repeatable && perhaps_done);
+        Err(Failure { error: status_error(status, &body, &host), again, perhaps_done })
     }
 
     fn url(&self, call: &Call<'_>) -> Url {
@@ -236,6 +256,8 @@ fn status_error(status: StatusCode, body: &[u8], place: &str) -> Error {
                 401 => Code::Unauthenticated,
                 403 => Code::PermissionDenied,
                 404 => Code::NotFound,
+                408 => Code::Unavailable,
+                413 | 422 => Code::InvalidArgument,
                 409 => Code::Aborted,
                 429 => Code::ResourceExhausted,
                 501 => Code::Unimplemented,

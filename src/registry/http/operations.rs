@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, HttpRegistry, host, json};
+use super::{Answered, Call, HttpRegistry, host, json};
 use crate::registry::api::*;
 use crate::registry::client::Registry;
 
@@ -41,14 +41,32 @@ impl HttpRegistry {
         query: Vec<(String, String)>,
         body: Option<Vec<u8>>,
     ) -> Result<T> {
+        let repeatable = method != Method::POST;
+        let call = Call { method, path: path.to_vec(), query, body, repeatable };
+        self.below(call).await?.result
+    }
+
+    /// Makes something; again if the answer is lost.
+    async fn make<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<Answered<T>> {
+        let (path, body) = (path.to_vec(), Some(json(body)?));
+        let call = Call { method: Method::POST, path, query: Vec::new(), body, repeatable: true };
+        self.below(call).await
+    }
+
+    /// Makes a call whose path is below the project.
+    async fn below<'a, T: DeserializeOwned>(&'a self, call: Call<'a>) -> Result<Answered<T>> {
         let Location { organization_id, project_id } = &self.location;
         let mut whole =
             vec!["packer", "2023-01-01", "organizations", organization_id, "projects", project_id];
-        whole.extend(path);
+        whole.extend(&call.path);
         if whole.iter().any(|part| part.is_empty() || matches!(*part, "." | "..")) {
             return Err(Error::invalid("a name is missing, or only dots"));
         }
-        self.call(Call { method, path: whole, query, body }).await
+        Ok(self.call(Call { path: whole, ..call }).await)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T> {
@@ -136,8 +154,14 @@ impl Registry for HttpRegistry {
 
     async fn create_version(&self, bucket: &str, body: &CreateVersionBody) -> Result<Version> {
         let path = ["buckets", bucket, "versions"];
-        let answer: VersionResponse = self.send_to(Method::POST, &path, body).await?;
-        present(answer.version, "version")
+        let answered: Answered<VersionResponse> = self.make(&path, body).await?;
+        match answered.result {
+            // The answer that it was made has been lost.
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => {
+                self.get_version(bucket, &body.fingerprint).await
+            }
+            result => present(result?.version, "version"),
+        }
     }
 
     async fn get_version(&self, bucket: &str, fingerprint: &str) -> Result<Version> {
@@ -192,8 +216,26 @@ impl Registry for HttpRegistry {
         body: &CreateBuildBody,
     ) -> Result<Build> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds"];
-        let answer: BuildResponse = self.send_to(Method::POST, &path, body).await?;
-        present(answer.build, "build")
+        let answered: Answered<BuildResponse> = self.make(&path, body).await?;
+        let exists = match answered.result {
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+            result => return present(result?.build, "build"),
+        };
+        // The answer that it was made may have been lost; then the build is of the same run.
+        let mut page = Page::default();
+        loop {
+            let answer = self.list_builds(bucket, fingerprint, &page).await?;
+            let ours = answer.builds.into_iter().find(|build| {
+                build.component_type == body.component_type
+                    && build.packer_run_uuid == body.packer_run_uuid
+            });
+            page.next = answer.pagination.unwrap_or_default().next_page_token;
+            match ours {
+                Some(build) => return Ok(build),
+                None if page.next.is_empty() => return Err(exists),
+                None => {}
+            }
+        }
     }
 
     async fn get_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<Build> {
@@ -298,7 +340,9 @@ impl Registry for HttpRegistry {
         body: &SearchExternalArtifactRequestBody,
         page: &Page,
     ) -> Result<SearchExternalArtifactResponse> {
-        let path = ["_search", "external_artifact"];
-        self.ask(Method::POST, &path, pairs(page)?, Some(json(body)?)).await
+        let (method, path) = (Method::POST, vec!["_search", "external_artifact"]);
+        let (query, body) = (pairs(page)?, Some(json(body)?));
+        // It only reads.
+        self.below(Call { method, path, query, body, repeatable: true }).await?.result
     }
 }
