@@ -1,22 +1,29 @@
 //! The embedded registry: the same rules on a SQLite file, without a server.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::api::*;
 use super::client::Registry;
-use super::service::{Caller, Session, carry_out_revocations};
+use super::service::{Caller, Session, cancel_silent_builds, carry_out_revocations};
 use super::store::{Location as Database, Role, Store, transaction};
 
 /// What the one organization and the one project of an embedded registry are called.
 const NAME: &str = "default";
+
+/// How often a process looks for builds that have gone silent, which takes a write to the file.
+const SILENT: Duration = Duration::from_secs(60);
 
 /// A registry in a file. Several processes may use it at once.
 #[derive(Debug)]
 pub struct LocalRegistry {
     store: Store,
     session: Session,
+    /// When this process last looked for silent builds.
+    looked: Mutex<Option<Instant>>,
 }
 
 impl LocalRegistry {
@@ -36,13 +43,32 @@ impl LocalRegistry {
         let caller = Caller { id: "local".into(), name, role: Role::Admin, address: String::new() };
         let session =
             Session::new(store.clone(), project, caller, path.to_string_lossy().into_owned());
-        Ok(LocalRegistry { store, session })
+        Ok(LocalRegistry { store, session, looked: Mutex::default() })
     }
 
-    /// The view of the registry in which all revocations that are due have been carried out.
+    /// The view of the registry in which what a server does by itself has been done: revocations
+    /// that are due, and the end of builds that have gone silent. That this fails keeps nobody from
+    /// reading.
     async fn session(&self) -> Result<&Session> {
-        carry_out_revocations(&self.store).await?;
+        if let Err(error) = carry_out_revocations(&self.store).await {
+            tracing::warn!(%error, "scheduled revocations could not be carried out");
+        }
+        if self.is_to_look()
+            && let Err(error) = cancel_silent_builds(&self.store).await
+        {
+            tracing::warn!(%error, "silent builds could not be cancelled");
+        }
         Ok(&self.session)
+    }
+
+    /// Whether silent builds are to be looked for; then the next time is a while away.
+    fn is_to_look(&self) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let due = looked.is_none_or(|at| at.elapsed() >= SILENT);
+        if due {
+            *looked = Some(Instant::now());
+        }
+        due
     }
 }
 
