@@ -68,7 +68,7 @@ pub(super) enum ChannelCommand {
         /// The version: its name, fingerprint or id
         version: String,
     },
-    /// Point a channel at the last valid version that it pointed at before
+    /// Point a channel at the last valid version that it pointed at before this one
     Rollback {
         /// The bucket
         bucket: String,
@@ -220,22 +220,46 @@ async fn assign(session: &Session, bucket: &str, channel: &str, version: &Versio
     Ok(())
 }
 
+/// Goes back to the newest valid version that the channel pointed at before it first pointed at the
+/// one it points at now. What it pointed at later is what an earlier rollback left; so the next one
+/// goes further back, and never forward again.
 async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> {
-    let now = session.registry().get_channel(bucket, channel).await.map_err(told)?;
-    let current = now.version.map(|version| version.id).unwrap_or_default();
-    for entry in history(session, bucket, channel).await? {
-        let Some(version) = entry.version.filter(|version| version.id != current) else { continue };
+    let registry = session.registry();
+    let now = registry.get_channel(bucket, channel).await.map_err(told)?;
+    let history = history(session, bucket, channel).await?;
+    let current = now.version.as_ref();
+    let is_current = |entry: &ChannelAssignment| match (&entry.version, current) {
+        (Some(version), Some(current)) => version.id == current.id,
+        _ => false,
+    };
+    // It is newest first. A channel that points nowhere goes back to what it pointed at last.
+    let first = history.iter().rposition(is_current).map_or(0, |index| index + 1);
+    for version in history[first..].iter().filter_map(|entry| entry.version.as_ref()) {
         // What the history holds may be as it was then; what counts is how it is now.
-        let version = match session.registry().get_version(bucket, &version.fingerprint).await {
+        let version = match registry.get_version(bucket, &version.fingerprint).await {
             Err(error) if super::is_absent(&error) => continue,
             result => result.map_err(told)?,
         };
         let revoked = version.status == VersionStatus::Revoked
             || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now());
-        if !revoked && version.is_complete() {
-            return assign(session, bucket, channel, &version).await;
+        if revoked || !version.is_complete() {
+            continue;
         }
+        // The API cannot make an assignment depend on the one before; this leaves least time for
+        // somebody else's.
+        let again = registry.get_channel(bucket, channel).await.map_err(told)?;
+        if again.version.as_ref().map(|version| &version.id) != current.map(|version| &version.id) {
+            let what = format!("somebody else has assigned {channel} {} just now", shown(&again));
+            return Err(Error::new(what).hint("look at it, and roll it back again if need be"));
+        }
+        return assign(session, bucket, channel, &version).await;
     }
-    Err(Error::new(format!("{channel} pointed at no other version that is still valid"))
-        .hint(format!("ingot registry channel assign {bucket} {channel} VERSION")))
+    let what = match current {
+        Some(current) => format!(
+            "{channel} pointed at no other version before {} that is still valid",
+            current.name
+        ),
+        None => format!("{channel} pointed at no version that is still valid"),
+    };
+    Err(Error::new(what).hint(format!("ingot registry channel assign {bucket} {channel} VERSION")))
 }
