@@ -83,6 +83,72 @@ fn channels_move_and_move_back() {
 }
 
 #[test]
+fn a_rollback_goes_further_back_each_time() {
+    with_both(|world| {
+        world.write("files.pkr.hcl", FILES);
+        world.write("from.txt", "b");
+        for fingerprint in ["one", "two", "three"] {
+            world.build("files.pkr.hcl", fingerprint);
+        }
+        world.ok(&["registry", "channels", "create", "files", "live"]);
+        let assign = |version: &str| {
+            world.ok(&["registry", "channels", "assign", "files", "live", version]);
+        };
+        let rollback = ["registry", "channels", "rollback", "files", "live"];
+        let said = world.fails(&rollback);
+        assert!(said.contains("live pointed at no version that is still valid"), "{said}");
+        ["v1", "v2", "v3"].into_iter().for_each(assign);
+        assert_eq!(world.ok(&rollback), "live points at v2 (two) now.\n");
+        assert_eq!(world.ok(&rollback), "live points at v1 (one) now.\n");
+        let said = world.fails(&rollback);
+        assert!(said.contains("live pointed at no other version before v1"), "{said}");
+        // What is found to be good after all is assigned again, and can be left again.
+        assign("v3");
+        assert_eq!(world.ok(&rollback), "live points at v2 (two) now.\n");
+    });
+}
+
+#[test]
+fn a_version_of_others_has_the_builds_that_it_is_to_have() {
+    with_both(|world| {
+        world.ok(&["registry", "buckets", "create", "bought"]);
+        let create = ["registry", "versions", "create", "bought", "by-hand"];
+        world.ok(&[&create[..], &["-build=amazon-ebs.x", "-build=docker.y"]].concat());
+        let record = |component: &str, more: &[&str]| {
+            let args = ["registry", "artifacts", "create", "bought", "by-hand", component];
+            world.ok(&[&args[..], more].concat())
+        };
+        let said = record(
+            "amazon-ebs.x",
+            &["-platform=aws", "-image=eu-central-1=ami-1", "-image=us-east-1=ami-2"],
+        );
+        assert_eq!(said, "Recorded amazon-ebs.x of by-hand, which lacks docker.y yet.\n");
+        let version = world.json(&["versions", "show", "bought", "by-hand"]);
+        assert_eq!(version["status"], "VERSION_INCOMPLETE", "{version:#}");
+        let said = record("docker.y", &["-platform=docker", "-region=docker", "-id=sha256:1"]);
+        assert_eq!(said, "Recorded docker.y of by-hand, which is v1 now.\n");
+        let list = world.json(&["artifacts", "list", "bought"]);
+        let mut all: Vec<(&str, &str)> = list
+            .as_array()
+            .expect("artifacts")
+            .iter()
+            .map(|one| {
+                let text = |name: &str| one[name].as_str().unwrap_or_default();
+                (text("region"), text("external_identifier"))
+            })
+            .collect();
+        all.sort_unstable();
+        let expected = [("docker", "sha256:1"), ("eu-central-1", "ami-1"), ("us-east-1", "ami-2")];
+        assert_eq!(all, expected);
+        let again = ["registry", "artifacts", "create", "bought", "by-hand", "docker.y"];
+        let said = world.fails(&[&again[..], &["-platform=docker", "-id=sha256:2"]].concat());
+        assert!(said.contains("already"), "{said}");
+        let run = world.ingot(&[&again[..], &["-platform=docker", "-image=ami-1"]].concat());
+        assert!(run.code != Some(0) && run.stderr.contains("write REGION=ID"), "{}", run.stderr);
+    });
+}
+
+#[test]
 fn artifacts_of_others_are_recorded() {
     with_both(|world| {
         world.ok(&["registry", "buckets", "create", "bought"]);

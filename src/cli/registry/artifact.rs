@@ -30,18 +30,24 @@ pub(super) enum ArtifactCommand {
         form: Form,
     },
     /// Record what something else than Ingot built
+    ///
+    /// The version is complete with the last of its builds that were declared when it was opened
+    /// (`ingot registry versions create -build`), else with this one.
     Create {
         #[command(flatten)]
         which: Which,
         /// The platform, such as docker or aws
         #[arg(long)]
         platform: String,
-        /// The region
-        #[arg(long, default_value = "")]
+        /// The region of what -id names
+        #[arg(long, default_value = "", requires = "id")]
         region: String,
         /// What names the image on the platform; can be given again
-        #[arg(long, required = true)]
+        #[arg(long, required_unless_present = "image")]
         id: Vec<String>,
+        /// An image in a region, as eu-central-1=ami-1; can be given again
+        #[arg(long, value_name = "REGION=ID", value_parser = image)]
+        image: Vec<(String, String)>,
         /// What names the image that it was made from
         #[arg(long, default_value = "")]
         source_id: String,
@@ -115,26 +121,25 @@ pub(super) async fn run(command: &ArtifactCommand, session: &Session) -> Result<
             show(&version, &build);
             Ok(())
         }
-        ArtifactCommand::Create { which, platform, region, id, source_id, labels } => {
-            let fingerprint = &session.version(&which.bucket, &which.version).await?.fingerprint;
-            let artifact = |id: &String| ArtifactCreateBody {
+        ArtifactCommand::Create { which, platform, region, id, image, source_id, labels } => {
+            let artifact = |(region, id): (&String, &String)| ArtifactCreateBody {
                 external_identifier: id.clone(),
                 region: region.clone(),
             };
+            let here = id.iter().map(|id| (region, id));
+            let images = here.chain(image.iter().map(|(region, id)| (region, id)));
             let body = CreateBuildBody {
                 component_type: which.component.clone(),
                 // A build belongs to a run; this one to none of Ingot's.
                 packer_run_uuid: uuid::Uuid::new_v4().to_string(),
                 status: BuildStatus::Done,
                 platform: platform.clone(),
-                artifacts: id.iter().map(artifact).collect(),
+                artifacts: images.map(artifact).collect(),
                 labels: labels.labels(),
                 source_external_identifier: source_id.clone(),
                 ..CreateBuildBody::default()
             };
-            registry.create_build(&which.bucket, fingerprint, &body).await.map_err(told)?;
-            line(format!("Recorded {} of {fingerprint}.", which.component));
-            Ok(())
+            record(session, which, body).await
         }
         ArtifactCommand::Update { which, labels } => {
             if labels.is_empty() {
@@ -176,6 +181,57 @@ pub(super) async fn run(command: &ArtifactCommand, session: &Session) -> Result<
             find(session, &body, *form).await
         }
     }
+}
+
+/// `REGION=ID`
+fn image(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((region, id)) if !region.is_empty() && !id.is_empty() => {
+            Ok((region.to_owned(), id.to_owned()))
+        }
+        _ => Err("write REGION=ID".into()),
+    }
+}
+
+/// Records a build: a new one of its version, or one that was declared and that nobody makes.
+async fn record(session: &Session, which: &Which, body: CreateBuildBody) -> Result<()> {
+    let (registry, bucket) = (session.registry(), &which.bucket);
+    let version = session.version(bucket, &which.version).await?;
+    let fingerprint = &version.fingerprint;
+    let declared = version.builds.iter().find(|build| {
+        build.component_type == which.component
+            && build.artifacts.is_empty()
+            && !matches!(build.status, BuildStatus::Done | BuildStatus::Running)
+    });
+    match declared {
+        Some(build) => {
+            let body = UpdateBuildBody {
+                packer_run_uuid: body.packer_run_uuid,
+                status: body.status,
+                platform: body.platform,
+                artifacts: body.artifacts,
+                labels: body.labels,
+                source_external_identifier: body.source_external_identifier,
+                ..UpdateBuildBody::default()
+            };
+            registry.update_build(bucket, fingerprint, &build.id, &body).await.map_err(told)?
+        }
+        None => registry.create_build(bucket, fingerprint, &body).await.map_err(told)?,
+    };
+    let now = registry.get_version(bucket, fingerprint).await.map_err(told)?;
+    let open = now.builds.iter().filter(|build| build.status != BuildStatus::Done);
+    let open: Vec<&str> = open.map(|build| build.component_type.as_str()).collect();
+    line(match open.is_empty() {
+        true => {
+            format!("Recorded {} of {fingerprint}, which is {} now.", which.component, now.name)
+        }
+        false => format!(
+            "Recorded {} of {fingerprint}, which lacks {} yet.",
+            which.component,
+            open.join(", ")
+        ),
+    });
+    Ok(())
 }
 
 async fn list(session: &Session, bucket: &str, version: Option<&str>, form: Form) -> Result<()> {

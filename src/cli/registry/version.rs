@@ -1,11 +1,15 @@
 //! `ingot registry versions`
 
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 use ingot_sdk::{Error, Result};
 
 use super::output::{fields, json, line, moment, status, table};
 use super::{Form, Session, told};
-use crate::registry::api::{Build, CreateVersionBody, TemplateType, UpdateVersionBody, Version};
+use crate::registry::api::{
+    Build, CreateBuildBody, CreateVersionBody, TemplateType, UpdateVersionBody, Version,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum VersionCommand {
@@ -31,6 +35,10 @@ pub(super) enum VersionCommand {
         bucket: String,
         /// What builds that fill it give as HCP_PACKER_BUILD_FINGERPRINT
         fingerprint: String,
+        /// A build that it will have, as TYPE.NAME: it is open until all of them are done; can be
+        /// given again
+        #[arg(long, value_name = "BUILD")]
+        build: Vec<String>,
     },
     /// Change a version
     Update {
@@ -82,12 +90,23 @@ pub(super) async fn run(command: &VersionCommand, session: &Session) -> Result<(
             show(&version);
             Ok(())
         }
-        VersionCommand::Create { bucket, fingerprint } => {
+        VersionCommand::Create { bucket, fingerprint, build } => {
             let body = CreateVersionBody {
                 fingerprint: fingerprint.clone(),
                 template_type: TemplateType::Hcl2,
             };
             let version = registry.create_version(bucket, &body).await.map_err(told)?;
+            let builds: BTreeSet<&String> = build.iter().collect();
+            // A build belongs to a run; these to none of Ingot's.
+            let run = uuid::Uuid::new_v4().to_string();
+            for component in builds {
+                let body = CreateBuildBody {
+                    component_type: component.clone(),
+                    packer_run_uuid: run.clone(),
+                    ..CreateBuildBody::default()
+                };
+                registry.create_build(bucket, fingerprint, &body).await.map_err(told)?;
+            }
             line(format!("Opened the version {fingerprint} ({}).", version.id));
             Ok(())
         }
