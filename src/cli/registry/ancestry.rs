@@ -1,13 +1,16 @@
 //! `ingot registry ancestry`: what was built from what, as a tree.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use clap::Args;
-use ingot_sdk::Result;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::output::{json, line, plain};
 use super::{Form, Session, told};
 use crate::registry::api::{
-    AncestryQuery, AncestryStatus, BucketAncestry, BucketAncestryType, Page,
+    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Page,
 };
 
 #[derive(Debug, Args)]
@@ -28,6 +31,9 @@ struct Tree {
     /// How it was built from what stands above it; none for the root.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<From>,
+    /// Whether what was built from it is shown where the bucket stands first, and not here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shown_above: bool,
     children: Vec<Tree>,
 }
 
@@ -81,31 +87,31 @@ struct Ancestry {
 }
 
 pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
-    let mut roots = Vec::new();
-    match &args.bucket {
-        Some(bucket) => roots.push((bucket.clone(), parents(session, bucket).await?)),
+    let all = match &args.bucket {
+        Some(bucket) => {
+            let root = session.registry().get_bucket(bucket).await.map_err(told)?;
+            let parents = relations(session, bucket, BucketAncestryType::Parents).await?;
+            let mut forest = Forest::from(session, vec![bucket.clone()]).await?;
+            let parents = parents.iter().map(From::of).collect();
+            vec![Ancestry { parents, tree: forest.tree(&root) }]
+        }
         None => {
-            for bucket in session.buckets().await? {
-                if parents(session, &bucket.name).await?.is_empty() {
-                    roots.push((bucket.name, Vec::new()));
+            let buckets = session.buckets().await?;
+            let names = buckets.iter().map(|bucket| bucket.name.clone()).collect();
+            let mut forest = Forest::from(session, names).await?;
+            let built = forest.built();
+            let (children, roots): (Vec<_>, Vec<_>) =
+                buckets.iter().partition(|bucket| built.contains(&bucket.name));
+            let mut all = Vec::new();
+            // Those that were built from each other stand below no root.
+            for bucket in roots.into_iter().chain(children) {
+                if !forest.shown.contains(&bucket.name) {
+                    all.push(Ancestry { parents: Vec::new(), tree: forest.tree(bucket) });
                 }
             }
+            all
         }
-    }
-    let mut all = Vec::new();
-    for (bucket, parents) in roots {
-        let found = session.registry().get_bucket(&bucket).await.map_err(told)?;
-        let latest = found.latest_version.unwrap_or_default();
-        let mut tree = Tree {
-            bucket_name: bucket,
-            version_name: latest.name,
-            version_fingerprint: latest.fingerprint,
-            from: None,
-            children: Vec::new(),
-        };
-        grow(session, &mut tree).await?;
-        all.push(Ancestry { parents, tree });
-    }
+    };
     if args.form.json {
         return match args.bucket {
             Some(_) => json(&all.first()),
@@ -116,6 +122,79 @@ pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
         show(ancestry);
     }
     Ok(())
+}
+
+/// How many requests are made at once.
+const AT_ONCE: usize = 8;
+
+/// What was built from what: asked for once for each bucket, and shown once.
+struct Forest {
+    children: BTreeMap<String, Vec<BucketAncestry>>,
+    shown: BTreeSet<String>,
+}
+
+impl Forest {
+    /// All that was built from some buckets, and from that, and so on.
+    async fn from(session: &Session, mut names: Vec<String>) -> Result<Forest> {
+        let mut children = BTreeMap::new();
+        while !names.is_empty() {
+            let ask = |name: String| async move {
+                let found = relations(session, &name, BucketAncestryType::Children).await?;
+                Ok::<_, Error>((name, found))
+            };
+            let asked = stream::iter(names).map(ask).buffered(AT_ONCE);
+            let found: Vec<(String, Vec<BucketAncestry>)> = asked.try_collect().await?;
+            children.extend(found.iter().cloned());
+            let below = found.iter().flat_map(|(_, relations)| relations).filter_map(child_name);
+            let new: BTreeSet<String> = below.filter(|name| !children.contains_key(name)).collect();
+            names = new.into_iter().collect();
+        }
+        Ok(Forest { children, shown: BTreeSet::new() })
+    }
+
+    /// The buckets that were built from another.
+    fn built(&self) -> BTreeSet<String> {
+        self.children.values().flatten().filter_map(child_name).collect()
+    }
+
+    /// A bucket as a root.
+    fn tree(&mut self, bucket: &Bucket) -> Tree {
+        let latest = bucket.latest_version.clone().unwrap_or_default();
+        self.grow(Tree {
+            bucket_name: bucket.name.clone(),
+            version_name: latest.name,
+            version_fingerprint: latest.fingerprint,
+            from: None,
+            shown_above: false,
+            children: Vec::new(),
+        })
+    }
+
+    /// Adds what was built from a bucket, and from that, and so on, unless that was shown already.
+    fn grow(&mut self, mut tree: Tree) -> Tree {
+        let found = self.children.get(&tree.bucket_name).cloned().unwrap_or_default();
+        if !self.shown.insert(tree.bucket_name.clone()) {
+            tree.shown_above = !found.is_empty();
+            return tree;
+        }
+        for relation in found {
+            let child = relation.child.clone().unwrap_or_default();
+            tree.children.push(self.grow(Tree {
+                bucket_name: child.bucket_name,
+                version_name: child.version_name,
+                version_fingerprint: child.version_fingerprint,
+                from: Some(From::of(&relation)),
+                shown_above: false,
+                children: Vec::new(),
+            }));
+        }
+        tree
+    }
+}
+
+/// The bucket that was built, if it is still there.
+fn child_name(relation: &BucketAncestry) -> Option<String> {
+    Some(relation.child.as_ref()?.bucket_name.clone()).filter(|name| !name.is_empty())
 }
 
 async fn relations(
@@ -135,44 +214,6 @@ async fn relations(
             return Ok(all);
         }
     }
-}
-
-async fn parents(session: &Session, bucket: &str) -> Result<Vec<From>> {
-    let relations = relations(session, bucket, BucketAncestryType::Parents).await?;
-    Ok(relations.iter().map(From::of).collect())
-}
-
-/// Adds what was built from a bucket, and from that, and so on. A bucket that was built from
-/// itself, however far round, is shown once on each way down.
-async fn grow(session: &Session, root: &mut Tree) -> Result<()> {
-    // Depth first without recursion, which async functions would have to box: the ways down to the
-    // trees whose children are to be found.
-    let mut open: Vec<Vec<usize>> = vec![Vec::new()];
-    while let Some(way) = open.pop() {
-        let mut above = vec![root.bucket_name.clone()];
-        let mut tree = &mut *root;
-        for &step in &way {
-            tree = &mut tree.children[step];
-            above.push(tree.bucket_name.clone());
-        }
-        let found = relations(session, &tree.bucket_name, BucketAncestryType::Children).await?;
-        for relation in found {
-            let child = relation.child.clone().unwrap_or_default();
-            let again = above.contains(&child.bucket_name);
-            tree.children.push(Tree {
-                bucket_name: child.bucket_name,
-                version_name: child.version_name,
-                version_fingerprint: child.version_fingerprint,
-                from: Some(From::of(&relation)),
-                children: Vec::new(),
-            });
-            if !again {
-                let place = tree.children.len() - 1;
-                open.push(way.iter().copied().chain([place]).collect());
-            }
-        }
-    }
-    Ok(())
 }
 
 fn show(Ancestry { parents, tree }: &Ancestry) {
@@ -195,7 +236,10 @@ fn show_children(tree: &Tree, indent: &str) {
             false => ("├── ", "│   "),
         };
         let from = child.from.as_ref().map(From::shown).unwrap_or_default();
-        let text = format!("{} {} {from}", child.bucket_name, child.version_name);
+        let mut text = format!("{} {} {from}", child.bucket_name, child.version_name);
+        if child.shown_above {
+            text.push_str(" (see above)");
+        }
         line(format!("{indent}{branch}{}", plain(text)));
         show_children(child, &format!("{indent}{below}"));
     }

@@ -1,0 +1,63 @@
+//! The tree of what was built from what.
+
+use crate::world::{World, with_both};
+
+/// Publishes `name`, built from the newest versions of others, each of which is a bucket and the
+/// build in it.
+fn publish(world: &World, name: &str, parents: &[(&str, &str)]) {
+    let mut template = format!("hcp_packer_registry {{\n  bucket_name = \"{name}\"\n}}\n");
+    let mut sources = Vec::new();
+    for (parent, build) in parents {
+        template.push_str(&format!(
+            r#"
+data "hcp-packer-artifact" "{parent}" {{
+  bucket_name    = "{parent}"
+  channel_name   = "latest"
+  platform       = "packer.file"
+  region         = "."
+  component_type = "file.{build}"
+}}
+source "file" "from-{parent}" {{
+  source = data.hcp-packer-artifact.{parent}.external_identifier
+  target = "{name}-from-{parent}.txt"
+}}
+"#
+        ));
+        sources.push(format!("\"source.file.from-{parent}\""));
+    }
+    if parents.is_empty() {
+        template.push_str(&format!(
+            "source \"file\" \"new\" {{\n  content = \"x\"\n  target = \"{name}.txt\"\n}}\n"
+        ));
+        sources.push("\"source.file.new\"".into());
+    }
+    template.push_str(&format!("build {{\n  sources = [{}]\n}}\n", sources.join(", ")));
+    world.write("t.pkr.hcl", &template);
+    world.build("t.pkr.hcl", &format!("{name}-1"));
+}
+
+#[test]
+fn what_stands_twice_is_shown_once() {
+    with_both(|world| {
+        publish(world, "top", &[]);
+        publish(world, "left", &[("top", "new")]);
+        publish(world, "right", &[("top", "new")]);
+        publish(world, "under", &[("left", "from-top"), ("right", "from-top")]);
+        publish(world, "tail", &[("under", "from-left")]);
+        let shown = world.ok(&["registry", "ancestry"]);
+        let expected = "top v1\n\
+                        ├── left v1 from top v1 (channel latest)\n\
+                        │   └── under v1 from left v1 (channel latest)\n\
+                        │       └── tail v1 from under v1 (channel latest)\n\
+                        └── right v1 from top v1 (channel latest)\n\
+                        \x20   └── under v1 from right v1 (channel latest) (see above)\n";
+        assert_eq!(shown, expected);
+        assert_eq!(world.ok(&["registry", "ancestry", "top"]), expected);
+        let tree = world.json(&["ancestry", "top"]);
+        let [left, right] = [0, 1].map(|index| &tree["children"][index]["children"][0]);
+        assert!(left["shown_above"].is_null(), "{tree:#}");
+        assert_eq!(left["children"][0]["bucket_name"], "tail", "{tree:#}");
+        assert_eq!(right["shown_above"], true, "{tree:#}");
+        assert_eq!(right["children"], serde_json::json!([]), "{tree:#}");
+    });
+}
