@@ -78,6 +78,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     if let Some(plan) = plan.filter(|_| !prepared.is_empty()) {
         let opened = publish::open(plan, args, &project, &runtime, &ui);
         let Ok(opened) = opened else { return ExitCode::FAILURE };
+        let Some(opened) = opened else { return ExitCode::SUCCESS };
         project.published_as(opened.version_id(), opened.fingerprint());
         publication = Some(Arc::new(opened));
         // Again, with what is known now. What there is to warn of has been said.

@@ -13,14 +13,15 @@ use crate::template::variables::VariableFlag;
 
 pub(super) use crate::registry::publish::plan;
 
-/// Opens the version that `plan` names, and says so; what went wrong was told.
+/// Opens the version that `plan` names, and says so; none if there was nothing left to build. What
+/// went wrong was told.
 pub(super) fn open(
     plan: Plan,
     args: &BuildArgs,
     project: &Project,
     runtime: &Runtime,
     ui: &Ui,
-) -> Result<Publication> {
+) -> Result<Option<Publication>> {
     let options = told_options(args);
     let masking = ui.clone();
     let opening = async {
@@ -30,7 +31,7 @@ pub(super) fn open(
             "Tracking build on {} with fingerprint {:?}",
             registry.name, plan.fingerprint
         ));
-        Publication::open(registry, plan, &options, project.plugins.clone()).await
+        Publication::open(registry, plan, &options, project.plugins.clone(), ui).await
     };
     let opened = runtime.block_on(async {
         tokio::select! {

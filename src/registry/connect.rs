@@ -10,6 +10,9 @@ use super::http::{HttpRegistry, Mask};
 use super::local::LocalRegistry;
 use super::settings::{self, Settings};
 
+/// What HCP's own registry is called.
+const HCP: &str = "HCP Packer";
+
 /// A registry in use.
 #[derive(Debug, Clone)]
 pub struct Connected {
@@ -17,6 +20,13 @@ pub struct Connected {
     pub registry: Arc<dyn Registry>,
     /// What to call it: `HCP Packer`, `local`, or a server's address.
     pub name: String,
+}
+
+impl Connected {
+    /// Whether it is HashiCorp's own, whose limits are not known.
+    pub fn is_hcp(&self) -> bool {
+        self.name == HCP
+    }
 }
 
 impl ingot_sdk::error::NotSdkError for api::Error {}
@@ -36,7 +46,7 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
         Settings::Remote(remote) => {
             let name = match remote.api.host_str().unwrap_or_default() {
                 host if host == "hashicorp.com" || host.ends_with(".hashicorp.com") => {
-                    "HCP Packer".to_owned()
+                    HCP.to_owned()
                 }
                 _ => super::http::host(&remote.api),
             };

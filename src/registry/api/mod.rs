@@ -11,6 +11,7 @@ mod bucket;
 mod build;
 mod channel;
 mod error;
+pub mod limits;
 mod registry;
 mod run_task;
 mod shared;

@@ -10,6 +10,8 @@ use crate::registry::settings::variable;
 pub(super) const BUCKET_NAME: &str = "HCP_PACKER_BUCKET_NAME";
 /// Packer's variable for the version's fingerprint.
 pub(super) const FINGERPRINT: &str = "HCP_PACKER_BUILD_FINGERPRINT";
+/// Ingot's variable for how a fingerprint is made where none is given.
+pub(super) const FINGERPRINT_FROM: &str = "INGOT_BUILD_FINGERPRINT";
 /// Packer's switch.
 const REGISTRY: &str = "HCP_PACKER_REGISTRY";
 /// How often a registry is told that a build still runs, as a duration.
@@ -26,6 +28,8 @@ pub(super) struct Environment {
     pub bucket_name: Option<String>,
     /// `HCP_PACKER_BUILD_FINGERPRINT`, if it is not empty.
     pub fingerprint: Option<String>,
+    /// `INGOT_BUILD_FINGERPRINT`, if it is not empty.
+    pub fingerprint_from: Option<String>,
 }
 
 impl Environment {
@@ -35,6 +39,7 @@ impl Environment {
             registry: variable(REGISTRY),
             bucket_name: set(BUCKET_NAME),
             fingerprint: set(FINGERPRINT),
+            fingerprint_from: set(FINGERPRINT_FROM),
         }
     }
 

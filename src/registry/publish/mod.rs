@@ -1,8 +1,10 @@
 //! Publishing what builds make: one version of a bucket for a run, or for several that share a
 //! fingerprint.
 
+mod channels;
 mod environment;
 mod fingerprint;
+mod labels;
 mod metadata;
 mod plan;
 mod publication;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::environment::{BUCKET_NAME, Environment, FINGERPRINT};
+use super::environment::{BUCKET_NAME, Environment};
 use super::fingerprint;
 use crate::engine::Project;
 use crate::registry::api::Labels;
@@ -86,13 +86,8 @@ fn plan_with(
                 .help("names of buckets are 3 to 36 ASCII letters, digits and hyphens"),
         );
     }
-    let fingerprint = environment.fingerprint.clone().unwrap_or_else(fingerprint::generate);
-    if !fingerprint::is_valid(&fingerprint) {
-        diagnostics.push(Diagnostic::error(format!("{FINGERPRINT} is not a fingerprint")).help(
-            "it is 1 to 40 ASCII letters, digits, `-`, `.` and `_`, with a letter or digit at \
-                 both ends",
-        ));
-    }
+    let fingerprint = fingerprint::of(environment, &project.template.dir);
+    let fingerprint = diagnostics.keep(fingerprint);
     let description = match block.description.is_empty() && lends {
         true => build.description.clone().unwrap_or_default(),
         false => block.description,
@@ -103,7 +98,8 @@ fn plan_with(
         bucket_labels: block.bucket_labels,
         build_labels: block.build_labels,
         channels: block.channels,
-        fingerprint,
+        // One that is wrong has been told of, and nothing is built.
+        fingerprint: fingerprint.unwrap_or_default(),
         components: components(build, diagnostics),
         parents: parents(project.names.get("data")),
         run_uuid: project.run_uuid.clone(),

@@ -9,16 +9,18 @@ use async_trait::async_trait;
 use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, Result, Ui};
 use tokio::task::JoinHandle;
 
+use super::channels::{assign, assign_forgotten, unassigned};
 use super::environment::heartbeat;
+use super::labels;
 use super::metadata::{CommandOptions, Metadata};
 use super::plan::{Parent, Plan};
-use super::queue::Queued;
-use super::version::{Opened, Target, all_builds, assign, deliver};
+use super::queue::{self, Queued};
+use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
 use crate::engine::{Publisher, Start, Unpublished};
 use crate::graph::Node;
 use crate::registry::Connected;
 use crate::registry::api::{
-    ArtifactCreateBody, Build, BuildStatus, Code, CreateBucketBody, Labels, Timestamp,
+    self, ArtifactCreateBody, Build, BuildStatus, Code, CreateBucketBody, Labels, Timestamp,
     UpdateBuildBody,
 };
 
@@ -41,7 +43,8 @@ struct Known {
 }
 
 impl Publication {
-    /// Opens the version that `plan` names, or one that another run has opened.
+    /// Opens the version that `plan` names, or one that another run has opened. None if that one
+    /// is complete and only the template's channels had to be assigned, which was done and told.
     ///
     /// # Errors
     /// The registry refuses or does not answer, or the version is complete.
@@ -50,18 +53,40 @@ impl Publication {
         plan: Plan,
         options: &CommandOptions,
         plugins: PluginSet,
-    ) -> Result<Publication> {
+        ui: &Ui,
+    ) -> Result<Option<Publication>> {
         let bucket = CreateBucketBody {
             name: plan.bucket.clone(),
             description: plan.description.clone(),
             labels: plan.bucket_labels.clone(),
         };
-        let target = Target { bucket: &bucket, fingerprint: &plan.fingerprint };
-        let opened = target.open(&*registry.registry, &plan.components, &plan.run_uuid).await;
-        let Opened { version, builds } = opened.map_err(|error| {
+        let wrong = |error: &dyn std::fmt::Display| {
             Error::new(format!("the {} registry: {error}", registry.name))
                 .hint("HCP_PACKER_REGISTRY=off builds without publishing")
-        })?;
+        };
+        if !registry.is_hcp() {
+            // The registry sees them only when all has been built.
+            labels::check("build_labels", &plan.build_labels)
+                .map_err(|error| error.hint("they are in hcp_packer_registry"))?;
+        }
+        let target = Target { bucket: &bucket, fingerprint: &plan.fingerprint, describes: true };
+        let opened = target.open(&*registry.registry, &plan.components, &plan.run_uuid).await;
+        let Opened { version, builds } = opened.map_err(|error| wrong(&error))?;
+        if version.is_complete() {
+            let late = assign_forgotten(&registry, &plan, &version, &builds).await;
+            if late.assigned.is_empty() && late.failed.is_empty() {
+                return Err(wrong(&complete_error(&plan.fingerprint)));
+            }
+            let fingerprint = &plan.fingerprint;
+            ui.say(format!("The version `{fingerprint}` is complete: nothing is left to build."));
+            for channel in late.assigned {
+                ui.say(format!("Assigned version `{fingerprint}` to channel `{channel}`"));
+            }
+            for (channel, why) in late.left {
+                ui.say(format!("The channel `{channel}` is left as it is: {why}"));
+            }
+            return unassigned(&plan.bucket, fingerprint, late.failed).map(|()| None);
+        }
         if !options.skip_enforcement {
             let blocks = registry.registry.enforced_blocks(&plan.bucket).await;
             let blocks =
@@ -79,7 +104,7 @@ impl Publication {
         let known = builds.into_iter();
         let known =
             known.map(|(component, build)| (component, Known { build, heartbeat: None })).collect();
-        Ok(Publication {
+        Ok(Some(Publication {
             registry,
             plan,
             bucket,
@@ -87,7 +112,7 @@ impl Publication {
             plugins,
             version_id: version.id,
             builds: Mutex::new(known),
-        })
+        }))
     }
 
     /// The version's id.
@@ -175,16 +200,22 @@ impl Publication {
         })
     }
 
-    /// What is told about a build that has made `images`.
-    fn done_body(&self, node: &Node, before: &Build, images: &[RegistryImage]) -> UpdateBuildBody {
+    /// What is told about a build that has made `images`, and what to warn of.
+    fn done_body(
+        &self,
+        node: &Node,
+        before: &Build,
+        images: &[RegistryImage],
+    ) -> (UpdateBuildBody, Vec<String>) {
         let mut labels: Labels = before.labels.clone();
         labels.extend(self.plan.build_labels.clone());
-        labels.extend(self.metadata.git_sha.iter().map(|sha| ("git_sha".to_owned(), sha.clone())));
+        let sha = self.metadata.git_sha.iter();
+        let mut found: Labels = sha.map(|sha| ("git_sha".to_owned(), sha.clone())).collect();
         let mut parent = Parent::default();
         let mut source = String::new();
         let mut artifacts = BTreeSet::new();
         for image in images {
-            labels.extend(image.labels.clone());
+            found.extend(image.labels.clone());
             artifacts.insert((image.id.clone(), image.region.clone()));
             let Some(id) = image.source_id.as_ref().filter(|id| !id.is_empty()) else { continue };
             source.clone_from(id);
@@ -192,7 +223,12 @@ impl Publication {
                 parent = found.clone();
             }
         }
-        UpdateBuildBody {
+        let mut warnings = Vec::new();
+        match self.registry.is_hcp() {
+            true => labels.extend(found),
+            false => warnings = labels::add_fitting(&mut labels, found),
+        }
+        let body = UpdateBuildBody {
             packer_run_uuid: self.plan.run_uuid.clone(),
             status: BuildStatus::Done,
             platform: images.first().map(|image| image.provider.clone()).unwrap_or_default(),
@@ -208,11 +244,12 @@ impl Publication {
             source_external_identifier: source,
             parent_version_id: parent.version_id,
             parent_channel_id: parent.channel_id,
-        }
+        };
+        (body, warnings)
     }
 
     /// Keeps what could not be told, so that it can be told later.
-    fn keep(&self, component: &str, update: UpdateBuildBody, why: &str) -> Result<PathBuf> {
+    fn keep(&self, component: &str, update: UpdateBuildBody, why: &str) -> Unpublished {
         let queued = Queued {
             address: self.registry.registry.address(),
             location: self.registry.registry.location().clone(),
@@ -224,7 +261,58 @@ impl Publication {
             queued_at: Timestamp::now(),
             reason: why.to_owned(),
         };
-        queued.keep()
+        match queued.keep() {
+            Ok(path) => {
+                let error = Error::new(format!("built, but not published: {why}")).hint(format!(
+                    "it is kept in {}: `ingot registry push` publishes it, and \
+                     `ingot registry push -drop={}` gives it up",
+                    path.display(),
+                    queue::id(&path)
+                ));
+                Unpublished { error, kept: true }
+            }
+            Err(error) => Unpublished {
+                error: Error::new(format!(
+                    "built, but not published: {why}; nor could it be kept: {error}"
+                )),
+                kept: false,
+            },
+        }
+    }
+
+    /// Gives up what the registry will never take, and says where it is.
+    async fn give_up(
+        &self,
+        node: &Node,
+        id: &str,
+        update: &UpdateBuildBody,
+        why: &api::Error,
+    ) -> Unpublished {
+        let component = node.source();
+        let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
+        let registry = &*self.registry.registry;
+        let there = registry.get_build(bucket, fingerprint, id).await;
+        let theirs = there.is_ok_and(|build| build.status == BuildStatus::Done);
+        match theirs {
+            true => self.settle(&component, BuildStatus::Done),
+            false => self.failed(node, false).await,
+        }
+        let made: Vec<String> = update
+            .artifacts
+            .iter()
+            .map(|one| format!("{} ({})", one.external_identifier, one.region))
+            .collect();
+        let because = match theirs {
+            true => format!("another run has published {component} of this version: {why}"),
+            false => format!("the registry refuses it: {why}"),
+        };
+        let error = Error::new(format!("built, but it cannot be published: {because}"));
+        let error = error.hint(format!(
+            "what was built is there, and the registry does not know it: {}; \
+             `ingot registry artifacts create` records it in a version of its own",
+            made.join(", ")
+        ));
+        Unpublished { error, kept: false }
     }
 
     /// Assigns the template's channels the version, once it is complete.
@@ -243,17 +331,7 @@ impl Publication {
             ui.say(format!("Assigning version `{fingerprint}` to channel `{channel}`"));
         }
         let failed = assign(registry, bucket, fingerprint, &self.plan.channels).await;
-        let failed: Vec<String> = failed
-            .into_iter()
-            .map(|(channel, error)| format!("channel `{channel}`: {error}"))
-            .collect();
-        match failed.is_empty() {
-            true => Ok(()),
-            false => {
-                Err(Error::new(format!("published, but not assigned to {}", failed.join("; ")))
-                    .hint(format!("ingot registry channel assign {bucket} CHANNEL {fingerprint}")))
-            }
-        }
+        unassigned(bucket, fingerprint, failed)
     }
 }
 
@@ -323,27 +401,17 @@ impl Publisher for Publication {
         };
         let before = self.known().get(&component).map(|known| known.build.clone());
         let before = before.unwrap_or_default();
-        let body = self.done_body(node, &before, &images);
+        let (body, warnings) = self.done_body(node, &before, &images);
+        let warn = |warning: &str| ui.error(format!("Warning: {warning}"));
+        warnings.iter().for_each(|warning| warn(warning));
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         let registry = &*self.registry.registry;
-        if let Err(why) = deliver(registry, bucket, fingerprint, &before.id, &body).await {
-            let why = why.to_string();
-            return Err(match self.keep(&component, body, &why) {
-                Ok(path) => {
-                    let error =
-                        Error::new(format!("built, but not published: {why}")).hint(format!(
-                            "it is kept in {}: `ingot registry push` publishes it",
-                            path.display()
-                        ));
-                    Unpublished { error, kept: true }
-                }
-                Err(error) => Unpublished {
-                    error: Error::new(format!(
-                        "built, but not published: {why}; nor could it be kept: {error}"
-                    )),
-                    kept: false,
-                },
-            });
+        match deliver(registry, bucket, fingerprint, &before.id, &body).await {
+            Ok(warning) => warning.iter().for_each(|warning| warn(warning)),
+            Err(why) if is_final(registry, bucket, fingerprint, &why).await => {
+                return Err(self.give_up(node, &before.id, &body, &why).await);
+            }
+            Err(why) => return Err(self.keep(&component, body, &why.to_string())),
         }
         self.settle(&component, BuildStatus::Done);
         if let Err(error) = self.assign_channels(ui).await {

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use ingot_sdk::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::version::{Target, assign, deliver};
+use super::channels::{Late, assign_late};
+use super::version::{Target, complete_error, deliver, is_final};
 use crate::engine::journal;
 use crate::registry::Connected;
-use crate::registry::api::{
-    self, Code, CreateBucketBody, Location, Timestamp, UpdateBuildBody, Version,
-};
+use crate::registry::api::{self, CreateBucketBody, Location, Timestamp, UpdateBuildBody, Version};
 
 /// A build that is to be published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,15 +43,24 @@ pub enum Pushed {
     Done {
         /// The version's id.
         version_id: String,
-        /// The channels that could not be assigned the version, and why.
-        unassigned: Vec<(String, api::Error)>,
+        /// What is not as it should be with what was published.
+        warning: Option<&'static str>,
+        /// What became of the template's channels.
+        channels: Late,
     },
+    /// The registry will never take it.
+    Refused(api::Error),
     /// It is for another registry than the one in use.
     OtherRegistry,
 }
 
 fn folder() -> PathBuf {
     journal::folder().join("unpublished")
+}
+
+/// What an entry is called: its file's name without what all end in.
+pub fn id(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What waits to be published.
@@ -119,37 +127,48 @@ impl Queued {
         Ok(path)
     }
 
-    /// Publishes it to `connected`, if it is for that one.
+    /// Publishes it to `connected`, if it is for that one. A bucket that is there keeps its
+    /// description and labels, and a channel what it was assigned in the meantime.
     ///
     /// # Errors
-    /// The registry refuses it, or does not answer.
+    /// The registry does not answer, or does not take it now.
     pub async fn push(&self, connected: &Connected) -> api::Result<Pushed> {
         let registry = &*connected.registry;
         if registry.address() != self.address || *registry.location() != self.location {
             return Ok(Pushed::OtherRegistry);
         }
-        let (bucket, fingerprint) = (&self.bucket.name, &self.fingerprint);
-        let run_uuid = &self.update.packer_run_uuid;
-        let target = Target { bucket: &self.bucket, fingerprint };
-        let components = [self.component.clone()];
-        let id = match target.open(registry, &components, run_uuid).await {
-            Ok(opened) => opened.builds.get(&self.component).map(|build| build.id.clone()),
-            // It may be complete because this build has arrived after all.
-            Err(error) if error.code == Code::FailedPrecondition => {
-                let builds = super::version::all_builds(registry, bucket, fingerprint).await?;
-                let id = builds.get(&self.component).map(|build| build.id.clone());
-                Some(id.ok_or(error)?)
+        match self.publish(connected).await {
+            Ok(pushed) => Ok(pushed),
+            Err(error)
+                if is_final(registry, &self.bucket.name, &self.fingerprint, &error).await =>
+            {
+                Ok(Pushed::Refused(error))
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn publish(&self, connected: &Connected) -> api::Result<Pushed> {
+        let registry = &*connected.registry;
+        let (bucket, fingerprint) = (&self.bucket.name, &self.fingerprint);
+        let target = Target { bucket: &self.bucket, fingerprint, describes: false };
+        let components = [self.component.clone()];
+        let opened = target.open(registry, &components, &self.update.packer_run_uuid).await?;
+        // A version may be complete because this build has arrived after all.
+        let none = || match opened.version.is_complete() {
+            true => complete_error(fingerprint),
+            false => api::Error::not_found(format!("there is no build {}", self.component)),
         };
-        let none = || api::Error::not_found(format!("there is no build {}", self.component));
-        let id = id.ok_or_else(none)?;
-        deliver(registry, bucket, fingerprint, &id, &self.update).await?;
+        let id = &opened.builds.get(&self.component).ok_or_else(none)?.id;
+        let warning = deliver(registry, bucket, fingerprint, id, &self.update).await?;
         let version: Version = registry.get_version(bucket, fingerprint).await?;
-        let unassigned = match version.is_complete() {
-            true => assign(registry, bucket, fingerprint, &self.channels).await,
-            false => Vec::new(),
+        let channels = match version.is_complete() {
+            true => {
+                let since = self.queued_at;
+                assign_late(registry, bucket, &version, &self.channels, since).await
+            }
+            false => Late::default(),
         };
-        Ok(Pushed::Done { version_id: version.id, unassigned })
+        Ok(Pushed::Done { version_id: version.id, warning, channels })
     }
 }

@@ -10,10 +10,14 @@ use crate::registry::client::Registry;
 pub(super) struct Target<'a> {
     pub bucket: &'a CreateBucketBody,
     pub fingerprint: &'a str,
+    /// Whether a bucket that is there gets the description and labels of this one: not from a run
+    /// that is long over.
+    pub describes: bool,
 }
 
 /// What was opened.
 pub(super) struct Opened {
+    /// The version; nothing can be added to it if it is complete.
     pub version: Version,
     /// Its builds by their components.
     pub builds: BTreeMap<String, Build>,
@@ -21,10 +25,10 @@ pub(super) struct Opened {
 
 impl Target<'_> {
     /// Makes what is not there yet: the bucket, the version and the builds called `components`.
-    /// Several runs may do so at once.
+    /// Several runs may do so at once. A version that is complete is left as it is.
     ///
     /// # Errors
-    /// The registry refuses, or the version is complete.
+    /// The registry refuses.
     pub async fn open(
         &self,
         registry: &dyn Registry,
@@ -39,15 +43,10 @@ impl Target<'_> {
                 self.fingerprint
             )));
         }
-        if version.is_complete() {
-            // Begins as Packer's, for those who look for it in logs.
-            return Err(Error::precondition(format!(
-                "The version associated to the fingerprint {} is complete. To build again, change \
-                 the fingerprint (HCP_PACKER_BUILD_FINGERPRINT)",
-                self.fingerprint
-            )));
-        }
-        let builds = self.builds(registry, components, run_uuid).await?;
+        let builds = match version.is_complete() {
+            true => all_builds(registry, &self.bucket.name, self.fingerprint).await?,
+            false => self.builds(registry, components, run_uuid).await?,
+        };
         Ok(Opened { version, builds })
     }
 
@@ -55,6 +54,7 @@ impl Target<'_> {
     async fn bucket(&self, registry: &dyn Registry) -> Result<()> {
         let CreateBucketBody { name, description, labels } = self.bucket;
         match registry.get_bucket(name).await {
+            Ok(_) if !self.describes => Ok(()),
             Ok(found) if found.description == *description && found.labels == *labels => Ok(()),
             Ok(found) => {
                 let body = UpdateBucketBody {
@@ -127,6 +127,15 @@ impl Target<'_> {
     }
 }
 
+/// That a version is complete, and nothing can be built for it.
+pub(super) fn complete_error(fingerprint: &str) -> Error {
+    // Begins as Packer's, for those who look for it in logs.
+    Error::precondition(format!(
+        "The version associated to the fingerprint {fingerprint} is complete. To build again, \
+         change the fingerprint (HCP_PACKER_BUILD_FINGERPRINT)"
+    ))
+}
+
 /// All builds of a version, by their components.
 pub(super) async fn all_builds(
     registry: &dyn Registry,
@@ -146,7 +155,8 @@ pub(super) async fn all_builds(
     }
 }
 
-/// Tells what a build made. Telling it again is no mistake: an answer may have been lost.
+/// Tells what a build made. Telling it again is no mistake: an answer may have been lost. What the
+/// build was made from may be gone by now; it is published all the same, and the result says so.
 ///
 /// # Errors
 /// The registry refuses it, or does not answer.
@@ -156,9 +166,9 @@ pub(super) async fn deliver(
     fingerprint: &str,
     id: &str,
     body: &UpdateBuildBody,
-) -> Result<()> {
+) -> Result<Option<&'static str>> {
     let refused = match registry.update_build(bucket, fingerprint, id, body).await {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(None),
         Err(error) => error,
     };
     if matches!(refused.code, Code::FailedPrecondition | Code::Aborted | Code::InvalidArgument)
@@ -166,7 +176,29 @@ pub(super) async fn deliver(
         && build.status == BuildStatus::Done
         && same_artifacts(&build, body)
     {
-        return Ok(());
+        return Ok(None);
+    }
+    // Which part of it was refused is not told: what may be gone is left out to find out.
+    if matches!(refused.code, Code::InvalidArgument | Code::NotFound) {
+        let mut less = body.clone();
+        let orphan = "what it was built from is not in the registry any more: it is published \
+                      without its parent";
+        let lost = "the channel by which what it was built from was found is not in the registry \
+                    any more: it is published without that";
+        let parts: [(fn(&mut UpdateBuildBody) -> &mut String, _); 2] = [
+            (|body| &mut body.parent_channel_id, lost),
+            (|body| &mut body.parent_version_id, orphan),
+        ];
+        for (part, warning) in parts {
+            if std::mem::take(part(&mut less)).is_empty() {
+                continue;
+            }
+            match registry.update_build(bucket, fingerprint, id, &less).await {
+                Ok(_) => return Ok(Some(warning)),
+                Err(error) if error.code == refused.code => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
     Err(refused)
 }
@@ -181,23 +213,26 @@ fn same_artifacts(build: &Build, body: &UpdateBuildBody) -> bool {
     there == here
 }
 
-/// Assigns channels a version that is complete. Gives those that could not be, and why.
-pub(super) async fn assign(
+/// Whether a refusal is for good: neither waiting nor what may be changed in the registry or in
+/// one's credentials makes the same thing succeed.
+pub(super) async fn is_final(
     registry: &dyn Registry,
     bucket: &str,
     fingerprint: &str,
-    channels: &[String],
-) -> Vec<(String, Error)> {
-    let body = UpdateChannelBody {
-        update_mask: "versionFingerprint".into(),
-        version_fingerprint: fingerprint.to_owned(),
-        restricted: false,
-    };
-    let mut failed = Vec::new();
-    for channel in channels {
-        if let Err(error) = registry.update_channel(bucket, channel, &body).await {
-            failed.push((channel.clone(), error));
-        }
+    refused: &Error,
+) -> bool {
+    match refused.code {
+        Code::InvalidArgument | Code::AlreadyExists | Code::Unimplemented => true,
+        // By the version, or by a registry that is out of use for now.
+        Code::FailedPrecondition => registry.get_version(bucket, fingerprint).await.is_ok(),
+        // What is not there is made before the next try.
+        Code::NotFound
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Unavailable
+        | Code::Internal
+        | Code::Unknown => false,
     }
-    failed
 }

@@ -3,7 +3,7 @@
 
 mod ci;
 mod machine;
-mod vcs;
+pub(super) mod vcs;
 
 use std::path::Path;
 

@@ -27,8 +27,23 @@ fn git(dir: &Path, args: &[&str]) -> Option<String> {
 }
 
 /// The commit that is checked out.
-pub(super) fn sha(dir: &Path) -> Option<String> {
+pub(in crate::registry::publish) fn sha(dir: &Path) -> Option<String> {
     git(dir, &["rev-parse", "--verify", "--quiet", "HEAD"])
+}
+
+/// What a template is built from that the commit does not hold, by git's names: changes of files
+/// that git knows, and templates and files of variables that it does not. Other files that it does
+/// not know are left out: builds leave such.
+pub(in crate::registry::publish) fn changed_since_commit(dir: &Path) -> Option<Vec<String>> {
+    let said = git(dir, &["status", "--porcelain", "--untracked-files=all", "--no-renames", "-z"])?;
+    let ends = [".pkr.hcl", ".pkr.json", ".pkrvars.hcl", ".pkrvars.json"];
+    // Each is two letters, a space and a name.
+    let counts = |entry: &&str| match entry.strip_prefix("?? ") {
+        Some(name) => ends.iter().any(|end| name.ends_with(end)),
+        None => true,
+    };
+    let entries = said.split('\0').filter(|entry| !entry.is_empty()).filter(counts);
+    Some(entries.map(|entry| entry.get(3..).unwrap_or(entry).to_owned()).collect())
 }
 
 /// Branch, commit, author, and whether something has been changed since.

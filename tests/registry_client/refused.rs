@@ -1,0 +1,190 @@
+//! What a registry will never take: found before it is built, where it can be, else told, and not
+//! kept as if another try could mend it.
+
+use crate::harness::{BASE, docker};
+use crate::publish::{FILES, build_of};
+use crate::world::{World, finish, with_both};
+
+/// A build that writes `target` when the file `go` is there.
+const RACE: &str = r#"
+variable "target" {}
+variable "go" {}
+hcp_packer_registry {
+  bucket_name = "race"
+}
+source "file" "k" {
+  content = "x"
+  target  = var.target
+}
+build {
+  sources = ["source.file.k"]
+  provisioner "shell-local" {
+    inline = ["until [ -e ${var.go} ]; do sleep 0.1; done"]
+  }
+}
+"#;
+
+#[test]
+fn labels_are_checked_before_anything_is_built() {
+    with_both(|world| {
+        world.write("from.txt", "b");
+        let many: String = (0..101).map(|n| format!("l{n} = \"\"\n")).collect();
+        let long = format!("notes = \"{}\"", "x".repeat(1025));
+        for (labels, said) in [
+            (long, "`notes` in build_labels is 1025 bytes long, and the registry takes 1024"),
+            (many, "build_labels has 101 labels, and the registry takes 100"),
+        ] {
+            world.write("files.pkr.hcl", &FILES.replace("stage = \"test\"", &labels));
+            let run = world.ingot(&["build", "files.pkr.hcl"]);
+            assert_eq!(run.code, Some(1), "{}", run.stdout);
+            assert!(run.stdout.contains("Nothing is built"), "{}", run.stdout);
+            assert!(run.stdout.contains(said), "{}", run.stdout);
+            assert!(!world.path().join("b.txt").exists(), "nothing was built");
+        }
+        assert_eq!(world.json(&["buckets", "list"]), serde_json::json!([]));
+    });
+}
+
+#[test]
+fn the_same_build_of_two_machines_is_published_once() {
+    with_both(|world| {
+        world.write("race.pkr.hcl", RACE);
+        let start = |target: &str, go: &str| {
+            let vars = [format!("-var=target={target}"), format!("-var=go={go}")];
+            let mut command = world.command(&["build", &vars[0], &vars[1], "race.pkr.hcl"]);
+            command
+                .env("HCP_PACKER_BUILD_FINGERPRINT", "race-1")
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped());
+            command.spawn().expect("the program can be run")
+        };
+        let slow = start("slow.txt", "go-slow");
+        world.wait_for("race", "race-1", "file.k", "BUILD_RUNNING");
+        world.write("go-fast", "");
+        let fast = finish(start("fast.txt", "go-fast"));
+        assert_eq!(fast.code, Some(0), "{}{}", fast.stdout, fast.stderr);
+        world.write("go-slow", "");
+        let slow = finish(slow);
+        assert_eq!(slow.code, Some(1), "{}{}", slow.stdout, slow.stderr);
+        let said = "built, but it cannot be published: another run has published file.k of this \
+                    version";
+        assert!(slow.stdout.contains(said), "{}", slow.stdout);
+        assert!(slow.stdout.contains("the registry does not know it: slow.txt (.)"));
+        assert!(world.path().join("slow.txt").exists(), "what was built is there");
+        assert_eq!(world.json(&["push", "-list"]), serde_json::json!([]), "nothing is kept");
+        let version = world.json(&["versions", "show", "race", "race-1"]);
+        let artifacts = &build_of(&version, "file.k")["artifacts"];
+        assert_eq!(artifacts[0]["external_identifier"], "fast.txt");
+    });
+}
+
+#[test]
+fn a_build_outlives_what_it_was_built_from() {
+    let base = "hcp_packer_registry {\n  bucket_name = \"base\"\n}\nsource \"file\" \"b\" {\n  \
+                content = \"x\"\n  target = \"base.txt\"\n}\nbuild {\n  sources = \
+                [\"source.file.b\"]\n}\n";
+    let child = r#"
+data "hcp-packer-artifact" "base" {
+  bucket_name  = "base"
+  channel_name = "stable"
+  platform     = "packer.file"
+  region       = "."
+}
+hcp_packer_registry {
+  bucket_name = "child"
+}
+source "file" "c" {
+  source = data.hcp-packer-artifact.base.external_identifier
+  target = "child.txt"
+}
+build {
+  sources = ["source.file.c"]
+  provisioner "shell-local" {
+    inline = ["until [ -e go ]; do sleep 0.1; done"]
+  }
+}
+"#;
+    with_both(|world| {
+        world.write("base.pkr.hcl", base);
+        world.write("child.pkr.hcl", child);
+        world.build("base.pkr.hcl", "base-1");
+        let publish = |fingerprint: &str, meanwhile: &dyn Fn()| {
+            world.ok(&["registry", "channels", "create", "base", "stable", "-assign=base-1"]);
+            let _ = std::fs::remove_file(world.path().join("go"));
+            let env = [("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)];
+            let build = world.spawn_build("child.pkr.hcl", &env);
+            world.wait_for("child", fingerprint, "file.c", "BUILD_RUNNING");
+            world.ok(&["registry", "channels", "delete", "base", "stable"]);
+            meanwhile();
+            world.write("go", "");
+            let run = finish(build);
+            assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+            let all = format!("{}{}", run.stdout, run.stderr);
+            let version = world.json(&["versions", "show", "child", fingerprint]);
+            (
+                all,
+                build_of(&version, "file.c")["parent_version_id"].clone(),
+                version["name"].clone(),
+            )
+        };
+        let (said, _, name) = publish("child-1", &|| {});
+        assert!(said.contains("it is published without that"), "{said}");
+        assert_eq!(name, "v1");
+        let parents = world.json(&["ancestry", "child"])["parents"].clone();
+        assert_eq!(parents[0]["version_fingerprint"], "base-1", "{parents:#}");
+
+        let (said, _, name) = publish("child-2", &|| {
+            world.ok(&["registry", "versions", "delete", "base", "base-1"]);
+        });
+        assert!(said.contains("it is published without its parent"), "{said}");
+        assert_eq!(name, "v2");
+        let parents = world.json(&["ancestry", "child"])["parents"].clone();
+        assert_eq!(parents, serde_json::json!([]));
+    });
+}
+
+#[test]
+fn labels_of_plugins_are_cut() {
+    if !docker() {
+        return;
+    }
+    let world = World::local();
+    let tags: Vec<String> = (0..30).map(|n| format!("\"{n:050}\"")).collect();
+    world.write(
+        "image.pkr.hcl",
+        &format!(
+            r#"
+hcp_packer_registry {{
+  bucket_name = "images"
+}}
+source "docker" "d" {{
+  image  = "{BASE}"
+  pull   = false
+  commit = true
+}}
+build {{
+  sources = ["source.docker.d"]
+  post-processor "docker-tag" {{
+    repository = "ingot-registry-labels"
+    tags       = [{}]
+  }}
+}}
+"#,
+            tags.join(", ")
+        ),
+    );
+    let run = world.build("image.pkr.hcl", "image-1");
+    let all = format!("{}{}", run.stdout, run.stderr);
+    assert!(all.contains("Warning: the label `tags` is cut to"), "{all}");
+    let version = world.json(&["versions", "show", "images", "image-1"]);
+    let tags = build_of(&version, "docker.d")["labels"]["tags"].as_str().expect("tags").to_owned();
+    assert!(tags.len() <= 1024 && tags.len() > 900, "{tags}");
+    for tag in tags.split(',') {
+        // Whole ones only.
+        assert_eq!(tag.len(), "ingot-registry-labels:".len() + 50, "{tag}");
+    }
+    for n in 0..30 {
+        let name = format!("ingot-registry-labels:{n:050}");
+        let _ = std::process::Command::new("docker").args(["rmi", "-f", &name]).output();
+    }
+}
