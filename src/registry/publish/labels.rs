@@ -76,7 +76,8 @@ fn shortened(value: &str) -> &str {
     }
     // A comma just behind what fits ends an item that does.
     let whole = value.as_bytes()[..=LABEL_VALUE].iter().rposition(|&byte| byte == b',');
-    &value[..whole.unwrap_or_else(|| value.floor_char_boundary(LABEL_VALUE))]
+    let boundary = || (0..=LABEL_VALUE).rev().find(|&at| value.is_char_boundary(at));
+    &value[..whole.or_else(boundary).unwrap_or_default()]
 }
 
 #[cfg(test)]

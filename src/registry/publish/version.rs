@@ -180,17 +180,15 @@ pub(super) async fn deliver(
     }
     // Which part of it was refused is not told: what may be gone is left out to find out.
     if matches!(refused.code, Code::InvalidArgument | Code::NotFound) {
-        let mut less = body.clone();
-        let orphan = "what it was built from is not in the registry any more: it is published \
-                      without its parent";
+        let without_channel = UpdateBuildBody { parent_channel_id: String::new(), ..body.clone() };
+        let without_parent =
+            UpdateBuildBody { parent_version_id: String::new(), ..without_channel.clone() };
         let lost = "the channel by which what it was built from was found is not in the registry \
                     any more: it is published without that";
-        let parts: [(fn(&mut UpdateBuildBody) -> &mut String, _); 2] = [
-            (|body| &mut body.parent_channel_id, lost),
-            (|body| &mut body.parent_version_id, orphan),
-        ];
-        for (part, warning) in parts {
-            if std::mem::take(part(&mut less)).is_empty() {
+        let orphan = "what it was built from is not in the registry any more: it is published \
+                      without its parent";
+        for (less, warning) in [(without_channel, lost), (without_parent, orphan)] {
+            if less == *body {
                 continue;
             }
             match registry.update_build(bucket, fingerprint, id, &less).await {
