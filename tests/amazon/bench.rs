@@ -70,8 +70,35 @@ pub struct Ended {
 pub struct Bench {
     pub account: Account,
     pub proxy: Proxy,
+    /// More variables of the environment.
+    pub env: Vec<(&'static str, String)>,
     dir: tempfile::TempDir,
 }
+
+/// Has the source AMI's volume outlive the instance, as some AMIs do: moto does not ask the AMI.
+pub fn lasting(call: &Call, body: &str) -> Option<String> {
+    (call.action == "RunInstances").then(|| {
+        format!(
+            "{body}&BlockDeviceMapping.1.DeviceName=/dev/sda1&BlockDeviceMapping.1.Ebs.VolumeSize=8\
+             &BlockDeviceMapping.1.Ebs.DeleteOnTermination=false"
+        )
+    })
+}
+
+/// The source's options for a build that copies and encrypts its AMI and makes a role.
+pub const ENCRYPTED: &str = r#"
+  encrypt_boot       = true
+  kms_key_id         = "alias/images"
+  region_kms_key_ids = { us-east-1 = "alias/images", eu-west-1 = "alias/images" }
+  temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["*"]
+    }
+  }
+"#;
 
 impl Bench {
     /// A folder with a template, in a new account; calls go through a proxy with `plan`. `source`
@@ -127,7 +154,7 @@ build {{
             port = instances.server.port,
         );
         std::fs::write(dir.path().join("t.pkr.hcl"), text).expect("the template is written");
-        Bench { account, proxy, dir }
+        Bench { account, proxy, env: Vec::new(), dir }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -154,6 +181,7 @@ build {{
             .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_PROFILE")
+            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(said.try_clone().expect("the file can be shared"))
             .stderr(said)
@@ -196,7 +224,10 @@ build {{
 
     /// All that the account has.
     pub fn holds(&self) -> BTreeSet<String> {
-        REGIONS.iter().flat_map(|region| self.account.holds(region)).collect()
+        let mut held: BTreeSet<String> =
+            REGIONS.iter().flat_map(|region| self.account.holds(region)).collect();
+        held.extend(self.account.roles());
+        held
     }
 
     /// How many journals there are.

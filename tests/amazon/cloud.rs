@@ -69,6 +69,22 @@ impl Account {
         answer.text()
     }
 
+    /// The account's roles and instance profiles, one line each.
+    pub fn roles(&self) -> BTreeSet<String> {
+        let mut held = BTreeSet::new();
+        for (action, set, name) in [
+            ("ListRoles", "Roles", "RoleName"),
+            ("ListInstanceProfiles", "InstanceProfiles", "InstanceProfileName"),
+        ] {
+            let body = format!("Action={action}&Version=2010-05-08");
+            let request = message("us-east-1", "iam", body, Some(&self.id));
+            let answer = http::ask(self.port, &request).expect("moto answers").text();
+            let members = members(&answer, set).into_iter();
+            held.extend(members.map(|one| format!("{name} {}", value(&one, name))));
+        }
+        held
+    }
+
     /// All that the account has in a region, one line each, but for what it had from the
     /// beginning: networks, the group `default`, the base AMI.
     pub fn holds(&self, region: &str) -> BTreeSet<String> {
@@ -129,10 +145,14 @@ pub fn call(
 ) -> Message {
     let mut body = format!("Action={action}&Version=2016-11-15");
     parameters.iter().for_each(|(name, value)| body.push_str(&format!("&{name}={value}")));
+    message(region, "ec2", body, account)
+}
+
+fn message(region: &str, service: &str, body: String, account: Option<&str>) -> Message {
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: ec2.{region}.amazonaws.com\r\n\
+        "POST / HTTP/1.1\r\nHost: {service}.{region}.amazonaws.com\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=AKIA/20260101/{region}/ec2/aws4_request, \
+         Authorization: AWS4-HMAC-SHA256 Credential=AKIA/20260101/{region}/{service}/aws4_request, \
          SignedHeaders=host, Signature=0\r\n",
         body.len()
     );
@@ -145,10 +165,20 @@ pub fn call(
 
 /// The elements `item` right below the elements called `set`, as texts.
 pub fn items(xml: &str, set: &str) -> Vec<String> {
+    elements(xml, set, "item")
+}
+
+/// The same as IAM writes it.
+fn members(xml: &str, set: &str) -> Vec<String> {
+    let roles = elements(xml, set, "member").into_iter();
+    // A profile has roles in it.
+    roles.filter(|one| set != "Roles" || !one.contains("InstanceProfileName")).collect()
+}
+
+fn elements(xml: &str, set: &str, item: &str) -> Vec<String> {
     let document = roxmltree::Document::parse(xml).expect("an answer in XML");
     let sets = document.descendants().filter(|node| node.tag_name().name() == set);
-    let items =
-        sets.flat_map(|node| node.children().filter(|node| node.has_tag_name_local("item")));
+    let items = sets.flat_map(|node| node.children().filter(|node| node.has_tag_name_local(item)));
     items.map(|node| xml[node.range()].to_owned()).collect()
 }
 

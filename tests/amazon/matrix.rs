@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::bench::{Bench, Ended, Instances, REGIONS, instances, leaks};
+use super::bench::{Bench, ENCRYPTED, Ended, Instances, REGIONS, instances, lasting, leaks};
 use super::cloud::{Cloud, cloud};
 use super::proxy::{Act, Call};
 
@@ -36,12 +36,30 @@ const fn fault(name: &'static str, act: Act) -> Fault {
 struct Kind {
     name: &'static str,
     source: &'static str,
+    /// Whether the source AMI's volume outlives the instance.
+    lasting: bool,
 }
 
-const KINDS: [Kind; 2] = [
-    Kind { name: "on demand", source: "" },
-    Kind { name: "spot", source: "  spot_price = \"auto\"\n" },
+const KINDS: [Kind; 3] = [
+    Kind { name: "on demand", source: "", lasting: false },
+    Kind { name: "spot", source: "  spot_price = \"auto\"\n", lasting: false },
+    Kind { name: "encrypted", source: ENCRYPTED, lasting: true },
 ];
+
+impl Kind {
+    fn bench(
+        &self,
+        cloud: &Cloud,
+        instances: &Arc<Instances>,
+        plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
+    ) -> Bench {
+        let bench = Bench::new(cloud, instances, self.source, PROVISIONER, plan);
+        if self.lasting {
+            bench.proxy.edit_requests(lasting);
+        }
+        bench
+    }
+}
 
 fn faults() -> Vec<Fault> {
     vec![
@@ -105,7 +123,7 @@ fn try_case(cloud: &Cloud, instances: &Arc<Instances>, case: &Case) -> Verdict {
         let hit = call.action == at.action && call.nth >= at.nth && call.nth - at.nth < fault.times;
         if hit { fault.act } else { Act::Forward }
     };
-    let bench = Bench::new(cloud, instances, KINDS[case.kind].source, PROVISIONER, plan);
+    let bench = KINDS[case.kind].bench(cloud, instances, plan);
     let before = bench.holds();
     assert_eq!(before, BTreeSet::new());
     let ended = bench.run(&["build", "-color=false", "."]);
@@ -202,7 +220,7 @@ const PROVISIONER: &str = "  provisioner \"shell\" {\n    inline = [\"echo provi
 
 /// The calls that a build makes when nothing is in its way.
 fn calls_of(cloud: &Cloud, instances: &Arc<Instances>, kind: &Kind) -> Vec<Call> {
-    let bench = Bench::new(cloud, instances, kind.source, PROVISIONER, |_| Act::Forward);
+    let bench = kind.bench(cloud, instances, |_| Act::Forward);
     let ended = bench.run(&["build", "-color=false", "."]);
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     let held = bench.holds();
@@ -220,8 +238,9 @@ fn try_all(title: &str, faults: &[Fault], kinds: &[usize]) {
     for &kind in kinds {
         let calls = calls_of(&cloud, &instances, &KINDS[kind]);
         println!("{title}: a build {} makes {} calls", KINDS[kind].name, calls.len());
-        let last = |call: &Call| matches!(&*call.action, "TerminateInstances" | "DeleteFleets");
-        let end = calls.iter().position(last).expect("the instance is terminated");
+        // Tagging the AMIs is the last thing that can fail.
+        let last = |call: &Call| call.action == "CreateTags";
+        let end = 1 + calls.iter().rposition(last).expect("the AMIs are tagged");
         for (at, call) in calls.iter().enumerate() {
             let finished = at >= end;
             let case = |fault: &Fault| Case { kind, call: call.clone(), fault: *fault, finished };
@@ -269,12 +288,13 @@ fn report(title: &str, faults: &[Fault], verdicts: &[(&Case, Verdict)], took: Du
     assert_eq!(wrong, 0, "cases in which something was left or wrong");
 }
 
-/// The kinds of builds to try: all with `INGOT_FULL_MATRIX`, else the usual one.
+/// The kinds of builds to try: with `INGOT_FULL_MATRIX` those that it names, separated by commas,
+/// or else all; without it the usual one.
 fn kinds() -> Vec<usize> {
-    match std::env::var_os("INGOT_FULL_MATRIX") {
-        Some(_) => (0..KINDS.len()).collect(),
-        None => vec![0],
-    }
+    let Ok(wanted) = std::env::var("INGOT_FULL_MATRIX") else { return vec![0] };
+    let named = |&kind: &usize| wanted.split(',').any(|name| name == KINDS[kind].name);
+    let chosen: Vec<usize> = (0..KINDS.len()).filter(named).collect();
+    if chosen.is_empty() { (0..KINDS.len()).collect() } else { chosen }
 }
 
 #[test]

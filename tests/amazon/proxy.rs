@@ -39,6 +39,8 @@ pub struct Call {
 
 type Plan = dyn Fn(&Call) -> Act + Send + Sync;
 type Watcher = dyn Fn(&Message) + Send + Sync;
+/// Changes a request before moto gets it, or an answer of moto.
+pub type Edit = dyn Fn(&Call, &str) -> Option<String> + Send + Sync;
 
 /// A running proxy.
 pub struct Proxy {
@@ -47,7 +49,9 @@ pub struct Proxy {
 }
 
 struct State {
-    account: Account,
+    account: Mutex<Account>,
+    request: Mutex<Option<Box<Edit>>>,
+    answer: Mutex<Option<Box<Edit>>>,
     plan: Mutex<Arc<Plan>>,
     watcher: Box<Watcher>,
     calls: Mutex<Vec<Call>>,
@@ -69,7 +73,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("it is bound").port();
         let state = Arc::new(State {
-            account: account.clone(),
+            account: Mutex::new(account.clone()),
+            request: Mutex::default(),
+            answer: Mutex::default(),
             plan: Mutex::new(Arc::new(plan)),
             watcher: Box::new(watcher),
             calls: Mutex::default(),
@@ -99,6 +105,27 @@ impl Proxy {
     /// Lets everything pass from now on.
     pub fn disarm(&self) {
         *self.state.plan.lock().expect("no thread panics with it") = Arc::new(|_| Act::Forward);
+    }
+
+    /// Has calls be those of another account from now on.
+    pub fn switch(&self, account: &Account) {
+        *self.state.account.lock().expect("no thread panics with it") = account.clone();
+    }
+
+    /// Changes the bodies of requests: `edit` answers with a new one.
+    pub fn edit_requests(
+        &self,
+        edit: impl Fn(&Call, &str) -> Option<String> + Send + Sync + 'static,
+    ) {
+        *self.state.request.lock().expect("no thread panics with it") = Some(Box::new(edit));
+    }
+
+    /// Changes the bodies of answers.
+    pub fn edit_answers(
+        &self,
+        edit: impl Fn(&Call, &str) -> Option<String> + Send + Sync + 'static,
+    ) {
+        *self.state.answer.lock().expect("no thread panics with it") = Some(Box::new(edit));
     }
 
     /// The calls so far.
@@ -158,12 +185,12 @@ impl State {
             Act::Refuse(status, code) => return Some(refusal(status, code)),
             Act::CutBefore => return None,
             Act::CutAfter => {
-                self.forward(request);
+                self.forward(&call, request);
                 return None;
             }
             Act::Signal(signal) => self.send(signal),
         }
-        self.forward(request)
+        self.forward(&call, request)
     }
 
     fn note(&self, request: &Message) -> Call {
@@ -179,9 +206,18 @@ impl State {
         call
     }
 
-    fn forward(&self, request: &Message) -> Option<Message> {
-        let request = request.clone().with("x-moto-account-id", &self.account.id);
-        let answer = http::ask(self.account.port, &request).ok()?;
+    fn forward(&self, call: &Call, request: &Message) -> Option<Message> {
+        let account = self.account.lock().expect("no thread panics with it").clone();
+        let mut request = request.clone().with("x-moto-account-id", &account.id);
+        if let Some(body) = edited(&self.request, call, &request) {
+            request =
+                request.without("content-length").with("Content-Length", &body.len().to_string());
+            request.body = body;
+        }
+        let mut answer = http::ask(account.port, &request).ok()?;
+        if let Some(body) = edited(&self.answer, call, &answer) {
+            answer.body = body;
+        }
         (self.watcher)(&answer);
         // The connection to the client stays.
         let length = answer.body.len().to_string();
@@ -201,6 +237,11 @@ impl State {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+fn edited(edit: &Mutex<Option<Box<Edit>>>, call: &Call, message: &Message) -> Option<Vec<u8>> {
+    let edit = edit.lock().expect("no thread panics with it");
+    edit.as_ref()?(call, &message.text()).map(String::into_bytes)
 }
 
 /// An error in EC2's form.

@@ -124,13 +124,14 @@ async fn profiles(access: &Access, region: &str) -> Result<Vec<Discovered>> {
             continue;
         }
         // The list of profiles comes without tags.
-        let answer = iam.list_instance_profile_tags().instance_profile_name(name).send().await;
+        let answer = iam.get_instance_profile().instance_profile_name(name).send().await;
         let answer = match answer.during(format!("looking for the tags of {name}")) {
             Ok(answer) => answer,
             Err(failure) if matches!(failure.kind, Kind::Denied | Kind::NotFound) => continue,
             Err(failure) => return Err(failure.into()),
         };
-        let Some(run) = answer.tags().iter().find(|tag| tag.key() == RUN_TAG) else { continue };
+        let tags = answer.instance_profile().map(|profile| profile.tags()).unwrap_or_default();
+        let Some(run) = tags.iter().find(|tag| tag.key() == RUN_TAG) else { continue };
         let run = run.value().to_owned();
         let since = OffsetDateTime::from_unix_timestamp(profile.create_date().secs()).ok();
         let resource = Place::found(region, &run).resource(PROFILE, name);

@@ -100,6 +100,38 @@ async fn what_is_not_there_is_told_by_its_id() {
 }
 
 #[tokio::test]
+async fn the_endpoint_of_the_options_is_that_of_their_region() {
+    let Some(moto) = Moto::start() else { return };
+    let proxy = Proxy::start(moto.port, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let options = AccessOptions {
+        profile: Some("here".into()),
+        shared_credentials_file: Some(profile(&folder, &moto.endpoint())),
+        custom_endpoint_ec2: Some(proxy.endpoint()),
+        ..Default::default()
+    };
+    let access = Access::open(&options, &ui()).await.unwrap();
+    access.client("eu-west-1").describe_regions().send().await.unwrap();
+    assert_eq!(proxy.calls(), 0);
+    access.client(REGION).describe_regions().send().await.unwrap();
+    assert_eq!(proxy.calls(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_code_with_a_status_of_the_server_may_pass() {
+    let Some(moto) = Moto::start() else { return };
+    let strange = "<Response><Errors><Error><Code>Strange</Code><Message>Oops.</Message></Error>\
+                   </Errors></Response>";
+    let proxy =
+        Proxy::start(moto.port, &[Fault::Answer(502, strange), Fault::Answer(400, strange)]);
+    let access = access(&proxy.endpoint(), |options| options.max_retries = Some(1)).await;
+    for kind in [Kind::Broken, Kind::Refused] {
+        let failure = trusty().find(&access.client(REGION), None).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_there_is_a_failure_of_the_network() {
     let access = access("http://127.0.0.1:9", |options| options.max_retries = Some(1)).await;
     let failure = trusty().find(&access.client(REGION), None).await.unwrap_err();
