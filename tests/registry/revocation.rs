@@ -9,21 +9,21 @@ use crate::harness::ingot_with;
 use crate::postgres::Postgres;
 use crate::server::{Caller, Server};
 
-async fn all(server: &Server) {
+async fn all(server: &Server, database: &[&str]) {
     let admin = server.admin().await;
     what_is_taken_back_brings_the_rest_to_light(&admin).await;
     a_schedule_of_its_own_outlives_an_ancestors(&admin).await;
     what_is_being_built_does_not_escape(&admin).await;
     removing_the_ancestor_lets_nobody_off(&admin).await;
     numbers_are_given_once(&admin).await;
-    restricted_channels_are_not_told(server, &admin).await;
+    restricted_channels_are_not_told(server, database, &admin).await;
     many_children_at_once(&admin).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let dir = tempfile::tempdir().expect("a folder");
-    all(&Server::start(dir.path(), &["-rate-limit=0"])).await;
+    all(&Server::start(dir.path(), &["-rate-limit=0"]), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,7 @@ async fn on_postgres() {
     let Some(postgres) = Postgres::start() else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
-    all(&Server::start(dir.path(), &args)).await;
+    all(&Server::start(dir.path(), &args), &args[1..]).await;
 }
 
 fn id(value: &Value) -> String {
@@ -180,7 +180,7 @@ async fn numbers_are_given_once(admin: &Caller) {
     assert_eq!(admin.publish("once", "o3", None).await["name"], "v3");
 }
 
-async fn restricted_channels_are_not_told(server: &Server, admin: &Caller) {
+async fn restricted_channels_are_not_told(server: &Server, database: &[&str], admin: &Caller) {
     for name in ["hidden", "open"] {
         admin.put("/buckets", json!({ "name": name })).await;
     }
@@ -191,7 +191,7 @@ async fn restricted_channels_are_not_told(server: &Server, admin: &Caller) {
     let path = "/buckets/open/ancestry?type=ANCESTRY_TYPE_PARENTS";
     let relation = admin.get(path).await["relations"][0]["parent"].clone();
     assert_eq!(relation["channel_name"], "private");
-    let (id, secret) = server.principal(&["onlooker", "-role=viewer"]);
+    let (id, secret) = server.principal(&[&["onlooker", "-role=viewer"], database].concat());
     let viewer = server.sign_in(&id, &secret).await;
     let seen = viewer.get(path).await;
     assert_eq!(seen["relations"][0]["parent"]["version_fingerprint"], "h1");
@@ -230,7 +230,7 @@ async fn revocations_of_older_databases_are_kept() {
     let mut server = Server::start(dir.path(), &["-rate-limit=0"]);
     let names = chain(&server.admin().await, "older", 2).await;
     server.stop();
-    let path = dir.path().join("registry.db");
+    let path = dir.path().join("registry-server.db");
     sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER]).ok();
     let url = format!("sqlite://{}", path.display());
     let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
