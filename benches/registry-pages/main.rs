@@ -200,7 +200,7 @@ async fn fill(pool: &AnyPool, project: &str, buckets: u64, versions: u64) {
              'BUILD_DONE', '', '{platform}', '{{\"os\":\"debian\",\"team\":\"web\"}}', \
              '{{\"packer\":{{\"version\":\"1.16.0\"}}}}', '', \
              CASE WHEN {first} THEN NULL ELSE {parent_version} END, \
-             CASE WHEN {first} THEN NULL ELSE {parent_channel} END, 1, 1 FROM n"
+             CASE WHEN {first} THEN NULL ELSE {parent_channel} END, 1, 1, NULL FROM n"
         )
     };
     let artifact = |build: &str, region: &str| {
@@ -229,6 +229,10 @@ async fn fill(pool: &AnyPool, project: &str, buckets: u64, versions: u64) {
         artifact("a", "eu-central-1"),
         artifact("a", "us-east-1"),
         artifact("d", "docker"),
+        "UPDATE builds SET current_parent_bucket_id = \
+         (SELECT p.bucket_id FROM versions p WHERE p.id = builds.parent_version_id) WHERE version_id \
+         IN (SELECT version_id FROM channels WHERE managed = 1)"
+            .into(),
         "ANALYZE".into(),
     ];
     for sql in statements {

@@ -231,7 +231,7 @@ async fn fill(pool: &AnyPool, project: &str, buckets: u64, versions: u64) {
         ),
         format!(
             "{all} INSERT INTO builds SELECT {id}, {id}, 'docker.a', 'BUILD_DONE', '', 'docker', \
-             '{{\"os\":\"debian\"}}', '{{}}', '', NULL, NULL, 1, 1 FROM n"
+             '{{\"os\":\"debian\"}}', '{{}}', '', NULL, NULL, 1, 1, NULL FROM n"
         ),
         format!(
             "{all} INSERT INTO artifacts SELECT {id}, {id}, 'sha256:' || {id}, 'docker', 1 FROM n"

@@ -146,6 +146,26 @@ async fn all(server: &Server) {
         assert!(answer["message"].is_string(), "{answer}");
     }
 
+    // What is slow to look through if it is looked through badly: as long as a request may be.
+    let path = format!("{}/buckets", admin.root);
+    let slashes = vec![b'\\'; (2 << 20) - 1];
+    let patience = std::time::Duration::from_secs(30);
+    let sent = admin.send(Method::PUT, &path, slashes);
+    let (status, _) = tokio::time::timeout(patience, sent).await.expect("an answer in time");
+    assert_eq!(status, 400);
+    for path in ["/buckets/a%00b", "/buckets?pagination.next_page_token=%00"] {
+        refused(&admin, Method::GET, path, Value::Null).await;
+    }
+    for path in ["/run-tasks/%00", "/projects/%00/buckets", "/sign-in/%00"] {
+        let (status, answer) = admin.send(Method::GET, path, Vec::new()).await;
+        assert_eq!(status, 400, "{path}: {answer}");
+    }
+    assert_eq!(server.token("a\0b", "wrong").await.0, 401);
+    // A path that is cut inside of a character where it is written down.
+    let wide = format!("/packer/2023-01-01/organizations/x/projects/{}", "é".repeat(400));
+    let (status, answer) = admin.send(Method::GET, &format!("{wide}/buckets"), Vec::new()).await;
+    assert_eq!((status, &answer["code"]), (403, &json!(7)), "{answer}");
+
     // Tokens that are none.
     let expired = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhIiwiZXhwIjoxfQ.AAAA";
     let cut = &admin.token[..admin.token.len() - 3];
@@ -194,6 +214,9 @@ async fn all(server: &Server) {
         last = server.token("nobody", "guess").await.0;
     }
     assert_eq!(last, 429);
+    // And nobody else: behind a proxy all have one address.
+    let (id, secret) = (&server.env["HCP_CLIENT_ID"], &server.env["HCP_CLIENT_SECRET"]);
+    assert_eq!(server.token(id, secret).await.0, 200);
 }
 
 /// The request is refused with an error of the API, which says nothing of how it is done.

@@ -9,21 +9,22 @@ use crate::harness::ingot_with;
 use crate::postgres::Postgres;
 use crate::server::{Caller, Server};
 
-async fn all(server: &Server) {
+async fn all(server: &Server, database: &[&str]) {
     let admin = server.admin().await;
     what_is_taken_back_brings_the_rest_to_light(&admin).await;
     a_schedule_of_its_own_outlives_an_ancestors(&admin).await;
     what_is_being_built_does_not_escape(&admin).await;
     removing_the_ancestor_lets_nobody_off(&admin).await;
     numbers_are_given_once(&admin).await;
-    restricted_channels_are_not_told(server, &admin).await;
+    restricted_channels_are_not_told(server, database, &admin).await;
+    ids_of_azure_are_the_same_in_any_case(&admin).await;
     many_children_at_once(&admin).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let dir = tempfile::tempdir().expect("a folder");
-    all(&Server::start(dir.path(), &["-rate-limit=0"])).await;
+    all(&Server::start(dir.path(), &["-rate-limit=0"]), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +32,7 @@ async fn on_postgres() {
     let Some(postgres) = Postgres::start() else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
-    all(&Server::start(dir.path(), &args)).await;
+    all(&Server::start(dir.path(), &args), &args[1..]).await;
 }
 
 fn id(value: &Value) -> String {
@@ -172,6 +173,23 @@ async fn removing_the_ancestor_lets_nobody_off(admin: &Caller) {
     is(admin, c, c, "ACTIVE", "").await;
 }
 
+async fn ids_of_azure_are_the_same_in_any_case(admin: &Caller) {
+    let versions = "/buckets/azure/versions";
+    admin.put("/buckets", json!({ "name": "azure" })).await;
+    admin.post(versions, json!({ "fingerprint": "z1" })).await;
+    let image = "/subscriptions/1/resourceGroups/Golden/providers/Microsoft.Compute/images/Base";
+    let body = json!({
+        "component_type": "azure-arm.a", "status": "BUILD_DONE", "platform": "azure",
+        "artifacts": [{ "external_identifier": image, "region": "westeurope" }],
+    });
+    admin.post(&format!("{versions}/z1/builds"), body).await;
+    for (name, count) in [(image.to_lowercase(), 1), (image.to_uppercase(), 1), ("AMI".into(), 0)] {
+        let search = json!({ "external_identifier": name });
+        let found = admin.post("/_search/external_artifact", search).await;
+        assert_eq!(found["artifacts"].as_array().map(Vec::len), Some(count), "{name}: {found}");
+    }
+}
+
 async fn numbers_are_given_once(admin: &Caller) {
     admin.put("/buckets", json!({ "name": "once" })).await;
     admin.publish("once", "o1", None).await;
@@ -180,7 +198,7 @@ async fn numbers_are_given_once(admin: &Caller) {
     assert_eq!(admin.publish("once", "o3", None).await["name"], "v3");
 }
 
-async fn restricted_channels_are_not_told(server: &Server, admin: &Caller) {
+async fn restricted_channels_are_not_told(server: &Server, database: &[&str], admin: &Caller) {
     for name in ["hidden", "open"] {
         admin.put("/buckets", json!({ "name": name })).await;
     }
@@ -191,11 +209,19 @@ async fn restricted_channels_are_not_told(server: &Server, admin: &Caller) {
     let path = "/buckets/open/ancestry?type=ANCESTRY_TYPE_PARENTS";
     let relation = admin.get(path).await["relations"][0]["parent"].clone();
     assert_eq!(relation["channel_name"], "private");
-    let (id, secret) = server.principal(&["onlooker", "-role=viewer"]);
+    let (id, secret) = server.principal(&[&["onlooker", "-role=viewer"], database].concat());
     let viewer = server.sign_in(&id, &secret).await;
     let seen = viewer.get(path).await;
     assert_eq!(seen["relations"][0]["parent"]["version_fingerprint"], "h1");
     assert!(!seen.to_string().contains("private"), "{seen}");
+    // Not even whether the channel has moved on.
+    admin.publish("hidden", "h2", None).await;
+    let assign = json!({ "version_fingerprint": "h2", "update_mask": "versionFingerprint" });
+    admin.patch("/buckets/hidden/channels/private", assign).await;
+    assert_eq!(admin.get(path).await["relations"][0]["status"], "OUT_OF_DATE");
+    assert_eq!(viewer.get(path).await["relations"][0]["status"], "UNDETERMINED");
+    let open = viewer.get("/buckets/open").await["bucket"].clone();
+    assert_eq!(open["parents"]["status"], "UNDETERMINED");
     assert_eq!(seen["relations"][0]["parent"]["channel_version"], Value::Null);
     let named = viewer.get(&format!("{path}&channel_name=private")).await;
     assert_eq!(named["relations"], json!([]));
@@ -230,12 +256,15 @@ async fn revocations_of_older_databases_are_kept() {
     let mut server = Server::start(dir.path(), &["-rate-limit=0"]);
     let names = chain(&server.admin().await, "older", 2).await;
     server.stop();
-    let path = dir.path().join("registry.db");
+    let path = dir.path().join("registry-server.db");
     sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER]).ok();
     let url = format!("sqlite://{}", path.display());
     let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
     for sql in [
         "DROP TABLE revocations",
+        "DROP INDEX builds_current",
+        "DROP INDEX artifacts_by_lower_name",
+        "ALTER TABLE builds DROP COLUMN current_parent_bucket_id",
         "ALTER TABLE versions DROP COLUMN pardoned_at",
         "ALTER TABLE buckets DROP COLUMN last_number",
         "DELETE FROM migrations WHERE step = 4",

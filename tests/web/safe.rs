@@ -182,6 +182,71 @@ async fn roles_decide_what_is_shown_and_done() {
     assert_eq!(viewer.get("/").await.location(), "/projects");
 }
 
+/// Revoking moves channels of other buckets, too, and whoever does it is told before.
+#[tokio::test]
+async fn the_dialogue_tells_what_will_move() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start(dir.path(), &["-rate-limit=0"]);
+    let admin = server.admin().await;
+    bucket(&admin, "base", "", json!({})).await;
+    let base = admin.publish("base", "b1", None).await;
+    let parent = base["id"].as_str().expect("an id");
+    bucket(&admin, "app", "", json!({})).await;
+    admin.publish("app", "free", None).await;
+    admin.publish("app", "built", Some((parent, ""))).await;
+    assign(&admin, "app", "production", "free").await;
+    assign(&admin, "app", "production", "built").await;
+    for number in 0..110 {
+        admin.publish("app", &format!("more{number}"), Some((parent, ""))).await;
+    }
+    let mut visitor = Visitor::admin(&server).await;
+    let page = visitor.get(&format!("{ROOT}/base/versions/b1/revoke")).await.text;
+    let text = words(&page);
+    assert!(text.contains("111 versions were built from it"), "{text}");
+    assert!(text.contains("and 11 more"), "{text}");
+    assert!(text.contains("2 channels point at them"), "{text}");
+    // Not to the one below, which is revoked as well.
+    assert!(text.contains("app production goes to v1"), "{text}");
+    assert!(text.contains("app latest goes to v1"), "{text}");
+    assert!(text.contains("latest has no valid version to go to"), "{text}");
+
+    // It is as it said.
+    let page = visitor.get(&format!("{ROOT}/base/versions/b1/revoke")).await;
+    let fields = [("when", "now"), ("reason", "x"), ("rollback", "yes"), ("descendants", "yes")];
+    let path = format!("{ROOT}/base/versions/b1/revoke");
+    assert_eq!(visitor.submit(&page, &path, &fields).await.status, 303);
+    for channel in ["production", "latest"] {
+        let channel = admin.get(&format!("/buckets/app/channels/{channel}")).await;
+        assert_eq!(channel["channel"]["version"]["fingerprint"], "free", "{channel}");
+    }
+}
+
+/// What a page says, without its tags.
+fn words(page: &str) -> String {
+    let parts = page.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text));
+    parts.collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_page_and_odd_forms_are_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    bucket(&admin, "base", "", json!({})).await;
+    admin.publish("base", "one", None).await;
+    assign(&admin, "base", "production", "one").await;
+    let mut visitor = Visitor::admin(&server).await;
+    for path in ["/nope", &format!("{ROOT}/base/nope")] {
+        let answer = visitor.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text.contains("There is no such page."), "{}", answer.text);
+    }
+    let page = visitor.get(&format!("{ROOT}/base/channels")).await;
+    let path = format!("{ROOT}/base/channels/production/assign");
+    let answer = visitor.submit(&page, &path, &[("from", "one"), ("version", "a\0b")]).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+}
+
 #[tokio::test]
 async fn no_other_site_can_send_a_form() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -74,6 +74,7 @@ impl Visitor {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self.client.request(method, format!("{}{path}", self.url));
+        request = request.header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         if !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
         }

@@ -83,7 +83,20 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
     }
     let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
-    registry.update_version(&args.bucket, fingerprint, &body).await.map_err(told)?;
-    line(format!("{} ({fingerprint}) is valid again.", version.name));
+    let now = registry.update_version(&args.bucket, fingerprint, &body).await.map_err(told)?;
+    let name = &version.name;
+    match (&now.revocation_inherited_from, now.revoke_at.is_set()) {
+        (Some(from), _) => {
+            let (bucket, from) = (&from.bucket_name, &from.version_name);
+            let still = match now.status {
+                VersionStatus::Revoked => "is still revoked",
+                _ => "is still to be revoked",
+            };
+            line(format!("{name} ({fingerprint}) {still}, with {bucket} {from} it was built from."));
+            line("Restore that, or this once more to let it off alone.");
+        }
+        (None, true) => line(format!("{name} ({fingerprint}) is still to be revoked.")),
+        (None, false) => line(format!("{name} ({fingerprint}) is valid again.")),
+    }
     Ok(())
 }

@@ -184,7 +184,9 @@ fn greet(
     match link {
         Some(link) => {
             output::line("To sign in with a browser, once and within an hour:");
-            output::line(format!("  {scheme}://{shown}{link}"));
+            let at = args.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+            let at = at.unwrap_or_else(|| format!("{scheme}://{shown}"));
+            output::line(format!("  {at}{link}"));
         }
         None => output::line("A link to sign in with a browser: `ingot registry sign-in-link`"),
     }

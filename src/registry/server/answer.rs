@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -84,11 +84,16 @@ fn holds_zero(json: &[u8]) -> bool {
     false
 }
 
-pub(super) async fn nothing_here() -> Refusal {
-    Refusal(Error::new(
+pub(super) async fn nothing_here(headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return super::web::nothing_here();
+    }
+    let refusal = Refusal(Error::new(
         Code::Unimplemented,
         "this registry has nothing at this path; its API is at /openapi.json",
-    ))
+    ));
+    refusal.into_response()
 }
 
 pub(super) async fn wrong_method() -> Refusal {

@@ -5,7 +5,7 @@ use std::slice;
 
 use super::{Session, no_version, page, view};
 use crate::registry::api::*;
-use crate::registry::store::{Role, Tx, VersionRow};
+use crate::registry::store::{Tx, VersionRow};
 
 impl Session {
     pub(super) async fn ancestry_in(
@@ -27,22 +27,15 @@ impl Session {
         if query.kind != BucketAncestryType::Children {
             let child = version.as_ref().map(|version| &version.id);
             if let Some(child) = child.or(row.latest_version_id.as_ref()) {
-                relations.extend(tx.parents_of(slice::from_ref(child)).await?);
+                relations.extend(tx.parents_of(slice::from_ref(child), self.sees_all()).await?);
             }
         }
         if query.kind != BucketAncestryType::Parents {
-            let mut children = tx.children_of(slice::from_ref(&row.id)).await?;
+            let mut children = tx.children_of(slice::from_ref(&row.id), self.sees_all()).await?;
             if let Some(version) = &version {
                 children.retain(|relation| relation.parent_id == version.id);
             }
             relations.extend(children);
-        }
-        // Whoever may not see a channel learns nothing of where it points.
-        for relation in &mut relations {
-            if relation.channel_restricted && self.caller.role < Role::Contributor {
-                (relation.channel_name, relation.channel_id) = (None, None);
-                relation.channel_version_id = None;
-            }
         }
         if !query.channel_name.is_empty() {
             relations

@@ -3,7 +3,7 @@
 use super::view::Detail;
 use super::{Session, events, no_channel, no_version, page, rules};
 use crate::registry::api::*;
-use crate::registry::store::{ChannelRow, Role, Tx};
+use crate::registry::store::{ChannelRow, Tx};
 
 impl Session {
     /// A channel of a bucket that the caller may see.
@@ -25,7 +25,7 @@ impl Session {
     }
 
     fn may_see(&self, channel: &ChannelRow) -> bool {
-        !channel.restricted || self.caller.role >= Role::Contributor
+        !channel.restricted || self.sees_all()
     }
 
     async fn see_channel(&self, tx: &mut Tx, bucket: &str, row: ChannelRow) -> Result<Channel> {

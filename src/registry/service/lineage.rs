@@ -87,8 +87,8 @@ impl Session {
         let start = self.bucket_id(tx, bucket).await?;
         let mut search = Search::default();
         search.meet(&start, 0);
-        ancestors(tx, &mut search, &start).await?;
-        descendants(tx, &mut search, &start).await?;
+        ancestors(tx, &mut search, &start, self.sees_all()).await?;
+        descendants(tx, &mut search, &start, self.sees_all()).await?;
         self.tell(tx, search).await
     }
 
@@ -106,18 +106,6 @@ impl Session {
         let named: Vec<String> = named.into_iter().cloned().collect();
         let versions: HashMap<String, VersionRow> =
             tx.versions_by_id(&named).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
-        let mut restricted = BTreeSet::new();
-        if self.caller.role < Role::Contributor {
-            let channels = search.relations.iter().filter_map(|(it, _)| it.channel_id.clone());
-            let channels: BTreeSet<String> = channels.collect();
-            for id in channels {
-                let channel = tx.channel_by_id(self.project_id(), &id).await?;
-                if channel.is_none_or(|channel| channel.restricted) {
-                    restricted.insert(id);
-                }
-            }
-        }
-
         let members = search.order.iter().filter_map(|id| {
             let line = buckets.get(id.as_str())?;
             let version = line.latest_version_id.as_ref().and_then(|id| latest.get(id));
@@ -134,13 +122,12 @@ impl Session {
             let ends = place(&relation.parent_bucket_id).zip(place(child_bucket));
             let rows = versions.get(&relation.parent_id).zip(versions.get(&relation.child_id));
             let (Some((parent, child)), Some((from, to))) = (ends, rows) else { continue };
-            let hidden = relation.channel_id.as_ref().is_some_and(|id| restricted.contains(id));
             kin.push(Kinship {
                 parent,
                 child,
                 parent_version: version_name(from, &[], tx.now),
                 child_version: version_name(to, &[], tx.now),
-                channel: relation.channel_name.clone().filter(|_| !hidden),
+                channel: relation.channel_name.clone(),
                 status: relation_status(relation),
             });
         }
@@ -164,7 +151,7 @@ impl Session {
 }
 
 /// Goes up: what the newest complete versions of the last generation were built from.
-async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str) -> Result<()> {
+async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> Result<()> {
     let mut buckets = vec![start.to_owned()];
     let mut generation = 0;
     while !buckets.is_empty() {
@@ -174,7 +161,7 @@ async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str) -> Result<()> 
             rows.into_iter().filter_map(|row| Some((row.latest_version_id?, row.id))).collect();
         let ids: Vec<String> = of.keys().cloned().collect();
         buckets = Vec::new();
-        for relation in tx.parents_of(&ids).await? {
+        for relation in tx.parents_of(&ids, all).await? {
             let child = of[&relation.child_id].clone();
             if search.meet(&relation.parent_bucket_id, generation) {
                 buckets.push(relation.parent_bucket_id.clone());
@@ -186,12 +173,17 @@ async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str) -> Result<()> 
 }
 
 /// Goes down: what was built from the last generation.
-async fn descendants(tx: &mut Tx, search: &mut Search, start: &str) -> Result<()> {
+async fn descendants(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> Result<()> {
     let mut buckets = vec![start.to_owned()];
     let mut generation = 0;
     while !buckets.is_empty() {
+        if search.order.len() == MOST {
+            // There is no room for anybody else's children.
+            search.more = true;
+            return Ok(());
+        }
         generation += 1;
-        let relations = tx.children_of(&buckets).await?;
+        let relations = tx.children_of(&buckets, all).await?;
         let ids: BTreeSet<&String> = relations.iter().map(|relation| &relation.child_id).collect();
         // A family that is too large is not read whole.
         let ids: Vec<String> = ids.into_iter().take(MOST * 4).cloned().collect();

@@ -25,7 +25,7 @@ use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 
 pub use events::EVENTS;
 pub use lineage::{Kinship, Lineage, Member};
-pub use overview::{BucketSummary, Overview, Relatives, VersionName};
+pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName};
 pub use run_tasks::Fresh;
 pub use work::{cancel_silent_builds, carry_out_revocations};
 
@@ -74,6 +74,11 @@ impl Session {
             return Err(Error::precondition("the project's registry is not activated"));
         }
         Ok(())
+    }
+
+    /// Whether the caller may know where restricted channels point.
+    fn sees_all(&self) -> bool {
+        self.caller.role >= Role::Contributor
     }
 
     fn project_id(&self) -> &str {

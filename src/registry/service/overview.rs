@@ -58,6 +58,19 @@ pub struct BucketSummary {
     pub updated_at: Timestamp,
 }
 
+/// Where a channel would go.
+#[derive(Debug, Clone)]
+pub struct Rollback {
+    /// Whether it points at the version that is asked about, not at what was built from it.
+    pub own: bool,
+    /// The channel's bucket.
+    pub bucket: String,
+    /// The channel.
+    pub channel: String,
+    /// The version; nowhere if there is none that is valid.
+    pub to: Option<VersionName>,
+}
+
 /// A part of a list of buckets.
 #[derive(Debug, Clone)]
 pub struct Overview {
@@ -90,8 +103,8 @@ impl Session {
             rows.iter().filter_map(|row| row.latest_version_id.clone()).collect();
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let (versions, builds) = lines(tx, &rows).await?;
-        let parents = tx.count_parents(&latest).await?;
-        let children = tx.count_children(&ids).await?;
+        let parents = tx.count_parents(&latest, self.sees_all()).await?;
+        let children = tx.count_children(&ids, self.sees_all()).await?;
 
         let see = |row: BucketLine| {
             let name = |id: &Option<String>| {
@@ -122,49 +135,60 @@ impl Session {
         Ok(Overview { buckets, total, pagination })
     }
 
-    /// The versions that were built from this one, directly or not.
+    /// The versions that were built from this one, directly or not: the first of them by their
+    /// buckets' names, and how many there are.
     ///
     /// # Errors
     /// The caller may not read, there is no such version, or the database failed.
-    pub async fn descendants(&self, bucket: &str, fingerprint: &str) -> Result<Vec<VersionName>> {
-        self.need(Role::Viewer)?;
-        let tx = &mut self.store.read().await?;
-        let version = self.find_version(tx, bucket, fingerprint).await?;
-        let ids = tx.descendants(&version.id).await?;
-        let builds = tx.build_lines(&ids).await?;
-        let rows = tx.versions_by_id(&ids).await?;
-        let mut names: Vec<VersionName> = rows
-            .iter()
-            .filter(|row| row.project_id == self.project_id())
-            .map(|row| version_name(row, &builds, tx.now))
-            .collect();
-        names.sort_by(|a, b| (&a.bucket, &a.name).cmp(&(&b.bucket, &b.name)));
-        Ok(names)
-    }
-
-    /// Where each channel that points at a version would go if it were revoked and channels rolled
-    /// back: the channel's name and the version's.
-    ///
-    /// # Errors
-    /// The caller may not read, there is no such version, or the database failed.
-    pub async fn rollback_of(
+    pub async fn descendants(
         &self,
         bucket: &str,
         fingerprint: &str,
-    ) -> Result<Vec<(String, Option<VersionName>)>> {
+        most: u32,
+    ) -> Result<(Vec<VersionName>, i64)> {
+        self.need(Role::Viewer)?;
+        let tx = &mut self.store.read().await?;
+        let version = self.find_version(tx, bucket, fingerprint).await?;
+        let (ids, count) = tx.descendants(&version.id, most).await?;
+        let builds = tx.build_lines(&ids).await?;
+        let rows = tx.versions_by_id(&ids).await?;
+        let mut names: Vec<VersionName> =
+            rows.iter().map(|row| version_name(row, &builds, tx.now)).collect();
+        names.sort_by(|a, b| (&a.bucket, &a.name).cmp(&(&b.bucket, &b.name)));
+        Ok((names, count))
+    }
+
+    /// Where each channel that points at a version or at what was built from it would go if they
+    /// were revoked and channels rolled back; the first of them, those of the version before others,
+    /// and how many there are.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such version, or the database failed.
+    pub async fn rollbacks_of(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        most: u32,
+    ) -> Result<(Vec<Rollback>, i64)> {
         self.need(Role::Contributor)?;
         let tx = &mut self.store.read().await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
         let mut found = Vec::new();
-        for channel in tx.channels_of_version(&version.id).await? {
+        let (channels, count) = tx.channels_of_family(&version.id, most).await?;
+        for (channel, bucket) in channels {
             let back = match channel.managed {
-                true => tx.newest_valid_before(&version.bucket_id, &version.id).await?,
-                false => tx.last_valid_before(&channel.id, &version.id).await?,
+                true => tx.newest_valid_outside(&channel.bucket_id, &version.id).await?,
+                false => tx.last_valid_outside(&channel.id, &version.id).await?,
             };
             let rows = tx.versions_by_id(&back.into_iter().collect::<Vec<_>>()).await?;
-            found.push((channel.name, rows.first().map(|row| version_name(row, &[], tx.now))));
+            found.push(Rollback {
+                own: channel.version_id.as_ref() == Some(&version.id),
+                bucket,
+                channel: channel.name,
+                to: rows.first().map(|row| version_name(row, &[], tx.now)),
+            });
         }
-        Ok(found)
+        Ok((found, count))
     }
 
     /// The version that a channel pointed at before and that is still valid.

@@ -103,7 +103,7 @@ impl Session {
             builds.entry(build.version_id.clone()).or_default().push(build);
         }
         let mut artifacts = tx.artifacts(&ids).await?;
-        let relations = tx.parents_of(&ids).await?;
+        let relations = tx.parents_of(&ids, self.sees_all()).await?;
         let from: BTreeSet<&String> =
             rows.iter().filter_map(|row| row.revocation.from.as_ref()).collect();
         let from: Vec<String> = from.into_iter().cloned().collect();
@@ -181,7 +181,7 @@ impl Session {
         let latest = rows.iter().filter_map(|row| row.latest_version_id.as_ref());
         let mut latest = self.see_versions_by_id(tx, latest, Detail::Builds).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        let children = tx.children_of(&ids).await?;
+        let children = tx.children_of(&ids, self.sees_all()).await?;
         let see = |row: BucketRow| {
             let latest = row.latest_version_id.as_ref().and_then(|id| latest.remove(id));
             let builds = latest.iter().flat_map(|version| &version.builds);

@@ -42,7 +42,7 @@ pub struct AssignmentRow {
     pub assigned_at: Timestamp,
 }
 
-fn channel(row: &AnyRow) -> Result<ChannelRow> {
+pub(super) fn channel(row: &AnyRow) -> Result<ChannelRow> {
     Ok(ChannelRow {
         id: row.text("id")?,
         bucket_id: row.text("bucket_id")?,
@@ -119,6 +119,13 @@ impl Tx {
         version: Option<&str>,
         author: &str,
     ) -> Result<()> {
+        // What is related now, where the channel is the managed one: that was, this is.
+        let managed = "(SELECT version_id FROM channels WHERE id = $1 AND managed = 1)";
+        let was = format!(
+            "UPDATE builds SET current_parent_bucket_id = NULL WHERE version_id = {managed} \
+             AND current_parent_bucket_id IS NOT NULL"
+        );
+        sqlx::query(AssertSqlSafe(was)).bind(channel).execute(self.raw()).await?;
         let sql = "UPDATE channels SET version_id = $1, author = $2, updated_at = $3 WHERE id = $4";
         sqlx::query(sql)
             .bind(version)
@@ -127,6 +134,12 @@ impl Tx {
             .bind(channel)
             .execute(self.raw())
             .await?;
+        let is = format!(
+            "UPDATE builds SET current_parent_bucket_id = \
+             (SELECT p.bucket_id FROM versions p WHERE p.id = builds.parent_version_id) \
+             WHERE version_id = {managed}"
+        );
+        sqlx::query(AssertSqlSafe(is)).bind(channel).execute(self.raw()).await?;
         sqlx::query(
             "INSERT INTO assignments (id, channel_id, number, version_id, author, assigned_at) \
              VALUES ($1, $2, \

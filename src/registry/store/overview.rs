@@ -4,7 +4,8 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::{Columns, Keyset, Tx, marks};
+use super::versions::open_channels;
+use super::{CHUNK, Columns, Keyset, Tx, marks};
 use crate::registry::api::{AncestryStatus, BuildStatus, Result, Timestamp};
 
 /// A bucket in a list.
@@ -126,44 +127,58 @@ impl Tx {
 
     /// The builds of these versions.
     pub async fn build_lines(&mut self, versions: &[String]) -> Result<Vec<BuildLine>> {
-        if versions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sql = AssertSqlSafe(format!(
-            "SELECT version_id, platform, status FROM builds WHERE version_id IN ({})",
-            marks(0, versions.len())
-        ));
-        let query = versions.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
-        let line = |row: &AnyRow| {
+        let line = |row: &AnyRow| -> Result<BuildLine> {
             Ok(BuildLine {
                 version_id: row.text("version_id")?,
                 platform: row.text("platform")?,
                 status: row.value("status")?,
             })
         };
-        query.fetch_all(self.raw()).await?.iter().map(line).collect()
+        let mut found = Vec::new();
+        for versions in versions.chunks(CHUNK) {
+            let sql = AssertSqlSafe(format!(
+                "SELECT version_id, platform, status FROM builds WHERE version_id IN ({})",
+                marks(0, versions.len())
+            ));
+            let query = versions.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
+            for row in query.fetch_all(self.raw()).await? {
+                found.push(line(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// How many buckets these versions were built from.
-    pub async fn count_parents(&mut self, versions: &[String]) -> Result<Vec<RelativesLine>> {
+    pub async fn count_parents(
+        &mut self,
+        versions: &[String],
+        all: bool,
+    ) -> Result<Vec<RelativesLine>> {
         let sql = format!(
             "SELECT d.version_id AS relative_of, {BEHIND}, count(DISTINCT p.bucket_id) AS relatives \
              FROM builds d JOIN versions p ON p.id = d.parent_version_id \
-             LEFT JOIN channels c ON c.id = d.parent_channel_id \
+             LEFT JOIN channels c ON c.id = d.parent_channel_id{} \
              WHERE d.version_id IN ({}) GROUP BY 1, 2",
+            open_channels(all),
             marks(0, versions.len())
         );
         self.relatives(sql, versions).await
     }
 
     /// How many buckets' newest complete versions were built from versions of these buckets.
-    pub async fn count_children(&mut self, buckets: &[String]) -> Result<Vec<RelativesLine>> {
+    pub async fn count_children(
+        &mut self,
+        buckets: &[String],
+        all: bool,
+    ) -> Result<Vec<RelativesLine>> {
         let sql = format!(
-            "SELECT p.bucket_id AS relative_of, {BEHIND}, count(DISTINCT l.bucket_id) AS relatives \
-             FROM versions p JOIN builds d ON d.parent_version_id = p.id \
-             JOIN channels l ON l.version_id = d.version_id AND l.managed = 1 \
-             LEFT JOIN channels c ON c.id = d.parent_channel_id \
-             WHERE p.bucket_id IN ({}) GROUP BY 1, 2",
+            "SELECT d.current_parent_bucket_id AS relative_of, {BEHIND}, \
+             count(DISTINCT v.bucket_id) AS relatives FROM builds d \
+             JOIN versions v ON v.id = d.version_id \
+             LEFT JOIN channels c ON c.id = d.parent_channel_id{} \
+             WHERE d.current_parent_bucket_id IN ({}) AND d.parent_version_id IS NOT NULL \
+             GROUP BY 1, 2",
+            open_channels(all),
             marks(0, buckets.len())
         );
         self.relatives(sql, buckets).await
@@ -184,14 +199,6 @@ impl Tx {
             Ok(RelativesLine { of: row.text("relative_of")?, status, count: row.int("relatives")? })
         };
         query.fetch_all(self.raw()).await?.iter().map(line).collect()
-    }
-
-    /// The newest complete version of a bucket that is not revoked, but for one.
-    pub async fn newest_valid_before(&mut self, bucket: &str, but: &str) -> Result<Option<String>> {
-        let sql = "SELECT id FROM versions WHERE bucket_id = $1 AND number IS NOT NULL \
-                   AND revoked = 0 AND id <> $2 ORDER BY number DESC LIMIT 1";
-        let query = sqlx::query_scalar(sql).bind(bucket).bind(but);
-        Ok(query.fetch_optional(self.raw()).await?)
     }
 
     /// The last version that a channel pointed at and that is still valid, but for one.

@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::channels::{ChannelRow, channel};
 use super::{CHUNK, Columns, Tx, marks};
 use crate::registry::api::{Result, RevocationType, Timestamp};
 
@@ -175,6 +176,71 @@ impl Tx {
         };
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_all(self.raw()).await?;
         rows.iter().map(relative).collect()
+    }
+
+    /// What was built from a version, directly or not: the first by their buckets' names, and how
+    /// many there are.
+    pub async fn descendants(&mut self, id: &str, most: u32) -> Result<(Vec<String>, i64)> {
+        let sql = format!("{FAMILY} SELECT count(*) FROM family WHERE id <> $1");
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id);
+        let count = query.fetch_one(self.raw()).await?;
+        let sql = format!(
+            "{FAMILY} SELECT v.id FROM family f JOIN versions v ON v.id = f.id \
+             JOIN buckets b ON b.id = v.bucket_id WHERE v.id <> $1 ORDER BY b.name, v.id LIMIT $2"
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).bind(i64::from(most));
+        Ok((query.fetch_all(self.raw()).await?, count))
+    }
+
+    /// The channels that point at a version or at what was built from it, with their buckets' names:
+    /// the first of them, those that point at the version before others, and how many there are.
+    pub async fn channels_of_family(
+        &mut self,
+        id: &str,
+        most: u32,
+    ) -> Result<(Vec<(ChannelRow, String)>, i64)> {
+        let from = "FROM family f JOIN channels c ON c.version_id = f.id";
+        let sql = format!("{FAMILY} SELECT count(*) {from}");
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id);
+        let count = query.fetch_one(self.raw()).await?;
+        let sql = format!(
+            "{FAMILY} SELECT c.*, b.name AS bucket_name {from} JOIN buckets b ON b.id = c.bucket_id \
+             ORDER BY CASE WHEN f.id = $1 THEN 0 ELSE 1 END, b.name, c.name LIMIT $2"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(i64::from(most));
+        let rows = query.fetch_all(self.raw()).await?;
+        let found = rows.iter().map(|row| Ok((channel(row)?, row.text("bucket_name")?)));
+        Ok((found.collect::<Result<_>>()?, count))
+    }
+
+    /// The newest complete version of a bucket that is not revoked and not of a version's family.
+    pub async fn newest_valid_outside(
+        &mut self,
+        bucket: &str,
+        version: &str,
+    ) -> Result<Option<String>> {
+        let sql = format!(
+            "{FAMILY} SELECT id FROM versions WHERE bucket_id = $2 AND number IS NOT NULL \
+             AND revoked = 0 AND id NOT IN (SELECT id FROM family) ORDER BY number DESC LIMIT 1"
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(version).bind(bucket);
+        Ok(query.fetch_optional(self.raw()).await?)
+    }
+
+    /// The last version that a channel pointed at and that is still valid and not of a version's
+    /// family.
+    pub async fn last_valid_outside(
+        &mut self,
+        channel: &str,
+        version: &str,
+    ) -> Result<Option<String>> {
+        let sql = format!(
+            "{FAMILY} SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
+             WHERE a.channel_id = $2 AND v.revoked = 0 AND v.number IS NOT NULL \
+             AND v.id NOT IN (SELECT id FROM family) ORDER BY a.number DESC LIMIT 1"
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(version).bind(channel);
+        Ok(query.fetch_optional(self.raw()).await?)
     }
 
     /// The revocations that could hold for a version and all that was built from it.

@@ -56,8 +56,6 @@ pub struct RelationRow {
     pub channel_id: Option<String>,
     /// Its name.
     pub channel_name: Option<String>,
-    /// Whether only those who may write may know of the channel.
-    pub channel_restricted: bool,
     /// What the channel points at now.
     pub channel_version_id: Option<String>,
 }
@@ -90,6 +88,11 @@ fn int_flag(row: &AnyRow) -> Result<bool> {
         Ok(value) => Ok(value != 0),
         Err(_) => Ok(row.try_get::<i32, _>("has_descendants")? != 0),
     }
+}
+
+/// What keeps a join with channels from those that only some may know of.
+pub(super) fn open_channels(all: bool) -> &'static str {
+    if all { "" } else { " AND c.restricted = 0" }
 }
 
 impl Tx {
@@ -180,45 +183,34 @@ impl Tx {
         Ok(())
     }
 
-    /// Every version built from this one, directly or not.
-    pub async fn descendants(&mut self, id: &str) -> Result<Vec<String>> {
-        let sql = "WITH RECURSIVE d (id) AS ( \
-                     SELECT version_id FROM builds WHERE parent_version_id = $1 \
-                     UNION SELECT b.version_id FROM builds b JOIN d ON b.parent_version_id = d.id) \
-                   SELECT id FROM d WHERE id <> $1 ORDER BY id";
-        Ok(sqlx::query_scalar(sql).bind(id).fetch_all(self.raw()).await?)
-    }
-
-    /// The relations of these versions to what they were built from.
-    pub async fn parents_of(&mut self, children: &[String]) -> Result<Vec<RelationRow>> {
-        self.relations("d.version_id", children, "").await
+    /// The relations of these versions to what they were built from; with nothing of restricted
+    /// channels unless `all`.
+    pub async fn parents_of(&mut self, children: &[String], all: bool) -> Result<Vec<RelationRow>> {
+        self.relations("d.version_id", children, all).await
     }
 
     /// The relations of these buckets' versions to those newest complete versions of other buckets
     /// that were built from them.
-    pub async fn children_of(&mut self, buckets: &[String]) -> Result<Vec<RelationRow>> {
-        let newest = " AND EXISTS (SELECT 1 FROM channels l WHERE l.managed = 1 \
-                      AND l.version_id = d.version_id)";
-        self.relations("p.bucket_id", buckets, newest).await
+    pub async fn children_of(&mut self, buckets: &[String], all: bool) -> Result<Vec<RelationRow>> {
+        self.relations("d.current_parent_bucket_id", buckets, all).await
     }
 
     async fn relations(
         &mut self,
         column: &'static str,
         values: &[String],
-        condition: &'static str,
+        all: bool,
     ) -> Result<Vec<RelationRow>> {
         if values.is_empty() {
             return Ok(Vec::new());
         }
         let sql = AssertSqlSafe(format!(
             "SELECT DISTINCT d.parent_version_id, p.bucket_id, d.version_id, d.parent_channel_id, \
-             c.name AS channel_name, coalesce(c.restricted, 0) AS channel_restricted, \
-             c.version_id AS channel_version_id FROM builds d \
+             c.name AS channel_name, c.version_id AS channel_version_id FROM builds d \
              JOIN versions p ON p.id = d.parent_version_id \
-             LEFT JOIN channels c ON c.id = d.parent_channel_id \
-             WHERE {column} IN ({}){condition} \
+             LEFT JOIN channels c ON c.id = d.parent_channel_id{} WHERE {column} IN ({}) \
              ORDER BY d.parent_version_id, d.version_id, d.parent_channel_id",
+            open_channels(all),
             marks(0, values.len())
         ));
         let query = values.iter().fold(sqlx::query(sql), |query, value| query.bind(value));
@@ -230,7 +222,6 @@ impl Tx {
                 child_id: row.text("version_id")?,
                 channel_id: row.maybe_text("parent_channel_id")?,
                 channel_name: row.maybe_text("channel_name")?,
-                channel_restricted: row.flag("channel_restricted")?,
                 channel_version_id: row.maybe_text("channel_version_id")?,
             })
         };

@@ -23,14 +23,22 @@ mod visit;
 mod when;
 
 use axum::Router;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use super::Shared;
+use crate::registry::api::Error;
+use problem::Problem;
 
 pub use sign_in::new_link;
 
 /// Where the pages of a bucket begin.
 const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
+
+/// What a browser is answered where there is no page.
+pub(super) fn nothing_here() -> Response {
+    Problem::from(Error::not_found("there is no such page")).into_response()
+}
 
 /// All pages.
 pub(super) fn router() -> Router<Shared> {

@@ -11,11 +11,11 @@ use super::visit::{Change, Fields, Place};
 use super::when::{field, read_field};
 use crate::registry::api::*;
 use crate::registry::client::Registry as _;
-use crate::registry::service::VersionName;
+use crate::registry::service::{Rollback, VersionName};
 use crate::registry::store::Role;
 
 /// How many descendants are listed.
-const LISTED: usize = 100;
+const LISTED: u32 = 100;
 
 /// What is in the fields, and what is wrong with them.
 #[derive(Debug)]
@@ -136,8 +136,11 @@ async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, P
     }
     let bucket = &version.bucket_name;
     let name = shown_version(&version.name, &version.fingerprint);
-    let descendants = place.session.descendants(bucket, &version.fingerprint).await?;
-    let rollbacks = place.session.rollback_of(bucket, &version.fingerprint).await?;
+    let (print, session) = (&version.fingerprint, &place.session);
+    let descendants = session.descendants(bucket, print, LISTED).await?;
+    let (rollbacks, channels) = session.rollbacks_of(bucket, print, LISTED).await?;
+    let (own, others): (Vec<_>, Vec<_>) = rollbacks.into_iter().partition(|it| it.own);
+    let hidden = channels - (own.len() + others.len()) as i64;
     let back = place.version_path(bucket, &version.fingerprint, "");
     let action = place.version_path(bucket, &version.fingerprint, "/revoke");
     let path = [
@@ -167,8 +170,8 @@ async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, P
             (token_field(&place.visit.form_token))
             (when(draft))
             (reason(draft))
-            (rollback(place, draft, &rollbacks))
-            (family(place, draft, &descendants))
+            (rollback(place, draft, &own))
+            (family(place, draft, &descendants, &others, hidden))
             div.buttons {
                 button.danger #revoke type="submit" { "Revoke " (name) }
                 a.button href=(back) { "Cancel" }
@@ -225,7 +228,7 @@ fn reason(draft: &Draft) -> Markup {
     }
 }
 
-fn rollback(place: &Place, draft: &Draft, rollbacks: &[(String, Option<VersionName>)]) -> Markup {
+fn rollback(place: &Place, draft: &Draft, rollbacks: &[Rollback]) -> Markup {
     html! {
         fieldset {
             legend { "Channels" }
@@ -239,15 +242,7 @@ fn rollback(place: &Place, draft: &Draft, rollbacks: &[(String, Option<VersionNa
                     p { "No channel points at this version now." }
                 } @else {
                     ul.plain {
-                        @for (channel, back) in rollbacks {
-                            li {
-                                strong { (channel) } " "
-                                @match back {
-                                    Some(version) => { "goes to " (version_link(place, version)) },
-                                    None => "has no valid version to go to and will be empty",
-                                }
-                            }
-                        }
+                        @for it in rollbacks { li { strong { (it.channel) } " " (goes(place, it)) } }
                     }
                 }
             }
@@ -255,8 +250,26 @@ fn rollback(place: &Place, draft: &Draft, rollbacks: &[(String, Option<VersionNa
     }
 }
 
-fn family(place: &Place, draft: &Draft, descendants: &[VersionName]) -> Markup {
-    let count = descendants.len();
+fn goes(place: &Place, rollback: &Rollback) -> Markup {
+    html! {
+        @match &rollback.to {
+            Some(version) => { "goes to " (version_link(place, version)) },
+            None => "has no valid version to go to and will be empty",
+        }
+    }
+}
+
+/// What was built from the version, and the channels that point at that. `hidden` of those are not
+/// among `channels`.
+fn family(
+    place: &Place,
+    draft: &Draft,
+    (descendants, count): &(Vec<VersionName>, i64),
+    channels: &[Rollback],
+    hidden: i64,
+) -> Markup {
+    let count = *count;
+    let all = channels.len() as i64 + hidden;
     html! {
         fieldset {
             legend { "Descendants" }
@@ -275,11 +288,26 @@ fn family(place: &Place, draft: &Draft, descendants: &[VersionName]) -> Markup {
                             " built from it"
                         }
                         ul.plain {
-                            @for version in descendants.iter().take(LISTED) {
+                            @for version in descendants {
                                 li { (version.bucket) " " (version_link(place, version)) " "
                                     (status(version.status)) }
                             }
-                            @if count > LISTED { li { "and " (count - LISTED) " more" } }
+                            @let more = count - descendants.len() as i64;
+                            @if more > 0 { li { "and " (more) " more" } }
+                        }
+                    }
+                    @if all > 0 {
+                        details open[all <= 8] {
+                            summary {
+                                (all) @if all == 1 { " channel points" } @else { " channels point" }
+                                " at them; managed ones move, others if channels are rolled back"
+                            }
+                            ul.plain {
+                                @for it in channels {
+                                    li { strong { (it.bucket) " " (it.channel) } " " (goes(place, it)) }
+                                }
+                                @if hidden > 0 { li { "and " (hidden) " more" } }
+                            }
                         }
                     }
                 }

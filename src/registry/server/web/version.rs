@@ -286,6 +286,7 @@ fn metadata(build: &Build) -> Markup {
 pub(super) async fn restore(Change { place, .. }: Change) -> Result<Redirect, Problem> {
     let (bucket, print) = (&place.names.bucket, &place.names.version);
     let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
-    place.session.update_version(bucket, print, &body).await?;
-    Ok(Redirect::to(&format!("{}?done=restored", path_of(&place))))
+    let now = place.session.update_version(bucket, print, &body).await?;
+    let done = if now.revoke_at.is_set() { "still-revoked" } else { "restored" };
+    Ok(Redirect::to(&format!("{}?done={done}", path_of(&place))))
 }

@@ -254,6 +254,9 @@ impl Fields {
         let bytes = Bytes::from_request(request, &()).await;
         let bytes = bytes.map_err(|_| Error::invalid("the form cannot be read"))?;
         let fields = Fields(form_urlencoded::parse(&bytes).into_owned().collect());
+        if fields.0.iter().any(|(_, text)| text.contains('\0')) {
+            return Err(Error::invalid("a form must not hold zero characters"));
+        }
         match is_form_token(cookie, fields.text(FORM_TOKEN)) {
             true => Ok(fields),
             false => Err(Error::new(

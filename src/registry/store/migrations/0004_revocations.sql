@@ -22,3 +22,15 @@ ALTER TABLE versions ADD COLUMN pardoned_at BIGINT;
 ALTER TABLE buckets ADD COLUMN last_number BIGINT NOT NULL DEFAULT 0;
 UPDATE buckets SET last_number =
   (SELECT coalesce(max(v.number), 0) FROM versions v WHERE v.bucket_id = buckets.id);
+
+-- The bucket of the parent, for the builds of versions that the managed channel points at; NULL for
+-- all others. So what is related now is found without what was.
+ALTER TABLE builds ADD COLUMN current_parent_bucket_id TEXT;
+UPDATE builds SET current_parent_bucket_id =
+  (SELECT p.bucket_id FROM versions p WHERE p.id = builds.parent_version_id)
+  WHERE version_id IN (SELECT c.version_id FROM channels c WHERE c.managed = 1);
+CREATE INDEX builds_current ON builds (current_parent_bucket_id)
+  WHERE current_parent_bucket_id IS NOT NULL;
+
+-- Azure's ids are the same in capital letters and small ones.
+CREATE INDEX artifacts_by_lower_name ON artifacts (lower(external_identifier));
