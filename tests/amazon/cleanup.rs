@@ -341,3 +341,22 @@ fn no_secret_of_aws_is_in_the_log() {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
+
+#[test]
+fn the_snapshot_of_an_ami_that_is_gone_is_found_by_what_it_was_made_of() {
+    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let plan = |call: &Call| match call.action.as_str() {
+        "CreateImage" => Act::Signal(Signal::KILL),
+        _ => Act::Forward,
+    };
+    let bench = Bench::new(&cloud, &instances, "", "", plan);
+    bench.run(&["build", "-color=false", "."]);
+    // The build never learnt its id.
+    let made = bench.holds().into_iter().find(|line| line.contains(" image ")).unwrap();
+    let id = made.split(' ').nth(2).unwrap().to_owned();
+    bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
+    assert!(bench.holds().iter().any(|line| line.contains(" snapshot snap-")));
+    let cleaned = bench.run(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    assert_eq!((bench.holds(), bench.journals()), (BTreeSet::new(), 0), "{}", cleaned.said);
+}

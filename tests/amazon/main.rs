@@ -7,6 +7,7 @@ mod cloud;
 mod harness;
 mod http;
 mod matrix;
+mod options;
 #[path = "../../plugins/amazon/tests/server/mod.rs"]
 mod moto;
 mod proxy;

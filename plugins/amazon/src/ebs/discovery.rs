@@ -120,7 +120,7 @@ async fn profiles(access: &Access, region: &str) -> Result<Vec<Discovered>> {
         };
         let name = profile.instance_profile_name();
         let unique = name.strip_prefix("packer-").map(uuid::Uuid::parse_str);
-        if !unique.is_some_and(|unique| unique.is_ok()) {
+        if unique.is_none_or(|unique| unique.is_err()) {
             continue;
         }
         // The list of profiles comes without tags.

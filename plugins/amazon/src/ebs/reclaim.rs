@@ -68,7 +68,7 @@ impl EbsReclaim {
             Some(own) if own != needed => Err(Error::new(format!(
                 "it is in the account {needed}, and these credentials are for {own}"
             ))
-            .hint(&format!("run `ingot cleanup` with credentials for the account {needed}"))),
+            .hint(format!("run `ingot cleanup` with credentials for the account {needed}"))),
             _ => Ok(access.clone()),
         }
     }
