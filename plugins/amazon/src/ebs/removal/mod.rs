@@ -12,7 +12,7 @@ mod launch_template;
 mod security_group;
 mod volume;
 
-pub use iam::{iam, remove_profile};
+pub use iam::{iam, once_iam, remove_profile};
 pub use image::{
     ImageMark, Snapshots, find_images, orphans, remove_image, remove_snapshot, snapshots_of,
 };

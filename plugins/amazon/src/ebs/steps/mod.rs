@@ -202,12 +202,6 @@ fn left_behind(ctx: &RunContext, what: &str, why: impl std::fmt::Display) {
     ctx.ui.error(format!("Could not remove {what}: {why}. `ingot cleanup` tries again."));
 }
 
-/// The same for IAM.
-fn once_iam(iam: &aws_sdk_iam::Client) -> aws_sdk_iam::Client {
-    let retry = aws_sdk_iam::config::retry::RetryConfig::disabled();
-    aws_sdk_iam::Client::from_conf(iam.config().to_builder().retry_config(retry).build())
-}
-
 /// The same client, but for calls that are not to be repeated without looking first.
 fn once(ec2: &Ec2) -> Ec2 {
     let config = ec2.config().to_builder().retry_config(RetryConfig::disabled());

@@ -7,12 +7,12 @@ use aws_sdk_iam::types::Tag as IamTag;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Journal, Result, RunContext, Step, async_trait};
 
-use super::{State, once_iam};
+use super::State;
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
 use crate::ebs::place::note_account;
 use crate::ebs::reclaim::PROFILE;
-use crate::ebs::removal::{iam, remove_profile};
+use crate::ebs::removal::{iam, once_iam, remove_profile};
 use crate::ebs::tags::marked;
 use crate::failure::{During, Failure, Kind};
 
