@@ -18,6 +18,7 @@ async fn all(server: &Server, database: &[&str]) {
     numbers_are_given_once(&admin).await;
     restricted_channels_are_not_told(server, database, &admin).await;
     ids_of_azure_are_the_same_in_any_case(&admin).await;
+    channels_do_not_go_forward(&admin).await;
     many_children_at_once(&admin).await;
 }
 
@@ -171,6 +172,23 @@ async fn removing_the_ancestor_lets_nobody_off(admin: &Caller) {
     assert_eq!(version["revocation_message"], "gone0 leaks");
     restore(admin, c, c).await;
     is(admin, c, c, "ACTIVE", "").await;
+}
+
+async fn channels_do_not_go_forward(admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "back" })).await;
+    for print in ["r1", "r2", "r3"] {
+        admin.publish("back", print, None).await;
+    }
+    let prod = "/buckets/back/channels/prod";
+    let body = json!({ "name": "prod", "version_fingerprint": "r1" });
+    admin.post("/buckets/back/channels", body).await;
+    // From the third somebody went back to the second, and now that is revoked as well.
+    for print in ["r2", "r3", "r2"] {
+        let assign = json!({ "version_fingerprint": print, "update_mask": "versionFingerprint" });
+        admin.patch(prod, assign).await;
+    }
+    revoke(admin, "back", "r2").await;
+    assert_eq!(admin.get(prod).await["channel"]["version"]["fingerprint"], "r1");
 }
 
 async fn ids_of_azure_are_the_same_in_any_case(admin: &Caller) {

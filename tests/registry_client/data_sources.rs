@@ -183,6 +183,15 @@ fn descendants_are_revoked_with_their_parent() {
         let child = world.json(&["versions", "show", "child", "v1"]);
         assert_eq!(child["status"], "VERSION_ACTIVE");
 
+        // Revoked in two ways, and taken back one by one.
+        world.ok(&["registry", "revoke", "base", "v1"]);
+        world.ok(&["registry", "revoke", "child", "v1"]);
+        let said = world.ok(&["registry", "restore", "child", "v1"]);
+        assert!(said.contains("is still revoked, with base v1 it was built from"), "{said}");
+        let said = world.ok(&["registry", "restore", "child", "v1"]);
+        assert!(said.contains("is valid again"), "{said}");
+        world.ok(&["registry", "restore", "base", "v1"]);
+
         let said = world.ok(&["registry", "revoke", "base", "v1", "-at=2999-01-01"]);
         assert!(said.contains("will be revoked at 2999-01-01 00:00:00Z"), "{said}");
         let version = world.json(&["versions", "show", "base", "v1"]);

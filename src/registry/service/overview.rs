@@ -199,8 +199,8 @@ impl Session {
         self.need(Role::Viewer)?;
         let tx = &mut self.store.read().await?;
         let seen = self.channel_in(tx, bucket, channel).await?;
-        let now = seen.version.map(|version| version.id).unwrap_or_default();
-        let back = tx.last_valid_before(&seen.id, &now).await?;
+        let now = seen.version.map(|version| version.id);
+        let back = tx.last_valid_before(&seen.id, now.as_deref()).await?;
         let rows = tx.versions_by_id(&back.into_iter().collect::<Vec<_>>()).await?;
         Ok(rows.first().map(|row| version_name(row, &[], tx.now)))
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::registry::api::limits::{LABEL_KEY, LABEL_VALUE, LABELS};
 use crate::registry::api::*;
 
 /// How long a bucket's or a channel's name may be.
@@ -12,8 +13,6 @@ const FINGERPRINT: usize = 40;
 const TEXT: usize = 1024;
 /// How long a bucket's description may be, which Packer checks, too.
 const DESCRIPTION: usize = 255;
-/// How many labels there may be, and how long their keys and values.
-const LABELS: (usize, usize, usize) = (100, 128, 1024);
 /// How many artifacts a build may have.
 const ARTIFACTS: usize = 500;
 /// How long a build's metadata may be as JSON.
@@ -84,7 +83,7 @@ pub(super) fn message(message: &str) -> Result<()> {
 
 /// Labels.
 pub(super) fn labels(labels: &Labels) -> Result<()> {
-    let (count, key_length, value_length) = LABELS;
+    let (count, key_length, value_length) = (LABELS, LABEL_KEY, LABEL_VALUE);
     if labels.len() > count {
         return Err(Error::invalid(format!("there must not be more than {count} labels")));
     }

@@ -169,12 +169,21 @@ impl Tx {
         Ok(())
     }
 
-    /// The last version that a channel pointed at and that is still valid.
-    pub async fn last_valid(&mut self, channel: &str) -> Result<Option<String>> {
+    /// Where a channel goes back to from a version, `from`: the newest valid one that it pointed at
+    /// before it pointed at `from` for the first time, so that going back twice goes back further;
+    /// the last valid one if `from` is none.
+    pub async fn last_valid_before(
+        &mut self,
+        channel: &str,
+        from: Option<&str>,
+    ) -> Result<Option<String>> {
         let sql = "SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
                    WHERE a.channel_id = $1 AND v.revoked = 0 AND v.number IS NOT NULL \
+                   AND a.number < coalesce((SELECT min(f.number) FROM assignments f \
+                   WHERE f.channel_id = $1 AND f.version_id = $2), $3) \
                    ORDER BY a.number DESC LIMIT 1";
-        Ok(sqlx::query_scalar(sql).bind(channel).fetch_optional(self.raw()).await?)
+        let query = sqlx::query_scalar(sql).bind(channel).bind(from).bind(i64::MAX);
+        Ok(query.fetch_optional(self.raw()).await?)
     }
 
     /// A channel's history, newest first, one more than wanted.

@@ -200,13 +200,4 @@ impl Tx {
         };
         query.fetch_all(self.raw()).await?.iter().map(line).collect()
     }
-
-    /// The last version that a channel pointed at and that is still valid, but for one.
-    pub async fn last_valid_before(&mut self, channel: &str, but: &str) -> Result<Option<String>> {
-        let sql = "SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
-                   WHERE a.channel_id = $1 AND v.revoked = 0 AND v.number IS NOT NULL \
-                   AND v.id <> $2 ORDER BY a.number DESC LIMIT 1";
-        let query = sqlx::query_scalar(sql).bind(channel).bind(but);
-        Ok(query.fetch_optional(self.raw()).await?)
-    }
 }

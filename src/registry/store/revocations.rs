@@ -227,8 +227,7 @@ impl Tx {
         Ok(query.fetch_optional(self.raw()).await?)
     }
 
-    /// The last version that a channel pointed at and that is still valid and not of a version's
-    /// family.
+    /// As [`Tx::last_valid_before`] what a channel points at, but not of a version's family.
     pub async fn last_valid_outside(
         &mut self,
         channel: &str,
@@ -237,7 +236,9 @@ impl Tx {
         let sql = format!(
             "{FAMILY} SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
              WHERE a.channel_id = $2 AND v.revoked = 0 AND v.number IS NOT NULL \
-             AND v.id NOT IN (SELECT id FROM family) ORDER BY a.number DESC LIMIT 1"
+             AND v.id NOT IN (SELECT id FROM family) AND a.number < (SELECT min(f.number) \
+             FROM assignments f JOIN channels c ON c.id = f.channel_id \
+             AND c.version_id = f.version_id WHERE c.id = $2) ORDER BY a.number DESC LIMIT 1"
         );
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(version).bind(channel);
         Ok(query.fetch_optional(self.raw()).await?)

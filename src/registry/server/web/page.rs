@@ -21,7 +21,10 @@ const NOTICES: &[(&str, &str)] = &[
     ("revoked", "Done. The version is revoked."),
     ("scheduled", "Done. The version will be revoked at the time shown here."),
     ("restored", "Done. The version is valid again."),
-    ("still-revoked", "Its own revocation is taken back. What it was built from is revoked as well."),
+    (
+        "still-revoked",
+        "Its own revocation is taken back. What it was built from is revoked as well.",
+    ),
 ];
 
 /// A page.
