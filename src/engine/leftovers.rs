@@ -271,8 +271,8 @@ mod tests {
         assert_eq!(info.unwrap().run, "r");
         let [key, image] = &left[..] else { panic!("{left:?}") };
         assert!(key.resource.attributes.is_empty());
-        let attributes = serde_json::to_string(&image.resource.attributes).unwrap();
-        assert_eq!(attributes, r#"{"account":"123","x":"1"}"#);
+        let attributes = serde_json::Value::from(image.resource.attributes.clone());
+        assert_eq!(attributes, serde_json::json!({ "account": "123", "x": "1" }));
         assert_eq!(image.since.unwrap().unix_timestamp(), 5);
     }
 
