@@ -12,7 +12,7 @@ use super::call::{OLDEST, Work};
 use super::outcome;
 use super::remote::{Failure, Remote, client};
 use crate::registry::api::{Code, Error, Result, RunTaskBehaviour, RunTaskConfig, Timestamp};
-use crate::registry::guard::{Behaviour, Plan, Rules, check};
+use crate::registry::guard::{Behaviour, Inventory, Plan, Rules, check};
 use crate::registry::service::{Caller, Session};
 use crate::registry::store::{Role, RunTaskJob, transaction};
 
@@ -145,7 +145,7 @@ async fn work(app: &App, client: &Client, job: &RunTaskJob) -> Result<()> {
     };
     drop(bytes);
     let report = match session(app, job).await {
-        Ok(session) => check(&plan, &session, &rules(&job.config)).await,
+        Ok(session) => check(Inventory::of(&plan), &session, &rules(&job.config)).await,
         Err(error) => Err(error),
     };
     match report {
