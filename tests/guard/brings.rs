@@ -141,6 +141,33 @@ async fn machines_from_a_template_that_is_there_are_new_machines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_machine_for_a_new_key_is_not_made_from_the_template_of_another() {
+    let world = World::local().await;
+    let has = || json!({ "image_id": REVOKED, "id": "lt-1" });
+    let old =
+        change("aws_launch_template.t[\"a\"]", "aws_launch_template", &["no-op"], has(), has());
+    let new =
+        made("aws_launch_template.t[\"b\"]", "aws_launch_template", json!({ "image_id": CURRENT }));
+    for (key, code) in [("b", 0), ("a", 2)] {
+        let address = format!("aws_autoscaling_group.g[\"{key}\"]");
+        let mut group = made(&address, "aws_autoscaling_group", json!({ "launch_template": [{}] }));
+        group["change"]["after_unknown"] = json!({ "launch_template": [{ "id": true }] });
+        let mut plan = plans::plan(vec![old.clone(), new.clone(), group]);
+        let refers = json!({ "launch_template": [{
+            "id": { "references": ["aws_launch_template.t", "each.key"] },
+        }] });
+        plan["configuration"]["root_module"] =
+            json!({ "resources": [configured("aws_autoscaling_group.g", refers)] });
+        world.write("plan.json", &plan);
+        let run = world.check(&["plan.json"]);
+        assert_eq!(run.code, Some(code), "{key}: {}{}", run.stdout, run.stderr);
+        let level = if code == 0 { "WARN" } else { "FAIL" };
+        let line = format!("{level}  aws_launch_template.t[\"a\"].image_id");
+        assert!(run.stdout.contains(&line), "{key}: {}", run.stdout);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_in_a_dynamic_block_is_told() {
     let world = World::local().await;
     let kind = "google_compute_instance_template";

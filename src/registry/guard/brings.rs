@@ -1,11 +1,12 @@
 //! What a plan brings into use though no attribute that it changes holds it: what data sources read
 //! for something that is made or changed, and the images of templates that machines are made from.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::configuration::{Follower, Written, unindexed, written};
+use super::configuration::{Follower, References, Written, indexes, unindexed, written};
 use super::evidence::Evidence;
 use super::kinds;
 use super::leaves::{Leaf, leaves, names};
@@ -16,8 +17,10 @@ use super::plan::{Mode, Plan, Planned};
 pub(super) struct Brought {
     /// The addresses of data sources.
     sources: BTreeSet<String>,
-    /// Templates, and what is made from each, by its address or that without indexes.
+    /// The addresses of templates, and of what is made from each.
     templates: HashMap<String, String>,
+    /// References to templates that have been followed, with the indexes that chose some of them.
+    seen: HashSet<(String, Vec<String>)>,
     /// All data sources, as it could not be found out which.
     all: bool,
 }
@@ -40,10 +43,10 @@ impl Brought {
             plan.planned().into_iter().filter(|planned| planned.mode == Mode::Managed).collect();
         let templates = Templates::of(&managed);
         for planned in &managed {
+            let references = brought.by_references(plan, follower, evidence, planned);
             if planned.is_made() {
-                brought.templates_by_id(planned, &templates);
+                brought.made(planned, &references.to, &templates);
             }
-            brought.by_references(plan, follower, evidence, planned, &templates);
         }
         brought.through_data_sources(plan, follower, evidence);
         brought.all = follower.is_cut();
@@ -57,41 +60,68 @@ impl Brought {
 
     /// What is to be made from a template.
     pub fn made_from(&self, template: &str) -> Option<&str> {
-        let made =
-            self.templates.get(template).or_else(|| self.templates.get(&unindexed(template)));
-        made.map(String::as_str)
+        self.templates.get(template).map(String::as_str)
     }
 
-    /// Templates that the attributes of what is made name.
-    fn templates_by_id(&mut self, planned: &Planned, templates: &Templates) {
-        if templates.ids.is_empty() {
-            return;
+    /// Notes that something is made from templates: those that its attributes name, else those that
+    /// its configuration refers to.
+    fn made<'a>(
+        &mut self,
+        planned: &Planned,
+        references: &BTreeSet<String>,
+        templates: &Templates<'a>,
+    ) {
+        let mut from: Vec<Template<'a>> = Vec::new();
+        if !templates.ids.is_empty() {
+            // A name of one may be another thing's, too.
+            let names_one = |leaf: &Leaf| {
+                let names = names(&leaf.path);
+                names.contains("template") || names.contains("configuration")
+            };
+            let ids = texts(planned).into_iter().filter(names_one);
+            from.extend(ids.filter_map(|leaf| templates.ids.get(leaf.value.as_str()?)));
         }
-        // A name of one may be another thing's, too.
-        let names_one = |leaf: &Leaf| {
-            let names = names(&leaf.path);
-            names.contains("template") || names.contains("configuration")
-        };
-        for leaf in texts(planned).into_iter().filter(names_one) {
-            let template = leaf.value.as_str().and_then(|text| templates.ids.get(text));
-            if let Some((address, _)) =
-                template.filter(|(_, kind)| kinds::makes_machines(planned.kind, kind))
-            {
-                self.templates.entry((*address).to_owned()).or_insert(planned.address.to_owned());
+        if from.is_empty() {
+            for reference in references {
+                let Some(all) = templates.all.get(reference) else { continue };
+                // Which of several it is a reference does not say, but what is made for the same
+                // key as one is most likely made from that.
+                let mut key = indexes(planned.address);
+                let near = loop {
+                    match all.get(&key) {
+                        Some(near) => break near.as_slice(),
+                        None if key.pop().is_none() => break &[],
+                        None => {}
+                    }
+                };
+                let makes =
+                    near.first().is_some_and(|it| kinds::makes_machines(planned.kind, it.kind));
+                if makes && self.seen.insert((reference.clone(), key)) {
+                    from.extend(near);
+                }
+            }
+        }
+        for template in from {
+            if kinds::makes_machines(planned.kind, template.kind) {
+                self.templates
+                    .entry(template.address.to_owned())
+                    .or_insert(planned.address.to_owned());
             }
         }
     }
 
-    /// What the configuration of something refers to.
+    /// Notes which data sources something gets an image from; what all of it refers to if it is
+    /// made.
     fn by_references<'a>(
         &mut self,
         plan: &'a Plan,
         follower: &mut Follower<'a>,
         evidence: &Evidence,
         planned: &Planned,
-        templates: &Templates,
-    ) {
-        let Some((modules, configured)) = plan.configured(planned.address) else { return };
+    ) -> Rc<References> {
+        let Some((modules, configured)) = plan.configured(planned.address) else {
+            return Rc::default();
+        };
         // What is not known yet will be what it refers to.
         let mut unknown = Vec::new();
         leaves(planned.unknown, &Value::Null, false, &mut Vec::new(), &mut unknown);
@@ -105,15 +135,11 @@ impl Brought {
             }
         }
         if !planned.is_made() {
-            return;
+            return Rc::default();
         }
         let references = follower.references(&modules, &configured.expressions);
         let texts = texts(planned);
         for reference in &references.to {
-            let template = templates.kinds.get(reference);
-            if template.is_some_and(|kind| kinds::makes_machines(planned.kind, kind)) {
-                self.templates.entry(reference.clone()).or_insert(planned.address.to_owned());
-            }
             for source in evidence.of_reference(reference) {
                 // An image may be part of a longer text, as in what a machine runs when it starts.
                 let image = kinds::key(&source.image);
@@ -130,6 +156,7 @@ impl Brought {
                 }
             }
         }
+        references
     }
 
     /// What data sources that are brought refer to: an image's version.
@@ -154,22 +181,36 @@ impl Brought {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Template<'a> {
+    address: &'a str,
+    kind: &'a str,
+}
+
 /// The templates of a plan.
 struct Templates<'a> {
-    /// Types by addresses without indexes.
-    kinds: HashMap<String, &'a str>,
-    /// Addresses and types by what others call them.
-    ids: HashMap<&'a str, (&'a str, &'a str)>,
+    /// By addresses without indexes, and all beginnings of the indexes.
+    all: HashMap<String, HashMap<Vec<String>, Vec<Template<'a>>>>,
+    /// By what others call them.
+    ids: HashMap<&'a str, Template<'a>>,
 }
 
 impl<'a> Templates<'a> {
     fn of(managed: &[Planned<'a>]) -> Self {
-        let mut templates = Templates { kinds: HashMap::new(), ids: HashMap::new() };
+        let mut templates = Templates { all: HashMap::new(), ids: HashMap::new() };
         for planned in managed.iter().filter(|planned| kinds::is_template(planned.kind)) {
-            templates.kinds.insert(unindexed(planned.address), planned.kind);
+            let template = Template { address: planned.address, kind: planned.kind };
+            let all = templates.all.entry(unindexed(planned.address)).or_default();
+            let mut key = indexes(planned.address);
+            loop {
+                all.entry(key.clone()).or_default().push(template);
+                if key.pop().is_none() {
+                    break;
+                }
+            }
             for name in ["id", "arn", "self_link", "self_link_unique"] {
                 if let Some(id) = planned.after[name].as_str().filter(|id| !id.is_empty()) {
-                    templates.ids.insert(id, (planned.address, planned.kind));
+                    templates.ids.insert(id, template);
                 }
             }
         }

@@ -33,11 +33,22 @@ pub(super) fn unindexed(address: &str) -> String {
     within(&modules, &rest)
 }
 
+/// The indexes in an address, the outermost first, as they are written.
+pub(super) fn indexes(address: &str) -> Vec<String> {
+    cut(address).1
+}
+
 /// An address cut at its dots, without indexes; a dot in an index's text does not count.
 fn parts(address: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
+    cut(address).0
+}
+
+/// The parts of an address, and the indexes in it.
+fn cut(address: &str) -> (Vec<String>, Vec<String>) {
+    let (mut parts, mut indexes) = (vec![String::new()], Vec::<String>::new());
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for c in address.chars() {
+        let before = depth;
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
@@ -52,8 +63,17 @@ fn parts(address: &str) -> Vec<String> {
             }
             _ => {}
         }
+        match (before, depth) {
+            (0, 1) => indexes.push(String::new()),
+            (1.., 1..) => {
+                if let Some(index) = indexes.last_mut() {
+                    index.push(c);
+                }
+            }
+            _ => {}
+        }
     }
-    parts
+    (parts, indexes)
 }
 
 impl Plan {
@@ -284,6 +304,8 @@ mod tests {
         let (modules, rest) = split(r#"module.a["x.y"].module.b.aws_instance.web["p.q\"]"]"#);
         assert_eq!((modules, rest.as_str()), (vec!["a".into(), "b".into()], "aws_instance.web"));
         assert_eq!(split("data.x.y[0]"), (vec![], "data.x.y".into()));
+        let of = indexes(r#"module.a["x.y"].aws_instance.web["p.q\"]"]"#);
+        assert_eq!(of, [r#""x.y""#, r#""p.q\"]""#]);
         assert_eq!(unindexed(r#"module.a["x.y"].b.c[0]"#), "module.a.b.c");
     }
 
