@@ -139,6 +139,7 @@ impl Brought {
         }
         let references = follower.references(&modules, &configured.expressions);
         let texts = texts(planned);
+        let size: usize = texts.iter().filter_map(|leaf| leaf.value.as_str()).map(str::len).sum();
         for reference in &references.to {
             for source in evidence.of_reference(reference) {
                 // An image may be part of a longer text, as in what a machine runs when it starts.
@@ -150,7 +151,8 @@ impl Brought {
                 };
                 if !self.sources.contains(&source.address)
                     && source.is_image
-                    && (source.image.is_empty() || texts.iter().any(has))
+                    && (source.image.is_empty()
+                        || (follower.look(1 + size / 1024) && texts.iter().any(has)))
                 {
                     self.sources.insert(source.address.clone());
                 }

@@ -140,8 +140,10 @@ impl<'a> Follower<'a> {
     /// What an expression of a module, or all in a block, refers to.
     pub fn references(&mut self, modules: &[String], expression: &'a Value) -> Rc<References> {
         let key = std::ptr::from_ref(expression);
-        if let Some(known) = self.known.get(&key) {
-            return Rc::clone(known);
+        if let Some(known) = self.known.get(&key).map(Rc::clone) {
+            // Who asks looks at each of them.
+            self.look(known.to.len());
+            return known;
         }
         let mut found = References::default();
         let mut seen = HashSet::from([key]);
@@ -162,7 +164,8 @@ impl<'a> Follower<'a> {
         found
     }
 
-    fn look(&mut self, cost: usize) -> bool {
+    /// Whether there is still as much left to look at; it is taken from that.
+    pub fn look(&mut self, cost: usize) -> bool {
         self.left = self.left.saturating_sub(cost);
         self.left > 0
     }
