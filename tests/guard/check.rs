@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ingot::registry::client::Registry;
 use serde_json::Value;
 
 use crate::harness::{Run, ingot_with};
@@ -14,32 +15,40 @@ use crate::stock::{self, CURRENT, OLD, REVOKED, SCHEDULED, STRANGE};
 pub struct World {
     pub dir: tempfile::TempDir,
     env: Vec<(String, String)>,
-    _server: Option<Server>,
+    server: Option<Server>,
 }
 
 impl World {
-    async fn local() -> Self {
+    pub async fn local() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("registry.db");
         stock::fill(&stock::local(&file).await).await;
         let env = vec![("INGOT_REGISTRY".into(), file.display().to_string())];
-        World { dir, env, _server: None }
+        World { dir, env, server: None }
     }
 
-    async fn served() -> Self {
+    pub async fn served() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let server = Server::start(&dir.path().join("data"), &[]);
         stock::fill(&stock::remote(&server).await).await;
         let env = server.env.clone().into_iter().collect();
-        World { dir, env, _server: Some(server) }
+        World { dir, env, server: Some(server) }
     }
 
-    fn write(&self, name: &str, plan: &Value) {
+    /// The registry that is checked against.
+    pub async fn registry(&self) -> Box<dyn Registry> {
+        match &self.server {
+            Some(server) => Box::new(stock::remote(server).await),
+            None => Box::new(stock::local(&self.dir.path().join("registry.db")).await),
+        }
+    }
+
+    pub fn write(&self, name: &str, plan: &Value) {
         let text = serde_json::to_string(plan).expect("JSON");
         std::fs::write(self.dir.path().join(name), text).expect("the plan is written");
     }
 
-    fn check(&self, args: &[&str]) -> Run {
+    pub fn check(&self, args: &[&str]) -> Run {
         let home = self.dir.path().to_str().expect("a plain name");
         let mut env: Vec<(&str, &str)> =
             self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -49,7 +58,7 @@ impl World {
 }
 
 /// The findings of one plan by where they are.
-fn by_place(report: &Value) -> BTreeMap<String, Value> {
+pub fn by_place(report: &Value) -> BTreeMap<String, Value> {
     let images = report["plans"][0]["images"].as_array().expect("images");
     let place = |image: &Value| {
         let part = |name: &str| image[name].as_str().expect("text").to_owned();
@@ -58,7 +67,7 @@ fn by_place(report: &Value) -> BTreeMap<String, Value> {
     images.iter().map(|image| (place(image), image.clone())).collect()
 }
 
-fn json(run: &Run) -> Value {
+pub fn json(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}{}", run.stdout, run.stderr))
 }
 

@@ -10,7 +10,10 @@ mod postgres;
 #[expect(dead_code, reason = "shared with the other tests of the registry")]
 mod server;
 
+mod bounds;
+mod brings;
 mod check;
+mod names;
 mod plans;
 mod run_task;
 mod stock;

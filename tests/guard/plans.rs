@@ -40,6 +40,23 @@ pub fn change(address: &str, kind: &str, actions: &[&str], before: Value, after:
     })
 }
 
+/// A data source that was read.
+pub fn data(address: &str, kind: &str, values: Value) -> Value {
+    json!({
+        "address": address, "mode": "data", "type": kind, "name": "x",
+        "values": values, "sensitive_values": {},
+    })
+}
+
+/// A resource of the configuration.
+pub fn configured(address: &str, expressions: Value) -> Value {
+    let kind = address.split('.').next();
+    json!({
+        "address": address, "mode": "managed", "type": kind, "name": "x",
+        "provider_config_key": "x", "expressions": expressions,
+    })
+}
+
 /// A plan with one image of each kind.
 pub fn simple() -> Value {
     plan(vec![
@@ -68,12 +85,6 @@ pub fn large() -> Value {
         ],
         "variables": { "image": {} },
     });
-    let data = |address: &str, kind: &str, values: Value| {
-        json!({
-            "address": address, "mode": "data", "type": kind, "name": "x",
-            "values": values, "sensitive_values": {},
-        })
-    };
     json!({
         "format_version": "1.2",
         "terraform_version": "1.11.4",

@@ -19,7 +19,7 @@ use crate::harness::ingot_with;
 use crate::plans;
 use crate::postgres::Postgres;
 use crate::server::{Caller, Server};
-use crate::stock::{self, CURRENT, REVOKED};
+use crate::stock::{self, CURRENT, REVOKED, STRANGE};
 
 /// The token of a call.
 const TOKEN: &str = "x7Qw9.atlasv1.run-task-token-that-nobody-may-see";
@@ -84,7 +84,7 @@ impl Terraform {
             }
             ("plan-later", 0) => StatusCode::NO_CONTENT.into_response(),
             ("plan-later", 1) => StatusCode::BAD_GATEWAY.into_response(),
-            ("plan-hangs", 0) => {
+            (id, 0) if id.starts_with("plan-hangs") => {
                 tokio::time::sleep(Duration::from_secs(600)).await;
                 StatusCode::OK.into_response()
             }
@@ -283,10 +283,29 @@ async fn a_run_is_checked_and_told_image_by_image() {
     let result = terraform.result("taskrs-strict").await;
     let data = &result.body["data"];
     assert_eq!(data["attributes"]["status"], "failed");
-    // Terraform that takes no parts gets none, but the worst in words.
+    // Terraform that takes no parts gets none, but all of it in words.
     assert!(data.get("relationships").is_none(), "{data}");
     let message = data["attributes"]["message"].as_str().expect("text");
-    assert!(message.contains("aws_instance.strange.ami"), "{message}");
+    for place in ["aws_instance.strange.ami: ", "aws_instance.old.ami: "] {
+        assert!(message.contains(place), "{message}");
+    }
+    assert!(!message.contains("aws_instance.good"), "{message}");
+    // As much as there is room for, the worst first.
+    let many = (0..300).map(|index| {
+        let address = format!("aws_instance.i{index:03}");
+        plans::made(&address, "aws_instance", json!({ "ami": STRANGE }))
+    });
+    let revoked = plans::made("aws_instance.z", "aws_instance", json!({ "ami": REVOKED }));
+    terraform.plan("plan-many", &plans::plan(many.chain([revoked]).collect()));
+    let mut call = terraform.call("taskrs-many", "plan-many");
+    call["capabilities"] = json!({ "outcomes": false });
+    world.send(&call).await;
+    let result = terraform.result("taskrs-many").await;
+    let message = result.body["data"]["attributes"]["message"].as_str().expect("text");
+    let told = message.matches("aws_instance.").count();
+    assert!(message.starts_with("301 images: 1 revoked, 300 untracked. aws_instance.z.ami: "));
+    assert!(message.ends_with(&format!(". And {} more", 301 - told)), "{message}");
+    assert!(told > 10 && message.len() < 4_100, "{told} {}", message.len());
 
     // A stage without a plan, and plans that are none.
     let mut call = terraform.call("taskrs-early", "x");
@@ -489,16 +508,80 @@ async fn it_tries_again_and_goes_on_after_a_start() {
 
     // Killed while the plan is being fetched.
     world.send(&terraform.call("taskrs-hangs", "plan-hangs")).await;
-    let start = Instant::now();
-    while terraform.seen("plan-hangs", &Method::GET).is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(20), "the plan is not asked for");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    is_asked(&terraform, "plan-hangs").await;
     world.server.kill();
     world.server = World::serve(&world.data, &world.log, &OPEN);
     let result = terraform.result("taskrs-hangs").await;
     assert_eq!(result.body["data"]["attributes"]["status"], "failed");
     assert_eq!(terraform.seen("plan-hangs", &Method::GET).len(), 2);
+}
+
+/// Waits until a plan was asked for.
+async fn is_asked(terraform: &Terraform, plan: &str) {
+    let start = Instant::now();
+    while terraform.seen(plan, &Method::GET).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{plan} is not asked for");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_hang_do_not_hold_up_others() {
+    let mut world = World::start(&OPEN).await;
+    let terraform = world.terraform.clone();
+    for number in 0..6 {
+        let plan = format!("plan-hangs-{number}");
+        world.send(&terraform.call(&format!("taskrs-hangs-{number}"), &plan)).await;
+        is_asked(&terraform, &plan).await;
+    }
+    // A plan that has as many ways in it as would take for ever, and large ones.
+    terraform.plan("plan-knot", &crate::bounds::knot(8));
+    let mut large = plans::simple();
+    large["padding"] = json!(" ".repeat(5 << 20));
+    for number in 0..3 {
+        terraform.plan(&format!("plan-5mib-{number}"), &large);
+    }
+    let plans = ["plan-knot", "plan-5mib-0", "plan-5mib-1", "plan-5mib-2"];
+    let start = Instant::now();
+    for plan in plans {
+        world.send(&terraform.call(&format!("taskrs-{plan}"), plan)).await;
+    }
+    for plan in plans {
+        let result = terraform.result(&format!("taskrs-{plan}")).await;
+        let message = result.body["data"]["attributes"]["message"].as_str().expect("text");
+        let expected = if plan == "plan-knot" { "2 images: 2 fine" } else { "4 images: 1 revoked" };
+        assert!(message.starts_with(expected), "{plan}: {message}");
+    }
+    // Those that hang are asked again after 45 seconds.
+    assert!(start.elapsed() < Duration::from_secs(35), "{:?}", start.elapsed());
+    let start = Instant::now();
+    assert_eq!(world.server.stop(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kills_the_server_again_and_again_fails() {
+    let mut world = World::start(&OPEN).await;
+    let terraform = world.terraform.clone();
+    world.send(&terraform.call("taskrs-hangs", "plan-hangs")).await;
+    is_asked(&terraform, "plan-hangs").await;
+    world.server.kill();
+    // As if that had been the eighth time, and a while ago.
+    sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER]).ok();
+    let url = format!("sqlite://{}", world.data.join("registry-server.db").display());
+    let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
+    let sql = "UPDATE run_tasks SET attempts = 8, next_at = 0";
+    let done = sqlx::query(sql).execute(&pool).await.expect("it is there");
+    assert_eq!(done.rows_affected(), 1);
+    pool.close().await;
+    world.server = World::serve(&world.data, &world.log, &OPEN);
+    let result = terraform.result("taskrs-hangs").await;
+    let attributes = &result.body["data"]["attributes"];
+    assert_eq!(attributes["status"], "failed");
+    let message = attributes["message"].as_str().expect("text");
+    assert!(message.ends_with("8 times it was begun and not ended"), "{message}");
+    // Nor is it tried once more.
+    assert_eq!(terraform.seen("plan-hangs", &Method::GET).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

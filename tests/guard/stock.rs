@@ -26,6 +26,24 @@ pub const AZURE: &str =
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/golden-3";
 pub const GOOGLE: &str = "golden-3";
 
+/// Images of `odd`, which is revoked, on Azure, on Google and of a file.
+pub const ODD_AZURE: &str =
+    "/subscriptions/S1/resourceGroups/Images/providers/Microsoft.Compute/images/Odd";
+pub const ODD_GOOGLE: &str = "web-server";
+pub const ODD_FILE: &str = "base.txt";
+
+/// Fills a registry with `odd`.
+pub async fn fill_odd(registry: &dyn Registry) {
+    bucket(registry, "odd").await;
+    let images = [
+        ("azure", "westeurope", ODD_AZURE),
+        ("gce", "europe-west1-b", ODD_GOOGLE),
+        ("file", "file", ODD_FILE),
+    ];
+    publish(registry, "odd", "odd1", &images, None).await;
+    revoke(registry, "odd", "odd1", "0s", "odd").await;
+}
+
 /// A registry in a file.
 pub async fn local(path: &Path) -> LocalRegistry {
     LocalRegistry::open(path).await.expect("the registry opens")

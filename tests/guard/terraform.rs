@@ -407,10 +407,20 @@ async fn with_provider(path: &Path, registry: &str, provider: &Path) {
     work.write("more.tf", "resource \"terraform_data\" \"new\" {\n  input = data.hcp_packer_artifact.by_version.external_identifier\n}\n");
     work.plan();
     assert_eq!(work.check(&["plan.json"], &[]).code, Some(0));
+    work.ok(&["plan", "-destroy", "-input=false", "-no-color", "-out=gone"]);
+    let gone = work.ok(&["show", "-json", "gone"]);
+    work.write("gone.json", &gone);
     stock::revoke(&stock, "golden", "three", "0s", "CVE-2026-9").await;
     let run = work.check(&["plan.json"], &[]);
     assert_eq!(run.code, Some(2), "{}{}", run.stdout, run.stderr);
     let line = "FAIL  terraform_data.new.input";
+    assert!(run.stdout.contains(line), "{}", run.stdout);
+    let line = "FAIL  data.hcp_packer_artifact.by_version";
+    assert!(run.stdout.contains(line), "{}", run.stdout);
+    // What takes all of it away is not, though it has what the data sources read.
+    let run = work.check(&["gone.json"], &[]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let line = "WARN  data.hcp_packer_artifact.by_version";
     assert!(run.stdout.contains(line), "{}", run.stdout);
     // The channel was rolled back: a new plan has the version before.
     work.plan();

@@ -8,7 +8,9 @@ use ingot_sdk::{Error, Result};
 use serde_json::json;
 
 use super::{Session, output, told};
-use crate::registry::guard::{Behaviour, Level, Plan, Report, Rules, Status, check, sarif, text};
+use crate::registry::guard::{
+    Behaviour, Inventory, Level, Plan, Report, Rules, Status, check, sarif, text,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -81,7 +83,8 @@ pub(super) async fn run(args: &CheckArgs, plans: Plans, session: &Session) -> Re
     };
     let mut reports: Vec<(&str, &Plan, Report)> = Vec::new();
     for (file, plan) in &plans {
-        reports.push((file, plan, check(plan, session.registry(), &rules).await.map_err(told)?));
+        let report = check(Inventory::of(plan), session.registry(), &rules).await;
+        reports.push((file, plan, report.map_err(told)?));
     }
     if args.json {
         output::json(&document(&reports))?;

@@ -1,6 +1,9 @@
 //! What a plan's data sources of a registry say: by which channel an image was found.
 
-use super::configuration::split;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::configuration::unindexed;
+use super::kinds;
 use super::plan::{Mode, Plan, Planned};
 
 /// A data source of a registry: `hcp_packer_version` and `hcp_packer_artifact`, and the older
@@ -55,61 +58,85 @@ impl Source {
         })
     }
 
-    /// Whether two stand for the same version.
-    fn same_version(&self, other: &Source) -> bool {
-        let same = |one: &str, other: &str| !one.is_empty() && one == other;
-        self.bucket == other.bucket
-            && (same(&self.fingerprint, &other.fingerprint)
-                || same(&self.version_id, &other.version_id))
+    /// What stands for the version: sources that share one of these stand for the same.
+    fn version_keys(&self) -> impl Iterator<Item = (&'static str, String, String)> + use<> {
+        let key = |kind, key: &str| (kind, self.bucket.clone(), key.to_owned());
+        let keys = [key("fingerprint", &self.fingerprint), key("id", &self.version_id)];
+        keys.into_iter().filter(|(.., key)| !key.is_empty())
     }
 
     /// The address without indexes, as references have it.
-    fn reference(&self) -> String {
-        let (modules, rest) = split(&self.address);
-        let modules = modules.iter().map(|name| format!("module.{name}."));
-        modules.chain([rest]).collect()
+    pub fn reference(&self) -> String {
+        unindexed(&self.address)
     }
 }
 
 /// All data sources of a plan that are of a registry.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Evidence(pub Vec<Source>);
+pub(super) struct Evidence {
+    pub sources: Vec<Source>,
+    /// By an image's name and its bucket: those with a channel first.
+    images: HashMap<(String, String), usize>,
+    references: HashMap<String, Vec<usize>>,
+}
 
 impl Evidence {
     pub fn of(plan: &Plan) -> Self {
         let mut sources: Vec<Source> = Vec::new();
+        let mut known = HashSet::new();
         for planned in plan.data_read().iter().chain(plan.planned().iter()) {
             let Some(source) = Source::read(planned) else { continue };
-            if !sources.iter().any(|known| known.address == source.address) {
+            if known.insert(source.address.clone()) {
                 sources.push(source);
             }
         }
         // One that was found by a fingerprint came from the channel that the fingerprint came from.
-        let all = sources.clone();
-        for source in sources.iter_mut().filter(|source| source.channel.is_empty()) {
-            let from = |it: &&Source| !it.channel.is_empty() && it.same_version(source);
-            if let Some(from) = all.iter().find(from) {
-                source.channel = from.channel.clone();
+        let mut channels = HashMap::new();
+        for source in sources.iter().filter(|source| !source.channel.is_empty()) {
+            for key in source.version_keys() {
+                channels.entry(key).or_insert_with(|| source.channel.clone());
             }
         }
-        Evidence(sources)
+        for source in sources.iter_mut().filter(|source| source.channel.is_empty()) {
+            if let Some(channel) = source.version_keys().find_map(|key| channels.get(&key)) {
+                source.channel = channel.clone();
+            }
+        }
+        let (mut images, mut references) = (HashMap::new(), HashMap::<String, Vec<usize>>::new());
+        for (index, source) in sources.iter().enumerate() {
+            references.entry(source.reference()).or_default().push(index);
+            let first = images
+                .entry((kinds::key(&source.image).into_owned(), source.bucket.clone()))
+                .or_insert(index);
+            if sources[*first].channel.is_empty() && !source.channel.is_empty() {
+                *first = index;
+            }
+        }
+        Evidence { sources, images, references }
     }
 
     /// The data source that an image's id was read by.
     pub fn of_image(&self, image: &str, bucket: &str) -> Option<&Source> {
-        let mut found = self.0.iter().filter(|it| it.image == image && it.bucket == bucket);
-        let first = found.clone().next();
-        found.find(|source| !source.channel.is_empty()).or(first)
-    }
-
-    /// The images of a version that were read by data sources; none for one that is not known yet.
-    pub fn images_of(&self, version: &Source) -> Vec<Option<String>> {
-        let own = self.0.iter().filter(|it| it.is_image && it.same_version(version));
-        own.map(|it| Some(it.image.clone()).filter(|image| !image.is_empty())).collect()
+        let key = (kinds::key(image).into_owned(), bucket.to_owned());
+        self.images.get(&key).map(|index| &self.sources[*index])
     }
 
     /// The data sources that a reference, without indexes, is to.
-    pub fn of_reference(&self, reference: &str) -> Vec<&Source> {
-        self.0.iter().filter(|source| source.reference() == reference).collect()
+    pub fn of_reference(&self, reference: &str) -> impl Iterator<Item = &Source> {
+        let indexes = self.references.get(reference).into_iter().flatten();
+        indexes.map(|index| &self.sources[*index])
+    }
+
+    /// These data sources, by their addresses, and those that stand for the same versions.
+    pub fn with_versions(&self, addresses: &BTreeSet<String>) -> BTreeSet<String> {
+        let all = || self.sources.iter();
+        let own = all().filter(|source| addresses.contains(&source.address));
+        let versions: HashSet<_> = own.flat_map(Source::version_keys).collect();
+        // Another image of the version is another image.
+        let same = |source: &&Source| {
+            !source.is_image && source.version_keys().any(|key| versions.contains(&key))
+        };
+        let same = all().filter(same).map(|source| source.address.clone());
+        same.chain(addresses.iter().cloned()).collect()
     }
 }

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::evidence::{Evidence, Source};
 use super::kinds;
 use super::place::{PAGES, Place, is_absent, search};
-use super::plan::Plan;
 use super::report::{Finding, Level, Replacement, Report, Status};
-use super::uses::{Origin, Use, uses};
+use super::uses::{Inventory, Origin, Use};
 use super::{Behaviour, Rules};
 use crate::registry::api::*;
 use crate::registry::client::Registry;
@@ -19,39 +18,36 @@ const MOST: usize = 5_000;
 ///
 /// # Errors
 /// The registry failed. That something is not in it is no error.
-pub async fn check(plan: &Plan, registry: &dyn Registry, rules: &Rules) -> Result<Report> {
-    let mut uses = uses(plan);
-    let mut notes = Vec::new();
-    let any: BTreeSet<String> = uses
+pub async fn check(plan: Inventory, registry: &dyn Registry, rules: &Rules) -> Result<Report> {
+    let Inventory { mut uses, mut notes, evidence } = plan;
+    let any: BTreeSet<&str> = uses
         .iter()
         .filter(|it| it.origin == Origin::Any)
-        .filter_map(|it| it.value.clone())
+        .filter_map(|it| it.value.as_deref())
         .collect();
-    if any.len() > MOST {
+    let count = any.len();
+    if count > MOST {
         uses.retain(|it| it.origin != Origin::Any);
         notes.push(format!(
-            "the plan has {} different texts, too many to ask the registry for each; only those \
-             that are known to be images were looked up",
-            any.len()
+            "the plan has {count} different texts, too many to ask the registry for each; only those \
+             that are known to be images were looked up"
         ));
-    }
-    if plan.errored {
-        notes.push("Terraform failed while it made this plan, so it is not whole".into());
     }
     let mut judge = Judge {
         registry,
         rules,
-        evidence: Evidence::of(plan),
+        evidence,
         places: search(registry, &uses).await?,
         channels: HashMap::new(),
         histories: HashMap::new(),
         versions: HashMap::new(),
         parents: HashMap::new(),
     };
-    let kept = kept(&uses);
     let mut findings = Vec::new();
     for found in &uses {
-        findings.extend(judge.judge(found, &kept).await?);
+        // What is known already is answered without waiting, and others want their turn.
+        tokio::task::consume_budget().await;
+        findings.extend(judge.judge(found).await?);
     }
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| {
@@ -60,14 +56,6 @@ pub async fn check(plan: &Plan, registry: &dyn Registry, rules: &Rules) -> Resul
         key(one).cmp(&key(other))
     });
     Ok(Report { images: findings, notes })
-}
-
-/// The images that resources have and keep, and that the plan brings to no resource.
-fn kept(uses: &[Use]) -> BTreeSet<Option<String>> {
-    let managed = || uses.iter().filter(|it| it.origin != Origin::DataSource && it.value.is_some());
-    let brought: BTreeSet<&Option<String>> =
-        managed().filter(|it| it.brings).map(|it| &it.value).collect();
-    managed().filter(|it| !brought.contains(&it.value)).map(|it| it.value.clone()).collect()
 }
 
 /// A verdict on a version.
@@ -89,13 +77,8 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// What is to be said of a use; nothing if it turns out not to be one. `kept` are
-    /// the images that are in use and brought to nothing by this plan.
-    async fn judge(
-        &mut self,
-        found: &Use,
-        kept: &BTreeSet<Option<String>>,
-    ) -> Result<Option<Finding>> {
+    /// What is to be said of a use; nothing if it turns out not to be one.
+    async fn judge(&mut self, found: &Use) -> Result<Option<Finding>> {
         let mut finding = Finding {
             address: found.address.clone(),
             attribute: found.attribute.clone(),
@@ -143,11 +126,28 @@ impl Judge<'_> {
         } else {
             finding.message = format!("the image will be {}", finding.message);
         }
-        let brings =
-            found.brings && !(found.origin == Origin::DataSource && self.kept(found, kept));
-        finding.level = self.level(verdict.status, brings);
-        if !brings && verdict.status == Status::Revoked {
-            finding.message.push_str("; the resource has it already");
+        finding.level = self.level(verdict.status, found.brings);
+        if verdict.status == Status::Revoked {
+            match (&found.made_from_it, found.origin) {
+                (Some(made), _) => {
+                    finding.message.push_str(&format!("; {made} is to be made from it"));
+                }
+                (None, _) if found.brings => {}
+                (None, Origin::DataSource) => {
+                    finding.message.push_str("; the plan brings it to nothing");
+                    // What has it and keeps it is told for itself.
+                    finding.level = finding.level.min(Level::Warn);
+                }
+                (None, _) => finding.message.push_str("; the resource has it already"),
+            }
+        }
+        if let (Origin::Any, Some(value)) = (found.origin, &found.value)
+            && !kinds::is_unambiguous(value, &found.kind)
+        {
+            finding.level = finding.level.min(Level::Warn);
+            if finding.level > Level::Pass {
+                finding.message.push_str("; that it is this image only its name says");
+            }
         }
         finding.platform = Some(place.platform.clone()).filter(|it| !it.is_empty());
         if let Some(channel) = verdict.channel {
@@ -166,25 +166,23 @@ impl Judge<'_> {
         Ok(Some(finding))
     }
 
-    /// Whether what a data source stands for is in use and brought to nothing: its image, or all
-    /// images of its version.
-    fn kept(&self, found: &Use, kept: &BTreeSet<Option<String>>) -> bool {
-        let Some(source) = found.source.as_ref().filter(|source| !source.is_image) else {
-            return kept.contains(&found.value);
-        };
-        let images: Vec<Option<String>> = self.evidence.images_of(source);
-        !images.is_empty() && images.iter().all(|image| kept.contains(image))
-    }
-
     /// Where an image is from: only places of the region it is used in, if there are such.
     fn places_of(&self, value: &str, found: &Use) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
         for name in kinds::names(value) {
-            let artifacts = self.places.get(name).into_iter().flatten();
-            let whole = name == value || name.starts_with("sha256:");
+            let artifacts = self.places.get(&*name).into_iter().flatten();
+            let whole = kinds::key(&name) == kinds::key(value) || name.starts_with("sha256:");
             let short = kinds::may_be_short(value, &found.kind);
-            let own = |place: &Place| whole || (short && kinds::is_google(&place.platform));
-            places.extend(artifacts.filter_map(Place::of_artifact).filter(own));
+            let own = |place: &Place| {
+                (whole || (short && kinds::is_google(&place.platform)))
+                    && (found.origin != Origin::Any
+                        || kinds::can_be_of(&place.platform, &found.kind))
+            };
+            for place in artifacts.filter_map(Place::of_artifact).filter(own) {
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
         }
         let here: Vec<Place> =
             places.iter().filter(|it| found.region.as_ref() == Some(&it.region)).cloned().collect();
@@ -259,6 +257,12 @@ impl Judge<'_> {
             (None, Some(Source { is_image: false, bucket, .. }), Origin::DataSource) => Some((
                 Status::Untracked,
                 format!("the version of {bucket} is not in the registry {name}"),
+            )),
+            (None, _, _) if found.cut => Some((
+                Status::Unknown,
+                "what image it is is known only when the plan is applied; it refers to more than \
+                 could be followed"
+                    .into(),
             )),
             (None, _, _) if found.references.is_empty() => Some((
                 Status::Unknown,

@@ -1,5 +1,7 @@
 //! Which attributes of which resources hold images, and what images' ids look like.
 
+use std::borrow::Cow;
+
 /// Attributes that hold the id of an image, by the resource's type. A path has the names of blocks
 /// without their indexes.
 const KNOWN: &[(&str, &[&str])] = &[
@@ -98,22 +100,51 @@ pub(super) fn is_private(path: &str) -> bool {
     })
 }
 
+/// Whether a text is an id of Azure's, where capital and small letters are the same.
+fn is_azure(text: &str) -> bool {
+    text.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("/subscriptions/"))
+}
+
+/// A text so that two are the same if they are the same image's id.
+pub(super) fn key(text: &str) -> Cow<'_, str> {
+    if is_azure(text) { text.to_ascii_lowercase().into() } else { text.into() }
+}
+
+/// The words of Azure's ids, as Azure itself writes them.
+const AZURE: &[&str] =
+    &["resourceGroups", "providers", "Microsoft.Compute", "images", "galleries", "versions"];
+
 /// Everything that an image may be called in a registry, if a resource calls it `text`. Names after
 /// the first that are no digests are only the last part of what Google calls an image: see
 /// [`may_be_short`].
-pub(super) fn names(text: &str) -> Vec<&str> {
-    let mut names = vec![text];
+pub(super) fn names(text: &str) -> Vec<Cow<'_, str>> {
+    let mut names = vec![Cow::Borrowed(text)];
+    if is_azure(text) {
+        // Not every registry takes Azure's ids for the same however they are written.
+        let word = |part| {
+            let word = AZURE.iter().find(|word| word.eq_ignore_ascii_case(part));
+            word.copied().unwrap_or(part)
+        };
+        let parts: Vec<&str> = text.split('/').map(word).collect();
+        let written = parts.join("/").replacen(&text[..15], "/subscriptions/", 1);
+        for name in [written, text.to_ascii_lowercase()] {
+            if !names.contains(&Cow::Borrowed(name.as_str())) {
+                names.push(name.into());
+            }
+        }
+        return names;
+    }
     // repository@digest
     if let Some((_, digest)) = text.split_once('@').filter(|it| it.1.starts_with("sha256:")) {
-        names.push(digest);
+        names.push(digest.into());
     }
     // A path of Google's: the registry has the image's name.
     if let Some((_, name)) = text.rsplit_once("/global/images/").filter(|it| !it.1.contains('/')) {
-        names.push(name);
+        names.push(name.into());
     }
     // project/image
     if let Some((_, name)) = text.split_once('/').filter(|it| !it.1.contains(['/', ':', '@'])) {
-        names.push(name);
+        names.push(name.into());
     }
     names
 }
@@ -127,7 +158,76 @@ pub(super) fn may_be_short(text: &str, kind: &str) -> bool {
 
 /// Whether a registry's platform is Google's.
 pub(super) fn is_google(platform: &str) -> bool {
-    matches!(platform, "gce" | "gcp" | "google" | "googlecompute")
+    can_be_of(platform, "google_") && !can_be_of(platform, "aws_")
+}
+
+/// Whether a text that the registry has as an image's id is this image and hardly anything else, even
+/// in an attribute that nobody knows of.
+pub(super) fn is_unambiguous(text: &str, kind: &str) -> bool {
+    let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_uuid = text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.split('-').all(hex);
+    text.starts_with("ami-")
+        || text.starts_with("sha256:")
+        || text.contains("@sha256:")
+        || text.starts_with("ocid1.image.")
+        || is_azure(text)
+        || is_uuid
+        || looks_like_image(text)
+        || (text.starts_with("projects/") && text.contains("/images/"))
+        // A file that is made is not what another was made of.
+        || ((text.starts_with('/') || text.contains("://")) && provider(kind) != "local")
+}
+
+/// The provider of a resource's type: `google` of `google_compute_disk`.
+pub(super) fn provider(kind: &str) -> &str {
+    kind.split_once('_').map_or(kind, |(provider, _)| provider)
+}
+
+/// Clouds, by what registries and what providers call them. Each knows nothing of another's images.
+const CLOUDS: &[(&[&str], &[&str])] = &[
+    (&["aws"], &["aws", "awscc"]),
+    (&["azure"], &["azurerm", "azapi"]),
+    (&["gce", "gcp", "google", "googlecompute"], &["google"]),
+    (&["digitalocean"], &["digitalocean"]),
+    (&["hcloud", "hetznercloud"], &["hcloud"]),
+    (&["linode"], &["linode"]),
+    (&["openstack"], &["openstack"]),
+    (&["oracle", "oci"], &["oci"]),
+    (&["alicloud"], &["alicloud"]),
+    (&["scaleway"], &["scaleway"]),
+    (&["vsphere"], &["vsphere"]),
+    (&["proxmox"], &["proxmox"]),
+];
+
+/// Whether a resource can be made of an image of a platform: not if both are clouds', and different
+/// ones'.
+pub(super) fn can_be_of(platform: &str, kind: &str) -> bool {
+    let provider = provider(kind);
+    let image = CLOUDS.iter().position(|(platforms, _)| platforms.contains(&platform));
+    let resource = CLOUDS.iter().position(|(_, providers)| providers.contains(&provider));
+    image.is_none() || resource.is_none() || image == resource
+}
+
+/// Whether machines are made from a resource: it has an image, and others refer to it.
+pub(super) fn is_template(kind: &str) -> bool {
+    matches!(
+        kind,
+        "alicloud_ess_scaling_configuration"
+            | "alicloud_launch_template"
+            | "aws_launch_configuration"
+            | "aws_launch_template"
+            | "google_compute_instance_template"
+            | "google_compute_region_instance_template"
+    )
+}
+
+/// Whether a resource that refers to a template makes machines from it: one of the same provider,
+/// but those that only say who may use it, or write its name down.
+pub(super) fn makes_machines(kind: &str, template: &str) -> bool {
+    provider(kind) == provider(template)
+        && !is_template(kind)
+        && !kind.contains("_iam_")
+        && !kind.contains("_ssm_")
 }
 
 #[cfg(test)]
@@ -167,6 +267,29 @@ mod tests {
         assert_eq!(names(google), [google, "g"]);
         assert_eq!(names("p/g"), ["p/g", "g"]);
         assert_eq!(names("ami-1"), ["ami-1"]);
+    }
+
+    #[test]
+    fn ids_of_azure_are_the_same_however_they_are_written() {
+        let written = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/images/Gold";
+        let other = written.replace("resourceGroups", "RESOURCEGROUPS").replace("images", "Images");
+        assert_eq!(key(&other), key(written));
+        assert_eq!(names(&other), [&other, written, &written.to_lowercase()]);
+        assert_eq!(names(&written.to_lowercase()).len(), 2);
+        assert_ne!(key("ami-A"), key("ami-a"));
+    }
+
+    #[test]
+    fn ids_are_told_from_words() {
+        for id in ["ami-1", "sha256:aa", "r/x@sha256:aa", "/subscriptions/s/x", "https://x/y"] {
+            assert!(is_unambiguous(id, "null_resource"), "{id}");
+        }
+        for word in ["base.txt", "web-server", "project/web-server", "a-b-c-d-e"] {
+            assert!(!is_unambiguous(word, "null_resource"), "{word}");
+        }
+        assert!(!is_unambiguous("/srv/base.txt", "local_file"));
+        assert!(can_be_of("gce", "google_compute_disk") && !can_be_of("gce", "aws_instance"));
+        assert!(can_be_of("docker", "aws_instance") && can_be_of("gce", "terraform_data"));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The guard: which images a Terraform plan uses, and what the registry says of each.
 //!
-//! [`Plan`] reads the plan, [`uses`] finds the images in it, [`check`] asks the registry, and a
+//! [`Plan`] reads the plan, an [`Inventory`] has the images in it, [`check`] asks the registry, and a
 //! [`Report`] is what came of it: `ingot registry check` shows it, the server's run task sends it
 //! to Terraform.
 
+mod brings;
 mod configuration;
 mod evidence;
 mod judge;
 mod kinds;
+mod leaves;
 mod place;
 mod plan;
 mod region;
@@ -19,7 +21,7 @@ pub use judge::check;
 pub use plan::{Plan, PlanError};
 pub use report::{Finding, Level, Replacement, Report, Status, text};
 pub use sarif::sarif;
-pub use uses::{Origin, Use, uses};
+pub use uses::{Inventory, Origin, Use};
 
 /// What to do about a finding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -1,5 +1,6 @@
 //! Where images are from: versions of buckets, as the registry's search finds them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -24,7 +25,7 @@ pub(super) async fn search(
         .iter()
         .filter_map(|it| it.value.as_deref())
         .flat_map(kinds::names)
-        .map(str::to_owned)
+        .map(Cow::into_owned)
         .collect();
     stream::iter(names)
         .map(|name| async move {
@@ -59,7 +60,7 @@ async fn places(registry: &dyn Registry, name: &str) -> Result<Vec<ExternalArtif
 }
 
 /// A version of an image, as far as it matters here.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Place {
     pub bucket: String,
     pub id: String,

@@ -1,7 +1,7 @@
 //! A Terraform plan: the JSON that `terraform show -json` and `tofu show -json` write, of format
 //! version 1 (and 0.1 and 0.2, which differ in nothing that is read here).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -184,8 +184,9 @@ pub(super) struct ProviderConfig {
 pub(super) struct ConfiguredModule {
     #[serde(deserialize_with = "lenient")]
     pub outputs: BTreeMap<String, Output>,
-    #[serde(deserialize_with = "lenient")]
-    pub resources: Vec<ConfiguredResource>,
+    /// By their addresses in the module.
+    #[serde(deserialize_with = "by_address")]
+    pub resources: HashMap<String, ConfiguredResource>,
     #[serde(deserialize_with = "lenient")]
     pub module_calls: BTreeMap<String, ModuleCall>,
 }
@@ -200,7 +201,7 @@ pub(super) struct Output {
 #[serde(default)]
 pub(super) struct ConfiguredResource {
     /// In its module, without the module and without an index.
-    pub address: String,
+    address: String,
     pub provider_config_key: String,
     pub expressions: Value,
 }
@@ -227,6 +228,13 @@ pub(super) struct Planned<'a> {
     pub before: &'a Value,
 }
 
+impl Planned<'_> {
+    /// Whether it is made, also in place of something.
+    pub fn is_made(&self) -> bool {
+        self.before.is_null()
+    }
+}
+
 /// Reads `null` as nothing.
 fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -234,6 +242,14 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn by_address<'de, D>(deserializer: D) -> Result<HashMap<String, ConfiguredResource>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let all: Vec<ConfiguredResource> = lenient(deserializer)?;
+    Ok(all.into_iter().map(|resource| (resource.address.clone(), resource)).collect())
 }
 
 const NULL: &Value = &Value::Null;

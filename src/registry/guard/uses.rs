@@ -1,12 +1,15 @@
 //! The images that a plan uses, and where.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::configuration::{Step, expression};
+use super::brings::Brought;
+use super::configuration::{Follower, References, Written, written};
 use super::evidence::{Evidence, Source};
 use super::kinds;
+use super::leaves::{at, leaves, names, shown};
 use super::plan::{Mode, Plan, Planned};
 use super::region::region;
 
@@ -42,38 +45,72 @@ pub struct Use {
     pub origin: Origin,
     /// Whether the plan brings the image to the resource: it is not there yet, or with another.
     pub brings: bool,
+    /// What is to be made from this, which has the image already and is a template.
+    pub made_from_it: Option<String>,
     /// What the attribute's expression refers to in the end; only where the value is not known.
     pub references: Vec<String>,
+    /// Whether it may refer to more than that, which was too much to follow.
+    pub cut: bool,
     /// The data source that this is, or that the expression refers to.
     pub(super) source: Option<Source>,
 }
 
 /// The images that a plan uses: those that are known to be, and every text that can be one. The
 /// latter are not images unless the registry knows them.
-pub fn uses(plan: &Plan) -> Vec<Use> {
-    let evidence = Evidence::of(plan);
-    let mut uses = Vec::new();
-    for planned in plan.planned().iter().filter(|planned| planned.mode == Mode::Managed) {
-        let place = region(plan, planned);
-        known_values(planned, place.as_deref(), &mut uses);
-        unknown_values(plan, &evidence, planned, place.as_deref(), &mut uses);
-    }
-    for source in evidence.0 {
-        let region = Some(source.region.clone()).filter(|region| !region.is_empty());
-        uses.push(Use {
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// Where.
+    pub uses: Vec<Use>,
+    /// What of the plan could not be looked at, for people.
+    pub notes: Vec<String>,
+    pub(super) evidence: Evidence,
+}
+
+impl Inventory {
+    /// Looks at a plan, which may take seconds for a large one.
+    pub fn of(plan: &Plan) -> Self {
+        let evidence = Evidence::of(plan);
+        let mut follower = Follower::new(plan);
+        let mut uses = Vec::new();
+        for planned in plan.planned().iter().filter(|planned| planned.mode == Mode::Managed) {
+            let place = region(plan, planned);
+            known_values(planned, place.as_deref(), &mut uses);
+            unknown_values(plan, &evidence, &mut follower, planned, place.as_deref(), &mut uses);
+        }
+        let images: BTreeSet<String> =
+            uses.iter().filter(|it| it.brings).filter_map(|it| it.value.clone()).collect();
+        let brought = Brought::of(plan, &mut follower, &evidence, &images);
+        for found in uses.iter_mut().filter(|it| kinds::is_template(&it.kind) && !it.brings) {
+            found.made_from_it = brought.made_from(&found.address).map(str::to_owned);
+            found.brings = found.made_from_it.is_some();
+        }
+        uses.extend(evidence.sources.iter().map(|source| Use {
             address: source.address.clone(),
             kind: source.kind.clone(),
             attribute: if source.is_image { "external_identifier" } else { "fingerprint" }.into(),
             value: Some(source.image.clone()).filter(|image| !image.is_empty()),
             sensitive: false,
-            region,
+            region: Some(source.region.clone()).filter(|region| !region.is_empty()),
             origin: Origin::DataSource,
-            brings: true,
+            brings: brought.source(&source.address),
+            made_from_it: None,
             references: Vec::new(),
-            source: Some(source),
-        });
+            cut: false,
+            source: Some(source.clone()),
+        }));
+        let mut notes = Vec::new();
+        if follower.is_cut() {
+            notes.push(
+                "the plan's references are too many to follow, so it is not known where all of its \
+                 images come from"
+                    .into(),
+            );
+        }
+        if plan.errored {
+            notes.push("Terraform failed while it made this plan, so it is not whole".into());
+        }
+        Inventory { uses, notes, evidence }
     }
-    uses
 }
 
 fn known_values(planned: &Planned, region: Option<&str>, uses: &mut Vec<Use>) {
@@ -89,6 +126,7 @@ fn known_values(planned: &Planned, region: Option<&str>, uses: &mut Vec<Use>) {
             // What is secret leaves this program only if it is known to be an image.
             () if leaf.sensitive || kinds::is_private(&names) => continue,
             () if kinds::looks_like_image(text) => Origin::Shape,
+            () if names == "name" => continue,
             () if kinds::can_be_image(text) => Origin::Any,
             () => continue,
         };
@@ -100,16 +138,21 @@ fn known_values(planned: &Planned, region: Option<&str>, uses: &mut Vec<Use>) {
             sensitive: leaf.sensitive,
             region: region.map(str::to_owned),
             origin,
-            brings: at(planned.before, &leaf.path) != Some(leaf.value),
+            brings: !at(planned.before, &leaf.path).is_some_and(|before| {
+                before.as_str().is_some_and(|before| kinds::key(before) == kinds::key(text))
+            }),
+            made_from_it: None,
             references: Vec::new(),
+            cut: false,
             source: None,
         });
     }
 }
 
-fn unknown_values(
-    plan: &Plan,
+fn unknown_values<'a>(
+    plan: &'a Plan,
     evidence: &Evidence,
+    follower: &mut Follower<'a>,
     planned: &Planned,
     region: Option<&str>,
     uses: &mut Vec<Use>,
@@ -128,108 +171,43 @@ fn unknown_values(
             known.strip_prefix(&*names).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let Some(attribute) = known.iter().find(within) else { continue };
-        let found = configured.as_ref().and_then(|(modules, configured)| {
-            Some((modules, expression(&configured.expressions, &leaf.path)?))
-        });
-        // What nobody set is the provider's to choose.
-        if configured.is_some() && found.is_none() {
-            continue;
+        let whole = names.len() == attribute.len();
+        let mut references = Rc::default();
+        if let Some((modules, configured)) = &configured {
+            let count = attribute.split('.').count();
+            match written(&configured.expressions, planned.unknown, &leaf.path, count) {
+                Written::As(Value::Array(_)) | Written::Unseen => {}
+                Written::As(expression) => references = follower.references(modules, expression),
+                // What nobody set is the provider's to choose.
+                Written::Nowhere => continue,
+            }
+            // Nor are the disks of what is made from a template, which is looked at itself.
+            if !whole && planned.kind == "google_compute_instance_from_template" {
+                continue;
+            }
         }
-        let references = match found {
-            Some((modules, expression)) => plan.references(modules, expression),
-            None => BTreeSet::new(),
-        };
-        let sources: Vec<&Source> =
-            references.iter().flat_map(|it| evidence.of_reference(it)).collect();
+        let References { to, cut } = &*references;
+        let sources: Vec<&Source> = to.iter().flat_map(|it| evidence.of_reference(it)).collect();
         let images: Vec<&&Source> = sources.iter().filter(|source| source.is_image).collect();
         let source = match (sources.as_slice(), images.as_slice()) {
+            _ if *cut => None,
             ([one], _) => Some((*one).clone()),
             (_, [one]) => Some((**one).clone()),
             _ => None,
         };
-        let shown = match names.len() == attribute.len() {
-            true => shown(&leaf.path),
-            false => (*attribute).to_owned(),
-        };
         uses.push(Use {
             address: planned.address.to_owned(),
             kind: planned.kind.to_owned(),
-            attribute: shown,
+            attribute: if whole { shown(&leaf.path) } else { (*attribute).to_owned() },
             value: None,
             sensitive: false,
             region: region.map(str::to_owned),
             origin: Origin::Attribute,
             brings: true,
-            references: references.into_iter().collect(),
+            made_from_it: None,
+            references: to.iter().cloned().collect(),
+            cut: *cut,
             source,
         });
     }
-}
-
-/// A value that holds no others.
-struct Leaf<'a> {
-    path: Vec<Step>,
-    value: &'a Value,
-    sensitive: bool,
-}
-
-/// All values in a value, with whether `marks`, which is of the same form, has them as sensitive.
-fn leaves<'a>(
-    value: &'a Value,
-    marks: &Value,
-    sensitive: bool,
-    path: &mut Vec<Step>,
-    into: &mut Vec<Leaf<'a>>,
-) {
-    let sensitive = sensitive || marks == &Value::Bool(true);
-    match value {
-        Value::Object(object) => {
-            for (name, value) in object {
-                path.push(Step::Name(name.clone()));
-                leaves(value, &marks[name.as_str()], sensitive, path, into);
-                path.pop();
-            }
-        }
-        Value::Array(array) => {
-            for (index, value) in array.iter().enumerate() {
-                path.push(Step::Index(index));
-                leaves(value, &marks[index], sensitive, path, into);
-                path.pop();
-            }
-        }
-        Value::Null => {}
-        value => into.push(Leaf { path: path.clone(), value, sensitive }),
-    }
-}
-
-fn at<'a>(value: &'a Value, path: &[Step]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, step| match step {
-        Step::Name(name) => value.get(name),
-        Step::Index(index) => value.get(index),
-    })
-}
-
-/// `boot_disk.initialize_params.image`
-fn names(path: &[Step]) -> String {
-    let names: Vec<&str> = path
-        .iter()
-        .filter_map(|step| match step {
-            Step::Name(name) => Some(name.as_str()),
-            Step::Index(_) => None,
-        })
-        .collect();
-    names.join(".")
-}
-
-/// `boot_disk[0].initialize_params[0].image`
-fn shown(path: &[Step]) -> String {
-    let mut shown = String::new();
-    for step in path {
-        match step {
-            Step::Name(name) if shown.is_empty() => shown.push_str(name),
-            Step::Name(name) => shown.push_str(&format!(".{name}")),
-            Step::Index(index) => shown.push_str(&format!("[{index}]")),
-        }
-    }
-    shown
 }

@@ -173,7 +173,8 @@ impl Tx {
     }
 
     /// What is to be done now and by this server, `count` of it at most: others leave it alone
-    /// until `until`.
+    /// until `until`. Jobs that were tried often already are taken, too: somebody has to say that
+    /// they failed.
     pub async fn take_run_tasks(
         &mut self,
         until: Timestamp,

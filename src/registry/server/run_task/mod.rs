@@ -8,11 +8,13 @@ mod outcome;
 mod remote;
 mod work;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::Shared;
 use super::answer::Refusal;
@@ -58,11 +60,13 @@ pub(super) struct RunTasks {
     options: RunTaskOptions,
     /// Rung when there is something to do.
     bell: Notify,
+    /// For those who read a large plan.
+    large: Arc<Semaphore>,
 }
 
 impl RunTasks {
     pub fn new(options: RunTaskOptions) -> Self {
-        RunTasks { options, bell: Notify::new() }
+        RunTasks { options, bell: Notify::new(), large: Arc::new(Semaphore::new(1)) }
     }
 
     /// The URL that Terraform is to be told.

@@ -7,6 +7,10 @@ use crate::registry::guard::{Finding, Level, Report, Status};
 /// How many outcomes are sent at most: the worst ones.
 const MOST: usize = 200;
 
+/// How long a message with everything in it may be, in bytes; a few more where it says how much is
+/// left out.
+const MESSAGE: usize = 4_000;
+
 /// That the work has begun.
 pub(super) fn running() -> Value {
     result("running", "Checking the plan's images", None, Vec::new())
@@ -14,7 +18,8 @@ pub(super) fn running() -> Value {
 
 /// That the plan could not be checked, which is no pass.
 pub(super) fn failed(why: &str) -> Value {
-    result("failed", &format!("The plan could not be checked: {why}"), None, Vec::new())
+    let message = short(&format!("The plan could not be checked: {why}"));
+    result("failed", &message, None, Vec::new())
 }
 
 /// What came of the check; in parts if Terraform takes them.
@@ -23,22 +28,36 @@ pub(super) fn checked(report: &Report, url: &str, parts: bool) -> Value {
     let told: Vec<&Finding> =
         report.images.iter().filter(|finding| finding.level != Level::Pass).collect();
     let mut message = report.summary();
-    if let (false, Some(worst)) = (parts, told.first()) {
-        message = format!("{message}. {}: {}", worst.place(), worst.message);
-    }
-    if told.len() > MOST {
+    if parts && told.len() > MOST {
         message.push_str(&format!(" (the worst {MOST} are shown)"));
     }
     for note in &report.notes {
         message.push_str(&format!("; {note}"));
+    }
+    if parts {
+        message = short(&message);
+    } else {
+        in_words(&told, &mut message);
     }
     let outcomes = told.iter().take(MOST).enumerate().map(|(index, it)| outcome(index, it));
     let outcomes = if parts { outcomes.collect() } else { Vec::new() };
     result(status, &message, Some(url).filter(|url| !url.is_empty()), outcomes)
 }
 
+/// Adds to a message what is told in parts elsewhere: the worst first, as many as it has room for.
+fn in_words(told: &[&Finding], message: &mut String) {
+    for (index, finding) in told.iter().enumerate() {
+        let next = short(&format!("{}: {}", finding.place(), finding.message));
+        if message.len() + next.len() > MESSAGE {
+            message.push_str(&format!(". And {} more", told.len() - index));
+            return;
+        }
+        message.push_str(&format!(". {next}"));
+    }
+}
+
 fn result(status: &str, message: &str, url: Option<&str>, outcomes: Vec<Value>) -> Value {
-    let mut attributes = json!({ "status": status, "message": short(message) });
+    let mut attributes = json!({ "status": status, "message": message });
     if let Some(url) = url {
         attributes["url"] = json!(url);
     }

@@ -1,11 +1,13 @@
 //! Terraform's side: where the plan is and where the result goes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Response, StatusCode, Url, header};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::RunTaskOptions;
+use super::RunTasks;
 use super::call::{Work, may_go};
 use crate::registry::api::Error;
 
@@ -14,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How large a plan may be, in bytes.
 const PLAN: usize = 64 << 20;
+
+/// Of what size on a plan is large, in bytes: of such only one is read at a time.
+const LARGE: usize = 4 << 20;
 
 /// How often to follow when the plan is elsewhere.
 const HOPS: usize = 4;
@@ -39,7 +44,15 @@ impl Failure {
 #[derive(Debug)]
 pub(super) struct Remote<'a> {
     client: &'a Client,
-    options: &'a RunTaskOptions,
+    tasks: &'a RunTasks,
+}
+
+/// A plan's JSON.
+#[derive(Debug)]
+pub(super) struct PlanJson {
+    pub bytes: Vec<u8>,
+    /// What only the reader of a large one has.
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A client that follows nobody anywhere by itself.
@@ -50,13 +63,13 @@ pub(super) fn client() -> ingot_sdk::Result<Client> {
 }
 
 impl<'a> Remote<'a> {
-    pub fn new(client: &'a Client, options: &'a RunTaskOptions) -> Self {
-        Remote { client, options }
+    pub fn new(client: &'a Client, tasks: &'a RunTasks) -> Self {
+        Remote { client, tasks }
     }
 
     /// The plan's JSON. Terraform says where it is, for a minute and for everybody who knows the
     /// URL; the token goes only to where the call said.
-    pub async fn plan(&self, url: &str, token: &str) -> Result<Vec<u8>, Failure> {
+    pub async fn plan(&self, url: &str, token: &str) -> Result<PlanJson, Failure> {
         let mut url = self.url(url)?;
         let first = url.origin();
         for _ in 0..HOPS {
@@ -66,7 +79,7 @@ impl<'a> Remote<'a> {
             }
             let response = request.send().await.map_err(broken)?;
             match response.status() {
-                StatusCode::OK => return read(response).await,
+                StatusCode::OK => return self.read(response).await,
                 StatusCode::NO_CONTENT => {
                     return Err(Failure::Passing("Terraform has not written the plan yet".into()));
                 }
@@ -99,8 +112,27 @@ impl<'a> Remote<'a> {
         }
     }
 
+    async fn read(&self, mut response: Response) -> Result<PlanJson, Failure> {
+        let too_large = || Failure::Lasting(format!("the plan is larger than {} MiB", PLAN >> 20));
+        if response.content_length().is_some_and(|length| length > PLAN as u64) {
+            return Err(too_large());
+        }
+        let (mut bytes, mut permit) = (Vec::new(), None);
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if bytes.len() + chunk.len() > PLAN {
+                return Err(too_large());
+            }
+            if permit.is_none() && bytes.len() + chunk.len() > LARGE {
+                let one = Arc::clone(&self.tasks.large).acquire_owned();
+                permit = Some(one.await.expect("it is never closed"));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(PlanJson { bytes, permit })
+    }
+
     fn url(&self, text: &str) -> Result<Url, Failure> {
-        may_go(self.options, text).map_err(|error: Error| Failure::Lasting(error.message))
+        may_go(&self.tasks.options, text).map_err(|error: Error| Failure::Lasting(error.message))
     }
 }
 
@@ -118,19 +150,4 @@ fn refused(what: &str, status: StatusCode) -> Failure {
     let passing = status.is_server_error()
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
     if passing { Failure::Passing(why) } else { Failure::Lasting(why) }
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
-    let too_large = || Failure::Lasting(format!("the plan is larger than {} MiB", PLAN >> 20));
-    if response.content_length().is_some_and(|length| length > PLAN as u64) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if bytes.len() + chunk.len() > PLAN {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }

@@ -1,18 +1,18 @@
 //! Doing what calls ask for. What is to be done is in the database, so that another server, or this
 //! one after a start, does it where one was stopped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use reqwest::Client;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{App, Shared};
 use super::call::{OLDEST, Work};
 use super::outcome;
-use super::remote::{Failure, Remote, client};
+use super::remote::{Failure, PlanJson, Remote, client};
 use crate::registry::api::{Code, Error, Result, RunTaskBehaviour, RunTaskConfig, Timestamp};
-use crate::registry::guard::{Behaviour, Plan, Rules, check};
+use crate::registry::guard::{Behaviour, Inventory, Plan, PlanError, Rules, check};
 use crate::registry::service::{Caller, Session};
 use crate::registry::store::{Role, RunTaskJob, transaction};
 
@@ -25,8 +25,8 @@ const LONGEST: Duration = Duration::from_secs(150);
 const LEASE: Duration = Duration::from_secs(30);
 /// How often it says so.
 const RENEW: Duration = Duration::from_secs(10);
-/// How many calls are worked on at once.
-const AT_ONCE: i64 = 4;
+/// How many calls are worked on at once: mostly they wait for Terraform.
+const AT_ONCE: usize = 16;
 /// How often to try, with a second, two, four… between: Terraform waits for ten minutes.
 const ATTEMPTS: i64 = 8;
 /// How often to forget old calls.
@@ -50,56 +50,70 @@ pub(in super::super) async fn run(app: Shared, stop: CancellationToken) {
             return;
         }
     };
-    let mut forgotten = None::<std::time::Instant>;
-    while !stop.is_cancelled() {
-        let found = match round(&app, &client, &stop).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::error!(%error, "run tasks could not be carried out");
-                false
+    let mut forgotten = None::<Instant>;
+    // Each is on its own: one that takes long does not hold up the others, and one that is in the
+    // middle of a transaction goes on while the next are taken.
+    let mut jobs = JoinSet::new();
+    loop {
+        let free = !stop.is_cancelled() && jobs.len() < AT_ONCE;
+        if free {
+            match take(&app, AT_ONCE - jobs.len()).await {
+                Ok(taken) => {
+                    for job in taken {
+                        jobs.spawn(one(Shared::clone(&app), client.clone(), stop.clone(), job));
+                    }
+                }
+                Err(error) => tracing::error!(%error, "run tasks could not be carried out"),
             }
-        };
+        }
         if forgotten.is_none_or(|at| at.elapsed() > FORGET) {
-            forgotten = Some(std::time::Instant::now());
+            forgotten = Some(Instant::now());
             // A day more than what is refused, for clocks that differ.
             let before = from_now(-((OLDEST.as_micros() + 86_400_000_000) as i128));
             if let Err(error) = transaction!(app.store, |tx| tx.forget_run_tasks(before)) {
                 tracing::error!(%error, "old run tasks could not be forgotten");
             }
         }
-        if !found {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = app.run_tasks.bell.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
+        let free = jobs.len() < AT_ONCE && !stop.is_cancelled();
+        tokio::select! {
+            Some(done) = jobs.join_next() => match done {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "what became of a run task was not written down");
+                }
+                Err(error) => tracing::error!(%error, "a run task broke"),
+            },
+            () = app.run_tasks.bell.notified(), if free => {}
+            () = tokio::time::sleep(POLL), if free => {}
+            () = stop.cancelled(), if free => {}
+            else => return,
         }
     }
 }
 
-/// Does what is due; whether there was something.
-async fn round(app: &App, client: &Client, stop: &CancellationToken) -> Result<bool> {
+/// What is due, so many at most.
+async fn take(app: &App, count: usize) -> Result<Vec<RunTaskJob>> {
     if !app.store.read().await?.run_tasks_due().await? {
-        return Ok(false);
+        return Ok(Vec::new());
     }
-    let jobs = transaction!(app.store, |tx| tx.take_run_tasks(later(LEASE), AT_ONCE))?;
-    let done = join_all(jobs.iter().map(|job| async {
-        let ended = tokio::select! {
-            () = stop.cancelled() => None,
-            ended = tokio::time::timeout(LONGEST, work(app, client, job)) => Some(ended),
-            () = renew(app, job) => None,
-        };
-        match ended {
-            // The next server begins at once.
-            None => transaction!(app.store, |tx| tx.put_off_run_task(job, Timestamp::now())),
-            Some(Ok(result)) => result,
-            Some(Err(_)) => again(app, client, job, "it took too long").await,
-        }
-    }));
-    for result in done.await {
-        result?;
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    transaction!(app.store, |tx| tx.take_run_tasks(later(LEASE), count))
+}
+
+/// Does one, or lets it be when this server stops.
+async fn one(app: Shared, client: Client, stop: CancellationToken, job: RunTaskJob) -> Result<()> {
+    let (app, client, job) = (&*app, &client, &job);
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        ended = tokio::time::timeout(LONGEST, work(app, client, job)) => Some(ended),
+        () = renew(app, job) => None,
+    };
+    match ended {
+        // The next server begins at once.
+        None => transaction!(app.store, |tx| tx.put_off_run_task(job, Timestamp::now())),
+        Some(Ok(result)) => result,
+        Some(Err(_)) => again(app, client, job, "it took too long").await,
     }
-    Ok(!jobs.is_empty())
 }
 
 /// Keeps other servers from a call.
@@ -113,8 +127,13 @@ async fn renew(app: &App, job: &RunTaskJob) {
 }
 
 async fn work(app: &App, client: &Client, job: &RunTaskJob) -> Result<()> {
-    let remote = Remote::new(client, &app.run_tasks.options);
+    let remote = Remote::new(client, &app.run_tasks);
     let work = read(job)?;
+    // Where a server ended in the middle nobody counted but the database.
+    if job.attempts > ATTEMPTS {
+        let why = format!("{ATTEMPTS} times it was begun and not ended");
+        return end(app, &remote, job, &work, &outcome::failed(&why), "failed").await;
+    }
     let Some(url) = &work.plan else {
         let why = format!(
             "there is no plan at the stage {}; attach the run task after the plan (post_plan)",
@@ -129,23 +148,32 @@ async fn work(app: &App, client: &Client, job: &RunTaskJob) -> Result<()> {
         let (result, why) = (&job.task_result_id, failure.why());
         tracing::warn!(result, why, "a run task's progress could not be told");
     }
-    let bytes = match remote.plan(url, &work.token).await {
-        Ok(bytes) => bytes,
+    let json = match remote.plan(url, &work.token).await {
+        Ok(json) => json,
         Err(Failure::Passing(why)) => return again(app, client, job, &why).await,
         Err(Failure::Lasting(why)) => {
             return end(app, &remote, job, &work, &outcome::failed(&why), "failed").await;
         }
     };
-    let plan = match Plan::read(&bytes) {
-        Ok(plan) => plan,
-        Err(error) => {
+    // What is large takes a processor for seconds, which others must not wait for.
+    let read = tokio::task::spawn_blocking(move || {
+        let PlanJson { bytes, permit } = json;
+        let plan = Plan::read(&bytes)?;
+        drop(bytes);
+        let inventory = Inventory::of(&plan);
+        drop((plan, permit));
+        Ok::<_, PlanError>(inventory)
+    });
+    let inventory = match read.await {
+        Ok(Ok(inventory)) => inventory,
+        Ok(Err(error)) => {
             let body = outcome::failed(&format!("of the plan that Terraform gave, {error}"));
             return end(app, &remote, job, &work, &body, "failed").await;
         }
+        Err(_) => return again(app, client, job, "reading the plan failed").await,
     };
-    drop(bytes);
     let report = match session(app, job).await {
-        Ok(session) => check(&plan, &session, &rules(&job.config)).await,
+        Ok(session) => check(inventory, &session, &rules(&job.config)).await,
         Err(error) => Err(error),
     };
     match report {
@@ -223,7 +251,7 @@ async fn again(app: &App, client: &Client, job: &RunTaskJob, why: &str) -> Resul
     if job.attempts < ATTEMPTS {
         return put_off(app, job, why).await;
     }
-    let remote = Remote::new(client, &app.run_tasks.options);
+    let remote = Remote::new(client, &app.run_tasks);
     end(app, &remote, job, &read(job)?, &outcome::failed(why), why).await
 }
 
