@@ -92,7 +92,9 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
                 VersionStatus::Revoked => "is still revoked",
                 _ => "is still to be revoked",
             };
-            line(format!("{name} ({fingerprint}) {still}, with {bucket} {from} it was built from."));
+            line(format!(
+                "{name} ({fingerprint}) {still}, with {bucket} {from} it was built from."
+            ));
             line("Restore that, or this once more to let it off alone.");
         }
         (None, true) => line(format!("{name} ({fingerprint}) is still to be revoked.")),
