@@ -7,9 +7,9 @@ mod cloud;
 mod harness;
 mod http;
 mod matrix;
-mod options;
 #[path = "../../plugins/amazon/tests/server/mod.rs"]
 mod moto;
+mod options;
 mod proxy;
 #[expect(dead_code, reason = "the tests of the ssh communicator itself use more of it")]
 #[path = "../../plugins/ssh/tests/server/mod.rs"]
