@@ -13,7 +13,7 @@ use crate::server::{Moto, REGION};
 /// region only, and the tests of one process have several servers.
 pub fn access_options(moto: &Moto, region: &str) -> Value {
     let name = format!("ingot-moto-{}-{}", std::process::id(), moto.port);
-    let file = std::env::temp_dir().join(name);
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let text = format!(
         "[builder]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n\
          aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\nendpoint_url = {}\n",
