@@ -173,8 +173,7 @@ impl Tx {
     ) -> Result<Vec<RelativesLine>> {
         let sql = format!(
             "SELECT d.current_parent_bucket_id AS relative_of, {BEHIND}, \
-             count(DISTINCT v.bucket_id) AS relatives FROM builds d \
-             JOIN versions v ON v.id = d.version_id \
+             count(DISTINCT d.version_id) AS relatives FROM builds d \
              LEFT JOIN channels c ON c.id = d.parent_channel_id{} \
              WHERE d.current_parent_bucket_id IN ({}) AND d.parent_version_id IS NOT NULL \
              GROUP BY 1, 2",

@@ -186,17 +186,20 @@ impl Tx {
     /// The relations of these versions to what they were built from; with nothing of restricted
     /// channels unless `all`.
     pub async fn parents_of(&mut self, children: &[String], all: bool) -> Result<Vec<RelationRow>> {
-        self.relations("d.version_id", children, all).await
+        let bucket = "(SELECT p.bucket_id FROM versions p WHERE p.id = d.parent_version_id)";
+        self.relations(bucket, "d.version_id", children, all).await
     }
 
     /// The relations of these buckets' versions to those newest complete versions of other buckets
     /// that were built from them.
     pub async fn children_of(&mut self, buckets: &[String], all: bool) -> Result<Vec<RelationRow>> {
-        self.relations("d.current_parent_bucket_id", buckets, all).await
+        let bucket = "d.current_parent_bucket_id";
+        self.relations(bucket, bucket, buckets, all).await
     }
 
     async fn relations(
         &mut self,
+        parent_bucket: &'static str,
         column: &'static str,
         values: &[String],
         all: bool,
@@ -205,10 +208,10 @@ impl Tx {
             return Ok(Vec::new());
         }
         let sql = AssertSqlSafe(format!(
-            "SELECT DISTINCT d.parent_version_id, p.bucket_id, d.version_id, d.parent_channel_id, \
-             c.name AS channel_name, c.version_id AS channel_version_id FROM builds d \
-             JOIN versions p ON p.id = d.parent_version_id \
-             LEFT JOIN channels c ON c.id = d.parent_channel_id{} WHERE {column} IN ({}) \
+            "SELECT DISTINCT d.parent_version_id, {parent_bucket} AS bucket_id, d.version_id, \
+             d.parent_channel_id, c.name AS channel_name, c.version_id AS channel_version_id FROM builds d \
+             LEFT JOIN channels c ON c.id = d.parent_channel_id{} \
+             WHERE {column} IN ({}) AND d.parent_version_id IS NOT NULL \
              ORDER BY d.parent_version_id, d.version_id, d.parent_channel_id",
             open_channels(all),
             marks(0, values.len())
