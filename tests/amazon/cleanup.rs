@@ -10,7 +10,7 @@ use super::bench::{Bench, ENCRYPTED, instances, lasting};
 use super::cloud::{cloud, value};
 use super::proxy::{Act, Call};
 
-const SLEEP: &str = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
+const SLEEP: &str = "  provisioner \"shell\" {\n    inline      = [\"echo asleep; sleep 300\"]\n    remote_file = \"script-${uuidv4()}.sh\"\n  }";
 
 /// Starts a build and returns once its provisioner sleeps.
 fn asleep(bench: &Bench) -> std::process::Child {

@@ -176,7 +176,7 @@ fn try_between_calls(
 ) -> Verdict {
     let Act::Signal(signal) = fault.act else { return Verdict::default() };
     let source = "  pause_before_connecting = \"15s\"\n";
-    let build = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
+    let build = "  provisioner \"shell\" {\n    inline      = [\"echo asleep; sleep 300\"]\n    remote_file = \"script-${uuidv4()}.sh\"\n  }";
     let bench = Bench::new(cloud, instances, source, build, |_| Act::Forward);
     let child = bench.start(&["build", "-color=false", "."]);
     let begun = Instant::now();
@@ -216,7 +216,7 @@ fn no_signal_between_calls_leaves_anything() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-const PROVISIONER: &str = "  provisioner \"shell\" {\n    inline = [\"echo provisioning\"]\n  }";
+const PROVISIONER: &str = "  provisioner \"shell\" {\n    inline      = [\"echo provisioning\"]\n    remote_file = \"script-${uuidv4()}.sh\"\n  }";
 
 /// The calls that a build makes when nothing is in its way.
 fn calls_of(cloud: &Cloud, instances: &Arc<Instances>, kind: &Kind) -> Vec<Call> {
