@@ -165,7 +165,7 @@ impl Tx {
         let sql = format!(
             "{FAMILY} SELECT v.id, v.bucket_id, v.revoke_at, v.revoked, v.revocation_message, \
              v.revocation_author, v.revocation_type, v.revocation_from, v.revoke_rollback, \
-             v.revoke_descendants FROM versions v JOIN family f ON f.id = v.id ORDER BY v.id"
+             v.revoke_descendants FROM family f JOIN versions v ON v.id = f.id"
         );
         let relative = |row: &AnyRow| {
             Ok(Relative {
@@ -313,7 +313,7 @@ impl Tx {
 
     /// When the next revocation is to be carried out.
     pub async fn next_revocation(&mut self) -> Result<Timestamp> {
-        let sql = "SELECT min(revoke_at) FROM versions WHERE revoked = 0";
+        let sql = "SELECT min(revoke_at) FROM versions WHERE revoked = 0 AND revoke_at IS NOT NULL";
         Ok(Timestamp::from_micros(sqlx::query_scalar(sql).fetch_one(self.raw()).await?))
     }
 }
