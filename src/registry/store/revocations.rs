@@ -48,7 +48,9 @@ pub struct Claim {
     pub revocation: RevocationRow,
 }
 
-/// The version `$1` and all that was built from it, directly or not.
+/// The version `$1` and all that was built from it, directly or not. What is joined with it is a
+/// `CROSS JOIN`, which SQLite does from left to right: it takes a family for large and would go
+/// through all versions instead.
 const FAMILY: &str = "WITH RECURSIVE family (id) AS (SELECT CAST($1 AS TEXT) UNION \
     SELECT b.version_id FROM builds b JOIN family f ON b.parent_version_id = f.id)";
 
@@ -165,7 +167,7 @@ impl Tx {
         let sql = format!(
             "{FAMILY} SELECT v.id, v.bucket_id, v.revoke_at, v.revoked, v.revocation_message, \
              v.revocation_author, v.revocation_type, v.revocation_from, v.revoke_rollback, \
-             v.revoke_descendants FROM family f JOIN versions v ON v.id = f.id"
+             v.revoke_descendants FROM family f CROSS JOIN versions v WHERE v.id = f.id"
         );
         let relative = |row: &AnyRow| {
             Ok(Relative {
@@ -185,8 +187,8 @@ impl Tx {
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id);
         let count = query.fetch_one(self.raw()).await?;
         let sql = format!(
-            "{FAMILY} SELECT v.id FROM family f JOIN versions v ON v.id = f.id \
-             JOIN buckets b ON b.id = v.bucket_id WHERE v.id <> $1 ORDER BY b.name, v.id LIMIT $2"
+            "{FAMILY} SELECT v.id FROM family f CROSS JOIN versions v JOIN buckets b \
+             ON b.id = v.bucket_id WHERE v.id = f.id AND v.id <> $1 ORDER BY b.name, v.id LIMIT $2"
         );
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).bind(i64::from(most));
         Ok((query.fetch_all(self.raw()).await?, count))
