@@ -119,8 +119,8 @@ impl Tx {
              WITH RECURSIVE family (id) AS (SELECT id FROM versions WHERE {which} UNION \
              SELECT b.version_id FROM builds b JOIN family f ON b.parent_version_id = f.id) \
              SELECT v.id, v.revoke_at, v.revocation_message, v.revocation_author, \
-             v.revoke_rollback, 0, v.updated_at FROM versions v JOIN family f ON f.id = v.id \
-             WHERE v.revocation_from IS NOT NULL ON CONFLICT DO NOTHING"
+             v.revoke_rollback, 0, v.updated_at FROM family f CROSS JOIN versions v \
+             WHERE v.id = f.id AND v.revocation_from IS NOT NULL ON CONFLICT DO NOTHING"
         );
         sqlx::query(AssertSqlSafe(sql)).bind(value).execute(self.raw()).await?;
         Ok(())
@@ -201,12 +201,13 @@ impl Tx {
         id: &str,
         most: u32,
     ) -> Result<(Vec<(ChannelRow, String)>, i64)> {
-        let from = "FROM family f JOIN channels c ON c.version_id = f.id";
+        let from = "FROM family f CROSS JOIN channels c JOIN buckets b ON b.id = c.bucket_id \
+                    WHERE c.version_id = f.id";
         let sql = format!("{FAMILY} SELECT count(*) {from}");
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id);
         let count = query.fetch_one(self.raw()).await?;
         let sql = format!(
-            "{FAMILY} SELECT c.*, b.name AS bucket_name {from} JOIN buckets b ON b.id = c.bucket_id \
+            "{FAMILY} SELECT c.*, b.name AS bucket_name {from} \
              ORDER BY CASE WHEN f.id = $1 THEN 0 ELSE 1 END, b.name, c.name LIMIT $2"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(i64::from(most));
