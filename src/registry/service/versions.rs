@@ -144,7 +144,7 @@ impl Session {
             return Ok(true);
         }
         tx.complete_version(&row.bucket_id, &row.id).await?;
-        tx.touch_bucket(&row.bucket_id).await?;
+        tx.touch_buckets(slice::from_ref(&row.bucket_id)).await?;
         let author = &self.caller.name;
         events::version(tx, events::COMPLETED, &row.id, author).await?;
         // What it was built from may have been revoked while it was built.

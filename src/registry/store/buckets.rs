@@ -163,16 +163,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Says that a bucket changed.
-    pub async fn touch_bucket(&mut self, id: &str) -> Result<()> {
-        sqlx::query("UPDATE buckets SET updated_at = $1 WHERE id = $2")
-            .bind(self.now_micros())
-            .bind(id)
-            .execute(self.raw())
-            .await?;
-        Ok(())
-    }
-
     /// Says that buckets changed.
     pub async fn touch_buckets(&mut self, ids: &[String]) -> Result<()> {
         for ids in ids.chunks(CHUNK) {
