@@ -7,7 +7,7 @@ use std::path::Path;
 #[test]
 fn the_reference_is_true() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
-    for (name, text) in ingot::engine::reference::pages(&ingot::engine::plugins()) {
+    for (name, text) in ingot::engine::reference::pages(&ingot::builtin::plugins()) {
         let path = folder.join(name);
         if std::env::var_os("UPDATE").is_some() {
             std::fs::create_dir_all(&folder).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ingot::registry::client::Registry;
+use ingot_registry::client::Registry;
 use serde_json::Value;
 
 use crate::harness::{Run, ingot_with};

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot::registry::api::*;
-use ingot::registry::client::Registry;
-use ingot::registry::http::HttpRegistry;
-use ingot::registry::local::LocalRegistry;
-use ingot::registry::settings::{Credentials, Remote};
+use ingot_registry::api::*;
+use ingot_registry::client::Registry;
+use ingot_registry::http::HttpRegistry;
+use ingot_registry::local::LocalRegistry;
+use ingot_registry::settings::{Credentials, Remote};
 
 use crate::server::Server;
 

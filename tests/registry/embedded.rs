@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ingot::registry::api::*;
-use ingot::registry::client::Registry;
-use ingot::registry::local::LocalRegistry;
+use ingot_registry::api::*;
+use ingot_registry::client::Registry;
+use ingot_registry::local::LocalRegistry;
 use tokio::task::JoinSet;
 
 async fn publish(registry: &LocalRegistry, bucket: &str, print: &str) -> Version {

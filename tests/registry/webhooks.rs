@@ -67,7 +67,7 @@ async fn what_happens_is_told_even_if_the_server_is_killed() {
     let mut events = Vec::new();
     for (headers, body) in &taken {
         let signature = headers["x-ingot-signature-256"].to_str().expect("text");
-        let wanted = ingot::registry::server::secret::signature(&secret, body.as_bytes());
+        let wanted = ingot_registry_server::secret::signature(&secret, body.as_bytes());
         assert_eq!(signature, format!("sha256={wanted}"));
         let body: Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(body["bucket"], "web");

@@ -1,0 +1,30 @@
+//! The plugins that are part of this program.
+
+use std::sync::Arc;
+
+use ingot_sdk::PluginSet;
+use ingot_sdk::ecr::EcrLogin;
+
+/// The plugins that are part of this binary.
+pub fn plugins() -> PluginSet {
+    let mut set = PluginSet::default();
+    let ecr: Option<Arc<dyn EcrLogin>>;
+    #[cfg(feature = "amazon")]
+    {
+        ingot_amazon::register(&mut set);
+        ecr = Some(Arc::new(ingot_amazon::AmazonEcr::default()));
+    }
+    #[cfg(not(feature = "amazon"))]
+    {
+        ecr = None;
+    }
+    ingot_data_sources::register(&mut set);
+    ingot_docker::register(&mut set, ecr);
+    ingot_file::register(&mut set);
+    ingot_null::register(&mut set);
+    ingot_post_processors::register(&mut set);
+    ingot_provisioners::register(&mut set);
+    ingot_qemu::register(&mut set);
+    crate::data_sources::register(&mut set);
+    set
+}

@@ -1,0 +1,257 @@
+//! `ingot cleanup`
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use ingot_sdk::{Error, Place, PluginSet, Result, Ui};
+use serde_json::{Value as Json, json};
+use time::OffsetDateTime;
+
+use super::args::CleanupArgs;
+use crate::engine::leftovers::{DeadRun, Leftover, dead_runs, living_runs, place, shown_time};
+use crate::builtin::plugins;
+use crate::ui::{Renderer, UiOptions};
+
+/// Lists and removes what killed runs left: 1 if something could not be removed.
+pub(super) fn run(args: &CleanupArgs) -> ExitCode {
+    let renderer =
+        Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
+    super::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = runtime
+        .map_err(|error| Error::new(format!("cannot start threads: {error}")))
+        .and_then(|runtime| runtime.block_on(clean_up(args, &ui)));
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            ui.error(format!("Error: {error}"));
+            if let Some(advice) = error.advice() {
+                ui.error(format!("help: {advice}"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all that was to be removed is.
+async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
+    let plugins = plugins();
+    let chosen = args.dry_run || !args.run.is_empty() || args.older_than.is_some();
+    if !args.aws_region.is_empty() && !chosen {
+        return Err(Error::new(
+            "what carries the tag of a run may belong to one that is alive on another machine",
+        )
+        .hint("look with -list, then choose runs with -run=ID or -older-than=24h"));
+    }
+    // These stay locked until the end, so that no build removes the same things meanwhile.
+    let mut runs: Vec<Run> = dead_runs().into_iter().map(Run::recorded).collect();
+    for region in &args.aws_region {
+        let found = discover(&plugins, Place::Aws { region: region.clone() }, &runs).await?;
+        runs.extend(found);
+    }
+    let mut report =
+        Report { ui, args, plugins: &plugins, runs: Vec::new(), removed: 0, failed: 0 };
+    for run in runs {
+        if run.is_chosen(args) {
+            report.clean_up(run).await;
+        } else {
+            run.dead.close();
+        }
+    }
+    Ok(report.finish())
+}
+
+/// A run with leftovers, from the journal or from tags.
+struct Run {
+    id: Option<String>,
+    started: Option<OffsetDateTime>,
+    dead: DeadRun,
+}
+
+impl Run {
+    fn recorded(dead: DeadRun) -> Run {
+        let info = dead.info.as_ref();
+        Run { id: info.map(|info| info.run.clone()), started: info.map(|info| info.started), dead }
+    }
+
+    fn is_chosen(&self, args: &CleanupArgs) -> bool {
+        let named = |id: &String| args.run.contains(id);
+        let old = |limit| {
+            let age = self.started.map(|started| OffsetDateTime::now_utc() - started);
+            age.is_some_and(|age| age >= limit)
+        };
+        (args.run.is_empty() || self.id.as_ref().is_some_and(named))
+            && args.older_than.is_none_or(old)
+    }
+
+    fn describe(&self) -> String {
+        let id = self.id.as_deref().unwrap_or("unknown");
+        let since = self.started.map(|time| format!(", started {}", shown_time(time)));
+        match &self.dead.info {
+            Some(info) => {
+                format!("{} (run {id}{})", info.template.display(), since.unwrap_or_default())
+            }
+            None => format!("Run {id}, of which there is no journal{}", since.unwrap_or_default()),
+        }
+    }
+}
+
+/// What carries the tag of a run at `place`, of runs that do not live here; without what is in
+/// the journals of `known`.
+async fn discover(plugins: &PluginSet, place: Place, known: &[Run]) -> Result<Vec<Run>> {
+    let mut able = false;
+    let living = living_runs();
+    let mut runs: BTreeMap<String, Vec<Leftover>> = BTreeMap::new();
+    for reclaimer in &plugins.reclaimers {
+        let Some(found) = reclaimer.discover(&place).await? else { continue };
+        able = true;
+        for one in found {
+            let recorded = known.iter().flat_map(|run| &run.dead.left).any(|left| {
+                (&left.resource.kind, &left.resource.id) == (&one.resource.kind, &one.resource.id)
+            });
+            if !living.contains(&one.run) && !recorded {
+                let left = Leftover::unrecorded(one.resource, one.since);
+                runs.entry(one.run).or_default().push(left);
+            }
+        }
+    }
+    if !able {
+        return Err(Error::new("this Ingot was built without the builders for AWS"));
+    }
+    Ok(runs
+        .into_iter()
+        .map(|(id, left)| Run {
+            id: Some(id),
+            started: left.iter().filter_map(|one| one.since).min(),
+            dead: DeadRun::unrecorded(left),
+        })
+        .collect())
+}
+
+/// What is told.
+struct Report<'a> {
+    ui: &'a Ui,
+    args: &'a CleanupArgs,
+    plugins: &'a PluginSet,
+    runs: Vec<Json>,
+    removed: usize,
+    failed: usize,
+}
+
+impl Report<'_> {
+    fn say(&self, text: impl Into<String>) {
+        if !self.args.json {
+            self.ui.say(text);
+        }
+    }
+
+    async fn clean_up(&mut self, mut run: Run) {
+        if !run.dead.left.is_empty() {
+            self.say(format!("{}:", run.describe()));
+        }
+        let mut things = Vec::new();
+        for leftover in run.dead.in_turn(self.plugins) {
+            let result = match self.args.dry_run {
+                true => None,
+                false => Some(run.dead.remove(&leftover, self.plugins).await),
+            };
+            things.push(self.tell(&run, &leftover, result));
+        }
+        if !things.is_empty() {
+            self.runs.push(json!({
+                "run": run.id,
+                "template": run.dead.info.as_ref().map(|info| &info.template),
+                "started": run.started.map(shown_time),
+                "things": things,
+            }));
+        }
+        run.dead.close();
+    }
+
+    fn tell(&mut self, run: &Run, leftover: &Leftover, result: Option<Result<()>>) -> Json {
+        let mut details = Vec::new();
+        details.extend(leftover.since.map(|time| format!("since {}", shown_time(time))));
+        details.extend(leftover.build.clone());
+        let details = match details.is_empty() {
+            true => String::new(),
+            false => format!(", {}", details.join(", ")),
+        };
+        let what = format!("{}{details}", leftover.describe(self.plugins));
+        let (status, error) = match result {
+            None => ("left", None),
+            Some(Ok(())) => {
+                self.removed += 1;
+                ("removed", None)
+            }
+            Some(Err(error)) => {
+                self.failed += 1;
+                ("failed", Some(error))
+            }
+        };
+        match &error {
+            None if status == "removed" => self.say(format!("  removed {what}")),
+            None => self.say(format!("  {what}")),
+            Some(error) if !self.args.json => {
+                let advice = error.advice().map(|advice| format!("\n    help: {advice}"));
+                let advice = advice.unwrap_or_default();
+                self.ui.error(format!("  could not remove {what}: {error}{advice}"));
+            }
+            Some(_) => {}
+        }
+        let error = error.map(|error| error.to_string());
+        let place = place(self.plugins, &leftover.resource);
+        let since = leftover.since.map(shown_time);
+        let template = run.dead.info.as_ref().map(|info| info.template.display().to_string());
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        self.ui.for_build(&text(&leftover.build)).machine(
+            "leftover",
+            &[
+                status,
+                &leftover.resource.kind,
+                &leftover.resource.id,
+                &text(&place),
+                &text(&since),
+                &text(&run.id),
+                &text(&template),
+                &text(&error),
+            ],
+        );
+        json!({
+            "kind": leftover.resource.kind,
+            "id": leftover.resource.id,
+            "where": place,
+            "since": since,
+            "build": leftover.build,
+            "status": status,
+            "error": error,
+        })
+    }
+
+    /// Ends the report; whether all is well.
+    fn finish(self) -> bool {
+        let count = |number| match number {
+            1 => "1 thing".to_owned(),
+            number => format!("{number} things"),
+        };
+        let left: usize =
+            self.runs.iter().map(|run| run["things"].as_array().map_or(0, Vec::len)).sum();
+        if self.args.json {
+            super::answer(&format!("{:#}", json!({ "runs": self.runs })));
+        } else if left == 0 {
+            self.ui.say("Nothing is left of interrupted runs.");
+        } else if self.args.dry_run {
+            self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));
+        } else if self.failed == 0 {
+            self.ui.say(format!("Removed {}.", count(self.removed)));
+        } else {
+            self.ui.error(format!(
+                "Removed {}; could not remove {}, which stay in the journal.",
+                count(self.removed),
+                count(self.failed)
+            ));
+        }
+        self.failed == 0
+    }
+}

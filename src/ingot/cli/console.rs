@@ -1,0 +1,112 @@
+//! `ingot console`
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use ingot_sdk::Ui;
+
+use super::args::{ConfigType, ConsoleArgs};
+use crate::builtin::plugins;
+use crate::engine::{Project, ProjectOptions};
+use crate::syntax::Diagnostics;
+use crate::syntax::parse::parse_expr;
+use crate::syntax::source::SourceMap;
+use crate::template::{Type, Value, eval, print};
+use crate::ui::{Renderer, UiOptions};
+
+const HELP: &str = "\
+Type an expression, such as upper(\"a\") or var.name, and press enter to see its value.
+
+  variables  lists the variables and locals of the template
+  help       shows this
+  exit       leaves, as do Ctrl-C and Ctrl-D";
+
+/// Evaluates expressions: from a terminal each as it is typed, else all lines of standard input,
+/// of which only the last one's value is shown.
+pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
+    let mut diagnostics = Diagnostics::default();
+    let color = std::io::stderr().is_terminal();
+    if args.indifferent.config_type == Some(ConfigType::Json) && args.template.is_none() {
+        eprintln!("error: JSON templates are not supported; leave -config-type away");
+        return ExitCode::FAILURE;
+    }
+    if args.template.is_none() && !args.variables.0.is_empty() {
+        eprintln!("error: -var and -var-file are for the variables of a template; name one");
+        return ExitCode::FAILURE;
+    }
+    let renderer = Renderer::new(UiOptions::default());
+    let redactor = renderer.redactor();
+    let options = ProjectOptions {
+        plugins: plugins(),
+        variables: args.variables.0.clone(),
+        fetch_data: Some(Ui::new(renderer)),
+        ..Default::default()
+    };
+    let project = match &args.template {
+        Some(path) => Project::open(path, &options, &mut diagnostics),
+        None => Project::empty(),
+    };
+    redactor.add_all(project.secrets().iter().map(String::as_str));
+    super::show(&diagnostics, &project.sources, &redactor, color);
+    if diagnostics.has_errors() {
+        return ExitCode::FAILURE;
+    }
+    let prompt = std::io::stdin().is_terminal();
+    let mut failed = false;
+    let mut last = String::new();
+    loop {
+        if prompt {
+            let mut out = std::io::stdout();
+            let _ = out.write_all(b"> ").and_then(|()| out.flush());
+        }
+        let mut line = String::new();
+        match std::io::stdin().lock().read_line(&mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        let line = line.trim();
+        if prompt && line == "exit" {
+            break;
+        }
+        last = match answer(&project, line) {
+            // What a data source makes of a secret is one too.
+            Ok(text) => redactor.apply(&text),
+            Err((diagnostics, sources)) => {
+                failed = true;
+                super::show(&diagnostics, &sources, &redactor, color);
+                continue;
+            }
+        };
+        if prompt {
+            super::answer(&last);
+        }
+    }
+    if prompt {
+        return ExitCode::SUCCESS;
+    }
+    super::answer(&last);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What the console says to a line.
+///
+/// # Errors
+/// What is wrong with it, and the texts that the places in that are places in.
+pub fn answer(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
+    match line {
+        "" | "exit" => return Ok(String::new()),
+        "help" => return Ok(HELP.to_owned()),
+        "variables" => return Ok(print::variables(&project.names)),
+        _ => {}
+    }
+    // Every line is a text of its own, so that a place in it is a place in the line.
+    let mut sources = SourceMap::default();
+    let file = sources.add("<console>", line);
+    let mut scope = project.scope();
+    // Only a build has one; until then it is unknown.
+    scope.set("source", Value::unknown(Type::Dynamic));
+    match parse_expr(&sources, file).and_then(|expr| eval(&expr, &scope)) {
+        Ok(value) => Ok(print::lines(&value)),
+        Err(error) => Err((error.into(), sources)),
+    }
+}

@@ -1,0 +1,78 @@
+//! What `ingot build` does to publish what it makes.
+
+use std::sync::Arc;
+
+use ingot_sdk::{Error, Result, Ui};
+use tokio::runtime::Runtime;
+
+use super::args::BuildArgs;
+use crate::engine::Project;
+use ingot_registry::connect;
+use crate::publish::{CommandOptions, Plan, Publication};
+use crate::template::variables::VariableFlag;
+
+pub(super) use crate::publish::plan;
+
+/// Opens the version that `plan` names, and says so; none if there was nothing left to build. What
+/// went wrong was told.
+pub(super) fn open(
+    plan: Plan,
+    args: &BuildArgs,
+    project: &Project,
+    runtime: &Runtime,
+    ui: &Ui,
+) -> Result<Option<Publication>> {
+    let options = told_options(args);
+    let masking = ui.clone();
+    let opening = async {
+        let registry = connect(Arc::new(move |secret: &str| masking.mask(secret))).await?;
+        // Packer's words.
+        ui.say(format!(
+            "Tracking build on {} with fingerprint {:?}",
+            registry.name, plan.fingerprint
+        ));
+        Publication::open(registry, plan, &options, project.plugins.clone(), ui).await
+    };
+    let opened = runtime.block_on(async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => Err(Error::Cancelled),
+            opened = opening => opened,
+        }
+    });
+    if let Err(error) = &opened {
+        ui.error(format!("Nothing is built, since it could not be published: {error}"));
+        if let Some(advice) = error.advice() {
+            ui.error(format!("help: {advice}"));
+        }
+    }
+    opened
+}
+
+/// The options that are told; of variables, only the names.
+fn told_options(args: &BuildArgs) -> CommandOptions {
+    let list = |patterns: &[String]| {
+        let parts = patterns.iter().flat_map(|list| list.split(','));
+        parts.map(str::to_owned).collect()
+    };
+    let mut options = CommandOptions {
+        debug: args.debug,
+        force: args.force,
+        only: list(&args.selection.only),
+        except: list(&args.selection.except),
+        path: args.template.display().to_string(),
+        skip_enforcement: args.indifferent.skip_enforcement,
+        ..CommandOptions::default()
+    };
+    for flag in &args.variables.0 {
+        match flag {
+            VariableFlag::Value(text) => {
+                let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
+                options.vars.push(name.to_owned());
+            }
+            VariableFlag::File(path) => options.var_files.push(path.display().to_string()),
+        }
+    }
+    options.vars.sort();
+    options.vars.dedup();
+    options
+}

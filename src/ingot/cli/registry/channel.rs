@@ -1,0 +1,265 @@
+//! `ingot registry channels`
+
+use clap::Subcommand;
+use ingot_sdk::{Error, Result};
+
+use super::output::{fields, json, line, moment, status, table};
+use super::{Form, Session, told};
+use crate::cli::args::go_bool;
+use ingot_registry::api::{
+    Channel, ChannelAssignment, CreateChannelBody, Page, Timestamp, UpdateChannelBody, Version,
+    VersionStatus,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChannelCommand {
+    /// List a bucket's channels
+    List {
+        /// The bucket
+        bucket: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show a channel
+    Show {
+        /// The bucket
+        bucket: String,
+        /// The channel
+        channel: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Make a channel
+    Create {
+        /// The bucket
+        bucket: String,
+        /// The channel
+        channel: String,
+        /// Assign it a version: its name, fingerprint or id
+        #[arg(long, value_name = "VERSION")]
+        assign: Option<String>,
+        /// Show it only to those who may write
+        #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+        restricted: bool,
+    },
+    /// Change who sees a channel
+    Update {
+        /// The bucket
+        bucket: String,
+        /// The channel
+        channel: String,
+        /// Show it only to those who may write, or with -restricted=false to all
+        #[arg(long, action = clap::ArgAction::Set, value_parser = go_bool)]
+        restricted: Option<bool>,
+    },
+    /// Remove a channel
+    Delete {
+        /// The bucket
+        bucket: String,
+        /// The channel
+        channel: String,
+    },
+    /// Point a channel at a version
+    Assign {
+        /// The bucket
+        bucket: String,
+        /// The channel
+        channel: String,
+        /// The version: its name, fingerprint or id
+        version: String,
+    },
+    /// Point a channel at the last valid version that it pointed at before this one
+    Rollback {
+        /// The bucket
+        bucket: String,
+        /// The channel
+        channel: String,
+    },
+    /// List what a channel pointed at, newest first
+    History {
+        /// The bucket
+        bucket: String,
+        /// The channel
+        channel: String,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+pub(super) async fn run(command: &ChannelCommand, session: &Session) -> Result<()> {
+    let registry = session.registry();
+    match command {
+        ChannelCommand::List { bucket, form } => {
+            let channels = registry.list_channels(bucket).await.map_err(told)?.channels;
+            if form.json {
+                return json(&channels);
+            }
+            let row = |channel: &Channel| {
+                [channel.name.clone(), shown(channel), kind(channel), moment(channel.updated_at)]
+            };
+            let rows = channels.iter().map(row).collect();
+            table(["NAME", "VERSION", "KIND", "UPDATED"], rows);
+            Ok(())
+        }
+        ChannelCommand::Show { bucket, channel, form } => {
+            let channel = registry.get_channel(bucket, channel).await.map_err(told)?;
+            if form.json {
+                return json(&channel);
+            }
+            fields(&[
+                ("bucket", channel.bucket_name.clone()),
+                ("name", channel.name.clone()),
+                ("id", channel.id.clone()),
+                ("kind", kind(&channel)),
+                ("version", shown(&channel)),
+                ("status", channel.version.as_ref().map(status).unwrap_or_default()),
+                ("author", channel.author_id.clone()),
+                ("created", moment(channel.created_at)),
+                ("updated", moment(channel.updated_at)),
+            ]);
+            Ok(())
+        }
+        ChannelCommand::Create { bucket, channel, assign, restricted } => {
+            let fingerprint = match assign {
+                Some(version) => session.version(bucket, version).await?.fingerprint,
+                None => String::new(),
+            };
+            let body = CreateChannelBody {
+                name: channel.clone(),
+                restricted: *restricted,
+                version_fingerprint: fingerprint,
+            };
+            registry.create_channel(bucket, &body).await.map_err(told)?;
+            line(format!("Made the channel {channel}."));
+            Ok(())
+        }
+        ChannelCommand::Update { bucket, channel, restricted } => {
+            let Some(restricted) = *restricted else {
+                return Err(Error::new("there is nothing to change").hint("give -restricted"));
+            };
+            let body = UpdateChannelBody {
+                update_mask: "restricted".into(),
+                restricted,
+                ..UpdateChannelBody::default()
+            };
+            registry.update_channel(bucket, channel, &body).await.map_err(told)?;
+            line(format!("Changed the channel {channel}."));
+            Ok(())
+        }
+        ChannelCommand::Delete { bucket, channel } => {
+            registry.delete_channel(bucket, channel).await.map_err(told)?;
+            line(format!("Removed the channel {channel}."));
+            Ok(())
+        }
+        ChannelCommand::Assign { bucket, channel, version } => {
+            let version = session.version(bucket, version).await?;
+            assign(session, bucket, channel, &version).await
+        }
+        ChannelCommand::Rollback { bucket, channel } => rollback(session, bucket, channel).await,
+        ChannelCommand::History { bucket, channel, form } => {
+            let history = history(session, bucket, channel).await?;
+            if form.json {
+                return json(&history);
+            }
+            let row = |one: &ChannelAssignment| {
+                let version = one.version.as_ref();
+                [
+                    moment(one.assigned_at),
+                    version.map_or("none".into(), |version| version.name.clone()),
+                    version.map(|version| version.fingerprint.clone()).unwrap_or_default(),
+                    one.author_id.clone(),
+                ]
+            };
+            let rows = history.iter().map(row).collect();
+            table(["ASSIGNED", "VERSION", "FINGERPRINT", "AUTHOR"], rows);
+            Ok(())
+        }
+    }
+}
+
+/// The version that a channel points at.
+fn shown(channel: &Channel) -> String {
+    match &channel.version {
+        Some(version) => format!("{} ({})", version.name, version.fingerprint),
+        None => "none".into(),
+    }
+}
+
+fn kind(channel: &Channel) -> String {
+    match (channel.managed, channel.restricted) {
+        (true, true) => "managed, restricted",
+        (true, false) => "managed",
+        (false, true) => "restricted",
+        (false, false) => "",
+    }
+    .into()
+}
+
+async fn history(session: &Session, bucket: &str, channel: &str) -> Result<Vec<ChannelAssignment>> {
+    let mut all = Vec::new();
+    let mut page = Page::default();
+    loop {
+        let answer = session.registry().channel_history(bucket, channel, &page).await;
+        let answer = answer.map_err(told)?;
+        all.extend(answer.history);
+        page.next = answer.pagination.unwrap_or_default().next_page_token;
+        if page.next.is_empty() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn assign(session: &Session, bucket: &str, channel: &str, version: &Version) -> Result<()> {
+    let body = UpdateChannelBody {
+        update_mask: "versionFingerprint".into(),
+        version_fingerprint: version.fingerprint.clone(),
+        restricted: false,
+    };
+    session.registry().update_channel(bucket, channel, &body).await.map_err(told)?;
+    line(format!("{channel} points at {} ({}) now.", version.name, version.fingerprint));
+    Ok(())
+}
+
+/// Goes back to the newest valid version that the channel pointed at before it first pointed at the
+/// one it points at now. What it pointed at later is what an earlier rollback left; so the next one
+/// goes further back, and never forward again.
+async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> {
+    let registry = session.registry();
+    let now = registry.get_channel(bucket, channel).await.map_err(told)?;
+    let history = history(session, bucket, channel).await?;
+    let current = now.version.as_ref();
+    let is_current = |entry: &ChannelAssignment| match (&entry.version, current) {
+        (Some(version), Some(current)) => version.id == current.id,
+        _ => false,
+    };
+    // It is newest first. A channel that points nowhere goes back to what it pointed at last.
+    let first = history.iter().rposition(is_current).map_or(0, |index| index + 1);
+    for version in history[first..].iter().filter_map(|entry| entry.version.as_ref()) {
+        // What the history holds may be as it was then; what counts is how it is now.
+        let version = match registry.get_version(bucket, &version.fingerprint).await {
+            Err(error) if super::is_absent(&error) => continue,
+            result => result.map_err(told)?,
+        };
+        let revoked = version.status == VersionStatus::Revoked
+            || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now());
+        if revoked || !version.is_complete() {
+            continue;
+        }
+        // The API cannot make an assignment depend on the one before; this leaves least time for
+        // somebody else's.
+        let again = registry.get_channel(bucket, channel).await.map_err(told)?;
+        if again.version.as_ref().map(|version| &version.id) != current.map(|version| &version.id) {
+            let what = format!("somebody else has assigned {channel} {} just now", shown(&again));
+            return Err(Error::new(what).hint("look at it, and roll it back again if need be"));
+        }
+        return assign(session, bucket, channel, &version).await;
+    }
+    let what = match current {
+        Some(current) => format!(
+            "{channel} pointed at no other version before {} that is still valid",
+            current.name
+        ),
+        None => format!("{channel} pointed at no version that is still valid"),
+    };
+    Err(Error::new(what).hint(format!("ingot registry channel assign {bucket} {channel} VERSION")))
+}

@@ -1,0 +1,104 @@
+//! `ingot registry revoke` and `restore`
+
+use clap::Args;
+use ingot_sdk::{Error, Result};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::output::{line, moment};
+use super::{Session, told};
+use crate::cli::args::go_bool;
+use ingot_registry::api::{Timestamp, UpdateVersionBody, VersionStatus};
+
+#[derive(Debug, Args)]
+pub(super) struct RevokeArgs {
+    /// The bucket
+    bucket: String,
+    /// The version: its name, fingerprint or id
+    version: String,
+    /// Revoke it then, not now: 2026-12-31T23:59:59Z, or 2026-12-31
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "after")]
+    at: Option<Timestamp>,
+    /// Revoke it after a while, not now: 30d, 2h45m
+    #[arg(long = "in", value_name = "DURATION", id = "after")]
+    after: Option<String>,
+    /// Why
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    reason: String,
+    /// Point its channels at the last valid version before it
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    rollback: bool,
+    /// Revoke what was built from it too
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    descendants: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// The bucket
+    bucket: String,
+    /// The version: its name, fingerprint or id
+    version: String,
+}
+
+/// A moment, or the beginning of a day (UTC).
+fn time(text: &str) -> Result<Timestamp, String> {
+    let day = || OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).map(Timestamp::from);
+    text.parse().or_else(|_| day()).map_err(|_| {
+        "write a time such as 2026-12-31T23:59:59Z, or a day such as 2026-12-31".to_owned()
+    })
+}
+
+pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
+    let version = session.version(&args.bucket, &args.version).await?;
+    let body = UpdateVersionBody {
+        revoke_at: args.at.unwrap_or_default(),
+        revoke_in: match (&args.at, &args.after) {
+            (Some(_), _) => String::new(),
+            (None, Some(after)) => after.clone(),
+            // Not this machine's clock, which may be ahead.
+            (None, None) => "0s".into(),
+        },
+        revocation_message: args.reason.clone(),
+        disable_rollback_channels: !args.rollback,
+        skip_descendants_revocation: !args.descendants,
+        ..UpdateVersionBody::default()
+    };
+    let (registry, fingerprint) = (session.registry(), &version.fingerprint);
+    let now = registry.update_version(&args.bucket, fingerprint, &body).await.map_err(told)?;
+    let shown = format!("{} ({fingerprint})", version.name);
+    match now.status {
+        VersionStatus::RevocationScheduled => {
+            line(format!("{shown} will be revoked at {}.", moment(now.revoke_at)));
+        }
+        _ => line(format!("{shown} is revoked.")),
+    }
+    Ok(())
+}
+
+pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()> {
+    let version = session.version(&args.bucket, &args.version).await?;
+    if !version.revoke_at.is_set() {
+        return Err(Error::new(format!("the version {} is not revoked", version.name)));
+    }
+    let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
+    let (registry, fingerprint) = (session.registry(), &version.fingerprint);
+    let now = registry.update_version(&args.bucket, fingerprint, &body).await.map_err(told)?;
+    let name = &version.name;
+    match (&now.revocation_inherited_from, now.revoke_at.is_set()) {
+        (Some(from), _) => {
+            let (bucket, from) = (&from.bucket_name, &from.version_name);
+            let still = match now.status {
+                VersionStatus::Revoked => "is still revoked",
+                _ => "is still to be revoked",
+            };
+            line(format!(
+                "{name} ({fingerprint}) {still}, with {bucket} {from} it was built from."
+            ));
+            line("Restore that, or this once more to let it off alone.");
+        }
+        (None, true) => line(format!("{name} ({fingerprint}) is still to be revoked.")),
+        (None, false) => line(format!("{name} ({fingerprint}) is valid again.")),
+    }
+    Ok(())
+}

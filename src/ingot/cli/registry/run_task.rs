@@ -1,0 +1,89 @@
+//! `ingot registry run-task`: what Terraform has to be told to have its plans checked by a registry
+//! that is served.
+
+use clap::{Args, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::admin::{find_project, note};
+use super::output;
+use super::serve::DatabaseArgs;
+use ingot_registry::api::{Result, RunTaskBehaviour, UpdateRunTaskConfigBody};
+use ingot_registry_server::secret;
+use ingot_registry::store::{RunTaskKey, transaction};
+
+/// Reads what the run task does about an image.
+fn behaviour() -> impl TypedValueParser<Value = RunTaskBehaviour> {
+    PossibleValuesParser::new(["fail", "warn"]).map(|text| match text.as_str() {
+        "fail" => RunTaskBehaviour::Fail,
+        _ => RunTaskBehaviour::Warn,
+    })
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunTaskCommand {
+    /// Print the path of the run task's URL and its HMAC key
+    Show(Which),
+    /// Give the run task a new HMAC key and print it; the old one is refused from then on
+    Rotate(Which),
+    /// Say what the run task does about images that are not revoked
+    Set {
+        /// About images that the registry does not know
+        #[arg(long, value_parser = behaviour(), value_name = "WHAT")]
+        untracked: Option<RunTaskBehaviour>,
+        /// About outdated images
+        #[arg(long, value_parser = behaviour(), value_name = "WHAT")]
+        outdated: Option<RunTaskBehaviour>,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Whose run task.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The project; the first one unless it is given
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) async fn run(command: &RunTaskCommand) -> Result<()> {
+    match command {
+        RunTaskCommand::Show(which) => show(&key(which, false, &Default::default()).await?),
+        RunTaskCommand::Rotate(which) => show(&key(which, true, &Default::default()).await?),
+        RunTaskCommand::Set { untracked, outdated, which } => {
+            let change = UpdateRunTaskConfigBody {
+                on_untracked_image: untracked.unwrap_or_default(),
+                on_outdated_image: outdated.unwrap_or_default(),
+            };
+            let key = key(which, false, &change).await?;
+            output::line(format!("untracked {}", key.config.on_untracked_image));
+            output::line(format!("outdated {}", key.config.on_outdated_image));
+        }
+    }
+    Ok(())
+}
+
+async fn key(which: &Which, rotate: bool, change: &UpdateRunTaskConfigBody) -> Result<RunTaskKey> {
+    let store = which.database.open().await?;
+    let (id, new) = (secret::random_hex(), secret::random_hex());
+    transaction!(store, |tx| async {
+        let project = find_project(tx, which.project.as_deref()).await?;
+        let project = &project.location.project_id;
+        tx.ensure_run_task(project, &id, &new).await?;
+        if rotate {
+            tx.rotate_run_task(project, &new).await?;
+        }
+        if rotate || *change != UpdateRunTaskConfigBody::default() {
+            let action = if rotate { "rotate run task key" } else { "change run task" };
+            note(tx, project, action, String::new()).await?;
+        }
+        tx.configure_run_task(project, change).await
+    })
+}
+
+fn show(key: &RunTaskKey) {
+    output::line(format!("path /run-tasks/{}", key.api_id));
+    output::line(format!("hmac_key {}", key.hmac_key));
+}

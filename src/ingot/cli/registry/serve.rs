@@ -1,0 +1,240 @@
+//! `ingot registry serve`: the registry for other machines.
+
+use super::output;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use ingot_registry::api::{Code, Error, Result};
+use ingot_registry::local::data_folder;
+use ingot_registry_server::{Options, RUN_TASK_HOSTS, RunTaskOptions, Tls, secret};
+use ingot_registry::store::{Location, Principal, Project, Role, Store, transaction};
+
+/// What the first organization, project and principal are called.
+const ORGANIZATION: &str = "default";
+const PROJECT: &str = "default";
+pub(super) const ADMIN: &str = "admin";
+
+/// Which database.
+#[derive(Debug, Clone, Args)]
+pub(super) struct DatabaseArgs {
+    /// A postgres:// URL, or the path of a SQLite file; registry-server.db in the data folder
+    /// unless it is given
+    #[arg(long, env = "INGOT_REGISTRY_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+impl DatabaseArgs {
+    pub(super) fn location(&self) -> Result<Location> {
+        match &self.database_url {
+            Some(text) => Location::parse(text),
+            None => Ok(Location::Sqlite(data_folder().join("registry-server.db"))),
+        }
+    }
+
+    pub(super) async fn open(&self) -> Result<Store> {
+        Store::open(&self.location()?, 4).await
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7420")]
+    listen: SocketAddr,
+    /// The certificate, as PEM; one that signs itself is made unless it is given
+    #[arg(long, value_name = "PATH", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "PATH", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A name for the certificate that signs itself, besides localhost and the address
+    #[arg(long, value_name = "NAME")]
+    tls_name: Vec<String>,
+    /// Serve without TLS, as behind a proxy that has it
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool, conflicts_with_all = ["tls_cert", "tls_name"])]
+    plain_http: bool,
+    /// How many requests a second a principal may make; 0 for any number
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    rate_limit: u32,
+    /// Where Terraform reaches this server, as https://registry.example.com; where it listens unless
+    /// it is given
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// A host that the run task may fetch plans from and send results to, or *.DOMAIN, any number
+    /// of times; HCP Terraform's unless it is given
+    #[arg(long, value_name = "HOST")]
+    run_task_host: Vec<String>,
+    /// Let the run task do so without TLS, too
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    run_task_http: bool,
+    /// How many connections to the database to make at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
+    connections: u32,
+}
+
+pub(super) async fn run(args: &ServeArgs) -> Result<()> {
+    // All that may go wrong first: the secret of the first run is shown just once.
+    let run_task = run_task(args)?;
+    let tls = tls(args)?;
+    let listener = TcpListener::bind(args.listen).map_err(|error| {
+        Error::new(Code::Unavailable, format!("cannot listen at {}: {error}", args.listen))
+    })?;
+    let address =
+        listener.local_addr().map_err(|error| Error::new(Code::Unavailable, error.to_string()))?;
+    let store = Store::open(&args.database.location()?, args.connections.max(2)).await?;
+    let (project, first) = first_run(&store).await?;
+    let link = match &first {
+        Some((principal, _)) => Some(ingot_registry_server::web::new_link(&store, principal).await?),
+        None => None,
+    };
+    greet(args, address, tls.as_ref(), &project, first.as_ref(), link.as_deref());
+
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    let options = Options { tls, rate: args.rate_limit, run_task };
+    ingot_registry_server::serve(store, listener, options, stop).await
+}
+
+/// The first project, and the first principal with its secret if there was none.
+async fn first_run(store: &Store) -> Result<(Project, Option<(Principal, String)>)> {
+    let first = transaction!(store, |tx| async {
+        let organization = tx.ensure_organization(ORGANIZATION).await?;
+        let mut projects = tx.projects().await?;
+        let project = match projects.is_empty() {
+            true => tx.ensure_project(&organization, PROJECT).await?,
+            false => projects.remove(0),
+        };
+        if !tx.principals().await?.is_empty() {
+            return Ok((project, None));
+        }
+        let (principal, text) = secret::new_principal(&organization, None, ADMIN, Role::Admin);
+        tx.insert_principal(&principal).await?;
+        Ok((project, Some((principal, text))))
+    });
+    match first {
+        // Another server on this database was a moment earlier.
+        Err(error) if error.code == Code::AlreadyExists => {
+            let mut projects = store.read().await?.projects().await?;
+            match projects.is_empty() {
+                true => Err(error),
+                false => Ok((projects.remove(0), None)),
+            }
+        }
+        first => first,
+    }
+}
+
+fn run_task(args: &ServeArgs) -> Result<RunTaskOptions> {
+    let public_url = args.public_url.clone().unwrap_or_default();
+    let is_url = reqwest::Url::parse(&public_url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !public_url.is_empty() && !is_url {
+        return Err(Error::invalid("-public-url must be http:// or https:// and a host"));
+    }
+    if let Some(wrong) = args.run_task_host.iter().find(|host| host.contains(['/', '@', '?'])) {
+        let message = format!("-run-task-host is the name of a host, not {wrong:?}");
+        return Err(Error::invalid(message));
+    }
+    let hosts = match args.run_task_host.is_empty() {
+        true => RUN_TASK_HOSTS.iter().map(|host| (*host).to_owned()).collect(),
+        false => args.run_task_host.clone(),
+    };
+    Ok(RunTaskOptions { public_url, hosts, http: args.run_task_http })
+}
+
+fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
+    if args.plain_http {
+        return Ok(None);
+    }
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        return Ok(Some(Tls { certificate: certificate.clone(), key: key.clone() }));
+    }
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    names.push(args.listen.ip().to_string());
+    names.extend(args.tls_name.iter().cloned());
+    names.dedup();
+    ingot_registry_server::self_signed(&data_folder(), names).map(Some)
+}
+
+fn greet(
+    args: &ServeArgs,
+    address: SocketAddr,
+    tls: Option<&Tls>,
+    project: &Project,
+    first: Option<&(Principal, String)>,
+    link: Option<&str>,
+) {
+    // A client cannot connect to "any address".
+    let shown = match address.ip().is_unspecified() {
+        true => SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()),
+        false => address,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    output::line(format!("The registry is at {scheme}://{shown}"));
+    if tls.is_none() && !address.ip().is_loopback() {
+        output::line(
+            "Warning: it is served without TLS; tokens and secrets can be read on the way",
+        );
+    }
+    match link {
+        Some(link) => {
+            output::line("To sign in with a browser, once and within an hour:");
+            let at = args.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+            let at = at.unwrap_or_else(|| format!("{scheme}://{shown}"));
+            output::line(format!("  {at}{link}"));
+        }
+        None => output::line("A link to sign in with a browser: `ingot registry sign-in-link`"),
+    }
+    output::line("");
+    output::line("To use it, set in the environment:");
+    match tls {
+        Some(_) => {
+            output::line(format!("  HCP_API_ADDRESS={shown}"));
+            output::line(format!("  HCP_AUTH_URL={scheme}://{shown}"));
+        }
+        // Secrets are sent to an HCP_AUTH_URL of https only, by HashiCorp's clients as by this one.
+        None => output::line(format!("  INGOT_REGISTRY={scheme}://{shown}")),
+    }
+    output::line(format!("  HCP_ORGANIZATION_ID={}", project.location.organization_id));
+    output::line(format!("  HCP_PROJECT_ID={}", project.location.project_id));
+    match tls {
+        Some(tls) if args.tls_cert.is_none() => {
+            output::line(format!("  SSL_CERT_FILE={}", tls.certificate.display()));
+        }
+        _ => {}
+    }
+    match first {
+        Some((principal, secret)) => {
+            output::line(format!("  HCP_CLIENT_ID={}", principal.id));
+            output::line(format!("  HCP_CLIENT_SECRET={secret}"));
+            output::line("");
+            output::line("The secret is shown this once. Make others with:");
+            output::line("  ingot registry principal create NAME -role contributor");
+        }
+        None => output::line(
+            "and HCP_CLIENT_ID and HCP_CLIENT_SECRET, from `ingot registry principal create`",
+        ),
+    }
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            stop.cancel();
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+    stop.cancel();
+}

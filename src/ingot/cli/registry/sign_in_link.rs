@@ -1,0 +1,39 @@
+//! `ingot registry sign-in-link`: a link that signs somebody in to the web pages, once.
+
+use clap::Args;
+
+use super::output;
+use super::serve::{ADMIN, DatabaseArgs};
+use ingot_registry::api::{Error, Result};
+use ingot_registry_server::web;
+
+#[derive(Debug, Args)]
+pub(super) struct SignInLinkArgs {
+    /// As whom: a principal's name or client id
+    #[arg(default_value = ADMIN)]
+    principal: String,
+    /// Where the registry's pages are
+    #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:7420")]
+    address: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) async fn run(args: &SignInLinkArgs) -> Result<()> {
+    let store = args.database.open().await?;
+    let principals = store.read().await?.principals().await?;
+    let wanted = &args.principal;
+    // An id is only one's; a name may be another's in another organization.
+    let found = principals
+        .iter()
+        .find(|principal| principal.id == *wanted)
+        .or_else(|| principals.iter().find(|principal| principal.name == *wanted));
+    let principal = found.ok_or_else(|| {
+        Error::not_found(format!(
+            "there is no principal {wanted:?}; see `ingot registry principal list`"
+        ))
+    })?;
+    let path = web::new_link(&store, principal).await?;
+    output::line(format!("{}{path}", args.address.trim_end_matches('/')));
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `ingot validate`
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use ingot_sdk::Ui;
+
+use super::args::ValidateArgs;
+use crate::builtin::plugins;
+use crate::engine::project::RunFlags;
+use crate::engine::{Project, ProjectOptions, prepare};
+use crate::graph::Filter;
+use crate::syntax::{Diagnostic, Diagnostics};
+use crate::ui::{Renderer, UiOptions};
+
+/// Checks a template: 0 if it is valid, 1 if not.
+pub(super) fn run(args: &ValidateArgs) -> ExitCode {
+    let mut diagnostics = Diagnostics::default();
+    let renderer =
+        Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
+    let redactor = renderer.redactor();
+    super::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer);
+    let options = ProjectOptions {
+        plugins: plugins(),
+        variables: args.variables.0.clone(),
+        warn_undeclared: !args.no_warn_undeclared_var,
+        syntax_only: args.syntax_only,
+        lenient: false,
+        fetch_data: args.evaluate_datasources.then(|| ui.clone()),
+    };
+    let project = Project::open(&args.template, &options, &mut diagnostics);
+    let filter = Filter::new(&args.selection.only, &args.selection.except);
+    let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
+    let mut secrets = project.secrets();
+    if !args.syntax_only {
+        prepare(&project, &filter, &RunFlags::default(), &mut secrets, &mut diagnostics);
+    }
+    redactor.add_all(secrets.iter().map(String::as_str));
+    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    if diagnostics.has_errors() {
+        return ExitCode::FAILURE;
+    }
+    ui.say(match args.syntax_only {
+        true => "Syntax-only check passed. Everything looks okay.",
+        false => "The configuration is valid.",
+    });
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,149 @@
+//! Looking up what the data sources ask for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ingot_sdk::{ConfigError, ConfigErrors, Error, Result, Ui};
+use time::macros::format_description;
+
+use ingot_registry::api::{Artifact, Build, Timestamp, Version, VersionStatus};
+use ingot_registry::{Connected, connect};
+
+/// How a version is named.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By<'a> {
+    /// By a channel that points at it.
+    Channel(&'a str),
+    /// By its fingerprint.
+    Fingerprint(&'a str),
+    /// By its id.
+    Id(&'a str),
+}
+
+/// A version that can be used.
+pub(super) struct Found {
+    pub version: Version,
+    /// The channel it was found by.
+    pub channel_id: String,
+}
+
+/// The registry, for a data source that speaks through `ui`.
+pub(super) async fn registry(ui: &Ui) -> Result<Connected> {
+    let ui = ui.clone();
+    connect(Arc::new(move |secret: &str| ui.mask(secret))).await
+}
+
+/// A version that can be built on: complete, and not revoked.
+pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> Result<Found> {
+    let registry = &*connected.registry;
+    let asking = |what: &str, error: ingot_registry::api::Error| {
+        Error::new(format!("the {} registry: {what} of bucket {bucket}: {error}", connected.name))
+    };
+    let (version, channel_id) = match by {
+        By::Channel(name) => {
+            let what = format!("channel {name}");
+            let channel = registry.get_channel(bucket, name).await;
+            let channel = channel.map_err(|error| asking(&what, error))?;
+            let none = || {
+                Error::new(format!("the channel {name} of bucket {bucket} has no version"))
+                    .hint(format!("ingot registry channel assign {bucket} {name} VERSION"))
+            };
+            (channel.version.ok_or_else(none)?, channel.id)
+        }
+        By::Fingerprint(text) => {
+            let what = format!("version {text}");
+            let version = registry.get_version(bucket, text).await;
+            (version.map_err(|error| asking(&what, error))?, String::new())
+        }
+        By::Id(id) => {
+            let what = format!("version {id}");
+            let version = registry.get_version_by_id(bucket, id).await;
+            (version.map_err(|error| asking(&what, error))?, String::new())
+        }
+    };
+    let shown = format!("version {} ({}) of bucket {bucket}", version.name, version.fingerprint);
+    if is_revoked(&version) {
+        let why = match version.revocation_message.as_str() {
+            "" => String::new(),
+            why => format!(": {why}"),
+        };
+        return Err(Error::new(format!("{shown} is revoked and cannot be built on{why}")));
+    }
+    if !version.is_complete() {
+        return Err(Error::new(format!(
+            "version {} of bucket {bucket} is incomplete: builds of it are missing",
+            version.fingerprint
+        )));
+    }
+    Ok(Found { version, channel_id })
+}
+
+fn is_revoked(version: &Version) -> bool {
+    let passed = version.revoke_at.is_set() && version.revoke_at <= Timestamp::now();
+    version.status == VersionStatus::Revoked || passed
+}
+
+/// Which artifact of a version is meant.
+pub(super) struct Wanted<'a> {
+    pub platform: &'a str,
+    pub region: &'a str,
+    /// Any where it is empty.
+    pub component: &'a str,
+}
+
+/// The artifact that is meant, and its build.
+pub(super) fn artifact<'v>(
+    version: &'v Version,
+    wanted: &Wanted,
+) -> Result<(&'v Build, &'v Artifact)> {
+    let Wanted { platform, region, component } = wanted;
+    let mut regions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for build in &version.builds {
+        for artifact in &build.artifacts {
+            let fits = component.is_empty() || build.component_type == *component;
+            if build.platform == *platform && artifact.region == *region && fits {
+                return Ok((build, artifact));
+            }
+            regions.entry(&build.platform).or_default().push(&artifact.region);
+        }
+    }
+    let of = match component.is_empty() {
+        true => String::new(),
+        false => format!(" of {component}"),
+    };
+    let known: Vec<String> = regions
+        .into_iter()
+        .map(|(platform, regions)| format!("{platform} ({})", regions.join(", ")))
+        .collect();
+    let what = format!("version {} has no artifact{of} for {platform} in {region:?}", version.name);
+    Err(Error::new(what).hint(format!("it has them for {}", known.join(", "))))
+}
+
+/// A moment as Packer's data sources write it, with milliseconds.
+pub(super) fn moment(at: Timestamp) -> String {
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    at.datetime().and_then(|at| at.format(format).ok()).unwrap_or_default()
+}
+
+/// Checks that a text is there that has to be.
+pub(super) fn require(errors: &mut ConfigErrors, name: &str, value: &str) {
+    if value.is_empty() {
+        errors.push(ConfigError::on(name, format!("`{name}` must not be empty")));
+    }
+}
+
+/// Checks that just one of two texts is there.
+pub(super) fn require_one(errors: &mut ConfigErrors, one: (&str, &str), other: (&str, &str)) {
+    match (one.1.is_empty(), other.1.is_empty()) {
+        (true, true) => errors.push(
+            ConfigError::new(format!("`{}` or `{}` is missing", one.0, other.0))
+                .hint("it says which version is meant"),
+        ),
+        (false, false) => errors.push(
+            ConfigError::on(other.0, format!("`{}` and `{}` exclude each other", one.0, other.0))
+                .hint("keep one of the two"),
+        ),
+        _ => {}
+    }
+}

@@ -1,0 +1,20 @@
+//! Prepares and runs the nodes of the build graph.
+
+mod build_values;
+mod data;
+mod hook;
+pub mod journal;
+pub mod leftovers;
+mod post_process;
+pub mod prepare;
+pub mod project;
+pub mod publish;
+pub mod reference;
+pub mod run;
+
+pub use journal::{FileJournal, RunInfo};
+pub use leftovers::reclaim_leftovers;
+pub use prepare::{PreparedNode, prepare};
+pub use project::{Project, ProjectOptions};
+pub use publish::{Publisher, Start, Unpublished};
+pub use run::{Outcome, RunOptions, run};

@@ -1,0 +1,293 @@
+//! A template with its values: what all nodes of a run share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use ingot_sdk::{OnError, PluginSet, PrepareContext, Ui};
+
+use super::data::DataSources;
+use crate::graph::Node;
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use crate::syntax::source::SourceMap;
+use crate::template::functions::FunctionContext;
+use crate::template::registry_block::Unknowns;
+use crate::template::types::Type;
+use crate::template::variables::{self, VariableFlag, VariableInputs};
+use crate::template::{Build, RegistryBlock, Scope, Template, Value, builds, load, named};
+
+/// What the command line says about reading a template.
+#[derive(Clone, Default)]
+pub struct ProjectOptions {
+    /// What can be built with.
+    pub plugins: PluginSet,
+    /// `-var` and `-var-file`, in order.
+    pub variables: Vec<VariableFlag>,
+    /// Whether to warn of values for variables that are not declared.
+    pub warn_undeclared: bool,
+    /// Only parse, and read the values of variables.
+    pub syntax_only: bool,
+    /// Take variables without a value, and with values that they refuse: for looking at a
+    /// template.
+    pub lenient: bool,
+    /// Where data sources that are fetched speak. Without it none is, and their values are
+    /// unknown.
+    pub fetch_data: Option<Ui>,
+}
+
+/// A template with its values.
+pub struct Project {
+    /// The texts that were read.
+    pub sources: SourceMap,
+    /// The template's blocks.
+    pub template: Template,
+    /// Its build blocks, evaluated.
+    pub builds: Vec<Build>,
+    /// Its registry block outside of builds, evaluated.
+    pub registry: Option<RegistryBlock>,
+    /// Whether all files could be parsed; nothing is evaluated otherwise.
+    pub readable: bool,
+    /// Whether its blocks and the values of its variables are in order, whatever comes of
+    /// evaluating the rest.
+    pub sound: bool,
+    /// `var`, `local` and the other names that all blocks see.
+    pub names: BTreeMap<String, Value>,
+    /// What functions know.
+    pub functions: FunctionContext,
+    /// What can be built with.
+    pub plugins: PluginSet,
+    /// An id of this run.
+    pub run_uuid: String,
+    /// Texts in the options of data sources that must never be shown.
+    data_secrets: Vec<String>,
+    /// The input variables that are strings, gathered once for all builds.
+    user_variables: OnceLock<Arc<BTreeMap<String, String>>>,
+}
+
+impl Project {
+    /// Reads a template and gives its variables and locals their values. Always yields a project,
+    /// so that its diagnostics can be shown against its texts.
+    pub fn open(path: &Path, options: &ProjectOptions, diagnostics: &mut Diagnostics) -> Project {
+        let mut sources = SourceMap::default();
+        let files = diagnostics.keep(load::find(path));
+        let found = files.is_some();
+        let files = files.unwrap_or_default();
+        let bodies = load::parse(&files, &mut sources, diagnostics);
+        // Values of a template that could only be read in part would be wrong in many ways.
+        let readable = found && !diagnostics.has_errors();
+        let template = Template::collect(files.dir.clone(), bodies, diagnostics);
+        let functions = FunctionContext {
+            base_dir: files.dir.clone(),
+            start: time::OffsetDateTime::now_utc(),
+            env_allowed: false,
+        };
+        let mut project = Project {
+            sources,
+            template,
+            builds: Vec::new(),
+            registry: None,
+            readable,
+            sound: false,
+            names: BTreeMap::new(),
+            functions,
+            plugins: options.plugins.clone(),
+            run_uuid: uuid::Uuid::new_v4().to_string(),
+            data_secrets: Vec::new(),
+            user_variables: OnceLock::new(),
+        };
+        project.check_plugins(diagnostics);
+        if readable {
+            project.evaluate(options, files.auto_variables, diagnostics);
+        }
+        project
+    }
+
+    /// A project without a template, for evaluating expressions.
+    pub fn empty() -> Project {
+        let mut project = Project {
+            sources: SourceMap::default(),
+            template: Template::default(),
+            builds: Vec::new(),
+            registry: None,
+            readable: true,
+            sound: true,
+            names: BTreeMap::new(),
+            functions: FunctionContext {
+                base_dir: PathBuf::from("."),
+                start: time::OffsetDateTime::now_utc(),
+                env_allowed: false,
+            },
+            plugins: PluginSet::default(),
+            run_uuid: String::new(),
+            data_secrets: Vec::new(),
+            user_variables: OnceLock::new(),
+        };
+        let nothing = ProjectOptions::default();
+        project.evaluate(&nothing, Vec::new(), &mut Diagnostics::default());
+        project
+    }
+
+    fn evaluate(
+        &mut self,
+        options: &ProjectOptions,
+        auto_files: Vec<PathBuf>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let inputs = VariableInputs {
+            environment: std::env::vars()
+                .filter_map(|(name, value)| {
+                    name.strip_prefix("PKR_VAR_").map(|name| (name.to_owned(), value))
+                })
+                .collect(),
+            files: auto_files,
+            flags: options.variables.clone(),
+            warn_undeclared: options.warn_undeclared,
+            check: !options.syntax_only && !options.lenient,
+        };
+        let values = variables::evaluate(
+            &self.template,
+            &inputs,
+            &mut self.sources,
+            &self.functions,
+            diagnostics,
+        );
+        self.sound = !diagnostics.has_errors();
+        if options.syntax_only {
+            return;
+        }
+        if let Some(ui) = &options.fetch_data {
+            let mut secrets = Vec::new();
+            values.values().for_each(|value| value.secrets(&mut secrets));
+            secrets.iter().for_each(|secret| ui.mask(secret));
+        }
+        diagnostics.extend(self.template.late.iter().cloned());
+        let folder = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
+        let text = |pairs: Vec<(&str, Value)>| {
+            Value::object(pairs.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())
+        };
+        let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        // As the user gave it, not made absolute, as in Packer.
+        let root = self.template.dir.clone();
+        self.names.insert("var".into(), Value::object(values));
+        self.names.insert("path".into(), text(vec![("cwd", folder(cwd)), ("root", folder(root))]));
+        let later = || Value::unknown(Type::String);
+        self.names.insert("packer".into(), packer(later(), later()));
+        // What these are is said again in each block of a build.
+        let source = vec![("name", later()), ("type", later())];
+        self.names.insert("source".into(), text(source));
+        let nothing = Type::Object(BTreeMap::new());
+        self.names.insert("build".into(), Value::unknown(nothing));
+        let scope = Scope::new(self.names.clone(), &self.functions);
+        let mut fetch = DataSources {
+            plugins: &self.plugins,
+            context: self.context_without_node(&RunFlags::default()),
+            required: &self.template.required_plugins,
+            ui: options.fetch_data.as_ref(),
+            runtime: None,
+            secrets: Vec::new(),
+        };
+        let values = named::evaluate(&self.template, &scope, &mut fetch, diagnostics);
+        self.data_secrets = fetch.secrets;
+        self.names.extend(values);
+        let scope = Scope::new(self.names.clone(), &self.functions);
+        let unknowns = match options.fetch_data {
+            Some(_) => Unknowns::Refuse,
+            None => Unknowns::Allow,
+        };
+        self.builds = builds::evaluate(&self.template.builds, &scope, unknowns, diagnostics);
+        let registries = &self.template.registries;
+        self.registry = builds::registry(registries, &scope, unknowns, diagnostics);
+    }
+
+    /// Says as what the builds are published: `packer.iterationID` and
+    /// `packer.versionFingerprint`, which are unknown before.
+    pub fn published_as(&mut self, version_id: &str, fingerprint: &str) {
+        self.names.insert("packer".into(), packer(version_id.into(), fingerprint.into()));
+    }
+
+    /// Warns where a required plugin is part of this binary in another version.
+    fn check_plugins(&self, diagnostics: &mut Diagnostics) {
+        for required in &self.template.required_plugins {
+            let Some(version) = self.plugins.provided.get(&required.source) else { continue };
+            if !required.versions.allow(version) {
+                diagnostics.push(
+                    Diagnostic::warning(format!(
+                        "what Ingot has of the plugin `{}` is that of its version {version}",
+                        required.name
+                    ))
+                    .at(required.span)
+                    .label("this asks for another version"),
+                );
+            }
+        }
+    }
+
+    /// The names that every block sees.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope::new(self.names.clone(), &self.functions)
+    }
+
+    /// Every text in a variable or local that must never be shown.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.names.values().for_each(|value| value.secrets(&mut found));
+        found.extend(self.data_secrets.iter().cloned());
+        found
+    }
+
+    /// What plugins of a node know before they run.
+    pub fn prepare_context(&self, node: &Node, flags: &RunFlags) -> PrepareContext {
+        PrepareContext {
+            build_name: node.block_name.clone(),
+            build_type: node.ty.clone(),
+            ..self.context_without_node(flags)
+        }
+    }
+
+    fn user_variables(&self) -> Arc<BTreeMap<String, String>> {
+        let gather = || {
+            let values = self.names.get("var").and_then(Value::as_entries);
+            let texts = values.into_iter().flatten();
+            let texts =
+                texts.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+            Arc::new(texts.collect())
+        };
+        self.user_variables.get_or_init(gather).clone()
+    }
+
+    fn context_without_node(&self, flags: &RunFlags) -> PrepareContext {
+        PrepareContext {
+            build_name: String::new(),
+            build_type: String::new(),
+            template_dir: self.template.dir.clone(),
+            force: flags.force,
+            debug: flags.debug,
+            on_error: flags.on_error,
+            user_variables: self.user_variables(),
+            run_uuid: self.run_uuid.clone(),
+            start: Some(self.functions.start),
+        }
+    }
+}
+
+/// `packer` as all blocks see it.
+fn packer(version_id: Value, fingerprint: Value) -> Value {
+    let names = [
+        ("version", COMPATIBLE_PACKER_VERSION.into()),
+        ("iterationID", version_id),
+        ("versionFingerprint", fingerprint),
+    ];
+    Value::object(names.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// Flags that plugins see.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunFlags {
+    /// `-force`
+    pub force: bool,
+    /// `-debug`
+    pub debug: bool,
+    /// `-on-error`
+    pub on_error: OnError,
+}

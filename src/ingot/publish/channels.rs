@@ -1,0 +1,142 @@
+//! Assigning a template's channels the version that a run completed.
+
+use std::collections::BTreeMap;
+
+use super::plan::Plan;
+use ingot_registry::Connected;
+use ingot_registry::api::*;
+use ingot_registry::client::Registry;
+
+/// What became of channels that were to be assigned a version later than it was completed.
+#[derive(Debug, Default)]
+pub struct Late {
+    /// Those that point at it now.
+    pub assigned: Vec<String>,
+    /// Those that were left where they are, and why.
+    pub left: Vec<(String, String)>,
+    /// Those that could not be assigned it, and why.
+    pub failed: Vec<(String, Error)>,
+}
+
+async fn assign_one(
+    registry: &dyn Registry,
+    bucket: &str,
+    fingerprint: &str,
+    channel: &str,
+) -> Result<()> {
+    let body = UpdateChannelBody {
+        update_mask: "versionFingerprint".into(),
+        version_fingerprint: fingerprint.to_owned(),
+        restricted: false,
+    };
+    registry.update_channel(bucket, channel, &body).await.map(drop)
+}
+
+/// Assigns channels a version that is complete. Gives those that could not be, and why.
+pub(super) async fn assign(
+    registry: &dyn Registry,
+    bucket: &str,
+    fingerprint: &str,
+    channels: &[String],
+) -> Vec<(String, Error)> {
+    let mut failed = Vec::new();
+    for channel in channels {
+        if let Err(error) = assign_one(registry, bucket, fingerprint, channel).await {
+            failed.push((channel.clone(), error));
+        }
+    }
+    failed
+}
+
+/// Assigns channels a version that should have got them at `since`, where nothing has come in
+/// between: a channel that was assigned something since then, or that points at a version that was
+/// opened later than this one, stays where it is.
+pub(super) async fn assign_late(
+    registry: &dyn Registry,
+    bucket: &str,
+    version: &Version,
+    channels: &[String],
+    since: Timestamp,
+) -> Late {
+    let mut late = Late::default();
+    for channel in channels {
+        let outcome = match reason_to_leave(registry, bucket, version, channel, since).await {
+            Ok(None) => assign_one(registry, bucket, &version.fingerprint, channel).await,
+            Ok(Some(reason)) => {
+                late.left.push((channel.clone(), reason));
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => late.assigned.push(channel.clone()),
+            Err(error) => late.failed.push((channel.clone(), error)),
+        }
+    }
+    late
+}
+
+async fn reason_to_leave(
+    registry: &dyn Registry,
+    bucket: &str,
+    version: &Version,
+    channel: &str,
+    since: Timestamp,
+) -> Result<Option<String>> {
+    let now = registry.get_channel(bucket, channel).await?.version;
+    if let Some(now) = &now {
+        if now.id == version.id {
+            return Ok(Some(format!("it points at {} already", now.name)));
+        }
+        if now.created_at > version.created_at {
+            return Ok(Some(format!("it points at {}, which is newer", now.name)));
+        }
+    }
+    let newest = Page { size: 1, ..Page::default() };
+    let history = registry.channel_history(bucket, channel, &newest).await?.history;
+    let Some(last) = history.first().filter(|last| last.assigned_at > since) else {
+        return Ok(None);
+    };
+    let name = last.version.as_ref().map_or("no version", |version| &version.name);
+    Ok(Some(format!("it was assigned {name} in the meantime")))
+}
+
+/// An error that names the channels that could not be assigned a version, if there are any.
+pub(super) fn unassigned(
+    bucket: &str,
+    fingerprint: &str,
+    failed: Vec<(String, Error)>,
+) -> ingot_sdk::Result<()> {
+    let failed: Vec<String> = failed
+        .into_iter()
+        .map(|(channel, error)| format!("channel `{channel}`: {error}"))
+        .collect();
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(ingot_sdk::Error::new(format!(
+            "published, but not assigned to {}",
+            failed.join("; ")
+        ))
+        .hint(format!("ingot registry channel assign {bucket} CHANNEL {fingerprint}"))),
+    }
+}
+
+/// Assigns the template's channels a version that another run completed and did not live to
+/// assign. Nothing if the version has not all that is to be built, or is revoked.
+pub(super) async fn assign_forgotten(
+    registry: &Connected,
+    plan: &Plan,
+    version: &Version,
+    builds: &BTreeMap<String, Build>,
+) -> Late {
+    let revoked = version.status == VersionStatus::Revoked
+        || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now());
+    let has_all = plan.components.iter().all(|component| builds.contains_key(component));
+    if revoked || !has_all {
+        return Late::default();
+    }
+    // The last build to be done completed the version, and with it came its artifacts.
+    let artifacts = builds.values().flat_map(|build| &build.artifacts);
+    let completed = artifacts.map(|artifact| artifact.created_at).max().unwrap_or_default();
+    assign_late(&*registry.registry, &plan.bucket, version, &plan.channels, completed).await
+}

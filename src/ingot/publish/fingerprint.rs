@@ -1,0 +1,77 @@
+//! Fingerprints: what makes several runs fill one version.
+
+use std::path::Path;
+
+use super::environment::{Environment, FINGERPRINT, FINGERPRINT_FROM};
+use super::metadata::vcs;
+use ingot_registry::store::new_id;
+use crate::syntax::Diagnostic;
+
+/// The fingerprint of a run of the template in `dir`: the one that is given, or the commit's, or a
+/// new one.
+///
+/// # Errors
+/// What is given cannot be one, or the commit does not say what is built.
+pub(super) fn of(environment: &Environment, dir: &Path) -> Result<String, Diagnostic> {
+    match (&environment.fingerprint, environment.fingerprint_from.as_deref()) {
+        (Some(given), _) if is_valid(given) => Ok(given.clone()),
+        (Some(_), _) => Err(Diagnostic::error(format!("{FINGERPRINT} is not a fingerprint")).help(
+            "it is 1 to 40 ASCII letters, digits, `-`, `.` and `_`, with a letter or digit at \
+             both ends",
+        )),
+        (None, Some("git")) => of_commit(dir),
+        (None, Some(other)) => Err(Diagnostic::error(format!("{FINGERPRINT_FROM} is {other:?}"))
+            .help(format!("it can be `git`; {FINGERPRINT} is what gives a fingerprint itself"))),
+        (None, None) => Ok(generate()),
+    }
+}
+
+/// The commit that a template is at, if that says what is built.
+fn of_commit(dir: &Path) -> Result<String, Diagnostic> {
+    let error = |what: String| Diagnostic::error(format!("{FINGERPRINT_FROM} is git, and {what}"));
+    let shown = dir.display();
+    let sha = vcs::sha(dir).ok_or_else(|| {
+        error(format!("{shown} is in no git repository with a commit"))
+            .help(format!("commit the template, or set {FINGERPRINT}"))
+    })?;
+    if !is_valid(&sha) {
+        return Err(error(format!("the commit {sha} is no fingerprint: it is too long"))
+            .help(format!("set {FINGERPRINT}, which has 40 characters at the most")));
+    }
+    let changed = vcs::changed_since_commit(dir)
+        .ok_or_else(|| error(format!("`git status` fails in {shown}")))?;
+    let Some(first) = changed.first() else { return Ok(sha) };
+    let others = match changed.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(error(format!("{shown} has changes that are not committed"))
+        .note(format!("changed: {first}{others}"))
+        .help(format!("commit them, or set {FINGERPRINT}")))
+}
+
+/// A new fingerprint: a ULID, as Packer makes.
+fn generate() -> String {
+    new_id()
+}
+
+/// Whether a text can be a fingerprint: HCP Packer's rule.
+fn is_valid(text: &str) -> bool {
+    let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_');
+    let ends = |c: Option<&u8>| c.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.len() <= 40 && bytes.iter().all(|&c| fits(c)) && ends(bytes.first()) && ends(bytes.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shas_are_fingerprints_and_spaces_are_not() {
+        assert!(is_valid(&"a1".repeat(20)) && is_valid("v1.2-3_x"));
+        assert!(!is_valid("") && !is_valid("-a") && !is_valid("a b") && !is_valid(&"a".repeat(41)));
+        let (one, other) = (generate(), generate());
+        assert!(one != other && is_valid(&one) && one.len() == 26);
+    }
+}

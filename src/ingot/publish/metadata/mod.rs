@@ -1,0 +1,110 @@
+//! What is told about how a build came about: the tool, its plugins and options, the machine, the
+//! repository and the CI. The fields are Packer's.
+
+mod ci;
+mod machine;
+pub(super) mod vcs;
+
+use std::path::Path;
+
+use ingot_sdk::PluginSet;
+use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use serde_json::{Value, json};
+
+use crate::graph::Node;
+use ingot_registry::api::BuildMetadata;
+use ingot_registry::settings::variable;
+
+/// The options of `build` that are told. Values of variables are not: they may be secrets.
+#[derive(Debug, Clone, Default)]
+pub struct CommandOptions {
+    /// `-debug`
+    pub debug: bool,
+    /// `-force`
+    pub force: bool,
+    /// `-only`
+    pub only: Vec<String>,
+    /// `-except`
+    pub except: Vec<String>,
+    /// The files of `-var-file`
+    pub var_files: Vec<String>,
+    /// The names of `-var`
+    pub vars: Vec<String>,
+    /// The template
+    pub path: String,
+    /// `-skip-enforcement`, which is not told.
+    pub skip_enforcement: bool,
+}
+
+/// What all builds of a run have in common.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    options: Value,
+    machine: Value,
+    vcs: Option<Value>,
+    cicd: Option<Value>,
+    /// The commit that the template is at.
+    pub git_sha: Option<String>,
+}
+
+/// Packer's form of a list: null for none.
+fn list(items: &[String]) -> Value {
+    match items {
+        [] => Value::Null,
+        items => json!(items),
+    }
+}
+
+impl Metadata {
+    /// Looks around; `template_dir` is where the template is.
+    pub fn gather(options: &CommandOptions, template_dir: &Path) -> Self {
+        Metadata {
+            options: json!({
+                "debug": options.debug,
+                "force": options.force,
+                "only": list(&options.only),
+                "except": list(&options.except),
+                "var-files": list(&options.var_files),
+                "vars": list(&options.vars),
+                "path": options.path,
+            }),
+            machine: machine::about(),
+            vcs: vcs::about(Path::new(".")),
+            cicd: ci::about(&variable),
+            git_sha: vcs::sha(template_dir),
+        }
+    }
+
+    /// What is told about one build.
+    pub fn of(&self, node: &Node, plugins: &PluginSet) -> BuildMetadata {
+        let packer = json!({
+            // What Packer's own clients take for Packer's version.
+            "version": COMPATIBLE_PACKER_VERSION,
+            "tool": { "name": "ingot", "version": env!("CARGO_PKG_VERSION") },
+            "plugins": used_plugins(node, plugins),
+            "options": self.options,
+            "os": self.machine,
+        });
+        BuildMetadata { packer: Some(packer), vcs: self.vcs.clone(), cicd: self.cicd.clone() }
+    }
+}
+
+/// The plugins a build uses that are not part of Packer itself.
+fn used_plugins(node: &Node, plugins: &PluginSet) -> Value {
+    let steps = node.provisioners.iter().chain(node.pipelines.iter().flatten());
+    let kinds = steps.map(|step| step.block.label(0)).chain([node.ty.as_str()]);
+    let kinds: Vec<&str> = kinds.collect();
+    let used = plugins.provided.iter().filter_map(|(source, version)| {
+        let name = source.rsplit('/').next().unwrap_or(source);
+        // A plugin's parts are called as it is, or start with its name and a dash.
+        let of = |kind: &&str| {
+            kind.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        kinds.iter().any(of).then(|| json!({ "name": name, "version": version }))
+    });
+    let used: Vec<Value> = used.collect();
+    match used.is_empty() {
+        true => Value::Null,
+        false => used.into(),
+    }
+}

@@ -1,0 +1,473 @@
+//! A run as its registry sees it: the version it fills, and the builds that it tells about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, Result, Ui};
+use tokio::task::JoinHandle;
+
+use super::channels::{assign, assign_forgotten, unassigned};
+use super::environment::heartbeat;
+use super::labels;
+use super::metadata::{CommandOptions, Metadata};
+use super::plan::{Parent, Plan};
+use super::queue::{self, Queued};
+use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
+use crate::engine::{Publisher, Start, Unpublished};
+use crate::graph::Node;
+use ingot_registry::Connected;
+use ingot_registry::api::{
+    self, ArtifactCreateBody, Build, BuildStatus, Code, CreateBucketBody, Labels, Timestamp,
+    UpdateBuildBody,
+};
+
+/// A run that is published.
+pub struct Publication {
+    registry: Connected,
+    plan: Plan,
+    bucket: CreateBucketBody,
+    metadata: Metadata,
+    plugins: PluginSet,
+    version_id: String,
+    builds: Mutex<BTreeMap<String, Known>>,
+}
+
+/// What is known of a build.
+struct Known {
+    build: Build,
+    /// Tells the registry every now and then that it runs.
+    heartbeat: Option<JoinHandle<()>>,
+}
+
+impl Publication {
+    /// Opens the version that `plan` names, or one that another run has opened. None if that one
+    /// is complete and only the template's channels had to be assigned, which was done and told.
+    ///
+    /// # Errors
+    /// The registry refuses or does not answer, or the version is complete.
+    pub async fn open(
+        registry: Connected,
+        plan: Plan,
+        options: &CommandOptions,
+        plugins: PluginSet,
+        ui: &Ui,
+    ) -> Result<Option<Publication>> {
+        let bucket = CreateBucketBody {
+            name: plan.bucket.clone(),
+            description: plan.description.clone(),
+            labels: plan.bucket_labels.clone(),
+        };
+        let wrong = |error: &dyn std::fmt::Display| {
+            Error::new(format!("the {} registry: {error}", registry.name))
+                .hint("HCP_PACKER_REGISTRY=off builds without publishing")
+        };
+        if !registry.is_hcp() {
+            // The registry sees them only when all has been built.
+            labels::check("build_labels", &plan.build_labels)
+                .map_err(|error| error.hint("they are in hcp_packer_registry"))?;
+        }
+        let target = Target { bucket: &bucket, fingerprint: &plan.fingerprint, describes: true };
+        let opened = target.open(&*registry.registry, &plan.components, &plan.run_uuid).await;
+        let Opened { version, builds } = opened.map_err(|error| wrong(&error))?;
+        if version.is_complete() {
+            let late = assign_forgotten(&registry, &plan, &version, &builds).await;
+            if late.assigned.is_empty() && late.failed.is_empty() {
+                return Err(wrong(&complete_error(&plan.fingerprint)));
+            }
+            let fingerprint = &plan.fingerprint;
+            ui.say(format!("The version `{fingerprint}` is complete: nothing is left to build."));
+            for channel in late.assigned {
+                ui.say(format!("Assigned version `{fingerprint}` to channel `{channel}`"));
+            }
+            for (channel, why) in late.left {
+                ui.say(format!("The channel `{channel}` is left as it is: {why}"));
+            }
+            return unassigned(&plan.bucket, fingerprint, late.failed).map(|()| None);
+        }
+        if !options.skip_enforcement {
+            let blocks = registry.registry.enforced_blocks(&plan.bucket).await;
+            let blocks =
+                blocks.map_err(|error| Error::new(format!("enforced provisioners: {error}")))?;
+            if !blocks.is_empty() {
+                let what = format!(
+                    "the bucket {} has enforced provisioners, which are not supported: {}",
+                    plan.bucket,
+                    blocks.join(", ")
+                );
+                return Err(Error::new(what).hint("-skip-enforcement builds without them"));
+            }
+        }
+        let metadata = Metadata::gather(options, &plan.template_dir);
+        let known = builds.into_iter();
+        let known =
+            known.map(|(component, build)| (component, Known { build, heartbeat: None })).collect();
+        Ok(Some(Publication {
+            registry,
+            plan,
+            bucket,
+            metadata,
+            plugins,
+            version_id: version.id,
+            builds: Mutex::new(known),
+        }))
+    }
+
+    /// The version's id.
+    pub fn version_id(&self) -> &str {
+        &self.version_id
+    }
+
+    /// The version's fingerprint.
+    pub fn fingerprint(&self) -> &str {
+        &self.plan.fingerprint
+    }
+
+    /// Says which builds the version still lacks, if there are any.
+    pub async fn tell_what_is_missing(&self, ui: &Ui) {
+        let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
+        // Other runs may have filled in some; who does not answer cannot say so.
+        let fresh = all_builds(&*self.registry.registry, bucket, fingerprint).await.ok();
+        let statuses: BTreeMap<String, BuildStatus> = match fresh {
+            Some(builds) => builds.into_iter().map(|(name, build)| (name, build.status)).collect(),
+            None => {
+                let known = self.known();
+                known.iter().map(|(name, known)| (name.clone(), known.build.status)).collect()
+            }
+        };
+        let missing = statuses.iter().filter(|(_, status)| **status != BuildStatus::Done);
+        let mut list = String::new();
+        for (name, status) in missing {
+            let _ = writeln!(list, "* {name:?}: {status}");
+        }
+        if list.is_empty() {
+            return;
+        }
+        // As Packer says it.
+        ui.say(format!(
+            "\nVersion {fingerprint:?} is incomplete, the following builds are missing artifact \
+             metadata:\n\n{list}\nTo resume it, build again with this in the environment:\n\
+             HCP_PACKER_BUILD_FINGERPRINT={fingerprint:?}"
+        ));
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        self.builds.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Sets what is known of a build's status, and ends its heartbeat.
+    fn settle(&self, component: &str, status: BuildStatus) {
+        if let Some(known) = self.known().get_mut(component) {
+            known.build.status = status;
+            if let Some(heartbeat) = known.heartbeat.take() {
+                heartbeat.abort();
+            }
+        }
+    }
+
+    fn stop_heartbeat(&self, component: &str) {
+        let heartbeat = self.known().get_mut(component).and_then(|known| known.heartbeat.take());
+        if let Some(heartbeat) = heartbeat {
+            heartbeat.abort();
+        }
+    }
+
+    fn status_body(&self, status: BuildStatus) -> UpdateBuildBody {
+        UpdateBuildBody {
+            packer_run_uuid: self.plan.run_uuid.clone(),
+            status,
+            ..UpdateBuildBody::default()
+        }
+    }
+
+    fn spawn_heartbeat(&self, id: String) -> JoinHandle<()> {
+        let registry = Arc::clone(&self.registry.registry);
+        let (bucket, fingerprint) = (self.plan.bucket.clone(), self.plan.fingerprint.clone());
+        let body = self.status_body(BuildStatus::Running);
+        let period = heartbeat();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(period).await;
+                match registry.update_build(&bucket, &fingerprint, &id, &body).await {
+                    Ok(_) => tracing::trace!(build = id, "told the registry that a build runs"),
+                    Err(error) => {
+                        tracing::warn!(%error, "could not tell the registry that a build runs");
+                    }
+                }
+            }
+        })
+    }
+
+    /// What is told about a build that has made `images`, and what to warn of.
+    fn done_body(
+        &self,
+        node: &Node,
+        before: &Build,
+        images: &[RegistryImage],
+    ) -> (UpdateBuildBody, Vec<String>) {
+        let mut labels: Labels = before.labels.clone();
+        labels.extend(self.plan.build_labels.clone());
+        let sha = self.metadata.git_sha.iter();
+        let mut found: Labels = sha.map(|sha| ("git_sha".to_owned(), sha.clone())).collect();
+        let mut parent = Parent::default();
+        let mut source = String::new();
+        let mut artifacts = BTreeSet::new();
+        for image in images {
+            found.extend(image.labels.clone());
+            artifacts.insert((image.id.clone(), image.region.clone()));
+            let Some(id) = image.source_id.as_ref().filter(|id| !id.is_empty()) else { continue };
+            source.clone_from(id);
+            if let Some(found) = self.plan.parents.get(id) {
+                parent = found.clone();
+            }
+        }
+        let mut warnings = Vec::new();
+        match self.registry.is_hcp() {
+            true => labels.extend(found),
+            false => warnings = labels::add_fitting(&mut labels, found),
+        }
+        let body = UpdateBuildBody {
+            packer_run_uuid: self.plan.run_uuid.clone(),
+            status: BuildStatus::Done,
+            platform: images.first().map(|image| image.provider.clone()).unwrap_or_default(),
+            artifacts: artifacts
+                .into_iter()
+                .map(|(external_identifier, region)| ArtifactCreateBody {
+                    external_identifier,
+                    region,
+                })
+                .collect(),
+            labels,
+            metadata: Some(self.metadata.of(node, &self.plugins)),
+            source_external_identifier: source,
+            parent_version_id: parent.version_id,
+            parent_channel_id: parent.channel_id,
+        };
+        (body, warnings)
+    }
+
+    /// Keeps what could not be told, so that it can be told later.
+    fn keep(&self, component: &str, update: UpdateBuildBody, why: &str) -> Unpublished {
+        let queued = Queued {
+            address: self.registry.registry.address(),
+            location: self.registry.registry.location().clone(),
+            bucket: self.bucket.clone(),
+            fingerprint: self.plan.fingerprint.clone(),
+            component: component.to_owned(),
+            update,
+            channels: self.plan.channels.clone(),
+            queued_at: Timestamp::now(),
+            reason: why.to_owned(),
+        };
+        match queued.keep() {
+            Ok(path) => {
+                let error = Error::new(format!("built, but not published: {why}")).hint(format!(
+                    "it is kept in {}: `ingot registry push` publishes it, and \
+                     `ingot registry push -drop={}` gives it up",
+                    path.display(),
+                    queue::id(&path)
+                ));
+                Unpublished { error, kept: true }
+            }
+            Err(error) => Unpublished {
+                error: Error::new(format!(
+                    "built, but not published: {why}; nor could it be kept: {error}"
+                )),
+                kept: false,
+            },
+        }
+    }
+
+    /// Gives up what the registry will never take, and says where it is.
+    async fn give_up(
+        &self,
+        node: &Node,
+        id: &str,
+        update: &UpdateBuildBody,
+        why: &api::Error,
+    ) -> Unpublished {
+        let component = node.source();
+        let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
+        let registry = &*self.registry.registry;
+        let there = registry.get_build(bucket, fingerprint, id).await;
+        let theirs = there.is_ok_and(|build| build.status == BuildStatus::Done);
+        match theirs {
+            true => self.settle(&component, BuildStatus::Done),
+            false => self.failed(node, false).await,
+        }
+        let made: Vec<String> = update
+            .artifacts
+            .iter()
+            .map(|one| format!("{} ({})", one.external_identifier, one.region))
+            .collect();
+        let because = match theirs {
+            true => format!("another run has published {component} of this version: {why}"),
+            false => format!("the registry refuses it: {why}"),
+        };
+        let error = Error::new(format!("built, but it cannot be published: {because}"));
+        let error = error.hint(format!(
+            "what was built is there, and the registry does not know it: {}; \
+             `ingot registry artifacts create` records it in a version of its own",
+            made.join(", ")
+        ));
+        Unpublished { error, kept: false }
+    }
+
+    /// Assigns the template's channels the version, once it is complete.
+    async fn assign_channels(&self, ui: &Ui) -> Result<()> {
+        let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
+        if self.plan.channels.is_empty() {
+            return Ok(());
+        }
+        let registry = &*self.registry.registry;
+        let version = registry.get_version(bucket, fingerprint).await;
+        if version.is_ok_and(|version| !version.is_complete()) {
+            // Whoever publishes the last of its builds does it.
+            return Ok(());
+        }
+        for channel in &self.plan.channels {
+            ui.say(format!("Assigning version `{fingerprint}` to channel `{channel}`"));
+        }
+        let failed = assign(registry, bucket, fingerprint, &self.plan.channels).await;
+        unassigned(bucket, fingerprint, failed)
+    }
+}
+
+/// The images of all artifacts.
+fn images_of(artifacts: &[Arc<dyn Artifact>]) -> Result<Vec<RegistryImage>> {
+    let images: Vec<RegistryImage> =
+        artifacts.iter().flat_map(|artifact| artifact.images()).collect();
+    if images.iter().any(|image| image.id.is_empty() || image.provider.is_empty()) {
+        return Err(Error::new("an image has no id or no provider; this is a bug in its plugin"));
+    }
+    if images.is_empty() {
+        return Err(Error::new("the build made nothing that can be published: no image or file")
+            .hint("keep the builder's artifact with keep_input_artifact = true"));
+    }
+    Ok(images)
+}
+
+#[async_trait]
+impl Publisher for Publication {
+    async fn start(&self, node: &Node, ui: &Ui) -> Start {
+        let component = node.source();
+        let Some(id) = self.known().get(&component).map(|known| {
+            let done = known.build.status == BuildStatus::Done || !known.build.artifacts.is_empty();
+            (!done).then(|| known.build.id.clone())
+        }) else {
+            // Opening made all builds of the template known.
+            return Start::Build;
+        };
+        let Some(id) = id else { return Start::Done };
+        let body = self.status_body(BuildStatus::Running);
+        let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
+        let registry = &self.registry.registry;
+        if let Err(error) = registry.update_build(bucket, fingerprint, &id, &body).await {
+            let refused = error.code == Code::FailedPrecondition;
+            let now = registry.get_build(bucket, fingerprint, &id).await;
+            if refused && now.is_ok_and(|build| build.status == BuildStatus::Done) {
+                // Another run was faster.
+                self.settle(&component, BuildStatus::Done);
+                return Start::Done;
+            }
+            ui.error(format!(
+                "Warning: the registry could not be told that this build runs: {error}"
+            ));
+        }
+        let heartbeat = self.spawn_heartbeat(id);
+        if let Some(known) = self.known().get_mut(&component) {
+            known.build.status = BuildStatus::Running;
+            known.heartbeat = Some(heartbeat);
+        }
+        Start::Build
+    }
+
+    async fn publish(
+        &self,
+        node: &Node,
+        artifacts: &[Arc<dyn Artifact>],
+        ui: &Ui,
+    ) -> Result<Arc<dyn Artifact>, Unpublished> {
+        let component = node.source();
+        self.stop_heartbeat(&component);
+        let images = match images_of(artifacts) {
+            Ok(images) => images,
+            Err(error) => {
+                self.failed(node, false).await;
+                return Err(Unpublished { error, kept: false });
+            }
+        };
+        let before = self.known().get(&component).map(|known| known.build.clone());
+        let before = before.unwrap_or_default();
+        let (body, warnings) = self.done_body(node, &before, &images);
+        let warn = |warning: &str| ui.error(format!("Warning: {warning}"));
+        warnings.iter().for_each(|warning| warn(warning));
+        let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
+        let registry = &*self.registry.registry;
+        match deliver(registry, bucket, fingerprint, &before.id, &body).await {
+            Ok(warning) => warning.iter().for_each(|warning| warn(warning)),
+            Err(why) if is_final(registry, bucket, fingerprint, &why).await => {
+                return Err(self.give_up(node, &before.id, &body, &why).await);
+            }
+            Err(why) => return Err(self.keep(&component, body, &why.to_string())),
+        }
+        self.settle(&component, BuildStatus::Done);
+        if let Err(error) = self.assign_channels(ui).await {
+            return Err(Unpublished { error, kept: false });
+        }
+        Ok(Arc::new(Published {
+            text: format!(
+                "Published metadata to {} registry packer/{bucket}/versions/{}",
+                self.registry.name, self.version_id
+            ),
+        }))
+    }
+
+    async fn failed(&self, node: &Node, cancelled: bool) {
+        let component = node.source();
+        let status = match cancelled {
+            true => BuildStatus::Cancelled,
+            false => BuildStatus::Failed,
+        };
+        let id = self.known().get(&component).map(|known| known.build.id.clone());
+        self.settle(&component, status);
+        let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
+        let body = self.status_body(status);
+        let id = id.unwrap_or_default();
+        let told = self.registry.registry.update_build(bucket, fingerprint, &id, &body).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, component, "could not tell the registry that a build failed");
+        }
+    }
+}
+
+/// What stands for a publication among a build's artifacts.
+struct Published {
+    text: String,
+}
+
+#[async_trait]
+impl Artifact for Published {
+    fn builder_id(&self) -> &str {
+        // Packer's, with its slip.
+        "packer.post-processor.hpc-packer-registry"
+    }
+
+    fn id(&self) -> String {
+        String::new()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn description(&self) -> String {
+        self.text.clone()
+    }
+
+    async fn destroy(&self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! How requests are read and answered: JSON both ways, errors as gRPC's gateway has them.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use super::Shared;
+use ingot_registry::api::{Code, Error, Status};
+
+/// How long a request may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// An error as an answer.
+#[derive(Debug)]
+pub(super) struct Refusal(pub Error);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.code.http_status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(Status::from(&self.0))).into_response();
+        if self.0.code == Code::Unauthenticated {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}
+
+/// What a handler answers.
+pub(super) type Answer<T> = Result<Json<T>, Refusal>;
+
+/// A request's body. Whatever its content type says: clients differ, and it is JSON or nothing.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
+            match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    Error::new(Code::ResourceExhausted, "the request is too large")
+                }
+                _ => Error::invalid("the request cannot be read"),
+            }
+        })?;
+        if bytes.is_empty() {
+            return Ok(Body(T::default()));
+        }
+        if holds_zero(&bytes) {
+            return Err(Refusal(Error::invalid("the request must not hold zero characters")));
+        }
+        let wrong = |error: serde_json::Error| {
+            Error::invalid(format!("the request is not the JSON that it should be: {error}"))
+        };
+        Ok(Body(serde_json::from_slice(&bytes).map_err(wrong)?))
+    }
+}
+
+/// Whether JSON holds a zero character, which it can only as an escape. PostgreSQL cannot keep it.
+fn holds_zero(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at..].starts_with(b"\\u0000") {
+            return true;
+        }
+        // Whatever is escaped does not begin an escape itself.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
+pub(super) async fn nothing_here(headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return super::web::nothing_here();
+    }
+    let refusal = Refusal(Error::new(
+        Code::Unimplemented,
+        "this registry has nothing at this path; its API is at /openapi.json",
+    ));
+    refusal.into_response()
+}
+
+pub(super) async fn wrong_method() -> Refusal {
+    Refusal(Error::new(Code::Unimplemented, "this registry has no such method at this path"))
+}
+
+/// What is around every request: a limit of its time, headers, figures, the log.
+pub(super) async fn around(
+    State(app): State<Shared>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let start = Instant::now();
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
+        let wrong = Error::invalid("a path and a query must not hold zero characters");
+        return Refusal(wrong).into_response();
+    }
+    // In a task of its own, a change that has begun ends even if the client goes away.
+    let work = tokio::spawn(next.run(request));
+    let mut response = match tokio::time::timeout(LONGEST, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Refusal(Error::new(Code::Internal, "the registry failed")).into_response(),
+        Err(_) => Refusal(Error::new(Code::Unavailable, "it took too long")).into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Pages say what they need.
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("content-security-policy"), "default-src 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    let status = response.status().as_u16();
+    app.metrics.request(method.as_str(), &path, status, start.elapsed());
+    tracing::debug!(%method, path, status, %address, took = ?start.elapsed(), "request");
+    response
+}

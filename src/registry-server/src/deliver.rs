@@ -1,0 +1,129 @@
+//! Webhooks: what is in the outbox is posted until it is taken. A server that is killed leaves it
+//! there for the next, so something may be delivered twice, with the same id, but is never lost.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+
+use super::{App, Shared, secret};
+use ingot_registry::api::{Result, Timestamp};
+use ingot_registry::store::{Delivery, transaction};
+
+/// How often to look.
+const POLL: Duration = Duration::from_millis(500);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long other servers leave a delivery alone that one has begun.
+const LEASE: Duration = Duration::from_secs(30);
+/// How much may be under way to one webhook.
+const EACH: i64 = 10;
+/// How long to wait after a failure: a second, and twice as long each time up to an hour.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// How often to try: for about a day.
+const ATTEMPTS: i64 = 34;
+
+fn later(wait: Duration) -> Timestamp {
+    let now = Timestamp::now().micros().unwrap_or_default();
+    Timestamp::from_micros(Some(now.saturating_add(wait.as_micros() as i64)))
+}
+
+pub(super) async fn run(app: Shared, stop: CancellationToken) {
+    let client = ingot_sdk::http::client_with(|builder| {
+        builder.timeout(PATIENCE).redirect(reqwest::redirect::Policy::none())
+    });
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(%error, "webhooks cannot be delivered");
+            return;
+        }
+    };
+    let client = &client;
+    let mut posts = FuturesUnordered::new();
+    // How much is under way to each webhook: one that does not answer holds only its own up.
+    let mut busy: HashMap<String, i64> = HashMap::new();
+    loop {
+        if !stop.is_cancelled() {
+            match take(&app, &busy).await {
+                Ok(taken) => {
+                    for delivery in taken {
+                        *busy.entry(delivery.webhook_id.clone()).or_default() += 1;
+                        posts.push(async move {
+                            let result = post(client, &delivery).await;
+                            (delivery, result)
+                        });
+                    }
+                }
+                Err(error) => tracing::error!(%error, "webhooks could not be delivered"),
+            }
+        }
+        let done = tokio::select! {
+            Some(done) = posts.next() => Some(done),
+            () = tokio::time::sleep(POLL), if !stop.is_cancelled() => None,
+            // What has begun is ended, so that it is not delivered again.
+            () = stop.cancelled(), if !posts.is_empty() => posts.next().await,
+            else => return,
+        };
+        if let Some((delivery, result)) = done {
+            if let Some(count) = busy.get_mut(&delivery.webhook_id) {
+                *count -= 1;
+            }
+            busy.retain(|_, count| *count > 0);
+            if let Err(error) = end(&app, &delivery, result).await {
+                tracing::error!(%error, "what became of a webhook delivery was not written down");
+            }
+        }
+    }
+}
+
+/// What is due for those who are not busy.
+async fn take(app: &App, busy: &HashMap<String, i64>) -> Result<Vec<Delivery>> {
+    if app.store.read().await?.count_outbox().await? == 0 {
+        return Ok(Vec::new());
+    }
+    let full: Vec<String> = busy.keys().cloned().collect();
+    transaction!(app.store, |tx| tx.take_deliveries(later(LEASE), EACH, &full))
+}
+
+/// Writes down what became of a delivery.
+async fn end(app: &App, delivery: &Delivery, result: Result<(), String>) -> Result<()> {
+    let url = ingot_sdk::http::shown(&delivery.url);
+    match result {
+        Ok(()) => {
+            app.metrics.deliveries.inc();
+            transaction!(app.store, |tx| tx.delivered(&delivery.id))
+        }
+        Err(why) if delivery.attempts >= ATTEMPTS => {
+            tracing::error!(id = delivery.id, url, why, "gave a webhook delivery up");
+            transaction!(app.store, |tx| tx.delivered(&delivery.id))
+        }
+        Err(why) => {
+            app.metrics.failed_deliveries.inc();
+            tracing::warn!(id = delivery.id, url, why, "a webhook delivery failed");
+            let exponent = u32::try_from(delivery.attempts - 1).unwrap_or(0).min(12);
+            let wait = Duration::from_secs(1 << exponent).min(LONGEST);
+            transaction!(app.store, |tx| tx.put_off(&delivery.id, later(wait), &why))
+        }
+    }
+}
+
+async fn post(client: &reqwest::Client, delivery: &Delivery) -> Result<(), String> {
+    let signature = secret::signature(&delivery.secret, delivery.body.as_bytes());
+    let response = client
+        .post(&delivery.url)
+        .header("content-type", "application/json")
+        .header("x-ingot-event", &delivery.event)
+        .header("x-ingot-delivery", &delivery.id)
+        .header("x-ingot-signature-256", format!("sha256={signature}"))
+        .body(delivery.body.clone())
+        .send()
+        .await
+        .map_err(|error| error.without_url().to_string())?;
+    match response.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(format!("it answered {status}")),
+    }
+}

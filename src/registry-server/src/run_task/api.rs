@@ -1,0 +1,64 @@
+//! HCP Packer's API about the run task: its URL, its key, what it does.
+
+use axum::Json;
+
+use super::super::answer::{Answer, Body, Refusal};
+use super::super::auth::Call;
+use super::super::openapi::{Api, GET, PATCH};
+use super::super::{Shared, secret};
+use ingot_registry::api::*;
+use ingot_registry::service::Fresh;
+use axum::extract::State;
+
+/// Adds its operations.
+pub(in super::super) fn add(api: Api, root: &dyn Fn(&str) -> String) -> Api {
+    let config = root("/runtasks/config");
+    api.add::<Empty, RunTaskConfig, _, _>(GET, &config, "GetRunTaskConfig", &[], get_config)
+        .add::<UpdateRunTaskConfigBody, RunTaskConfig, _, _>(
+            PATCH,
+            &config,
+            "UpdateRunTaskConfig",
+            &[],
+            update_config,
+        )
+        .add::<Empty, RunTaskHmacKey, _, _>(
+            PATCH,
+            &root("/runtasks/hmac"),
+            "RegenerateTFCRunTaskHmacKey",
+            &[],
+            rotate,
+        )
+        .add::<Empty, RunTaskApi, _, _>(
+            GET,
+            &root("/runtasks/{task}"),
+            "GetRegistryTFCRunTaskAPI",
+            &[],
+            get,
+        )
+}
+
+fn fresh() -> Fresh {
+    Fresh { api_id: secret::random_hex(), hmac_key: secret::random_hex() }
+}
+
+async fn get(State(app): State<Shared>, call: Call) -> Answer<RunTaskApi> {
+    if call.names.task != "validation" {
+        let error = Error::not_found("there is no such run task; there is validation");
+        return Err(Refusal(error));
+    }
+    let key = call.session.run_task(&fresh()).await?;
+    Ok(Json(RunTaskApi { api_url: app.run_tasks.url(&key.api_id), hmac_key: key.hmac_key }))
+}
+
+async fn rotate(call: Call) -> Answer<RunTaskHmacKey> {
+    let key = call.session.rotate_run_task(&fresh()).await?;
+    Ok(Json(RunTaskHmacKey { hmac_key: key.hmac_key }))
+}
+
+async fn get_config(call: Call) -> Answer<RunTaskConfig> {
+    Ok(Json(call.session.run_task_config(&fresh()).await?))
+}
+
+async fn update_config(call: Call, body: Body<UpdateRunTaskConfigBody>) -> Answer<RunTaskConfig> {
+    Ok(Json(call.session.configure_run_task(&fresh(), &body.0).await?))
+}

@@ -1,0 +1,65 @@
+//! The registry's web pages: made on the server, and of use without JavaScript, of which they have
+//! none. A page is a file here; what they show and do goes through the same
+//! [`Session`](ingot_registry::service::Session) as the API, so roles and the audit log are the
+//! API's.
+//!
+//! Names, labels and messages come from strangers. `maud` escapes all that is put into a page, and
+//! the content security policy allows neither scripts nor styles but the registry's own sheet.
+
+mod ancestry;
+mod assets;
+mod bucket;
+mod buckets;
+mod channels;
+mod graph;
+mod page;
+mod parts;
+mod problem;
+mod projects;
+mod revoke;
+mod sign_in;
+mod version;
+mod visit;
+mod when;
+
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+
+use super::Shared;
+use ingot_registry::api::Error;
+use problem::Problem;
+
+pub use sign_in::new_link;
+
+/// Where the pages of a bucket begin.
+const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
+
+/// What a browser is answered where there is no page.
+pub(super) fn nothing_here() -> Response {
+    Problem::from(Error::not_found("there is no such page")).into_response()
+}
+
+/// All pages.
+pub(super) fn router() -> Router<Shared> {
+    let of_bucket = |path: &str| format!("{BUCKET}{path}");
+    let of_version = |path: &str| format!("{BUCKET}/versions/{{version}}{path}");
+    let of_channel = |path: &str| format!("{BUCKET}/channels/{{channel}}{path}");
+    Router::new()
+        .route("/", get(projects::home))
+        .route("/assets/{file}", get(assets::show))
+        .route("/favicon.ico", get(assets::icon))
+        .route("/sign-in", get(sign_in::show).post(sign_in::with_secret))
+        .route("/sign-in/{token}", get(sign_in::show_link).post(sign_in::with_link))
+        .route("/sign-out", post(sign_in::out))
+        .route("/projects", get(projects::show))
+        .route("/projects/{project}/buckets", get(buckets::show))
+        .route(&of_bucket(""), get(bucket::show))
+        .route(&of_bucket("/ancestry"), get(ancestry::show))
+        .route(&of_bucket("/channels"), get(channels::list).post(channels::create))
+        .route(&of_channel(""), get(channels::show))
+        .route(&of_channel("/assign"), post(channels::assign))
+        .route(&of_version(""), get(version::show))
+        .route(&of_version("/restore"), post(version::restore))
+        .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
+}

@@ -1,0 +1,317 @@
+//! The dialogue that revokes a version.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::page::Page;
+use super::parts::{shown_version, status, token_field, version_link};
+use super::problem::{Problem, sentence};
+use super::visit::{Change, Fields, Place};
+use super::when::{field, read_field};
+use ingot_registry::api::*;
+use ingot_registry::client::Registry as _;
+use ingot_registry::service::{Rollback, VersionName};
+use ingot_registry::store::Role;
+
+/// How many descendants are listed.
+const LISTED: u32 = 100;
+
+/// What is in the fields, and what is wrong with them.
+#[derive(Debug)]
+struct Draft {
+    now: bool,
+    at: String,
+    reason: String,
+    rollback: bool,
+    descendants: bool,
+    wrong_time: Option<String>,
+    wrong_reason: Option<String>,
+    /// Why the registry did not do it.
+    refused: Option<String>,
+}
+
+impl Draft {
+    /// What to begin with: that of the revocation there is, if there is one.
+    fn of(version: &Version) -> Self {
+        Draft {
+            now: !version.revoke_at.is_set(),
+            at: field(version.revoke_at),
+            reason: version.revocation_message.clone(),
+            rollback: true,
+            descendants: true,
+            wrong_time: None,
+            wrong_reason: None,
+            refused: None,
+        }
+    }
+
+    fn read(fields: &Fields) -> Self {
+        Draft {
+            now: fields.text("when") != "at",
+            at: fields.text("at").to_owned(),
+            reason: fields.text("reason").trim().to_owned(),
+            rollback: fields.ticked("rollback"),
+            descendants: fields.ticked("descendants"),
+            wrong_time: None,
+            wrong_reason: None,
+            refused: None,
+        }
+    }
+
+    /// The time it says; none if there is something wrong, which is written down.
+    fn check(&mut self) -> Option<Timestamp> {
+        if self.reason.is_empty() {
+            self.wrong_reason = Some("Say why, for those who meet the revoked version.".into());
+        }
+        let now = Timestamp::now();
+        let at = match self.now {
+            true => Some(now),
+            false => read_field(&self.at),
+        };
+        match at {
+            None => self.wrong_time = Some("Give a date and a time, in UTC.".into()),
+            Some(at) if at < now => {
+                self.wrong_time = Some("This time has passed. Choose a later one, or now.".into());
+            }
+            Some(_) => {}
+        }
+        at.filter(|_| self.wrong_time.is_none() && self.wrong_reason.is_none())
+    }
+
+    fn wrong(&self) -> Vec<(&str, &str)> {
+        let wrong = [
+            ("at", self.wrong_time.as_deref()),
+            ("reason", self.wrong_reason.as_deref()),
+            ("revoke", self.refused.as_deref()),
+        ];
+        wrong.into_iter().filter_map(|(field, text)| Some((field, text?))).collect()
+    }
+}
+
+pub(super) async fn show(place: Place) -> Result<Page, Problem> {
+    let version = place.session.get_version(&place.names.bucket, &place.names.version).await?;
+    let draft = Draft::of(&version);
+    page(&place, &version, &draft).await
+}
+
+/// Revokes it; the dialogue again if something is wrong.
+pub(super) async fn revoke(Change { place, fields }: Change) -> Result<Response, Problem> {
+    let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
+    let version = place.session.get_version(&bucket, &print).await?;
+    let mut draft = Draft::read(&fields);
+    if let Some(at) = draft.check() {
+        let body = UpdateVersionBody {
+            revoke_at: at,
+            revocation_message: draft.reason.clone(),
+            disable_rollback_channels: !draft.rollback,
+            skip_descendants_revocation: !draft.descendants,
+            ..UpdateVersionBody::default()
+        };
+        match place.session.update_version(&bucket, &print, &body).await {
+            Ok(_) => {
+                let done = if draft.now { "revoked" } else { "scheduled" };
+                let path = place.version_path(&bucket, &print, &format!("?done={done}"));
+                return Ok(Redirect::to(&path).into_response());
+            }
+            Err(error)
+                if matches!(error.code, Code::FailedPrecondition | Code::InvalidArgument) =>
+            {
+                draft.refused = Some(sentence(&error.message));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let page = page(&place, &version, &draft).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+}
+
+async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, Problem> {
+    if place.visit.principal.role < Role::Contributor {
+        return Err(Error::new(
+            Code::PermissionDenied,
+            "revoking a version needs the role contributor",
+        )
+        .into());
+    }
+    let bucket = &version.bucket_name;
+    let name = shown_version(&version.name, &version.fingerprint);
+    let (print, session) = (&version.fingerprint, &place.session);
+    let descendants = session.descendants(bucket, print, LISTED).await?;
+    let (rollbacks, channels) = session.rollbacks_of(bucket, print, LISTED).await?;
+    let (own, others): (Vec<_>, Vec<_>) = rollbacks.into_iter().partition(|it| it.own);
+    let hidden = channels - (own.len() + others.len()) as i64;
+    let back = place.version_path(bucket, &version.fingerprint, "");
+    let action = place.version_path(bucket, &version.fingerprint, "/revoke");
+    let path = [
+        (bucket.as_str(), place.bucket_path(bucket, "")),
+        (name.as_str(), back.clone()),
+        ("Revoke", action.clone()),
+    ];
+    let title = format!("Revoke {bucket} {name}");
+    let wrong = draft.wrong();
+    Ok(Page::new(title.clone()).place(place, &path).body(html! {
+        form.dialogue.card method="post" action=(action) aria-labelledby="title" novalidate {
+            h1 #title { (title) "?" }
+            p.lead {
+                "A revoked version can no longer be used: templates and plans that ask for it fail. "
+                "It can be restored later."
+            }
+            @if !wrong.is_empty() {
+                div.alert.bad role="alert" {
+                    p { strong { "It was not revoked." } }
+                    ul {
+                        @for (field, text) in &wrong {
+                            li { a href=(format!("#{field}")) { (text) } }
+                        }
+                    }
+                }
+            }
+            (token_field(&place.visit.form_token))
+            (when(draft))
+            (reason(draft))
+            (rollback(place, draft, &own))
+            (family(place, draft, &descendants, &others, hidden))
+            div.buttons {
+                button.danger #revoke type="submit" { "Revoke " (name) }
+                a.button href=(back) { "Cancel" }
+            }
+        }
+    }))
+}
+
+fn when(draft: &Draft) -> Markup {
+    let wrong = draft.wrong_time.as_deref();
+    html! {
+        fieldset {
+            legend { "When" }
+            label.choice {
+                input type="radio" name="when" value="now" checked[draft.now];
+                span { "Now" }
+            }
+            label.choice {
+                input type="radio" name="when" value="at" checked[!draft.now];
+                span { "At a time" }
+            }
+            div.field.inset {
+                label for="at" { "Date and time, in UTC" }
+                input #at type="datetime-local" name="at" value=(draft.at)
+                    min=(field(Timestamp::now()))
+                    aria-invalid=[wrong.map(|_| "true")] aria-describedby="at-hint";
+                p.hint #at-hint {
+                    @match wrong {
+                        Some(text) => span.wrong { (text) },
+                        None => "Only used with “At a time”. Until then the version stays valid.",
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn reason(draft: &Draft) -> Markup {
+    let wrong = draft.wrong_reason.as_deref();
+    html! {
+        div.field {
+            label for="reason" { "Reason" }
+            textarea #reason name="reason" rows="3" maxlength="1000" required
+                aria-invalid=[wrong.map(|_| "true")] aria-describedby="reason-hint" {
+                (draft.reason)
+            }
+            p.hint #reason-hint {
+                @match wrong {
+                    Some(text) => span.wrong { (text) },
+                    None => "Shown to whoever tries to use the version, as “CVE-2026-1234 in openssl”.",
+                }
+            }
+        }
+    }
+}
+
+fn rollback(place: &Place, draft: &Draft, rollbacks: &[Rollback]) -> Markup {
+    html! {
+        fieldset {
+            legend { "Channels" }
+            label.choice {
+                input type="checkbox" name="rollback" value="yes" checked[draft.rollback]
+                    aria-describedby="rollback-hint";
+                span { "Roll channels back to their last valid version" }
+            }
+            div.hint.inset #rollback-hint {
+                @if rollbacks.is_empty() {
+                    p { "No channel points at this version now." }
+                } @else {
+                    ul.plain {
+                        @for it in rollbacks { li { strong { (it.channel) } " " (goes(place, it)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn goes(place: &Place, rollback: &Rollback) -> Markup {
+    html! {
+        @match &rollback.to {
+            Some(version) => { "goes to " (version_link(place, version)) },
+            None => "has no valid version to go to and will be empty",
+        }
+    }
+}
+
+/// What was built from the version, and the channels that point at that. `hidden` of those are not
+/// among `channels`.
+fn family(
+    place: &Place,
+    draft: &Draft,
+    (descendants, count): &(Vec<VersionName>, i64),
+    channels: &[Rollback],
+    hidden: i64,
+) -> Markup {
+    let count = *count;
+    let all = channels.len() as i64 + hidden;
+    html! {
+        fieldset {
+            legend { "Descendants" }
+            label.choice {
+                input type="checkbox" name="descendants" value="yes" checked[draft.descendants]
+                    aria-describedby="descendants-hint";
+                span { "Also revoke what was built from it" }
+            }
+            div.hint.inset #descendants-hint {
+                @if count == 0 {
+                    p { "Nothing was built from this version so far." }
+                } @else {
+                    details open[count <= 8] {
+                        summary {
+                            (count) @if count == 1 { " version was" } @else { " versions were" }
+                            " built from it"
+                        }
+                        ul.plain {
+                            @for version in descendants {
+                                li { (version.bucket) " " (version_link(place, version)) " "
+                                    (status(version.status)) }
+                            }
+                            @let more = count - descendants.len() as i64;
+                            @if more > 0 { li { "and " (more) " more" } }
+                        }
+                    }
+                    @if all > 0 {
+                        details open[all <= 8] {
+                            summary {
+                                (all) @if all == 1 { " channel points" } @else { " channels point" }
+                                " at them; managed ones move, others if channels are rolled back"
+                            }
+                            ul.plain {
+                                @for it in channels {
+                                    li { strong { (it.bucket) " " (it.channel) } " " (goes(place, it)) }
+                                }
+                                @if hidden > 0 { li { "and " (hidden) " more" } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Who looks at a page: cookies, the session behind them, and the token that a form must carry so
+//! that no other site can send it.
+
+use std::net::SocketAddr;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use serde::Deserialize;
+
+use super::problem::Problem;
+use ingot_registry::api::{Code, Error, Result};
+use crate::{Shared, secret};
+use ingot_registry::service::{Caller, Session};
+use ingot_registry::store::{Principal, Project, Role};
+
+/// How long somebody stays signed in, in seconds.
+pub(super) const SESSION_LIFE: i64 = 12 * 3600;
+
+/// The field of a form that holds its token.
+pub(super) const FORM_TOKEN: &str = "form_token";
+
+/// A cookie of the registry's.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cookie {
+    /// Who has signed in.
+    Session,
+    /// Who is about to: what the form's token is made of before there is a session.
+    Visitor,
+}
+
+impl Cookie {
+    /// Its name. `__Host-` keeps other hosts of a domain from setting it, which browsers do under
+    /// TLS only.
+    fn name(self, secure: bool) -> &'static str {
+        match (self, secure) {
+            (Cookie::Session, true) => "__Host-ingot-session",
+            (Cookie::Session, false) => "ingot-session",
+            (Cookie::Visitor, true) => "__Host-ingot-visitor",
+            (Cookie::Visitor, false) => "ingot-visitor",
+        }
+    }
+
+    /// Its value, of the request.
+    pub(super) fn of(self, headers: &HeaderMap, secure: bool) -> Option<String> {
+        let name = self.name(secure);
+        let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = pairs.flat_map(|value| value.split(';'));
+        pairs.find_map(|pair| {
+            let (key, value) = pair.trim().split_once('=')?;
+            (key == name && !value.is_empty()).then(|| value.to_owned())
+        })
+    }
+
+    /// The header that sets it, for so many seconds.
+    pub(super) fn set(self, value: &str, seconds: i64, secure: bool) -> String {
+        let name = self.name(secure);
+        let secure = if secure { "; Secure" } else { "" };
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+    }
+}
+
+/// The token of the forms that whoever has this cookie may send.
+pub(super) fn form_token(cookie: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes());
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"form"))
+}
+
+fn is_form_token(cookie: &str, token: &str) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes());
+    let decoded = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+    hmac::verify(&key, b"form", &decoded).is_ok()
+}
+
+/// Whether the browser reached the registry by TLS: its own, or that of a proxy before it, which
+/// says so. Who claims it falsely only keeps their own browser from sending the cookie back.
+pub(super) fn is_secure(app: &Shared, headers: &HeaderMap) -> bool {
+    let proxied = headers.get("x-forwarded-proto");
+    app.secure || proxied.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+/// The address of who asks.
+pub(super) fn address_of(parts: &Parts) -> String {
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    address.map(|info| info.0.ip().to_string()).unwrap_or_default()
+}
+
+/// Somebody who has signed in.
+#[derive(Debug, Clone)]
+pub(super) struct Visit {
+    /// As whom.
+    pub principal: Principal,
+    /// From where.
+    pub address: String,
+    /// What their forms must carry.
+    pub form_token: String,
+    /// What they asked for, to come back to.
+    pub path: String,
+    /// What is kept of the session's token.
+    pub session_hash: String,
+}
+
+impl Visit {
+    /// Whether they may change anything.
+    pub(super) fn may_write(&self) -> bool {
+        self.principal.role >= Role::Contributor
+    }
+}
+
+/// Who has signed in, and what they send must carry.
+async fn visit(parts: &Parts, app: &Shared) -> Result<(Visit, String)> {
+    let unknown = || Error::new(Code::Unauthenticated, "sign in first");
+    let cookie = Cookie::Session.of(&parts.headers, is_secure(app, &parts.headers));
+    let cookie = cookie.ok_or_else(unknown)?;
+    let session_hash = secret::hash(&cookie);
+    let mut tx = app.store.read().await?;
+    let id = tx.web_session(&session_hash).await?.ok_or_else(unknown)?;
+    app.limits.request(&id)?;
+    let principal = tx.principal(&id).await?.ok_or_else(unknown)?;
+    let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let (address, form_token) = (address_of(parts), form_token(&cookie));
+    Ok((Visit { principal, address, form_token, path, session_hash }, cookie))
+}
+
+/// Where to come back to after signing in.
+fn wanted(parts: &Parts) -> String {
+    match parts.method == axum::http::Method::GET {
+        true => parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        false => String::new(),
+    }
+}
+
+impl FromRequestParts<Shared> for Visit {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+        match visit(parts, app).await {
+            Ok((visit, _)) => Ok(visit),
+            Err(error) => Err(Problem::at(error, wanted(parts))),
+        }
+    }
+}
+
+/// What a path names.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub(super) struct Names {
+    pub project: String,
+    pub bucket: String,
+    pub version: String,
+    pub channel: String,
+}
+
+/// A visit to a page of a project.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Who visits.
+    pub visit: Visit,
+    /// What they can do and see there.
+    pub session: Session,
+    /// The project.
+    pub project: Project,
+    /// What the path names.
+    pub names: Names,
+}
+
+impl Place {
+    /// The path of a bucket's page, or of what is under it.
+    pub(super) fn bucket_path(&self, bucket: &str, rest: &str) -> String {
+        format!("{}/{}{rest}", self.buckets_path(), segment(bucket))
+    }
+
+    /// The path of the list of buckets.
+    pub(super) fn buckets_path(&self) -> String {
+        format!("/projects/{}/buckets", segment(&self.project.name))
+    }
+
+    /// The path of a version's page, or of what is under it.
+    pub(super) fn version_path(&self, bucket: &str, fingerprint: &str, rest: &str) -> String {
+        self.bucket_path(bucket, &format!("/versions/{}{rest}", segment(fingerprint)))
+    }
+
+    /// The path of a channel's page, or of what is under it.
+    pub(super) fn channel_path(&self, bucket: &str, channel: &str, rest: &str) -> String {
+        self.bucket_path(bucket, &format!("/channels/{}{rest}", segment(channel)))
+    }
+}
+
+/// A name as a part of a path.
+pub(super) fn segment(name: &str) -> percent_encoding::PercentEncode<'_> {
+    const PLAIN: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    percent_encoding::utf8_percent_encode(name, PLAIN)
+}
+
+/// The projects that a principal may see.
+pub(super) async fn projects_of(app: &Shared, principal: &Principal) -> Result<Vec<Project>> {
+    let mut projects = app.store.read().await?.projects().await?;
+    projects.retain(|project| {
+        project.location.organization_id == principal.organization_id
+            && principal.project_id.as_ref().is_none_or(|id| *id == project.location.project_id)
+    });
+    Ok(projects)
+}
+
+async fn place(parts: &mut Parts, app: &Shared, visit: Visit) -> Result<Place> {
+    let wrong = |_| Error::not_found("there is no such page");
+    let Path(names) = Path::<Names>::from_request_parts(parts, app).await.map_err(wrong)?;
+    let projects = projects_of(app, &visit.principal).await?;
+    let project = projects.into_iter().find(|project| project.name == names.project);
+    // The same whether there is such a project or not.
+    let project =
+        project.ok_or_else(|| Error::not_found("there is no such project for this principal"))?;
+    let caller = Caller {
+        id: visit.principal.id.clone(),
+        name: visit.principal.name.clone(),
+        role: visit.principal.role,
+        address: visit.address.clone(),
+    };
+    let session = Session::new(app.store.clone(), project.clone(), caller, app.address.clone());
+    Ok(Place { visit, session, project, names })
+}
+
+impl FromRequestParts<Shared> for Place {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+        let visit = Visit::from_request_parts(parts, app).await?;
+        Ok(place(parts, app, visit).await?)
+    }
+}
+
+/// The fields of a form.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// A field's text; empty where it was not sent.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether a box is ticked.
+    pub(super) fn ticked(&self, name: &str) -> bool {
+        !self.text(name).is_empty()
+    }
+
+    /// The form of a request, if its token is the one of this cookie.
+    pub(super) async fn read(request: Request, cookie: &str) -> Result<Self> {
+        let bytes = Bytes::from_request(request, &()).await;
+        let bytes = bytes.map_err(|_| Error::invalid("the form cannot be read"))?;
+        let fields = Fields(form_urlencoded::parse(&bytes).into_owned().collect());
+        if fields.0.iter().any(|(_, text)| text.contains('\0')) {
+            return Err(Error::invalid("a form must not hold zero characters"));
+        }
+        match is_form_token(cookie, fields.text(FORM_TOKEN)) {
+            true => Ok(fields),
+            false => Err(Error::new(
+                Code::PermissionDenied,
+                "the form was not made by this registry for you, or is too old; \
+                 go back, load the page again and send it once more",
+            )),
+        }
+    }
+}
+
+/// A form without fields, sent by somebody who has signed in.
+#[derive(Debug)]
+pub(super) struct Form(pub Visit);
+
+impl FromRequest<Shared> for Form {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Shared) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let (visit, cookie) = visit(&parts, app).await?;
+        Fields::read(Request::from_parts(parts, body), &cookie).await?;
+        Ok(Form(visit))
+    }
+}
+
+/// A form of a page of a project.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub place: Place,
+    pub fields: Fields,
+}
+
+impl FromRequest<Shared> for Change {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Shared) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let (visit, cookie) = visit(&parts, app).await?;
+        let place = place(&mut parts, app, visit).await?;
+        let fields = Fields::read(Request::from_parts(parts, body), &cookie).await?;
+        Ok(Change { place, fields })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_taken_from_who_it_was_made_for() {
+        let token = form_token("one");
+        assert!(is_form_token("one", &token));
+        for (cookie, token) in [("two", token.as_str()), ("one", ""), ("one", &token[1..])] {
+            assert!(!is_form_token(cookie, token), "{cookie} {token}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_their_part_of_a_path() {
+        assert_eq!(segment("a/../b?c#d\"<é").to_string(), "a%2F..%2Fb%3Fc%23d%22%3C%C3%A9");
+    }
+}

@@ -1,0 +1,62 @@
+//! What a server does without being asked. Every server on a database does it; the database sees
+//! to it that each thing is done once.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, deliver, run_task};
+use ingot_registry::api::Timestamp;
+use ingot_registry::service;
+
+/// How often to look for what another server or process scheduled.
+const POLL: Duration = Duration::from_secs(1);
+/// How often to look for builds that have gone silent.
+const SILENT: Duration = Duration::from_secs(60);
+
+/// Starts them. They end when the token is cancelled.
+pub(super) fn start(app: Shared, stop: CancellationToken) -> Vec<JoinHandle<()>> {
+    let until = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! { () = stop.cancelled() => {}, () = work => {} }
+        })
+    };
+    vec![
+        until(Box::pin(revoke(app.clone()))),
+        until(Box::pin(cancel(app.clone()))),
+        tokio::spawn(run_task::run(app.clone(), stop.clone())),
+        tokio::spawn(deliver::run(app, stop.clone())),
+    ]
+}
+
+async fn revoke(app: Shared) {
+    loop {
+        let next = service::carry_out_revocations(&app.store).await;
+        app.metrics.revocations.inc();
+        let wait = match next {
+            Ok(next) => {
+                let left = next.micros().zip(Timestamp::now().micros());
+                let left = left.map(|(next, now)| u64::try_from(next - now).unwrap_or(0));
+                left.map_or(POLL, |micros| POLL.min(Duration::from_micros(micros)))
+            }
+            Err(error) => {
+                tracing::error!(%error, "scheduled revocations could not be carried out");
+                POLL
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn cancel(app: Shared) {
+    loop {
+        match service::cancel_silent_builds(&app.store).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "cancelled builds that were not heard of"),
+            Err(error) => tracing::error!(%error, "silent builds could not be cancelled"),
+        }
+        tokio::time::sleep(SILENT).await;
+    }
+}

@@ -1,0 +1,348 @@
+//! The operations of a registry as calls of its API.
+
+use async_trait::async_trait;
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Answered, Call, HttpRegistry, host, json};
+use crate::api::*;
+use crate::client::Registry;
+
+/// The blocks that are enforced on a bucket's builds.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EnforcedBlocks {
+    enforced_block_detail: Vec<EnforcedBlock>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EnforcedBlock {
+    name: String,
+    version: EnforcedVersion,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EnforcedVersion {
+    block_content: String,
+}
+
+/// No query.
+const NONE: &Empty = &Empty {};
+
+impl HttpRegistry {
+    /// Asks below the project.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: Vec<(String, String)>,
+        body: Option<Vec<u8>>,
+    ) -> Result<T> {
+        let repeatable = method != Method::POST;
+        let call = Call { method, path: path.to_vec(), query, body, repeatable };
+        self.below(call).await?.result
+    }
+
+    /// Makes something; again if the answer is lost.
+    async fn make<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<Answered<T>> {
+        let (path, body) = (path.to_vec(), Some(json(body)?));
+        let call = Call { method: Method::POST, path, query: Vec::new(), body, repeatable: true };
+        self.below(call).await
+    }
+
+    /// Makes a call whose path is below the project.
+    async fn below<'a, T: DeserializeOwned>(&'a self, call: Call<'a>) -> Result<Answered<T>> {
+        let Location { organization_id, project_id } = &self.location;
+        let mut whole =
+            vec!["packer", "2023-01-01", "organizations", organization_id, "projects", project_id];
+        whole.extend(&call.path);
+        if whole.iter().any(|part| part.is_empty() || matches!(*part, "." | "..")) {
+            return Err(Error::invalid("a name is missing, or only dots"));
+        }
+        Ok(self.call(Call { path: whole, ..call }).await)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T> {
+        self.ask(Method::GET, path, pairs(query)?, None).await
+    }
+
+    async fn send_to<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T> {
+        self.ask(method, path, Vec::new(), Some(json(body)?)).await
+    }
+
+    async fn delete(&self, path: &[&str]) -> Result<()> {
+        let _: Empty = self.ask(Method::DELETE, path, Vec::new(), None).await?;
+        Ok(())
+    }
+}
+
+/// The fields of a query that are set.
+fn pairs(query: &impl Serialize) -> Result<Vec<(String, String)>> {
+    let value = serde_json::to_value(query);
+    let value = value.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    let fields = value.as_object().into_iter().flatten();
+    let texts = fields.filter_map(|(name, value)| match value {
+        serde_json::Value::String(text) if !text.is_empty() => Some((name.clone(), text.clone())),
+        serde_json::Value::Number(number) if number.as_u64() != Some(0) => {
+            Some((name.clone(), number.to_string()))
+        }
+        _ => None,
+    });
+    Ok(texts.collect())
+}
+
+/// What an answer has to hold.
+fn present<T>(part: Option<T>, what: &str) -> Result<T> {
+    part.ok_or_else(|| Error::new(Code::Internal, format!("the registry's answer has no {what}")))
+}
+
+#[async_trait]
+impl Registry for HttpRegistry {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn address(&self) -> String {
+        host(&self.base)
+    }
+
+    async fn registry(&self) -> Result<RegistryInfo> {
+        let answer: RegistryResponse = self.get(&["registry"], NONE).await?;
+        let none = || Error::not_found("the project has no active registry");
+        answer.registry.ok_or_else(none)
+    }
+
+    async fn list_buckets(&self, page: &Page) -> Result<ListBucketsResponse> {
+        self.get(&["buckets"], page).await
+    }
+
+    async fn create_bucket(&self, body: &CreateBucketBody) -> Result<Bucket> {
+        let answer: BucketResponse = self.send_to(Method::PUT, &["buckets"], body).await?;
+        present(answer.bucket, "bucket")
+    }
+
+    async fn get_bucket(&self, bucket: &str) -> Result<Bucket> {
+        let answer: BucketResponse = self.get(&["buckets", bucket], NONE).await?;
+        present(answer.bucket, "bucket")
+    }
+
+    async fn update_bucket(&self, bucket: &str, body: &UpdateBucketBody) -> Result<Bucket> {
+        let path = ["buckets", bucket];
+        let answer: BucketResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(answer.bucket, "bucket")
+    }
+
+    async fn delete_bucket(&self, bucket: &str) -> Result<()> {
+        self.delete(&["buckets", bucket]).await
+    }
+
+    async fn list_versions(&self, bucket: &str, page: &Page) -> Result<ListVersionsResponse> {
+        self.get(&["buckets", bucket, "versions"], page).await
+    }
+
+    async fn create_version(&self, bucket: &str, body: &CreateVersionBody) -> Result<Version> {
+        let path = ["buckets", bucket, "versions"];
+        let answered: Answered<VersionResponse> = self.make(&path, body).await?;
+        match answered.result {
+            // The answer that it was made has been lost.
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => {
+                self.get_version(bucket, &body.fingerprint).await
+            }
+            result => present(result?.version, "version"),
+        }
+    }
+
+    async fn get_version(&self, bucket: &str, fingerprint: &str) -> Result<Version> {
+        let path = ["buckets", bucket, "versions", fingerprint];
+        let answer: VersionResponse = self.get(&path, NONE).await?;
+        present(answer.version, "version")
+    }
+
+    /// The API has no such call: the bucket's versions are looked through.
+    async fn get_version_by_id(&self, bucket: &str, id: &str) -> Result<Version> {
+        let mut page = Page::default();
+        loop {
+            let answer = self.list_versions(bucket, &page).await?;
+            if let Some(found) = answer.versions.iter().find(|version| version.id == id) {
+                return self.get_version(bucket, &found.fingerprint).await;
+            }
+            page.next = answer.pagination.unwrap_or_default().next_page_token;
+            if page.next.is_empty() {
+                return Err(Error::not_found(format!("{bucket} has no version with the id {id}")));
+            }
+        }
+    }
+
+    async fn update_version(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        body: &UpdateVersionBody,
+    ) -> Result<Version> {
+        let path = ["buckets", bucket, "versions", fingerprint];
+        let answer: UpdateVersionResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(answer.version, "version")
+    }
+
+    async fn delete_version(&self, bucket: &str, fingerprint: &str) -> Result<()> {
+        self.delete(&["buckets", bucket, "versions", fingerprint]).await
+    }
+
+    async fn list_builds(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        page: &Page,
+    ) -> Result<ListBuildsResponse> {
+        self.get(&["buckets", bucket, "versions", fingerprint, "builds"], page).await
+    }
+
+    async fn create_build(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        body: &CreateBuildBody,
+    ) -> Result<Build> {
+        let path = ["buckets", bucket, "versions", fingerprint, "builds"];
+        let answered: Answered<BuildResponse> = self.make(&path, body).await?;
+        let exists = match answered.result {
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+            result => return present(result?.build, "build"),
+        };
+        // The answer that it was made may have been lost; then the build is of the same run.
+        let mut page = Page::default();
+        loop {
+            let answer = self.list_builds(bucket, fingerprint, &page).await?;
+            let ours = answer.builds.into_iter().find(|build| {
+                build.component_type == body.component_type
+                    && build.packer_run_uuid == body.packer_run_uuid
+            });
+            page.next = answer.pagination.unwrap_or_default().next_page_token;
+            match ours {
+                Some(build) => return Ok(build),
+                None if page.next.is_empty() => return Err(exists),
+                None => {}
+            }
+        }
+    }
+
+    async fn get_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<Build> {
+        let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
+        let answer: BuildResponse = self.get(&path, NONE).await?;
+        present(answer.build, "build")
+    }
+
+    async fn update_build(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        id: &str,
+        body: &UpdateBuildBody,
+    ) -> Result<Build> {
+        let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
+        let answer: BuildResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(answer.build, "build")
+    }
+
+    async fn delete_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<()> {
+        self.delete(&["buckets", bucket, "versions", fingerprint, "builds", id]).await
+    }
+
+    async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
+        self.get(&["buckets", bucket, "channels"], NONE).await
+    }
+
+    async fn create_channel(&self, bucket: &str, body: &CreateChannelBody) -> Result<Channel> {
+        let path = ["buckets", bucket, "channels"];
+        let answer: ChannelResponse = self.send_to(Method::POST, &path, body).await?;
+        present(answer.channel, "channel")
+    }
+
+    async fn get_channel(&self, bucket: &str, channel: &str) -> Result<Channel> {
+        let path = ["buckets", bucket, "channels", channel];
+        let answer: ChannelResponse = self.get(&path, NONE).await?;
+        present(answer.channel, "channel")
+    }
+
+    async fn update_channel(
+        &self,
+        bucket: &str,
+        channel: &str,
+        body: &UpdateChannelBody,
+    ) -> Result<Channel> {
+        let path = ["buckets", bucket, "channels", channel];
+        let answer: ChannelResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(answer.channel, "channel")
+    }
+
+    async fn delete_channel(&self, bucket: &str, channel: &str) -> Result<()> {
+        self.delete(&["buckets", bucket, "channels", channel]).await
+    }
+
+    async fn assign_channel_version(
+        &self,
+        bucket: &str,
+        body: &AssignChannelVersionBody,
+    ) -> Result<AssignChannelVersionResponse> {
+        self.send_to(Method::POST, &["buckets", bucket, "channels", "assign"], body).await
+    }
+
+    async fn channel_history(
+        &self,
+        bucket: &str,
+        channel: &str,
+        page: &Page,
+    ) -> Result<ListChannelAssignmentHistoryResponse> {
+        self.get(&["buckets", bucket, "channels", channel, "history"], page).await
+    }
+
+    async fn list_ancestry(
+        &self,
+        bucket: &str,
+        query: &AncestryQuery,
+        page: &Page,
+    ) -> Result<ListBucketAncestryResponse> {
+        let query = [pairs(query)?, pairs(page)?].concat();
+        self.ask(Method::GET, &["buckets", bucket, "ancestry"], query, None).await
+    }
+
+    async fn enforced_blocks(&self, bucket: &str) -> Result<Vec<String>> {
+        let answer: Result<EnforcedBlocks> =
+            self.get(&["enforced_blocks", "bucket", bucket], NONE).await;
+        match answer {
+            Ok(answer) => {
+                let blocks = answer.enforced_block_detail.into_iter();
+                let filled = blocks.filter(|block| !block.version.block_content.is_empty());
+                Ok(filled.map(|block| block.name).collect())
+            }
+            // Those that have no such thing.
+            Err(error) if matches!(error.code, Code::NotFound | Code::Unimplemented) => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn search_artifact(
+        &self,
+        body: &SearchExternalArtifactRequestBody,
+        page: &Page,
+    ) -> Result<SearchExternalArtifactResponse> {
+        let (method, path) = (Method::POST, vec!["_search", "external_artifact"]);
+        let (query, body) = (pairs(page)?, Some(json(body)?));
+        // It only reads.
+        self.below(Call { method, path, query, body, repeatable: true }).await?.result
+    }
+}

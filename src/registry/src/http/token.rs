@@ -1,0 +1,123 @@
+//! Tokens, by OAuth2's client credentials grant (RFC 6749, section 4.4).
+
+use std::time::{Duration, Instant};
+
+use ingot_sdk::error::IntoSdkError;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::{TIMEOUT, status_error};
+use crate::api::{Code, Error, Result};
+use crate::settings::Credentials;
+
+/// What HCP's tokens are for; its own text, whatever the address.
+const AUDIENCE: &str = "https://api.hashicorp.cloud";
+/// A token this near its end is not used any more.
+const MARGIN: Duration = Duration::from_secs(30);
+/// How long a token lasts whose answer does not say.
+const DEFAULT_LIFE: u64 = 600;
+
+/// Gets tokens and keeps the last.
+pub(super) struct TokenSource {
+    pub client: Client,
+    pub endpoint: Url,
+    pub credentials: Credentials,
+    /// Hides a text wherever it would be shown.
+    pub mask: super::Mask,
+    pub current: Mutex<Option<Token>>,
+}
+
+/// A token.
+#[derive(Clone)]
+pub(super) struct Token {
+    pub text: String,
+    until: Instant,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    expires_in: Option<u64>,
+}
+
+/// Why there is none, as RFC 6749 has it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    error: String,
+    error_description: String,
+}
+
+impl TokenSource {
+    /// A token that is good now.
+    pub async fn token(&self) -> Result<Token> {
+        let mut current = self.current.lock().await;
+        if let Some(token) = current.as_ref().filter(|token| token.until > Instant::now()) {
+            return Ok(token.clone());
+        }
+        let token = self.fetch().await?;
+        *current = Some(token.clone());
+        Ok(token)
+    }
+
+    /// Forgets a token that was refused.
+    pub async fn forget(&self, refused: &Token) {
+        let mut current = self.current.lock().await;
+        if current.as_ref().is_some_and(|token| token.text == refused.text) {
+            *current = None;
+        }
+    }
+
+    async fn fetch(&self) -> Result<Token> {
+        let host = super::host(&self.endpoint);
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("audience", AUDIENCE)
+            .finish();
+        // In the header both are written as in a form.
+        let quoted = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let (id, secret): (String, String) =
+            (quoted(&self.credentials.id), quoted(&self.credentials.secret));
+        let sent = self
+            .client
+            .post(self.endpoint.clone())
+            .basic_auth(id, Some(secret))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .timeout(TIMEOUT)
+            .body(form)
+            .send();
+        let unreachable = |error: reqwest::Error| {
+            let why = error.into_sdk_error();
+            Error::new(Code::Unavailable, format!("logging in at {host}: {why}"))
+        };
+        let answer = sent.await.map_err(unreachable)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(unreachable)?;
+        if !status.is_success() {
+            let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+            let why = match (refusal.error.as_str(), refusal.error_description) {
+                (_, text) if !text.is_empty() => text,
+                ("", _) => return Err(status_error(status, &body, "logging in")),
+                (error, _) => error.to_owned(),
+            };
+            let code = match status.as_u16() {
+                400 | 401 => Code::Unauthenticated,
+                403 => Code::PermissionDenied,
+                429 => Code::ResourceExhausted,
+                500.. => Code::Unavailable,
+                _ => Code::Unknown,
+            };
+            return Err(Error::new(code, format!("{host} does not let us in: {why}")));
+        }
+        // What serde says may quote the token.
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
+            Error::new(Code::Unauthenticated, format!("what {host} answered is no token"))
+        })?;
+        (self.mask)(&answer.access_token);
+        let life = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFE));
+        let until = Instant::now() + life.saturating_sub(MARGIN);
+        Ok(Token { text: answer.access_token, until })
+    }
+}

@@ -1,0 +1,25 @@
+//! The image registry: what was built, as buckets of versions of builds of artifacts, and the
+//! channels that say which version is to be used.
+//!
+//! Layers, each of which knows only those before it:
+//!
+//! - [`api`] is the wire format, HCP Packer's, with its errors;
+//! - [`client::Registry`] is the trait that the rest of Ingot sees of a registry, wherever it is;
+//! - [`http`] is that trait over HTTP, for HCP Packer and for Ingot's own server;
+//! - [`store`] is the database, SQLite or PostgreSQL, and [`service`] the rules over it;
+//! - [`local`] is the trait over the service, for a registry in a file of this machine;
+//! - [`settings`] reads which registry the environment names, and [`connect()`] opens it.
+//!
+//! Knows nothing of templates, builds, HTTP servers or the command line: whoever embeds it brings
+//! those. Its tests need no other crate than the SDK.
+
+pub mod api;
+pub mod client;
+mod connect;
+pub mod http;
+pub mod local;
+pub mod service;
+pub mod settings;
+pub mod store;
+
+pub use connect::{Connected, connect};

@@ -1,0 +1,206 @@
+//! The family of a bucket: what its newest complete version was built from, what was built from the
+//! bucket, and so on both ways. Where the API tells of one generation, this tells of all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::overview::{VersionName, lines, version_name};
+use super::view::relation_status;
+use super::{Session, rules};
+use crate::api::*;
+use crate::store::{BucketLine, RelationRow, Role, Tx, VersionRow};
+
+/// How many buckets a family may have; more would not be a picture.
+const MOST: usize = 60;
+
+/// A bucket in a family.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name.
+    pub bucket: String,
+    /// What the channel `latest` points at.
+    pub latest: Option<VersionName>,
+    /// How many generations it is below the bucket asked for; negative for ancestors.
+    pub generation: i32,
+}
+
+/// A relation in a family: the child's newest complete version was built from the parent.
+#[derive(Debug, Clone)]
+pub struct Kinship {
+    /// The parent, as a place in [`Lineage::members`].
+    pub parent: usize,
+    /// The child, as a place in [`Lineage::members`].
+    pub child: usize,
+    /// The version that was built from.
+    pub parent_version: VersionName,
+    /// The version that was built.
+    pub child_version: VersionName,
+    /// The channel that the parent's version was found by, if one was and the caller may see it.
+    pub channel: Option<String>,
+    /// Whether the child is out of date.
+    pub status: AncestryStatus,
+}
+
+/// A family.
+#[derive(Debug, Clone, Default)]
+pub struct Lineage {
+    /// The buckets; the one that was asked for is the first.
+    pub members: Vec<Member>,
+    /// How they are related.
+    pub kin: Vec<Kinship>,
+    /// Whether there are more than are told of.
+    pub more: bool,
+}
+
+/// What has been found so far: buckets' ids and their generations, and relations.
+#[derive(Debug, Default)]
+struct Search {
+    generations: BTreeMap<String, i32>,
+    order: Vec<String>,
+    relations: Vec<(RelationRow, String)>,
+    more: bool,
+}
+
+impl Search {
+    /// Takes a bucket in; whether it is new and there is room for it.
+    fn meet(&mut self, bucket: &str, generation: i32) -> bool {
+        if self.generations.contains_key(bucket) {
+            return false;
+        }
+        if self.order.len() == MOST {
+            self.more = true;
+            return false;
+        }
+        self.generations.insert(bucket.to_owned(), generation);
+        self.order.push(bucket.to_owned());
+        true
+    }
+}
+
+impl Session {
+    /// The family of a bucket.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such bucket, or the database failed.
+    pub async fn lineage(&self, bucket: &str) -> Result<Lineage> {
+        self.need(Role::Viewer)?;
+        let tx = &mut self.store.read().await?;
+        let start = self.bucket_id(tx, bucket).await?;
+        let mut search = Search::default();
+        search.meet(&start, 0);
+        ancestors(tx, &mut search, &start, self.sees_all()).await?;
+        descendants(tx, &mut search, &start, self.sees_all()).await?;
+        self.tell(tx, search).await
+    }
+
+    async fn tell(&self, tx: &mut Tx, search: Search) -> Result<Lineage> {
+        let buckets = tx.bucket_lines(&search.order).await?;
+        let buckets: HashMap<&str, &BucketLine> =
+            buckets.iter().map(|line| (line.id.as_str(), line)).collect();
+        let owned: Vec<BucketLine> = buckets.values().map(|line| (*line).clone()).collect();
+        let (latest, builds) = lines(tx, &owned).await?;
+        let named: BTreeSet<&String> = search
+            .relations
+            .iter()
+            .flat_map(|(relation, _)| [&relation.parent_id, &relation.child_id])
+            .collect();
+        let named: Vec<String> = named.into_iter().cloned().collect();
+        let versions: HashMap<String, VersionRow> =
+            tx.versions_by_id(&named).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let members = search.order.iter().filter_map(|id| {
+            let line = buckets.get(id.as_str())?;
+            let version = line.latest_version_id.as_ref().and_then(|id| latest.get(id));
+            Some(Member {
+                bucket: line.name.clone(),
+                latest: version.map(|row| version_name(row, &builds, tx.now)),
+                generation: search.generations[id],
+            })
+        });
+        let members: Vec<Member> = members.collect();
+        let place = |id: &str| search.order.iter().position(|other| other == id);
+        let mut kin = Vec::new();
+        for (relation, child_bucket) in &search.relations {
+            let ends = place(&relation.parent_bucket_id).zip(place(child_bucket));
+            let rows = versions.get(&relation.parent_id).zip(versions.get(&relation.child_id));
+            let (Some((parent, child)), Some((from, to))) = (ends, rows) else { continue };
+            kin.push(Kinship {
+                parent,
+                child,
+                parent_version: version_name(from, &[], tx.now),
+                child_version: version_name(to, &[], tx.now),
+                channel: relation.channel_name.clone(),
+                status: relation_status(relation),
+            });
+        }
+        Ok(Lineage { members, kin, more: search.more })
+    }
+
+    /// The versions that a version was built from, and whether it is out of date with them.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such version, or the database failed.
+    pub async fn parents_of(&self, bucket: &str, fingerprint: &str) -> Result<Vec<BucketAncestry>> {
+        use crate::client::Registry as _;
+        rules::fingerprint(fingerprint)?;
+        let query = AncestryQuery {
+            kind: BucketAncestryType::Parents,
+            version_fingerprint: fingerprint.to_owned(),
+            ..AncestryQuery::default()
+        };
+        Ok(self.list_ancestry(bucket, &query, &Page::default()).await?.relations)
+    }
+}
+
+/// Goes up: what the newest complete versions of the last generation were built from.
+async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> Result<()> {
+    let mut buckets = vec![start.to_owned()];
+    let mut generation = 0;
+    while !buckets.is_empty() {
+        generation -= 1;
+        let rows = tx.bucket_lines(&buckets).await?;
+        let of: HashMap<String, String> =
+            rows.into_iter().filter_map(|row| Some((row.latest_version_id?, row.id))).collect();
+        let ids: Vec<String> = of.keys().cloned().collect();
+        buckets = Vec::new();
+        for relation in tx.parents_of(&ids, all).await? {
+            let child = of[&relation.child_id].clone();
+            if search.meet(&relation.parent_bucket_id, generation) {
+                buckets.push(relation.parent_bucket_id.clone());
+            }
+            search.relations.push((relation, child));
+        }
+    }
+    Ok(())
+}
+
+/// Goes down: what was built from the last generation.
+async fn descendants(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> Result<()> {
+    let mut buckets = vec![start.to_owned()];
+    let mut generation = 0;
+    while !buckets.is_empty() {
+        if search.order.len() == MOST {
+            // There is no room for anybody else's children.
+            search.more = true;
+            return Ok(());
+        }
+        generation += 1;
+        let relations = tx.children_of(&buckets, all).await?;
+        let ids: BTreeSet<&String> = relations.iter().map(|relation| &relation.child_id).collect();
+        // A family that is too large is not read whole.
+        let ids: Vec<String> = ids.into_iter().take(MOST * 4).cloned().collect();
+        let rows = tx.versions_by_id(&ids).await?;
+        let of: HashMap<String, String> =
+            rows.into_iter().map(|row| (row.id, row.bucket_id)).collect();
+        buckets = Vec::new();
+        for relation in relations {
+            let Some(child) = of.get(&relation.child_id).cloned() else {
+                search.more = true;
+                continue;
+            };
+            if search.meet(&child, generation) {
+                buckets.push(child.clone());
+            }
+            search.relations.push((relation, child));
+        }
+    }
+    Ok(())
+}

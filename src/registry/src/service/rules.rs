@@ -1,0 +1,196 @@
+//! What is accepted in a request: forms and limits.
+
+use std::time::Duration;
+
+use crate::api::limits::{LABEL_KEY, LABEL_VALUE, LABELS};
+use crate::api::*;
+
+/// How long a bucket's or a channel's name may be.
+const NAME: usize = 64;
+/// How long a fingerprint may be, which HCP says.
+const FINGERPRINT: usize = 40;
+/// How long other short texts may be, as a build's component or an image's id.
+const TEXT: usize = 1024;
+/// How long a bucket's description may be, which Packer checks, too.
+const DESCRIPTION: usize = 255;
+/// How many artifacts a build may have.
+const ARTIFACTS: usize = 500;
+/// How long a build's metadata may be as JSON.
+const METADATA: usize = 128 * 1024;
+
+/// A text of the caller's in a message: without what would make the message hard to read.
+pub(super) fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(NAME).filter(|char| !char.is_control()).collect();
+    format!("{short:?}")
+}
+
+fn alphanumeric_ends(text: &str) -> bool {
+    let end = |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric());
+    end(text.chars().next()) && end(text.chars().next_back())
+}
+
+fn word(what: &str, text: &str, most: usize) -> Result<()> {
+    let allowed = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    if text.len() <= most && alphanumeric_ends(text) && text.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{what} must be 1 to {most} letters, digits, `-`, `_` and `.`, \
+         the first and the last a letter or digit"
+    )))
+}
+
+/// A bucket's name.
+pub(super) fn bucket_name(name: &str) -> Result<()> {
+    word("a bucket's name", name, NAME)
+}
+
+/// A channel's name.
+pub(super) fn channel_name(name: &str) -> Result<()> {
+    // The path of this name assigns a channel's version to another.
+    if name == "assign" {
+        return Err(Error::invalid("a channel cannot be called assign"));
+    }
+    word("a channel's name", name, NAME)
+}
+
+/// A fingerprint.
+pub(super) fn fingerprint(fingerprint: &str) -> Result<()> {
+    word("a fingerprint", fingerprint, FINGERPRINT)
+}
+
+/// A text that has no form: no longer than `most`, without control characters.
+fn text(what: &str, text: &str, most: usize) -> Result<()> {
+    if text.len() > most {
+        return Err(Error::invalid(format!("{what} must not be longer than {most} bytes")));
+    }
+    let control = |char: char| char.is_control() && !matches!(char, '\n' | '\r' | '\t');
+    if text.chars().any(control) {
+        return Err(Error::invalid(format!("{what} must not hold control characters")));
+    }
+    Ok(())
+}
+
+/// What a bucket says of itself.
+pub(super) fn description(description: &str) -> Result<()> {
+    text("a description", description, DESCRIPTION)
+}
+
+/// Why a version is revoked.
+pub(super) fn message(message: &str) -> Result<()> {
+    text("a revocation's message", message, TEXT)
+}
+
+/// Labels.
+pub(super) fn labels(labels: &Labels) -> Result<()> {
+    let (count, key_length, value_length) = (LABELS, LABEL_KEY, LABEL_VALUE);
+    if labels.len() > count {
+        return Err(Error::invalid(format!("there must not be more than {count} labels")));
+    }
+    for (key, value) in labels {
+        if key.is_empty() {
+            return Err(Error::invalid("a label must have a key"));
+        }
+        text("a label's key", key, key_length)?;
+        text("a label's value", value, value_length)?;
+    }
+    Ok(())
+}
+
+/// The source that made a build.
+pub(super) fn component(component: &str) -> Result<()> {
+    if component.is_empty() {
+        return Err(Error::invalid("a build must have a component_type"));
+    }
+    text("a component_type", component, TEXT)
+}
+
+/// What a build says of itself.
+pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
+    text("a packer_run_uuid", &body.packer_run_uuid, NAME)?;
+    text("a platform", &body.platform, NAME)?;
+    text("a source_external_identifier", &body.source_external_identifier, TEXT)?;
+    labels(&body.labels)?;
+    if body.artifacts.len() > ARTIFACTS {
+        return Err(Error::invalid(format!(
+            "a build must not have more than {ARTIFACTS} artifacts"
+        )));
+    }
+    for artifact in &body.artifacts {
+        if artifact.external_identifier.is_empty() {
+            return Err(Error::invalid("an artifact must have an external_identifier"));
+        }
+        text("an external_identifier", &artifact.external_identifier, TEXT)?;
+        text("a region", &artifact.region, TEXT)?;
+    }
+    let metadata = serde_json::to_string(&body.metadata).unwrap_or_default();
+    match metadata.len() > METADATA || metadata.contains("\\u0000") {
+        true => Err(Error::invalid(format!(
+            "a build's metadata must not be longer than {METADATA} bytes or hold zero characters"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// A duration as revocations have it: `30d`, `2h45m`, `-5s`. What has passed is zero.
+pub(super) fn duration(text: &str) -> Result<Duration> {
+    let wrong = || {
+        Error::invalid("revoke_in must be a duration as `30d` or `2h45m`; its units are s, m, h, d")
+    };
+    let (negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let mut seconds = 0.0_f64;
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    while !rest.is_empty() {
+        let end =
+            rest.find(|char: char| !char.is_ascii_digit() && char != '.').ok_or_else(wrong)?;
+        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
+        let unit = match rest.as_bytes()[end] {
+            b's' => 1.0,
+            b'm' => 60.0,
+            b'h' => 3600.0,
+            b'd' => 86400.0,
+            _ => return Err(wrong()),
+        };
+        seconds += number * unit;
+        rest = &rest[end + 1..];
+    }
+    // A hundred years are enough for what is to happen at all.
+    match negative {
+        true => Ok(Duration::ZERO),
+        false if seconds > 100.0 * 366.0 * 86400.0 => Err(wrong()),
+        false => Ok(Duration::from_secs_f64(seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let seconds = |text| duration(text).map(|duration| duration.as_secs_f64()).ok();
+        assert_eq!(seconds("30d"), Some(2_592_000.0));
+        assert_eq!(seconds("2h45m"), Some(9900.0));
+        assert_eq!(seconds("1.5s"), Some(1.5));
+        assert_eq!(seconds("-5m"), Some(0.0));
+        for wrong in ["", "5", "5y", "d", "-", "1e9d", "99999999d", "h5", "5é"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        for name in ["a", "my-image_2.0", "9"] {
+            assert!(bucket_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "-a", "a-", "a/b", "a b", "<b>", "a'; DROP TABLE buckets; --", "é"] {
+            assert!(bucket_name(name).is_err(), "{name}");
+        }
+        assert!(bucket_name(&"a".repeat(65)).is_err());
+    }
+}

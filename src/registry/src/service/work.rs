@@ -1,0 +1,48 @@
+//! What happens by itself when its time comes.
+
+use std::time::Duration;
+
+use super::revocation::carry_out;
+use crate::api::{Result, Timestamp};
+use crate::store::{Store, transaction};
+
+/// A build that runs says so every two minutes; one that has been silent for so long is over.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
+
+/// Carries out the revocations whose time has come; when the next one is to be.
+///
+/// # Errors
+/// The database failed.
+pub async fn carry_out_revocations(store: &Store) -> Result<Timestamp> {
+    loop {
+        let due = store.read().await?.due_revocations().await?;
+        if due.is_empty() {
+            return store.read().await?.next_revocation().await;
+        }
+        let mut failed = None;
+        for id in due {
+            match transaction!(store, |tx| carry_out(tx, &id)) {
+                Ok(true) => tracing::info!(version = id, "carried out a scheduled revocation"),
+                Ok(false) => {}
+                // One that fails does not keep the others from happening.
+                Err(error) => {
+                    tracing::error!(version = id, %error, "a revocation was not carried out");
+                    failed = Some(error);
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+}
+
+/// Cancels builds that run and have not been heard of for ten minutes.
+///
+/// # Errors
+/// The database failed.
+pub async fn cancel_silent_builds(store: &Store) -> Result<u64> {
+    let now = Timestamp::now().micros().unwrap_or_default();
+    let since = Timestamp::from_micros(Some(now - SILENCE.as_micros() as i64));
+    transaction!(store, |tx| tx.cancel_silent_builds(since))
+}

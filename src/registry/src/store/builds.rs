@@ -1,0 +1,255 @@
+//! Builds and their artifacts.
+
+use std::collections::HashMap;
+
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::{Columns, Keyset, Tx, labels_text, marks, new_id};
+use crate::api::{
+    ArtifactCreateBody, BuildMetadata, BuildStatus, Labels, Result, Timestamp,
+};
+
+/// A build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildRow {
+    /// A ULID.
+    pub id: String,
+    /// Its version.
+    pub version_id: String,
+    /// The source; unique in its version.
+    pub component_type: String,
+    /// How far it is.
+    pub status: BuildStatus,
+    /// The run that made it.
+    pub run_uuid: String,
+    /// The platform.
+    pub platform: String,
+    /// Custom metadata.
+    pub labels: Labels,
+    /// How it was made.
+    pub metadata: BuildMetadata,
+    /// The image it was built from.
+    pub source_external_identifier: String,
+    /// The version of that image.
+    pub parent_version_id: Option<String>,
+    /// The channel the version was found by.
+    pub parent_channel_id: Option<String>,
+    /// When it was made known.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// An artifact.
+#[derive(Debug, Clone)]
+pub struct ArtifactRow {
+    /// A ULID.
+    pub id: String,
+    /// Its build.
+    pub build_id: String,
+    /// What the platform calls it.
+    pub external_identifier: String,
+    /// The region.
+    pub region: String,
+    /// When it was made known.
+    pub created_at: Timestamp,
+}
+
+/// An artifact and where it comes from.
+#[derive(Debug, Clone)]
+pub struct FoundArtifact {
+    /// The artifact.
+    pub artifact: ArtifactRow,
+    /// Its build's version.
+    pub version_id: String,
+}
+
+fn build(row: &AnyRow) -> Result<BuildRow> {
+    Ok(BuildRow {
+        id: row.text("id")?,
+        version_id: row.text("version_id")?,
+        component_type: row.text("component_type")?,
+        status: row.value("status")?,
+        run_uuid: row.text("run_uuid")?,
+        platform: row.text("platform")?,
+        labels: row.labels("labels")?,
+        metadata: serde_json::from_str(&row.text("metadata")?).unwrap_or_default(),
+        source_external_identifier: row.text("source_external_identifier")?,
+        parent_version_id: row.maybe_text("parent_version_id")?,
+        parent_channel_id: row.maybe_text("parent_channel_id")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+    })
+}
+
+fn artifact(row: &AnyRow) -> Result<ArtifactRow> {
+    Ok(ArtifactRow {
+        id: row.text("id")?,
+        build_id: row.text("build_id")?,
+        external_identifier: row.text("external_identifier")?,
+        region: row.text("region")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+impl Tx {
+    /// Adds a build, or writes it over the one with its id.
+    pub async fn put_build(&mut self, build: &BuildRow) -> Result<()> {
+        let metadata = serde_json::to_string(&build.metadata).unwrap_or_else(|_| "{}".into());
+        sqlx::query(
+            "INSERT INTO builds (id, version_id, component_type, status, run_uuid, platform, \
+             labels, metadata, source_external_identifier, parent_version_id, parent_channel_id, \
+             created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) \
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
+             run_uuid = excluded.run_uuid, platform = excluded.platform, \
+             labels = excluded.labels, metadata = excluded.metadata, \
+             source_external_identifier = excluded.source_external_identifier, \
+             parent_version_id = excluded.parent_version_id, \
+             parent_channel_id = excluded.parent_channel_id, updated_at = excluded.updated_at",
+        )
+        .bind(&build.id)
+        .bind(&build.version_id)
+        .bind(&build.component_type)
+        .bind(build.status.as_str())
+        .bind(&build.run_uuid)
+        .bind(&build.platform)
+        .bind(labels_text(&build.labels))
+        .bind(metadata)
+        .bind(&build.source_external_identifier)
+        .bind(&build.parent_version_id)
+        .bind(&build.parent_channel_id)
+        .bind(self.now_micros())
+        .execute(self.raw())
+        .await?;
+        Ok(())
+    }
+
+    /// A build of a version.
+    pub async fn build(&mut self, version: &str, id: &str) -> Result<Option<BuildRow>> {
+        let sql = "SELECT * FROM builds WHERE id = $1 AND version_id = $2";
+        let query = sqlx::query(sql).bind(id).bind(version);
+        query.fetch_optional(self.raw()).await?.as_ref().map(build).transpose()
+    }
+
+    /// The version of a build in a project: what older clients, which name only the build, mean.
+    pub async fn version_of_build(&mut self, project: &str, id: &str) -> Result<Option<String>> {
+        let sql = "SELECT d.version_id FROM builds d JOIN versions v ON v.id = d.version_id \
+                   JOIN buckets b ON b.id = v.bucket_id WHERE d.id = $1 AND b.project_id = $2";
+        Ok(sqlx::query_scalar(sql).bind(id).bind(project).fetch_optional(self.raw()).await?)
+    }
+
+    /// The builds of these versions, in the order they were made known; with how they were made,
+    /// which may be long, only where that is wanted.
+    pub async fn builds(&mut self, versions: &[String], metadata: bool) -> Result<Vec<BuildRow>> {
+        if versions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let metadata = if metadata { "metadata" } else { "CAST('{}' AS TEXT) AS metadata" };
+        let sql = AssertSqlSafe(format!(
+            "SELECT id, version_id, component_type, status, run_uuid, platform, labels, \
+             {metadata}, source_external_identifier, parent_version_id, parent_channel_id, \
+             created_at, updated_at FROM builds WHERE version_id IN ({}) ORDER BY created_at, id",
+            marks(0, versions.len())
+        ));
+        let query = versions.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
+        query.fetch_all(self.raw()).await?.iter().map(build).collect()
+    }
+
+    /// Removes a build.
+    pub async fn delete_build(&mut self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM builds WHERE id = $1").bind(id).execute(self.raw()).await?;
+        Ok(())
+    }
+
+    /// Cancels the builds that have not been heard of since; how many.
+    pub async fn cancel_silent_builds(&mut self, since: Timestamp) -> Result<u64> {
+        let done = sqlx::query(
+            "UPDATE builds SET status = 'BUILD_CANCELLED', updated_at = $1 \
+             WHERE status = 'BUILD_RUNNING' AND updated_at < $2",
+        )
+        .bind(self.now_micros())
+        .bind(since.micros())
+        .execute(self.raw())
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Adds artifacts to a build, but for those it has.
+    pub async fn insert_artifacts(
+        &mut self,
+        build: &str,
+        artifacts: &[ArtifactCreateBody],
+    ) -> Result<()> {
+        for artifact in artifacts {
+            sqlx::query(
+                "INSERT INTO artifacts (id, build_id, external_identifier, region, created_at) \
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            )
+            .bind(new_id())
+            .bind(build)
+            .bind(&artifact.external_identifier)
+            .bind(&artifact.region)
+            .bind(self.now_micros())
+            .execute(self.raw())
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The artifacts of these versions' builds, by build.
+    pub async fn artifacts(
+        &mut self,
+        versions: &[String],
+    ) -> Result<HashMap<String, Vec<ArtifactRow>>> {
+        let mut found: HashMap<String, Vec<ArtifactRow>> = HashMap::new();
+        if versions.is_empty() {
+            return Ok(found);
+        }
+        let sql = AssertSqlSafe(format!(
+            "SELECT a.* FROM artifacts a JOIN builds d ON d.id = a.build_id \
+             WHERE d.version_id IN ({}) ORDER BY a.region, a.external_identifier",
+            marks(0, versions.len())
+        ));
+        let query = versions.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
+        for row in query.fetch_all(self.raw()).await? {
+            let artifact = artifact(&row)?;
+            found.entry(artifact.build_id.clone()).or_default().push(artifact);
+        }
+        Ok(found)
+    }
+
+    /// The artifacts of a project that a platform knows by this name, newest first, one more than
+    /// wanted.
+    pub async fn find_artifacts(
+        &mut self,
+        project: &str,
+        name: &str,
+        platform: &str,
+        region: &str,
+        keys: &Keyset,
+    ) -> Result<Vec<FoundArtifact>> {
+        let clause = keys.clause("a.id", true, 5);
+        // Azure writes the same id now with capital letters, now without.
+        let azure = name.get(..15).is_some_and(|it| it.eq_ignore_ascii_case("/subscriptions/"));
+        let named = match azure {
+            true => "lower(a.external_identifier) = lower($1)",
+            false => "a.external_identifier = $1",
+        };
+        let sql = AssertSqlSafe(format!(
+            "SELECT a.*, d.version_id FROM artifacts a JOIN builds d ON d.id = a.build_id \
+             JOIN versions v ON v.id = d.version_id JOIN buckets b ON b.id = v.bucket_id \
+             WHERE {named} AND b.project_id = $2 \
+             AND ($3 = '' OR d.platform = $3) AND ($4 = '' OR a.region = $4){clause}"
+        ));
+        let mut query = sqlx::query(sql).bind(name).bind(project).bind(platform).bind(region);
+        if let Some(key) = &keys.key {
+            query = query.bind(key);
+        }
+        let found = |row: &AnyRow| {
+            Ok(FoundArtifact { artifact: artifact(row)?, version_id: row.text("version_id")? })
+        };
+        query.fetch_all(self.raw()).await?.iter().map(found).collect()
+    }
+}

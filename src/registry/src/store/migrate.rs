@@ -1,0 +1,47 @@
+//! The database's tables, brought up to date when it is opened.
+//!
+//! sqlx's own migrations are not used: on SQLite they do not keep two processes from migrating at
+//! once, and what embeds them is a procedural macro that costs more to compile than this.
+
+use crate::api::{Code, Error, Result};
+
+use super::Tx;
+
+/// The steps, in order. A step that has been released never changes.
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_registry.sql"),
+    include_str!("migrations/0002_run_tasks.sql"),
+    include_str!("migrations/0003_web.sql"),
+    include_str!("migrations/0004_revocations.sql"),
+];
+
+/// What servers that start at once queue up for.
+const LOCK: i64 = 0x1460_7001;
+
+/// Takes the steps that have not been taken, in the transaction.
+pub(super) async fn migrate(tx: &mut Tx) -> Result<()> {
+    if tx.postgres {
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(tx.raw()).await?;
+    }
+    sqlx::query("CREATE TABLE IF NOT EXISTS migrations (step BIGINT NOT NULL PRIMARY KEY, at BIGINT NOT NULL)")
+        .execute(tx.raw())
+        .await?;
+    let taken: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(tx.raw()).await?;
+    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+    if taken > STEPS.len() {
+        return Err(Error::new(
+            Code::FailedPrecondition,
+            "the registry's database was made by a newer Ingot; use that one",
+        ));
+    }
+    for (step, sql) in STEPS.iter().enumerate().skip(taken) {
+        sqlx::raw_sql(*sql).execute(tx.raw()).await?;
+        sqlx::query("INSERT INTO migrations (step, at) VALUES ($1, $2)")
+            .bind(step as i64 + 1)
+            .bind(tx.now_micros())
+            .execute(tx.raw())
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! What is told to others: webhooks, what is to be delivered to them, and the audit log.
+
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::{Columns, Tx, marks, new_id};
+use crate::api::{Result, Timestamp};
+
+/// Somebody who wants to be told.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// A ULID.
+    pub id: String,
+    /// The project.
+    pub project_id: String,
+    /// Where to post to.
+    pub url: String,
+    /// What deliveries are signed with.
+    pub secret: String,
+    /// Which events, with commas between; empty for all.
+    pub events: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Something to deliver.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// A ULID; the same however often it is tried.
+    pub id: String,
+    /// The webhook.
+    pub webhook_id: String,
+    /// Where to.
+    pub url: String,
+    /// What to sign with.
+    pub secret: String,
+    /// What happened.
+    pub event: String,
+    /// JSON.
+    pub body: String,
+    /// How often it was tried.
+    pub attempts: i64,
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct AuditRow {
+    /// When.
+    pub at: Timestamp,
+    /// Who: a principal's id.
+    pub principal: String,
+    /// Where.
+    pub project_id: String,
+    /// What: a method.
+    pub action: String,
+    /// To what: a path.
+    pub target: String,
+    /// The HTTP status.
+    pub outcome: String,
+    /// From where.
+    pub address: String,
+}
+
+fn webhook(row: &AnyRow) -> Result<Webhook> {
+    Ok(Webhook {
+        id: row.text("id")?,
+        project_id: row.text("project_id")?,
+        url: row.text("url")?,
+        secret: row.text("secret")?,
+        events: row.text("events")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+impl Tx {
+    /// Adds a webhook; its id.
+    pub async fn insert_webhook(
+        &mut self,
+        project: &str,
+        url: &str,
+        secret: &str,
+        events: &str,
+    ) -> Result<String> {
+        let id = new_id();
+        sqlx::query(
+            "INSERT INTO webhooks (id, project_id, url, secret, events, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&id)
+        .bind(project)
+        .bind(url)
+        .bind(secret)
+        .bind(events)
+        .bind(self.now_micros())
+        .execute(self.raw())
+        .await?;
+        Ok(id)
+    }
+
+    /// All webhooks, oldest first.
+    pub async fn webhooks(&mut self) -> Result<Vec<Webhook>> {
+        let sql = "SELECT * FROM webhooks ORDER BY id";
+        sqlx::query(sql).fetch_all(self.raw()).await?.iter().map(webhook).collect()
+    }
+
+    /// The webhooks of a project.
+    pub async fn webhooks_of(&mut self, project: &str) -> Result<Vec<Webhook>> {
+        let sql = "SELECT * FROM webhooks WHERE project_id = $1 ORDER BY id";
+        sqlx::query(sql).bind(project).fetch_all(self.raw()).await?.iter().map(webhook).collect()
+    }
+
+    /// Removes a webhook and what was still to be delivered to it; whether there was one.
+    pub async fn delete_webhook(&mut self, id: &str) -> Result<bool> {
+        let sql = "DELETE FROM webhooks WHERE id = $1";
+        Ok(sqlx::query(sql).bind(id).execute(self.raw()).await?.rows_affected() > 0)
+    }
+
+    /// Puts something into the outbox.
+    pub async fn post(&mut self, webhook: &str, event: &str, body: &str) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO outbox \
+             (id, webhook_id, event, body, attempts, next_at, last_error, created_at) \
+             VALUES ($1, $2, $3, $4, 0, $5, '', $5)",
+        )
+        .bind(new_id())
+        .bind(webhook)
+        .bind(event)
+        .bind(body)
+        .bind(self.now_micros())
+        .execute(self.raw())
+        .await?;
+        Ok(())
+    }
+
+    /// What is to be delivered now and by this server: others leave it alone until `until`. No more
+    /// than `each` for one webhook, and nothing for those that are `busy`.
+    pub async fn take_deliveries(
+        &mut self,
+        until: Timestamp,
+        each: i64,
+        busy: &[String],
+    ) -> Result<Vec<Delivery>> {
+        let not_busy = match busy {
+            [] => String::new(),
+            busy => format!(" AND webhook_id NOT IN ({})", marks(2, busy.len())),
+        };
+        let lock = if self.postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+        let sql = format!(
+            "SELECT id FROM outbox WHERE next_at <= $1 AND id IN (SELECT id FROM (SELECT id, \
+             row_number() OVER (PARTITION BY webhook_id ORDER BY next_at, id) AS place \
+             FROM outbox WHERE next_at <= $1{not_busy}) AS due WHERE place <= $2) \
+             ORDER BY next_at, id LIMIT 20{lock}"
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.now_micros()).bind(each);
+        let query = busy.iter().fold(query, |query, id| query.bind(id));
+        let due: Vec<String> = query.fetch_all(self.raw()).await?;
+        let mut taken = Vec::new();
+        for id in due {
+            sqlx::query("UPDATE outbox SET next_at = $1, attempts = attempts + 1 WHERE id = $2")
+                .bind(until.micros())
+                .bind(&id)
+                .execute(self.raw())
+                .await?;
+            let row = sqlx::query(
+                "SELECT o.id, o.webhook_id, o.event, o.body, o.attempts, w.url, w.secret FROM outbox o \
+                 JOIN webhooks w ON w.id = o.webhook_id WHERE o.id = $1",
+            )
+            .bind(&id)
+            .fetch_one(self.raw())
+            .await?;
+            taken.push(Delivery {
+                id,
+                webhook_id: row.text("webhook_id")?,
+                url: row.text("url")?,
+                secret: row.text("secret")?,
+                event: row.text("event")?,
+                body: row.text("body")?,
+                attempts: row.int("attempts")?,
+            });
+        }
+        Ok(taken)
+    }
+
+    /// Takes what was delivered, or given up, out of the outbox.
+    pub async fn delivered(&mut self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM outbox WHERE id = $1").bind(id).execute(self.raw()).await?;
+        Ok(())
+    }
+
+    /// Puts a delivery off that failed.
+    pub async fn put_off(&mut self, id: &str, until: Timestamp, error: &str) -> Result<()> {
+        sqlx::query("UPDATE outbox SET next_at = $1, last_error = $2 WHERE id = $3")
+            .bind(until.micros())
+            .bind(error)
+            .bind(id)
+            .execute(self.raw())
+            .await?;
+        Ok(())
+    }
+
+    /// How much is still to be delivered.
+    pub async fn count_outbox(&mut self) -> Result<i64> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(self.raw()).await?)
+    }
+
+    /// Writes a line of the audit log.
+    pub async fn audit(&mut self, line: &AuditRow) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO audit (id, at, principal, project_id, action, target, outcome, address) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(new_id())
+        .bind(self.now_micros())
+        .bind(&line.principal)
+        .bind(&line.project_id)
+        .bind(&line.action)
+        .bind(&line.target)
+        .bind(&line.outcome)
+        .bind(&line.address)
+        .execute(self.raw())
+        .await?;
+        Ok(())
+    }
+
+    /// The newest lines of the audit log.
+    pub async fn audit_log(&mut self, limit: i64) -> Result<Vec<AuditRow>> {
+        let sql = "SELECT * FROM audit ORDER BY at DESC, id DESC LIMIT $1";
+        let line = |row: &AnyRow| {
+            Ok(AuditRow {
+                at: row.time("at")?,
+                principal: row.text("principal")?,
+                project_id: row.text("project_id")?,
+                action: row.text("action")?,
+                target: row.text("target")?,
+                outcome: row.text("outcome")?,
+                address: row.text("address")?,
+            })
+        };
+        sqlx::query(sql).bind(limit).fetch_all(self.raw()).await?.iter().map(line).collect()
+    }
+}
