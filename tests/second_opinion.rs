@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use hcl_edit::structure::{BlockLabel, Body as Other};
-use ingot::syntax::parse::parse_body;
-use ingot::syntax::{Body, Diagnostics, SourceMap};
+use ingot_hcl::parse::parse_body;
+use ingot_hcl::{Body, Diagnostics, SourceMap};
 
 /// What hcl-edit reads in another way than Packer: it refuses a name that is set twice in an object
 /// and an end marker inside of a heredoc's text, and takes what follows an empty heredoc for its

@@ -1,6 +1,6 @@
 //! Ingot: a Packer-compatible image builder.
 //!
-//! Data flows one way: template text → [`syntax`] → [`template`] → [`graph`] → [`engine`] → plugins →
+//! Data flows one way: template text → [`ingot_hcl`] → [`template`] → [`graph`] → [`engine`] → plugins →
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
 //! plugins that are part of the program, [`cli`] puts all of it together.
 
@@ -10,6 +10,5 @@ pub mod data_sources;
 pub mod engine;
 pub mod graph;
 pub mod publish;
-pub mod syntax;
 pub mod template;
 pub mod ui;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use ingot::cli::console::answer;
 use ingot::engine::{Project, ProjectOptions};
-use ingot::syntax::Diagnostics;
+use ingot_hcl::Diagnostics;
 
 /// Where Ingot differs on purpose, and why. docs/moving-from-packer.md explains each.
 const DIFFERENCES: &str = include_str!("differences.txt");

@@ -17,10 +17,10 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ingot_sdk::config::is_unknown;
-use ingot_sdk::suggest::closest;
 use ingot_sdk::{
     ConfigError, ConfigErrors, Context, Error, GeneratedData, Prepared, Result, RunContext, Ui,
 };
+use ingot_suggest::closest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -18,9 +18,9 @@ use crate::engine::{
     reclaim_leftovers,
 };
 use crate::graph::Filter;
-use crate::syntax::parse::STACK_SIZE;
-use crate::syntax::{Diagnostic, Diagnostics};
 use crate::ui::{Renderer, UiOptions};
+use ingot_hcl::parse::STACK_SIZE;
+use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
 use super::args::CleanupArgs;
-use crate::engine::leftovers::{DeadRun, Leftover, dead_runs, living_runs, place, shown_time};
 use crate::builtin::plugins;
+use crate::engine::leftovers::{DeadRun, Leftover, dead_runs, living_runs, place, shown_time};
 use crate::ui::{Renderer, UiOptions};
 
 /// Lists and removes what killed runs left: 1 if something could not be removed.

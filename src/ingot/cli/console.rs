@@ -8,11 +8,11 @@ use ingot_sdk::Ui;
 use super::args::{ConfigType, ConsoleArgs};
 use crate::builtin::plugins;
 use crate::engine::{Project, ProjectOptions};
-use crate::syntax::Diagnostics;
-use crate::syntax::parse::parse_expr;
-use crate::syntax::source::SourceMap;
-use crate::template::{Type, Value, eval, print};
 use crate::ui::{Renderer, UiOptions};
+use ingot_hcl::Diagnostics;
+use ingot_hcl::parse::parse_expr;
+use ingot_hcl::source::SourceMap;
+use ingot_hcl::{Type, Value, eval, print};
 
 const HELP: &str = "\
 Type an expression, such as upper(\"a\") or var.name, and press enter to see its value.

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::FmtArgs;
-use crate::syntax::format::format;
-use crate::syntax::parse::parse_body;
-use crate::syntax::source::{read_text, text_of};
-use crate::syntax::{Diagnostic, Diagnostics, SourceMap};
 use crate::template::load::without_line;
 use crate::ui::Redactor;
+use ingot_hcl::format::format;
+use ingot_hcl::parse::parse_body;
+use ingot_hcl::source::{read_text, text_of};
+use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 
 /// How files of variables end, of which no line is shown: it may hold a secret.
 const VARIABLES: &str = ".pkrvars.hcl";

@@ -8,8 +8,8 @@ use ingot_sdk::Ui;
 use super::args::InitArgs;
 use crate::builtin::plugins;
 use crate::engine::{Project, ProjectOptions};
-use crate::syntax::{Diagnostic, Diagnostics};
 use crate::ui::{Renderer, UiOptions};
+use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Checks that the plugins a template requires are there: 0 if they are, 1 if not. What Ingot
 /// has built in needs no installing, so there is nothing to do besides.

@@ -9,10 +9,11 @@ use ingot_sdk::Ui;
 use super::args::InspectArgs;
 use crate::builtin::plugins;
 use crate::engine::{Project, ProjectOptions};
-use crate::syntax::Diagnostics;
+use crate::template::Build;
 use crate::template::steps::Step;
-use crate::template::{Build, Value, print};
 use crate::ui::{Renderer, UiOptions};
+use ingot_hcl::Diagnostics;
+use ingot_hcl::{Value, print};
 
 /// Shows what a template is made of. What comes of evaluating it is shown as far as it goes: a
 /// variable without a value is no reason not to show the rest.

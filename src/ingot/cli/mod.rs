@@ -24,8 +24,8 @@ use ingot_sdk::Ui;
 
 use args::{Cli, Command};
 
-use crate::syntax::{Diagnostics, SourceMap};
 use crate::ui::Redactor;
+use ingot_hcl::{Diagnostics, SourceMap};
 
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {

@@ -7,9 +7,9 @@ use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 use crate::engine::Project;
-use ingot_registry::connect;
 use crate::publish::{CommandOptions, Plan, Publication};
 use crate::template::variables::VariableFlag;
+use ingot_registry::connect;
 
 pub(super) use crate::publish::plan;
 

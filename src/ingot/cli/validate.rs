@@ -10,8 +10,8 @@ use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::engine::{Project, ProjectOptions, prepare};
 use crate::graph::Filter;
-use crate::syntax::{Diagnostic, Diagnostics};
 use crate::ui::{Renderer, UiOptions};
+use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Checks a template: 0 if it is valid, 1 if not.
 pub(super) fn run(args: &ValidateArgs) -> ExitCode {

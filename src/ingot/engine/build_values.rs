@@ -6,10 +6,10 @@ use ingot_sdk::GeneratedData;
 use serde_json::Value as Json;
 
 use crate::graph::Node;
-use crate::syntax::ast::{Block, Body};
-use crate::template::Value;
 use crate::template::options::from_json;
-use crate::template::types::Type;
+use ingot_hcl::Value;
+use ingot_hcl::ast::{Block, Body};
+use ingot_hcl::types::Type;
 
 /// The names that every builder has, whether it gives them a value or not; Packer's list.
 const COMMON: &[&str] = &[

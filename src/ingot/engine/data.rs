@@ -4,16 +4,16 @@ use ingot_sdk::{DataSource, Error, PluginSet, PrepareContext, Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::prepare::{Check, find, label_span};
-use crate::syntax::ast::Block;
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
 use crate::template::builds::Part;
-use crate::template::convert::convert;
 use crate::template::dynamic::Names;
 use crate::template::named::FetchData;
 use crate::template::options::{Given, from_json, object_type};
 use crate::template::packer_block::RequiredPlugin;
-use crate::template::types::Type;
-use crate::template::{Scope, Value};
+use ingot_hcl::ast::Block;
+use ingot_hcl::convert::convert;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::types::Type;
+use ingot_hcl::{Scope, Value};
 
 /// The data sources of a run.
 pub(super) struct DataSources<'a> {

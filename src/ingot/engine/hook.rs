@@ -13,9 +13,9 @@ use super::build_values::BuildValues;
 use super::prepare::{given, hand_over, run_names};
 use super::project::Project;
 use crate::graph::Node;
-use crate::syntax::diagnostic::Diagnostics;
 use crate::template::options;
 use crate::template::steps::{PROVISIONER_OPTIONS, Step};
+use ingot_hcl::diagnostic::Diagnostics;
 
 /// The hook of one node.
 pub(super) struct NodeHook {

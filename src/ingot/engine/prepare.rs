@@ -9,14 +9,14 @@ use ingot_sdk::{Builder, Config, ConfigErrors, PrepareContext, Prepared, Schema}
 use super::build_values::BuildValues;
 use super::project::{Project, RunFlags};
 use crate::graph::{self, Filter, Node};
-use crate::syntax::ast::Block;
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
 use crate::template::builds::Part;
 use crate::template::options::{self, Given, Options};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::steps::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Step};
-use crate::template::{Scope, Value};
+use ingot_hcl::ast::Block;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::source::Span;
+use ingot_hcl::{Scope, Value};
 
 /// A node whose blocks are all in order.
 pub struct PreparedNode {

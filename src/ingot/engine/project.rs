@@ -9,13 +9,14 @@ use ingot_sdk::{OnError, PluginSet, PrepareContext, Ui};
 
 use super::data::DataSources;
 use crate::graph::Node;
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::SourceMap;
-use crate::template::functions::FunctionContext;
 use crate::template::registry_block::Unknowns;
-use crate::template::types::Type;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
-use crate::template::{Build, RegistryBlock, Scope, Template, Value, builds, load, named};
+use crate::template::{Build, RegistryBlock, Template, builds, load, named};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::functions::FunctionContext;
+use ingot_hcl::source::SourceMap;
+use ingot_hcl::types::Type;
+use ingot_hcl::{Scope, Value};
 
 /// What the command line says about reading a template.
 #[derive(Clone, Default)]

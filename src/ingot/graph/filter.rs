@@ -2,7 +2,7 @@
 
 use globset::{Glob, GlobMatcher};
 
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 
 /// Which builds to run.
 #[derive(Debug, Default)]

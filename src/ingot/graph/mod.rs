@@ -3,11 +3,11 @@
 
 mod filter;
 
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
-use crate::syntax::source::Span;
 use crate::template::builds::Part;
 use crate::template::steps::Step;
 use crate::template::{Build, Template};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
+use ingot_hcl::source::Span;
 
 pub use filter::Filter;
 

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use super::environment::{BUCKET_NAME, Environment};
 use super::fingerprint;
 use crate::engine::Project;
-use ingot_registry::api::Labels;
-use crate::syntax::{Diagnostic, Diagnostics};
+use crate::template::Build;
 use crate::template::registry_block::{RegistryBlock, is_bucket_name};
-use crate::template::{Build, Value};
+use ingot_hcl::Value;
+use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_registry::api::Labels;
 
 /// What a run publishes.
 #[derive(Debug, Clone)]

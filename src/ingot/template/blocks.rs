@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::packer_block::{self, RequiredPlugin};
-use crate::syntax::ast::{Attribute, Block, Body, Expr, Label};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
-use crate::syntax::json::{ATTRIBUTES, Shape};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, Label};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
+use ingot_hcl::json::{ATTRIBUTES, Shape};
+use ingot_hcl::source::Span;
 
 /// A whole template.
 #[derive(Debug, Default)]

@@ -1,17 +1,17 @@
 //! `build` blocks: which sources they build, and with which steps.
 
-use super::attribute;
 use super::blocks::{is_identifier, labels, only};
-use super::constant;
 use super::dynamic::{Names, expand};
 use super::registry_block::{self, RegistryBlock, Unknowns};
-use super::scope::Scope;
 use super::steps::{Reader, Step};
-use super::types::Type;
-use super::value::Value;
-use crate::syntax::ast::{Attribute, Block, Body, Expr, ExprKind};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
+use ingot_hcl::attribute;
+use ingot_hcl::constant;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::scope::Scope;
+use ingot_hcl::source::Span;
+use ingot_hcl::types::Type;
+use ingot_hcl::value::Value;
 
 /// A `build` block.
 #[derive(Debug)]

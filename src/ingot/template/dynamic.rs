@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::blocks::only;
-use super::convert::convert;
-use super::eval::eval;
-use super::scope::Scope;
-use super::types::Type;
-use super::value::Value;
-use crate::syntax::ast::{Block, Body, Expr, ExprKind, Label};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Block, Body, Expr, ExprKind, Label};
+use ingot_hcl::convert::convert;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::eval::eval;
+use ingot_hcl::scope::Scope;
+use ingot_hcl::source::Span;
+use ingot_hcl::types::Type;
+use ingot_hcl::value::Value;
 
 /// Names that the dynamic blocks around a block give a meaning inside of it.
 pub type Names = BTreeMap<String, Value>;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::blocks::JSON_SHAPE;
-use crate::syntax::ast::Body;
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::json::{self, Texts};
-use crate::syntax::parse::parse_body;
-use crate::syntax::source::{FileId, SourceMap};
+use ingot_hcl::ast::Body;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::json::{self, Texts};
+use ingot_hcl::parse::parse_body;
+use ingot_hcl::source::{FileId, SourceMap};
 
 /// The files a template is made of.
 #[derive(Debug, Default)]

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::blocks::{Local, Template};
-use super::constant;
-use super::eval::eval;
-use super::scope::Scope;
-use super::types::Type;
-use super::value::{Kind, Value};
-use crate::syntax::ast::{Block, Body, Expr};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Block, Body, Expr};
+use ingot_hcl::constant;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::eval::eval;
+use ingot_hcl::scope::Scope;
+use ingot_hcl::source::Span;
+use ingot_hcl::types::Type;
+use ingot_hcl::value::{Kind, Value};
 
 /// Gives a `data` block its value. The engine does, since it knows the plugins.
 pub trait FetchData {

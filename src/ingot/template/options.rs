@@ -8,15 +8,15 @@ use serde_json::{Map, Value as Json};
 
 use super::blocks::labels;
 use super::builds::Part;
-use super::convert::convert;
 use super::dynamic::{Names, expand};
-use super::eval::eval;
-use super::scope::Scope;
-use super::types::Type;
-use super::value::{Kind, Value};
-use crate::syntax::ast::{Attribute, Block, Body, Expr};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Attribute, Block, Body, Expr};
+use ingot_hcl::convert::convert;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::eval::eval;
+use ingot_hcl::scope::Scope;
+use ingot_hcl::source::Span;
+use ingot_hcl::types::Type;
+use ingot_hcl::value::{Kind, Value};
 
 /// What became of a block's options.
 #[derive(Debug, Default)]
@@ -350,7 +350,7 @@ pub fn from_json(json: &Json) -> Value {
     match json {
         Json::Null => Value::null(Type::Dynamic),
         Json::Bool(truth) => (*truth).into(),
-        Json::Number(number) => super::Number::parse(&number.to_string())
+        Json::Number(number) => ingot_hcl::Number::parse(&number.to_string())
             .map_or_else(|| Value::null(Type::Number), Value::from),
         Json::String(text) => text.as_str().into(),
         Json::Array(items) => Value::tuple(items.iter().map(from_json).collect()),

@@ -4,9 +4,9 @@ use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
 
 use super::blocks::only;
 use super::version::VersionConstraints;
-use crate::syntax::ast::{Attribute, Block, Expr, ExprKind};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Attribute, Block, Expr, ExprKind};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::source::Span;
 
 /// A plugin that the template says it needs.
 #[derive(Debug, Clone)]

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::attribute;
-use super::eval::eval;
-use super::scope::Scope;
-use super::types::Type;
-use super::value::Value;
-use crate::syntax::ast::{Block, Body};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Block, Body};
+use ingot_hcl::attribute;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::eval::eval;
+use ingot_hcl::scope::Scope;
+use ingot_hcl::source::Span;
+use ingot_hcl::types::Type;
+use ingot_hcl::value::Value;
 
 /// A `hcp_packer_registry` block, evaluated.
 #[derive(Debug, Clone, Default)]

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use ingot_sdk::GoDuration;
 
-use super::attribute;
 use super::builds::Part;
 use super::dynamic::Names;
-use super::eval::eval;
-use super::scope::Scope;
-use super::types::Type;
-use super::value::Value;
-use crate::syntax::ast::{Attribute, Block, ExprKind};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Attribute, Block, ExprKind};
+use ingot_hcl::attribute;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::eval::eval;
+use ingot_hcl::scope::Scope;
+use ingot_hcl::source::Span;
+use ingot_hcl::types::Type;
+use ingot_hcl::value::Value;
 
 /// A provisioner or post-processor, and the options of it that are the engine's own.
 #[derive(Debug, Clone)]

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::blocks::only;
-use super::constant;
-use super::convert::convert;
-use super::eval::eval;
-use super::functions::FunctionContext;
-use super::scope::Scope;
-use super::types::Type;
-use super::value::Value;
-use crate::syntax::ast::{Block, Expr};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics};
-use crate::syntax::source::Span;
+use ingot_hcl::ast::{Block, Expr};
+use ingot_hcl::constant;
+use ingot_hcl::convert::convert;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::eval::eval;
+use ingot_hcl::functions::FunctionContext;
+use ingot_hcl::scope::Scope;
+use ingot_hcl::source::Span;
+use ingot_hcl::types::Type;
+use ingot_hcl::value::Value;
 
 /// A rule for the value of a variable.
 pub(super) struct Rule<'a> {

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::blocks::{Template, only};
-use super::constant::{self, constant};
-use super::convert::convert;
-use super::functions::FunctionContext;
 use super::load::read_variables;
-use super::type_expr;
-use super::types::{AttributeType, Type};
 use super::validation::{self, Rule};
-use super::value::{Kind, Value};
-use crate::syntax::ast::{Block, Expr, ExprKind};
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
-use crate::syntax::parse::parse_expr;
-use crate::syntax::source::{FileId, SourceMap, Span};
+use ingot_hcl::ast::{Block, Expr, ExprKind};
+use ingot_hcl::constant::{self, constant};
+use ingot_hcl::convert::convert;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
+use ingot_hcl::functions::FunctionContext;
+use ingot_hcl::parse::parse_expr;
+use ingot_hcl::source::{FileId, SourceMap, Span};
+use ingot_hcl::type_expr;
+use ingot_hcl::types::{AttributeType, Type};
+use ingot_hcl::value::{Kind, Value};
 
 /// A value given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,9 @@
 //! Knows nothing of templates, builds, HTTP servers or the command line: whoever embeds it brings
 //! those. Its tests need no other crate than the SDK.
 
+// What `message!` makes names this crate, wherever it is used.
+extern crate self as ingot_registry;
+
 pub mod api;
 pub mod client;
 mod connect;

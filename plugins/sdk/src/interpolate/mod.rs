@@ -15,7 +15,7 @@ mod parser;
 mod printf;
 #[cfg(test)]
 mod tests;
-pub mod time;
+use ingot_go_template::time;
 mod value;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use ingot_sdk::GoDuration;
-use ingot_sdk::suggest::closest;
+use ingot_suggest::closest;
 
 use super::keys::{Key, SPECIAL_KEYS};
 

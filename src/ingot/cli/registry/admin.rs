@@ -1,15 +1,15 @@
 //! What the administrator of a served registry does on its database: principals, projects,
 //! webhooks, the audit log.
 
-use clap::{Args, Subcommand};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 
 use super::output;
 use super::serve::DatabaseArgs;
 use ingot_registry::api::{Error, Result};
-use ingot_registry_server::secret;
 use ingot_registry::service::EVENTS;
 use ingot_registry::store::{AuditRow, Project, Role, Tx, transaction};
+use ingot_registry_server::secret;
 
 /// Reads a principal's role.
 fn role() -> impl TypedValueParser<Value = Role> {

@@ -22,11 +22,11 @@ use clap::{Args, Subcommand};
 use ingot_sdk::{Error, Result};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::ui::Redactor;
+use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_registry::api::{self, Code, Labels, Page, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, connect};
-use crate::syntax::{Diagnostic, Diagnostics, SourceMap};
-use crate::ui::Redactor;
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryArgs {

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::Form;
 use super::output::{self, line, moment, table};
 use crate::cli::args::go_bool;
-use ingot_registry::Connected;
 use crate::publish::queue::{self, Pushed, Queued, Waiting};
+use ingot_registry::Connected;
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {

@@ -1,15 +1,15 @@
 //! `ingot registry run-task`: what Terraform has to be told to have its plans checked by a registry
 //! that is served.
 
-use clap::{Args, Subcommand};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 
 use super::admin::{find_project, note};
 use super::output;
 use super::serve::DatabaseArgs;
 use ingot_registry::api::{Result, RunTaskBehaviour, UpdateRunTaskConfigBody};
-use ingot_registry_server::secret;
 use ingot_registry::store::{RunTaskKey, transaction};
+use ingot_registry_server::secret;
 
 /// Reads what the run task does about an image.
 fn behaviour() -> impl TypedValueParser<Value = RunTaskBehaviour> {

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::local::data_folder;
-use ingot_registry_server::{Options, RUN_TASK_HOSTS, RunTaskOptions, Tls, secret};
 use ingot_registry::store::{Location, Principal, Project, Role, Store, transaction};
+use ingot_registry_server::{Options, RUN_TASK_HOSTS, RunTaskOptions, Tls, secret};
 
 /// What the first organization, project and principal are called.
 const ORGANIZATION: &str = "default";
@@ -89,7 +89,9 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     let store = Store::open(&args.database.location()?, args.connections.max(2)).await?;
     let (project, first) = first_run(&store).await?;
     let link = match &first {
-        Some((principal, _)) => Some(ingot_registry_server::web::new_link(&store, principal).await?),
+        Some((principal, _)) => {
+            Some(ingot_registry_server::web::new_link(&store, principal).await?)
+        }
         None => None,
     };
     greet(args, address, tls.as_ref(), &project, first.as_ref(), link.as_deref());

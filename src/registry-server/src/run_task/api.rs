@@ -6,9 +6,9 @@ use super::super::answer::{Answer, Body, Refusal};
 use super::super::auth::Call;
 use super::super::openapi::{Api, GET, PATCH};
 use super::super::{Shared, secret};
+use axum::extract::State;
 use ingot_registry::api::*;
 use ingot_registry::service::Fresh;
-use axum::extract::State;
 
 /// Adds its operations.
 pub(in super::super) fn add(api: Api, root: &dyn Fn(&str) -> String) -> Api {

@@ -19,9 +19,9 @@ use tokio::sync::{Notify, Semaphore};
 use super::Shared;
 use super::answer::Refusal;
 use super::secret;
+use call::Call;
 use ingot_registry::api::{Code, Error, Result, Timestamp};
 use ingot_registry::store::{RunTaskCall, RunTaskKey, transaction};
-use call::Call;
 
 pub(super) use work::run;
 

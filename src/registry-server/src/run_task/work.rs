@@ -11,8 +11,8 @@ use super::super::{App, Shared};
 use super::call::{OLDEST, Work};
 use super::outcome;
 use super::remote::{Failure, PlanJson, Remote, client};
-use ingot_registry::api::{Code, Error, Result, RunTaskBehaviour, RunTaskConfig, Timestamp};
 use ingot_plan_check::{Behaviour, Inventory, Plan, PlanError, Rules, check};
+use ingot_registry::api::{Code, Error, Result, RunTaskBehaviour, RunTaskConfig, Timestamp};
 use ingot_registry::service::{Caller, Session};
 use ingot_registry::store::{Role, RunTaskJob, transaction};
 

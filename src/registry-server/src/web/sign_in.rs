@@ -9,8 +9,8 @@ use super::page::Page;
 use super::parts::{own_path, token_field};
 use super::problem::{Problem, sentence};
 use super::visit::{Cookie, Fields, Form, SESSION_LIFE, address_of, form_token, is_secure};
-use ingot_registry::api::{Code, Error, Result, Timestamp};
 use crate::{Shared, secret};
+use ingot_registry::api::{Code, Error, Result, Timestamp};
 use ingot_registry::store::{AuditRow, Principal, Store, transaction};
 
 /// How long a link can be used, in seconds.

@@ -13,8 +13,8 @@ use ring::hmac;
 use serde::Deserialize;
 
 use super::problem::Problem;
-use ingot_registry::api::{Code, Error, Result};
 use crate::{Shared, secret};
+use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::service::{Caller, Session};
 use ingot_registry::store::{Principal, Project, Role};
 

@@ -33,7 +33,8 @@ pub use version::*;
 /// Custom metadata: what users, CI and Packer want to find again.
 pub type Labels = std::collections::BTreeMap<String, String>;
 
-/// A message: everything in it may be absent.
+/// A message: everything in it may be absent. The server has messages of its own.
+#[macro_export]
 macro_rules! message {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
@@ -43,7 +44,7 @@ macro_rules! message {
         pub struct $name {
             $(
                 $(#[$field_meta])*
-                #[serde(deserialize_with = "crate::api::null_is_default")]
+                #[serde(deserialize_with = "ingot_registry::api::null_is_default")]
                 pub $field: $type,
             )*
         }
@@ -82,10 +83,11 @@ macro_rules! enumeration {
         }
     };
 }
-pub(crate) use {enumeration, message};
+pub(crate) use enumeration;
+pub use message;
 
 /// Reads `null` as the default.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + serde::Deserialize<'de>,

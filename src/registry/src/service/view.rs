@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Session;
 use crate::api::*;
-use crate::store::{
-    ArtifactRow, BucketRow, BuildRow, ChannelRow, RelationRow, Tx, VersionRow,
-};
+use crate::store::{ArtifactRow, BucketRow, BuildRow, ChannelRow, RelationRow, Tx, VersionRow};
 
 /// Whether a child is out of date.
 pub(super) fn relation_status(relation: &RelationRow) -> AncestryStatus {

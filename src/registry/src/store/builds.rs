@@ -6,9 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::{Columns, Keyset, Tx, labels_text, marks, new_id};
-use crate::api::{
-    ArtifactCreateBody, BuildMetadata, BuildStatus, Labels, Result, Timestamp,
-};
+use crate::api::{ArtifactCreateBody, BuildMetadata, BuildStatus, Labels, Result, Timestamp};
 
 /// A build.
 #[derive(Debug, Clone, Default)]

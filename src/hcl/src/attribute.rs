@@ -1,0 +1,83 @@
+//! Attributes whose values the engine itself reads.
+
+use super::convert::convert;
+use super::eval::eval;
+use super::scope::Scope;
+use super::types::Type;
+use super::value::Value;
+use crate::ast::{Attribute, Body, Expr, ExprKind};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::Span;
+
+/// The value of an attribute, if it is there and in order.
+pub fn value(
+    body: &Body,
+    name: &str,
+    ty: &Type,
+    scope: &Scope,
+    diagnostics: &mut Diagnostics,
+) -> Option<Value> {
+    let expr = &body.attribute(name)?.expr;
+    let value = eval(expr, scope).and_then(|value| {
+        let value = fitting(&value, name, ty, expr)?;
+        // What is unknown because of another mistake is not one more.
+        if value.is_unknown() && !diagnostics.has_errors() {
+            return Err(Diagnostic::error(format!("`{name}` must be known before the build"))
+                .at(expr.span)
+                .label("this is known only later"));
+        }
+        Ok(value)
+    });
+    diagnostics.keep(value)
+}
+
+/// The text of an attribute.
+pub fn text(
+    body: &Body,
+    name: &str,
+    scope: &Scope,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let value = value(body, name, &Type::String, scope, diagnostics)?;
+    value.as_str().map(str::to_owned)
+}
+
+/// The texts of a list, each with where it stands.
+pub fn texts(
+    body: &Body,
+    name: &str,
+    scope: &Scope,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(String, Span)> {
+    let Some(Attribute { expr, .. }) = body.attribute(name) else { return Vec::new() };
+    if matches!(expr.kind, ExprKind::Null) {
+        return Vec::new();
+    }
+    let list = value(body, name, &Type::list(Type::String), scope, diagnostics);
+    let items: &[Expr] = match &expr.kind {
+        ExprKind::Tuple(items) => items,
+        _ => &[],
+    };
+    let list = list.as_ref().and_then(Value::as_items).unwrap_or_default();
+    let place = |index: usize| items.get(index).map_or(expr.span, |item| item.span);
+    let texts = list.iter().enumerate();
+    texts.filter_map(|(index, text)| Some((text.as_str()?.to_owned(), place(index)))).collect()
+}
+
+/// `value`, which `expr` came to, as a present value of type `ty`.
+///
+/// # Errors
+/// It is null, or of another type.
+pub fn fitting(value: &Value, name: &str, ty: &Type, expr: &Expr) -> Result<Value, Diagnostic> {
+    let wrong = |label: String| {
+        Err(Diagnostic::error(format!("this is no value for `{name}`")).at(expr.span).label(label))
+    };
+    if value.is_null() {
+        return wrong(format!("it is null; leave `{name}` out for its default"));
+    }
+    match convert(value, ty) {
+        Ok(value) => Ok(value),
+        Err(_) if value.holds_secret() => wrong(format!("a {} is required", ty.friendly())),
+        Err(error) => wrong(error.to_string()),
+    }
+}

@@ -1,0 +1,134 @@
+use super::*;
+use crate::functions::FunctionContext;
+use crate::source::SourceMap;
+
+fn run(text: &str) -> Result {
+    let mut sources = SourceMap::default();
+    let file = sources.add("test", text);
+    let expr = crate::parse::parse_expr(&sources, file)?;
+    let functions = FunctionContext {
+        base_dir: ".".into(),
+        start: time::OffsetDateTime::UNIX_EPOCH,
+        env_allowed: false,
+    };
+    let var = Value::object(BTreeMap::from([
+        ("name".to_owned(), Value::from("web")),
+        ("secret".to_owned(), Value::from("hunter2").mark(true)),
+        ("pin".to_owned(), Value::from(1i64).mark(true)),
+    ]));
+    let names = BTreeMap::from([
+        ("var".to_owned(), var),
+        ("build".to_owned(), Value::unknown(Type::Dynamic)),
+    ]);
+    eval(&expr, &Scope::new(names, &functions))
+}
+
+fn text(source: &str) -> String {
+    run(source).unwrap().as_str().unwrap().to_owned()
+}
+
+#[test]
+fn templates_and_references() {
+    assert_eq!(text(r#""x-${var.name}-${1 + 2 * 3}""#), "x-web-7");
+    assert_eq!(text(r#""${[for s in ["a", "b"] : upper(s)][1]}""#), "B");
+    assert_eq!(text(r#"join(",", [for k, v in {b = 1, a = 2} : "${k}=${v}"])"#), "a=2,b=1");
+    assert_eq!(text(r#""%{ if 1 < 2 }yes%{ else }no%{ endif }""#), "yes");
+    assert_eq!(text(r#""$${not} %%{this}""#), "${not} %{this}");
+    assert_eq!(text(r#"join("-", [{n = "a"}, {n = "b"}][*].n)"#), "a-b");
+    assert_eq!(text(r#"true ? "a" : 1"#), "a");
+    assert_eq!(text(r#"try(var.nope, "fallback")"#), "fallback");
+}
+
+#[test]
+fn unknown_and_secret_spread() {
+    assert!(run(r#""id ${build.ID}""#).unwrap().is_unknown());
+    assert!(run(r#""pw ${var.secret}""#).unwrap().sensitive);
+    assert!(run(r#"upper(var.secret)"#).unwrap().sensitive);
+    assert!(run(r#"var.secret == "x" ? 1 : 2"#).unwrap().sensitive);
+}
+
+#[test]
+fn errors_name_the_place_and_the_cure() {
+    let error = run("var.nmae").unwrap_err();
+    assert_eq!(error.message, "no variable is called `nmae`");
+    assert_eq!(error.notes[0], "help: did you mean `name`?");
+    assert_eq!(error.span.map(|span| (span.start, span.end)), Some((4, 8)));
+    assert!(run("upper()").unwrap_err().message.contains("needs the argument `str`"));
+    assert!(run("uper(1)").unwrap_err().notes[0].contains("upper"));
+    assert!(run("1 / 0").unwrap_err().message.contains("division by zero"));
+    assert!(run("{a = 1, b}").is_err());
+}
+
+/// Every way to make a value of values, with `X` for one that is unknown or secret.
+const EXPRESSIONS: &[&str] = &[
+    "-X",
+    "X + 1",
+    "1 - X",
+    "X * 2",
+    "2 / X",
+    "X % 2",
+    "X < 1",
+    "1 <= X",
+    "X > 1",
+    "1 >= X",
+    "X == 1",
+    "1 != X",
+    "!(X == 1)",
+    "true && X == 1",
+    "X == 1 || false",
+    "X == 1 ? 1 : 2",
+    "true ? X : 1",
+    r#""${X}""#,
+    r#""a${X}""#,
+    r#""%{ if X == 1 }a%{ endif }""#,
+    r#""%{ for x in [X] }${x}%{ endfor }""#,
+    "[1, 2][X]",
+    "[X][0]",
+    "{ a = X }.a",
+    r#"{ a = X }["a"]"#,
+    "{ (X) = 1 }",
+    "[X][*]",
+    "X[*]",
+    "[for x in [X] : x]",
+    "[for x in [1] : x if X == 1]",
+    "{ for x in [X] : x => 1 }",
+    "{ for x in [X] : \"k\" => x... }",
+    "max([X]...)",
+    "try(X, 1)",
+    "convert(X, string)",
+    "convert([X], set(number))",
+];
+
+#[test]
+fn unknown_values_make_unknown_ones() {
+    for expression in EXPRESSIONS {
+        let result = run(&expression.replace('X', "build.n"));
+        let result = result.unwrap_or_else(|error| panic!("{expression}: {error:?}"));
+        assert!(!result.is_wholly_known(), "{expression}: {result:?}");
+    }
+    assert_eq!(run("can(build.n)").unwrap(), Value::unknown(Type::Bool));
+    assert_eq!(run("build.n + 1").unwrap(), Value::unknown(Type::Number));
+    assert_eq!(run("build.n == 1 ? [1] : [2, 3]").unwrap().ty(), Type::list(Type::Number));
+    assert_eq!(run(r#""${build.n}-""#).unwrap(), Value::unknown(Type::String));
+    // One side can be enough.
+    assert_eq!(run("false && build.n").unwrap(), false.into());
+    assert_eq!(run("build.n || true").unwrap(), true.into());
+}
+
+#[test]
+fn secrets_make_secrets() {
+    for expression in EXPRESSIONS {
+        let result = run(&expression.replace('X', "var.pin"));
+        let result = result.unwrap_or_else(|error| panic!("{expression}: {error:?}"));
+        assert!(result.holds_secret(), "{expression}: {result:?}");
+    }
+}
+
+#[test]
+fn wrong_indexes_and_conditions_say_what_is_wrong() {
+    let message = |source: &str| run(source).unwrap_err().message;
+    assert_eq!(message("[1, 2][2]"), "the index must be a whole number from 0 to 1");
+    assert_eq!(message("{ a = 1 }[\"b\"]"), "there is no key \"b\" here");
+    assert_eq!(message("true ? 1 : [1]"), "the two results of this condition differ in type");
+    assert_eq!(message("[for x in [] : x if nope]"), "nothing is called `nope` here");
+}
