@@ -14,6 +14,12 @@ pub struct Prepared {
     /// Names of values the builder will only know while it runs; a template may use them as
     /// `build.NAME`. The names common to all builders (`ID`, `Host`, …) need not be listed.
     pub generated: Vec<String>,
+    /// What the builder makes that there can be only one of, in words such as `the AMI web-1 in
+    /// us-east-1`: a second build in the same run that makes the same is warned of.
+    pub claims: Vec<String>,
+    /// Why the build leaves no artifact, where the options say so: it has nothing to post-process
+    /// and to publish.
+    pub no_artifact: Option<String>,
 }
 
 /// Makes an artifact.

@@ -59,6 +59,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     };
     let mut secrets = project.secrets();
     let mut prepared = prepare(&project, &filter, &flags, &mut secrets, &mut diagnostics);
+    publish::check_artifacts(&project, &prepared, &mut diagnostics);
     let plan = match diagnostics.has_errors() {
         true => None,
         false => publish::plan(&project, &mut diagnostics),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use ingot_sdk::Ui;
 
 use super::args::ValidateArgs;
+use super::publish;
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::engine::{Project, ProjectOptions, prepare};
@@ -34,7 +35,9 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
     let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
     let mut secrets = project.secrets();
     if !args.syntax_only {
-        prepare(&project, &filter, &RunFlags::default(), &mut secrets, &mut diagnostics);
+        let flags = RunFlags::default();
+        let nodes = prepare(&project, &filter, &flags, &mut secrets, &mut diagnostics);
+        publish::check_artifacts(&project, &nodes, &mut diagnostics);
     }
     redactor.add_all(secrets.iter().map(String::as_str));
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());

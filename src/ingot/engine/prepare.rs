@@ -26,6 +26,10 @@ pub struct PreparedNode {
     pub builder: Box<dyn Builder>,
     /// What its plugins know.
     pub context: Arc<PrepareContext>,
+    /// Why it will leave no artifact, where its options say so.
+    pub no_artifact: Option<String>,
+    /// What it makes that there can be only one of.
+    claims: Vec<String>,
     /// What its blocks see as `build`.
     pub(super) values: Arc<BuildValues>,
 }
@@ -51,7 +55,39 @@ pub fn prepare(
     known_plugins(project, diagnostics);
     let nodes = graph::build(&project.template, &project.builds, filter, diagnostics);
     let nodes = nodes.into_iter();
-    nodes.filter_map(|node| prepare_node(project, node, flags, secrets, diagnostics)).collect()
+    let nodes = nodes.filter_map(|node| prepare_node(project, node, flags, secrets, diagnostics));
+    let nodes: Vec<PreparedNode> = nodes.collect();
+    claims(&nodes, diagnostics);
+    nodes
+}
+
+/// Warns of builds that make what there can be only one of, and which another one makes too.
+fn claims(nodes: &[PreparedNode], diagnostics: &mut Diagnostics) {
+    let mut claimed: BTreeMap<&str, &Node> = BTreeMap::new();
+    for prepared in nodes {
+        let node = &*prepared.node;
+        // One warning for two builds, however much both make.
+        let mut told = false;
+        for claim in &prepared.claims {
+            let Some(first) = claimed.get(claim.as_str()) else {
+                claimed.insert(claim, node);
+                continue;
+            };
+            if std::mem::replace(&mut told, true) {
+                continue;
+            }
+            let text = format!(
+                "`{}` and `{}` both make {claim}: the one that comes later fails, or replaces the \
+                 other's",
+                first.name, node.name
+            );
+            let warning = Diagnostic::warning(text).at(node.header);
+            diagnostics.push(match first.header == node.header {
+                true => warning,
+                false => warning.also(first.header, "the other one"),
+            });
+        }
+    }
 }
 
 /// Reports plugins that are not there, whether or not what names them is selected.
@@ -139,6 +175,7 @@ fn prepare_node(
     let mut check = Check { context: &context, secrets, diagnostics };
 
     let mut builder = None;
+    let (mut claims, mut no_artifact) = (Vec::new(), None);
     let mut values = BuildValues::new(&node, None);
     if let Some(new) = plugins.builders.get(&node.ty) {
         let mut plugin = new();
@@ -151,6 +188,7 @@ fn prepare_node(
         if let Some(prepared) = prepared {
             values = BuildValues::new(&node, Some(&prepared.generated));
             builder = Some(plugin);
+            (claims, no_artifact) = (prepared.claims, prepared.no_artifact);
         }
     }
     let later = scope.with(run_names(&node, values.before()));
@@ -161,6 +199,19 @@ fn prepare_node(
         check.step(step, &node, &schema, PROVISIONER_OPTIONS, &later, |config, context| {
             plugin.prepare(config, context)
         });
+    }
+    if let Some(why) = &no_artifact {
+        for step in node.pipelines.iter().filter_map(|pipeline| pipeline.first()) {
+            let name = step.block.label(0);
+            check.diagnostics.push(
+                Diagnostic::warning(format!(
+                    "the post-processor `{name}` is not run for `{}`, which leaves nothing to \
+                     process: {why}",
+                    node.name
+                ))
+                .at(label_span(&step.block)),
+            );
+        }
     }
     for step in node.pipelines.iter().flatten() {
         let Some(new) = plugins.post_processors.get(step.block.label(0)) else { continue };
@@ -174,6 +225,8 @@ fn prepare_node(
         builder: builder?,
         node: Arc::new(node),
         context: Arc::new(context),
+        no_artifact,
+        claims,
         values: Arc::new(values),
     })
 }

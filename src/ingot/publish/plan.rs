@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use super::environment::{BUCKET_NAME, Environment};
 use super::fingerprint;
-use crate::engine::Project;
+use crate::engine::{PreparedNode, Project};
 use crate::template::Build;
 use crate::template::registry_block::{RegistryBlock, is_bucket_name};
 use ingot_hcl::Value;
 use ingot_hcl::{Diagnostic, Diagnostics};
-use ingot_registry::api::Labels;
+use ingot_registry::api::{LATEST_CHANNEL, Labels};
 
 /// What a run publishes.
 #[derive(Debug, Clone)]
@@ -44,6 +44,29 @@ pub struct Parent {
     pub version_id: String,
     /// The id of the channel it was found by; empty for one found by its fingerprint.
     pub channel_id: String,
+}
+
+/// Reports builds that are to be published and will have nothing to publish, because their options
+/// say so.
+pub fn check_artifacts(project: &Project, nodes: &[PreparedNode], diagnostics: &mut Diagnostics) {
+    let inside = project.builds.iter().any(|build| build.registry.is_some());
+    if !Environment::read().enables(project.registry.is_some() || inside) {
+        return;
+    }
+    for node in nodes {
+        let Some(why) = &node.no_artifact else { continue };
+        diagnostics.push(
+            Diagnostic::error(format!(
+                "`{}` is to be published, and leaves nothing to publish: {why}",
+                node.node.name
+            ))
+            .at(node.node.header)
+            .help(
+                "remove the option, leave the build out with -except, or set \
+                 HCP_PACKER_REGISTRY=off to build without publishing",
+            ),
+        );
+    }
 }
 
 /// What to publish; none if nothing is to be. What is wrong goes to `diagnostics`.
@@ -85,6 +108,16 @@ fn plan_with(
             Diagnostic::error(format!("{bucket:?} cannot be the name of a bucket"))
                 .note(format!("it is from {source}"))
                 .help("names of buckets are 3 to 36 ASCII letters, digits and hyphens"),
+        );
+    }
+    if block.channels.iter().any(|channel| channel == LATEST_CHANNEL) {
+        diagnostics.push(
+            Diagnostic::error(format!(
+                "the channel `{LATEST_CHANNEL}` cannot be assigned a version"
+            ))
+            .at(block.header.unwrap_or(build.header))
+            .note("the registry itself has it point at the bucket's newest valid version")
+            .help("remove it from channels"),
         );
     }
     let fingerprint = fingerprint::of(environment, &project.template.dir);
