@@ -127,6 +127,14 @@ fn what_cannot_be_built_on_is_refused() {
         world.ok(&revoke);
         let said = world.fails(&["build", "child.pkr.hcl"]);
         assert!(said.contains("is revoked and cannot be built on: it leaks"), "{said}");
+        assert!(said.contains("its only complete version is revoked: build a new one"), "{said}");
+        assert!(said.contains("`ingot registry restore base VERSION`"), "{said}");
+        // The registry's own channel has none then, and cannot be assigned one.
+        world.write("latest.pkr.hcl", &CHILD.replace("\"stable\"", "\"latest\""));
+        let said = world.fails(&["build", "latest.pkr.hcl"]);
+        assert!(said.contains("the channel latest of bucket base has no version"), "{said}");
+        assert!(said.contains("its only complete version is revoked: build a new one"), "{said}");
+        assert!(!said.contains("channel assign base latest"), "{said}");
         world.ok(&["registry", "restore", "base", "v1"]);
         world.build("child.pkr.hcl", "child-1");
 
@@ -149,6 +157,7 @@ fn what_cannot_be_built_on_is_refused() {
         world.write("empty.pkr.hcl", &CHILD.replace("\"stable\"", "\"empty\""));
         let said = world.fails(&["build", "empty.pkr.hcl"]);
         assert!(said.contains("the channel empty of bucket base has no version"), "{said}");
+        assert!(said.contains("`ingot registry channel assign base empty v1`"), "{said}");
     });
 }
 
@@ -210,4 +219,36 @@ fn the_example_works() {
     let expected =
         "example-base v1\n└── example-app v1 from example-base v1 (channel production)\n";
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn several_images_in_one_region_are_listed() {
+    with_both(|world| {
+        let second = "source \"file\" \"second\" {\n  content = \"second\"\n  target  = \
+                      \"second.txt\"\n}\n";
+        let two =
+            BASE.replace("[\"source.file.b\"]", "[\"source.file.b\", \"source.file.second\"]");
+        let two = format!("{two}{second}");
+        world.write("base.pkr.hcl", &two);
+        world.build("base.pkr.hcl", "base-1");
+        world.ok(&["registry", "channels", "create", "base", "stable", "-assign=v1"]);
+        world.write("child.pkr.hcl", CHILD);
+        let run = world.build("child.pkr.hcl", "child-1");
+        let said = run.stdout + &run.stderr;
+        let text = "Warning: version v1 of bucket base has 2 artifacts for packer.file in \".\", and \
+                    the first is taken: ";
+        assert!(said.contains(text), "{said}");
+        assert!(said.contains("second.txt (file.second)"), "{said}");
+        assert!(said.contains("set component_type to say which build's is meant"), "{said}");
+        let named = CHILD.replace(
+            "region              = \".\"",
+            "region = \".\"\n  component_type = \"file.second\"",
+        );
+        std::fs::remove_file(world.path().join("child.txt")).expect("it was built");
+        world.write("child.pkr.hcl", &named);
+        let run = world.build("child.pkr.hcl", "child-2");
+        assert!(!run.stdout.contains("artifacts for packer.file"), "{}", run.stdout);
+        let version = world.json(&["versions", "show", "child", "child-2"]);
+        assert_eq!(build_of(&version, "file.c")["source_external_identifier"], "second.txt");
+    });
 }

@@ -201,15 +201,40 @@ fn channels_of_the_template_get_the_version() {
         let channel = world.json(&["channels", "show", "files", "stable"]);
         assert_eq!(channel["version"]["fingerprint"], "first");
 
-        // It is told, and is no success.
-        let template = template.replace("\"stable\"", "\"nowhere\"");
-        world.write("files.pkr.hcl", &template);
+        // What could not be assigned at the end is found before anything is built.
+        std::fs::remove_file(world.path().join("out/a.txt")).expect("it was built");
+        let missing = template.replace("\"stable\"", "\"stable\", \"nowhere\"");
+        world.write("files.pkr.hcl", &missing);
         let env = [("HCP_PACKER_BUILD_FINGERPRINT", "second")];
         let run = world.ingot_with(&["build", "files.pkr.hcl"], &env);
         assert_eq!(run.code, Some(1), "{}", run.stdout);
-        assert!(run.stdout.contains("channel `nowhere`"), "{}", run.stdout);
-        let version = world.json(&["versions", "show", "files", "second"]);
-        assert_eq!(version["name"], "v2");
+        let text = "bucket files has no channel `nowhere`";
+        assert!(run.stdout.contains(text), "{}", run.stdout);
+        let help = "`ingot registry channel create files nowhere`";
+        assert!(run.stdout.contains(help), "{}", run.stdout);
+        assert!(!world.path().join("out/a.txt").exists(), "nothing was built");
+        world.fails(&["registry", "versions", "show", "files", "second"]);
+        // The help helps.
+        world.ok(&["registry", "channel", "create", "files", "nowhere"]);
+        world.build("files.pkr.hcl", "second");
+        let channel = world.json(&["channels", "show", "files", "nowhere"]);
+        assert_eq!(channel["version"]["fingerprint"], "second");
+
+        // A channel of a bucket that is not there yet.
+        let other = template.replace("\"files\"", "\"fresh\"");
+        world.write("fresh.pkr.hcl", &other);
+        let run = world.ingot_with(&["build", "fresh.pkr.hcl"], &env);
+        assert!(run.stdout.contains("bucket fresh has no channel `stable`"), "{}", run.stdout);
+        world.ok(&["registry", "channel", "create", "fresh", "stable"]);
+        world.build("fresh.pkr.hcl", "second");
+
+        // The registry's own.
+        world.write("latest.pkr.hcl", &template.replace("\"stable\"", "\"latest\""));
+        let run = world.ingot_with(&["build", "latest.pkr.hcl"], &env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let text = "the channel `latest` cannot be assigned a version";
+        assert!(run.stdout.contains(text), "{}", run.stdout);
+        assert!(run.stdout.contains("latest.pkr.hcl:2"), "{}", run.stdout);
     });
 }
 
@@ -242,6 +267,11 @@ fn the_environment_can_publish_and_not_publish() {
     let run = crate::world::run(nowhere.output().expect("the program can be run"));
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("there are no credentials for a registry"), "{}", run.stdout);
+    let mut gone = world.command(&["build", "files.pkr.hcl"]);
+    gone.env_remove("INGOT_REGISTRY").env("HCP_CRED_FILE", "/nowhere/cred_file.json");
+    let gone = crate::world::run(gone.output().expect("the program can be run"));
+    let text = "HCP_CRED_FILE: there is no file /nowhere/cred_file.json";
+    assert!(gone.code == Some(1) && gone.stdout.contains(text), "{}", gone.stdout);
     assert!(run.stdout.contains("INGOT_REGISTRY=local"), "{}", run.stdout);
 }
 

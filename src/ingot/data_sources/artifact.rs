@@ -99,7 +99,7 @@ impl DataSource for ArtifactData {
         };
         let found = version(&connected, bucket_name, by).await?;
         let wanted = Wanted { platform, region, component: component_type };
-        let (build, artifact) = artifact(&found.version, &wanted)?;
+        let (build, artifact) = artifact(ui, &found.version, &wanted)?;
         Ok(json!({
             "platform": build.platform,
             "component_type": build.component_type,

@@ -93,7 +93,7 @@ impl DataSource for ImageData {
         };
         let found = version(&connected, bucket_name, by).await?;
         let wanted = Wanted { platform: cloud_provider, region, component: component_type };
-        let (build, artifact) = artifact(&found.version, &wanted)?;
+        let (build, artifact) = artifact(ui, &found.version, &wanted)?;
         Ok(json!({
             "cloud_provider": build.platform,
             "component_type": build.component_type,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use ingot_sdk::{ConfigError, ConfigErrors, Error, Result, Ui};
 use time::macros::format_description;
 
-use ingot_registry::api::{Artifact, Build, Timestamp, Version, VersionStatus};
+use ingot_registry::api::{
+    Artifact, Build, LATEST_CHANNEL, Page, Timestamp, Version, VersionStatus,
+};
+use ingot_registry::client::Registry;
 use ingot_registry::{Connected, connect};
 
 /// How a version is named.
@@ -44,11 +47,11 @@ pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> 
             let what = format!("channel {name}");
             let channel = registry.get_channel(bucket, name).await;
             let channel = channel.map_err(|error| asking(&what, error))?;
-            let none = || {
-                Error::new(format!("the channel {name} of bucket {bucket} has no version"))
-                    .hint(format!("ingot registry channel assign {bucket} {name} VERSION"))
+            let Some(version) = channel.version else {
+                let text = format!("the channel {name} of bucket {bucket} has no version");
+                return Err(Error::new(text).hint(what_else(registry, bucket, Some(name)).await));
             };
-            (channel.version.ok_or_else(none)?, channel.id)
+            (version, channel.id)
         }
         By::Fingerprint(text) => {
             let what = format!("version {text}");
@@ -67,7 +70,12 @@ pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> 
             "" => String::new(),
             why => format!(": {why}"),
         };
-        return Err(Error::new(format!("{shown} is revoked and cannot be built on{why}")));
+        let channel = match by {
+            By::Channel(name) => Some(name),
+            By::Fingerprint(_) | By::Id(_) => None,
+        };
+        return Err(Error::new(format!("{shown} is revoked and cannot be built on{why}"))
+            .hint(what_else(registry, bucket, channel).await));
     }
     if !version.is_complete() {
         return Err(Error::new(format!(
@@ -76,6 +84,45 @@ pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> 
         )));
     }
     Ok(Found { version, channel_id })
+}
+
+/// What can be done where a bucket's version cannot be built on, or a channel has none: it depends
+/// on what other versions there are.
+async fn what_else(registry: &dyn Registry, bucket: &str, channel: Option<&str>) -> String {
+    let assign = |version: &str| match channel {
+        Some(LATEST_CHANNEL) | None => format!("{version} can be built on"),
+        Some(name) => format!(
+            "{version} can be built on: `ingot registry channel assign {bucket} {name} {version}`"
+        ),
+    };
+    let mut page = Page::default();
+    let mut revoked = 0_usize;
+    loop {
+        let Ok(listed) = registry.list_versions(bucket, &page).await else {
+            return assign("another version");
+        };
+        for version in listed.versions.iter().filter(|version| version.is_complete()) {
+            if !is_revoked(version) {
+                return assign(&version.name);
+            }
+            revoked += 1;
+        }
+        page.next = listed.pagination.unwrap_or_default().next_page_token;
+        if page.next.is_empty() {
+            break;
+        }
+    }
+    match revoked {
+        0 => format!("no version of {bucket} is complete: build one"),
+        1 => format!(
+            "its only complete version is revoked: build a new one, or take the revocation back \
+             with `ingot registry restore {bucket} VERSION`"
+        ),
+        count => format!(
+            "all {count} complete versions of {bucket} are revoked: build a new one, or take a \
+             revocation back with `ingot registry restore {bucket} VERSION`"
+        ),
+    }
 }
 
 fn is_revoked(version: &Version) -> bool {
@@ -91,21 +138,30 @@ pub(super) struct Wanted<'a> {
     pub component: &'a str,
 }
 
-/// The artifact that is meant, and its build.
+/// The artifact that is meant, and its build: the first one that fits, as in Packer. Where several
+/// do, `ui` is told which.
 pub(super) fn artifact<'v>(
+    ui: &Ui,
     version: &'v Version,
     wanted: &Wanted,
 ) -> Result<(&'v Build, &'v Artifact)> {
     let Wanted { platform, region, component } = wanted;
     let mut regions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut fitting = Vec::new();
     for build in &version.builds {
         for artifact in &build.artifacts {
             let fits = component.is_empty() || build.component_type == *component;
             if build.platform == *platform && artifact.region == *region && fits {
-                return Ok((build, artifact));
+                fitting.push((build, artifact));
             }
             regions.entry(&build.platform).or_default().push(&artifact.region);
         }
+    }
+    if let Some(first) = fitting.first() {
+        if fitting.len() > 1 {
+            ui.error(ambiguous(version, wanted, &fitting));
+        }
+        return Ok(*first);
     }
     let of = match component.is_empty() {
         true => String::new(),
@@ -117,6 +173,33 @@ pub(super) fn artifact<'v>(
         .collect();
     let what = format!("version {} has no artifact{of} for {platform} in {region:?}", version.name);
     Err(Error::new(what).hint(format!("it has them for {}", known.join(", "))))
+}
+
+/// What to warn of where more than one artifact is what was asked for.
+fn ambiguous(version: &Version, wanted: &Wanted, fitting: &[(&Build, &Artifact)]) -> String {
+    const SHOWN: usize = 10;
+    let Wanted { platform, region, component } = wanted;
+    let shown = fitting.iter().take(SHOWN).map(|(build, artifact)| {
+        format!("{} ({})", artifact.external_identifier, build.component_type)
+    });
+    let mut list: Vec<String> = shown.collect();
+    if fitting.len() > SHOWN {
+        list.push(format!("{} more", fitting.len() - SHOWN));
+    }
+    let of_one =
+        fitting.iter().all(|(build, _)| build.component_type == fitting[0].0.component_type);
+    let advice = match of_one || !component.is_empty() {
+        true => "",
+        false => "; set component_type to say which build's is meant",
+    };
+    format!(
+        "Warning: version {} of bucket {} has {} artifacts for {platform} in {region:?}, and the \
+         first is taken: {}{advice}",
+        version.name,
+        version.bucket_name,
+        fitting.len(),
+        list.join(", ")
+    )
 }
 
 /// A moment as Packer's data sources write it, with milliseconds.

@@ -18,6 +18,52 @@ pub struct Late {
     pub failed: Vec<(String, Error)>,
 }
 
+/// Looks whether channels are there that a run is to assign a version later: hours later, when what
+/// was built would be published and found by nobody.
+///
+/// # Errors
+/// They are not there, or not to be seen by whoever asks; or the registry does not answer.
+pub(super) async fn check(
+    registry: &dyn Registry,
+    bucket: &str,
+    channels: &[String],
+) -> ingot_sdk::Result<()> {
+    let (mut missing, mut denied) = (Vec::new(), Vec::new());
+    for channel in channels {
+        match registry.get_channel(bucket, channel).await {
+            Ok(_) => {}
+            Err(error) if error.code == Code::NotFound => missing.push(channel.as_str()),
+            Err(error) if error.code == Code::PermissionDenied => denied.push(channel.as_str()),
+            Err(error) => {
+                return Err(ingot_sdk::Error::new(format!("channel `{channel}`: {error}")));
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let (what, of) = named(&missing);
+        let create: Vec<String> = missing
+            .iter()
+            .map(|channel| format!("`ingot registry channel create {bucket} {channel}`"))
+            .collect();
+        return Err(ingot_sdk::Error::new(format!("bucket {bucket} has no {what} {of}")).hint(
+            format!("{}, or remove it from channels in hcp_packer_registry", create.join(", ")),
+        ));
+    }
+    if !denied.is_empty() {
+        let (what, of) = named(&denied);
+        return Err(ingot_sdk::Error::new(format!(
+            "the {what} {of} of bucket {bucket} cannot be assigned a version with these credentials"
+        ))
+        .hint("a restricted channel needs an admin's, or access that one gives"));
+    }
+    Ok(())
+}
+
+fn named(channels: &[&str]) -> (&'static str, String) {
+    let list: Vec<String> = channels.iter().map(|channel| format!("`{channel}`")).collect();
+    (if list.len() == 1 { "channel" } else { "channels" }, list.join(", "))
+}
+
 async fn assign_one(
     registry: &dyn Registry,
     bucket: &str,

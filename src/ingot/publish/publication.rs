@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, Result, Ui};
 use tokio::task::JoinHandle;
 
-use super::channels::{assign, assign_forgotten, unassigned};
+use super::channels::{self, assign, assign_forgotten, unassigned};
 use super::environment::heartbeat;
 use super::labels;
 use super::metadata::{CommandOptions, Metadata};
@@ -40,6 +40,8 @@ struct Known {
     build: Build,
     /// Tells the registry every now and then that it runs.
     heartbeat: Option<JoinHandle<()>>,
+    /// Whether what it made is kept to be published later.
+    kept: bool,
 }
 
 impl Publication {
@@ -70,8 +72,16 @@ impl Publication {
                 .map_err(|error| error.hint("they are in hcp_packer_registry"))?;
         }
         let target = Target { bucket: &bucket, fingerprint: &plan.fingerprint, describes: true };
-        let opened = target.open(&*registry.registry, &plan.components, &plan.run_uuid).await;
-        let Opened { version, builds } = opened.map_err(|error| wrong(&error))?;
+        // The bucket comes first, so that channels can be created in it where they are missing.
+        target.bucket(&*registry.registry).await.map_err(|error| wrong(&error))?;
+        channels::check(&*registry.registry, &plan.bucket, &plan.channels).await.map_err(
+            |error| match error.advice().map(str::to_owned) {
+                Some(advice) => wrong(&error).hint(advice),
+                None => wrong(&error),
+            },
+        )?;
+        let opened = target.open_version(&*registry.registry, &plan.components, &plan.run_uuid);
+        let Opened { version, builds } = opened.await.map_err(|error| wrong(&error))?;
         if version.is_complete() {
             let late = assign_forgotten(&registry, &plan, &version, &builds).await;
             if late.assigned.is_empty() && late.failed.is_empty() {
@@ -102,8 +112,9 @@ impl Publication {
         }
         let metadata = Metadata::gather(options, &plan.template_dir);
         let known = builds.into_iter();
-        let known =
-            known.map(|(component, build)| (component, Known { build, heartbeat: None })).collect();
+        let known = known
+            .map(|(component, build)| (component, Known { build, heartbeat: None, kept: false }))
+            .collect();
         Ok(Some(Publication {
             registry,
             plan,
@@ -137,7 +148,18 @@ impl Publication {
                 known.iter().map(|(name, known)| (name.clone(), known.build.status)).collect()
             }
         };
+        let kept = |name: &str| self.known().get(name).is_some_and(|known| known.kept);
         let missing = statuses.iter().filter(|(_, status)| **status != BuildStatus::Done);
+        let (waiting, missing): (Vec<_>, Vec<_>) = missing.partition(|(name, _)| kept(name));
+        if !waiting.is_empty() {
+            let names: Vec<String> = waiting.iter().map(|(name, _)| format!("{name:?}")).collect();
+            // Building it again would make it twice.
+            ui.say(format!(
+                "\nVersion {fingerprint:?} lacks what was built and is kept to be published later: \
+                 {}.\n`ingot registry push` publishes it; it need not be built again.",
+                names.join(", ")
+            ));
+        }
         let mut list = String::new();
         for (name, status) in missing {
             let _ = writeln!(list, "* {name:?}: {status}");
@@ -263,6 +285,9 @@ impl Publication {
         };
         match queued.keep() {
             Ok(path) => {
+                if let Some(known) = self.known().get_mut(component) {
+                    known.kept = true;
+                }
                 let error = Error::new(format!("built, but not published: {why}")).hint(format!(
                     "it is kept in {}: `ingot registry push` publishes it, and \
                      `ingot registry push -drop={}` gives it up",

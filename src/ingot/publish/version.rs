@@ -36,6 +36,19 @@ impl Target<'_> {
         run_uuid: &str,
     ) -> Result<Opened> {
         self.bucket(registry).await?;
+        self.open_version(registry, components, run_uuid).await
+    }
+
+    /// The same in a bucket that is there.
+    ///
+    /// # Errors
+    /// The registry refuses.
+    pub async fn open_version(
+        &self,
+        registry: &dyn Registry,
+        components: &[String],
+        run_uuid: &str,
+    ) -> Result<Opened> {
         let version = self.version(registry).await?;
         if version.template_type == TemplateType::Json {
             return Err(Error::precondition(format!(
@@ -51,7 +64,10 @@ impl Target<'_> {
     }
 
     /// The bucket, with the description and labels that the template gives it.
-    async fn bucket(&self, registry: &dyn Registry) -> Result<()> {
+    ///
+    /// # Errors
+    /// The registry refuses.
+    pub async fn bucket(&self, registry: &dyn Registry) -> Result<()> {
         let CreateBucketBody { name, description, labels } = self.bucket;
         match registry.get_bucket(name).await {
             Ok(_) if !self.describes => Ok(()),

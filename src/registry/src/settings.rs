@@ -222,8 +222,17 @@ fn credentials(environment: Environment) -> Result<Credentials> {
             return Err(Error::new(format!("{is} is set and {isnt} is not")));
         }
     }
+    let named = set(CRED_FILE).map(PathBuf::from);
+    if let Some(path) = named.as_ref().filter(|path| !path.exists()) {
+        return Err(Error::new(format!("{CRED_FILE}: there is no file {}", path.display())).hint(
+            format!(
+                "set it to the file of a service principal's key, or {CLIENT_ID} and \
+                     {CLIENT_SECRET} instead"
+            ),
+        ));
+    }
     let default = || Some(Path::new(&set("HOME")?).join(".config/hcp/cred_file.json"));
-    let path = set(CRED_FILE).map(PathBuf::from).or_else(default);
+    let path = named.or_else(default);
     let Some(path) = path.filter(|path| path.exists()) else {
         return Err(Error::new("there are no credentials for a registry").hint(format!(
             "set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}; or {INGOT_REGISTRY}=local for a \
@@ -315,5 +324,18 @@ mod tests {
             assert!(error.contains(pair.0) && !error.contains("pw@"), "{error}");
         }
         assert!(read_from(&[("HCP_CLIENT_ID", "id")]).is_err());
+    }
+
+    #[test]
+    fn a_file_of_credentials_that_is_not_there_is_named() {
+        let error = read_from(&[("HCP_CRED_FILE", "/nowhere/cred.json")]).unwrap_err();
+        assert_eq!(error.to_string(), "HCP_CRED_FILE: there is no file /nowhere/cred.json");
+        // Keys in the environment go before it.
+        let both = [
+            ("HCP_CLIENT_ID", "id"),
+            ("HCP_CLIENT_SECRET", "hidden"),
+            ("HCP_CRED_FILE", "/nowhere/cred.json"),
+        ];
+        assert!(read_from(&both).is_ok());
     }
 }
