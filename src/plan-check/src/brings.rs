@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::configuration::{Follower, References, Written, indexes, unindexed, written};
 use super::evidence::Evidence;
-use super::kinds;
+use super::kinds::{self, Caller};
 use super::leaves::{Leaf, leaves, names};
 use super::plan::{Mode, Plan, Planned};
 
@@ -34,8 +34,11 @@ impl Brought {
         images: &BTreeSet<String>,
     ) -> Self {
         let mut brought = Brought::default();
-        let names = images.iter().flat_map(|image| kinds::names(image));
-        let images: BTreeSet<String> = names.map(|name| kinds::key(&name).into_owned()).collect();
+        // As whoever has the most names for an image.
+        let google = Caller { kind: "google_compute_disk", project: None, certain: true };
+        let names = images.iter().flat_map(|image| kinds::names(image, google));
+        let images: BTreeSet<String> =
+            names.map(|name| kinds::key(&name.text).into_owned()).collect();
         let with = evidence.sources.iter();
         let with = with.filter(|source| images.contains(&*kinds::key(&source.image)));
         brought.sources.extend(with.map(|source| source.address.clone()));

@@ -169,12 +169,11 @@ impl Judge<'_> {
     /// Where an image is from: only places of the region it is used in, if there are such.
     fn places_of(&self, value: &str, found: &Use) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
-        for name in kinds::names(value) {
-            let artifacts = self.places.get(&*name).into_iter().flatten();
-            let whole = kinds::key(&name) == kinds::key(value) || name.starts_with("sha256:");
+        for name in kinds::names(value, found.caller()) {
+            let artifacts = self.places.get(&*name.text).into_iter().flatten();
             let short = kinds::may_be_short(value, &found.kind);
             let own = |place: &Place| {
-                (whole || (short && kinds::is_google(&place.platform)))
+                (name.exact || (short && kinds::is_google(&place.platform)))
                     && (found.origin != Origin::Any
                         || kinds::can_be_of(&place.platform, &found.kind))
             };
@@ -246,6 +245,11 @@ impl Judge<'_> {
         let name = self.registry.address();
         match (&found.value, &found.source, found.origin) {
             (_, _, Origin::Any) => None,
+            (Some(value), _, _) if kinds::resolved_later(value, &found.kind).is_some() => {
+                let why = kinds::resolved_later(value, &found.kind).unwrap_or_default();
+                let what = if found.sensitive { "the image, which is sensitive," } else { value };
+                Some((Status::Unknown, format!("{what} is {why}")))
+            }
             (Some(_), _, _) if found.sensitive => Some((
                 Status::Untracked,
                 format!("the image, which is sensitive, is not in the registry {name}"),

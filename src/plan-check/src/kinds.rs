@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::google::ImageName;
+
 /// Attributes that hold the id of an image, by the resource's type. A path has the names of blocks
 /// without their indexes.
 const KNOWN: &[(&str, &[&str])] = &[
@@ -62,20 +64,53 @@ pub(super) fn looks_like_image(text: &str) -> bool {
     if let Some(id) = text.strip_prefix("ami-") {
         return matches!(id.len(), 8 | 17) && hex(id);
     }
-    let lower = text.to_ascii_lowercase();
-    if lower.starts_with("/subscriptions/") && lower.contains("/providers/microsoft.compute/") {
-        let parts: Vec<&str> = lower.trim_matches('/').split('/').collect();
-        let part = |back: usize| parts.len().checked_sub(back).map(|index| parts[index]);
-        // A managed image, or a version of a gallery's.
-        return part(2) == Some("images") && part(4) == Some("providers")
-            || part(2) == Some("versions") && part(4) == Some("images");
+    if of_arn(text).is_some_and(looks_like_image) || text.starts_with(SSM) {
+        return true;
     }
-    let path = text
-        .strip_prefix("https://www.googleapis.com/compute/v1/")
-        .or_else(|| text.strip_prefix("https://compute.googleapis.com/compute/v1/"))
-        .unwrap_or(text);
-    let parts: Vec<&str> = path.split('/').collect();
-    matches!(parts.as_slice(), ["projects", _, "global", "images", _])
+    if let Some(path) = azure_path(text) {
+        // A managed image, or a version of a gallery's.
+        return gallery_or_image(path).is_some_and(|versioned| versioned);
+    }
+    ImageName::parse(text).is_some_and(|image| image.project.is_some() && !image.family)
+}
+
+/// How AWS's attributes refer to a parameter of Systems Manager that holds an AMI's id.
+const SSM: &str = "resolve:ssm:";
+
+/// The id in an image's ARN, `arn:aws:ec2:REGION::image/ami-…`.
+fn of_arn(text: &str) -> Option<&str> {
+    let resource = text.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
+    resource.strip_prefix("image/").filter(|id| id.starts_with("ami-"))
+}
+
+/// Whether a path of Azure's is that of an image which is always the same; none if it is no image's.
+/// One of a gallery without a version, or with `latest` for one, is the newest at the time.
+fn gallery_or_image(path: &str) -> Option<bool> {
+    let lower = path.to_ascii_lowercase();
+    let parts: Vec<&str> = lower.trim_matches('/').split('/').collect();
+    let at = parts.iter().position(|part| *part == "microsoft.compute")?;
+    match parts[at + 1..] {
+        ["images", _] => Some(true),
+        ["galleries", _, "images", _, "versions", version] => Some(version != "latest"),
+        ["galleries", _, "images", _] => Some(false),
+        _ => None,
+    }
+}
+
+/// Why a text is no image's, although it stands for one: what it stands for is decided when it is
+/// used. None for all others.
+pub(super) fn resolved_later(text: &str, kind: &str) -> Option<&'static str> {
+    if text.starts_with(SSM) {
+        return Some("a parameter of Systems Manager, which AWS reads when a machine is started");
+    }
+    if azure_path(text).and_then(gallery_or_image) == Some(false) {
+        return Some("an image of a gallery without a version, of which Azure takes the newest");
+    }
+    let family = ImageName::parse(text)
+        .or_else(|| ImageName::parse_short(text).filter(|_| provider(kind) == "google"));
+    family
+        .is_some_and(|image| image.family)
+        .then_some("a family, of which Google takes the newest image when a machine is made")
 }
 
 /// Whether a text can be an image's id at all, so that the registry may be asked for it.
@@ -84,7 +119,7 @@ pub(super) fn can_be_image(text: &str) -> bool {
         && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "{}<>\"".contains(c))
         && text.parse::<f64>().is_err()
         && !matches!(text, "true" | "false" | "null" | "none")
-        && (text.starts_with("ami-") || !text.starts_with("arn:"))
+        && (of_arn(text).is_some() || !text.starts_with("arn:"))
         && !text.contains("-----BEGIN")
 }
 
@@ -100,52 +135,107 @@ pub(super) fn is_private(path: &str) -> bool {
     })
 }
 
-/// Whether a text is an id of Azure's, where capital and small letters are the same.
-fn is_azure(text: &str) -> bool {
-    text.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("/subscriptions/"))
+/// The path of an id of Azure's, where capital and small letters are the same, or of the URL of one.
+fn azure_path(text: &str) -> Option<&str> {
+    let path = match text.split_once("://") {
+        None => text,
+        Some((_, rest)) => {
+            let (host, _) = rest.split_once('/')?;
+            // Of every cloud of Azure's, as management.usgovcloudapi.net.
+            let management = host.to_ascii_lowercase().starts_with("management.");
+            management.then(|| &rest[host.len()..])?
+        }
+    };
+    let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
+    path.get(..15).filter(|start| start.eq_ignore_ascii_case("/subscriptions/")).map(|_| path)
 }
 
 /// A text so that two are the same if they are the same image's id.
 pub(super) fn key(text: &str) -> Cow<'_, str> {
-    if is_azure(text) { text.to_ascii_lowercase().into() } else { text.into() }
+    if let Some(path) = azure_path(text) {
+        return path.to_ascii_lowercase().into();
+    }
+    if let Some(id) = of_arn(text) {
+        return id.into();
+    }
+    match ImageName::parse(text).and_then(|image| image.path()) {
+        Some(path) => path.into(),
+        None => text.into(),
+    }
 }
 
 /// The words of Azure's ids, as Azure itself writes them.
 const AZURE: &[&str] =
     &["resourceGroups", "providers", "Microsoft.Compute", "images", "galleries", "versions"];
 
-/// Everything that an image may be called in a registry, if a resource calls it `text`. Names after
-/// the first that are no digests are only the last part of what Google calls an image: see
-/// [`may_be_short`].
-pub(super) fn names(text: &str) -> Vec<Cow<'_, str>> {
-    let mut names = vec![Cow::Borrowed(text)];
-    if is_azure(text) {
+/// What an image may be called in a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+    /// Whether it is this image's and no other's. Others leave out the project that Google has an
+    /// image in: see [`may_be_short`].
+    pub exact: bool,
+}
+
+/// Who calls an image something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Caller<'a> {
+    /// The type of the resource.
+    pub kind: &'a str,
+    /// Google's project that the resource is in, as far as that is known.
+    pub project: Option<&'a str>,
+    /// Whether the text can be nothing but an image's: others are not worth a dozen questions each.
+    pub certain: bool,
+}
+
+/// Everything that an image may be called in a registry, if a resource calls it `text`.
+pub(super) fn names<'a>(text: &'a str, caller: Caller<'a>) -> Vec<Name<'a>> {
+    let mut names = vec![Name { text: text.into(), exact: true }];
+    let mut add = |text: Cow<'a, str>, exact: bool| {
+        if !names.iter().any(|name| name.text == text) {
+            names.push(Name { text, exact });
+        }
+    };
+    if let Some(path) = azure_path(text) {
         // Not every registry takes Azure's ids for the same however they are written.
         let word = |part| {
             let word = AZURE.iter().find(|word| word.eq_ignore_ascii_case(part));
             word.copied().unwrap_or(part)
         };
-        let parts: Vec<&str> = text.split('/').map(word).collect();
-        let written = parts.join("/").replacen(&text[..15], "/subscriptions/", 1);
-        for name in [written, text.to_ascii_lowercase()] {
-            if !names.contains(&Cow::Borrowed(name.as_str())) {
-                names.push(name.into());
-            }
-        }
+        let parts: Vec<&str> = path.split('/').map(word).collect();
+        let written = parts.join("/").replacen(&path[..15], "/subscriptions/", 1);
+        add(path.into(), true);
+        add(written.into(), true);
+        add(path.to_ascii_lowercase().into(), true);
+        return names;
+    }
+    if let Some(id) = of_arn(text) {
+        add(id.into(), true);
         return names;
     }
     // repository@digest
     if let Some((_, digest)) = text.split_once('@').filter(|it| it.1.starts_with("sha256:")) {
-        names.push(digest.into());
+        add(digest.into(), true);
+        return names;
     }
-    // A path of Google's: the registry has the image's name.
-    if let Some((_, name)) = text.rsplit_once("/global/images/").filter(|it| !it.1.contains('/')) {
-        names.push(name.into());
+    let google = provider(caller.kind) == "google";
+    let path = ImageName::parse(text);
+    let Some(mut image) = path.or_else(|| ImageName::parse_short(text).filter(|_| google)) else {
+        return names;
+    };
+    if path.is_none() && !caller.certain {
+        add(image.name.into(), false);
+        return names;
     }
-    // project/image
-    if let Some((_, name)) = text.split_once('/').filter(|it| !it.1.contains(['/', ':', '@'])) {
-        names.push(name.into());
+    image.project = image.project.or(caller.project);
+    let family = ImageName { family: true, ..image };
+    // The short forms do not say whether they are a family's.
+    let both = [Some(image), Some(family).filter(|_| path.is_none() && !image.family)];
+    for image in both.into_iter().flatten() {
+        image.full().into_iter().for_each(|text| add(text, true));
     }
+    image.short().into_iter().for_each(|text| add(text, false));
     names
 }
 
@@ -153,7 +243,7 @@ pub(super) fn names(text: &str) -> Vec<Cow<'_, str>> {
 /// of that. Elsewhere an image that is called the same and is somebody else's would be taken for
 /// its own.
 pub(super) fn may_be_short(text: &str, kind: &str) -> bool {
-    kind.starts_with("google_") || (text.contains("/global/images/") && looks_like_image(text))
+    provider(kind) == "google" || ImageName::parse(text).is_some_and(|it| it.project.is_some())
 }
 
 /// Whether a registry's platform is Google's.
@@ -170,7 +260,7 @@ pub(super) fn is_unambiguous(text: &str, kind: &str) -> bool {
         || text.starts_with("sha256:")
         || text.contains("@sha256:")
         || text.starts_with("ocid1.image.")
-        || is_azure(text)
+        || azure_path(text).is_some()
         || is_uuid
         || looks_like_image(text)
         || (text.starts_with("projects/") && text.contains("/images/"))
@@ -244,6 +334,11 @@ mod tests {
              /versions/1.0.0",
             "projects/p/global/images/golden-1",
             "https://www.googleapis.com/compute/v1/projects/p/global/images/golden-1",
+            "https://www.googleapis.com/compute/beta/projects/p/global/images/golden-1",
+            "https://management.azure.com/subscriptions/s/resourceGroups/g/providers\
+             /Microsoft.Compute/images/golden",
+            "arn:aws:ec2:eu-west-1::image/ami-0123456789abcdef0",
+            "resolve:ssm:/golden/ami",
         ] {
             assert!(looks_like_image(id), "{id}");
         }
@@ -260,22 +355,97 @@ mod tests {
         }
     }
 
+    fn texts(text: &str, caller: Caller) -> Vec<String> {
+        names(text, caller).into_iter().map(|name| name.text.into_owned()).collect()
+    }
+
     #[test]
     fn names_without_what_is_before_them() {
-        assert_eq!(names("r/x@sha256:aa"), ["r/x@sha256:aa", "sha256:aa"]);
-        let google = "projects/p/global/images/g";
-        assert_eq!(names(google), [google, "g"]);
-        assert_eq!(names("p/g"), ["p/g", "g"]);
-        assert_eq!(names("ami-1"), ["ami-1"]);
+        let nobody = Caller::default();
+        assert_eq!(texts("r/x@sha256:aa", nobody), ["r/x@sha256:aa", "sha256:aa"]);
+        assert_eq!(texts("ami-1", nobody), ["ami-1"]);
+        // Only Google has such short forms.
+        assert_eq!(texts("p/g", nobody), ["p/g"]);
+        let google = Caller { kind: "google_compute_disk", ..nobody };
+        assert_eq!(texts("p/g", google), ["p/g", "g"]);
+        let arn = "arn:aws:ec2:eu-west-1::image/ami-01234567";
+        assert_eq!(texts(arn, nobody), [arn, "ami-01234567"]);
+    }
+
+    #[test]
+    fn images_of_google_are_found_by_all_their_names() {
+        let path = "projects/p/global/images/g";
+        let link = |host: &str, version: &str| format!("https://{host}/compute/{version}/{path}");
+        let mut all = vec![path.to_owned(), format!("//compute.googleapis.com/{path}")];
+        for host in ["www.googleapis.com", "compute.googleapis.com"] {
+            all.extend(["v1", "beta", "alpha"].map(|version| link(host, version)));
+        }
+        let exact = |text: &str, caller: Caller| -> Vec<String> {
+            let names = names(text, caller).into_iter().filter(|name| name.exact);
+            names.map(|name| name.text.into_owned()).collect()
+        };
+        let disk = Caller { kind: "google_compute_disk", project: None, certain: true };
+        for text in all.clone() {
+            let found = exact(&text, Caller::default());
+            assert!(all.iter().all(|name| found.contains(name)), "{text}: {found:?}");
+            assert_eq!(key(&text), path);
+            let short = texts(&text, Caller::default());
+            assert!(
+                ["p/g", "global/images/g", "g"].iter().all(|one| short.contains(&(*one).into()))
+            );
+        }
+        // The project may be told by the resource's.
+        let there = Caller { project: Some("p"), ..disk };
+        for text in ["g", "global/images/g"] {
+            let found = exact(text, there);
+            assert!(all.iter().all(|name| found.contains(name)), "{text}: {found:?}");
+            assert_eq!(exact(text, disk), [text]);
+        }
+        let family = "projects/p/global/images/family/g".to_owned();
+        assert!(exact("p/g", disk).contains(&family));
+        assert!(!exact("projects/p/global/images/g", disk).contains(&family));
+        // What may be anything is not asked for a dozen times.
+        let any = Caller { certain: false, ..there };
+        assert_eq!(texts("e2-medium", any), ["e2-medium"]);
+    }
+
+    #[test]
+    fn what_is_decided_when_it_is_used_is_told_from_what_is_not_known() {
+        let gallery = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/a\
+                       /images/b";
+        for (text, kind) in [
+            ("resolve:ssm:/golden/ami", "aws_launch_template"),
+            ("resolve:ssm:/golden/ami:3", "aws_instance"),
+            ("projects/p/global/images/family/f", "google_compute_disk"),
+            ("https://www.googleapis.com/compute/v1/projects/p/global/images/family/f", "x_y"),
+            ("family/f", "google_compute_instance"),
+            (gallery, "azurerm_linux_virtual_machine"),
+            (&format!("{gallery}/versions/latest"), "azurerm_linux_virtual_machine"),
+        ] {
+            assert!(resolved_later(text, kind).is_some(), "{text}");
+        }
+        for (text, kind) in [
+            ("ami-01234567", "aws_instance"),
+            ("projects/p/global/images/f", "google_compute_disk"),
+            ("family/f", "docker_container"),
+            (&format!("{gallery}/versions/1.0.0"), "azurerm_linux_virtual_machine"),
+        ] {
+            assert_eq!(resolved_later(text, kind), None, "{text}");
+        }
     }
 
     #[test]
     fn ids_of_azure_are_the_same_however_they_are_written() {
         let written = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/images/Gold";
         let other = written.replace("resourceGroups", "RESOURCEGROUPS").replace("images", "Images");
+        let url = format!("https://management.azure.com{other}?api-version=2024-07-01");
+        let nobody = Caller::default();
         assert_eq!(key(&other), key(written));
-        assert_eq!(names(&other), [&other, written, &written.to_lowercase()]);
-        assert_eq!(names(&written.to_lowercase()).len(), 2);
+        assert_eq!(key(&url), key(written));
+        assert_eq!(key(&format!("{other}/")), key(written));
+        assert_eq!(texts(&other, nobody), [&other, written, &written.to_lowercase()]);
+        assert_eq!(texts(&url, nobody), [&url, &other, written, &written.to_lowercase()]);
+        assert_eq!(texts(&written.to_lowercase(), nobody).len(), 2);
         assert_ne!(key("ami-A"), key("ami-a"));
     }
 

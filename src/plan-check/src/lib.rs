@@ -10,6 +10,7 @@
 mod brings;
 mod configuration;
 mod evidence;
+mod google;
 mod judge;
 mod kinds;
 mod leaves;

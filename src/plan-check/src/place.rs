@@ -1,6 +1,5 @@
 //! Where images are from: versions of buckets, as the registry's search finds them.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -23,9 +22,9 @@ pub(super) async fn search(
 ) -> Result<HashMap<String, Vec<ExternalArtifact>>> {
     let names: BTreeSet<String> = uses
         .iter()
-        .filter_map(|it| it.value.as_deref())
-        .flat_map(kinds::names)
-        .map(Cow::into_owned)
+        .filter_map(|it| Some(kinds::names(it.value.as_deref()?, it.caller())))
+        .flatten()
+        .map(|name| name.text.into_owned())
         .collect();
     stream::iter(names)
         .map(|name| async move {

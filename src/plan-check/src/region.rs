@@ -12,7 +12,13 @@ pub(super) fn region(plan: &Plan, planned: &Planned) -> Option<String> {
     own.or_else(|| attribute("availability_zone").and_then(of_zone))
         .or_else(|| attribute("zone").map(|zone| last(zone).to_owned()))
         .or_else(|| attribute("arn").and_then(of_arn))
-        .or_else(|| of_provider(plan, planned.address))
+        .or_else(|| of_provider(plan, planned.address, &["region", "zone", "location"]))
+}
+
+/// Google's project that a resource is in, as far as the plan says.
+pub(super) fn project(plan: &Plan, planned: &Planned) -> Option<String> {
+    let own = planned.after["project"].as_str().filter(|text| !text.is_empty());
+    own.map(str::to_owned).or_else(|| of_provider(plan, planned.address, &["project"]))
 }
 
 /// `eu-west-1` of `eu-west-1b`.
@@ -33,8 +39,8 @@ fn of_arn(arn: &str) -> Option<String> {
     (!region.is_empty()).then(|| region.to_owned())
 }
 
-/// What the provider's configuration says.
-fn of_provider(plan: &Plan, address: &str) -> Option<String> {
+/// What the provider's configuration says, by one of these names.
+fn of_provider(plan: &Plan, address: &str, names: &[&str]) -> Option<String> {
     let (_, configured) = plan.configured(address)?;
     let provider = plan.configuration.provider_config.get(&configured.provider_config_key)?;
     let modules = provider.module_address.as_deref().map(|address| {
@@ -42,8 +48,8 @@ fn of_provider(plan: &Plan, address: &str) -> Option<String> {
         split(&format!("{address}.x.y")).0
     });
     let modules = modules.unwrap_or_default();
-    ["region", "zone", "location"].into_iter().find_map(|name| {
-        let expression = &provider.expressions[name];
+    names.iter().find_map(|name| {
+        let expression = &provider.expressions[*name];
         match expression {
             Value::Null => None,
             expression => plan.constant(&modules, expression),

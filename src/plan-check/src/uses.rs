@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::brings::Brought;
 use super::configuration::{Follower, References, Written, written};
 use super::evidence::{Evidence, Source};
-use super::kinds;
+use super::kinds::{self, Caller};
 use super::leaves::{at, leaves, names, shown};
 use super::plan::{Mode, Plan, Planned};
-use super::region::region;
+use super::region::{project, region};
 
 /// How it is known that something is an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,8 @@ pub struct Use {
     pub sensitive: bool,
     /// Where the resource is.
     pub region: Option<String>,
+    /// Google's project that the resource is in.
+    pub project: Option<String>,
     /// How it is known.
     pub origin: Origin,
     /// Whether the plan brings the image to the resource: it is not there yet, or with another.
@@ -53,6 +55,17 @@ pub struct Use {
     pub cut: bool,
     /// The data source that this is, or that the expression refers to.
     pub(super) source: Option<Source>,
+}
+
+impl Use {
+    /// Who it is that calls the image so.
+    pub(super) fn caller(&self) -> Caller<'_> {
+        Caller {
+            kind: &self.kind,
+            project: self.project.as_deref(),
+            certain: matches!(self.origin, Origin::Attribute | Origin::DataSource),
+        }
+    }
 }
 
 /// The images that a plan uses: those that are known to be, and every text that can be one. The
@@ -73,9 +86,14 @@ impl Inventory {
         let mut follower = Follower::new(plan);
         let mut uses = Vec::new();
         for planned in plan.planned().iter().filter(|planned| planned.mode == Mode::Managed) {
+            let first = uses.len();
             let place = region(plan, planned);
             known_values(planned, place.as_deref(), &mut uses);
             unknown_values(plan, &evidence, &mut follower, planned, place.as_deref(), &mut uses);
+            if kinds::provider(planned.kind) == "google" {
+                let project = project(plan, planned);
+                uses[first..].iter_mut().for_each(|it| it.project.clone_from(&project));
+            }
         }
         let images: BTreeSet<String> =
             uses.iter().filter(|it| it.brings).filter_map(|it| it.value.clone()).collect();
@@ -91,6 +109,7 @@ impl Inventory {
             value: Some(source.image.clone()).filter(|image| !image.is_empty()),
             sensitive: false,
             region: Some(source.region.clone()).filter(|region| !region.is_empty()),
+            project: None,
             origin: Origin::DataSource,
             brings: brought.source(&source.address),
             made_from_it: None,
@@ -137,6 +156,7 @@ fn known_values(planned: &Planned, region: Option<&str>, uses: &mut Vec<Use>) {
             value: Some(text.to_owned()),
             sensitive: leaf.sensitive,
             region: region.map(str::to_owned),
+            project: None,
             origin,
             brings: !at(planned.before, &leaf.path).is_some_and(|before| {
                 before.as_str().is_some_and(|before| kinds::key(before) == kinds::key(text))
@@ -202,6 +222,7 @@ fn unknown_values<'a>(
             value: None,
             sensitive: false,
             region: region.map(str::to_owned),
+            project: None,
             origin: Origin::Attribute,
             brings: true,
             made_from_it: None,
