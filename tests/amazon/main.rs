@@ -4,6 +4,7 @@
 mod bench;
 mod cleanup;
 mod cloud;
+mod fast_launch;
 mod harness;
 mod http;
 mod matrix;
@@ -11,6 +12,7 @@ mod matrix;
 mod moto;
 mod options;
 mod proxy;
+mod session_manager;
 #[expect(dead_code, reason = "the tests of the ssh communicator itself use more of it")]
 #[path = "../../plugins/ssh/tests/server/mod.rs"]
 mod sshd;

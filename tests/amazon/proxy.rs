@@ -42,6 +42,9 @@ type Watcher = dyn Fn(&Message) + Send + Sync;
 /// Changes a request before moto gets it, or an answer of moto.
 pub type Edit = dyn Fn(&Call, &str) -> Option<String> + Send + Sync;
 
+/// Answers a call in moto's place.
+pub type StandIn = dyn Fn(&Call, &Message) -> Option<Message> + Send + Sync;
+
 /// A running proxy.
 pub struct Proxy {
     pub port: u16,
@@ -52,6 +55,7 @@ struct State {
     account: Mutex<Account>,
     request: Mutex<Option<Box<Edit>>>,
     answer: Mutex<Option<Box<Edit>>>,
+    stand_in: Mutex<Option<Box<StandIn>>>,
     plan: Mutex<Arc<Plan>>,
     watcher: Box<Watcher>,
     calls: Mutex<Vec<Call>>,
@@ -76,6 +80,7 @@ impl Proxy {
             account: Mutex::new(account.clone()),
             request: Mutex::default(),
             answer: Mutex::default(),
+            stand_in: Mutex::default(),
             plan: Mutex::new(Arc::new(plan)),
             watcher: Box::new(watcher),
             calls: Mutex::default(),
@@ -126,6 +131,14 @@ impl Proxy {
         edit: impl Fn(&Call, &str) -> Option<String> + Send + Sync + 'static,
     ) {
         *self.state.answer.lock().expect("no thread panics with it") = Some(Box::new(edit));
+    }
+
+    /// Answers calls that moto does not know. None of `answer` leaves a call to moto.
+    pub fn stand_in(
+        &self,
+        answer: impl Fn(&Call, &Message) -> Option<Message> + Send + Sync + 'static,
+    ) {
+        *self.state.stand_in.lock().expect("no thread panics with it") = Some(Box::new(answer));
     }
 
     /// The calls so far.
@@ -207,6 +220,11 @@ impl State {
     }
 
     fn forward(&self, call: &Call, request: &Message) -> Option<Message> {
+        let stand_in = self.stand_in.lock().expect("no thread panics with it");
+        if let Some(answer) = stand_in.as_ref().and_then(|stand_in| stand_in(call, request)) {
+            return Some(answer);
+        }
+        drop(stand_in);
         let account = self.account.lock().expect("no thread panics with it").clone();
         let mut request = request.clone().with("x-moto-account-id", &account.id);
         if let Some(body) = edited(&self.request, call, &request) {
@@ -244,6 +262,15 @@ fn edited(edit: &Mutex<Option<Box<Edit>>>, call: &Call, message: &Message) -> Op
     edit.as_ref()?(call, &message.text()).map(String::into_bytes)
 }
 
+/// An answer.
+pub fn answer(status: u16, kind: &str, body: &str) -> Message {
+    let head = format!(
+        "HTTP/1.1 {status} Answer\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    Message { head, body: body.as_bytes().to_vec() }
+}
+
 /// An error in EC2's form.
 fn refusal(status: u16, code: &str) -> Message {
     let body = format!(
@@ -251,9 +278,5 @@ fn refusal(status: u16, code: &str) -> Message {
          <Message>a fault of the test</Message></Error></Errors><RequestID>fault</RequestID>\
          </Response>"
     );
-    let head = format!(
-        "HTTP/1.1 {status} Fault\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    Message { head, body: body.into_bytes() }
+    answer(status, "text/xml", &body)
 }

@@ -376,3 +376,92 @@ fn wrong_options_are_told_offline() {
         assert!(said.contains("not supported yet"), "{said}");
     }
 }
+
+/// A source of `amazon-ebs`, with more options.
+fn ebs(name: &str, more: &str) -> String {
+    format!(
+        "source \"amazon-ebs\" \"{name}\" {{\n  ami_name      = \"web-1\"\n  source_ami    = \
+         \"ami-1\"\n  instance_type = \"t3.micro\"\n  ssh_username  = \"ubuntu\"\n{more}\n}}\n"
+    )
+}
+
+#[test]
+fn two_sources_that_make_one_ami_are_warned_of() {
+    let build = "build {\n  sources = [\"amazon-ebs.a\", \"amazon-ebs.b\"]\n}\n";
+    let checked = |a: &str, b: &str| {
+        let dir = template(&format!("{}{}{build}", ebs("a", a), ebs("b", b)));
+        let run = ingot(dir.path(), &["validate", "."]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        run.stdout
+    };
+    let us = "  region = \"us-east-1\"";
+    let said = checked(us, us);
+    let text = "`amazon-ebs.a` and `amazon-ebs.b` both make the AMI web-1 in us-east-1: the one \
+                that comes later fails";
+    assert!(said.contains(text), "{said}");
+    assert!(said.contains("t.pkr.hcl:8"), "{said}");
+    // In a region that both copy to.
+    let said = checked(
+        "  region = \"us-east-1\"\n  ami_regions = [\"eu-west-1\"]",
+        "  region = \"us-west-2\"\n  ami_regions = [\"eu-west-1\"]",
+    );
+    assert!(said.contains("both make the AMI web-1 in eu-west-1"), "{said}");
+    for other in [
+        "  region = \"us-west-2\"",
+        "  region = \"us-east-1\"\n  profile = \"other-account\"",
+        "  region = \"us-east-1\"\n  skip_create_ami = true",
+    ] {
+        let said = checked(us, other);
+        assert!(!said.contains("both make"), "{other}: {said}");
+    }
+    // Names that are made are told apart by what is made.
+    let made = |name: &str| {
+        let one = ebs("a", us).replace("web-1", name);
+        let other = ebs("b", us).replace("web-1", name);
+        let dir = template(&format!("{one}{other}{build}"));
+        ingot(dir.path(), &["validate", "."]).stdout
+    };
+    assert!(made("web-{{timestamp}}").contains("both make the AMI web-"));
+    assert!(!made("web-{{uuid}}").contains("both make"));
+    // One of the two is left out.
+    let dir = template(&format!("{}{}{build}", ebs("a", us), ebs("b", us)));
+    let run = ingot(dir.path(), &["validate", "-only=amazon-ebs.a", "."]);
+    assert!(!run.stdout.contains("both make"), "{}", run.stdout);
+}
+
+#[test]
+fn a_build_without_an_ami_has_nothing_to_process_or_publish() {
+    let skip = "  region = \"us-east-1\"\n  skip_create_ami = true";
+    let build = "build {\n  sources = [\"amazon-ebs.a\"]\n  post-processor \"manifest\" {}\n}\n";
+    let dir = template(&format!("{}{build}", ebs("a", skip)));
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let text = "the post-processor `manifest` is not run for `amazon-ebs.a`, which leaves nothing \
+                to process: skip_create_ami is set";
+    assert!(run.stdout.contains(text), "{}", run.stdout);
+
+    let registry = "hcp_packer_registry {\n  bucket_name = \"images\"\n}\n";
+    let dir = template(&format!("{registry}{}{build}", ebs("a", skip)));
+    for command in ["validate", "build"] {
+        let env = [("INGOT_REGISTRY", "registry.db"), ("AWS_EC2_METADATA_DISABLED", "true")];
+        let run = ingot_with(dir.path(), &[command, "."], &env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let text = "`amazon-ebs.a` is to be published, and leaves nothing to publish: \
+                    skip_create_ami is set";
+        assert!(run.stdout.contains(text), "{}", run.stdout);
+        assert!(run.stdout.contains("t.pkr.hcl:4"), "{}", run.stdout);
+        assert!(!dir.path().join("registry.db").exists(), "nothing was begun");
+    }
+    let run = ingot_with(dir.path(), &["validate", "."], &[("HCP_PACKER_REGISTRY", "off")]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+}
+
+#[test]
+fn variables_that_are_no_numbers_are_warned_of() {
+    let build = "build {\n  sources = [\"amazon-ebs.a\"]\n}\n";
+    let dir = template(&format!("{}{build}", ebs("a", "  region = \"us-east-1\"")));
+    let run = ingot_with(dir.path(), &["validate", "."], &[("AWS_MAX_ATTEMPTS", "10,")]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let text = "AWS_MAX_ATTEMPTS has no effect: \"10,\" is not a whole number";
+    assert!(run.stdout.contains(text), "{}", run.stdout);
+}

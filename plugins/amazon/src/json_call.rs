@@ -1,7 +1,8 @@
 //! Calls of services that speak JSON.
 //!
-//! Three services are asked one question each: Systems Manager, Secrets Manager and ECR. Their
-//! crates in the SDK take minutes to build between them; a call is one signed request.
+//! Some services are asked one or two questions each: Systems Manager, Secrets Manager, ECR, EC2
+//! Instance Connect. Their crates in the SDK take minutes to build between them; a call is one
+//! signed request.
 
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +32,10 @@ pub struct JsonService {
     /// What stands before the operation in `X-Amz-Target`.
     pub target: &'static str,
 }
+
+/// Systems Manager: parameters, and sessions.
+pub const SYSTEMS_MANAGER: JsonService =
+    JsonService { id: "SSM", host: "ssm", signing_name: "ssm", target: "AmazonSSM" };
 
 impl Access {
     /// The answer of a service to one call, tried again as the SDK does.
@@ -128,7 +133,10 @@ impl Access {
     }
 
     /// Where a service is: what the environment or the profile says, else its place in AWS.
-    fn endpoint(&self, service: &JsonService, region: &str) -> Result<String, Failure> {
+    ///
+    /// # Errors
+    /// The service's id makes no sense.
+    pub fn endpoint(&self, service: &JsonService, region: &str) -> Result<String, Failure> {
         let key = ServiceConfigKey::builder()
             .service_id(service.id)
             .env("AWS_ENDPOINT_URL")

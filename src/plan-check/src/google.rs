@@ -68,10 +68,10 @@ impl<'a> ImageName<'a> {
     /// All texts that stand for the image with its project in it, and no other.
     pub fn full(&self) -> Vec<Cow<'static, str>> {
         let Some(path) = self.path() else { return Vec::new() };
-        let links = HOSTS.iter().flat_map(|host| {
-            VERSIONS.iter().map(|version| Cow::Owned(format!("{host}{version}/{path}")))
-        });
-        let links: Vec<Cow<'static, str>> = links.collect();
+        let bases =
+            HOSTS.iter().flat_map(|host| VERSIONS.map(|version| format!("{host}{version}/")));
+        let links: Vec<Cow<'static, str>> =
+            bases.map(|base| Cow::Owned(format!("{base}{path}"))).collect();
         let asset = format!("//compute.googleapis.com/{path}");
         [Cow::Owned(path), Cow::Owned(asset)].into_iter().chain(links).collect()
     }

@@ -11,10 +11,7 @@ use serde_json::json;
 use super::check_name;
 use crate::access::{Access, AccessOptions};
 use crate::failure::Failure;
-use crate::json_call::JsonService;
-
-const SYSTEMS_MANAGER: JsonService =
-    JsonService { id: "SSM", host: "ssm", signing_name: "ssm", target: "AmazonSSM" };
+use crate::json_call::SYSTEMS_MANAGER;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Options {

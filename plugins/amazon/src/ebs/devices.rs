@@ -3,6 +3,7 @@
 use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, VolumeType};
 
 use super::options::{BlockDevice, given};
+use crate::failure::{Failure, Kind};
 
 /// The mappings for these disks; with `no_ephemeral`, and without the instance store volumes that
 /// Windows has by default.
@@ -30,7 +31,7 @@ fn mapping(device: &BlockDevice) -> BlockDeviceMapping {
     let kind = given(&device.volume_type);
     let provisioned = matches!(kind, Some("io1" | "io2" | "gp3"));
     let ebs = EbsBlockDevice::builder()
-        .delete_on_termination(device.delete_on_termination)
+        .delete_on_termination(device.delete_on_termination.unwrap_or(false))
         .set_volume_type(kind.map(VolumeType::from))
         .set_volume_size(Some(device.volume_size).filter(|&size| size > 0))
         .set_iops(device.iops.filter(|_| provisioned))
@@ -39,4 +40,63 @@ fn mapping(device: &BlockDevice) -> BlockDeviceMapping {
         .set_encrypted(device.encrypted)
         .set_kms_key_id(given(&device.kms_key_id).map(str::to_owned));
     mapping.ebs(ebs.build()).build()
+}
+
+/// Which option of the disks in `place` AWS speaks of where it refuses what they ask for. AWS's
+/// limits change, so that it is AWS that judges them.
+pub fn refused(failure: &Failure, place: &str, devices: &[BlockDevice]) -> Option<String> {
+    if failure.kind != Kind::Refused || devices.is_empty() {
+        return None;
+    }
+    let text = failure.message.to_lowercase();
+    let option = match () {
+        () if text.contains("throughput") => "throughput",
+        () if text.contains("iops") => "iops",
+        () if text.contains("volume") && text.contains("size") => "volume_size",
+        () if text.contains("volumetype") || text.contains("volume type") => "volume_type",
+        () => return None,
+    };
+    let set = |device: &&BlockDevice| match option {
+        "throughput" => device.throughput.is_some(),
+        "iops" => device.iops.is_some(),
+        "volume_size" => device.volume_size != 0,
+        _ => given(&device.volume_type).is_some(),
+    };
+    let names = devices.iter().filter(set).filter_map(|device| given(&device.device_name));
+    let names: Vec<&str> = names.collect();
+    let of = match names.is_empty() {
+        true => String::new(),
+        false => format!(" of {}", names.join(", ")),
+    };
+    Some(format!("see `{option}`{of} in {place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_points_at_the_option() {
+        let device = |name: &str, iops| BlockDevice {
+            device_name: Some(name.to_owned()),
+            iops,
+            ..BlockDevice::default()
+        };
+        let devices = [device("/dev/sda1", None), device("/dev/sdb", Some(90_000))];
+        let hint = |code: &str, message: &str| {
+            refused(&Failure::answered(code, message), "launch_block_device_mappings", &devices)
+        };
+        let iops = "Volume iops of 90000 is too high; maximum is 80000.";
+        assert_eq!(
+            hint("InvalidParameterValue", iops).as_deref(),
+            Some("see `iops` of /dev/sdb in launch_block_device_mappings")
+        );
+        assert_eq!(
+            hint("InvalidParameterValue", "Volume of 9GB is smaller than snapshot; size 20GB")
+                .as_deref(),
+            Some("see `volume_size` in launch_block_device_mappings")
+        );
+        assert_eq!(hint("InvalidAMIID.NotFound", iops), None);
+        assert_eq!(hint("InvalidParameterValue", "no such zone"), None);
+    }
 }

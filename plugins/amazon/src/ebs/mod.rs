@@ -8,6 +8,7 @@
 //! | [`discovery`] | finding what is left by its tag |
 //! | [`place`] | where things are, for the journal |
 //! | [`wait`], [`pace`] | waiting for AWS |
+//! | [`session_manager`] | reaching the instance through Systems Manager |
 //! | [`tags`] | tags, and what templates know about the source AMI |
 
 mod artifact;
@@ -21,6 +22,7 @@ mod pace;
 mod place;
 mod reclaim;
 mod removal;
+mod session_manager;
 mod settings;
 mod steps;
 mod tags;

@@ -10,13 +10,34 @@ use crate::polling::PollingOptions;
 pub const MACHINE: Duration = Duration::from_secs(10 * 60);
 /// How long an AMI may take: Packer's limit.
 pub const IMAGE: Duration = Duration::from_secs(30 * 60);
+/// How long EC2 may take to prepare fast launching, for which it starts instances: Packer's limit.
+pub const FAST_LAUNCH: Duration = Duration::from_secs(125 * 60);
+
+/// How often to look, how long, and which option says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How often and how long.
+    pub retry: Retry,
+    /// What the user can do who needs more time.
+    pub hint: &'static str,
+}
+
+/// What gives most waits more time.
+const POLLING: &str = "give it more time with a larger max_attempts, and delay_seconds, in \
+                       aws_polling (or AWS_MAX_ATTEMPTS and AWS_POLL_DELAY_SECONDS)";
 
 /// For what takes seconds.
-pub fn quick(polling: &PollingOptions, limit: Duration) -> Retry {
-    polling.retry(Duration::from_secs(2), Duration::from_secs(15), limit)
+pub fn quick(polling: &PollingOptions, limit: Duration) -> Pace {
+    Pace {
+        retry: polling.retry(Duration::from_secs(2), Duration::from_secs(15), limit),
+        hint: POLLING,
+    }
 }
 
 /// For what takes minutes.
-pub fn slow(polling: &PollingOptions, limit: Duration) -> Retry {
-    polling.retry(Duration::from_secs(5), Duration::from_secs(30), limit)
+pub fn slow(polling: &PollingOptions, limit: Duration) -> Pace {
+    Pace {
+        retry: polling.retry(Duration::from_secs(5), Duration::from_secs(30), limit),
+        hint: POLLING,
+    }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ingot_communicator::Communication;
+use ingot_communicator::{Communication, Way};
 use ingot_sdk::config::is_unknown;
 use ingot_sdk::{Config, ConfigErrors, PrepareContext, Prepared};
 
 use super::checks;
-use super::options::{Options, given};
+use super::options::{FastLaunch, Options, SESSION_MANAGER, given};
+use crate::polling;
 
 /// The checked options.
 #[derive(Clone, Default)]
@@ -83,6 +84,7 @@ impl Settings {
         });
         let key = key_choice(&raw, ctx);
         raw.access.check(&mut errors);
+        warnings.extend(polling::warnings(raw.access.aws_polling.as_ref()));
         checks::ami(&raw, &mut errors, &mut warnings);
         checks::devices(&raw, &mut errors, &mut warnings);
         checks::source(&raw, &mut errors);
@@ -95,7 +97,10 @@ impl Settings {
         let sources = sources(&raw);
         let generated = super::tags::GENERATED.iter().map(|&name| name.to_owned()).collect();
         let settings = Settings { raw, communication, key, sources };
-        errors.into_result((settings, Prepared { warnings, generated }))
+        let no_artifact = settings.raw.ami.skip_create_ami;
+        let no_artifact = no_artifact.then(|| "skip_create_ami is set".to_owned());
+        let claims = settings.claims();
+        errors.into_result((settings, Prepared { warnings, generated, claims, no_artifact }))
     }
 
     /// The snapshots that the template names for its disks. AMIs may refer to them, but they are
@@ -105,6 +110,18 @@ impl Settings {
         let devices = ami.ami_block_device_mappings.iter();
         let devices = devices.chain(&instance.launch_block_device_mappings);
         devices.filter_map(|device| given(&device.snapshot_id).map(str::to_owned)).collect()
+    }
+
+    /// Whether the instance is reached through a session of Systems Manager.
+    pub fn uses_session_manager(&self) -> bool {
+        let interface = given(&self.raw.network.ssh_interface);
+        interface == Some(SESSION_MANAGER) && !matches!(self.communication.way, Way::None)
+    }
+
+    /// What there is to know about fast launching, where it is on and an AMI is made.
+    pub fn fast_launch(&self) -> Option<&FastLaunch> {
+        let ami = &self.raw.ami;
+        ami.fast_launch.as_ref().filter(|launch| launch.is_enabled() && !ami.skip_create_ami)
     }
 
     /// Whether a spot instance is run.
@@ -133,6 +150,44 @@ impl Settings {
             }
         }
         regions
+    }
+
+    /// The regions in which an AMI of the template's name is to be, each once.
+    pub fn regions(&self, own: &str) -> Vec<String> {
+        let mut regions = self.copies(own);
+        if !self.raw.ami.skip_save_build_region && !regions.iter().any(|region| region == own) {
+            regions.insert(0, own.to_owned());
+        }
+        regions
+    }
+
+    /// The names that the build takes, of which an account has each once in a region. What is not
+    /// known yet is no claim.
+    fn claims(&self) -> Vec<String> {
+        let (ami, access) = (&self.raw.ami, &self.raw.access);
+        if ami.skip_create_ami || is_unknown(&ami.ami_name) {
+            return Vec::new();
+        }
+        let region = given(&access.region);
+        if region.is_some_and(is_unknown) {
+            return Vec::new();
+        }
+        // Other credentials may be those of another account.
+        let role = access.assume_role.as_ref().and_then(|role| role.role_arn.as_ref());
+        let ways = [
+            ("profile", given(&access.profile)),
+            ("role", role.map(String::as_str)),
+            ("access key", given(&access.access_key)),
+            ("endpoint", given(&access.custom_endpoint_ec2)),
+        ];
+        let ways = ways.into_iter().filter_map(|(what, name)| Some(format!("{what} {}", name?)));
+        let ways: Vec<String> = ways.collect();
+        let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) };
+        let regions = self.regions(region.unwrap_or("the default region")).into_iter();
+        regions
+            .filter(|region| !is_unknown(region))
+            .map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name))
+            .collect()
     }
 
     /// The KMS key for the copy in `region`; none for the account's default.

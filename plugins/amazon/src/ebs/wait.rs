@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ingot_sdk::retry::Retry;
 use ingot_sdk::{Error, GoDuration, Result, Ui};
 use tokio::time::{Instant, sleep};
 
+use super::pace::Pace;
 use crate::failure::{Failure, Kind};
 
 /// How often a long wait says how things are.
@@ -27,18 +27,21 @@ pub fn may_pass(failure: &Failure) -> bool {
 }
 
 /// Looks at `what` until it is as it should be, more and more rarely. That AWS is too busy to
-/// answer does not end the wait.
+/// answer does not end the wait. The last look is when the time is over, or the last one allowed.
 ///
 /// # Errors
 /// It will never be, or takes longer than `pace` allows; or AWS refuses to tell.
-pub async fn until<T, F>(ui: &Ui, what: &str, pace: Retry, mut look: impl FnMut() -> F) -> Result<T>
+pub async fn until<T, F>(ui: &Ui, what: &str, pace: Pace, mut look: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<Look<T>, Failure>>,
 {
+    let Pace { retry, hint } = pace;
     let started = Instant::now();
     let mut reported = started;
-    let mut delay = pace.initial;
+    let mut delay = retry.initial;
+    let mut looks = 0;
     loop {
+        looks += 1;
         let state = match look().await {
             Ok(Look::Done(value)) => return Ok(value),
             Ok(Look::Never(error)) => return Err(error),
@@ -46,35 +49,47 @@ where
             Err(failure) if may_pass(&failure) => failure.to_string(),
             Err(failure) => return Err(failure.during(format!("waiting for {what}")).into()),
         };
-        tracing::debug!(%state, "waiting for {what}");
+        tracing::debug!(%state, looks, "waiting for {what}");
         let waited = started.elapsed();
-        if let Some(limit) = pace.timeout
-            && waited + delay > limit
-        {
-            let limit = GoDuration(Duration::from_secs(limit.as_secs()));
-            return Err(Error::new(format!("{what} is not ready after {limit}: {state}"))
-                .hint("give it more time with max_attempts and delay_seconds in aws_polling"));
+        let over = retry.timeout.is_some_and(|limit| waited >= limit);
+        if over || retry.tries.is_some_and(|tries| looks >= tries) {
+            let times = if looks == 1 { "once".to_owned() } else { format!("{looks} times") };
+            return Err(Error::new(format!(
+                "{what} is not ready after {}, looked at {times}: {state}",
+                shown(waited)
+            ))
+            .hint(hint));
         }
         if reported.elapsed() >= REPORT {
             reported = Instant::now();
-            let waited = GoDuration(Duration::from_secs(waited.as_secs()));
-            ui.message(format!("Still waiting for {what} after {waited}: {state}"));
+            ui.message(format!("Still waiting for {what} after {}: {state}", shown(waited)));
         }
-        sleep(delay).await;
-        delay = (delay * 2).min(pace.max);
+        sleep(retry.timeout.map_or(delay, |limit| delay.min(limit - waited))).await;
+        delay = (delay * 2).min(retry.max);
     }
+}
+
+/// A time as people read it: whole seconds, or milliseconds of what takes less than one.
+fn shown(time: Duration) -> GoDuration {
+    GoDuration(match time.as_secs() {
+        0 => Duration::from_millis(u64::from(time.subsec_millis())),
+        seconds => Duration::from_secs(seconds),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
 
+    use ingot_sdk::retry::Retry;
+
     use super::*;
 
-    fn pace() -> Retry {
+    fn pace() -> Pace {
         let initial = Duration::from_millis(50);
         let timeout = Some(Duration::from_secs(1));
-        Retry { initial, max: Duration::from_millis(300), tries: None, timeout }
+        let retry = Retry { initial, max: Duration::from_millis(300), tries: None, timeout };
+        Pace { retry, hint: "wait longer" }
     }
 
     fn ui() -> Ui {
@@ -101,8 +116,35 @@ mod tests {
     #[tokio::test]
     async fn a_wait_ends_and_says_how_it_is() {
         let look = || async { Ok(Look::<()>::NotYet("pending".to_owned())) };
+        let started = Instant::now();
         let error = until(&ui(), "the AMI ami-1", pace(), look).await.unwrap_err();
-        assert_eq!(error.to_string(), "the AMI ami-1 is not ready after 1s: pending");
+        // The time is used up, although the next pause would have been longer.
+        assert!(started.elapsed() >= Duration::from_secs(1));
+        let text = error.to_string();
+        assert!(text.starts_with("the AMI ami-1 is not ready after 1s, looked at "), "{text}");
+        assert!(text.ends_with(" times: pending"), "{text}");
+        assert_eq!(error.advice(), Some("wait longer"));
+    }
+
+    #[tokio::test]
+    async fn looks_are_counted_as_looks_and_the_time_told_is_the_real_one() {
+        for (tries, said) in [(1, "looked at once"), (3, "looked at 3 times")] {
+            let looks = Cell::new(0);
+            let look = || async {
+                looks.set(looks.get() + 1);
+                Ok(Look::<()>::NotYet("pending".to_owned()))
+            };
+            let mut pace = pace();
+            pace.retry = Retry { tries: Some(tries), timeout: None, ..pace.retry };
+            let started = Instant::now();
+            let error = until(&ui(), "it", pace, look).await.unwrap_err().to_string();
+            let took = started.elapsed().as_millis();
+            assert_eq!(looks.get(), tries);
+            assert!(error.contains(said), "{error}");
+            let told = error.split("after ").nth(1).and_then(|rest| rest.split("ms").next());
+            let told: u128 = told.and_then(|text| text.parse().ok()).unwrap_or(0);
+            assert!(told <= took && took - told < 100, "{error} took {took} ms");
+        }
     }
 
     #[tokio::test]

@@ -1,10 +1,10 @@
 //! A build from its beginning to its end.
 
-use ingot_sdk::Error;
+use ingot_sdk::{Builder, Error};
 use serde_json::json;
 
 use crate::account::{client, image_names, images, instances, snapshots, temporaries};
-use crate::harness::{Cloud, SOURCE};
+use crate::harness::{Cloud, SOURCE, builder};
 use crate::server::REGION;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,6 +126,9 @@ async fn without_an_ami_there_is_no_artifact() {
     let options = json!({ "skip_create_ami": true, "temporary_key_pair_type": "ed25519" });
     assert!(cloud.build(options).await.unwrap().is_none());
     assert!(cloud.says("Skipping AMI creation..."));
+    // It is terminated at once.
+    assert!(!cloud.says("Stopping the source instance..."));
+    assert!(cloud.says("Terminating the source AWS instance..."));
     assert_eq!(temporaries(&cloud.moto).await, [""; 0]);
     assert_eq!(image_names(&cloud.moto, REGION).await, [""; 0]);
 }
@@ -146,4 +149,107 @@ async fn what_does_not_exist_is_told_before_anything_is_made() {
     }
     let created = cloud.recorded().into_iter().find(|body| body.contains("Action=Create"));
     assert_eq!(created, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_in_any_region_is_told_before_anything_is_made() {
+    let Some(cloud) = Cloud::start() else { return };
+    // The account's own image of that name, in a region that the AMI is to be copied to.
+    let ec2 = client(&cloud.moto, "eu-west-1").await;
+    let run = ec2.run_instances().image_id(SOURCE).min_count(1).max_count(1);
+    let run = run.send().await.unwrap();
+    let instance = run.instances()[0].instance_id().unwrap();
+    let taken = ec2.create_image().name("web-1").instance_id(instance).send().await.unwrap();
+    let taken = taken.image_id().unwrap();
+    cloud.record();
+    for more in [
+        json!({ "ami_regions": ["eu-west-1"] }),
+        json!({ "ami_regions": ["ap-northeast-1", "eu-west-1"], "encrypt_boot": true }),
+        json!({ "ami_regions": ["eu-west-1"], "skip_save_build_region": true }),
+    ] {
+        let error = cloud.build(more.clone()).await.err().unwrap_or_else(|| panic!("{more}"));
+        let text = format!("the AMI name web-1 is taken by {taken} in eu-west-1");
+        assert_eq!(error.to_string(), text, "{more}");
+        assert!(error.advice().unwrap().contains("force_deregister"));
+    }
+    let created = cloud.recorded().into_iter().find(|body| body.contains("Action=Create"));
+    assert_eq!(created, None);
+    // Only there, the name is free.
+    let more = json!({ "ami_regions": ["ap-northeast-1"], "skip_save_build_region": true });
+    cloud.artifact(more).await;
+    assert_eq!(image_names(&cloud.moto, "ap-northeast-1").await, ["web-1"]);
+    // With force it makes room, in all regions that it goes to and in no other.
+    let force = json!({ "ami_regions": ["eu-west-1"], "force_deregister": true });
+    cloud.artifact(force).await;
+    assert!(cloud.says(&format!("Deregistered AMI web-1, id: {taken}")));
+    for region in [REGION, "eu-west-1", "ap-northeast-1"] {
+        assert_eq!(image_names(&cloud.moto, region).await, ["web-1"], "{region}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_cannot_be_shared_is_told_before_anything_is_made() {
+    let Some(cloud) = Cloud::start() else { return };
+    cloud.record();
+    // At `validate` nobody knew which region the profile has.
+    let mut options = cloud.options(json!({
+        "encrypt_boot": true,
+        "kms_key_id": "alias/a",
+        "ami_regions": ["eu-west-1"],
+        "ami_users": ["111111111111"],
+    }));
+    let file = cloud.sshd.text("profile-with-region");
+    let text = std::fs::read_to_string(options["shared_credentials_file"].as_str().unwrap());
+    std::fs::write(&file, format!("{}region = {REGION}\n", text.unwrap())).unwrap();
+    options["shared_credentials_file"] = json!(file);
+    options["region"] = json!("");
+    let ctx = cloud.context();
+    let error = builder(options, &ctx).run(&ctx).await.err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "what is encrypted with the account's default key cannot be shared, and eu-west-1 has no \
+         other key"
+    );
+    assert!(error.advice().unwrap().contains("region_kms_key_ids"));
+    assert_eq!(cloud.recorded().iter().filter(|body| body.contains("Action=")).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_that_stay_are_listed() {
+    let Some(cloud) = Cloud::start() else { return };
+    let disk = |keep: Option<bool>| {
+        json!({ "launch_block_device_mappings": [
+            { "device_name": "/dev/sda1", "volume_size": 9, "delete_on_termination": keep },
+        ] })
+    };
+    cloud.artifact(disk(Some(false))).await;
+    let ec2 = client(&cloud.moto, REGION).await;
+    let volumes = ec2.describe_volumes().send().await.unwrap();
+    let [volume] = volumes.volumes() else { panic!("{volumes:?}") };
+    let line = format!(
+        "Volumes that stay, as launch_block_device_mappings does not delete them on termination: \
+         {} (/dev/sda1)",
+        volume.volume_id().unwrap()
+    );
+    assert!(cloud.says(&line), "{:#?}", cloud.said.lines());
+    cloud.moto.reset();
+    let said = cloud.said.lines().len();
+    cloud.artifact(disk(Some(true))).await;
+    assert_eq!(temporaries(&cloud.moto).await, [""; 0]);
+    let lines = cloud.said.lines();
+    assert!(!lines[said..].iter().any(|line| line.starts_with("Volumes that stay")), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_does_not_come_names_the_option_that_waits_longer() {
+    let Some(cloud) = Cloud::start() else { return };
+    // moto has no password for what is not Windows.
+    let options = json!({
+        "communicator": "winrm", "winrm_username": "Administrator", "ssh_username": null,
+        "windows_password_timeout": "1s",
+    });
+    let error = cloud.build(options).await.err().unwrap();
+    assert!(error.to_string().starts_with("the password of Windows is not ready after 1s"));
+    assert!(error.advice().unwrap().contains("windows_password_timeout"), "{error}");
+    assert_eq!(temporaries(&cloud.moto).await, [""; 0]);
 }

@@ -59,6 +59,19 @@ async fn is_copied_encrypted_and_shared() {
     let copies: Vec<String> =
         cloud.recorded().into_iter().filter(|body| body.contains("Action=CopyImage")).collect();
     assert_eq!(copies.len(), 3);
+    // Copies have their tags from the call that makes them. (moto does not keep those.)
+    for copy in &copies {
+        let text = copy.replace("%3A", ":");
+        for part in [
+            "TagSpecification.1.ResourceType=image",
+            "TagSpecification.1.Tag.1.Key=Copied",
+            "TagSpecification.1.Tag.1.Value=everywhere",
+            "TagSpecification.2.ResourceType=snapshot",
+            "TagSpecification.2.Tag.1.Key=Copied",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
     for key in ["images", "eu", "ap"] {
         let key = format!("KmsKeyId=alias%2F{key}");
         let is_right = |copy: &String| copy.contains(&key) && copy.contains("Encrypted=true");

@@ -54,7 +54,19 @@ fn mistakes_are_named() {
             "temporary_security_group_source_cidrs",
             "not a block of addresses",
         ),
-        (json!({ "ssh_interface": "session_manager" }), "ssh_interface", "not supported"),
+        (
+            json!({ "ssh_interface": "session_manager" }),
+            "ssh_interface",
+            "instances with an instance profile only",
+        ),
+        (
+            json!({
+                "ssh_interface": "session_manager", "iam_instance_profile": "ssm",
+                "communicator": "winrm", "winrm_username": "a", "winrm_password": "b",
+            }),
+            "ssh_interface",
+            "the communicator is winrm",
+        ),
         (json!({ "ssh_interface": "wifi" }), "ssh_interface", "`wifi`"),
         (json!({ "ssh_keypair_name": "mine" }), "ssh_keypair_name", "private key"),
         (json!({ "temporary_key_pair_type": "ecdsa" }), "temporary_key_pair_type", "`ecdsa`"),
@@ -133,7 +145,76 @@ fn mistakes_are_named() {
             "enable_unlimited_credits",
             "need an instance_type",
         ),
-        (json!({ "fast_launch": { "enable_fast_launch": true } }), "fast_launch", "not supported"),
+        (
+            json!({ "fast_launch": { "max_parallel_launches": 5 } }),
+            "fast_launch.max_parallel_launches",
+            "at least 6 instances",
+        ),
+        (
+            json!({ "fast_launch": { "template_id": "lt-1", "template_name": "a" } }),
+            "fast_launch",
+            "exclude each other",
+        ),
+        (
+            json!({ "fast_launch": { "enable_fast_launch": true, "template_version": 2 } }),
+            "fast_launch",
+            "needs a launch template",
+        ),
+        (
+            json!({ "fast_launch": { "target_resource_count": -1 } }),
+            "fast_launch.target_resource_count",
+            "at least one snapshot",
+        ),
+        (
+            json!({
+                "ami_regions": ["eu-west-1"],
+                "fast_launch": { "region_launch_templates": [
+                    { "region": "eu-west-1", "template_id": "lt-1" },
+                    { "region": "eu-west-1", "template_id": "lt-2" },
+                ] },
+            }),
+            "fast_launch.region_launch_templates",
+            "eu-west-1 has two launch templates",
+        ),
+        // The copy would go out with no key, and AWS refuse to share it at the very end.
+        (
+            json!({
+                "encrypt_boot": true, "kms_key_id": "alias/a", "ami_regions": ["eu-west-1"],
+                "ami_users": ["111111111111"],
+            }),
+            "ami_users",
+            "eu-west-1 has no other key",
+        ),
+        (
+            json!({
+                "encrypt_boot": true, "kms_key_id": "alias/a",
+                "ami_regions": ["us-east-1", "eu-west-1"], "snapshot_users": ["111111111111"],
+            }),
+            "snapshot_users",
+            "eu-west-1 has no other key",
+        ),
+        (
+            json!({
+                "encrypt_boot": true, "ami_regions": ["eu-west-1"],
+                "region_kms_key_ids": { "eu-west-1": "alias/a" }, "ami_org_arns": ["arn:o"],
+            }),
+            "ami_org_arns",
+            "us-east-1 has no other key",
+        ),
+        // Whichever of the two is the build's own, the other has no key.
+        (
+            json!({
+                "region": "", "encrypt_boot": true, "kms_key_id": "alias/a",
+                "ami_regions": ["eu-west-1", "eu-west-2"], "ami_ou_arns": ["arn:o"],
+            }),
+            "ami_ou_arns",
+            "no other key",
+        ),
+        (
+            json!({ "encrypt_boot": true, "kms_key_id": "alias/a", "ami_groups": ["all"] }),
+            "ami_groups",
+            "makes nothing public that is encrypted",
+        ),
         (json!({ "tags": { "a": "{{ .SourceAmi }}" } }), "tags", "SourceAmi"),
         (json!({ "enable_nitro_enclave": true }), "enable_nitro_enclave", "no enclaves"),
         (
@@ -171,6 +252,27 @@ fn what_packer_takes_is_taken() {
         json!({ "communicator": "none" }),
         json!({ "spot_price": "0.05" }),
         json!({ "deregistration_protection": { "with_cooldown": true } }),
+        json!({ "ssh_interface": "session_manager", "iam_instance_profile": "ssm" }),
+        json!({
+            "fast_launch": { "enable_fast_launch": true, "max_parallel_launches": 6,
+                "region_launch_templates": [{ "region": "us-east-1", "template_name": "a" }] },
+        }),
+        // The region that the build has by the environment may be this one.
+        json!({
+            "region": "", "encrypt_boot": true, "kms_key_id": "alias/a",
+            "ami_regions": ["eu-west-1"], "ami_users": ["111111111111"],
+        }),
+        // The image is not kept in the build's own region.
+        json!({
+            "encrypt_boot": true, "ami_regions": ["eu-west-1"], "skip_save_build_region": true,
+            "region_kms_key_ids": { "eu-west-1": "alias/a" }, "ami_users": ["111111111111"],
+        }),
+        json!({ "launch_block_device_mappings": [
+            { "device_name": "/dev/sda1", "volume_type": "gp3", "volume_size": 65536,
+              "iops": 80000, "throughput": 2000, "delete_on_termination": true },
+            { "device_name": "/dev/sdb", "volume_type": "io2", "volume_size": 256,
+              "iops": 256000, "delete_on_termination": false },
+        ] }),
     ] {
         let prepared = prepare(with(more.clone()));
         let prepared = prepared.unwrap_or_else(|errors| panic!("{more}: {errors:?}"));
@@ -248,6 +350,70 @@ fn what_has_no_effect_is_a_warning() {
             "launch_block_device_mappings: `virtual_name` of /dev/sdb has no effect",
         ),
         (json!({ "ami_virtualization_type": "banana" }), "`ami_virtualization_type` has no effect"),
+        (
+            json!({ "session_manager_port": 8000 }),
+            "`session_manager_port` has no effect without ssh_interface",
+        ),
+        (json!({ "pause_before_ssm": "5s" }), "`pause_before_ssm` has no effect"),
+        (
+            json!({
+                "ssh_interface": "session_manager", "iam_instance_profile": "ssm",
+                "communicator": "none",
+            }),
+            "`ssh_interface` has no effect with communicator",
+        ),
+        (
+            json!({ "fast_launch": { "enable_fast_launch": true }, "skip_create_ami": true }),
+            "`fast_launch` has no effect with skip_create_ami",
+        ),
+        // AWS's limits change, so that AWS decides.
+        (
+            json!({ "ami_block_device_mappings": [
+                { "device_name": "/dev/sda1", "volume_type": "gp3", "iops": 80001 },
+            ] }),
+            "ami_block_device_mappings: `iops` of /dev/sda1 is 80001; AWS documents 3000 to 80000",
+        ),
+        (
+            json!({ "ami_block_device_mappings": [
+                { "device_name": "/dev/sda1", "volume_type": "gp3", "throughput": 2001 },
+            ] }),
+            "ami_block_device_mappings: `throughput` of /dev/sda1 is 2001 MiB/s; AWS documents 125",
+        ),
+        (
+            json!({ "ami_block_device_mappings": [
+                { "device_name": "/dev/sda1", "volume_type": "gp3", "volume_size": 65537 },
+            ] }),
+            "ami_block_device_mappings: `volume_size` of /dev/sda1 is 65537 GiB; AWS documents 1 to",
+        ),
+        (
+            json!({ "ami_block_device_mappings": [{
+                "device_name": "/dev/sda1", "volume_type": "io1", "volume_size": 10, "iops": 600,
+            }] }),
+            "ami_block_device_mappings: `iops` of /dev/sda1 is 600; AWS documents at most 50 for",
+        ),
+        (
+            json!({ "launch_block_device_mappings": [
+                { "device_name": "/dev/sda1", "volume_size": 20 },
+            ] }),
+            "launch_block_device_mappings: the volume of /dev/sda1 is left behind",
+        ),
+        (
+            json!({
+                "ami_block_device_mappings": [{ "device_name": "/dev/sda1", "encrypted": true }],
+                "snapshot_users": ["111111111111"],
+            }),
+            "ami_block_device_mappings: /dev/sda1 is encrypted with the account's default key",
+        ),
+        (
+            json!({
+                "ami_block_device_mappings": [
+                    { "device_name": "/dev/sda1", "encrypted": true, "kms_key_id": "alias/a" },
+                ],
+                "ami_regions": ["eu-west-1"],
+                "ami_users": ["111111111111"],
+            }),
+            "ami_block_device_mappings: copies of /dev/sda1 in other regions are encrypted with",
+        ),
     ] {
         let warnings = prepare(with(more)).unwrap().warnings;
         assert!(warnings.len() == 1 && warnings[0].starts_with(start), "{warnings:?}");

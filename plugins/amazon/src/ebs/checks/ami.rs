@@ -1,5 +1,6 @@
 //! The image.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use ingot_sdk::config::is_unknown;
@@ -8,8 +9,9 @@ use regex::Regex;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::fast_launch::fast_launch;
 use super::{one_of, wrong};
-use crate::ebs::options::{Options, clean_name};
+use crate::ebs::options::{Options, clean_name, given};
 use crate::ebs::settings::known;
 
 /// Key ids, with those of several regions, aliases, and the ARNs of all three.
@@ -26,6 +28,8 @@ pub fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>)
     name(&raw.ami.ami_name, errors);
     keys(raw, errors);
     sharing(raw, errors);
+    shared_disks(raw, warnings);
+    fast_launch(raw, errors, warnings);
     let ami = &raw.ami;
     let kind = known(&ami.ami_virtualization_type);
     if let Some(kind) = kind.filter(|kind| !["hvm", "paravirtual"].contains(kind)) {
@@ -43,14 +47,6 @@ pub fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>)
             "deprecate_at",
             format!("{at:?} is not a time"),
             "write it like \"2030-01-31T00:00:00Z\"",
-        );
-    }
-    if ami.fast_launch.as_ref().is_some_and(|launch| launch.enable_fast_launch) {
-        wrong(
-            errors,
-            "fast_launch",
-            "fast launching of Windows is not supported yet",
-            "remove the block and turn it on for the finished AMI: aws ec2 enable-fast-launch",
         );
     }
 }
@@ -121,27 +117,122 @@ fn keys(raw: &Options, errors: &mut ConfigErrors) {
     }
 }
 
-/// An account's default key is that account's only.
-fn sharing(raw: &Options, errors: &mut ConfigErrors) {
+/// Who the image and its snapshots are shared with: the options that are set.
+fn shares(raw: &Options) -> Vec<&'static str> {
     let ami = &raw.ami;
-    let default_key = ami.encrypt_boot == Some(true)
-        && ami.kms_key_id.as_deref().unwrap_or_default().is_empty()
-        && ami.region_kms_key_ids.is_empty();
-    let default_elsewhere = ami.region_kms_key_ids.values().any(String::is_empty);
-    let shared = [
+    let shares = [
         ("ami_users", &ami.ami_users),
         ("ami_org_arns", &ami.ami_org_arns),
         ("ami_ou_arns", &ami.ami_ou_arns),
         ("snapshot_users", &ami.snapshot_users),
     ];
-    for (option, _) in shared.into_iter().filter(|(_, users)| !users.is_empty()) {
-        if default_key || default_elsewhere {
+    shares.into_iter().filter(|(_, users)| !users.is_empty()).map(|(option, _)| option).collect()
+}
+
+/// The options that make the image and its snapshots public.
+fn publications(raw: &Options) -> Vec<&'static str> {
+    let groups =
+        [("ami_groups", &raw.ami.ami_groups), ("snapshot_groups", &raw.ami.snapshot_groups)];
+    groups.into_iter().filter(|(_, groups)| !groups.is_empty()).map(|(option, _)| option).collect()
+}
+
+/// An account's default key is that account's only, so that AWS refuses to share what it encrypts;
+/// at the very end, when all copies are made.
+fn sharing(raw: &Options, errors: &mut ConfigErrors) {
+    let ami = &raw.ami;
+    // Which region is the build's own may be known later only; it is asked again then.
+    let bare = unshareable(raw, known(&raw.access.region));
+    let default_elsewhere = ami.region_kms_key_ids.iter().find(|(_, key)| key.is_empty());
+    let default_elsewhere = default_elsewhere.map(|(region, _)| region.clone());
+    if let Some(region) = bare.or(default_elsewhere) {
+        for option in shares(raw) {
+            wrong(errors, option, default_key_message(&region), DEFAULT_KEY_HINT);
+        }
+    }
+    if ami.encrypt_boot == Some(true) {
+        for option in publications(raw) {
             wrong(
                 errors,
                 option,
-                "what is encrypted with the account's default key cannot be shared",
-                "name keys in kms_key_id and region_kms_key_ids",
+                "AWS makes nothing public that is encrypted, whatever the key",
+                "remove encrypt_boot, or share with accounts in ami_users and snapshot_users",
             );
+        }
+    }
+}
+
+/// What is wrong where something is to be shared that the account's default key encrypts.
+pub fn default_key_message(region: &str) -> String {
+    format!(
+        "what is encrypted with the account's default key cannot be shared, and {region} has no \
+         other key"
+    )
+}
+
+/// What to do about [`default_key_message`].
+pub const DEFAULT_KEY_HINT: &str = "name the key of the build's region in kms_key_id, and those of \
+                                    all ami_regions in region_kms_key_ids";
+
+/// A region whose image would be encrypted with the account's default key although it is to be
+/// shared. None as long as it depends on which region is the build's `own`.
+pub fn unshareable(raw: &Options, own: Option<&str>) -> Option<String> {
+    let ami = &raw.ami;
+    if ami.encrypt_boot != Some(true) || shares(raw).is_empty() {
+        return None;
+    }
+    let keyed =
+        |region: &str| ami.region_kms_key_ids.get(region).is_some_and(|key| !key.is_empty());
+    let main = given(&ami.kms_key_id).is_some();
+    let regions: BTreeSet<&String> =
+        ami.ami_regions.iter().filter(|region| !is_unknown(region)).collect();
+    let Some(own) = own else {
+        if !main && ami.region_kms_key_ids.is_empty() {
+            return Some("the build's region".to_owned());
+        }
+        // Only one of them can be the build's own.
+        let mut bare = regions.into_iter().filter(|region| !keyed(region));
+        let first = bare.next()?;
+        return (!main || bare.next().is_some()).then(|| first.clone());
+    };
+    let own_key = ami.region_kms_key_ids.get(own).or(ami.kms_key_id.as_ref());
+    if !ami.skip_save_build_region && own_key.is_none_or(|key| key.is_empty()) {
+        return Some(own.to_owned());
+    }
+    regions.into_iter().find(|region| *region != own && !keyed(region)).cloned()
+}
+
+/// Warns of disks that are encrypted and shared in a way that AWS refuses at the end. Whether the
+/// account's default key is a key of its own (`aws/ebs` is the usual one) only AWS knows, so that
+/// this is no error.
+fn shared_disks(raw: &Options, warnings: &mut Vec<String>) {
+    let ami = &raw.ami;
+    if ami.encrypt_boot == Some(true) {
+        // The image is encrypted anew, with keys that `sharing` looks at.
+        return;
+    }
+    let shared: Vec<&str> = shares(raw).into_iter().chain(publications(raw)).collect();
+    let Some(option) = shared.first() else { return };
+    let own = known(&raw.access.region);
+    let elsewhere = ami.ami_regions.iter().any(|region| own.is_none_or(|own| region != own));
+    for (place, devices) in [
+        ("ami_block_device_mappings", &ami.ami_block_device_mappings),
+        ("launch_block_device_mappings", &raw.instance.launch_block_device_mappings),
+    ] {
+        for device in devices.iter().filter(|device| device.encrypted == Some(true)) {
+            let name = given(&device.device_name).unwrap_or("a disk");
+            if given(&device.kms_key_id).is_none() {
+                warnings.push(format!(
+                    "{place}: {name} is encrypted with the account's default key, unless another \
+                     is set up in AWS; what that encrypts cannot be shared, so that AWS may refuse \
+                     {option} at the end of the build: name a key in kms_key_id"
+                ));
+            } else if elsewhere {
+                warnings.push(format!(
+                    "{place}: copies of {name} in other regions are encrypted with the account's \
+                     default key there, so that AWS may refuse {option} at the end of the build: \
+                     set encrypt_boot = true and name keys in region_kms_key_ids"
+                ));
+            }
         }
     }
 }

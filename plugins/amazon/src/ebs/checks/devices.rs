@@ -15,11 +15,26 @@ pub fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Stri
         for device in devices {
             if let Some(message) = problem(device) {
                 errors.push(ConfigError::on(option, message));
-            } else if let Some(message) = idle(device) {
-                warnings.push(format!("{option}: {message}"));
+                continue;
             }
+            let found = idle(device).into_iter().chain(beyond(device));
+            warnings.extend(found.map(|message| format!("{option}: {message}")));
         }
     }
+    warnings.extend(raw.instance.launch_block_device_mappings.iter().filter_map(unsaid));
+}
+
+/// A disk whose volume stays when the instance is terminated, although nobody said so.
+fn unsaid(device: &BlockDevice) -> Option<String> {
+    if !device.is_volume() || device.delete_on_termination.is_some() {
+        return None;
+    }
+    let name = given(&device.device_name)?;
+    Some(format!(
+        "launch_block_device_mappings: the volume of {name} is left behind when the instance is \
+         terminated, and costs: set delete_on_termination = true, or false to say that it is to \
+         stay"
+    ))
 }
 
 fn problem(device: &BlockDevice) -> Option<String> {
@@ -35,31 +50,93 @@ fn problem(device: &BlockDevice) -> Option<String> {
             return Some(format!("{name}: {what} cannot be negative, and is {value}"));
         }
     }
-    let within = |what: &str, value: Option<i32>, least: i32, most: i32| {
-        let outside = value.is_some_and(|value| !(least..=most).contains(&value));
-        outside.then(|| format!("{name}: {what} has to be between {least} and {most}"))
-    };
     if given(&device.kms_key_id).is_some() && device.encrypted == Some(false) {
         return Some(format!("{name}: a kms_key_id needs encrypted = true"));
     }
     let kind = given(&device.volume_type).unwrap_or_default();
-    if kind != "gp3" && device.throughput.is_some() {
+    if kind != "gp3" && !is_unknown(kind) && device.throughput.is_some() {
         return Some(format!("{name}: only gp3 volumes have a throughput, and this is {kind:?}"));
     }
-    match kind {
-        "gp3" => within("throughput", device.throughput, 125, 1000)
-            .or_else(|| within("iops", device.iops, 3000, 16000)),
-        "io1" | "io2" if device.volume_size != 0 => {
-            let ratio = if kind == "io1" { 50 } else { 500 };
-            match device.iops {
-                Some(iops) if iops / device.volume_size > ratio => Some(format!(
-                    "{name}: {kind} volumes have at most {ratio} iops for each GiB of volume_size"
-                )),
-                iops => within("iops", iops, 100, 64000),
-            }
+    None
+}
+
+/// What a kind of volumes can have, as AWS documents it (EBS User Guide, "Amazon EBS volume types",
+/// in November 2026). AWS raises these limits now and then, so that they are no more than a reason
+/// to warn.
+struct Limits {
+    kind: &'static str,
+    /// Sizes in GiB.
+    size: (i32, i32),
+    /// Operations per second; none where they cannot be chosen.
+    iops: Option<(i32, i32)>,
+    /// Operations per second for each GiB at the most; none where they cannot be chosen.
+    ratio: Option<i32>,
+    /// Throughput in MiB per second; none where it cannot be chosen.
+    throughput: Option<(i32, i32)>,
+}
+
+const TIB: i32 = 1024;
+
+const LIMITS: &[Limits] = &[
+    Limits {
+        kind: "gp3",
+        size: (1, 64 * TIB),
+        iops: Some((3000, 80_000)),
+        ratio: Some(500),
+        throughput: Some((125, 2000)),
+    },
+    Limits { kind: "gp2", size: (1, 16 * TIB), iops: None, ratio: None, throughput: None },
+    Limits {
+        kind: "io1",
+        size: (4, 16 * TIB),
+        iops: Some((100, 64_000)),
+        ratio: Some(50),
+        throughput: None,
+    },
+    Limits {
+        kind: "io2",
+        size: (4, 64 * TIB),
+        iops: Some((100, 256_000)),
+        ratio: Some(1000),
+        throughput: None,
+    },
+    Limits { kind: "st1", size: (125, 16 * TIB), iops: None, ratio: None, throughput: None },
+    Limits { kind: "sc1", size: (125, 16 * TIB), iops: None, ratio: None, throughput: None },
+    Limits { kind: "standard", size: (1, TIB), iops: None, ratio: None, throughput: None },
+];
+
+/// What is beyond the limits that AWS documents. AWS itself decides.
+fn beyond(device: &BlockDevice) -> Vec<String> {
+    let kind = given(&device.volume_type).unwrap_or_default();
+    let Some(limits) = LIMITS.iter().find(|limits| limits.kind == kind) else { return Vec::new() };
+    let name = given(&device.device_name).unwrap_or_default();
+    let mut warnings = Vec::new();
+    let size = Some(device.volume_size).filter(|&size| size > 0);
+    for (what, unit, value, range) in [
+        ("volume_size", " GiB", size, Some(limits.size)),
+        ("iops", "", device.iops, limits.iops),
+        ("throughput", " MiB/s", device.throughput, limits.throughput),
+    ] {
+        if let (Some(value), Some((least, most))) = (value, range)
+            && !(least..=most).contains(&value)
+        {
+            warnings.push(format!(
+                "`{what}` of {name} is {value}{unit}; AWS documents {least} to {most} for {kind} \
+                 volumes, and may refuse it when the instance or the AMI is made"
+            ));
         }
-        _ => None,
     }
+    if let (Some(size), Some(iops), Some(ratio)) = (size, device.iops, limits.ratio)
+        // Up to the least that can be asked for, the size does not matter.
+        && iops > limits.iops.map_or(0, |(least, _)| least)
+        && i64::from(iops) > i64::from(ratio) * i64::from(size)
+    {
+        warnings.push(format!(
+            "`iops` of {name} is {iops}; AWS documents at most {ratio} for each GiB of a {kind} \
+             volume, which has {size}, and may refuse it when the instance or the AMI is made"
+        ));
+    }
+    warnings
 }
 
 /// What has no effect.

@@ -2,13 +2,14 @@
 
 mod ami;
 mod devices;
+mod fast_launch;
 mod instance;
 mod login;
 mod network;
 mod spot;
 mod templates;
 
-pub use ami::ami;
+pub use ami::{DEFAULT_KEY_HINT, ami, default_key_message, unshareable};
 pub use devices::devices;
 pub use instance::{instance, is_burstable, placement, source};
 pub use login::login;

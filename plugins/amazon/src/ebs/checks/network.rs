@@ -4,10 +4,11 @@ use ingot_sdk::ConfigErrors;
 use ingot_sdk::config::is_unknown;
 
 use super::{one_of, wrong};
-use crate::ebs::options::{Options, given};
+use crate::ebs::options::{Options, SESSION_MANAGER, given};
 use crate::ebs::settings::{Cidr, known};
 
-const INTERFACES: &[&str] = &["public_ip", "private_ip", "public_dns", "private_dns", "ipv6"];
+const INTERFACES: &[&str] =
+    &["public_ip", "private_ip", "public_dns", "private_dns", "ipv6", SESSION_MANAGER];
 
 /// Checks the network.
 pub fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
@@ -51,28 +52,50 @@ pub fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Stri
             );
         }
     }
-    match known(&network.ssh_interface) {
-        Some("session_manager") => wrong(
+    one_of(errors, "ssh_interface", known(&network.ssh_interface), INTERFACES);
+    session_manager(raw, errors, warnings);
+}
+
+/// Checks what a session of Systems Manager needs.
+fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+    let network = &raw.network;
+    if given(&network.ssh_interface).is_some_and(is_unknown) {
+        return;
+    }
+    if given(&network.ssh_interface) != Some(SESSION_MANAGER) {
+        for (option, set) in [
+            ("pause_before_ssm", network.pause_before_ssm.is_some_and(|pause| !pause.0.is_zero())),
+            ("session_manager_port", network.session_manager_port.is_some_and(|port| port != 0)),
+        ] {
+            if set {
+                warnings.push(format!(
+                    "`{option}` has no effect without ssh_interface = \"{SESSION_MANAGER}\""
+                ));
+            }
+        }
+        return;
+    }
+    match raw.communicator.kind() {
+        "winrm" => wrong(
             errors,
             "ssh_interface",
-            "connecting through AWS Systems Manager is not supported yet",
-            "forward a port with `aws ssm start-session --document-name \
-             AWS-StartPortForwardingSession` and set ssh_host and ssh_port, or reach the \
-             instance by its private_ip or a bastion (ssh_bastion_host)",
+            "a session of Systems Manager is for SSH, and the communicator is winrm",
+            "set communicator = \"ssh\", which Windows can have too, or choose an address",
         ),
-        interface => one_of(errors, "ssh_interface", interface, INTERFACES),
-    }
-    for (option, set) in [
-        ("pause_before_ssm", network.pause_before_ssm.is_some_and(|pause| !pause.0.is_zero())),
-        ("session_manager_port", network.session_manager_port.is_some_and(|port| port != 0)),
-    ] {
-        if set {
-            wrong(
-                errors,
-                option,
-                "connecting through AWS Systems Manager is not supported yet",
-                "remove the option",
-            );
+        "none" => {
+            warnings.push("`ssh_interface` has no effect with communicator = \"none\"".to_owned());
         }
+        _ => {}
+    }
+    let profile = given(&raw.instance.iam_instance_profile).is_some()
+        || raw.instance.temporary_iam_instance_profile_policy_document.is_some();
+    if !profile {
+        wrong(
+            errors,
+            "ssh_interface",
+            "Systems Manager reaches instances with an instance profile only",
+            "set iam_instance_profile to one with AmazonSSMManagedInstanceCore, or make one with \
+             temporary_iam_instance_profile_policy_document",
+        );
     }
 }

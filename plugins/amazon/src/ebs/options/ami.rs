@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::block_device::BlockDevice;
+use super::given;
 
 /// Options of the image.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -87,7 +88,8 @@ pub struct AmiOptions {
     /// Disks of instances that are launched from the AMI.
     #[serde(default)]
     pub ami_block_device_mappings: Vec<BlockDevice>,
-    /// Has Windows instances start fast. Not supported.
+    /// Has instances of a Windows AMI start fast: EC2 keeps snapshots ready that went through the
+    /// first start. The AMI has to be prepared with Sysprep.
     pub fast_launch: Option<FastLaunch>,
 }
 
@@ -102,42 +104,66 @@ pub struct DeregistrationProtection {
     pub with_cooldown: bool,
 }
 
-/// What `fast_launch` takes in Packer; known so that the error names `fast_launch` alone.
+/// Fast launching of Windows.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[allow(dead_code, reason = "not supported, but known to the schema")]
 pub struct FastLaunch {
-    /// Turn it on.
+    /// Turn it on. Any other option of the block does so too.
     #[serde(default)]
     pub enable_fast_launch: bool,
-    /// The launch template's id.
-    template_id: Option<String>,
-    /// The launch template's name.
-    template_name: Option<String>,
-    /// The launch template's version.
-    template_version: Option<i64>,
-    /// Launch templates by region.
+    /// The launch template in the build's region that EC2 uses, by its id. EC2 has one of its own
+    /// by default.
+    pub template_id: Option<String>,
+    /// The same by its name.
+    pub template_name: Option<String>,
+    /// The launch template's version. By default its latest one.
+    pub template_version: Option<i64>,
+    /// Launch templates of copies of the AMI, by region.
     #[serde(default)]
-    region_launch_templates: Vec<RegionLaunchTemplate>,
-    /// How many instances are started at once.
-    max_parallel_launches: Option<i64>,
-    /// How many snapshots are kept ready.
-    target_resource_count: Option<i64>,
+    pub region_launch_templates: Vec<RegionLaunchTemplate>,
+    /// How many instances EC2 starts at once to prepare snapshots, 6 or more. By default as EC2
+    /// does.
+    pub max_parallel_launches: Option<i32>,
+    /// How many snapshots are kept ready. By default as EC2 does, which is 5.
+    pub target_resource_count: Option<i32>,
 }
 
-/// A launch template in one region.
+impl FastLaunch {
+    /// Whether it is on: any option turns it on, as in Packer.
+    pub fn is_enabled(&self) -> bool {
+        let counts = [self.max_parallel_launches, self.target_resource_count];
+        self.enable_fast_launch
+            || self.has_template()
+            || self.template_version.is_some_and(|version| version != 0)
+            || !self.region_launch_templates.is_empty()
+            || counts.into_iter().flatten().any(|count| count != 0)
+    }
+
+    /// Whether a launch template of the build's region is named.
+    pub fn has_template(&self) -> bool {
+        given(&self.template_id).or(given(&self.template_name)).is_some()
+    }
+}
+
+/// Fast launching of the copy in one region.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[allow(dead_code, reason = "not supported, but known to the schema")]
 pub struct RegionLaunchTemplate {
-    /// Turn it on in this region.
-    enable_fast_launch: Option<bool>,
+    /// False turns it off in this region.
+    pub enable_fast_launch: Option<bool>,
     /// The region.
-    region: Option<String>,
+    pub region: Option<String>,
     /// The launch template's id.
-    template_id: Option<String>,
+    pub template_id: Option<String>,
     /// The launch template's name.
-    template_name: Option<String>,
-    /// The launch template's version.
-    template_version: Option<i64>,
+    pub template_name: Option<String>,
+    /// The launch template's version. By default its latest one.
+    pub template_version: Option<i64>,
+}
+
+impl RegionLaunchTemplate {
+    /// Whether it is on in this region.
+    pub fn is_enabled(&self) -> bool {
+        self.enable_fast_launch != Some(false)
+    }
 }
 
 /// `name` with what an AMI's name cannot hold replaced by dashes, byte by byte as Packer does it.

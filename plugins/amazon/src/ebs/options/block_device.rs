@@ -6,9 +6,8 @@ use serde::Deserialize;
 /// One disk of an instance or AMI.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct BlockDevice {
-    /// Whether it goes when its instance is terminated.
-    #[serde(default)]
-    pub delete_on_termination: bool,
+    /// Whether it goes when its instance is terminated. Default false: the volume stays.
+    pub delete_on_termination: Option<bool>,
     /// Its name, such as `/dev/sda1`.
     pub device_name: Option<String>,
     /// Whether it is encrypted. By default as its snapshot.
@@ -31,4 +30,11 @@ pub struct BlockDevice {
     pub volume_size: i32,
     /// The KMS key it is encrypted with.
     pub kms_key_id: Option<String>,
+}
+
+impl BlockDevice {
+    /// Whether it is a volume of EBS, and not an instance store volume or one that is left out.
+    pub fn is_volume(&self) -> bool {
+        !self.no_device && super::given(&self.virtual_name).is_none()
+    }
 }

@@ -12,10 +12,10 @@ use ingot_sdk::{Schema, TemplateFunction};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use ami::{AmiOptions, clean_function, clean_name};
+pub use ami::{AmiOptions, FastLaunch, clean_function, clean_name};
 pub use block_device::BlockDevice;
 pub use instance::InstanceOptions;
-pub use network::NetworkOptions;
+pub use network::{NetworkOptions, SESSION_MANAGER};
 pub use spot::SpotOptions;
 pub use tags::{TagOptions, Tags};
 

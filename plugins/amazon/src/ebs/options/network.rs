@@ -6,6 +6,9 @@ use ingot_sdk::GoDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// The `ssh_interface` that is no address but a session of AWS Systems Manager.
+pub const SESSION_MANAGER: &str = "session_manager";
+
 /// Options of the network.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct NetworkOptions {
@@ -36,13 +39,14 @@ pub struct NetworkOptions {
     #[serde(default)]
     pub temporary_security_group_source_public_ip: bool,
     /// The address to connect to: `public_ip`, `private_ip`, `public_dns`, `private_dns` or
-    /// `ipv6`. By default the public address or, in a VPC without, the private one.
-    /// `session_manager` is not supported.
+    /// `ipv6`. By default the public address or, in a VPC without, the private one. With
+    /// `session_manager` the instance is reached through AWS Systems Manager, without an address:
+    /// AWS's program `session-manager-plugin` has to be installed.
     pub ssh_interface: Option<String>,
-    /// How long to wait before a session is opened. For `session_manager`, which is not
-    /// supported.
+    /// How long to wait before a session is opened, with `session_manager`. No pause by default.
     pub pause_before_ssm: Option<GoDuration>,
-    /// The local port of a session. For `session_manager`, which is not supported.
+    /// The port of this machine that a session forwards, with `session_manager`. By default any
+    /// that is free.
     pub session_manager_port: Option<u16>,
 }
 

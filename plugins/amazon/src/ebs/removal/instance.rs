@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use aws_sdk_ec2::types::{Instance, InstanceStateName};
-use ingot_sdk::retry::Retry;
+use aws_sdk_ec2::types::{Instance, InstanceBlockDeviceMapping, InstanceStateName};
 use ingot_sdk::{Result, Ui};
 
 use super::volume::remove_volume;
 use super::{look_for, persist};
 use crate::access::Ec2;
+use crate::ebs::pace::Pace;
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure};
 use crate::filter::filter;
@@ -33,13 +33,27 @@ impl Mark {
 
     /// The volumes of an instance that are the build's and stay when it is terminated.
     pub fn lasting_volumes(&self, instance: &Instance) -> Vec<String> {
-        let devices = instance.block_device_mappings().iter();
-        let mine = devices.filter(|device| {
-            device.device_name().is_none_or(|name| !self.kept.contains(name))
-                && device.ebs().is_some_and(|ebs| ebs.delete_on_termination() == Some(false))
-        });
+        let mine = outliving(instance)
+            .filter(|device| device.device_name().is_none_or(|name| !self.kept.contains(name)));
         mine.filter_map(|device| device.ebs()?.volume_id().map(str::to_owned)).collect()
     }
+
+    /// The volumes of an instance that are the user's and stay when it is terminated, each with its
+    /// device.
+    pub fn kept_volumes(&self, instance: &Instance) -> Vec<String> {
+        let kept = outliving(instance).filter_map(|device| {
+            let name = device.device_name().filter(|name| self.kept.contains(*name))?;
+            Some(format!("{} ({name})", device.ebs()?.volume_id()?))
+        });
+        kept.collect()
+    }
+}
+
+/// The disks of an instance whose volumes stay when it is terminated.
+fn outliving(instance: &Instance) -> impl Iterator<Item = &InstanceBlockDeviceMapping> {
+    let devices = instance.block_device_mappings().iter();
+    devices
+        .filter(|device| device.ebs().is_some_and(|ebs| ebs.delete_on_termination() == Some(false)))
 }
 
 /// Whether an instance is terminated, or on its way there.
@@ -118,7 +132,7 @@ pub struct Known<'a> {
 pub async fn remove_instances(
     ui: &Ui,
     ec2: &Ec2,
-    pace: Retry,
+    pace: Pace,
     mark: &Mark,
     known: Option<Known<'_>>,
 ) -> Result<()> {

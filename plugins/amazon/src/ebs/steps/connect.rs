@@ -30,8 +30,16 @@ impl Step<State> for Connect {
         if !matches!(state.settings.communication.way, Way::None) {
             let host = host(state).await?;
             let key_pair = state.key.clone();
-            let target = Target { host, port: None, key_pair, password: state.password.clone() };
-            let communicator = state.settings.communication.connect(ctx, &target).await?;
+            let port = state.tunnel.as_ref().map(|tunnel| tunnel.port);
+            let target = Target { host, port, key_pair, password: state.password.clone() };
+            let connecting = state.settings.communication.connect(ctx, &target);
+            let communicator = match &state.tunnel {
+                None => connecting.await?,
+                Some(tunnel) => tokio::select! {
+                    connected = connecting => connected?,
+                    failure = tunnel.failure() => return Err(failure),
+                },
+            };
             (state.communicator, state.target) = (Some(communicator), Some(target));
         }
         state.data = state.generated_data(ctx);
@@ -47,6 +55,9 @@ impl Step<State> for Connect {
 async fn host(state: &mut State) -> Result<String> {
     if let Some(host) = state.settings.communication.host() {
         return Ok(host.to_owned());
+    }
+    if state.tunnel.is_some() {
+        return Ok("localhost".to_owned());
     }
     let interface = given(&state.settings.raw.network.ssh_interface).map(str::to_owned);
     let id = state.instance_id()?.to_owned();

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_ec2::types::{ResourceType, TagSpecification};
 use futures_util::future::join_all;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
 
 use super::create_image::{available, find_one, made, nameless, remove_or_keep};
+use super::image_tags::{AmiTags, merged};
 use super::{ImageCreation, MadeImage, State, once};
 use crate::access::Access;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::reclaim::{IMAGE, image_resource};
 use crate::ebs::removal::{ImageMark, look_for};
+use crate::ebs::tags::specification;
 use crate::failure::During;
 
 /// Copies the AMI to all its regions at once.
@@ -79,6 +82,17 @@ fn begin(
 ) -> Result<ImageCreation> {
     let ami = &state.settings.raw.ami;
     let ec2 = state.access.client(region);
+    // In the call, so that there is never a copy without them, whatever becomes of the build. What
+    // the first AMI has, copies have too.
+    let mut tags = AmiTags::new(ctx, state)?;
+    if !ami.skip_ami_run_tags {
+        tags.image = merged(state.run_tags(ctx)?, tags.image);
+    }
+    let specifications = [
+        specification(ResourceType::Image, tags.image),
+        specification(ResourceType::Snapshot, tags.snapshots),
+    ];
+    let specifications: Vec<TagSpecification> = specifications.into_iter().flatten().collect();
     let request = once(&ec2)
         .copy_image()
         .client_token(uuid::Uuid::new_v4().to_string())
@@ -87,7 +101,7 @@ fn begin(
         .name(&ami.ami_name)
         .set_encrypted(ami.encrypt_boot)
         .set_kms_key_id(state.settings.kms_key(region, &state.region).map(str::to_owned))
-        .copy_image_tags(true)
+        .set_tag_specifications(Some(specifications).filter(|all| !all.is_empty()))
         .set_snapshot_copy_completion_duration_minutes(ami.snapshot_copy_duration_minutes);
     let mark = ImageMark {
         name: ami.ami_name.clone(),

@@ -36,7 +36,7 @@ impl Step<State> for CreateImage {
         }
         let intermediary = state.settings.is_intermediary();
         let name = match intermediary {
-            // So that it can be found without a journal. With a tag, its copies would have it too.
+            // So that it can be found without a journal.
             true => intermediary_name(&ctx.prepare.run_uuid),
             false => ami.ami_name.clone(),
         };
@@ -75,7 +75,13 @@ impl Step<State> for CreateImage {
         let image = ImageCreation { region, mark, resource, first: true, kept, call };
         state.made_images.push(image);
         let Some(creation) = state.made_images.last_mut() else { return Ok(()) };
-        let id = creation.call.made().await?;
+        let id = creation.call.made().await.map_err(|failure| {
+            let disks = &state.settings.raw.ami.ami_block_device_mappings;
+            match devices::refused(&failure, "ami_block_device_mappings", disks) {
+                Some(hint) => Error::from(failure).hint(hint),
+                None => failure.into(),
+            }
+        })?;
         creation.known(&id, &BTreeSet::new());
         ctx.ui.say(format!("AMI: {id}"));
         ctx.ui.say("Waiting for AMI to become ready...");
@@ -99,7 +105,7 @@ impl Step<State> for CreateImage {
 /// What is to be known of an AMI that is ready.
 pub fn made(id: String, image: &Image) -> MadeImage {
     let date = image.creation_date().unwrap_or_default().to_owned();
-    MadeImage { id, snapshots: snapshots_of(image), date }
+    MadeImage { id, snapshots: snapshots_of(image), tags: image.tags().to_vec(), date }
 }
 
 /// AWS's clock when the instance was launched, as AMIs tell theirs.

@@ -3,9 +3,9 @@
 use ingot_sdk::{Result, RunContext, Step, async_trait};
 
 use super::State;
+use super::prevalidate::images_called;
 use crate::ebs::removal::{remove_snapshot, snapshots_of};
 use crate::failure::During;
-use crate::filter::filter;
 
 /// Deregisters the account's AMIs of the same name, in all regions of the build.
 pub struct Deregister;
@@ -23,16 +23,10 @@ impl Step<State> for Deregister {
             return Ok(());
         }
         let own = state.settings.own_snapshots();
-        let mut regions = ami.ami_regions.clone();
-        regions.retain(|region| *region != state.region);
-        regions.push(state.region.clone());
-        regions.dedup();
-        for region in regions {
+        for region in state.settings.regions(&state.region) {
             let ec2 = state.access.client(&region);
-            let quoted = format!("\"{}\"", ami.ami_name);
-            let request = ec2.describe_images().owners("self").filters(filter("name", &quoted));
-            let answer = request.send().await.during(format!("listing the AMIs in {region}"))?;
-            for image in answer.images() {
+            let images = images_called(&ec2, &ami.ami_name).await;
+            for image in &images.during(format!("in {region}"))? {
                 let Some(id) = image.image_id() else { continue };
                 let call = ec2.deregister_image().image_id(id).send().await;
                 call.during(format!("deregistering the AMI {id}"))?;

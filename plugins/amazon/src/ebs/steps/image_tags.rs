@@ -23,12 +23,10 @@ impl Step<State> for TagImages {
             ctx.ui.say("Skipping AMI create tags...");
             return Ok(());
         }
-        let raw = &state.settings.raw.tags;
-        if raw.tags.is_empty() && raw.snapshot_tags.is_empty() {
+        let wanted = AmiTags::new(ctx, state)?;
+        if wanted.image.is_empty() && wanted.snapshots.is_empty() {
             return Ok(());
         }
-        let tags = state.info.tags(ctx, "tags", &raw.tags)?;
-        let snapshot_tags = state.info.tags(ctx, "snapshot_tags", &raw.snapshot_tags)?;
         for (region, image) in &state.images {
             let ec2 = state.access.client(region);
             ctx.ui.say(format!("Adding tags to AMI ({})...", image.id));
@@ -36,17 +34,56 @@ impl Step<State> for TagImages {
                 ctx.ui.say(format!("Tagging snapshot: {snapshot}"));
             }
             ctx.ui.say("Creating AMI tags");
-            report(ctx, &tags);
-            let mut all = vec![image.id.clone()];
-            all.extend(image.snapshots.iter().cloned());
-            let patience = state.patience(ctx);
-            add(&patience, &ec2, all, &tags).await?;
+            report(ctx, &wanted.image);
+            let own =
+                state.info.tags(ctx, "snapshot_tags", &state.settings.raw.tags.snapshot_tags)?;
             ctx.ui.say("Creating snapshot tags");
-            report(ctx, &snapshot_tags);
-            add(&patience, &ec2, image.snapshots.clone(), &snapshot_tags).await?;
+            report(ctx, &own);
+            // A copy has them from the call that made it, and so have its snapshots.
+            let copied = *region != state.region || state.settings.is_intermediary();
+            if copied && has_all(&image.tags, &wanted.image) && !wanted.image.is_empty() {
+                continue;
+            }
+            let patience = state.patience(ctx);
+            add(&patience, &ec2, vec![image.id.clone()], &wanted.image).await?;
+            add(&patience, &ec2, image.snapshots.clone(), &wanted.snapshots).await?;
         }
         Ok(())
     }
+}
+
+/// The tags that the template wants an AMI to have.
+pub struct AmiTags {
+    /// Those of the AMI.
+    pub image: Vec<Tag>,
+    /// Those of its snapshots: the AMI's and their own, which win.
+    pub snapshots: Vec<Tag>,
+}
+
+impl AmiTags {
+    /// Renders them.
+    ///
+    /// # Errors
+    /// A template in them fails.
+    pub fn new(ctx: &RunContext, state: &State) -> Result<AmiTags> {
+        let raw = &state.settings.raw.tags;
+        let image = state.info.tags(ctx, "tags", &raw.tags)?;
+        let own = state.info.tags(ctx, "snapshot_tags", &raw.snapshot_tags)?;
+        Ok(AmiTags { snapshots: merged(image.clone(), own), image })
+    }
+}
+
+/// Tags of both, each key once, as EC2 wants it; where both have a key, the `winning` ones.
+pub fn merged(tags: Vec<Tag>, winning: Vec<Tag>) -> Vec<Tag> {
+    let mut all = tags;
+    all.retain(|tag| !winning.iter().any(|other| other.key() == tag.key()));
+    all.extend(winning);
+    all
+}
+
+/// Whether all `wanted` tags are among `told`.
+fn has_all(told: &[Tag], wanted: &[Tag]) -> bool {
+    wanted.iter().all(|tag| told.contains(tag))
 }
 
 async fn add(
@@ -64,4 +101,23 @@ async fn add(
     };
     // What was just made is not seen by all of AWS at once.
     create(patience, tag, || async { Ok(None) }, |failure| failure.kind == Kind::NotFound).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ebs::tags::tag;
+
+    #[test]
+    fn each_key_is_given_once() {
+        let all = merged(vec![tag("a", "1"), tag("b", "1")], vec![tag("b", "2"), tag("c", "2")]);
+        assert_eq!(all, [tag("a", "1"), tag("b", "2"), tag("c", "2")]);
+    }
+
+    #[test]
+    fn what_a_copy_has_is_not_given_again() {
+        let told = [tag("aws:x", "y"), tag("a", "1"), tag("b", "2")];
+        assert!(has_all(&told, &[tag("b", "2"), tag("a", "1")]));
+        assert!(!has_all(&told, &[tag("b", "3")]));
+    }
 }

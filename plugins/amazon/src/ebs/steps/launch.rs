@@ -57,7 +57,7 @@ impl Step<State> for Launch {
             Creation::begin(ctx, &resource, request(ctx, state).await?)?
         };
         let made = state.launch.insert(creation).made().await;
-        let id = made.map_err(explained)?.instance;
+        let id = made.map_err(|failure| explained(state, failure))?.instance;
         ctx.ui.say(format!("Instance ID: {id}"));
         ctx.ui.say(format!("Waiting for instance ({id}) to become ready..."));
         let instance = running(ctx, state, &id).await?;
@@ -99,6 +99,15 @@ impl Step<State> for Launch {
         }
         creation.done();
         remove_volumes(ctx, state).await;
+        let stay: Vec<String> =
+            instance.iter().flat_map(|one| state.mark.kept_volumes(one)).collect();
+        if !stay.is_empty() {
+            ctx.ui.say(format!(
+                "Volumes that stay, as launch_block_device_mappings does not delete them on \
+                 termination: {}",
+                stay.join(", ")
+            ));
+        }
     }
 }
 
@@ -135,7 +144,11 @@ async fn remove_volumes(ctx: &RunContext, state: &mut State) {
 }
 
 /// Adds what to do to refusals that are common.
-fn explained(failure: Failure) -> Error {
+fn explained(state: &State, failure: Failure) -> Error {
+    let disks = &state.settings.raw.instance.launch_block_device_mappings;
+    if let Some(hint) = devices::refused(&failure, "launch_block_device_mappings", disks) {
+        return Error::from(failure).hint(hint);
+    }
     let hint = match failure.code.as_deref() {
         Some("VPCIdNotSpecified") => "this region has no default VPC; set subnet_id",
         Some("InsufficientInstanceCapacity") => {

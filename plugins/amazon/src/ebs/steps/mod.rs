@@ -5,6 +5,7 @@ mod connect;
 mod copy;
 mod create_image;
 mod deregister;
+mod fast_launch;
 mod image_tags;
 mod key_pair;
 mod launch;
@@ -17,6 +18,7 @@ mod security_group;
 mod source_ami;
 mod spot;
 mod stop;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,11 +35,14 @@ use serde_json::json;
 use super::creation::{Creation, Patience};
 use super::place::Place;
 use super::removal::{ImageMark, Mark};
+use super::session_manager::Plugin;
 use super::settings::Settings;
 use super::tags::BuildInfo;
 use crate::access::{Access, Ec2};
 pub use create_image::run_of_intermediary;
+use fast_launch::LaunchTemplate;
 use launch::Launched;
+use tunnel::Tunnel;
 
 /// What the steps share.
 pub struct State {
@@ -73,6 +78,12 @@ pub struct State {
     password: Option<String>,
     target: Option<Target>,
     communicator: Option<Arc<dyn Communicator>>,
+    /// AWS's program for sessions of Systems Manager.
+    plugin: Option<Plugin>,
+    /// The way to the instance through Systems Manager.
+    tunnel: Option<Tunnel>,
+    /// The launch templates that EC2 prepares fast launching with, by region.
+    launch_templates: BTreeMap<String, LaunchTemplate>,
     /// The AMI that was made from the instance.
     first: Option<MadeImage>,
     made_images: Vec<ImageCreation>,
@@ -93,6 +104,8 @@ pub struct MadeImage {
     pub id: String,
     /// Its snapshots.
     pub snapshots: Vec<String>,
+    /// Its tags, as AWS told them when it was ready.
+    tags: Vec<Tag>,
     /// When it was made, by AWS's clock.
     date: String,
 }
@@ -144,6 +157,9 @@ impl State {
             password: None,
             target: None,
             communicator: None,
+            plugin: None,
+            tunnel: None,
+            launch_templates: BTreeMap::new(),
             first: None,
             made_images: Vec::new(),
         }
@@ -210,7 +226,11 @@ fn once(ec2: &Ec2) -> Ec2 {
 
 /// The steps of a build with these options.
 pub fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
-    let mut steps: Vec<Box<dyn Step<State>>> = vec![
+    let mut steps: Vec<Box<dyn Step<State>>> = Vec::new();
+    if settings.uses_session_manager() {
+        steps.push(Box::new(tunnel::FindPlugin));
+    }
+    let mut first: Vec<Box<dyn Step<State>>> = vec![
         Box::new(prevalidate::Prevalidate),
         Box::new(source_ami::FindSourceAmi),
         Box::new(network::FindNetwork),
@@ -218,12 +238,16 @@ pub fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
         Box::new(security_group::MakeSecurityGroup),
         Box::new(profile::MakeProfile),
     ];
+    steps.append(&mut first);
     if settings.is_spot() {
         steps.push(Box::new(spot::MakeLaunchTemplate));
     }
     steps.push(Box::new(launch::Launch));
     if settings.raw.communicator.kind() == "winrm" {
         steps.push(Box::new(password::GetPassword));
+    }
+    if settings.uses_session_manager() {
+        steps.push(Box::new(tunnel::OpenTunnel));
     }
     steps.push(Box::new(connect::Connect));
     steps.push(Box::new(connect::Provision));
@@ -234,6 +258,9 @@ pub fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
     }
     steps.push(Box::new(create_image::CreateImage));
     steps.push(Box::new(copy::CopyImage));
+    if settings.fast_launch().is_some() {
+        steps.push(Box::new(fast_launch::EnableFastLaunch));
+    }
     steps.push(Box::new(protection::Deprecate));
     steps.push(Box::new(attributes::ModifyAttributes));
     steps.push(Box::new(image_tags::TagImages));

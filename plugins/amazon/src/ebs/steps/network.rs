@@ -114,14 +114,33 @@ async fn find_subnet(ctx: &RunContext, state: &State, found: &mut Subnet) -> Res
             return Err(Error::new(format!("subnet_filter: no subnet matches {wanted}")));
         }
         [one] => one,
-        _ if options.most_free => most_free(&subnets)
-            .ok_or_else(|| Error::new("subnet_filter: no subnet tells its free addresses"))?,
-        several if options.random => {
-            &several[uuid::Uuid::new_v4().as_u128() as usize % several.len()]
-        }
-        several => {
+        several if !options.most_free && !options.random => {
             let text = format!("subnet_filter: {} subnets match", several.len());
             return Err(Error::new(text).hint("say more, or set most_free or random to true"));
+        }
+        several => {
+            let fitting = match offering(state, several).await {
+                Ok(fitting) => fitting,
+                Err(failure) => {
+                    tracing::warn!(%failure, "a subnet is chosen whatever its zone offers");
+                    several.iter().collect()
+                }
+            };
+            if fitting.is_empty() {
+                return Err(Error::new(format!(
+                    "subnet_filter: {} subnets match, and none is in a zone that has instances of \
+                     the type {}",
+                    several.len(),
+                    kinds(state).join(" or ")
+                )));
+            }
+            let random = || fitting[uuid::Uuid::new_v4().as_u128() as usize % fitting.len()];
+            match options.most_free {
+                true => most_free(&fitting).ok_or_else(|| {
+                    Error::new("subnet_filter: no subnet tells its free addresses")
+                })?,
+                false => random(),
+            }
         }
     };
     take(found, chosen);
@@ -137,8 +156,8 @@ fn take(found: &mut Subnet, subnet: &Ec2Subnet) {
     found.zone = found.zone.take().or(text(subnet.availability_zone()));
 }
 
-fn most_free(subnets: &[Ec2Subnet]) -> Option<&Ec2Subnet> {
-    subnets.iter().max_by_key(|subnet| subnet.available_ip_address_count())
+fn most_free<'a>(subnets: &[&'a Ec2Subnet]) -> Option<&'a Ec2Subnet> {
+    subnets.iter().copied().max_by_key(|subnet| subnet.available_ip_address_count())
 }
 
 /// Finds a subnet of the VPC, or of the default one, that has the instance's type.
@@ -156,20 +175,19 @@ async fn infer_subnet(ctx: &RunContext, state: &State, found: &mut Subnet) -> Re
     ctx.ui.say(format!("Inferring subnet from the selected VPC {vpc:?}"));
     let request = state.ec2.describe_subnets().filters(filter("vpc-id", &vpc));
     let request = request.filters(filter("state", "available"));
-    let mut subnets =
-        request.send().await.during("looking for subnets")?.subnets.unwrap_or_default();
-    if let Some(kind) = given(&state.settings.raw.instance.instance_type) {
-        match zones_with(state, kind).await {
-            Ok(zones) => subnets.retain(|one| {
-                one.availability_zone().is_some_and(|zone| zones.iter().any(|z| z == zone))
-            }),
-            Err(failure) => ctx.ui.say(format!(
-                "It is not known which zones have instances of the type {kind}: {failure}. The \
-                 subnet may be in one that has none."
-            )),
+    let subnets = request.send().await.during("looking for subnets")?.subnets.unwrap_or_default();
+    let fitting = match offering(state, &subnets).await {
+        Ok(fitting) => fitting,
+        Err(failure) => {
+            ctx.ui.say(format!(
+                "It is not known which zones have instances of the type {}: {failure}. The subnet \
+                 may be in one that has none.",
+                kinds(state).join(" or ")
+            ));
+            subnets.iter().collect()
         }
-    }
-    let chosen = most_free(&subnets);
+    };
+    let chosen = most_free(&fitting);
     let chosen = chosen.ok_or_else(|| Error::new(format!("{vpc} has no subnet that fits")))?;
     found.vpc = Some(vpc);
     // Another zone than the subnet's would make no sense.
@@ -179,12 +197,36 @@ async fn infer_subnet(ctx: &RunContext, state: &State, found: &mut Subnet) -> Re
     Ok(())
 }
 
-/// The zones of the region that have instances of a type.
-async fn zones_with(state: &State, kind: &str) -> Result<Vec<String>, Failure> {
+/// The types that the instance may be of: one on demand, or several of spot instances.
+fn kinds(state: &State) -> Vec<&str> {
+    let raw = &state.settings.raw;
+    let one = given(&raw.instance.instance_type).into_iter();
+    one.chain(raw.spot.spot_instance_types.iter().map(String::as_str)).collect()
+}
+
+/// Those of `subnets` that are in zones which have instances of the types that may be used; of
+/// several types, in those which have the most of them.
+async fn offering<'a>(
+    state: &State,
+    subnets: &'a [Ec2Subnet],
+) -> Result<Vec<&'a Ec2Subnet>, Failure> {
+    let kinds = kinds(state);
+    if kinds.is_empty() {
+        return Ok(subnets.iter().collect());
+    }
     let request = state.ec2.describe_instance_type_offerings();
     let request = request.location_type(LocationType::AvailabilityZone);
-    let answer = request.filters(filter("instance-type", kind)).send().await;
-    let answer = answer.during("looking for zones")?;
-    let offers = answer.instance_type_offerings.unwrap_or_default().into_iter();
-    Ok(offers.filter_map(|offer| offer.location).collect())
+    let mut pages =
+        request.filters(filter("instance-type", &kinds.join(","))).into_paginator().items().send();
+    let mut offers: BTreeMap<String, usize> = BTreeMap::new();
+    while let Some(offer) = pages.next().await {
+        if let Some(zone) = offer.during("looking for zones")?.location {
+            *offers.entry(zone).or_default() += 1;
+        }
+    }
+    let offered = |subnet: &&Ec2Subnet| {
+        subnet.availability_zone().and_then(|zone| offers.get(zone)).copied().unwrap_or(0)
+    };
+    let most = subnets.iter().map(|subnet| offered(&subnet)).max().unwrap_or(0);
+    Ok(subnets.iter().filter(|subnet| most > 0 && offered(subnet) == most).collect())
 }

@@ -11,11 +11,17 @@ use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 use super::State;
 use super::key_pair::own_key;
 use crate::ebs::options::given;
+use crate::ebs::pace::Pace;
 use crate::ebs::wait::{Look, until};
 use crate::failure::During;
 
 /// How often to ask for it; Windows takes minutes to set it.
-const PACE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What helps where the password does not come in time.
+const TOO_SLOW: &str = "give it more time with windows_password_timeout, such as \"40m\"; an AMI \
+                        that was not made with Sysprep sets no password at all: set \
+                        winrm_password then";
 
 /// Asks for the administrator's password, which Windows makes up when it first starts.
 pub struct GetPassword;
@@ -39,7 +45,8 @@ impl Step<State> for GetPassword {
         let key = own_key(state)?;
         let id = state.instance_id()?.to_owned();
         let timeout = Some(state.settings.password_timeout());
-        let pace = Retry { initial: PACE, max: PACE * 3, tries: None, timeout };
+        let retry = Retry { initial: PAUSE, max: PAUSE * 3, tries: None, timeout };
+        let pace = Pace { retry, hint: TOO_SLOW };
         let look = || async {
             let answer = state.ec2.get_password_data().instance_id(&id).send().await;
             let answer = answer.during("asking for the password")?;

@@ -1,14 +1,18 @@
 //! Finding mistakes that only AWS can tell, before anything is made.
 
+use aws_sdk_ec2::types::Image;
+use futures_util::future::join_all;
 use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 
-use super::State;
+use super::{State, fast_launch};
+use crate::access::Ec2;
+use crate::ebs::checks::{DEFAULT_KEY_HINT, default_key_message, unshareable};
 use crate::ebs::options::given;
-use crate::failure::During;
+use crate::failure::{During, Failure};
 use crate::filter::filter;
 
-/// Looks whether the regions exist, whether the VPC needs a subnet, and whether the AMI's name is
-/// free.
+/// Looks whether the regions exist, whether the VPC needs a subnet, whether the AMI's name is free
+/// in all regions that it goes to, and whether the launch templates of `fast_launch` exist.
 pub struct Prevalidate;
 
 #[async_trait]
@@ -19,19 +23,22 @@ impl Step<State> for Prevalidate {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let ami = &state.settings.raw.ami;
+        if ami.skip_create_ami {
+            ctx.ui.say("skip_create_ami was set; not prevalidating AMI name");
+            return vpc(state).await;
+        }
+        // At `validate` the region may not have been known.
+        if let Some(region) = unshareable(&state.settings.raw, Some(&state.region)) {
+            return Err(Error::new(default_key_message(&region)).hint(DEFAULT_KEY_HINT));
+        }
         if !ami.skip_region_validation && !ami.ami_regions.is_empty() {
             regions(state).await?;
         }
+        state.launch_templates = fast_launch::templates(state).await?;
         let ami = &state.settings.raw.ami;
-        for (skip, why) in [
-            (ami.force_deregister, "Force Deregister flag found, skipping prevalidating AMI Name"),
-            (ami.skip_save_build_region, "skip_build_region was set; not prevalidating AMI name"),
-            (ami.skip_create_ami, "skip_create_ami was set; not prevalidating AMI name"),
-        ] {
-            if skip {
-                ctx.ui.say(why);
-                return Ok(());
-            }
+        if ami.force_deregister {
+            ctx.ui.say("Force Deregister flag found, skipping prevalidating AMI Name");
+            return vpc(state).await;
         }
         ctx.ui.say("Prevalidating any provided VPC information");
         vpc(state).await?;
@@ -75,19 +82,42 @@ async fn vpc(state: &State) -> Result<()> {
     }
 }
 
+/// Looks in all regions of the build whether the AMI's name is free: that one of the last copies
+/// cannot be made would be known at the very end only.
 async fn name(state: &State) -> Result<()> {
     let name = &state.settings.raw.ami.ami_name;
-    let quoted = format!("\"{name}\"");
-    let request = state.ec2.describe_images().owners("self").filters(filter("name", &quoted));
-    let answer = request.send().await.during("looking whether the AMI's name is free")?;
-    match answer.images() {
-        [] => Ok(()),
-        [image, ..] => {
-            let id = image.image_id().unwrap_or("another one");
-            Err(Error::new(format!("the AMI name {name} is taken by {id}")).hint(
-                "choose another name, such as \"name-{{timestamp}}\", or replace that AMI with \
-                 force_deregister = true or -force",
-            ))
-        }
+    let regions = state.settings.regions(&state.region);
+    let looks = regions.iter().map(|region| async move {
+        let found = images_called(&state.access.client(region), name).await;
+        found.map_err(|failure| match *region == state.region {
+            true => failure,
+            false => failure.during(format!("in {region}")),
+        })
+    });
+    let mut taken = Vec::new();
+    for (region, found) in regions.iter().zip(join_all(looks).await) {
+        let image = found?.into_iter().next().and_then(|image| image.image_id);
+        taken.extend(image.map(|id| match *region == state.region {
+            true => id,
+            false => format!("{id} in {region}"),
+        }));
     }
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let by = taken.join(" and ");
+    Err(Error::new(format!("the AMI name {name} is taken by {by}")).hint(
+        "choose another name, such as \"name-{{timestamp}}\", or replace that AMI with \
+         force_deregister = true or -force",
+    ))
+}
+
+/// The account's own AMIs of that name in the region of `ec2`, also those that are disabled, whose
+/// names are not free either.
+pub async fn images_called(ec2: &Ec2, name: &str) -> Result<Vec<Image>, Failure> {
+    let quoted = format!("\"{name}\"");
+    let request = ec2.describe_images().owners("self").filters(filter("name", &quoted));
+    let request = request.include_deprecated(true).include_disabled(true);
+    let answer = request.send().await.during("looking whether the AMI's name is free")?;
+    Ok(answer.images.unwrap_or_default())
 }

@@ -111,6 +111,10 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
     let creation = Creation::begin(ctx, &state.resource(SECURITY_GROUP, &name), call)?;
     let id = state.made_group.insert((name, creation)).1.made().await?;
     state.security_groups = vec![id.clone()];
+    if state.settings.uses_session_manager() {
+        // The instance calls Systems Manager, and nobody calls the instance.
+        return Ok(());
+    }
     let Some(port) = state.settings.communication.port() else { return Ok(()) };
     let sources = sources(ctx, state).await?;
     let texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();

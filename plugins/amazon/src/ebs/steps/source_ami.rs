@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{DeviceType, Image, VirtualizationType};
 use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 
-use super::State;
+use super::{State, fast_launch};
 use crate::ebs::options::given;
 use crate::ebs::tags::BuildInfo;
 
@@ -23,6 +23,7 @@ impl Step<State> for FindSourceAmi {
         let id = image.image_id().unwrap_or_default();
         ctx.ui.say(format!("Found Image ID: {id}"));
         check(state, &image, id)?;
+        fast_launch::check(state, image.platform(), id)?;
         state.info = BuildInfo::new(&state.region, &image);
         state.data = state.info.generated();
         try_tags(ctx, state)?;

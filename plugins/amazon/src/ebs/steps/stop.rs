@@ -3,8 +3,8 @@
 use aws_sdk_ec2::types::{AttributeBooleanValue, AttributeValue, InstanceStateName};
 use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 
-use super::State;
 use super::launch::describe;
+use super::{State, tunnel};
 use crate::ebs::creation::create;
 use crate::ebs::pace;
 use crate::ebs::wait::{Look, until};
@@ -20,11 +20,14 @@ impl Step<State> for Stop {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        if state.settings.is_spot() {
-            // A spot instance of this kind cannot be stopped.
+        state.communicator = None;
+        // Its session would end with the instance, and be opened again.
+        tunnel::close(ctx, state).await;
+        if state.settings.is_spot() || state.settings.raw.ami.skip_create_ami {
+            // A spot instance of this kind cannot be stopped, and one that no AMI is made of need
+            // not be: it is terminated next.
             return Ok(());
         }
-        state.communicator = None;
         let id = state.instance_id()?;
         if state.settings.raw.instance.disable_stop_instance {
             ctx.ui.say("Automatic instance stop disabled. Please stop instance manually.");
@@ -69,6 +72,9 @@ impl Step<State> for Modify {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let ami = &state.settings.raw.ami;
+        if ami.skip_create_ami {
+            return Ok(());
+        }
         let id = state.instance_id()?;
         if ami.sriov_support {
             ctx.ui.say("Enabling Enhanced Networking (SR-IOV)...");
