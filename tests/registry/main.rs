@@ -6,6 +6,8 @@ mod harness;
 
 mod bad_input;
 mod cluster;
+mod disk;
+mod disk_full;
 mod embedded;
 mod first_run;
 mod older;
@@ -14,5 +16,6 @@ mod postgres;
 mod revocation;
 mod rules;
 mod server;
+mod soak;
 mod terraform;
 mod webhooks;

@@ -31,9 +31,15 @@ impl IntoResponse for Refusal {
         let status = StatusCode::from_u16(self.0.code.http_status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(Status::from(&self.0))).into_response();
-        if self.0.code == Code::Unauthenticated {
-            let bearer = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        let header = match self.0.code {
+            Code::Unauthenticated => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            // In seconds: a bucket of requests is refilled, a database restarted, in a few.
+            Code::ResourceExhausted => Some((header::RETRY_AFTER, "1")),
+            Code::Unavailable => Some((header::RETRY_AFTER, "5")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }
@@ -115,12 +121,17 @@ pub(super) async fn around(
         let wrong = Error::invalid("a path and a query must not hold zero characters");
         return Refusal(wrong).into_response();
     }
-    // In a task of its own, a change that has begun ends even if the client goes away.
-    let work = tokio::spawn(next.run(request));
-    let mut response = match tokio::time::timeout(LONGEST, work).await {
+    // In a task of its own, a change that has begun ends even if the client goes away; but it ends
+    // with its time, too: what is dropped is rolled back.
+    let work = tokio::spawn(tokio::time::timeout(LONGEST, next.run(request)));
+    let mut response = match work.await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Refusal(Error::new(Code::Internal, "the registry failed")).into_response(),
-        Err(_) => Refusal(Error::new(Code::Unavailable, "it took too long")).into_response(),
+        Ok(Err(_)) => Refusal(Error::new(
+            Code::Unavailable,
+            "the request took too long and was given up; nothing was changed",
+        ))
+        .into_response(),
+        Err(_) => Refusal(Error::new(Code::Internal, "the registry failed")).into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

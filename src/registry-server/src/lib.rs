@@ -11,6 +11,7 @@
 mod answer;
 mod auth;
 mod deliver;
+mod health;
 mod limits;
 mod metrics;
 mod openapi;
@@ -76,6 +77,7 @@ struct App {
     tokens: secret::TokenKey,
     limits: Limits,
     metrics: Metrics,
+    readiness: health::Readiness,
     address: String,
     /// Whether it has TLS itself.
     secure: bool,
@@ -110,6 +112,7 @@ pub async fn serve(
         tokens: secret::TokenKey::new(&key)?,
         limits: Limits::new(options.rate),
         metrics: Metrics::default(),
+        readiness: health::Readiness::default(),
         address,
         secure: options.tls.is_some(),
         run_tasks: run_task::RunTasks::new(run_task),
@@ -152,7 +155,8 @@ fn router(api: Router<Shared>, app: Shared) -> Router {
         .merge(web::router())
         .merge(run_task::router())
         .route("/oauth2/token", axum::routing::post(auth::token))
-        .route("/healthz", get(health))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
         .route("/openapi.json", get(openapi::show))
         .fallback(answer::nothing_here)
@@ -160,10 +164,4 @@ fn router(api: Router<Shared>, app: Shared) -> Router {
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(app.clone(), answer::around))
         .with_state(app)
-}
-
-/// Whether the server and its database work.
-async fn health(state: axum::extract::State<Shared>) -> Result<&'static str, answer::Refusal> {
-    state.store.read().await?.ping().await?;
-    Ok("ok\n")
 }

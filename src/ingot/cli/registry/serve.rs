@@ -72,7 +72,7 @@ pub(super) struct ServeArgs {
     /// Let the run task do so without TLS, too
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     run_task_http: bool,
-    /// How many connections to the database to make at most
+    /// How many connections to the database to make at most, 4 or more
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     connections: u32,
 }
@@ -86,7 +86,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     })?;
     let address =
         listener.local_addr().map_err(|error| Error::new(Code::Unavailable, error.to_string()))?;
-    let store = Store::open(&args.database.location()?, args.connections.max(2)).await?;
+    let store = Store::open(&args.database.location()?, args.connections.max(4)).await?;
     let (project, first) = first_run(&store).await?;
     let link = match &first {
         Some((principal, _)) => {

@@ -8,6 +8,7 @@
 mod buckets;
 mod builds;
 mod channels;
+mod error;
 mod migrate;
 mod outbox;
 mod overview;
@@ -15,6 +16,7 @@ mod projects;
 mod revocations;
 mod run_tasks;
 mod sessions;
+mod transaction;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -22,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Row};
+use tokio::sync::{Mutex, Semaphore};
 
 use super::api::{Code, Error, Labels, Result, Timestamp};
 
@@ -35,6 +37,7 @@ pub use overview::{BucketLine, BuildLine, RelativesLine};
 pub use projects::{Principal, Project, Role};
 pub use revocations::{Claim, Relative, RevocationRow};
 pub use run_tasks::{RunTaskCall, RunTaskJob, RunTaskKey};
+pub use transaction::{Retries, Tx, transaction};
 pub use versions::{RelationRow, VersionRow};
 
 /// How long to wait for another process that writes to the same SQLite file.
@@ -43,8 +46,11 @@ const BUSY: Duration = Duration::from_secs(20);
 /// How many ids go into one statement; databases have a limit.
 const CHUNK: usize = 500;
 
-/// How often a transaction is tried that others keep from being made.
-const ATTEMPTS: u32 = 8;
+/// How long a statement, and waiting for a lock, may take on PostgreSQL, and how long a transaction
+/// may be left alone. A request that is over rolls its transaction back; this is for what it leaves
+/// running in the database, and for a server that is gone.
+const POSTGRES_LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s'; \
+     SET idle_in_transaction_session_timeout = '60s'";
 
 /// Where the database is.
 #[derive(Debug, Clone)]
@@ -79,9 +85,18 @@ impl Location {
 pub struct Store {
     pool: AnyPool,
     postgres: bool,
+    /// SQLite's file.
+    file: Option<Arc<Path>>,
     /// Writers of this process take turns, as SQLite has one writer at a time and those that wait
     /// in it do so by trying again and again.
     turn: Option<Arc<Mutex<()>>>,
+    /// How many may write at once: fewer than there are connections, so that others can read.
+    writers: Arc<Semaphore>,
+    /// How many may read or write at once: one connection is kept back for [`Store::check`].
+    ordinary: Arc<Semaphore>,
+    /// A connection that is never used. The last one to be closed takes SQLite's log and index with
+    /// it, which cannot be created again on a full disk, not even to read.
+    keeper: Arc<Mutex<Option<AnyConnection>>>,
 }
 
 impl Store {
@@ -103,7 +118,7 @@ impl Store {
         };
         let options = AnyPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(30))
+            .acquire_timeout(transaction::QUEUE)
             // A connection that was used just now is not asked whether it is alive.
             .test_before_acquire(false)
             .before_acquire(|connection, state| {
@@ -116,10 +131,10 @@ impl Store {
             })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if !postgres {
-                        set_up_sqlite(connection).await?;
+                    match postgres {
+                        true => set_up_postgres(connection).await,
+                        false => set_up_sqlite(connection).await,
                     }
-                    Ok(())
                 })
             });
         let pool = options.connect(&url).await.map_err(|error| match location {
@@ -141,136 +156,32 @@ impl Store {
                 )
             }
         })?;
-        let turn = (!postgres).then(Arc::default);
-        let store = Store { pool, postgres, turn };
+        let keeper = match postgres {
+            true => None,
+            false => Some(pool.acquire().await?.detach()),
+        };
+        let connections = connections as usize;
+        let store = Store {
+            pool,
+            postgres,
+            file: match location {
+                Location::Sqlite(path) => Some(path.as_path().into()),
+                Location::Postgres(_) => None,
+            },
+            turn: (!postgres).then(Arc::default),
+            writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
+            ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
+            keeper: Arc::new(Mutex::new(keeper)),
+        };
         transaction!(store, |tx| migrate::migrate(tx))?;
         Ok(store)
-    }
-
-    /// Begins a transaction that writes.
-    pub async fn begin(&self) -> Result<Tx> {
-        let turn = match &self.turn {
-            Some(turn) => Some(turn.clone().lock_owned().await),
-            None => None,
-        };
-        // SQLite: from the start as a writer, or another one may come between read and write.
-        let inner = match self.postgres {
-            true => self.pool.begin().await?,
-            false => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-        };
-        Ok(Tx { inner, now: Timestamp::now(), postgres: self.postgres, _turn: turn })
-    }
-
-    /// Begins a transaction that reads, and sees one state of the database.
-    pub async fn read(&self) -> Result<Tx> {
-        let inner = match self.postgres {
-            true => self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            false => self.pool.begin().await?,
-        };
-        Ok(Tx { inner, now: Timestamp::now(), postgres: self.postgres, _turn: None })
     }
 
     /// Ends all connections, which writes SQLite's log back into its file.
     pub async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-/// A transaction. Dropped without [`Tx::commit`] it changes nothing.
-#[derive(Debug)]
-pub struct Tx {
-    inner: sqlx::Transaction<'static, Any>,
-    /// The time everything in it happens at.
-    pub now: Timestamp,
-    postgres: bool,
-    _turn: Option<OwnedMutexGuard<()>>,
-}
-
-impl Tx {
-    fn raw(&mut self) -> &mut AnyConnection {
-        &mut self.inner
-    }
-
-    fn now_micros(&self) -> i64 {
-        self.now.micros().unwrap_or_default()
-    }
-
-    /// Makes it so.
-    pub async fn commit(self) -> Result<()> {
-        Ok(self.inner.commit().await?)
-    }
-}
-
-/// Whether and when a transaction is tried again.
-#[derive(Debug, Default)]
-pub struct Retries(u32);
-
-impl Retries {
-    /// Waits, if the failure was that another transaction came between.
-    pub async fn again(&mut self, error: &Error) -> bool {
-        if error.code != Code::Aborted || self.0 == ATTEMPTS {
-            return false;
-        }
-        self.0 += 1;
-        let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
-        tokio::time::sleep(Duration::from_millis((1 << self.0) * 5 + spread / 8)).await;
-        true
-    }
-}
-
-/// Does work in a transaction that writes, and commits it; again if another came between. The work
-/// is an expression that makes a future of a `Result` with a `&mut Tx`.
-#[macro_export]
-macro_rules! transaction {
-    ($store:expr, |$tx:ident| $work:expr) => {{
-        let mut retries = $crate::store::Retries::default();
-        loop {
-            let outcome = async {
-                let mut transaction = $store.begin().await?;
-                let $tx = &mut transaction;
-                let done: $crate::api::Result<_> = $work.await;
-                let value = done?;
-                transaction.commit().await?;
-                $crate::api::Result::Ok(value)
-            };
-            match outcome.await {
-                Err(error) if retries.again(&error).await => {}
-                outcome => break outcome,
-            }
-        }
-    }};
-}
-pub use transaction;
-
-/// Whether an error of the database is that another transaction came between.
-fn came_between(error: &sqlx::Error) -> bool {
-    // PostgreSQL: serialization failure, deadlock. SQLite: busy, and busy with a snapshot.
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40001" | "40P01" | "5" | "517"))
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        if came_between(&error) {
-            return Error::new(Code::Aborted, "another change came between; try again");
-        }
-        match &error {
-            sqlx::Error::RowNotFound => return Error::not_found("there is no such thing"),
-            sqlx::Error::Database(database) if database.is_unique_violation() => {
-                return Error::new(Code::AlreadyExists, "there is one of this name already");
-            }
-            sqlx::Error::Database(database) if database.is_foreign_key_violation() => {
-                return Error::precondition("something that it refers to is gone, or refers to it");
-            }
-            _ => {}
-        }
-        // What the database says may hold values; it is for the log only.
-        tracing::error!(%error, "the registry's database failed");
-        match error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-                Error::new(Code::Unavailable, "the registry's database does not answer")
-            }
-            _ => Error::new(Code::Internal, "the registry's database failed"),
+        if let Some(keeper) = self.keeper.lock().await.take() {
+            let _ = keeper.close().await;
         }
     }
 }
@@ -291,6 +202,11 @@ fn prepare_file(path: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(fail)?;
+    Ok(())
+}
+
+async fn set_up_postgres(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(POSTGRES_LIMITS).execute(connection).await?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Organizations, projects, who may use them, and settings.
 
-use sqlx::{Any, AnyConnection, Executor};
+use sqlx::Any;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
 
 use super::{Columns, Store, Tx, new_id};
 use crate::api::{Location, Result, Timestamp};
@@ -120,6 +122,19 @@ impl Tx {
         Ok(sqlx::query_scalar(sql).bind(name).fetch_one(self.raw()).await?)
     }
 
+    /// Sets a setting of the registry.
+    pub(super) async fn put_setting(&mut self, name: &str, value: &str) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO settings (name, value) VALUES ($1, $2) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(self.raw())
+        .await?;
+        Ok(())
+    }
+
     /// The organization of this name, made if there is none.
     pub async fn ensure_organization(&mut self, name: &str) -> Result<String> {
         let id = uuid::Uuid::new_v4().to_string();
@@ -163,7 +178,8 @@ impl Tx {
 
     /// A project by its ids.
     pub async fn project(&mut self, location: &Location) -> Result<Option<Project>> {
-        project_by_ids(self.raw(), location).await
+        let row = project_query(location).fetch_optional(self.raw()).await?;
+        row.as_ref().map(project).transpose()
     }
 
     /// Activates a project's registry, or puts it out of use.
@@ -198,7 +214,11 @@ impl Tx {
 
     /// A principal by its client id.
     pub async fn principal(&mut self, id: &str) -> Result<Option<Principal>> {
-        principal_by_id(self.raw(), id).await
+        if !may_be_id(id) {
+            return Ok(None);
+        }
+        let row = principal_query(id).fetch_optional(self.raw()).await?;
+        row.as_ref().map(principal).transpose()
     }
 
     /// All principals, oldest first.
@@ -213,48 +233,36 @@ impl Tx {
         let done = sqlx::query(sql).bind(id_or_name).execute(self.raw()).await?;
         Ok(done.rows_affected() > 0)
     }
-
-    /// Whether the database answers.
-    pub async fn ping(&mut self) -> Result<()> {
-        let connection: &mut AnyConnection = self.raw();
-        let _: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(connection).await?;
-        Ok(())
-    }
 }
 
 /// What every request asks for: single statements, which need no transaction around them.
 impl Store {
     /// As [`Tx::project`].
     pub async fn project(&self, location: &Location) -> Result<Option<Project>> {
-        project_by_ids(&self.pool, location).await
+        self.row(|| project_query(location)).await?.as_ref().map(project).transpose()
     }
 
     /// As [`Tx::principal`].
     pub async fn principal(&self, id: &str) -> Result<Option<Principal>> {
-        principal_by_id(&self.pool, id).await
+        if !may_be_id(id) {
+            return Ok(None);
+        }
+        self.row(|| principal_query(id)).await?.as_ref().map(principal).transpose()
     }
 }
 
-async fn project_by_ids<'c>(
-    database: impl Executor<'c, Database = Any>,
-    location: &Location,
-) -> Result<Option<Project>> {
+fn project_query(location: &Location) -> Query<'static, Any, AnyArguments> {
     let sql = const_format(PROJECT, " WHERE p.id = $1 AND p.organization_id = $2");
-    let query = sqlx::query(sql).bind(&location.project_id).bind(&location.organization_id);
-    query.fetch_optional(database).await?.as_ref().map(project).transpose()
+    sqlx::query(sql).bind(&location.project_id).bind(&location.organization_id)
 }
 
-async fn principal_by_id<'c>(
-    database: impl Executor<'c, Database = Any>,
-    id: &str,
-) -> Result<Option<Principal>> {
-    if id.contains('\0') {
-        // PostgreSQL cannot even be asked for it.
-        return Ok(None);
-    }
-    let query = sqlx::query("SELECT * FROM principals WHERE id = $1").bind(id);
-    query.fetch_optional(database).await?.as_ref().map(principal).transpose()
+fn principal_query(id: &str) -> Query<'static, Any, AnyArguments> {
+    sqlx::query("SELECT * FROM principals WHERE id = $1").bind(id)
+}
+
+/// Whether PostgreSQL can be asked for it at all.
+fn may_be_id(id: &str) -> bool {
+    !id.contains('\0')
 }
 
 /// Two parts of a statement, both of this file's.

@@ -1,0 +1,282 @@
+//! Transactions: how they begin and end, and what keeps one from harming the next.
+//!
+//! A connection goes back to the pool only after its `COMMIT` or its `ROLLBACK` went well. After
+//! anything else nobody knows what state it is in, so it is closed: SQLite ends a transaction by
+//! itself when the disk is full, and a connection about which sqlx believes otherwise keeps an old
+//! snapshot open for as long as it lives. That is why this module says `BEGIN` and `ROLLBACK` itself
+//! rather than with sqlx's `Transaction`, which counts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection};
+use tokio::sync::{AcquireError, OwnedMutexGuard, OwnedSemaphorePermit};
+use tokio::time::timeout;
+
+use super::Store;
+use super::error::Failure;
+use crate::api::{Code, Error, Result, Timestamp};
+
+/// How often a transaction is tried that others keep from being made.
+const ATTEMPTS: u32 = 8;
+/// How long to wait for others to end who change something, or for a free connection.
+pub(super) const QUEUE: Duration = Duration::from_secs(20);
+/// How long a connection may take to roll back before it is closed.
+const ROLLBACK: Duration = Duration::from_secs(10);
+
+/// How long looking whether the database works may take.
+const CHECK: Duration = Duration::from_millis(900);
+/// How much room there must be where SQLite's file is, in bytes, for a server to be of use.
+const ROOM: u64 = 1 << 20;
+
+/// How a transaction begins. SQLite: from the start as a writer, or another one may come between
+/// read and write.
+const WRITE_SQLITE: &str = "BEGIN IMMEDIATE";
+const WRITE_POSTGRES: &str = "BEGIN";
+const READ_SQLITE: &str = "BEGIN";
+const READ_POSTGRES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// A transaction. Dropped without [`Tx::commit`] it changes nothing.
+#[derive(Debug)]
+pub struct Tx {
+    /// None once it has ended.
+    connection: Option<PoolConnection<Any>>,
+    /// The time everything in it happens at.
+    pub now: Timestamp,
+    pub(super) postgres: bool,
+    turn: Turn,
+}
+
+/// What a transaction holds so that others wait for it.
+#[derive(Debug, Default)]
+struct Turn {
+    _writer: Option<OwnedMutexGuard<()>>,
+    _permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Store {
+    /// Begins a transaction that writes.
+    ///
+    /// # Errors
+    /// Unavailable: the database does not answer, or too many others write.
+    pub async fn begin(&self) -> Result<Tx> {
+        let turn = in_time(async {
+            Ok(Turn {
+                _writer: match &self.turn {
+                    Some(writer) => Some(writer.clone().lock_owned().await),
+                    None => None,
+                },
+                _permits: vec![
+                    self.writers.clone().acquire_owned().await?,
+                    self.ordinary.clone().acquire_owned().await?,
+                ],
+            })
+        });
+        let turn = turn.await?;
+        self.start(self.write_statement(), turn).await
+    }
+
+    /// Begins a transaction that reads, and sees one state of the database.
+    ///
+    /// # Errors
+    /// Unavailable: the database does not answer, or too many others use it.
+    pub async fn read(&self) -> Result<Tx> {
+        let turn = self.ordinary_turn().await?;
+        self.start(if self.postgres { READ_POSTGRES } else { READ_SQLITE }, turn).await
+    }
+
+    /// The first row of a query, which needs no transaction around it.
+    pub(super) async fn row(
+        &self,
+        query: impl Fn() -> Query<'static, Any, AnyArguments>,
+    ) -> Result<Option<AnyRow>> {
+        let _turn = self.ordinary_turn().await?;
+        let mut lost = 0;
+        loop {
+            let mut connection = self.pool.acquire().await?;
+            match query().fetch_optional(&mut *connection).await {
+                Err(error) if Failure::of(&error) == Failure::Lost && lost < self.most() => {
+                    lost += 1
+                }
+                result => return Ok(result?),
+            }
+            connection.close_on_drop();
+        }
+    }
+
+    async fn ordinary_turn(&self) -> Result<Turn> {
+        let permit = in_time(self.ordinary.clone().acquire_owned()).await?;
+        Ok(Turn { _permits: vec![permit], ..Turn::default() })
+    }
+
+    /// How many connections there may be.
+    fn most(&self) -> u32 {
+        self.pool.options().get_max_connections()
+    }
+
+    /// Whether the database can be read and written now, however busy the server is.
+    ///
+    /// # Errors
+    /// Why it cannot be. The answer comes within [`CHECK`].
+    pub async fn check(&self) -> Result<()> {
+        let checked = async {
+            if let Some(file) = &self.file {
+                room_at(file)?;
+            }
+            let writer = match &self.turn {
+                Some(writer) => Some(writer.clone().lock_owned().await),
+                None => None,
+            };
+            let turn = Turn { _writer: writer, _permits: Vec::new() };
+            let mut tx = self.start(self.write_statement(), turn).await?;
+            tx.put_setting("checked_at", &tx.now.to_string()).await?;
+            tx.commit().await
+        };
+        let slow =
+            |_| Error::new(Code::Unavailable, "the registry's database does not answer in time");
+        timeout(CHECK, checked).await.map_err(slow)?
+    }
+
+    fn write_statement(&self) -> &'static str {
+        if self.postgres { WRITE_POSTGRES } else { WRITE_SQLITE }
+    }
+
+    /// Begins a transaction, on a fresh connection if the one that was kept is gone: nothing of it
+    /// has happened yet. After a restart of the database all that were kept are.
+    async fn start(&self, statement: &'static str, turn: Turn) -> Result<Tx> {
+        let now = Timestamp::now();
+        let mut tx = Tx { connection: None, now, postgres: self.postgres, turn };
+        for _ in 0..=self.most() {
+            // In the transaction before it begins, so that it is rolled back if nobody waits for
+            // the beginning any more.
+            let connection = tx.connection.insert(self.pool.acquire().await?);
+            match sqlx::raw_sql(statement).execute(&mut **connection).await {
+                Ok(_) => return Ok(tx),
+                Err(error) => {
+                    connection.close_on_drop();
+                    tx.connection = None;
+                    if Failure::of(&error) != Failure::Lost {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        Err(Error::new(Code::Unavailable, "the registry's database does not answer"))
+    }
+}
+
+/// Waits for one's turn, but not for ever.
+async fn in_time<T>(wait: impl Future<Output = Result<T, AcquireError>>) -> Result<T> {
+    match timeout(QUEUE, wait).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Error::new(Code::Unavailable, "the registry is too busy; try again later")),
+    }
+}
+
+/// Whether there is room where a file is. A full disk may still take a small change.
+fn room_at(file: &Path) -> Result<()> {
+    let directory = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let Ok(system) = rustix::fs::statvfs(directory.unwrap_or(Path::new("."))) else {
+        return Ok(());
+    };
+    match system.f_bavail.saturating_mul(system.f_frsize) < ROOM {
+        true => Err(Error::new(Code::Unavailable, "the registry's disk is full")),
+        false => Ok(()),
+    }
+}
+
+impl Tx {
+    pub(super) fn raw(&mut self) -> &mut AnyConnection {
+        self.connection.as_mut().expect("a transaction that has not ended has a connection")
+    }
+
+    pub(super) fn now_micros(&self) -> i64 {
+        self.now.micros().unwrap_or_default()
+    }
+
+    /// Makes it so.
+    ///
+    /// # Errors
+    /// Nothing of it was done; if the connection was lost, all of it may have been.
+    pub async fn commit(mut self) -> Result<()> {
+        let result = sqlx::raw_sql("COMMIT").execute(self.raw()).await;
+        let connection = self.connection.take();
+        if let (Some(mut connection), Err(error)) = (connection, result) {
+            connection.close_on_drop();
+            if Failure::of(&error) == Failure::Lost {
+                tracing::error!(%error, "the registry's database was lost at a commit");
+                return Err(Error::new(
+                    Code::Unavailable,
+                    "the registry's database was lost at the end of a change, which may or may not \
+                     have been made",
+                ));
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let turn = std::mem::take(&mut self.turn);
+        tokio::spawn(async move {
+            let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut *connection);
+            match timeout(ROLLBACK, rolled_back).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "closed a connection that could not roll back");
+                    connection.close_on_drop();
+                }
+                Err(_) => connection.close_on_drop(),
+            }
+            drop(connection);
+            drop(turn);
+        });
+    }
+}
+
+/// Whether and when a transaction is tried again.
+#[derive(Debug, Default)]
+pub struct Retries(u32);
+
+impl Retries {
+    /// Waits, if the failure was that another transaction came between.
+    pub async fn again(&mut self, error: &Error) -> bool {
+        if error.code != Code::Aborted || self.0 == ATTEMPTS {
+            return false;
+        }
+        self.0 += 1;
+        let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+        tokio::time::sleep(Duration::from_millis((1 << self.0) * 5 + spread / 8)).await;
+        true
+    }
+}
+
+/// Does work in a transaction that writes, and commits it; again if another came between. The work
+/// is an expression that makes a future of a `Result` with a `&mut Tx`.
+#[macro_export]
+macro_rules! transaction {
+    ($store:expr, |$tx:ident| $work:expr) => {{
+        let mut retries = $crate::store::Retries::default();
+        loop {
+            let outcome = async {
+                let mut transaction = $store.begin().await?;
+                let $tx = &mut transaction;
+                let done: $crate::api::Result<_> = $work.await;
+                let value = done?;
+                transaction.commit().await?;
+                $crate::api::Result::Ok(value)
+            };
+            match outcome.await {
+                Err(error) if retries.again(&error).await => {}
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+pub use transaction;
