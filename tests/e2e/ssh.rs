@@ -128,8 +128,11 @@ fn passwords_stay_secret_and_refusals_are_explained() {
     }
     let server = Server::start("");
     let steps = "  provisioner \"shell\" {\n    inline = [\"echo pw=${build.Password}\"]\n  }";
-    let with =
-        |password: &str| template(&text(&server, &format!("ssh_password = \"{password}\""), steps));
+    let with = |password: &str| {
+        let secret =
+            format!("variable \"pw\" {{\n  default = \"{password}\"\n  sensitive = true\n}}\n");
+        template(&(secret + &text(&server, "ssh_password = var.pw", steps)))
+    };
     let run = ingot(with(PASSWORD).path(), &["build", "."]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stdout);
     assert!(run.stdout.contains("pw=<sensitive>"), "{}", run.stdout);

@@ -10,7 +10,7 @@ use ingot_sdk::{
 };
 
 use crate::artifact::QemuArtifact;
-use crate::options::{given, schema};
+use crate::options::schema;
 use crate::settings::Settings;
 use crate::steps::{State, steps};
 
@@ -37,9 +37,6 @@ impl Builder for QemuBuilder {
         let Some(settings) = self.settings.clone() else {
             return Err(Error::new("the builder was not prepared"));
         };
-        if let Some(password) = given(&settings.raw.vnc_password) {
-            ctx.ui.mask(password);
-        }
         find_programs(ctx, settings.raw.qemu_binary()).await?;
         let steps = steps(&settings);
         let mut state = State::new(settings);

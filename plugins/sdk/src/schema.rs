@@ -49,7 +49,8 @@ pub struct OptionSpec {
     pub default: Value,
     /// What it means, for the reference.
     pub description: String,
-    /// Whether its value must never be shown.
+    /// Whether it is a password or the like. What a data source gives under this name is a secret;
+    /// what a template gives is one if the template says so.
     pub sensitive: bool,
     /// Whether the plugin renders `{{ }}` in it when it runs, because what it refers to is not
     /// known before. All other options are rendered before the plugin sees them.

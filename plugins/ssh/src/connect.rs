@@ -56,15 +56,10 @@ impl SshSettings {
         target: &Target,
     ) -> Result<Arc<dyn Communicator>> {
         let connector = Connector::new(self, target)?;
+        // A password is a secret if the template says so; a key always is.
         let secrets = [Some(&connector.credentials), connector.bastion.as_ref().map(|b| &b.1)];
         for credentials in secrets.into_iter().flatten() {
-            credentials.password.iter().for_each(|password| ctx.ui.mask(password));
             credentials.keys.iter().for_each(|key| mask(&ctx.ui, &key.text));
-        }
-        if let Route::Proxy(proxy) = &self.route
-            && let Some((_, password)) = &proxy.login
-        {
-            ctx.ui.mask(password);
         }
         let link = connector.wait_aloud(ctx).await?;
         Ok(Arc::new(SshCommunicator::new(connector, link, ctx.ui.clone())))

@@ -45,11 +45,10 @@ impl WinrmSettings {
             user: self.user.clone(),
             tls: self.tls,
         };
+        // What the platform made is a secret; of an option the template says whether it is.
+        target.password.iter().for_each(|password| ctx.ui.mask(password));
         let password = target.password.clone().or_else(|| self.password.clone());
         let password = password.unwrap_or_default();
-        if !password.is_empty() {
-            ctx.ui.mask(&password);
-        }
         let service = Service::new(place, password, self.any_certificate, self.no_proxy)?;
         let service = Arc::new(service);
         self.wait(ctx, &service).await?;

@@ -41,14 +41,14 @@ fn page<'a>(
                 // A value has all its attributes; nobody has to give them.
                 schema.options.iter_mut().for_each(|option| option.required = false);
             }
-            table(&schema, &mut text);
+            table(&schema, index > 0, &mut text);
         }
     }
     text
 }
 
-/// The table of a block's options, then those of the blocks in it.
-fn table(schema: &Schema, text: &mut String) {
+/// The table of a block's options or of what it gives, then those of the blocks in it.
+fn table(schema: &Schema, output: bool, text: &mut String) {
     if schema.options.is_empty() {
         text.push_str("\nIt has no options.\n");
         return;
@@ -60,13 +60,13 @@ fn table(schema: &Schema, text: &mut String) {
             "| `{}` | {} | {} |",
             option.name,
             type_name(&option.ty),
-            meaning(option)
+            meaning(option, output)
         );
     }
     for option in &schema.options {
         if let OptionType::Block(inner) | OptionType::Blocks(inner) = &option.ty {
             let _ = write!(text, "\nIn a `{}` block:\n", option.name);
-            table(inner, text);
+            table(inner, output, text);
         }
     }
 }
@@ -84,7 +84,7 @@ fn type_name(ty: &OptionType) -> String {
     }
 }
 
-fn meaning(option: &OptionSpec) -> String {
+fn meaning(option: &OptionSpec, output: bool) -> String {
     // A bar would end the cell.
     let mut text = option.description.replace('\n', " ").replace('|', "\\|");
     if option.required {
@@ -100,7 +100,10 @@ fn meaning(option: &OptionSpec) -> String {
         let _ = write!(text, " Default: `{}`.", option.default);
     }
     if option.sensitive {
-        text.push_str(" Never shown.");
+        text.push_str(match output {
+            true => " Never shown.",
+            false => " Give it as a sensitive variable, so that it is not shown.",
+        });
     }
     text.trim().to_owned()
 }

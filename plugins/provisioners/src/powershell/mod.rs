@@ -130,9 +130,6 @@ impl<'a> Run<'a> {
             let user = render(self.ctx, "elevated_user", user, &self.names)?;
             let password = self.options.elevated_password.as_deref().unwrap_or_default();
             let password = render(self.ctx, "elevated_password", password, &self.names)?;
-            if !password.is_empty() {
-                self.ctx.ui.mask(&password);
-            }
             let text = elevated::script(&format!("ingot-{id}"), &command, &user, &password);
             runner = powershell::file(&text);
             files.push(Upload { path: &runner_path, bytes: &runner, mode: 0o600 });
