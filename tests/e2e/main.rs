@@ -17,4 +17,5 @@ mod ssh;
 #[path = "../../plugins/ssh/tests/server/mod.rs"]
 mod sshd;
 mod validate;
+mod values;
 mod winrm;

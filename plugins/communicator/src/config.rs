@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{ConfigError, ConfigErrors, GoDuration};
 use ingot_ssh::{SshConfig, SshSettings};
 use ingot_winrm::{WinrmConfig, WinrmSettings};
@@ -60,10 +59,9 @@ impl CommunicatorConfig {
     pub fn prepare(&self) -> Result<Communication, ConfigErrors> {
         let pause = self.pause_before_connecting.map_or(Duration::ZERO, |pause| pause.0);
         let way = match self.kind() {
-            "ssh" => Way::Ssh(Box::new(self.ssh.prepare()?)),
-            "winrm" => Way::Winrm(Box::new(self.winrm.prepare()?)),
+            "ssh" => Way::Ssh(Box::new(self.ssh.prepare().map_err(of_communicator)?)),
+            "winrm" => Way::Winrm(Box::new(self.winrm.prepare().map_err(of_communicator)?)),
             "none" => Way::None,
-            other if is_unknown(other) => Way::None,
             other => {
                 let message = format!("there is no communicator `{other}`");
                 let error = ConfigError::on("communicator", message);
@@ -72,4 +70,9 @@ impl CommunicatorConfig {
         };
         Ok(Communication { way, pause })
     }
+}
+
+/// Errors in the options of one communicator, which matter only if it is the one that is used.
+fn of_communicator(errors: ConfigErrors) -> ConfigErrors {
+    ConfigErrors(errors.0.into_iter().map(|error| error.related(["communicator"])).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, Context, DataSource, Error, PrepareContext, Prepared,
-    Result, Schema, Ui, config::is_unknown, http,
+    Result, Schema, Ui, http,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -60,13 +60,11 @@ impl DataSource for HttpData {
         self.options = config.decode()?;
         let Options { url, method, request_headers, .. } = &self.options;
         let mut errors = ConfigErrors::default();
-        if !is_unknown(url)
-            && let Err(why) = check_url(url)
-        {
+        if let Err(why) = check_url(url) {
             errors
                 .push(ConfigError::on("url", why).hint("write url = \"https://example.com/path\""));
         }
-        if let Some(method) = method.as_deref().filter(|method| !is_unknown(method))
+        if let Some(method) = method.as_deref()
             && !METHODS.contains(&method)
         {
             errors.push(
@@ -135,9 +133,7 @@ fn check_url(url: &str) -> Result<(), String> {
 
 fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    for (name, value) in
-        given.iter().filter(|(name, value)| !is_unknown(name) && !is_unknown(value))
-    {
+    for (name, value) in given {
         let key = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| format!("`{name}` is not the name of a header"))?;
         let value = HeaderValue::from_str(value)

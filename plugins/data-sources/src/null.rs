@@ -1,7 +1,6 @@
 //! `data "null"`: gives back what it is given.
 
 use async_trait::async_trait;
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui,
 };
@@ -41,7 +40,7 @@ impl DataSource for NullData {
     fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
         self.options = config.decode()?;
         let input = &self.options.input;
-        if input.is_empty() && !is_unknown(input) {
+        if input.is_empty() {
             return Err(ConfigError::on("input", "`input` must not be empty").into());
         }
         Ok(Prepared::default())

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, GoDuration, OptionSpec, OptionType, PrepareContext,
     Prepared, Schema,
@@ -278,6 +277,7 @@ impl Options {
             }
             (None, None) => errors.push(
                 ConfigError::new("neither `image` nor a `build` block says what to start from")
+                    .related(["image", "build"])
                     .hint("add for example: image = \"ubuntu:24.04\""),
             ),
             (None, Some(_)) => {}
@@ -313,9 +313,7 @@ impl Options {
         };
         // Any image does for checking the flags.
         let image = options.raw.image.clone().unwrap_or_else(|| "image".to_owned());
-        if !options.run_arguments.iter().any(|argument| is_unknown(argument))
-            && let Err(error) = options.run_command(&image, ctx)
-        {
+        if let Err(error) = options.run_command(&image, ctx) {
             errors.push(error);
         }
         errors.into_result((options, prepared))
@@ -401,24 +399,29 @@ fn login_of(raw: &BuilderConfig) -> Login {
     }
 }
 
+/// The options that say what becomes of the container.
+const GOALS: [&str; 3] = ["commit", "discard", "export_path"];
+
 fn check_goal(raw: &BuilderConfig, errors: &mut ConfigErrors) -> Goal {
     let export = raw.export_path.as_deref().filter(|path| !path.is_empty());
     let asked = usize::from(raw.commit) + usize::from(raw.discard) + usize::from(export.is_some());
     if asked > 1 {
         errors.push(
             ConfigError::new("only one of `commit`, `discard` and `export_path` can be given")
+                .related(GOALS)
                 .hint("keep the one that says what becomes of the container"),
         );
     }
     if asked == 0 {
         errors.push(
             ConfigError::new("nothing says what becomes of the container")
+                .related(GOALS)
                 .hint("set one of commit = true, discard = true or export_path = \"FILE.tar\""),
         );
     }
     match export {
         Some(path) => {
-            if !is_unknown(path) && std::path::Path::new(path).is_dir() {
+            if std::path::Path::new(path).is_dir() {
                 errors.push(
                     ConfigError::on("export_path", format!("{path} is a folder"))
                         .hint("name the tar file to write"),
@@ -434,13 +437,12 @@ fn check_goal(raw: &BuilderConfig, errors: &mut ConfigErrors) -> Goal {
 fn check_dockerfile(build: &DockerfileConfig, errors: &mut ConfigErrors) {
     match build.path.as_deref().filter(|path| !path.is_empty()) {
         None => errors.push(ConfigError::on("build", "`path`, the Dockerfile, is missing")),
-        Some(path) if !is_unknown(path) && !std::path::Path::new(path).is_file() => {
+        Some(path) if !std::path::Path::new(path).is_file() => {
             errors.push(ConfigError::on("build", format!("path: {path} is not a file")));
         }
         Some(_) => {}
     }
     if let Some(folder) = build.build_dir.as_deref()
-        && !is_unknown(folder)
         && !folder.is_empty()
         && !std::path::Path::new(folder).is_dir()
     {
@@ -458,7 +460,6 @@ fn check_communicator(
     let kind = raw.communicator.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("docker");
     match kind {
         "docker" | "none" => {}
-        unknown if is_unknown(unknown) => {}
         "dockerWindowsContainer" | "ssh" | "winrm" => errors.push(
             ConfigError::on("communicator", format!("{kind:?} is not supported yet for docker"))
                 .hint("leave it out: commands then run in the container through the Engine"),

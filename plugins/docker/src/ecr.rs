@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::ecr::{EcrAccount, EcrLogin};
 use ingot_sdk::{ConfigError, Error, Result, Ui};
 use schemars::JsonSchema;
@@ -68,17 +67,20 @@ impl Ecr {
             ));
         };
         let Some(server) = server.filter(|server| !server.is_empty()) else {
-            return Err(ConfigError::on("ecr_login", "`ecr_login` needs `login_server`").hint(
-                "for example: login_server = \"123456789012.dkr.ecr.us-east-1.amazonaws.com\"",
-            ));
+            return Err(ConfigError::on("ecr_login", "`ecr_login` needs `login_server`")
+                .related(["login_server"])
+                .hint(
+                    "for example: login_server = \"123456789012.dkr.ecr.us-east-1.amazonaws.com\"",
+                ));
         };
         if set(&config.aws_access_key) != set(&config.aws_secret_key) {
             return Err(ConfigError::on(
                 "aws_access_key",
                 "`aws_access_key` and `aws_secret_key` go together: set both or neither",
-            ));
+            )
+            .related(["aws_secret_key"]));
         }
-        if is_unknown(server) { Ok(()) } else { login.check(server, &config.account()) }
+        login.check(server, &config.account())
     }
 
     /// The login that ECR gives; none where the options do not ask for it.

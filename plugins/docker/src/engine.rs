@@ -268,10 +268,7 @@ impl<T> EngineContext<T> for Result<T, bollard::errors::Error> {
 /// # Errors
 /// It names neither docker nor Podman.
 pub fn check_docker_path(path: Option<&str>) -> Result<bool, ingot_sdk::ConfigError> {
-    let Some(path) = path.filter(|path| !path.is_empty() && !ingot_sdk::config::is_unknown(path))
-    else {
-        return Ok(false);
-    };
+    let Some(path) = path.filter(|path| !path.is_empty()) else { return Ok(false) };
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
     match name.strip_suffix(".exe").unwrap_or(name) {
         "docker" => Ok(false),

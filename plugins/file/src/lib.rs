@@ -56,7 +56,8 @@ impl Builder for FileBuilder {
         self.options = config.decode()?;
         let mut errors = ConfigErrors::default();
         if self.options.target.is_empty() {
-            errors.push(ConfigError::new("`target` is missing: the file to write"));
+            let error = ConfigError::new("`target` is missing: the file to write");
+            errors.push(error.related(["target"]));
         }
         let (content, source) = (&self.options.content, &self.options.source);
         if !content.is_empty() && !source.is_empty() {

@@ -74,10 +74,11 @@ fn given(config: &Config, option: &str) -> bool {
 }
 
 /// A machine that is already there has a name.
-fn check_host(config: &Config, option: &str, errors: &mut ConfigErrors) {
+fn check_host(config: &Config, option: &'static str, errors: &mut ConfigErrors) {
     if !given(config, option) {
         errors.push(
             ConfigError::new(format!("`{option}` is missing: the machine to provision"))
+                .related([option, "communicator"])
                 .hint(format!("set {option}, or communicator = \"none\" for shell-local alone")),
         );
     }
@@ -89,10 +90,14 @@ fn check_winrm(config: &Config, errors: &mut ConfigErrors) {
     if !given(config, "winrm_password") {
         errors.push(
             ConfigError::new("there is no way to log in")
+                .related(["winrm_password", "communicator"])
                 .hint("set winrm_password; a sensitive variable keeps it out of the template"),
         );
     }
 }
+
+/// The options that decide whether and how there is a way to log in by SSH.
+const WAYS: [&str; 4] = ["ssh_password", "ssh_agent_auth", "ssh_private_key_file", "communicator"];
 
 /// What SSH needs beyond the communicator's own rules.
 fn check_ssh(config: &Config, errors: &mut ConfigErrors) {
@@ -105,11 +110,13 @@ fn check_ssh(config: &Config, errors: &mut ConfigErrors) {
     match ways.as_slice() {
         [] => errors.push(
             ConfigError::new("there is no way to log in")
+                .related(WAYS)
                 .hint("set ssh_password, ssh_private_key_file or ssh_agent_auth"),
         ),
         [_] => {}
         [.., last] => errors.push(
             ConfigError::on(*last, format!("only one of {} can be used", ways.join(" and ")))
+                .related(WAYS)
                 .hint("keep one of them"),
         ),
     }

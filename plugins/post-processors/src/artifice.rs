@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::glob;
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Error, FileArtifact, GeneratedData, PostProcessor,
@@ -44,7 +43,7 @@ impl PostProcessor for Artifice {
                 "list the files that make up the artifact, for example files = [\"out/*.img\"]",
             ));
         }
-        for pattern in self.options.files.iter().filter(|pattern| !is_unknown(pattern)) {
+        for pattern in &self.options.files {
             if let Err(error) = glob::compile(pattern) {
                 errors.push(ConfigError::on("files", error));
             }

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::hash;
 use ingot_sdk::{
@@ -63,7 +62,7 @@ impl PostProcessor for Checksum {
         }
         let mut errors = ConfigErrors::default();
         for name in &self.options.checksum_types {
-            if !is_unknown(name) && hash::hasher(name).is_none() {
+            if hash::hasher(name).is_none() {
                 errors.push(
                     ConfigError::on(
                         "checksum_types",

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
     Artifact, Config, ConfigError, ConfigErrors, Context, Error, FileArtifact, GeneratedData,
@@ -79,7 +78,6 @@ impl PostProcessor for Compress {
         };
         self.format = Format::of_name(&name);
         if let Some(format) = explicit
-            && !is_unknown(format)
             && !Format::is_known(format)
         {
             prepared.warnings.push(format!(

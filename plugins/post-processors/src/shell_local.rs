@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use ingot_sdk::shell_local::ShellLocal;
 use ingot_sdk::{
-    Artifact, Config, ConfigErrors, GeneratedData, PostProcessor, PrepareContext, Prepared,
-    Processed, Result, RunContext, Schema, async_trait,
+    Artifact, Config, ConfigErrors, GeneratedData, OptionValue, PostProcessor, PrepareContext,
+    Prepared, Processed, Result, RunContext, Schema, async_trait,
 };
-use serde_json::{Value, json};
 
 /// Runs scripts on this machine and passes the artifact on.
 #[derive(Default)]
@@ -41,9 +40,11 @@ impl PostProcessor for ShellLocalPostProcessor {
 /// An `execute_command` of one part is a line for the shell: the post-processor, unlike the
 /// provisioner, once took only that, and templates still rely on it.
 fn with_shell(config: Config) -> Config {
-    let Some(Value::Array(parts)) = config.get("execute_command") else { return config };
+    let Some(OptionValue::List(parts)) = config.get("execute_command") else { return config };
     let [line] = parts.as_slice() else { return config };
     let mut values = config.values().clone();
-    values.insert("execute_command".to_owned(), json!(["sh", "-c", line]));
+    let shell = ["sh", "-c"].map(|part| OptionValue::String(part.to_owned()));
+    let line = shell.into_iter().chain([line.clone()]).collect();
+    values.insert("execute_command".to_owned(), OptionValue::List(line));
     Config::new(values)
 }

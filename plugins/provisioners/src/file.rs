@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{
     Communicator, Config, ConfigError, ConfigErrors, Context, FileMeta, GeneratedData, OutputFile,
     PrepareContext, Prepared, Provisioner, Result, RunContext, Schema, async_trait, script,
@@ -83,14 +82,16 @@ impl Provisioner for FileProvisioner {
             _ => {}
         }
         if options.destination.is_empty() {
-            errors.push(ConfigError::new("`destination` is missing: where the file goes"));
+            let error = ConfigError::new("`destination` is missing: where the file goes");
+            errors.push(error.related(["destination"]));
         }
         if !options.downloads() && !options.generated {
-            for source in options.sources().filter(|source| !is_unknown(source)) {
+            for source in options.sources() {
                 if let Err(error) = std::fs::metadata(source) {
                     let option = if options.source == source { "source" } else { "sources" };
                     errors.push(
                         ConfigError::on(option, format!("cannot read {source}: {error}"))
+                            .related(["direction", "generated"])
                             .hint("if the build makes this file, set generated = true"),
                     );
                 }

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ingot_communicator::Communication;
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{Config, ConfigError, ConfigErrors, PrepareContext, Prepared};
 use ingot_vm::ports::PortRange;
 use serde_json::{Value, json};
@@ -101,7 +100,7 @@ impl Settings {
         let vm_name = given(&raw.vm_name).map_or_else(|| format!("packer-{name}"), str::to_owned);
         let output =
             given(&raw.output_directory).map_or_else(|| format!("output-{name}"), str::to_owned);
-        if !ctx.force && !is_unknown(&output) && Path::new(&output).exists() {
+        if !ctx.force && Path::new(&output).exists() {
             errors.push(
                 ConfigError::on("output_directory", format!("the folder {output} exists already"))
                     .hint("remove it, name another one, or replace it with -force"),
@@ -191,7 +190,7 @@ fn check_texts(raw: &Options, errors: &mut ConfigErrors) {
         ),
     ];
     for (option, value, known) in choices {
-        if !is_unknown(value) && !known.contains(&value) {
+        if !known.contains(&value) {
             errors.push(
                 ConfigError::on(option, format!("{option} cannot be `{value}`"))
                     .hint(format!("choose one of {}", known.join(", "))),
@@ -202,12 +201,14 @@ fn check_texts(raw: &Options, errors: &mut ConfigErrors) {
 
 /// Complains about options that exclude or need each other.
 fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
-    let mut wrong = |option: &str, message: &str, hint: &str| {
-        errors.push(ConfigError::on(option, message).hint(hint));
+    let mut wrong = |option: &str, related: &[&'static str], message: &str, hint: &str| {
+        let error = ConfigError::on(option, message).hint(hint);
+        errors.push(error.related(related.iter().copied()));
     };
     if raw.use_backing_file && !(raw.disk_image && raw.format() == "qcow2") {
         wrong(
             "use_backing_file",
+            &["disk_image", "format"],
             "only a qcow2 disk made from a disk image can have a backing file",
             "set disk_image = true and format = \"qcow2\"",
         );
@@ -215,6 +216,7 @@ fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
     if raw.skip_resize_disk && !raw.disk_image {
         wrong(
             "skip_resize_disk",
+            &["disk_image"],
             "only a disk made from a disk image is resized",
             "remove the option, or set disk_image = true",
         );
@@ -222,23 +224,25 @@ fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
     if raw.iso_skip_cache && raw.disk_image {
         wrong(
             "iso_skip_cache",
+            &[],
             "a disk image cannot be used without downloading it",
             "remove the option",
         );
     }
     if given(&raw.net_bridge).is_some() && !cfg!(target_os = "linux") {
-        wrong("net_bridge", "bridges are supported on Linux only", "remove the option");
+        wrong("net_bridge", &[], "bridges are supported on Linux only", "remove the option");
     }
     if raw.disable_vnc && raw.boot.is_set() {
-        wrong("disable_vnc", "this leaves nobody to type the boot command", "remove one of them");
+        let message = "this leaves nobody to type the boot command";
+        wrong("disable_vnc", &["boot_command", "boot_steps"], message, "remove one of them");
     }
     let longest = given(&raw.vnc_password).map_or(0, str::len);
-    if longest > 8 && !given(&raw.vnc_password).is_some_and(is_unknown) {
-        wrong("vnc_password", "a VNC password has at most 8 characters", "shorten it");
+    if longest > 8 {
+        wrong("vnc_password", &[], "a VNC password has at most 8 characters", "shorten it");
     }
     if let Err(error) = check_rows(&raw.qemuargs) {
         let hint = error.advice().unwrap_or_default().to_owned();
-        wrong("qemuargs", &error.to_string(), &hint);
+        wrong("qemuargs", &[], &error.to_string(), &hint);
     }
 }
 
@@ -267,9 +271,6 @@ fn check_templates(raw: &Options, ctx: &PrepareContext, errors: &mut ConfigError
 /// Packer's form: digits with at most one letter, megabytes where there is none.
 fn disk_size(text: Option<&str>, errors: &mut ConfigErrors) -> String {
     let text = text.filter(|&text| text != "0").unwrap_or("40960M");
-    if is_unknown(text) {
-        return text.to_owned();
-    }
     let digits = text.trim_end_matches(|c: char| "bkmgtBKMGT".contains(c));
     let unit = &text[digits.len()..];
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || unit.len() > 1 {
@@ -295,7 +296,6 @@ fn vnc_address(raw: &Options, errors: &mut ConfigErrors) -> IpAddr {
     let loopback = IpAddr::from([127, 0, 0, 1]);
     match text {
         "localhost" => loopback,
-        unknown if is_unknown(unknown) => loopback,
         text => text.parse().unwrap_or_else(|_| {
             errors.push(
                 ConfigError::on("vnc_bind_address", format!("{text:?} is not an IP address"))
@@ -314,7 +314,7 @@ fn vnc_ports(raw: &Options, errors: &mut ConfigErrors) -> PortRange {
         let message = format!("vnc_port_min cannot be below {FIRST_VNC_PORT}");
         errors.push(ConfigError::on("vnc_port_min", message));
     }
-    check_range("vnc_port_min", "vnc_port_max", PortRange { min, max }, errors)
+    check_range(["vnc_port_min", "vnc_port_max"], &[], PortRange { min, max }, errors)
 }
 
 fn host_ports(raw: &Options, prepared: &mut Prepared, errors: &mut ConfigErrors) -> PortRange {
@@ -329,12 +329,20 @@ fn host_ports(raw: &Options, prepared: &mut Prepared, errors: &mut ConfigErrors)
     };
     let min = chosen("host_port_min", raw.ssh_host_port_min, raw.host_port_min, 2222);
     let max = chosen("host_port_max", raw.ssh_host_port_max, raw.host_port_max, 4444);
-    check_range("host_port_min", "host_port_max", PortRange { min, max }, errors)
+    let old = &["ssh_host_port_min", "ssh_host_port_max"];
+    check_range(["host_port_min", "host_port_max"], old, PortRange { min, max }, errors)
 }
 
-fn check_range(low: &str, high: &str, range: PortRange, errors: &mut ConfigErrors) -> PortRange {
+/// `old` are names that the two options had before.
+fn check_range(
+    [low, high]: [&'static str; 2],
+    old: &[&'static str],
+    range: PortRange,
+    errors: &mut ConfigErrors,
+) -> PortRange {
     if range.min > range.max {
-        errors.push(ConfigError::on(low, format!("{low} is above {high}")));
+        let related = old.iter().copied().chain([high]);
+        errors.push(ConfigError::on(low, format!("{low} is above {high}")).related(related));
         return PortRange { min: range.max, max: range.max };
     }
     range

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::interpolate::{self, Interpolation};
-use crate::{Communicator, Error, Journal, Result, Ui, process};
+use crate::{Communicator, Error, Journal, Result, Secrets, Ui, process};
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
 pub type GeneratedData = BTreeMap<String, serde_json::Value>;
@@ -28,6 +28,15 @@ pub enum OnError {
     RunCleanupProvisioner,
 }
 
+/// An input variable as `{{ user }}` sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserVariable {
+    /// Its value.
+    pub value: String,
+    /// Whether it must never be shown, nor what is made of it.
+    pub sensitive: bool,
+}
+
 /// Facts about the build a plugin is part of, known before it runs.
 #[derive(Debug, Clone, Default)]
 pub struct PrepareContext {
@@ -44,7 +53,9 @@ pub struct PrepareContext {
     /// `-on-error`.
     pub on_error: OnError,
     /// The template's input variables that are strings, for `{{ user }}`; all builds share them.
-    pub user_variables: Arc<BTreeMap<String, String>>,
+    pub user_variables: Arc<BTreeMap<String, UserVariable>>,
+    /// What must never be shown. What `{{ }}` makes of a secret is added to it.
+    pub secrets: Secrets,
     /// An id shared by all builds of this run.
     pub run_uuid: String,
     /// When the run started; `{{ timestamp }}` and `{{ isotime }}` agree across plugins.

@@ -18,9 +18,9 @@ pub trait Provisioner: Send + Sync {
 
     /// Checks `config` and keeps it. No side effects, offline.
     ///
-    /// Values that only the build will know are placeholders here (see
-    /// [`crate::config::is_unknown`]); the engine prepares the provisioner again, with the real
-    /// values, right before it runs.
+    /// Options that only the build will know are absent while a template is checked (see
+    /// [`Config`]); the engine prepares the provisioner again, with all of them, right before it
+    /// runs.
     ///
     /// # Errors
     /// Everything that is wrong with the options.

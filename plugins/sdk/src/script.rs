@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::is_unknown;
 use crate::{ConfigError, ConfigErrors, GeneratedData, RunContext};
+
+/// The ways to give a script.
+const WAYS: [&str; 4] = ["inline", "script", "scripts", "command"];
 
 /// Checks that exactly one of the ways to give a script is used, and that files exist.
 pub fn check_sources(
@@ -20,18 +22,17 @@ pub fn check_sources(
         1 => {}
         0 => errors.push(
             ConfigError::new("there is nothing to run")
+                .related(WAYS)
                 .hint("set one of `inline`, `script` and `scripts`"),
         ),
         _ => errors.push(
             ConfigError::new("a script can be given in one way only")
+                .related(WAYS)
                 .hint("keep one of `inline`, `script`, `scripts` and `command`"),
         ),
     }
     let files = script.map(|path| ("script", path)).into_iter();
     for (option, path) in files.chain(scripts.iter().map(|path| ("scripts", path.as_str()))) {
-        if is_unknown(path) {
-            continue;
-        }
         if let Err(error) = std::fs::metadata(path) {
             errors.push(
                 ConfigError::on(option, format!("cannot read the script {path}: {error}"))
@@ -53,7 +54,6 @@ pub fn environment(
             Some((name, value)) if !name.is_empty() => {
                 variables.insert(name.to_owned(), value.to_owned());
             }
-            _ if is_unknown(pair) => {}
             // The text may hold a secret, so the message does not show it.
             _ => errors.push(
                 ConfigError::on("environment_vars", "an item is not of the form NAME=value")

@@ -12,7 +12,8 @@ pub enum Event {
     Message { build: Option<Arc<str>>, text: String },
     /// Something went wrong, or a command wrote to its standard error.
     Error { build: Option<Arc<str>>, text: String },
-    /// How a build as a whole went. Unlike the others this names the build in its text.
+    /// How a build, or the run, as a whole went. Unlike the others this names the build in its
+    /// text, and is shown as it is: who says it has masked what is not its own.
     Verdict { build: Option<Arc<str>>, failed: bool, text: String },
     /// A fact for `-machine-readable`: `timestamp,build,kind,args…`. Other renderers skip it.
     Machine { build: Option<Arc<str>>, kind: String, args: Vec<String> },
@@ -84,7 +85,8 @@ impl Ui {
         self.sink.emit(Event::Error { build: self.build.clone(), text: text.into() });
     }
 
-    /// Tells how the build went.
+    /// Tells how the build went, in words that are shown as they are: the caller masks what it
+    /// quotes, with [`Ui::masked`].
     pub fn verdict(&self, failed: bool, text: impl Into<String>) {
         let build = self.build.clone();
         self.sink.emit(Event::Verdict { build, failed, text: text.into() });

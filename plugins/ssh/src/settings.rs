@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{ConfigError, ConfigErrors, GoDuration};
 use ssh2::MethodType;
 
@@ -116,6 +115,7 @@ impl SshConfig {
         if user.is_empty() {
             errors.push(
                 ConfigError::new("`ssh_username` is missing: who to log in as")
+                    .related(["ssh_username"])
                     .hint("set ssh_username = \"root\" or another user of the machine"),
             );
         }
@@ -166,9 +166,6 @@ impl SshConfig {
     fn keep_alive(&self, errors: &mut ConfigErrors) -> Option<Duration> {
         const DEFAULT: Option<Duration> = Some(Duration::from_secs(5));
         let Some(text) = given(&self.ssh_keep_alive_interval) else { return DEFAULT };
-        if is_unknown(text) {
-            return DEFAULT;
-        }
         match GoDuration::parse(text) {
             Ok(_) if text.trim_start().starts_with('-') => None,
             Ok(interval) if interval.0.is_zero() => DEFAULT,
@@ -184,7 +181,7 @@ impl SshConfig {
         match given(&self.ssh_file_transfer_method).unwrap_or("scp") {
             "sftp" => Transfer::Sftp,
             other => {
-                if other != "scp" && !is_unknown(other) {
+                if other != "scp" {
                     let message = format!("`{other}` is not a way to copy files");
                     errors.push(
                         ConfigError::on("ssh_file_transfer_method", message)
@@ -199,11 +196,8 @@ impl SshConfig {
     fn key_pair_type(&self, errors: &mut ConfigErrors) -> KeyPairType {
         let name = given(&self.temporary_key_pair_type).unwrap_or("rsa");
         let bits = self.temporary_key_pair_bits.filter(|&bits| bits != 0);
-        if is_unknown(name) {
-            return KeyPairType::Ed25519;
-        }
         KeyPairType::new(name, bits).unwrap_or_else(|error| {
-            errors.push(error);
+            errors.push(error.related(["temporary_key_pair_type"]));
             KeyPairType::Ed25519
         })
     }
@@ -230,15 +224,25 @@ impl SshConfig {
             }
             let password = text(&self.ssh_bastion_password);
             if password.is_none() && !named && !self.ssh_bastion_agent_auth {
-                errors.push(ConfigError::on("ssh_bastion_host", "there is no way to log in").hint(
-                    "set ssh_bastion_password, ssh_bastion_private_key_file or \
-                     ssh_bastion_agent_auth",
-                ));
+                errors.push(
+                    ConfigError::on("ssh_bastion_host", "there is no way to log in")
+                        .related([
+                            "ssh_bastion_password",
+                            "ssh_bastion_private_key_file",
+                            "ssh_private_key_file",
+                            "ssh_bastion_agent_auth",
+                        ])
+                        .hint(
+                            "set ssh_bastion_password, ssh_bastion_private_key_file or \
+                             ssh_bastion_agent_auth",
+                        ),
+                );
             }
             let user = given(&self.ssh_bastion_username).unwrap_or_default().to_owned();
             if user.is_empty() {
                 errors.push(
                     ConfigError::on("ssh_bastion_host", "`ssh_bastion_username` is missing")
+                        .related(["ssh_bastion_username"])
                         .hint("set it to the user to log in to the bastion as"),
                 );
             }
@@ -294,22 +298,19 @@ fn text(text: &Option<String>) -> Option<String> {
 
 /// Reads and checks a key and its certificate, where both are known.
 fn key_file(
-    (key_option, key): (&str, &Option<String>),
-    (certificate_option, certificate): (&str, &Option<String>),
+    (key_option, key): (&'static str, &Option<String>),
+    (certificate_option, certificate): (&'static str, &Option<String>),
     errors: &mut ConfigErrors,
 ) -> Option<KeyFile> {
     let certificate = given(certificate);
     let Some(path) = given(key) else {
         if certificate.is_some() {
             let message = format!("a certificate needs `{key_option}`");
-            errors.push(ConfigError::on(certificate_option, message));
+            errors.push(ConfigError::on(certificate_option, message).related([key_option]));
         }
         return None;
     };
     let file = KeyFile { path: path.to_owned(), certificate: certificate.map(str::to_owned) };
-    if is_unknown(path) || certificate.is_some_and(is_unknown) {
-        return Some(file);
-    }
     match file.read() {
         Ok(_) => Some(file),
         Err(problem) => {
@@ -332,5 +333,5 @@ fn tunnels(option: &str, texts: &[String], errors: &mut ConfigErrors) -> Vec<Tun
             None
         }
     };
-    texts.iter().filter(|text| !is_unknown(text)).filter_map(parse).collect()
+    texts.iter().filter_map(parse).collect()
 }

@@ -5,7 +5,6 @@ use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{ConfigErrors, Context, Error, Prepared, Result, RunContext, file_work};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -55,7 +54,7 @@ impl FloppyOptions {
     pub fn prepare(&self, prepared: &mut Prepared, errors: &mut ConfigErrors) {
         tree::check("floppy_files", &self.floppy_files, prepared, errors);
         tree::check("floppy_dirs", &self.floppy_dirs, prepared, errors);
-        if let Some(label) = self.floppy_label.as_deref().filter(|label| !is_unknown(label))
+        if let Some(label) = self.floppy_label.as_deref()
             && (label.len() > MAX_LABEL || !label.is_ascii())
         {
             prepared.warnings.push(format!(

@@ -16,7 +16,6 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{
     ConfigError, ConfigErrors, Context, Error, GeneratedData, Prepared, Result, RunContext, Ui,
 };
@@ -103,7 +102,7 @@ impl HttpOptions {
                 .hint("read files into `http_content` with the function file"),
             );
         }
-        if let Some(folder) = self.directory().filter(|folder| !is_unknown(folder)) {
+        if let Some(folder) = self.directory() {
             match std::fs::metadata(folder) {
                 Ok(found) if found.is_dir() => {}
                 Ok(_) => {
@@ -117,7 +116,7 @@ impl HttpOptions {
             }
         }
         for path in self.http_content.keys() {
-            if !path.starts_with('/') && !is_unknown(path) {
+            if !path.starts_with('/') {
                 errors.push(
                     ConfigError::on(
                         "http_content",
@@ -129,19 +128,15 @@ impl HttpOptions {
         }
         let range = self.ports();
         if range.min > range.max {
-            errors.push(ConfigError::on(
-                "http_port_min",
-                format!("{} is above `http_port_max`, {}", range.min, range.max),
-            ));
+            let message = format!("{} is above `http_port_max`, {}", range.min, range.max);
+            errors.push(ConfigError::on("http_port_min", message).related(["http_port_max"]));
         }
         let protocol = self.http_network_protocol.as_deref().unwrap_or_default();
-        if is_unknown(protocol) || self.http_bind_address.as_deref().is_some_and(is_unknown) {
-            return;
-        }
         match protocol {
             "" | "tcp" | "tcp4" | "tcp6" => {
                 if let Err(why) = self.address() {
-                    errors.push(ConfigError::on("http_bind_address", why));
+                    let error = ConfigError::on("http_bind_address", why);
+                    errors.push(error.related(["http_network_protocol"]));
                 }
             }
             "unix" | "unixpacket" => errors.push(

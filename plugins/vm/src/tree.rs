@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{ConfigError, ConfigErrors, Context, Error, Prepared, Result, glob};
 
 /// Folders nested deeper than this are a symbolic link that leads back to itself.
@@ -35,7 +34,7 @@ pub(crate) fn check(
     prepared: &mut Prepared,
     errors: &mut ConfigErrors,
 ) {
-    for pattern in patterns.iter().filter(|pattern| !is_unknown(pattern)) {
+    for pattern in patterns {
         if !is_pattern(pattern) {
             if let Err(error) = std::fs::metadata(pattern) {
                 errors.push(ConfigError::on(option, format!("{pattern}: {error}")));

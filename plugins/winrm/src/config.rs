@@ -65,6 +65,7 @@ impl WinrmConfig {
         if user.is_empty() {
             errors.push(
                 ConfigError::new("`winrm_username` is missing: who to log in as")
+                    .related(["winrm_username"])
                     .hint("set winrm_username = \"Administrator\" or another administrator"),
             );
         }

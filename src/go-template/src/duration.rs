@@ -98,9 +98,6 @@ impl Serialize for GoDuration {
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        if crate::is_unknown(&text) {
-            return Ok(GoDuration::default());
-        }
         GoDuration::parse(&text).map_err(serde::de::Error::custom)
     }
 }

@@ -4,12 +4,13 @@ use super::convert::convert;
 use super::eval::eval;
 use super::scope::Scope;
 use super::types::Type;
+use super::unknowns::Unknowns;
 use super::value::Value;
 use crate::ast::{Attribute, Body, Expr, ExprKind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 
-/// The value of an attribute, if it is there and in order.
+/// The value of an attribute, if it is there and in order. Null is as good as not there.
 pub fn value(
     body: &Body,
     name: &str,
@@ -18,17 +19,11 @@ pub fn value(
     diagnostics: &mut Diagnostics,
 ) -> Option<Value> {
     let expr = &body.attribute(name)?.expr;
-    let value = eval(expr, scope).and_then(|value| {
-        let value = fitting(&value, name, ty, expr)?;
-        // What is unknown because of another mistake is not one more.
-        if value.is_unknown() && !diagnostics.has_errors() {
-            return Err(Diagnostic::error(format!("`{name}` must be known before the build"))
-                .at(expr.span)
-                .label("this is known only later"));
-        }
-        Ok(value)
-    });
-    diagnostics.keep(value)
+    let value = diagnostics.keep(eval(expr, scope))?;
+    if value.is_null() || !Unknowns::Refuse.check(name, &value, expr, diagnostics) {
+        return None;
+    }
+    diagnostics.keep(fitting(&value, name, ty, expr))
 }
 
 /// The text of an attribute.
@@ -42,7 +37,7 @@ pub fn text(
     value.as_str().map(str::to_owned)
 }
 
-/// The texts of a list, each with where it stands.
+/// The texts of a list, which may be null as a whole, each with where it stands.
 pub fn texts(
     body: &Body,
     name: &str,
@@ -50,9 +45,6 @@ pub fn texts(
     diagnostics: &mut Diagnostics,
 ) -> Vec<(String, Span)> {
     let Some(Attribute { expr, .. }) = body.attribute(name) else { return Vec::new() };
-    if matches!(expr.kind, ExprKind::Null) {
-        return Vec::new();
-    }
     let list = value(body, name, &Type::list(Type::String), scope, diagnostics);
     let items: &[Expr] = match &expr.kind {
         ExprKind::Tuple(items) => items,
@@ -60,8 +52,19 @@ pub fn texts(
     };
     let list = list.as_ref().and_then(Value::as_items).unwrap_or_default();
     let place = |index: usize| items.get(index).map_or(expr.span, |item| item.span);
-    let texts = list.iter().enumerate();
-    texts.filter_map(|(index, text)| Some((text.as_str()?.to_owned(), place(index)))).collect()
+    let mut texts = Vec::with_capacity(list.len());
+    for (index, item) in list.iter().enumerate() {
+        match item.as_str() {
+            Some(text) => texts.push((text.to_owned(), place(index))),
+            None => diagnostics.push(
+                Diagnostic::error(format!("an item of `{name}` cannot be null"))
+                    .at(place(index))
+                    .label(format!("the item [{index}] is null"))
+                    .help("leave it out: [for item in LIST : item if item != null]"),
+            ),
+        }
+    }
+    texts
 }
 
 /// `value`, which `expr` came to, as a present value of type `ty`.

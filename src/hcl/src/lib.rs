@@ -5,7 +5,7 @@
 //!   as much of a broken file as can be read, and bound how deep things nest; [`format`] lays
 //!   tokens out;
 //! - [`value`] has values, of which unknown and sensitive are kinds, [`types`], [`convert`] and
-//!   `unify` their types, [`number`] their numbers;
+//!   `unify` their types, [`number`] their numbers, [`unknowns`] says where they must be known;
 //! - [`eval()`] evaluates an expression in a [`scope`], with the [`functions`] that it may call.
 //!
 //! Knows no block of Packer's: which blocks and attributes there are, and what names stand for, is
@@ -30,6 +30,7 @@ pub mod tokens;
 pub mod type_expr;
 pub mod types;
 mod unify;
+pub mod unknowns;
 pub mod value;
 
 pub use ast::{Attribute, Block, Body, Expr, ExprKind};
@@ -39,4 +40,5 @@ pub use number::Number;
 pub use scope::Scope;
 pub use source::{FileId, SourceMap, Span};
 pub use types::Type;
+pub use unknowns::Unknowns;
 pub use value::{Kind, Value};

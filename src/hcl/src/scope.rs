@@ -53,6 +53,15 @@ impl<'a> Scope<'a> {
         names
     }
 
+    /// Adds the secrets in `value` to those of the run.
+    pub fn add_secrets(&self, value: &Value) {
+        if value.holds_secret() {
+            let mut found = Vec::new();
+            value.secrets(&mut found);
+            found.iter().for_each(|secret| self.functions.secrets.add(secret));
+        }
+    }
+
     /// What functions know about the run.
     pub fn functions(&self) -> &FunctionContext {
         self.functions

@@ -20,7 +20,7 @@ use crate::engine::{
 use crate::graph::Filter;
 use crate::ui::{Renderer, UiOptions};
 use ingot_hcl::parse::STACK_SIZE;
-use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_hcl::{Diagnostic, Diagnostics, Unknowns};
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
@@ -57,14 +57,22 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },
     };
-    let mut secrets = project.secrets();
-    let mut prepared = prepare(&project, &filter, &flags, &mut secrets, &mut diagnostics);
-    publish::check_artifacts(&project, &prepared, &mut diagnostics);
+    project.secrets().hide_in(&ui);
+    renderer.redactor().keep(project.public_names());
     let plan = match diagnostics.has_errors() {
         true => None,
         false => publish::plan(&project, &mut diagnostics),
     };
-    renderer.redactor().add_all(secrets.iter().map(String::as_str));
+    // What the builds are published as is known when that begins, which may fail.
+    let unknowns = match plan {
+        Some(_) => Unknowns::Allow,
+        None => Unknowns::Refuse,
+    };
+    if plan.is_none() && !diagnostics.has_errors() {
+        project.unpublished(&mut diagnostics);
+    }
+    let mut prepared = prepare(&project, &filter, &flags, unknowns, &mut diagnostics);
+    publish::check_artifacts(&project, &prepared, &mut diagnostics);
     super::tell(&ui, &diagnostics, &project.sources, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
@@ -82,12 +90,11 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         let opened = publish::open(plan, args, &project, &runtime, &ui);
         let Ok(opened) = opened else { return ExitCode::FAILURE };
         let Some(opened) = opened else { return ExitCode::SUCCESS };
-        project.published_as(opened.version_id(), opened.fingerprint());
-        publication = Some(Arc::new(opened));
         // Again, with what is known now. What there is to warn of has been said.
         let mut found = Diagnostics::default();
-        prepared = prepare(&project, &filter, &flags, &mut secrets, &mut found);
-        renderer.redactor().add_all(secrets.iter().map(String::as_str));
+        project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
+        publication = Some(Arc::new(opened));
+        prepared = prepare(&project, &filter, &flags, Unknowns::Refuse, &mut found);
         if found.has_errors() {
             super::tell(&ui, &found, &project.sources, color);
             return ExitCode::FAILURE;
@@ -129,7 +136,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         outcomes
     });
     let took = human(started.elapsed());
-    ui.say(format!("\n==> Wait completed after {took}"));
+    ui.verdict(false, format!("\n==> Wait completed after {took}"));
     if interrupted {
         ui.say("Cleanly cancelled builds after being interrupted.");
     }
@@ -183,10 +190,10 @@ fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
     let errors: Vec<_> = errors.collect();
     if !errors.is_empty() {
         ui.machine("error-count", &[&errors.len().to_string()]);
-        ui.error("\n==> Some builds didn't complete successfully and had errors:");
+        ui.verdict(true, "\n==> Some builds didn't complete successfully and had errors:");
         for (name, error) in &errors {
             ui.for_build(name).machine("error", &[&error.to_string()]);
-            ui.error(format!("--> {name}: {error}"));
+            ui.verdict(true, format!("--> {name}: {}", ui.masked(&error.to_string())));
         }
     }
     let made: Vec<_> = outcomes
@@ -195,9 +202,9 @@ fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
         .filter(|(_, artifacts)| !artifacts.is_empty())
         .collect();
     if made.is_empty() {
-        ui.say("\n==> Builds finished but no artifacts were created.");
+        ui.verdict(false, "\n==> Builds finished but no artifacts were created.");
     } else {
-        ui.say("\n==> Builds finished. The artifacts of successful builds are:");
+        ui.verdict(false, "\n==> Builds finished. The artifacts of successful builds are:");
     }
     for (name, artifacts) in made {
         let speaker = ui.for_build(name);
@@ -215,7 +222,7 @@ fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
                 speaker.machine("artifact", &[&index, "file", &number, &file]);
             }
             speaker.machine("artifact", &[&index, "end"]);
-            ui.say(format!("--> {name}: {}", artifact.description()));
+            ui.verdict(false, format!("--> {name}: {}", ui.masked(&artifact.description())));
         }
     }
     let kept = |outcome: &Outcome| outcome.unpublished.as_ref().is_some_and(|one| one.kept);

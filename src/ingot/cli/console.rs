@@ -36,17 +36,19 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     }
     let renderer = Renderer::new(UiOptions::default());
     let redactor = renderer.redactor();
+    let ui = Ui::new(renderer);
     let options = ProjectOptions {
         plugins: plugins(),
         variables: args.variables.0.clone(),
-        fetch_data: Some(Ui::new(renderer)),
+        fetch_data: Some(ui.clone()),
         ..Default::default()
     };
     let project = match &args.template {
         Some(path) => Project::open(path, &options, &mut diagnostics),
         None => Project::empty(),
     };
-    redactor.add_all(project.secrets().iter().map(String::as_str));
+    project.secrets().hide_in(&ui);
+    redactor.keep(project.public_names());
     super::show(&diagnostics, &project.sources, &redactor, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;

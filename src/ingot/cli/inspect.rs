@@ -31,7 +31,8 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         ..Default::default()
     };
     let project = Project::open(&args.template, &options, &mut diagnostics);
-    redactor.add_all(project.secrets().iter().map(String::as_str));
+    project.secrets().hide_in(&ui);
+    redactor.keep(project.public_names());
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if !project.sound {
         return ExitCode::FAILURE;
@@ -83,17 +84,17 @@ fn show(text: &mut String, index: usize, build: &Build) {
         line(format!("\n      {}", used.id()));
     }
     line("\n    provisioners:\n".into());
-    if build.provisioners.is_empty() {
+    if build.steps.provisioners.is_empty() {
         line("      <no provisioner>".into());
     }
-    for step in &build.provisioners {
+    for step in &build.steps.provisioners {
         line(format!("      {}", step_name(step)));
     }
     line("\n    post-processors:".into());
-    if build.post_processors.is_empty() {
+    if build.steps.post_processors.is_empty() {
         line("\n      <no post-processor>".into());
     }
-    for (position, chain) in build.post_processors.iter().enumerate() {
+    for (position, chain) in build.steps.post_processors.iter().enumerate() {
         line(format!("\n      {position}:"));
         for step in chain {
             line(format!("        {}", step_name(step)));

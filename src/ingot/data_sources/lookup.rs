@@ -217,10 +217,15 @@ pub(super) fn require(errors: &mut ConfigErrors, name: &str, value: &str) {
 }
 
 /// Checks that just one of two texts is there.
-pub(super) fn require_one(errors: &mut ConfigErrors, one: (&str, &str), other: (&str, &str)) {
+pub(super) fn require_one(
+    errors: &mut ConfigErrors,
+    one: (&'static str, &str),
+    other: (&'static str, &str),
+) {
     match (one.1.is_empty(), other.1.is_empty()) {
         (true, true) => errors.push(
             ConfigError::new(format!("`{}` or `{}` is missing", one.0, other.0))
+                .related([one.0, other.0])
                 .hint("it says which version is meant"),
         ),
         (false, false) => errors.push(

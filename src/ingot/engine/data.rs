@@ -13,7 +13,7 @@ use ingot_hcl::ast::Block;
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::types::Type;
-use ingot_hcl::{Scope, Value};
+use ingot_hcl::{Scope, Unknowns, Value};
 
 /// The data sources of a run.
 pub(super) struct DataSources<'a> {
@@ -24,7 +24,6 @@ pub(super) struct DataSources<'a> {
     pub ui: Option<&'a Ui>,
     /// Runs the fetches; made for the first.
     pub runtime: Option<Runtime>,
-    pub secrets: Vec<String>,
 }
 
 impl DataSources<'_> {
@@ -58,7 +57,11 @@ impl FetchData for DataSources<'_> {
         let schema = plugin.schema();
         let part = Part { body: block.body.clone(), names: Names::new() };
         let given = Given { parts: &[&part], overrides: None, header: block.header };
-        let mut check = Check { context: &self.context, secrets: &mut self.secrets, diagnostics };
+        let unknowns = match self.ui {
+            Some(_) => Unknowns::Refuse,
+            None => Unknowns::Allow,
+        };
+        let mut check = Check { context: &self.context, unknowns, diagnostics };
         let taken = check
             .block(given, &schema, &[], scope, |config, context| plugin.prepare(config, context));
         let output = plugin.output();

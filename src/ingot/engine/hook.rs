@@ -10,11 +10,12 @@ use ingot_sdk::{
 use tokio_util::sync::CancellationToken;
 
 use super::build_values::BuildValues;
-use super::prepare::{given, hand_over, run_names};
+use super::prepare::{hand_over, overrides, run_names};
 use super::project::Project;
 use crate::graph::Node;
-use crate::template::options;
+use crate::template::options::{self, Given};
 use crate::template::steps::{PROVISIONER_OPTIONS, Step};
+use ingot_hcl::Unknowns;
 use ingot_hcl::diagnostic::Diagnostics;
 
 /// The hook of one node.
@@ -38,16 +39,30 @@ pub(super) fn late_config(
     let scope = hook.project.scope();
     let scope = scope.with(run_names(&hook.node, hook.values.during(data)));
     let part = step.part();
-    let parts = [&part];
-    let given = given(step, &hook.node, &parts);
-    let options = options::evaluate(given, schema, reserved, &scope, &mut diagnostics);
-    options.secrets.iter().for_each(|secret| ctx.ui.mask(secret));
+    let (parts, header) = (&[&part][..], step.block.header);
+    let overrides = overrides(step, &hook.node, &scope, &mut diagnostics);
+    let given = Given { parts, overrides: overrides.as_ref(), header };
+    let config =
+        options::evaluate(given, schema, reserved, &scope, Unknowns::Refuse, &mut diagnostics);
     if diagnostics.has_errors() {
         return Err(Error::new(diagnostics.render(&hook.project.sources, false).trim_end()));
     }
-    // What there is to warn of has been said before the run.
-    hand_over(&options.config, schema, &ctx.prepare, prepare).map_err(Error::from)?;
+    let prepared = hand_over(&config, schema, &ctx.prepare, Unknowns::Refuse, prepare);
+    let prepared = prepared.map_err(Error::from)?;
+    // Warnings were said before the run, but for those that could not be told then.
+    if was_open(hook, given, schema, reserved) {
+        let warnings = prepared.into_iter().flat_map(|prepared| prepared.warnings);
+        warnings.for_each(|warning| ctx.ui.say(format!("Warning: {warning}")));
+    }
     Ok(())
+}
+
+/// Whether some options of a block were not known before the run.
+fn was_open(hook: &NodeHook, given: Given, schema: &Schema, reserved: &[&str]) -> bool {
+    let scope = hook.project.scope();
+    let scope = scope.with(run_names(&hook.node, hook.values.before()));
+    let (unknowns, mut ignored) = (Unknowns::Allow, Diagnostics::default());
+    !options::evaluate(given, schema, reserved, &scope, unknowns, &mut ignored).is_wholly_known()
 }
 
 impl NodeHook {

@@ -18,3 +18,6 @@ pub use prepare::{PreparedNode, prepare};
 pub use project::{Project, ProjectOptions};
 pub use publish::{Publisher, Start, Unpublished};
 pub use run::{Outcome, RunOptions, run};
+
+#[cfg(test)]
+mod unknown_tests;

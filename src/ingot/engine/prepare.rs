@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
-use ingot_sdk::{Builder, Config, ConfigErrors, PrepareContext, Prepared, Schema};
+use ingot_sdk::{Builder, Config, ConfigError, ConfigErrors, PrepareContext, Prepared, Schema};
 
 use super::build_values::BuildValues;
 use super::project::{Project, RunFlags};
 use crate::graph::{self, Filter, Node};
-use crate::template::builds::Part;
-use crate::template::options::{self, Given, Options};
+use crate::template::builds::{self, Part};
+use crate::template::dynamic::Names;
+use crate::template::options::{self, Given};
 use crate::template::packer_block::RequiredPlugin;
-use crate::template::steps::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Step};
+use crate::template::steps::{Overrides, POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Step};
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::source::Span;
-use ingot_hcl::{Scope, Value};
+use ingot_hcl::{Scope, Unknowns, Value};
 
 /// A node whose blocks are all in order.
 pub struct PreparedNode {
@@ -35,12 +36,13 @@ pub struct PreparedNode {
 }
 
 /// Prepares all that `filter` selects. Those with something wrong are left out; `diagnostics`
-/// says what. Texts in the options of all of them that must never be shown go to `secrets`.
+/// says what. With [`Unknowns::Allow`], builders are only checked, and must not run: their options
+/// can be unknown. Those of steps can in both cases; steps are prepared again when they run.
 pub fn prepare(
     project: &Project,
     filter: &Filter,
     flags: &RunFlags,
-    secrets: &mut Vec<String>,
+    unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
 ) -> Vec<PreparedNode> {
     if !project.readable {
@@ -55,7 +57,7 @@ pub fn prepare(
     known_plugins(project, diagnostics);
     let nodes = graph::build(&project.template, &project.builds, filter, diagnostics);
     let nodes = nodes.into_iter();
-    let nodes = nodes.filter_map(|node| prepare_node(project, node, flags, secrets, diagnostics));
+    let nodes = nodes.filter_map(|node| prepare_node(project, node, flags, unknowns, diagnostics));
     let nodes: Vec<PreparedNode> = nodes.collect();
     claims(&nodes, diagnostics);
     nodes
@@ -102,13 +104,17 @@ fn known_plugins(project: &Project, diagnostics: &mut Diagnostics) {
                 find("builder", &used.ty, place, known, required, diagnostics);
             }
         }
-        for Step { block, .. } in build.provisioners.iter().chain(&build.error_cleanup) {
-            let known = &plugins.provisioners;
-            find("provisioner", block.label(0), label_span(block), known, required, diagnostics);
-        }
-        for Step { block, .. } in build.post_processors.iter().flatten() {
-            let known = &plugins.post_processors;
-            find("post-processor", block.label(0), label_span(block), known, required, diagnostics);
+        for steps in build.sources.iter().map(|used| &used.steps) {
+            for Step { block, .. } in steps.provisioners.iter().chain(&steps.error_cleanup) {
+                let (name, place, known) =
+                    (block.label(0), label_span(block), &plugins.provisioners);
+                find("provisioner", name, place, known, required, diagnostics);
+            }
+            for Step { block, .. } in steps.post_processors.iter().flatten() {
+                let (name, place, known) =
+                    (block.label(0), label_span(block), &plugins.post_processors);
+                find("post-processor", name, place, known, required, diagnostics);
+            }
         }
     }
 }
@@ -166,13 +172,13 @@ fn prepare_node(
     project: &Project,
     node: Node,
     flags: &RunFlags,
-    secrets: &mut Vec<String>,
+    unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
 ) -> Option<PreparedNode> {
     let context = project.prepare_context(&node, flags);
     let plugins = &project.plugins;
     let scope = project.scope();
-    let mut check = Check { context: &context, secrets, diagnostics };
+    let mut check = Check { context: &context, unknowns, diagnostics };
 
     let mut builder = None;
     let (mut claims, mut no_artifact) = (Vec::new(), None);
@@ -181,7 +187,7 @@ fn prepare_node(
         let mut plugin = new();
         let parts: Vec<&Part> = node.parts.iter().collect();
         let given = Given { parts: &parts, overrides: None, header: node.header };
-        let scope = scope.with([source_name(&node)].into());
+        let scope = scope.with(source_names(&node));
         let prepared = check.block(given, &plugin.schema(), &[], &scope, |config, context| {
             plugin.prepare(config, context)
         });
@@ -192,6 +198,8 @@ fn prepare_node(
         }
     }
     let later = scope.with(run_names(&node, values.before()));
+    // What the run gives is not known yet; whatever else is not is found when the step runs.
+    check.unknowns = Unknowns::Allow;
     for step in node.provisioners.iter().chain(&node.error_cleanup) {
         let Some(new) = plugins.provisioners.get(step.block.label(0)) else { continue };
         let mut plugin = new();
@@ -231,38 +239,58 @@ fn prepare_node(
     })
 }
 
-/// `source` as the blocks of a build see it.
-fn source_name(node: &Node) -> (String, Value) {
-    let source = [
-        ("name".to_owned(), Value::from(node.source_name.as_str())),
-        ("type".to_owned(), Value::from(node.ty.as_str())),
-    ];
-    ("source".to_owned(), Value::object(source.into()))
+/// `source` as the blocks of a node see it.
+fn source_names(node: &Node) -> Names {
+    builds::source_names(node.ty.as_str().into(), node.source_name.as_str().into())
 }
 
 /// The names that steps of a build see besides those all blocks see.
-pub(super) fn run_names(node: &Node, build: Value) -> BTreeMap<String, Value> {
-    [source_name(node), ("build".to_owned(), build)].into()
+pub(super) fn run_names(node: &Node, build: Value) -> Names {
+    let mut names = source_names(node);
+    names.insert("build".to_owned(), build);
+    names
 }
 
 /// Renders `{{ }}` in the options of a block and hands them to its plugin. All plugins get their
-/// options through here, before the run and during it.
+/// options through here, before the run and during it. With [`Unknowns::Allow`] the plugin judges
+/// the known ones only; none if it could not do so, as others are missing.
 pub(super) fn hand_over(
     config: &Config,
     schema: &Schema,
     context: &PrepareContext,
+    unknowns: Unknowns,
     prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
-) -> Result<Prepared, ConfigErrors> {
-    let (config, warnings) = Interpolation::new(context).render_config(config, schema)?;
-    let mut prepared = prepare(&config, context)?;
-    prepared.warnings.splice(0..0, warnings);
-    Ok(prepared)
+) -> Result<Option<Prepared>, ConfigErrors> {
+    if unknowns == Unknowns::Refuse && !config.is_wholly_known() {
+        // Evaluating the options has found this already; if it has not, nothing runs all the same.
+        let unknown = |name| ConfigError::on(name, format!("the value of `{name}` is not known"));
+        return Err(ConfigErrors(config.unknown().map(unknown).collect()));
+    }
+    let (config, mut warnings) = Interpolation::new(context).render_config(config, schema)?;
+    let prepared = match prepare(&config, context) {
+        Err(errors) => {
+            let decided = errors.0.into_iter().filter(|error| !error.is_undecided(&config));
+            return ConfigErrors(decided.collect()).into_result(None);
+        }
+        Ok(prepared) => prepared,
+    };
+    // What the plugin warns of and promises may depend on what it does not know.
+    if !config.is_wholly_known() {
+        let generated = prepared.generated;
+        return Ok(Some(Prepared { warnings, generated, ..Prepared::default() }));
+    }
+    warnings.extend(prepared.warnings);
+    Ok(Some(Prepared { warnings, ..prepared }))
 }
 
-/// A step's options, for [`options::evaluate`]: `part` is its body, with the names in it.
-pub(super) fn given<'a>(step: &'a Step, node: &Node, parts: &'a [&'a Part]) -> Given<'a> {
-    let overrides = step.overrides.get(&node.source_name);
-    Given { parts, overrides, header: step.block.header }
+/// What `override` sets in a step of a node.
+pub(super) fn overrides(
+    step: &Step,
+    node: &Node,
+    scope: &Scope,
+    diagnostics: &mut Diagnostics,
+) -> Option<Overrides> {
+    step.overrides(&node.source_name, scope, diagnostics)
 }
 
 /// Where a plugin's name stands.
@@ -273,7 +301,7 @@ pub(super) fn label_span(block: &Block) -> Span {
 /// What checking the blocks of a node needs and finds.
 pub(super) struct Check<'a> {
     pub context: &'a PrepareContext,
-    pub secrets: &'a mut Vec<String>,
+    pub unknowns: Unknowns,
     pub diagnostics: &'a mut Diagnostics,
 }
 
@@ -288,7 +316,10 @@ impl Check<'_> {
         prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
     ) {
         let part = step.part();
-        self.block(given(step, node, &[&part]), schema, reserved, scope, prepare);
+        let overrides = overrides(step, node, scope, self.diagnostics);
+        let (parts, header) = (&[&part][..], step.block.header);
+        let given = Given { parts, overrides: overrides.as_ref(), header };
+        self.block(given, schema, reserved, scope, prepare);
     }
 
     /// Evaluates a block and hands it to its plugin; what the plugin said if it took it.
@@ -301,20 +332,18 @@ impl Check<'_> {
         prepare: impl FnOnce(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
     ) -> Option<Prepared> {
         let mut found = Diagnostics::default();
-        let Options { config, secrets } =
-            options::evaluate(given, schema, reserved, scope, &mut found);
+        let config = options::evaluate(given, schema, reserved, scope, self.unknowns, &mut found);
         let failed = found.has_errors();
         self.diagnostics.extend(found);
-        self.secrets.extend(secrets);
         if failed {
             return None;
         }
-        match hand_over(&config, schema, self.context, prepare) {
+        match hand_over(&config, schema, self.context, self.unknowns, prepare) {
             Ok(prepared) => {
-                for warning in &prepared.warnings {
+                for warning in prepared.iter().flat_map(|prepared| &prepared.warnings) {
                     self.diagnostics.push(Diagnostic::warning(warning).at(given.header));
                 }
-                Some(prepared)
+                prepared
             }
             Err(errors) => {
                 config_errors(errors, given, self.diagnostics);

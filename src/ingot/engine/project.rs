@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
-use ingot_sdk::{OnError, PluginSet, PrepareContext, Ui};
+use ingot_sdk::{OnError, PluginSet, PrepareContext, Secrets, Ui, UserVariable};
 
 use super::data::DataSources;
 use crate::graph::Node;
-use crate::template::registry_block::Unknowns;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
 use crate::template::{Build, RegistryBlock, Template, builds, load, named};
+use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::functions::FunctionContext;
+use ingot_hcl::functions::{FunctionContext, SecretSink};
 use ingot_hcl::source::SourceMap;
 use ingot_hcl::types::Type;
-use ingot_hcl::{Scope, Value};
+use ingot_hcl::{Scope, Unknowns, Value};
 
 /// What the command line says about reading a template.
 #[derive(Clone, Default)]
@@ -58,12 +58,12 @@ pub struct Project {
     pub functions: FunctionContext,
     /// What can be built with.
     pub plugins: PluginSet,
+    /// What must never be shown.
+    secrets: Secrets,
     /// An id of this run.
     pub run_uuid: String,
-    /// Texts in the options of data sources that must never be shown.
-    data_secrets: Vec<String>,
     /// The input variables that are strings, gathered once for all builds.
-    user_variables: OnceLock<Arc<BTreeMap<String, String>>>,
+    user_variables: OnceLock<Arc<BTreeMap<String, UserVariable>>>,
 }
 
 impl Project {
@@ -78,10 +78,12 @@ impl Project {
         // Values of a template that could only be read in part would be wrong in many ways.
         let readable = found && !diagnostics.has_errors();
         let template = Template::collect(files.dir.clone(), bodies, diagnostics);
+        let secrets = Secrets::default();
         let functions = FunctionContext {
             base_dir: files.dir.clone(),
             start: time::OffsetDateTime::now_utc(),
             env_allowed: false,
+            secrets: sink(&secrets),
         };
         let mut project = Project {
             sources,
@@ -93,8 +95,8 @@ impl Project {
             names: BTreeMap::new(),
             functions,
             plugins: options.plugins.clone(),
+            secrets,
             run_uuid: uuid::Uuid::new_v4().to_string(),
-            data_secrets: Vec::new(),
             user_variables: OnceLock::new(),
         };
         project.check_plugins(diagnostics);
@@ -106,6 +108,7 @@ impl Project {
 
     /// A project without a template, for evaluating expressions.
     pub fn empty() -> Project {
+        let secrets = Secrets::default();
         let mut project = Project {
             sources: SourceMap::default(),
             template: Template::default(),
@@ -118,10 +121,11 @@ impl Project {
                 base_dir: PathBuf::from("."),
                 start: time::OffsetDateTime::now_utc(),
                 env_allowed: false,
+                secrets: sink(&secrets),
             },
             plugins: PluginSet::default(),
+            secrets,
             run_uuid: String::new(),
-            data_secrets: Vec::new(),
             user_variables: OnceLock::new(),
         };
         let nothing = ProjectOptions::default();
@@ -157,10 +161,9 @@ impl Project {
         if options.syntax_only {
             return;
         }
+        self.add_secrets(values.values());
         if let Some(ui) = &options.fetch_data {
-            let mut secrets = Vec::new();
-            values.values().for_each(|value| value.secrets(&mut secrets));
-            secrets.iter().for_each(|secret| ui.mask(secret));
+            self.secrets.hide_in(ui);
         }
         diagnostics.extend(self.template.late.iter().cloned());
         let folder = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
@@ -174,9 +177,7 @@ impl Project {
         self.names.insert("path".into(), text(vec![("cwd", folder(cwd)), ("root", folder(root))]));
         let later = || Value::unknown(Type::String);
         self.names.insert("packer".into(), packer(later(), later()));
-        // What these are is said again in each block of a build.
-        let source = vec![("name", later()), ("type", later())];
-        self.names.insert("source".into(), text(source));
+        // What these are is said in each block of a build; `source` is nothing before.
         let nothing = Type::Object(BTreeMap::new());
         self.names.insert("build".into(), Value::unknown(nothing));
         let scope = Scope::new(self.names.clone(), &self.functions);
@@ -186,25 +187,57 @@ impl Project {
             required: &self.template.required_plugins,
             ui: options.fetch_data.as_ref(),
             runtime: None,
-            secrets: Vec::new(),
         };
         let values = named::evaluate(&self.template, &scope, &mut fetch, diagnostics);
-        self.data_secrets = fetch.secrets;
+        self.add_secrets(values.values());
         self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);
         let unknowns = match options.fetch_data {
             Some(_) => Unknowns::Refuse,
             None => Unknowns::Allow,
         };
-        self.builds = builds::evaluate(&self.template.builds, &scope, unknowns, diagnostics);
+        // What the builds are published as is not known yet, which may matter in steps.
+        let unknowns_in_steps = [unknowns, Unknowns::Allow];
+        let blocks = &self.template.builds;
+        self.builds = builds::evaluate(blocks, &scope, unknowns_in_steps, diagnostics);
         let registries = &self.template.registries;
         self.registry = builds::registry(registries, &scope, unknowns, diagnostics);
     }
 
     /// Says as what the builds are published: `packer.iterationID` and
-    /// `packer.versionFingerprint`, which are unknown before.
-    pub fn published_as(&mut self, version_id: &str, fingerprint: &str) {
-        self.names.insert("packer".into(), packer(version_id.into(), fingerprint.into()));
+    /// `packer.versionFingerprint`, which are unknown before. What builds on them is evaluated
+    /// again.
+    pub fn published_as(
+        &mut self,
+        version_id: &str,
+        fingerprint: &str,
+        diagnostics: &mut Diagnostics,
+    ) {
+        self.evaluate_again(packer(version_id.into(), fingerprint.into()), diagnostics);
+    }
+
+    /// Says that the builds are not published, so that there is neither `packer.iterationID` nor
+    /// `packer.versionFingerprint`. What builds on them is wrong.
+    pub fn unpublished(&mut self, diagnostics: &mut Diagnostics) {
+        let version = ("version".to_owned(), COMPATIBLE_PACKER_VERSION.into());
+        self.evaluate_again(Value::object([version].into()), diagnostics);
+    }
+
+    fn evaluate_again(&mut self, packer: Value, diagnostics: &mut Diagnostics) {
+        self.names.insert("packer".into(), packer);
+        let scope = Scope::new(self.names.clone(), &self.functions);
+        let values = named::evaluate_again(&self.template, &scope, &self.names, diagnostics);
+        self.add_secrets(values.values());
+        self.names.extend(values);
+        let scope = Scope::new(self.names.clone(), &self.functions);
+        let unknowns = [Unknowns::Refuse; 2];
+        self.builds = builds::evaluate(&self.template.builds, &scope, unknowns, diagnostics);
+    }
+
+    fn add_secrets<'v>(&self, values: impl IntoIterator<Item = &'v Value>) {
+        let mut found = Vec::new();
+        values.into_iter().for_each(|value| value.secrets(&mut found));
+        found.iter().for_each(|secret| self.secrets.add(secret));
     }
 
     /// Warns where a required plugin is part of this binary in another version.
@@ -229,12 +262,30 @@ impl Project {
         Scope::new(self.names.clone(), &self.functions)
     }
 
-    /// Every text in a variable or local that must never be shown.
-    pub fn secrets(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        self.names.values().for_each(|value| value.secrets(&mut found));
-        found.extend(self.data_secrets.iter().cloned());
-        found
+    /// What must never be shown: sensitive values, and what was made of them so far.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// How files, blocks and builds are called wherever Ingot shows them. Such a name is shown as
+    /// it is, even if it has a secret in it.
+    pub fn public_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.sources.names().map(str::to_owned).collect();
+        let template = &self.template;
+        let blocks = template.sources.values().chain(template.data.values());
+        blocks.for_each(|block| add_names(block, &mut names));
+        for build in &self.builds {
+            for used in &build.sources {
+                let id = used.id();
+                names.extend(build.name.iter().map(|name| format!("{name}.{id}")));
+                names.push(id);
+                let steps = &used.steps;
+                let steps = steps.provisioners.iter().chain(&steps.error_cleanup);
+                let steps = steps.chain(used.steps.post_processors.iter().flatten());
+                steps.for_each(|step| add_names(&step.block, &mut names));
+            }
+        }
+        names
     }
 
     /// What plugins of a node know before they run.
@@ -246,12 +297,14 @@ impl Project {
         }
     }
 
-    fn user_variables(&self) -> Arc<BTreeMap<String, String>> {
+    fn user_variables(&self) -> Arc<BTreeMap<String, UserVariable>> {
         let gather = || {
             let values = self.names.get("var").and_then(Value::as_entries);
             let texts = values.into_iter().flatten();
-            let texts =
-                texts.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+            let texts = texts.filter_map(|(name, value)| {
+                let (sensitive, value) = (value.sensitive, value.as_str()?.to_owned());
+                Some((name.clone(), UserVariable { value, sensitive }))
+            });
             Arc::new(texts.collect())
         };
         self.user_variables.get_or_init(gather).clone()
@@ -266,9 +319,28 @@ impl Project {
             debug: flags.debug,
             on_error: flags.on_error,
             user_variables: self.user_variables(),
+            secrets: self.secrets.clone(),
             run_uuid: self.run_uuid.clone(),
             start: Some(self.functions.start),
         }
+    }
+}
+
+/// Puts the secrets that expressions make with the others.
+fn sink(secrets: &Secrets) -> SecretSink {
+    let secrets = secrets.clone();
+    SecretSink::new(move |secret| secrets.add(secret))
+}
+
+/// A block's labels as messages show them: after its kind, with dots between them, and in quotes.
+fn add_names(block: &Block, names: &mut Vec<String>) {
+    let labels: Vec<&str> = block.labels.iter().map(|label| label.text.as_str()).collect();
+    let quoted: String = labels.iter().map(|label| format!(" \"{label}\"")).collect();
+    names.push(format!("{}{quoted}", block.kind));
+    names.push(labels.join("."));
+    for label in labels {
+        names.push(format!("`{label}`"));
+        names.push(format!("{}: {label}", block.kind));
     }
 }
 

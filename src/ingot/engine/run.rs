@@ -134,9 +134,10 @@ fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: 
     match result {
         Ok(_) => ui.verdict(false, format!("Build '{name}' finished after {took}.")),
         Err(error) => {
-            ui.verdict(true, format!("Build '{name}' errored after {took}: {error}"));
+            let error_shown = ui.masked(&error.to_string());
+            ui.verdict(true, format!("Build '{name}' errored after {took}: {error_shown}"));
             if let Some(advice) = error.advice() {
-                ui.verdict(true, format!("help: {advice}"));
+                ui.verdict(true, format!("help: {}", ui.masked(advice)));
             }
         }
     }

@@ -88,9 +88,10 @@ pub fn build(
                 build_name: build.name.clone(),
                 parts: [source_part].into_iter().chain(used.inline.clone()).collect(),
                 header: source.header,
-                provisioners: build.provisioners.iter().filter(applies).cloned().collect(),
-                error_cleanup: build.error_cleanup.iter().find(applies).cloned(),
-                pipelines: build
+                provisioners: used.steps.provisioners.iter().filter(applies).cloned().collect(),
+                error_cleanup: used.steps.error_cleanup.iter().find(applies).cloned(),
+                pipelines: used
+                    .steps
                     .post_processors
                     .iter()
                     .map(|chain| {
@@ -104,7 +105,8 @@ pub fn build(
             });
         }
     }
-    let steps = builds.iter().flat_map(|build| build.post_processors.iter().flatten());
+    let uses = builds.iter().flat_map(|build| &build.sources);
+    let steps = uses.flat_map(|used| used.steps.post_processors.iter().flatten());
     filter.warn_unmatched(&names, steps.map(step_name), diagnostics);
     nodes
 }

@@ -1,8 +1,8 @@
 //! `build` blocks: which sources they build, and with which steps.
 
 use super::blocks::{is_identifier, labels, only};
-use super::dynamic::{Names, expand};
-use super::registry_block::{self, RegistryBlock, Unknowns};
+use super::dynamic::{Expansion, Names, expand};
+use super::registry_block::{self, RegistryBlock};
 use super::steps::{Reader, Step};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
 use ingot_hcl::attribute;
@@ -11,6 +11,7 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
+use ingot_hcl::unknowns::Unknowns;
 use ingot_hcl::value::Value;
 
 /// A `build` block.
@@ -24,13 +25,8 @@ pub struct Build {
     pub description: Option<String>,
     /// The sources it builds.
     pub sources: Vec<SourceUse>,
-    /// `provisioner` blocks, in order.
-    pub provisioners: Vec<Step>,
-    /// `error-cleanup-provisioner`
-    pub error_cleanup: Option<Step>,
-    /// Pipelines of post-processors: each `post-processor` is one of its own, each
-    /// `post-processors` block one of several.
-    pub post_processors: Vec<Vec<Step>>,
+    /// Its steps, where it is not said for which source: for showing them.
+    pub steps: Steps,
     /// `hcp_packer_registry`
     pub registry: Option<RegistryBlock>,
     /// Where the block starts.
@@ -48,15 +44,40 @@ pub struct SourceUse {
     pub local_name: Option<String>,
     /// What an inline `source` block adds to the source.
     pub inline: Option<Part>,
+    /// The steps of the build, evaluated for this source.
+    pub steps: Steps,
     /// Where it is named.
     pub span: Span,
+}
+
+/// The steps of a build. Each source has its own, as they can depend on which source it is.
+#[derive(Debug, Clone, Default)]
+pub struct Steps {
+    /// `provisioner` blocks, in order.
+    pub provisioners: Vec<Step>,
+    /// `error-cleanup-provisioner`
+    pub error_cleanup: Option<Step>,
+    /// Pipelines of post-processors: each `post-processor` is one of its own, each
+    /// `post-processors` block one of several.
+    pub post_processors: Vec<Vec<Step>>,
 }
 
 impl SourceUse {
     /// Its name in this build: `TYPE.NAME`.
     pub fn id(&self) -> String {
-        format!("{}.{}", self.ty, self.local_name.as_ref().unwrap_or(&self.name))
+        format!("{}.{}", self.ty, self.local_name())
     }
+
+    /// Its name in this build, without its type.
+    pub fn local_name(&self) -> &str {
+        self.local_name.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// `source` as the blocks of a build see it: its type, and its name in that build.
+pub fn source_names(ty: Value, name: Value) -> Names {
+    let source = Value::object([("name".to_owned(), name), ("type".to_owned(), ty)].into());
+    [("source".to_owned(), source)].into()
 }
 
 /// Options as they are written, and the names that dynamic blocks around them give a meaning.
@@ -78,12 +99,13 @@ pub(super) const IN_BUILD: &[(&str, &[&str])] = &[
     ("hcp_packer_registry", &[]),
 ];
 
-/// Evaluates the build blocks. `scope` has what all blocks see. What is wrong goes to
-/// `diagnostics`; a step with something wrong is left out.
+/// Evaluates the build blocks. `scope` has what all blocks see; `unknowns` says what is not to be
+/// known in what is for a build as a whole, and in its steps. What is wrong goes to `diagnostics`;
+/// a step with something wrong is left out.
 pub fn evaluate(
     blocks: &[Block],
     scope: &Scope,
-    unknowns: Unknowns,
+    unknowns: [Unknowns; 2],
     diagnostics: &mut Diagnostics,
 ) -> Vec<Build> {
     let mut builds = Vec::with_capacity(blocks.len());
@@ -106,7 +128,12 @@ pub fn registry(
     registry_block::read_one(blocks, scope, unknowns, diagnostics)
 }
 
-fn build(block: &Block, scope: &Scope, unknowns: Unknowns, diagnostics: &mut Diagnostics) -> Build {
+fn build(
+    block: &Block,
+    scope: &Scope,
+    [unknowns, unknowns_in_steps]: [Unknowns; 2],
+    diagnostics: &mut Diagnostics,
+) -> Build {
     let body = &block.body;
     let kinds: Vec<&str> = IN_BUILD.iter().map(|(kind, _)| *kind).chain(["dynamic"]).collect();
     only(body, &["name", "description", "sources"], &kinds, diagnostics);
@@ -118,43 +145,53 @@ fn build(block: &Block, scope: &Scope, unknowns: Unknowns, diagnostics: &mut Dia
         name: name.filter(|name| !name.is_empty()),
         description,
         sources: Vec::new(),
-        provisioners: Vec::new(),
-        error_cleanup: None,
-        post_processors: Vec::new(),
+        steps: Steps::default(),
         registry: None,
         header: block.header,
     };
     let listed = body.attribute("sources");
+    let before = walk.diagnostics.errors();
     if let Some(attribute) = listed {
         walk.sources(attribute, &mut build.sources);
     }
-    // In steps, `build` is its name; the rest is known only when they run.
+    // In the blocks of a build, `build` is its name; the rest is known only when steps run.
     let own = Value::from(build.name.as_deref().unwrap_or_default());
     let own = Value::object([("name".to_owned(), own)].into());
-    let inner = scope.with([("build".to_owned(), own)].into());
+    let scope = scope.with([("build".to_owned(), own)].into());
     let none = Names::new();
-    let blocks = walk.blocks(body, IN_BUILD, &none);
-    // Sources first: steps are checked against them.
-    let (sources, steps): (Vec<_>, Vec<_>) =
-        blocks.into_iter().partition(|(block, _)| block.kind == "source");
-    for (block, names) in sources.iter().chain(&steps) {
-        walk.add(&mut build, block, names, &inner);
-    }
-    let inline = body.blocks.iter().any(|inner| {
-        inner.kind == "source" || (inner.kind == "dynamic" && inner.label(0) == "source")
+    let (whole, steps): (Vec<&Block>, Vec<&Block>) = body.blocks.iter().partition(|block| {
+        let kind = if block.kind == "dynamic" { block.label(0) } else { &block.kind };
+        matches!(kind, "source" | "hcp_packer_registry")
     });
+    // Sources first: steps are checked against them.
+    for (block, names) in walk.blocks(whole.iter().copied(), IN_BUILD, &none) {
+        walk.add_whole(&mut build, &block, &names, &scope);
+    }
+    let inline = whole.iter().any(|block| block.kind == "source" || block.label(0) == "source");
     // A list that is there and wrong was reported.
-    let empty = |attribute: &Attribute| match &attribute.expr.kind {
-        ExprKind::Tuple(items) => items.is_empty(),
-        ExprKind::Null => true,
-        _ => false,
-    };
-    if build.sources.is_empty() && !inline && listed.is_none_or(empty) {
-        diagnostics.push(
+    if build.sources.is_empty() && !inline && walk.diagnostics.errors() == before {
+        walk.diagnostics.push(
             Diagnostic::error("this build has no sources, so it builds nothing")
                 .at(listed.map_or(block.header, |attribute| attribute.expr.span))
                 .help("name them: sources = [\"source.docker.example\"]"),
         );
+    }
+    let ids: Vec<String> = build.sources.iter().map(SourceUse::id).collect();
+    for used in &mut build.sources {
+        let names = source_names(used.ty.as_str().into(), used.local_name().into());
+        let scope = scope.with(names);
+        let diagnostics = &mut *diagnostics;
+        let mut walk = Walk { scope: &scope, unknowns: unknowns_in_steps, diagnostics };
+        used.steps = walk.steps(&steps, &ids);
+    }
+    // What is wrong was reported for each source, if there are any.
+    let mut found = Diagnostics::default();
+    let unknown = || Value::unknown(Type::String);
+    let scope = scope.with(source_names(unknown(), unknown()));
+    let mut walk = Walk { scope: &scope, unknowns: Unknowns::Allow, diagnostics: &mut found };
+    build.steps = walk.steps(&steps, &ids);
+    if build.sources.is_empty() {
+        diagnostics.extend(found);
     }
     build
 }
@@ -191,7 +228,8 @@ impl Walk<'_> {
         };
         for (text, span) in attribute::texts(&body, "sources", self.scope, self.diagnostics) {
             if let Some((ty, name)) = self.source_name(&text, span, true) {
-                found.push(SourceUse { ty, name, local_name: None, inline: None, span });
+                let steps = Steps::default();
+                found.push(SourceUse { ty, name, local_name: None, inline: None, steps, span });
             }
         }
     }
@@ -227,14 +265,14 @@ impl Walk<'_> {
     }
 
     /// The blocks of a body, with those that dynamic blocks stand for.
-    fn blocks(
+    fn blocks<'b>(
         &mut self,
-        body: &Body,
+        blocks: impl IntoIterator<Item = &'b Block>,
         kinds: &[(&str, &[&str])],
         names: &Names,
     ) -> Vec<(Block, Names)> {
         let mut found = Vec::new();
-        for block in &body.blocks {
+        for block in blocks {
             if block.kind != "dynamic" {
                 found.push((block.clone(), names.clone()));
                 continue;
@@ -254,17 +292,24 @@ impl Walk<'_> {
                 continue;
             };
             let scope = self.scope.with(names.clone());
-            for (made, own) in expand(block, labels.len(), &scope, self.diagnostics) {
+            let expansion = expand(block, labels.len(), &scope, self.unknowns, self.diagnostics);
+            let Expansion { blocks, .. } = expansion;
+            for (made, own) in blocks {
                 found.push((made, names.clone().into_iter().chain(own).collect()));
             }
         }
         found
     }
 
-    fn add(&mut self, build: &mut Build, block: &Block, names: &Names, scope: &Scope) {
+    /// Whether a block has the labels that it should have, so that it can be read.
+    fn has_labels(&mut self, block: &Block) -> bool {
         let known = IN_BUILD.iter().find(|(kind, _)| *kind == block.kind);
-        let Some((kind, wanted)) = known else { return };
-        if let ("source", [ty, name]) = (*kind, block.labels.as_slice()) {
+        known.is_some_and(|(_, wanted)| labels(block, wanted, self.diagnostics))
+    }
+
+    /// Reads a block that is for the build as a whole: a source, or the registry.
+    fn add_whole(&mut self, build: &mut Build, block: &Block, names: &Names, scope: &Scope) {
+        if let ("source", [ty, name]) = (block.kind.as_str(), block.labels.as_slice()) {
             self.diagnostics.push(
                 Diagnostic::error("in a build, one label names a source")
                     .at(ty.span.to(name.span))
@@ -272,18 +317,45 @@ impl Walk<'_> {
             );
             return;
         }
-        if !labels(block, wanted, self.diagnostics) {
+        if !self.has_labels(block) {
             return;
         }
-        let sources: Vec<String> = build.sources.iter().map(SourceUse::id).collect();
-        match *kind {
-            "source" => build.sources.extend(self.inline_source(block, names)),
+        if block.kind == "source" {
+            build.sources.extend(self.inline_source(block, names));
+            return;
+        }
+        if let Some(first) = build.registry.as_ref().and_then(|block| block.header) {
+            self.diagnostics.push(
+                Diagnostic::error("a build has one hcp_packer_registry")
+                    .at(block.header)
+                    .also(first, "first here"),
+            );
+            return;
+        }
+        let scope = scope.with(names.clone());
+        build.registry = Some(registry_block::read(block, &scope, self.unknowns, self.diagnostics));
+    }
+
+    /// Reads the steps for the source that the scope is of; `sources` are all of the build.
+    fn steps(&mut self, blocks: &[&Block], sources: &[String]) -> Steps {
+        let mut steps = Steps::default();
+        for (block, names) in self.blocks(blocks.iter().copied(), IN_BUILD, &Names::new()) {
+            self.add_step(&mut steps, &block, &names, sources);
+        }
+        steps
+    }
+
+    fn add_step(&mut self, steps: &mut Steps, block: &Block, names: &Names, sources: &[String]) {
+        if !self.has_labels(block) {
+            return;
+        }
+        match block.kind.as_str() {
             "provisioner" => {
-                let reader = Reader::new((block, names), scope, &sources, self.diagnostics);
-                build.provisioners.extend(reader.provisioner());
+                let reader = Reader::new((block, names), self.scope, sources, self.diagnostics);
+                steps.provisioners.extend(reader.provisioner());
             }
             "error-cleanup-provisioner" => {
-                if let Some(first) = &build.error_cleanup {
+                if let Some(first) = &steps.error_cleanup {
                     self.diagnostics.push(
                         Diagnostic::error("a build has one error-cleanup-provisioner")
                             .at(block.header)
@@ -291,38 +363,25 @@ impl Walk<'_> {
                     );
                     return;
                 }
-                let reader = Reader::new((block, names), scope, &sources, self.diagnostics);
-                build.error_cleanup = reader.provisioner();
+                let reader = Reader::new((block, names), self.scope, sources, self.diagnostics);
+                steps.error_cleanup = reader.provisioner();
             }
             "post-processor" => {
-                let reader = Reader::new((block, names), scope, &sources, self.diagnostics);
-                build.post_processors.extend(reader.post_processor().map(|step| vec![step]));
+                let reader = Reader::new((block, names), self.scope, sources, self.diagnostics);
+                steps.post_processors.extend(reader.post_processor().map(|step| vec![step]));
             }
-            "post-processors" => {
+            _ => {
                 let kinds: &[(&str, &[&str])] = &[("post-processor", &["type"])];
                 only(&block.body, &[], &["post-processor", "dynamic"], self.diagnostics);
-                let blocks = self.blocks(&block.body, kinds, names);
+                let blocks = self.blocks(&block.body.blocks, kinds, names);
                 let chain = blocks.iter().filter(|(step, _)| step.kind == "post-processor");
                 let chain = chain.filter_map(|(step, names)| {
                     let fine = labels(step, kinds[0].1, self.diagnostics);
-                    let reader = Reader::new((step, names), scope, &sources, self.diagnostics);
+                    let reader = Reader::new((step, names), self.scope, sources, self.diagnostics);
                     fine.then(|| reader.post_processor())?
                 });
                 let chain = chain.collect();
-                build.post_processors.push(chain);
-            }
-            _ => {
-                if let Some(first) = build.registry.as_ref().and_then(|block| block.header) {
-                    self.diagnostics.push(
-                        Diagnostic::error("a build has one hcp_packer_registry")
-                            .at(block.header)
-                            .also(first, "first here"),
-                    );
-                    return;
-                }
-                let scope = scope.with(names.clone());
-                build.registry =
-                    Some(registry_block::read(block, &scope, self.unknowns, self.diagnostics));
+                steps.post_processors.push(chain);
             }
         }
     }
@@ -349,6 +408,6 @@ impl Walk<'_> {
         let local_name = local_name.as_ref().and_then(Value::as_str).map(str::to_owned);
         let local_name = local_name.filter(|name| !name.is_empty());
         let inline = Some(Part { body, names: names.clone() });
-        Some(SourceUse { ty, name, local_name, inline, span })
+        Some(SourceUse { ty, name, local_name, inline, steps: Steps::default(), span })
     }
 }

@@ -10,24 +10,37 @@ use ingot_hcl::eval::eval;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
+use ingot_hcl::unknowns::Unknowns;
 use ingot_hcl::value::Value;
 
 /// Names that the dynamic blocks around a block give a meaning inside of it.
 pub type Names = BTreeMap<String, Value>;
 
-/// The blocks that a dynamic block stands for, each with the names that mean something in it.
-/// `labels` is how many labels a block of its kind has; none if there is no such kind here, which
-/// the caller reports.
+/// What a dynamic block stands for.
+#[derive(Debug, Default)]
+pub struct Expansion {
+    /// The blocks, each with the names that mean something in it.
+    pub blocks: Vec<(Block, Names)>,
+    /// Whether how many blocks there are is not known yet. There is one then, for an item that is
+    /// not known, so that what is in it can be checked.
+    pub open: bool,
+}
+
+/// The blocks that a dynamic block stands for. `labels` is how many labels a block of its kind has.
 pub fn expand(
     block: &Block,
     labels: usize,
     scope: &Scope,
+    unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
-) -> Vec<(Block, Names)> {
-    let Some(parts) = parts(block, labels, diagnostics) else { return Vec::new() };
-    let Some(collection) = diagnostics.keep(eval(parts.each, scope)) else {
-        return Vec::new();
-    };
+) -> Expansion {
+    let nothing = Expansion::default();
+    let Some(parts) = parts(block, labels, diagnostics) else { return nothing };
+    let Some(collection) = diagnostics.keep(eval(parts.each, scope)) else { return nothing };
+    if collection.is_unknown() && !unknowns.check("for_each", &collection, parts.each, diagnostics)
+    {
+        return nothing;
+    }
     let complain = |what: String| {
         Diagnostic::error("`for_each` needs a list, set, map or object")
             .at(parts.each.span)
@@ -42,25 +55,38 @@ pub fn expand(
         }
         None if collection.is_null() => {
             diagnostics.push(complain("this is null".into()));
-            return Vec::new();
+            return nothing;
         }
         None => {
             diagnostics.push(complain(format!("this is a {}", collection.ty().friendly())));
-            return Vec::new();
+            return nothing;
         }
     };
-    let mut made = Vec::with_capacity(entries.len());
+    let mut blocks = Vec::with_capacity(entries.len());
+    let mut open = collection.is_unknown();
     for (key, value) in entries {
         let item = Value::object([("key".to_owned(), key), ("value".to_owned(), value)].into());
         let names = Names::from([(parts.iterator.clone(), item)]);
         let inner = scope.with(names.clone());
-        let labels: Option<Vec<Label>> =
-            parts.labels.iter().map(|expr| diagnostics.keep(label(expr, &inner))).collect();
-        let Some(labels) = labels else { continue };
+        let mut labels = Vec::with_capacity(parts.labels.len());
+        for expr in parts.labels {
+            match diagnostics.keep(label(expr, &inner)) {
+                Some(Some(label)) => labels.push(label),
+                Some(None) => {
+                    // What kind of plugin this is cannot be said, so neither can what is wrong.
+                    open = true;
+                    unknowns.check("labels", &Value::unknown(Type::String), expr, diagnostics);
+                }
+                None => {}
+            }
+        }
+        if labels.len() < parts.labels.len() {
+            continue;
+        }
         let (kind, header) = (block.label(0).to_owned(), block.header);
-        made.push((Block { kind, labels, body: parts.content.clone(), header }, names));
+        blocks.push((Block { kind, labels, body: parts.content.clone(), header }, names));
     }
-    made
+    Expansion { blocks, open }
 }
 
 struct Parts<'a> {
@@ -134,14 +160,15 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
     Some(Parts { each: &each.expr, iterator, labels: exprs, content: &content.body })
 }
 
-fn label(expr: &Expr, scope: &Scope) -> Result<Label, Diagnostic> {
+/// A label; none if it is not known yet.
+fn label(expr: &Expr, scope: &Scope) -> Result<Option<Label>, Diagnostic> {
     let value = eval(expr, scope)?;
     let wrong =
         |what: String| Diagnostic::error("this cannot be a label").at(expr.span).label(what);
     let text = convert(&value, &Type::String).map_err(|error| wrong(error.to_string()))?;
     match text.as_str() {
-        Some(text) => Ok(Label { text: text.to_owned(), span: expr.span }),
+        Some(text) => Ok(Some(Label { text: text.to_owned(), span: expr.span })),
         None if text.is_null() => Err(wrong("it is null".into())),
-        None => Err(wrong("it is known only when the build runs".into())),
+        None => Ok(None),
     }
 }

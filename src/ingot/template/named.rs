@@ -34,31 +34,86 @@ pub fn evaluate(
     fetch: &mut dyn FetchData,
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, Value> {
-    // Those that are not evaluated yet are not mentioned, but may be what is meant by a name that
-    // is misspelt.
-    let unknown = || Value::unknown(Type::Dynamic);
-    let locals = template.locals.keys().map(|name| (name.clone(), unknown())).collect();
-    let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
-    for (ty, name) in template.data.keys() {
-        data.entry(ty.clone()).or_default().insert(name.clone(), unknown());
-    }
-    let mut walk = Walk {
-        template,
-        scope,
-        fetch,
-        locals: Arc::new(locals),
-        data,
-        done: HashSet::new(),
-        chain: Vec::new(),
-        open: HashSet::new(),
-    };
-    for name in template.locals.keys() {
-        walk.visit(Key::Local(name), diagnostics);
-    }
-    for (ty, name) in template.data.keys() {
-        walk.visit(Key::Data(ty, name), diagnostics);
-    }
+    let mut walk = Walk::new(template, scope, fetch);
+    walk.all(diagnostics);
     walk.names()
+}
+
+/// The same once more, when `scope` knows more than before: `names` are those that the first time
+/// gave. What was known then stays as it was, and no data source is fetched again.
+pub fn evaluate_again(
+    template: &Template,
+    scope: &Scope,
+    names: &BTreeMap<String, Value>,
+    diagnostics: &mut Diagnostics,
+) -> BTreeMap<String, Value> {
+    let mut fetch = Fetched;
+    let mut walk = Walk::new(template, scope, &mut fetch);
+    let of = |name: &str| names.get(name).and_then(Value::as_entries).into_iter().flatten();
+    for name in template.locals.keys() {
+        let value = of("local").find(|(known, _)| *known == name).map(|(_, value)| value);
+        if let Some(value) = value.filter(|value| value.is_wholly_known()) {
+            walk.set(Key::Local(name), value.clone());
+        }
+    }
+    for (ty, name) in template.data.keys() {
+        let all = names.get("data").and_then(Value::as_entries);
+        let value = all.and_then(|all| all.get(ty)?.as_entries()?.get(name));
+        walk.set(Key::Data(ty, name), value.cloned().unwrap_or_else(unknown));
+    }
+    // What nothing uses is no reason to fail.
+    let mut needed = Vec::new();
+    let blocks = template.builds.iter().chain(template.sources.values());
+    for block in blocks.chain(&template.registries) {
+        walk.references_of_body(&block.body, &mut needed);
+    }
+    needed.into_iter().for_each(|key| walk.visit(key, diagnostics));
+    walk.names()
+}
+
+fn unknown() -> Value {
+    Value::unknown(Type::Dynamic)
+}
+
+/// Stands for data sources that were all fetched before.
+struct Fetched;
+
+impl FetchData for Fetched {
+    fn fetch(&mut self, _: &Block, _: &Scope, _: &mut Diagnostics) -> Value {
+        unknown()
+    }
+}
+
+impl<'a, 'b> Walk<'a, 'b> {
+    fn new(template: &'a Template, scope: &'b Scope<'b>, fetch: &'b mut dyn FetchData) -> Self {
+        // Those that are not evaluated yet are not mentioned, but may be what is meant by a name that
+        // is misspelt.
+        let locals = template.locals.keys().map(|name| (name.clone(), unknown())).collect();
+        let mut data: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+        for (ty, name) in template.data.keys() {
+            data.entry(ty.clone()).or_default().insert(name.clone(), unknown());
+        }
+        Walk {
+            template,
+            scope,
+            fetch,
+            locals: Arc::new(locals),
+            data,
+            done: HashSet::new(),
+            chain: Vec::new(),
+            open: HashSet::new(),
+        }
+    }
+
+    fn all(&mut self, diagnostics: &mut Diagnostics) {
+        let template = self.template;
+        for name in template.locals.keys() {
+            self.visit(Key::Local(name), diagnostics);
+        }
+        for (ty, name) in template.data.keys() {
+            self.visit(Key::Data(ty, name), diagnostics);
+        }
+    }
 }
 
 /// What a local or data source is called.

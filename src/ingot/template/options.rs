@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ingot_sdk::config::UNKNOWN;
-use ingot_sdk::{Config, OptionSpec, OptionType, Schema};
-use serde_json::{Map, Value as Json};
+use ingot_sdk::{Config, OptionSpec, OptionType, OptionValue, Schema};
+use serde_json::Value as Json;
 
 use super::blocks::labels;
 use super::builds::Part;
-use super::dynamic::{Names, expand};
+use super::dynamic::{Expansion, Names, expand};
+use super::steps::Overrides;
 use ingot_hcl::ast::{Attribute, Block, Body, Expr};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -16,16 +16,11 @@ use ingot_hcl::eval::eval;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
+use ingot_hcl::unknowns::Unknowns;
 use ingot_hcl::value::{Kind, Value};
 
-/// What became of a block's options.
-#[derive(Debug, Default)]
-pub struct Options {
-    /// The options, for the plugin.
-    pub config: Config,
-    /// Texts among them that must never be shown.
-    pub secrets: Vec<String>,
-}
+/// Options by their name.
+type Values = BTreeMap<String, OptionValue>;
 
 /// What a block of options is made of.
 #[derive(Debug, Clone, Copy)]
@@ -33,22 +28,23 @@ pub struct Given<'a> {
     /// The bodies that set options: a source's, and what a build adds to it.
     pub parts: &'a [&'a Part],
     /// Values that take the place of those in the bodies: what `override` says.
-    pub overrides: Option<&'a BTreeMap<String, Value>>,
+    pub overrides: Option<&'a Overrides>,
     /// Where the block starts.
     pub header: Span,
 }
 
 /// Evaluates a block's options against a plugin's schema. Options named in `reserved` are the
-/// engine's own and are skipped.
+/// engine's own and are skipped. Strings that are secrets are added to the scope's secrets.
 pub fn evaluate(
     given: Given,
     schema: &Schema,
     reserved: &[&str],
     scope: &Scope,
+    unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
-) -> Options {
-    let mut walk = Walk { secrets: Vec::new(), failed: Vec::new(), diagnostics };
-    let mut values = Map::new();
+) -> Config {
+    let mut walk = Walk { failed: Vec::new(), unknowns, scope, diagnostics };
+    let mut values = Values::new();
     for (index, part) in given.parts.iter().enumerate() {
         walk.twice(&given.parts[..index], &part.body);
         let scope = scope.with(part.names.clone());
@@ -56,17 +52,38 @@ pub fn evaluate(
             values.entry(name).or_insert(value);
         }
     }
-    for (name, value) in given.overrides.into_iter().flatten() {
-        walk.overriding(name, value, schema, given, &mut values);
+    match given.overrides {
+        None => {}
+        Some(Overrides::Known(overrides)) => {
+            for (name, value) in overrides {
+                walk.overriding(name, value, schema, given, &mut values);
+            }
+        }
+        // Which options are set is not known, so any can be.
+        Some(Overrides::Unknown) => {
+            let place = override_place(given);
+            let unknown = Value::unknown(Type::Dynamic);
+            walk.unknowns.check_at("override", &unknown, place, walk.diagnostics);
+            for option in &schema.options {
+                values.insert(option.name.clone(), OptionValue::Unknown);
+            }
+        }
     }
     walk.required(&values, schema, given);
-    Options { config: Config::new(values), secrets: walk.secrets }
+    Config::new(values)
+}
+
+fn override_place(given: Given) -> Span {
+    let place = given.parts.iter().find_map(|part| part.body.attribute("override"));
+    place.map_or(given.header, |attribute| attribute.expr.span)
 }
 
 struct Walk<'a> {
-    secrets: Vec<String>,
     /// Where values stand that could not be evaluated or did not fit.
     failed: Vec<Span>,
+    unknowns: Unknowns,
+    /// What the block as a whole sees.
+    scope: &'a Scope<'a>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -93,25 +110,24 @@ impl Walk<'_> {
         value: &Value,
         schema: &Schema,
         given: Given,
-        values: &mut Map<String, Json>,
+        values: &mut Values,
     ) {
-        let place = given.parts.iter().find_map(|part| part.body.attribute("override"));
-        let place = place.map_or(given.header, |attribute| attribute.expr.span);
+        let place = override_place(given);
         match schema.get(name) {
             None if !schema.open => self.unknown_option(name, place, schema, &[]),
-            spec => values
-                .extend(self.converted(value, place, spec).map(|value| (name.to_owned(), value))),
+            spec => {
+                if !self.unknowns.check_at(name, value, place, self.diagnostics) {
+                    self.failed.push(place);
+                    return;
+                }
+                let value = self.converted(value, place, spec);
+                values.extend(value.map(|value| (name.to_owned(), value)));
+            }
         }
     }
 
-    fn body(
-        &mut self,
-        body: &Body,
-        schema: &Schema,
-        reserved: &[&str],
-        scope: &Scope,
-    ) -> Map<String, Json> {
-        let mut values = Map::new();
+    fn body(&mut self, body: &Body, schema: &Schema, reserved: &[&str], scope: &Scope) -> Values {
+        let mut values = Values::new();
         for attribute in &body.attributes {
             let name = attribute.name.as_str();
             if reserved.contains(&name) {
@@ -119,7 +135,7 @@ impl Walk<'_> {
             }
             let Some(spec) = schema.get(name) else {
                 if schema.open {
-                    let value = self.value(&attribute.expr, None, scope);
+                    let value = self.value(name, &attribute.expr, None, scope);
                     values.extend(value.map(|value| (name.to_owned(), value)));
                 } else {
                     self.unknown_option(name, attribute.name_span, schema, reserved);
@@ -142,7 +158,7 @@ impl Walk<'_> {
                 );
                 continue;
             }
-            let value = self.value(&attribute.expr, Some(spec), scope);
+            let value = self.value(name, &attribute.expr, Some(spec), scope);
             values.extend(value.map(|value| (name.to_owned(), value)));
         }
         for block in &body.blocks {
@@ -168,18 +184,12 @@ impl Walk<'_> {
         });
     }
 
-    fn block(
-        &mut self,
-        block: &Block,
-        schema: &Schema,
-        scope: &Scope,
-        values: &mut Map<String, Json>,
-    ) {
+    fn block(&mut self, block: &Block, schema: &Schema, scope: &Scope, values: &mut Values) {
         let (name, header) = (block.kind.as_str(), block.header);
         match schema.get(name).map(|spec| &spec.ty) {
             Some(OptionType::Block(inner)) => {
                 let value = self.nested(block, inner, scope);
-                if values.insert(name.to_owned(), Json::Object(value)).is_some() {
+                if values.insert(name.to_owned(), OptionValue::Map(value)).is_some() {
                     self.diagnostics.push(
                         Diagnostic::error(format!("there can be only one `{name}` block here"))
                             .at(header),
@@ -188,9 +198,10 @@ impl Walk<'_> {
             }
             Some(OptionType::Blocks(inner)) => {
                 let value = self.nested(block, inner, scope);
-                let list = values.entry(name).or_insert_with(|| Json::Array(Vec::new()));
-                if let Json::Array(items) = list {
-                    items.push(Json::Object(value));
+                let list = values.entry(name.to_owned());
+                let list = list.or_insert_with(|| OptionValue::List(Vec::new()));
+                if let OptionValue::List(items) = list {
+                    items.push(OptionValue::Map(value));
                 }
             }
             Some(_) => self.no_block(name, header, ""),
@@ -206,7 +217,7 @@ impl Walk<'_> {
         );
     }
 
-    fn nested(&mut self, block: &Block, schema: &Schema, scope: &Scope) -> Map<String, Json> {
+    fn nested(&mut self, block: &Block, schema: &Schema, scope: &Scope) -> Values {
         labels(block, &[], self.diagnostics);
         let value = self.body(&block.body, schema, &[], scope);
         let part = Part { body: block.body.clone(), names: Names::new() };
@@ -215,28 +226,35 @@ impl Walk<'_> {
         value
     }
 
-    fn dynamic(
-        &mut self,
-        block: &Block,
-        schema: &Schema,
-        scope: &Scope,
-        values: &mut Map<String, Json>,
-    ) {
+    fn dynamic(&mut self, block: &Block, schema: &Schema, scope: &Scope, values: &mut Values) {
         let kind = block.label(0);
         let place = block.labels.first().map_or(block.header, |label| label.span);
         match schema.get(kind).map(|spec| &spec.ty) {
             None if !block.labels.is_empty() => self.unknown_option(kind, place, schema, &[]),
             None | Some(OptionType::Block(_) | OptionType::Blocks(_)) => {
-                for (block, names) in expand(block, 0, scope, self.diagnostics) {
+                let expansion = expand(block, 0, scope, self.unknowns, self.diagnostics);
+                let Expansion { blocks, open } = expansion;
+                for (block, names) in blocks {
                     self.block(&block, schema, &scope.with(names), values);
+                }
+                if open {
+                    values.insert(kind.to_owned(), OptionValue::Unknown);
                 }
             }
             Some(_) => self.no_block(kind, place, ", with a for expression if need be"),
         }
     }
 
-    fn value(&mut self, expr: &Expr, spec: Option<&OptionSpec>, scope: &Scope) -> Option<Json> {
-        let Some(value) = self.diagnostics.keep(eval(expr, scope)) else {
+    fn value(
+        &mut self,
+        name: &str,
+        expr: &Expr,
+        spec: Option<&OptionSpec>,
+        scope: &Scope,
+    ) -> Option<OptionValue> {
+        let value = self.diagnostics.keep(eval(expr, scope));
+        let value = value.filter(|value| self.unknowns.check(name, value, expr, self.diagnostics));
+        let Some(value) = value else {
             self.failed.push(expr.span);
             return None;
         };
@@ -244,7 +262,12 @@ impl Walk<'_> {
     }
 
     /// A value as its option takes it; none if it is null, or does not fit, which is reported.
-    fn converted(&mut self, value: &Value, place: Span, spec: Option<&OptionSpec>) -> Option<Json> {
+    fn converted(
+        &mut self,
+        value: &Value,
+        place: Span,
+        spec: Option<&OptionSpec>,
+    ) -> Option<OptionValue> {
         let ty = spec.map_or(Type::Dynamic, |spec| type_of(&spec.ty));
         let value = match convert(value, &ty) {
             Ok(value) => value,
@@ -271,13 +294,14 @@ impl Walk<'_> {
             self.failed.push(place);
             return None;
         }
-        let secret_option = spec.is_some_and(|spec| spec.sensitive);
-        value.clone().mark(secret_option).secrets(&mut self.secrets);
-        let json = to_json(&value);
-        (!json.is_null()).then_some(json)
+        self.scope.add_secrets(&value);
+        match to_option(&value, false) {
+            OptionValue::Null => None,
+            option => Some(option),
+        }
     }
 
-    fn required(&mut self, values: &Map<String, Json>, schema: &Schema, given: Given) {
+    fn required(&mut self, values: &Values, schema: &Schema, given: Given) {
         let header = given.header;
         for option in &schema.options {
             // An option that was given and could not be evaluated has had its complaint.
@@ -320,27 +344,26 @@ pub fn object_type(schema: &Schema) -> Type {
     Type::object(schema.options.iter().map(|option| (option.name.clone(), type_of(&option.ty))))
 }
 
-/// The value as JSON, for plugins. Unknown texts become [`UNKNOWN`]; other unknown values a
-/// harmless one of their type, since a plugin sees the real one before it runs.
-pub fn to_json(value: &Value) -> Json {
+/// The value as plugins take it; `secret` says that it is part of a secret.
+fn to_option(value: &Value, secret: bool) -> OptionValue {
+    let secret = secret || value.sensitive;
+    let each = |value: &Value| to_option(value, secret);
     match &value.kind {
-        Kind::Null(_) => Json::Null,
-        Kind::Unknown(Type::Bool) => Json::Bool(false),
-        Kind::Unknown(Type::Number) => Json::from(0),
-        Kind::Unknown(Type::List(_) | Type::Set(_) | Type::Tuple(_)) => Json::Array(Vec::new()),
-        Kind::Unknown(Type::Map(_) | Type::Object(_)) => Json::Object(Map::new()),
-        Kind::Unknown(_) => Json::from(UNKNOWN),
-        Kind::Bool(truth) => Json::Bool(*truth),
+        Kind::Null(_) => OptionValue::Null,
+        Kind::Unknown(_) => OptionValue::Unknown,
+        Kind::Bool(truth) => OptionValue::Bool(*truth),
         Kind::Number(number) => match number.as_i64() {
-            Some(integer) => Json::from(integer),
-            None => Json::from(number.to_f64()),
+            Some(integer) => OptionValue::Number(integer.into()),
+            None => serde_json::Number::from_f64(number.to_f64())
+                .map_or(OptionValue::Null, OptionValue::Number),
         },
-        Kind::String(text) => Json::from(&**text),
+        Kind::String(text) if secret => OptionValue::Secret(text.to_string()),
+        Kind::String(text) => OptionValue::String(text.to_string()),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
-            Json::Array(items.iter().map(to_json).collect())
+            OptionValue::List(items.iter().map(each).collect())
         }
-        Kind::Map(_, entries) | Kind::Object(entries) => Json::Object(
-            entries.iter().map(|(name, value)| (name.clone(), to_json(value))).collect(),
+        Kind::Map(_, entries) | Kind::Object(entries) => OptionValue::Map(
+            entries.iter().map(|(name, value)| (name.clone(), each(value))).collect(),
         ),
     }
 }

@@ -10,6 +10,7 @@ use ingot_hcl::eval::eval;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
+use ingot_hcl::unknowns::Unknowns;
 use ingot_hcl::value::Value;
 
 /// A `hcp_packer_registry` block, evaluated.
@@ -41,15 +42,6 @@ const BUCKET_NAME_LENGTH: std::ops::RangeInclusive<usize> = 3..=36;
 pub fn is_bucket_name(name: &str) -> bool {
     BUCKET_NAME_LENGTH.contains(&name.len())
         && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
-}
-
-/// Whether values that are not known yet are a mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unknowns {
-    /// They are: a build begins, which publishes them.
-    Refuse,
-    /// They are not: what data sources fetch is not known to those who only look.
-    Allow,
 }
 
 /// Reads one of several blocks of which there can be one.
@@ -125,22 +117,13 @@ impl Reader<'_> {
     /// The value of an attribute, if it is there, in order and known.
     fn value(&mut self, name: &str, ty: &Type) -> Option<Value> {
         let expr = &self.body.attribute(name)?.expr;
-        let value = eval(expr, self.scope);
-        let value = value.and_then(|value| attribute::fitting(&value, name, ty, expr));
-        let value = self.diagnostics.keep(value)?;
-        if value.is_wholly_known() {
-            self.refuse_secret(name, &value);
-            return Some(value);
+        let value = self.diagnostics.keep(eval(expr, self.scope))?;
+        if value.is_null() || !self.unknowns.check(name, &value, expr, self.diagnostics) {
+            return None;
         }
-        // What is unknown because of another mistake is not one more.
-        if self.unknowns == Unknowns::Refuse && !self.diagnostics.has_errors() {
-            self.diagnostics.push(
-                Diagnostic::error(format!("`{name}` must be known before the build"))
-                    .at(expr.span)
-                    .label("this is known only later"),
-            );
-        }
-        None
+        let value = self.diagnostics.keep(attribute::fitting(&value, name, ty, expr))?;
+        self.refuse_secret(name, &value);
+        value.is_wholly_known().then_some(value)
     }
 
     fn place(&self, name: &str) -> Span {

@@ -7,7 +7,7 @@ use ingot_sdk::GoDuration;
 
 use super::builds::Part;
 use super::dynamic::Names;
-use ingot_hcl::ast::{Attribute, Block, ExprKind};
+use ingot_hcl::ast::{Block, Expr};
 use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::eval::eval;
@@ -37,14 +37,35 @@ pub struct Step {
     pub continue_on_error: bool,
     /// `keep_input_artifact`
     pub keep_input_artifact: Option<bool>,
-    /// `override`: options by the name of the source they are for.
-    pub overrides: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// Options that `override` sets for one source.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Overrides {
+    /// These.
+    Known(BTreeMap<String, Value>),
+    /// Which ones is not known yet.
+    Unknown,
 }
 
 impl Step {
     /// Its options as they are written.
     pub fn part(&self) -> Part {
         Part { body: self.block.body.clone(), names: self.names.clone() }
+    }
+
+    /// What its `override` sets for the source called `source`, if anything. It is evaluated for
+    /// each source, and again when the step runs.
+    pub fn overrides(
+        &self,
+        source: &str,
+        scope: &Scope,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Overrides> {
+        let expr = &self.block.body.attribute("override")?.expr;
+        let scope = scope.with(self.names.clone());
+        let value = diagnostics.keep(eval(expr, &scope))?;
+        overrides(&value, expr, source, diagnostics)
     }
 }
 
@@ -112,18 +133,17 @@ impl<'a> Reader<'a> {
         step.max_retries = self.retries();
         let go_on = self.value("continue_on_error", &Type::Bool);
         step.continue_on_error = go_on.and_then(|flag| flag.as_bool()).unwrap_or(false);
-        step.overrides = self.overrides();
+        // Whether the form is right; the values are evaluated when they are used.
+        let scope = self.scope.with([("build".to_owned(), Value::unknown(Type::Dynamic))].into());
+        step.overrides("", &scope, self.diagnostics);
         Some(step)
     }
 
     /// Reads a post-processor.
     pub fn post_processor(mut self) -> Option<Step> {
         let mut step = self.step()?;
-        let keep = self.block.body.attribute("keep_input_artifact");
-        if keep.is_some_and(|attribute| !matches!(attribute.expr.kind, ExprKind::Null)) {
-            let keep = self.value("keep_input_artifact", &Type::Bool);
-            step.keep_input_artifact = keep.and_then(|flag| flag.as_bool());
-        }
+        let keep = self.value("keep_input_artifact", &Type::Bool);
+        step.keep_input_artifact = keep.and_then(|flag| flag.as_bool());
         Some(step)
     }
 
@@ -160,7 +180,6 @@ impl<'a> Reader<'a> {
             max_retries: 0,
             continue_on_error: false,
             keep_input_artifact: None,
-            overrides: BTreeMap::new(),
         })
     }
 
@@ -207,41 +226,53 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
 
-    /// `override = { SOURCE = { option = value } }`
-    fn overrides(&mut self) -> BTreeMap<String, BTreeMap<String, Value>> {
-        let mut found = BTreeMap::new();
-        let Some(Attribute { expr, .. }) = self.block.body.attribute("override") else {
-            return found;
-        };
-        let Some(value) = self.diagnostics.keep(eval(expr, &self.scope)) else { return found };
-        let mut complain = |what: String| {
-            self.diagnostics.push(
-                Diagnostic::error("`override` gives options by the name of a source")
-                    .at(expr.span)
-                    .label(what)
-                    .help("write override = { SOURCE_NAME = { option = value } }"),
-            );
-        };
-        if value.is_null() || value.is_unknown() {
-            return found;
-        }
-        let Some(sources) = value.as_entries() else {
-            complain(format!("this is a {}", value.ty().friendly()));
-            return found;
-        };
-        for (source, options) in sources {
-            match options.as_entries() {
-                Some(options) => {
-                    let secret = value.sensitive;
-                    let options = options.iter();
-                    let options = options.map(|(name, v)| (name.clone(), v.clone().mark(secret)));
-                    found.insert(source.clone(), options.collect());
-                }
-                None if options.is_unknown() => {}
-                None => complain(format!("`{source}` is a {} here", options.ty().friendly())),
-            }
-        }
-        found
+/// What `override = { SOURCE = { option = value } }`, written as `expr`, sets for one source.
+fn overrides(
+    value: &Value,
+    expr: &Expr,
+    wanted: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Overrides> {
+    let mut complain = |what: String| {
+        diagnostics.push(
+            Diagnostic::error("`override` gives options by the name of a source")
+                .at(expr.span)
+                .label(what)
+                .help("write override = { SOURCE_NAME = { option = value } }"),
+        );
+    };
+    if value.is_null() {
+        return None;
     }
+    if value.is_unknown() {
+        return Some(Overrides::Unknown);
+    }
+    let Some(sources) = value.as_entries() else {
+        complain(format!("this is a {}", value.ty().friendly()));
+        return None;
+    };
+    let mut found = None;
+    for (source, options) in sources {
+        let sensitive = options.sensitive;
+        let own = match options.as_entries() {
+            Some(options) => {
+                let secret = value.sensitive || sensitive;
+                let options = options.iter();
+                let options = options.map(|(name, v)| (name.clone(), v.clone().mark(secret)));
+                Overrides::Known(options.collect())
+            }
+            None if options.is_unknown() => Overrides::Unknown,
+            None if options.is_null() => continue,
+            None => {
+                complain(format!("`{source}` is a {} here", options.ty().friendly()));
+                continue;
+            }
+        };
+        if source == wanted {
+            found = Some(own);
+        }
+    }
+    found
 }

@@ -112,19 +112,22 @@ impl Renderer {
 
     fn line(&self, build: Option<&Arc<str>>, level: text::Level, message: &str) {
         match build {
-            Some(name) => self.show(Some(name), level, &text::prefixed(name, message)),
-            None => self.show(None, level, message),
+            Some(name) => {
+                let message = text::prefixed(name, &self.redactor.apply(message));
+                self.show(Some(name), level, &message);
+            }
+            None => self.show(None, level, &self.redactor.apply(message)),
         }
     }
 
+    /// Shows a text that has no secrets in it.
     fn show(&self, build: Option<&str>, level: text::Level, message: &str) {
-        let message = self.redactor.apply(message);
         if self.options.machine_readable {
-            self.write(&machine::ui(level, &message));
+            self.write(&machine::ui(level, message));
             return;
         }
         let color = build.map(|name| self.color_of(name));
-        self.write(&text::render(level, &message, color, &self.options));
+        self.write(&text::render(level, message, color, &self.options));
     }
 
     fn start(&self, build: Option<Arc<str>>, id: u64, label: String, total: Option<u64>) {
@@ -140,7 +143,7 @@ impl Renderer {
             if let Ok(style) = style {
                 bar.set_style(style);
             }
-            bar.set_prefix(self.redactor.apply(build.as_deref().unwrap_or("")));
+            bar.set_prefix(build.as_deref().unwrap_or("").to_owned());
             bar.set_message(label.clone());
             bar
         });
@@ -185,7 +188,6 @@ impl EventSink for Renderer {
             Event::Error { build, text } => self.line(build.as_ref(), text::Level::Error, &text),
             Event::Machine { build, kind, args } if self.options.machine_readable => {
                 let args: Vec<String> = args.iter().map(|arg| self.redactor.apply(arg)).collect();
-                let build = build.map(|name| self.redactor.apply(&name));
                 self.write(&machine::line(build.as_deref(), &kind, &args));
             }
             Event::Machine { .. } => {}

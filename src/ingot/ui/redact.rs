@@ -10,15 +10,23 @@ const MASK: &str = "<sensitive>";
 /// Shorter texts are not masked: "1" or "no" is everywhere, and hiding it hides everything else.
 const SHORTEST: usize = 3;
 
-/// Replaces secrets in text.
+/// Replaces secrets in text. Names are kept: a secret that is only part of what a block, build or
+/// file is called is none there.
 #[derive(Debug, Default)]
 pub struct Redactor(RwLock<Patterns>);
 
 #[derive(Debug, Default)]
 struct Patterns {
     secrets: HashSet<String>,
-    /// Finds them; none until it is needed.
-    finder: Option<AhoCorasick>,
+    names: HashSet<String>,
+    /// Finds both; none until they are needed.
+    finders: Option<Finders>,
+}
+
+#[derive(Debug)]
+struct Finders {
+    secrets: AhoCorasick,
+    names: AhoCorasick,
 }
 
 impl Redactor {
@@ -45,8 +53,15 @@ impl Redactor {
             }
         }
         if patterns.secrets.len() > before {
-            patterns.finder = None;
+            patterns.finders = None;
         }
+    }
+
+    /// From now on, shows `names` as they are, whatever secret is part of them.
+    pub fn keep(&self, names: impl IntoIterator<Item = String>) {
+        let mut patterns = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        patterns.names.extend(names.into_iter().filter(|name| !name.is_empty()));
+        patterns.finders = None;
     }
 
     /// `text` without secrets.
@@ -56,20 +71,50 @@ impl Redactor {
             if patterns.secrets.is_empty() {
                 return text.to_owned();
             }
-            if let Some(finder) = &patterns.finder {
-                return finder.replace_all(text, &vec![MASK; patterns.secrets.len()]);
+            if let Some(finders) = &patterns.finders {
+                return finders.apply(text);
             }
         }
         let mut patterns = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        // Building fails only for more patterns than memory could hold.
-        patterns.finder = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&patterns.secrets)
-            .ok();
-        match &patterns.finder {
-            Some(finder) => finder.replace_all(text, &vec![MASK; patterns.secrets.len()]),
-            None => MASK.to_owned(),
+        patterns.finders = Finders::of(&patterns.secrets, &patterns.names);
+        patterns.finders.as_ref().map_or_else(|| MASK.to_owned(), |finders| finders.apply(text))
+    }
+}
+
+impl Finders {
+    /// Building fails only for more patterns than memory could hold.
+    fn of(secrets: &HashSet<String>, names: &HashSet<String>) -> Option<Finders> {
+        let finder = |patterns: &HashSet<String>| {
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns).ok()
+        };
+        Some(Finders { secrets: finder(secrets)?, names: finder(names)? })
+    }
+
+    fn apply(&self, text: &str) -> String {
+        let inside_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        let whole = |found: &aho_corasick::Match| {
+            !text[..found.start()].ends_with(inside_word)
+                && !text[found.end()..].starts_with(inside_word)
+        };
+        let names: Vec<_> = self.names.find_iter(text).filter(whole).collect();
+        let mut shown = String::with_capacity(text.len());
+        let mut end = 0;
+        for secret in self.secrets.find_iter(text) {
+            let within = |name: &aho_corasick::Match| {
+                // A name that is a secret as a whole is a secret where it stands alone.
+                name.len() > secret.len()
+                    && name.start() <= secret.start()
+                    && secret.end() <= name.end()
+            };
+            if names.iter().any(within) {
+                continue;
+            }
+            shown.push_str(&text[end..secret.start()]);
+            shown.push_str(MASK);
+            end = secret.end();
         }
+        shown.push_str(&text[end..]);
+        shown
     }
 }
 
@@ -88,5 +133,21 @@ mod tests {
         assert_eq!(redactor.apply(r#"in "quo\"te\\d" quotes"#), r#"in "<sensitive>" quotes"#);
         assert_eq!(redactor.apply("x abcdef y abc"), "x <sensitive> y <sensitive>");
         assert_eq!(redactor.apply("saw line two"), "saw <sensitive>");
+    }
+
+    #[test]
+    fn names_are_kept() {
+        let redactor = Redactor::default();
+        redactor.add_all(["vagrant", "nothing"]);
+        redactor.keep(["null.vagrant", "./vagrant-box.pkr.hcl", "null.n"].map(str::to_owned));
+        for (text, shown) in [
+            ("Build 'null.vagrant' errored: vagrant", "Build 'null.vagrant' errored: <sensitive>"),
+            ("┌─ ./vagrant-box.pkr.hcl:1:1", "┌─ ./vagrant-box.pkr.hcl:1:1"),
+            // What only begins or ends like a name is none.
+            ("null.nothing", "null.<sensitive>"),
+            ("null.vagrant-x is not-null.vagrant", "null.<sensitive>-x is not-null.<sensitive>"),
+        ] {
+            assert_eq!(redactor.apply(text), shown);
+        }
     }
 }

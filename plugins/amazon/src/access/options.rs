@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{ConfigError, ConfigErrors};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -106,10 +105,12 @@ impl AccessOptions {
         match (set(&self.access_key), set(&self.secret_key)) {
             (Some(_), None) => errors.push(
                 ConfigError::on("access_key", "`access_key` needs `secret_key`")
+                    .related(["secret_key"])
                     .hint("set both, or neither to use the environment or a profile"),
             ),
             (None, Some(_)) => errors.push(
                 ConfigError::on("secret_key", "`secret_key` needs `access_key`")
+                    .related(["access_key"])
                     .hint("set both, or neither to use the environment or a profile"),
             ),
             _ => {}
@@ -129,7 +130,6 @@ impl AccessOptions {
             );
         }
         if let Some(endpoint) = set(&self.custom_endpoint_ec2)
-            && !is_unknown(endpoint)
             && !reqwest::Url::parse(endpoint)
                 .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         {

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ingot_communicator::{Communication, Way};
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{Config, ConfigErrors, PrepareContext, Prepared};
 
 use super::checks;
@@ -161,17 +160,13 @@ impl Settings {
         regions
     }
 
-    /// The names that the build takes, of which an account has each once in a region. What is not
-    /// known yet is no claim.
+    /// The names that the build takes, of which an account has each once in a region.
     fn claims(&self) -> Vec<String> {
         let (ami, access) = (&self.raw.ami, &self.raw.access);
-        if ami.skip_create_ami || is_unknown(&ami.ami_name) {
+        if ami.skip_create_ami {
             return Vec::new();
         }
         let region = given(&access.region);
-        if region.is_some_and(is_unknown) {
-            return Vec::new();
-        }
         // Other credentials may be those of another account.
         let role = access.assume_role.as_ref().and_then(|role| role.role_arn.as_ref());
         let ways = [
@@ -184,10 +179,7 @@ impl Settings {
         let ways: Vec<String> = ways.collect();
         let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) };
         let regions = self.regions(region.unwrap_or("the default region")).into_iter();
-        regions
-            .filter(|region| !is_unknown(region))
-            .map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name))
-            .collect()
+        regions.map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name)).collect()
     }
 
     /// The KMS key for the copy in `region`; none for the account's default.
@@ -245,9 +237,4 @@ fn sources(raw: &Options) -> Vec<Cidr> {
         _ => "0.0.0.0/0",
     };
     Cidr::parse(all).into_iter().collect()
-}
-
-/// Whether `text` is there and known, so that it can be judged.
-pub fn known(text: &Option<String>) -> Option<&str> {
-    given(text).filter(|text| !is_unknown(text))
 }

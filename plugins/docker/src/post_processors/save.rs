@@ -40,7 +40,8 @@ impl PostProcessor for DockerSave {
         self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
         if self.config.path.as_deref().unwrap_or_default().is_empty() {
-            return Err(ConfigError::new("`path`, the file to write, is missing").into());
+            let error = ConfigError::new("`path`, the file to write, is missing");
+            return Err(error.related(["path"]).into());
         }
         Ok(Prepared::default())
     }

@@ -50,7 +50,8 @@ impl PostProcessor for DockerTag {
         self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
         if self.config.repository.as_deref().unwrap_or_default().is_empty() {
-            return Err(ConfigError::new("`repository`, the image's new name, is missing").into());
+            let error = ConfigError::new("`repository`, the image's new name, is missing");
+            return Err(error.related(["repository"]).into());
         }
         let mut prepared = Prepared::default();
         if !self.config.tag.is_empty() {

@@ -1,6 +1,5 @@
 //! The options. Names and defaults are Packer's.
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{ConfigError, ConfigErrors, GoDuration, PrepareContext};
 use schemars::JsonSchema;
@@ -86,11 +85,12 @@ impl Options {
         if self.elevated_user().is_none() && given(&self.elevated_password).is_some() {
             errors.push(
                 ConfigError::on("elevated_password", "there is no `elevated_user` to log in")
+                    .related(["elevated_user"])
                     .hint("set elevated_user, or leave the password out"),
             );
         }
         let policy = self.policy();
-        if !is_unknown(&policy) && !POLICIES.contains(&policy.as_str()) {
+        if !POLICIES.contains(&policy.as_str()) {
             let message = format!("`{policy}` is not an execution policy");
             errors.push(
                 ConfigError::on("execution_policy", message)

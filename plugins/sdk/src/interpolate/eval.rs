@@ -6,7 +6,6 @@ use super::functions::{self, Call};
 use super::parser::{Base, Command, Node, Operand, Pipeline};
 use super::value::{kind_of, text_of, truth};
 use super::{Fault, Interpolation, NO_VALUE};
-use crate::config::{UNKNOWN, is_unknown};
 
 /// More output than any option has; keeps `range` over a huge number from eating the memory.
 const MAX_OUTPUT: usize = 64 << 20;
@@ -17,10 +16,26 @@ pub(super) struct Evaluator<'a> {
     template: &'a str,
     data: &'a Value,
     /// The variables in scope, the innermost last.
-    variables: Vec<(String, Value)>,
+    variables: Vec<Variable>,
+    /// Whether what is being evaluated is made of a secret.
+    secret: bool,
     output: String,
     /// What had no value, where that is no error.
     missing: Option<Vec<String>>,
+}
+
+/// A variable, and whether its value is made of a secret.
+struct Variable {
+    name: String,
+    value: Value,
+    secret: bool,
+}
+
+/// What `.` refers to, and whether it is made of a secret.
+#[derive(Clone, Copy)]
+struct Dot<'v> {
+    value: &'v Value,
+    secret: bool,
 }
 
 /// How the rendering of a list of nodes ended.
@@ -33,13 +48,21 @@ enum Flow {
 
 impl<'a> Evaluator<'a> {
     pub(super) fn new(engine: &'a Interpolation<'a>, template: &'a str, data: &'a Value) -> Self {
-        let variables = vec![(String::new(), data.clone())];
-        Evaluator { engine, template, data, variables, output: String::new(), missing: None }
+        let all = Variable { name: String::new(), value: data.clone(), secret: false };
+        Evaluator {
+            engine,
+            template,
+            data,
+            variables: vec![all],
+            secret: false,
+            output: String::new(),
+            missing: None,
+        }
     }
 
     /// Renders `nodes`.
     pub(super) fn run(mut self, nodes: &[Node]) -> Result<String, Fault> {
-        let data = self.data;
+        let data = Dot { value: self.data, secret: false };
         self.nodes(nodes, data)?;
         Ok(self.output)
     }
@@ -49,13 +72,13 @@ impl<'a> Evaluator<'a> {
         mut self,
         nodes: &[Node],
     ) -> Result<(String, Vec<String>), Fault> {
-        let data = self.data;
+        let data = Dot { value: self.data, secret: false };
         self.missing = Some(Vec::new());
         self.nodes(nodes, data)?;
         Ok((self.output, self.missing.unwrap_or_default()))
     }
 
-    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, Fault> {
+    fn nodes(&mut self, nodes: &[Node], dot: Dot<'_>) -> Result<Flow, Fault> {
         let scope = self.variables.len();
         let mut flow = Flow::Next;
         for node in nodes {
@@ -68,7 +91,15 @@ impl<'a> Evaluator<'a> {
         Ok(flow)
     }
 
-    fn node(&mut self, node: &Node, dot: &Value) -> Result<Flow, Fault> {
+    fn node(&mut self, node: &Node, dot: Dot<'_>) -> Result<Flow, Fault> {
+        // What is chosen by a secret is as secret as what is made of it, but not what comes after.
+        let outside = self.secret;
+        let flow = self.node_inside(node, dot);
+        self.secret = outside;
+        flow
+    }
+
+    fn node_inside(&mut self, node: &Node, dot: Dot<'_>) -> Result<Flow, Fault> {
         match node {
             Node::Text(text) => self.output.push_str(text),
             Node::Action(pipeline) => {
@@ -93,7 +124,7 @@ impl<'a> Evaluator<'a> {
                 let inner = self.pipeline(value, dot)?;
                 self.set(value, std::slice::from_ref(&inner));
                 let flow = if truth(&inner) {
-                    self.nodes(then, &inner)?
+                    self.nodes(then, Dot { value: &inner, secret: self.secret })?
                 } else {
                     self.nodes(otherwise, dot)?
                 };
@@ -111,13 +142,15 @@ impl<'a> Evaluator<'a> {
 
     /// Gives `values` to the variables that `pipeline` declares or sets.
     fn set(&mut self, pipeline: &Pipeline, values: &[Value]) {
+        let secret = self.secret;
         for (name, value) in pipeline.variables.iter().zip(values) {
             if pipeline.declares {
-                self.variables.push((name.clone(), value.clone()));
-            } else if let Some((_, old)) =
-                self.variables.iter_mut().rev().find(|(known, _)| known == name)
+                let (name, value) = (name.clone(), value.clone());
+                self.variables.push(Variable { name, value, secret });
+            } else if let Some(old) =
+                self.variables.iter_mut().rev().find(|known| known.name == *name)
             {
-                *old = value.clone();
+                (old.value, old.secret) = (value.clone(), secret);
             }
         }
     }
@@ -127,7 +160,7 @@ impl<'a> Evaluator<'a> {
         items: &Pipeline,
         body: &[Node],
         otherwise: &[Node],
-        dot: &Value,
+        dot: Dot<'_>,
     ) -> Result<Flow, Fault> {
         let value = self.pipeline(items, dot)?;
         let place = items.span.start;
@@ -146,7 +179,6 @@ impl<'a> Evaluator<'a> {
                 Box::new((0..count).map(|index| (Value::from(index), Value::from(index))))
             }
             Value::Null => Box::new(std::iter::empty()),
-            Value::String(text) if is_unknown(&text) => Box::new(std::iter::empty()),
             other => {
                 return Err(Fault::new(place, format!("cannot range over {}", kind_of(&other))));
             }
@@ -162,7 +194,7 @@ impl<'a> Evaluator<'a> {
                 1 => self.set(items, std::slice::from_ref(&item)),
                 _ => self.set(items, &[key, item.clone()]),
             }
-            let flow = self.nodes(body, &item)?;
+            let flow = self.nodes(body, Dot { value: &item, secret: self.secret })?;
             self.variables.truncate(scope);
             if flow == Flow::Break {
                 break;
@@ -184,7 +216,11 @@ impl<'a> Evaluator<'a> {
             self.output.push_str(NO_VALUE);
             return Ok(());
         }
-        self.output.push_str(&text_of(value));
+        let text = text_of(value);
+        if self.secret {
+            self.engine.context.secrets.add(&text);
+        }
+        self.output.push_str(&text);
         if self.output.len() > MAX_OUTPUT {
             return Err(Fault::new(pipeline.span.start, "this makes the text too long"));
         }
@@ -206,7 +242,7 @@ impl<'a> Evaluator<'a> {
         Fault::new(span.start, format!("`{what}` has no value; {available}"))
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, Fault> {
+    fn pipeline(&mut self, pipeline: &Pipeline, dot: Dot<'_>) -> Result<Value, Fault> {
         let mut last = None;
         for command in &pipeline.commands {
             last = Some(self.command(command, dot, last)?);
@@ -217,7 +253,7 @@ impl<'a> Evaluator<'a> {
     fn command(
         &mut self,
         command: &Command,
-        dot: &Value,
+        dot: Dot<'_>,
         piped: Option<Value>,
     ) -> Result<Value, Fault> {
         // The parser puts at least one operand into a command.
@@ -237,14 +273,18 @@ impl<'a> Evaluator<'a> {
         self.operand(first, dot)
     }
 
-    fn operand(&mut self, operand: &Operand, dot: &Value) -> Result<Value, Fault> {
+    fn operand(&mut self, operand: &Operand, dot: Dot<'_>) -> Result<Value, Fault> {
         let owned;
         let mut current = match &operand.base {
-            Base::Dot => dot,
+            Base::Dot => {
+                self.secret |= dot.secret;
+                dot.value
+            }
             Base::Variable(name) => {
-                let found = self.variables.iter().rev().find(|(known, _)| known == name);
+                let found = self.variables.iter().rev().find(|known| known.name == *name);
+                self.secret |= found.is_some_and(|variable| variable.secret);
                 // The parser has checked that the variable exists.
-                found.map_or(&Value::Null, |(_, value)| value)
+                found.map_or(&Value::Null, |variable| &variable.value)
             }
             Base::Function(name) => {
                 owned = self.call(name, operand, &[], dot, None)?;
@@ -254,13 +294,16 @@ impl<'a> Evaluator<'a> {
                 owned = self.pipeline(inner, dot)?;
                 &owned
             }
-            Base::Literal(value) => value,
+            Base::Literal(value) => {
+                let text = value.as_str();
+                self.secret |= text.is_some_and(|text| self.engine.context.secrets.occur_in(text));
+                value
+            }
             Base::Nil => &Value::Null,
         };
         for field in &operand.fields {
             match current {
                 Value::Object(fields) => current = fields.get(field).unwrap_or(&Value::Null),
-                Value::String(text) if is_unknown(text) => return Ok(UNKNOWN.into()),
                 // A condition may ask for a part of what is not there.
                 Value::Null => break,
                 other => {
@@ -277,7 +320,7 @@ impl<'a> Evaluator<'a> {
         name: &str,
         at: &Operand,
         operands: &[Operand],
-        dot: &Value,
+        dot: Dot<'_>,
         piped: Option<Value>,
     ) -> Result<Value, Fault> {
         if name == "and" || name == "or" {
@@ -299,9 +342,11 @@ impl<'a> Evaluator<'a> {
             }
             arguments.push(value);
         }
-        // What depends on something unknown is unknown; a function must not judge it.
-        if arguments.iter().any(|value| value.as_str().is_some_and(is_unknown)) {
-            return Ok(UNKNOWN.into());
+        if name == "user"
+            && let Some(Value::String(variable)) = arguments.first()
+            && let Some(variable) = self.engine.context.user_variables.get(variable)
+        {
+            self.secret |= variable.sensitive;
         }
         let result = match self.engine.added.get(name) {
             Some(function) => function(&arguments),
@@ -321,7 +366,7 @@ impl<'a> Evaluator<'a> {
         name: &str,
         at: &Operand,
         operands: &[Operand],
-        dot: &Value,
+        dot: Dot<'_>,
         piped: Option<Value>,
     ) -> Result<Value, Fault> {
         let decides = |value: &Value| truth(value) == (name == "or");

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::value::{compare, equal, kind_of, text_of, truth};
 use super::{COMPATIBLE_PACKER_VERSION, printf, time};
 use crate::PrepareContext;
-use crate::config::{UNKNOWN, is_unknown};
 
 /// Functions that exist only in the options of plugins that add them, with
 /// [`super::Interpolation::with_function`].
@@ -292,7 +291,6 @@ fn known(text: &str, complaint: &str) -> Result<Value, String> {
 fn build(call: &Call<'_>) -> Result<Value, String> {
     let name = call.text(0)?;
     match call.data.get(name) {
-        Some(Value::String(text)) if is_unknown(text) => Ok(UNKNOWN.into()),
         Some(value) if !value.is_null() => Ok(text_of(value).into()),
         _ => Err(format!("{name:?} is not known here; in HCL, write ${{build.{name}}} instead")),
     }
@@ -300,7 +298,8 @@ fn build(call: &Call<'_>) -> Result<Value, String> {
 
 fn user(call: &Call<'_>) -> Result<Value, String> {
     let name = call.text(0)?;
-    call.context.user_variables.get(name).map(|value| value.as_str().into()).ok_or_else(|| {
+    let found = call.context.user_variables.get(name);
+    found.map(|variable| variable.value.as_str().into()).ok_or_else(|| {
         format!("there is no input variable {name:?} that is text; in HCL, write ${{var.{name}}}")
     })
 }

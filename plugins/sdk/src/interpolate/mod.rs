@@ -22,8 +22,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::{UNKNOWN, is_unknown};
-use crate::{Config, ConfigError, ConfigErrors, PrepareContext, Schema};
+use crate::{Config, ConfigError, ConfigErrors, OptionValue, PrepareContext, Schema};
 
 pub use functions::ADDED_BY_PLUGINS;
 
@@ -136,8 +135,6 @@ impl<'a> Interpolation<'a> {
             .parse(template)
             .and_then(|nodes| eval::Evaluator::new(self, template, data).run(&nodes));
         match rendered {
-            // The unknown value may have been meant to be part of an action.
-            Err(_) if is_unknown(template) => Ok(UNKNOWN.to_owned()),
             Err(fault) => Err(Error::at(template, fault.at, &fault.message)),
             Ok(text) => Ok(text),
         }
@@ -148,7 +145,7 @@ impl<'a> Interpolation<'a> {
     /// # Errors
     /// The template is not well-formed.
     pub fn check(&self, template: &str) -> Result<(), Error> {
-        if !template.contains(lexer::OPEN) || is_unknown(template) {
+        if !template.contains(lexer::OPEN) {
             return Ok(());
         }
         self.parse(template)
@@ -158,7 +155,7 @@ impl<'a> Interpolation<'a> {
 
     /// Renders every string of a plugin's options once, before the plugin reads them, as Packer
     /// does with all options of all plugins. Those that `schema` marks as rendered late are only
-    /// checked. Returns warnings too.
+    /// checked. Returns warnings too. What is not known stays so.
     ///
     /// # Errors
     /// Everything that is wrong, each naming its option.
@@ -178,7 +175,7 @@ impl<'a> Interpolation<'a> {
         let mut values = config.values().clone();
         for (option, value) in &mut values {
             let late = schema.get(option).is_some_and(|spec| spec.rendered_late);
-            let outcome = visit_strings(value, &mut |text| match late {
+            let outcome = visit_strings(value, &mut |text, secret| match late {
                 true => self.check(text).map(|()| None),
                 false => {
                     let (rendered, missing) = self.render_without_data(text)?;
@@ -189,6 +186,9 @@ impl<'a> Interpolation<'a> {
                              gives, and {{{{`{{{{{what}}}}}`}}}} to keep the braces"
                         )
                     }));
+                    if secret {
+                        self.context.secrets.add(&rendered);
+                    }
                     Ok(Some(rendered))
                 }
             });
@@ -211,7 +211,6 @@ impl<'a> Interpolation<'a> {
             eval::Evaluator::new(self, template, &no_data).run_without_data(&nodes)
         });
         match rendered {
-            Err(_) if is_unknown(template) => Ok((UNKNOWN.to_owned(), Vec::new())),
             Err(fault) => Err(Error::at(template, fault.at, &fault.message)),
             Ok(rendered) => Ok(rendered),
         }
@@ -224,20 +223,29 @@ impl<'a> Interpolation<'a> {
     }
 }
 
-/// Calls `visit` for all strings in `value`, replacing those for which it returns a new text.
+/// Calls `visit` for all strings in `value`, and whether each is a secret, replacing those for
+/// which it returns a new text.
 fn visit_strings(
-    value: &mut Value,
-    visit: &mut dyn FnMut(&str) -> Result<Option<String>, Error>,
+    value: &mut OptionValue,
+    visit: &mut dyn FnMut(&str, bool) -> Result<Option<String>, Error>,
 ) -> Result<(), Error> {
     match value {
-        Value::String(text) => {
-            if let Some(new) = visit(text)? {
+        OptionValue::String(text) => {
+            if let Some(new) = visit(text, false)? {
                 *text = new;
             }
             Ok(())
         }
-        Value::Array(items) => items.iter_mut().try_for_each(|item| visit_strings(item, visit)),
-        Value::Object(fields) => {
+        OptionValue::Secret(text) => {
+            if let Some(new) = visit(text, true)? {
+                *text = new;
+            }
+            Ok(())
+        }
+        OptionValue::List(items) => {
+            items.iter_mut().try_for_each(|item| visit_strings(item, visit))
+        }
+        OptionValue::Map(fields) => {
             fields.values_mut().try_for_each(|item| visit_strings(item, visit))
         }
         _ => Ok(()),

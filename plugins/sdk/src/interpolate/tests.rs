@@ -8,14 +8,17 @@ use ::time::macros::datetime;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{OptionSpec, OptionType, TemplateFunction};
+use crate::{OptionSpec, OptionType, TemplateFunction, UserVariable};
 
 fn context() -> PrepareContext {
     PrepareContext {
         build_name: "web".to_owned(),
         build_type: "docker".to_owned(),
         template_dir: PathBuf::from("/templates"),
-        user_variables: Arc::new(BTreeMap::from([("region".to_owned(), "eu".to_owned())])),
+        user_variables: Arc::new(BTreeMap::from([
+            ("region".to_owned(), UserVariable { value: "eu".to_owned(), sensitive: false }),
+            ("pw".to_owned(), UserVariable { value: "hunter2".to_owned(), sensitive: true }),
+        ])),
         start: Some(datetime!(2024-03-05 17:08:09 UTC)),
         ..PrepareContext::default()
     }
@@ -26,7 +29,6 @@ fn data() -> Value {
         "Path": "/tmp/script.sh", "Vars": "A='1' ", "Empty": "", "Port": 22, "Ratio": 0.5,
         "Sudo": true, "List": ["a", "b", "c"], "None": [],
         "Map": {"z": 1, "a": {"deep": "down"}}, "Image": {"Name": "busybox"},
-        "Unknown": crate::config::UNKNOWN,
     })
 }
 
@@ -274,15 +276,25 @@ fn says_what_is_wrong_and_where() {
 }
 
 #[test]
-fn does_not_judge_the_unknown() {
-    let unknown = crate::config::UNKNOWN;
-    gives(&format!("a {unknown} b"), &format!("a {unknown} b"));
-    gives(&format!("{unknown}-{{{{ .Port }}}}"), &format!("{unknown}-22"));
-    gives("{{ split .Unknown \",\" 7 }}", unknown);
-    gives("{{ .Unknown.Sub }}", unknown);
-    gives("{{ range .Unknown }}x{{ end }}", "");
-    gives(&format!("{{{{ user `{unknown}` }}}}"), unknown);
-    gives(&format!("{{{{ {unknown} }}}}"), unknown);
+fn what_is_made_of_a_secret_is_a_secret() {
+    for (template, secrets) in [
+        ("{{ user `region` | upper }}", &[][..]),
+        ("echo {{ user `pw` | upper }} {{ .Port }}", &["HUNTER2"]),
+        ("{{ $x := user `pw` }}{{ upper $x }}{{ .Path }}", &["HUNTER2"]),
+        ("{{ with (user `pw`) }}{{ . }}!{{ end }}{{ .Path }}", &["hunter2"]),
+        ("{{ range .List }}{{ . }}{{ user `pw` }}{{ end }}", &["hunter2"]),
+        ("{{ if eq (user `pw`) `x` }}{{ .Path }}{{ else }}{{ .Vars }}{{ end }}", &["A='1' "]),
+        ("{{ printf `%s-%s` .Path (user `pw`) }}", &["/tmp/script.sh-hunter2"]),
+        // One that HCL put there, before the template is read.
+        ("{{ upper `--s3cret--` }}{{ upper `plain` }}", &["--S3CRET--"]),
+    ] {
+        let context = context();
+        context.secrets.add("s3cret");
+        Interpolation::new(&context).render(template, &data()).unwrap();
+        let found = context.secrets.all();
+        let found: Vec<_> = found.iter().filter(|secret| *secret != "s3cret").collect();
+        assert_eq!(found, secrets, "{template}");
+    }
 }
 
 #[test]
@@ -312,9 +324,9 @@ fn renders_a_configuration() {
         functions: vec![TemplateFunction { name: "shout", run: |_| Ok("HEY".into()) }],
         ..Schema::default()
     };
-    let render = |value: Value, schema: &Schema| match value {
-        Value::Object(map) => Interpolation::new(&context).render_config(&Config::new(map), schema),
-        _ => unreachable!(),
+    let object = |value: Value| value.as_object().cloned().unwrap();
+    let render = |value: Value, schema: &Schema| {
+        Interpolation::new(&context).render_config(&Config::new(object(value)), schema)
     };
     let options = json!({
         "name": "img-{{ timestamp }}", "tags": {"a": ["{{ build_name }} {{ shout }}"]},
@@ -322,11 +334,12 @@ fn renders_a_configuration() {
     });
     let (rendered, warnings) = render(options.clone(), &schema).unwrap();
     assert_eq!(
-        Value::Object(rendered.values().clone()),
-        json!({
+        *rendered.values(),
+        *Config::new(object(json!({
             "name": "img-1709658489", "tags": {"a": ["web HEY"]}, "count": 3,
             "execute_command": "{{ .Path }}", "format": "<no value> {{.Id}}",
-        })
+        })))
+        .values()
     );
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("format: `.Names` has no value"), "{warnings:?}");
@@ -342,5 +355,5 @@ fn renders_a_configuration() {
 
     let itself = Schema { renders_itself: true, ..schema };
     let (untouched, _) = render(options.clone(), &itself).unwrap();
-    assert_eq!(Value::Object(untouched.values().clone()), options);
+    assert_eq!(untouched, Config::new(object(options)));
 }

@@ -9,10 +9,9 @@ mod parser;
 
 use std::time::Duration;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{
-    Config, ConfigError, ConfigErrors, Context, Error, GoDuration, PrepareContext, Prepared,
-    Result, RunContext, async_trait,
+    Config, ConfigError, ConfigErrors, Context, Error, GoDuration, OptionValue, PrepareContext,
+    Prepared, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -125,8 +124,8 @@ impl BootOptions {
         errors: &mut ConfigErrors,
     ) {
         // Packer takes zero for "not set" and a negative time for "do not wait".
-        let waits = config.get("boot_wait").and_then(Value::as_str).unwrap_or_default();
-        if !waits.trim_start().starts_with('-') && !is_unknown(waits) {
+        let waits = config.get("boot_wait").and_then(OptionValue::as_str).unwrap_or_default();
+        if !waits.trim_start().starts_with('-') {
             self.boot_wait = self.boot_wait.filter(|wait| !wait.0.is_zero());
             self.boot_wait.get_or_insert(GoDuration(DEFAULT_BOOT_WAIT));
         }
@@ -148,9 +147,6 @@ impl BootOptions {
             } else {
                 String::new()
             };
-            if step.texts.iter().any(|text| is_unknown(text)) {
-                continue;
-            }
             let texts = match step.rendered(ctx, &data) {
                 Ok(texts) => texts,
                 Err(error) => {

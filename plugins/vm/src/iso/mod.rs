@@ -11,7 +11,6 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::hash::{hasher, hex};
 use ingot_sdk::{
     ConfigError, ConfigErrors, Context, Error, Prepared, Result, RunContext, file_work, hash,
@@ -73,11 +72,12 @@ impl IsoOptions {
             );
         }
         if urls.is_empty() {
-            errors.push(ConfigError::new("one of `iso_url` and `iso_urls` must be set"));
+            let error = ConfigError::new("one of `iso_url` and `iso_urls` must be set");
+            errors.push(error.related(["iso_url", "iso_urls"]));
             return;
         }
         let option = if single { "iso_url" } else { "iso_urls" };
-        for url in urls.iter().filter(|url| !is_unknown(url)) {
+        for url in &urls {
             let checked = Source::parse(url).and_then(|source| match source.checksum() {
                 Some(text) => ChecksumOption::parse(&text).map(drop),
                 None => Ok(()),
@@ -87,26 +87,23 @@ impl IsoOptions {
             }
         }
         let Some(text) = self.iso_checksum.as_deref().filter(|text| !text.is_empty()) else {
-            errors.push(ConfigError::new("`iso_checksum` must be set").hint(
+            let error = ConfigError::new("`iso_checksum` must be set").hint(
                 "write iso_checksum = \"sha256:…\", \"file:URL_OF_A_LIST\" or, to go without, \
                  \"none\"",
-            ));
+            );
+            errors.push(error.related(["iso_checksum", "iso_skip_cache"]));
             return;
         };
-        if is_unknown(text) {
-            return;
-        }
         match ChecksumOption::parse(text) {
             Err(why) => errors.push(ConfigError::on("iso_checksum", why)),
             Ok(ChecksumOption::None) => prepared.warnings.push(
                 "iso_checksum is `none`: a download that was cut short or changed is not noticed"
                     .to_owned(),
             ),
-            Ok(ChecksumOption::Listed(Source::File(list)))
-                if !urls.iter().any(|url| is_unknown(url)) =>
-            {
+            Ok(ChecksumOption::Listed(Source::File(list))) => {
                 if let Err(error) = checksum::from_file(&list, &urls) {
-                    errors.push(ConfigError::on("iso_checksum", error.to_string()));
+                    let error = ConfigError::on("iso_checksum", error.to_string());
+                    errors.push(error.related(["iso_url", "iso_urls"]));
                 }
             }
             Ok(_) => {}

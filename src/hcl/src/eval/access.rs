@@ -44,6 +44,9 @@ pub(super) fn attribute(value: &Value, name: &str, base: &Expr) -> Result {
     Ok(found.mark(value.sensitive))
 }
 
+/// What `packer` has of the version that builds are published as.
+const PUBLISHED: &[&str] = &["iterationID", "versionFingerprint"];
+
 fn missing<'a>(
     name: &str,
     names: impl Iterator<Item = &'a str> + Clone,
@@ -55,6 +58,9 @@ fn missing<'a>(
         Some("local") => format!("no local is called `{name}`"),
         Some("path") => format!("there is no path.{name}"),
         Some("build") => format!("build.{name} is not known here"),
+        Some("packer") if PUBLISHED.contains(&name) => {
+            format!("packer.{name} is only known to builds that are published")
+        }
         Some("data") => format!("no data source of type `{name}` is declared"),
         Some(path) => format!("`{path}` has no attribute `{name}`"),
         None => format!("there is no attribute `{name}` here"),
@@ -65,6 +71,10 @@ fn missing<'a>(
         Some("build") if known.is_empty() => {
             diagnostic.help("it is known in provisioners and post-processors, when the build runs")
         }
+        Some("packer") if PUBLISHED.contains(&name) => diagnostic.help(
+            "publish the build with a `hcp_packer_registry` block, or write \
+             try(packer.NAME, \"none\") to go without",
+        ),
         Some("var") if known.is_empty() => {
             diagnostic.help(format!("declare it: variable \"{name}\" {{}}"))
         }

@@ -23,6 +23,26 @@ type Result<T = Value, E = Diagnostic> = std::result::Result<T, E>;
 /// # Errors
 /// The first thing that is wrong in it, with its place.
 pub fn eval(expr: &Expr, scope: &Scope) -> Result {
+    let value = eval_any(expr, scope)?;
+    // What is made of a secret is one too, and may be shown without what it becomes part of. What
+    // is only referred to was added where it was made.
+    let makes = matches!(
+        expr.kind,
+        ExprKind::Template(..)
+            | ExprKind::Conditional(_)
+            | ExprKind::Call { .. }
+            | ExprKind::Splat { .. }
+            | ExprKind::Unary(..)
+            | ExprKind::Binary(..)
+            | ExprKind::For(_)
+    );
+    if makes {
+        scope.add_secrets(&value);
+    }
+    Ok(value)
+}
+
+fn eval_any(expr: &Expr, scope: &Scope) -> Result {
     match &expr.kind {
         ExprKind::Null => Ok(Value::null(Type::Dynamic)),
         ExprKind::Bool(truth) => Ok((*truth).into()),
@@ -34,11 +54,14 @@ pub fn eval(expr: &Expr, scope: &Scope) -> Result {
         }
         ExprKind::Object(items) => object(items, scope),
         ExprKind::Paren(inner) => eval(inner, scope),
-        ExprKind::Variable(name) => variable(expr, name, scope),
+        ExprKind::Variable(name) => variable(expr, name, None, scope),
         ExprKind::Conditional(parts) => conditional(parts, scope),
         ExprKind::Call { .. } => call::call(expr, scope),
         ExprKind::Attr(base, name, name_span) => {
-            let value = eval(base, scope)?;
+            let value = match &base.kind {
+                ExprKind::Variable(root) => variable(base, root, Some(name), scope)?,
+                _ => eval(base, scope)?,
+            };
             access::attribute(&value, name, base).map_err(|error| error.at(*name_span))
         }
         ExprKind::Index(base, key) => {
@@ -63,12 +86,22 @@ pub fn eval(expr: &Expr, scope: &Scope) -> Result {
     }
 }
 
-fn variable(expr: &Expr, name: &str, scope: &Scope) -> Result {
-    scope.get(name).cloned().ok_or_else(|| {
-        Diagnostic::error(format!("nothing is called `{name}` here"))
+/// What `name` stands for; `attribute` is what is taken of it, if anything.
+fn variable(expr: &Expr, name: &str, attribute: Option<&str>, scope: &Scope) -> Result {
+    if let Some(value) = scope.get(name) {
+        return Ok(value.clone());
+    }
+    let path = attribute.map_or(name.to_owned(), |attribute| format!("{name}.{attribute}"));
+    Err(match name {
+        // Each source of a build has its own.
+        "source" => Diagnostic::error(format!("`{path}` is only known inside `build`"))
+            .at(expr.span)
+            .label("which source this is for is not known here")
+            .help(format!("use {path} in the blocks of a build, or in a source block")),
+        _ => Diagnostic::error(format!("nothing is called `{name}` here"))
             .at(expr.span)
             .suggest_or_list(name, "known here", scope.names())
-            .help(format!("text is written in quotes: \"{name}\""))
+            .help(format!("text is written in quotes: \"{name}\"")),
     })
 }
 

@@ -10,6 +10,7 @@ fn run(text: &str) -> Result {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
         env_allowed: false,
+        secrets: Default::default(),
     };
     let var = Value::object(BTreeMap::from([
         ("name".to_owned(), Value::from("web")),

@@ -26,12 +26,36 @@ mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::convert::convert;
 use super::number::Number;
 use super::types::Type;
 use super::value::Value;
+
+/// Takes the secrets that expressions make; the default one drops them.
+#[derive(Clone, Default)]
+pub struct SecretSink(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+
+impl SecretSink {
+    /// A sink that hands every secret to `take`.
+    pub fn new(take: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        SecretSink(Some(Arc::new(take)))
+    }
+
+    /// Takes a secret.
+    pub fn add(&self, secret: &str) {
+        if let Some(take) = &self.0 {
+            take(secret);
+        }
+    }
+}
+
+impl std::fmt::Debug for SecretSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretSink")
+    }
+}
 
 /// What functions know about the run.
 #[derive(Debug, Clone)]
@@ -42,6 +66,8 @@ pub struct FunctionContext {
     pub start: time::OffsetDateTime,
     /// Whether `env` may be called: only in the defaults of variables.
     pub env_allowed: bool,
+    /// What must never be shown: what expressions make of sensitive values is added to it.
+    pub secrets: SecretSink,
 }
 
 /// What an argument may be.

@@ -6,6 +6,7 @@ fn context() -> FunctionContext {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
         env_allowed: true,
+        secrets: Default::default(),
     }
 }
 

@@ -34,6 +34,7 @@ fn functions() -> FunctionContext {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
         env_allowed: false,
+        secrets: Default::default(),
     }
 }
 

@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{ConfigError, ConfigErrors};
 use regex::Regex;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::fast_launch::fast_launch;
-use super::{one_of, wrong};
+use super::{one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, clean_name, given};
-use crate::ebs::settings::known;
 
 /// Key ids, with those of several regions, aliases, and the ARNs of all three.
 static KMS_KEY: LazyLock<Regex> = LazyLock::new(|| {
@@ -31,15 +29,15 @@ pub fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>)
     shared_disks(raw, warnings);
     fast_launch(raw, errors, warnings);
     let ami = &raw.ami;
-    let kind = known(&ami.ami_virtualization_type);
+    let kind = given(&ami.ami_virtualization_type);
     if let Some(kind) = kind.filter(|kind| !["hvm", "paravirtual"].contains(kind)) {
         warnings.push(format!(
             "`ami_virtualization_type` has no effect but that ena_support and sriov_support are \
              refused: {kind:?} is neither hvm nor paravirtual"
         ));
     }
-    one_of(errors, "imds_support", known(&ami.imds_support), &["v2.0"]);
-    if let Some(at) = known(&ami.deprecate_at)
+    one_of(errors, "imds_support", given(&ami.imds_support), &["v2.0"]);
+    if let Some(at) = given(&ami.deprecate_at)
         && OffsetDateTime::parse(at, &Rfc3339).is_err()
     {
         wrong(
@@ -52,9 +50,6 @@ pub fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>)
 }
 
 fn name(name: &str, errors: &mut ConfigErrors) {
-    if is_unknown(name) {
-        return;
-    }
     if !(3..=128).contains(&name.len()) {
         errors.push(ConfigError::on(
             "ami_name",
@@ -75,38 +70,38 @@ fn name(name: &str, errors: &mut ConfigErrors) {
 fn keys(raw: &Options, errors: &mut ConfigErrors) {
     let ami = &raw.ami;
     for region in ami.region_kms_key_ids.keys() {
-        if !ami.ami_regions.contains(region) && !ami.ami_regions.iter().any(|r| is_unknown(r)) {
-            wrong(
+        if !ami.ami_regions.contains(region) {
+            wrong_with(
                 errors,
-                "region_kms_key_ids",
+                ("region_kms_key_ids", &["ami_regions"]),
                 format!("{region} is not one of ami_regions"),
                 "add it to ami_regions, or remove its key",
             );
         }
     }
     if !ami.region_kms_key_ids.is_empty() {
-        for region in ami.ami_regions.iter().filter(|region| !is_unknown(region)) {
+        for region in &ami.ami_regions {
             if !ami.region_kms_key_ids.contains_key(region) {
-                wrong(
+                wrong_with(
                     errors,
-                    "ami_regions",
+                    ("ami_regions", &["region_kms_key_ids"]),
                     format!("{region} has no key in region_kms_key_ids"),
                     "give it one; \"\" is the account's default",
                 );
             }
         }
     }
-    let given = known(&ami.kms_key_id).map(|key| ("kms_key_id", key));
+    let own = given(&ami.kms_key_id).map(|key| ("kms_key_id", key));
     let regional = ami.region_kms_key_ids.values().map(|key| ("region_kms_key_ids", key.as_str()));
-    let keys: Vec<_> =
-        given.into_iter().chain(regional).filter(|(_, key)| !key.is_empty()).collect();
+    let keys: Vec<_> = own.into_iter().chain(regional).filter(|(_, key)| !key.is_empty()).collect();
     if let Some((option, _)) = keys.first()
         && ami.encrypt_boot != Some(true)
     {
-        wrong(errors, option, "a key needs encrypt_boot", "set encrypt_boot = true");
+        let related = (*option, &["encrypt_boot"][..]);
+        wrong_with(errors, related, "a key needs encrypt_boot", "set encrypt_boot = true");
     }
     for (option, key) in keys {
-        if !is_unknown(key) && !KMS_KEY.is_match(key) {
+        if !KMS_KEY.is_match(key) {
             wrong(
                 errors,
                 option,
@@ -141,12 +136,21 @@ fn publications(raw: &Options) -> Vec<&'static str> {
 fn sharing(raw: &Options, errors: &mut ConfigErrors) {
     let ami = &raw.ami;
     // Which region is the build's own may be known later only; it is asked again then.
-    let bare = unshareable(raw, known(&raw.access.region));
+    const KEYS: &[&str] = &[
+        "encrypt_boot",
+        "kms_key_id",
+        "region_kms_key_ids",
+        "region",
+        "ami_regions",
+        "skip_save_build_region",
+    ];
+    let bare = unshareable(raw, given(&raw.access.region));
     let default_elsewhere = ami.region_kms_key_ids.iter().find(|(_, key)| key.is_empty());
     let default_elsewhere = default_elsewhere.map(|(region, _)| region.clone());
     if let Some(region) = bare.or(default_elsewhere) {
         for option in shares(raw) {
-            wrong(errors, option, default_key_message(&region), DEFAULT_KEY_HINT);
+            let related = (option, KEYS);
+            wrong_with(errors, related, default_key_message(&region), DEFAULT_KEY_HINT);
         }
     }
     if ami.encrypt_boot == Some(true) {
@@ -183,8 +187,7 @@ pub fn unshareable(raw: &Options, own: Option<&str>) -> Option<String> {
     let keyed =
         |region: &str| ami.region_kms_key_ids.get(region).is_some_and(|key| !key.is_empty());
     let main = given(&ami.kms_key_id).is_some();
-    let regions: BTreeSet<&String> =
-        ami.ami_regions.iter().filter(|region| !is_unknown(region)).collect();
+    let regions: BTreeSet<&String> = ami.ami_regions.iter().collect();
     let Some(own) = own else {
         if !main && ami.region_kms_key_ids.is_empty() {
             return Some("the build's region".to_owned());
@@ -212,7 +215,7 @@ fn shared_disks(raw: &Options, warnings: &mut Vec<String>) {
     }
     let shared: Vec<&str> = shares(raw).into_iter().chain(publications(raw)).collect();
     let Some(option) = shared.first() else { return };
-    let own = known(&raw.access.region);
+    let own = given(&raw.access.region);
     let elsewhere = ami.ami_regions.iter().any(|region| own.is_none_or(|own| region != own));
     for (place, devices) in [
         ("ami_block_device_mappings", &ami.ami_block_device_mappings),

@@ -1,10 +1,8 @@
 //! Disks.
 
-use ingot_sdk::config::is_unknown;
 use ingot_sdk::{ConfigError, ConfigErrors};
 
 use crate::ebs::options::{BlockDevice, Options, given};
-use crate::ebs::settings::known;
 
 /// Checks all disks.
 pub fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
@@ -54,7 +52,7 @@ fn problem(device: &BlockDevice) -> Option<String> {
         return Some(format!("{name}: a kms_key_id needs encrypted = true"));
     }
     let kind = given(&device.volume_type).unwrap_or_default();
-    if kind != "gp3" && !is_unknown(kind) && device.throughput.is_some() {
+    if kind != "gp3" && device.throughput.is_some() {
         return Some(format!("{name}: only gp3 volumes have a throughput, and this is {kind:?}"));
     }
     None
@@ -142,16 +140,15 @@ fn beyond(device: &BlockDevice) -> Vec<String> {
 /// What has no effect.
 fn idle(device: &BlockDevice) -> Option<String> {
     let name = given(&device.device_name)?;
-    let kind = given(&device.volume_type).filter(|kind| !is_unknown(kind));
-    if let Some(named) = known(&device.virtual_name).filter(|name| !name.starts_with("ephemeral")) {
+    let kind = given(&device.volume_type);
+    if let Some(named) = given(&device.virtual_name).filter(|name| !name.starts_with("ephemeral")) {
         return Some(format!(
             "`virtual_name` of {name} has no effect: {named:?} is no instance store volume, whose \
              names are ephemeral0 and so on"
         ));
     }
-    let unknown = given(&device.volume_type).is_some_and(is_unknown);
     let takes_iops = matches!(kind, Some("io1" | "io2" | "gp3"));
-    if device.iops.is_some() && !unknown && !takes_iops {
+    if device.iops.is_some() && !takes_iops {
         let kind = kind.map_or("the default type".to_owned(), |kind| format!("the type {kind}"));
         return Some(format!(
             "`iops` of {name} has no effect: volumes of {kind} take none, only io1, io2 and gp3 do"

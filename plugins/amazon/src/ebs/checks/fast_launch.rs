@@ -6,7 +6,6 @@ use ingot_sdk::ConfigErrors;
 
 use super::wrong;
 use crate::ebs::options::{Options, given};
-use crate::ebs::settings::known;
 
 /// How many instances EC2 starts at once at the least, as its API says.
 const LEAST_LAUNCHES: i32 = 6;
@@ -33,7 +32,7 @@ pub fn fast_launch(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<
             "raise it, or remove the option; EC2 keeps 5 by default",
         );
     }
-    let own = known(&raw.access.region);
+    let own = given(&raw.access.region);
     let top = (
         "fast_launch",
         given(&options.template_id),

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use ingot_sdk::{ConfigError, ConfigErrors};
 
-use super::{is_spot, one_of, wrong};
+use super::{is_spot, one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, given};
-use crate::ebs::settings::known;
 
 /// Checks what the instance starts from.
 pub fn source(raw: &Options, errors: &mut ConfigErrors) {
@@ -18,14 +17,15 @@ pub fn source(raw: &Options, errors: &mut ConfigErrors) {
     else {
         errors.push(
             ConfigError::new("there is no AMI to start from")
+                .related(["source_ami", "source_ami_filter"])
                 .hint("set source_ami, or find one with a source_ami_filter block"),
         );
         return;
     };
     if filter.owners.is_empty() {
-        wrong(
+        wrong_with(
             errors,
-            "source_ami_filter",
+            ("source_ami_filter", &["source_ami"]),
             "a filter without `owners` would take anybody's AMI",
             "set owners = [\"self\"], [\"amazon\"] or the ids of accounts you trust",
         );
@@ -39,6 +39,7 @@ pub fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Str
     match (kind, raw.spot.spot_instance_types.is_empty()) {
         (None, true) => errors.push(
             ConfigError::new("the type of the instance is missing")
+                .related(["instance_type", "spot_instance_types"])
                 .hint("set instance_type or spot_instance_types"),
         ),
         (Some(_), false) => wrong(
@@ -49,7 +50,7 @@ pub fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Str
         ),
         _ => {}
     }
-    one_of(errors, "shutdown_behavior", known(&instance.shutdown_behavior), &["stop", "terminate"]);
+    one_of(errors, "shutdown_behavior", given(&instance.shutdown_behavior), &["stop", "terminate"]);
     user_data(raw, errors);
     metadata(raw, errors);
     if instance.enable_t2_unlimited {
@@ -60,9 +61,9 @@ pub fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Str
     }
     let unlimited = instance.enable_unlimited_credits || instance.enable_t2_unlimited;
     if unlimited && kind.is_none() && !raw.spot.spot_instance_types.is_empty() {
-        wrong(
+        wrong_with(
             errors,
-            "enable_unlimited_credits",
+            ("enable_unlimited_credits", &["instance_type"]),
             "unlimited credits need an instance_type that has CPU credits",
             "set instance_type, or remove the option",
         );
@@ -76,7 +77,7 @@ pub fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Str
                 .to_owned(),
         );
     }
-    let kind = known(&instance.instance_type).unwrap_or_default();
+    let kind = given(&instance.instance_type).unwrap_or_default();
     if unlimited && !kind.is_empty() && !is_burstable(kind) {
         wrong(
             errors,
@@ -124,7 +125,7 @@ fn user_data(raw: &Options, errors: &mut ConfigErrors) {
             "user_data and user_data_file exclude each other",
             "keep one of them",
         );
-    } else if let Some(path) = known(&instance.user_data_file)
+    } else if let Some(path) = given(&instance.user_data_file)
         && !Path::new(path).exists()
     {
         wrong(
@@ -141,11 +142,11 @@ fn metadata(raw: &Options, errors: &mut ConfigErrors) {
     let Some(options) = &raw.instance.metadata_options else { return };
     let switch = ["enabled", "disabled"];
     let block = |name: &str| format!("metadata_options.{name}");
-    one_of(errors, &block("http_endpoint"), known(&options.http_endpoint), &switch);
-    one_of(errors, &block("http_tokens"), known(&options.http_tokens), &["optional", "required"]);
-    let tags = known(&options.instance_metadata_tags);
+    one_of(errors, &block("http_endpoint"), given(&options.http_endpoint), &switch);
+    one_of(errors, &block("http_tokens"), given(&options.http_tokens), &["optional", "required"]);
+    let tags = given(&options.instance_metadata_tags);
     one_of(errors, &block("instance_metadata_tags"), tags, &switch);
-    if tags == Some("enabled") && known(&options.http_endpoint) == Some("disabled") {
+    if tags == Some("enabled") && given(&options.http_endpoint) == Some("disabled") {
         wrong(
             errors,
             &block("instance_metadata_tags"),
@@ -166,7 +167,7 @@ fn metadata(raw: &Options, errors: &mut ConfigErrors) {
 pub fn placement(raw: &Options, errors: &mut ConfigErrors) {
     let instance = &raw.instance;
     let placement = instance.placement.clone().unwrap_or_default();
-    let (new, old) = (known(&placement.tenancy), known(&instance.tenancy));
+    let (new, old) = (given(&placement.tenancy), given(&instance.tenancy));
     if new.is_some() && old.is_some() {
         wrong(errors, "tenancy", "this is placement's tenancy too", "remove `tenancy`");
     }
@@ -189,7 +190,7 @@ pub fn placement(raw: &Options, errors: &mut ConfigErrors) {
             "set tenancy = \"host\"",
         );
     }
-    let preference = known(&instance.capacity_reservation_preference);
+    let preference = given(&instance.capacity_reservation_preference);
     one_of(errors, "capacity_reservation_preference", preference, &["none", "open"]);
     let targets = [
         ("capacity_reservation_id", given(&instance.capacity_reservation_id)),

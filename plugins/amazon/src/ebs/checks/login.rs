@@ -2,9 +2,9 @@
 
 use ingot_sdk::{ConfigErrors, GoDuration};
 
-use super::{one_of, wrong};
+use super::{one_of, wrong_with};
 use crate::ebs::options::{Options, given};
-use crate::ebs::settings::{KeyChoice, known};
+use crate::ebs::settings::KeyChoice;
 
 /// Checks what the communicator needs.
 pub fn login(
@@ -13,35 +13,45 @@ pub fn login(
     errors: &mut ConfigErrors,
     warnings: &mut Vec<String>,
 ) {
+    // What decides which key there is, and whether it is needed.
+    const RELATED: &[&str] = &[
+        "communicator",
+        "winrm_password",
+        "ssh_private_key_file",
+        "ssh_agent_auth",
+        "ssh_keypair_name",
+        "ssh_password",
+        "temporary_key_pair_name",
+    ];
     let ssh = &raw.communicator.ssh;
     let winrm = raw.communicator.kind() == "winrm";
     let needs_password = winrm && given(&raw.communicator.winrm.winrm_password).is_none();
-    let kind = known(&ssh.temporary_key_pair_type);
+    let kind = given(&ssh.temporary_key_pair_type);
     // The ssh communicator itself complains about what is no kind of key at all.
     if winrm || kind == Some("ecdsa") {
         one_of(errors, "temporary_key_pair_type", kind, &["rsa", "ed25519"]);
     }
     if needs_password && kind == Some("ed25519") && matches!(key, KeyChoice::Temporary(_)) {
-        wrong(
+        wrong_with(
             errors,
-            "temporary_key_pair_type",
+            ("temporary_key_pair_type", RELATED),
             "EC2 encrypts the password of Windows with RSA keys only",
             "remove the option, or set winrm_password",
         );
     }
     if needs_password && !matches!(key, KeyChoice::Temporary(_) | KeyChoice::File(_)) {
-        wrong(
+        wrong_with(
             errors,
-            "communicator",
+            ("communicator", RELATED),
             "EC2 encrypts the password of Windows with the instance's key, which is not here",
             "set winrm_password, or ssh_private_key_file to the key of ssh_keypair_name",
         );
     } else if given(&ssh.ssh_keypair_name).is_some()
         && !matches!(key, KeyChoice::File(_) | KeyChoice::Agent)
     {
-        wrong(
+        wrong_with(
             errors,
-            "ssh_keypair_name",
+            ("ssh_keypair_name", RELATED),
             "the private key of this key pair is missing",
             "set ssh_private_key_file, or ssh_agent_auth = true",
         );

@@ -24,6 +24,17 @@ fn wrong(errors: &mut ConfigErrors, option: &str, message: impl Into<String>, hi
     errors.push(ConfigError::on(option, message).hint(hint));
 }
 
+/// Complains about `option` because of what `related` say or do not say, with advice.
+fn wrong_with(
+    errors: &mut ConfigErrors,
+    (option, related): (&str, &[&'static str]),
+    message: impl Into<String>,
+    hint: &str,
+) {
+    let error = ConfigError::on(option, message).hint(hint);
+    errors.push(error.related(related.iter().copied()));
+}
+
 /// Complains about a value that is not one of `allowed`.
 fn one_of(errors: &mut ConfigErrors, option: &str, value: Option<&str>, allowed: &[&str]) {
     if let Some(value) = value

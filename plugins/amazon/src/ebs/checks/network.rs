@@ -1,11 +1,10 @@
 //! The network.
 
 use ingot_sdk::ConfigErrors;
-use ingot_sdk::config::is_unknown;
 
-use super::{one_of, wrong};
+use super::{one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, SESSION_MANAGER, given};
-use crate::ebs::settings::{Cidr, known};
+use crate::ebs::settings::Cidr;
 
 const INTERFACES: &[&str] =
     &["public_ip", "private_ip", "public_dns", "private_dns", "ipv6", SESSION_MANAGER];
@@ -41,8 +40,7 @@ pub fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Stri
             "keep one of them",
         );
     }
-    let cidrs = network.temporary_security_group_source_cidrs.iter();
-    for text in cidrs.filter(|text| !is_unknown(text)) {
+    for text in &network.temporary_security_group_source_cidrs {
         if Cidr::parse(text).is_none() {
             wrong(
                 errors,
@@ -52,16 +50,13 @@ pub fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Stri
             );
         }
     }
-    one_of(errors, "ssh_interface", known(&network.ssh_interface), INTERFACES);
+    one_of(errors, "ssh_interface", given(&network.ssh_interface), INTERFACES);
     session_manager(raw, errors, warnings);
 }
 
 /// Checks what a session of Systems Manager needs.
 fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     let network = &raw.network;
-    if given(&network.ssh_interface).is_some_and(is_unknown) {
-        return;
-    }
     if given(&network.ssh_interface) != Some(SESSION_MANAGER) {
         for (option, set) in [
             ("pause_before_ssm", network.pause_before_ssm.is_some_and(|pause| !pause.0.is_zero())),
@@ -90,9 +85,12 @@ fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<
     let profile = given(&raw.instance.iam_instance_profile).is_some()
         || raw.instance.temporary_iam_instance_profile_policy_document.is_some();
     if !profile {
-        wrong(
+        wrong_with(
             errors,
-            "ssh_interface",
+            (
+                "ssh_interface",
+                &["iam_instance_profile", "temporary_iam_instance_profile_policy_document"],
+            ),
             "Systems Manager reaches instances with an instance profile only",
             "set iam_instance_profile to one with AmazonSSMManagedInstanceCore, or make one with \
              temporary_iam_instance_profile_policy_document",

@@ -2,9 +2,8 @@
 
 use ingot_sdk::ConfigErrors;
 
-use super::{one_of, wrong};
+use super::{one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, given};
-use crate::ebs::settings::known;
 
 const STRATEGIES: &[&str] = &[
     "lowest-price",
@@ -61,13 +60,15 @@ pub fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>
     for (option, tags) in [("spot_tags", &raw.tags.spot_tags), ("fleet_tags", &raw.tags.fleet_tags)]
     {
         if !tags.is_empty() && !is_spot(raw) {
-            wrong(errors, option, "this needs a spot instance", "set spot_price = \"auto\"");
+            let related = (option, &["spot_price"][..]);
+            let message = "this needs a spot instance";
+            wrong_with(errors, related, message, "set spot_price = \"auto\"");
         }
     }
     if !spot.spot_instance_types.is_empty() && !is_spot(raw) {
-        wrong(
+        wrong_with(
             errors,
-            "spot_instance_types",
+            ("spot_instance_types", &["spot_price"]),
             "this needs a spot instance",
             "set spot_price = \"auto\", or use instance_type",
         );
@@ -81,9 +82,9 @@ pub fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>
         ),
         false => {}
     }
-    let strategy = known(&spot.spot_allocation_strategy);
+    let strategy = given(&spot.spot_allocation_strategy);
     one_of(errors, "spot_allocation_strategy", strategy, STRATEGIES);
-    if let Some(price) = known(&spot.spot_price)
+    if let Some(price) = given(&spot.spot_price)
         && price != "auto"
         && !price.parse::<f64>().is_ok_and(|price| price >= 0.0 && price.is_finite())
     {
