@@ -32,7 +32,10 @@ fn mistakes_are_errors() {
         ("labels = { a = 1 }\n  bucket_labels = { a = 1 }", "exclude each other"),
         ("description = [1]", "description"),
         ("channels = \"stable\"", "channels"),
-        ("build_labels = { a = packer.versionFingerprint }", "must be known before the build"),
+        (
+            "build_labels = { a = packer.versionFingerprint }",
+            "the value of `build_labels` is not known",
+        ),
         ("", "there is no bucket to do it in"),
     ];
     for (line, message) in cases {
