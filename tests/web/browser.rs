@@ -127,6 +127,18 @@ impl Browser {
         element.unwrap_or_else(|_| panic!("there is no {css}")).text().await.expect("its text")
     }
 
+    /// Clicks on the element of a selector.
+    pub async fn click(&self, css: &str) {
+        self.find(css).await.click().await.expect("it can be clicked");
+    }
+
+    /// The path and the query of the page that is shown.
+    pub async fn path(&self) -> String {
+        let url = self.driver.current_url().await.expect("an address");
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{query}", url.path())
+    }
+
     /// Presses a button of this text.
     pub async fn press(&self, text: &str) {
         let path = format!("//button[normalize-space()={text:?}]");

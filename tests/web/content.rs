@@ -112,11 +112,11 @@ async fn see_all(args: &[&str]) {
             "sha256:6b4e1c7f2a9d",
             "6.1.0-28",
             "amazon-ebs.base-source",
-            "Promote to production",
+            "production: v2 → v3",
             "1.16.0",
         ],
     );
-    assert!(!version.text.contains("Promote to staging"), "it points there already");
+    assert!(!version.text.contains("staging: "), "it points there already");
     let web = visitor.get(&format!("{ROOT}/web/versions/8d2e6f10")).await;
     shows(&web, &["Built from", "base v2", "Up to date"]);
     let database = visitor.get(&format!("{ROOT}/database/versions/51c7aa39")).await;

@@ -41,29 +41,31 @@ async fn work(javascript: bool) {
     let browser = Browser::start(javascript).await;
     assert_eq!(runs_scripts(&browser).await, javascript);
     browser.sign_in(&first_link(&server)).await;
-    assert_eq!(browser.text("p[role=status]").await, "You are signed in.");
+    assert_eq!(browser.text("[role=status]").await, "You are signed in as admin.");
 
     // Promote by one click on the version's page.
     browser.follow("base").await;
     browser.wait_for("h1", "base").await;
     browser.follow("v2").await;
     browser.wait_for("h1", "v2").await;
-    browser.press("Promote to production").await;
-    browser.wait_for("p[role=status]", "Done. The channel points at the version").await;
+    let choice = browser.text("#channel").await;
+    assert_eq!(choice.trim(), "production: v1 → v2");
+    browser.press("Promote").await;
+    browser
+        .wait_for("[role=status]", "production now points at v2; before, it pointed at v1.")
+        .await;
     assert_eq!(points(&admin, "production").await, "v2");
 
-    // Revoke it: the dialogue wants a reason first, and keeps what was chosen.
+    // Revoke it.
     browser.follow("Revoke…").await;
     browser.wait_for("h1", "Revoke base v2?").await;
     let dialogue = browser.text("form.dialogue").await;
     assert!(dialogue.contains("production goes to v1"), "{dialogue}");
     assert!(dialogue.contains("1 version was built from it"), "{dialogue}");
-    browser.press("Revoke v2").await;
-    browser.wait_for("div[role=alert]", "Say why").await;
-    assert_eq!(status(&admin, "base", "two").await, "VERSION_ACTIVE");
     browser.find("#reason").await.send_keys("CVE-2026-1234 in openssl").await.expect("it types");
-    browser.press("Revoke v2").await;
-    browser.wait_for("p[role=status]", "Done. The version is revoked.").await;
+    assert_eq!(browser.text("#revoke").await, "Revoke v2 now");
+    browser.click("#revoke").await;
+    browser.wait_for("[role=status]", "v2 is revoked.").await;
     let shown = browser.text("section.alert").await;
     assert!(shown.contains("CVE-2026-1234 in openssl") && shown.contains("by admin"), "{shown}");
     assert_eq!(status(&admin, "base", "two").await, "VERSION_REVOKED");
@@ -72,7 +74,7 @@ async fn work(javascript: bool) {
 
     // Restore it and what was built from it; the channel stays where it was rolled back to.
     browser.press("Restore").await;
-    browser.wait_for("p[role=status]", "Done. The version is valid again.").await;
+    browser.wait_for("[role=status]", "v2 is valid again.").await;
     assert_eq!(status(&admin, "base", "two").await, "VERSION_ACTIVE");
     assert_eq!(status(&admin, "web", "w").await, "VERSION_ACTIVE");
     assert_eq!(points(&admin, "production").await, "v1");
@@ -83,10 +85,13 @@ async fn work(javascript: bool) {
     browser.follow("Channels").await;
     browser.wait_for("h3", "latest").await;
     browser.press("Promote v2 to production").await;
-    browser.wait_for("p[role=status]", "Done.").await;
+    browser.wait_for("[role=status]", "production now points at v2").await;
     assert_eq!(points(&admin, "production").await, "v2");
     browser.press("Roll production back to v1").await;
-    browser.wait_for("p[role=status]", "Done.").await;
+    browser.wait_for(".alert", "It goes back. v1 is older than v2").await;
+    assert_eq!(points(&admin, "production").await, "v2");
+    browser.press("Assign v1 to production").await;
+    browser.wait_for("[role=status]", "production now points at v1").await;
     assert_eq!(points(&admin, "production").await, "v1");
 
     // Later, without channels and descendants, and called off again.
@@ -97,27 +102,28 @@ async fn work(javascript: bool) {
     let at = browser.find("#at").await;
     at.send_keys("12312099\u{e004}1130PM").await.expect("it types");
     browser.find("#reason").await.send_keys("End of life").await.expect("it types");
-    browser.press("Revoke v2").await;
-    browser.wait_for("p[role=status]", "will be revoked at the time shown here").await;
+    assert_eq!(browser.text("#revoke").await, "Revoke v2 at this date");
+    browser.click("#revoke").await;
+    browser.wait_for("[role=status]", "v2 will be revoked at 2099-12-31 23:30 UTC.").await;
     let version = admin.get("/buckets/base/versions/two").await["version"].clone();
     assert_eq!(version["status"], "VERSION_REVOCATION_SCHEDULED");
     assert_eq!(version["revoke_at"], "2099-12-31T23:30:00.000000Z");
     assert_eq!(status(&admin, "web", "w").await, "VERSION_ACTIVE");
-    browser.press("Call the revocation off").await;
-    browser.wait_for("p[role=status]", "Done. The version is valid again.").await;
+    browser.press("Cancel scheduled revocation").await;
+    browser.wait_for("[role=status]", "v2 is valid again.").await;
     assert_eq!(status(&admin, "base", "two").await, "VERSION_ACTIVE");
 
     // A new channel, and the choice of any version for it.
     browser.open(&server, "/projects/default/buckets/base/channels").await;
     browser.find("#name").await.send_keys("not a name!").await.expect("it types");
-    browser.press("Make the channel").await;
+    browser.press("Create channel").await;
     browser.wait_for("#name-hint", "A channel's name must be").await;
     browser.find("#name").await.clear().await.expect("it can be emptied");
     browser.find("#name").await.send_keys("canary").await.expect("it types");
-    browser.press("Make the channel").await;
-    browser.wait_for("p[role=status]", "Done. The channel was made.").await;
+    browser.press("Create channel").await;
+    browser.wait_for("[role=status]", "The channel canary was created.").await;
     browser.press("Assign").await;
-    browser.wait_for("p[role=status]", "Done.").await;
+    browser.wait_for("[role=status]", "canary now points at v2; before, it was unassigned.").await;
     assert_eq!(points(&admin, "canary").await, "v2");
 
     browser.press("Sign out").await;

@@ -16,6 +16,8 @@ mod browser;
 mod content;
 mod first_run;
 mod flow;
+mod revoking;
 mod safe;
 mod shelf;
 mod visitor;
+mod ways;

@@ -144,7 +144,7 @@ async fn roles_decide_what_is_shown_and_done() {
     let page = viewer.get(&format!("{ROOT}/base/versions/two")).await;
     assert!(!page.text.contains("Promote to") && !page.text.contains("Revoke"), "{}", page.text);
     let channels = viewer.get(&format!("{ROOT}/base/channels")).await;
-    assert!(!channels.text.contains("secret") && !channels.text.contains("New channel"));
+    assert!(!channels.text.contains("secret") && !channels.text.contains("Create channel"));
     assert_eq!(viewer.get(&format!("{ROOT}/base/channels/secret")).await.status, 403);
     assert_eq!(viewer.get(&format!("{ROOT}/base/versions/two/revoke")).await.status, 403);
     let assign_path = format!("{ROOT}/base/channels/production/assign");
@@ -293,10 +293,13 @@ async fn no_other_site_can_send_a_form() {
     let path = format!("{ROOT}/base/channels/production/assign");
     let late = visitor.submit(&page, &path, &[("from", "two"), ("version", "two")]).await;
     assert_eq!(late.status, 409, "{}", late.text);
-    assert!(late.text.contains("has changed since the page was made"), "{}", late.text);
+    assert!(late.text.contains("Nothing was changed."), "{}", late.text);
     let fields = [("from", "one"), ("version", "two"), ("back", "//evil.example")];
     let done = visitor.submit(&page, &path, &fields).await;
-    assert_eq!(done.location(), format!("{ROOT}/base/channels/production?done=assigned"));
+    assert_eq!(
+        done.location(),
+        format!("{ROOT}/base/channels/production?done=assigned&channel=production")
+    );
 }
 
 #[tokio::test]

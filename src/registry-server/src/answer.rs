@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -90,10 +90,10 @@ fn holds_zero(json: &[u8]) -> bool {
     false
 }
 
-pub(super) async fn nothing_here(headers: HeaderMap) -> Response {
-    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+pub(super) async fn nothing_here(State(app): State<Shared>, request: Request) -> Response {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
-        return super::web::nothing_here();
+        return super::web::nothing_here(&app, &request.into_parts().0).await;
     }
     let refusal = Refusal(Error::new(
         Code::Unimplemented,

@@ -152,7 +152,7 @@ pub async fn serve(
 
 fn router(api: Router<Shared>, app: Shared) -> Router {
     api.merge(resources::router())
-        .merge(web::router())
+        .merge(web::router(&app))
         .merge(run_task::router())
         .route("/oauth2/token", axum::routing::post(auth::token))
         .route("/healthz", get(health::live))

@@ -33,7 +33,8 @@ pub(super) async fn show(
             pointing.entry(&version.id).or_default().push(&channel.name);
         }
     }
-    let columns = ["Version", "Status", "Channels", "Platforms", "Parents", "By", "Made"];
+    let columns =
+        ["Version", "Status", "Channels", "Platforms", "Parents", "Created by", "Created"];
     let rows = html! {
         @for version in &versions.versions {
             @let channels = pointing.get(version.id.as_str()).map_or(&[][..], |it| it);
@@ -73,7 +74,7 @@ pub(super) fn head(place: &Place, bucket: &Bucket) -> Markup {
             } }
             div { dt { "Versions" } dd { (bucket.version_count) } }
             div { dt { "Platforms" } dd { (chips(&bucket.platforms)) } }
-            div { dt { "Made" } dd { (moment(bucket.created_at)) } }
+            div { dt { "Created" } dd { (moment(bucket.created_at)) } }
             div { dt { "Updated" } dd { (ago(bucket.updated_at)) } }
         }
         (labels(&bucket.labels))
@@ -111,8 +112,8 @@ fn row(place: &Place, version: &Version, channels: &[&str]) -> Markup {
                     Some(status) => (ancestry_status(status)),
                 }
             }))
-            (cell("By", &html! { (version.author_id) }))
-            (cell("Made", &ago(version.created_at)))
+            (cell("Created by", &html! { (version.author_id) }))
+            (cell("Created", &ago(version.created_at)))
         }
     }
 }

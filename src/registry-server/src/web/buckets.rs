@@ -3,6 +3,7 @@
 use axum::extract::Query;
 use maud::{Markup, html};
 
+use super::notice;
 use super::page::Page;
 use super::parts::{cell, chips, head_cell, pager, part, shown_version, status, table};
 use super::parts::{version_link, version_link_to};
@@ -44,7 +45,8 @@ pub(super) async fn show(
         ["Bucket", "Latest version", "Status", "Platforms", "Parents", "Children", "Updated"];
     let rows = html! { @for bucket in &overview.buckets { (row(&place, bucket)) } };
     let title = format!("Buckets of {}", place.project.name);
-    Ok(Page::new(title).place(&place, &[]).body(html! {
+    let notice = notice::signed_in(&place.visit);
+    Ok(Page::new(title).place(&place, &[]).notice(notice).body(html! {
         div.title {
             h1 { "Buckets" }
             form.search role="search" method="get" action=(path) {

@@ -5,11 +5,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use super::assign::{self, Move};
 use super::bucket;
+use super::notice;
 use super::page::Page;
 use super::parts::{
-    Tab, assign_button, cell, head_cell, own_path, pager, part, shown_version, status, table, tabs,
-    token_field, version_link_to,
+    Tab, cell, head_cell, pager, part, shown_version, status, table, tabs, token_field,
+    version_link_to,
 };
 use super::problem::{Problem, sentence};
 use super::visit::{Change, Place};
@@ -40,15 +42,18 @@ async fn list_with(place: &Place, name: &str, wrong: Option<&str>) -> Result<Pag
         (bucket_name.as_str(), place.bucket_path(&bucket_name, "")),
         ("Channels", place.bucket_path(&bucket_name, "/channels")),
     ];
-    Ok(Page::new(format!("Channels of {bucket_name}")).place(place, &path).body(html! {
-        (bucket::head(place, &bucket))
-        (tabs(place, &bucket_name, Some(Tab::Channels)))
-        h2.hidden { "Channels" }
-        ul.cards {
-            @for card in cards { li { (card) } }
-        }
-        @if place.visit.may_write() { (new_channel(place, name, wrong)) }
-    }))
+    let notice = notice::moved(place, &bucket_name).await;
+    Ok(Page::new(format!("Channels of {bucket_name}")).place(place, &path).notice(notice).body(
+        html! {
+            (bucket::head(place, &bucket))
+            (tabs(place, &bucket_name, Some(Tab::Channels)))
+            h2.hidden { "Channels" }
+            ul.cards {
+                @for card in cards { li { (card) } }
+            }
+            @if place.visit.may_write() { (new_channel(place, name, wrong)) }
+        },
+    ))
 }
 
 fn card(
@@ -71,7 +76,7 @@ fn card(
                         (version_link_to(place, bucket, &version.name, &version.fingerprint)) " "
                         (status(version.status))
                     },
-                    None => span.none { "Points nowhere" },
+                    None => span.none { "Unassigned" },
                 }
             }
             p.dimmed {
@@ -111,11 +116,11 @@ fn moves(
             div.moves {
                 @if let Some(to) = latest {
                     @let text = format!("Promote {} to {name}", to.name);
-                    (assign_button(place, bucket, name, from, &to.fingerprint, &text, "main"))
+                    (assign::button(place, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "main"))
                 }
                 @if let Some(to) = previous {
                     @let text = format!("Roll {name} back to {}", to.name);
-                    (assign_button(place, bucket, name, from, &to.fingerprint, &text, "back"))
+                    (assign::button(place, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "back"))
                 }
             }
         }
@@ -126,7 +131,7 @@ fn new_channel(place: &Place, name: &str, wrong: Option<&str>) -> Markup {
     let action = place.bucket_path(&place.names.bucket, "/channels");
     html! {
         section.card aria-labelledby="new" {
-            h2 #new { "New channel" }
+            h2 #new { "Create channel" }
             form.line method="post" action=(action) {
                 (token_field(&place.visit.form_token))
                 div.field {
@@ -139,7 +144,7 @@ fn new_channel(place: &Place, name: &str, wrong: Option<&str>) -> Markup {
                     input type="checkbox" name="restricted" value="yes";
                     span { "Restricted: viewers cannot read it" }
                 }
-                button.main type="submit" { "Make the channel" }
+                button.main type="submit" { "Create channel" }
             }
             p.hint #name-hint {
                 @match wrong {
@@ -177,28 +182,39 @@ pub(super) async fn show(
     place: Place,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
-    let (bucket, name) = (place.names.bucket.clone(), place.names.channel.clone());
-    let channel = place.session.get_channel(&bucket, &name).await?;
-    let history = place.session.channel_history(&bucket, &name, &part(&query, SIZE)).await?;
+    let name = place.names.channel.clone();
+    show_with(&place, &name, &query, None).await
+}
+
+/// The page of a channel, with something on top that has gone wrong.
+pub(super) async fn show_with(
+    place: &Place,
+    name: &str,
+    query: &[(String, String)],
+    alert: Option<&Markup>,
+) -> Result<Page, Problem> {
+    let bucket = place.names.bucket.clone();
+    let channel = place.session.get_channel(&bucket, name).await?;
+    let history = place.session.channel_history(&bucket, name, &part(query, SIZE)).await?;
     let moves = match place.visit.may_write() && !channel.managed {
         true => {
             let latest = place.session.get_bucket(&bucket).await?.latest_version;
-            let previous = place.session.previous_of(&bucket, &name).await?;
+            let previous = place.session.previous_of(&bucket, name).await?;
             let choices = place.session.assignable(&bucket, CHOICES).await?;
             html! {
                 section.actions aria-label="Actions" {
-                    (moves(&place, &channel, latest.as_ref(), previous.as_ref()))
-                    (choose(&place, &channel, &choices))
+                    (moves(place, &channel, latest.as_ref(), previous.as_ref()))
+                    (choose(place, &channel, &choices))
                 }
             }
         }
         false => html! {},
     };
-    let path = place.channel_path(&bucket, &name, "");
+    let path = place.channel_path(&bucket, name, "");
     let way = [
         (bucket.as_str(), place.bucket_path(&bucket, "")),
         ("Channels", place.bucket_path(&bucket, "/channels")),
-        (name.as_str(), path.clone()),
+        (name, path.clone()),
     ];
     let count = history.count;
     let caption = format!("{count} assignment{}", if count == 1 { "" } else { "s" });
@@ -208,39 +224,46 @@ pub(super) async fn show(
     };
     let rows = html! {
         @for (number, entry) in history.history.iter().enumerate() {
-            @let newest = number == 0 && query.iter().all(|(key, _)| key == "done");
-            (assignment(&place, &channel, entry, newest, columns.len() > 4))
+            @let newest = number == 0 && query.iter().all(|(key, _)| !matches!(key.as_str(), "after" | "before"));
+            (assignment(place, &channel, entry, newest, columns.len() > 4))
         }
     };
-    Ok(Page::new(format!("Channel {name} of {bucket}")).place(&place, &way).body(html! {
-        div.title {
-            h1 { (name) }
-            (kind(&channel))
-        }
-        p.points.large {
-            @match &channel.version {
-                Some(version) => {
-                    span.dimmed { "Points at " }
-                    (version_link_to(&place, &bucket, &version.name, &version.fingerprint)) " "
-                    (status(version.status))
-                },
-                None => span.none { "Points nowhere" },
+    let notice = match notice::created(place, &channel) {
+        Some(notice) => Some(notice),
+        None => notice::moved(place, &bucket).await,
+    };
+    Ok(Page::new(format!("Channel {name} of {bucket}")).place(place, &way).notice(notice).body(
+        html! {
+            @if let Some(alert) = alert { (alert) }
+            div.title {
+                h1 { (name) }
+                (kind(&channel))
             }
-        }
-        @if channel.managed {
-            p.dimmed { "The registry keeps this channel at the newest valid version." }
-        }
-        (moves)
-        section aria-labelledby="history" {
-            h2 #history { "History" }
-            @if history.history.is_empty() {
-                p.dimmed { "It has never pointed at a version." }
-            } @else {
-                (table(&caption, columns, &rows))
-                (pager("assignments", &path, &[], history.pagination.as_ref()))
+            p.points.large {
+                @match &channel.version {
+                    Some(version) => {
+                        span.dimmed { "Points at " }
+                        (version_link_to(place, &bucket, &version.name, &version.fingerprint)) " "
+                        (status(version.status))
+                    },
+                    None => span.none { "Unassigned" },
+                }
             }
-        }
-    }))
+            @if channel.managed {
+                p.dimmed { "The registry keeps this channel at the newest valid version." }
+            }
+            (moves)
+            section aria-labelledby="history" {
+                h2 #history { "History" }
+                @if history.history.is_empty() {
+                    p.dimmed { "It has never been assigned a version." }
+                } @else {
+                    (table(&caption, columns, &rows))
+                    (pager("assignments", &path, &[], history.pagination.as_ref()))
+                }
+            }
+        },
+    ))
 }
 
 fn choose(place: &Place, channel: &Channel, choices: &[Version]) -> Markup {
@@ -287,7 +310,7 @@ fn assignment(
                 @match version {
                     Some(version) =>
                         (version_link_to(place, bucket, &version.name, &version.fingerprint)),
-                    None => span.none { "Nowhere" },
+                    None => span.none { "Unassigned" },
                 }
                 @if newest { " " span.badge.busy { "Current" } }
             }))
@@ -304,9 +327,8 @@ fn assignment(
                     @match version.filter(valid) {
                         Some(to) => {
                             @let text = format!("Roll back to {}", to.name);
-                            (assign_button(
-                                place, bucket, name, from, &to.fingerprint, &text, "back"
-                            ))
+                            @let it = Move { bucket, channel: name, from, to: &to.fingerprint };
+                            (assign::button(place, it, &text, "back"))
                         },
                         None => span.none { "–" },
                     }
@@ -314,17 +336,4 @@ fn assignment(
             }
         }
     }
-}
-
-/// Points a channel at a version, and goes back to where that was asked for.
-pub(super) async fn assign(Change { place, fields }: Change) -> Result<Redirect, Problem> {
-    let (bucket, channel) = (&place.names.bucket, &place.names.channel);
-    let (from, to) = (fields.text("from"), fields.text("version"));
-    if to.is_empty() {
-        return Err(Error::invalid("choose a version").into());
-    }
-    place.session.move_channel(bucket, channel, from, to).await?;
-    let back = own_path(fields.text("back"))
-        .map_or_else(|| place.channel_path(bucket, channel, ""), str::to_owned);
-    Ok(Redirect::to(&format!("{back}?done=assigned")))
 }

@@ -8,10 +8,12 @@
 
 mod ancestry;
 mod assets;
+mod assign;
 mod bucket;
 mod buckets;
 mod channels;
 mod graph;
+mod notice;
 mod page;
 mod parts;
 mod problem;
@@ -23,12 +25,13 @@ mod visit;
 mod when;
 
 use axum::Router;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::request::Parts;
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::Shared;
 use ingot_registry::api::Error;
-use problem::Problem;
 
 pub use sign_in::new_link;
 
@@ -36,12 +39,12 @@ pub use sign_in::new_link;
 const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
 
 /// What a browser is answered where there is no page.
-pub(super) fn nothing_here() -> Response {
-    Problem::from(Error::not_found("there is no such page")).into_response()
+pub(super) async fn nothing_here(app: &Shared, asked: &Parts) -> Response {
+    problem::framed(app, asked, &Error::not_found("there is no such page")).await
 }
 
 /// All pages.
-pub(super) fn router() -> Router<Shared> {
+pub(super) fn router(app: &Shared) -> Router<Shared> {
     let of_bucket = |path: &str| format!("{BUCKET}{path}");
     let of_version = |path: &str| format!("{BUCKET}/versions/{{version}}{path}");
     let of_channel = |path: &str| format!("{BUCKET}/channels/{{channel}}{path}");
@@ -58,8 +61,10 @@ pub(super) fn router() -> Router<Shared> {
         .route(&of_bucket("/ancestry"), get(ancestry::show))
         .route(&of_bucket("/channels"), get(channels::list).post(channels::create))
         .route(&of_channel(""), get(channels::show))
-        .route(&of_channel("/assign"), post(channels::assign))
+        .route(&of_channel("/assign"), get(assign::confirm).post(assign::assign))
         .route(&of_version(""), get(version::show))
+        .route(&of_version("/promote"), post(assign::promote))
         .route(&of_version("/restore"), post(version::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
+        .layer(from_fn_with_state(app.clone(), problem::frame))
 }

@@ -12,28 +12,17 @@ use super::visit::{Place, Visit};
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// What was done, told on the page that follows: a fixed text for a word in its query, as anybody
-/// can write a query.
-const NOTICES: &[(&str, &str)] = &[
-    ("signed-in", "You are signed in."),
-    ("assigned", "Done. The channel points at the version shown here."),
-    ("created", "Done. The channel was made."),
-    ("revoked", "Done. The version is revoked."),
-    ("scheduled", "Done. The version will be revoked at the time shown here."),
-    ("restored", "Done. The version is valid again."),
-    (
-        "still-revoked",
-        "Its own revocation is taken back. What it was built from is revoked as well.",
-    ),
-];
-
 /// A page.
 #[derive(Debug)]
 pub(super) struct Page {
     title: String,
     who: Option<(String, &'static str, String)>,
+    /// Where "Buckets" leads: to those of the project that the page is of.
+    buckets: String,
     path: Vec<(String, String)>,
-    notice: Option<&'static str>,
+    /// Whether the page itself is not the last of `path`.
+    above: bool,
+    notice: Option<Markup>,
     body: Markup,
 }
 
@@ -43,7 +32,9 @@ impl Page {
         Page {
             title: title.into(),
             who: None,
+            buckets: "/".to_owned(),
             path: Vec::new(),
+            above: false,
             notice: None,
             body: PreEscaped(String::new()),
         }
@@ -54,19 +45,37 @@ impl Page {
         let principal = &visit.principal;
         let token = visit.form_token.clone();
         self.who = Some((principal.name.clone(), principal.role.as_str(), token));
-        let query = visit.path.split_once('?').map_or("", |(_, query)| query);
-        let done = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "done");
-        let done = done.map(|(_, value)| value).unwrap_or_default();
-        self.notice = NOTICES.iter().find(|(word, _)| *word == done).map(|(_, text)| *text);
         self
     }
 
     /// A page of a project, under others: their names and paths.
     pub(super) fn place(mut self, place: &Place, path: &[(&str, String)]) -> Self {
         self = self.visit(&place.visit);
+        self.buckets = place.buckets_path();
         let root = (place.project.name.clone(), place.buckets_path());
         let path = path.iter().map(|(name, path)| ((*name).to_owned(), path.clone()));
         self.path = std::iter::once(root).chain(path).collect();
+        self
+    }
+
+    /// The pages above this one, where it is not known whether there are any others: the project's
+    /// name, the path of its buckets, and the pages under that.
+    pub(super) fn under(
+        mut self,
+        project: &str,
+        buckets: String,
+        path: Vec<(String, String)>,
+    ) -> Self {
+        self.buckets.clone_from(&buckets);
+        self.path = std::iter::once((project.to_owned(), buckets)).chain(path).collect();
+        // None of them is this page.
+        self.above = true;
+        self
+    }
+
+    /// What was done, if anything was.
+    pub(super) fn notice(mut self, notice: Option<Markup>) -> Self {
+        self.notice = notice;
         self
     }
 
@@ -93,8 +102,8 @@ impl Page {
                     (self.head())
                     main #main tabindex="-1" {
                         (self.way())
-                        @if let Some(notice) = self.notice {
-                            p.notice role="status" { (notice) }
+                        @if let Some(notice) = &self.notice {
+                            div.notice role="status" { (notice) }
                         }
                         (self.body)
                     }
@@ -115,7 +124,7 @@ impl Page {
                 a.brand href="/" { (assets::logo()) span { "Ingot registry" } }
                 @if let Some((name, role, token)) = &self.who {
                     nav aria-label="Main" {
-                        a href="/" { "Buckets" }
+                        a href=(self.buckets) { "Buckets" }
                         a href="/projects" { "Projects" }
                     }
                     div.who {
@@ -136,7 +145,7 @@ impl Page {
                 nav.way aria-label="Breadcrumb" {
                     ol {
                         @for (place, (name, path)) in self.path.iter().enumerate() {
-                            @let here = place + 1 == self.path.len();
+                            @let here = !self.above && place + 1 == self.path.len();
                             li {
                                 a href=(path) aria-current=[here.then_some("page")] { (name) }
                             }

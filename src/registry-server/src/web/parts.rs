@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::visit::{FORM_TOKEN, Place, Visit};
+use super::visit::{FORM_TOKEN, Place};
 use ingot_registry::api::*;
 use ingot_registry::service::VersionName;
 
@@ -16,7 +16,7 @@ pub(super) fn status_name(status: VersionStatus) -> &'static str {
     match status {
         VersionStatus::Active => "Active",
         VersionStatus::Revoked => "Revoked",
-        VersionStatus::RevocationScheduled => "To be revoked",
+        VersionStatus::RevocationScheduled => "Scheduled revocation",
         VersionStatus::Running => "Building",
         VersionStatus::Failed => "Failed",
         VersionStatus::Cancelled => "Cancelled",
@@ -58,7 +58,7 @@ pub(super) fn ancestry_status(status: AncestryStatus) -> Markup {
     let (class, name) = match status {
         AncestryStatus::UpToDate => ("good", "Up to date"),
         AncestryStatus::OutOfDate => ("warn", "Out of date"),
-        AncestryStatus::Undetermined => ("dim", "Not tracked"),
+        AncestryStatus::Undetermined => ("dim", "Undetermined"),
     };
     html! { span.badge.(class) { (name) } }
 }
@@ -118,6 +118,12 @@ pub(super) fn short(fingerprint: &str) -> String {
         Some((end, _)) if fingerprint.len() > 16 => format!("{}…", &fingerprint[..end]),
         _ => fingerprint.to_owned(),
     }
+}
+
+/// What keeps Enter in a field from sending a form that is not to be sent by mistake: the form's
+/// first button is the one that Enter presses, and this one cannot be pressed.
+pub(super) fn no_enter() -> Markup {
+    html! { button type="submit" disabled hidden {} }
 }
 
 /// A table. On a narrow screen its rows become cards, so roles are said, which would be lost with
@@ -220,34 +226,6 @@ pub(super) fn tabs(place: &Place, bucket: &str, now: Option<Tab>) -> Markup {
             }
         }
     }
-}
-
-/// A form of one button that points a channel at a version. `from` is the fingerprint of what the
-/// channel points at on the page; `title` what the button does, for who does not see around it.
-pub(super) fn assign_button(
-    place: &Place,
-    bucket: &str,
-    channel: &str,
-    from: &str,
-    to: &str,
-    text: &str,
-    class: &str,
-) -> Markup {
-    let action = place.channel_path(bucket, channel, "/assign");
-    html! {
-        form method="post" action=(action) {
-            (token_field(&place.visit.form_token))
-            input type="hidden" name="from" value=(from);
-            input type="hidden" name="version" value=(to);
-            input type="hidden" name="back" value=(back(&place.visit));
-            button.(class) type="submit" { (text) }
-        }
-    }
-}
-
-/// The page that a form is on, to come back to.
-fn back(visit: &Visit) -> &str {
-    visit.path.split_once('?').map_or(visit.path.as_str(), |(path, _)| path)
 }
 
 /// A path of this registry, of what somebody sent: nothing that leads elsewhere.

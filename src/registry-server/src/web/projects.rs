@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 
+use super::notice;
 use super::page::Page;
 use super::parts::{cell, chips, head_cell, table};
 use super::problem::Problem;
@@ -39,12 +40,12 @@ pub(super) async fn show(State(app): State<Shared>, visit: Visit) -> Result<Page
                     true => html! { span.badge.good { "Active" } },
                     false => chips([&"Not activated".to_owned()]),
                 }))
-                (cell("Made", &moment(project.created_at)))
+                (cell("Created", &moment(project.created_at)))
             }
         }
     };
-    let columns = ["Project", "Organization", "Project id", "State", "Made"];
-    Ok(Page::new("Projects").visit(&visit).body(html! {
+    let columns = ["Project", "Organization", "Project id", "State", "Created"];
+    Ok(Page::new("Projects").visit(&visit).notice(notice::signed_in(&visit)).body(html! {
         h1 { "Projects" }
         (table("Projects you may see", &columns, &rows))
     }))

@@ -5,10 +5,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::page::Page;
-use super::parts::{shown_version, status, token_field, version_link};
+use super::parts::{no_enter, shown_version, status, token_field, version_link};
 use super::problem::{Problem, sentence};
 use super::visit::{Change, Fields, Place};
-use super::when::{field, read_field};
+use super::when::{field, moment, read_field};
+use crate::secret;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 use ingot_registry::service::{Rollback, VersionName};
@@ -26,7 +27,6 @@ struct Draft {
     rollback: bool,
     descendants: bool,
     wrong_time: Option<String>,
-    wrong_reason: Option<String>,
     /// Why the registry did not do it.
     refused: Option<String>,
 }
@@ -41,7 +41,6 @@ impl Draft {
             rollback: true,
             descendants: true,
             wrong_time: None,
-            wrong_reason: None,
             refused: None,
         }
     }
@@ -54,38 +53,79 @@ impl Draft {
             rollback: fields.ticked("rollback"),
             descendants: fields.ticked("descendants"),
             wrong_time: None,
-            wrong_reason: None,
             refused: None,
         }
     }
 
-    /// The time it says; none if there is something wrong, which is written down.
-    fn check(&mut self) -> Option<Timestamp> {
-        if self.reason.is_empty() {
-            self.wrong_reason = Some("Say why, for those who meet the revoked version.".into());
-        }
+    /// The time it says; none if there is something wrong, which is written down. `kept` is the
+    /// time of the revocation there is, which the field had from the start.
+    fn check(&mut self, kept: Timestamp) -> Option<Timestamp> {
         let now = Timestamp::now();
+        let dated = !self.at.is_empty() && self.at != field(kept);
         let at = match self.now {
-            true => Some(now),
-            false => read_field(&self.at),
-        };
-        match at {
-            None => self.wrong_time = Some("Give a date and a time, in UTC.".into()),
-            Some(at) if at < now => {
-                self.wrong_time = Some("This time has passed. Choose a later one, or now.".into());
+            true if dated => {
+                self.wrong_time = Some(format!(
+                    "“Now” is chosen, and there is a date, {}. Choose “At a future date” to revoke \
+                     it then, or empty the date to revoke it now.",
+                    self.at.replace('T', " ")
+                ));
+                None
             }
-            Some(_) => {}
+            true => Some(now),
+            false => {
+                let at = read_field(&self.at);
+                if at.is_none() {
+                    self.wrong_time = Some("Give a date and a time, in UTC.".into());
+                }
+                at
+            }
+        };
+        if at.is_some_and(|at| at < now) {
+            self.wrong_time = Some("This time has passed. Choose a later one, or now.".into());
         }
-        at.filter(|_| self.wrong_time.is_none() && self.wrong_reason.is_none())
+        at.filter(|_| self.wrong_time.is_none())
     }
 
     fn wrong(&self) -> Vec<(&str, &str)> {
-        let wrong = [
-            ("at", self.wrong_time.as_deref()),
-            ("reason", self.wrong_reason.as_deref()),
-            ("revoke", self.refused.as_deref()),
-        ];
+        let wrong = [("at", self.wrong_time.as_deref()), ("revoke", self.refused.as_deref())];
         wrong.into_iter().filter_map(|(field, text)| Some((field, text?))).collect()
+    }
+}
+
+/// What revoking a version would do.
+#[derive(Debug)]
+struct Effect {
+    /// What was built from it: the first of them, and how many there are.
+    descendants: (Vec<VersionName>, i64),
+    /// Its own channels.
+    own: Vec<Rollback>,
+    /// The first of the channels of what was built from it.
+    others: Vec<Rollback>,
+    /// How many more of these there are.
+    hidden: i64,
+}
+
+impl Effect {
+    async fn of(place: &Place, version: &Version) -> Result<Self> {
+        let (bucket, print) = (&version.bucket_name, &version.fingerprint);
+        let descendants = place.session.descendants(bucket, print, LISTED).await?;
+        let (rollbacks, channels) = place.session.rollbacks_of(bucket, print, LISTED).await?;
+        let (own, others): (Vec<_>, Vec<_>) = rollbacks.into_iter().partition(|it| it.own);
+        let hidden = channels - (own.len() + others.len()) as i64;
+        Ok(Effect { descendants, own, others, hidden })
+    }
+
+    /// Tells this from another, to know whether what somebody saw is still so.
+    fn digest(&self) -> String {
+        let (versions, count) = &self.descendants;
+        let name = |it: &VersionName| format!("{}/{}", it.bucket, it.fingerprint);
+        let versions: Vec<String> = versions.iter().map(name).collect();
+        let channel = |it: &Rollback| {
+            format!("{}/{}>{}", it.bucket, it.channel, it.to.as_ref().map(name).unwrap_or_default())
+        };
+        let channels: Vec<String> = self.own.iter().chain(&self.others).map(channel).collect();
+        let text = format!("{count} {versions:?} {} {channels:?}", self.hidden);
+        secret::hash(&text)[..16].to_owned()
     }
 }
 
@@ -100,7 +140,16 @@ pub(super) async fn revoke(Change { place, fields }: Change) -> Result<Response,
     let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
     let version = place.session.get_version(&bucket, &print).await?;
     let mut draft = Draft::read(&fields);
-    if let Some(at) = draft.check() {
+    let at = draft.check(version.revoke_at);
+    let seen = fields.text("seen");
+    if at.is_some() && place.visit.may_write() && !seen.is_empty() {
+        if Effect::of(&place, &version).await?.digest() != seen {
+            let text = "Channels or descendants have changed since the page was loaded. They are \
+                        shown below as they are now: look at them, and revoke it once more.";
+            draft.refused = Some(text.into());
+        }
+    }
+    if let Some(at) = at.filter(|_| draft.refused.is_none()) {
         let body = UpdateVersionBody {
             revoke_at: at,
             revocation_message: draft.reason.clone(),
@@ -136,11 +185,7 @@ async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, P
     }
     let bucket = &version.bucket_name;
     let name = shown_version(&version.name, &version.fingerprint);
-    let (print, session) = (&version.fingerprint, &place.session);
-    let descendants = session.descendants(bucket, print, LISTED).await?;
-    let (rollbacks, channels) = session.rollbacks_of(bucket, print, LISTED).await?;
-    let (own, others): (Vec<_>, Vec<_>) = rollbacks.into_iter().partition(|it| it.own);
-    let hidden = channels - (own.len() + others.len()) as i64;
+    let effect = Effect::of(place, version).await?;
     let back = place.version_path(bucket, &version.fingerprint, "");
     let action = place.version_path(bucket, &version.fingerprint, "/revoke");
     let path = [
@@ -168,12 +213,18 @@ async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, P
                 }
             }
             (token_field(&place.visit.form_token))
+            (no_enter())
             (when(draft))
             (reason(draft))
-            (rollback(place, draft, &own))
-            (family(place, draft, &descendants, &others, hidden))
+            input type="hidden" name="seen" value=(effect.digest());
+            (rollback(place, draft, &effect.own))
+            (family(place, draft, &effect))
             div.buttons {
-                button.danger #revoke type="submit" { "Revoke " (name) }
+                button.danger #revoke type="submit" {
+                    "Revoke " (name)
+                    span.at-once { " now" }
+                    span.later { " at this date" }
+                }
                 a.button href=(back) { "Cancel" }
             }
         }
@@ -191,9 +242,9 @@ fn when(draft: &Draft) -> Markup {
             }
             label.choice {
                 input type="radio" name="when" value="at" checked[!draft.now];
-                span { "At a time" }
+                span { "At a future date" }
             }
-            div.field.inset {
+            div.field.inset.later.stays[wrong.is_some()] {
                 label for="at" { "Date and time, in UTC" }
                 input #at type="datetime-local" name="at" value=(draft.at)
                     min=(field(Timestamp::now()))
@@ -201,28 +252,23 @@ fn when(draft: &Draft) -> Markup {
                 p.hint #at-hint {
                     @match wrong {
                         Some(text) => span.wrong { (text) },
-                        None => "Only used with “At a time”. Until then the version stays valid.",
+                        None => "Until then the version stays valid.",
                     }
                 }
             }
+            p.hint { "It was " (moment(Timestamp::now())) " when this page was loaded." }
         }
     }
 }
 
 fn reason(draft: &Draft) -> Markup {
-    let wrong = draft.wrong_reason.as_deref();
     html! {
         div.field {
-            label for="reason" { "Reason" }
-            textarea #reason name="reason" rows="3" maxlength="1000" required
-                aria-invalid=[wrong.map(|_| "true")] aria-describedby="reason-hint" {
-                (draft.reason)
-            }
+            label for="reason" { "Reason (optional)" }
+            textarea #reason name="reason" rows="3" maxlength="1000" dir="auto"
+                aria-describedby="reason-hint" { (draft.reason) }
             p.hint #reason-hint {
-                @match wrong {
-                    Some(text) => span.wrong { (text) },
-                    None => "Shown to whoever tries to use the version, as “CVE-2026-1234 in openssl”.",
-                }
+                "Shown to whoever tries to use the version, as “CVE-2026-1234 in openssl”."
             }
         }
     }
@@ -254,21 +300,15 @@ fn goes(place: &Place, rollback: &Rollback) -> Markup {
     html! {
         @match &rollback.to {
             Some(version) => { "goes to " (version_link(place, version)) },
-            None => "has no valid version to go to and will be empty",
+            None => "has no valid version to go to and will be unassigned",
         }
     }
 }
 
-/// What was built from the version, and the channels that point at that. `hidden` of those are not
-/// among `channels`.
-fn family(
-    place: &Place,
-    draft: &Draft,
-    (descendants, count): &(Vec<VersionName>, i64),
-    channels: &[Rollback],
-    hidden: i64,
-) -> Markup {
-    let count = *count;
+/// What was built from the version, and the channels that point at that.
+fn family(place: &Place, draft: &Draft, effect: &Effect) -> Markup {
+    let Effect { descendants: (descendants, count), others: channels, hidden, .. } = effect;
+    let (count, hidden) = (*count, *hidden);
     let all = channels.len() as i64 + hidden;
     html! {
         fieldset {

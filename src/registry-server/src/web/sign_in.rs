@@ -78,6 +78,16 @@ fn secret_form(token: &str, next: &str, id: &str, wrong: Option<&str>) -> Page {
     })
 }
 
+/// What is answered to a form that was sent after its session had ended. It is the answer itself
+/// and not a page that it leads to, so that no link can claim this.
+pub(super) fn form_was_lost(app: &Shared, headers: &HeaderMap, next: &str) -> Response {
+    let text = "Your session has ended, so what you sent was not done and nothing was saved. \
+                Sign in to go back to the page that you sent it from.";
+    let mut response = with_cookie(app, headers, |token| secret_form(token, next, "", Some(text)));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response
+}
+
 pub(super) async fn show(
     State(app): State<Shared>,
     Query(query): Query<Vec<(String, String)>>,

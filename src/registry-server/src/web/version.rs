@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use axum::response::Redirect;
 use maud::{Markup, html};
 
+use super::assign::in_short;
+use super::notice;
 use super::page::Page;
 use super::parts::{
-    ancestry_status, assign_button, build_status, cell, head_cell, labels, shown_version, status,
-    table, token_field, version_link_to,
+    ancestry_status, build_status, cell, head_cell, labels, shown_version, status, table,
+    token_field, version_link_to,
 };
 use super::problem::Problem;
 use super::visit::{Change, Place};
@@ -25,7 +27,11 @@ pub(super) async fn show(place: Place) -> Result<Page, Problem> {
     let path =
         [(bucket.as_str(), place.bucket_path(&bucket, "")), (name.as_str(), path_of(&place))];
     let title = format!("{bucket} {name}");
-    Ok(Page::new(title).place(&place, &path).body(html! {
+    let notice = match notice::revocation(&place, &version) {
+        Some(notice) => Some(notice),
+        None => notice::moved(&place, &bucket).await,
+    };
+    Ok(Page::new(title).place(&place, &path).notice(notice).body(html! {
         div.title {
             h1 { (bucket) " " span.version { (name) } }
             (status(version.status))
@@ -35,7 +41,7 @@ pub(super) async fn show(place: Place) -> Result<Page, Problem> {
             div.wide { dt { "Fingerprint" } dd { code { (version.fingerprint) } } }
             div { dt { "Channels" } dd { (pointing(&place, &version, &channels)) } }
             div { dt { "Built by" } dd { (version.author_id) } }
-            div { dt { "Made" } dd { (moment(version.created_at)) } }
+            div { dt { "Created" } dd { (moment(version.created_at)) } }
             div { dt { "Template" } dd { (template(version.template_type)) } }
         }
         @if place.visit.may_write() { (actions(&place, &version, &channels)) }
@@ -81,12 +87,12 @@ fn revocation(place: &Place, version: &Version) -> Markup {
         @if version.revoke_at.is_set() {
             section.alert.(if scheduled { "warn" } else { "bad" }) aria-label="Revocation" {
                 p {
-                    strong { @if scheduled { "To be revoked " } @else { "Revoked " } }
+                    strong { @if scheduled { "Scheduled revocation " } @else { "Revoked " } }
                     @if scheduled { "at " } @else { "since " }
                     (moment(version.revoke_at))
                     @if !version.revocation_author.is_empty() { ", by " (version.revocation_author) }
                     @if let Some(ancestor) = &version.revocation_inherited_from {
-                        ", with "
+                        ". Inherited from "
                         (version_link_to(
                             place,
                             &ancestor.bucket_name,
@@ -118,19 +124,30 @@ fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
     html! {
         @if valid || version.revoke_at.is_set() {
             section.actions aria-label="Actions" {
-                @if valid && targets.peek().is_none() && !channels.iter().any(|it| !it.managed) {
+                @if valid && !channels.iter().any(|it| !it.managed) {
                     p.dimmed {
                         "There is no channel to promote it to. "
-                        a href=(place.bucket_path(bucket, "/channels")) { "Make one" }
+                        a href=(place.bucket_path(bucket, "/channels")) { "Create one" }
                     }
-                }
-                @if valid {
-                    @for channel in targets {
-                        @let from = channel.version.as_ref().map_or("", |it| &it.fingerprint);
-                        @let text = format!("Promote to {}", channel.name);
-                        (assign_button(
-                            place, bucket, &channel.name, from, &version.fingerprint, &text, "main"
-                        ))
+                } @else if valid && targets.peek().is_some() {
+                    form.line method="post"
+                        action=(place.version_path(bucket, &version.fingerprint, "/promote")) {
+                        (token_field(&place.visit.form_token))
+                        input type="hidden" name="back"
+                            value=(place.version_path(bucket, &version.fingerprint, ""));
+                        div.field {
+                            label for="channel" { "Promote to channel" }
+                            select #channel name="channel" {
+                                @for channel in targets {
+                                    @let from = channel.version.as_ref();
+                                    @let print = from.map_or("", |it| &it.fingerprint);
+                                    option value=(format!("{}={print}", channel.name)) {
+                                        (channel.name) ": " (in_short(from, version))
+                                    }
+                                }
+                            }
+                        }
+                        button.main type="submit" { "Promote" }
                     }
                 }
                 @if version.revoke_at.is_set() {
@@ -139,14 +156,14 @@ fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
                         (token_field(&place.visit.form_token))
                         button type="submit" {
                             @if version.status == VersionStatus::Revoked { "Restore" }
-                            @else { "Call the revocation off" }
+                            @else { "Cancel scheduled revocation" }
                         }
                     }
                 }
                 @if revocable {
                     a.button.danger
                         href=(place.version_path(bucket, &version.fingerprint, "/revoke")) {
-                        @if version.revoke_at.is_set() { "Change the revocation…" }
+                        @if version.revoke_at.is_set() { "Change scheduled revocation…" }
                         @else { "Revoke…" }
                     }
                 }
@@ -217,7 +234,7 @@ fn builds(version: &Version) -> Markup {
 }
 
 fn one_build(build: &Build) -> Markup {
-    let columns = ["Image id", "Region", "Made"];
+    let columns = ["Image id", "Region", "Created"];
     let rows = html! {
         @for artifact in &build.artifacts {
             tr role="row" {
@@ -225,7 +242,7 @@ fn one_build(build: &Build) -> Markup {
                 (cell("Region", &html! {
                     @if artifact.region.is_empty() { span.none { "–" } } @else { (artifact.region) }
                 }))
-                (cell("Made", &moment(artifact.created_at)))
+                (cell("Created", &moment(artifact.created_at)))
             }
         }
     };

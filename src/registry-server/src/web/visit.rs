@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -105,6 +105,13 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// What the query of the page says of something; empty if it does not.
+    pub(super) fn asked(&self, name: &str) -> String {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query);
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    }
+
     /// Whether they may change anything.
     pub(super) fn may_write(&self) -> bool {
         self.principal.role >= Role::Contributor
@@ -113,24 +120,42 @@ impl Visit {
 
 /// Who has signed in, and what they send must carry.
 async fn visit(parts: &Parts, app: &Shared) -> Result<(Visit, String)> {
+    let (visit, cookie) = visitor(parts, app).await?;
+    app.limits.request(&visit.principal.id)?;
+    Ok((visit, cookie))
+}
+
+/// As [`visit`], and does not count as a request: for the page that tells why one failed.
+pub(super) async fn visitor(parts: &Parts, app: &Shared) -> Result<(Visit, String)> {
     let unknown = || Error::new(Code::Unauthenticated, "sign in first");
     let cookie = Cookie::Session.of(&parts.headers, is_secure(app, &parts.headers));
     let cookie = cookie.ok_or_else(unknown)?;
     let session_hash = secret::hash(&cookie);
     let mut tx = app.store.read().await?;
     let id = tx.web_session(&session_hash).await?.ok_or_else(unknown)?;
-    app.limits.request(&id)?;
     let principal = tx.principal(&id).await?.ok_or_else(unknown)?;
     let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let (address, form_token) = (address_of(parts), form_token(&cookie));
     Ok((Visit { principal, address, form_token, path, session_hash }, cookie))
 }
 
-/// Where to come back to after signing in.
-fn wanted(parts: &Parts) -> String {
-    match parts.method == axum::http::Method::GET {
-        true => parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-        false => String::new(),
+/// Where to come back to: the page that was asked for, or the page that the form is on.
+pub(super) fn wanted(parts: &Parts) -> String {
+    let path = |uri: &Uri| uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    if parts.method == Method::GET {
+        return path(&parts.uri);
+    }
+    if parts.uri.path() == "/sign-out" {
+        return "/".into();
+    }
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let host = parts.uri.authority().map(ToString::to_string);
+    let host = host.or_else(|| text(header::HOST).map(str::to_owned));
+    let from = text(header::REFERER).and_then(|referer| referer.parse::<Uri>().ok());
+    match from.filter(|from| from.authority().map(ToString::to_string) == host) {
+        Some(from) => path(&from),
+        // All forms are on the page they are sent to, or on the one above.
+        None => parts.uri.path().trim_end_matches("/assign").to_owned(),
     }
 }
 
@@ -138,10 +163,7 @@ impl FromRequestParts<Shared> for Visit {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
-        match visit(parts, app).await {
-            Ok((visit, _)) => Ok(visit),
-            Err(error) => Err(Problem::at(error, wanted(parts))),
-        }
+        Ok(visit(parts, app).await.map(|(visit, _)| visit)?)
     }
 }
 
@@ -207,7 +229,7 @@ pub(super) async fn projects_of(app: &Shared, principal: &Principal) -> Result<V
     Ok(projects)
 }
 
-async fn place(parts: &mut Parts, app: &Shared, visit: Visit) -> Result<Place> {
+pub(super) async fn place(parts: &mut Parts, app: &Shared, visit: Visit) -> Result<Place> {
     let wrong = |_| Error::not_found("there is no such page");
     let Path(names) = Path::<Names>::from_request_parts(parts, app).await.map_err(wrong)?;
     let projects = projects_of(app, &visit.principal).await?;
@@ -239,6 +261,11 @@ impl FromRequestParts<Shared> for Place {
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    /// Fields that a query has.
+    pub(super) fn new(query: Vec<(String, String)>) -> Self {
+        Fields(query)
+    }
+
     /// A field's text; empty where it was not sent.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)

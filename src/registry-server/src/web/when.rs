@@ -58,6 +58,15 @@ fn distance(at: Timestamp, now: Timestamp) -> Option<String> {
     }
 }
 
+/// How long what was done is told of, in seconds.
+const RECENT: i64 = 600;
+
+/// Whether a moment is not long past, and not to come.
+pub(super) fn is_recent(at: Timestamp) -> bool {
+    let age = Timestamp::now().micros().zip(at.micros()).map(|(now, at)| now - at);
+    age.is_some_and(|age| (0..RECENT * 1_000_000).contains(&age))
+}
+
 /// What a field for a moment holds, read as UTC.
 pub(super) fn read_field(text: &str) -> Option<Timestamp> {
     let read = |format| PrimitiveDateTime::parse(text, format).ok();

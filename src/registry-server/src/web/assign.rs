@@ -1,0 +1,298 @@
+//! Pointing a channel at a version: what is said before it is done where it is not what one would
+//! expect, what is said when somebody else was faster, and the way back.
+
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::channels;
+use super::notice;
+use super::page::Page;
+use super::parts::{own_path, shown_version, status, token_field, version_link_to};
+use super::problem::{Problem, sentence};
+use super::visit::{Change, Fields, Place};
+use super::when::{ago, moment};
+use ingot_registry::api::*;
+use ingot_registry::client::Registry as _;
+use ingot_registry::store::Role;
+
+/// What a move of a channel is on a page: the fingerprints of what it points at there and of where
+/// it is to point.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Move<'a> {
+    pub bucket: &'a str,
+    pub channel: &'a str,
+    /// Empty for nowhere.
+    pub from: &'a str,
+    /// Empty for nowhere.
+    pub to: &'a str,
+}
+
+/// A form of one button that moves a channel.
+pub(super) fn button(place: &Place, it: Move<'_>, text: &str, class: &str) -> Markup {
+    form(place, it, &back(place), false, &html! { button.(class) type="submit" { (text) } })
+}
+
+/// The button that takes a move back: from `to`, where the channel points now, to `before`.
+pub(super) fn undo(
+    place: &Place,
+    bucket: &str,
+    channel: &str,
+    to: Option<&Version>,
+    before: Option<&Version>,
+) -> Markup {
+    let print = |version: Option<&Version>| version.map(|it| it.fingerprint.clone());
+    let (from, to) = (print(to).unwrap_or_default(), print(before).unwrap_or_default());
+    let text = match before {
+        Some(version) => {
+            format!("Undo: back to {}", shown_version(&version.name, &version.fingerprint))
+        }
+        None => "Undo: leave it unassigned".to_owned(),
+    };
+    let it = Move { bucket, channel, from: &from, to: &to };
+    form(place, it, &back(place), true, &html! { button.quiet type="submit" { (text) } })
+}
+
+/// A form that moves a channel. `confirmed` if it is not to be asked whether that is meant.
+fn form(place: &Place, it: Move<'_>, back: &str, confirmed: bool, rest: &Markup) -> Markup {
+    let action = place.channel_path(it.bucket, it.channel, "/assign");
+    html! {
+        form method="post" action=(action) {
+            (token_field(&place.visit.form_token))
+            input type="hidden" name="from" value=(it.from);
+            @if it.to.is_empty() {
+                input type="hidden" name="unassign" value="yes";
+            } @else {
+                input type="hidden" name="version" value=(it.to);
+            }
+            input type="hidden" name="back" value=(back);
+            @if confirmed { input type="hidden" name="confirmed" value="yes"; }
+            (rest)
+        }
+    }
+}
+
+/// The page that a form is on, to come back to.
+fn back(place: &Place) -> String {
+    let path = &place.visit.path;
+    path.split_once('?').map_or(path.as_str(), |(path, _)| path).to_owned()
+}
+
+/// The number of a complete version.
+pub(super) fn number(name: &str) -> Option<u64> {
+    name.strip_prefix('v')?.parse().ok().filter(|number| *number > 0)
+}
+
+/// What a move is, in short: `v10 → v1 (older)`.
+pub(super) fn in_short(from: Option<&Version>, to: &Version) -> String {
+    let shown = |version: &Version| shown_version(&version.name, &version.fingerprint);
+    let older = from.is_some_and(|from| number(&to.name) < number(&from.name));
+    let from = from.map_or_else(|| "unassigned".to_owned(), shown);
+    format!("{from} → {}{}", shown(to), if older { " (older)" } else { "" })
+}
+
+/// What is to be known before a channel is pointed at a version, if there is anything.
+fn cautions(channel: &Channel, to: &Version) -> Vec<Markup> {
+    let mut cautions = Vec::new();
+    let name = shown_version(&to.name, &to.fingerprint);
+    if let Some(from) = &channel.version {
+        if number(&to.name) < number(&from.name) {
+            cautions.push(html! {
+                strong { "It goes back." } " " (name) " is older than " (from.name) ", which "
+                (channel.name) " points at now. " (name) " was created " (ago(to.created_at))
+                ", " (from.name) " " (ago(from.created_at)) "."
+            });
+        }
+    }
+    if to.parents.as_ref().is_some_and(|parents| parents.status == AncestryStatus::OutOfDate) {
+        cautions.push(html! {
+            strong { (name) " is out of date." } " The channel by which its parent was found points at "
+            "another version by now."
+        });
+    }
+    if to.status == VersionStatus::RevocationScheduled {
+        cautions.push(html! {
+            strong { (name) " is scheduled for revocation" } " at " (moment(to.revoke_at))
+            @if !to.revocation_message.is_empty() { ": “" (to.revocation_message) "”" }
+            "."
+        });
+    }
+    cautions
+}
+
+/// Asks whether a move is meant.
+pub(super) async fn confirm(
+    place: Place,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Page, Problem> {
+    if place.visit.principal.role < Role::Contributor {
+        let text = "assigning a channel needs the role contributor";
+        return Err(Error::new(Code::PermissionDenied, text).into());
+    }
+    let fields = Fields::new(query);
+    let (bucket, name) = (place.names.bucket.clone(), place.names.channel.clone());
+    let channel = place.session.get_channel(&bucket, &name).await?;
+    let to = place.session.get_version(&bucket, fields.text("version")).await?;
+    let own = place.channel_path(&bucket, &name, "");
+    let back = own_path(fields.text("back")).unwrap_or(&own);
+    let shown = shown_version(&to.name, &to.fingerprint);
+    let title = format!("Assign {shown} to {name}");
+    let way = [
+        (bucket.as_str(), place.bucket_path(&bucket, "")),
+        ("Channels", place.bucket_path(&bucket, "/channels")),
+        (name.as_str(), own.clone()),
+        ("Assign", place.visit.path.clone()),
+    ];
+    let it =
+        Move { bucket: &bucket, channel: &name, from: fields.text("from"), to: &to.fingerprint };
+    let buttons = html! {
+        div.buttons {
+            button.main type="submit" { "Assign " (shown) " to " (name) }
+            a.button href=(back) { "Cancel" }
+        }
+    };
+    Ok(Page::new(title.clone()).place(&place, &way).body(html! {
+        div.dialogue.card {
+            h1 { (title) "?" }
+            p.lead { strong { (name) } ": " (in_short(channel.version.as_ref(), &to)) " " (status(to.status)) }
+            @let cautions = cautions(&channel, &to);
+            @if !cautions.is_empty() {
+                div.alert.warn {
+                    ul { @for caution in &cautions { li { (caution) } } }
+                }
+            }
+            p.hint { "Nothing has been changed so far." }
+            (form(&place, it, back, true, &buttons))
+        }
+    }))
+}
+
+/// Points a channel at a version, and goes back to where that was asked for. Asks first whether it
+/// is meant, where it goes back, or to what is out of date or soon to be revoked.
+pub(super) async fn assign(Change { place, fields }: Change) -> Result<Response, Problem> {
+    let channel = place.names.channel.clone();
+    go(&place, &fields, &channel, fields.text("from"), fields.text("version")).await
+}
+
+/// As [`assign`], where the form names the channel and what it points at, as `production=c3b85f60`.
+pub(super) async fn promote(Change { place, fields }: Change) -> Result<Response, Problem> {
+    let (channel, from) = fields.text("channel").split_once('=').unwrap_or_default();
+    if channel.is_empty() {
+        return Err(Error::invalid("choose a channel").into());
+    }
+    go(&place, &fields, channel, from, &place.names.version).await
+}
+
+async fn go(
+    place: &Place,
+    fields: &Fields,
+    channel: &str,
+    from: &str,
+    to: &str,
+) -> Result<Response, Problem> {
+    let bucket = &place.names.bucket;
+    if to.is_empty() && !fields.ticked("unassign") {
+        return Err(Error::invalid("choose a version").into());
+    }
+    let own = place.channel_path(bucket, channel, "");
+    let back = own_path(fields.text("back")).unwrap_or(&own);
+    if place.visit.may_write() && !to.is_empty() && !fields.ticked("confirmed") {
+        let now = place.session.get_channel(bucket, channel).await?;
+        let version = place.session.get_version(bucket, to).await?;
+        let same = now.version.as_ref().map_or("", |it| &it.fingerprint) == from;
+        let valid =
+            matches!(version.status, VersionStatus::Active | VersionStatus::RevocationScheduled);
+        if same && valid && !cautions(&now, &version).is_empty() {
+            let pairs = [("version", to), ("from", from), ("back", back)];
+            let query =
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+            let path = place.channel_path(bucket, channel, &format!("/assign?{query}"));
+            return Ok(Redirect::to(&path).into_response());
+        }
+    }
+    match place.session.move_channel(bucket, channel, from, to).await {
+        Ok(_) => {
+            let path = format!("{back}?{}", notice::assigned(channel));
+            Ok(Redirect::to(&path).into_response())
+        }
+        Err(error) if matches!(error.code, Code::Aborted | Code::FailedPrecondition) => {
+            let alert = not_done(place, channel, from, to, &error).await?;
+            let page = channels::show_with(place, channel, &[], Some(&alert)).await?;
+            Ok((StatusCode::CONFLICT, page).into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Why a channel was not moved: what has changed since the page was loaded.
+async fn not_done(
+    place: &Place,
+    name: &str,
+    from: &str,
+    to: &str,
+    error: &Error,
+) -> Result<Markup> {
+    let bucket = &place.names.bucket;
+    let channel = place.session.get_channel(bucket, name).await?;
+    let now = channel.version.as_ref();
+    let now_print = now.map_or("", |version| &version.fingerprint);
+    // Versions may have been removed in the meantime.
+    let (seen, wanted) = match error.code {
+        Code::Aborted => (
+            place.session.get_version(bucket, from).await.ok(),
+            place.session.get_version(bucket, to).await.ok(),
+        ),
+        _ => (None, None),
+    };
+    let shown =
+        |version: &Version| version_link_to(place, bucket, &version.name, &version.fingerprint);
+    Ok(html! {
+        section.alert.bad role="alert" aria-label="Not done" {
+            p { strong { "Nothing was changed." } }
+            @if error.code == Code::Aborted {
+                p {
+                    "When you loaded the page, " strong { (name) }
+                    @match &seen {
+                        Some(seen) => { " pointed at " (shown(seen)) },
+                        None if from.is_empty() => " was unassigned",
+                        None => { " pointed at a version that is gone" },
+                    }
+                    ". Since then, " (channel.author_id)
+                    @match now {
+                        Some(now) => { " assigned " (shown(now)) " to it " },
+                        None => " unassigned it ",
+                    }
+                    (ago(channel.updated_at)) "."
+                }
+            } @else {
+                p { (sentence(&error.message)) }
+            }
+        }
+        @if let Some(wanted) = wanted.filter(|it| it.fingerprint != now_print) {
+            section.actions aria-label="Try again" {
+                @let it = Move { bucket, channel: name, from: now_print, to: &wanted.fingerprint };
+                @let text = format!("Assign {} to {name} all the same", wanted.name);
+                @let back = place.channel_path(bucket, name, "");
+                (form(place, it, &back, false, &html! { button type="submit" { (text) } }))
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(name: &str) -> Version {
+        Version { name: name.into(), fingerprint: "f".into(), ..Version::default() }
+    }
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert_eq!(in_short(Some(&version("v10")), &version("v9")), "v10 → v9 (older)");
+        assert_eq!(in_short(Some(&version("v9")), &version("v10")), "v9 → v10");
+        assert_eq!(in_short(None, &version("v1")), "unassigned → v1");
+        assert_eq!(number("v0"), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! Ways through the pages: where one is, how to go back, and what has changed in the meantime.
+
+use serde_json::json;
+
+use crate::browser::{Browser, there_is_a_browser};
+use crate::harness::ingot_with;
+use crate::server::Server;
+use crate::shelf::{assign, bucket, first_link};
+use crate::visitor::Visitor;
+
+const ROOT: &str = "/projects/default/buckets";
+
+#[tokio::test]
+async fn there_is_a_way_back_from_everywhere() {
+    if !there_is_a_browser() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    bucket(&admin, "base", "Debian", json!({})).await;
+    for print in ["one", "two", "three"] {
+        admin.publish("base", print, None).await;
+    }
+    assign(&admin, "base", "production", "one").await;
+    let data = server.data.to_str().expect("a plain name");
+    let args = ["registry", "project", "create", "other"];
+    let run = ingot_with(dir.path(), &args, &[("INGOT_DATA_DIR", data)]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+
+    let browser = Browser::start(false).await;
+    browser.driver.goto(first_link(&server)).await.expect("the page can be opened");
+    browser.press("Sign in as admin").await;
+    browser.wait_for("h1", "Projects").await;
+    assert_eq!(browser.text("[role=status]").await, "You are signed in as admin.");
+
+    // "Buckets" stays in the project.
+    browser.open(&server, "/projects/other/buckets").await;
+    browser.follow("Buckets").await;
+    assert_eq!(browser.path().await, "/projects/other/buckets");
+
+    // Pages of errors have the header, the way to them and a way back.
+    for (path, back, leads) in [
+        ("/projects/nowhere/buckets", "Go to the projects", "/projects".to_owned()),
+        (
+            "/projects/other/buckets/none",
+            "Go to the buckets of other",
+            "/projects/other/buckets".into(),
+        ),
+        (&format!("{ROOT}/base/versions/none"), "Go to the bucket base", format!("{ROOT}/base")),
+        (&format!("{ROOT}/base/nonsense"), "Go to the bucket base", format!("{ROOT}/base")),
+    ] {
+        browser.open(&server, path).await;
+        browser.wait_for("h1", "Not found").await;
+        assert!(browser.text("header").await.contains("Sign out"), "{path}");
+        browser.follow(back).await;
+        assert_eq!(browser.path().await, leads, "{path}");
+    }
+
+    // Somebody else was faster: the channel as it is now, and what came between.
+    browser.open(&server, &format!("{ROOT}/base/versions/two")).await;
+    assign(&admin, "base", "production", "three").await;
+    browser.press("Promote").await;
+    browser.wait_for("section[role=alert]", "Nothing was changed.").await;
+    let alert = browser.text("section[role=alert]").await;
+    assert!(alert.contains("production pointed at v1"), "{alert}");
+    assert!(alert.contains("Since then, admin assigned v3 to it just now"), "{alert}");
+    assert_eq!(browser.text("h1").await, "production");
+    browser.press("Assign v2 to production all the same").await;
+    browser.wait_for("h1", "Assign v2 to production?").await;
+    browser.wait_for(".alert", "It goes back. v2 is older than v3").await;
+    browser.press("Assign v2 to production").await;
+    browser
+        .wait_for("[role=status]", "production now points at v2; before, it pointed at v3.")
+        .await;
+
+    // A form that is sent after the session's end: nothing is done, and one comes back to it.
+    let page = format!("{ROOT}/base/versions/three");
+    browser.open(&server, &page).await;
+    browser.driver.delete_all_cookies().await.expect("cookies can be removed");
+    browser.press("Promote").await;
+    browser.wait_for("[role=alert]", "Your session has ended").await;
+    assert!(browser.text("[role=alert]").await.contains("nothing was saved"));
+    let channel = admin.get("/buckets/base/channels/production").await;
+    assert_eq!(channel["channel"]["version"]["name"], "v2");
+    for (field, name) in [("#client_id", "HCP_CLIENT_ID"), ("#client_secret", "HCP_CLIENT_SECRET")]
+    {
+        browser.find(field).await.send_keys(&server.env[name]).await.expect("it types");
+    }
+    browser.press("Sign in").await;
+    browser.wait_for("h1", "base v3").await;
+    assert_eq!(browser.path().await, page);
+    browser.end().await;
+}
+
+/// Anybody can write a link. What it claims is told only where it is so.
+#[tokio::test]
+async fn notices_tell_what_is_true() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    bucket(&admin, "base", "", json!({})).await;
+    for print in ["one", "two"] {
+        admin.publish("base", print, None).await;
+        assign(&admin, "base", "production", print).await;
+    }
+    let (id, secret) = server.principal(&["eve", "-role", "contributor"]);
+    let mut eve = Visitor::signed_in(&server, &id, &secret).await;
+    for path in [
+        "/base/versions/one?done=revoked",
+        "/base/versions/one?done=scheduled",
+        "/base/versions/one?done=still-revoked",
+        // Another has moved it, and nobody a channel of this name.
+        "/base/versions/two?done=assigned&channel=production",
+        "/base/channels/production?done=assigned&channel=production",
+        "/base/channels?done=assigned&channel=none",
+        "/base/channels/latest?done=nonsense",
+    ] {
+        let page = eve.get(&format!("{ROOT}{path}")).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(!page.text.contains("role=\"status\""), "{path}: {}", page.text);
+    }
+    let mut visitor = Visitor::admin(&server).await;
+    let path = format!("{ROOT}/base/channels?done=assigned&channel=production");
+    let page = visitor.get(&path).await;
+    assert!(page.text.contains("Undo: back to v1"), "{}", page.text);
+    // A link to the page that says a form was lost cannot be made either.
+    let page = Visitor::new(&server).get("/sign-in?lost=1&done=lost").await;
+    assert!(!page.text.contains("role=\"alert\""), "{}", page.text);
+}
