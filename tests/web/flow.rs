@@ -73,7 +73,10 @@ async fn work(javascript: bool) {
     assert_eq!(points(&admin, "production").await, "v1");
 
     // Restore it and what was built from it; the channel stays where it was rolled back to.
-    browser.press("Restore").await;
+    browser.follow("Restore…").await;
+    browser.wait_for("form.dialogue", "Channels stay where they are.").await;
+    browser.wait_for("form.dialogue", "becomes valid again, too: 1 version.").await;
+    browser.press("Restore v2").await;
     browser.wait_for("[role=status]", "v2 is valid again.").await;
     assert_eq!(status(&admin, "base", "two").await, "VERSION_ACTIVE");
     assert_eq!(status(&admin, "web", "w").await, "VERSION_ACTIVE");
@@ -81,7 +84,7 @@ async fn work(javascript: bool) {
 
     // Promote on the channels' page, and roll back by one click.
     browser.follow("base").await;
-    browser.wait_for(".tabs a[aria-current=page]", "Versions").await;
+    browser.wait_for(".tabs a[aria-current=page]", "Overview").await;
     browser.follow("Channels").await;
     browser.wait_for("h3", "latest").await;
     browser.press("Promote v2 to production").await;
@@ -109,6 +112,7 @@ async fn work(javascript: bool) {
     assert_eq!(version["status"], "VERSION_REVOCATION_SCHEDULED");
     assert_eq!(version["revoke_at"], "2099-12-31T23:30:00.000000Z");
     assert_eq!(status(&admin, "web", "w").await, "VERSION_ACTIVE");
+    browser.follow("Cancel scheduled revocation…").await;
     browser.press("Cancel scheduled revocation").await;
     browser.wait_for("[role=status]", "v2 is valid again.").await;
     assert_eq!(status(&admin, "base", "two").await, "VERSION_ACTIVE");

@@ -14,6 +14,7 @@ mod postgres;
 mod accessible;
 mod browser;
 mod content;
+mod details;
 mod first_run;
 mod flow;
 mod revoking;

@@ -46,7 +46,10 @@ pub async fn publish(
             "parent_channel_id": channel,
             "metadata": {
                 "packer": { "version": "1.16.0", "plugins": [{ "name": "amazon", "version": "1.8.0" }] },
-                "cicd": { "type": "github", "details": { "run_id": "1234567" } },
+                "cicd": { "type": "github", "details": {
+                    "GITHUB_WORKFLOW_URL": "https://git.example/images/actions/runs/1234567",
+                    "GITHUB_SHA": "9f2b7c1d", "GITHUB_REPOSITORY": "images/base",
+                } },
             },
         });
         admin.patch(&format!("{path}/{print}/builds/{id}"), body).await;

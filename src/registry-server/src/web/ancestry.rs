@@ -20,7 +20,7 @@ pub(super) async fn show(place: Place) -> Result<Page, Problem> {
         ("Ancestry", place.bucket_path(&name, "/ancestry")),
     ];
     Ok(Page::new(format!("Ancestry of {name}")).place(&place, &way).body(html! {
-        (bucket::head(&place, &bucket))
+        (bucket::head(&bucket))
         (tabs(&place, &name, Some(Tab::Ancestry)))
         @if lineage.kin.is_empty() {
             div.card.empty {

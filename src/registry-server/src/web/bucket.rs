@@ -1,23 +1,26 @@
-//! A bucket and its versions.
-
-use std::collections::BTreeMap;
+//! A bucket: how it is, what points where, its newest images, and how to use them.
 
 use axum::extract::Query;
 use maud::{Markup, html};
 
 use super::page::Page;
 use super::parts::{
-    Tab, ancestry_status, cell, chips, head_cell, labels, pager, part, short, status, table, tabs,
+    Tab, ancestry_status, cell, chips, head_cell, labels, shown_version, status, table, tabs,
     version_link_to,
 };
 use super::problem::Problem;
-use super::visit::Place;
+use super::usage::{self, Choice};
+use super::visit::{Fields, Place};
 use super::when::{ago, moment};
-use ingot_registry::api::{AncestryStatus, Bucket, Version};
+use ingot_registry::api::{
+    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Channel, Version,
+};
 use ingot_registry::client::Registry as _;
 
-/// How many versions a page has.
-const SIZE: u32 = 25;
+/// How many relatives are shown; the ancestry has all.
+const RELATIVES: usize = 8;
+/// How many images are shown; the version has all.
+const IMAGES: usize = 12;
 
 pub(super) async fn show(
     place: Place,
@@ -25,44 +28,52 @@ pub(super) async fn show(
 ) -> Result<Page, Problem> {
     let name = place.names.bucket.clone();
     let bucket = place.session.get_bucket(&name).await?;
-    let versions = place.session.list_versions(&name, &part(&query, SIZE)).await?;
     let channels = place.session.list_channels(&name).await?.channels;
-    let mut pointing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for channel in &channels {
-        if let Some(version) = &channel.version {
-            pointing.entry(&version.id).or_default().push(&channel.name);
-        }
-    }
-    let columns =
-        ["Version", "Status", "Channels", "Platforms", "Parents", "Created by", "Created"];
-    let rows = html! {
-        @for version in &versions.versions {
-            @let channels = pointing.get(version.id.as_str()).map_or(&[][..], |it| it);
-            (row(&place, version, channels))
-        }
+    let related = async |kind| {
+        let query = AncestryQuery { kind, ..AncestryQuery::default() };
+        let page = ingot_registry::api::Page { size: RELATIVES as u32, ..Default::default() };
+        place.session.list_ancestry(&name, &query, &page).await
     };
-    let caption = format!("Versions of {name}, newest first");
+    let parents = related(BucketAncestryType::Parents).await?;
+    let children = related(BucketAncestryType::Children).await?;
     let path = place.bucket_path(&name, "");
-    Ok(Page::new(name.clone()).place(&place, &[(&name, path.clone())]).body(html! {
-        (head(&place, &bucket))
-        (tabs(&place, &name, Some(Tab::Versions)))
-        @if versions.versions.is_empty() {
-            div.card.empty { h2 { "There are no versions yet" } }
-        } @else {
-            (table(&caption, &columns, &rows))
-            (pager("versions", &path, &[], versions.pagination.as_ref()))
+    let choice = Choice::of(&Fields::new(query), &channels);
+    Ok(Page::new(name.clone()).place(&place, &[(&name, path)]).body(html! {
+        (head(&bucket))
+        (tabs(&place, &name, Some(Tab::Overview)))
+        (facts(&place, &bucket))
+        div.columns {
+            (channel_list(&place, &name, &channels))
+            section.card aria-labelledby="family" {
+                h2 #family { "Ancestry" }
+                (family(&place, "Parents", "no parents are known", parents.total_count, &parents.relations, bucket.parents.as_ref().map(|it| it.status)))
+                (family(&place, "Children", "nothing was built from it so far", children.total_count, &children.relations, bucket.children.as_ref().map(|it| it.status)))
+            }
         }
+        @match &bucket.latest_version {
+            Some(version) => (newest(&place, version)),
+            None => div.card.empty {
+                h2 { "There is no valid version" }
+                p { "A version is valid when all its builds are done and it is not revoked." }
+            },
+        }
+        (usage::show(&place, &name, &channels, &choice))
     }))
 }
 
-/// What is known of a bucket.
-pub(super) fn head(place: &Place, bucket: &Bucket) -> Markup {
+/// The name of a bucket, on all its pages.
+pub(super) fn head(bucket: &Bucket) -> Markup {
     html! {
         div.title {
             h1 { (bucket.name) }
             @if let Some(latest) = &bucket.latest_version { (status(latest.status)) }
         }
-        @if !bucket.description.is_empty() { p.lead { (bucket.description) } }
+    }
+}
+
+fn facts(place: &Place, bucket: &Bucket) -> Markup {
+    html! {
+        @if !bucket.description.is_empty() { p.lead dir="auto" { (bucket.description) } }
         dl.facts {
             div { dt { "Latest version" } dd {
                 @match &bucket.latest_version {
@@ -72,7 +83,9 @@ pub(super) fn head(place: &Place, bucket: &Bucket) -> Markup {
                     None => span.dimmed { "None valid" },
                 }
             } }
-            div { dt { "Versions" } dd { (bucket.version_count) } }
+            div { dt { "Versions" } dd {
+                a href=(place.bucket_path(&bucket.name, "/versions")) { (bucket.version_count) }
+            } }
             div { dt { "Platforms" } dd { (chips(&bucket.platforms)) } }
             div { dt { "Created" } dd { (moment(bucket.created_at)) } }
             div { dt { "Updated" } dd { (ago(bucket.updated_at)) } }
@@ -81,39 +94,108 @@ pub(super) fn head(place: &Place, bucket: &Bucket) -> Markup {
     }
 }
 
-fn row(place: &Place, version: &Version, channels: &[&str]) -> Markup {
-    let platforms: std::collections::BTreeSet<&String> =
-        version.builds.iter().map(|build| &build.platform).filter(|it| !it.is_empty()).collect();
+fn channel_list(place: &Place, bucket: &str, channels: &[Channel]) -> Markup {
     html! {
-        tr role="row" {
-            (head_cell(&html! {
-                (version_link_to(place, &version.bucket_name, &version.name, &version.fingerprint))
-                code.sub { (short(&version.fingerprint)) }
-            }))
-            (cell("Status", &status(version.status)))
-            (cell("Channels", &html! {
-                @if channels.is_empty() {
-                    span.none { "–" }
-                } @else {
-                    span.chips {
-                        @for channel in channels {
-                            a.chip href=(place.channel_path(&version.bucket_name, channel, "")) {
-                                (channel)
+        section.card aria-labelledby="channels" {
+            h2 #channels { "Channels" }
+            ul.plain.rows {
+                @for channel in channels {
+                    li {
+                        a href=(place.channel_path(bucket, &channel.name, "")) { (channel.name) }
+                        span {
+                            @match &channel.version {
+                                Some(version) => {
+                                    (version_link_to(place, bucket, &version.name, &version.fingerprint))
+                                    " " (status(version.status))
+                                },
+                                None => span.none { "Unassigned" },
                             }
-                            " "
+                        }
+                        span.dimmed { (ago(channel.updated_at)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The parents or the children, the first of them.
+fn family(
+    place: &Place,
+    title: &str,
+    none: &str,
+    count: i32,
+    relations: &[BucketAncestry],
+    overall: Option<AncestryStatus>,
+) -> Markup {
+    let bucket = &place.names.bucket;
+    html! {
+        h3 {
+            (title) " " span.dimmed { (count) }
+            @if let Some(overall) = overall.filter(|_| count > 0) { " " (ancestry_status(overall)) }
+        }
+        @if relations.is_empty() {
+            p.dimmed { "So far " (none) "." }
+        } @else {
+            ul.plain.rows {
+                @for relation in relations {
+                    @let relative = match title {
+                        "Parents" => relation.parent.as_ref().map(|it| (&it.bucket_name, &it.version_name, &it.version_fingerprint)),
+                        _ => relation.child.as_ref().map(|it| (&it.bucket_name, &it.version_name, &it.version_fingerprint)),
+                    };
+                    @if let Some((name, version, print)) = relative {
+                        li {
+                            a href=(place.bucket_path(name, "")) { (name) }
+                            span {
+                                (version_link_to(place, name, &shown_version(version, print), print))
+                                " " (ancestry_status(relation.status))
+                            }
                         }
                     }
                 }
-            }))
-            (cell("Platforms", &chips(platforms)))
-            (cell("Parents", &html! {
-                @match version.parents.as_ref().map(|parents| parents.status) {
-                    None | Some(AncestryStatus::Undetermined) => span.none { "–" },
-                    Some(status) => (ancestry_status(status)),
+            }
+            @if usize::try_from(count).unwrap_or(0) > relations.len() {
+                p { a href=(place.bucket_path(bucket, "/ancestry")) { "All " (count) } }
+            }
+        }
+    }
+}
+
+/// The newest version's images.
+fn newest(place: &Place, version: &Version) -> Markup {
+    let images: Vec<_> = version
+        .builds
+        .iter()
+        .flat_map(|build| build.artifacts.iter().map(move |artifact| (build, artifact)))
+        .collect();
+    let rows = html! {
+        @for (build, artifact) in images.iter().take(IMAGES) {
+            tr role="row" {
+                (head_cell(&html! {
+                    code.id title="Click to select all of it" { (artifact.external_identifier) }
+                }))
+                (cell("Platform", &html! { span.chip { (build.platform) } }))
+                (cell("Region", &html! {
+                    @if artifact.region.is_empty() { span.none { "–" } } @else { (artifact.region) }
+                }))
+                (cell("Created", &moment(artifact.created_at)))
+            }
+        }
+    };
+    let caption = format!("The images of {}", shown_version(&version.name, &version.fingerprint));
+    html! {
+        section aria-labelledby="images" {
+            h2 #images { "Latest images" }
+            @if images.is_empty() {
+                p.dimmed { "The newest version has no images." }
+            } @else {
+                (table(&caption, &["Image id", "Platform", "Region", "Created"], &rows))
+                @if images.len() > IMAGES {
+                    p { a href=(place.version_path(&version.bucket_name, &version.fingerprint, "")) {
+                        "All " (images.len()) " images"
+                    } }
                 }
-            }))
-            (cell("Created by", &html! { (version.author_id) }))
-            (cell("Created", &ago(version.created_at)))
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ async fn list_with(place: &Place, name: &str, wrong: Option<&str>) -> Result<Pag
     let notice = notice::moved(place, &bucket_name).await;
     Ok(Page::new(format!("Channels of {bucket_name}")).place(place, &path).notice(notice).body(
         html! {
-            (bucket::head(place, &bucket))
+            (bucket::head(&bucket))
             (tabs(place, &bucket_name, Some(Tab::Channels)))
             h2.hidden { "Channels" }
             ul.cards {

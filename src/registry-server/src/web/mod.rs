@@ -13,14 +13,18 @@ mod bucket;
 mod buckets;
 mod channels;
 mod graph;
+mod made;
 mod notice;
 mod page;
 mod parts;
 mod problem;
 mod projects;
+mod restore;
 mod revoke;
 mod sign_in;
+mod usage;
 mod version;
+mod versions;
 mod visit;
 mod when;
 
@@ -58,13 +62,14 @@ pub(super) fn router(app: &Shared) -> Router<Shared> {
         .route("/projects", get(projects::show))
         .route("/projects/{project}/buckets", get(buckets::show))
         .route(&of_bucket(""), get(bucket::show))
+        .route(&of_bucket("/versions"), get(versions::show))
         .route(&of_bucket("/ancestry"), get(ancestry::show))
         .route(&of_bucket("/channels"), get(channels::list).post(channels::create))
         .route(&of_channel(""), get(channels::show))
         .route(&of_channel("/assign"), get(assign::confirm).post(assign::assign))
         .route(&of_version(""), get(version::show))
         .route(&of_version("/promote"), post(assign::promote))
-        .route(&of_version("/restore"), post(version::restore))
+        .route(&of_version("/restore"), get(restore::show).post(restore::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
         .layer(from_fn_with_state(app.clone(), problem::frame))
 }

@@ -206,6 +206,7 @@ pub(super) fn pager(
 /// The pages of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
+    Overview,
     Versions,
     Channels,
     Ancestry,
@@ -214,7 +215,8 @@ pub(super) enum Tab {
 /// The ways between the pages of a bucket.
 pub(super) fn tabs(place: &Place, bucket: &str, now: Option<Tab>) -> Markup {
     let tabs = [
-        (Tab::Versions, "Versions", ""),
+        (Tab::Overview, "Overview", ""),
+        (Tab::Versions, "Versions", "/versions"),
         (Tab::Channels, "Channels", "/channels"),
         (Tab::Ancestry, "Ancestry", "/ancestry"),
     ];

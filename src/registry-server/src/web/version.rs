@@ -1,53 +1,112 @@
-//! A version: its builds by cloud and region, and what can be done with it.
+//! A version: its images and builds, what it was built from, and what can be done with it.
 
-use std::collections::BTreeMap;
-
-use axum::response::Redirect;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::assign::in_short;
+use super::assign::{in_short, number};
+use super::made::Made;
 use super::notice;
 use super::page::Page;
 use super::parts::{
-    ancestry_status, build_status, cell, head_cell, labels, shown_version, status, table,
-    token_field, version_link_to,
+    Tab, ancestry_status, build_status, cell, head_cell, labels, shown_version, status, table,
+    tabs, token_field, version_link_to,
 };
 use super::problem::Problem;
-use super::visit::{Change, Place};
-use super::when::moment;
+use super::visit::Place;
+use super::when::{duration, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
+use ingot_registry::service::{Relation, Relations, VersionName};
 
-pub(super) async fn show(place: Place) -> Result<Page, Problem> {
+pub(super) async fn show(place: Place) -> Result<Response, Problem> {
     let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
-    let version = place.session.get_version(&bucket, &print).await?;
+    let version = match place.session.get_version(&bucket, &print).await {
+        Err(error) if error.code == Code::NotFound => {
+            // People know versions by their numbers.
+            let Some(number) = number(&print).and_then(|it| i64::try_from(it).ok()) else {
+                return Err(error.into());
+            };
+            let print = place.session.fingerprint_of(&bucket, number).await?;
+            let path = place.version_path(&bucket, &print, "");
+            return Ok(Redirect::to(&path).into_response());
+        }
+        found => found?,
+    };
     let channels = place.session.list_channels(&bucket).await?.channels;
-    let parents = place.session.parents_of(&bucket, &print).await?;
+    let around = place.session.relations_of(&bucket, &print).await?;
     let name = shown_version(&version.name, &print);
-    let path =
-        [(bucket.as_str(), place.bucket_path(&bucket, "")), (name.as_str(), path_of(&place))];
+    let path = [
+        (bucket.as_str(), place.bucket_path(&bucket, "")),
+        ("Versions", place.bucket_path(&bucket, "/versions")),
+        (name.as_str(), path_of(&place)),
+    ];
     let title = format!("{bucket} {name}");
     let notice = match notice::revocation(&place, &version) {
         Some(notice) => Some(notice),
         None => notice::moved(&place, &bucket).await,
     };
-    Ok(Page::new(title).place(&place, &path).notice(notice).body(html! {
+    let page = Page::new(title).place(&place, &path).notice(notice).body(html! {
         div.title {
             h1 { (bucket) " " span.version { (name) } }
             (status(version.status))
+            (neighbours(&place, &bucket, &around))
         }
+        (tabs(&place, &bucket, Some(Tab::Versions)))
         (revocation(&place, &version))
+        (revoked_parents(&place, &around))
         dl.facts {
-            div.wide { dt { "Fingerprint" } dd { code { (version.fingerprint) } } }
+            div.wide { dt { "Fingerprint" } dd { code.id { (version.fingerprint) } } }
             div { dt { "Channels" } dd { (pointing(&place, &version, &channels)) } }
-            div { dt { "Built by" } dd { (version.author_id) } }
+            div { dt { "Created by" } dd { bdi { (version.author_id) } } }
             div { dt { "Created" } dd { (moment(version.created_at)) } }
             div { dt { "Template" } dd { (template(version.template_type)) } }
         }
         @if place.visit.may_write() { (actions(&place, &version, &channels)) }
-        (parents_of(&place, &parents))
+        (images(&version))
+        (parents(&place, &around))
+        (children(&place, &around))
         (builds(&version))
-    }))
+    });
+    Ok(page.into_response())
+}
+
+/// The ways to the versions before and after.
+fn neighbours(place: &Place, bucket: &str, around: &Relations) -> Markup {
+    html! {
+        @if around.previous.is_some() || around.next.is_some() {
+            nav.pager.aside aria-label="Versions before and after" {
+                @if let Some(print) = &around.previous {
+                    a href=(place.version_path(bucket, print, "")) rel="prev" { "Previous version" }
+                }
+                @if let Some(print) = &around.next {
+                    a href=(place.version_path(bucket, print, "")) rel="next" { "Next version" }
+                }
+            }
+        }
+    }
+}
+
+/// A warning where what it was built from is revoked and it is not.
+fn revoked_parents(place: &Place, around: &Relations) -> Markup {
+    let revoked =
+        |status| matches!(status, VersionStatus::Revoked | VersionStatus::RevocationScheduled);
+    html! {
+        @for parent in around.parents.iter().filter(|it| revoked(it.version.status)) {
+            section.alert.warn aria-label="Parent" {
+                p {
+                    "It was built from " (named(place, &parent.version)) ", which is "
+                    @if parent.version.status == VersionStatus::Revoked { "revoked." }
+                    @else { "scheduled for revocation." }
+                }
+            }
+        }
+    }
+}
+
+/// A link to a version of any bucket.
+fn named(place: &Place, version: &VersionName) -> Markup {
+    let text = format!("{} {}", version.bucket, shown_version(&version.name, &version.fingerprint));
+    version_link_to(place, &version.bucket, &text, &version.fingerprint)
 }
 
 fn path_of(place: &Place) -> String {
@@ -151,13 +210,9 @@ fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
                     }
                 }
                 @if version.revoke_at.is_set() {
-                    form method="post"
-                        action=(place.version_path(bucket, &version.fingerprint, "/restore")) {
-                        (token_field(&place.visit.form_token))
-                        button type="submit" {
-                            @if version.status == VersionStatus::Revoked { "Restore" }
-                            @else { "Cancel scheduled revocation" }
-                        }
+                    a.button href=(place.version_path(bucket, &version.fingerprint, "/restore")) {
+                        @if version.status == VersionStatus::Revoked { "Restore…" }
+                        @else { "Cancel scheduled revocation…" }
                     }
                 }
                 @if revocable {
@@ -172,39 +227,34 @@ fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
     }
 }
 
-fn parents_of(place: &Place, parents: &[BucketAncestry]) -> Markup {
-    let columns = ["Parent", "Channel", "Channel points at", "State"];
-    let rows = html! {
-        @for relation in parents {
-            @if let Some(parent) = &relation.parent {
-                tr role="row" {
-                    (head_cell(&html! {
-                        (version_link_to(
-                            place,
-                            &parent.bucket_name,
-                            &format!("{} {}", parent.bucket_name, parent.version_name),
-                            &parent.version_fingerprint,
-                        ))
-                    }))
-                    (cell("Channel", &html! {
-                        @if parent.channel_name.is_empty() { span.none { "–" } }
-                        @else { (parent.channel_name) }
-                    }))
-                    (cell("Channel points at", &html! {
-                        @match &parent.channel_version {
-                            Some(version) => (version_link_to(
-                                place, &parent.bucket_name, &version.name, &version.fingerprint
-                            )),
-                            None => span.none { "–" },
-                        }
-                    }))
-                    (cell("State", &ancestry_status(relation.status)))
+fn channel_of(place: &Place, relation: &Relation, bucket: &str) -> Markup {
+    html! {
+        @match &relation.channel {
+            None => span.none { "–" },
+            Some(channel) => {
+                a href=(place.channel_path(bucket, channel, "")) { (channel) }
+                @if let Some(now) = &relation.channel_version {
+                    span.sub { "now at " (shown_version(&now.name, &now.fingerprint)) }
                 }
+            }
+        }
+    }
+}
+
+fn parents(place: &Place, around: &Relations) -> Markup {
+    let columns = ["Parent", "Parent’s status", "Channel", "Ancestry status"];
+    let rows = html! {
+        @for relation in &around.parents {
+            tr role="row" {
+                (head_cell(&named(place, &relation.version)))
+                (cell("Parent’s status", &status(relation.version.status)))
+                (cell("Channel", &channel_of(place, relation, &relation.version.bucket)))
+                (cell("Ancestry status", &ancestry_status(relation.status)))
             }
         }
     };
     html! {
-        @if !parents.is_empty() {
+        @if !around.parents.is_empty() {
             section aria-labelledby="parents" {
                 h2 #parents { "Built from" }
                 (table("What this version was built from", &columns, &rows))
@@ -213,61 +263,133 @@ fn parents_of(place: &Place, parents: &[BucketAncestry]) -> Markup {
     }
 }
 
-/// The builds by platform.
-fn builds(version: &Version) -> Markup {
-    let mut platforms: BTreeMap<&str, Vec<&Build>> = BTreeMap::new();
-    for build in &version.builds {
-        platforms.entry(&build.platform).or_default().push(build);
-    }
+fn children(place: &Place, around: &Relations) -> Markup {
+    let columns = ["Child", "Status", "Found by channel", "Ancestry status"];
+    let bucket = &place.names.bucket;
+    let rows = html! {
+        @for relation in &around.children {
+            tr role="row" {
+                (head_cell(&named(place, &relation.version)))
+                (cell("Status", &status(relation.version.status)))
+                (cell("Found by channel", &channel_of(place, relation, bucket)))
+                (cell("Ancestry status", &ancestry_status(relation.status)))
+            }
+        }
+    };
     html! {
-        section aria-labelledby="builds" {
-            h2 #builds { "Builds" }
-            @if version.builds.is_empty() { p.dimmed { "There are no builds yet." } }
-            @for (platform, builds) in &platforms {
-                section.platform {
-                    h3 { @if platform.is_empty() { "Platform not known yet" } @else { (platform) } }
-                    @for build in builds { (one_build(build)) }
+        @if !around.children.is_empty() {
+            section aria-labelledby="children" {
+                h2 #children { "Built from this" }
+                (table("Versions that were built from this one", &columns, &rows))
+                @if around.more {
+                    p.dimmed { "There are more than are shown here." }
                 }
             }
         }
     }
 }
 
-fn one_build(build: &Build) -> Markup {
-    let columns = ["Image id", "Region", "Created"];
+/// All images of a version in one table, by platform and region.
+fn images(version: &Version) -> Markup {
+    let mut images: Vec<(&Build, &Artifact)> = version
+        .builds
+        .iter()
+        .flat_map(|build| build.artifacts.iter().map(move |artifact| (build, artifact)))
+        .collect();
+    images.sort_by(|(a, x), (b, y)| {
+        (&a.platform, &x.region, &a.component_type).cmp(&(
+            &b.platform,
+            &y.region,
+            &b.component_type,
+        ))
+    });
+    let columns = ["Image id", "Platform", "Region", "Source", "Created"];
     let rows = html! {
-        @for artifact in &build.artifacts {
+        @for (build, artifact) in &images {
             tr role="row" {
-                (head_cell(&html! { code.id { (artifact.external_identifier) } }))
+                (head_cell(&html! {
+                    code.id title="Click to select all of it" { (artifact.external_identifier) }
+                }))
+                (cell("Platform", &html! { span.chip { (build.platform) } }))
                 (cell("Region", &html! {
                     @if artifact.region.is_empty() { span.none { "–" } } @else { (artifact.region) }
                 }))
+                (cell("Source", &html! { bdi { (build.component_type) } }))
                 (cell("Created", &moment(artifact.created_at)))
             }
         }
     };
+    let count = images.len();
+    let caption = format!("{count} image{}", if count == 1 { "" } else { "s" });
+    html! {
+        section aria-labelledby="images" {
+            h2 #images { "Images" }
+            @if images.is_empty() { p.dimmed { "There are no images." } }
+            @else { (table(&caption, &columns, &rows)) }
+        }
+    }
+}
+
+fn builds(version: &Version) -> Markup {
+    html! {
+        section aria-labelledby="builds" {
+            h2 #builds { "Builds" }
+            @if version.builds.is_empty() { p.dimmed { "There are no builds yet." } }
+            @for build in &version.builds { (one_build(build)) }
+        }
+    }
+}
+
+fn one_build(build: &Build) -> Markup {
+    let made = Made::of(build);
+    let ended =
+        matches!(build.status, BuildStatus::Done | BuildStatus::Failed | BuildStatus::Cancelled);
     html! {
         article.card.build {
             div.title {
-                h4 { (build.component_type) }
+                h3 dir="auto" { (build.component_type) }
                 (build_status(build.status))
+                @if !build.platform.is_empty() { span.chip { (build.platform) } }
             }
-            @if build.artifacts.is_empty() {
-                p.dimmed { "No images" }
-            } @else {
-                (table(&format!("Images of {}", build.component_type), &columns, &rows))
+            @if build.status == BuildStatus::Failed {
+                p.wrong {
+                    "The build failed after " (duration(build.created_at, build.updated_at)) ". "
+                    @match &made.pipeline {
+                        Some((_, Some(url))) => { "Its " a href=(url) rel="noreferrer" { "pipeline" } "’s log says why." }
+                        _ => "The log of the run that built it says why.",
+                    }
+                }
             }
             (labels(&build.labels))
             dl.facts.small {
-                @if !build.source_external_identifier.is_empty() {
-                    div { dt { "Source image" } dd { code.id { (build.source_external_identifier) } } }
+                (fact("Source image", &build.source_external_identifier, true))
+                @if let Some((name, url)) = &made.pipeline {
+                    div { dt { "Pipeline" } dd {
+                        @match url {
+                            Some(url) => a href=(url) rel="noreferrer" { (name) },
+                            None => (name),
+                        }
+                    } }
                 }
-                @if !build.packer_run_uuid.is_empty() {
-                    div { dt { "Run" } dd { code { (build.packer_run_uuid) } } }
+                @for (name, value, code) in &made.facts { (fact(name, value, *code)) }
+                div { dt { "Started" } dd { (moment(build.created_at)) } }
+                @if ended {
+                    div { dt { "Duration" } dd { (duration(build.created_at, build.updated_at)) } }
                 }
-                div { dt { "Updated" } dd { (moment(build.updated_at)) } }
+                (fact("Run", &build.packer_run_uuid, true))
             }
             (metadata(build))
+        }
+    }
+}
+
+fn fact(name: &str, value: &str, code: bool) -> Markup {
+    html! {
+        @if !value.is_empty() {
+            div {
+                dt { (name) }
+                dd dir="auto" { @if code { code.id { (value) } } @else { (value) } }
+            }
         }
     }
 }
@@ -286,9 +408,9 @@ fn metadata(build: &Build) -> Markup {
     html! {
         @if !parts.is_empty() {
             details {
-                summary { "How it was made" span.hidden { ": " (build.component_type) } }
+                summary { "All that was recorded" span.hidden { ": " (build.component_type) } }
                 @for (name, value) in parts {
-                    h5 { (name) }
+                    h4 { (name) }
                     pre tabindex="0" role="region"
                         aria-label=(format!("{name} of {}", build.component_type)) {
                         (serde_json::to_string_pretty(value).unwrap_or_default())
@@ -297,13 +419,4 @@ fn metadata(build: &Build) -> Markup {
             }
         }
     }
-}
-
-/// Makes a version valid again.
-pub(super) async fn restore(Change { place, .. }: Change) -> Result<Redirect, Problem> {
-    let (bucket, print) = (&place.names.bucket, &place.names.version);
-    let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
-    let now = place.session.update_version(bucket, print, &body).await?;
-    let done = if now.revoke_at.is_set() { "still-revoked" } else { "restored" };
-    Ok(Redirect::to(&format!("{}?done={done}", path_of(&place))))
 }

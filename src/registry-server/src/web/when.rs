@@ -67,6 +67,17 @@ pub(super) fn is_recent(at: Timestamp) -> bool {
     age.is_some_and(|age| (0..RECENT * 1_000_000).contains(&age))
 }
 
+/// How long something took, in its two largest units.
+pub(super) fn duration(from: Timestamp, to: Timestamp) -> String {
+    let micros = to.micros().zip(from.micros()).map_or(0, |(to, from)| (to - from).max(0));
+    let seconds = micros / 1_000_000;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
 /// What a field for a moment holds, read as UTC.
 pub(super) fn read_field(text: &str) -> Option<Timestamp> {
     let read = |format| PrimitiveDateTime::parse(text, format).ok();
@@ -95,6 +106,15 @@ mod tests {
         assert_eq!(told(7200), "2 hours ago");
         assert_eq!(told(-3 * 86400), "in 3 days");
         assert_eq!(told(800 * 86400), "2 years ago");
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let at = |seconds: i64| Timestamp::from_micros(Some(seconds * 1_000_000));
+        assert_eq!(duration(at(0), at(59)), "59 s");
+        assert_eq!(duration(at(0), at(125)), "2 min 5 s");
+        assert_eq!(duration(at(0), at(7260)), "2 h 1 min");
+        assert_eq!(duration(at(5), at(0)), "0 s");
     }
 
     #[test]

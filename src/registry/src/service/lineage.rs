@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Session;
 use super::overview::{VersionName, lines, version_name};
 use super::view::relation_status;
-use super::{Session, rules};
 use crate::api::*;
 use crate::store::{BucketLine, RelationRow, Role, Tx, VersionRow};
 
@@ -132,21 +132,6 @@ impl Session {
             });
         }
         Ok(Lineage { members, kin, more: search.more })
-    }
-
-    /// The versions that a version was built from, and whether it is out of date with them.
-    ///
-    /// # Errors
-    /// The caller may not read, there is no such version, or the database failed.
-    pub async fn parents_of(&self, bucket: &str, fingerprint: &str) -> Result<Vec<BucketAncestry>> {
-        use crate::client::Registry as _;
-        rules::fingerprint(fingerprint)?;
-        let query = AncestryQuery {
-            kind: BucketAncestryType::Parents,
-            version_fingerprint: fingerprint.to_owned(),
-            ..AncestryQuery::default()
-        };
-        Ok(self.list_ancestry(bucket, &query, &Page::default()).await?.relations)
     }
 }
 

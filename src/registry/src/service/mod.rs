@@ -10,6 +10,7 @@ mod events;
 mod lineage;
 mod overview;
 mod page;
+mod relations;
 mod revocation;
 mod rules;
 mod run_tasks;
@@ -26,6 +27,7 @@ use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 pub use events::EVENTS;
 pub use lineage::{Kinship, Lineage, Member};
 pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName};
+pub use relations::{Relation, Relations};
 pub use run_tasks::Fresh;
 pub use work::{cancel_silent_builds, carry_out_revocations};
 

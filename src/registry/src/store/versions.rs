@@ -187,14 +187,45 @@ impl Tx {
     /// channels unless `all`.
     pub async fn parents_of(&mut self, children: &[String], all: bool) -> Result<Vec<RelationRow>> {
         let bucket = "(SELECT p.bucket_id FROM versions p WHERE p.id = d.parent_version_id)";
-        self.relations(bucket, "d.version_id", children, all).await
+        self.relations(bucket, "d.version_id", children, all, None).await
+    }
+
+    /// The relations of a version to those that were built from it: so many at most.
+    pub async fn built_from(
+        &mut self,
+        version: &str,
+        all: bool,
+        most: u32,
+    ) -> Result<Vec<RelationRow>> {
+        let bucket = "(SELECT p.bucket_id FROM versions p WHERE p.id = d.parent_version_id)";
+        let of = [version.to_owned()];
+        self.relations(bucket, "d.parent_version_id", &of, all, Some(most)).await
+    }
+
+    /// The fingerprints of the complete versions before and after a number.
+    pub async fn neighbours(
+        &mut self,
+        bucket: &str,
+        number: i64,
+    ) -> Result<(Option<String>, Option<String>)> {
+        let mut found = [None, None];
+        for (place, (compare, order)) in [("<", "DESC"), (">", "ASC")].into_iter().enumerate() {
+            let sql = AssertSqlSafe(format!(
+                "SELECT fingerprint FROM versions WHERE bucket_id = $1 AND number {compare} $2 \
+                 ORDER BY number {order} LIMIT 1"
+            ));
+            let query = sqlx::query_scalar(sql).bind(bucket).bind(number);
+            found[place] = query.fetch_optional(self.raw()).await?;
+        }
+        let [before, after] = found;
+        Ok((before, after))
     }
 
     /// The relations of these buckets' versions to those newest complete versions of other buckets
     /// that were built from them.
     pub async fn children_of(&mut self, buckets: &[String], all: bool) -> Result<Vec<RelationRow>> {
         let bucket = "d.current_parent_bucket_id";
-        self.relations(bucket, bucket, buckets, all).await
+        self.relations(bucket, bucket, buckets, all, None).await
     }
 
     async fn relations(
@@ -203,6 +234,7 @@ impl Tx {
         column: &'static str,
         values: &[String],
         all: bool,
+        most: Option<u32>,
     ) -> Result<Vec<RelationRow>> {
         if values.is_empty() {
             return Ok(Vec::new());
@@ -212,9 +244,10 @@ impl Tx {
              d.parent_channel_id, c.name AS channel_name, c.version_id AS channel_version_id FROM builds d \
              LEFT JOIN channels c ON c.id = d.parent_channel_id{} \
              WHERE {column} IN ({}) AND d.parent_version_id IS NOT NULL \
-             ORDER BY d.parent_version_id, d.version_id, d.parent_channel_id",
+             ORDER BY d.parent_version_id, d.version_id, d.parent_channel_id{}",
             open_channels(all),
-            marks(0, values.len())
+            marks(0, values.len()),
+            most.map(|most| format!(" LIMIT {most}")).unwrap_or_default()
         ));
         let query = values.iter().fold(sqlx::query(sql), |query, value| query.bind(value));
         let rows = query.fetch_all(self.raw()).await?;

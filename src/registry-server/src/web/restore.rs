@@ -1,0 +1,96 @@
+//! Making a revoked version valid again, and calling a revocation off that is to come.
+
+use axum::response::Redirect;
+use maud::html;
+
+use super::page::Page;
+use super::parts::{shown_version, token_field, version_link};
+use super::problem::Problem;
+use super::visit::{Change, Place};
+use ingot_registry::api::*;
+use ingot_registry::client::Registry as _;
+use ingot_registry::store::Role;
+
+/// How many descendants are looked at.
+const LISTED: u32 = 100;
+
+/// Asks whether it is meant, and says what it does and what it does not.
+pub(super) async fn show(place: Place) -> Result<Page, Problem> {
+    if place.visit.principal.role < Role::Contributor {
+        let text = "restoring a version needs the role contributor";
+        return Err(Error::new(Code::PermissionDenied, text).into());
+    }
+    let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
+    let version = place.session.get_version(&bucket, &print).await?;
+    if !version.revoke_at.is_set() {
+        return Err(Error::precondition(
+            "the version is not revoked, so there is nothing to restore",
+        )
+        .into());
+    }
+    let around = place.session.relations_of(&bucket, &print).await?;
+    let (descendants, _) = place.session.descendants(&bucket, &print, LISTED).await?;
+    let name = shown_version(&version.name, &print);
+    let revoked = version.status == VersionStatus::Revoked;
+    let title = match revoked {
+        true => format!("Restore {bucket} {name}"),
+        false => format!("Cancel scheduled revocation of {bucket} {name}"),
+    };
+    let back = place.version_path(&bucket, &print, "");
+    let action = place.version_path(&bucket, &print, "/restore");
+    let way = [
+        (bucket.as_str(), place.bucket_path(&bucket, "")),
+        (name.as_str(), back.clone()),
+        ("Restore", action.clone()),
+    ];
+    let parents: Vec<_> =
+        around.parents.iter().filter(|it| it.version.status == VersionStatus::Revoked).collect();
+    let children = descendants.iter().filter(|it| it.status == version.status).count();
+    Ok(Page::new(title.clone()).place(&place, &way).body(html! {
+        form.dialogue.card method="post" action=(action) aria-labelledby="title" {
+            h1 #title { (title) "?" }
+            (token_field(&place.visit.form_token))
+            ul.plain {
+                @if revoked {
+                    li { (name) " can be used again." }
+                    li { "Channels stay where they are. Those that were rolled back when it was \
+                          revoked have to be assigned to it again." }
+                } @else {
+                    li { (name) " stays valid. Channels stay where they are." }
+                }
+                @if children > 0 {
+                    li { "What was built from it and inherited this becomes valid again, too: "
+                        (children) @if children == 1 { " version." } @else { " versions." } }
+                }
+            }
+            @for parent in &parents {
+                div.alert.warn {
+                    p { "It was built from " (parent.version.bucket) " "
+                        (version_link(&place, &parent.version)) ", which is revoked and stays so. "
+                        @if version.revocation_inherited_from.is_some() {
+                            "It is not inherited from it any more after this."
+                        } @else {
+                            "If that revocation covers what was built from it, " (name)
+                            " stays revoked by it until it is restored once more."
+                        }
+                    }
+                }
+            }
+            div.buttons {
+                button.main type="submit" {
+                    @if revoked { "Restore " (name) } @else { "Cancel scheduled revocation" }
+                }
+                a.button href=(back) { "Back" }
+            }
+        }
+    }))
+}
+
+/// Makes it so.
+pub(super) async fn restore(Change { place, .. }: Change) -> Result<Redirect, Problem> {
+    let (bucket, print) = (&place.names.bucket, &place.names.version);
+    let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
+    let now = place.session.update_version(bucket, print, &body).await?;
+    let done = if now.revoke_at.is_set() { "still-revoked" } else { "restored" };
+    Ok(Redirect::to(&place.version_path(bucket, print, &format!("?done={done}"))))
+}
