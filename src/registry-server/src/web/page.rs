@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets;
 use super::parts::token_field;
-use super::visit::{Place, Visit};
+use super::visit::{Place, Visit, segment};
 
 /// Nothing but our own style sheet and icon is loaded, nothing runs, nobody frames the page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -19,6 +19,8 @@ pub(super) struct Page {
     who: Option<(String, &'static str, String)>,
     /// Where "Buckets" leads: to those of the project that the page is of.
     buckets: String,
+    /// The project's settings, for who may see them.
+    settings: Option<String>,
     path: Vec<(String, String)>,
     /// Whether the page itself is not the last of `path`.
     above: bool,
@@ -33,6 +35,7 @@ impl Page {
             title: title.into(),
             who: None,
             buckets: "/".to_owned(),
+            settings: None,
             path: Vec::new(),
             above: false,
             notice: None,
@@ -52,6 +55,8 @@ impl Page {
     pub(super) fn place(mut self, place: &Place, path: &[(&str, String)]) -> Self {
         self = self.visit(&place.visit);
         self.buckets = place.buckets_path();
+        let settings = format!("/projects/{}/settings", segment(&place.project.name));
+        self.settings = place.visit.may_write().then_some(settings);
         let root = (place.project.name.clone(), place.buckets_path());
         let path = path.iter().map(|(name, path)| ((*name).to_owned(), path.clone()));
         self.path = std::iter::once(root).chain(path).collect();
@@ -126,6 +131,7 @@ impl Page {
                     nav aria-label="Main" {
                         a href=(self.buckets) { "Buckets" }
                         a href="/projects" { "Projects" }
+                        @if let Some(settings) = &self.settings { a href=(settings) { "Settings" } }
                     }
                     div.who {
                         span { (name) " " span.role { (role) } }

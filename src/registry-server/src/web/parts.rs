@@ -69,7 +69,7 @@ pub(super) fn labels(labels: &Labels) -> Markup {
         @if !labels.is_empty() {
             ul.labels aria-label="Labels" {
                 @for (key, value) in labels {
-                    li { span.key { (key) } span.value { (value) } }
+                    li { span.key dir="auto" { (key) } span.value dir="auto" { (value) } }
                 }
             }
         }

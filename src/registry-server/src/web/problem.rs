@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 
+use super::compress::compress;
 use super::page::Page;
 use super::parts::own_path;
 use super::sign_in;
@@ -82,10 +83,11 @@ pub(super) async fn frame(State(app): State<Shared>, request: Request, next: Nex
     let (parts, body) = request.into_parts();
     let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    match response.extensions_mut().remove::<Problem>() {
+    let response = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => framed(&app, &asked, &problem.0).await,
         None => response,
-    }
+    };
+    compress(&asked, response).await
 }
 
 /// The answer to a request that failed.

@@ -163,7 +163,7 @@ fn revocation(place: &Place, version: &Version) -> Markup {
                     "."
                 }
                 @if !version.revocation_message.is_empty() {
-                    p.reason { (version.revocation_message) }
+                    p.reason dir="auto" { (version.revocation_message) }
                 }
             }
         }

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
+use ring::{digest, hmac};
 use serde::Deserialize;
 
 use super::problem::Problem;
@@ -64,16 +64,27 @@ impl Cookie {
     }
 }
 
-/// The token of the forms that whoever has this cookie may send.
+/// How long what tells a form's token from others is, in bytes.
+const MAC: usize = 32;
+
+/// The token of the forms that whoever has this cookie may send. It is another one in every page,
+/// covered by as many random bytes: what is on a page in compressed form could be guessed from its
+/// length if it were always the same.
 pub(super) fn form_token(cookie: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes());
-    URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"form"))
+    let cover = digest::digest(&digest::SHA256, secret::random_hex().as_bytes());
+    let covered = hmac::sign(&key, b"form");
+    let covered = covered.as_ref().iter().zip(cover.as_ref()).map(|(a, b)| a ^ b);
+    let token: Vec<u8> = cover.as_ref().iter().copied().chain(covered).collect();
+    URL_SAFE_NO_PAD.encode(token)
 }
 
 fn is_form_token(cookie: &str, token: &str) -> bool {
     let key = hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes());
     let decoded = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
-    hmac::verify(&key, b"form", &decoded).is_ok()
+    let Some((cover, covered)) = decoded.split_at_checked(MAC) else { return false };
+    let mac: Vec<u8> = covered.iter().zip(cover).map(|(a, b)| a ^ b).collect();
+    covered.len() == MAC && hmac::verify(&key, b"form", &mac).is_ok()
 }
 
 /// Whether the browser reached the registry by TLS: its own, or that of a proxy before it, which
@@ -336,6 +347,7 @@ mod tests {
     #[test]
     fn a_form_is_taken_from_who_it_was_made_for() {
         let token = form_token("one");
+        assert_ne!(token, form_token("one"));
         assert!(is_form_token("one", &token));
         for (cookie, token) in [("two", token.as_str()), ("one", ""), ("one", &token[1..])] {
             assert!(!is_form_token(cookie, token), "{cookie} {token}");

@@ -47,8 +47,23 @@ pub struct Lineage {
     pub members: Vec<Member>,
     /// How they are related.
     pub kin: Vec<Kinship>,
-    /// Whether there are more than are told of.
+    /// Whether there are more than are told of: there is no room for them.
     pub more: bool,
+    /// Whether there are generations beyond those that were asked for.
+    pub deeper: bool,
+}
+
+/// Which part of a family is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct LineageQuery {
+    /// How many generations up and down; 0 for all.
+    pub depth: u32,
+    /// Whether ancestors are wanted.
+    pub parents: bool,
+    /// Whether descendants are.
+    pub children: bool,
+    /// Whether only relations are wanted where the child is out of date.
+    pub out_of_date: bool,
 }
 
 /// What has been found so far: buckets' ids and their generations, and relations.
@@ -58,6 +73,7 @@ struct Search {
     order: Vec<String>,
     relations: Vec<(RelationRow, String)>,
     more: bool,
+    deeper: bool,
 }
 
 impl Search {
@@ -74,6 +90,19 @@ impl Search {
         self.order.push(bucket.to_owned());
         true
     }
+
+    /// Forgets relations that are not out of date, and buckets that are in no other.
+    fn keep_out_of_date(&mut self, start: &str) {
+        self.relations
+            .retain(|(relation, _)| relation_status(relation) == AncestryStatus::OutOfDate);
+        let kept: BTreeSet<&str> = self
+            .relations
+            .iter()
+            .flat_map(|(relation, child)| [relation.parent_bucket_id.as_str(), child.as_str()])
+            .chain([start])
+            .collect();
+        self.order.retain(|bucket| kept.contains(bucket.as_str()));
+    }
 }
 
 impl Session {
@@ -81,14 +110,22 @@ impl Session {
     ///
     /// # Errors
     /// The caller may not read, there is no such bucket, or the database failed.
-    pub async fn lineage(&self, bucket: &str) -> Result<Lineage> {
+    pub async fn lineage(&self, bucket: &str, query: LineageQuery) -> Result<Lineage> {
         self.need(Role::Viewer)?;
         let tx = &mut self.store.read().await?;
         let start = self.bucket_id(tx, bucket).await?;
         let mut search = Search::default();
         search.meet(&start, 0);
-        ancestors(tx, &mut search, &start, self.sees_all()).await?;
-        descendants(tx, &mut search, &start, self.sees_all()).await?;
+        let (depth, all) = (i32::try_from(query.depth).unwrap_or(i32::MAX), self.sees_all());
+        if query.parents {
+            ancestors(tx, &mut search, &start, depth, all).await?;
+        }
+        if query.children {
+            descendants(tx, &mut search, &start, depth, all).await?;
+        }
+        if query.out_of_date {
+            search.keep_out_of_date(&start);
+        }
         self.tell(tx, search).await
     }
 
@@ -131,12 +168,18 @@ impl Session {
                 status: relation_status(relation),
             });
         }
-        Ok(Lineage { members, kin, more: search.more })
+        Ok(Lineage { members, kin, more: search.more, deeper: search.deeper })
     }
 }
 
 /// Goes up: what the newest complete versions of the last generation were built from.
-async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> Result<()> {
+async fn ancestors(
+    tx: &mut Tx,
+    search: &mut Search,
+    start: &str,
+    depth: i32,
+    all: bool,
+) -> Result<()> {
     let mut buckets = vec![start.to_owned()];
     let mut generation = 0;
     while !buckets.is_empty() {
@@ -145,8 +188,13 @@ async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> 
         let of: HashMap<String, String> =
             rows.into_iter().filter_map(|row| Some((row.latest_version_id?, row.id))).collect();
         let ids: Vec<String> = of.keys().cloned().collect();
+        let relations = tx.parents_of(&ids, all).await?;
+        if depth != 0 && generation < -depth {
+            search.deeper |= !relations.is_empty();
+            return Ok(());
+        }
         buckets = Vec::new();
-        for relation in tx.parents_of(&ids, all).await? {
+        for relation in relations {
             let child = of[&relation.child_id].clone();
             if search.meet(&relation.parent_bucket_id, generation) {
                 buckets.push(relation.parent_bucket_id.clone());
@@ -158,7 +206,13 @@ async fn ancestors(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> 
 }
 
 /// Goes down: what was built from the last generation.
-async fn descendants(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -> Result<()> {
+async fn descendants(
+    tx: &mut Tx,
+    search: &mut Search,
+    start: &str,
+    depth: i32,
+    all: bool,
+) -> Result<()> {
     let mut buckets = vec![start.to_owned()];
     let mut generation = 0;
     while !buckets.is_empty() {
@@ -169,6 +223,10 @@ async fn descendants(tx: &mut Tx, search: &mut Search, start: &str, all: bool) -
         }
         generation += 1;
         let relations = tx.children_of(&buckets, all).await?;
+        if depth != 0 && generation > depth {
+            search.deeper |= !relations.is_empty();
+            return Ok(());
+        }
         let ids: BTreeSet<&String> = relations.iter().map(|relation| &relation.child_id).collect();
         // A family that is too large is not read whole.
         let ids: Vec<String> = ids.into_iter().take(MOST * 4).cloned().collect();

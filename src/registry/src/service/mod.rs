@@ -2,6 +2,7 @@
 //! view of one project, and a [`Registry`] like any other: the server puts HTTP around it, and the
 //! embedded registry uses it as it is.
 
+mod administration;
 mod ancestry;
 mod buckets;
 mod builds;
@@ -25,8 +26,8 @@ use super::client::Registry;
 use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 
 pub use events::EVENTS;
-pub use lineage::{Kinship, Lineage, Member};
-pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName};
+pub use lineage::{Kinship, Lineage, LineageQuery, Member};
+pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, words};
 pub use relations::{Relation, Relations};
 pub use run_tasks::Fresh;
 pub use work::{cancel_silent_builds, carry_out_revocations};

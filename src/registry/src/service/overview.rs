@@ -9,7 +9,8 @@ use super::{Session, page, rules};
 use crate::api::*;
 use crate::client::Registry as _;
 use crate::store::{
-    BucketLine, BuildLine, BuildRow, RelativesLine, Role, Tx, VersionRow, transaction,
+    BucketFilter, BucketLine, BucketOrder, BuildLine, BuildRow, RelativesLine, Role, Tx,
+    VersionRow, transaction,
 };
 
 /// A version, as others name it.
@@ -78,26 +79,46 @@ pub struct Overview {
     pub buckets: Vec<BucketSummary>,
     /// How many there are in all parts.
     pub total: i64,
+    /// How many there are before these.
+    pub before: i64,
     /// How to go on.
     pub pagination: PaginationResponse,
 }
 
-/// How long a word may be that is searched for.
-const WORD: usize = 200;
+/// How long what is searched for may be, in characters, and how many words of it count.
+const TEXT: usize = 200;
+const WORDS: usize = 5;
+
+/// The words of what is searched for.
+pub fn words(text: &str) -> Vec<String> {
+    let text: String = text.chars().filter(|char| *char != '\0').take(TEXT).collect();
+    text.split_whitespace().take(WORDS).map(str::to_owned).collect()
+}
 
 impl Session {
-    /// The buckets that hold a word in name or description, by name; all if it is empty.
+    /// The buckets that a filter leaves, in an order.
     ///
     /// # Errors
     /// The caller may not read, the page's token is wrong, or the database failed.
-    pub async fn overview(&self, word: &str, page: &Page) -> Result<Overview> {
+    pub async fn overview(
+        &self,
+        filter: &BucketFilter,
+        order: BucketOrder,
+        page: &Page,
+    ) -> Result<Overview> {
         self.need(Role::Viewer)?;
-        let word: String = word.chars().filter(|char| *char != '\0').take(WORD).collect();
+        let filter = &BucketFilter { all: self.sees_all(), ..filter.clone() };
         let keys = page::keys(page)?;
         let tx = &mut self.store.read().await?;
-        let total = tx.count_buckets(self.project_id(), &word).await?;
-        let rows = tx.search_buckets(self.project_id(), &word, &keys).await?;
-        let (rows, pagination) = page::cut(rows, &keys, |row| row.name.clone());
+        let project = self.project_id();
+        let total = tx.count_buckets(project, filter, order, None).await?;
+        let rows = tx.search_buckets(project, filter, order, &keys).await?;
+        let (rows, pagination) = page::cut(rows, &keys, |row| order.key(row));
+        let first = rows.first().map(|row| order.key(row)).filter(|_| keys.key.is_some());
+        let before = match &first {
+            Some(key) => tx.count_buckets(project, filter, order, Some(key.as_str())).await?,
+            None => 0,
+        };
 
         let latest: Vec<String> =
             rows.iter().filter_map(|row| row.latest_version_id.clone()).collect();
@@ -132,7 +153,16 @@ impl Session {
             }
         };
         let buckets = rows.into_iter().map(see).collect();
-        Ok(Overview { buckets, total, pagination })
+        Ok(Overview { buckets, total, before, pagination })
+    }
+
+    /// The platforms that there are images of.
+    ///
+    /// # Errors
+    /// The caller may not read, or the database failed.
+    pub async fn platforms(&self) -> Result<Vec<String>> {
+        self.need(Role::Viewer)?;
+        self.store.read().await?.platforms(self.project_id()).await
     }
 
     /// The versions that were built from this one, directly or not: the first of them by their

@@ -33,7 +33,7 @@ pub use buckets::{BucketRow, Keyset};
 pub use builds::{ArtifactRow, BuildRow, FoundArtifact};
 pub use channels::{AssignmentRow, ChannelRow};
 pub use outbox::{AuditRow, Delivery, Webhook};
-pub use overview::{BucketLine, BuildLine, RelativesLine};
+pub use overview::{BucketFilter, BucketLine, BucketOrder, BucketStatus, BuildLine, RelativesLine};
 pub use projects::{Principal, Project, Role};
 pub use revocations::{Claim, Relative, RevocationRow};
 pub use run_tasks::{RunTaskCall, RunTaskJob, RunTaskKey};

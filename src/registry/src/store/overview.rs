@@ -56,9 +56,190 @@ const LINE: &str = "SELECT b.id, b.name, b.description, b.updated_at, \
     (SELECT max(v.id) FROM versions v WHERE v.bucket_id = b.id) AS newest_version_id \
     FROM buckets b";
 
-/// Which buckets a word, `$2`, is in.
-const FOUND: &str = " AND (lower(b.name) LIKE lower($2) ESCAPE '\\' \
-    OR lower(b.description) LIKE lower($2) ESCAPE '\\')";
+/// In which order a list of buckets is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BucketOrder {
+    /// By name.
+    #[default]
+    Name,
+    /// The one that changed last first.
+    Updated,
+    /// The one that was created last first.
+    Created,
+}
+
+/// How a bucket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BucketStatus {
+    /// Its managed channel points at a version that is not to be revoked.
+    Active,
+    /// It points at one that is.
+    Scheduled,
+    /// Its newest version is revoked.
+    Revoked,
+    /// A build of its newest version runs.
+    Running,
+    /// A build of its newest version failed.
+    Failed,
+    /// It has no versions.
+    Empty,
+}
+
+/// Which buckets a list has: those that all of this is true of.
+#[derive(Debug, Clone, Default)]
+pub struct BucketFilter {
+    /// Each of these is in its name, its description, its labels, the fingerprint of one of its
+    /// versions or the id of one of its images.
+    pub words: Vec<String>,
+    /// How it is.
+    pub status: Option<BucketStatus>,
+    /// The platform of an image of its newest version; empty for any.
+    pub platform: String,
+    /// A label's name, and its value if that is not empty; empty for any.
+    pub label: (String, String),
+    /// Whether only those whose newest version is out of date with its parents.
+    pub out_of_date: bool,
+    /// Whether channels count that are restricted.
+    pub all: bool,
+}
+
+/// A word must be this long, in characters, to be looked for in fingerprints and ids, which are read
+/// from end to end for it.
+const ID: usize = 3;
+
+/// What the managed channel of a bucket points at, and the version made last.
+const LATEST: &str =
+    "(SELECT c.version_id FROM channels c WHERE c.bucket_id = b.id AND c.managed = 1)";
+const NEWEST: &str = "(SELECT max(n.id) FROM versions n WHERE n.bucket_id = b.id)";
+
+impl BucketFilter {
+    /// The condition, of which every part begins with AND, and what is to be bound: from `$2` on.
+    fn condition(&self) -> (String, Vec<String>) {
+        let (mut sql, mut values) = (String::new(), Vec::new());
+        let mut bind = |value: String| {
+            values.push(value);
+            values.len() + 1
+        };
+        for word in &self.words {
+            let mark = bind(pattern(word));
+            let like = |column: &str| format!("lower({column}) LIKE lower(${mark}) ESCAPE '\\'");
+            let mut places = vec![like("b.name"), like("b.description"), like("b.labels")];
+            if word.chars().count() >= ID {
+                places.push(format!(
+                    "b.id IN (SELECT f.bucket_id FROM versions f WHERE {})",
+                    like("f.fingerprint")
+                ));
+                places.push(format!(
+                    "b.id IN (SELECT f.bucket_id FROM artifacts a JOIN builds d ON d.id = a.build_id \
+                     JOIN versions f ON f.id = d.version_id WHERE {})",
+                    like("a.external_identifier")
+                ));
+            }
+            sql.push_str(&format!(" AND ({})", places.join(" OR ")));
+        }
+        let latest = |more: &str| {
+            format!(" AND EXISTS (SELECT 1 FROM versions l WHERE l.id = {LATEST} AND {more})")
+        };
+        let newest = |more: &str| {
+            format!(" AND EXISTS (SELECT 1 FROM versions l WHERE l.id = {NEWEST} AND {more})")
+        };
+        let build = |status: &str| {
+            format!(
+                "EXISTS (SELECT 1 FROM builds d WHERE d.version_id = l.id AND d.status = '{status}')"
+            )
+        };
+        let running = build(BuildStatus::Running.as_str());
+        match self.status {
+            None => {}
+            Some(BucketStatus::Active) => sql.push_str(&latest("l.revoke_at IS NULL")),
+            Some(BucketStatus::Scheduled) => {
+                sql.push_str(&latest("l.revoke_at IS NOT NULL AND l.revoked = 0"));
+            }
+            Some(BucketStatus::Revoked) => sql.push_str(&newest("l.revoked = 1")),
+            Some(BucketStatus::Running) => {
+                sql.push_str(&newest(&format!("l.number IS NULL AND {running}")));
+            }
+            Some(BucketStatus::Failed) => {
+                let failed = build(BuildStatus::Failed.as_str());
+                sql.push_str(&newest(&format!("l.number IS NULL AND {failed} AND NOT {running}")));
+            }
+            Some(BucketStatus::Empty) => {
+                sql.push_str(" AND NOT EXISTS (SELECT 1 FROM versions l WHERE l.bucket_id = b.id)")
+            }
+        }
+        if !self.platform.is_empty() {
+            let mark = bind(self.platform.clone());
+            sql.push_str(&format!(
+                " AND EXISTS (SELECT 1 FROM builds d WHERE d.version_id = {LATEST} \
+                 AND d.platform = ${mark})"
+            ));
+        }
+        let (name, value) = &self.label;
+        if !name.is_empty() {
+            // Labels are kept as JSON without spaces.
+            let json = |text: &str| serde_json::Value::from(text).to_string();
+            let value = if value.is_empty() { String::new() } else { json(value) };
+            let mark = bind(pattern(&format!("{}:{value}", json(name))));
+            sql.push_str(&format!(" AND b.labels LIKE ${mark} ESCAPE '\\'"));
+        }
+        if self.out_of_date {
+            sql.push_str(&format!(
+                " AND EXISTS (SELECT 1 FROM builds d JOIN channels c ON c.id = d.parent_channel_id{} \
+                 WHERE d.version_id = {LATEST} AND c.version_id <> d.parent_version_id)",
+                open_channels(self.all)
+            ));
+        }
+        (sql, values)
+    }
+}
+
+impl BucketOrder {
+    /// The columns that a list is in the order of.
+    fn columns(self) -> &'static [&'static str] {
+        match self {
+            BucketOrder::Name => &["b.name"],
+            BucketOrder::Updated => &["b.updated_at", "b.id"],
+            // Ids are in the order in which they were made.
+            BucketOrder::Created => &["b.id"],
+        }
+    }
+
+    /// What a bucket's place in the list is told by.
+    pub fn key(self, line: &BucketLine) -> String {
+        match self {
+            BucketOrder::Name => line.name.clone(),
+            BucketOrder::Updated => {
+                format!("{} {}", line.updated_at.micros().unwrap_or_default(), line.id)
+            }
+            BucketOrder::Created => line.id.clone(),
+        }
+    }
+
+    /// A comparison with such a key, whose parts are bound from `$mark` on.
+    fn compare(self, compare: &str, mark: usize) -> String {
+        let columns = self.columns();
+        let marks = match self {
+            BucketOrder::Updated => format!("CAST(${mark} AS BIGINT), ${}", mark + 1),
+            _ => format!("${mark}"),
+        };
+        format!(" AND ({}) {compare} ({marks})", columns.join(", "))
+    }
+
+    fn parts(self, key: &str) -> Vec<String> {
+        match self {
+            BucketOrder::Updated => {
+                let (at, id) = key.split_once(' ').unwrap_or((key, ""));
+                // What is no number would be an error of the database.
+                vec![at.parse::<i64>().unwrap_or_default().to_string(), id.to_owned()]
+            }
+            _ => vec![key.to_owned()],
+        }
+    }
+
+    fn descending(self) -> bool {
+        self != BucketOrder::Name
+    }
+}
 
 /// How far a child is behind: 0 if that cannot be told, 1 if it is not, 2 if it is.
 const BEHIND: &str = "CAST(CASE WHEN c.version_id IS NULL THEN 0 \
@@ -83,36 +264,60 @@ fn pattern(word: &str) -> String {
 }
 
 impl Tx {
-    /// A project's buckets by name that hold a word in name or description, one more than wanted.
+    /// A part of the list of a project's buckets, one more than wanted.
     pub async fn search_buckets(
         &mut self,
         project: &str,
-        word: &str,
+        filter: &BucketFilter,
+        order: BucketOrder,
         keys: &Keyset,
     ) -> Result<Vec<BucketLine>> {
-        let found = if word.is_empty() { "" } else { FOUND };
-        let clause = keys.clause("b.name", false, if word.is_empty() { 2 } else { 3 });
-        let sql = AssertSqlSafe(format!("{LINE} WHERE b.project_id = $1{found}{clause}"));
-        let mut query = sqlx::query(sql).bind(project);
-        if !word.is_empty() {
-            query = query.bind(pattern(word));
-        }
+        let (mut sql, mut values) = filter.condition();
+        let up = order.descending() == keys.backward;
         if let Some(key) = &keys.key {
-            query = query.bind(key);
+            sql.push_str(&order.compare(if up { ">" } else { "<" }, values.len() + 2));
+            values.extend(order.parts(key));
         }
+        let direction = if up { "ASC" } else { "DESC" };
+        let columns: Vec<String> =
+            order.columns().iter().map(|column| format!("{column} {direction}")).collect();
+        let sql = AssertSqlSafe(format!(
+            "{LINE} WHERE b.project_id = $1{sql} ORDER BY {} LIMIT {}",
+            columns.join(", "),
+            keys.limit + 1
+        ));
+        let query = sqlx::query(sql).bind(project);
+        let query = values.into_iter().fold(query, |query, value| query.bind(value));
         query.fetch_all(self.raw()).await?.iter().map(line).collect()
     }
 
-    /// How many buckets of a project hold a word.
-    pub async fn count_buckets(&mut self, project: &str, word: &str) -> Result<i64> {
-        let found = if word.is_empty() { "" } else { FOUND };
-        let sql =
-            AssertSqlSafe(format!("SELECT count(*) FROM buckets b WHERE b.project_id = $1{found}"));
-        let mut query = sqlx::query_scalar(sql).bind(project);
-        if !word.is_empty() {
-            query = query.bind(pattern(word));
+    /// How many buckets of a project a list has; only those before a key, if there is one.
+    pub async fn count_buckets(
+        &mut self,
+        project: &str,
+        filter: &BucketFilter,
+        order: BucketOrder,
+        before: Option<&str>,
+    ) -> Result<i64> {
+        let (mut sql, mut values) = filter.condition();
+        if let Some(key) = before {
+            let compare = if order.descending() { ">" } else { "<" };
+            sql.push_str(&order.compare(compare, values.len() + 2));
+            values.extend(order.parts(key));
         }
+        let sql =
+            AssertSqlSafe(format!("SELECT count(*) FROM buckets b WHERE b.project_id = $1{sql}"));
+        let query = sqlx::query_scalar(sql).bind(project);
+        let query = values.into_iter().fold(query, |query, value| query.bind(value));
         Ok(query.fetch_one(self.raw()).await?)
+    }
+
+    /// The platforms that builds of a project are of.
+    pub async fn platforms(&mut self, project: &str) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT d.platform FROM channels c JOIN buckets b ON b.id = c.bucket_id \
+                   JOIN builds d ON d.version_id = c.version_id WHERE c.managed = 1 \
+                   AND b.project_id = $1 AND d.platform <> '' ORDER BY d.platform LIMIT 50";
+        Ok(sqlx::query_scalar(sql).bind(project).fetch_all(self.raw()).await?)
     }
 
     /// Buckets by their ids, in no order.

@@ -1,0 +1,148 @@
+//! Removing buckets and channels, and who may read a channel.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+
+use super::page::Page;
+use super::parts::{no_enter, token_field};
+use super::problem::Problem;
+use super::visit::{Change, Place};
+use ingot_registry::api::*;
+use ingot_registry::client::Registry as _;
+use ingot_registry::store::Role;
+
+fn need(place: &Place, role: Role) -> Result<()> {
+    if place.visit.principal.role >= role {
+        return Ok(());
+    }
+    Err(Error::new(Code::PermissionDenied, format!("this needs the role {}", role.as_str())))
+}
+
+/// What can be set of a channel, on its page.
+pub(super) fn channel_settings(place: &Place, channel: &Channel) -> Markup {
+    let path = |rest: &str| place.channel_path(&channel.bucket_name, &channel.name, rest);
+    html! {
+        section.card aria-labelledby="settings" {
+            h2 #settings { "Settings" }
+            form.line method="post" action=(path("/access")) {
+                (token_field(&place.visit.form_token))
+                label.choice {
+                    input type="checkbox" name="restricted" value="yes" checked[channel.restricted];
+                    span { "Restricted: viewers cannot read it" }
+                }
+                button type="submit" { "Save" }
+            }
+            p { a.button.danger href=(path("/delete")) { "Delete channel…" } }
+        }
+    }
+}
+
+/// Sets who may read a channel.
+pub(super) async fn access(Change { place, fields }: Change) -> Result<Redirect, Problem> {
+    let (bucket, name) = (&place.names.bucket, &place.names.channel);
+    let change = UpdateChannelBody {
+        update_mask: "restricted".into(),
+        restricted: fields.ticked("restricted"),
+        ..UpdateChannelBody::default()
+    };
+    place.session.update_channel(bucket, name, &change).await?;
+    Ok(Redirect::to(&place.channel_path(bucket, name, "")))
+}
+
+/// Asks whether a channel is to go.
+pub(super) async fn ask_channel(place: Place) -> Result<Page, Problem> {
+    need(&place, Role::Contributor)?;
+    let (bucket, name) = (place.names.bucket.clone(), place.names.channel.clone());
+    let channel = place.session.get_channel(&bucket, &name).await?;
+    let own = place.channel_path(&bucket, &name, "");
+    let action = place.channel_path(&bucket, &name, "/delete");
+    let way = [
+        (bucket.as_str(), place.bucket_path(&bucket, "")),
+        (name.as_str(), own.clone()),
+        ("Delete", action.clone()),
+    ];
+    let title = format!("Delete the channel {name} of {bucket}");
+    Ok(Page::new(title.clone()).place(&place, &way).body(html! {
+        form.dialogue.card method="post" action=(action) {
+            h1 { (title) "?" }
+            (token_field(&place.visit.form_token))
+            ul.plain {
+                li { "Templates and Terraform configurations that ask for it fail." }
+                li { "Its history is gone. What was built by way of it is not, but whether that is "
+                    "out of date is undetermined from then on." }
+                @if let Some(version) = &channel.version {
+                    li { (version.name) ", which it points at, stays." }
+                }
+            }
+            div.buttons {
+                button.danger type="submit" { "Delete " (name) }
+                a.button href=(own) { "Cancel" }
+            }
+        }
+    }))
+}
+
+/// Removes a channel.
+pub(super) async fn channel(Change { place, .. }: Change) -> Result<Redirect, Problem> {
+    let (bucket, name) = (&place.names.bucket, &place.names.channel);
+    place.session.delete_channel(bucket, name).await?;
+    Ok(Redirect::to(&place.bucket_path(bucket, "/channels")))
+}
+
+/// Asks whether a bucket is to go, and for its name.
+pub(super) async fn ask_bucket(place: Place) -> Result<Page, Problem> {
+    bucket_page(&place, None).await
+}
+
+async fn bucket_page(place: &Place, wrong: Option<&str>) -> Result<Page, Problem> {
+    need(place, Role::Admin)?;
+    let name = place.names.bucket.clone();
+    let bucket = place.session.get_bucket(&name).await?;
+    let channels = place.session.list_channels(&name).await?.channels.len();
+    let query = AncestryQuery { kind: BucketAncestryType::Children, ..AncestryQuery::default() };
+    let page = ingot_registry::api::Page { size: 1, ..Default::default() };
+    let children = place.session.list_ancestry(&name, &query, &page).await?.total_count;
+    let own = place.bucket_path(&name, "");
+    let action = place.bucket_path(&name, "/delete");
+    let way = [(name.as_str(), own.clone()), ("Delete", action.clone())];
+    let title = format!("Delete the bucket {name}");
+    Ok(Page::new(title.clone()).place(place, &way).body(html! {
+        form.dialogue.card method="post" action=(action) novalidate {
+            h1 { (title) "?" }
+            (token_field(&place.visit.form_token))
+            (no_enter())
+            ul.plain {
+                li { "Versions that go with it: " strong { (bucket.version_count) } }
+                li { "Channels that go with it: " strong { (channels) } }
+                li { "Relations to what was built from it, which are forgotten: " strong { (children) } }
+                li { "Images stay where they are: the registry only knows of them." }
+                li { "It cannot be taken back." }
+            }
+            div.field {
+                label for="name" { "Type the bucket’s name to confirm" }
+                input #name name="name" autocomplete="off" spellcheck="false" maxlength="200"
+                    aria-invalid=[wrong.map(|_| "true")] aria-describedby=[wrong.map(|_| "name-hint")];
+                @if let Some(wrong) = wrong {
+                    p.hint #name-hint { span.wrong role="alert" { (wrong) } }
+                }
+            }
+            div.buttons {
+                button.danger type="submit" { "Delete " (name) }
+                a.button href=(own) { "Cancel" }
+            }
+        }
+    }))
+}
+
+/// Removes a bucket, if its name was typed.
+pub(super) async fn bucket(Change { place, fields }: Change) -> Result<Response, Problem> {
+    let name = place.names.bucket.clone();
+    if fields.text("name").trim() != name {
+        let wrong = format!("This is not the bucket’s name, which is {name}. Nothing was deleted.");
+        let page = bucket_page(&place, Some(&wrong)).await?;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+    }
+    place.session.delete_bucket(&name).await?;
+    Ok(Redirect::to(&place.buckets_path()).into_response())
+}
