@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use thirtyfour::prelude::*;
 
-use crate::browser::{Browser, LAPTOP, PHONE, there_is_a_browser};
+use crate::browser::{Browser, LAPTOP, PHONE, TABLET, there_is_a_browser};
 use crate::server::Server;
 use crate::shelf::{bucket, fill, first_link};
 
@@ -116,10 +116,13 @@ async fn no_page_has_a_serious_finding() {
     }
     let dir = tempfile::tempdir().expect("a folder");
     let (server, browser) = filled(dir.path()).await;
-    let views = [(LAPTOP, "light"), (LAPTOP, "dark"), (PHONE, "light"), (PHONE, "dark")];
+    let mut views = vec![(LAPTOP, "light"), (LAPTOP, "dark"), (PHONE, "light"), (PHONE, "dark")];
+    if std::env::var_os("INGOT_SCREENSHOTS").is_some() {
+        views.push((TABLET, "light"));
+    }
     let mut wrong = Vec::new();
     let mut look = async |browser: &Browser, path: &str, picture: Option<&str>| {
-        for (size, scheme) in views {
+        for &(size, scheme) in &views {
             browser.size(size, scheme).await;
             browser.driver.goto(path).await.expect("the page can be opened");
             for finding in findings(browser).await {
@@ -135,7 +138,11 @@ async fn no_page_has_a_serious_finding() {
             }
             let folder = std::env::var_os("INGOT_SCREENSHOTS");
             let Some((name, folder)) = picture.zip(folder) else { continue };
-            let device = if size == PHONE { "phone" } else { "laptop" };
+            let device = match size {
+                PHONE => "phone",
+                TABLET => "tablet",
+                _ => "laptop",
+            };
             let file = format!("registry-{name}-{device}-{scheme}.png");
             let png = browser.picture(size, scheme).await;
             std::fs::write(Path::new(&folder).join(file), png).expect("the picture is written");

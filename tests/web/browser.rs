@@ -10,9 +10,10 @@ use thirtyfour::prelude::*;
 
 use crate::server::Server;
 
-/// The sizes pages are looked at in: a laptop and a phone.
+/// The sizes pages are looked at in: a laptop, a phone, and what is between.
 pub const LAPTOP: (u32, u32) = (1280, 800);
-pub const PHONE: (u32, u32) = (390, 844);
+pub const PHONE: (u32, u32) = (360, 780);
+pub const TABLET: (u32, u32) = (800, 1000);
 
 /// The driver, which is killed when it is dropped, and a browser.
 pub struct Browser {
@@ -180,7 +181,7 @@ impl Browser {
         self.size((width, 200), scheme).await;
         let metrics = self.cdp("Page.getLayoutMetrics", json!({})).await;
         let height =
-            metrics["cssContentSize"]["height"].as_f64().expect("a height").ceil().min(1200.0);
+            metrics["cssContentSize"]["height"].as_f64().expect("a height").ceil().min(1600.0);
         let shot = self
             .cdp(
                 "Page.captureScreenshot",

@@ -47,8 +47,8 @@ pub(super) async fn show(
             (channel_list(&place, &name, &channels))
             section.card aria-labelledby="family" {
                 h2 #family { "Ancestry" }
-                (family(&place, "Parents", "no parents are known", parents.total_count, &parents.relations, bucket.parents.as_ref().map(|it| it.status)))
-                (family(&place, "Children", "nothing was built from it so far", children.total_count, &children.relations, bucket.children.as_ref().map(|it| it.status)))
+                (family(&place, "Parents", "No parents are known.", parents.total_count, &parents.relations, bucket.parents.as_ref().map(|it| it.status)))
+                (family(&place, "Children", "Nothing was built from it so far.", children.total_count, &children.relations, bucket.children.as_ref().map(|it| it.status)))
             }
         }
         @match &bucket.latest_version {
@@ -139,7 +139,7 @@ fn family(
             @if let Some(overall) = overall.filter(|_| count > 0) { " " (ancestry_status(overall)) }
         }
         @if relations.is_empty() {
-            p.dimmed { "So far " (none) "." }
+            p.dimmed { (none) }
         } @else {
             ul.plain.rows {
                 @for relation in relations {
