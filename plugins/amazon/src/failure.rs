@@ -174,7 +174,7 @@ impl From<Failure> for Error {
         if failure.kind == Kind::Cancelled {
             return Error::Cancelled;
         }
-        Error::Failed { message: failure.message, hint: failure.hint }
+        failure.hint.into_iter().fold(Error::new(failure.message), Error::hint)
     }
 }
 

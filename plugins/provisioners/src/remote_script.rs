@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use ingot_sdk::communicator::{Script, UiOutput};
 use ingot_sdk::retry::Retry;
-use ingot_sdk::{
-    Communicator, ExitStatus, FileMeta, GoDuration, RemoteCommand, Result, RunContext,
-};
+use ingot_sdk::{Communicator, ExitStatus, GoDuration, RemoteCommand, Result, RunContext};
 
 /// A file to be there before a command starts.
 pub struct Upload<'a> {
@@ -24,14 +22,13 @@ impl Upload<'_> {
     /// # Errors
     /// What went wrong.
     pub async fn send(&self, link: &dyn Communicator) -> Result<()> {
-        let meta = FileMeta { size: self.bytes.len() as u64, mode: self.mode };
-        let mut source = self.bytes;
-        let sent = link.upload(self.path, &mut source, meta).await;
+        let sent = link.upload_script(self.path, self.bytes, self.mode).await;
         sent.map_err(|error| error.context("Error uploading script"))
     }
 }
 
-/// How a script is started: until it works, because the machine may be rebooting.
+/// How a script is started: again while the machine is away, because it may be rebooting. What
+/// does not mend itself, such as a directory that is not there, ends it at once.
 pub struct Start<'a> {
     /// The build.
     pub ctx: &'a RunContext,
@@ -57,7 +54,7 @@ impl Start<'_> {
     /// started again.
     ///
     /// # Errors
-    /// It could not be started in time.
+    /// It could not be started, or not in time.
     pub async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<Ran> {
         let limit = self.limit.map_or(Duration::from_secs(300), |limit| limit.0);
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
@@ -66,8 +63,12 @@ impl Start<'_> {
             .run(
                 &self.ctx.cancel,
                 |error| {
-                    self.ctx.ui.message(format!("Could not start the script, retrying: {error}"));
-                    true
+                    let passes = error.is_transient();
+                    if passes {
+                        let ui = &self.ctx.ui;
+                        ui.message(format!("Could not start the script, retrying: {error}"));
+                    }
+                    passes
                 },
                 |_| self.attempt(files, command, &output),
             )

@@ -158,16 +158,16 @@ impl Machine<'_> {
             false => "%s='%s' ",
         });
         let assignments = script::assignments(variables, format);
+        let var_file = format!("{folder}/varfile_{number}.sh");
         let mut uploaded = vec![path.clone()];
+        let mut files = Vec::new();
         let mut names = json!(data);
         names["Path"] = path.as_str().into();
         names["Vars"] = assignments.as_str().into();
         if in_file {
-            let var_file = format!("{folder}/varfile_{number}.sh");
             names["EnvVarFile"] = var_file.as_str().into();
-            let file = Upload { path: &var_file, bytes: assignments.as_bytes(), mode: 0o600 };
-            file.send(self.link).await?;
-            uploaded.push(var_file);
+            files.push(Upload { path: &var_file, bytes: assignments.as_bytes(), mode: 0o600 });
+            uploaded.push(var_file.clone());
         }
         let template = options.execute_command.as_deref().unwrap_or(match in_file {
             true => "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}",
@@ -179,11 +179,11 @@ impl Machine<'_> {
             .render(template, &names)
             .map_err(|error| Error::new(format!("execute_command: {error}")))?;
 
-        let script = Upload { path: &path, bytes: &script_bytes, mode: 0o755 };
+        files.push(Upload { path: &path, bytes: &script_bytes, mode: 0o755 });
         let removes = !options.skip_clean && !in_file;
         let limit = options.start_retry_timeout;
         let start = Start { ctx: self.ctx, link: self.link, limit, removes };
-        let Ran { status, removed } = start.run(&[script], &command).await?;
+        let Ran { status, removed } = start.run(&files, &command).await?;
         match status {
             ExitStatus::Disconnected if !options.expect_disconnect => Err(Error::new(
                 "Script disconnected unexpectedly",
@@ -193,7 +193,7 @@ impl Machine<'_> {
             ExitStatus::Disconnected => {
                 let limit = limit.map_or(Duration::from_secs(300), |limit| limit.0);
                 let retry = Retry { timeout: Some(limit), ..Retry::default() };
-                retry.run(&self.ctx.cancel, |_| true, |_| self.clean(&uploaded)).await
+                retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded)).await
             }
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
@@ -215,7 +215,13 @@ impl Machine<'_> {
         let output = UiOutput::new(self.ctx.ui.clone());
         match self.link.exec(&command, &output).await? {
             ExitStatus::Code(0) => Ok(()),
-            _ => Err(Error::new("Error removing the temporary script from the machine")),
+            ExitStatus::Disconnected => Err(Error::new(
+                "the connection was lost while the temporary script was removed from the machine",
+            )
+            .transient()),
+            ExitStatus::Code(_) => {
+                Err(Error::new("Error removing the temporary script from the machine"))
+            }
         }
     }
 }

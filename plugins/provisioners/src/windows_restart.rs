@@ -109,7 +109,7 @@ impl Restart<'_> {
         let given = self.options.restart_command.as_deref().filter(|text| !text.is_empty());
         let command = given.unwrap_or("shutdown /r /f /t 0 /c \"ingot restart\"");
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
-        let ran = retry.run(&self.ctx.cancel, |_| true, |_| self.run(command)).await?;
+        let ran = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.run(command)).await?;
         match ran.0 {
             // It may be gone before it can say that it goes.
             ExitStatus::Disconnected | ExitStatus::Code(0) => Ok(()),

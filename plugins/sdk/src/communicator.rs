@@ -101,6 +101,18 @@ pub trait Communicator: Send + Sync {
         meta: FileMeta,
     ) -> Result<()>;
 
+    /// Writes a file for a command that is about to run: a script, or its variables. Unlike an
+    /// [`Communicator::upload`] it belongs to the user that commands run as, who has to read it,
+    /// run it and remove it.
+    ///
+    /// # Errors
+    /// What went wrong, naming the destination.
+    async fn upload_script(&self, destination: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        let meta = FileMeta { size: bytes.len() as u64, mode };
+        let mut source = bytes;
+        self.upload(destination, &mut source, meta).await
+    }
+
     /// Copies a folder, following rsync's rule: with a trailing slash on `source` its contents
     /// go into `destination`, without one the folder itself does.
     ///
@@ -132,6 +144,18 @@ pub trait Communicator: Send + Sync {
     ) -> Result<()>;
 }
 
+/// The advice where a file was to be uploaded in a directory's place.
+pub fn directory_hint(destination: &str) -> String {
+    format!(
+        "{destination} is a directory there; to put the file into it, end the destination with a \
+         slash: {destination}/"
+    )
+}
+
+/// The longest unfinished line that is kept: a longer one is shown in pieces, between words where
+/// it has any, so that a word to be hidden is not torn.
+const LONGEST_LINE: usize = 1024 * 1024;
+
 /// An [`OutputSink`] that shows whole lines in the UI as they are completed. What is left at the
 /// end without a newline is shown by [`UiOutput::finish`] or on drop.
 pub struct UiOutput {
@@ -149,10 +173,21 @@ impl UiOutput {
         let mut pending = self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let buffer = &mut pending[stream];
         buffer.extend_from_slice(bytes);
-        while let Some(end) = buffer.iter().position(|&b| b == b'\n') {
-            let line: Vec<u8> = buffer.drain(..=end).collect();
-            self.show(stream, &line);
+        let mut shown = 0;
+        // What is left of earlier pieces has no end of a line.
+        let mut from = buffer.len() - bytes.len();
+        while let Some(length) = buffer[from..].iter().position(|&b| b == b'\n') {
+            let end = from + length + 1;
+            self.show(stream, &buffer[shown..end]);
+            (shown, from) = (end, end);
         }
+        if buffer.len() - shown > LONGEST_LINE {
+            let blank = buffer[shown..].iter().rposition(u8::is_ascii_whitespace);
+            let end = blank.map_or(buffer.len(), |blank| shown + blank + 1);
+            self.show(stream, &buffer[shown..end]);
+            shown = end;
+        }
+        buffer.drain(..shown);
     }
 
     fn show(&self, stream: usize, line: &[u8]) {
@@ -261,5 +296,37 @@ impl Communicator for NoCommunicator {
 
     async fn download_dir(&self, _: &str, _: &Path, _: bool) -> Result<()> {
         refuse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::Said;
+
+    #[test]
+    fn output_is_shown_line_by_line_in_whatever_pieces_it_comes() {
+        let said = Arc::new(Said::default());
+        let output = UiOutput::new(Ui::new(Arc::clone(&said) as Arc<dyn crate::EventSink>));
+        for piece in [&b"one\ntw"[..], b"o\n\nfour\xff", b"\nprogress 1\rprogress 2\n", b"end"] {
+            output.stdout(piece);
+        }
+        output.finish();
+        assert_eq!(said.lines(), ["one", "two", "", "four\u{fffd}", "progress 2", "end"]);
+    }
+
+    #[test]
+    fn a_line_without_end_does_not_fill_the_memory() {
+        let said = Arc::new(Said::default());
+        let output = UiOutput::new(Ui::new(Arc::clone(&said) as Arc<dyn crate::EventSink>));
+        for _ in 0..40 {
+            output.stdout(&b"word ".repeat(20_000));
+        }
+        assert!(output.pending.lock().unwrap()[0].len() <= LONGEST_LINE);
+        output.finish();
+        let shown: usize = said.lines().iter().map(|line| line.matches("word").count()).sum();
+        assert_eq!(shown, 40 * 20_000);
     }
 }

@@ -18,28 +18,58 @@ pub enum Error {
         message: String,
         /// What the user can do about it.
         hint: Option<String>,
+        /// Whether doing the same again can help.
+        kind: ErrorKind,
     },
 }
 
+/// Whether doing the same again can help.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It fails the same way until somebody mends the cause.
+    #[default]
+    Permanent,
+    /// The machine, or the way to it, is away for the moment, as during a reboot.
+    Transient,
+}
+
 impl Error {
-    /// A failure described by `message`.
+    /// A permanent failure described by `message`.
     pub fn new(message: impl Into<String>) -> Self {
-        Error::Failed { message: message.into(), hint: None }
+        Error::Failed { message: message.into(), hint: None, kind: ErrorKind::Permanent }
+    }
+
+    /// The same failure, of the kind that may be gone when the same is done again.
+    pub fn transient(self) -> Self {
+        match self {
+            Error::Failed { message, hint, .. } => {
+                Error::Failed { message, hint, kind: ErrorKind::Transient }
+            }
+            cancelled => cancelled,
+        }
+    }
+
+    /// Whether doing the same again may succeed. What retries asks this.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::Failed { kind: ErrorKind::Transient, .. })
     }
 
     /// Adds advice on how to mend the failure.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         match self {
-            Error::Failed { message, .. } => Error::Failed { message, hint: Some(hint.into()) },
+            Error::Failed { message, kind, .. } => {
+                Error::Failed { message, hint: Some(hint.into()), kind }
+            }
             cancelled => cancelled,
         }
     }
 
-    /// Prefixes the message with what was being done. Cancellation stays cancellation.
+    /// Prefixes the message with what was being done. Cancellation stays cancellation, and a kind
+    /// stays what it is.
     pub fn context(self, doing: impl Display) -> Self {
         match self {
-            Error::Failed { message, hint } => {
-                Error::Failed { message: format!("{doing}: {message}"), hint }
+            Error::Failed { message, hint, kind } => {
+                Error::Failed { message: format!("{doing}: {message}"), hint, kind }
             }
             cancelled => cancelled,
         }

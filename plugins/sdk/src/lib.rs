@@ -43,7 +43,7 @@ pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCom
 pub use config::{Config, ConfigError, ConfigErrors, OptionValue};
 pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext, UserVariable};
 pub use data_source::DataSource;
-pub use error::{Context, Error, Result};
+pub use error::{Context, Error, ErrorKind, Result};
 pub use ingot_go_template::GoDuration;
 pub use journal::{Discovered, Journal, JournalEntry, Place, Reclaim, Resource};
 pub use output_file::OutputFile;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ingot_sdk::communicator::directory_hint;
 use ingot_sdk::{
     Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, Ui, async_trait,
 };
@@ -41,7 +42,8 @@ impl SshCommunicator {
             let never = CancellationToken::new();
             let refused = |error: &Error| tracing::info!(%error, "not reconnected yet");
             let connected = self.connector.wait(&never, &refused).await;
-            *link = connected.map_err(|error| error.context("the connection was lost"))?;
+            *link =
+                connected.map_err(|error| error.context("the connection was lost").transient())?;
         }
         Ok(Arc::clone(&link))
     }
@@ -77,7 +79,7 @@ impl SshCommunicator {
             return Ok(Some(process));
         }
         if process.status().await == ExitStatus::Disconnected {
-            return Err(Error::new("the connection was lost"));
+            return Err(Error::new("the connection was lost").transient());
         }
         self.no_tar.store(true, Ordering::Relaxed);
         Ok(None)
@@ -112,7 +114,13 @@ impl Communicator for SshCommunicator {
         meta: FileMeta,
     ) -> Result<()> {
         let uploaded = transfer::upload(self, destination, source, meta).await;
-        uploaded.map_err(|error| error.context(format_args!("uploading to {destination}")))
+        let Err(error) = uploaded else { return Ok(()) };
+        let error = error.context(format_args!("uploading to {destination}"));
+        let unexplained = error.advice().is_none() && !error.is_transient();
+        Err(match unexplained && transfer::is_directory(self, destination).await {
+            true => error.hint(directory_hint(destination)),
+            false => error,
+        })
     }
 
     /// As `scp -r`: a destination that does not exist becomes the copy; into one that does, the

@@ -77,10 +77,10 @@ impl Link {
         self.lost.get().is_some()
     }
 
-    /// Says that it has.
+    /// Says that it has. The machine may be back soon.
     pub fn lost(&self) -> Error {
         let reason = self.lost.get().map_or("the connection ended", String::as_str);
-        Error::new(format!("lost the connection to {}: {reason}", self.place))
+        Error::new(format!("lost the connection to {}: {reason}", self.place)).transient()
     }
 
     async fn open(

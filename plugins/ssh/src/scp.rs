@@ -12,6 +12,9 @@ use tokio::net::UnixStream;
 
 use crate::transfer::{COPY_BUFFER, Stopped, copy_exactly};
 
+/// The longest line that is read: a path's greatest length with room to spare.
+const LONGEST_LINE: u64 = 16 * 1024;
+
 /// The near end of an scp command.
 pub struct Scp<'a> {
     stream: BufReader<&'a mut UnixStream>,
@@ -49,7 +52,8 @@ impl<'a> Scp<'a> {
 
     async fn line(&mut self) -> Result<String> {
         let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line).await.map_err(|_| ended())?;
+        let mut limited = (&mut self.stream).take(LONGEST_LINE);
+        limited.read_until(b'\n', &mut line).await.map_err(|_| ended())?;
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
@@ -62,8 +66,7 @@ impl<'a> Scp<'a> {
                 // A shell's start-up file that prints something does this.
                 let rest = self.line().await.unwrap_or_default();
                 let said = format!("{}{rest}", char::from(other));
-                Err(Error::new(format!("scp on the machine said {said:?} out of turn"))
-                    .hint("no start-up file of the user's shell may print anything"))
+                Err(out_of_turn(&said))
             }
             Err(_) => Err(ended()),
         }
@@ -133,7 +136,7 @@ impl<'a> Scp<'a> {
     async fn announced(&mut self) -> Result<Announced> {
         self.say("\0").await?;
         let line = self.line().await?;
-        let strange = || Error::new(format!("scp on the machine said {line:?} out of turn"));
+        let strange = || out_of_turn(&line);
         let Some(kind) = line.chars().next() else { return Ok(Announced::End) };
         let rest = &line[kind.len_utf8()..];
         match kind {
@@ -228,6 +231,15 @@ impl<'a> Scp<'a> {
             }
         }
     }
+}
+
+/// Something other than scp's own words came. A start-up file of the user's shell that prints does
+/// this.
+fn out_of_turn(said: &str) -> Error {
+    Error::new(format!("scp on the machine said {said:?} out of turn")).hint(
+        "a start-up file of the user's shell there (such as .bashrc) prints something: let it be \
+         silent without a terminal, or set ssh_file_transfer_method = \"sftp\"",
+    )
 }
 
 /// A complaint of the machine's scp, without its own name in front.

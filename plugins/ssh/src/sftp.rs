@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::joint::{Progress, again, would_block};
 use crate::link::Link;
+use crate::worker::ends_session;
 use ingot_sdk::walk::{Entry, What};
 
 /// How many bytes are under way at once. libssh2 sends as many requests as the buffer it is
@@ -199,6 +200,10 @@ async fn request<T: Send + 'static>(
 }
 
 fn no_sftp(error: &ssh2::Error) -> Error {
+    if ends_session(error) {
+        let message = format!("the connection was lost: {}", error.message());
+        return Error::new(message).transient();
+    }
     Error::new(format!("the machine's SSH server has no SFTP: {}", error.message()))
         .hint("set ssh_file_transfer_method = \"scp\", or give sshd a `Subsystem sftp`")
 }

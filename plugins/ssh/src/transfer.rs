@@ -19,6 +19,9 @@ use ingot_sdk::walk::{Entry, What, tree};
 /// How much is copied at once.
 pub const COPY_BUFFER: usize = 256 * 1024;
 
+/// How commands end on a machine that goes down: by SIGHUP, SIGKILL and SIGTERM.
+const ENDED_FROM_OUTSIDE: [i32; 3] = [129, 137, 143];
+
 /// Why copying stopped.
 pub enum Stopped {
     /// The source is at fault.
@@ -101,6 +104,18 @@ pub async fn upload(
     };
     let sent = sent.await;
     finish(process, sent, "scp").await
+}
+
+/// Whether there is a directory at `path`, as far as the machine tells.
+pub async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
+    if by_sftp(link) {
+        let Ok(connection) = link.link().await else { return false };
+        return matches!(sftp::is_folder(&connection, path).await, Ok(Some(true)));
+    }
+    let Ok(mut process) = link.start(&format!("test -d {}", for_shell(path)), false).await else {
+        return false;
+    };
+    process.status().await.success()
 }
 
 /// Downloads one file.
@@ -323,7 +338,11 @@ async fn finish(mut process: Process, done: Result<()>, program: &str) -> Result
     let said = said.collect::<Vec<_>>().join("; ");
     match (status, done) {
         (ExitStatus::Code(0), done) => done,
-        (ExitStatus::Disconnected, _) => Err(Error::new("the connection was lost")),
+        (ExitStatus::Code(code), _) if ENDED_FROM_OUTSIDE.contains(&code) => {
+            let message = format!("{program} was ended on the machine, which may be going down");
+            Err(Error::new(message).transient())
+        }
+        (ExitStatus::Disconnected, _) => Err(Error::new("the connection was lost").transient()),
         (ExitStatus::Code(127), _) => Err(Error::new(format!(
             "the machine has no {program}{}",
             if said.is_empty() { String::new() } else { format!(": {said}") }

@@ -260,7 +260,7 @@ impl Worker {
         let Some(work) = self.sftp_waiting.pop_front() else { return Ok(false) };
         self.session.set_blocking(true);
         if self.sftp.is_none() {
-            match self.session.sftp() {
+            match answers_sftp(&self.session).and_then(|()| self.session.sftp()) {
                 Ok(sftp) => self.sftp = Some(sftp),
                 Err(error) => {
                     self.session.set_blocking(false);
@@ -348,14 +348,8 @@ impl Worker {
 
     /// Fails if libssh2's last error means that the session cannot be used any more.
     fn check_session(&self) -> Result<(), String> {
-        // SOCKET_NONE, KEX_FAILURE, KEY_EXCHANGE_FAILURE, INVALID_MAC, SOCKET_SEND, TIMEOUT,
-        // DECRYPT, SOCKET_DISCONNECT, PROTO, SOCKET_TIMEOUT, SOCKET_RECV, ENCRYPT, BAD_SOCKET
-        const FATAL: [i32; 13] = [-1, -5, -8, -4, -7, -9, -12, -13, -14, -30, -43, -44, -45];
-        let Some(error) = ssh2::Error::last_session_error(&self.session) else { return Ok(()) };
-        match error.code() {
-            ssh2::ErrorCode::Session(code) if FATAL.contains(&code) => {
-                Err(error.message().to_owned())
-            }
+        match ssh2::Error::last_session_error(&self.session) {
+            Some(error) if ends_session(&error) => Err(error.message().to_owned()),
             _ => Ok(()),
         }
     }
@@ -409,6 +403,34 @@ impl Worker {
             || !self.listeners.is_empty()
             || self.joints.iter().any(Joint::reads)
     }
+}
+
+/// Looks whether the server's SFTP program answers. Where it does not start, as when it is not
+/// installed, libssh2 would wait for a minute and take the session for lost.
+fn answers_sftp(session: &Session) -> Result<(), ssh2::Error> {
+    // SSH_FXP_INIT of version 3, and its length (draft-ietf-secsh-filexfer-02).
+    const INIT: [u8; 9] = [0, 0, 0, 5, 1, 0, 0, 0, 3];
+    // LIBSSH2_ERROR_CHANNEL_CLOSED
+    const CLOSED: ssh2::ErrorCode = ssh2::ErrorCode::Session(-26);
+    let mut channel = session.channel_session()?;
+    channel.subsystem("sftp")?;
+    let answered = std::io::Write::write_all(&mut channel, &INIT)
+        .and_then(|()| channel.read(&mut [0; 4]))
+        .is_ok_and(|count| count > 0);
+    // What is lost shows by itself.
+    let _ = channel.close().and_then(|()| channel.wait_close());
+    match answered {
+        true => Ok(()),
+        false => Err(ssh2::Error::new(CLOSED, "its SFTP program ended before it answered")),
+    }
+}
+
+/// Whether a session cannot be used any more after this error.
+pub fn ends_session(error: &ssh2::Error) -> bool {
+    // SOCKET_NONE, KEX_FAILURE, KEY_EXCHANGE_FAILURE, INVALID_MAC, SOCKET_SEND, TIMEOUT,
+    // DECRYPT, SOCKET_DISCONNECT, PROTO, SOCKET_TIMEOUT, SOCKET_RECV, ENCRYPT, BAD_SOCKET
+    const FATAL: [i32; 13] = [-1, -5, -8, -4, -7, -9, -12, -13, -14, -30, -43, -44, -45];
+    matches!(error.code(), ssh2::ErrorCode::Session(code) if FATAL.contains(&code))
 }
 
 /// Opens a channel bit by bit. None: not yet.

@@ -75,6 +75,11 @@ impl Failure {
 
     /// The error for the user.
     pub fn at(&self, place: &Place) -> Error {
+        let error = self.described(place);
+        if self.may_pass() { error.transient() } else { error }
+    }
+
+    fn described(&self, place: &Place) -> Error {
         let Place { user, tls, .. } = place;
         match self {
             Failure::Network(text) => Error::new(format!("cannot reach WinRM at {place}: {text}"))

@@ -238,11 +238,16 @@ async fn run_script(machine: &WinrmCommunicator, script: &str) -> Result<Vec<u8>
 fn check(status: ExitStatus, said: &str) -> Result<()> {
     match status {
         ExitStatus::Code(0) => Ok(()),
-        ExitStatus::Code(code) => Err(Error::new(match said.trim() {
-            "" => format!("a command on the machine ended with exit code {code}"),
-            said => said.to_owned(),
-        })),
-        ExitStatus::Disconnected => Err(Error::new("the connection was lost")),
+        ExitStatus::Code(code) => {
+            let error = Error::new(match said.trim() {
+                "" => format!("a command on the machine ended with exit code {code}"),
+                said => said.to_owned(),
+            });
+            // PowerShell and cmd end with 1 where something is wrong. On a machine that goes down
+            // or comes up they cannot even start, which has codes of its own.
+            Err(if code == 1 { error } else { error.transient() })
+        }
+        ExitStatus::Disconnected => Err(Error::new("the connection was lost").transient()),
     }
 }
 

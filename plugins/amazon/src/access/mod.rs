@@ -153,7 +153,7 @@ impl Access {
     /// Where it cannot be decoded, `error` as it is.
     pub async fn explain(&self, error: Error) -> Error {
         const MARK: &str = "Encoded authorization failure message: ";
-        let Error::Failed { message, hint } = &error else { return error };
+        let Error::Failed { message, hint, kind } = &error else { return error };
         let Some((before, rest)) = message.split_once(MARK).filter(|_| self.decode_messages) else {
             return error;
         };
@@ -164,6 +164,7 @@ impl Access {
             Ok(Some(decoded)) => Error::Failed {
                 message: format!("{before}{decoded}{}", &rest[encoded.len()..]),
                 hint: hint.clone(),
+                kind: *kind,
             },
             Ok(None) => error,
             Err(failed) => {

@@ -163,20 +163,18 @@ impl<'a> Run<'a> {
             timeout: Some(CLEANING),
         };
         let cleaned = retry
-            .run(
-                &self.ctx.cancel,
-                |_| true,
-                |_| async {
-                    let output = CapturedOutput::default();
-                    match self.link.exec(&command, &output).await? {
-                        ExitStatus::Code(0) => Ok(()),
-                        status => Err(Error::new(format!(
-                            "it ended with {status:?}: {}",
-                            output.stderr_text().trim()
-                        ))),
-                    }
-                },
-            )
+            .run(&self.ctx.cancel, Error::is_transient, |_| async {
+                let output = CapturedOutput::default();
+                match self.link.exec(&command, &output).await? {
+                    ExitStatus::Code(0) => Ok(()),
+                    // What still has a file open will let go of it.
+                    status => Err(Error::new(format!(
+                        "it ended with {status:?}: {}",
+                        output.stderr_text().trim()
+                    ))
+                    .transient()),
+                }
+            })
             .await;
         if let Err(error) = cleaned {
             self.ctx.ui.message(format!("Could not remove {}: {error}", paths.join(", ")));

@@ -102,6 +102,9 @@ async fn what_cannot_be_written_or_read_is_said() {
             error.contains("downloading /nowhere") && error.contains("no such file"),
             "{error}"
         );
+        let result = upload(&*link, "/tmp", b"x", 0o644).await;
+        let advice = result.unwrap_err().advice().unwrap_or_default().to_owned();
+        assert!(advice.contains("end the destination with a slash: /tmp/"), "{way:?}: {advice}");
         let meta = FileMeta { size: 5, mode: 0o644 };
         let path = server.text("home/short");
         let error = said(link.upload(&path, &mut &b"abc"[..], meta).await);

@@ -6,6 +6,7 @@ mod files;
 mod harness;
 mod login;
 mod options;
+mod provisioning;
 mod routes;
 #[path = "../server/mod.rs"]
 mod server;

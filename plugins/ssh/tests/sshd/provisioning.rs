@@ -1,0 +1,86 @@
+//! Scripts, and what is wrong with machines that cannot take them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ingot_sdk::testing::{Said, context};
+use ingot_sdk::{Communicator, Config, GeneratedData, PluginSet, Result};
+use serde_json::{Value, json};
+
+use crate::harness::connected;
+use crate::server::{Server, available};
+
+/// Runs a shell provisioner and returns what it showed, and how long it took.
+async fn shell(link: &Arc<dyn Communicator>, options: Value) -> (Result<()>, String, Duration) {
+    let said = Arc::new(Said::default());
+    let ctx = context(Default::default(), &said);
+    let mut plugins = PluginSet::default();
+    ingot_provisioners::register(&mut plugins);
+    let mut provisioner = plugins.provisioners["shell"]();
+    let config = Config::new(options.as_object().unwrap().clone());
+    provisioner.prepare(&config, &ctx.prepare).unwrap();
+    let start = Instant::now();
+    let ran = provisioner.provision(&ctx, Arc::clone(link), &GeneratedData::default()).await;
+    (ran, said.lines().join("\n"), start.elapsed())
+}
+
+#[tokio::test]
+async fn faults_that_cannot_heal_end_at_once() {
+    if !available() {
+        return;
+    }
+    let sftp = json!({ "ssh_file_transfer_method": "sftp" });
+    let inline = json!({ "inline": ["echo ran"] });
+    let nope = json!({ "inline": ["echo ran"], "remote_folder": "/nope" });
+    let prints = |server: &Server| {
+        std::fs::write(server.path("home/.bashrc"), "echo welcome to this machine\n").unwrap();
+    };
+    let other = Server::start("Subsystem other /bin/true");
+    let broken = Server::start("Subsystem sftp /bin/false");
+    let loud = Server::start("");
+    prints(&loud);
+    let good = Server::start("");
+    for (server, options, script, parts, advice) in [
+        (&other, sftp.clone(), &inline, ["has no SFTP", ""], "\"scp\""),
+        (&broken, sftp.clone(), &inline, ["SFTP", ""], ""),
+        (&loud, json!({}), &inline, ["welcome to this machine", "out of turn"], "\"sftp\""),
+        (&good, json!({}), &nope, ["/nope", "o such file"], ""),
+        (&good, sftp.clone(), &nope, ["/nope", "o such file"], ""),
+    ] {
+        let link = connected(server, options.clone()).await;
+        let (ran, said, took) = shell(&link, script.clone()).await;
+        let error = ran.unwrap_err();
+        let text = error.to_string();
+        assert!(parts.iter().all(|part| text.contains(part)), "{options}: {text}");
+        assert!(error.advice().unwrap_or_default().contains(advice), "{options}: {error:?}");
+        assert!(took < Duration::from_secs(20), "{options}: {took:?} for {text}");
+        assert!(!said.contains("retrying"), "{said}");
+    }
+    // The advice is good.
+    let link = connected(&loud, sftp).await;
+    let (ran, said, _) = shell(&link, inline).await;
+    ran.unwrap();
+    assert!(said.contains("ran"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_reboots_meanwhile_is_waited_for() {
+    if !available() {
+        return;
+    }
+    let mut server = Server::start("");
+    let link = connected(&server, json!({ "ssh_timeout": "2s" })).await;
+    server.stop();
+    let comes_back = async {
+        // Longer than connecting again is tried for.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::task::block_in_place(|| server.restart());
+    };
+    let ((ran, said, _), ()) =
+        tokio::join!(shell(&link, json!({ "inline": ["echo ran"] })), comes_back);
+    ran.unwrap();
+    assert!(
+        said.contains("Could not start the script, retrying") && said.contains("ran"),
+        "{said}"
+    );
+}
