@@ -98,7 +98,6 @@ const CHAR_KEYS: &[(char, char, &str)] = &[
     ('9', '(', "9"),
     ('0', ')', "0"),
     (' ', ' ', "spc"),
-    ('\n', '\n', "ret"),
     ('\t', '\t', "tab"),
 ];
 
@@ -147,7 +146,6 @@ impl Key {
     pub fn keysym(self) -> u32 {
         match self {
             Key::Special(key) => key.keysym,
-            Key::Char('\n') => 0xff0d,
             Key::Char('\t') => 0xff09,
             Key::Char(c) if u32::from(c) < 0x100 => u32::from(c),
             Key::Char(c) => 0x0100_0000 | u32::from(c),

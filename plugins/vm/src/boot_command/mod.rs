@@ -141,6 +141,7 @@ impl BootOptions {
             name: "name".to_owned(),
             ssh_public_key: "ssh-ed25519 key".to_owned(),
         };
+        let mut line_breaks = false;
         for (number, step) in self.steps().iter().enumerate() {
             let place = if step.option == "boot_steps" && self.boot_steps.len() > 1 {
                 format!("step {}: ", number + 1)
@@ -160,6 +161,13 @@ impl BootOptions {
                     prepared.warnings.extend(warnings.map(|remark| {
                         format!("{}: {place}{}", step.option, located(remark, &texts))
                     }));
+                    if let Some(at) = script.line_break.filter(|_| !line_breaks) {
+                        line_breaks = true;
+                        let message = "line breaks are not typed; write <enter> to press Enter";
+                        let remark = Remark { at, message: message.to_owned() };
+                        let remark = located(&remark, &texts);
+                        prepared.warnings.push(format!("{}: {place}{remark}", step.option));
+                    }
                 }
                 Err(remark) => {
                     let why = format!("{place}{}", located(&remark, &texts));

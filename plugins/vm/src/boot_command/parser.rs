@@ -39,6 +39,9 @@ pub struct Script {
     pub expressions: Vec<Expression>,
     /// What looks like a slip: text that is almost a key, keys that are never let go.
     pub warnings: Vec<Remark>,
+    /// The byte of the first line break, if there is one. They are not typed: in a text of several
+    /// lines they are there for people, and Packer sends a key for them that does nothing.
+    pub line_break: Option<usize>,
 }
 
 /// Something to say about a place in a boot command.
@@ -61,6 +64,11 @@ pub fn parse(text: &str) -> Result<Script, Remark> {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let at = text.len() - rest.len();
+        if matches!(c, '\n' | '\r') {
+            script.line_break.get_or_insert(at);
+            rest = &rest[1..];
+            continue;
+        }
         let mut found = None;
         if c == '<' {
             found = bracketed(rest).map_err(|message| Remark { at, message })?;
@@ -72,6 +80,12 @@ pub fn parse(text: &str) -> Result<Script, Remark> {
         }
         let (expression, after) =
             found.unwrap_or((Expression::Key(Key::Char(c), Action::Press), &rest[c.len_utf8()..]));
+        if let Expression::Key(key, _) = expression
+            && key.qcode().is_none()
+        {
+            let message = format!("a US keyboard, which this is typed on, has no key for {key}");
+            return Err(Remark { at, message });
+        }
         match expression {
             Expression::Key(key, Action::Hold) => held.push((key, at)),
             Expression::Key(key, Action::Release) => held.retain(|&(other, _)| other != key),
@@ -222,6 +236,24 @@ mod tests {
                 Expression::Key(Key::Char('>'), Action::Release)
             ]
         );
+    }
+
+    #[test]
+    fn line_breaks_are_not_typed_and_a_tab_is() {
+        let script = parse("a\r\n\tb\n").unwrap();
+        assert_eq!(script.expressions, press("a\tb"));
+        assert_eq!(script.line_break, Some(1));
+        assert_eq!(Key::Char('\t').qcode(), Some("tab"));
+    }
+
+    #[test]
+    fn what_cannot_be_typed_is_an_error() {
+        for (text, at, named) in [("a€", 1, "'€'"), ("<üOn>", 0, "'ü'"), ("\u{7}", 0, "'\\u{7}'")]
+        {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.at, at);
+            assert!(error.message.contains(named), "{}", error.message);
+        }
     }
 
     #[test]

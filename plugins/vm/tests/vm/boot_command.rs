@@ -37,7 +37,8 @@ fn prepared(value: Value) -> (BootOptions, Prepared, ConfigErrors) {
 async fn keys_are_moved_in_order_and_in_time() {
     let build = Build::new();
     let (options, _, errors) = prepared(json!({
-        "boot_command": ["<esc>A{{ .HTTPPort }}", "<leftCtrlOn>c<leftCtrlOff><wait200ms>{{ .Name }}"],
+        "boot_command":
+            ["<esc>A\n{{ .HTTPPort }}\r\n", "<leftCtrlOn>c<leftCtrlOff><wait200ms>{{ .Name }}\t"],
         "boot_key_interval": "5ms",
         "boot_keygroup_interval": "100ms",
         "boot_wait": "-1s",
@@ -50,7 +51,7 @@ async fn keys_are_moved_in_order_and_in_time() {
     assert_eq!(
         keyboard.moves.join(" "),
         "+esc -esc +shift +a -a -shift +8 -8 +0 -0 +ctrl +c -c -ctrl \
-         +shift +minus -minus -shift"
+         +shift +minus -minus -shift +tab -tab"
     );
     let gap = keyboard.times[14] - keyboard.times[13];
     assert!(gap >= Duration::from_millis(300), "{gap:?}");
@@ -92,8 +93,25 @@ fn mistakes_are_told_with_their_place() {
         ["boot_command: <entr> is no key and is typed as it stands; did you mean <enter>? \
           (at character 7 of text 2)"]
     );
-    let (_, errors) = messages(json!({"boot_command": ["é<wait0>"]}));
+    let (_, errors) = messages(json!({"boot_command": ["a<wait0>"]}));
     assert_eq!(errors, ["<wait0> does not wait; write a time above zero (at character 2)"]);
+    let (_, errors) = messages(json!({"boot_command": ["<esc>", "aé"]}));
+    assert_eq!(
+        errors,
+        ["a US keyboard, which this is typed on, has no key for 'é' (at character 2 of text 2)"]
+    );
+    let (warnings, errors) = messages(json!({"boot_steps": [["a\nb\n<enter>"], ["c\r\n<enter>"]]}));
+    assert_eq!(
+        (warnings, errors),
+        (
+            vec![
+                "boot_steps: step 1: line breaks are not typed; write <enter> to press Enter (at \
+                 character 2)"
+                    .to_owned()
+            ],
+            vec![]
+        )
+    );
     let (_, errors) = messages(json!({"boot_command": ["http://{{ .HTTPAddr }}/"]}));
     assert!(
         errors[0].contains("`.HTTPAddr` has no value") && errors[0].contains(".HTTPIP"),
