@@ -81,11 +81,33 @@ impl ShutdownOptions {
             biased;
             () = ctx.cancel.cancelled() => Err(Error::Cancelled),
             ended = stopped => ended.map(|()| PowerState::Off),
-            () = tokio::time::sleep(timeout) => Err(Error::new(format!(
-                "the machine still runs {} after it was told to shut down",
-                GoDuration(timeout)
+            () = tokio::time::sleep(timeout) => Err(self.still_on(communicator.is_some(), timeout)),
+        }
+    }
+
+    fn still_on(&self, reached: bool, timeout: Duration) -> Error {
+        let timeout = GoDuration(timeout);
+        match (reached, self.disable_shutdown) {
+            (true, true) => Error::new(format!(
+                "the machine still runs {timeout} after it was provisioned, and nothing tells it to \
+                 shut down (disable_shutdown = true)"
             ))
-            .hint("check shutdown_command, or raise shutdown_timeout")),
+            .hint(
+                "let the last provisioner turn it off, or leave disable_shutdown out; \
+                 shutdown_timeout says how long to wait",
+            ),
+            (true, false) => Error::new(format!(
+                "the machine still runs {timeout} after it was told to shut down"
+            ))
+            .hint("check shutdown_command, or raise shutdown_timeout"),
+            (false, _) => Error::new(format!(
+                "the machine still runs after {timeout}, and nothing tells it to shut down \
+                 (communicator = \"none\")"
+            ))
+            .hint(
+                "it has to turn itself off when it is ready; raise shutdown_timeout if it takes \
+                 longer",
+            ),
         }
     }
 }

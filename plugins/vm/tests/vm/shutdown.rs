@@ -90,10 +90,16 @@ async fn a_machine_that_stays_on_is_an_error_in_time() {
     let error = shut_down(&build, &mut machine, options, true).await.unwrap_err();
     assert!(error.to_string().contains("still runs 300ms after"), "{error}");
     assert!(build.said.lines().contains(&"no".to_owned()));
+    // Nobody told it to shut down in these.
     let options = json!({"shutdown_timeout": "300ms"});
-    assert!(shut_down(&build, &mut machine, options, false).await.is_err());
+    let error = shut_down(&build, &mut machine, options, false).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("communicator = \"none\"") && !text.contains("was told"), "{text}");
     let options = json!({"shutdown_timeout": "300ms", "disable_shutdown": true});
-    assert!(shut_down(&build, &mut machine, options, true).await.is_err());
+    let error = shut_down(&build, &mut machine, options, true).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("disable_shutdown = true") && !text.contains("was told"), "{text}");
+    assert!(error.advice().unwrap().contains("last provisioner"));
     assert!(start.elapsed() < Duration::from_secs(20));
 }
 
