@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bollard::query_parameters::RemoveImageOptions;
+use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Result, async_trait};
 use serde_json::{Value, json};
 
@@ -103,6 +104,8 @@ impl Artifact for ImageArtifact {
 pub struct ExportArtifact {
     /// The tar file.
     pub path: Option<PathBuf>,
+    /// The directories that were created for it.
+    pub made: MadeDirectories,
     /// What the build learnt.
     pub data: GeneratedData,
 }
@@ -139,7 +142,10 @@ impl Artifact for ExportArtifact {
                 Err(ingot_sdk::Error::from(error)
                     .context(format_args!("removing {}", path.display())))
             }
-            _ => Ok(()),
+            _ => {
+                self.made.remove();
+                Ok(())
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use ingot_sdk::output_file::OutputFile;
+use ingot_sdk::output_file::{MadeDirectories, OutputFile};
 use ingot_sdk::{Context, Result, RunContext};
 use tokio::io::AsyncWriteExt;
 
@@ -13,7 +13,8 @@ use crate::engine::EngineContext;
 /// How much is gathered before it is written, and between two signs of progress.
 const CHUNK: usize = 1024 * 1024;
 
-/// Writes `stream` to `path`, showing progress under `label`. The file is there whole or not at
+/// Writes `stream` to `path`, showing progress under `label`; returns the directories that were
+/// created for it. The file is there whole or not at
 /// all, also when this future is dropped. Something other than a file at `path`, such as a
 /// pipe, is written to directly.
 ///
@@ -24,18 +25,21 @@ pub async fn save_stream(
     label: &str,
     stream: impl Stream<Item = Result<Bytes, bollard::errors::Error>> + Unpin,
     path: &Path,
-) -> Result<()> {
+) -> Result<MadeDirectories> {
     let special = |meta: std::fs::Metadata| !meta.is_file() && !meta.is_dir();
     if tokio::fs::metadata(path).await.is_ok_and(special) {
         let file = tokio::fs::File::create(path)
             .await
             .with_context(|| format!("writing {}", path.display()))?;
-        return write(ctx, label, stream, file, path).await;
+        write(ctx, label, stream, file, path).await?;
+        return Ok(MadeDirectories::default());
     }
     let output = OutputFile::create(&ctx.journal, path, 0o666)?;
     let file = tokio::fs::File::from_std(output.writer()?);
     write(ctx, label, stream, file, path).await?;
-    output.finish()
+    let made = output.made();
+    output.finish()?;
+    Ok(made)
 }
 
 async fn write(

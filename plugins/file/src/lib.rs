@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::{
     Artifact, Builder, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData,
     PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext, Schema, async_trait,
@@ -78,11 +79,11 @@ impl Builder for FileBuilder {
     async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let Options { content, source, target } = &self.options;
         let path = PathBuf::from(target);
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            tokio::fs::create_dir_all(folder)
-                .await
-                .with_context(|| format!("creating {}", folder.display()))?;
-        }
+        let absolute =
+            std::path::absolute(&path).with_context(|| format!("finding out where {target} is"))?;
+        let folder = absolute.parent().unwrap_or(&absolute);
+        let made = MadeDirectories::create(folder)
+            .with_context(|| format!("creating {}", folder.display()))?;
         let copying = || format!("copying {source} to {target}");
         let mut options = tokio::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
@@ -107,13 +108,15 @@ impl Builder for FileBuilder {
         }
         let data = GeneratedData::new();
         ctx.provision(Arc::new(Nowhere(ctx.ui.clone())), data).await?;
-        Ok(Some(Arc::new(Written { target: path, source: source.clone() })))
+        Ok(Some(Arc::new(Written { target: path, made, source: source.clone() })))
     }
 }
 
 /// The file that was written.
 struct Written {
     target: PathBuf,
+    /// The directories that were created for it.
+    made: MadeDirectories,
     source: String,
 }
 
@@ -163,6 +166,8 @@ impl Artifact for Written {
     }
 
     async fn destroy(&self) -> Result<()> {
-        self.file().destroy().await
+        self.file().destroy().await?;
+        self.made.remove();
+        Ok(())
     }
 }

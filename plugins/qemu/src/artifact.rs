@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::{Artifact, Context, RegistryImage, Result, async_trait};
 use serde_json::{Map, Value, json};
 
@@ -13,6 +14,8 @@ pub const BUILDER_ID: &str = "transcend.qemu";
 /// The disks of a machine, and what else is in the output folder.
 pub struct QemuArtifact {
     folder: PathBuf,
+    /// The directories that were created for it.
+    made: MadeDirectories,
     files: Vec<PathBuf>,
     disks: Vec<PathBuf>,
     /// The name of the file that the machine was made from.
@@ -48,6 +51,7 @@ impl QemuArtifact {
         });
         Ok(QemuArtifact {
             folder: settings.output.clone(),
+            made: state.made.clone(),
             files,
             disks: settings.disks(),
             source,
@@ -115,6 +119,8 @@ impl Artifact for QemuArtifact {
     }
 
     async fn destroy(&self) -> Result<()> {
-        remove(&self.folder).await
+        remove(&self.folder).await?;
+        self.made.remove();
+        Ok(())
     }
 }

@@ -13,7 +13,8 @@ use crate::{Context, Journal, JournalEntry, Reclaim, Resource, Result};
 pub const UNFINISHED_FILE: &str = "unfinished-file";
 
 /// A file that is being written next to where it will be. [`OutputFile::finish`] moves it there
-/// in one step; dropping it before removes it. Missing folders are created.
+/// in one step; dropping it before removes it. Missing directories are created, and removed with
+/// it.
 ///
 /// All of its methods block; use them where blocking is allowed.
 pub struct OutputFile {
@@ -21,6 +22,36 @@ pub struct OutputFile {
     unfinished: PathBuf,
     target: PathBuf,
     entry: Option<JournalEntry>,
+    made: MadeDirectories,
+}
+
+/// Directories that were created for a file, the deepest first.
+#[derive(Debug, Clone, Default)]
+pub struct MadeDirectories(Vec<PathBuf>);
+
+impl MadeDirectories {
+    /// Creates what is missing of `directory`, which is absolute.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn create(directory: &Path) -> std::io::Result<Self> {
+        let missing = directory.ancestors().take_while(|path| !path.exists());
+        let made = MadeDirectories(missing.map(Path::to_owned).collect());
+        if let Err(error) = std::fs::create_dir_all(directory) {
+            made.remove();
+            return Err(error);
+        }
+        Ok(made)
+    }
+
+    /// Removes those that are empty: what others have put there meanwhile stays.
+    pub fn remove(&self) {
+        for directory in &self.0 {
+            if std::fs::remove_dir(directory).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl OutputFile {
@@ -38,13 +69,13 @@ impl OutputFile {
             .to_string_lossy()
             .into_owned();
         let folder = absolute.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("creating the folder {}", folder.display()))?;
+        let made = MadeDirectories::create(folder)
+            .with_context(|| format!("creating the directory {}", folder.display()))?;
         let unfinished = folder.join(format!(".{name}.{}.unfinished", uuid::Uuid::new_v4()));
         let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
         let entry = JournalEntry::open(journal, &resource)?;
-        let mut output =
-            OutputFile { file: None, unfinished, target: target.to_owned(), entry: Some(entry) };
+        let target = target.to_owned();
+        let mut output = OutputFile { file: None, unfinished, target, entry: Some(entry), made };
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
@@ -53,7 +84,7 @@ impl OutputFile {
         let _ = mode;
         let file = options
             .open(&output.unfinished)
-            .with_context(|| format!("creating {}", target.display()))?;
+            .with_context(|| format!("creating {}", output.target.display()))?;
         output.file = Some(file);
         Ok(output)
     }
@@ -69,6 +100,11 @@ impl OutputFile {
                 .with_context(|| format!("opening {} for writing", self.target.display())),
             None => Err(crate::Error::new(format!("{} is not open", self.target.display()))),
         }
+    }
+
+    /// The directories that were created for it, for whoever removes the finished file.
+    pub fn made(&self) -> MadeDirectories {
+        self.made.clone()
     }
 
     /// Puts the file where it belongs, replacing what was there.
@@ -98,6 +134,7 @@ impl Drop for OutputFile {
                 tracing::warn!(file = %self.unfinished.display(), %error, "cannot remove");
             }
         }
+        self.made.remove();
     }
 }
 
@@ -136,19 +173,27 @@ mod tests {
     #[test]
     fn is_there_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("new/output");
+        let target = folder.path().join("new/deep/output");
         let journal: Arc<dyn Journal> = Arc::new(NoJournal);
         let output = OutputFile::create(&journal, &target, 0o644).unwrap();
         output.writer().unwrap().write_all(b"half").unwrap();
         drop(output);
-        assert_eq!(names(&folder.path().join("new")), [""; 0]);
+        assert_eq!(names(folder.path()), [""; 0]);
 
         let output = OutputFile::create(&journal, &target, 0o644).unwrap();
         output.writer().unwrap().write_all(b"whole").unwrap();
         assert!(!target.exists());
         output.finish().unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
-        assert_eq!(names(&folder.path().join("new")), ["output"]);
+        assert_eq!(names(&folder.path().join("new/deep")), ["output"]);
+
+        // A directory that was there, or that others use, stays.
+        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+        let target = folder.path().join("new/other/output");
+        let output = OutputFile::create(&journal, &target, 0o644).unwrap();
+        std::fs::write(folder.path().join("new/other/theirs"), "").unwrap();
+        drop(output);
+        assert_eq!(names(&folder.path().join("new/other")), ["theirs"]);
     }
 
     #[tokio::test]

@@ -62,7 +62,9 @@ impl PostProcessor for DockerSave {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            saved = save_stream(ctx, &label, stream, path) => saved?,
+            saved = save_stream(ctx, &label, stream, path) => {
+                saved?;
+            }
         }
         ctx.ui.message(format!("Saved to: {}", path.display()));
         Ok(Processed { artifact: Some(artifact), keep_input: true, force_keep_input: false })

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ingot_communicator::{KeyPair, Target};
+use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::{Communicator, GeneratedData, JournalEntry, RunContext, Step};
 use ingot_vm::http_server::HttpServer;
 use ingot_vm::ports::ReservedPort;
@@ -46,6 +47,8 @@ pub struct State {
     cd: Option<ScratchFile>,
     ports: Vec<ReservedPort>,
     output: Option<JournalEntry>,
+    /// The directories created for the output directory.
+    pub made: MadeDirectories,
     tpm: Option<Tpm>,
     vnc_password: Option<String>,
     machine: Option<Machine>,
@@ -69,6 +72,7 @@ impl State {
             cd: None,
             ports: Vec::new(),
             output: None,
+            made: MadeDirectories::default(),
             tpm: None,
             vnc_password: None,
             machine: None,

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
 
@@ -33,7 +34,7 @@ impl Step<State> for PrepareOutput {
         // Absolute, because the run that reclaims it may have another current folder.
         let absolute = std::path::absolute(folder).with_context(creating)?;
         if let Some(parent) = absolute.parent() {
-            std::fs::create_dir_all(parent).with_context(creating)?;
+            state.made = MadeDirectories::create(parent).with_context(creating)?;
         }
         let announced = JournalEntry::open(&ctx.journal, &output_resource(&absolute))?;
         if let Err(error) = std::fs::create_dir(&absolute) {
@@ -62,7 +63,10 @@ impl Step<State> for PrepareOutput {
         ctx.ui.say("Deleting output directory...");
         let folder = &state.settings.output;
         match remove(folder).await {
-            Ok(()) => entry.done(),
+            Ok(()) => {
+                state.made.remove();
+                entry.done();
+            }
             Err(error) => ctx.ui.error(error.to_string()),
         }
     }
