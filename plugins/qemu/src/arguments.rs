@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ingot_sdk::{Context, Error, PrepareContext, Result};
 use serde_json::Value;
 
+use crate::disk_format::of_firmware;
 use crate::options::given;
 use crate::settings::Settings;
 
@@ -33,7 +34,7 @@ pub struct Situation {
 }
 
 /// Switches with their values, in order. A switch that may be given several times has several.
-type Switches = Vec<(String, Vec<String>)>;
+pub type Switches = Vec<(String, Vec<String>)>;
 
 /// The command line without the program: the defaults, with `qemuargs` merged in.
 ///
@@ -50,7 +51,10 @@ pub fn arguments(
 }
 
 /// `qemuargs` rendered, one entry per switch.
-fn users(settings: &Settings, ctx: &PrepareContext, data: &Value) -> Result<Switches> {
+///
+/// # Errors
+/// A template cannot be rendered.
+pub fn users(settings: &Settings, ctx: &PrepareContext, data: &Value) -> Result<Switches> {
     let mut switches: Switches = Vec::new();
     for row in &settings.raw.qemuargs {
         let mut rendered = Vec::new();
@@ -208,12 +212,15 @@ fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String
         }
     }
     if let Some(firmware) = given(&raw.firmware).filter(|_| raw.use_pflash) {
-        drives.push(format!("file={},if=pflash,format=raw,readonly=on", doubled(firmware)));
+        let format = of_firmware(Path::new(firmware));
+        drives.push(format!("file={},if=pflash,format={format},readonly=on", doubled(firmware)));
     }
     if let Some(variables) = &situation.efi_variables {
         let code = escaped(&settings.efi.code);
-        drives.push(format!("file={code},if=pflash,unit=0,format=raw,readonly=on"));
-        drives.push(format!("file={},if=pflash,unit=1,format=raw", escaped(variables)));
+        let format = of_firmware(&settings.efi.code);
+        drives.push(format!("file={code},if=pflash,unit=0,format={format},readonly=on"));
+        let format = of_firmware(variables);
+        drives.push(format!("file={},if=pflash,unit=1,format={format}", escaped(variables)));
     }
     if situation.tpm_socket.is_some() {
         devices.push(format!("{},tpmdev=tpm0", raw.tpm_device_type()));

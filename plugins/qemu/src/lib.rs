@@ -15,6 +15,7 @@ mod arguments;
 mod artifact;
 mod builder;
 mod copy;
+mod disk_format;
 mod machine;
 mod network;
 mod options;
@@ -23,6 +24,7 @@ mod processors;
 mod qemu_img;
 mod qmp;
 mod reclaim;
+mod replaced;
 mod settings;
 mod steps;
 

@@ -69,12 +69,24 @@ pub async fn convert(
 /// # Errors
 /// It is no disk image.
 pub async fn virtual_size(ctx: &RunContext, image: &Path) -> Result<u64> {
+    Ok(info(ctx, image).await?["virtual-size"].as_u64().unwrap_or(0))
+}
+
+/// The format of an image, as QEMU calls it.
+///
+/// # Errors
+/// It is no disk image.
+pub async fn format(ctx: &RunContext, image: &Path) -> Result<String> {
+    Ok(info(ctx, image).await?["format"].as_str().unwrap_or("raw").to_owned())
+}
+
+/// What `qemu-img info` says.
+async fn info(ctx: &RunContext, image: &Path) -> Result<Value> {
     let image = image.display().to_string();
     // `-U`: somebody may be using it, which does no harm here.
     let info = ["info", "-U", "--output=json", &image].map(str::to_owned).to_vec();
-    let info: Value = serde_json::from_str(&run(ctx, info).await?)
-        .with_context(|| format!("reading what qemu-img says of {image}"))?;
-    Ok(info["virtual-size"].as_u64().unwrap_or(0))
+    serde_json::from_str(&run(ctx, info).await?)
+        .with_context(|| format!("reading what qemu-img says of {image}"))
 }
 
 async fn execute(

@@ -9,8 +9,10 @@ use ingot_vm::ports::PortRange;
 use serde_json::{Value, json};
 
 use crate::arguments::check_rows;
+use crate::disk_format::of_firmware;
 use crate::options::{Options, given};
 use crate::processors::Processors;
+use crate::replaced;
 
 /// What QEMU can be asked to run a machine with.
 pub const ACCELERATORS: &[&str] = &["kvm", "tcg", "xen", "hax", "hvf", "whpx", "none"];
@@ -131,6 +133,9 @@ impl Settings {
             output,
             raw,
         };
+        if let Ok(replaced) = replaced::warnings(&settings, ctx) {
+            prepared.warnings.extend(replaced);
+        }
         errors.into_result((settings, prepared))
     }
 
@@ -227,6 +232,15 @@ fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
             &[],
             "a disk image cannot be used without downloading it",
             "remove the option",
+        );
+    }
+    if let Some(firmware) = given(&raw.firmware).filter(|_| !raw.use_pflash)
+        && of_firmware(Path::new(firmware)) == "qcow2"
+    {
+        wrong(
+            "firmware",
+            "the file is a qcow2 image, which QEMU takes as flash memory only",
+            "set use_pflash = true, or give UEFI firmware with efi_firmware_code",
         );
     }
     if given(&raw.net_bridge).is_some() && !cfg!(target_os = "linux") {

@@ -31,7 +31,8 @@ impl Step<State> for CreateDisks {
             let mut arguments = words(&["create", "-f", raw.format()]);
             if number == 0 && raw.use_backing_file {
                 let medium = state.medium.display().to_string();
-                arguments.extend(words(&["-b", &medium, "-F", "qcow2"]));
+                let format = qemu_img::format(ctx, &state.medium).await?;
+                arguments.extend(words(&["-b", &medium, "-F", &format]));
             }
             arguments.extend(raw.image_arguments().create);
             arguments.extend([disk.display().to_string(), size.clone()]);
@@ -58,7 +59,9 @@ async fn copy_image(ctx: &RunContext, state: &State, disk: &Path) -> Result<()> 
     let raw = &state.settings.raw;
     let more = raw.image_arguments().convert;
     let extension = state.medium.extension().unwrap_or_default();
-    if extension == raw.format() && more.is_empty() {
+    // A name may promise what the file is not, and the machine would not boot.
+    let promised = extension == raw.format() && more.is_empty();
+    if promised && qemu_img::format(ctx, &state.medium).await? == raw.format() {
         ctx.ui.message(
             "File extension already matches desired output format. Skipping qemu-img convert step",
         );
