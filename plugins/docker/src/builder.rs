@@ -14,6 +14,7 @@ use crate::credentials::Login;
 use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
+use crate::run_command::Pull;
 use crate::steps::{
     Connect, Export, FindImage, Provision, RunContainer, State, clean_up_provision,
 };
@@ -34,7 +35,7 @@ impl DockerBuilder {
     /// The login to pull with, where it takes asking ECR.
     async fn ecr_login(&self, ctx: &RunContext) -> Result<Option<Login>> {
         let raw = &self.options.raw;
-        if !self.options.pull && raw.build.is_none() {
+        if self.options.pull == Pull::Never && raw.build.is_none() {
             return Ok(None);
         }
         self.ecr.login(&raw.ecr, raw.login_server.as_deref(), &ctx.ui).await
@@ -100,6 +101,7 @@ impl Builder for DockerBuilder {
                     Goal::Export(path) => Some(path.into()),
                     Goal::Commit | Goal::Discard => None,
                 },
+                made: state.made,
                 data: state.data,
             }),
         };

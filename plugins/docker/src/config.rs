@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::credentials::Login;
 use crate::ecr::{Ecr, EcrConfig};
 use crate::engine::check_docker_path;
-use crate::run_command::RunCommand;
+use crate::run_command::{Pull, RunCommand};
 
 /// The options of a `docker` source block.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -226,8 +226,8 @@ pub struct Options {
     pub podman: bool,
     /// Whether there is a way into the container.
     pub connects: bool,
-    /// Whether to pull the image.
-    pub pull: bool,
+    /// When to pull the image.
+    pub pull: Pull,
     /// The mount point of the scratch volume.
     pub container_dir: String,
     /// The arguments of `docker run`, before `{{.Image}}` is known.
@@ -282,8 +282,9 @@ impl Options {
             ),
             (None, Some(_)) => {}
         }
-        if let Err(error) = ecr.check(&raw.ecr, raw.login_server.as_deref()) {
-            errors.push(error);
+        match ecr.check(&raw.ecr, raw.login_server.as_deref()) {
+            Ok(warning) => prepared.warnings.extend(warning),
+            Err(error) => errors.push(error),
         }
         if raw.windows_container {
             errors.push(ConfigError::on(
@@ -301,8 +302,11 @@ impl Options {
             .filter(|folder| !folder.is_empty())
             .unwrap_or_else(|| "/packer-files".to_owned());
 
-        let options = Options {
-            pull: build.is_none() && raw.pull.unwrap_or(true),
+        let mut options = Options {
+            pull: match build.is_none() && raw.pull.unwrap_or(true) {
+                true => Pull::Always,
+                false => Pull::Never,
+            },
             login: raw.login.then(|| login_of(&raw)),
             run_arguments: run_arguments(&raw),
             raw: BuilderConfig { build, ..raw },
@@ -313,8 +317,15 @@ impl Options {
         };
         // Any image does for checking the flags.
         let image = options.raw.image.clone().unwrap_or_else(|| "image".to_owned());
-        if let Err(error) = options.run_command(&image, ctx) {
-            errors.push(error);
+        match options.run_command(&image, ctx) {
+            Ok(run) => {
+                prepared.warnings.extend(run.warnings);
+                // `docker run` comes after the pull that `pull` asks for.
+                if options.pull == Pull::Never && options.raw.build.is_none() {
+                    options.pull = run.pull.unwrap_or(Pull::Never);
+                }
+            }
+            Err(error) => errors.push(error),
         }
         errors.into_result((options, prepared))
     }

@@ -1,0 +1,652 @@
+//! Understands the arguments of `docker run`, which templates give as `run_command`, and turns
+//! them into what the Engine API takes.
+
+mod flags;
+mod values;
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, DeviceRequest, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigCgroupnsModeEnum, HostConfigIsolationEnum, HostConfigLogConfig, NetworkingConfig,
+};
+use clap::ArgMatches;
+use ingot_sdk::ConfigError;
+
+use self::values::{Device, Security};
+
+/// A container to create.
+#[derive(Debug, Clone, Default)]
+pub struct RunCommand {
+    /// The arguments as they were given, for people.
+    pub arguments: Vec<String>,
+    /// The name the user wants the container to have.
+    pub name: Option<String>,
+    /// The platform, if asked for.
+    pub platform: Option<String>,
+    /// The user the container runs as, if asked for.
+    pub user: Option<String>,
+    /// Whether to pull the image, if the flags say.
+    pub pull: Option<Pull>,
+    /// The file to write the container's id to.
+    pub id_file: Option<String>,
+    /// What is worth a warning.
+    pub warnings: Vec<String>,
+    /// The Engine's form of everything else.
+    pub body: ContainerCreateBody,
+}
+
+/// When an image is pulled: `--pull`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// Whether or not it is there.
+    Always,
+    /// Where it is not.
+    Missing,
+    /// Not at all.
+    #[default]
+    Never,
+}
+
+/// The flags that were given.
+struct Flags<'a>(&'a ArgMatches);
+
+impl Flags<'_> {
+    fn switch(&self, name: &str) -> Option<bool> {
+        self.0.get_one::<bool>(name).copied()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.0.get_one::<String>(name).cloned()
+    }
+
+    /// A number, a size in bytes or a duration in nanoseconds.
+    fn number(&self, name: &str) -> Option<i64> {
+        self.0.get_one::<i64>(name).copied()
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        self.0.get_many::<String>(name).into_iter().flatten().cloned().collect()
+    }
+
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        Some(self.texts(name)).filter(|texts| !texts.is_empty())
+    }
+
+    fn pairs(&self, name: &str) -> Option<HashMap<String, String>> {
+        Some(self.list(name)?.iter().map(|text| values::pair(text)).collect())
+    }
+
+    /// The flag's values as `read` reads them; `what` says what one should be.
+    fn read<T>(
+        &self,
+        name: &str,
+        what: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, String> {
+        let one =
+            |text: &String| read(text).ok_or_else(|| format!("--{name}: {text:?} is not {what}"));
+        self.list(name).map(|texts| texts.iter().map(one).collect()).transpose()
+    }
+}
+
+impl RunCommand {
+    /// Reads `arguments`, which are what follows `docker run`.
+    ///
+    /// # Errors
+    /// A flag is unknown or not supported, or a value cannot be read; the error names it.
+    pub fn parse(arguments: Vec<String>) -> Result<RunCommand, ConfigError> {
+        let complain = |message: String| ConfigError::on("run_command", message);
+        let matches =
+            flags::command().try_get_matches_from(&arguments).map_err(|e| flags::explain(&e))?;
+        let flags = Flags(&matches);
+        let mut rest = flags.texts(flags::REST).into_iter();
+        let image = rest.next().filter(|image| !image.is_empty()).ok_or_else(|| {
+            complain("the image is missing".to_owned()).hint("end it with {{.Image}}")
+        })?;
+        if flags.switch("detach") != Some(true) {
+            return Err(complain(
+                "without -d the build would wait for the container to end".into(),
+            )
+            .hint("add \"-d\""));
+        }
+        if flags.switch("use-api-socket") == Some(true) {
+            return Err(complain(
+                "--use-api-socket would leave the credentials of this machine in the image".into(),
+            )
+            .hint("for the socket alone: \"-v\", \"/var/run/docker.sock:/var/run/docker.sock\""));
+        }
+        check_conflicts(&flags).map_err(complain)?;
+        let mut run = RunCommand {
+            name: flags.text("name"),
+            platform: flags.text("platform"),
+            user: flags.text("user"),
+            pull: pull(&flags).map_err(complain)?,
+            id_file: flags.text("cidfile").filter(|path| !path.is_empty()),
+            ..RunCommand::default()
+        };
+        if flags.number("kernel-memory").is_some() {
+            let warning = "--kernel-memory has no effect: Docker Engines know it no longer";
+            run.warnings.push(warning.to_owned());
+        }
+        let (mut host, networking) = host(&flags).map_err(complain)?;
+        host.container_id_file.clone_from(&run.id_file);
+        run.body = body(&flags, &mut host).map_err(complain)?;
+        let command: Vec<String> = rest.collect();
+        run.body.cmd = (!command.is_empty()).then_some(command);
+        run.body.image = Some(image);
+        run.body.user.clone_from(&run.user);
+        run.body.host_config = Some(host);
+        run.body.networking_config = networking;
+        run.arguments = arguments;
+        Ok(run)
+    }
+}
+
+/// What the docker client refuses as well.
+fn check_conflicts(flags: &Flags<'_>) -> Result<(), String> {
+    if flags.list("attach").is_some() {
+        return Err("--attach and --detach exclude each other".to_owned());
+    }
+    let restarts = flags.text("restart").is_some_and(|policy| policy != "no");
+    if restarts && flags.switch("rm") == Some(true) {
+        return Err("--restart and --rm exclude each other".to_owned());
+    }
+    let health = [
+        "health-interval",
+        "health-retries",
+        "health-start-interval",
+        "health-start-period",
+        "health-timeout",
+    ];
+    let health = health.iter().any(|name| flags.number(name).is_some());
+    let health = health || flags.text("health-cmd").is_some();
+    if flags.switch("no-healthcheck") == Some(true) && health {
+        return Err("--no-healthcheck and the --health-… flags exclude each other".to_owned());
+    }
+    if let Some(swappiness) = flags.number("memory-swappiness")
+        && !(-1..=100).contains(&swappiness)
+    {
+        return Err(format!("--memory-swappiness: {swappiness} is not between 0 and 100"));
+    }
+    Ok(())
+}
+
+fn pull(flags: &Flags<'_>) -> Result<Option<Pull>, String> {
+    Ok(match flags.text("pull").as_deref() {
+        None | Some("") => None,
+        Some("always") => Some(Pull::Always),
+        Some("missing") => Some(Pull::Missing),
+        Some("never") => Some(Pull::Never),
+        Some(other) => {
+            return Err(format!("--pull: {other:?} is not always, missing or never"));
+        }
+    })
+}
+
+/// What is not about the host.
+fn body(flags: &Flags<'_>, host: &mut HostConfig) -> Result<ContainerCreateBody, String> {
+    let mut env: Vec<String> = Vec::new();
+    for path in flags.texts("env-file") {
+        let lines = values::lines_of("env-file", &path)?;
+        env.extend(lines.iter().filter_map(|line| values::environment(line)));
+    }
+    env.extend(flags.texts("env").iter().filter_map(|entry| values::environment(entry)));
+    // As the docker client does: an empty map shows in the image, nothing does not.
+    let mut labels = HashMap::new();
+    for path in flags.texts("label-file") {
+        let lines = values::lines_of("label-file", &path)?;
+        labels.extend(lines.iter().map(|line| values::pair(line)));
+    }
+    labels.extend(flags.pairs("label").unwrap_or_default());
+    let (mut volumes, mut binds) = (Vec::new(), Vec::new());
+    for volume in flags.texts("volume") {
+        match values::split_volume(&volume) {
+            Some((source, rest)) => binds.push(format!("{}:{rest}", values::absolute(source))),
+            None => volumes.push(volume),
+        }
+    }
+    host.binds = (!binds.is_empty()).then_some(binds);
+    let ports = "a port such as 80, 53/udp or 8000-8010";
+    let exposed = flags.read("expose", ports, values::exposed)?.unwrap_or_default();
+    let mut exposed: Vec<String> = exposed.into_iter().flatten().collect();
+    let ports = "a port such as 8080:80 or 127.0.0.1:8000-8010:80-90/udp";
+    for (port, binding) in
+        flags.read("publish", ports, values::published)?.unwrap_or_default().into_iter().flatten()
+    {
+        exposed.push(port.clone());
+        let bindings = host.port_bindings.get_or_insert_default();
+        bindings.entry(port).or_default().get_or_insert_default().push(binding);
+    }
+    exposed.sort();
+    exposed.dedup();
+    Ok(ContainerCreateBody {
+        hostname: flags.text("hostname"),
+        domainname: flags.text("domainname"),
+        attach_stdin: Some(false),
+        attach_stdout: Some(false),
+        attach_stderr: Some(false),
+        exposed_ports: (!exposed.is_empty()).then_some(exposed),
+        tty: flags.switch("tty"),
+        open_stdin: flags.switch("interactive"),
+        env: (!env.is_empty()).then_some(env),
+        healthcheck: healthcheck(flags),
+        volumes: (!volumes.is_empty()).then_some(volumes),
+        working_dir: flags.text("workdir"),
+        entrypoint: flags.text("entrypoint").map(|program| vec![program]),
+        labels: Some(labels),
+        stop_signal: flags.text("stop-signal"),
+        stop_timeout: flags.number("stop-timeout"),
+        ..ContainerCreateBody::default()
+    })
+}
+
+fn healthcheck(flags: &Flags<'_>) -> Option<HealthConfig> {
+    if flags.switch("no-healthcheck") == Some(true) {
+        let test = Some(vec!["NONE".to_owned()]);
+        return Some(HealthConfig { test, ..HealthConfig::default() });
+    }
+    let check = HealthConfig {
+        test: flags.text("health-cmd").map(|command| vec!["CMD-SHELL".to_owned(), command]),
+        interval: flags.number("health-interval"),
+        timeout: flags.number("health-timeout"),
+        retries: flags.number("health-retries"),
+        start_period: flags.number("health-start-period"),
+        start_interval: flags.number("health-start-interval"),
+    };
+    (check != HealthConfig::default()).then_some(check)
+}
+
+/// What the host gives to the container, and its networks.
+fn host(flags: &Flags<'_>) -> Result<(HostConfig, Option<NetworkingConfig>), String> {
+    let mut requests: Vec<DeviceRequest> =
+        flags.texts("gpus").iter().map(|value| values::gpus(value)).collect::<Result<_, _>>()?;
+    let mut devices = Vec::new();
+    let mut by_cdi = Vec::new();
+    for device in flags.texts("device") {
+        match values::device(&device) {
+            Device::Host(device) => devices.push(device),
+            Device::Cdi(name) => by_cdi.push(name),
+        }
+    }
+    if !by_cdi.is_empty() {
+        requests.push(DeviceRequest {
+            driver: Some("cdi".to_owned()),
+            device_ids: Some(by_cdi),
+            ..DeviceRequest::default()
+        });
+    }
+    let mut security = Vec::new();
+    let (mut masked, mut read_only) = (None, None);
+    for value in flags.texts("security-opt") {
+        match values::security_option(&value)? {
+            Security::Option(option) => security.push(option),
+            Security::AllSystemPaths => (masked, read_only) = (Some(vec![]), Some(vec![])),
+        }
+    }
+    let networks = flags.texts("network").into_iter().map(|value| values::network(&value));
+    let (mode, endpoints) =
+        values::endpoints(networks.collect::<Result<_, String>>()?, endpoint(flags));
+    let driver = flags.text("log-driver");
+    let log_options = flags.pairs("log-opt");
+    let tmpfs = flags.texts("tmpfs").into_iter().map(|value| {
+        let (path, options) = value.split_once(':').unwrap_or((&value, ""));
+        (path.to_owned(), options.to_owned())
+    });
+    let tmpfs: HashMap<String, String> = tmpfs.collect();
+    let mounts = flags.texts("mount").into_iter().map(|value| values::mount(&value));
+    let mounts = mounts.collect::<Result<Vec<_>, String>>()?;
+    let policy = "no, always, unless-stopped or on-failure[:TIMES]";
+    let restart = flags.text("restart").filter(|value| !value.is_empty());
+    let restart = restart.or_else(|| Some("no".to_owned())).map(|value| {
+        values::restart(&value).ok_or_else(|| format!("--restart: {value:?} is not {policy}"))
+    });
+    let rate = "a device and a rate in bytes such as /dev/sda:1mb";
+    let by_bytes = |name| flags.read(name, rate, |value| values::throttle(value, true));
+    let rate = "a device and a rate such as /dev/sda:1000";
+    let by_number = |name| flags.read(name, rate, |value| values::throttle(value, false));
+    let weight = "a device and a weight from 10 to 1000 such as /dev/sda:200";
+    let host = HostConfig {
+        blkio_weight: flags.number("blkio-weight").map(weight_of).transpose()?,
+        blkio_weight_device: flags.read("blkio-weight-device", weight, values::weighted)?,
+        blkio_device_read_bps: by_bytes("device-read-bps")?,
+        blkio_device_write_bps: by_bytes("device-write-bps")?,
+        blkio_device_read_iops: by_number("device-read-iops")?,
+        blkio_device_write_iops: by_number("device-write-iops")?,
+        cgroup_parent: flags.text("cgroup-parent"),
+        cgroupns_mode: cgroup_namespace(flags)?,
+        cpu_count: flags.number("cpu-count"),
+        cpu_percent: flags.number("cpu-percent"),
+        cpu_period: flags.number("cpu-period"),
+        cpu_quota: flags.number("cpu-quota"),
+        cpu_realtime_period: flags.number("cpu-rt-period"),
+        cpu_realtime_runtime: flags.number("cpu-rt-runtime"),
+        cpu_shares: flags.number("cpu-shares"),
+        cpuset_cpus: flags.text("cpuset-cpus"),
+        cpuset_mems: flags.text("cpuset-mems"),
+        nano_cpus: flags.number("cpus"),
+        io_maximum_bandwidth: flags.number("io-maxbandwidth"),
+        io_maximum_iops: flags.number("io-maxiops"),
+        memory: flags.number("memory"),
+        memory_reservation: flags.number("memory-reservation"),
+        memory_swap: flags.number("memory-swap"),
+        memory_swappiness: flags.number("memory-swappiness"),
+        shm_size: flags.number("shm-size"),
+        oom_kill_disable: flags.switch("oom-kill-disable"),
+        oom_score_adj: flags.number("oom-score-adj"),
+        pids_limit: flags.number("pids-limit"),
+        ulimits: flags.read("ulimit", "a limit such as nofile=1024:2048", values::ulimit)?,
+        device_cgroup_rules: flags.list("device-cgroup-rule"),
+        device_requests: (!requests.is_empty()).then_some(requests),
+        devices: (!devices.is_empty()).then_some(devices),
+        privileged: flags.switch("privileged"),
+        cap_add: flags.list("cap-add"),
+        cap_drop: flags.list("cap-drop"),
+        group_add: flags.list("group-add"),
+        security_opt: (!security.is_empty()).then_some(security),
+        masked_paths: masked,
+        readonly_paths: read_only,
+        readonly_rootfs: flags.switch("read-only"),
+        init: flags.switch("init"),
+        isolation: isolation(flags)?,
+        runtime: flags.text("runtime"),
+        ipc_mode: flags.text("ipc"),
+        pid_mode: flags.text("pid"),
+        userns_mode: flags.text("userns"),
+        uts_mode: flags.text("uts"),
+        sysctls: flags.pairs("sysctl"),
+        storage_opt: flags.pairs("storage-opt"),
+        annotations: flags.pairs("annotation"),
+        log_config: (driver.is_some() || log_options.is_some())
+            .then_some(HostConfigLogConfig { typ: driver, config: log_options }),
+        mounts: (!mounts.is_empty()).then_some(mounts),
+        tmpfs: (!tmpfs.is_empty()).then_some(tmpfs),
+        volume_driver: flags.text("volume-driver"),
+        volumes_from: flags.list("volumes-from"),
+        dns: flags.list("dns"),
+        dns_options: flags.list("dns-option"),
+        dns_search: flags.list("dns-search"),
+        extra_hosts: flags
+            .list("add-host")
+            .map(|hosts| hosts.iter().map(|host| host_entry(host)).collect()),
+        links: flags.list("link"),
+        network_mode: Some(mode),
+        publish_all_ports: flags.switch("publish-all"),
+        restart_policy: restart.transpose()?,
+        ..HostConfig::default()
+    };
+    let networking = endpoints.map(|all| NetworkingConfig { endpoints_config: Some(all) });
+    Ok((host, networking))
+}
+
+/// The settings for the container's first network.
+fn endpoint(flags: &Flags<'_>) -> EndpointSettings {
+    let mut settings = EndpointSettings {
+        aliases: flags.list("network-alias"),
+        mac_address: flags.text("mac-address"),
+        ..EndpointSettings::default()
+    };
+    let (v4, v6, local) = (flags.text("ip"), flags.text("ip6"), flags.list("link-local-ip"));
+    if v4.is_some() || v6.is_some() || local.is_some() {
+        let config = values::addresses(&mut settings);
+        (config.ipv4_address, config.ipv6_address, config.link_local_ips) = (v4, v6, local);
+    }
+    settings
+}
+
+fn weight_of(weight: i64) -> Result<u16, String> {
+    let weight = u16::try_from(weight).ok();
+    let allowed = weight.filter(|&weight| weight == 0 || (10..=1000).contains(&weight));
+    allowed.ok_or_else(|| "--blkio-weight: a weight is between 10 and 1000, or 0".to_owned())
+}
+
+fn cgroup_namespace(flags: &Flags<'_>) -> Result<Option<HostConfigCgroupnsModeEnum>, String> {
+    Ok(match flags.text("cgroupns").as_deref() {
+        None | Some("") => None,
+        Some("host") => Some(HostConfigCgroupnsModeEnum::HOST),
+        Some("private") => Some(HostConfigCgroupnsModeEnum::PRIVATE),
+        Some(other) => return Err(format!("--cgroupns: {other:?} is not \"host\" or \"private\"")),
+    })
+}
+
+fn isolation(flags: &Flags<'_>) -> Result<Option<HostConfigIsolationEnum>, String> {
+    Ok(match flags.text("isolation").as_deref() {
+        None | Some("") => None,
+        Some("default") => Some(HostConfigIsolationEnum::DEFAULT),
+        Some("process") => Some(HostConfigIsolationEnum::PROCESS),
+        Some("hyperv") => Some(HostConfigIsolationEnum::HYPERV),
+        Some(other) => {
+            return Err(format!("--isolation: {other:?} is not default, process or hyperv"));
+        }
+    })
+}
+
+/// Both `NAME:ADDRESS` and `NAME=ADDRESS` are written; the Engine knows the first.
+fn host_entry(value: &str) -> String {
+    match value.split_once('=') {
+        Some((name, address)) if !name.contains(':') => format!("{name}:{address}"),
+        _ => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<RunCommand, ConfigError> {
+        RunCommand::parse(line.split(' ').map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn reads_the_default() {
+        let run = parse("-d -i -t --entrypoint=/bin/sh -- alpine:3").unwrap();
+        assert_eq!(run.body.image.as_deref(), Some("alpine:3"));
+        assert_eq!(run.body.entrypoint.unwrap(), ["/bin/sh"]);
+        assert_eq!((run.body.tty, run.body.open_stdin), (Some(true), Some(true)));
+        assert_eq!(run.body.cmd, None);
+    }
+
+    #[test]
+    fn reads_what_people_write() {
+        let run = parse(
+            "-dit --name web -e A=1 --env B=2 -v /a:/b:ro -p127.0.0.1:8080:80 --network host \
+             -u app:app --cap-add=NET_ADMIN --tmpfs /run:rw,size=1m --memory 512m --shm-size 2g \
+             --device /dev/null:/dev/x -w /srv --label a=b --add-host h=10.0.0.1 --ulimit \
+             nofile=1:2 --privileged=false --rm img sh -c true",
+        )
+        .unwrap();
+        let host = run.body.host_config.unwrap();
+        assert_eq!(run.name.as_deref(), Some("web"));
+        assert_eq!(run.body.env.unwrap(), ["A=1", "B=2"]);
+        assert_eq!(host.binds.unwrap(), ["/a:/b:ro"]);
+        let binding = &host.port_bindings.unwrap()["80/tcp"].clone().unwrap()[0];
+        assert_eq!(binding.host_ip.as_deref(), Some("127.0.0.1"));
+        assert_eq!(binding.host_port.as_deref(), Some("8080"));
+        assert_eq!(run.user.as_deref(), Some("app:app"));
+        assert_eq!(host.network_mode.as_deref(), Some("host"));
+        assert_eq!(host.cap_add.unwrap(), ["NET_ADMIN"]);
+        assert_eq!(host.tmpfs.unwrap()["/run"], "rw,size=1m");
+        assert_eq!((host.memory, host.shm_size), (Some(512 << 20), Some(2 << 30)));
+        assert_eq!(host.privileged, Some(false));
+        assert_eq!(host.extra_hosts.unwrap(), ["h:10.0.0.1"]);
+        assert_eq!(run.body.cmd.unwrap(), ["sh", "-c", "true"]);
+    }
+
+    #[test]
+    fn names_what_it_cannot_take() {
+        for (line, named) in [
+            ("-d --teleport x img", "--teleport"),
+            ("-d --restart sometimes img", "--restart"),
+            ("-d --restart always --rm img", "--rm"),
+            ("-d -a stdout img", "--attach"),
+            ("-d --no-healthcheck --health-cmd x img", "--health-"),
+            ("-d --gpus card=1 img", "card"),
+            ("-d --network alias=x img", "name="),
+            ("-d --mount type=bind,tmpfs-size=1m,target=/x img", "tmpfs-"),
+            ("-d --device-read-bps sda:1 img", "--device-read-bps"),
+            ("-d --use-api-socket img", "--use-api-socket"),
+            ("-d --rm=maybe img", "maybe"),
+            ("-d --health-interval 3 img", "--health-interval"),
+            ("-d -z img", "-z"),
+            ("-d --name", "--name"),
+            ("-d", "image"),
+            ("-i -t img", "-d"),
+            ("-d --memory lots img", "lots"),
+            ("-d --pull sometimes img", "sometimes"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.message.contains(named), "{line}: {}", error.message);
+            assert_eq!(error.option.as_deref(), Some("run_command"));
+        }
+    }
+
+    /// What `docker inspect` says about a container that is only created, and removes it.
+    fn created(id: &str) -> serde_json::Value {
+        let docker = |arguments: &[&str]| {
+            let output = std::process::Command::new("docker").args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        let all: serde_json::Value = serde_json::from_slice(&docker(&["inspect", id])).unwrap();
+        docker(&["rm", "-f", "-v", id]);
+        let mut one = all[0].clone();
+        // Made up by the Engine.
+        one["Config"]["Hostname"] = one["Config"]["Hostname"].as_str().map_or(0, str::len).into();
+        let networks = one["NetworkSettings"]["Networks"].as_object().cloned().unwrap_or_default();
+        let networks: serde_json::Map<_, _> = networks
+            .into_iter()
+            .map(|(name, network)| {
+                let mut aliases = network["Aliases"].as_array().cloned().unwrap_or_default();
+                aliases.retain(|alias| !alias.as_str().is_some_and(|text| id.starts_with(text)));
+                (name, serde_json::json!([network["IPAMConfig"], aliases, network["DriverOpts"]]))
+            })
+            .collect();
+        serde_json::json!([one["Config"], one["HostConfig"], networks])
+    }
+
+    /// The docker client is the witness for what the flags mean.
+    #[tokio::test]
+    async fn flags_mean_what_the_docker_client_takes_them_for() {
+        let engine = match crate::engine::Engine::connect(false).await {
+            Ok(engine) => engine,
+            Err(missing) => {
+                assert!(std::env::var_os("CI").is_none(), "{missing}");
+                eprintln!("skipped: {missing}");
+                return;
+            }
+        };
+        let image = format!("ingot-test-flags:{}", std::process::id());
+        let script = format!("tar -c --files-from=/dev/null | docker import - {image}");
+        let made = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let labels = file("labels", "# labels\nfrom=file\nalone\n");
+        let variables = file("variables", "FROM=file\n\nA=of the file\n");
+        let seccomp = file("seccomp.json", "{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }");
+        let network = format!("ingot-test-flags-{}", std::process::id());
+        let docker = |arguments: &[&str]| {
+            let output = std::process::Command::new("docker").args(arguments).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{arguments:?}: {said}");
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        };
+        docker(&["network", "create", "--subnet", "10.213.47.0/24", &network]);
+        let lines = [
+            "--restart always --health-cmd 'curl -f' --health-interval 30s --health-retries 3 \
+             --health-timeout 1m30s --health-start-period 500ms --stop-signal SIGINT \
+             --stop-timeout 7"
+                .to_owned(),
+            "--restart on-failure:4 --no-healthcheck --init --read-only --init=false -it".to_owned(),
+            "--gpus all --gpus device=0 --gpus '\"device=0,2\",capabilities=compute' --gpus 2 \
+             --device /dev/null:/dev/x:r --device /dev/zero --device-cgroup-rule 'c 1:3 rw'"
+                .to_owned(),
+            format!("--network {network} --network-alias a --net-alias b --ip 10.213.47.7 -h box"),
+            format!("--network name={network},alias=web,ip=10.213.47.8 --dns 1.2.3.4 --dns-opt x"),
+            format!(
+                "--label-file {labels} -l from=flag -l more --env-file {variables} -e A=1 -e PATH \
+                 -eB=2 -e=C=3 --security-opt seccomp={seccomp} --security-opt no-new-privileges"
+            ),
+            "--device-read-bps /dev/null:1mb --device-write-bps /dev/null:2048 \
+             --device-read-iops /dev/null:10 --device-write-iops /dev/null:20 --blkio-weight 300"
+                .to_owned(),
+            "-p 8080:80 -p 127.0.0.1:5353:53/udp -p 7000-7002:7000-7002 -p 9000-9005:90 -p 81 \
+             --expose 1000-1002 --expose 5/udp -P"
+                .to_owned(),
+            "--mount type=bind,source=/tmp,target=/a,readonly,bind-propagation=rslave \
+             --mount type=volume,dst=/b,volume-nocopy,volume-label=x=y \
+             --mount type=tmpfs,target=/c,tmpfs-size=1m,tmpfs-mode=1770 --tmpfs /d:size=1m \
+             -v /tmp:/e:ro -v /f --volume-driver local"
+                .to_owned(),
+            "-m 64m --memory-reservation 32m --memory-swap -1 --memory-swappiness 10 \
+             --shm-size 1g --cpus 0.5 -c 512 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 100 \
+             --oom-score-adj 100 --ulimit nofile=1:2 --ulimit core=-1 --kernel-memory 50m"
+                .to_owned(),
+            "--cpu-period 50000 --cpu-quota 25000 --sysctl net.ipv4.ip_forward=1 --cgroup-parent /x \
+             --cgroupns host --ipc private --pid host --uts host --userns host"
+                .to_owned(),
+            "--cap-add NET_ADMIN --cap-drop all --group-add 5 --privileged -u 1:2 -w /srv \
+             --domainname example --add-host a:1.2.3.4 --add-host b=1.2.3.5 --dns-search x.y \
+             --log-driver json-file --log-opt max-size=1m --annotation a=b --runtime runc \
+             --security-opt systempaths=unconfined --entrypoint /bin/x"
+                .to_owned(),
+        ];
+        let mut wrong = Vec::new();
+        for line in &lines {
+            let mut words = shlex::split(line).unwrap();
+            words.extend([image.clone(), "run".to_owned(), "--rm".to_owned(), "--".to_owned()]);
+            let client: Vec<&str> =
+                ["create"].into_iter().chain(words.iter().map(String::as_str)).collect();
+            let expected = created(&docker(&client));
+            let all = ["-d".to_owned()].into_iter().chain(words).collect();
+            let run = RunCommand::parse(all).unwrap_or_else(|e| panic!("{line}: {e:?}"));
+            let ours = engine.api.create_container(None, run.body).await.unwrap();
+            let got = created(&ours.id);
+            for (part, (got, expected)) in
+                got.as_array().unwrap().iter().zip(expected.as_array().unwrap()).enumerate()
+            {
+                let Some(expected) = expected.as_object() else { continue };
+                for (name, value) in expected {
+                    // The client attaches `docker create` to what it prints; `run -d` does not.
+                    if name.starts_with("Attach") || name == "StdinOnce" {
+                        continue;
+                    }
+                    let (got, expected) = (plain(&got[name]), plain(value));
+                    if got != expected {
+                        wrong.push(format!("{line}: {part}: {name}: {got} is not {expected}"));
+                    }
+                }
+            }
+        }
+        docker(&["network", "rm", &network]);
+        docker(&["rmi", &image]);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// Nothing, an empty list and an empty map are the same to the Engine, and order is none.
+    fn plain(value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Array(items) if items.is_empty() => Value::Null,
+            Value::Object(fields) if fields.is_empty() => Value::Null,
+            Value::Array(items) => {
+                let mut items: Vec<Value> = items.iter().map(plain).collect();
+                items.sort_by_key(ToString::to_string);
+                Value::Array(items)
+            }
+            Value::Object(fields) => {
+                let fields = fields.iter().map(|(name, value)| (name.clone(), plain(value)));
+                let fields: std::collections::BTreeMap<String, Value> = fields.collect();
+                serde_json::json!(fields)
+            }
+            Value::Bool(false) => Value::Null,
+            Value::Number(number) if number.as_i64() == Some(0) => Value::Null,
+            Value::String(text) if text.is_empty() => Value::Null,
+            other => other.clone(),
+        }
+    }
+}
