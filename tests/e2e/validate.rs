@@ -217,3 +217,17 @@ fn exit_codes_and_flags_are_packers() {
         assert_eq!(run.code, Some(code), "{args:?}: {}{}", run.stdout, run.stderr);
     }
 }
+
+#[test]
+fn ecr_login_to_another_registry_is_a_warning() {
+    let dir = template(
+        "source \"docker\" \"d\" {\n  image = \"x\"\n  commit = true\n}\n\
+         build {\n  sources = [\"source.docker.d\"]\n  post-processor \"docker-push\" {\n    \
+         ecr_login = true\n    login_server = \"registry.example\"\n  }\n}\n",
+    );
+    let run = ingot(dir.path(), &["validate", "."]);
+    let said = run.stdout + &run.stderr;
+    assert_eq!(run.code, Some(0), "{said}");
+    let expected = "login_server: registry.example is not called like a registry of Amazon ECR";
+    assert!(said.contains(expected), "{said}");
+}

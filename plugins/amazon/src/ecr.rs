@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::ecr::{EcrAccount, EcrCredentials, EcrLogin};
-use ingot_sdk::{ConfigError, Error, Result, Ui, async_trait};
+use ingot_sdk::{Error, Result, Ui, async_trait};
 use serde_json::{Value, json};
 
 use crate::access::{Access, AccessOptions};
@@ -68,17 +68,15 @@ impl AmazonEcr {
 
 #[async_trait]
 impl EcrLogin for AmazonEcr {
-    fn check(&self, server: &str, account: &EcrAccount) -> Result<(), ConfigError> {
-        if Registry::parse(server, account.public).is_some() {
-            return Ok(());
-        }
-        Err(ConfigError::on("login_server", format!("{server} is not a registry of Amazon ECR"))
-            .hint("it is called like 123456789012.dkr.ecr.us-east-1.amazonaws.com"))
+    fn knows(&self, server: &str, account: &EcrAccount) -> bool {
+        Registry::parse(server, account.public).is_some()
     }
 
     async fn login(&self, server: &str, account: &EcrAccount, ui: &Ui) -> Result<EcrCredentials> {
-        let registry = Registry::parse(server, account.public)
-            .ok_or_else(|| Error::new(format!("{server} is not a registry of Amazon ECR")))?;
+        let registry = Registry::parse(server, account.public).ok_or_else(|| {
+            Error::new(format!("login_server: {server} is not a registry of Amazon ECR"))
+                .hint("it is called like 123456789012.dkr.ecr.us-east-1.amazonaws.com")
+        })?;
         let (service, region, request) = match &registry {
             Registry::Public => (PUBLIC, PUBLIC_REGION, json!({})),
             Registry::Private { account, region } => {

@@ -47,13 +47,17 @@ impl EcrConfig {
 pub struct Ecr(pub Option<Arc<dyn EcrLogin>>);
 
 impl Ecr {
-    /// Complains about options that cannot work.
+    /// Checks the options; returns a warning where they may not work.
     ///
     /// # Errors
-    /// The complaint.
-    pub fn check(&self, config: &EcrConfig, server: Option<&str>) -> Result<(), ConfigError> {
+    /// They cannot work.
+    pub fn check(
+        &self,
+        config: &EcrConfig,
+        server: Option<&str>,
+    ) -> Result<Option<String>, ConfigError> {
         if !config.ecr_login {
-            return Ok(());
+            return Ok(None);
         }
         let Some(login) = &self.0 else {
             return Err(ConfigError::on(
@@ -80,7 +84,13 @@ impl Ecr {
             )
             .related(["aws_secret_key"]));
         }
-        login.check(server, &config.account())
+        let known = login.knows(server, &config.account());
+        Ok((!known).then(|| {
+            format!(
+                "login_server: {server} is not called like a registry of Amazon ECR \
+                 (123456789012.dkr.ecr.us-east-1.amazonaws.com), which ecr_login needs"
+            )
+        }))
     }
 
     /// The login that ECR gives; none where the options do not ask for it.

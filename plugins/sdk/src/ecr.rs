@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use crate::{ConfigError, Result, Ui};
+use crate::{Result, Ui};
 
 /// Who to be towards AWS. What is not set comes from the environment, as elsewhere.
 #[derive(Debug, Clone, Default)]
@@ -31,11 +31,8 @@ pub struct EcrCredentials {
 /// Gets passwords of ECR.
 #[async_trait]
 pub trait EcrLogin: Send + Sync {
-    /// Checks what can be checked without asking AWS.
-    ///
-    /// # Errors
-    /// `server` is not one of ECR.
-    fn check(&self, server: &str, account: &EcrAccount) -> Result<(), ConfigError>;
+    /// Whether `server` is called like one of ECR. Others get no password.
+    fn knows(&self, server: &str, account: &EcrAccount) -> bool;
 
     /// Gets a password, which is masked from here on.
     ///

@@ -118,8 +118,8 @@ impl PostProcessor for DockerPush {
     fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
         self.config = config.decode()?;
         self.podman = check_docker_path(self.config.docker_path.as_deref())?;
-        self.ecr.check(&self.config.ecr, self.config.login_server.as_deref())?;
-        Ok(Prepared::default())
+        let warning = self.ecr.check(&self.config.ecr, self.config.login_server.as_deref())?;
+        Ok(Prepared { warnings: warning.into_iter().collect(), ..Prepared::default() })
     }
 
     async fn process(
