@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{
@@ -14,17 +16,65 @@ use bollard::query_parameters::{
 use futures_util::{StreamExt, TryStreamExt};
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{Context, Error, Result, Ui};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_tar::{Archive, Builder, EntryType, Header};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::engine::{Engine, describe, status};
 
 /// How much of a stream is held between its two ends.
-const BUFFER: usize = 256 * 1024;
+pub const BUFFER: usize = 256 * 1024;
 
 /// Writes the tar stream of an upload.
 pub type TarWriter = Builder<DuplexStream>;
+
+/// The two ends of a stream between here and there.
+pub fn pipe() -> (DuplexStream, DuplexStream) {
+    tokio::io::duplex(BUFFER)
+}
+
+/// Writes a tar stream to `stream`. Not the terminating kind: should it break off, its end must not
+/// be made up.
+pub fn writer(stream: DuplexStream) -> TarWriter {
+    Builder::new_non_terminated(stream)
+}
+
+/// Reads all of a source, which must have a certain size.
+pub struct Exactly<R> {
+    source: R,
+    left: u64,
+    size: u64,
+    name: String,
+}
+
+impl<R> Exactly<R> {
+    /// `source` is to have `size` bytes; `name` is its name in messages.
+    pub fn new(source: R, size: u64, name: &str) -> Self {
+        Exactly { source, left: size, size, name: name.to_owned() }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Exactly<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.source).poll_read(context, buffer))?;
+        let read = (buffer.filled().len() - before) as u64;
+        if (read == 0) != (self.left == 0) || read > self.left {
+            let (name, size) = (&self.name, self.size);
+            return Poll::Ready(Err(std::io::Error::other(changed(name, size))));
+        }
+        self.left -= read;
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn changed(name: &str, size: u64) -> String {
+    format!("{name} changed while it was being read: it is not {size} bytes long")
+}
 
 /// Who uploaded files belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +132,7 @@ pub async fn upload(
     progress: (&Ui, Option<u64>),
     write: impl AsyncFnOnce(&mut TarWriter) -> Result<()>,
 ) -> Result<()> {
-    let (ours, theirs) = tokio::io::duplex(BUFFER);
+    let (ours, theirs) = pipe();
     let (ui, size) = progress;
     let theirs = Shown::new(theirs, ui, what, size);
     let options = UploadToContainerOptionsBuilder::new()
@@ -91,8 +141,7 @@ pub async fn upload(
         .build();
     let body = bollard::body_try_stream(ReaderStream::with_capacity(theirs, BUFFER));
     let request = engine.api.upload_to_container(container, Some(options), body);
-    // Not the terminating kind: should the upload break off, its end must not be made up.
-    let mut tar = Builder::new_non_terminated(ours);
+    let mut tar = writer(ours);
     let written = async move {
         write(&mut tar).await?;
         tar.finish().await.context("sending")?;
@@ -109,7 +158,7 @@ pub async fn upload(
             // drop it. When the Engine hangs up first, its answer says why.
             result = &mut written, if sending => {
                 sending = false;
-                if let Err(error) = result && !engine_hung_up(&error) {
+                if let Err(error) = result && !hung_up(&error) {
                     return Err(error.context(format_args!("uploading to {what}")));
                 }
             }
@@ -117,7 +166,8 @@ pub async fn upload(
     }
 }
 
-fn engine_hung_up(error: &Error) -> bool {
+/// Whether the other side of a stream takes no more, which is then at fault.
+pub fn hung_up(error: &Error) -> bool {
     error.to_string().contains("broken pipe")
 }
 
@@ -125,7 +175,7 @@ fn upload_error(error: &bollard::errors::Error, folder: &str, what: &str) -> Err
     let text = describe(error);
     if status(error) == Some(404) && text.contains("Could not find the file") {
         return Error::new(format!(
-            "uploading to {what}: there is no folder {folder} in the container"
+            "uploading to {what}: there is no directory {folder} in the container"
         ))
         .hint("create it first, for example with a shell provisioner: mkdir -p");
     }
@@ -169,10 +219,7 @@ pub async fn add_file(
     let mut more = [0];
     let grew = limited.into_inner().read(&mut more).await.map_err(send_error)? > 0;
     if missing > 0 || grew {
-        return Err(Error::new(format!(
-            "{} changed while it was being read: it is not {size} bytes long",
-            name.display()
-        )));
+        return Err(Error::new(changed(&name.display().to_string(), size)));
     }
     Ok(())
 }
@@ -270,14 +317,10 @@ async fn add_link(
     tar.append_data(&mut link, name, tokio::io::empty()).await.map_err(send_error)
 }
 
-fn archive(
-    engine: &Engine,
-    container: &str,
-    path: &str,
-) -> Archive<impl AsyncRead + Unpin + Send + use<>> {
+fn archive(engine: &Engine, container: &str, path: &str) -> impl AsyncRead + Unpin + Send + use<> {
     let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
     let stream = engine.api.download_from_container(container, Some(options));
-    Archive::new(StreamReader::new(stream.map_err(std::io::Error::other).boxed()))
+    StreamReader::new(stream.map_err(std::io::Error::other).boxed())
 }
 
 /// An error of the Engine that came through a stream's reader, told plainly.
@@ -292,7 +335,16 @@ fn download_error(error: std::io::Error, path: &str) -> Error {
     }
 }
 
-/// Reads the file `path` of a container into `destination`, following links.
+/// What came of reading a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Got {
+    /// It was read.
+    File,
+    /// It is a link to this path.
+    Link(String),
+}
+
+/// Reads the file `path` of a container into `destination`. `what` is its name in messages.
 ///
 /// # Errors
 /// There is no such file, or it is not a file.
@@ -300,45 +352,37 @@ pub async fn download_file(
     engine: &Engine,
     container: &str,
     path: &str,
+    what: &str,
     destination: &mut (dyn AsyncWrite + Send + Unpin),
-) -> Result<()> {
-    let mut current = path.to_owned();
-    // As many links as Linux follows.
-    for _ in 0..40 {
-        let mut archive = archive(engine, container, &current);
-        let mut entries = archive.entries().map_err(|error| download_error(error, path))?;
-        let mut entry = match entries.next().await {
-            Some(entry) => entry.map_err(|error| download_error(error, path))?,
-            None => return Err(Error::new(format!("the Engine sent nothing for {path}"))),
-        };
-        match entry.header().entry_type() {
-            EntryType::Directory => {
-                return Err(Error::new(format!("{path} is a folder in the container"))
-                    .hint("end the source with a slash to download a folder"));
-            }
-            EntryType::Symlink => {
-                let target = entry.link_name().map_err(|error| download_error(error, path))?;
-                let target = target.unwrap_or_default().into_owned();
-                let folder = Path::new(&current).parent().unwrap_or(Path::new("/"));
-                current = folder.join(target).display().to_string();
-            }
-            _ => {
-                tokio::io::copy(&mut entry, destination)
-                    .await
-                    .map_err(|error| download_error(error, path))?;
-                return Ok(());
-            }
+) -> Result<Got> {
+    let failed = |error| download_error(error, what);
+    let mut archive = Archive::new(archive(engine, container, path));
+    let mut entries = archive.entries().map_err(failed)?;
+    let mut entry = match entries.next().await {
+        Some(entry) => entry.map_err(failed)?,
+        None => return Err(Error::new(format!("the Engine sent nothing for {what}"))),
+    };
+    match entry.header().entry_type() {
+        EntryType::Directory => Err(Error::new(format!("{what} is a directory in the container"))
+            .hint("end the source with a slash to download a directory")),
+        EntryType::Symlink => {
+            let target = entry.link_name().map_err(failed)?.unwrap_or_default().into_owned();
+            let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
+            Ok(Got::Link(folder.join(target).display().to_string()))
+        }
+        _ => {
+            tokio::io::copy(&mut entry, destination).await.map_err(failed)?;
+            Ok(Got::File)
         }
     }
-    Err(Error::new(format!("reading {path}: too many levels of links")))
 }
 
-/// Copies the folder `path` of a container into the local folder `destination`, with its own
+/// Copies the directory `path` of a container into the local directory `destination`, with its own
 /// name unless `contents_only`. Nothing is written outside of `destination`, whatever the
 /// container sends.
 ///
 /// # Errors
-/// There is no such folder, or a file cannot be written.
+/// There is no such directory, or a file cannot be written.
 pub async fn download_folder(
     engine: &Engine,
     container: &str,
@@ -346,8 +390,21 @@ pub async fn download_folder(
     destination: &Path,
     contents_only: bool,
 ) -> Result<()> {
+    unpack(archive(engine, container, path), path, destination, contents_only).await
+}
+
+/// Unpacks a tar stream of the directory `path`, as [`download_folder`] does.
+///
+/// # Errors
+/// The stream breaks, or a file cannot be written.
+pub async fn unpack(
+    stream: impl AsyncRead + Unpin + Send,
+    path: &str,
+    destination: &Path,
+    contents_only: bool,
+) -> Result<()> {
     let failed = |error| download_error(error, path);
-    let mut archive = archive(engine, container, path);
+    let mut archive = Archive::new(stream);
     let mut entries = archive.entries().map_err(failed)?;
     let mut unpacked = Unpacked { root: destination.to_owned(), real: HashSet::new() };
     unpacked.folder(Path::new(""), None).await?;

@@ -6,6 +6,7 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
 use serde_json::json;
 
+use crate::config::Goal;
 use crate::engine::{Engine, EngineContext};
 use crate::steps::{CLEANUP_TIMEOUT, State};
 use crate::unfinished::{REPOSITORY, UnfinishedImage};
@@ -14,28 +15,59 @@ use crate::unfinished::{REPOSITORY, UnfinishedImage};
 pub struct Commit;
 
 impl Commit {
+    /// Whether the image will have neither command nor entry point. The Engine then gives it the
+    /// container's command, if that has one.
+    pub fn leaves_nothing(state: &State) -> bool {
+        let changes = Commit::changes(state);
+        state.options.goal == Goal::Commit && changes.no_command && changes.no_entrypoint
+    }
+
     /// The user's changes, and those that take back the entry point and command that the
-    /// container was run with. An empty one is written `[""]`, as the Engine ignores `[]`.
-    fn changes(state: &State) -> Vec<String> {
-        let mut changes = state.options.raw.changes.clone();
-        let says = |instruction: &str| {
-            state.options.raw.changes.iter().any(|change| {
-                let word = change.split_whitespace().next().unwrap_or("");
-                word.eq_ignore_ascii_case(instruction)
-            })
-        };
-        let words = |words: &[String]| match words {
-            [] => r#"[""]"#.to_owned(),
-            words => json!(words).to_string(),
-        };
-        let (command, entrypoint) = (says("CMD"), says("ENTRYPOINT"));
-        if !command {
-            changes.push(format!("CMD {}", words(&state.image_command)));
-        }
-        if !entrypoint {
-            changes.push(format!("ENTRYPOINT {}", words(&state.image_entrypoint)));
-        }
+    /// container was run with.
+    fn changes(state: &State) -> Changes {
+        let mut changes =
+            Changes { instructions: state.options.raw.changes.clone(), ..Changes::default() };
+        // The command first: an entry point of a Dockerfile takes away the command before it.
+        changes.no_command = changes.settle("CMD", &state.image_command);
+        changes.no_entrypoint = changes.settle("ENTRYPOINT", &state.image_entrypoint);
         changes
+    }
+}
+
+/// What an image gets that its container does not have.
+#[derive(Debug, Default)]
+struct Changes {
+    /// As in a Dockerfile.
+    instructions: Vec<String>,
+    /// Whether it has no command. The Engine takes an instruction that says so for none at all.
+    no_command: bool,
+    /// Whether it has no entry point.
+    no_entrypoint: bool,
+}
+
+impl Changes {
+    /// Sees to it that one of the instructions that start a program says what the user wants, else
+    /// what the image had. Whether that is nothing; then there is no instruction.
+    fn settle(&mut self, instruction: &str, before: &[String]) -> bool {
+        let is_one = |change: &String| {
+            let word = change.split_whitespace().next().unwrap_or("");
+            word.eq_ignore_ascii_case(instruction)
+        };
+        match self.instructions.iter().rfind(|change| is_one(change)) {
+            Some(last) => {
+                let value = last.trim_start()[instruction.len()..].trim();
+                let nothing = serde_json::from_str::<[String; 0]>(value).is_ok();
+                if nothing {
+                    self.instructions.retain(|change| !is_one(change));
+                }
+                nothing
+            }
+            None if before.is_empty() => true,
+            None => {
+                self.instructions.push(format!("{instruction} {}", json!(before)));
+                false
+            }
+        }
     }
 }
 
@@ -48,8 +80,19 @@ impl Step<State> for Commit {
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let id = state.container_id()?;
         ctx.ui.say("Committing the container");
-        let changes = Commit::changes(state).join("\n");
-        let mut options = CommitContainerOptionsBuilder::new().container(&id).changes(&changes);
+        let Changes { instructions, no_command, no_entrypoint } = Commit::changes(state);
+        let changes = instructions.join("\n");
+        let nothing = |wanted: bool| wanted.then(Vec::new);
+        let config = ContainerConfig {
+            entrypoint: nothing(no_entrypoint),
+            cmd: nothing(no_command),
+            ..ContainerConfig::default()
+        };
+        let mut options = CommitContainerOptionsBuilder::new().container(&id);
+        // A Dockerfile without instructions is an error.
+        if !changes.is_empty() {
+            options = options.changes(&changes);
+        }
         if let Some(author) = &state.options.raw.author {
             options = options.author(author);
         }
@@ -63,7 +106,7 @@ impl Step<State> for Commit {
         // The Engine finishes a commit even when nobody waits for it. A task of its own keeps
         // waiting when the build is cancelled, so that cleanup does not come before the image.
         let task = tokio::spawn(async move {
-            api.commit_container(options, ContainerConfig::default()).await.map(|image| image.id)
+            api.commit_container(options, config).await.map(|image| image.id)
         });
         let task = state.commit.insert(task);
         let committed = task.await.context("committing the container")?;

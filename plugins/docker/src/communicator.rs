@@ -2,55 +2,54 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use bollard::container::LogOutput;
-use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use futures_util::StreamExt;
+use bytes::Bytes;
 use ingot_sdk::command::quote;
-use ingot_sdk::communicator::{CapturedOutput, Script};
+use ingot_sdk::communicator::{CapturedOutput, Script, directory_hint};
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{
     Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, Ui, async_trait,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::archive::{self, Found, Owner};
-use crate::engine::{Engine, EngineContext, describe, status};
+use crate::archive::{self, Found, Got, Owner};
+use crate::exec::{How, Piece, Runner};
+use crate::mounts::Mounts;
 
 /// Who single files belong to, whoever owns them here; folders keep their owners' numbers. Both
 /// are what Packer's uploads come to.
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
-/// How long a command's exit code may lag behind the end of its output.
-const EXIT_CODE_GRACE: Duration = Duration::from_secs(10);
-
 /// Runs commands in, and moves files to and from, one container.
 pub struct DockerCommunicator {
-    /// The Engine.
-    pub engine: Engine,
-    /// The container's id.
-    pub container: String,
+    /// Runs commands.
+    pub runner: Runner,
+    /// What is mounted in the container.
+    pub mounts: Mounts,
     /// The user commands run as, if not the container's own.
     pub exec_user: Option<String>,
     /// Whether commands get a terminal.
     pub pty: bool,
-    /// Whether the container's own user is root.
-    pub as_root: bool,
-    /// Who uploads are given to; none to leave them as they come.
-    pub give_to: Option<String>,
+    /// The container's own user.
+    pub user: String,
+    /// Whether uploads are given to that user.
+    pub gives: bool,
     /// Where progress is shown.
     pub ui: Ui,
 }
 
 impl DockerCommunicator {
-    /// Gives what was uploaded to the user that uploads are for, as Packer does: all that is at
-    /// `destination` then, while the group stays unless the user comes with one.
-    async fn fix_owner(&self, destination: &str) -> Result<()> {
-        let Some(user) = &self.give_to else { return Ok(()) };
+    /// The user that commands run as.
+    fn command_user(&self) -> &str {
+        self.exec_user.as_deref().unwrap_or(&self.user)
+    }
+
+    /// Gives what was uploaded to `user`, as Packer does: all that is at `destination` then,
+    /// while the group stays unless the user comes with one.
+    async fn give(&self, user: &str, destination: &str, advice: &str) -> Result<()> {
         let command = format!("chown -R {} {}", quote(user), quote(destination));
         let output = CapturedOutput::default();
-        let status = self.exec_as(Some("root"), &RemoteCommand::new(command), &output).await?;
+        let status = self.run_as_root(&command, &output).await?;
         if status.success() {
             return Ok(());
         }
@@ -59,114 +58,345 @@ impl DockerCommunicator {
             "giving {destination}, which was uploaded, to the user {user}: {}",
             said.trim()
         ))
-        .hint("fix_upload_owner = true needs a chown and this user in the container"))
+        .hint(advice))
     }
 
-    /// The code of an exec whose output has ended.
-    async fn exit_status(&self, exec: &str) -> Result<ExitStatus> {
-        let deadline = tokio::time::Instant::now() + EXIT_CODE_GRACE;
-        let mut wait = Duration::from_millis(2);
-        loop {
-            match self.engine.api.inspect_exec(exec).await {
-                Ok(state) if state.running != Some(true) => {
-                    if let Some(code) = state.exit_code {
-                        return Ok(ExitStatus::Code(i32::try_from(code).unwrap_or(-1)));
-                    }
-                }
-                Ok(_) => {}
-                // The container went away, and its execs with it.
-                Err(error) if status(&error) == Some(404) => return Ok(ExitStatus::Disconnected),
-                Err(error) => {
-                    return Err(Error::new(describe(&error)).context("asking how a command ended"));
-                }
-            }
-            // The pipes may close a moment before the Engine has noted the code.
-            if tokio::time::Instant::now() > deadline {
-                return Ok(ExitStatus::Disconnected);
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_millis(100));
+    async fn fix_owner(&self, destination: &str) -> Result<()> {
+        if !self.gives {
+            return Ok(());
         }
+        let advice = "fix_upload_owner = true needs a chown and this user in the container";
+        self.give(&self.user, destination, advice).await
     }
 
-    /// Runs a command as `user`, or as the container's own.
-    async fn exec_as(
+    async fn run_as_root(&self, command: &str, output: &dyn OutputSink) -> Result<ExitStatus> {
+        self.run(command, How { user: Some("0"), ..How::default() }, None, output).await
+    }
+
+    /// Runs a command, feeding it `input`.
+    async fn run(
         &self,
-        user: Option<&str>,
-        command: &RemoteCommand,
+        command: &str,
+        how: How<'_>,
+        input: Option<Bytes>,
         output: &dyn OutputSink,
     ) -> Result<ExitStatus> {
-        let options = CreateExecOptions {
-            attach_stdin: Some(command.stdin.is_some()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            tty: Some(self.pty),
-            // The parentheses are Packer's: `cmd &` and lists of commands run as one.
-            cmd: Some(vec![
-                "/bin/sh".to_owned(),
-                "-c".to_owned(),
-                format!("({})", command.command),
-            ]),
-            user: user.map(str::to_owned),
-            ..Default::default()
-        };
-        let exec = match self.engine.api.create_exec(&self.container, options).await {
-            Ok(exec) => exec.id,
-            Err(error) if matches!(status(&error), Some(404 | 409)) => {
-                return Err(Error::new(describe(&error)).context("running a command").hint(
-                    "the container has stopped: its main process must run until the build \
-                     ends, as the default run_command (-d -i -t --entrypoint=/bin/sh) makes it",
-                ));
-            }
-            Err(error) => return Err(Error::new(describe(&error)).context("running a command")),
-        };
-        let options = StartExecOptions { tty: self.pty, ..Default::default() };
-        let started = self.engine.api.start_exec(&exec, Some(options)).await;
-        let StartExecResults::Attached { output: mut stream, mut input } =
-            started.doing("running a command")?
-        else {
-            return Err(Error::new("the Engine did not attach to the command"));
-        };
-        let stdin = command.stdin.clone();
+        let how = How { reads: input.is_some(), ..how };
+        let mut running = self.runner.start(command, how).await?;
         // Both at once: a command may answer before it has read all of its input, and must not
-        // block on either.
-        let feed = async move {
-            if let Some(bytes) = stdin {
+        // block on either. Its end is kept open until it ends: closing it would close the output.
+        let mut stdin = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
+        let feed = async {
+            if let Some(bytes) = input {
                 // A command need not read its input: what it does not take is its business.
-                if input.write_all(&bytes).await.is_ok() {
-                    let _ = input.shutdown().await;
+                if stdin.write_all(&bytes).await.is_ok() {
+                    let _ = stdin.shutdown().await;
                 }
             }
-            // Kept until the command ends: closing it earlier would close the output too.
-            input
+            std::future::pending::<()>().await;
         };
         let drain = async {
-            while let Some(piece) = stream.next().await {
+            while let Some(piece) = running.next().await {
                 match piece {
-                    Ok(LogOutput::StdErr { message }) => output.stderr(&message),
-                    Ok(
-                        LogOutput::StdOut { message }
-                        | LogOutput::Console { message }
-                        | LogOutput::StdIn { message },
-                    ) => output.stdout(&message),
-                    Err(error) => {
-                        tracing::debug!(%error, "lost the output of a command");
-                        break;
-                    }
+                    Piece::Output(bytes) => output.stdout(&bytes),
+                    Piece::Errors(bytes) => output.stderr(&bytes),
                 }
             }
         };
-        tokio::pin!(feed, drain);
-        let mut input = None;
-        loop {
-            tokio::select! {
-                () = &mut drain => break,
-                fed = &mut feed, if input.is_none() => input = Some(fed),
+        tokio::select! {
+            () = drain => {}
+            () = feed => {}
+        }
+        running.status().await
+    }
+
+    /// Runs a script that is handed to the command's shell: one exec instead of two and an upload,
+    /// each of which takes the Engine a tenth of a second. None where the user may not write it.
+    /// The trap lets the script be removed also when it is ended from outside.
+    async fn run_fed_script(
+        &self,
+        script: &Script<'_>,
+        output: &dyn OutputSink,
+    ) -> Option<Result<ExitStatus>> {
+        let (path, command) = (quote(script.path), script.command);
+        let watch = Watch { output, token: uuid::Uuid::new_v4().to_string(), seen: false.into() };
+        let token = &watch.token;
+        // Where root cannot, there is no other way to try, so that why it cannot is worth seeing.
+        let root = is_root(self.command_user());
+        let quiet = if root { "" } else { " 2>/dev/null" };
+        let line = format!(
+            "{{ cat >{path} && chmod 0755 {path}; }}{quiet} || {{ echo {token} >&2; exit 1; }}; \
+             trap : TERM; ({command}\n); code=$?; rm -f {path}; exit $code"
+        );
+        let input = Some(Bytes::copy_from_slice(script.bytes));
+        let how = How { user: self.exec_user.as_deref(), ..How::default() };
+        let status = self.run(&line, how, input, &watch).await;
+        match watch.seen.into_inner() {
+            true if root => Some(Err(Error::new(format!(
+                "Error uploading script: {} could not be written; see above",
+                script.path
+            ))
+            .hint("remote_folder, remote_file and remote_path say where it goes"))),
+            true => None,
+            false => Some(status),
+        }
+    }
+
+    /// Uploads a script, runs a command that uses it and removes it.
+    async fn run_uploaded_script(
+        &self,
+        script: &Script<'_>,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        let uploaded = self.upload_script(script.path, script.bytes, 0o755).await;
+        uploaded.map_err(|error| error.context("Error uploading script"))?;
+        let status = self.exec(&RemoteCommand::new(script.command), output).await?;
+        if status != ExitStatus::Disconnected {
+            let path = absolute(script.path);
+            let said = CapturedOutput::default();
+            let removed = self.run_as_root(&format!("rm -f {}", quote(&path)), &said).await?;
+            if !removed.success() {
+                self.ui.error(format!(
+                    "The script {} is left in the container: {}",
+                    script.path,
+                    said.stderr_text().trim()
+                ));
             }
         }
-        drop(input);
-        self.exit_status(&exec).await
+        Ok(status)
     }
+
+    /// Writes the file `path`, which belongs to root then. `what` is its name in messages.
+    async fn write_file(
+        &self,
+        path: &str,
+        what: &str,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        meta: FileMeta,
+    ) -> Result<()> {
+        let (folder, name) = split(path)?;
+        let view = self.mounts.view(&self.runner, folder).await?;
+        if view.over(Some(name)).is_some() {
+            let sent = self.write_by_command(path, what, source, meta).await;
+            return sent.map_err(|error| error.context(format_args!("uploading to {what}")));
+        }
+        let write = async |tar: &mut archive::TarWriter| {
+            let (name, time) = (Path::new(name), archive::now());
+            archive::add_file(tar, name, source, meta.size, meta.mode, time, ROOT).await
+        };
+        let (engine, container) = (&self.runner.engine, &self.runner.container);
+        let progress = (&self.ui, Some(meta.size));
+        let sent = archive::upload(engine, container, folder, what, progress, write).await;
+        match sent {
+            Err(error) if error.advice().is_none() => Err(self.advise(error, path, what).await),
+            sent => sent,
+        }
+    }
+
+    /// Adds what to do where a file was to take a directory's place.
+    async fn advise(&self, error: Error, path: &str, what: &str) -> Error {
+        let (engine, container) = (&self.runner.engine, &self.runner.container);
+        match archive::look(engine, container, path).await {
+            Ok(Found::Folder) => error.hint(directory_hint(what)),
+            _ => error,
+        }
+    }
+
+    /// Writes a file through a command's standard input.
+    async fn write_by_command(
+        &self,
+        path: &str,
+        what: &str,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        meta: FileMeta,
+    ) -> Result<()> {
+        let (quoted, mode) = (quote(path), meta.mode & 0o7777);
+        let command = format!(
+            "if test -d {quoted}; then echo 'it is a directory' >&2; exit 21; fi; \
+             cat >{quoted} && chmod {mode:o} {quoted} && {{ chown 0:0 {quoted} 2>/dev/null || :; }}"
+        );
+        let mut source = Shown::new(source, &self.ui, what, Some(meta.size));
+        let sent = archive::Exactly::new(&mut source, meta.size, what);
+        self.feed(&command, sent).await.map_err(|error| match error.to_string().as_str() {
+            "it is a directory" => error.hint(directory_hint(what)),
+            _ => error,
+        })
+    }
+
+    /// What there is at `path`, as commands see it.
+    async fn look(&self, path: &str) -> Result<Found> {
+        let quoted = quote(path);
+        let command = format!("test -d {quoted} && exit 3; test -e {quoted} && exit 4; exit 5");
+        match self.run_as_root(&command, &CapturedOutput::default()).await? {
+            ExitStatus::Code(3) => Ok(Found::Folder),
+            ExitStatus::Code(4) => Ok(Found::Other),
+            ExitStatus::Code(5) => Ok(Found::Nothing),
+            status => {
+                let message = format!("looking at {path} in the container ended with {status:?}");
+                Err(Error::new(message))
+            }
+        }
+    }
+
+    /// Unpacks into `folder` what `write` writes, with the container's own tar: `mount` hides that
+    /// place from the Engine.
+    async fn unpack(
+        &self,
+        folder: &str,
+        what: &str,
+        mount: &str,
+        write: impl AsyncFnOnce(&mut archive::TarWriter) -> Result<()>,
+    ) -> Result<()> {
+        let (ours, theirs) = archive::pipe();
+        let theirs = Shown::new(theirs, &self.ui, what, None);
+        let folder = quote(folder);
+        let command = format!("cd {folder} && {} && exec tar -xpf -", needs_tar(mount));
+        let writing = async move {
+            let mut tar = archive::writer(ours);
+            write(&mut tar).await?;
+            tar.finish().await?;
+            Ok::<(), Error>(())
+        };
+        let (fed, written) = tokio::join!(self.feed(&command, theirs), writing);
+        // That the command takes no more is not the cause.
+        let written = written.or_else(|error| match archive::hung_up(&error) {
+            true => Ok(()),
+            false => Err(error),
+        });
+        written.and(fed).map_err(|error| error.context(format_args!("uploading to {what}")))
+    }
+
+    /// Runs a command as root that reads all of `source`.
+    async fn feed(&self, command: &str, source: impl AsyncRead + Send + Unpin) -> Result<()> {
+        let how = How { user: Some("0"), reads: true, ..How::default() };
+        let mut running = self.runner.start(command, how).await?;
+        let mut stdin = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
+        let errors = CapturedOutput::default();
+        let feeding = async {
+            let mut source = source;
+            let mut buffer = vec![0; archive::BUFFER];
+            loop {
+                let count = tokio::io::AsyncReadExt::read(&mut source, &mut buffer).await?;
+                if count == 0 {
+                    break;
+                }
+                if stdin.write_all(&buffer[..count]).await.is_err() {
+                    // It says itself why it reads no more.
+                    return Ok(());
+                }
+            }
+            let _ = stdin.shutdown().await;
+            Ok::<(), Error>(())
+        };
+        let mut draining = Box::pin(async {
+            while let Some(piece) = running.next().await {
+                if let Piece::Errors(bytes) = piece {
+                    errors.stderr(&bytes);
+                }
+            }
+        });
+        tokio::select! {
+            () = &mut draining => {}
+            // Should the source fail, the command is ended and what it wrote so far stays.
+            fed = feeding => {
+                fed?;
+                (&mut draining).await;
+            }
+        }
+        drop(draining);
+        match (running.status().await?, errors.stderr_text().trim()) {
+            (ExitStatus::Code(0), _) => Ok(()),
+            (ExitStatus::Disconnected, "") => {
+                Err(Error::new("the command that writes it in the container was lost"))
+            }
+            (ExitStatus::Code(code), "") => Err(Error::new(format!(
+                "the command that writes it in the container ended with code {code}"
+            ))),
+            (_, said) => Err(Error::new(said)),
+        }
+    }
+
+    /// Reads a file with a command.
+    async fn read_file(
+        &self,
+        path: &str,
+        what: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        let how = How { user: Some("0"), ..How::default() };
+        let command = format!("exec cat {}", quote(path));
+        let mut running = self.runner.start(&command, how).await?;
+        let errors = CapturedOutput::default();
+        while let Some(piece) = running.next().await {
+            match piece {
+                Piece::Output(bytes) => destination.write_all(&bytes).await?,
+                Piece::Errors(bytes) => errors.stderr(&bytes),
+            }
+        }
+        match running.status().await? {
+            ExitStatus::Code(0) => Ok(()),
+            _ => {
+                let said = errors.stderr_text();
+                Err(Error::new(said.trim()).context(format_args!("reading {what}")))
+            }
+        }
+    }
+
+    /// Copies a directory with the container's own tar: `mount` hides it from the Engine.
+    async fn pack(
+        &self,
+        path: &str,
+        destination: &Path,
+        contents_only: bool,
+        mount: &str,
+    ) -> Result<()> {
+        let bare = path.trim_end_matches('/');
+        let (folder, name) = bare.rsplit_once('/').unwrap_or(("", bare));
+        let folder = if folder.is_empty() { "/" } else { folder };
+        let name = if name.is_empty() { "." } else { name };
+        let command = format!(
+            "cd {} && {} && exec tar -cf - {}",
+            quote(folder),
+            needs_tar(mount),
+            quote(&format!("./{name}"))
+        );
+        let how = How { user: Some("0"), ..How::default() };
+        let mut running = self.runner.start(&command, how).await?;
+        let (mut ours, theirs) = archive::pipe();
+        let errors = CapturedOutput::default();
+        let reading = async {
+            while let Some(piece) = running.next().await {
+                match piece {
+                    // Whoever reads says itself why it reads no more.
+                    Piece::Output(bytes) => drop(ours.write_all(&bytes).await),
+                    Piece::Errors(bytes) => errors.stderr(&bytes),
+                }
+            }
+            drop(ours);
+            running.status().await
+        };
+        let unpacking = archive::unpack(theirs, path, destination, contents_only);
+        let (status, unpacked) = tokio::join!(reading, unpacking);
+        match (status?, errors.stderr_text().trim()) {
+            (ExitStatus::Code(0), _) => unpacked,
+            (_, "") => unpacked.and(Err(Error::new(format!("reading {path} failed")))),
+            (_, said) => Err(Error::new(said).context(format_args!("reading {path}"))),
+        }
+    }
+}
+
+/// A command that fails, and says why, in a container without tar.
+fn needs_tar(mount: &str) -> String {
+    let message = format!(
+        "the Docker Engine cannot reach files in the mount {mount}, and the container has no tar to \
+         do it itself"
+    );
+    format!("{{ command -v tar >/dev/null || {{ echo {} >&2; exit 1; }}; }}", quote(&message))
+}
+
+/// Whether a user, or user and group, is root.
+fn is_root(user: &str) -> bool {
+    matches!(user, "root" | "0" | "root:root" | "0:0")
 }
 
 /// An absolute form of a path in a container, whose relative paths start at its root.
@@ -212,38 +442,23 @@ impl OutputSink for Watch<'_> {
 #[async_trait]
 impl Communicator for DockerCommunicator {
     async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
-        self.exec_as(self.exec_user.as_deref(), command, output).await
+        let how = How { user: self.exec_user.as_deref(), terminal: self.pty, ..How::default() };
+        self.run(&command.command, how, command.stdin.clone(), output).await
     }
 
-    /// With a shell that may write everywhere and no terminal in between, the script can come
-    /// through the standard input of the command: one exec instead of two and an upload, each of
-    /// which takes the Engine a tenth of a second.
+    /// Always possible here. A terminal would change what goes through it; and where the user may
+    /// not write, root does it.
     async fn run_script(
         &self,
         script: &Script<'_>,
         output: &dyn OutputSink,
     ) -> Option<Result<ExitStatus>> {
-        if self.pty || self.exec_user.is_some() || !self.as_root {
-            return None;
+        if !self.pty
+            && let Some(ran) = self.run_fed_script(script, output).await
+        {
+            return Some(ran);
         }
-        let (path, command) = (quote(script.path), script.command);
-        let watch = Watch { output, token: uuid::Uuid::new_v4().to_string(), seen: false.into() };
-        let token = &watch.token;
-        let command = RemoteCommand {
-            command: format!(
-                "cat >{path} && chmod 0755 {path} || {{ echo {token} >&2; exit 1; }}; \
-                 ({command}\n); code=$?; rm -f {path}; exit $code"
-            ),
-            stdin: Some(bytes::Bytes::copy_from_slice(script.bytes)),
-        };
-        let status = self.exec(&command, &watch).await;
-        Some(match watch.seen.into_inner() {
-            true => Err(Error::new(format!(
-                "Error uploading script: {} could not be written; see above",
-                script.path
-            ))),
-            false => status,
-        })
+        Some(self.run_uploaded_script(script, output).await)
     }
 
     async fn upload(
@@ -253,15 +468,21 @@ impl Communicator for DockerCommunicator {
         meta: FileMeta,
     ) -> Result<()> {
         let path = absolute(destination);
-        let (folder, name) = split(&path)?;
-        let write = async |tar: &mut archive::TarWriter| {
-            let (name, time) = (Path::new(name), archive::now());
-            archive::add_file(tar, name, source, meta.size, meta.mode, time, ROOT).await
-        };
-        let progress = (&self.ui, Some(meta.size));
-        archive::upload(&self.engine, &self.container, folder, destination, progress, write)
-            .await?;
+        self.write_file(&path, destination, source, meta).await?;
         self.fix_owner(&path).await
+    }
+
+    async fn upload_script(&self, destination: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        let path = absolute(destination);
+        let meta = FileMeta { size: bytes.len() as u64, mode };
+        let mut source = bytes;
+        self.write_file(&path, destination, &mut source, meta).await?;
+        let user = self.command_user();
+        if is_root(user) {
+            return Ok(());
+        }
+        let advice = "scripts that do not run as root need a chown and their user in the container";
+        self.give(user, &path, advice).await
     }
 
     /// Follows `docker cp`, as Packer does: a destination that does not exist becomes the copy;
@@ -278,7 +499,13 @@ impl Communicator for DockerCommunicator {
         };
         let meta = tokio::fs::metadata(source).await.map_err(reading)?;
         let path = absolute(destination);
-        let (folder, prefix) = match archive::look(&self.engine, &self.container, &path).await? {
+        let view = self.mounts.view(&self.runner, &path).await?;
+        let mut hidden = view.over(None).map(str::to_owned);
+        let found = match hidden {
+            Some(_) => self.look(&path).await?,
+            None => archive::look(&self.runner.engine, &self.runner.container, &path).await?,
+        };
+        let (folder, prefix) = match found {
             Found::Folder if contents_only => (path.as_str(), String::new()),
             Found::Folder => {
                 let full = tokio::fs::canonicalize(source).await.map_err(reading)?;
@@ -292,11 +519,22 @@ impl Communicator for DockerCommunicator {
             Found::Other => {
                 return Err(Error::new(format!(
                     "uploading to {destination}: it is a file in the container, and {} is a \
-                     folder",
+                     directory",
                     source.display()
                 )));
             }
         };
+        if hidden.is_none() {
+            // What goes into a mount below it would be lost as well.
+            let copied = |inside: &Path| {
+                let inside = match found {
+                    Found::Folder => inside.strip_prefix(&prefix).ok(),
+                    _ => Some(inside),
+                };
+                inside.is_some_and(|inside| source.join(inside).symlink_metadata().is_ok())
+            };
+            hidden = view.below(copied).map(str::to_owned);
+        }
         let write = async |tar: &mut archive::TarWriter| {
             let prefix = Path::new(&prefix);
             if !prefix.as_os_str().is_empty() {
@@ -307,9 +545,14 @@ impl Communicator for DockerCommunicator {
             }
             archive::add_folder(tar, source, prefix, None, &|_, _| true).await
         };
-        let progress = (&self.ui, None);
-        archive::upload(&self.engine, &self.container, folder, destination, progress, write)
-            .await?;
+        match hidden {
+            Some(mount) => self.unpack(folder, destination, &mount, write).await?,
+            None => {
+                let (engine, container) = (&self.runner.engine, &self.runner.container);
+                let progress = (&self.ui, None);
+                archive::upload(engine, container, folder, destination, progress, write).await?;
+            }
+        }
         self.fix_owner(&path).await
     }
 
@@ -318,9 +561,21 @@ impl Communicator for DockerCommunicator {
         source: &str,
         destination: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<()> {
-        let path = absolute(source);
+        let mut path = absolute(source);
         let mut destination = Shown::new(destination, &self.ui, source, None);
-        archive::download_file(&self.engine, &self.container, &path, &mut destination).await
+        // As many links as Linux follows.
+        for _ in 0..40 {
+            if self.mounts.view(&self.runner, &path).await?.over(None).is_some() {
+                return self.read_file(&path, source, &mut destination).await;
+            }
+            let (engine, container) = (&self.runner.engine, &self.runner.container);
+            let got = archive::download_file(engine, container, &path, source, &mut destination);
+            match got.await? {
+                Got::File => return Ok(()),
+                Got::Link(target) => path = target,
+            }
+        }
+        Err(Error::new(format!("reading {source}: too many levels of links")))
     }
 
     async fn download_dir(
@@ -330,7 +585,11 @@ impl Communicator for DockerCommunicator {
         contents_only: bool,
     ) -> Result<()> {
         let path = absolute(source);
-        let (engine, container) = (&self.engine, &self.container);
+        let view = self.mounts.view(&self.runner, &path).await?;
+        if let Some(mount) = view.over(None) {
+            return self.pack(&path, destination, contents_only, mount).await;
+        }
+        let (engine, container) = (&self.runner.engine, &self.runner.container);
         archive::download_folder(engine, container, &path, destination, contents_only).await
     }
 }

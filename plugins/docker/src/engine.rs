@@ -250,6 +250,19 @@ pub fn status(error: &bollard::errors::Error) -> Option<u16> {
     }
 }
 
+/// Whether the Engine did not answer at all. It may be restarting.
+pub fn is_away(error: &bollard::errors::Error) -> bool {
+    use bollard::errors::Error as E;
+    matches!(
+        error,
+        E::HyperResponseError { .. }
+            | E::HyperLegacyError { .. }
+            | E::IOError { .. }
+            | E::SocketNotFoundError(_)
+            | E::RequestTimeoutError
+    )
+}
+
 /// Says what was being done when the Engine failed.
 pub trait EngineContext<T> {
     /// Prefixes the error with `doing`.

@@ -13,6 +13,8 @@ mod credentials;
 mod dockerfile;
 mod ecr;
 mod engine;
+mod exec;
+mod mounts;
 mod post_processors;
 mod progress;
 mod reclaim;

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{ContainerCreateResponse, Mount, MountType, MountVolumeOptions};
+use bollard::models::{
+    ContainerCreateBody, ContainerCreateResponse, Mount, MountType, MountVolumeOptions,
+};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RenameContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
+use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
     Communicator, Context, Error, GeneratedData, JournalEntry, Result, RunContext, Step,
@@ -17,12 +20,16 @@ use ingot_sdk::{
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::commit::Commit;
 use crate::communicator::{DockerCommunicator, NoCommunicator};
 use crate::config::{Goal, Options};
 use crate::credentials;
 use crate::engine::{Engine, EngineContext, describe, status};
+use crate::exec::Runner;
+use crate::mounts::Mounts;
 use crate::progress::LayerProgress;
 use crate::reclaim::{container_resource, remove_container};
+use crate::run_command::Pull;
 use crate::save::save_stream;
 use crate::unfinished::{UnfinishedImage, is_ours};
 
@@ -47,6 +54,8 @@ pub struct State {
     pub unfinished: Option<UnfinishedImage>,
     /// The image to start from, as long as it is not finished.
     pub unfinished_base: Option<UnfinishedImage>,
+    /// The directories created for the exported file.
+    pub made: MadeDirectories,
     /// The call that commits, while it is under way.
     pub commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
     /// A name of the image to start from, if it has one.
@@ -107,6 +116,7 @@ impl State {
             image_id: None,
             unfinished: None,
             unfinished_base: None,
+            made: MadeDirectories::default(),
             commit: None,
             image_name: None,
             image_entrypoint: Vec::new(),
@@ -145,11 +155,12 @@ impl Step<State> for FindImage {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let image = state.image.clone();
+        let policy = state.options.pull;
         let mut inspected = None;
-        if state.options.pull && is_pinned(&image) {
+        if policy == Pull::Missing || policy == Pull::Always && is_pinned(&image) {
             inspected = state.engine.api.inspect_image(&image).await.ok();
         }
-        if state.options.pull && inspected.is_none() {
+        if policy != Pull::Never && inspected.is_none() {
             pull(ctx, state, &image).await?;
         }
         let inspected = match inspected {
@@ -233,6 +244,14 @@ impl Step<State> for RunContainer {
             .options
             .run_command(&image, &ctx.prepare)
             .map_err(|error| Error::from(ingot_sdk::ConfigErrors::from(error)))?;
+        if Commit::leaves_nothing(state) {
+            join_command(&mut command.body, &state.image_entrypoint, &state.image_command);
+        }
+        check_addresses(&command.body, &state.engine)?;
+        if let Some(path) = command.id_file.as_deref().filter(|path| Path::new(path).exists()) {
+            return Err(Error::new(format!("--cidfile: the file {path} exists already"))
+                .hint("remove it, or name another one"));
+        }
         mount_scratch(&mut command.body, &state.options.container_dir);
         ctx.ui.say("Starting docker container...");
         ctx.ui.message(format!("Run command: docker run {}", command.arguments.join(" ")));
@@ -267,6 +286,11 @@ impl Step<State> for RunContainer {
         }
         let id = created.id;
         container.id = Some(id.clone());
+        if let Some(path) = &command.id_file {
+            tokio::fs::write(path, &id)
+                .await
+                .with_context(|| format!("--cidfile: writing {path}"))?;
+        }
         if let Some(wanted) = &command.name {
             // It gets the user's name only now that it is known to be ours, and is then known
             // by its id: a container of that name that was there before must not be removed.
@@ -308,9 +332,46 @@ impl Step<State> for RunContainer {
     }
 }
 
+/// Makes what the container runs its entry point alone, which comes to the same while it runs.
+fn join_command(body: &mut ContainerCreateBody, entrypoint: &[String], command: &[String]) {
+    let given = body.entrypoint.take();
+    let command = match (&mut body.cmd, &given) {
+        (Some(command), _) => std::mem::take(command),
+        (None, Some(_)) => Vec::new(),
+        (None, None) => command.to_vec(),
+    };
+    let mut all = given.unwrap_or_else(|| entrypoint.to_vec());
+    // An empty program stands for none.
+    all.retain(|word| !word.is_empty());
+    all.extend(command);
+    body.entrypoint = Some(all);
+    body.cmd = None;
+}
+
+/// Refuses what the Engine is too old for and would leave out in silence.
+fn check_addresses(body: &ContainerCreateBody, engine: &Engine) -> Result<()> {
+    let networking = body.networking_config.as_ref();
+    let endpoints = networking.and_then(|networking| networking.endpoints_config.as_ref());
+    let version = engine.api.client_version();
+    if (version.major_version, version.minor_version) >= (1, 44) {
+        return Ok(());
+    }
+    let of_old = |what: &str| {
+        Error::new(format!(
+            "{what} needs an Engine with API 1.44 (Docker 25), and this one has {version}"
+        ))
+    };
+    let mut endpoints = endpoints.into_iter().flatten();
+    match (endpoints.clone().count(), endpoints.any(|(_, one)| one.mac_address.is_some())) {
+        (_, true) => Err(of_old("--mac-address")),
+        (2.., _) => Err(of_old("more than one --network")),
+        _ => Ok(()),
+    }
+}
+
 /// Mounts an empty volume where Packer mounts a folder of the host. What is written there stays
 /// out of the image, whose only trace of it is the empty mount point, as with Packer.
-fn mount_scratch(body: &mut bollard::models::ContainerCreateBody, folder: &str) {
+fn mount_scratch(body: &mut ContainerCreateBody, folder: &str) {
     let host = body.host_config.get_or_insert_default();
     let taken = host.binds.iter().flatten().any(|bind| bind.split(':').nth(1) == Some(folder))
         || host.tmpfs.iter().any(|mounts| mounts.contains_key(folder));
@@ -343,13 +404,14 @@ impl Step<State> for Connect {
         let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
         ctx.ui.say(format!("Using docker communicator to connect: {}", &id[..id.len().min(12)]));
         let exec_user = state.options.raw.exec_user.clone().filter(|user| !user.is_empty());
+        let runner = Runner::new(state.engine.clone(), id);
         state.communicator = Arc::new(DockerCommunicator {
-            engine: state.engine.clone(),
-            container: id,
+            mounts: Mounts::of(&runner).await?,
+            runner,
             exec_user,
             pty: state.options.raw.pty,
-            as_root: matches!(&*user, "root" | "0" | "root:root" | "0:0"),
-            give_to: state.options.raw.fix_upload_owner.then_some(user),
+            user,
+            gives: state.options.raw.fix_upload_owner,
             ui: ctx.ui.clone(),
         });
         if let Some(pause) = state.options.raw.pause_before_connecting
@@ -403,6 +465,8 @@ impl Step<State> for Export {
         ctx.ui.say("Exporting the container");
         let path = Path::new(path);
         let label = format!("Exporting to {}", path.display());
-        save_stream(ctx, &label, state.engine.api.export_container(&id), path).await
+        let stream = state.engine.api.export_container(&id);
+        state.made = save_stream(ctx, &label, stream, path).await?;
+        Ok(())
     }
 }

@@ -157,6 +157,14 @@ impl Image {
         // The client's age, not Packer, decides whether a container started with no output
         // attached notes so.
         config["Hostname"] = Value::Null;
+        // Where the base has no entry point or command, Packer leaves one of an empty word, which
+        // Docker takes for none and other runtimes do not. Ingot leaves none.
+        for name in ["Entrypoint", "Cmd"] {
+            let none = [serde_json::json!([""]), serde_json::json!([])];
+            if none.contains(&config[name]) {
+                config[name] = Value::Null;
+            }
+        }
         let mut about = serde_json::to_string_pretty(&config).expect("JSON");
         for key in ["Author", "Comment", "Architecture", "Os"] {
             let _ = write!(about, "\n{key}: {}", found[0][key]);

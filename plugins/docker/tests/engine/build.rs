@@ -88,10 +88,47 @@ async fn the_base_image_gives_command_and_entrypoint_back() {
     let built = Image(run.build(config).await.unwrap().id());
     let config = config_of(&built.0);
     assert_eq!(config["Cmd"], json!(["/bin/sh"]));
-    // An empty one cannot be taken back to nothing; this is what Packer's images have too.
-    assert_eq!(config["Entrypoint"], json!([""]));
+    assert!(none(&config["Entrypoint"]), "{config}");
     assert_eq!(config["Env"], json!(["BASE=yes"]));
     assert_eq!(config["Labels"], json!({}));
+}
+
+/// Whether a command or entry point is none at all, not one with an empty program.
+fn none(value: &Value) -> bool {
+    value.as_array().is_none_or(Vec::is_empty)
+}
+
+#[tokio::test]
+async fn an_empty_command_and_entry_point_leave_none() {
+    if !engine() {
+        return;
+    }
+    let both = ["ENTRYPOINT []", "CMD []"].as_slice();
+    let default = ["-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"].as_slice();
+    let command = ["-d", "{{.Image}}", "sleep", "600"].as_slice();
+    let image = ["-d", "-it", "{{.Image}}"].as_slice();
+    for (changes, run_command, expected) in [
+        (both, default, (json!(null), json!(null))),
+        (both, command, (json!(null), json!(null))),
+        (both, image, (json!(null), json!(null))),
+        (&["entrypoint  [ ]", "CMD [\"/bin/id\"]"], default, (json!(null), json!(["/bin/id"]))),
+        // An empty argument would be one more.
+        (&["ENTRYPOINT [\"/bin/id\"]", "CMD []"], command, (json!(["/bin/id"]), json!(null))),
+        // The last one counts.
+        (&["CMD []", "CMD [\"/bin/id\"]"], command, (json!(null), json!(["/bin/id"]))),
+    ] {
+        let config = json!({
+            "image": BASE, "pull": false, "commit": true, "changes": changes,
+            "run_command": run_command,
+        });
+        let built = Image(Run::idle().build(config).await.unwrap().id());
+        let config = config_of(&built.0);
+        let got = ["Entrypoint", "Cmd"].map(|name| match none(&config[name]) {
+            true => Value::Null,
+            false => config[name].clone(),
+        });
+        assert_eq!(got, [expected.0, expected.1], "{changes:?} {run_command:?}");
+    }
 }
 
 #[tokio::test]
@@ -221,7 +258,7 @@ async fn an_export_is_the_containers_file_system() {
     assert_eq!(tar.unwrap().stdout, b"exported\n");
     assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "a file is left");
     artifact.destroy().await.unwrap();
-    assert!(!path.exists());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a directory is left");
 }
 
 #[tokio::test]

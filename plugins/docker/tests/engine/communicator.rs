@@ -86,6 +86,7 @@ async fn a_container_that_ends_is_a_disconnect() {
         assert_eq!(output.stdout_text(), "before\n");
         let next = communicator.exec(&RemoteCommand::new("true"), &output).await;
         let error = next.unwrap_err();
+        assert!(error.to_string().contains("main process ended with code 137"), "{error}");
         assert!(error.advice().unwrap().contains("run_command"), "{error}");
         Ok(())
     })
@@ -163,6 +164,7 @@ async fn uploads_replace_and_complain() {
         assert!(error.advice().unwrap().contains("mkdir"));
         let error = put(&communicator, "/tmp", "x").await.unwrap_err();
         assert!(error.to_string().contains("/tmp"), "{error}");
+        assert!(error.advice().unwrap().contains("with a slash: /tmp/"), "{error:?}");
 
         // A source that is shorter or longer than said must not pass for the file.
         for size in [2, 9] {
@@ -286,7 +288,7 @@ async fn files_and_folders_come_down() {
         let error = communicator.download("/srv/none", &mut bytes).await.unwrap_err();
         assert!(error.to_string().contains("/srv/none"), "{error}");
         let error = communicator.download("/srv/d", &mut bytes).await.unwrap_err();
-        assert!(error.to_string().contains("folder"), "{error}");
+        assert!(error.to_string().contains("directory"), "{error}");
         Ok(())
     })
     .await;
@@ -326,8 +328,16 @@ async fn a_script_is_written_run_and_removed_in_one_go() {
     .await;
     // Others than root may not be allowed to write there.
     in_container(json!({ "exec_user": "app" }), async |communicator, _| {
-        let script = Script { path: "/tmp/x", bytes: b"", command: "true" };
-        assert!(communicator.run_script(&script, &CapturedOutput::default()).await.is_none());
+        for path in ["/tmp/x", "/srv/x"] {
+            let output = CapturedOutput::default();
+            let script = Script { path, bytes: b"#!/bin/sh\nid -u\n", command: path };
+            let status = communicator.run_script(&script, &output).await.unwrap()?;
+            assert_eq!((status, output.stderr_text()), (ExitStatus::Code(0), String::new()));
+            assert_eq!(
+                (output.stdout_text(), says(&communicator, "ls /tmp /srv").await),
+                ("1000\n".to_owned(), "/srv:\n\n/tmp:".to_owned())
+            );
+        }
         Ok(())
     })
     .await;

@@ -4,3 +4,4 @@ mod build;
 mod communicator;
 mod harness;
 mod post_processors;
+mod scripts;

@@ -1,0 +1,430 @@
+//! Commands in a container, by the Engine's exec API.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error as EngineError;
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::{ContainerState, ContainerStateStatusEnum};
+use bollard::query_parameters::LogsOptionsBuilder;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use ingot_sdk::{Error, ExitStatus, Result};
+use tokio::io::AsyncWrite;
+use tokio::task::JoinHandle;
+
+use crate::engine::{Engine, EngineContext, describe, is_away, status};
+
+/// How long a command's exit code may lag behind the end of its output.
+const EXIT_CODE_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a command may take to end once it was asked to, in seconds. It is killed then.
+const END_GRACE: u32 = 5;
+
+/// How long ending a command that nobody waits for any more may take.
+const END_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the Engine may take to say what a stopped container has printed.
+const LOGS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many of a stopped container's last lines an error shows.
+const SHOWN_LINES: &str = "5";
+
+/// What the first line of a command's output starts with. The number of its process follows. (What
+/// starts with a byte up to 2 the client library takes for the header of a frame.)
+const MARK: &str = "\u{5}ingot:";
+
+/// The longest first line: the mark, a number and the end of the line.
+const LONGEST_MARK: usize = MARK.len() + 24;
+
+/// Runs commands in one container.
+#[derive(Clone)]
+pub struct Runner {
+    /// The Engine.
+    pub engine: Engine,
+    /// The container's id.
+    pub container: String,
+    /// Commands that nobody waits for any more and that are being ended.
+    ending: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// How to run a command.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How<'a> {
+    /// The user, if not the container's own.
+    pub user: Option<&'a str>,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// Whether it reads what is written to [`Running::input`].
+    pub reads: bool,
+}
+
+/// A command that runs. Should it be dropped before the command's end, as a timeout does, the
+/// command and what it has started are ended in the container too.
+pub struct Running {
+    /// Where its standard input is written.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+    output: Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>,
+    id: String,
+    user: Option<String>,
+    first_line: FirstLine,
+    ender: Ender,
+}
+
+/// A piece of output.
+pub enum Piece {
+    /// Of standard output.
+    Output(Bytes),
+    /// Of standard error.
+    Errors(Bytes),
+}
+
+impl Runner {
+    /// Runs commands in `container`.
+    pub fn new(engine: Engine, container: String) -> Self {
+        Runner { engine, container, ending: Arc::default() }
+    }
+
+    /// Starts a command line in `/bin/sh`.
+    ///
+    /// # Errors
+    /// It cannot be started: why, and what to do.
+    pub async fn start(&self, command: &str, how: How<'_>) -> Result<Running> {
+        self.others_ended().await;
+        let options = CreateExecOptions {
+            attach_stdin: Some(how.reads),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(how.terminal),
+            // The parentheses are Packer's: `cmd &` and lists of commands run as one. The number
+            // of the shell's process, which leads a session, is how to end all of them.
+            cmd: Some(vec![
+                "/bin/sh".to_owned(),
+                "-c".to_owned(),
+                format!("echo '{MARK}'$$; ({command})"),
+            ]),
+            user: how.user.map(str::to_owned),
+            ..Default::default()
+        };
+        let exec = match self.engine.api.create_exec(&self.container, options).await {
+            Ok(exec) => exec.id,
+            Err(error) => return Err(self.not_run(&error, how).await),
+        };
+        let options = StartExecOptions { tty: how.terminal, ..Default::default() };
+        let started = self.engine.api.start_exec(&exec, Some(options)).await;
+        let (output, input) = match started {
+            Ok(StartExecResults::Attached { output, input }) => (output, input),
+            Ok(StartExecResults::Detached) => {
+                return Err(Error::new("the Engine did not attach to the command"));
+            }
+            Err(error) => return Err(self.not_run(&error, how).await),
+        };
+        let ender = Ender { runner: self.clone(), process: None };
+        let (user, first_line) = (how.user.map(str::to_owned), FirstLine::default());
+        Ok(Running { input, output, id: exec, user, first_line, ender })
+    }
+
+    /// Why a command could not be started.
+    async fn not_run(&self, error: &EngineError, how: How<'_>) -> Error {
+        let text = describe(error);
+        if is_away(error) {
+            return Error::new(text).context("running a command").transient();
+        }
+        if let Some(stopped) = self.stopped().await {
+            return stopped.context("running a command");
+        }
+        Runner::not_started(&text, how.user)
+    }
+
+    /// What the Engine, or the runtime below it, says of a command that it could not start.
+    fn not_started(said: &str, user: Option<&str>) -> Error {
+        let error = Error::new(said).context("running a command");
+        match user {
+            Some(user) if said.contains("unable to find user") => error.hint(format!(
+                "the image has no user {user}: create it, or give its number (exec_user)"
+            )),
+            _ if said.contains("/bin/sh") => error.hint("provisioners need a /bin/sh in the image"),
+            _ => error,
+        }
+    }
+
+    /// Why the container runs no commands, if it is the one to blame.
+    pub async fn stopped(&self) -> Option<Error> {
+        let state = match self.engine.api.inspect_container(&self.container, None).await {
+            Ok(found) => found.state.unwrap_or_default(),
+            Err(error) if status(&error) == Some(404) => {
+                return Some(
+                    Error::new("the container is gone: something removed it while it was in use")
+                        .hint("let nothing clean up the Engine (docker rm, prune) during a build"),
+                );
+            }
+            Err(_) => return None,
+        };
+        if state.restarting == Some(true) {
+            return Some(Error::new("the container is restarting").transient());
+        }
+        if state.paused == Some(true) {
+            return Some(
+                Error::new("the container is paused").hint("`docker unpause` lets it go on"),
+            );
+        }
+        if state.running == Some(true) || state.status == Some(ContainerStateStatusEnum::CREATED) {
+            return None;
+        }
+        let mut message = format!("the container has stopped: {}", ending(&state));
+        let said = self.last_lines().await;
+        if !said.is_empty() {
+            message.push_str(&format!("; it said last:\n{said}"));
+        }
+        Some(Error::new(message).hint(
+            "its main process must run until the build ends, as the default run_command \
+             (-d -i -t --entrypoint=/bin/sh) makes it",
+        ))
+    }
+
+    /// What the container's main process printed last.
+    async fn last_lines(&self) -> String {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(SHOWN_LINES).build();
+        let reading = async {
+            let mut text = String::new();
+            let mut lines = self.engine.api.logs(&self.container, Some(options));
+            while let Some(Ok(line)) = lines.next().await {
+                text.push_str(&line.to_string());
+            }
+            text
+        };
+        let text = tokio::time::timeout(LOGS_TIMEOUT, reading).await.unwrap_or_default();
+        // One line may be as long as it likes.
+        text.trim().chars().take(2000).collect()
+    }
+
+    /// How a command ended whose output has ended. It ran, so that it must not be run again: an
+    /// Engine that does not tell counts as a lost connection.
+    async fn status(&self, exec: &str) -> ExitStatus {
+        let deadline = tokio::time::Instant::now() + EXIT_CODE_GRACE;
+        let mut wait = Duration::from_millis(2);
+        loop {
+            match self.engine.api.inspect_exec(exec).await {
+                Ok(state) if state.running != Some(true) => {
+                    if let Some(code) = state.exit_code {
+                        return ExitStatus::Code(i32::try_from(code).unwrap_or(-1));
+                    }
+                }
+                Ok(_) => {}
+                // The container went away, and its execs with it.
+                Err(error) if status(&error) == Some(404) => return ExitStatus::Disconnected,
+                Err(error) => {
+                    tracing::warn!(error = describe(&error), "how a command ended is not known");
+                    return ExitStatus::Disconnected;
+                }
+            }
+            // The pipes may close a moment before the Engine has noted the code.
+            if tokio::time::Instant::now() > deadline {
+                return ExitStatus::Disconnected;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until no command is being ended any more, so that the next finds it gone.
+    async fn others_ended(&self) {
+        let ending = std::mem::take(&mut *self.lock());
+        for task in ending {
+            let _ = task.await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a process and those it has started, as long as they are in its process group: asks
+    /// first, kills then.
+    async fn end(&self, process: &str) -> Result<()> {
+        let script = format!(
+            "kill -TERM -{process} || exit 0; n=0; while [ $n -lt {END_GRACE} ] && \
+             kill -0 -{process}; do sleep 1; n=$((n+1)); done; kill -KILL -{process}"
+        );
+        let options = CreateExecOptions {
+            cmd: Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), script]),
+            // Whoever the process belongs to.
+            user: Some("0".to_owned()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let doing = "ending a command in the container";
+        let exec = self.engine.api.create_exec(&self.container, options).await.doing(doing)?;
+        let started = self.engine.api.start_exec(&exec.id, None).await.doing(doing)?;
+        if let StartExecResults::Attached { mut output, .. } = started {
+            while output.next().await.is_some() {}
+        }
+        Ok(())
+    }
+}
+
+/// How a container's main process ended, in words.
+fn ending(state: &ContainerState) -> String {
+    let code = state.exit_code.unwrap_or_default();
+    let mut text = match state.oom_killed {
+        Some(true) => format!("the kernel killed it for lack of memory (code {code})"),
+        _ => format!("its main process ended with code {code}"),
+    };
+    if let Some(error) = state.error.as_deref().filter(|error| !error.is_empty()) {
+        text.push_str(&format!(" ({error})"));
+    }
+    text
+}
+
+impl Running {
+    /// The next piece of output; none at its end.
+    pub async fn next(&mut self) -> Option<Piece> {
+        loop {
+            let piece = match self.output.next().await {
+                Some(Ok(piece)) => piece,
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "lost the output of a command");
+                    return self.first_line.rest();
+                }
+                None => return self.first_line.rest(),
+            };
+            match piece {
+                LogOutput::StdErr { message } => return Some(Piece::Errors(message)),
+                LogOutput::StdOut { message }
+                | LogOutput::Console { message }
+                | LogOutput::StdIn { message } => {
+                    let rest = self.first_line.take(&message);
+                    self.ender.process.clone_from(&self.first_line.process);
+                    match rest {
+                        Cow::Borrowed([]) => {}
+                        Cow::Borrowed(rest) => return Some(Piece::Output(message.slice_ref(rest))),
+                        Cow::Owned(rest) if rest.is_empty() => {}
+                        Cow::Owned(rest) => return Some(Piece::Output(rest.into())),
+                    }
+                }
+            }
+        }
+    }
+
+    /// How it ended, once its output has.
+    ///
+    /// # Errors
+    /// Its shell was never started, as for a user who is not there.
+    pub async fn status(mut self) -> Result<ExitStatus> {
+        let status = self.ender.runner.status(&self.id).await;
+        let started = self.ender.process.take().is_some();
+        match status {
+            // A shell ends so as well, for a command that is not there.
+            ExitStatus::Code(126 | 127) if !started => {
+                let said = String::from_utf8_lossy(&self.first_line.other).trim().to_owned();
+                Err(Runner::not_started(&said, self.user.as_deref()))
+            }
+            status => Ok(status),
+        }
+    }
+}
+
+/// Ends a command when dropped, unless it has ended.
+struct Ender {
+    runner: Runner,
+    /// The number of its process in the container, once it is known.
+    process: Option<String>,
+}
+
+impl Drop for Ender {
+    fn drop(&mut self) {
+        let (Some(process), Ok(runtime)) =
+            (self.process.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        let runner = self.runner.clone();
+        let task = runtime.spawn(async move {
+            let ended = tokio::time::timeout(END_TIMEOUT, runner.end(&process)).await;
+            // The container may be gone already, and the command with it.
+            tracing::debug!(?ended, process, "ended a command that nobody waits for");
+        });
+        self.runner.lock().push(task);
+    }
+}
+
+/// Takes the first line off a command's output: the number of its process.
+#[derive(Default)]
+struct FirstLine {
+    held: Vec<u8>,
+    process: Option<String>,
+    /// What came first instead.
+    other: Vec<u8>,
+    over: bool,
+}
+
+impl FirstLine {
+    /// What was held back of an output that ended too early to be ours.
+    fn rest(&mut self) -> Option<Piece> {
+        self.over = true;
+        let rest = std::mem::take(&mut self.held);
+        self.other.extend_from_slice(&rest);
+        (!rest.is_empty()).then(|| Piece::Output(rest.into()))
+    }
+
+    /// What is the command's own of the next piece of its output.
+    fn take<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.over {
+            return Cow::Borrowed(bytes);
+        }
+        self.held.extend_from_slice(bytes);
+        let common = self.held.len().min(MARK.len());
+        let is_ours = self.held[..common] == MARK.as_bytes()[..common];
+        let end = self.held.iter().take(LONGEST_MARK).position(|&byte| byte == b'\n');
+        match end {
+            Some(end) if is_ours && end > MARK.len() => {
+                let number = String::from_utf8_lossy(&self.held[MARK.len()..end]);
+                let number = number.trim().to_owned();
+                if number.bytes().all(|byte| byte.is_ascii_digit()) {
+                    self.process = Some(number);
+                }
+                self.over = true;
+                let rest = self.held.split_off(end + 1);
+                self.held.clear();
+                Cow::Owned(rest)
+            }
+            None if is_ours && self.held.len() < LONGEST_MARK => Cow::Borrowed(&[]),
+            // The shell did not even get there.
+            _ => {
+                self.over = true;
+                self.other.clone_from(&self.held);
+                self.other.truncate(2000);
+                Cow::Owned(std::mem::take(&mut self.held))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_is_taken_off_in_whatever_pieces_it_comes() {
+        let whole = b"\x05ingot:123\r\nout\n\xff\n";
+        for cut in 0..whole.len() {
+            let mut line = FirstLine::default();
+            let mut rest = line.take(&whole[..cut]).into_owned();
+            rest.extend(line.take(&whole[cut..]).iter());
+            assert_eq!(
+                (rest.as_slice(), line.process.as_deref()),
+                (&b"out\n\xff\n"[..], Some("123"))
+            );
+        }
+        let mut line = FirstLine::default();
+        assert_eq!(&*line.take(b"/bin/sh: syntax error\n"), b"/bin/sh: syntax error\n");
+        assert_eq!(line.process, None);
+        let long = [MARK.as_bytes(), &[b'1'; 100]].concat();
+        let mut line = FirstLine::default();
+        assert_eq!(&*line.take(&long), long);
+    }
+}
