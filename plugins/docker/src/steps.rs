@@ -247,7 +247,7 @@ impl Step<State> for RunContainer {
         if Commit::leaves_nothing(state) {
             join_command(&mut command.body, &state.image_entrypoint, &state.image_command);
         }
-        check_addresses(&command.body, &state.engine)?;
+        check_version(&command.body, &state.engine)?;
         if let Some(path) = command.id_file.as_deref().filter(|path| Path::new(path).exists()) {
             return Err(Error::new(format!("--cidfile: the file {path} exists already"))
                 .hint("remove it, or name another one"));
@@ -348,24 +348,35 @@ fn join_command(body: &mut ContainerCreateBody, entrypoint: &[String], command: 
     body.cmd = None;
 }
 
-/// Refuses what the Engine is too old for and would leave out in silence.
-fn check_addresses(body: &ContainerCreateBody, engine: &Engine) -> Result<()> {
+/// Refuses what the Engine is too old for and would leave out in silence. The versions are those of
+/// the Engine API's version history.
+fn check_version(body: &ContainerCreateBody, engine: &Engine) -> Result<()> {
+    let host = body.host_config.as_ref();
     let networking = body.networking_config.as_ref();
     let endpoints = networking.and_then(|networking| networking.endpoints_config.as_ref());
-    let version = engine.api.client_version();
-    if (version.major_version, version.minor_version) >= (1, 44) {
-        return Ok(());
-    }
-    let of_old = |what: &str| {
-        Error::new(format!(
-            "{what} needs an Engine with API 1.44 (Docker 25), and this one has {version}"
-        ))
+    let endpoints: Vec<_> = endpoints.into_iter().flatten().map(|(_, one)| one).collect();
+    let mounts: Vec<_> = host.and_then(|host| host.mounts.as_ref()).into_iter().flatten().collect();
+    let health = body.healthcheck.as_ref();
+    let subpath = |mount: &&Mount| {
+        mount.volume_options.as_ref().is_some_and(|options| options.subpath.is_some())
     };
-    let mut endpoints = endpoints.into_iter().flatten();
-    match (endpoints.clone().count(), endpoints.any(|(_, one)| one.mac_address.is_some())) {
-        (_, true) => Err(of_old("--mac-address")),
-        (2.., _) => Err(of_old("more than one --network")),
-        _ => Ok(()),
+    let needs = [
+        ("--annotation", 43, host.is_some_and(|host| host.annotations.is_some())),
+        ("--mac-address", 44, endpoints.iter().any(|one| one.mac_address.is_some())),
+        ("more than one --network", 44, endpoints.len() > 1),
+        ("--health-start-interval", 44, health.is_some_and(|one| one.start_interval.is_some())),
+        ("--mount volume-subpath", 45, mounts.iter().any(subpath)),
+        ("--mount type=image", 48, mounts.iter().any(|one| one.typ == Some(MountType::IMAGE))),
+        ("--network gw-priority", 48, endpoints.iter().any(|one| one.gw_priority.is_some())),
+    ];
+    let has = engine.api.client_version();
+    let lacks = |minor: usize| (has.major_version, has.minor_version) < (1, minor);
+    match needs.iter().find(|(_, minor, asked)| *asked && lacks(*minor)) {
+        None => Ok(()),
+        Some((what, minor, _)) => Err(Error::new(format!(
+            "run_command: {what} needs an Engine with API 1.{minor}; the one at {} has {has}",
+            engine.endpoint.host
+        ))),
     }
 }
 

@@ -555,7 +555,11 @@ mod tests {
             assert!(output.status.success(), "{arguments:?}: {said}");
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         };
-        docker(&["network", "create", "--subnet", "10.213.47.0/24", &network]);
+        // One of its own for each process, as the Engine allows no overlaps.
+        let net =
+            format!("10.{}.{}", 100 + std::process::id() / 256 % 100, std::process::id() % 256);
+        docker(&["network", "create", "--subnet", &format!("{net}.0/24"), &network]);
+        let _cleanup = Cleanup(format!("docker network rm {network}; docker rmi -f {image}"));
         let lines = [
             "--restart always --health-cmd 'curl -f' --health-interval 30s --health-retries 3 \
              --health-timeout 1m30s --health-start-period 500ms --stop-signal SIGINT \
@@ -565,8 +569,8 @@ mod tests {
             "--gpus all --gpus device=0 --gpus '\"device=0,2\",capabilities=compute' --gpus 2 \
              --device /dev/null:/dev/x:r --device /dev/zero --device-cgroup-rule 'c 1:3 rw'"
                 .to_owned(),
-            format!("--network {network} --network-alias a --net-alias b --ip 10.213.47.7 -h box"),
-            format!("--network name={network},alias=web,ip=10.213.47.8 --dns 1.2.3.4 --dns-opt x"),
+            format!("--network {network} --network-alias a --net-alias b --ip {net}.7 -h box"),
+            format!("--network name={network},alias=web,ip={net}.8 --dns 1.2.3.4 --dns-opt x"),
             format!(
                 "--label-file {labels} -l from=flag -l more --env-file {variables} -e A=1 -e PATH \
                  -eB=2 -e=C=3 --security-opt seccomp={seccomp} --security-opt no-new-privileges"
@@ -591,7 +595,7 @@ mod tests {
                 .to_owned(),
             "--cap-add NET_ADMIN --cap-drop all --group-add 5 --privileged -u 1:2 -w /srv \
              --domainname example --add-host a:1.2.3.4 --add-host b=1.2.3.5 --dns-search x.y \
-             --log-driver json-file --log-opt max-size=1m --annotation a=b --runtime runc \
+             --log-driver json-file --log-opt max-size=1m --runtime runc \
              --security-opt systempaths=unconfined --entrypoint /bin/x"
                 .to_owned(),
         ];
@@ -622,9 +626,16 @@ mod tests {
                 }
             }
         }
-        docker(&["network", "rm", &network]);
-        docker(&["rmi", &image]);
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// Runs a script when dropped.
+    struct Cleanup(String);
+
+    impl Drop for Cleanup {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("sh").args(["-c", &self.0]).output();
+        }
     }
 
     /// Nothing, an empty list and an empty map are the same to the Engine, and order is none.

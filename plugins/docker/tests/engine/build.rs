@@ -238,6 +238,41 @@ async fn a_container_with_the_wanted_name_survives() {
 }
 
 #[tokio::test]
+async fn flags_that_take_more_than_creating_work() {
+    if !engine() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("id");
+    let missing = format!("127.0.0.1:9/not-there:{}", std::process::id());
+    let build = async |more: &[&str]| {
+        let mut run_command = vec!["-dit", "--entrypoint=/bin/sh"];
+        run_command.extend(more);
+        let config = json!({
+            "image": BASE, "pull": false, "discard": true, "run_command": run_command,
+        });
+        Run::idle().build(config).await
+    };
+    let file = path.display().to_string();
+    build(&["--cidfile", &file, "--pull", "missing", "{{.Image}}"]).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().len(), 64);
+    // As with the docker client, it must not be there yet.
+    let error = build(&["--cidfile", &file, "{{.Image}}"]).await.err().unwrap();
+    assert!(error.to_string().contains(&file), "{error}");
+    let config = json!({
+        "image": missing, "pull": false, "discard": true,
+        "run_command": ["-d", "--pull", "always", "{{.Image}}"],
+    });
+    let error = Run::idle().build(config).await.err().unwrap();
+    assert!(error.to_string().contains(&format!("pulling {missing}")), "{error}");
+    // What an older Engine does not know is not left out in silence.
+    let version = docker(&["version", "-f", "{{.Server.APIVersion}}"]);
+    let minor: u32 = version.split('.').nth(1).unwrap().parse().unwrap();
+    let built = build(&["--annotation", "a=b", "{{.Image}}"]).await;
+    assert_eq!(built.is_ok(), minor >= 43, "{version}: {:?}", built.err());
+}
+
+#[tokio::test]
 async fn an_export_is_the_containers_file_system() {
     if !engine() {
         return;
