@@ -133,7 +133,11 @@ impl Settings {
             output,
             raw,
         };
-        if let Ok(replaced) = replaced::warnings(&settings, ctx) {
+        // What is not known yet may be what seems to be missing.
+        let known = ["qemuargs", "output_directory", "vm_name"].map(|name| config.is_known(name));
+        if known == [true; 3]
+            && let Ok(replaced) = replaced::warnings(&settings, ctx)
+        {
             prepared.warnings.extend(replaced);
         }
         errors.into_result((settings, prepared))
@@ -239,6 +243,7 @@ fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
     {
         wrong(
             "firmware",
+            &["use_pflash"],
             "the file is a qcow2 image, which QEMU takes as flash memory only",
             "set use_pflash = true, or give UEFI firmware with efi_firmware_code",
         );
