@@ -106,6 +106,25 @@ async fn all(server: &Server) {
         (Method::PATCH, "/buckets/good", json!({ "labels": { "k": "a\u{0}" } })),
         (Method::PATCH, "/buckets/good", json!({ "description": long })),
         (Method::PATCH, "/buckets/good", json!({ "description": "\u{1b}[2J" })),
+        // What is shown in another order than it is written looks like something else.
+        (Method::PATCH, "/buckets/good", json!({ "description": "gpj.\u{202e}exe" })),
+        (Method::PATCH, "/buckets/good", json!({ "labels": { "a\u{2066}b": "v" } })),
+        // Every field of a mask is work in the database.
+        (
+            Method::PATCH,
+            "/buckets/good/channels/prod",
+            json!({ "update_mask": "restricted,restricted" }),
+        ),
+        (
+            Method::PATCH,
+            "/buckets/good/channels/prod",
+            json!({ "update_mask": "versionFingerprint,version_fingerprint" }),
+        ),
+        (
+            Method::PATCH,
+            "/buckets/good/channels/prod",
+            json!({ "update_mask": "restricted,".repeat(180_000) }),
+        ),
         (Method::PATCH, &build, json!({ "metadata": { "packer": "x".repeat(200_000) } })),
         (Method::PATCH, &build, json!({ "metadata": { "packer": "\u{0}" } })),
         (Method::PATCH, &build, json!({ "artifacts": [{ "region": "x" }] })),
@@ -190,7 +209,7 @@ async fn all(server: &Server) {
     assert_eq!(state(&admin).await, before, "something changed");
 
     // What is text is kept as it is, and cannot be taken for anything else.
-    let text = NASTY.iter().filter(|text| !text.contains(['\0', '\n'])).copied();
+    let text = NASTY.iter().filter(|text| !text.contains(['\0', '\n', '\u{202e}'])).copied();
     let text: Vec<&str> = text.collect();
     let text = text.join(" ");
     let body = json!({ "description": text, "labels": { NASTY[0]: text } });
@@ -214,7 +233,7 @@ async fn all(server: &Server) {
         last = server.token("nobody", "guess").await.0;
     }
     assert_eq!(last, 429);
-    // And nobody else: behind a proxy all have one address.
+    // And nobody else, least of all who has the right secret.
     let (id, secret) = (&server.env["HCP_CLIENT_ID"], &server.env["HCP_CLIENT_SECRET"]);
     assert_eq!(server.token(id, secret).await.0, 200);
 }

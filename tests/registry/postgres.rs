@@ -10,7 +10,7 @@ use tempfile::TempDir;
 pub struct Postgres {
     child: Child,
     port: u16,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// The folder of PostgreSQL's programs.
@@ -57,23 +57,41 @@ impl Postgres {
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
             .port();
-        let child = command(&programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
-            .arg(dir.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("postgres can be run");
-        let postgres = Postgres { child, port, _dir: dir };
-        let start = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || !ready(&programs, port)
-        {
+        let child = spawn(&programs, dir.path(), port);
+        let postgres = Postgres { child, port, dir };
+        postgres.wait(&programs);
+        Some(postgres)
+    }
+
+    fn wait(&self, programs: &Path) {
+        let (start, port) = (Instant::now(), self.port);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || !ready(programs, port) {
             assert!(start.elapsed() < Duration::from_secs(30), "PostgreSQL does not start");
             std::thread::sleep(Duration::from_millis(100));
         }
-        Some(postgres)
+    }
+
+    /// Stops it: its clients are disconnected.
+    pub fn stop(&mut self) {
+        crate::harness::signal("INT", self.child.id());
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again after [`Postgres::stop`].
+    pub fn start_again(&mut self) {
+        let programs = programs().expect("it ran before");
+        self.child = spawn(&programs, self.dir.path(), self.port);
+        self.wait(&programs);
+    }
+
+    /// Makes all of its processes hang (`STOP`), or go on (`CONT`).
+    pub fn signal_all(&self, name: &str) {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        for child in children.expect("its processes").split_whitespace() {
+            crate::harness::signal(name, child);
+        }
+        crate::harness::signal(name, id);
     }
 
     /// The URL of its one database.
@@ -93,6 +111,18 @@ impl Postgres {
     }
 }
 
+fn spawn(programs: &Path, dir: &Path, port: u16) -> Child {
+    command(&programs.join("postgres"))
+        .arg("-D")
+        .arg(dir.join("data"))
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
+        .arg(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("postgres can be run")
+}
+
 fn ready(programs: &Path, port: u16) -> bool {
     Command::new(programs.join("pg_isready"))
         .args(["-h", "127.0.0.1", "-p", &port.to_string()])
@@ -102,7 +132,10 @@ fn ready(programs: &Path, port: u16) -> bool {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        crate::harness::signal("INT", self.child.id());
+        // Also if a test ended while it was stopped or hanging.
+        let id = self.child.id();
+        let script = format!("kill -s CONT {id}; kill -s INT {id}");
+        let _ = Command::new("sh").args(["-c", &script]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
 }

@@ -29,7 +29,19 @@ impl Server {
 
     /// As [`Server::start`], with more in its environment.
     pub fn start_with(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+        Server::spawn(Command::new(env!("CARGO_BIN_EXE_ingot")), data, args, env)
+    }
+
+    /// As [`Server::start`], with so many open files at most.
+    pub fn start_with_files(data: &Path, args: &[&str], files: u32) -> Server {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_ingot")]);
+        Server::spawn(shell, data, args, &[])
+    }
+
+    fn spawn(mut command: Command, data: &Path, args: &[&str], env: &[(&str, &str)]) -> Server {
+        let mut child = command
             .args(["registry", "serve", "-listen", "127.0.0.1:0"])
             .args(args)
             .env("INGOT_DATA_DIR", data)
@@ -71,6 +83,11 @@ impl Server {
     pub fn stop(&mut self) -> Option<i32> {
         crate::harness::signal("TERM", self.pid());
         self.child.wait().expect("it ends").code()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it can be asked").is_some()
     }
 
     /// Where it is, as `https://ADDRESS:PORT`, or with `http`.

@@ -132,3 +132,38 @@ async fn one_that_hangs_does_not_delay_others() {
     admin.publish("web", "after", None).await;
     until("both deliveries", 10, || ear.lock().expect("it").taken.len() >= 2).await;
 }
+
+/// A target that sometimes hangs holds up what hangs, and not what comes after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_at_times_gets_the_rest() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start(dir.path(), &["-rate-limit=0"]);
+    let admin = server.admin().await;
+    let taken = Arc::new(Mutex::new(0));
+    let hear = {
+        let taken = Arc::clone(&taken);
+        move |body: String| {
+            let hangs = body.contains("\"w3\"");
+            *taken.lock().expect("no test panics with it") += usize::from(!hangs);
+            async move {
+                if hangs {
+                    tokio::time::sleep(Duration::from_secs(600)).await;
+                }
+            }
+        }
+    };
+    let router = axum::Router::new().route("/", axum::routing::post(hear));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let args = ["registry", "webhook", "create", &url, "-events=version.completed"];
+    let run = ingot_with(dir.path(), &args, &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    admin.put("/buckets", json!({ "name": "web" })).await;
+    for number in 0..40 {
+        admin.publish("web", &format!("w{number}"), None).await;
+    }
+    // Less than the time after which the one that hangs is given up.
+    until("all but one delivery", 10, || *taken.lock().expect("it") == 39).await;
+}

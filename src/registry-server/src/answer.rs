@@ -4,17 +4,16 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::Json;
+use axum::body::{Body as RawBody, BodyDataStream, HttpBody as _};
 use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
 use super::Shared;
 use ingot_registry::api::{Code, Error, Status};
-
-/// How long a request may take.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// An error as an answer.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// Whether JSON holds a zero character, which it can only as an escape. PostgreSQL cannot keep it.
-fn holds_zero(json: &[u8]) -> bool {
+pub(super) fn holds_zero(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         if rest[at..].starts_with(b"\\u0000") {
@@ -106,14 +105,32 @@ pub(super) async fn wrong_method() -> Refusal {
     Refusal(Error::new(Code::Unimplemented, "this registry has no such method at this path"))
 }
 
+/// A body that must have come by a deadline.
+fn in_time(body: RawBody, deadline: tokio::time::Instant) -> RawBody {
+    if body.is_end_stream() {
+        return body;
+    }
+    let stream = Box::pin(body.into_data_stream());
+    let next = move |mut stream: std::pin::Pin<Box<BodyDataStream>>| async move {
+        match tokio::time::timeout_at(deadline, stream.next()).await {
+            Ok(chunk) => chunk.map(|chunk| (chunk, stream)),
+            Err(_) => Some((Err(axum::Error::new("the body did not come in time")), stream)),
+        }
+    };
+    RawBody::from_stream(futures_util::stream::unfold(stream, next))
+}
+
 /// What is around every request: a limit of its time, headers, figures, the log.
 pub(super) async fn around(
     State(app): State<Shared>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let start = Instant::now();
+    let _under_way = app.connections.request(address);
+    let address = app.proxies.client(address, request.headers());
+    request.extensions_mut().insert(ConnectInfo(address));
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
@@ -123,7 +140,11 @@ pub(super) async fn around(
     }
     // In a task of its own, a change that has begun ends even if the client goes away; but it ends
     // with its time, too: what is dropped is rolled back.
-    let work = tokio::spawn(tokio::time::timeout(LONGEST, next.run(request)));
+    let deadline = tokio::time::Instant::now() + app.request_timeout;
+    let request = request.map(|body| in_time(body, deadline));
+    // A request that is given up is answered, too.
+    let longest = app.request_timeout + Duration::from_secs(1);
+    let work = tokio::spawn(tokio::time::timeout(longest, next.run(request)));
     let mut response = match work.await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Refusal(Error::new(
@@ -135,6 +156,10 @@ pub(super) async fn around(
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if app.strict {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
     // Pages say what they need.
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),

@@ -41,9 +41,6 @@ pub(super) async fn token(
     }
     let (id, given) =
         basic(&headers).unwrap_or_else(|| (field("client_id"), field("client_secret")));
-    if let Err(error) = app.limits.sign_in(&address, &id) {
-        return Refusal(error).into_response();
-    }
     match app.store.principal(&id).await {
         Ok(Some(principal)) if secret::is_secret_of(&principal, &given) => {
             let body = json!({
@@ -53,7 +50,12 @@ pub(super) async fn token(
             });
             axum::Json(body).into_response()
         }
+        // Only who is wrong is slowed down: nobody guesses 256 random bits, and others must not be
+        // able to lock somebody out by being wrong in their name.
         Ok(_) => {
+            if let Err(error) = app.limits.sign_in(&address, &id) {
+                return Refusal(error).into_response();
+            }
             app.limits.failed(&address, &id);
             tracing::warn!(address, "somebody failed to sign in");
             let why = "the client id or the client secret is wrong";
@@ -193,8 +195,12 @@ impl FromRequestParts<Shared> for Call {
     }
 }
 
-/// Writes down that somebody asked for what is not theirs.
+/// Writes down that somebody asked for what is not theirs: the first time, and then once a minute how
+/// often they did.
 async fn refused(app: &Shared, who: &Who, parts: &Parts) -> Result<()> {
+    if !app.refusals.is_first(&who.principal.id, &who.address) {
+        return Ok(());
+    }
     let target = parts.uri.path().chars().take(500).collect();
     let line = AuditRow {
         principal: who.principal.id.clone(),

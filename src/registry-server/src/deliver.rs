@@ -79,13 +79,14 @@ pub(super) async fn run(app: Shared, stop: CancellationToken) {
     }
 }
 
-/// What is due for those who are not busy.
+/// What is due, as far as there is not enough under way to its webhook already.
 async fn take(app: &App, busy: &HashMap<String, i64>) -> Result<Vec<Delivery>> {
     if app.store.read().await?.count_outbox().await? == 0 {
         return Ok(Vec::new());
     }
-    let full: Vec<String> = busy.keys().cloned().collect();
-    transaction!(app.store, |tx| tx.take_deliveries(later(LEASE), EACH, &full))
+    let under_way: Vec<(String, i64)> =
+        busy.iter().map(|(webhook, count)| (webhook.clone(), *count)).collect();
+    transaction!(app.store, |tx| tx.take_deliveries(later(LEASE), EACH, &under_way))
 }
 
 /// Writes down what became of a delivery.

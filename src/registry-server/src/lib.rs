@@ -10,11 +10,14 @@
 
 mod answer;
 mod auth;
+mod connections;
 mod deliver;
 mod health;
 mod limits;
 mod metrics;
 mod openapi;
+mod proxy;
+mod refusals;
 mod resources;
 mod routes;
 mod run_task;
@@ -26,13 +29,14 @@ mod workers;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use axum_server::tls_rustls::RustlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use ingot_registry::api::{Code, Error, Result};
@@ -40,15 +44,24 @@ use ingot_registry::store::{Store, transaction};
 use limits::Limits;
 use metrics::Metrics;
 
+pub use proxy::{ProxyNetwork, TrustedProxies};
 pub use run_task::{HOSTS as RUN_TASK_HOSTS, RunTaskOptions};
 pub use tls::self_signed;
 
 /// How large a request may be, in bytes.
 const BODY: usize = 2 << 20;
-/// How long a connection may take to send its first request.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long requests may take to end when the server stops.
 const GOODBYE: Duration = Duration::from_secs(20);
+/// How long the workers may take to end then, from the same moment on, and how long closing the
+/// database after that.
+const WORKERS: Duration = Duration::from_secs(25);
+const CLOSE: Duration = Duration::from_secs(5);
+/// How often an HTTP/2 client is asked whether it is there, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(20);
+/// How many requests an HTTP/2 client may have under way on one connection.
+const STREAMS: u32 = 100;
+/// How large the headers of a request may be, in bytes.
+const HEADERS: usize = 64 << 10;
 
 /// A server's certificate and key, as files of PEM.
 #[derive(Debug, Clone)]
@@ -68,6 +81,14 @@ pub struct Options {
     pub rate: u32,
     /// How Terraform's run task works.
     pub run_task: RunTaskOptions,
+    /// How long a request may take: to send its body, and to be answered.
+    pub request_timeout: Duration,
+    /// How long a connection may be open without a request under way.
+    pub idle_timeout: Duration,
+    /// How long lines of the audit log are kept; none: for ever.
+    pub audit_retention: Option<Duration>,
+    /// Proxies whose `X-Forwarded-For` says who asks.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// What all requests share. What is in it is not needed to be right, only to be quick.
@@ -78,9 +99,17 @@ struct App {
     limits: Limits,
     metrics: Metrics,
     readiness: health::Readiness,
+    refusals: refusals::Refusals,
+    /// How long lines of the audit log are kept; none: for ever.
+    audit_retention: Option<Duration>,
     address: String,
     /// Whether it has TLS itself.
     secure: bool,
+    /// Whether browsers are told to use TLS only.
+    strict: bool,
+    request_timeout: Duration,
+    connections: Arc<connections::Connections>,
+    proxies: TrustedProxies,
     run_tasks: run_task::RunTasks,
     openapi: serde_json::Value,
 }
@@ -103,18 +132,27 @@ pub async fn serve(
     let key = transaction!(store, |tx| tx.setting("token_key", &seed))?;
     let api = routes::api();
     let mut run_task = options.run_task;
+    let strict = is_strict(&run_task.public_url);
     if run_task.public_url.is_empty() {
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         run_task.public_url = format!("{scheme}://{address}");
     }
+    let proxies = options.trusted_proxies;
+    let connections = connections::Connections::new(options.idle_timeout, proxies.clone());
     let app = Arc::new(App {
         store: store.clone(),
         tokens: secret::TokenKey::new(&key)?,
         limits: Limits::new(options.rate),
         metrics: Metrics::default(),
         readiness: health::Readiness::default(),
+        refusals: refusals::Refusals::default(),
+        audit_retention: options.audit_retention,
         address,
         secure: options.tls.is_some(),
+        strict,
+        request_timeout: options.request_timeout,
+        connections: connections.clone(),
+        proxies,
         run_tasks: run_task::RunTasks::new(run_task),
         openapi: api.document,
     });
@@ -122,32 +160,62 @@ pub async fn serve(
     let workers = workers::start(app, stop.clone());
 
     let handle = axum_server::Handle::new();
+    let stopping = Arc::new(OnceLock::new());
     tokio::spawn({
-        let (handle, stop) = (handle.clone(), stop.clone());
+        let (handle, stop, stopping) = (handle.clone(), stop.clone(), stopping.clone());
         async move {
             stop.cancelled().await;
+            stopping.get_or_init(Instant::now);
             handle.graceful_shutdown(Some(GOODBYE));
         }
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    listener.set_nonblocking(true).map_err(fail)?;
-    let served = match options.tls {
-        Some(tls) => {
-            let config = tls::config(&tls).await?;
-            let server = axum_server::from_tcp_rustls(listener, config).map_err(fail)?;
-            server.handle(handle).first_request_timeout(PATIENCE).serve(service).await
-        }
-        None => {
-            let server = axum_server::from_tcp(listener).map_err(fail)?;
-            server.handle(handle).first_request_timeout(PATIENCE).serve(service).await
-        }
+    let sweep = tokio::spawn(connections.clone().sweep());
+    let mut server = axum_server::from_tcp(listener)
+        .map_err(fail)?
+        .handle(handle)
+        .acceptor(connections::Acceptor(connections))
+        .first_request_timeout(options.idle_timeout)
+        .accept_error_handler(connections::log_error);
+    let http = server.http_builder();
+    http.http1().max_buf_size(HEADERS).header_read_timeout(options.idle_timeout);
+    http.http2()
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADERS as u32)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    let config = match &options.tls {
+        Some(tls) => Some(tls::config(tls).await?),
+        None => None,
     };
+    let reload = tokio::spawn(tls::reload_on_hangup(config.clone(), options.tls));
+    let served = match config {
+        Some(config) => {
+            server.map(|accept| RustlsAcceptor::new(config).acceptor(accept)).serve(service).await
+        }
+        None => server.serve(service).await,
+    };
+    let stopped = *stopping.get_or_init(Instant::now);
     stop.cancel();
-    for worker in workers {
-        let _ = worker.await;
+    sweep.abort();
+    reload.abort();
+    // Whatever hangs, as a database that is away: the process ends. What was not done is in the
+    // database, and what was not committed is not.
+    let workers = futures_util::future::join_all(workers);
+    if tokio::time::timeout(WORKERS.saturating_sub(stopped.elapsed()), workers).await.is_err() {
+        tracing::warn!("stopped before all webhooks and run tasks under way had ended");
     }
-    store.close().await;
+    if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+        tracing::warn!("stopped before all connections to the database had been closed");
+    }
     served.map_err(fail)
+}
+
+/// Whether browsers are to be told to use nothing but TLS: where the administrator said that the
+/// server is reached by it, and not for names of this machine, which other servers have, too.
+fn is_strict(public_url: &str) -> bool {
+    let url = public_url.parse::<reqwest::Url>();
+    url.is_ok_and(|url| url.scheme() == "https" && url.domain().is_some_and(|it| it != "localhost"))
 }
 
 fn router(api: Router<Shared>, app: Shared) -> Router {

@@ -1,20 +1,68 @@
 //! TLS, and the certificate a registry makes for itself when it is given none.
 
 use std::path::Path;
+use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::Tls;
 use ingot_registry::api::{Code, Error, Result};
 
+/// How often, and how long apart, files are read that do not belong together: they are replaced one
+/// after the other.
+const READS: u32 = 5;
+const APART: Duration = Duration::from_millis(200);
+
 /// The configuration of rustls for a certificate.
 pub(super) async fn config(tls: &Tls) -> Result<RustlsConfig> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.map_err(|error| {
-        let (certificate, key) = (tls.certificate.display(), tls.key.display());
-        let message = format!("the certificate {certificate} with the key {key}: {error}");
-        Error::new(Code::Unavailable, message)
-    })
+    let mut read = RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await;
+    for _ in 1..READS {
+        if read.is_ok() {
+            break;
+        }
+        tokio::time::sleep(APART).await;
+        read = RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await;
+    }
+    read.map_err(|error| unreadable(tls, &error))
+}
+
+fn unreadable(tls: &Tls, error: &std::io::Error) -> Error {
+    let (certificate, key) = (tls.certificate.display(), tls.key.display());
+    Error::new(
+        Code::Unavailable,
+        format!("the certificate {certificate} with the key {key}: {error}"),
+    )
+}
+
+/// Reads the certificate and its key again whenever the process gets the signal SIGHUP. What cannot
+/// be used leaves the one in use as it is; so does a server without TLS, which has none.
+pub(super) async fn reload_on_hangup(config: Option<RustlsConfig>, tls: Option<Tls>) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => {
+                tracing::error!(%error, "SIGHUP cannot be waited for");
+                return;
+            }
+        };
+        while hangup.recv().await.is_some() {
+            let (Some(config), Some(tls)) = (&config, &tls) else { continue };
+            match self::config(tls).await {
+                Ok(read) => {
+                    config.reload_from_config(read.get_inner());
+                    tracing::warn!("the certificate was read again");
+                }
+                Err(error) => tracing::error!(%error, "the certificate in use is kept"),
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (config, tls);
 }
 
 /// What a certificate is for at least.
@@ -26,37 +74,66 @@ const OLDER: &str = "localhost\n127.0.0.1\n::1";
 /// # Errors
 /// The files cannot be written.
 pub fn self_signed(folder: &Path, names: Vec<String>) -> Result<Tls> {
+    let fail = |error: String| {
+        let folder = folder.display();
+        Error::new(Code::Unavailable, format!("a certificate cannot be made in {folder}: {error}"))
+    };
+    let write_fail = |error: std::io::Error| fail(error.to_string());
     let tls = Tls { certificate: folder.join("registry.crt"), key: folder.join("registry.key") };
     let list = folder.join("registry.names");
+    std::fs::create_dir_all(folder).map_err(write_fail)?;
+    // Of several servers that start at once one makes it; the others wait for that.
+    let _lock = lock(&folder.join("registry.lock")).map_err(write_fail)?;
     let known = std::fs::read_to_string(&list).unwrap_or_else(|_| OLDER.into());
     let known: Vec<&str> = known.lines().collect();
-    if tls.certificate.exists() && tls.key.exists() {
+    if tls.certificate.exists() && tls.key.exists() && belong_together(&tls) {
         if names.iter().all(|name| known.contains(&name.as_str())) {
             return Ok(tls);
         }
         tracing::warn!(?names, "made a new certificate, as the one there was is for other names");
     }
-    let fail = |error: String| {
-        let folder = folder.display();
-        Error::new(Code::Unavailable, format!("a certificate cannot be made in {folder}: {error}"))
-    };
     let lines = names.join("\n");
     let pair =
         rcgen::generate_simple_self_signed(names).map_err(|error| fail(error.to_string()))?;
-    std::fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
-    write_private(&tls.key, &pair.signing_key.serialize_pem())
-        .and_then(|()| std::fs::write(&tls.certificate, pair.cert.pem()))
-        .and_then(|()| std::fs::write(&list, lines))
-        .map_err(|error| fail(error.to_string()))?;
+    replace(&tls.key, &pair.signing_key.serialize_pem(), true)
+        .and_then(|()| replace(&tls.certificate, &pair.cert.pem(), false))
+        .and_then(|()| replace(&list, &lines, false))
+        .map_err(write_fail)?;
     Ok(tls)
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+/// Whether a key is its certificate's. It is not where a process was killed between writing them.
+fn belong_together(tls: &Tls) -> bool {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let read = || -> Option<rustls::ServerConfig> {
+        let certificates = CertificateDer::pem_file_iter(&tls.certificate).ok()?;
+        let certificates = certificates.collect::<Result<Vec<_>, _>>().ok()?;
+        let key = PrivateKeyDer::from_pem_file(&tls.key).ok()?;
+        let builder = rustls::ServerConfig::builder().with_no_client_auth();
+        builder.with_single_cert(certificates, key).ok()
+    };
+    read().is_some()
+}
+
+/// A lock that other processes wait for, for as long as the file is open.
+fn lock(path: &Path) -> std::io::Result<std::fs::File> {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    #[cfg(unix)]
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+/// Writes a file beside the one that it then takes the place of, so that nobody reads half of it.
+fn replace(path: &Path, text: &str, private: bool) -> std::io::Result<()> {
     use std::io::Write;
-    let _ = std::fs::remove_file(path);
+    let new = path.with_extension("new");
+    let _ = std::fs::remove_file(&new);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, if private { 0o600 } else { 0o644 });
+    let mut file = options.open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
 }

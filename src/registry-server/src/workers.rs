@@ -1,7 +1,7 @@
 //! What a server does without being asked. Every server on a database does it; the database sees
 //! to it that each thing is done once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -9,11 +9,16 @@ use tokio_util::sync::CancellationToken;
 use super::{Shared, deliver, run_task};
 use ingot_registry::api::Timestamp;
 use ingot_registry::service;
+use ingot_registry::store::{AuditRow, transaction};
 
 /// How often to look for what another server or process scheduled.
 const POLL: Duration = Duration::from_secs(1);
 /// How often to look for builds that have gone silent.
 const SILENT: Duration = Duration::from_secs(60);
+/// How often to write down how many requests were refused.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How often to remove old lines of the audit log.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Starts them. They end when the token is cancelled.
 pub(super) fn start(app: Shared, stop: CancellationToken) -> Vec<JoinHandle<()>> {
@@ -26,6 +31,7 @@ pub(super) fn start(app: Shared, stop: CancellationToken) -> Vec<JoinHandle<()>>
     vec![
         until(Box::pin(revoke(app.clone()))),
         until(Box::pin(cancel(app.clone()))),
+        until(Box::pin(keep_audit(app.clone()))),
         tokio::spawn(run_task::run(app.clone(), stop.clone())),
         tokio::spawn(deliver::run(app, stop.clone())),
     ]
@@ -47,6 +53,38 @@ async fn revoke(app: Shared) {
             }
         };
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Writes down how often requests were refused, and forgets what is too old.
+async fn keep_audit(app: Shared) {
+    let mut forgotten = None::<Instant>;
+    loop {
+        for (principal, address, count) in app.refusals.take() {
+            let row = AuditRow {
+                principal,
+                action: "requests".into(),
+                target: format!("{count} more, of other projects"),
+                outcome: "refused".into(),
+                address,
+                ..AuditRow::default()
+            };
+            if let Err(error) = transaction!(app.store, |tx| tx.audit(&row)) {
+                tracing::error!(%error, "refused requests could not be written down");
+            }
+        }
+        if let Some(kept) = app.audit_retention
+            && forgotten.is_none_or(|at| at.elapsed() > HOUR)
+        {
+            forgotten = Some(Instant::now());
+            let now = Timestamp::now().micros().unwrap_or_default();
+            let before = now.saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
+            let before = Timestamp::from_micros(Some(before));
+            if let Err(error) = transaction!(app.store, |tx| tx.forget_audit(before)) {
+                tracing::error!(%error, "old lines of the audit log could not be removed");
+            }
+        }
+        tokio::time::sleep(MINUTE).await;
     }
 }
 

@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use super::serve::DatabaseArgs;
-use ingot_registry::api::{Error, Result};
+use ingot_registry::api::{Error, Result, Timestamp};
 use ingot_registry::service::EVENTS;
 use ingot_registry::store::{AuditRow, Project, Role, Tx, transaction};
 use ingot_registry_server::secret;
+use serde_json::json;
 
 /// Reads a principal's role.
 fn role() -> impl TypedValueParser<Value = Role> {
@@ -92,9 +93,15 @@ pub(super) enum WebhookCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
-    /// How many lines to show, the newest ones
+    /// How many lines to show, the newest ones; 0 for all
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: u32,
+    /// Only lines since a time as 2026-02-03T04:05:06Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// A JSON object on each line, to export the log
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    json: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
@@ -236,10 +243,24 @@ pub(super) async fn note(tx: &mut Tx, project: &str, action: &str, target: Strin
 }
 
 pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
-    let mut lines =
-        args.database.open().await?.read().await?.audit_log(i64::from(args.limit)).await?;
+    let limit = if args.limit == 0 { i64::MAX } else { args.limit.into() };
+    let store = args.database.open().await?;
+    let mut lines = store.read().await?.audit_log(limit, args.since.unwrap_or_default()).await?;
     lines.reverse();
     for line in lines {
+        if args.json {
+            let line = json!({
+                "at": line.at,
+                "principal": line.principal,
+                "project_id": line.project_id,
+                "action": line.action,
+                "target": line.target,
+                "outcome": line.outcome,
+                "address": line.address,
+            });
+            output::line(line.to_string());
+            continue;
+        }
         let (at, who, from) = (line.at, line.principal, line.address);
         output::line(output::plain(format!(
             "{at}  {who}  {from}  {}  {}  {}",

@@ -3,6 +3,7 @@
 mod admin;
 mod ancestry;
 mod artifact;
+mod backup;
 mod bucket;
 mod channel;
 mod check;
@@ -76,6 +77,10 @@ enum RegistryCommand {
     RunTask(run_task::RunTaskCommand),
     /// Show who changed what in a registry that is served
     Audit(admin::AuditArgs),
+    /// Back up the database of a registry that is served, while it is
+    Backup(backup::BackupArgs),
+    /// Fill the empty database of a registry from a backup
+    RestoreBackup(backup::BackupArgs),
 }
 
 /// Labels to set: `-label name=value`, any number of times.
@@ -181,6 +186,8 @@ async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result
         RegistryCommand::SignInLink(args) => sign_in_link::run(args).await.map_err(own),
         RegistryCommand::RunTask(command) => run_task::run(command).await.map_err(own),
         RegistryCommand::Audit(args) => admin::audit(args).await.map_err(own),
+        RegistryCommand::Backup(args) => backup::back_up(args).await.map_err(own),
+        RegistryCommand::RestoreBackup(args) => backup::restore(args).await.map_err(own),
         // What waits can be listed without a registry.
         RegistryCommand::Push(args) => push::run(args, connected).await,
         RegistryCommand::Check(args) => {
@@ -211,7 +218,9 @@ async fn use_registry(command: &RegistryCommand, session: &Session) -> Result<()
         | RegistryCommand::Webhook(_)
         | RegistryCommand::SignInLink(_)
         | RegistryCommand::RunTask(_)
-        | RegistryCommand::Audit(_) => Ok(()),
+        | RegistryCommand::Audit(_)
+        | RegistryCommand::Backup(_)
+        | RegistryCommand::RestoreBackup(_) => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::output;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::local::data_folder;
 use ingot_registry::store::{Location, Principal, Project, Role, Store, transaction};
-use ingot_registry_server::{Options, RUN_TASK_HOSTS, RunTaskOptions, Tls, secret};
+use ingot_registry_server::{
+    Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies, secret,
+};
 
 /// What the first organization, project and principal are called.
 const ORGANIZATION: &str = "default";
@@ -65,19 +68,35 @@ pub(super) struct ServeArgs {
     /// it is given
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// A host that the run task may fetch plans from and send results to, or *.DOMAIN, any number
-    /// of times; HCP Terraform's unless it is given
+    /// A host that the run task may fetch plans from and send results to, HOST, HOST:PORT or
+    /// *.DOMAIN, any number of times; HCP Terraform's unless it is given
     #[arg(long, value_name = "HOST")]
     run_task_host: Vec<String>,
     /// Let the run task do so without TLS, too
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     run_task_http: bool,
+    /// How long a request may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    request_timeout: u64,
+    /// How long a connection may be open without a request under way, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    idle_timeout: u64,
+    /// How many days to keep lines of the audit log; 0 for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(0..=36500))]
+    audit_days: u32,
+    /// The address of a proxy, or ADDRESS/BITS, whose X-Forwarded-For says who asks; any number of
+    /// times
+    #[arg(long, value_name = "ADDRESS")]
+    trusted_proxy: Vec<ProxyNetwork>,
     /// How many connections to the database to make at most, 4 or more
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     connections: u32,
 }
 
 pub(super) async fn run(args: &ServeArgs) -> Result<()> {
+    // From here on it ends nothing: the server reads its certificate again when it gets it.
+    #[cfg(unix)]
+    let _hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     // All that may go wrong first: the secret of the first run is shown just once.
     let run_task = run_task(args)?;
     let tls = tls(args)?;
@@ -98,7 +117,16 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
 
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    let options = Options { tls, rate: args.rate_limit, run_task };
+    let options = Options {
+        tls,
+        rate: args.rate_limit,
+        run_task,
+        request_timeout: Duration::from_secs(args.request_timeout),
+        idle_timeout: Duration::from_secs(args.idle_timeout),
+        audit_retention: (args.audit_days > 0)
+            .then(|| Duration::from_secs(u64::from(args.audit_days) * 86_400)),
+        trusted_proxies: TrustedProxies(args.trusted_proxy.clone()),
+    };
     ingot_registry_server::serve(store, listener, options, stop).await
 }
 
@@ -224,7 +252,16 @@ fn greet(
     }
 }
 
+/// Stops the server at the first signal, and the process at the second: whoever sends it does not
+/// want to wait.
 async fn stop_on_signal(stop: CancellationToken) {
+    asked_to_stop().await;
+    stop.cancel();
+    asked_to_stop().await;
+    std::process::exit(1);
+}
+
+async fn asked_to_stop() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -233,10 +270,8 @@ async fn stop_on_signal(stop: CancellationToken) {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
             }
-            stop.cancel();
             return;
         }
     }
     let _ = tokio::signal::ctrl_c().await;
-    stop.cancel();
 }

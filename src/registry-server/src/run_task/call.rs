@@ -103,6 +103,9 @@ impl Call {
             if value.is_empty() {
                 return Err(Error::invalid(format!("{name} is missing")));
             }
+            if value.chars().any(char::is_control) {
+                return Err(Error::invalid(format!("{name} must not contain control characters")));
+            }
         }
         if self.task_result_id.len() > LONGEST || self.run_id.len() > LONGEST {
             return Err(Error::invalid("task_result_id or run_id is too long"));
@@ -155,11 +158,15 @@ pub(super) fn may_go(options: &RunTaskOptions, text: &str) -> Result<Url> {
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("the run task goes to no URL with a password".into());
     }
-    let allowed = options.hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
-        Some(domain) => {
-            host.strip_suffix(&domain.to_ascii_lowercase()).is_some_and(|it| it.ends_with('.'))
-        }
-        None => allowed.eq_ignore_ascii_case(&host),
+    let allowed = options.hosts.iter().any(|allowed| {
+        let (name, port) = split_port(allowed);
+        let name_fits = match name.strip_prefix("*.") {
+            Some(domain) => {
+                host.strip_suffix(&domain.to_ascii_lowercase()).is_some_and(|it| it.ends_with('.'))
+            }
+            None => name.eq_ignore_ascii_case(&host),
+        };
+        name_fits && port.is_none_or(|port| url.port_or_known_default() == Some(port))
     });
     if !allowed {
         tracing::warn!(host, "a run task's call leads to a host that -run-task-host does not name");
@@ -168,9 +175,33 @@ pub(super) fn may_go(options: &RunTaskOptions, text: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// `HOST` or `HOST:PORT`, with an IPv6 address in brackets if there is a port, without which every
+/// port is meant.
+fn split_port(allowed: &str) -> (&str, Option<u16>) {
+    let bare_v6 = allowed.matches(':').count() > 1 && !allowed.contains(']');
+    match allowed.rsplit_once(':') {
+        Some((host, port)) if !bare_v6 => match port.parse() {
+            Ok(port) => (host.trim_matches(['[', ']']), Some(port)),
+            Err(_) => (allowed.trim_matches(['[', ']']), None),
+        },
+        _ => (allowed.trim_matches(['[', ']']), None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_may_be_named_with_its_port() {
+        let hosts = ["tfe.example.com:8443", "[::1]:80", "*.example.org:444", "::2"];
+        let hosts = hosts.map(str::to_owned).to_vec();
+        let options = RunTaskOptions { hosts, http: true, ..RunTaskOptions::default() };
+        let may = |url| may_go(&options, url).is_ok();
+        assert!(may("https://tfe.example.com:8443/x") && !may("https://tfe.example.com/x"));
+        assert!(may("http://[::1]/") && !may("http://[::1]:81/") && may("http://[::2]:9/"));
+        assert!(may("https://a.example.org:444/") && !may("https://a.example.org/"));
+    }
 
     #[test]
     fn it_goes_where_it_may() {
@@ -194,6 +225,25 @@ mod tests {
         }
         options = RunTaskOptions { hosts: vec!["::1".into()], http: true, ..options };
         assert!(may(&options, "http://[::1]:80/") && !may(&options, "https://app.terraform.io/"));
+    }
+
+    #[test]
+    fn control_characters_are_refused() {
+        let options = RunTaskOptions::default();
+        let now = Timestamp::now();
+        let check = |run: &str| {
+            let body = serde_json::json!({
+                "payload_version": 1,
+                "access_token": "t",
+                "task_result_id": "r",
+                "task_result_callback_url": "https://app.terraform.io/x",
+                "run_id": run,
+                "run_created_at": now.to_string(),
+            });
+            Call::read(body.to_string().as_bytes()).expect("a call").check(&options, now)
+        };
+        assert!(check("run-1").is_ok());
+        assert!(check("run\u{0}").is_err() && check("run\n1").is_err());
     }
 
     #[test]

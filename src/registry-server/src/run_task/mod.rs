@@ -17,7 +17,7 @@ use axum::routing::post;
 use tokio::sync::{Notify, Semaphore};
 
 use super::Shared;
-use super::answer::Refusal;
+use super::answer::{self, Refusal};
 use super::secret;
 use call::Call;
 use ingot_registry::api::{Code, Error, Result, Timestamp};
@@ -95,6 +95,9 @@ async fn receive(
         }
         _ => Error::invalid("the request cannot be read"),
     })?;
+    if id.contains('\0') || answer::holds_zero(&body) {
+        return Err(Refusal(Error::invalid("the request must not contain NUL characters")));
+    }
     let key = app.store.read().await?.run_task_of(&id).await?;
     let key = key.ok_or_else(|| Error::not_found("there is no such run task"))?;
     let signature = headers.get("x-tfc-task-signature").and_then(|value| value.to_str().ok());

@@ -121,10 +121,11 @@ pub(super) async fn with_secret(
     let (fields, address, secure) = visitor_form(&app, request).await?;
     let (id, given) = (fields.text("client_id").trim(), fields.text("client_secret").trim());
     let next = own_path(fields.text("next")).unwrap_or("/");
-    app.limits.sign_in(&address, id)?;
     let principal = app.store.principal(id).await?;
     let principal = principal.filter(|principal| secret::is_secret_of(principal, given));
     let Some(principal) = principal else {
+        // Only who is wrong is slowed down.
+        app.limits.sign_in(&address, id)?;
         app.limits.failed(&address, id);
         tracing::warn!(address, "somebody failed to sign in");
         let wrong = "The client id or the client secret is wrong.";

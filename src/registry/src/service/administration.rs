@@ -2,7 +2,7 @@
 //! what was done.
 
 use super::Session;
-use crate::api::{Error, Result};
+use crate::api::{Error, Result, Timestamp};
 use crate::store::{AuditRow, Principal, Role, Webhook, transaction};
 
 /// How many lines of the audit log are read.
@@ -55,7 +55,7 @@ impl Session {
     /// The caller is not an administrator, or the database failed.
     pub async fn audit_log(&self, most: usize) -> Result<Vec<AuditRow>> {
         self.need(Role::Admin)?;
-        let mut lines = self.store.read().await?.audit_log(AUDIT).await?;
+        let mut lines = self.store.read().await?.audit_log(AUDIT, Timestamp::default()).await?;
         lines.retain(|line| line.project_id == self.project_id());
         lines.truncate(most);
         Ok(lines)

@@ -5,6 +5,41 @@ use super::{Session, events, no_channel, no_version, page, rules};
 use crate::api::*;
 use crate::store::{ChannelRow, Tx};
 
+/// What of a channel may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChannelField {
+    Version,
+    Restricted,
+}
+
+/// The fields that an `update_mask` names, each once: every one is work in the database.
+fn channel_fields(mask: &str) -> Result<Vec<ChannelField>> {
+    let mut fields = Vec::new();
+    for name in mask.split(',').map(str::trim) {
+        let field = match name {
+            "versionFingerprint" | "version_fingerprint" => ChannelField::Version,
+            "restricted" => ChannelField::Restricted,
+            "" => {
+                return Err(Error::invalid(
+                    "update_mask must name what to change: versionFingerprint, restricted",
+                ));
+            }
+            other => {
+                return Err(Error::invalid(format!(
+                    "update_mask names {}, which a channel does not have",
+                    rules::quoted(other)
+                )));
+            }
+        };
+        if fields.contains(&field) {
+            let name = rules::quoted(name);
+            return Err(Error::invalid(format!("update_mask names {name} more than once")));
+        }
+        fields.push(field);
+    }
+    Ok(fields)
+}
+
 impl Session {
     /// A channel of a bucket that the caller may see.
     async fn find_channel(
@@ -96,29 +131,17 @@ impl Session {
             ))),
             false => Ok(()),
         };
-        let mut fields = body.update_mask.split(',').map(str::trim).peekable();
-        if fields.peek() == Some(&"") {
-            return Err(Error::invalid(
-                "update_mask must name what to change: versionFingerprint, restricted",
-            ));
-        }
-        for field in fields {
+        for field in channel_fields(&body.update_mask)? {
             match field {
-                "versionFingerprint" | "version_fingerprint" => {
+                ChannelField::Version => {
                     unmanaged()?;
                     self.assign(tx, bucket, &row, &body.version_fingerprint).await?;
                 }
-                "restricted" => {
+                ChannelField::Restricted => {
                     unmanaged()?;
                     tx.restrict(&row.id, body.restricted, &self.caller.name).await?;
                     let target = format!("{bucket}/{name} {}", body.restricted);
                     self.audit(tx, "restrict channel", target).await?;
-                }
-                other => {
-                    return Err(Error::invalid(format!(
-                        "update_mask names {}, which a channel does not have",
-                        rules::quoted(other)
-                    )));
                 }
             }
         }
@@ -199,8 +222,9 @@ impl Session {
     ) -> Result<ListChannelAssignmentHistoryResponse> {
         let bucket_id = self.bucket_id(tx, bucket).await?;
         let channel = self.find_channel(tx, bucket, &bucket_id, name).await?;
-        let keys = page::keys(page)?;
+        let mut keys = page::keys(page)?;
         let rows = tx.assignments(&channel.id, &keys).await?;
+        page::fit(tx, &rows, &mut keys, |row| row.version_id.as_ref()).await?;
         let (rows, pagination) = page::cut(rows, &keys, |row| row.number.to_string());
         let ids = rows.iter().filter_map(|row| row.version_id.as_ref());
         let versions = self.see_versions_by_id(tx, ids, Detail::Builds).await?;

@@ -201,6 +201,7 @@ impl Registry for Session {
 
     async fn list_versions(&self, bucket: &str, page: &Page) -> Result<ListVersionsResponse> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.versions_in(&mut self.store.read().await?, bucket, page).await
     }
 
@@ -241,6 +242,7 @@ impl Registry for Session {
         page: &Page,
     ) -> Result<ListBuildsResponse> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.builds_in(&mut self.store.read().await?, bucket, fingerprint, page).await
     }
 
@@ -277,6 +279,7 @@ impl Registry for Session {
 
     async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.channels_in(&mut self.store.read().await?, bucket).await
     }
 
@@ -321,6 +324,7 @@ impl Registry for Session {
         page: &Page,
     ) -> Result<ListChannelAssignmentHistoryResponse> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.history_in(&mut self.store.read().await?, bucket, channel, page).await
     }
 
@@ -331,6 +335,7 @@ impl Registry for Session {
         page: &Page,
     ) -> Result<ListBucketAncestryResponse> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.ancestry_in(&mut self.store.read().await?, bucket, query, page).await
     }
 
@@ -340,6 +345,7 @@ impl Registry for Session {
         page: &Page,
     ) -> Result<SearchExternalArtifactResponse> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.search_in(&mut self.store.read().await?, body, page).await
     }
 }

@@ -1,10 +1,12 @@
 //! Parts of lists: the tokens that clients go on with.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::api::{Error, Page, PaginationResponse, Result};
-use crate::store::Keyset;
+use crate::store::{Keyset, Tx};
 
 /// How many entries there are in a part if nobody says, and at most.
 const SIZE: u32 = 500;
@@ -34,6 +36,28 @@ pub(super) fn keys(page: &Page) -> Result<Keyset> {
         _ => return Err(Error::invalid("go on or back, not both")),
     };
     Ok(Keyset { limit: size.into(), key: Some(key(token)?), backward })
+}
+
+/// How many bytes of builds and artifacts there are in a part, about; its first entry may be larger.
+const BYTES: i64 = 4 << 20;
+
+/// Makes a part shorter whose versions are large: `version_of` is the id of an entry's.
+pub(super) async fn fit<T>(
+    tx: &mut Tx,
+    rows: &[T],
+    keys: &mut Keyset,
+    version_of: impl Fn(&T) -> Option<&String>,
+) -> Result<()> {
+    let ids: BTreeSet<&String> = rows.iter().filter_map(&version_of).collect();
+    let sizes = tx.version_sizes(&ids.into_iter().cloned().collect::<Vec<_>>()).await?;
+    let mut bytes = 0;
+    let fits = rows.iter().take_while(|row| {
+        bytes += version_of(row).and_then(|id| sizes.get(id)).copied().unwrap_or_default();
+        bytes <= BYTES
+    });
+    let fits = i64::try_from(fits.count().max(1)).unwrap_or(i64::MAX);
+    keys.limit = keys.limit.min(fits);
+    Ok(())
 }
 
 /// Cuts what the store gave to size and in order, and makes the tokens to go on with.

@@ -26,7 +26,8 @@ impl Session {
             return Err(Error::precondition("the version is revoked already"));
         }
         let revocation = RevocationRow {
-            at: at.max(row.created_at),
+            // Now is now, also if the version was created by a server whose clock is ahead.
+            at: if at <= tx.now { at.max(row.created_at).min(tx.now) } else { at },
             message: body.revocation_message.clone(),
             author: self.caller.name.clone(),
             rollback: !body.disable_rollback_channels,
@@ -99,11 +100,17 @@ pub(super) async fn settle(tx: &mut Tx, id: &str, bucket: &str, caller: &str) ->
 /// Which of the revocations that could hold for a version does: the one that holds now, if it has
 /// been carried out and is still among them, else the earliest.
 fn strongest(claims: Vec<RevocationRow>, now: &RevocationRow, time: Timestamp) -> RevocationRow {
-    let kept = |claim: &RevocationRow| now.done && claim.from == now.from && claim.at <= time;
+    // What was carried out stays so, also by the clock of a server that is behind.
+    let carried_out =
+        |claim: &RevocationRow| now.done && claim.from == now.from && claim.at == now.at;
+    let kept = |claim: &RevocationRow| {
+        now.done && claim.from == now.from && (claim.at <= time || claim.at == now.at)
+    };
     let best = claims
         .into_iter()
         .min_by_key(|claim| (!kept(claim), claim.at, claim.from.is_some(), claim.from.clone()));
-    best.map(|claim| RevocationRow { done: claim.at <= time, ..claim }).unwrap_or_default()
+    let done = best.as_ref().is_some_and(|claim| claim.at <= time || carried_out(claim));
+    best.map(|claim| RevocationRow { done, ..claim }).unwrap_or_default()
 }
 
 async fn be_revoked(tx: &mut Tx, relative: &Relative, revocation: &RevocationRow) -> Result<()> {
@@ -149,4 +156,20 @@ pub(super) async fn carry_out(tx: &mut Tx, id: &str) -> Result<bool> {
         done |= settle(tx, id, &row.bucket_id, &row.revocation.author).await?;
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_carried_out_stays_so_by_a_clock_that_is_behind() {
+        let at = |micros| Timestamp::from_micros(Some(micros));
+        let scheduled = RevocationRow { at: at(100), ..RevocationRow::default() };
+        let carried_out = RevocationRow { done: true, ..scheduled.clone() };
+        let holds = |now: &RevocationRow, time| strongest(vec![scheduled.clone()], now, at(time));
+        assert!(holds(&carried_out, 50).done);
+        assert!(!holds(&scheduled, 50).done);
+        assert!(holds(&scheduled, 100).done);
+    }
 }

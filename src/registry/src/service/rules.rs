@@ -13,6 +13,12 @@ const FINGERPRINT: usize = 40;
 const TEXT: usize = 1024;
 /// How long a bucket's description may be, which Packer checks, too.
 const DESCRIPTION: usize = 255;
+/// Characters that make what is around them be shown in another order, so that a name looks like
+/// another one: Unicode's embeddings, overrides and isolates.
+const REORDERING: [char; 9] = [
+    '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}',
+    '\u{2069}',
+];
 /// How many artifacts a build may have.
 const ARTIFACTS: usize = 500;
 /// How long a build's metadata may be as JSON.
@@ -67,6 +73,11 @@ fn text(what: &str, text: &str, most: usize) -> Result<()> {
     let control = |char: char| char.is_control() && !matches!(char, '\n' | '\r' | '\t');
     if text.chars().any(control) {
         return Err(Error::invalid(format!("{what} must not hold control characters")));
+    }
+    if text.contains(REORDERING) {
+        return Err(Error::invalid(format!(
+            "{what} must not hold characters that reorder others (bidirectional controls)"
+        )));
     }
     Ok(())
 }

@@ -58,9 +58,10 @@ impl Session {
         page: &Page,
     ) -> Result<ListVersionsResponse> {
         let bucket_id = self.bucket_id(tx, bucket).await?;
-        let keys = page::keys(page)?;
+        let mut keys = page::keys(page)?;
         let rows = tx.versions(&bucket_id, &keys).await?;
-        let (rows, pagination) = page::cut(rows, &keys, |row| row.id.clone());
+        page::fit(tx, &rows, &mut keys, |row| Some(&row.id)).await?;
+        let (rows, pagination) = page::cut(rows, &keys, VersionRow::key);
         let versions = self.see_versions(tx, rows, Detail::Builds).await?;
         Ok(ListVersionsResponse { versions, pagination: Some(pagination) })
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::{Columns, Keyset, Tx, labels_text, marks, new_id};
+use super::{CHUNK, Columns, Keyset, Tx, labels_text, marks, new_id};
 use crate::api::{ArtifactCreateBody, BuildMetadata, BuildStatus, Labels, Result, Timestamp};
 
 /// A build.
@@ -92,6 +92,33 @@ fn artifact(row: &AnyRow) -> Result<ArtifactRow> {
 }
 
 impl Tx {
+    /// About how many bytes the builds and artifacts of versions are in a list, by version.
+    pub async fn version_sizes(&mut self, versions: &[String]) -> Result<HashMap<String, i64>> {
+        let mut sizes = HashMap::new();
+        for ids in versions.chunks(CHUNK) {
+            let marks = marks(0, ids.len());
+            for sql in [
+                format!(
+                    "SELECT version_id, CAST(SUM(length(labels) + length(component_type) + 300) \
+                     AS BIGINT) AS size FROM builds WHERE version_id IN ({marks}) \
+                     GROUP BY version_id"
+                ),
+                format!(
+                    "SELECT b.version_id, CAST(SUM(length(a.external_identifier) \
+                     + length(a.region) + 150) AS BIGINT) AS size FROM artifacts a \
+                     JOIN builds b ON b.id = a.build_id WHERE b.version_id IN ({marks}) \
+                     GROUP BY b.version_id"
+                ),
+            ] {
+                let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |it, id| it.bind(id));
+                for row in query.fetch_all(self.raw()).await? {
+                    *sizes.entry(row.text("version_id")?).or_default() += row.int("size")?;
+                }
+            }
+        }
+        Ok(sizes)
+    }
+
     /// Adds a build, or writes it over the one with its id.
     pub async fn put_build(&mut self, build: &BuildRow) -> Result<()> {
         let metadata = serde_json::to_string(&build.metadata).unwrap_or_else(|_| "{}".into());

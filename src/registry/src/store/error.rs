@@ -15,6 +15,8 @@ pub(super) enum Failure {
     ReadOnly,
     /// It took longer than it may.
     Slow,
+    /// A string holds what the database cannot keep, as PostgreSQL a NUL character.
+    Unstorable,
     /// Anything else.
     Other,
 }
@@ -37,6 +39,7 @@ impl Failure {
         let code = database.code().unwrap_or_default();
         match &*code {
             "40001" | "40P01" => Failure::Conflict,
+            "22021" => Failure::Unstorable,
             "53100" => Failure::Full,
             "25006" => Failure::ReadOnly,
             // A statement was cancelled, a lock not had in time, a transaction left alone.
@@ -67,6 +70,9 @@ impl From<sqlx::Error> for Error {
             (_, Failure::Conflict) => {
                 return Error::new(Code::Aborted, "another change came between; try again");
             }
+            (_, Failure::Unstorable) => {
+                return Error::invalid("a string must not contain NUL characters");
+            }
             (sqlx::Error::RowNotFound, _) => return Error::not_found("there is no such thing"),
             (sqlx::Error::Database(database), _) if database.is_unique_violation() => {
                 return Error::new(Code::AlreadyExists, "there is one of this name already");
@@ -89,7 +95,7 @@ impl From<sqlx::Error> for Error {
             ),
             Failure::Slow => unavailable("the registry's database took too long; try again"),
             Failure::Lost => unavailable("the registry's database does not answer"),
-            Failure::Conflict | Failure::Other => {
+            Failure::Conflict | Failure::Unstorable | Failure::Other => {
                 Error::new(Code::Internal, "the registry's database failed")
             }
         }

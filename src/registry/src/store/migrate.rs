@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_run_tasks.sql"),
     include_str!("migrations/0003_web.sql"),
     include_str!("migrations/0004_revocations.sql"),
+    include_str!("migrations/0005_versions_by_number.sql"),
 ];
 
 /// What servers that start at once queue up for.

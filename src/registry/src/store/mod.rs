@@ -5,6 +5,7 @@
 //! all in this file. Constraints and transactions decide what happens when several servers or
 //! processes want the same; nothing is kept in memory.
 
+mod backup;
 mod buckets;
 mod builds;
 mod channels;
@@ -21,13 +22,14 @@ mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Connection as _, Row};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::api::{Code, Error, Labels, Result, Timestamp};
+use error::Failure;
 
 pub use buckets::{BucketRow, Keyset};
 pub use builds::{ArtifactRow, BuildRow, FoundArtifact};
@@ -42,6 +44,9 @@ pub use versions::{RelationRow, VersionRow};
 
 /// How long to wait for another process that writes to the same SQLite file.
 const BUSY: Duration = Duration::from_secs(20);
+
+/// How many lists are put together at once.
+const LISTS: usize = 4;
 
 /// How many ids go into one statement; databases have a limit.
 const CHUNK: usize = 500;
@@ -94,6 +99,8 @@ pub struct Store {
     writers: Arc<Semaphore>,
     /// How many may read or write at once: one connection is kept back for [`Store::check`].
     ordinary: Arc<Semaphore>,
+    /// How many lists may be put together at once.
+    lists: Arc<Semaphore>,
     /// A connection that is never used. The last one to be closed takes SQLite's log and index with
     /// it, which cannot be created again on a full disk, not even to read.
     keeper: Arc<Mutex<Option<AnyConnection>>>,
@@ -118,7 +125,7 @@ impl Store {
         };
         let options = AnyPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(transaction::QUEUE)
+            .acquire_timeout(transaction::CONNECT)
             // A connection that was used just now is not asked whether it is alive.
             .test_before_acquire(false)
             .before_acquire(|connection, state| {
@@ -137,7 +144,7 @@ impl Store {
                     }
                 })
             });
-        let pool = options.connect(&url).await.map_err(|error| match location {
+        let pool = connect(options, &url).await.map_err(|error| match location {
             Location::Sqlite(path) => Error::new(
                 Code::Unavailable,
                 format!("the registry's database {} cannot be opened: {error}", path.display()),
@@ -171,6 +178,7 @@ impl Store {
             turn: (!postgres).then(Arc::default),
             writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
             ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
+            lists: Arc::new(Semaphore::new(LISTS)),
             keeper: Arc::new(Mutex::new(keeper)),
         };
         transaction!(store, |tx| migrate::migrate(tx))?;
@@ -182,6 +190,20 @@ impl Store {
         self.pool.close().await;
         if let Some(keeper) = self.keeper.lock().await.take() {
             let _ = keeper.close().await;
+        }
+    }
+}
+
+/// Opens a pool. Of several processes that create a SQLite file at once one has it for itself when it
+/// becomes one with a write-ahead log, for which the others do not wait by themselves.
+async fn connect(options: AnyPoolOptions, url: &str) -> Result<AnyPool, sqlx::Error> {
+    let start = Instant::now();
+    loop {
+        match options.clone().connect(url).await {
+            Err(error) if Failure::of(&error) == Failure::Conflict && start.elapsed() < BUSY => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            result => return result,
         }
     }
 }

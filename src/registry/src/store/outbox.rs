@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::{Columns, Tx, marks, new_id};
+use super::{Columns, Tx, new_id};
 use crate::api::{Result, Timestamp};
 
 /// Somebody who wants to be told.
@@ -133,26 +133,31 @@ impl Tx {
     }
 
     /// What is to be delivered now and by this server: others leave it alone until `until`. No more
-    /// than `each` for one webhook, and nothing for those that are `busy`.
+    /// than `each` for one webhook, less what is under way to it already.
     pub async fn take_deliveries(
         &mut self,
         until: Timestamp,
         each: i64,
-        busy: &[String],
+        under_way: &[(String, i64)],
     ) -> Result<Vec<Delivery>> {
-        let not_busy = match busy {
-            [] => String::new(),
-            busy => format!(" AND webhook_id NOT IN ({})", marks(2, busy.len())),
+        let cases: String = (0..under_way.len())
+            .map(|at| format!(" WHEN ${} THEN ${}", 3 + 2 * at, 4 + 2 * at))
+            .collect();
+        let free = match under_way {
+            [] => "$2".to_owned(),
+            _ => format!("CASE webhook_id{cases} ELSE $2 END"),
         };
         let lock = if self.postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
         let sql = format!(
             "SELECT id FROM outbox WHERE next_at <= $1 AND id IN (SELECT id FROM (SELECT id, \
-             row_number() OVER (PARTITION BY webhook_id ORDER BY next_at, id) AS place \
-             FROM outbox WHERE next_at <= $1{not_busy}) AS due WHERE place <= $2) \
+             webhook_id, row_number() OVER (PARTITION BY webhook_id ORDER BY next_at, id) AS place \
+             FROM outbox WHERE next_at <= $1) AS due WHERE place <= {free}) \
              ORDER BY next_at, id LIMIT 20{lock}"
         );
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.now_micros()).bind(each);
-        let query = busy.iter().fold(query, |query, id| query.bind(id));
+        let query = under_way
+            .iter()
+            .fold(query, |query, (id, count)| query.bind(id).bind(each.saturating_sub(*count)));
         let due: Vec<String> = query.fetch_all(self.raw()).await?;
         let mut taken = Vec::new();
         for id in due {
@@ -222,9 +227,16 @@ impl Tx {
         Ok(())
     }
 
-    /// The newest lines of the audit log.
-    pub async fn audit_log(&mut self, limit: i64) -> Result<Vec<AuditRow>> {
-        let sql = "SELECT * FROM audit ORDER BY at DESC, id DESC LIMIT $1";
+    /// Removes the lines of the audit log that are older; how many there were.
+    pub async fn forget_audit(&mut self, before: Timestamp) -> Result<u64> {
+        let sql = "DELETE FROM audit WHERE at < $1";
+        let query = sqlx::query(sql).bind(before.micros().unwrap_or_default());
+        Ok(query.execute(self.raw()).await?.rows_affected())
+    }
+
+    /// The newest lines of the audit log since a time.
+    pub async fn audit_log(&mut self, limit: i64, since: Timestamp) -> Result<Vec<AuditRow>> {
+        let sql = "SELECT * FROM audit WHERE at >= $2 ORDER BY at DESC, id DESC LIMIT $1";
         let line = |row: &AnyRow| {
             Ok(AuditRow {
                 at: row.time("at")?,
@@ -236,6 +248,7 @@ impl Tx {
                 address: row.text("address")?,
             })
         };
-        sqlx::query(sql).bind(limit).fetch_all(self.raw()).await?.iter().map(line).collect()
+        let query = sqlx::query(sql).bind(limit).bind(since.micros().unwrap_or_default());
+        query.fetch_all(self.raw()).await?.iter().map(line).collect()
     }
 }

@@ -22,8 +22,10 @@ use crate::api::{Code, Error, Result, Timestamp};
 
 /// How often a transaction is tried that others keep from being made.
 const ATTEMPTS: u32 = 8;
-/// How long to wait for others to end who change something, or for a free connection.
-pub(super) const QUEUE: Duration = Duration::from_secs(20);
+/// How long to wait for others to end who use the database.
+const QUEUE: Duration = Duration::from_secs(20);
+/// How long connecting to the database may take, and finding a connection that lives.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection may take to roll back before it is closed.
 const ROLLBACK: Duration = Duration::from_secs(10);
 
@@ -105,6 +107,14 @@ impl Store {
             }
             connection.close_on_drop();
         }
+    }
+
+    /// Waits until a list may be put together, which takes memory: few are at once.
+    ///
+    /// # Errors
+    /// Unavailable: there are too many others.
+    pub async fn list_turn(&self) -> Result<OwnedSemaphorePermit> {
+        in_time(self.lists.clone().acquire_owned()).await
     }
 
     async fn ordinary_turn(&self) -> Result<Turn> {

@@ -95,6 +95,18 @@ pub(super) fn open_channels(all: bool) -> &'static str {
     if all { "" } else { " AND c.restricted = 0" }
 }
 
+/// A version's place in its bucket's list as a string: its number with ten digits, and its id. The
+/// index `versions_by_number` is of this expression.
+const KEY: &str = "(COALESCE(substr('0000000000' || CAST(v.number AS TEXT), \
+    length(CAST(v.number AS TEXT)) + 1), '9999999999') || v.id)";
+
+impl VersionRow {
+    /// Its place in its bucket's list.
+    pub fn key(&self) -> String {
+        format!("{:010}{}", self.number.unwrap_or(9_999_999_999), self.id)
+    }
+}
+
 impl Tx {
     /// Adds a version; its id.
     pub async fn insert_version(
@@ -147,9 +159,10 @@ impl Tx {
         Ok(self.versions_by_id(std::slice::from_ref(&id.to_owned())).await?.pop())
     }
 
-    /// A bucket's versions, newest first, one more than wanted.
+    /// A bucket's versions by their numbers, highest first and before them those without one, one
+    /// more than wanted. Their keys are [`VersionRow::key`].
     pub async fn versions(&mut self, bucket: &str, keys: &Keyset) -> Result<Vec<VersionRow>> {
-        let clause = keys.clause("v.id", true, 2);
+        let clause = keys.clause(KEY, true, 2);
         let sql = AssertSqlSafe(format!("{VERSION} WHERE v.bucket_id = $1{clause}"));
         let mut query = sqlx::query(sql).bind(bucket);
         if let Some(key) = &keys.key {

@@ -1,0 +1,35 @@
+//! `ingot registry backup` and `restore-backup`: a served registry's database, whichever it is, as a
+//! file and back.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output;
+use super::serve::DatabaseArgs;
+use ingot_registry::api::Result;
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// The file; what is in it is secret
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub(super) async fn back_up(args: &BackupArgs) -> Result<()> {
+    let store = args.database.open().await?;
+    let rows = store.back_up(&args.file).await;
+    store.close().await;
+    output::line(format!("Backed up {} rows to {}", rows?, args.file.display()));
+    Ok(())
+}
+
+pub(super) async fn restore(args: &BackupArgs) -> Result<()> {
+    let store = args.database.open().await?;
+    let rows = store.restore(&args.file).await;
+    store.close().await;
+    output::line(format!("Restored {} rows from {}", rows?, args.file.display()));
+    Ok(())
+}

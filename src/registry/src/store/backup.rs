@@ -1,0 +1,241 @@
+//! Backups: all that is in a registry's database, as it was at one moment, in a SQLite file, whichever
+//! database it is of. So a backup is also the way from one database to the other.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::TryStreamExt as _;
+use sqlx::any::{AnyRow, AnyTypeInfoKind};
+use sqlx::{AssertSqlSafe, Column as _, Row as _, ValueRef as _};
+
+use super::{Location, Store, Tx};
+use crate::api::{Code, Error, Result};
+
+/// All tables but that of the migrations, each after those that it refers to.
+const TABLES: &[&str] = &[
+    "settings",
+    "organizations",
+    "projects",
+    "principals",
+    "buckets",
+    "versions",
+    "revocations",
+    "channels",
+    "assignments",
+    "builds",
+    "artifacts",
+    "webhooks",
+    "outbox",
+    "audit",
+    "run_task_keys",
+    "run_tasks",
+    "web_sessions",
+    "sign_in_links",
+];
+
+/// The column by which a table refers to itself: set when all of its rows are there.
+const TO_ITSELF: (&str, &str) = ("versions", "revocation_from");
+
+/// A value of any column; there are no others.
+enum Value {
+    Null,
+    Number(i64),
+    String(String),
+}
+
+impl Store {
+    /// Writes all that is in the database into a new SQLite file, while others read and write it. How
+    /// many rows it has.
+    ///
+    /// # Errors
+    /// There is such a file, it cannot be written, or the database failed.
+    pub async fn back_up(&self, file: &Path) -> Result<u64> {
+        if file.exists() {
+            let message = format!("{} exists already; name a new file", file.display());
+            return Err(Error::new(Code::AlreadyExists, message));
+        }
+        let part = beside(file, ".part");
+        remove(&part);
+        let written = async {
+            let to = Store::open(&Location::Sqlite(part.clone()), 2).await?;
+            let rows = self.copy_to(&to).await;
+            to.close().await;
+            rows
+        };
+        let done = written.await.and_then(|rows| {
+            // It is there under its name only when all of it is on the disk.
+            let synced = std::fs::File::open(&part).and_then(|part| part.sync_all());
+            let renamed = synced.and_then(|()| std::fs::rename(&part, file));
+            renamed.map(|()| rows).map_err(|error| file_error(file, &error))
+        });
+        if done.is_err() {
+            remove(&part);
+        }
+        done
+    }
+
+    /// Fills the database, which must be empty, with what is in a backup, also of an older Ingot. How
+    /// many rows it has.
+    ///
+    /// # Errors
+    /// The database is not empty, the file is not a whole backup, or is of a newer Ingot.
+    pub async fn restore(&self, file: &Path) -> Result<u64> {
+        let mut tx = self.read().await?;
+        if tx.count("organizations").await? > 0 {
+            let message = "the registry's database is not empty; restore into a new one";
+            return Err(Error::precondition(message));
+        }
+        drop(tx);
+        let log = beside(file, "-wal");
+        if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+            return Err(Error::precondition(format!(
+                "{} is a database in use, not a backup; make one with `ingot registry backup`",
+                file.display()
+            )));
+        }
+        // A copy, as it is brought up to date before it is read.
+        let copy = std::env::temp_dir().join(format!("ingot-restore-{}", uuid::Uuid::new_v4()));
+        let fail = |error: std::io::Error| file_error(file, &error);
+        create_private(&copy).map_err(fail)?;
+        let restored = async {
+            std::fs::copy(file, &copy).map_err(fail)?;
+            let not_one =
+                |_| Error::invalid(format!("{} is not a backup of a registry", file.display()));
+            let from = match Store::open(&Location::Sqlite(copy.clone()), 2).await {
+                Err(error) if error.code == Code::FailedPrecondition => return Err(error),
+                opened => opened.map_err(not_one)?,
+            };
+            let rows = from.check_backup().await.map_err(not_one);
+            let rows = match rows {
+                Ok(()) => from.copy_to(self).await,
+                Err(error) => Err(error),
+            };
+            from.close().await;
+            rows
+        };
+        let restored = restored.await;
+        remove(&copy);
+        restored
+    }
+
+    /// Whether it is whole, and a registry's.
+    async fn check_backup(&self) -> Result<()> {
+        let mut tx = self.read().await?;
+        let whole: String =
+            sqlx::query_scalar("PRAGMA integrity_check").fetch_one(tx.raw()).await?;
+        match whole == "ok" && tx.count("organizations").await? > 0 {
+            true => Ok(()),
+            false => Err(Error::invalid("it is damaged or empty")),
+        }
+    }
+
+    /// Copies everything, in one transaction of each.
+    async fn copy_to(&self, to: &Store) -> Result<u64> {
+        let (mut from, mut to) = (self.read().await?, to.begin().await?);
+        for tx in [&mut from, &mut to] {
+            if tx.postgres {
+                let limits = "SET LOCAL statement_timeout = 0; \
+                              SET LOCAL idle_in_transaction_session_timeout = 0";
+                sqlx::raw_sql(limits).execute(tx.raw()).await?;
+            }
+        }
+        sqlx::query("DELETE FROM settings").execute(to.raw()).await?;
+        let mut count = 0;
+        for table in TABLES {
+            let mut late = Vec::new();
+            let sql = AssertSqlSafe(format!("SELECT * FROM {table}"));
+            let mut rows = sqlx::query(sql).fetch(from.raw());
+            while let Some(row) = rows.try_next().await? {
+                let mut values = read(&row)?;
+                if *table == TO_ITSELF.0 {
+                    late.extend(take(&mut values, TO_ITSELF.1));
+                }
+                to.insert_row(table, &values).await?;
+                count += 1;
+            }
+            drop(rows);
+            for (id, value) in late {
+                let (table, column) = TO_ITSELF;
+                let sql = AssertSqlSafe(format!("UPDATE {table} SET {column} = $1 WHERE id = $2"));
+                sqlx::query(sql).bind(value).bind(id).execute(to.raw()).await?;
+            }
+        }
+        to.commit().await?;
+        Ok(count)
+    }
+}
+
+/// Takes a reference to the row's own table out of its values: the row's id and the reference.
+fn take(values: &mut [(String, Value)], column: &str) -> Option<(String, String)> {
+    let id = values.iter().find_map(|(name, value)| match value {
+        Value::String(id) if name == "id" => Some(id.clone()),
+        _ => None,
+    })?;
+    let (_, value) = values.iter_mut().find(|(name, _)| name == column)?;
+    match std::mem::replace(value, Value::Null) {
+        Value::String(reference) => Some((id, reference)),
+        _ => None,
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Vec<(String, Value)>> {
+    let value = |at: usize| -> Result<Value> {
+        let raw = row.try_get_raw(at)?;
+        Ok(match raw.type_info().kind() {
+            _ if raw.is_null() => Value::Null,
+            AnyTypeInfoKind::Text => Value::String(row.try_get(at)?),
+            _ => Value::Number(row.try_get(at)?),
+        })
+    };
+    let columns = row.columns().iter().enumerate();
+    columns.map(|(at, column)| Ok((column.name().to_owned(), value(at)?))).collect()
+}
+
+impl Tx {
+    async fn count(&mut self, table: &'static str) -> Result<i64> {
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        Ok(sqlx::query_scalar(sql).fetch_one(self.raw()).await?)
+    }
+
+    async fn insert_row(&mut self, table: &str, values: &[(String, Value)]) -> Result<()> {
+        // A NULL has no type of its own to be bound with.
+        let there = values.iter().filter(|(_, value)| !matches!(value, Value::Null));
+        let columns: Vec<&str> = there.clone().map(|(name, _)| name.as_str()).collect();
+        let marks = super::marks(0, columns.len());
+        let sql = format!("INSERT INTO {table} ({}) VALUES ({marks})", columns.join(", "));
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = there.fold(query, |query, (_, value)| match value {
+            Value::Number(number) => query.bind(*number),
+            Value::String(string) => query.bind(string.clone()),
+            Value::Null => query,
+        });
+        query.execute(self.raw()).await?;
+        Ok(())
+    }
+}
+
+/// A path with more at its end.
+fn beside(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}
+
+/// Removes a SQLite file that is not in use, with its log.
+fn remove(file: &Path) {
+    for more in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(beside(file, more));
+    }
+}
+
+/// A file that is nobody else's to read: secrets are in it, as hashes and as they are.
+fn create_private(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+fn file_error(file: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::Unavailable, format!("{}: {error}", file.display()))
+}

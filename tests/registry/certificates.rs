@@ -1,0 +1,72 @@
+//! Certificates: made by many servers at once, replaced while one runs.
+
+use std::sync::Arc;
+
+use crate::harness::signal;
+use crate::server::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_start_at_once_in_one_directory_all_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = Arc::new(dir.path().join("data"));
+    let starts: Vec<_> = (0..4)
+        .map(|number| {
+            let data = Arc::clone(&data);
+            let name = format!("-tls-name=n{number}.example.com");
+            std::thread::spawn(move || Server::start(&data, &[&name]))
+        })
+        .collect();
+    let servers: Vec<Server> =
+        starts.into_iter().map(|start| start.join().expect("it starts")).collect();
+    assert_eq!(servers.len(), 4);
+    // The last of them to make one left a certificate and the key that belongs to it.
+    let last = Server::start(&data, &[]);
+    let answer = last.client().get(format!("{}/healthz", last.url())).send().await;
+    assert_eq!(answer.expect("it is trusted").status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_read_again_at_sighup() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    drop((Server::start(&one, &[]), Server::start(&two, &[])));
+    let used = dir.path().join("used");
+    std::fs::create_dir(&used).expect("a directory");
+    let install = |from: &std::path::Path| {
+        for name in ["registry.crt", "registry.key"] {
+            std::fs::copy(from.join(name), used.join(name)).expect("a copy");
+        }
+    };
+    install(&one);
+    let file = |name: &str| used.join(name).to_str().expect("a plain name").to_owned();
+    let args = ["-tls-cert", &file("registry.crt"), "-tls-key", &file("registry.key")];
+    let mut server = Server::start(&dir.path().join("data"), &args);
+    let trusted_by = async |server: &mut Server, directory: &std::path::Path| {
+        let certificate = directory.join("registry.crt").to_str().expect("a plain name").to_owned();
+        server.env.insert("SSL_CERT_FILE".into(), certificate);
+        server.client().get(format!("{}/healthz", server.url())).send().await.is_ok()
+    };
+    assert!(trusted_by(&mut server, &one).await && !trusted_by(&mut server, &two).await);
+
+    // What cannot be used changes nothing.
+    std::fs::write(used.join("registry.key"), "not a key").expect("it is written");
+    signal("HUP", server.pid());
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert!(trusted_by(&mut server, &one).await);
+
+    install(&two);
+    signal("HUP", server.pid());
+    let mut tries = 0;
+    while !trusted_by(&mut server, &two).await {
+        tries += 1;
+        assert!(tries < 50, "the new certificate is not used");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(!trusted_by(&mut server, &one).await);
+
+    // A server without a certificate does not die of it.
+    let mut plain = Server::start(&dir.path().join("plain"), &["-plain-http"]);
+    signal("HUP", plain.pid());
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!plain.has_ended());
+}

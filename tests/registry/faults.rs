@@ -1,0 +1,163 @@
+//! What happens to a server happens in the middle of its work: it is killed, stopped, its database
+//! restarts or hangs. What it acknowledged is there afterwards, and what it could not do it says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::postgres::Postgres;
+use crate::server::{Caller, Server};
+use crate::soak;
+
+/// Creates buckets until told to stop or the server is gone; the names of those acknowledged.
+pub fn write(admin: &Caller, name: &str, stop: &Arc<AtomicBool>) -> JoinSet<Vec<String>> {
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let (admin, stop, name) = (admin.clone(), Arc::clone(stop), name.to_owned());
+        writers.spawn(async move {
+            let mut acknowledged = Vec::new();
+            for number in 0.. {
+                let bucket = format!("{name}-{writer}-{number}");
+                let request = admin
+                    .client
+                    .put(format!("{}{}/buckets", admin.url, admin.root))
+                    .bearer_auth(&admin.token)
+                    .body(json!({ "name": bucket }).to_string());
+                match request.send().await {
+                    Ok(response) if response.status() == 200 => acknowledged.push(bucket),
+                    Ok(response) => assert_eq!(response.status(), 503, "{bucket}"),
+                    Err(_) => break,
+                }
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            acknowledged
+        });
+    }
+    writers
+}
+
+/// The names of all buckets.
+pub async fn names(admin: &Caller) -> Vec<String> {
+    let (mut names, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = admin.get(&format!("/buckets?pagination.next_page_token={token}")).await;
+        let buckets = page["buckets"].as_array().expect("a list");
+        names.extend(buckets.iter().map(|it| it["name"].as_str().expect("a name").to_owned()));
+        token = page["pagination"]["next_page_token"].as_str().expect("a string").to_owned();
+        if token.is_empty() {
+            return names;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_there_after_a_kill_and_after_a_stop() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut acknowledged = Vec::new();
+    let first = Server::start(dir.path(), &["-rate-limit=0"]);
+    let (id, secret) = (first.env["HCP_CLIENT_ID"].clone(), first.env["HCP_CLIENT_SECRET"].clone());
+    drop(first);
+    for round in 0..soak::rounds(2) {
+        for stop in ["kill", "stop"] {
+            let mut server = Server::start(dir.path(), &["-rate-limit=0"]);
+            let admin = server.sign_in(&id, &secret).await;
+            let writers = write(&admin, &format!("{stop}{round}"), &Arc::default());
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            match stop {
+                "kill" => server.kill(),
+                _ => {
+                    let start = Instant::now();
+                    let code = tokio::task::block_in_place(|| server.stop());
+                    assert_eq!(code, Some(0), "after SIGTERM");
+                    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+                }
+            }
+            let made: Vec<String> = writers.join_all().await.into_iter().flatten().collect();
+            assert!(!made.is_empty(), "nothing was written before the {stop}");
+            acknowledged.extend(made);
+        }
+    }
+    let server = Server::start(dir.path(), &["-rate-limit=0"]);
+    let there = names(&server.sign_in(&id, &secret).await).await;
+    for name in &acknowledged {
+        assert!(there.contains(name), "{name} was acknowledged and is not there");
+    }
+}
+
+/// Sends a request without a token: the status, how long it took, and the `Retry-After` header.
+async fn look(server: &Server, path: &str) -> (u16, Duration, Option<String>) {
+    let start = Instant::now();
+    let response = server.client().get(format!("{}{path}", server.url())).send().await;
+    let response = response.expect("the server answers");
+    let retry = response.headers().get("retry-after").map(|it| it.to_str().expect("ASCII").into());
+    (response.status().as_u16(), start.elapsed(), retry)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_restarts_or_hangs() {
+    let Some(mut postgres) = Postgres::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let args = ["-rate-limit=0", "-database-url", &postgres.url()];
+    let mut server = Server::start(dir.path(), &args);
+    let admin = server.admin().await;
+    admin.put("/buckets", json!({ "name": "b" })).await;
+    for _ in 0..soak::rounds(2) {
+        // Many connections to the database are there, and gone with its restart. Nobody notices.
+        assert_eq!(many(&admin).await, [200; 60]);
+        tokio::task::block_in_place(|| {
+            postgres.stop();
+            postgres.start_again();
+        });
+        assert_eq!(many(&admin).await, [200; 60]);
+    }
+    tokio::task::block_in_place(|| postgres.stop());
+    let (status, took, _) = look(&server, "/healthz").await;
+    assert!(status == 200 && took < Duration::from_secs(1), "{status} {took:?}");
+    let (status, took, retry) = look(&server, "/readyz").await;
+    assert!(status == 503 && took < Duration::from_secs(2), "{status} {took:?}");
+    assert!(retry.is_some());
+    let (status, answer) = admin.call(Method::GET, "/buckets/b", Value::Null).await;
+    assert_eq!((status, &answer["code"]), (503, &json!(14)), "{answer}");
+    tokio::task::block_in_place(|| postgres.start_again());
+    assert_eq!(many(&admin).await, [200; 60]);
+    assert_eq!(look(&server, "/readyz").await.0, 200);
+
+    // A database that can only be read is of no use to who publishes.
+    postgres.query("ALTER SYSTEM SET default_transaction_read_only = on");
+    postgres.query("SELECT pg_reload_conf()");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(look(&server, "/readyz").await.0, 503);
+    let (status, answer) = admin.call(Method::PUT, "/buckets", json!({ "name": "no" })).await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["message"].as_str().expect("why").contains("only be read"), "{answer}");
+    assert_eq!(admin.call(Method::GET, "/buckets/b", Value::Null).await.0, 200);
+
+    // One that hangs does not keep the server from stopping.
+    postgres.signal_all("STOP");
+    let hanging = tokio::spawn(async move { many(&admin).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    crate::harness::signal("TERM", server.pid());
+    let start = Instant::now();
+    while !server.has_ended() {
+        assert!(start.elapsed() < Duration::from_secs(40), "SIGTERM does not end the server");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    hanging.abort();
+    postgres.signal_all("CONT");
+}
+
+/// Sixty requests at once: their statuses.
+async fn many(admin: &Caller) -> Vec<u16> {
+    let mut requests = JoinSet::new();
+    for _ in 0..60 {
+        let admin = admin.clone();
+        requests.spawn(async move { admin.call(Method::GET, "/buckets/b", Value::Null).await.0 });
+    }
+    requests.join_all().await
+}
