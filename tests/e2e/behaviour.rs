@@ -1,5 +1,6 @@
 //! What happens when things are cut short or go wrong: signals, `-on-error`, retries, the log.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +15,9 @@ fn an_interrupted_build_cleans_up() {
     if !docker() {
         return;
     }
-    for (signal, name) in [("INT", "interrupt"), ("TERM", "terminated")] {
+    let signals =
+        [("INT", "interrupt"), ("TERM", "terminated"), ("HUP", "hangup"), ("QUIT", "quit")];
+    for (signal, name) in signals {
         let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
         run.wait_for("==> docker.d: asleep");
         let container = run.container();
@@ -41,6 +44,43 @@ fn an_interrupted_build_ends_its_local_scripts() {
     let said = run.said();
     assert!(!runs(&said), "the script still runs: {said}");
     assert!(run.dir.path().join("tidied").exists(), "the script had no time to tidy up: {said}");
+}
+
+/// Ctrl-\ reaches all processes of a terminal, as does the end of the terminal; what ends the
+/// scripts is the build, in its own way.
+#[test]
+fn what_a_terminal_sends_reaches_the_build_only() {
+    for signal in ["HUP", "QUIT"] {
+        let steps = "  provisioner \"shell-local\" {\n    inline = [\"trap 'touch hit; exit' HUP \
+             QUIT; trap 'touch tidied; exit' TERM; echo pid $$\", \"sleep 300 & wait\"]\n  }";
+        let dir = template(&null_template(steps));
+        let child = Running::command(dir.path(), &["-color=false"]).process_group(0).spawn();
+        let mut run = Running { child: child.unwrap(), dir };
+        run.wait_for("null.n: pid ");
+        crate::harness::signal(signal, format!("-- -{}", run.child.id()));
+        assert_eq!(run.end(), Some(1), "{signal}: {}", run.said());
+        assert!(run.dir.path().join("tidied").exists(), "{signal}: {}", run.said());
+        assert!(!run.dir.path().join("hit").exists(), "{signal}: {}", run.said());
+    }
+}
+
+#[test]
+fn a_build_under_nohup_outlives_its_terminal() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo pid $$\", \"until test -e \
+         go; do sleep 0.1; done; echo done\"]\n  }";
+    let dir = template(&null_template(steps));
+    let mut command = Command::new("nohup");
+    let ingot = Running::command(dir.path(), &["-color=false"]);
+    command.arg(ingot.get_program()).args(ingot.get_args()).current_dir(dir.path());
+    let stdout = std::fs::File::create(dir.path().join("stdout")).unwrap();
+    command.env("INGOT_STATE_DIR", dir.path().join("state")).stdin(Stdio::null());
+    let child = command.stdout(stdout).stderr(Stdio::null()).spawn();
+    let mut run = Running { child: child.unwrap(), dir };
+    run.wait_for("null.n: pid ");
+    run.signal("HUP");
+    std::fs::write(run.dir.path().join("go"), "").unwrap();
+    assert_eq!(run.end(), Some(0), "{}", run.said());
+    assert!(run.said().contains("null.n: done"), "{}", run.said());
 }
 
 /// Whether the process runs that said its number.

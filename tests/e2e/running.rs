@@ -24,8 +24,14 @@ impl Running {
     }
 
     pub fn spawn(dir: &Path, args: &[&str]) -> Child {
+        Self::command(dir, args).spawn().unwrap()
+    }
+
+    /// What runs `ingot build` in a directory.
+    pub fn command(dir: &Path, args: &[&str]) -> Command {
         let stdout = File::create(dir.join("stdout")).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_ingot"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingot"));
+        command
             .arg("build")
             .args(args)
             .arg(".")
@@ -33,9 +39,8 @@ impl Running {
             .env("INGOT_STATE_DIR", dir.join("state"))
             .stdin(Stdio::null())
             .stdout(stdout.try_clone().unwrap())
-            .stderr(stdout)
-            .spawn()
-            .unwrap()
+            .stderr(stdout);
+        command
     }
 
     pub fn said(&self) -> String {

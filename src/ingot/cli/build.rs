@@ -13,6 +13,7 @@ use super::publish;
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::engine::run::human;
+use crate::engine::signals::Signals;
 use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, prepare,
     reclaim_leftovers,
@@ -119,7 +120,10 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     let mut interrupted = false;
     let outcomes = runtime.block_on(async {
         let cancel = CancellationToken::new();
-        tokio::spawn(signals(cancel.clone(), ui.clone()));
+        match Signals::new() {
+            Ok(signals) => drop(tokio::spawn(stop_on_signal(signals, cancel.clone(), ui.clone()))),
+            Err(error) => tracing::warn!(%error, "signals cannot be listened for"),
+        }
         reclaim_leftovers(&project.plugins, &ui).await;
         let options = RunOptions {
             parallel: match args.debug {
@@ -152,30 +156,16 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     code
 }
 
-/// The first Ctrl-C (or SIGTERM) asks the builds to stop and clean up, the second ends the
-/// process; what is then left is in the journal.
-async fn signals(cancel: CancellationToken, ui: Ui) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    let mut first = true;
-    loop {
-        let signal = tokio::select! {
-            _ = interrupt.recv() => "interrupt",
-            _ = terminate.recv() => "terminated",
-        };
-        if !first {
-            ui.error("Stopping at once. `ingot cleanup` removes what is left.");
-            std::process::exit(1);
-        }
-        first = false;
-        ui.error(format!("Cancelling build after receiving {signal}"));
-        ui.error("Interrupt again to stop at once, without cleaning up.");
-        cancel.cancel();
-    }
+/// The first signal asks the builds to stop and clean up, the second ends the process; what is then
+/// left is in the journal.
+async fn stop_on_signal(mut signals: Signals, cancel: CancellationToken, ui: Ui) {
+    let signal = signals.next().await;
+    ui.error(format!("Cancelling build after receiving {signal}"));
+    ui.error("Interrupt again to stop at once, without cleaning up.");
+    cancel.cancel();
+    signals.next().await;
+    ui.error("Stopping at once. `ingot cleanup` removes what is left.");
+    std::process::exit(1);
 }
 
 /// The exit code of a run whose builds all succeeded, and of which something is kept to be

@@ -6,7 +6,7 @@ use ingot_sdk::{Error, Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
-use crate::engine::Project;
+use crate::engine::{Project, signals};
 use crate::publish::{CommandOptions, Plan, Publication};
 use crate::template::variables::VariableFlag;
 use ingot_registry::connect;
@@ -35,7 +35,7 @@ pub(super) fn open(
     };
     let opened = runtime.block_on(async {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => Err(Error::Cancelled),
+            _ = signals::requested() => Err(Error::Cancelled),
             opened = opening => opened,
         }
     });

@@ -4,6 +4,7 @@ use ingot_sdk::{DataSource, Error, PluginSet, PrepareContext, Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::prepare::{Check, find, label_span};
+use super::signals;
 use crate::template::builds::Part;
 use crate::template::dynamic::Names;
 use crate::template::named::FetchData;
@@ -38,7 +39,7 @@ impl DataSources<'_> {
         let runtime = self.runtime.insert(runtime);
         runtime.block_on(async {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => Err(Error::Cancelled),
+                _ = signals::requested() => Err(Error::Cancelled),
                 fetched = plugin.execute(ui) => fetched,
             }
         })

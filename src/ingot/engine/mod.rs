@@ -11,6 +11,7 @@ pub mod project;
 pub mod publish;
 pub mod reference;
 pub mod run;
+pub mod signals;
 
 pub use journal::{FileJournal, RunInfo};
 pub use leftovers::reclaim_leftovers;

@@ -23,6 +23,7 @@ use clap::{Args, Subcommand};
 use ingot_sdk::{Error, Result};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::engine::signals;
 use crate::ui::Redactor;
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_registry::api::{self, Code, Labels, Page, Version};
@@ -149,7 +150,7 @@ pub(super) fn run(args: &RegistryArgs) -> ExitCode {
             let result = runtime.block_on(async {
                 tokio::select! {
                     // A server ends in its own way.
-                    _ = tokio::signal::ctrl_c(), if !serves => Err(Error::Cancelled),
+                    _ = signals::requested(), if !serves => Err(Error::Cancelled),
                     result = dispatch(&args.command, &redactor) => result,
                 }
             });

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::signals;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::local::data_folder;
 use ingot_registry::store::{Location, Principal, Project, Role, Store, transaction};
@@ -255,23 +256,8 @@ fn greet(
 /// Stops the server at the first signal, and the process at the second: whoever sends it does not
 /// want to wait.
 async fn stop_on_signal(stop: CancellationToken) {
-    asked_to_stop().await;
+    signals::requested().await;
     stop.cancel();
-    asked_to_stop().await;
+    signals::requested().await;
     std::process::exit(1);
-}
-
-async fn asked_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
