@@ -9,9 +9,9 @@ use ingot_sdk::GoDuration;
 use super::registry::RegistryArgs;
 use crate::template::variables::VariableFlag;
 
-/// Builds machine and container images from Packer's HCL2 templates.
+/// Build machine and container images from Packer's HCL2 templates
 #[derive(Debug, Parser)]
-#[command(name = "ingot", disable_help_subcommand = false)]
+#[command(name = "ingot")]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -33,7 +33,7 @@ pub(super) enum Command {
     Console(ConsoleArgs),
     /// List and remove what killed runs left behind
     Cleanup(CleanupArgs),
-    /// Look into the image registry and change it
+    /// Manage the image registry
     Registry(RegistryArgs),
     /// Print the version
     Version(VersionArgs),
@@ -100,6 +100,20 @@ pub(super) struct Selection {
     pub except: Vec<String>,
 }
 
+/// Flags that all of Packer's commands take, for those that they mean nothing to.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Unused {
+    /// This selects builds
+    #[arg(long, hide = true, value_name = "PATTERNS")]
+    only: Vec<String>,
+    /// This selects builds
+    #[arg(long, hide = true, value_name = "PATTERNS")]
+    except: Vec<String>,
+    /// Only `build` and the like print events
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    machine_readable: bool,
+}
+
 /// Flags of Packer that say how it does what Ingot does in another way: they are taken so that
 /// scripts keep working, and change nothing.
 #[derive(Debug, Args)]
@@ -129,7 +143,7 @@ pub(super) enum OnErrorFlag {
 
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
-    /// The template: a folder or a file
+    /// The template: a directory or a file
     pub template: PathBuf,
     #[command(flatten)]
     pub variables: Variables,
@@ -165,7 +179,7 @@ pub(super) struct BuildArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
-    /// The template: a folder or a file
+    /// The template: a directory or a file
     pub template: PathBuf,
     #[command(flatten)]
     pub variables: Variables,
@@ -189,8 +203,15 @@ pub(super) struct ValidateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The template: a folder or a file
+    /// The template: a directory or a file
     pub template: PathBuf,
+    #[command(flatten)]
+    pub variables: Variables,
+    #[command(flatten)]
+    unused: Unused,
+    /// Templates are HCL2
+    #[arg(long, hide = true, value_enum)]
+    config_type: Option<ConfigType>,
     /// Built-in plugins are as new as this program
     #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     upgrade: bool,
@@ -201,12 +222,18 @@ pub(super) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
-    /// The template: a folder or a file
+    /// The template: a directory or a file
     pub template: PathBuf,
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
     pub indifferent: Indifferent,
+    /// Packer takes them, and shows everything all the same
+    #[arg(long, hide = true, value_name = "PATTERNS")]
+    only: Vec<String>,
+    /// Packer takes them, and shows everything all the same
+    #[arg(long, hide = true, value_name = "PATTERNS")]
+    except: Vec<String>,
     /// Print one line per event for programs
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
@@ -220,11 +247,13 @@ pub(super) struct ConsoleArgs {
     pub variables: Variables,
     #[command(flatten)]
     pub indifferent: Indifferent,
+    #[command(flatten)]
+    unused: Unused,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FmtArgs {
-    /// Files, folders, or - for standard input
+    /// Files, directories, or - for standard input
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// Only check: exit with 3 if something is not formatted
@@ -236,9 +265,20 @@ pub(super) struct FmtArgs {
     /// Write the files; never with -check
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub write: bool,
-    /// Go into folders of folders too
+    /// Format subdirectories too
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub recursive: bool,
+    #[command(flatten)]
+    unused: Unused,
+    /// This sets variables
+    #[arg(long = "var", hide = true, value_name = "NAME=VALUE")]
+    values: Vec<String>,
+    /// This sets variables
+    #[arg(long = "var-file", hide = true, value_name = "PATH")]
+    files: Vec<PathBuf>,
+    /// Templates are HCL2
+    #[arg(long, hide = true, value_enum)]
+    config_type: Option<ConfigType>,
 }
 
 #[derive(Debug, Args)]

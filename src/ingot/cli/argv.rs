@@ -3,40 +3,24 @@
 
 use std::ffi::OsString;
 
-/// Switches, which take a value only after `=`.
-const SWITCHES: &[&str] = &[
-    "color",
-    "debug",
-    "force",
-    "machine-readable",
-    "timestamp-ui",
-    "warn-on-undeclared-var",
-    "no-warn-undeclared-var",
-    "syntax-only",
-    "evaluate-datasources",
-    "skip-enforcement",
-    "ignore-prerelease-plugins",
-    "use-sequential-evaluation",
-    "check",
-    "diff",
-    "write",
-    "recursive",
-    "upgrade",
-    "json",
-    "list",
-    "complete",
-    "restricted",
-    "rollback",
-    "descendants",
-    "plain-http",
-    "dry-run",
-    "sarif",
-    "run-task-http",
-];
+use clap::Command;
+
+use super::command;
+
+/// Whether a flag of this name, of any command, takes a value only after `=`.
+fn is_switch(command: &Command, name: &str) -> bool {
+    let own = command.get_arguments().filter(|arg| command::is_switch(arg)).any(|arg| {
+        arg.get_long() == Some(name)
+            || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+    });
+    own || command.get_subcommands().any(|inner| is_switch(inner, name))
+}
 
 /// The arguments with two dashes before every long flag, and `=` between a flag and its value.
-pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut args = args;
+pub(super) fn normalize(
+    command: &Command,
+    mut args: impl Iterator<Item = OsString>,
+) -> Vec<OsString> {
     let mut result: Vec<OsString> = args.next().into_iter().collect();
     // Packer takes this one before the command, too.
     let mut early = Vec::new();
@@ -54,16 +38,13 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
         match name {
             Some("v" | "version") if result.len() == 1 => result.push("version".into()),
             Some("machine-readable") if result.len() == 1 => {
-                early.push("--machine-readable=true".into());
+                early.push("--machine-readable".into());
             }
             Some("h") => result.push("--help".into()),
             Some(name) if !name.is_empty() => {
-                let switch = SWITCHES.contains(&name);
-                if name.contains('=') || name == "help" {
+                // What follows a switch is never its value.
+                if name.contains('=') || name == "help" || is_switch(command, name) {
                     result.push(format!("--{name}").into());
-                } else if switch {
-                    // What follows a switch is never its value.
-                    result.push(format!("--{name}=true").into());
                 } else {
                     // The next argument is the value, even if it starts with a dash.
                     match args.next() {
@@ -79,8 +60,8 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
             _ => result.push(arg),
         }
     }
-    let takes = ["build", "validate", "inspect", "version", "cleanup"];
-    if result.get(1).is_some_and(|command| takes.iter().any(|name| command == name)) {
+    let named = result.get(1).and_then(|name| command.find_subcommand(name));
+    if named.is_some_and(|named| is_switch(named, "machine-readable")) {
         result.splice(2..2, early);
     }
     result
@@ -88,23 +69,23 @@ pub(super) fn normalize(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use super::normalize;
+    use super::{command, normalize};
 
     fn run(line: &str) -> String {
-        let args = normalize(line.split(' ').map(Into::into));
+        let args = normalize(&command::command(), line.split(' ').map(Into::into));
         let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
         args.join(" ")
     }
 
     #[test]
     fn one_dash_is_as_good_as_two() {
-        assert_eq!(run("ingot build -force -var a=b ."), "ingot build --force=true --var=a=b .");
+        assert_eq!(run("ingot build -force -var a=b ."), "ingot build --force --var=a=b .");
         assert_eq!(
             run("ingot build --only=x.* -color=false ."),
             "ingot build --only=x.* --color=false ."
         );
         assert_eq!(run("ingot -v"), "ingot version");
-        assert_eq!(run("ingot -machine-readable build ."), "ingot build --machine-readable=true .");
+        assert_eq!(run("ingot -machine-readable build ."), "ingot build --machine-readable .");
         assert_eq!(run("ingot fmt -"), "ingot fmt -");
         assert_eq!(run("ingot build -var -x=1 t"), "ingot build --var=-x=1 t");
     }

@@ -15,7 +15,12 @@ use ingot_hcl::{Diagnostic, Diagnostics};
 /// has built in needs no installing, so there is nothing to do besides.
 pub(super) fn run(args: &InitArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
-    let options = ProjectOptions { plugins: plugins(), syntax_only: true, ..Default::default() };
+    let options = ProjectOptions {
+        plugins: plugins(),
+        variables: args.variables.0.clone(),
+        syntax_only: true,
+        ..Default::default()
+    };
     let project = Project::open(&args.template, &options, &mut diagnostics);
     for required in &project.template.required_plugins {
         if !project.plugins.provided.contains_key(&required.source) {

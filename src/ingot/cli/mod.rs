@@ -5,21 +5,24 @@ mod args;
 mod argv;
 mod build;
 mod cleanup;
+mod command;
 pub mod console;
+mod examples;
 mod fmt;
 mod init;
 mod inspect;
 mod logging;
 mod publish;
 mod registry;
+mod usage;
 mod validate;
 mod version;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 use ingot_sdk::Ui;
 
 use args::{Cli, Command};
@@ -29,19 +32,16 @@ use ingot_hcl::{Diagnostics, SourceMap};
 
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(argv::normalize(std::env::args_os())) {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let command = command::command();
+    if let Some(code) = usage::of_packer(&command, &args) {
+        return code;
+    }
+    let args = argv::normalize(&command, args.into_iter());
+    let parsed = command.try_get_matches_from(&args);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            // Packer says 0 to a plea for help, 127 to a command that there is not, and 1 to
-            // everything else it does not understand.
-            return ExitCode::from(match error.kind() {
-                ErrorKind::InvalidSubcommand
-                | ErrorKind::MissingSubcommand
-                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => 127,
-                _ => u8::from(error.use_stderr()),
-            });
-        }
+        Err(error) => return usage::report(&error, &args),
     };
     match cli.command {
         Command::Build(args) => build::run(&args),
@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "ingot", &mut script);
+            clap_complete::generate(shell, &mut command::command(), "ingot", &mut script);
             answer(String::from_utf8_lossy(&script).trim_end());
             ExitCode::SUCCESS
         }

@@ -1,0 +1,206 @@
+//! What is said of a command line that cannot be read.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Error};
+
+use super::command::{command, with_one_dash};
+use crate::syntax::SourceMap;
+use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::ui::Redactor;
+
+/// What Packer ends with if there is no such command.
+const NO_COMMAND: u8 = 127;
+
+/// Commands of Packer that Ingot does not have, and what it has instead.
+const OF_PACKER: &[(&str, &str)] = &[
+    ("plugins", PLUGINS),
+    ("plugin", PLUGINS),
+    (
+        "fix",
+        "it mends templates of the old JSON form; run `packer fix` and then `packer hcl2_upgrade` \
+         once, and keep what that makes",
+    ),
+    (
+        "hcl2_upgrade",
+        "it converts templates of the old JSON form; run `packer hcl2_upgrade` once, and keep what \
+         it makes: Ingot reads that as it is",
+    ),
+    ("execute", "Packer starts its own plugins with it; Ingot's are built in"),
+    (
+        "sbom-generate",
+        "run a scanner such as syft with a shell provisioner, and download its report with a file \
+         provisioner",
+    ),
+    (
+        "verify-attestation",
+        "sign with a shell-local post-processor, and verify with the same tool: `cosign \
+         verify-attestation`",
+    ),
+];
+const PLUGINS: &str = "the plugins of docker, qemu and amazon are built in; `ingot init TEMPLATE` \
+     says whether those that a template requires are";
+
+/// The flags that make Packer complete commands in a shell.
+const AUTOCOMPLETE: [&str; 2] = ["autocomplete-install", "autocomplete-uninstall"];
+
+/// Answers what is only known as Packer's, if the command line is such; `args` are all arguments.
+pub(super) fn of_packer(command: &Command, args: &[OsString]) -> Option<ExitCode> {
+    let first = args.get(1)?.to_str()?;
+    if command.find_subcommand(first).is_some() {
+        return None;
+    }
+    let flag = first.trim_start_matches('-');
+    if flag.len() < first.len() && AUTOCOMPLETE.contains(&flag) {
+        let error = Diagnostic::error(format!("there is no -{flag}"));
+        show(
+            error.help(
+                "`ingot completions bash > FILE` writes what bash reads; so for other shells",
+            ),
+        );
+        return Some(ExitCode::FAILURE);
+    }
+    let (name, instead) = OF_PACKER.iter().find(|(name, _)| *name == first)?;
+    show(
+        Diagnostic::error(format!("Ingot does not have Packer's command `{name}`")).help(*instead),
+    );
+    Some(ExitCode::FAILURE)
+}
+
+/// Shows what is wrong with a command line, or the help that was asked for. `args` are all
+/// arguments, in clap's form.
+pub(super) fn report(error: &Error, args: &[OsString]) -> ExitCode {
+    let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let text = || with_one_dash(&error.render().to_string());
+    if help {
+        let _ = std::io::stdout().write_all(text().as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let (path, current) = current(args);
+    match (error.kind(), invalid_argument(error)) {
+        (ErrorKind::UnknownArgument, Some(argument)) => {
+            show(unknown(&argument, error, &path, &current, args));
+        }
+        _ => {
+            let _ = std::io::stderr().write_all(text().as_bytes());
+        }
+    }
+    // Packer says 127 to a command that there is not, and 1 to everything else it does not
+    // understand.
+    match error.kind() {
+        ErrorKind::InvalidSubcommand
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => ExitCode::from(NO_COMMAND),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn show(diagnostic: Diagnostic) {
+    let color = std::io::stderr().is_terminal();
+    let diagnostics = Diagnostics::from(diagnostic);
+    super::show(&diagnostics, &SourceMap::default(), &Redactor::default(), color);
+}
+
+fn invalid_argument(error: &Error) -> Option<String> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// The command that the arguments name, and how it is written: `ingot registry push`.
+fn current(args: &[OsString]) -> (String, Command) {
+    let (mut path, mut current) = ("ingot".to_owned(), command());
+    for arg in args.iter().skip(1).filter_map(|arg| arg.to_str()) {
+        let Some(inner) = current.find_subcommand(arg).cloned() else { break };
+        path = format!("{path} {arg}");
+        current = inner;
+    }
+    (path, current)
+}
+
+/// The names of the flags of a command that are shown.
+fn flags(command: &Command) -> impl Iterator<Item = &str> {
+    command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(clap::Arg::get_long)
+}
+
+fn has_flag(command: &Command, name: &str) -> bool {
+    command.get_arguments().any(|arg| {
+        arg.get_long() == Some(name)
+            || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+    })
+}
+
+/// A flag that there is not, or an argument too many.
+fn unknown(
+    argument: &str,
+    error: &Error,
+    path: &str,
+    current: &Command,
+    args: &[OsString],
+) -> Diagnostic {
+    let Some(flag) = argument.strip_prefix("--") else {
+        return one_too_many(argument, path, current, args);
+    };
+    // What follows `=` may be a secret.
+    let name = flag.split('=').next().unwrap_or(flag);
+    if !current.get_arguments().any(|arg| arg.get_long().is_some()) || current.has_subcommands() {
+        let help = format!("flags follow the command: {path} COMMAND -{name}");
+        return Diagnostic::error(format!("`{path}` itself has no flag -{name}")).help(help);
+    }
+    let diagnostic = Diagnostic::error(format!("`{path}` has no flag -{name}"));
+    let suggested = match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(text)) => text.strip_prefix("--").map(str::to_owned),
+        _ => None,
+    };
+    let close = closest(name, flags(current)).map(str::to_owned).or(suggested);
+    let all = command();
+    let other = all.get_subcommands().find(|other| has_flag(other, name));
+    let diagnostic = match (close, other) {
+        (_, Some(other)) => {
+            diagnostic.help(format!("-{name} is a flag of `ingot {}`", other.get_name()))
+        }
+        (Some(close), None) => diagnostic.help(format!("did you mean -{close}?")),
+        (None, None) => diagnostic,
+    };
+    diagnostic.help(format!("`{path} -help` lists its flags"))
+}
+
+/// An argument that is no flag, where no more are taken.
+fn one_too_many(argument: &str, path: &str, current: &Command, args: &[OsString]) -> Diagnostic {
+    let words = path.split(' ').count();
+    let plain: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let mut plain = plain.into_iter().filter(|arg| !arg.starts_with('-')).skip(words);
+    // A flag whose dash was forgotten stands before what it took the place of.
+    let forgotten = plain.find_map(|arg| {
+        let name = arg.split('=').next().unwrap_or(arg);
+        has_flag(current, name).then(|| match arg.contains('=') {
+            true => (format!("{name}=…"), format!("-{name}=…")),
+            false => (name.to_owned(), format!("-{name}")),
+        })
+    });
+    if let Some((written, right)) = forgotten {
+        return Diagnostic::error(format!("`{written}` is no template: its dash is missing"))
+            .help(format!("write {right}"));
+    }
+    // It may be a value that lost its flag.
+    let shown = match argument.split_once('=') {
+        Some((name, _)) => format!("{name}=…"),
+        None => argument.to_owned(),
+    };
+    let takes = current.get_positionals().count();
+    let diagnostic = Diagnostic::error(match takes {
+        0 => format!("`{path}` takes no arguments, so no `{shown}`"),
+        _ => format!("`{shown}` is one argument too many"),
+    });
+    match current.get_positionals().any(|arg| arg.get_id() == "template") {
+        true => diagnostic.help(
+            "a command reads one template: a file, or a directory for all files in it; a value \
+             with spaces stands in quotes: -var 'name=two words'",
+        ),
+        false => diagnostic.help(format!("`{path} -help` says what it takes")),
+    }
+}

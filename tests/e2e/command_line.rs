@@ -1,0 +1,234 @@
+//! The command line: flags as Packer's users give them, help, and what is said of mistakes.
+
+use crate::harness::{NULL, Run, ingot, template};
+
+fn all(run: &Run) -> String {
+    format!("{}{}", run.stdout, run.stderr)
+}
+
+/// Runs `ingot` and returns what it says, which has to be a failure of this exit code.
+fn mistake(dir: &std::path::Path, args: &[&str], code: i32) -> String {
+    let run = ingot(dir, args);
+    assert_eq!(run.code, Some(code), "{args:?}: {}", all(&run));
+    all(&run)
+}
+
+#[test]
+fn of_a_flag_given_twice_the_last_counts() {
+    let steps = "build {\n  sources = [\"source.null.n\"]\n  post-processor \"shell-local\" {\n    \
+                 inline = [\"echo ran\"]\n  }\n}\n";
+    let source = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n";
+    let dir = template(&format!("{source}{steps}"));
+    let run = ingot(
+        dir.path(),
+        &[
+            "build",
+            "-color=true",
+            "-color=false",
+            "-color=false",
+            "-force",
+            "-force=false",
+            "-on-error=abort",
+            "-on-error",
+            "cleanup",
+            "-timestamp-ui",
+            "-timestamp-ui",
+            "-parallel-builds=2",
+            "-parallel-builds",
+            "1",
+            "-warn-on-undeclared-var",
+            "-warn-on-undeclared-var=false",
+            ".",
+        ],
+    );
+    assert_eq!(run.code, Some(0), "{}", all(&run));
+    assert!(run.stdout.contains("Z: ==> null.n"), "{}", run.stdout);
+    let run = ingot(dir.path(), &["build", "-machine-readable", "-machine-readable=false", "."]);
+    assert!(run.stdout.contains("\n==> Wait completed"), "{}", run.stdout);
+    let said = mistake(dir.path(), &["build", "-on-error=cleanup", "-on-error=nosuch", "."], 1);
+    assert!(said.contains("'nosuch' for '-on-error <ON_ERROR>'"), "{said}");
+    // Those that are lists are added up.
+    let run = ingot(dir.path(), &["validate", "-only=null.x", "-only=null.n", "."]);
+    assert!(run.stdout.contains("no build is called `null.x`"), "{}", run.stdout);
+    assert!(!run.stdout.contains("called `null.n`"), "{}", run.stdout);
+}
+
+#[test]
+fn flags_that_all_of_packers_commands_take_are_taken() {
+    let dir = template(&format!("variable \"v\" {{\n  default = 1\n}}\n{NULL}"));
+    std::fs::write(dir.path().join("v.pkrvars.hcl"), "v = 2\n").unwrap();
+    for command in ["build", "validate", "init", "inspect", "fmt", "console"] {
+        let flags = [
+            "-only=null.n",
+            "-except=x",
+            "-var=v=3",
+            "-var-file=v.pkrvars.hcl",
+            "-config-type=hcl2",
+            "-machine-readable",
+        ];
+        let flags: &[&str] = if command == "console" { &flags[..5] } else { &flags };
+        let run = ingot(dir.path(), &[&[command], flags, &["."]].concat());
+        assert_eq!(run.code, Some(0), "{command}: {}", all(&run));
+    }
+}
+
+#[test]
+fn mistakes_of_a_command_line_are_explained() {
+    let dir = template(NULL);
+    for (args, wanted) in [
+        (
+            &["validate", "-nosuch", "."][..],
+            &["`ingot validate` has no flag -nosuch", "`ingot validate -help`"][..],
+        ),
+        (&["build", "-forc", "."], &["has no flag -forc", "did you mean -force?"]),
+        (&["build", "--machine-readble", "."], &["did you mean -machine-readable?"]),
+        (&["validate", "-force", "."], &["-force is a flag of `ingot build`"]),
+        (&["-force", "build", "."], &["`ingot` itself has no flag -force", "ingot COMMAND -force"]),
+        (&["validate", "var-file=x", "."], &["its dash is missing", "write -var-file=…"]),
+        (&["validate", "var-file", "x", "."], &["its dash is missing", "write -var-file"]),
+        (
+            &["validate", ".", "other"],
+            &["`other` is one argument too many", "a command reads one template"],
+        ),
+        (&["validate", "-var", "x=a", "b", "."], &["one argument too many", "stands in quotes"]),
+        (
+            &["validate", "-var", "=x", "."],
+            &["a -var names no variable", "write -var 'NAME=value'"],
+        ),
+        (&["validate", "-var", "a b=x", "."], &["-var sets `a b`", "with the name of a variable"]),
+        (
+            &["build", "-parallel-builds=many", "."],
+            &["'many' for '-parallel-builds <N>'", "try '-help'"],
+        ),
+        (&["build"], &["<TEMPLATE>"]),
+    ] {
+        let said = mistake(dir.path(), args, 1);
+        for text in wanted {
+            assert!(said.contains(text), "{args:?}: {text:?} is not said: {said}");
+        }
+        for wrong in ["declare it: variable \"\"", "as a value, use", "--"] {
+            assert!(!said.contains(wrong), "{args:?}: {said}");
+        }
+        assert_eq!(said.matches("error:").count(), 1, "{said}");
+    }
+    let said = mistake(dir.path(), &["validat", "."], 127);
+    assert!(said.contains("validate"), "{said}");
+}
+
+#[test]
+fn packers_commands_are_known_by_name() {
+    let dir = template(NULL);
+    for (args, wanted) in [
+        (&["fix", "old.json"][..], "hcl2_upgrade"),
+        (&["hcl2_upgrade", "-output-file=x", "old.json"], "packer hcl2_upgrade"),
+        (&["execute", "packer-builder-x"], "built in"),
+        (&["sbom-generate", "-o", "x"], "scanner"),
+        (&["verify-attestation", "-key", "x", "y"], "cosign"),
+        (&["-autocomplete-install"], "ingot completions"),
+    ] {
+        let said = mistake(dir.path(), args, 1);
+        assert!(said.contains(args[0]) && said.contains(wanted), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn help_shows_flags_and_examples() {
+    let dir = template(NULL);
+    let run = ingot(dir.path(), &["build", "-help"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    for line in ["      -force ", "      -color=false ", "      -var <NAME=VALUE> ", "  -h, -help "]
+    {
+        assert!(run.stdout.contains(line), "{line:?}: {}", run.stdout);
+    }
+    assert!(run.stdout.contains("\nExamples:\n  ingot build ."), "{}", run.stdout);
+    // Descriptions stand below each other.
+    let options = run.stdout.split_once("Options:\n").unwrap().1;
+    let options = options.split_once("\n\n").unwrap().0;
+    let column = |line: &str| {
+        line.trim_start().find("  ").map(|gap| {
+            let start = line.len() - line.trim_start().len() + gap;
+            start + line[start..].find(|c| c != ' ').unwrap()
+        })
+    };
+    let columns: std::collections::BTreeSet<_> = options.lines().filter_map(column).collect();
+    assert_eq!(columns.len(), 1, "{options}");
+    for args in [&["-h"][..], &["--help"], &["help"], &["registry", "-help"], &["help", "build"]] {
+        let run = ingot(dir.path(), args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}", all(&run));
+        assert!(!run.stdout.contains("--"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn patterns_that_match_nothing_are_explained() {
+    let dir = template(
+        "source \"null\" \"h1\" {\n  communicator = \"none\"\n}\nbuild {\n  name = \"alin\"\n  sources = \
+         [\"source.null.h1\"]\n  post-processor \"manifest\" {\n    name = \"list\"\n  }\n}\n",
+    );
+    for (flag, wanted) in [
+        ("-only=alin", &["no build is called `alin`", "did you mean -only='alin.*'?"][..]),
+        ("-only=null.h1", &["did you mean -only='*.null.h1'?"]),
+        ("-only=source.alin.null.h1", &["did you mean -only='alin.null.h1'?"]),
+        ("-only=alin.null.h2", &["did you mean -only='alin.null.h1'?"]),
+        ("-only=nosuch", &["builds here: alin.null.h1"]),
+        ("-except=alin", &["did you mean -except='alin.*'?"]),
+        (
+            "-except=nosuch",
+            &["no build or post-processor is called `nosuch`", "alin.null.h1, list"],
+        ),
+        ("-except=lisst", &["did you mean -except='list'?"]),
+    ] {
+        let run = ingot(dir.path(), &["validate", flag, "."]);
+        assert_eq!(run.code, Some(0), "{}", all(&run));
+        for text in wanted {
+            assert!(run.stdout.contains(text), "{flag}: {text:?}: {}", run.stdout);
+        }
+    }
+    let run = ingot(dir.path(), &["validate", "-only=[a", "."]);
+    assert!(run.stdout.contains("-only: `[a` is not a pattern"), "{}", run.stdout);
+}
+
+#[test]
+fn names_in_only_of_a_block_are_not_patterns() {
+    let block = |name: &str| {
+        template(&format!(
+            "source \"null\" \"h1\" {{\n  communicator = \"none\"\n}}\nbuild {{\n  sources = \
+             [\"source.null.h1\"]\n  provisioner \"shell-local\" {{\n    only = [\"{name}\"]\n    \
+             inline = [\"true\"]\n  }}\n}}\n"
+        ))
+    };
+    for (name, wanted) in [
+        ("null.h*", &["patterns work in the flags -only and -except, not here", "null.h1"][..]),
+        ("source.null.h1", &["leave out `source.`: write \"null.h1\""]),
+        ("null.h2", &["did you mean `null.h1`?"]),
+    ] {
+        let run = ingot(block(name).path(), &["validate", "."]);
+        assert_eq!(run.code, Some(0), "{}", all(&run));
+        for text in wanted {
+            assert!(run.stdout.contains(text), "{name}: {text:?}: {}", run.stdout);
+        }
+    }
+}
+
+#[test]
+fn sources_that_no_build_uses_are_checked_too() {
+    let unused =
+        "source \"null\" \"old\" {\n  comunicator = \"none\"\n}\nsource \"nul\" \"x\" {}\n";
+    let dir = template(&format!("{NULL}{unused}"));
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}", all(&run));
+    for text in [
+        "warning: there is no option called `comunicator`",
+        "did you mean `communicator`?",
+        "no build uses source.null.old",
+        "warning: no builder is called `nul`",
+    ] {
+        assert!(run.stdout.contains(text), "{text}: {}", run.stdout);
+    }
+    assert!(run.stdout.ends_with("The configuration is valid.\n"), "{}", run.stdout);
+    // One that is in use and not selected is none of them.
+    let fine = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nsource \"null\" \"m\" {\n  \
+                communicator = \"nosuch\"\n}\nbuild {\n  sources = [\"null.n\", \"null.m\"]\n}\n";
+    let run = ingot(template(fine).path(), &["validate", "-only=null.n", "."]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "The configuration is valid.\n"));
+}
