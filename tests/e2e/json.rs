@@ -92,6 +92,69 @@ fn the_old_json_form_is_named() {
     let run = ingot(dir.path(), &["validate", "old.json"]);
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("hcl2_upgrade"), "{}", run.stdout);
+    // Under a name of the new form, too.
+    let old =
+        r#"{ "variables": { "a": "" }, "builders": [{ "type": "null" }], "provisioners": [] }"#;
+    for path in [".", "t.pkr.json"] {
+        let run = ingot(folder(old).path(), &["validate", path]);
+        assert_eq!(run.code, Some(1));
+        assert!(run.stdout.contains("t.pkr.json:1:29"), "{}", run.stdout);
+        assert!(run.stdout.contains("old JSON form") && run.stdout.contains("hcl2_upgrade"));
+        assert_eq!(run.stdout.matches("error:").count(), 1, "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_template_may_be_a_list_of_objects() {
+    let dir = folder(
+        r#"[
+  { "variable": { "who": { "default": "me" } } },
+  { "source": { "null": { "n": { "communicator": "none" } } } },
+  { "build": { "sources": ["null.n"],
+    "provisioner": { "shell-local": { "inline": ["echo hello ${var.who}"] } } } }
+]"#,
+    );
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("null.n: hello me"), "{}", run.stdout);
+    let run = ingot(folder("[{}, 1]").path(), &["validate", "."]);
+    assert!(run.stdout.contains("t.pkr.json:1:6") && run.stdout.contains("not an object"));
+}
+
+#[test]
+fn what_is_not_json_is_refused() {
+    for (text, wanted) in [
+        (
+            "{\"locals\": {\"a\": \"one\ntwo\"}}",
+            &["t.pkr.json:1:23", "a line break cannot stand", "write \\n"][..],
+        ),
+        ("{\"locals\": {\"a\": \"one\ttwo\"}}", &["t.pkr.json:1:23", "a tab cannot stand"]),
+        ("", &["t.pkr.json:1:1", "this file is empty"]),
+        ("\n \n", &["t.pkr.json:1:1", "this file is empty"]),
+    ] {
+        let run = ingot(folder(text).path(), &["validate", "."]);
+        assert_eq!(run.code, Some(1), "{text:?}");
+        for part in wanted {
+            assert!(run.stdout.contains(part), "{text:?}: {part}: {}", run.stdout);
+        }
+    }
+}
+
+/// As in Packer, which reads these before there is anything to fill in.
+#[test]
+fn descriptions_and_error_messages_are_literal() {
+    let dir = folder(
+        r#"{
+  "variable": { "v": { "default": "x", "description": "like ${HOME}", "validation": {
+    "condition": "${var.v != \"bad\"}", "error_message": "Set ${HOME} or %{ if }, not bad." } } },
+  "source": { "null": { "n": { "communicator": "none" } } },
+  "build": { "sources": ["null.n"] }
+}"#,
+    );
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let run = ingot(dir.path(), &["validate", "-var", "v=bad", "."]);
+    assert!(run.stdout.contains("error: Set ${HOME} or %{ if }, not bad."), "{}", run.stdout);
 }
 
 #[test]

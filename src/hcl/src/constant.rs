@@ -11,7 +11,7 @@ use crate::ast::{Body, Expr, ExprKind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What templates can refer to elsewhere.
-const ROOTS: &[&str] = &["var", "local", "data", "path", "packer", "source", "build"];
+pub(super) const ROOTS: &[&str] = &["var", "local", "data", "path", "packer", "source", "build"];
 
 /// Evaluates an expression that refers to nothing and calls nothing, but for `env` where
 /// `functions` allows it. `what` names it in a sentence: "the default of a variable".

@@ -1,5 +1,7 @@
 //! What is wrong, where, and what to do about it.
 
+use std::borrow::Cow;
+
 use codespan_reporting::diagnostic as codespan;
 use codespan_reporting::term;
 
@@ -29,6 +31,12 @@ pub struct Diagnostic {
     pub related: Vec<(Span, String)>,
     /// What to do about it, and other facts.
     pub notes: Vec<String>,
+    /// Whether the words quote nothing of the source but names, and so hold no value even where the
+    /// source is [concealed](SourceMap::conceal).
+    pub quotes_names_only: bool,
+    /// What it says is declared nowhere, as expressions refer to it: `var.name`. Where it is
+    /// declared in a file that is not read, that can be said too.
+    pub missing: Option<String>,
 }
 
 impl Diagnostic {
@@ -41,6 +49,8 @@ impl Diagnostic {
             label: String::new(),
             related: Vec::new(),
             notes: Vec::new(),
+            quotes_names_only: false,
+            missing: None,
         }
     }
 
@@ -79,6 +89,18 @@ impl Diagnostic {
         self
     }
 
+    /// Says that the words quote nothing of the source but names.
+    pub fn names_only(mut self) -> Self {
+        self.quotes_names_only = true;
+        self
+    }
+
+    /// Says what is declared nowhere, as expressions refer to it.
+    pub fn missing(mut self, address: impl Into<String>) -> Self {
+        self.missing = Some(address.into());
+        self
+    }
+
     /// Suggests the closest of `names` to `wrong`, if one is close.
     pub fn suggest<'a>(self, wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         match closest(wrong, names) {
@@ -97,8 +119,22 @@ impl Diagnostic {
         let names: Vec<&str> = names.into_iter().collect();
         match closest(wrong, names.iter().copied()) {
             Some(name) => self.help(format!("did you mean `{name}`?")),
-            None => self.note(format!("{what}: {}", names.join(", "))),
+            None if names.is_empty() => self,
+            None => self.note(format!("{what}: {}", list(names))),
         }
+    }
+}
+
+/// As many names of a list are shown.
+const LISTED: usize = 20;
+
+/// Names with commas between them; of a long list the first, and how many more there are.
+pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    // "and 1 more" is as long as the one.
+    match names.len() > LISTED + 1 {
+        true => format!("{} and {} more", names[..LISTED].join(", "), names.len() - LISTED),
+        false => names.join(", "),
     }
 }
 
@@ -147,6 +183,11 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// All of them, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Diagnostic> {
+        self.0.iter_mut()
+    }
+
     /// Takes the value out of a result, keeping the diagnostic if there is none.
     pub fn keep<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
         result.map_err(|diagnostic| self.push(diagnostic)).ok()
@@ -173,37 +214,67 @@ impl From<Diagnostic> for Diagnostics {
     }
 }
 
-/// One diagnostic as text for people.
+/// One diagnostic as text for people. Of places whose lines are concealed it shows the line's
+/// number and the column.
 pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool) -> String {
+    let mut labels = Vec::new();
+    let mut concealed = Vec::new();
+    let mut last_line = 0;
+    let primary = diagnostic.span.iter().map(|span| (*span, diagnostic.label.as_str(), true));
+    let related = diagnostic.related.iter().map(|(span, text)| (*span, text.as_str(), false));
+    for (span, text, primary) in primary.chain(related) {
+        if !sources.may_show(span) {
+            concealed.push((span, text));
+            continue;
+        }
+        let end = Span { start: span.end, ..span };
+        last_line = last_line.max(sources.position(end).0);
+        let range = span.start as usize..span.end as usize;
+        let label = match primary {
+            true => codespan::Label::primary(span.file.0, range),
+            false => codespan::Label::secondary(span.file.0, range),
+        };
+        labels.push(label.with_message(text));
+    }
     let severity = match diagnostic.severity {
         Severity::Error => codespan::Severity::Error,
         Severity::Warning => codespan::Severity::Warning,
     };
-    let mut labels = Vec::new();
-    if let Some(span) = diagnostic.span {
-        labels.push(
-            codespan::Label::primary(span.file.0, span.start as usize..span.end as usize)
-                .with_message(&diagnostic.label),
-        );
+    let header = codespan::Diagnostic::new(severity).with_message(&diagnostic.message);
+    let mut notes = diagnostic.notes.clone();
+    if !concealed.is_empty() {
+        notes.push("the line is not shown, since it holds a value that may be secret".to_owned());
     }
-    for (span, text) in &diagnostic.related {
-        labels.push(
-            codespan::Label::secondary(span.file.0, span.start as usize..span.end as usize)
-                .with_message(text),
-        );
+    let labels_shown = !labels.is_empty();
+    let whole = header.clone().with_labels(labels).with_notes(notes);
+    let mut text = emit(&whole, sources, color);
+    // In the same column as the places whose lines are shown, and the notes.
+    let margin = match labels_shown {
+        true => " ".repeat(last_line.to_string().len() + 1),
+        false => " ".to_owned(),
+    };
+    let mut at = emit(&header, sources, color).trim_end().len().min(text.len());
+    for (span, label) in concealed {
+        let (line, column) = sources.position(span);
+        let mut place = format!("\n{margin}┌─ {}:{line}:{column}", sources.get(span.file).name);
+        if !label.is_empty() {
+            place.push_str(&format!("\n{margin}│ {label}"));
+        }
+        text.insert_str(at, &place);
+        at += place.len();
     }
-    let message = codespan::Diagnostic::new(severity)
-        .with_message(&diagnostic.message)
-        .with_labels(labels)
-        .with_notes(diagnostic.notes.clone());
+    text
+}
+
+fn emit(diagnostic: &codespan::Diagnostic<u32>, sources: &SourceMap, color: bool) -> String {
     let config = term::Config::default();
     let files = Files(sources);
     let shown = if color {
         let mut buffer = termcolor::Buffer::ansi();
-        term::emit_to_write_style(&mut buffer, &config, &files, &message)
+        term::emit_to_write_style(&mut buffer, &config, &files, diagnostic)
             .map(|()| String::from_utf8_lossy(buffer.as_slice()).into_owned())
     } else {
-        term::emit_into_string(&config, &files, &message)
+        term::emit_into_string(&config, &files, diagnostic)
     };
     // Only a span outside of its file can fail here; the message is what matters then.
     shown.unwrap_or_else(|_| format!("error: {}\n", diagnostic.message))
@@ -214,14 +285,14 @@ struct Files<'a>(&'a SourceMap);
 impl<'a> codespan_reporting::files::Files<'a> for Files<'a> {
     type FileId = u32;
     type Name = &'a str;
-    type Source = &'a str;
+    type Source = Cow<'a, str>;
 
     fn name(&'a self, id: u32) -> Result<&'a str, codespan_reporting::files::Error> {
         Ok(&self.0.get(super::FileId(id)).name)
     }
 
-    fn source(&'a self, id: u32) -> Result<&'a str, codespan_reporting::files::Error> {
-        Ok(&self.0.get(super::FileId(id)).text)
+    fn source(&'a self, id: u32) -> Result<Cow<'a, str>, codespan_reporting::files::Error> {
+        Ok(self.0.shown_text(super::FileId(id)))
     }
 
     fn line_index(&'a self, id: u32, at: usize) -> Result<usize, codespan_reporting::files::Error> {

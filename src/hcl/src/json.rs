@@ -5,9 +5,10 @@
 //! a body that says it came [from JSON](Body::from_json), and whoever reads it against the
 //! plugin's schema makes blocks of it with [`Expr::json_blocks`](super::Expr::json_blocks).
 
-use jsonc_parser::ParseOptions;
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
+use jsonc_parser::errors::ParseErrorKind;
+use jsonc_parser::{ParseOptions, ParseStringErrorKind};
 
 use super::ast::{Attribute, Block, Body, Expr, ExprKind, Label};
 use super::diagnostic::Diagnostic;
@@ -24,10 +25,13 @@ pub struct Shape {
     pub blocks: &'static [(&'static str, usize, &'static Shape)],
     /// Names whose text is an expression rather than a template, such as a type constraint.
     pub expressions: &'static [&'static str],
+    /// Names whose text is just text, in which `${` means nothing: what is read before anything
+    /// can be evaluated.
+    pub literals: &'static [&'static str],
 }
 
 /// A body of attributes only.
-pub const ATTRIBUTES: Shape = Shape { blocks: &[], expressions: &[] };
+pub const ATTRIBUTES: Shape = Shape { blocks: &[], expressions: &[], literals: &[] };
 
 /// What texts in the JSON are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +69,8 @@ pub fn parse_body(sources: &SourceMap, file: FileId, shape: &Shape, texts: Texts
         let line = rest.lines().next().unwrap_or("").len().max(1);
         let end = range.end.clamp(range.start + 1, range.start + line).min(text.len());
         let span = lower.span(range.start, end);
-        Diagnostic::error("this is not valid JSON").at(span).label(error.kind().to_string())
+        let error = Diagnostic::error(format!("this is not valid JSON: {}", reason(error.kind())));
+        error.at(span).names_only()
     })?;
     let whole = lower.span(0, text.len());
     if let Some(value) = &parsed.value
@@ -77,12 +82,37 @@ pub fn parse_body(sources: &SourceMap, file: FileId, shape: &Shape, texts: Texts
         .at(lower.of(deep))
         .label("this is one level too many"));
     }
-    match parsed.value {
-        Some(Value::Object(object)) => lower.body(&[&object], shape, whole),
-        Some(other) => Err(Diagnostic::error("a template in JSON is an object")
-            .at(lower.span(other.start(), other.end()))
-            .help("write { \"source\": { … }, \"build\": { … } }")),
-        None => Err(Diagnostic::error("this file is empty").help("write {} for an empty template")),
+    if let Some(string) = parsed.value.as_ref().and_then(|value| lower.broken_string(value)) {
+        return Err(string);
+    }
+    let no_object = |span| {
+        let error = Diagnostic::error("the JSON here is not an object").at(span);
+        match texts {
+            Texts::Templates => error.help("write { \"source\": { … }, \"build\": { … } }"),
+            Texts::Plain => error.help("write { \"NAME\": \"value\" }"),
+        }
+        .names_only()
+    };
+    match (&parsed.value, texts) {
+        (Some(Value::Object(object)), _) => lower.body(&[object], shape, whole),
+        // HCL lets a body be spread over several objects.
+        (Some(Value::Array(array)), Texts::Templates) => {
+            let objects = array.elements.iter().map(|item| match item {
+                Value::Object(object) => Ok(object),
+                other => Err(no_object(lower.of(other))),
+            });
+            let objects = objects.collect::<Result<Vec<_>>>()?;
+            lower.body(&objects, shape, whole)
+        }
+        (Some(other), _) => Err(no_object(lower.of(other))),
+        (None, _) => {
+            let error = Diagnostic::error("this file is empty").at(lower.span(0, 0));
+            Err(match texts {
+                Texts::Templates => error.help("write {} for an empty template"),
+                Texts::Plain => error.help("write {} for no values"),
+            }
+            .names_only())
+        }
     }
 }
 
@@ -101,6 +131,18 @@ fn too_deep<'a, 'b>(value: &'b Value<'a>, depth: usize) -> Option<&'b Value<'a>>
     }
 }
 
+/// What the parser says is wrong, as the end of a sentence. It quotes nothing of the text.
+fn reason(kind: &ParseErrorKind) -> String {
+    let words = match kind {
+        ParseErrorKind::String(ParseStringErrorKind::InvalidUnicodeEscapeSequence(_)) => {
+            "Invalid character after \\u".to_owned()
+        }
+        other => other.to_string(),
+    };
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
 struct Lower<'a> {
     text: &'a str,
     file: FileId,
@@ -114,6 +156,32 @@ impl Lower<'_> {
 
     fn of(&self, node: &impl Ranged) -> Span {
         self.span(node.start(), node.end())
+    }
+
+    /// What is wrong with the first string that holds a raw control character, if one does: the
+    /// parser lets them pass, JSON does not.
+    fn broken_string(&self, value: &Value) -> Option<Diagnostic> {
+        let check = |span: Span| {
+            let start = span.start as usize;
+            let text = self.text.get(start..span.end as usize)?;
+            let (at, control) = text.char_indices().find(|(_, c)| *c < ' ')?;
+            let (what, escape) = match control {
+                '\n' | '\r' => ("a line break", "\\n".to_owned()),
+                '\t' => ("a tab", "\\t".to_owned()),
+                other => ("a control character", format!("\\u{:04x}", u32::from(other))),
+            };
+            let error = Diagnostic::error(format!("{what} cannot stand in a JSON string"));
+            let help = format!("close the string before it, or write {escape} for it");
+            Some(error.at(self.span(start + at, start + at + 1)).help(help).names_only())
+        };
+        match value {
+            Value::StringLit(literal) => check(self.of(literal)),
+            Value::Array(array) => array.elements.iter().find_map(|item| self.broken_string(item)),
+            Value::Object(object) => object.properties.iter().find_map(|property| {
+                check(self.of(&property.name)).or_else(|| self.broken_string(&property.value))
+            }),
+            _ => None,
+        }
     }
 
     /// The objects together make one body: JSON may spread blocks over a list of objects.
@@ -137,12 +205,16 @@ impl Lower<'_> {
                 return Err(Diagnostic::error(format!("`{name}` is set twice in this object"))
                     .at(name_span)
                     .also(first.name_span, "first here")
-                    .help("keep one of the two"));
+                    .help("keep one of the two")
+                    .names_only());
             }
             let expr = match &property.value {
                 Value::StringLit(text) if shape.expressions.contains(&name) => {
                     let span = self.of(text);
                     self.inside(text.value.as_ref(), span, parse::expr_text)?
+                }
+                Value::StringLit(text) if shape.literals.contains(&name) => {
+                    Expr { kind: ExprKind::String(text.value.to_string()), span: self.of(text) }
                 }
                 value => self.expr(value)?,
             };
@@ -276,8 +348,8 @@ struct Unfinished<'a> {
 mod tests {
     use super::*;
 
-    const INNER: Shape = Shape { blocks: &[], expressions: &["type"] };
-    const SHAPE: Shape = Shape { blocks: &[("thing", 1, &INNER)], expressions: &[] };
+    const INNER: Shape = Shape { blocks: &[], expressions: &["type"], literals: &["words"] };
+    const SHAPE: Shape = Shape { blocks: &[("thing", 1, &INNER)], expressions: &[], literals: &[] };
 
     fn parse(text: &str) -> (SourceMap, Result<Body>) {
         let mut sources = SourceMap::default();
@@ -298,6 +370,26 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_objects_is_one_body() {
+        let (_, body) =
+            parse(r#"[{"a": 1, "thing": {"x": {}}}, {}, {"thing": {"y": {}}, "b": 2}]"#);
+        let body = body.unwrap();
+        let labels: Vec<&str> = body.blocks.iter().map(|block| block.label(0)).collect();
+        assert_eq!(labels, ["x", "y"]);
+        assert!(body.attribute("a").is_some() && body.attribute("b").is_some());
+        assert!(parse("[]").1.unwrap().blocks.is_empty());
+    }
+
+    #[test]
+    fn some_texts_are_no_templates() {
+        let (_, body) = parse(r#"{"thing": {"x": {"words": "${a", "other": "${a}"}}}"#);
+        let block = &body.unwrap().blocks[0];
+        let kind = |name: &str| &block.body.attribute(name).unwrap().expr.kind;
+        assert!(matches!(kind("words"), ExprKind::String(text) if text == "${a"));
+        assert!(matches!(kind("other"), ExprKind::Template(..)));
+    }
+
+    #[test]
     fn places_inside_texts_are_places_in_the_file() {
         let (sources, body) =
             parse(r#"{"a": "x ${var.b}", "thing": {"t": {"type": "list(any)"}}}"#);
@@ -314,10 +406,28 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_refused_with_its_place() {
-        for text in
-            ["{\"a\": 1,}", "{a: 1}", "[]", "", "{\"a\": \"${\"}", "{\"a\":1,\"a\":2}", "//"]
-        {
-            assert!(parse(text).1.is_err(), "{text}");
+        for text in [
+            "{\"a\": 1,}",
+            "{a: 1}",
+            "[1]",
+            "\"\"",
+            "",
+            " ",
+            "{\"a\": \"${\"}",
+            "{\"a\":1,\"a\":2}",
+            "//",
+            "[{\"a\":1},{\"a\":2}]",
+            "{\"a\": \"x\ny\"}",
+            "{\"a\ty\": 1}",
+            "{\"a\": [{\"b\": \"\u{1}\"}]}",
+            "{\"a\": \"\\x\"}",
+            "{\"a\": 01}",
+            "{\"a\": 1.}",
+            "{\"a\": +1}",
+            "{\"a\": 'x'}",
+        ] {
+            let error = parse(text).1.expect_err(text);
+            assert!(error.span.is_some(), "{text}");
         }
         let error = parse("{\n  \"a\" 1\n}").1.unwrap_err();
         assert!(error.span.is_some());

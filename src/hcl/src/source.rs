@@ -1,5 +1,7 @@
 //! The texts a run has read, and places in them.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Which text of a [`SourceMap`].
@@ -33,6 +35,8 @@ pub struct SourceFile {
     pub path: Option<PathBuf>,
     /// The text.
     pub text: String,
+    /// The parts of the text, in bytes, of which no line is ever shown.
+    concealed: Vec<Range<u32>>,
 }
 
 /// All texts of a run.
@@ -44,7 +48,12 @@ pub struct SourceMap {
 impl SourceMap {
     /// Adds a text that is not a file, under a name for diagnostics.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        self.push(SourceFile { name: name.into(), path: None, text: text.into() })
+        self.push(SourceFile {
+            name: name.into(),
+            path: None,
+            text: text.into(),
+            concealed: Vec::new(),
+        })
     }
 
     /// Reads a file.
@@ -53,7 +62,51 @@ impl SourceMap {
     /// It cannot be read, or is not UTF-8.
     pub fn read(&mut self, path: &Path) -> std::io::Result<FileId> {
         let (name, text) = (path.display().to_string(), read_text(path)?);
-        Ok(self.push(SourceFile { name, path: Some(path.to_owned()), text }))
+        let path = Some(path.to_owned());
+        Ok(self.push(SourceFile { name, path, text, concealed: Vec::new() }))
+    }
+
+    /// Lets diagnostics show no line of a text: it holds values, which may be secrets.
+    pub fn conceal_all(&mut self, file: FileId) {
+        if let Some(file) = self.files.get_mut(file.0 as usize) {
+            file.concealed = vec![0..u32::MAX];
+        }
+    }
+
+    /// Lets diagnostics show no line that a part of `span` is on.
+    pub fn conceal(&mut self, span: Span) {
+        if let Some(file) = self.files.get_mut(span.file.0 as usize) {
+            file.concealed.push(span.start..span.end);
+        }
+    }
+
+    /// Whether diagnostics may show the lines of `span`.
+    pub fn may_show(&self, span: Span) -> bool {
+        let SourceFile { text, concealed, .. } = self.get(span.file);
+        if concealed.is_empty() {
+            return true;
+        }
+        let start = text.get(..span.start as usize).and_then(|before| before.rfind('\n'));
+        let start = start.map_or(0, |at| at as u32 + 1);
+        let rest = text.get(span.end as usize..).unwrap_or_default();
+        let end = span.end + rest.find('\n').unwrap_or(rest.len()) as u32;
+        !concealed.iter().any(|range| range.start <= end && start <= range.end)
+    }
+
+    /// The text of a file with stars for what is concealed in it, each byte for a byte: for lines
+    /// that stand between those of two places.
+    pub(super) fn shown_text(&self, id: FileId) -> Cow<'_, str> {
+        let SourceFile { text, concealed, .. } = self.get(id);
+        if concealed.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut bytes = text.clone().into_bytes();
+        for range in concealed {
+            let end = bytes.len().min(range.end as usize);
+            let bytes = bytes.get_mut(range.start as usize..end).unwrap_or_default();
+            bytes.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
+        }
+        String::from_utf8(bytes).map_or(Cow::Borrowed(""), Cow::Owned)
     }
 
     fn push(&mut self, mut file: SourceFile) -> FileId {

@@ -139,7 +139,7 @@ pub(crate) fn tokenize_template(text: &str) -> Vec<Token> {
 }
 
 /// The word at the start of `text`, if one is there.
-pub(crate) fn word(text: &str) -> &str {
+pub fn word(text: &str) -> &str {
     let mut chars = text.char_indices();
     match chars.next() {
         Some((_, first)) if first == '_' || unicode_ident::is_xid_start(first) => {}

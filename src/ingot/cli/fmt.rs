@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::FmtArgs;
-use crate::template::load::without_line;
+use crate::template::load::{conceal_unparsed, without_quotes};
 use crate::ui::Redactor;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
@@ -142,15 +142,21 @@ impl Run<'_> {
     /// The text in canonical layout, if it can be parsed.
     fn formatted(&mut self, name: &str, text: &str) -> Option<String> {
         let file = self.sources.add(name, text);
-        let mut found = Diagnostics::default();
-        parse_body(&self.sources, file, &mut found);
-        let good = !found.has_errors();
         if name.ends_with(VARIABLES) {
-            let shown = found.into_iter().map(|error| without_line(error, &self.sources));
-            self.diagnostics.extend(shown);
-        } else {
-            self.diagnostics.extend(found);
+            self.sources.conceal_all(file);
         }
+        let mut found = Diagnostics::default();
+        let body = parse_body(&self.sources, file, &mut found);
+        let good = !found.has_errors();
+        if !good {
+            conceal_unparsed(&mut self.sources, file, false);
+            // What has values outside of blocks is a file of variables, whatever its name.
+            if body.blocks.is_empty() {
+                self.sources.conceal_all(file);
+            }
+        }
+        let found = found.into_iter().map(|error| without_quotes(error, &self.sources));
+        self.diagnostics.extend(found);
         good.then(|| format(text))
     }
 

@@ -8,9 +8,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 
 use super::command::{command, with_one_dash};
-use crate::syntax::SourceMap;
-use crate::syntax::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::ui::Redactor;
+use ingot_hcl::SourceMap;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 
 /// What Packer ends with if there is no such command.
 const NO_COMMAND: u8 = 127;

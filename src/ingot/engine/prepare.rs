@@ -15,7 +15,7 @@ use crate::template::options::{self, Given};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::steps::{Overrides, POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Step};
 use ingot_hcl::ast::Block;
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, Severity};
 use ingot_hcl::source::Span;
 use ingot_hcl::{Scope, Unknowns, Value};
 
@@ -60,6 +60,10 @@ pub fn prepare(
     let nodes = nodes.filter_map(|node| prepare_node(project, node, flags, unknowns, diagnostics));
     let nodes: Vec<PreparedNode> = nodes.collect();
     claims(&nodes, diagnostics);
+    if !diagnostics.has_errors() {
+        unused_sources(project, flags, diagnostics);
+    }
+    project.point_to_siblings(diagnostics);
     nodes
 }
 
@@ -88,6 +92,39 @@ fn claims(nodes: &[PreparedNode], diagnostics: &mut Diagnostics) {
                 true => warning,
                 false => warning.also(first.header, "the other one"),
             });
+        }
+    }
+}
+
+/// Checks the sources that no build uses. What is wrong with one stops nobody, now.
+fn unused_sources(project: &Project, flags: &RunFlags, diagnostics: &mut Diagnostics) {
+    let scope = project.scope();
+    let used = |ty: &str, name: &str| {
+        let mut all = project.builds.iter().flat_map(|build| &build.sources);
+        all.any(|source| source.ty == ty && source.name == name)
+    };
+    for ((ty, name), block) in &project.template.sources {
+        if used(ty, name) {
+            continue;
+        }
+        let mut found = Diagnostics::default();
+        let (known, required) = (&project.plugins.builders, &project.template.required_plugins);
+        if let Some(new) = find("builder", ty, label_span(block), known, required, &mut found) {
+            let mut plugin = new();
+            let context = project.source_context(ty, name, flags);
+            let unknowns = Unknowns::Allow;
+            let mut check = Check { context: &context, unknowns, diagnostics: &mut found };
+            let part = Part { body: block.body.clone(), names: Default::default() };
+            let given = Given { parts: &[&part], overrides: None, header: block.header };
+            let names = builds::source_names(ty.as_str().into(), name.as_str().into());
+            let scope = scope.with(names);
+            check.block(given, &plugin.schema(), &[], &scope, |config, context| {
+                plugin.prepare(config, context)
+            });
+        }
+        for mut diagnostic in found {
+            diagnostic.severity = Severity::Warning;
+            diagnostics.push(diagnostic.note(format!("no build uses source.{ty}.{name}")));
         }
     }
 }

@@ -10,7 +10,7 @@ use ingot_sdk::{OnError, PluginSet, PrepareContext, Secrets, Ui, UserVariable};
 use super::data::DataSources;
 use crate::graph::Node;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
-use crate::template::{Build, RegistryBlock, Template, builds, load, named};
+use crate::template::{Build, RegistryBlock, Template, builds, load, named, siblings};
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::functions::{FunctionContext, SecretSink};
@@ -52,6 +52,8 @@ pub struct Project {
     /// Whether its blocks and the values of its variables are in order, whatever comes of
     /// evaluating the rest.
     pub sound: bool,
+    /// The template's file, if it was given as a single one of its directory.
+    pub file: Option<PathBuf>,
     /// `var`, `local` and the other names that all blocks see.
     pub names: BTreeMap<String, Value>,
     /// What functions know.
@@ -92,6 +94,7 @@ impl Project {
             registry: None,
             readable,
             sound: false,
+            file: None,
             names: BTreeMap::new(),
             functions,
             plugins: options.plugins.clone(),
@@ -99,11 +102,20 @@ impl Project {
             run_uuid: uuid::Uuid::new_v4().to_string(),
             user_variables: OnceLock::new(),
         };
+        project.file = files.templates.first().filter(|file| *file == path).cloned();
         project.check_plugins(diagnostics);
         if readable {
             project.evaluate(options, files.auto_variables, diagnostics);
         }
+        project.point_to_siblings(diagnostics);
         project
+    }
+
+    /// Says of what is missing in a single file where beside it it is declared.
+    pub(super) fn point_to_siblings(&self, diagnostics: &mut Diagnostics) {
+        if let Some(file) = &self.file {
+            siblings::point_to(file, diagnostics);
+        }
     }
 
     /// A project without a template, for evaluating expressions.
@@ -116,6 +128,7 @@ impl Project {
             registry: None,
             readable: true,
             sound: true,
+            file: None,
             names: BTreeMap::new(),
             functions: FunctionContext {
                 base_dir: PathBuf::from("."),
@@ -290,9 +303,14 @@ impl Project {
 
     /// What plugins of a node know before they run.
     pub fn prepare_context(&self, node: &Node, flags: &RunFlags) -> PrepareContext {
+        self.source_context(&node.ty, &node.block_name, flags)
+    }
+
+    /// What the builder of a source block knows before it runs.
+    pub(super) fn source_context(&self, ty: &str, name: &str, flags: &RunFlags) -> PrepareContext {
         PrepareContext {
-            build_name: node.block_name.clone(),
-            build_type: node.ty.clone(),
+            build_name: name.to_owned(),
+            build_type: ty.to_owned(),
             ..self.context_without_node(flags)
         }
     }

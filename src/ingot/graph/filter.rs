@@ -2,7 +2,7 @@
 
 use globset::{Glob, GlobMatcher};
 
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest, list};
 
 /// Which builds to run.
 #[derive(Debug, Default)]
@@ -27,23 +27,54 @@ impl Filter {
     }
 
     /// Warns of patterns that match nothing: no build called one of `names`, nor, for `-except`, a
-    /// post-processor called one of `steps`.
+    /// post-processor called one of `steps`. `blocks` are the names of build blocks, which the names
+    /// of their builds start with.
     pub fn warn_unmatched<'a>(
         &self,
-        names: &[String],
+        names: &'a [String],
         steps: impl Iterator<Item = &'a str> + Clone,
+        blocks: &[&str],
         diagnostics: &mut Diagnostics,
     ) {
         let build = |glob: &GlobMatcher| names.iter().any(|name| glob.is_match(name));
         let step = |glob: &GlobMatcher| steps.clone().any(|name| glob.is_match(name));
         let only = self.only.iter().filter(|glob| !build(glob)).map(|glob| ("-only", glob));
         let except = self.except.iter().filter(|glob| !build(glob) && !step(glob));
+        let builds: Vec<&str> = names.iter().map(String::as_str).collect();
         for (flag, glob) in only.chain(except.map(|glob| ("-except", glob))) {
-            let pattern = glob.glob();
-            diagnostics.push(
-                Diagnostic::warning(format!("{flag}: no build is called `{pattern}`"))
-                    .note(format!("builds here: {}", names.join(", "))),
-            );
+            let pattern = glob.glob().glob();
+            let mut targets = builds.clone();
+            let what = match flag {
+                "-except" => {
+                    targets.extend(steps.clone());
+                    "build or post-processor"
+                }
+                _ => "build",
+            };
+            targets.sort_unstable();
+            targets.dedup();
+            let warning = Diagnostic::warning(format!("{flag}: no {what} is called `{pattern}`"));
+            let in_a_block =
+                |name: &&str| name.strip_suffix(pattern).is_some_and(|block| block.ends_with('.'));
+            let source = pattern.strip_prefix("source.").unwrap_or(pattern);
+            let meant = if blocks.contains(&pattern) {
+                // All builds of the block.
+                Some(format!("{pattern}.*"))
+            } else if builds.contains(&source) {
+                Some(source.to_owned())
+            } else if builds.iter().any(in_a_block) {
+                Some(format!("*.{pattern}"))
+            } else {
+                closest(pattern, targets.iter().copied()).map(str::to_owned)
+            };
+            let warning = match meant {
+                Some(meant) => warning.help(format!("did you mean {flag}='{meant}'?")),
+                None => warning,
+            };
+            diagnostics.push(match targets.is_empty() {
+                true => warning.note("there are none"),
+                false => warning.note(format!("{what}s here: {}", list(targets))),
+            });
         }
     }
 
@@ -72,7 +103,7 @@ fn compile(flag: &str, patterns: &[String]) -> Result<Vec<GlobMatcher>, String> 
         .flat_map(|list| split(list))
         .map(|pattern| match Glob::new(pattern) {
             Ok(glob) => Ok(glob.compile_matcher()),
-            Err(error) => Err(format!("{flag}: {error}")),
+            Err(error) => Err(format!("{flag}: `{pattern}` is not a pattern: {}", error.kind())),
         })
         .collect()
 }

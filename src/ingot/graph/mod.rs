@@ -6,7 +6,7 @@ mod filter;
 use crate::template::builds::Part;
 use crate::template::steps::Step;
 use crate::template::{Build, Template};
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest, list};
 use ingot_hcl::source::Span;
 
 pub use filter::Filter;
@@ -107,7 +107,8 @@ pub fn build(
     }
     let uses = builds.iter().flat_map(|build| &build.sources);
     let steps = uses.flat_map(|used| used.steps.post_processors.iter().flatten());
-    filter.warn_unmatched(&names, steps.map(step_name), diagnostics);
+    let blocks: Vec<&str> = builds.iter().filter_map(|build| build.name.as_deref()).collect();
+    filter.warn_unmatched(&names, steps.map(step_name), &blocks, diagnostics);
     nodes
 }
 
@@ -120,7 +121,9 @@ fn no_source(ty: &str, name: &str, span: Span, template: &Template) -> Diagnosti
     let known: Vec<String> =
         template.sources.keys().map(|(ty, name)| format!("{ty}.{name}")).collect();
     let wanted = format!("{ty}.{name}");
-    let diagnostic = Diagnostic::error(format!("no source is called `{wanted}`")).at(span);
+    let diagnostic = Diagnostic::error(format!("no source is called `{wanted}`"))
+        .at(span)
+        .missing(format!("source.{wanted}"));
     // What the names of one type have in common says nothing.
     let of_type = template.sources.keys().filter(|(other, _)| other == ty);
     let close = closest(name, of_type.map(|(_, name)| name.as_str()));
@@ -134,6 +137,9 @@ fn no_source(ty: &str, name: &str, span: Span, template: &Template) -> Diagnosti
         None if known.is_empty() => {
             diagnostic.help(format!("declare it: source \"{ty}\" \"{name}\" {{ … }}"))
         }
-        None => diagnostic.note(format!("declared are: {}", known.join(", "))),
+        None => {
+            let known = known.iter().map(String::as_str);
+            diagnostic.note(format!("declared are: {}", list(known)))
+        }
     }
 }

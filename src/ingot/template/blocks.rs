@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::packer_block::{self, RequiredPlugin};
-use ingot_hcl::ast::{Attribute, Block, Body, Expr, Label};
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind, Label};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::json::{ATTRIBUTES, Shape};
 use ingot_hcl::source::Span;
@@ -44,7 +44,7 @@ pub struct Local {
     pub span: Span,
 }
 
-const TOP_LEVEL: &[&str] = &[
+pub(super) const TOP_LEVEL: &[&str] = &[
     "packer",
     "variable",
     "variables",
@@ -61,12 +61,8 @@ const TOP_LEVEL: &[&str] = &[
 /// the plugin's schema, later.
 pub(super) static JSON_SHAPE: Shape = Shape {
     blocks: &[
-        ("packer", 0, &Shape { blocks: &[("required_plugins", 0, &ATTRIBUTES)], expressions: &[] }),
-        (
-            "variable",
-            1,
-            &Shape { blocks: &[("validation", 0, &ATTRIBUTES)], expressions: &["type"] },
-        ),
+        ("packer", 0, &PACKER),
+        ("variable", 1, &VARIABLE),
         ("variables", 0, &ATTRIBUTES),
         ("locals", 0, &ATTRIBUTES),
         ("local", 1, &ATTRIBUTES),
@@ -77,11 +73,28 @@ pub(super) static JSON_SHAPE: Shape = Shape {
         ("hcp_packer_registry", 0, &ATTRIBUTES),
     ],
     expressions: &[],
+    literals: &[],
+};
+
+static PACKER: Shape = Shape {
+    blocks: &[("required_plugins", 0, &ATTRIBUTES)],
+    expressions: &[],
+    literals: &["required_version"],
+};
+
+static VARIABLE: Shape = Shape {
+    blocks: &[(
+        "validation",
+        0,
+        &Shape { blocks: &[], expressions: &[], literals: &["error_message"] },
+    )],
+    expressions: &["type"],
+    literals: &["description"],
 };
 
 static BUILD_SHAPE: Shape = Shape {
     blocks: &[
-        ("source", 1, &PLUGIN_BLOCK),
+        ("source", 1, &INLINE_SOURCE),
         ("provisioner", 1, &PLUGIN_BLOCK),
         ("error-cleanup-provisioner", 1, &PLUGIN_BLOCK),
         ("post-processor", 1, &PLUGIN_BLOCK),
@@ -90,25 +103,31 @@ static BUILD_SHAPE: Shape = Shape {
         ("dynamic", 1, &DYNAMIC_IN_BUILD),
     ],
     expressions: &[],
+    literals: &[],
 };
 
 static POST_PROCESSORS: Shape = Shape {
     blocks: &[("post-processor", 1, &PLUGIN_BLOCK), ("dynamic", 1, &DYNAMIC_IN_BUILD)],
     expressions: &[],
+    literals: &[],
 };
 
 /// What it makes may be any block of a build; only `post-processors` has blocks of its own.
-static DYNAMIC_IN_BUILD: Shape =
-    Shape { blocks: &[("content", 0, &POST_PROCESSORS)], expressions: &["iterator"] };
-
-static PLUGIN_BLOCK: Shape = Shape {
-    blocks: &[(
-        "dynamic",
-        1,
-        &Shape { blocks: &[("content", 0, &ATTRIBUTES)], expressions: &["iterator"] },
-    )],
-    expressions: &[],
+static DYNAMIC_IN_BUILD: Shape = Shape {
+    blocks: &[("content", 0, &POST_PROCESSORS)],
+    expressions: &["iterator"],
+    literals: &[],
 };
+
+static PLUGIN_BLOCK: Shape =
+    Shape { blocks: &[("dynamic", 1, &DYNAMIC_IN_PLUGIN)], expressions: &[], literals: &[] };
+
+/// A source in a build: its `name` there is read before anything can be evaluated.
+static INLINE_SOURCE: Shape =
+    Shape { blocks: &[("dynamic", 1, &DYNAMIC_IN_PLUGIN)], expressions: &[], literals: &["name"] };
+
+static DYNAMIC_IN_PLUGIN: Shape =
+    Shape { blocks: &[("content", 0, &ATTRIBUTES)], expressions: &["iterator"], literals: &[] };
 
 impl Template {
     /// Sorts the blocks of all files.
@@ -175,6 +194,7 @@ impl Template {
     /// `variables { name = default }`, the form that `variable` blocks have taken over from.
     fn add_variables(&mut self, block: Block, diagnostics: &mut Diagnostics) {
         values_only(&block, diagnostics);
+        warn_sensitive(&block, "variable \"NAME\" { default = …, sensitive = true }", diagnostics);
         for Attribute { name, name_span, expr } in block.body.attributes {
             let span = name_span.to(expr.span);
             let default = Attribute { name: "default".to_owned(), name_span, expr };
@@ -195,6 +215,7 @@ impl Template {
 
     fn add_locals(&mut self, block: Block, diagnostics: &mut Diagnostics) {
         values_only(&block, diagnostics);
+        warn_sensitive(&block, "local \"NAME\" { expression = …, sensitive = true }", diagnostics);
         for Attribute { name, name_span, expr } in block.body.attributes {
             let local = Local { expr: Some(expr), block: None, span: name_span };
             self.insert_local(name, local, diagnostics);
@@ -295,6 +316,21 @@ fn values_only(block: &Block, diagnostics: &mut Diagnostics) {
             Diagnostic::error(format!("`{}` holds values, not blocks", block.kind))
                 .at(inner.header)
                 .help(format!("write {} = {{ … }}", inner.kind)),
+        );
+    }
+}
+
+/// Warns of `sensitive = true` among values, where it is one of them and hides none.
+fn warn_sensitive(block: &Block, right: &str, diagnostics: &mut Diagnostics) {
+    let Some(flag) = block.body.attribute("sensitive") else { return };
+    if matches!(flag.expr.kind, ExprKind::Bool(true)) && block.body.attributes.len() > 1 {
+        diagnostics.push(
+            Diagnostic::warning(format!(
+                "`sensitive` is one more value of `{}` here, and hides none of the others",
+                block.kind
+            ))
+            .at(flag.name_span)
+            .help(format!("what is to be hidden has a block of its own: {right}")),
         );
     }
 }

@@ -1,13 +1,15 @@
 //! Finding and parsing the files of a template.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::blocks::JSON_SHAPE;
-use ingot_hcl::ast::Body;
+use super::blocks::{JSON_SHAPE, TOP_LEVEL};
+use ingot_hcl::ast::{Attribute, Block, Body, ExprKind};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::json::{self, Texts};
 use ingot_hcl::parse::parse_body;
-use ingot_hcl::source::{FileId, SourceMap};
+use ingot_hcl::source::{FileId, SourceMap, Span};
+use ingot_hcl::tokens::word;
 
 /// The files a template is made of.
 #[derive(Debug, Default)]
@@ -33,10 +35,7 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     if !metadata.is_dir() {
         let name = path.to_string_lossy();
         if name.ends_with(".json") && !name.ends_with(".pkr.json") {
-            return Err(Diagnostic::error(format!(
-                "{shown} is a template of the old JSON form, which is not supported"
-            ))
-            .help("convert it with `packer hcl2_upgrade`; HCL2 in JSON has names in .pkr.json"));
+            return Err(old_form(path));
         }
         if !name.ends_with(".pkr.hcl") && !name.ends_with(".pkr.json") {
             return Err(Diagnostic::error(format!("{shown} is no template"))
@@ -83,9 +82,89 @@ fn read_template(
     diagnostics: &mut Diagnostics,
 ) -> Option<Body> {
     let file = diagnostics.keep(read(sources, path))?;
-    match is_json(path) {
-        true => diagnostics.keep(json::parse_body(sources, file, &JSON_SHAPE, Texts::Templates)),
-        false => Some(parse_body(sources, file, diagnostics)),
+    let mut found = Diagnostics::default();
+    let body = match is_json(path) {
+        true => found.keep(json::parse_body(sources, file, &JSON_SHAPE, Texts::Templates)),
+        false => Some(parse_body(sources, file, &mut found)),
+    };
+    if found.has_errors() {
+        conceal_unparsed(sources, file, is_json(path));
+    }
+    if let Some(body) = &body {
+        body.blocks.iter().for_each(|block| conceal_secrets(sources, block));
+    }
+    diagnostics.extend(found.into_iter().map(|error| without_quotes(error, sources)));
+    let body = body?;
+    let old = body.attributes.iter().find(|attribute| attribute.name == "builders");
+    if let (Some(Attribute { name_span, .. }), true) = (old, body.from_json) {
+        diagnostics.push(old_form(path).at(*name_span));
+        return None;
+    }
+    Some(body)
+}
+
+/// A template of the form that Packer had before HCL2.
+fn old_form(path: &Path) -> Diagnostic {
+    let shown = path.display();
+    Diagnostic::error(format!("{shown} is a template of the old JSON form, which is not supported"))
+        .help("convert it with `packer hcl2_upgrade`; HCL2 in JSON has names in .pkr.json")
+}
+
+/// Conceals the values in a block that says they are sensitive, or is meant to.
+fn conceal_secrets(sources: &mut SourceMap, block: &Block) {
+    let secret: &[&str] = match block.kind.as_str() {
+        "variable" => &["default"],
+        "local" => &["expression"],
+        "locals" | "variables" => &[],
+        _ => return,
+    };
+    let sensitive = block.body.attribute("sensitive");
+    if sensitive.is_none_or(|flag| matches!(flag.expr.kind, ExprKind::Bool(false))) {
+        return;
+    }
+    for Attribute { name, expr, .. } in &block.body.attributes {
+        if secret.contains(&name.as_str()) || secret.is_empty() && name != "sensitive" {
+            sources.conceal(expr.span);
+        }
+    }
+}
+
+/// Conceals what may be the value of a sensitive variable in a file that cannot be parsed: in HCL
+/// the blocks of variables and locals that have the word in them, in JSON all of it.
+pub fn conceal_unparsed(sources: &mut SourceMap, file: FileId, json: bool) {
+    let text = sources.get(file).text.clone();
+    if !text.contains("sensitive") {
+        return;
+    }
+    if json {
+        sources.conceal_all(file);
+        return;
+    }
+    let mut offset = 0;
+    let mut blocks: Vec<(&str, Range<usize>)> = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let next = offset + line.len();
+        let word = word(line);
+        match blocks.last_mut() {
+            // Other words at the margin are the text of a heredoc.
+            Some((_, range)) if !TOP_LEVEL.contains(&word) => range.end = next,
+            _ => blocks.push((word, offset..next)),
+        }
+        offset = next;
+    }
+    for (kind, range) in blocks {
+        let Some(block) = text.get(range.clone()).filter(|block| block.contains("sensitive"))
+        else {
+            continue;
+        };
+        if !matches!(kind, "variable" | "local") {
+            continue;
+        }
+        // The line with the name stays, if there is nothing else on it.
+        let header = block.lines().next().filter(|line| line.trim_end().ends_with('{'));
+        let start = range.start + header.map_or(0, |line| line.len() + 1);
+        let end = range.start + block.trim_end().len();
+        sources.conceal(Span { file, start: start as u32, end: end.max(start) as u32 });
     }
 }
 
@@ -98,32 +177,34 @@ pub fn read_variables(
     diagnostics: &mut Diagnostics,
 ) -> Option<Body> {
     let file = diagnostics.keep(read(sources, path))?;
+    sources.conceal_all(file);
     let mut found = Diagnostics::default();
     let body = match is_json(path) {
         true => found.keep(json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain)),
         false => Some(parse_body(sources, file, &mut found)),
     };
-    diagnostics.extend(found.into_iter().map(|error| without_line(error, sources)));
+    diagnostics.extend(found.into_iter().map(|error| without_quotes(error, sources)));
     body
 }
 
-/// The same error without a line, or a quote, of the file of variables it is in.
-pub fn without_line(error: Diagnostic, sources: &SourceMap) -> Diagnostic {
-    // What quotes the text may quote a secret.
-    let quotes = |text: &str| text.contains(['`', '"']);
-    let message = match quotes(&error.message) {
+/// What a parser says of a place whose line is concealed, without its quotes of that line. What it
+/// says of other places stays as it is.
+pub fn without_quotes(error: Diagnostic, sources: &SourceMap) -> Diagnostic {
+    if error.quotes_names_only || error.span.is_none_or(|span| sources.may_show(span)) {
+        return error;
+    }
+    let message = match error.message.contains(['`', '"']) {
         true => "this is not valid".to_owned(),
         false => error.message,
     };
-    let place = error.span.map(|span| {
-        let (line, column) = sources.position(span);
-        format!("{}:{line}:{column}: ", sources.get(span.file).name)
-    });
-    let shown = Diagnostic::error(format!("{}{message}", place.unwrap_or_default()));
-    let notes = error.notes.into_iter().filter(|note| !quotes(note));
-    notes
-        .fold(shown, Diagnostic::note)
-        .note("the line is not shown, since files of variables may hold secrets")
+    let bare = Diagnostic {
+        message,
+        label: String::new(),
+        related: Vec::new(),
+        notes: Vec::new(),
+        ..error
+    };
+    bare.help("a value is written NAME = \"value\", in quotes and on a line of its own")
 }
 
 fn read(sources: &mut SourceMap, path: &Path) -> Result<FileId, Diagnostic> {

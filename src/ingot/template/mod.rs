@@ -8,6 +8,7 @@ pub mod named;
 pub mod options;
 pub mod packer_block;
 pub mod registry_block;
+pub mod siblings;
 pub mod steps;
 mod validation;
 pub mod variables;

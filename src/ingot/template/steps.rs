@@ -9,7 +9,7 @@ use super::builds::Part;
 use super::dynamic::Names;
 use ingot_hcl::ast::{Block, Expr};
 use ingot_hcl::attribute;
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, list};
 use ingot_hcl::eval::eval;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
@@ -186,13 +186,22 @@ impl<'a> Reader<'a> {
     /// Warns of a name in `only` or `except` that no source of the build has.
     fn check_source(&mut self, name: &str, span: Span) {
         let known = self.sources;
-        if !known.iter().any(|source| source == name) {
-            self.diagnostics.push(
-                Diagnostic::warning(format!("`{name}` is not a source of this build"))
-                    .at(span)
-                    .suggest_or_list(name, "its sources", known.iter().map(String::as_str)),
-            );
+        if known.iter().any(|source| source == name) {
+            return;
         }
+        let warning =
+            Diagnostic::warning(format!("`{name}` is not a source of this build")).at(span);
+        let bare = name.strip_prefix("source.").unwrap_or(name);
+        self.diagnostics.push(if bare != name && known.iter().any(|source| source == bare) {
+            warning.help(format!("leave out `source.`: write \"{bare}\""))
+        } else if name.contains(['*', '?', '[', '{']) {
+            let known = known.iter().map(String::as_str);
+            warning
+                .help("patterns work in the flags -only and -except, not here; name the sources")
+                .note(format!("its sources: {}", list(known)))
+        } else {
+            warning.suggest_or_list(name, "its sources", known.iter().map(String::as_str))
+        });
     }
 
     fn duration(&mut self, name: &str) -> Option<Duration> {

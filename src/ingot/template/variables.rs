@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::blocks::{Template, only};
+use super::blocks::{Template, is_identifier, only};
 use super::load::read_variables;
 use super::validation::{self, Rule};
-use ingot_hcl::ast::{Block, Expr, ExprKind};
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
 use ingot_hcl::constant::{self, constant};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
@@ -72,9 +72,9 @@ pub fn evaluate(
         .iter()
         .map(|(name, block)| (name.as_str(), declare(name, block, functions, diagnostics)))
         .collect();
-    let mut given = Given { declared, inputs, sources, functions, diagnostics };
+    let mut given = Given { declared, inputs, sources, functions, diagnostics, unreadable: false };
     given.all(template);
-    let Given { declared, diagnostics, .. } = given;
+    let Given { declared, diagnostics, unreadable, .. } = given;
 
     let mut values = BTreeMap::new();
     for variable in declared.into_values() {
@@ -89,10 +89,12 @@ pub fn evaluate(
                 value
             }
             _ => {
-                if !broken && inputs.check {
+                // A file that could not be read may hold the value.
+                if !broken && !unreadable && inputs.check {
                     diagnostics.push(unset(name, block.header));
                 }
-                Value::unknown(if broken { Type::Dynamic } else { ty }).mark(sensitive)
+                let ty = if broken || unreadable { Type::Dynamic } else { ty };
+                Value::unknown(ty).mark(sensitive)
             }
         };
         values.insert(name.to_owned(), value);
@@ -108,10 +110,14 @@ fn unset(name: &str, header: Span) -> Diagnostic {
 }
 
 fn undeclared(name: &str, template: &Template) -> Diagnostic {
-    let diagnostic = Diagnostic::error(format!("-var sets `{name}`, which is not declared"));
+    let diagnostic = Diagnostic::error(format!("-var sets `{name}`, which is not declared"))
+        .missing(format!("var.{name}"));
     match closest(name, template.variables.keys().map(String::as_str)) {
         Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
-        None => diagnostic.help(format!("declare it: variable \"{name}\" {{}}")),
+        None if is_identifier(name) => {
+            diagnostic.help(format!("declare it: variable \"{name}\" {{}}"))
+        }
+        None => diagnostic.help("write -var 'NAME=value', with the name of a variable"),
     }
 }
 
@@ -150,7 +156,8 @@ fn declare<'a>(
     if let Some(attribute) = block.body.attribute("default") {
         let functions = FunctionContext { env_allowed: true, ..functions.clone() };
         let value = constant(&attribute.expr, "the default of a variable", &functions)
-            .and_then(|value| variable.fit(&value, attribute.expr.span));
+            .and_then(|value| variable.fit(&value, attribute.expr.span))
+            .map_err(|error| variable.hidden(error, "the default of"));
         variable.value = found.keep(value);
     }
     // Without a type of its own, a variable takes what its default is.
@@ -181,10 +188,11 @@ impl Declared<'_> {
         let Declared { name, ty, .. } = self;
         convert(value, ty).map_err(|error| {
             let message = format!("this value does not fit the variable `{name}`");
+            let diagnostic = Diagnostic::error(message).at(span);
             let diagnostic = match self.sensitive {
-                // The line of the value would show the secret.
-                true => Diagnostic::error(message).at(self.block.header),
-                false => Diagnostic::error(message).at(span).label(error.to_string()),
+                // The words may quote a part of the secret.
+                true => diagnostic.names_only(),
+                false => diagnostic.label(error.to_string()),
             };
             match self.inferred {
                 false => diagnostic.note(format!("its type is {ty}")),
@@ -199,17 +207,19 @@ impl Declared<'_> {
         })
     }
 
-    /// What is wrong with a value given from outside, without the value if it is a secret: the
-    /// words may quote it, and its line would show it.
-    fn hidden(&self, error: Diagnostic) -> Diagnostic {
-        // What points at the declaration was made to be shown.
-        if !self.sensitive || error.span == Some(self.block.header) {
+    /// What is wrong with a value, in words that do not quote it if it is a secret. `what` says
+    /// whose value it is: "the value given to".
+    fn hidden(&self, error: Diagnostic, what: &str) -> Diagnostic {
+        if !self.sensitive || error.quotes_names_only {
             return error;
         }
-        Diagnostic::error(format!("the value given to the variable `{}` is wrong", self.name))
-            .at(self.block.header)
-            .label("it is a secret, so what is wrong with it is not shown")
-            .note(format!("its type is {}", self.ty))
+        let hidden = Diagnostic::error(format!("{what} the variable `{}` is invalid", self.name))
+            .note("what is wrong with it is not shown, since it is a secret")
+            .note(format!("its type is {}", self.ty));
+        match error.span {
+            Some(span) => hidden.at(span),
+            None => hidden.at(self.block.header),
+        }
     }
 
     fn take(
@@ -239,6 +249,8 @@ struct Given<'a, 'b> {
     sources: &'b mut SourceMap,
     functions: &'b FunctionContext,
     diagnostics: &'b mut Diagnostics,
+    /// Whether there is a file of values that could not be read.
+    unreadable: bool,
 }
 
 impl Given<'_, '_> {
@@ -249,12 +261,16 @@ impl Given<'_, '_> {
         for path in &self.inputs.files {
             self.file(path);
         }
-        // A value beats all files, wherever it stands; of two values, the last counts.
+        // A value beats all files, wherever it is given; of two values, the last counts.
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         for flag in &self.inputs.flags {
             match flag {
                 VariableFlag::File(path) => self.file(path),
                 VariableFlag::Value(pair) => match pair.split_once('=') {
+                    Some((name, _)) if name.trim().is_empty() => self.diagnostics.push(
+                        Diagnostic::error("a -var names no variable: nothing is before its `=`")
+                            .help("write -var 'NAME=value'"),
+                    ),
                     Some((name, text)) => drop(values.insert(name.trim(), text)),
                     None => self.diagnostics.push(
                         Diagnostic::error("a -var gives no value: there is no `=` in it")
@@ -271,11 +287,59 @@ impl Given<'_, '_> {
         }
     }
 
+    /// Reports blocks in a file of values. Whether there are any.
+    fn blocks(&mut self, path: &Path, body: &Body) -> bool {
+        // In JSON nothing tells them from values but their name.
+        let declares = |attribute: &&Attribute| {
+            body.from_json
+                && attribute.name == "variable"
+                && matches!(attribute.expr.kind, ExprKind::Object(_) | ExprKind::Tuple(_))
+        };
+        let first = body.attributes.iter().find(declares).map(|attribute| attribute.name_span);
+        let first = first.or(body.blocks.first().map(|block| block.header));
+        let Some(first) = first else { return false };
+        if is_template(path) {
+            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+            let dir = dir.unwrap_or(Path::new("."));
+            self.diagnostics.push(
+                Diagnostic::error(format!(
+                    "{} is a template, not a file of variables",
+                    path.display()
+                ))
+                .at(first)
+                .help(format!(
+                    "leave out this -var-file, and give the directory instead of one file, so \
+                     that all templates in it are read: {}",
+                    dir.display()
+                )),
+            );
+            return true;
+        }
+        let error = Diagnostic::error("a variables file holds values, not blocks");
+        if body.blocks.is_empty() {
+            let help = "declare variables in a template, and give them values here: \"NAME\": …";
+            self.diagnostics.push(error.clone().at(first).help(help));
+        }
+        for block in &body.blocks {
+            self.diagnostics.push(error.clone().at(block.header).help(
+                match declared_name(block) {
+                    Some(name) => format!(
+                        "declare the variable in a *.pkr.hcl file, and give it a value here: \
+                         {name} = …"
+                    ),
+                    None => "move it to a *.pkr.hcl file".to_owned(),
+                },
+            ));
+        }
+        true
+    }
+
     /// Takes a text from the environment or the command line: as it is for strings, numbers and
     /// variables of no type, as an expression for everything else.
     fn text(&mut self, name: &str, text: &str, origin: String) {
         let Some(variable) = self.declared.get_mut(name) else { return };
-        let file = self.sources.add(origin.clone(), text);
+        let file = self.sources.add(origin, text);
+        self.sources.conceal_all(file);
         let whole = Span { file, start: 0, end: text.len() as u32 };
         let value = match variable.ty {
             Type::String | Type::Number | Type::Dynamic => Ok((Value::from(text), whole)),
@@ -283,10 +347,7 @@ impl Given<'_, '_> {
         };
         let value = value.and_then(|(value, span)| variable.fit(&value, span));
         let value = value.map_err(|error| {
-            let error = match variable.sensitive {
-                true => variable.hidden(error).note(origin),
-                false => error.at(whole),
-            };
+            let error = variable.hidden(error.at(whole), "the value given to");
             match &variable.ty {
                 Type::Bool => error.help("write true or false"),
                 ty if ty.is_primitive() || variable.inferred => error,
@@ -302,25 +363,20 @@ impl Given<'_, '_> {
     fn file(&mut self, path: &Path) {
         let extension = path.extension().unwrap_or_default();
         if extension != "hcl" && extension != "json" {
+            self.unreadable = true;
             self.diagnostics.push(
                 Diagnostic::error(format!("{} is no file of variables", path.display()))
                     .help("their names end in .pkrvars.hcl or .pkrvars.json"),
             );
             return;
         }
-        let Some(body) = read_variables(self.sources, path, self.diagnostics) else { return };
-        for block in &body.blocks {
-            self.diagnostics.push(
-                Diagnostic::error("a variables file holds values, not blocks")
-                    .at(block.header)
-                    .help(match (block.kind.as_str(), block.label(0)) {
-                        ("variable", name) if !name.is_empty() => format!(
-                            "declare the variable in a *.pkr.hcl file, and give it a value here: \
-                             {name} = …"
-                        ),
-                        _ => "move it to a *.pkr.hcl file".to_owned(),
-                    }),
-            );
+        let before = self.diagnostics.errors();
+        let body = read_variables(self.sources, path, self.diagnostics);
+        self.unreadable |= self.diagnostics.errors() > before;
+        let Some(body) = body else { return };
+        if self.blocks(path, &body) {
+            self.unreadable = true;
+            return;
         }
         for attribute in &body.attributes {
             let Some(variable) = self.declared.get_mut(attribute.name.as_str()) else {
@@ -340,10 +396,21 @@ impl Given<'_, '_> {
             let Expr { span, .. } = attribute.expr;
             let value = constant(&attribute.expr, "the value of a variable", self.functions)
                 .and_then(|value| variable.fit(&value, span))
-                .map_err(|error| variable.hidden(error));
+                .map_err(|error| variable.hidden(error, "the value given to"));
             variable.take(value, span, self.diagnostics);
         }
     }
+}
+
+/// What a block in a file of variables is called, if it is a variable's declaration.
+fn declared_name(block: &Block) -> Option<&str> {
+    Some(block.label(0)).filter(|name| block.kind == "variable" && !name.is_empty())
+}
+
+/// Whether a file is a template by its name.
+fn is_template(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json")
 }
 
 /// Evaluates what the command line or the environment gives `name`.

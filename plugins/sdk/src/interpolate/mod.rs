@@ -193,9 +193,11 @@ impl<'a> Interpolation<'a> {
                 }
             });
             if let Err(error) = outcome {
-                errors.push(ConfigError::on(option, error.0).hint(
-                    "to keep two opening braces as they are, write {{ \"{{\" }} instead of {{",
-                ));
+                errors.push(
+                    ConfigError::on(option, error.0).hint(
+                        "to keep two opening braces as they are, write {{`{{`}} instead of {{",
+                    ),
+                );
             }
         }
         errors.into_result((Config::new(values), warnings))

@@ -3,7 +3,7 @@
 use super::{Result, eval};
 use crate::ast::Expr;
 use crate::convert::convert;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, list};
 use crate::number::Number;
 use crate::scope::Scope;
 use crate::types::Type;
@@ -65,8 +65,11 @@ fn missing<'a>(
         Some(path) => format!("`{path}` has no attribute `{name}`"),
         None => format!("there is no attribute `{name}` here"),
     };
-    let diagnostic = Diagnostic::error(message).suggest(name, names.clone());
-    let known: Vec<&str> = names.take(12).collect();
+    let mut diagnostic = Diagnostic::error(message).suggest(name, names.clone());
+    if let Some(path) = &path {
+        diagnostic = diagnostic.missing(format!("{path}.{name}"));
+    }
+    let known: Vec<&str> = names.collect();
     match path.as_deref() {
         Some("build") if known.is_empty() => {
             diagnostic.help("it is known in provisioners and post-processors, when the build runs")
@@ -79,7 +82,7 @@ fn missing<'a>(
             diagnostic.help(format!("declare it: variable \"{name}\" {{}}"))
         }
         _ if known.is_empty() => diagnostic,
-        _ => diagnostic.note(format!("known here: {}", known.join(", "))),
+        _ => diagnostic.note(format!("known here: {}", list(known))),
     }
 }
 

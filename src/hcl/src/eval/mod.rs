@@ -7,6 +7,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use super::constant;
 use super::convert::convert;
 use super::operators;
 use super::scope::Scope;
@@ -54,14 +55,16 @@ fn eval_any(expr: &Expr, scope: &Scope) -> Result {
         }
         ExprKind::Object(items) => object(items, scope),
         ExprKind::Paren(inner) => eval(inner, scope),
-        ExprKind::Variable(name) => variable(expr, name, None, scope),
+        ExprKind::Variable(name) => variable(expr, name, scope),
         ExprKind::Conditional(parts) => conditional(parts, scope),
         ExprKind::Call { .. } => call::call(expr, scope),
+        ExprKind::Attr(..) | ExprKind::Index(..) | ExprKind::Splat { .. }
+            if let Some(root) = unknown_root(expr, scope) =>
+        {
+            Err(unknown_name(root, Use::Path, scope))
+        }
         ExprKind::Attr(base, name, name_span) => {
-            let value = match &base.kind {
-                ExprKind::Variable(root) => variable(base, root, Some(name), scope)?,
-                _ => eval(base, scope)?,
-            };
+            let value = eval(base, scope)?;
             access::attribute(&value, name, base).map_err(|error| error.at(*name_span))
         }
         ExprKind::Index(base, key) => {
@@ -86,23 +89,84 @@ fn eval_any(expr: &Expr, scope: &Scope) -> Result {
     }
 }
 
-/// What `name` stands for; `attribute` is what is taken of it, if anything.
-fn variable(expr: &Expr, name: &str, attribute: Option<&str>, scope: &Scope) -> Result {
-    if let Some(value) = scope.get(name) {
-        return Ok(value.clone());
-    }
-    let path = attribute.map_or(name.to_owned(), |attribute| format!("{name}.{attribute}"));
-    Err(match name {
+fn variable(expr: &Expr, name: &str, scope: &Scope) -> Result {
+    let found = scope.get(name).cloned();
+    found.ok_or_else(|| unknown_name(Root { expr, name, attribute: None }, Use::Alone, scope))
+}
+
+/// The name that an expression starts with, and what is taken of it, if anything.
+#[derive(Clone, Copy)]
+struct Root<'a> {
+    expr: &'a Expr,
+    name: &'a str,
+    attribute: Option<&'a str>,
+}
+
+/// What an unknown name stands in, which says what was meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Nothing: text without quotes, perhaps.
+    Alone,
+    /// `name.…` or `name[…]`.
+    Path,
+    /// `${name…}` in a text: a shell's variable, perhaps.
+    Text,
+}
+
+fn unknown_name(root: Root, used: Use, scope: &Scope) -> Diagnostic {
+    let Root { expr, name, attribute } = root;
+    if name == "source" {
         // Each source of a build has its own.
-        "source" => Diagnostic::error(format!("`{path}` is only known inside `build`"))
+        let path = attribute.map_or(name.to_owned(), |attribute| format!("{name}.{attribute}"));
+        return Diagnostic::error(format!("`{path}` is only known inside `build`"))
             .at(expr.span)
             .label("which source this is for is not known here")
-            .help(format!("use {path} in the blocks of a build, or in a source block")),
-        _ => Diagnostic::error(format!("nothing is called `{name}` here"))
-            .at(expr.span)
-            .suggest_or_list(name, "known here", scope.names())
-            .help(format!("text is written in quotes: \"{name}\"")),
-    })
+            .help(format!("use {path} in the blocks of a build, or in a source block"));
+    }
+    let error = Diagnostic::error(format!("nothing is called `{name}` here")).at(expr.span);
+    let has = |root: &str| {
+        let entries = scope.get(root).and_then(Value::as_entries);
+        entries.is_some_and(|entries| entries.contains_key(name))
+    };
+    let meant = ["var", "local"].into_iter().find(|root| has(root));
+    let own = scope.names().into_iter().find(|name| !constant::ROOTS.contains(name));
+    match (meant, own) {
+        (Some(root), _) => return error.help(format!("did you mean `{root}.{name}`?")),
+        // Terraform's name for it.
+        (None, Some(own)) if name == "each" => {
+            return error.help(format!("did you mean `{own}`?"));
+        }
+        (None, None) if name == "each" => {
+            return error.help(
+                "in a dynamic block, the item is called like the block that is made of it: \
+                 provisioner.value",
+            );
+        }
+        _ => {}
+    }
+    let error = error.suggest_or_list(name, "known here", scope.names());
+    match used {
+        Use::Alone => error.help(format!("text is written in quotes: \"{name}\"")),
+        Use::Path => error,
+        Use::Text => error
+            .help(format!("to pass it on as it is, to a shell for example, write $${{{name}}}")),
+    }
+}
+
+/// The name that an expression starts with, if nothing is called so.
+fn unknown_root<'a>(expr: &'a Expr, scope: &Scope) -> Option<Root<'a>> {
+    match &expr.kind {
+        ExprKind::Variable(name) if scope.get(name).is_none() => {
+            Some(Root { expr, name, attribute: None })
+        }
+        ExprKind::Attr(base, name, _) => {
+            let root = unknown_root(base, scope)?;
+            Some(Root { attribute: root.attribute.or(Some(name)), ..root })
+        }
+        ExprKind::Index(base, _) => unknown_root(base, scope),
+        ExprKind::Splat { source, .. } => unknown_root(source, scope),
+        _ => None,
+    }
 }
 
 fn object(items: &[(Expr, Expr)], scope: &Scope) -> Result {

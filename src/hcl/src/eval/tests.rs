@@ -54,7 +54,7 @@ fn errors_name_the_place_and_the_cure() {
     assert_eq!(error.message, "no variable is called `nmae`");
     assert_eq!(error.notes[0], "help: did you mean `name`?");
     assert_eq!(error.span.map(|span| (span.start, span.end)), Some((4, 8)));
-    assert!(run("upper()").unwrap_err().message.contains("needs the argument `str`"));
+    assert!(run("upper()").unwrap_err().message.contains("the argument `str` is missing"));
     assert!(run("uper(1)").unwrap_err().notes[0].contains("upper"));
     assert!(run("1 / 0").unwrap_err().message.contains("division by zero"));
     assert!(run("{a = 1, b}").is_err());

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::repeat::{Iteration, iterate};
-use super::{Result, condition_of, eval};
-use crate::ast::TemplatePart;
+use super::{Result, Use, condition_of, eval, unknown_name, unknown_root};
+use crate::ast::{Expr, TemplatePart};
 use crate::convert::convert;
 use crate::diagnostic::Diagnostic;
 use crate::scope::Scope;
@@ -14,7 +14,7 @@ use crate::value::Value;
 /// A template's text, or what a lone `${…}` in quotes stands for.
 pub(super) fn template(parts: &[TemplatePart], lone: bool, scope: &Scope) -> Result {
     if let ([TemplatePart::Interpolation(inner)], true) = (parts, lone) {
-        return eval(inner, scope);
+        return filled(inner, scope);
     }
     let mut text = Some(String::new());
     let mut sensitive = false;
@@ -24,6 +24,14 @@ pub(super) fn template(parts: &[TemplatePart], lone: bool, scope: &Scope) -> Res
         None => Value::unknown(Type::String),
     };
     Ok(value.mark(sensitive))
+}
+
+/// What stands in `${…}`.
+fn filled(inner: &Expr, scope: &Scope) -> Result {
+    match unknown_root(inner, scope) {
+        Some(root) => Err(unknown_name(root, Use::Text, scope)),
+        None => eval(inner, scope),
+    }
 }
 
 /// Appends what the parts come to; `text` becomes none once something unknown is in it.
@@ -41,7 +49,7 @@ fn write_parts(
                 }
             }
             TemplatePart::Interpolation(inner) => {
-                let value = eval(inner, scope)?;
+                let value = filled(inner, scope)?;
                 *sensitive |= value.sensitive;
                 let complain = |label: String| {
                     Diagnostic::error("this cannot be part of a text").at(inner.span).label(label)

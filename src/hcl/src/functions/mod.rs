@@ -275,16 +275,17 @@ pub fn get(name: &str) -> Option<&'static Function> {
 pub fn call(function: &Function, args: &[Value], ctx: &FunctionContext) -> Outcome {
     if args.len() < function.params.len() {
         let missing = function.params[args.len()].name;
-        return Err(Failure::new(format!(
-            "`{}` needs the argument `{missing}`: {}",
-            function.name,
-            signature(function)
-        )));
+        return Err(Failure::new(format!("the argument `{missing}` is missing")));
     }
     if function.rest.is_none() && args.len() > function.params.len() {
+        let takes = match function.params.len() {
+            0 => "no arguments".to_owned(),
+            1 => "one argument".to_owned(),
+            count => format!("{count} arguments"),
+        };
         return Err(Failure::argument(
             function.params.len(),
-            format!("`{}` takes fewer arguments: {}", function.name, signature(function)),
+            format!("it takes {takes}, not {}", args.len()),
         ));
     }
     let mut sensitive = false;

@@ -48,6 +48,14 @@ pub(super) static FUNCTIONS: &[Function] = &[
     ),
 ];
 
+/// What is wrong with a pattern, in one line: the pattern itself, as it was translated, is left
+/// out.
+fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+}
+
 /// A compiled pattern. Its groups have no names in `regex`, which refuses to have one twice.
 struct Pattern {
     regex: Regex,
@@ -61,7 +69,7 @@ impl Pattern {
         let invalid =
             |why: String| Failure::argument(index, format!("the pattern is not valid: {why}"));
         let (translated, names) = translate(pattern).map_err(invalid)?;
-        let regex = Regex::new(&translated).map_err(|error| invalid(error.to_string()))?;
+        let regex = Regex::new(&translated).map_err(|error| invalid(reason(&error)))?;
         Ok(Pattern { regex, names })
     }
 

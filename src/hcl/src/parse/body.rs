@@ -88,7 +88,8 @@ impl Parser<'_> {
                     ))
                     .at(attribute.name_span)
                     .also(first.name_span, "here it is set already")
-                    .help("keep one of the two");
+                    .help("keep one of the two")
+                    .names_only();
                     self.diagnostics.push(error);
                 }
                 None => body.attributes.push(attribute),

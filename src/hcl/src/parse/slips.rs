@@ -263,6 +263,7 @@ impl Parser<'_> {
             .at(self.span_of(open.start, open.start + line.len()))
             .label("it starts here")
             .help("close the string with `\"`; for text of several lines use a heredoc (<<-EOT)")
+            .names_only()
     }
 
     /// A heredoc whose marker does not come.
