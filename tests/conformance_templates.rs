@@ -80,6 +80,7 @@ const NO_PLACE: &[&str] = &[
     "variable-file-missing",
     "variable-file-other-extension",
     "variable-flag-undeclared",
+    "variable-flag-without-name",
     "variable-flag-without-value",
 ];
 

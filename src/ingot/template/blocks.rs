@@ -89,7 +89,7 @@ static VARIABLE: Shape = Shape {
         &Shape { blocks: &[], expressions: &[], literals: &["error_message"] },
     )],
     expressions: &["type"],
-    literals: &["description"],
+    literals: &["description", "sensitive"],
 };
 
 static BUILD_SHAPE: Shape = Shape {

@@ -1,0 +1,9 @@
+locals {
+  a = regex("(", "x")
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

@@ -1,0 +1,9 @@
+variable "a" {
+  default = "x"
+}
+locals {
+  b = "y"
+}
+source "null" "m" {
+  communicator = "none"
+}

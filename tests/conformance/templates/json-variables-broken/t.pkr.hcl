@@ -1,0 +1,7 @@
+variable "a" {}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}

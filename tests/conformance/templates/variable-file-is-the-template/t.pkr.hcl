@@ -1,0 +1,8 @@
+variable "a" {}
+variable "b" {}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}
