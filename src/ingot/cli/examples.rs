@@ -186,7 +186,17 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("registry run-task show", &["ingot registry run-task show -project=shop"]),
     ("registry run-task rotate", &["ingot registry run-task rotate"]),
     ("registry run-task set", &["ingot registry run-task set -untracked=fail -outdated=warn"]),
-    ("registry audit", &["ingot registry audit -limit=20"]),
+    (
+        "registry audit",
+        &["ingot registry audit -limit=20", "ingot registry audit -limit=0 -json > audit.jsonl"],
+    ),
+    ("registry backup", &["ingot registry backup registry.backup"]),
+    (
+        "registry restore-backup",
+        &[
+            "ingot registry restore-backup -database-url=postgres://db.example.com/ingot registry.backup",
+        ],
+    ),
 ];
 
 /// The examples of a command, each on a line of its own.

@@ -26,13 +26,27 @@ impl Signals {
     /// # Errors
     /// The system does not let it, or there is no runtime.
     pub fn new() -> Result<Signals> {
+        Self::of(&ALL)
+    }
+
+    /// Starts listening to all but SIGHUP: a server reads its settings again when it gets that.
+    ///
+    /// # Errors
+    /// As for [`Signals::new`].
+    pub fn without_hangup() -> Result<Signals> {
+        let others: Vec<_> =
+            ALL.into_iter().filter(|(kind, _)| *kind != SignalKind::hangup()).collect();
+        Self::of(&others)
+    }
+
+    fn of(signals: &[(SignalKind, &'static str)]) -> Result<Signals> {
         let ignored = ignored();
-        let all = ALL.into_iter().filter(|(kind, _)| {
+        let all = signals.iter().filter(|(kind, _)| {
             let number = kind.as_raw_value();
             let optional = *kind == SignalKind::hangup() || *kind == SignalKind::quit();
             !(optional && ignored >> (number - 1) & 1 == 1)
         });
-        all.map(|(kind, name)| Ok((signal(kind)?, name))).collect::<Result<_>>().map(Signals)
+        all.map(|(kind, name)| Ok((signal(*kind)?, *name))).collect::<Result<_>>().map(Signals)
     }
 
     /// The name of the next one.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::signals;
+use crate::engine::signals::Signals;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::local::data_folder;
 use ingot_registry::store::{Location, Principal, Project, Role, Store, transaction};
@@ -256,8 +256,15 @@ fn greet(
 /// Stops the server at the first signal, and the process at the second: whoever sends it does not
 /// want to wait.
 async fn stop_on_signal(stop: CancellationToken) {
-    signals::requested().await;
+    let mut signals = match Signals::without_hangup() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::warn!(%error, "signals cannot be listened for");
+            return;
+        }
+    };
+    signals.next().await;
     stop.cancel();
-    signals::requested().await;
+    signals.next().await;
     std::process::exit(1);
 }
