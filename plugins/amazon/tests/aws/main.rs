@@ -178,8 +178,8 @@ async fn ecr_gives_a_password() {
     let file = profile(&folder, &moto.endpoint());
     let server = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
     let account = EcrAccount { profile: Some("here".into()), ..Default::default() };
-    assert!(AmazonEcr::default().check(server, &account).is_ok());
-    assert!(AmazonEcr::default().check("ghcr.io", &account).is_err());
+    assert!(AmazonEcr::default().knows(server, &account));
+    assert!(!AmazonEcr::default().knows("ghcr.io", &account));
     let login = AmazonEcr::with_credentials_file(file);
     let credentials = login.login(server, &account, &ui()).await.unwrap();
     assert_eq!(credentials.username, "AWS");
