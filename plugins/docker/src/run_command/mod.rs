@@ -196,7 +196,9 @@ fn body(flags: &Flags<'_>, host: &mut HostConfig) -> Result<ContainerCreateBody,
     let mut labels = HashMap::new();
     for path in flags.texts("label-file") {
         let lines = values::lines_of("label-file", &path)?;
-        labels.extend(lines.iter().map(|line| values::pair(line)));
+        // The docker client passes over those without a value.
+        let lines = lines.iter().filter(|line| line.contains('='));
+        labels.extend(lines.map(|line| values::pair(line)));
     }
     labels.extend(flags.pairs("label").unwrap_or_default());
     let (mut volumes, mut binds) = (Vec::new(), Vec::new());
@@ -588,12 +590,12 @@ mod tests {
                 .to_owned(),
             "-m 64m --memory-reservation 32m --memory-swap -1 --memory-swappiness 10 \
              --shm-size 1g --cpus 0.5 -c 512 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 100 \
-             --oom-score-adj 100 --ulimit nofile=1:2 --ulimit core=-1 --kernel-memory 50m"
+             --oom-score-adj 100 --ulimit nofile=1:2 --ulimit core=-1"
                 .to_owned(),
             "--cpu-period 50000 --cpu-quota 25000 --sysctl net.ipv4.ip_forward=1 --cgroup-parent /x \
              --cgroupns host --ipc private --pid host --uts host --userns host"
                 .to_owned(),
-            "--cap-add NET_ADMIN --cap-drop all --group-add 5 --privileged -u 1:2 -w /srv \
+            "--cap-add CAP_NET_ADMIN --cap-drop ALL --group-add 5 --privileged -u 1:2 -w /srv \
              --domainname example --add-host a:1.2.3.4 --add-host b=1.2.3.5 --dns-search x.y \
              --log-driver json-file --log-opt max-size=1m --runtime runc \
              --security-opt systempaths=unconfined --entrypoint /bin/x"
@@ -650,9 +652,11 @@ mod tests {
                 Value::Array(items)
             }
             Value::Object(fields) => {
-                let fields = fields.iter().map(|(name, value)| (name.clone(), plain(value)));
+                let there = |value: &&Value| value.is_string() || !plain(value).is_null();
+                let fields = fields.iter().filter(|(_, value)| there(value));
+                let fields = fields.map(|(name, value)| (name.clone(), plain(value)));
                 let fields: std::collections::BTreeMap<String, Value> = fields.collect();
-                serde_json::json!(fields)
+                if fields.is_empty() { Value::Null } else { serde_json::json!(fields) }
             }
             Value::Bool(false) => Value::Null,
             Value::Number(number) if number.as_i64() == Some(0) => Value::Null,
