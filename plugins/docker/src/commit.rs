@@ -82,12 +82,18 @@ impl Step<State> for Commit {
         ctx.ui.say("Committing the container");
         let Changes { instructions, no_command, no_entrypoint } = Commit::changes(state);
         let changes = instructions.join("\n");
-        let nothing = |wanted: bool| wanted.then(Vec::new);
-        let config = ContainerConfig {
-            entrypoint: nothing(no_entrypoint),
-            cmd: nothing(no_command),
-            ..ContainerConfig::default()
-        };
+        let mut config = ContainerConfig::default();
+        if no_command || no_entrypoint {
+            // The Engine takes a configuration that is given for all there is.
+            let found = state.engine.api.inspect_container(&id, None).await;
+            config = found.doing("looking at the container")?.config.unwrap_or_default();
+            if no_entrypoint {
+                config.entrypoint = Some(Vec::new());
+            }
+            if no_command {
+                config.cmd = Some(Vec::new());
+            }
+        }
         let mut options = CommitContainerOptionsBuilder::new().container(&id);
         // A Dockerfile without instructions is an error.
         if !changes.is_empty() {

@@ -89,6 +89,9 @@ async fn the_base_image_gives_command_and_entrypoint_back() {
     let config = config_of(&built.0);
     assert_eq!(config["Cmd"], json!(["/bin/sh"]));
     assert!(none(&config["Entrypoint"]), "{config}");
+    // What else the container has is not lost over that.
+    assert_eq!(config["Tty"], json!(true));
+    assert_eq!(config["Image"], json!(BASE));
     assert_eq!(config["Env"], json!(["BASE=yes"]));
     assert_eq!(config["Labels"], json!({}));
 }
