@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use ingot_sdk::command::quote;
 use ingot_sdk::communicator::{CapturedOutput, Script, directory_hint};
 use ingot_sdk::shown::Shown;
@@ -78,7 +77,7 @@ impl DockerCommunicator {
         &self,
         command: &str,
         how: How<'_>,
-        input: Option<Bytes>,
+        input: Option<&mut (dyn AsyncRead + Send + Unpin)>,
         output: &dyn OutputSink,
     ) -> Result<ExitStatus> {
         let how = How { reads: input.is_some(), ..how };
@@ -87,9 +86,9 @@ impl DockerCommunicator {
         // block on either. Its end is kept open until it ends: closing it would close the output.
         let mut stdin = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
         let feed = async {
-            if let Some(bytes) = input {
+            if let Some(input) = input {
                 // A command need not read its input: what it does not take is its business.
-                if stdin.write_all(&bytes).await.is_ok() {
+                if tokio::io::copy(input, &mut stdin).await.is_ok() {
                     let _ = stdin.shutdown().await;
                 }
             }
@@ -128,7 +127,8 @@ impl DockerCommunicator {
             "{{ cat >{path} && chmod 0755 {path}; }}{quiet} || {{ echo {token} >&2; exit 1; }}; \
              trap : TERM; ({command}\n); code=$?; rm -f {path}; exit $code"
         );
-        let input = Some(Bytes::copy_from_slice(script.bytes));
+        let mut bytes = script.bytes;
+        let input = Some(&mut bytes as &mut (dyn AsyncRead + Send + Unpin));
         let how = How { user: self.exec_user.as_deref(), ..How::default() };
         let status = self.run(&line, how, input, &watch).await;
         match watch.seen.into_inner() {
@@ -443,7 +443,19 @@ impl OutputSink for Watch<'_> {
 impl Communicator for DockerCommunicator {
     async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
         let how = How { user: self.exec_user.as_deref(), terminal: self.pty, ..How::default() };
-        self.run(&command.command, how, command.stdin.clone(), output).await
+        let mut bytes = command.stdin.as_deref();
+        let input = bytes.as_mut().map(|bytes| bytes as &mut (dyn AsyncRead + Send + Unpin));
+        self.run(&command.command, how, input, output).await
+    }
+
+    async fn exec_with_input(
+        &self,
+        command: &str,
+        input: &mut (dyn AsyncRead + Send + Unpin),
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        let how = How { user: self.exec_user.as_deref(), ..How::default() };
+        self.run(command, how, Some(input), output).await
     }
 
     /// Always possible here. A terminal would change what goes through it; and where the user may

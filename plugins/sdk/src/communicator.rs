@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::{Error, Result, Ui};
 
@@ -67,6 +67,9 @@ pub struct Script<'a> {
     pub command: &'a str,
 }
 
+/// The most input that is collected for a communicator that needs all of it at once, in bytes.
+const MAX_COLLECTED_INPUT: u64 = 64 << 20;
+
 /// A channel to a machine: run commands on it, move files.
 #[async_trait]
 pub trait Communicator: Send + Sync {
@@ -75,6 +78,26 @@ pub trait Communicator: Send + Sync {
     /// # Errors
     /// The command could not be started. A command that ran and failed is an `Ok`.
     async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus>;
+
+    /// Runs a command whose input comes while it runs, as that of a program that talks to another.
+    /// The input's end need not come before the command's.
+    ///
+    /// # Errors
+    /// As for [`Communicator::exec`], and that the way into the machine cannot do this.
+    async fn exec_with_input(
+        &self,
+        command: &str,
+        input: &mut (dyn AsyncRead + Send + Unpin),
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        let mut bytes = Vec::new();
+        input.take(MAX_COLLECTED_INPUT + 1).read_to_end(&mut bytes).await?;
+        if bytes.len() as u64 > MAX_COLLECTED_INPUT {
+            return Err(Error::new("the input of a command is larger than 64 MiB"));
+        }
+        let command = RemoteCommand { command: command.to_owned(), stdin: Some(bytes.into()) };
+        self.exec(&command, output).await
+    }
 
     /// Writes a script to the machine, runs a command that uses it and removes the script, in one
     /// exchange with the machine. None where that is not possible: then the caller does the three

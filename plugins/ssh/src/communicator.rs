@@ -89,21 +89,36 @@ impl SshCommunicator {
 #[async_trait]
 impl Communicator for SshCommunicator {
     async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
-        let mut process = self.start(&command.command, self.connector.settings().pty).await?;
+        let mut input = command.stdin.as_deref().unwrap_or_default();
+        self.exec_with_input(&command.command, &mut input, output).await
+    }
+
+    async fn exec_with_input(
+        &self,
+        command: &str,
+        input: &mut (dyn AsyncRead + Send + Unpin),
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        let mut process = self.start(command, self.connector.settings().pty).await?;
         let Process { data, errors, .. } = &mut process;
         let (mut stdout, mut stdin) = data.split();
         let feed = async {
             // A command need not read its input: what it does not take is its business.
-            if let Some(bytes) = &command.stdin {
-                let _ = stdin.write_all(bytes).await;
-            }
+            let _ = tokio::io::copy(input, &mut stdin).await;
             let _ = stdin.shutdown().await;
+            std::future::pending::<()>().await;
         };
-        tokio::join!(
-            feed,
-            pump(&mut stdout, |bytes| output.stdout(bytes)),
-            pump(errors, |bytes| output.stderr(bytes)),
-        );
+        let read = async {
+            tokio::join!(
+                pump(&mut stdout, |bytes| output.stdout(bytes)),
+                pump(errors, |bytes| output.stderr(bytes)),
+            );
+        };
+        // The input may go on longer than the command does.
+        tokio::select! {
+            () = feed => {}
+            () = read => {}
+        }
         Ok(process.status().await)
     }
 
