@@ -37,13 +37,15 @@ pub(crate) fn any_running() -> bool {
     RUNNING.load(Ordering::SeqCst) > 0
 }
 
-/// Counts a process for as long as it runs.
-struct Running;
+/// Counts a process for as long as it runs: a cancelled build waits until the last one is dropped.
+pub struct Running(());
 
 impl Running {
-    fn new() -> Self {
+    /// From now on.
+    #[expect(clippy::new_without_default, reason = "making one has an effect")]
+    pub fn new() -> Self {
         RUNNING.fetch_add(1, Ordering::SeqCst);
-        Running
+        Running(())
     }
 }
 

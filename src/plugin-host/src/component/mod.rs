@@ -1,0 +1,220 @@
+//! The components of plugin programs, in the form that the engine knows.
+
+mod builder;
+mod data_source;
+mod post_processor;
+mod provisioner;
+
+use std::sync::Arc;
+
+use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use ingot_sdk::{Config, ConfigError, ConfigErrors, OnError, PrepareContext, Schema};
+use rmpv::Value;
+
+pub use builder::HostedBuilder;
+pub use data_source::HostedDataSource;
+pub use post_processor::HostedPostProcessor;
+pub use provisioner::HostedProvisioner;
+
+use crate::cache::SpecCache;
+use crate::error::{Failure, HostError, Result};
+use crate::gob;
+use crate::host::{ComponentId, Host, Instance};
+use crate::message::field;
+use crate::spec::{self, ObjectSpec};
+
+/// A component that can be started.
+#[derive(Clone)]
+pub struct Component {
+    host: Arc<Host>,
+    id: Arc<ComponentId>,
+    specs: Arc<SpecCache>,
+}
+
+/// Which of a component's specifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpecKind {
+    /// The options.
+    Config,
+    /// The value of a data source.
+    Output,
+}
+
+impl SpecKind {
+    fn method(self) -> &'static str {
+        match self {
+            SpecKind::Config => "ConfigSpec",
+            SpecKind::Output => "OutputSpec",
+        }
+    }
+}
+
+impl Component {
+    /// The component `id`, whose specifications are kept in `specs`.
+    pub fn new(host: Arc<Host>, id: ComponentId, specs: Arc<SpecCache>) -> Self {
+        Component { host, id: Arc::new(id), specs }
+    }
+
+    /// What the component takes, or yields. Asked once and then kept.
+    ///
+    /// # Errors
+    /// The plugin failed.
+    pub fn spec(&self, kind: SpecKind) -> Result<Arc<ObjectSpec>> {
+        if let Some(spec) = self.specs.get(&self.id, kind) {
+            return Ok(spec);
+        }
+        let asked = self.host.block_on(async {
+            let instance = self.host.instance(&self.id).await?;
+            let during = "telling what options it has";
+            let response = instance.ask(kind.method(), Value::Nil, during).await?;
+            let bytes = field(&response, kind.method()).as_slice().unwrap_or_default();
+            let spec = match self.id.protobuf {
+                true => spec::from_protobuf(bytes),
+                false => gob::object_spec(bytes),
+            };
+            let spec = spec.map_err(|problem| {
+                let (during, problem) = (during.to_owned(), problem.to_string());
+                instance.process().failed(Failure::Protocol { during, problem })
+            })?;
+            Ok::<_, HostError>((instance, spec))
+        });
+        let (instance, spec) = asked?;
+        self.host.keep(instance);
+        let spec = Arc::new(spec);
+        self.specs.put(&self.id, kind, &spec);
+        Ok(spec)
+    }
+
+    /// The options for the engine. Where the plugin cannot tell, any are taken: preparing it will
+    /// say why.
+    fn schema(&self, kind: SpecKind) -> Schema {
+        match self.spec(kind) {
+            Ok(spec) => spec::schema(&spec),
+            Err(error) => {
+                tracing::debug!(%error, "a plugin did not tell its options");
+                Schema { open: true, renders_itself: true, ..Schema::default() }
+            }
+        }
+    }
+
+    /// Hands options to a component with `method`, after the facts about the build in `facts`.
+    /// Yields the component, which now has them, and what it answered.
+    fn configure(
+        &self,
+        instance: Option<Instance>,
+        config: &Config,
+        facts: Vec<Value>,
+        method: &str,
+    ) -> Result<(Instance, Value), ConfigErrors> {
+        let failed = |error: HostError| ConfigErrors::from(ConfigError::new(error.to_string()));
+        let spec = self.spec(SpecKind::Config).map_err(failed)?;
+        let options = spec::encode(&spec, config.values())
+            .map_err(|(option, problem)| ConfigErrors::from(ConfigError::on(option, problem)))?;
+        let mut configs = facts;
+        configs.push(Value::Binary(options.to_string().into_bytes()));
+        let argument = crate::message::record([("Configs", Value::Array(configs))]);
+        let asked = self.host.block_on(async {
+            let instance = match instance {
+                Some(instance) => instance,
+                None => self.host.instance(&self.id).await?,
+            };
+            let response = instance.ask(method, argument, "checking its options").await?;
+            let response = instance.checked(response, "Error")?;
+            Ok::<_, HostError>((instance, response))
+        });
+        asked.map_err(|error| match error.failure {
+            Failure::Remote(message) => config_errors(&message, config),
+            _ => failed(error),
+        })
+    }
+}
+
+/// What a plugin is told about the build that it is part of.
+fn facts(ctx: &PrepareContext) -> Vec<(&'static str, Value)> {
+    let on_error = match ctx.on_error {
+        OnError::Cleanup => "cleanup",
+        OnError::Abort => "abort",
+        OnError::Ask => "ask",
+        OnError::RunCleanupProvisioner => "run-cleanup-provisioner",
+    };
+    vec![
+        ("packer_build_name", ctx.build_name.as_str().into()),
+        ("packer_builder_type", ctx.build_type.as_str().into()),
+        ("packer_core_version", COMPATIBLE_PACKER_VERSION.into()),
+        ("packer_debug", ctx.debug.to_string().into()),
+        ("packer_force", ctx.force.to_string().into()),
+        ("packer_on_error", on_error.into()),
+    ]
+}
+
+fn map(entries: Vec<(&str, Value)>) -> Value {
+    Value::Map(entries.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
+
+/// What a plugin says is wrong, one by one: several errors come as a list under a headline such as
+/// "2 error(s) occurred:".
+fn config_errors(message: &str, config: &Config) -> ConfigErrors {
+    let is_headline = |line: &str| {
+        let line = line.trim_end_matches(':');
+        line.split_once(' ').is_some_and(|(count, rest)| {
+            count.parse::<u32>().is_ok()
+                && matches!(rest, "error(s) occurred" | "error occurred" | "errors occurred")
+        })
+    };
+    let mut lines = message.trim().lines();
+    if !lines.next().is_some_and(|first| is_headline(first.trim())) {
+        return ConfigErrors::from(config_error(message.trim(), config));
+    }
+    let mut errors: Vec<String> = Vec::new();
+    for line in lines {
+        match (line.trim_start().strip_prefix("* "), errors.last_mut()) {
+            (Some(error), _) => errors.push(error.trim_end().to_owned()),
+            (None, Some(last)) if !line.trim().is_empty() => {
+                last.push('\n');
+                last.push_str(line.trim_end());
+            }
+            _ => {}
+        }
+    }
+    if errors.is_empty() {
+        return ConfigErrors::from(config_error(message.trim(), config));
+    }
+    ConfigErrors(errors.iter().map(|error| config_error(error, config)).collect())
+}
+
+/// An error about the option that it names, if it names just one of those that are set.
+fn config_error(message: &str, config: &Config) -> ConfigError {
+    let word = |c: char| !c.is_alphanumeric() && c != '_';
+    let mut named = config.values().keys().filter(|name| {
+        // Short names are words of any sentence.
+        let telling = name.contains('_')
+            || message.contains(&format!("'{name}'"))
+            || message.contains(&format!("\"{name}\""))
+            || message.contains(&format!("`{name}`"));
+        telling && message.split(word).any(|part| part == name.as_str())
+    });
+    match (named.next(), named.next()) {
+        (Some(name), None) => ConfigError::on(name, message),
+        _ => ConfigError::new(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn errors_are_told_one_by_one_at_their_options() {
+        let options = json!({"ssh_port": 1, "name": "x", "disk_size": "1"});
+        let config = Config::new(options.as_object().unwrap().clone());
+        let message =
+            "2 error(s) occurred:\n\n* ssh_port must be free\n  of use\n* a name is needed";
+        let errors = config_errors(message, &config).0;
+        assert_eq!(errors[0], ConfigError::on("ssh_port", "ssh_port must be free\n  of use"));
+        assert_eq!(errors[1], ConfigError::new("a name is needed"));
+        let both = config_errors("either 'ssh_port' or 'disk_size'", &config).0;
+        assert_eq!(both, [ConfigError::new("either 'ssh_port' or 'disk_size'")]);
+    }
+}

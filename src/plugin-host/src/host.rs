@@ -1,0 +1,289 @@
+//! Runs components of plugin programs and calls them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rmpv::Value;
+use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
+use tokio_util::sync::CancellationToken;
+
+use crate::description::{ComponentKind, Description};
+use crate::error::{Failure, Result};
+use crate::message;
+use crate::process::PluginProcess;
+use crate::rpc::{CallError, RpcClient};
+
+/// How long a plugin may take to answer what needs no work, where `INGOT_PLUGIN_TIMEOUT` does not
+/// say: to check its options, some ask a service in the network.
+const CALL_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a plugin may take to remove what it created once it was asked to stop.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
+/// How many unused processes are kept for the next that needs one.
+const MAX_IDLE: usize = 16;
+
+/// Where plugins run: they are started when they are first needed and end with this.
+///
+/// Their connections are served by a runtime of their own, as plugins are asked about options
+/// before any other runtime is there, and answer during the run.
+pub struct Host {
+    idle: Mutex<HashMap<Arc<ComponentId>, Vec<Instance>>>,
+    environment: Vec<(String, String)>,
+    call_timeout: Duration,
+    /// Dropped last: it moves what the others still have to say.
+    runtime: HostRuntime,
+}
+
+/// What names a component: its program, its kind and its name within the program.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ComponentId {
+    /// The program's file.
+    pub path: PathBuf,
+    /// The kind.
+    pub kind: ComponentKind,
+    /// The name within the plugin.
+    pub name: String,
+    /// Whether the program knows protobuf.
+    pub protobuf: bool,
+}
+
+impl Host {
+    /// A host whose plugins see `environment` besides this program's own.
+    pub fn new(environment: Vec<(String, String)>) -> Host {
+        let limit = std::env::var("INGOT_PLUGIN_TIMEOUT").ok();
+        let limit = limit.and_then(|text| ingot_sdk::GoDuration::parse(&text).ok());
+        Host {
+            runtime: HostRuntime::default(),
+            environment,
+            call_timeout: limit.map_or(CALL_TIMEOUT, |limit| limit.0),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The same, with `limit` as the time that a plugin may take to answer.
+    pub fn with_call_timeout(self, limit: Duration) -> Host {
+        Host { call_timeout: limit, ..self }
+    }
+
+    fn handle(&self) -> Handle {
+        let make = || {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.worker_threads(1).thread_name("plugin-host").enable_all().build();
+            // Without threads and file descriptors nothing else could run either.
+            runtime.unwrap_or_else(|error| panic!("cannot start a runtime for plugins: {error}"))
+        };
+        self.runtime.0.get_or_init(make).handle().clone()
+    }
+
+    /// Does `work`, whose tasks run for as long as this host.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let handle = self.handle();
+        let _entered = handle.enter();
+        work()
+    }
+
+    /// Waits for `work` from code that is not asynchronous, wherever that runs.
+    pub fn block_on<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
+        let handle = self.handle();
+        // A thread that drives a runtime cannot wait for another.
+        let aside = |work| {
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| handle.block_on(work));
+                waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        };
+        match Handle::try_current().map(|current| current.runtime_flavor()) {
+            Err(_) => handle.block_on(work),
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| aside(work)),
+            Ok(_) => aside(work),
+        }
+    }
+
+    /// Asks the program at `path` what it is.
+    ///
+    /// # Errors
+    /// It is no plugin.
+    pub fn describe(&self, path: &std::path::Path) -> Result<Description> {
+        self.block_on(crate::process::describe(path))
+    }
+
+    /// A running component whose state is that of a new one: one that was started before and not
+    /// used, or else a new process.
+    ///
+    /// # Errors
+    /// The process could not be started.
+    pub async fn instance(&self, id: &Arc<ComponentId>) -> Result<Instance> {
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.get_mut(id).and_then(Vec::pop)
+        };
+        if let Some(instance) = idle {
+            return Ok(instance);
+        }
+        let mut arguments = vec!["start", id.kind.argument()];
+        if id.protobuf {
+            arguments.push("--protobuf");
+        }
+        arguments.push(&id.name);
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        let (environment, limit) = (self.environment.clone(), self.call_timeout);
+        let id = Arc::clone(id);
+        let handle = self.handle();
+        let starting = handle.spawn(async move {
+            let process = PluginProcess::start(&id.path, &arguments, &environment).await?;
+            let Ok(stream) = process.mux().dial(0).await else {
+                return Err(process.lost("starting").await);
+            };
+            Ok(Instance { client: RpcClient::new(stream), process, limit, id })
+        });
+        match starting.await {
+            Ok(started) => started,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Takes back a component that was at most asked about options.
+    pub fn keep(&self, instance: Instance) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = idle.values().map(Vec::len).sum();
+        if kept < MAX_IDLE {
+            idle.entry(Arc::clone(&instance.id)).or_default().push(instance);
+        }
+    }
+}
+
+/// The runtime of a host, which ends without waiting for anything.
+#[derive(Default)]
+struct HostRuntime(OnceLock<Runtime>);
+
+impl Drop for HostRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A running component.
+pub struct Instance {
+    client: RpcClient,
+    /// Dropped after the client.
+    process: PluginProcess,
+    limit: Duration,
+    id: Arc<ComponentId>,
+}
+
+impl Instance {
+    /// The process.
+    pub fn process(&self) -> &PluginProcess {
+        &self.process
+    }
+
+    /// Which component this is.
+    pub fn id(&self) -> &ComponentId {
+        &self.id
+    }
+
+    /// Calls a method of the component that needs no work, and waits for a bounded time.
+    ///
+    /// # Errors
+    /// The method failed, took too long, or the plugin ended.
+    pub async fn ask(&self, method: &str, argument: Value, during: &str) -> Result<Value> {
+        let call = self.call(method, argument, during);
+        match tokio::time::timeout(self.limit, call).await {
+            Ok(result) => result,
+            Err(_) => Err(self
+                .process
+                .failed(Failure::Timeout { limit: self.limit, during: during.to_owned() })),
+        }
+    }
+
+    async fn call(&self, method: &str, argument: Value, during: &str) -> Result<Value> {
+        let method = format!("{}.{method}", self.id.kind.endpoint());
+        let result = self.client.call(&method, argument).await;
+        self.explained(result, during).await
+    }
+
+    /// Calls a method that needs no work on another of the plugin's streams.
+    ///
+    /// # Errors
+    /// The method failed, took too long, or the plugin ended.
+    pub async fn ask_stream(
+        &self,
+        client: &RpcClient,
+        method: &str,
+        argument: Value,
+        during: &str,
+    ) -> Result<Value> {
+        match tokio::time::timeout(self.limit, client.call(method, argument)).await {
+            Ok(result) => self.explained(result, during).await,
+            Err(_) => Err(self
+                .process
+                .failed(Failure::Timeout { limit: self.limit, during: during.to_owned() })),
+        }
+    }
+
+    /// Says why a call on one of the plugin's streams failed.
+    ///
+    /// # Errors
+    /// The failure.
+    pub async fn explained(&self, result: Result<Value, CallError>, during: &str) -> Result<Value> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(CallError::Remote(message)) => Err(self.process.failed(Failure::Remote(message))),
+            Err(CallError::Closed) => Err(self.process.lost(during).await),
+            Err(CallError::Protocol(problem)) => Err(self.process.failed(Failure::Protocol {
+                during: during.to_owned(),
+                problem: problem.to_string(),
+            })),
+        }
+    }
+
+    /// Calls a method that does the component's work, which may take any time. When `cancel` fires,
+    /// the component is asked to stop and gets the time to remove what it created.
+    ///
+    /// # Errors
+    /// The method failed, the plugin ended, or the work was cancelled.
+    pub async fn work(
+        &self,
+        method: &str,
+        argument: Value,
+        cancel: &CancellationToken,
+        during: &str,
+    ) -> Result<Value> {
+        let call = self.call(method, argument, during);
+        tokio::pin!(call);
+        tokio::select! {
+            result = &mut call => return result,
+            () = cancel.cancelled() => {}
+        }
+        let stop = async {
+            let _ = self.ask("Cancel", Value::Nil, "cancelling").await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            result = &mut call => match result {
+                // It was done before it noticed.
+                Ok(value) => Ok(value),
+                Err(_) => Err(self.process.failed(Failure::Cancelled)),
+            },
+            () = stop => Err(self.process.failed(Failure::Cancelled)),
+            () = tokio::time::sleep(CANCEL_TIMEOUT) => Err(self.process.failed(Failure::Timeout {
+                limit: CANCEL_TIMEOUT,
+                during: "stopping, so what it created may be left".to_owned(),
+            })),
+        }
+    }
+
+    /// The error that a response carries in its field `name`.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn checked(&self, response: Value, name: &str) -> Result<Value> {
+        match message::error(&response, name) {
+            Some(error) => Err(self.process.failed(Failure::Remote(error))),
+            None => Ok(response),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Hosts Packer's plugin programs: their protocol, where they are installed, and their components
+//! as plugins of Ingot.
+//!
+//! Knows nothing of templates: options come evaluated, and go by the specifications that plugins
+//! send.
+
+mod cache;
+mod callback;
+mod component;
+mod cty;
+mod description;
+pub mod discovery;
+mod error;
+mod gob;
+mod host;
+mod message;
+mod mux;
+mod process;
+mod remote;
+mod rpc;
+mod spec;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ingot_sdk::PluginSet;
+
+pub use cache::directory as cache_directory;
+pub use component::{
+    Component, HostedBuilder, HostedDataSource, HostedPostProcessor, HostedProvisioner, SpecKind,
+};
+pub use cty::CtyType;
+pub use description::{ComponentKind, Description, template_name};
+pub use discovery::Installation;
+pub use error::{Failure, HostError, Result};
+pub use host::{ComponentId, Host};
+pub use spec::{ObjectSpec, Spec};
+
+use cache::SpecCache;
+
+/// A program whose components can be used.
+pub struct Program {
+    host: Arc<Host>,
+    path: PathBuf,
+    specs: Arc<SpecCache>,
+    description: Description,
+}
+
+impl Program {
+    /// Looks at an installation. Runs it only if the directory `cache` has nothing from an earlier
+    /// time.
+    ///
+    /// # Errors
+    /// It is not what was installed, or no plugin, or says another version than its name.
+    pub fn open(
+        host: &Arc<Host>,
+        installation: &Installation,
+        cache: Option<&Path>,
+    ) -> Result<Program, String> {
+        let hash = installation.verified(cache)?;
+        let specs = Arc::new(SpecCache::open(cache, &hash));
+        let description = match specs.description() {
+            Some(description) => description,
+            None => {
+                let description =
+                    host.describe(&installation.path).map_err(|error| error.to_string())?;
+                specs.put_description(&description);
+                description
+            }
+        };
+        let said = description.version.trim_start_matches('v');
+        if semver::Version::parse(said).ok().as_ref() != Some(&installation.version) {
+            return Err(format!(
+                "{} says that it is version {said:?}, not {}",
+                installation.path.display(),
+                installation.version
+            ));
+        }
+        if description.api_version != installation.api {
+            return Err(format!(
+                "{} says that it speaks version {:?} of the protocol, not {}",
+                installation.path.display(),
+                description.api_version,
+                installation.api
+            ));
+        }
+        Ok(Program { host: Arc::clone(host), path: installation.path.clone(), specs, description })
+    }
+
+    /// What the program says of itself.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// A component of the program, by its name within it.
+    pub fn component(&self, kind: ComponentKind, name: &str) -> Component {
+        // As in Packer, for plugins whose protobuf is broken.
+        let force_gob = std::env::var("PACKER_FORCE_GOB").unwrap_or_default();
+        let id = ComponentId {
+            path: self.path.clone(),
+            kind,
+            name: name.to_owned(),
+            protobuf: self.description.protobuf() && matches!(force_gob.as_str(), "" | "0"),
+        };
+        Component::new(Arc::clone(&self.host), id, Arc::clone(&self.specs))
+    }
+
+    /// Adds the components to `set`, under the names that templates use for the plugin `name`.
+    /// What is there already stays.
+    pub fn register(&self, name: &str, set: &mut PluginSet) {
+        for kind in ComponentKind::ALL {
+            for component in self.description.components(kind) {
+                let called = template_name(name, component);
+                let component = self.component(kind, component);
+                let new = move || component.clone();
+                match kind {
+                    ComponentKind::Builder => {
+                        set.builders.entry(called).or_insert_with(|| {
+                            Arc::new(move || Box::new(HostedBuilder::new(new())))
+                        });
+                    }
+                    ComponentKind::Provisioner => {
+                        set.provisioners.entry(called).or_insert_with(|| {
+                            Arc::new(move || Box::new(HostedProvisioner::new(new())))
+                        });
+                    }
+                    ComponentKind::PostProcessor => {
+                        set.post_processors.entry(called).or_insert_with(|| {
+                            Arc::new(move || Box::new(HostedPostProcessor::new(new())))
+                        });
+                    }
+                    ComponentKind::DataSource => {
+                        set.data_sources.entry(called).or_insert_with(|| {
+                            Arc::new(move || Box::new(HostedDataSource::new(new())))
+                        });
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The machine that a plugin's builder brought up.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ingot_sdk::{Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result};
+use rmpv::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::callback::communicator::DISCONNECTED;
+use crate::gob;
+use crate::host::Instance;
+use crate::message::record;
+use crate::mux::Stream;
+use crate::rpc::RpcClient;
+
+/// How long a command's output may lag behind its end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The end of a command is told in about a hundred bytes.
+const MAX_END: u64 = 4096;
+
+/// Calls the communicator of a plugin's builder.
+pub struct RemoteCommunicator {
+    client: RpcClient,
+    builder: Arc<Instance>,
+}
+
+impl RemoteCommunicator {
+    /// The communicator that `client` talks to.
+    pub fn new(client: RpcClient, builder: Arc<Instance>) -> Self {
+        RemoteCommunicator { client, builder }
+    }
+
+    async fn call(&self, method: &str, argument: Value, during: &str) -> Result<()> {
+        let result = self.client.call(&format!("Communicator.{method}"), argument).await;
+        self.builder.explained(result, during).await?;
+        Ok(())
+    }
+
+    async fn accept(&self, id: u32) -> io::Result<Stream> {
+        self.builder.process().mux().accept(id).await
+    }
+
+    async fn run(
+        &self,
+        command: &str,
+        stdin: Option<&mut (dyn AsyncRead + Send + Unpin)>,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        let mux = self.builder.process().mux();
+        let (stdout, stderr, response) = (mux.next_id(), mux.next_id(), mux.next_id());
+        let input = match &stdin {
+            Some(_) => mux.next_id(),
+            None => 0,
+        };
+        let argument = record([
+            ("Command", command.into()),
+            ("StdinStreamId", input.into()),
+            ("StdoutStreamId", stdout.into()),
+            ("StderrStreamId", stderr.into()),
+            ("ResponseStreamId", response.into()),
+        ]);
+        let start = self.call("Start", argument, "running a command");
+        let reading = async {
+            tokio::join!(
+                async { pump(self.accept(stdout).await, |bytes| output.stdout(bytes)).await },
+                async { pump(self.accept(stderr).await, |bytes| output.stderr(bytes)).await },
+            );
+        };
+        let feeding = async {
+            if let Some(stdin) = stdin
+                && let Ok(mut stream) = self.accept(input).await
+            {
+                // A command need not read its input.
+                let _ = tokio::io::copy(stdin, &mut stream).await;
+                let _ = stream.shutdown().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let ending = async {
+            let mut told = Vec::new();
+            let mut stream = self.accept(response).await?.take(MAX_END);
+            stream.read_to_end(&mut told).await?;
+            gob::decode_exit_status(&told)
+        };
+        tokio::pin!(start, reading, feeding, ending);
+        let (mut started, mut read) = (false, false);
+        let status = loop {
+            tokio::select! {
+                result = &mut start, if !started => {
+                    result?;
+                    started = true;
+                }
+                () = &mut reading, if !read => read = true,
+                () = &mut feeding => {}
+                status = &mut ending => break status,
+            }
+        };
+        let status = match status {
+            Ok(status) => status,
+            Err(_) => return Err(self.builder.process().lost("running a command").await.into()),
+        };
+        if !read {
+            let _ = tokio::time::timeout(DRAIN, reading).await;
+        }
+        Ok(match status {
+            DISCONNECTED => ExitStatus::Disconnected,
+            code => ExitStatus::Code(i32::try_from(code).unwrap_or(-1)),
+        })
+    }
+
+    async fn directory(
+        &self,
+        method: &str,
+        source: String,
+        target: String,
+        contents_only: bool,
+    ) -> Result<()> {
+        // A slash at the end means what is in the directory, as for rsync.
+        let source = match (contents_only, source.ends_with('/')) {
+            (true, false) => format!("{source}/"),
+            (false, true) => source.trim_end_matches('/').to_owned(),
+            _ => source,
+        };
+        let argument =
+            record([("Dst", target.into()), ("Src", source.into()), ("Exclude", Value::Nil)]);
+        self.call(method, argument, "copying a directory").await
+    }
+}
+
+#[async_trait]
+impl Communicator for RemoteCommunicator {
+    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
+        match &command.stdin {
+            None => self.run(&command.command, None, output).await,
+            Some(stdin) => self.run(&command.command, Some(&mut &stdin[..]), output).await,
+        }
+    }
+
+    async fn exec_with_input(
+        &self,
+        command: &str,
+        input: &mut (dyn AsyncRead + Send + Unpin),
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        self.run(command, Some(input), output).await
+    }
+
+    async fn upload(
+        &self,
+        destination: &str,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        meta: FileMeta,
+    ) -> Result<()> {
+        let id = self.builder.process().mux().next_id();
+        let name = destination.rsplit('/').next().unwrap_or(destination);
+        let argument = record([
+            ("Path", destination.into()),
+            ("ReaderStreamId", id.into()),
+            (
+                "FileInfo",
+                record([
+                    ("N", name.into()),
+                    ("S", meta.size.into()),
+                    ("M", (meta.mode & 0o777).into()),
+                    ("T", timestamp(std::time::SystemTime::now())),
+                ]),
+            ),
+        ]);
+        let sending = async {
+            let mut stream = self.accept(id).await?;
+            tokio::io::copy(source, &mut stream).await?;
+            stream.shutdown().await
+        };
+        let call = self.call("Upload", argument, "uploading a file");
+        tokio::pin!(sending, call);
+        tokio::select! {
+            // The other side may have had enough before it read all.
+            result = &mut call => return result,
+            sent = &mut sending => sent.map_err(|error| {
+                Error::from(error).context(format_args!("uploading {destination}"))
+            })?,
+        }
+        call.await
+    }
+
+    async fn upload_dir(
+        &self,
+        source: &Path,
+        destination: &str,
+        contents_only: bool,
+    ) -> Result<()> {
+        let source = source.to_string_lossy().into_owned();
+        self.directory("UploadDir", source, destination.to_owned(), contents_only).await
+    }
+
+    async fn download(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        let id = self.builder.process().mux().next_id();
+        let argument = record([("Path", source.into()), ("WriterStreamId", id.into())]);
+        let receiving = async {
+            let mut stream = self.accept(id).await?;
+            tokio::io::copy(&mut stream, destination).await?;
+            io::Result::Ok(())
+        };
+        let call = self.call("Download", argument, "downloading a file");
+        tokio::pin!(receiving, call);
+        let mut received = None;
+        let called = loop {
+            tokio::select! {
+                result = &mut receiving, if received.is_none() => received = Some(result),
+                result = &mut call => break result,
+            }
+        };
+        // What the plugin says explains more than that its stream broke off.
+        called?;
+        let received = match received {
+            Some(received) => received,
+            None => receiving.await,
+        };
+        received.map_err(|error| Error::from(error).context(format_args!("downloading {source}")))
+    }
+
+    async fn download_dir(
+        &self,
+        source: &str,
+        destination: &Path,
+        contents_only: bool,
+    ) -> Result<()> {
+        let target = destination.to_string_lossy().into_owned();
+        self.directory("DownloadDir", source.to_owned(), target, contents_only).await
+    }
+}
+
+async fn pump(stream: io::Result<Stream>, mut show: impl FnMut(&[u8])) {
+    let Ok(mut stream) = stream else { return };
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        show(&buffer[..count]);
+    }
+    let _ = stream.shutdown().await;
+}
+
+/// A time as MessagePack's extension -1 with 8 bytes: nanoseconds in the upper 30 bits, seconds in
+/// the lower 34.
+fn timestamp(time: std::time::SystemTime) -> Value {
+    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let word = (u64::from(since.subsec_nanos()) << 34) | (since.as_secs() & ((1 << 34) - 1));
+    Value::Ext(-1, word.to_be_bytes().to_vec())
+}

@@ -1,0 +1,128 @@
+//! Plugins that fail, in every way that they can.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ingot_sdk::{Builder, GeneratedData, Provisioner, RunContext};
+use serde_json::json;
+
+use crate::components::{build, run};
+use crate::harness::{ThisMachine, config, facts, trial};
+
+#[test]
+fn what_is_no_plugin_is_told_when_it_starts() {
+    for (how, told) in [
+        ("crash", "it ended with exit code 3 while starting"),
+        ("rubbish", "it printed \"what is this?\" where the address it listens on was expected"),
+        ("version", "it speaks version 6.0 of the plugin protocol; this program speaks 5.0"),
+        ("address", "cannot connect to it at /nowhere/at/all"),
+        ("mute", "it closed the connection while starting"),
+    ] {
+        let Some(trial) = trial(&[("TRIAL_START", how)]) else { return };
+        let before = Instant::now();
+        // Its options cannot be had, so that any are taken, and what is wrong is told then.
+        assert!(trial.builder().schema().open);
+        let error = build(&trial, json!({})).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(told), "{how}: {error}");
+        assert!(error.contains("the plugin packer-plugin-trial failed"), "{how}: {error}");
+        if how == "crash" {
+            assert!(error.contains("log:\n  trial: crashing on purpose"), "{error}");
+        }
+        assert!(before.elapsed() < Duration::from_secs(15), "{how}");
+    }
+}
+
+#[test]
+fn a_plugin_that_dies_in_mid_build_is_told_with_its_last_lines() {
+    for (how, told, log) in [
+        ("crash", "it ended with exit code 2 while building", "panic: crashing on purpose"),
+        ("exit", "it ended with exit code 4 while building", "trial: leaving on purpose"),
+        ("kill", "it ended by signal 9 while building", ""),
+        ("close", "it closed the connection while building", ""),
+        ("error", "failing on purpose", ""),
+    ] {
+        let Some(trial) = trial(&[]) else { return };
+        let error = build(&trial, json!({"fail": how})).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(told), "{how}: {error}");
+        assert!(error.contains(log), "{how}: {error}");
+    }
+}
+
+#[test]
+fn a_plugin_that_does_not_answer_is_told_after_the_timeout() {
+    let Some(mut trial) = trial(&[]) else { return };
+    trial.limit(Duration::from_millis(500));
+    let before = Instant::now();
+    let options = json!({"fail": "hang", "at": "prepare"});
+    let error = build(&trial, options).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("did not answer within 0.5 seconds while checking its options"),
+        "{error}"
+    );
+    assert!(before.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_flood_of_log_lines_stops_nothing() {
+    let Some(trial) = trial(&[]) else { return };
+    build(&trial, json!({"fail": "flood"})).unwrap();
+}
+
+#[test]
+fn children_of_a_plugin_end_with_it() {
+    let Some(trial) = trial(&[]) else { return };
+    let artifact = build(&trial, json!({"fail": "child"}));
+    // The builder said that this is no way to fail, or left a child; either way it is gone.
+    drop(artifact);
+    drop(trial);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let running = std::fs::read_dir("/proc").unwrap().flatten().any(|process| {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            line == b"sleep\x00987654\x00"
+        });
+        if !running {
+            break;
+        }
+        assert!(Instant::now() < deadline, "a child of the plugin still runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_cancelled_builder_removes_what_it_created() {
+    let Some(trial) = trial(&[]) else { return };
+    let mut builder = trial.builder();
+    let options = json!({"directory": trial.path("built"), "slowly": true});
+    builder.prepare(&config(options), &facts()).unwrap();
+    let ctx = trial.ctx();
+    let error = run(async {
+        tokio::join!(builder.run(&ctx), cancel_when_it_waits(&ctx, &trial)).0.map(|_| ())
+    });
+    assert!(error.unwrap_err().is_cancelled());
+    assert!(!trial.path("built").exists());
+    assert_eq!(trial.line("removing "), "built");
+}
+
+#[test]
+fn a_cancelled_provisioner_stops() {
+    let Some(trial) = trial(&[]) else { return };
+    let mut provisioner = trial.provisioner();
+    provisioner.prepare(&config(json!({"slowly": true})), &facts()).unwrap();
+    let ctx = trial.ctx();
+    let machine = Arc::new(ThisMachine(trial.dir.path().to_owned()));
+    let data = GeneratedData::new();
+    let error = run(async {
+        let work = provisioner.provision(&ctx, machine, &data);
+        tokio::join!(ctx.unless_cancelled(work), cancel_when_it_waits(&ctx, &trial)).0
+    });
+    assert!(error.unwrap_err().is_cancelled());
+    assert_eq!(trial.line("stopped by "), "cancellation");
+}
+
+async fn cancel_when_it_waits(ctx: &RunContext, trial: &crate::harness::Trial) {
+    while !trial.said.lines().iter().any(|line| line == "waiting to be cancelled") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    ctx.cancel.cancel();
+}

@@ -1,0 +1,7 @@
+//! The plugin `trial`, hosted by this crate alone.
+
+mod components;
+mod failures;
+mod harness;
+#[path = "../../../../tests/plugin-host/trial.rs"]
+mod trial;
