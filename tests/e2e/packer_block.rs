@@ -120,6 +120,5 @@ build {
 "#,
     );
     assert_eq!(code, Some(1));
-    assert!(said.contains("no builder is called `acme-vm`"), "{said}");
-    assert!(said.contains("it is part of this plugin, which is not built in"), "{said}");
+    assert!(said.contains("the plugin `github.com/acme/acme` is not installed"), "{said}");
 }

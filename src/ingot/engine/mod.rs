@@ -3,6 +3,8 @@
 mod build_values;
 mod data;
 mod hook;
+#[cfg(feature = "plugin-host")]
+mod installed;
 pub mod journal;
 pub mod leftovers;
 mod post_process;

@@ -197,9 +197,10 @@ pub(super) fn find<'p, T>(
     let diagnostic = Diagnostic::error(format!("no {kind} is called `{name}`")).at(place);
     let names = known.keys().map(String::as_str);
     diagnostics.push(match required.iter().find(|plugin| plugin.has(name)) {
+        Some(plugin) if plugin.unavailable => return None,
         Some(plugin) => diagnostic
-            .also(plugin.span, "it is part of this plugin, which is not built in")
-            .help("plugins that are not built in cannot be used yet"),
+            .also(plugin.span, "it would be part of this plugin")
+            .suggest_or_list(name, &format!("{kind}s here"), names),
         None => diagnostic.suggest_or_list(name, &format!("{kind}s here"), names),
     });
     None

@@ -8,6 +8,8 @@ use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
 use ingot_sdk::{OnError, PluginSet, PrepareContext, Secrets, Ui, UserVariable};
 
 use super::data::DataSources;
+#[cfg(feature = "plugin-host")]
+use super::installed::InstalledPlugins;
 use crate::graph::Node;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
 use crate::template::{Build, RegistryBlock, Template, builds, load, named, siblings};
@@ -103,6 +105,8 @@ impl Project {
             user_variables: OnceLock::new(),
         };
         project.file = files.templates.first().filter(|file| *file == path).cloned();
+        #[cfg(feature = "plugin-host")]
+        InstalledPlugins::preferred(&mut project.plugins);
         project.check_plugins(diagnostics);
         if readable {
             project.evaluate(options, files.auto_variables, diagnostics);
@@ -193,6 +197,13 @@ impl Project {
         // What these are is said in each block of a build; `source` is nothing before.
         let nothing = Type::Object(BTreeMap::new());
         self.names.insert("build".into(), Value::unknown(nothing));
+        #[cfg(feature = "plugin-host")]
+        let mut installed = InstalledPlugins::new(&self.template.required_plugins, &self.run_uuid);
+        #[cfg(feature = "plugin-host")]
+        {
+            installed.add_data_sources(&self.template, &mut self.plugins, diagnostics);
+            installed.mark_unavailable(&mut self.template.required_plugins);
+        }
         let scope = Scope::new(self.names.clone(), &self.functions);
         let mut fetch = DataSources {
             plugins: &self.plugins,
@@ -213,6 +224,11 @@ impl Project {
         let unknowns_in_steps = [unknowns, Unknowns::Allow];
         let blocks = &self.template.builds;
         self.builds = builds::evaluate(blocks, &scope, unknowns_in_steps, diagnostics);
+        #[cfg(feature = "plugin-host")]
+        {
+            installed.add_for_builds(&self.builds, &mut self.plugins, diagnostics);
+            installed.mark_unavailable(&mut self.template.required_plugins);
+        }
         let registries = &self.template.registries;
         self.registry = builds::registry(registries, &scope, unknowns, diagnostics);
     }

@@ -19,6 +19,8 @@ pub struct RequiredPlugin {
     pub versions: VersionConstraints,
     /// Where `version` stands.
     pub span: Span,
+    /// Whether it was reported that it cannot be had.
+    pub unavailable: bool,
 }
 
 impl RequiredPlugin {
@@ -136,7 +138,13 @@ fn plugin(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<Requir
                 .help("name the release, without what follows the dash"),
         );
     }
-    Some(RequiredPlugin { name: name.clone(), source: source?.0.to_owned(), versions, span })
+    Some(RequiredPlugin {
+        name: name.clone(),
+        source: source?.0.to_owned(),
+        versions,
+        span,
+        unavailable: false,
+    })
 }
 
 /// A text that must be written out.

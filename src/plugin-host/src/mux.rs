@@ -228,8 +228,9 @@ async fn drive<S>(
     }
     shared.closed.cancel();
     shared.waiting().clear();
-    let closing = poll_fn(|cx| connection.poll_close(cx));
-    let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+    // Not closed in yamux's way, which leaves those asleep who wait for a stream: dropping the
+    // connection wakes them.
+    drop(connection);
 }
 
 /// Reads the number of a stream that the other side opened and hands it to whoever waits for it.
@@ -289,6 +290,23 @@ mod tests {
         let mut text = String::new();
         accepted.await.unwrap().unwrap().read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "hello");
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_learns_that_this_side_closed() {
+        let (left, right) = pair();
+        let accepting = tokio::spawn({
+            let right = right.clone();
+            async move { right.accept(1).await }
+        });
+        let mut stream = left.dial(1).await.unwrap();
+        let kept = accepting.await.unwrap().unwrap();
+        let reading = tokio::spawn(async move { stream.read_u8().await });
+        tokio::task::yield_now().await;
+        left.close();
+        let read = tokio::time::timeout(Duration::from_secs(5), reading).await;
+        assert!(read.unwrap().unwrap().is_err());
+        drop(kept);
     }
 
     #[tokio::test]

@@ -99,7 +99,7 @@ func (p *provisioner) Provision(ctx context.Context, ui packersdk.Ui, machine pa
 		}
 	}
 	if source := p.given.text("directory"); source != "" {
-		if err := machine.UploadDir("/tmp/trial-there", source, nil); err != nil {
+		if err := machine.UploadDir("/tmp/trial-there", source+"/", nil); err != nil {
 			return err
 		}
 		back, err := os.MkdirTemp("", "trial")

@@ -237,7 +237,7 @@ fn a_hosted_provisioner_uses_all_that_a_machine_offers() {
         "got one",
         "got two",
         "copied 300000 bytes, the same: true, and \"plain\"",
-        "came back: /trial-there/source/inner",
+        "came back: /trial-there/inner",
         "nobody to ask: nobody to ask",
     ] {
         assert!(lines.iter().any(|said| said == line), "{line}: {lines:#?}");

@@ -1,0 +1,200 @@
+//! Plugins that are programs of their own, as `packer init` installs them: found where a template
+//! uses what is not built in, and only then.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ingot_plugin_host::{Host, Installation, Program, cache_directory, discovery};
+use ingot_sdk::PluginSet;
+
+use crate::template::packer_block::RequiredPlugin;
+use crate::template::{Build, Template};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+
+/// Names plugins whose installed programs take the place of what is built in, with commas between
+/// them.
+const PREFER_INSTALLED: &str = "INGOT_PREFER_INSTALLED_PLUGINS";
+
+/// The programs of a run.
+pub(super) struct InstalledPlugins {
+    required: Vec<RequiredPlugin>,
+    host: Arc<Host>,
+    /// Looked for when the first is needed.
+    found: Option<Vec<Installation>>,
+    /// The plugins that were looked at, by the names that templates call them.
+    seen: BTreeSet<String>,
+    /// Required plugins that cannot be had, which was reported.
+    unavailable: BTreeSet<String>,
+}
+
+impl InstalledPlugins {
+    /// For the run `run_uuid` of a template that requires `required`.
+    pub(super) fn new(required: &[RequiredPlugin], run_uuid: &str) -> Self {
+        // Builders of plugins tell it as `build.PackerRunUUID`.
+        let environment = vec![("PACKER_RUN_UUID".to_owned(), run_uuid.to_owned())];
+        InstalledPlugins {
+            required: required.to_vec(),
+            host: Arc::new(Host::new(environment)),
+            found: None,
+            seen: BTreeSet::new(),
+            unavailable: BTreeSet::new(),
+        }
+    }
+
+    /// Takes what users want from programs out of what is built in.
+    pub(super) fn preferred(set: &mut PluginSet) {
+        let names = std::env::var(PREFER_INSTALLED).unwrap_or_default();
+        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let other = |component: &String| !is_of(name, component);
+            set.builders.retain(|component, _| other(component));
+            set.provisioners.retain(|component, _| other(component));
+            set.post_processors.retain(|component, _| other(component));
+            set.data_sources.retain(|component, _| other(component));
+            let of_plugin = |source: &String| source.rsplit('/').next() == Some(name);
+            set.provided.retain(|source, _| !of_plugin(source));
+        }
+    }
+
+    /// Adds what data blocks use.
+    pub(super) fn add_data_sources(
+        &mut self,
+        template: &Template,
+        set: &mut PluginSet,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for (ty, _) in template.data.keys() {
+            if !set.data_sources.contains_key(ty) {
+                self.add(ty, set, diagnostics);
+            }
+        }
+    }
+
+    /// Adds what builds use.
+    pub(super) fn add_for_builds(
+        &mut self,
+        builds: &[Build],
+        set: &mut PluginSet,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for build in builds {
+            for used in &build.sources {
+                if !set.builders.contains_key(&used.ty) {
+                    self.add(&used.ty, set, diagnostics);
+                }
+            }
+            for steps in build.sources.iter().map(|used| &used.steps) {
+                for step in steps.provisioners.iter().chain(&steps.error_cleanup) {
+                    let name = step.block.label(0);
+                    if !set.provisioners.contains_key(name) {
+                        self.add(name, set, diagnostics);
+                    }
+                }
+                for step in steps.post_processors.iter().flatten() {
+                    let name = step.block.label(0);
+                    if !set.post_processors.contains_key(name) {
+                        self.add(name, set, diagnostics);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes which plugins need not be reported once more.
+    pub(super) fn mark_unavailable(&self, required: &mut [RequiredPlugin]) {
+        for plugin in required {
+            plugin.unavailable = self.unavailable.contains(&plugin.name);
+        }
+    }
+
+    /// Adds the plugins that the component `component` may be of.
+    fn add(&mut self, component: &str, set: &mut PluginSet, diagnostics: &mut Diagnostics) {
+        let required = self.required.iter().find(|plugin| plugin.has(component));
+        if let Some(plugin) = required.cloned() {
+            return self.add_required(&plugin, set, diagnostics);
+        }
+        // The last, and so the newest, of each plugin.
+        let mut names: Vec<String> =
+            self.found(diagnostics).iter().map(|one| one.name.clone()).collect();
+        names.dedup();
+        for name in names.into_iter().filter(|name| is_of(name, component)) {
+            if !self.seen.insert(name.clone()) {
+                continue;
+            }
+            let installations = self.found(diagnostics).to_vec();
+            let newest = installations.iter().filter(|one| one.name == name);
+            if let Some(newest) = newest.max_by(|a, b| a.version.cmp(&b.version)) {
+                match Program::open(&self.host, newest, cache_directory().as_deref()) {
+                    Ok(program) => program.register(&name, set),
+                    Err(problem) => {
+                        let what = format!("the plugin `{name}` cannot be used: {problem}");
+                        diagnostics.push(Diagnostic::warning(what));
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_required(
+        &mut self,
+        plugin: &RequiredPlugin,
+        set: &mut PluginSet,
+        diagnostics: &mut Diagnostics,
+    ) {
+        if !self.seen.insert(plugin.name.clone()) {
+            return;
+        }
+        let installed: Vec<Installation> = self
+            .found(diagnostics)
+            .iter()
+            .filter(|one| one.source == plugin.source)
+            .cloned()
+            .collect();
+        let core = |one: &Installation| {
+            format!("{}.{}.{}", one.version.major, one.version.minor, one.version.patch)
+        };
+        let allowed = installed.iter().rev().find(|one| plugin.versions.allow(&core(one)));
+        let problem = match allowed {
+            Some(one) => match Program::open(&self.host, one, cache_directory().as_deref()) {
+                Ok(program) => return program.register(&plugin.name, set),
+                Err(problem) => {
+                    Diagnostic::error(format!("the plugin `{}` cannot be used", plugin.source))
+                        .at(plugin.span)
+                        .note(problem)
+                }
+            },
+            // What is built in has another way to say that it lacks the component.
+            None if set.provided.contains_key(&plugin.source) => return,
+            None => {
+                let versions: Vec<String> =
+                    installed.iter().map(|one| one.version.to_string()).collect();
+                let missing =
+                    Diagnostic::error(format!("the plugin `{}` is not installed", plugin.source))
+                        .at(plugin.span);
+                match versions.is_empty() {
+                    true => missing,
+                    false => missing
+                        .label("in this version")
+                        .note(format!("installed: {}", versions.join(", "))),
+                }
+            }
+        };
+        diagnostics.push(problem.help("run `ingot init` to install it"));
+        self.unavailable.insert(plugin.name.clone());
+    }
+
+    fn found(&mut self, diagnostics: &mut Diagnostics) -> &[Installation] {
+        self.found.get_or_insert_with(|| match discovery::plugin_directory() {
+            Ok(Some(directory)) => discovery::installations(&directory),
+            Ok(None) => Vec::new(),
+            Err(problem) => {
+                diagnostics.push(Diagnostic::error(problem));
+                Vec::new()
+            }
+        })
+    }
+}
+
+/// Whether a component of this name would be one of the plugin `plugin`.
+fn is_of(plugin: &str, component: &str) -> bool {
+    component.strip_prefix(plugin).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}

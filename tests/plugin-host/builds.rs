@@ -1,0 +1,281 @@
+//! Building with installed plugins, alone and together with what is built in.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{docker, docker_template, output_of, signal, template};
+use crate::installed::installed;
+
+fn assert_said(stdout: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(stdout.contains(line), "{line}:\n{stdout}");
+    }
+}
+
+#[test]
+fn native_provisioners_and_post_processors_work_with_a_hosted_builder() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+  text      = "${source.name} {{ build_name }}"
+}
+build {
+  name    = "b"
+  sources = ["source.trial.t"]
+  provisioner "shell" {
+    inline           = ["echo from $PACKER_BUILDER_TYPE > made", "echo oops >&2"]
+    remote_folder    = "."
+    inline_shebang   = "/bin/sh -e"
+  }
+  provisioner "file" {
+    source      = "t.pkr.hcl"
+    destination = "copy"
+  }
+  provisioner "shell-local" {
+    inline = ["echo ${build.ID} ${build.Answer} ${build.ConnType} > local"]
+  }
+  post-processor "checksum" {
+    checksum_types = ["sha256"]
+    output         = "sums"
+  }
+  post-processor "manifest" {
+    output = "manifest.json"
+  }
+}
+"#;
+    let dir = template(text);
+    let run = plugins.ingot(dir.path(), &["build", "-force", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_said(
+        &run.stdout,
+        &[
+            "==> b.trial.t: options: {\"directory\":\"built\",\"text\":\"t {{ build_name }}\"}",
+            "==> b.trial.t: facts: t trial debug=false force=true on-error=cleanup",
+            "b.trial.t: oops",
+            "A directory: built",
+        ],
+    );
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!(read("built/made"), "from trial\n");
+    assert_eq!(read("built/copy"), text);
+    assert_eq!(read("local"), "trial-1 42 local\n");
+    assert!(read("sums").contains("made"), "{}", read("sums"));
+    let manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!(manifest["builds"][0]["artifact_id"], "built");
+}
+
+#[test]
+fn hosted_provisioners_and_post_processors_work_with_native_docker() {
+    let Some(plugins) = installed() else { return };
+    if !docker() {
+        return;
+    }
+    let steps = r#"
+  provisioner "trial" {
+    run       = ["hostname", "echo for the log >&2"]
+    stream    = true
+    copy      = "t.pkr.hcl"
+    directory = "tree"
+    text      = build.ConnType
+  }
+  provisioner "shell" {
+    inline = ["test -f /tmp/trial-copy", "cat /tmp/trial-there/f"]
+  }
+  post-processor "trial" {
+    state  = ["generated_data"]
+    keep   = true
+    output = "out"
+  }
+"#;
+    let dir = template(&docker_template("commit = true", steps));
+    std::fs::create_dir(dir.path().join("tree")).unwrap();
+    std::fs::write(dir.path().join("tree/f"), "in the tree").unwrap();
+    let run = plugins.ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_said(
+        &run.stdout,
+        &[
+            "\"text\":\"docker\"",
+            "for the log",
+            "got one",
+            "got two",
+            "the same: true, and \"plain\"",
+            "came back: /trial-there/f",
+            "in the tree",
+            "artifact sha256:",
+            "of packer.docker: Imported Docker image: sha256:",
+            "ConnType:docker",
+        ],
+    );
+    let id = std::fs::read_to_string(dir.path().join("out/list")).unwrap();
+    output_of("docker", &["rmi", id.trim()]);
+}
+
+#[test]
+fn values_of_sensitive_variables_are_hidden_in_what_plugins_print() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+variable "password" {
+  default   = "hunter22"
+  sensitive = true
+}
+source "trial" "t" {
+  directory = "built"
+  text      = var.password
+}
+build {
+  sources = ["source.trial.t"]
+}
+"#;
+    let dir = template(text);
+    let run = plugins.ingot_with(dir.path(), &["build", "."], &[("PACKER_LOG", "1")]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("\"text\":\"<sensitive>\""), "{}", run.stdout);
+    assert!(!run.stdout.contains("hunter22") && !run.stderr.contains("hunter22"));
+    // Its log lines are in the log, with its name.
+    assert!(run.stderr.contains("packer-plugin-trial plugin: "), "{}", run.stderr);
+}
+
+#[test]
+fn machine_readable_lines_of_plugins_name_the_build() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+}
+build {
+  sources = ["source.trial.t"]
+  provisioner "trial" {}
+}
+"#;
+    let dir = template(text);
+    let run = plugins.ingot(dir.path(), &["build", "-machine-readable", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(
+        run.stdout.contains(",trial.t,trial-fact,one,two%!(PACKER_COMMA)three"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn retries_timeouts_and_failures_are_those_of_native_plugins() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+}
+source "file" "f" {
+  content = "other builds go on"
+  target  = "other"
+}
+build {
+  sources = ["source.trial.t", "source.file.f"]
+  provisioner "trial" {
+    only        = ["trial.t"]
+    run         = ["echo once more >> tries; test $(wc -l < tries) = 3"]
+    max_retries = 2
+  }
+  provisioner "trial" {
+    only    = ["trial.t"]
+    slowly  = true
+    timeout = "1s"
+  }
+  error-cleanup-provisioner "trial" {
+    run = ["echo cleaning up after >> ../cleaned"]
+  }
+}
+"#;
+    let dir = template(text);
+    let before = Instant::now();
+    let run = plugins.ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(before.elapsed() < Duration::from_secs(60));
+    assert_said(
+        &run.stdout,
+        &[
+            "retrying with 1 trie(s) left",
+            "Cancelling provisioner after a timeout...",
+            "removing built",
+            "did not finish within its timeout of 1s",
+        ],
+    );
+    assert!(dir.path().join("other").exists());
+    assert!(dir.path().join("cleaned").exists());
+    assert!(!dir.path().join("built").exists());
+}
+
+#[test]
+fn a_plugin_that_dies_fails_its_build_alone() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+  fail      = "crash"
+}
+source "file" "f" {
+  content = "other builds go on"
+  target  = "other"
+}
+build {
+  sources = ["source.trial.t", "source.file.f"]
+}
+"#;
+    let dir = template(text);
+    let run = plugins.ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_said(
+        &run.stdout,
+        &[
+            "Build 'trial.t' errored",
+            "the plugin packer-plugin-trial failed: it ended with exit code 2 while building",
+            "panic: crashing on purpose",
+            "Build 'file.f' finished",
+        ],
+    );
+    assert!(dir.path().join("other").exists());
+}
+
+#[test]
+fn an_interrupted_build_lets_the_plugin_remove_what_it_created() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+  slowly    = true
+}
+build {
+  sources = ["source.trial.t"]
+}
+"#;
+    let dir = template(text);
+    let child = plugins
+        .command(dir.path(), &["build", "."])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.path().join("built").exists() {
+        assert!(Instant::now() < deadline, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    signal("INT", child.id());
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert_said(&stdout, &["removing built", "Cleanly cancelled builds after being interrupted."]);
+    assert!(!dir.path().join("built").exists());
+    assert!(!any_plugin_runs(plugins.directory()));
+}
+
+/// Whether a program in this plugin directory still runs.
+fn any_plugin_runs(directory: &Path) -> bool {
+    let listed = Command::new("ps").args(["-eo", "args"]).output();
+    listed.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).contains(&directory.display().to_string())
+    })
+}

@@ -1,0 +1,75 @@
+//! `ingot` with the plugin installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::Run;
+use crate::trial::plugin_directory;
+
+/// The plugin in a plugin directory of its own, and a cache of its own.
+pub struct Installed {
+    plugins: tempfile::TempDir,
+    state: tempfile::TempDir,
+}
+
+/// Installs the plugin; none where it cannot be built.
+pub fn installed() -> Option<Installed> {
+    let plugins = plugin_directory()?;
+    let state = tempfile::tempdir().expect("a directory for the cache");
+    Some(Installed { plugins, state })
+}
+
+impl Installed {
+    /// The plugin directory.
+    pub fn directory(&self) -> &Path {
+        self.plugins.path()
+    }
+
+    /// `ingot` in a directory.
+    pub fn command(&self, dir: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingot"));
+        command
+            .args(args)
+            .current_dir(dir)
+            .env("PACKER_PLUGIN_PATH", self.plugins.path())
+            .env("XDG_CACHE_HOME", self.state.path().join("cache"))
+            .env("INGOT_STATE_DIR", self.state.path().join("state"))
+            .env("TRIAL_RECORD", self.record_file());
+        command
+    }
+
+    /// Runs `ingot` in a directory.
+    pub fn ingot(&self, dir: &Path, args: &[&str]) -> Run {
+        self.ingot_with(dir, args, &[])
+    }
+
+    /// Runs `ingot` in a directory, with variables in its environment.
+    pub fn ingot_with(&self, dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
+        let output = self.command(dir, args).envs(env.iter().copied()).output();
+        let output = output.expect("ingot can be run");
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn record_file(&self) -> PathBuf {
+        self.state.path().join("record")
+    }
+
+    /// With what arguments the program was run.
+    pub fn record(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.record_file()).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Writes another checksum beside the program.
+    pub fn set_checksum(&self, sum: &str) {
+        let place = self.plugins.path().join("github.com/acme/trial");
+        let files = std::fs::read_dir(place).expect("the plugin's directory").flatten();
+        let mut sums = files.filter(|file| file.file_name().to_string_lossy().ends_with("SUM"));
+        let file = sums.next().expect("a checksum");
+        std::fs::write(file.path(), sum).expect("the checksum can be written");
+    }
+}

@@ -1,0 +1,181 @@
+//! Checking templates with installed plugins.
+
+use crate::harness::{Run, template};
+use crate::installed::{Installed, installed};
+
+const REQUIRED: &str = r#"
+packer {
+  required_plugins {
+    trial = {
+      source  = "github.com/acme/trial"
+      version = "VERSION"
+    }
+  }
+}
+"#;
+
+fn required(version: &str) -> String {
+    REQUIRED.replace("VERSION", version)
+}
+
+/// A build of the plugin with `options` in its source and `steps` in its build block.
+fn build(options: &str, steps: &str) -> String {
+    format!(
+        "source \"trial\" \"t\" {{\n{options}\n}}\nbuild {{\n  sources = \
+         [\"source.trial.t\"]\n{steps}\n}}\n"
+    )
+}
+
+fn validate(plugins: &Installed, text: &str) -> Run {
+    let dir = template(text);
+    plugins.ingot(dir.path(), &["validate", "."])
+}
+
+#[test]
+fn options_are_checked_by_the_plugin_s_own_specification() {
+    let Some(plugins) = installed() else { return };
+    let valid = build(
+        "directory = \"/tmp/x\"\n  texts = [\"a\"]\n  named = { k = \"v\" }\n  dynamic \"disk\" {\n    for_each = [1, 2]\n    content {\n      size = disk.value\n      partition {\n        label = \"p\"\n      }\n    }\n  }\n  boot {\n    label = null\n  }",
+        "provisioner \"trial\" {\n    text = build.Directory\n    run = [build.ID]\n  }\n  post-processor \"trial\" {}",
+    );
+    let run = validate(&plugins, &(required(">= 1.0") + &valid));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    // Nobody need require what is installed.
+    assert_eq!(validate(&plugins, &valid).code, Some(0));
+
+    let run = validate(
+        &plugins,
+        &build(
+            "txet = \"a\"\n  number = \"many\"\n  disk {\n    sise = 1\n  }\n  boot {}\n  boot {}",
+            "provisioner \"trial\" {\n    flags = true\n  }",
+        ),
+    );
+    assert_eq!(run.code, Some(1));
+    for told in [
+        "there is no option called `txet` here",
+        "did you mean `text`?",
+        "this is no value for `number`",
+        "there is no option called `sise` here",
+        "there can be only one `boot` block here",
+        "the option `directory` is missing",
+        "there is no option called `flags` here",
+        "t.pkr.hcl:2:1",
+    ] {
+        assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_the_plugin_refuses_is_shown_at_its_place() {
+    let Some(plugins) = installed() else { return };
+    let run = validate(&plugins, &build("directory = \"nowhere\"\n  text = \"wrong\"", ""));
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("'text' must not be wrong"), "{}", run.stdout);
+    assert!(run.stdout.contains("t.pkr.hcl:3:10"), "{}", run.stdout);
+    assert!(run.stdout.contains("the 'directory' must be somewhere"), "{}", run.stdout);
+    assert!(run.stdout.contains("t.pkr.hcl:2:13"), "{}", run.stdout);
+    let run = validate(&plugins, &build("directory = \"/x\"\n  text = \"odd\"", ""));
+    assert_eq!(run.code, Some(0));
+    assert!(run.stdout.contains("the text is odd"), "{}", run.stdout);
+}
+
+#[test]
+fn a_plugin_in_another_version_is_told() {
+    let Some(plugins) = installed() else { return };
+    let text = required(">= 2.0") + &build("directory = \"/x\"", "");
+    let run = validate(&plugins, &text);
+    assert_eq!(run.code, Some(1));
+    let told = "the plugin `github.com/acme/trial` is not installed";
+    assert!(run.stdout.contains(told), "{}", run.stdout);
+    assert!(run.stdout.contains("installed: 1.0.0"), "{}", run.stdout);
+    assert!(run.stdout.contains("ingot init"), "{}", run.stdout);
+    assert_eq!(run.stdout.matches("error").count(), 1, "{}", run.stdout);
+    let other = required(">= 1.0").replace("acme/trial", "other/trial");
+    let run = validate(&plugins, &(other + &build("directory = \"/x\"", "")));
+    assert!(run.stdout.contains("the plugin `github.com/other/trial` is not"), "{}", run.stdout);
+}
+
+#[test]
+fn a_program_that_is_not_what_was_installed_does_not_run() {
+    let Some(plugins) = installed() else { return };
+    plugins.set_checksum("00");
+    let text = required(">= 1.0") + &build("directory = \"/x\"", "");
+    let run = validate(&plugins, &text);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("is not the program that was installed"), "{}", run.stdout);
+    assert!(plugins.record().is_empty());
+}
+
+#[test]
+fn a_plugin_that_crashes_is_an_error_with_its_last_lines() {
+    let Some(plugins) = installed() else { return };
+    let dir = template(&build("directory = \"/x\"", ""));
+    let run = plugins.ingot_with(dir.path(), &["validate", "."], &[("TRIAL_START", "crash")]);
+    assert_eq!(run.code, Some(1));
+    let told = "the plugin packer-plugin-trial failed: it ended with exit code 3 while starting";
+    assert!(run.stdout.contains(told), "{}", run.stdout);
+    assert!(run.stdout.contains("trial: crashing on purpose"), "{}", run.stdout);
+}
+
+#[test]
+fn programs_start_only_where_they_must() {
+    let Some(plugins) = installed() else { return };
+    let run = validate(&plugins, crate::harness::NULL);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(plugins.record().is_empty(), "{:?}", plugins.record());
+    let text = build(
+        "directory = \"/x\"",
+        "provisioner \"trial\" {}\n  provisioner \"trial\" {}\n  provisioner \"trial\" {}\n  post-processor \"trial\" {}",
+    );
+    let starts = |record: &[String]| record.iter().filter(|line| line.starts_with("start")).count();
+    assert_eq!(validate(&plugins, &text).code, Some(0));
+    let record = plugins.record();
+    assert_eq!(record[0], "describe");
+    // One for each component, though there are several provisioners, and each takes its options
+    // as well as telling them.
+    assert_eq!(starts(&record), 3, "{record:?}");
+    // What it is and what options it has is known now.
+    assert_eq!(validate(&plugins, &text).code, Some(0));
+    let record = plugins.record();
+    assert_eq!(record.len(), 7, "{record:?}");
+}
+
+#[test]
+fn data_sources_of_plugins_are_known_to_validate_and_fetched_by_build() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+data "trial-facts" "f" {
+  text = "x"
+}
+locals {
+  all = "${data.trial-facts.f.text} ${data.trial-facts.f.number} ${data.trial-facts.f.named["k"]} ${length(data.trial-facts.f.texts)}"
+}
+source "file" "out" {
+  content = local.all
+  target  = "out.txt"
+}
+build {
+  sources = ["source.file.out"]
+}
+"#;
+    let dir = template(text);
+    let run = plugins.ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let run = plugins.ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_eq!(std::fs::read_to_string(dir.path().join("out.txt")).unwrap(), "said: x -7 v 2");
+    let run = validate(&plugins, &text.replace("f.number", "f.nomber"));
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("nomber"), "{}", run.stdout);
+    let run = validate(&plugins, &text.replace("text = \"x\"", "txt = \"x\""));
+    assert!(run.stdout.contains("there is no option called `txt` here"), "{}", run.stdout);
+}
+
+#[test]
+fn templates_can_be_inspected() {
+    let Some(plugins) = installed() else { return };
+    let dir = template(&build("directory = \"/x\"", "provisioner \"trial\" {}"));
+    let run = plugins.ingot(dir.path(), &["inspect", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("trial.t"), "{}", run.stdout);
+}
