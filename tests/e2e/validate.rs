@@ -43,6 +43,19 @@ fn errors_show_place_line_and_cure() {
 }
 
 #[test]
+fn an_option_without_effect_is_a_warning() {
+    let options = "ssh_host = \"h\"\n  ssh_username = \"u\"\n  ssh_password = \"p\"\n  \
+                   ssh_disable_agent_forwarding = false";
+    let dir = template(&NULL.replace("communicator = \"none\"", options));
+    let run = ingot(dir.path(), &["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let warning =
+        "`ssh_disable_agent_forwarding` = false has no effect: the agent is not forwarded";
+    assert!(run.stdout.contains(warning), "{}", run.stdout);
+    assert!(run.stdout.contains("The configuration is valid"), "{}", run.stdout);
+}
+
+#[test]
 fn variables_get_values_in_packers_order() {
     let dir =
         template("variable \"v\" {\n  default = \"default\"\n}\nlocals {\n  got = var.v\n}\n");

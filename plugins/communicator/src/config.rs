@@ -51,6 +51,14 @@ impl CommunicatorConfig {
         self.communicator.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("ssh")
     }
 
+    /// What is accepted but has no effect with the communicator that is used.
+    pub fn warnings(&self) -> Vec<String> {
+        match self.kind() {
+            "ssh" => self.ssh.warnings(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Checks the options, offline, and fills in defaults. What a builder requires beyond that
     /// (a host, a way to log in) it checks itself.
     ///

@@ -47,7 +47,7 @@ impl Builder for NullBuilder {
             "winrm" => check_winrm(config, &mut errors),
             _ => {}
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared { warnings: options.warnings(), ..Prepared::default() })
     }
 
     async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {

@@ -91,6 +91,7 @@ impl Settings {
             found.0.into_iter().for_each(|error| errors.push(error));
             Communication::default()
         });
+        prepared.warnings.extend(raw.communicator.warnings());
         if raw.run_once.is_some() {
             prepared.warnings.push("run_once has no effect".to_owned());
         }

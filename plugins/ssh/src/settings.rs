@@ -263,6 +263,16 @@ impl SshConfig {
         }
     }
 
+    /// What is accepted but has no effect, for people to see.
+    pub fn warnings(&self) -> Vec<String> {
+        // `false` is Packer's default, and templates spell it out: most of them need no agent on
+        // the machine, so that it is not there is no reason to refuse them.
+        let forward = self.ssh_disable_agent_forwarding == Some(false);
+        let warning = "`ssh_disable_agent_forwarding` = false has no effect: the agent is not \
+                       forwarded to the machine";
+        forward.then(|| warning.to_owned()).into_iter().collect()
+    }
+
     /// What libssh2 or Ingot cannot do.
     fn unsupported(&self, errors: &mut ConfigErrors) {
         for (option, kind, wanted) in [
@@ -273,15 +283,6 @@ impl SshConfig {
                 let message = format!("not supported: {}", unknown.join(", "));
                 errors.push(ConfigError::on(option, message).hint(format!("known are {known}")));
             }
-        }
-        if self.ssh_disable_agent_forwarding == Some(false) {
-            errors.push(
-                ConfigError::on(
-                    "ssh_disable_agent_forwarding",
-                    "forwarding the agent to the machine is not supported",
-                )
-                .hint("leave this option out, or set it to true"),
-            );
         }
         if self.ssh_bastion_interactive {
             errors.push(

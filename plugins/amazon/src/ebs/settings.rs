@@ -81,6 +81,7 @@ impl Settings {
             found.0.into_iter().for_each(|error| errors.push(error));
             Communication::default()
         });
+        warnings.extend(raw.communicator.warnings());
         let key = key_choice(&raw, ctx);
         raw.access.check(&mut errors);
         warnings.extend(polling::warnings(raw.access.aws_polling.as_ref()));
