@@ -44,6 +44,36 @@ fn versions_that_do_not_fit_are_shown() {
 }
 
 #[test]
+fn a_plugin_can_have_a_name_of_the_templates() {
+    let (code, said) = validate(
+        r#"
+packer {
+  required_plugins {
+    container = {
+      source  = "github.com/hashicorp/docker"
+      version = "~> 1.0"
+    }
+  }
+}
+
+source "container" "c" {
+  image  = "alpine"
+  commit = true
+}
+
+build {
+  sources = ["source.container.c"]
+
+  post-processor "container-tag" {
+    repository = "c"
+  }
+}
+"#,
+    );
+    assert_eq!((code, said.as_str()), (Some(0), "The configuration is valid.\n"));
+}
+
+#[test]
 fn every_mistake_is_shown_at_once() {
     let (code, said) = validate(
         r#"

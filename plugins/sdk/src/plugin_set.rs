@@ -52,8 +52,37 @@ impl PluginSet {
         self.provided.insert(source.to_owned(), version.to_owned());
     }
 
+    /// Calls what stands for the Packer plugin `source` by `name` too: a template may give a
+    /// plugin it requires a name of its own, and what the plugin has starts with that name then
+    /// (`docker2`, `docker2-tag`). What is there under such a name already stays.
+    pub fn also_as(&mut self, source: &str, name: &str) {
+        let own = source.rsplit('/').next().unwrap_or(source);
+        if own == name || !self.provided.contains_key(source) {
+            return;
+        }
+        also(&mut self.builders, own, name);
+        also(&mut self.provisioners, own, name);
+        also(&mut self.post_processors, own, name);
+        also(&mut self.data_sources, own, name);
+    }
+
     /// Adds a remover of leftovers.
     pub fn reclaimer(&mut self, reclaimer: impl Reclaim + 'static) {
         self.reclaimers.push(Arc::new(reclaimer));
+    }
+}
+
+/// Adds what is called `own` or `own-…` once more, as `name` or `name-…`.
+fn also<T: Clone>(plugins: &mut BTreeMap<String, T>, own: &str, name: &str) {
+    let renamed = |known: &String| {
+        let rest = known.strip_prefix(own)?;
+        (rest.is_empty() || rest.starts_with('-')).then(|| format!("{name}{rest}"))
+    };
+    let found: Vec<(String, T)> = plugins
+        .iter()
+        .filter_map(|(known, plugin)| Some((renamed(known)?, plugin.clone())))
+        .collect();
+    for (known, plugin) in found {
+        plugins.entry(known).or_insert(plugin);
     }
 }

@@ -108,6 +108,9 @@ impl Project {
         #[cfg(feature = "plugin-host")]
         InstalledPlugins::preferred(&mut project.plugins);
         project.check_plugins(diagnostics);
+        for required in &project.template.required_plugins {
+            project.plugins.also_as(&required.source, &required.name);
+        }
         if readable {
             project.evaluate(options, files.auto_variables, diagnostics);
         }
