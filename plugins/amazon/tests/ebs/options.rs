@@ -210,11 +210,6 @@ fn mistakes_are_named() {
             "ami_ou_arns",
             "no other key",
         ),
-        (
-            json!({ "encrypt_boot": true, "kms_key_id": "alias/a", "ami_groups": ["all"] }),
-            "ami_groups",
-            "makes nothing public that is encrypted",
-        ),
         (json!({ "tags": { "a": "{{ .SourceAmi }}" } }), "tags", "SourceAmi"),
         (json!({ "enable_nitro_enclave": true }), "enable_nitro_enclave", "no enclaves"),
         (
@@ -285,6 +280,10 @@ fn what_packer_takes_is_taken() {
 fn what_has_no_effect_is_a_warning() {
     for (more, start) in [
         (json!({ "temporary_key_pair_bits": 4096 }), "`temporary_key_pair_bits` has no effect"),
+        (
+            json!({ "encrypt_boot": true, "kms_key_id": "alias/a", "ami_groups": ["all"] }),
+            "`ami_groups`: AWS makes nothing public that is encrypted",
+        ),
         (
             json!({ "spot_price": "auto", "block_duration_minutes": 60 }),
             "`block_duration_minutes` has no effect",

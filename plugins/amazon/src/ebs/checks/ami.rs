@@ -153,16 +153,6 @@ fn sharing(raw: &Options, errors: &mut ConfigErrors) {
             wrong_with(errors, related, default_key_message(&region), DEFAULT_KEY_HINT);
         }
     }
-    if ami.encrypt_boot == Some(true) {
-        for option in publications(raw) {
-            wrong(
-                errors,
-                option,
-                "AWS makes nothing public that is encrypted, whatever the key",
-                "remove encrypt_boot, or share with accounts in ami_users and snapshot_users",
-            );
-        }
-    }
 }
 
 /// What is wrong where something is to be shared that the account's default key encrypts.
@@ -211,6 +201,13 @@ fn shared_disks(raw: &Options, warnings: &mut Vec<String>) {
     let ami = &raw.ami;
     if ami.encrypt_boot == Some(true) {
         // The image is encrypted anew, with keys that `sharing` looks at.
+        warnings.extend(publications(raw).into_iter().map(|option| {
+            format!(
+                "`{option}`: AWS makes nothing public that is encrypted, whatever the key, and will \
+                 refuse it at the end of the build: remove encrypt_boot, or share with accounts in \
+                 ami_users and snapshot_users"
+            )
+        }));
         return;
     }
     let shared: Vec<&str> = shares(raw).into_iter().chain(publications(raw)).collect();
