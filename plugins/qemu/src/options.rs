@@ -135,7 +135,7 @@ pub struct Options {
     /// Switches of that program; each replaces ours of the same name. A row is a switch and the
     /// parts of its value. They are `{{ }}` templates that know `.HTTPIP`, `.HTTPPort`,
     /// `.HTTPDir`, `.OutputDir`, `.Name` and `.SSHHostPort`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rows")]
     #[schemars(extend("rendered_late" = true))]
     pub qemuargs: Vec<Vec<String>>,
     /// More arguments for `qemu-img`.
@@ -241,4 +241,10 @@ impl Options {
     pub fn image_arguments(&self) -> ImageArguments {
         self.qemu_img_args.clone().unwrap_or_default()
     }
+}
+
+/// Reads rows of a table. One that is null is left out: `cond ? ["-bios", "x"] : null`.
+fn rows<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<String>>, D::Error> {
+    let rows: Vec<Option<Vec<String>>> = serde::Deserialize::deserialize(deserializer)?;
+    Ok(rows.into_iter().flatten().collect())
 }

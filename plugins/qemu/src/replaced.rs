@@ -190,6 +190,11 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_are_null_are_left_out() {
+        assert_eq!(warnings(json!({ "qemuargs": [null, ["-display", "none"]] })), [""; 0]);
+    }
+
+    #[test]
     fn drives_that_go_are_named() {
         let said = warnings(json!({ "qemuargs": [["-drive", "file=seed.img,if=virtio"]] }));
         assert_eq!(said.len(), 1, "{said:?}");
