@@ -158,9 +158,17 @@ fn what_is_not_known_never_runs() {
 fn a_local_that_nothing_uses_is_no_reason_to_fail() {
     let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo runs\"]\n  }";
     let text = format!("locals {{\n  v = packer.versionFingerprint\n}}\n{}", null_template(steps));
-    let (run, _) = run("build", &text);
+    let (built, _) = run("build", &text);
+    assert_eq!(built.code, Some(0), "{}", built.stdout);
+    assert!(built.stdout.contains("null.n: runs"), "{}", built.stdout);
+    // Nor is one that only what is left out uses.
+    let (excepted, _) = run("build", &text.replace("echo runs", "echo ${local.v}"));
+    assert_eq!(excepted.code, Some(1), "{}", excepted.stdout);
+    let dir = template(&format!(
+        "source \"null\" \"m\" {{\n  communicator = local.v\n}}\nbuild {{\n  sources = [\"null.m\"]\n}}\n{text}"
+    ));
+    let run = ingot(dir.path(), &["build", "-except=null.m", "."]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
-    assert!(run.stdout.contains("null.n: runs"), "{}", run.stdout);
 }
 
 #[test]

@@ -36,7 +36,10 @@ pub fn build_of<'a>(version: &'a Value, component: &str) -> &'a Value {
 #[test]
 fn a_run_is_a_version() {
     with_both(|world| {
-        world.write("files.pkr.hcl", FILES);
+        // A local can be made of what is known only then.
+        let told = "\"a of ${packer.versionFingerprint}\"";
+        let locals = format!("locals {{\n  told = {told}\n}}\n");
+        world.write("files.pkr.hcl", &(locals + &FILES.replace(told, "local.told")));
         world.write("from.txt", "b");
         let run = world.build("files.pkr.hcl", "run-1");
         let said = format!("Tracking build on {} with fingerprint \"run-1\"", world.name);

@@ -56,6 +56,9 @@ pub fn prepare(
     }
     known_plugins(project, diagnostics);
     let nodes = graph::build(&project.template, &project.builds, filter, diagnostics);
+    if unknowns == Unknowns::Refuse {
+        project.check_locals(&nodes, diagnostics);
+    }
     let nodes = nodes.into_iter();
     let nodes = nodes.filter_map(|node| prepare_node(project, node, flags, unknowns, diagnostics));
     let nodes: Vec<PreparedNode> = nodes.collect();

@@ -258,12 +258,28 @@ impl Project {
     fn evaluate_again(&mut self, packer: Value, diagnostics: &mut Diagnostics) {
         self.names.insert("packer".into(), packer);
         let scope = Scope::new(self.names.clone(), &self.functions);
-        let values = named::evaluate_again(&self.template, &scope, &self.names, diagnostics);
+        let template = &self.template;
+        let blocks = template.builds.iter().chain(template.sources.values());
+        let bodies = blocks.map(|block| &block.body);
+        // What is wrong with a local is reported when it is known which builds run, and use it.
+        let ignored = &mut Diagnostics::default();
+        let values = named::evaluate_again(template, &scope, &self.names, bodies, ignored);
         self.add_secrets(values.values());
         self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);
         let unknowns = [Unknowns::Refuse; 2];
         self.builds = builds::evaluate(&self.template.builds, &scope, unknowns, diagnostics);
+    }
+
+    /// Reports what is wrong with locals that are unknown to the last and that `nodes` use.
+    pub(super) fn check_locals(&self, nodes: &[Node], diagnostics: &mut Diagnostics) {
+        let bodies = nodes.iter().flat_map(|node| {
+            let steps = node.provisioners.iter().chain(&node.error_cleanup);
+            let steps = steps.chain(node.pipelines.iter().flatten());
+            let parts = node.parts.iter().map(|part| &part.body);
+            parts.chain(steps.map(|step| &step.block.body))
+        });
+        named::evaluate_again(&self.template, &self.scope(), &self.names, bodies, diagnostics);
     }
 
     fn add_secrets<'v>(&self, values: impl IntoIterator<Item = &'v Value>) {

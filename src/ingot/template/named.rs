@@ -40,32 +40,32 @@ pub fn evaluate(
 }
 
 /// The same once more, when `scope` knows more than before: `names` are those that the first time
-/// gave. What was known then stays as it was, and no data source is fetched again.
-pub fn evaluate_again(
+/// gave. What was known then stays as it was, and no data source is fetched again. Only what
+/// `bodies` use is evaluated; what nothing uses is no reason to fail.
+pub fn evaluate_again<'t>(
     template: &Template,
     scope: &Scope,
     names: &BTreeMap<String, Value>,
+    bodies: impl IntoIterator<Item = &'t Body>,
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, Value> {
     let mut fetch = Fetched;
     let mut walk = Walk::new(template, scope, &mut fetch);
-    let of = |name: &str| names.get(name).and_then(Value::as_entries).into_iter().flatten();
+    let locals = names.get("local").and_then(Value::as_entries);
     for name in template.locals.keys() {
-        let value = of("local").find(|(known, _)| *known == name).map(|(_, value)| value);
+        let value = locals.and_then(|locals| locals.get(name));
         if let Some(value) = value.filter(|value| value.is_wholly_known()) {
             walk.set(Key::Local(name), value.clone());
         }
     }
+    let data = names.get("data").and_then(Value::as_entries);
     for (ty, name) in template.data.keys() {
-        let all = names.get("data").and_then(Value::as_entries);
-        let value = all.and_then(|all| all.get(ty)?.as_entries()?.get(name));
+        let value = data.and_then(|data| data.get(ty)?.as_entries()?.get(name));
         walk.set(Key::Data(ty, name), value.cloned().unwrap_or_else(unknown));
     }
-    // What nothing uses is no reason to fail.
     let mut needed = Vec::new();
-    let blocks = template.builds.iter().chain(template.sources.values());
-    for block in blocks.chain(&template.registries) {
-        walk.references_of_body(&block.body, &mut needed);
+    for body in bodies {
+        walk.references_of_body(body, &mut needed);
     }
     needed.into_iter().for_each(|key| walk.visit(key, diagnostics));
     walk.names()
