@@ -71,7 +71,7 @@ fn a_build_under_nohup_outlives_its_terminal() {
     let dir = template(&null_template(steps));
     let mut command = Command::new("nohup");
     let ingot = Running::command(dir.path(), &["-color=false"]);
-    command.arg(ingot.get_program()).args(ingot.get_args()).current_dir(dir.path());
+    command.args(ingot.get_args().skip(1)).current_dir(dir.path());
     let stdout = std::fs::File::create(dir.path().join("stdout")).unwrap();
     command.env("INGOT_STATE_DIR", dir.path().join("state")).stdin(Stdio::null());
     let child = command.stdout(stdout).stderr(Stdio::null()).spawn();

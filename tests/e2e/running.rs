@@ -27,12 +27,13 @@ impl Running {
         Self::command(dir, args).spawn().unwrap()
     }
 
-    /// What runs `ingot build` in a directory.
+    /// What runs `ingot build` in a directory. Signals that whoever runs the tests has ignored, as a
+    /// shell does for what it starts in the background, are not ignored here.
     pub fn command(dir: &Path, args: &[&str]) -> Command {
         let stdout = File::create(dir.join("stdout")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingot"));
+        let mut command = Command::new("env");
         command
-            .arg("build")
+            .args(["--default-signal=HUP,INT,QUIT,TERM", env!("CARGO_BIN_EXE_ingot"), "build"])
             .args(args)
             .arg(".")
             .current_dir(dir)
