@@ -225,12 +225,12 @@ impl<'a> Interpolation<'a> {
     }
 }
 
-/// Calls `visit` for all strings in `value`, and whether each is a secret, replacing those for
-/// which it returns a new text.
-fn visit_strings(
-    value: &mut OptionValue,
-    visit: &mut dyn FnMut(&str, bool) -> Result<Option<String>, Error>,
-) -> Result<(), Error> {
+/// What is done with a string of an option, and whether it is a secret: a new text in its place, or
+/// none to leave it as it is.
+type Visit<'a> = dyn FnMut(&str, bool) -> Result<Option<String>, Error> + 'a;
+
+/// Calls `visit` for all strings in `value`.
+fn visit_strings(value: &mut OptionValue, visit: &mut Visit<'_>) -> Result<(), Error> {
     match value {
         OptionValue::String(text) => {
             if let Some(new) = visit(text, false)? {
