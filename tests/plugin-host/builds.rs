@@ -105,7 +105,7 @@ fn hosted_provisioners_and_post_processors_work_with_native_docker() {
             "came back: /trial-there/f",
             "in the tree",
             "artifact sha256:",
-            "of packer.docker: Imported Docker image: sha256:",
+            "of packer.post-processor.docker-import: Imported Docker image: sha256:",
             "ConnType:docker",
         ],
     );
