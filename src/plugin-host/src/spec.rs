@@ -200,7 +200,7 @@ fn from_wire(spec: &wire::Spec, depth: usize) -> io::Result<Spec> {
             ty: type_from_wire(attribute.ty.as_ref(), 0)?,
             required: attribute.required,
         }),
-        Some(Block::BlockValue(block)) => Ok(Spec::Block {
+        Some(Block::Single(block)) => Ok(Spec::Block {
             name: block.name.clone(),
             required: block.required,
             nested: nested(&block.nested)?,
@@ -252,7 +252,7 @@ mod wire {
             #[prost(message, tag = "2")]
             Attr(super::Attr),
             #[prost(message, tag = "3")]
-            BlockValue(super::Block),
+            Single(super::Block),
             #[prost(message, tag = "4")]
             BlockList(super::BlockList),
         }
