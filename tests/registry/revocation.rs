@@ -280,12 +280,13 @@ async fn revocations_of_older_databases_are_kept() {
     let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
     for sql in [
         "DROP TABLE revocations",
+        "DROP INDEX versions_by_number",
         "DROP INDEX builds_current",
         "DROP INDEX artifacts_by_lower_name",
         "ALTER TABLE builds DROP COLUMN current_parent_bucket_id",
         "ALTER TABLE versions DROP COLUMN pardoned_at",
         "ALTER TABLE buckets DROP COLUMN last_number",
-        "DELETE FROM migrations WHERE step = 4",
+        "DELETE FROM migrations WHERE step >= 4",
         "UPDATE versions SET revoked = 1, revoke_at = 1000000, revocation_type = 'MANUAL', \
          revocation_message = 'a hole', revoke_descendants = 1 WHERE fingerprint = 'older0'",
         "UPDATE versions SET revoked = 1, revoke_at = 1000000, revocation_type = 'INHERITED', \
