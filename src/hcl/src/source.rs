@@ -69,7 +69,8 @@ impl SourceMap {
     /// Lets diagnostics show no line of a text: it holds values, which may be secrets.
     pub fn conceal_all(&mut self, file: FileId) {
         if let Some(file) = self.files.get_mut(file.0 as usize) {
-            file.concealed = vec![0..u32::MAX];
+            file.concealed.clear();
+            file.concealed.push(0..u32::MAX);
         }
     }
 

@@ -33,9 +33,12 @@ use super::number::Number;
 use super::types::Type;
 use super::value::Value;
 
+/// What is told of a secret text.
+type Told = dyn Fn(&str) + Send + Sync;
+
 /// Takes the secrets that expressions make; the default one drops them.
 #[derive(Clone, Default)]
-pub struct SecretSink(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct SecretSink(Option<Arc<Told>>);
 
 impl SecretSink {
     /// A sink that hands every secret to `take`.
