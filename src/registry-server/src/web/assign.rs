@@ -96,14 +96,14 @@ pub(super) fn in_short(from: Option<&Version>, to: &Version) -> String {
 fn cautions(channel: &Channel, to: &Version) -> Vec<Markup> {
     let mut cautions = Vec::new();
     let name = shown_version(&to.name, &to.fingerprint);
-    if let Some(from) = &channel.version {
-        if number(&to.name) < number(&from.name) {
-            cautions.push(html! {
-                strong { "It goes back." } " " (name) " is older than " (from.name) ", which "
-                (channel.name) " points at now. " (name) " was created " (ago(to.created_at))
-                ", " (from.name) " " (ago(from.created_at)) "."
-            });
-        }
+    if let Some(from) = &channel.version
+        && number(&to.name) < number(&from.name)
+    {
+        cautions.push(html! {
+            strong { "It goes back." } " " (name) " is older than " (from.name) ", which "
+            (channel.name) " points at now. " (name) " was created " (ago(to.created_at))
+            ", " (from.name) " " (ago(from.created_at)) "."
+        });
     }
     if to.parents.as_ref().is_some_and(|parents| parents.status == AncestryStatus::OutOfDate) {
         cautions.push(html! {

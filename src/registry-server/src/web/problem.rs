@@ -154,10 +154,11 @@ async fn around(app: &Shared, asked: &Parts, title: &str) -> Result<(Page, Back)
         }
         rest => (page, rest),
     };
-    if asked.method == Method::POST && !names.is_empty() {
-        if let Some(path) = own_path(&wanted(asked)) {
-            back = Back { path: path.to_owned(), name: "Go back to the page".into() };
-        }
+    if asked.method == Method::POST
+        && !names.is_empty()
+        && let Some(path) = own_path(&wanted(asked))
+    {
+        back = Back { path: path.to_owned(), name: "Go back to the page".into() };
     }
     Ok((page, back))
 }

@@ -142,12 +142,14 @@ pub(super) async fn revoke(Change { place, fields }: Change) -> Result<Response,
     let mut draft = Draft::read(&fields);
     let at = draft.check(version.revoke_at);
     let seen = fields.text("seen");
-    if at.is_some() && place.visit.may_write() && !seen.is_empty() {
-        if Effect::of(&place, &version).await?.digest() != seen {
-            let text = "Channels or descendants have changed since the page was loaded. They are \
-                        shown below as they are now: look at them, and revoke it once more.";
-            draft.refused = Some(text.into());
-        }
+    if at.is_some()
+        && place.visit.may_write()
+        && !seen.is_empty()
+        && Effect::of(&place, &version).await?.digest() != seen
+    {
+        let text = "Channels or descendants have changed since the page was loaded. They are shown \
+                    below as they are now: look at them, and revoke it once more.";
+        draft.refused = Some(text.into());
     }
     if let Some(at) = at.filter(|_| draft.refused.is_none()) {
         let body = UpdateVersionBody {
