@@ -126,9 +126,9 @@ fn what_is_not_json_is_refused() {
     for (text, wanted) in [
         (
             "{\"locals\": {\"a\": \"one\ntwo\"}}",
-            &["t.pkr.json:1:22", "a line break cannot stand", "write \\n"][..],
+            &["t.pkr.json:1:18", "a line break cannot stand", "write \\n"][..],
         ),
-        ("{\"locals\": {\"a\": \"one\ttwo\"}}", &["t.pkr.json:1:22", "a tab cannot stand"]),
+        ("{\"locals\": {\"a\": \"one\ttwo\"}}", &["t.pkr.json:1:18", "a tab cannot stand"]),
         ("", &["t.pkr.json:1:1", "this file is empty"]),
         ("\n \n", &["t.pkr.json:1:1", "this file is empty"]),
     ] {

@@ -172,7 +172,8 @@ impl Lower<'_> {
             };
             let error = Diagnostic::error(format!("{what} cannot stand in a JSON string"));
             let help = format!("close the string before it, or write {escape} for it");
-            Some(error.at(self.span(start + at, start + at + 1)).help(help).names_only())
+            // Up to it: what holds a line break is shown as two lines.
+            Some(error.at(self.span(start, start + at)).help(help).names_only())
         };
         match value {
             Value::StringLit(literal) => check(self.of(literal)),
