@@ -122,6 +122,25 @@ fn a_script_may_end_the_connection_when_that_is_expected() {
 }
 
 #[test]
+fn a_script_that_takes_too_long_is_ended_on_the_machine() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let key = server.key("key", &["-t", "ed25519"]);
+    let more = format!("ssh_private_key_file = \"{key}\"");
+    let steps = "  provisioner \"shell\" {\n    inline = [\"echo $$ > pid\", \"sleep 73\"]\n    \
+                 timeout = \"2s\"\n  }";
+    let dir = template(&text(&server, &more, steps));
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("did not finish within its timeout of 2s"), "{}", run.stdout);
+    let number = std::fs::read_to_string(server.path("home/pid")).unwrap();
+    let line = std::fs::read(format!("/proc/{}/cmdline", number.trim())).unwrap_or_default();
+    assert_eq!(String::from_utf8_lossy(&line), "", "the script still runs");
+}
+
+#[test]
 fn passwords_stay_secret_and_refusals_are_explained() {
     if !available() {
         return;

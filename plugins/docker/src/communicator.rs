@@ -458,6 +458,10 @@ impl Communicator for DockerCommunicator {
         self.run(command, how, Some(input), output).await
     }
 
+    async fn settle(&self) {
+        self.runner.others_ended().await;
+    }
+
     /// Always possible here. A terminal would change what goes through it; and where the user may
     /// not write, root does it.
     async fn run_script(

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -14,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use ingot_sdk::{Error, ExitStatus, Result};
 use tokio::io::AsyncWrite;
-use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use crate::engine::{Engine, EngineContext, describe, is_away, status};
 
@@ -48,7 +47,7 @@ pub struct Runner {
     /// The container's id.
     pub container: String,
     /// Commands that nobody waits for any more and that are being ended.
-    ending: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    ending: TaskTracker,
 }
 
 /// How to run a command.
@@ -85,7 +84,10 @@ pub enum Piece {
 impl Runner {
     /// Runs commands in `container`.
     pub fn new(engine: Engine, container: String) -> Self {
-        Runner { engine, container, ending: Arc::default() }
+        let ending = TaskTracker::new();
+        // Closed only means that waiting is over once there are none.
+        ending.close();
+        Runner { engine, container, ending }
     }
 
     /// Starts a command line in `/bin/sh`.
@@ -231,15 +233,8 @@ impl Runner {
     }
 
     /// Waits until no command is being ended any more, so that the next finds it gone.
-    async fn others_ended(&self) {
-        let ending = std::mem::take(&mut *self.lock());
-        for task in ending {
-            let _ = task.await;
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    pub async fn others_ended(&self) {
+        self.ending.wait().await;
     }
 
     /// Ends a process and those it has started, as long as they are in its process group: asks
@@ -343,12 +338,12 @@ impl Drop for Ender {
             return;
         };
         let runner = self.runner.clone();
-        let task = runtime.spawn(async move {
+        let ending = async move {
             let ended = tokio::time::timeout(END_TIMEOUT, runner.end(&process)).await;
             // The container may be gone already, and the command with it.
             tracing::debug!(?ended, process, "ended a command that nobody waits for");
-        });
-        self.runner.lock().push(task);
+        };
+        self.runner.ending.spawn_on(ending, &runtime);
     }
 }
 

@@ -99,6 +99,10 @@ pub trait Communicator: Send + Sync {
         self.exec(&command, output).await
     }
 
+    /// Waits until the commands have ended that nobody waits for any more, as after a timeout,
+    /// where the communicator ends them on the machine.
+    async fn settle(&self) {}
+
     /// Writes a script to the machine, runs a command that uses it and removes the script, in one
     /// exchange with the machine. None where that is not possible: then the caller does the three
     /// one by one.

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect::Connector;
+use crate::ending::Ending;
 use crate::link::{Link, Process};
 use crate::transfer;
 
@@ -23,16 +24,24 @@ pub struct SshCommunicator {
     link: Mutex<Arc<Link>>,
     ui: Ui,
     no_tar: AtomicBool,
+    ending: Ending,
 }
 
 impl SshCommunicator {
     /// A communicator over a connection that is up.
     pub fn new(connector: Connector, link: Arc<Link>, ui: Ui) -> Self {
-        SshCommunicator { connector, link: Mutex::new(link), ui, no_tar: AtomicBool::new(false) }
+        SshCommunicator {
+            connector,
+            link: Mutex::new(link),
+            ui,
+            no_tar: AtomicBool::new(false),
+            ending: Ending::new(),
+        }
     }
 
     /// A connection that is up, as far as is known.
     pub async fn link(&self) -> Result<Arc<Link>> {
+        self.ending.over().await;
         let mut link = self.link.lock().await;
         if link.is_lost() {
             tracing::info!(machine = %self.connector.place(), reason = %link.lost(), "reconnecting");
@@ -50,11 +59,18 @@ impl SshCommunicator {
 
     /// Starts a command, connecting again should the connection prove to be lost.
     pub async fn start(&self, line: &str, pty: bool) -> Result<Process> {
-        let link = self.link().await?;
-        match link.run(line, pty).await {
-            Err(_) if link.is_lost() => self.link().await?.run(line, pty).await,
-            started => started,
+        self.start_over(line, pty).await.map(|(process, _)| process)
+    }
+
+    /// Starts a command, and says over which connection.
+    async fn start_over(&self, line: &str, pty: bool) -> Result<(Process, Arc<Link>)> {
+        let mut link = self.link().await?;
+        let mut started = link.run(line, pty).await;
+        if started.is_err() && link.is_lost() {
+            link = self.link().await?;
+            started = link.run(line, pty).await;
         }
+        Ok((started?, link))
     }
 
     /// The options the connection was made with.
@@ -99,7 +115,9 @@ impl Communicator for SshCommunicator {
         input: &mut (dyn AsyncRead + Send + Unpin),
         output: &dyn OutputSink,
     ) -> Result<ExitStatus> {
-        let mut process = self.start(command, self.connector.settings().pty).await?;
+        let mut ender = self.ending.guard();
+        let (mut process, link) = self.start_over(command, self.connector.settings().pty).await?;
+        ender.runs(link);
         let Process { data, errors, .. } = &mut process;
         let (mut stdout, mut stdin) = data.split();
         let feed = async {
@@ -119,7 +137,13 @@ impl Communicator for SshCommunicator {
             () = feed => {}
             () = read => {}
         }
-        Ok(process.status().await)
+        let status = process.status().await;
+        ender.ended();
+        Ok(status)
+    }
+
+    async fn settle(&self) {
+        self.ending.over().await;
     }
 
     async fn upload(

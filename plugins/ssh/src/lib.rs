@@ -16,6 +16,7 @@ mod communicator;
 mod config;
 mod connect;
 mod dial;
+mod ending;
 mod joint;
 mod key;
 mod key_pair;

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use ingot_sdk::{Error, ExitStatus, Result};
@@ -20,6 +21,8 @@ pub struct Link {
     place: Place,
     orders: Orders,
     lost: Arc<OnceLock<String>>,
+    /// How many commands run over it.
+    running: Arc<AtomicUsize>,
     /// Ends the local tunnels.
     tunnels: Mutex<Vec<AbortOnDropHandle<()>>>,
     /// The connection that this one goes through; it must not end earlier.
@@ -34,6 +37,7 @@ pub struct Process {
     pub errors: UnixStream,
     ended: oneshot::Receiver<ExitStatus>,
     orders: Orders,
+    running: Arc<AtomicUsize>,
 }
 
 impl Process {
@@ -47,6 +51,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.ended.close();
         self.orders.give(Order::Look);
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -69,12 +74,24 @@ impl Link {
     ) -> Result<Link> {
         let lost = Arc::new(OnceLock::new());
         let orders = worker::start(session, socket, care, Arc::clone(&lost))?;
-        Ok(Link { place, orders, lost, tunnels: Mutex::default(), _bastion: bastion })
+        Ok(Link {
+            place,
+            orders,
+            lost,
+            running: Arc::default(),
+            tunnels: Mutex::default(),
+            _bastion: bastion,
+        })
     }
 
     /// Whether it has ended by itself.
     pub fn is_lost(&self) -> bool {
         self.lost.get().is_some()
+    }
+
+    /// How many commands run over it.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
     }
 
     /// Says that it has. The machine may be back soon.
@@ -111,7 +128,9 @@ impl Link {
             ended: Some(told),
             opened: reply,
         };
-        let process = Process { data, errors, ended, orders: self.orders.clone() };
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let (orders, running) = (self.orders.clone(), Arc::clone(&self.running));
+        let process = Process { data, errors, ended, orders, running };
         let started = self.open(opening, opened).await;
         started
             .map_err(|error| error.context(format_args!("starting a command on {}", self.place)))?;

@@ -91,7 +91,12 @@ impl NodeHook {
             ctx.ui.error(complaint);
         }
         let result = provision(step, ctx, || plugin.provision(ctx, Arc::clone(communicator), data));
-        match result.await {
+        let result = result.await;
+        if result.is_err() {
+            // The machine may live longer than this program.
+            communicator.settle().await;
+        }
+        match result {
             Err(error) if step.continue_on_error && !error.is_cancelled() => {
                 ctx.ui.say(format!(
                     "Warning: Provisioner failed with {:?}, but continue_on_error is set; \

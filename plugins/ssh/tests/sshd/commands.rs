@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ingot_sdk::communicator::CapturedOutput;
-use ingot_sdk::{Communicator, ExitStatus, RemoteCommand};
+use ingot_sdk::{Communicator, ExitStatus, FileMeta, RemoteCommand};
 use serde_json::json;
 
 use crate::harness::{connected, output, run};
@@ -79,6 +79,52 @@ async fn a_command_that_is_given_up_holds_nothing_up() {
     let begun = Instant::now();
     assert_eq!(output(&*link, "echo next").await, "next\n");
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// Runs `command` until `limit` is over.
+async fn give_up(link: &dyn Communicator, command: &str, limit: Duration) {
+    let (command, sink) = (RemoteCommand::new(command), CapturedOutput::default());
+    assert!(tokio::time::timeout(limit, link.exec(&command, &sink)).await.is_err());
+}
+
+/// Whether a process whose number a file holds runs. One that has ended has no command line.
+fn runs(server: &Server, file: &str) -> bool {
+    let number = std::fs::read_to_string(server.path(&format!("home/{file}"))).unwrap();
+    let line = std::fs::read(format!("/proc/{}/cmdline", number.trim())).unwrap_or_default();
+    !line.is_empty()
+}
+
+#[tokio::test]
+async fn a_command_that_is_given_up_is_ended_on_the_machine() {
+    if !available() {
+        return;
+    }
+    let server = Server::start("");
+    let limit = Duration::from_millis(700);
+    let by_sftp = json!({ "ssh_file_transfer_method": "sftp" });
+    for more in [by_sftp, json!({ "ssh_pty": true })] {
+        let link = connected(&server, more.clone()).await;
+        let upload = async || {
+            let meta = FileMeta { size: 1, mode: 0o644 };
+            link.upload("x", &mut &b"x"[..], meta).await.unwrap();
+        };
+        upload().await;
+        give_up(&*link, "echo $$ > pid; sleep 71 & echo $! > child; wait", limit).await;
+        // What comes next finds it gone, and what serves transfers is still there.
+        assert_eq!(output(&*link, "echo next").await.trim(), "next");
+        assert!(!runs(&server, "pid") && !runs(&server, "child"), "{more}");
+        upload().await;
+    }
+    // One that does not want to.
+    let link = connected(&server, json!({})).await;
+    give_up(&*link, "trap '' TERM; echo $$ > pid; while true; do sleep 1; done", limit).await;
+    assert!(runs(&server, "pid"));
+    link.settle().await;
+    assert!(!runs(&server, "pid"));
+    // Beside another it goes on: which of the two it is cannot be told.
+    let other = output(&*link, "sleep 2; echo other");
+    let given_up = give_up(&*link, "echo $$ > pid; sleep 3", limit);
+    assert_eq!(tokio::join!(other, given_up).0, "other\n");
 }
 
 #[tokio::test]
