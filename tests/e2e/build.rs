@@ -32,6 +32,25 @@ build {
 }
 
 #[test]
+fn a_file_that_cannot_be_copied_whole_is_not_there_in_part() {
+    let dir = template(
+        "source \"file\" \"f\" {\n  source = \".\"\n  target = \"out/f.txt\"\n}\nbuild {\n  \
+         sources = [\"file.f\"]\n}\n",
+    );
+    let target = dir.path().join("out/f.txt");
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("copying . to out/f.txt: Is a directory"), "{}", run.stdout);
+    assert!(!dir.path().join("out").exists());
+    std::fs::create_dir(dir.path().join("out")).unwrap();
+    std::fs::write(&target, "before").unwrap();
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "before");
+    assert_eq!(std::fs::read_dir(dir.path().join("out")).unwrap().count(), 1);
+}
+
+#[test]
 fn two_hundred_builds_run_and_each_line_names_its_build() {
     let mut text = String::new();
     let mut names = Vec::new();

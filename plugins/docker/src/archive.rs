@@ -14,6 +14,7 @@ use bollard::query_parameters::{
     UploadToContainerOptionsBuilder,
 };
 use futures_util::{StreamExt, TryStreamExt};
+use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{Context, Error, Result, Ui};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
@@ -420,11 +421,13 @@ pub async fn unpack(
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 unpacked.make_way(&relative).await?;
                 let mut file = tokio::fs::File::create_new(&local).await.with_context(writing)?;
+                let partial = PartialFile::new(&local);
                 tokio::io::copy(&mut entry, &mut file).await.map_err(failed)?;
                 file.set_permissions(std::fs::Permissions::from_mode(mode))
                     .await
                     .with_context(writing)?;
                 tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
+                partial.complete();
             }
             EntryType::Symlink => {
                 let target = entry.link_name().map_err(failed)?.unwrap_or_default().into_owned();

@@ -14,9 +14,7 @@ use crate::engine::EngineContext;
 const CHUNK: usize = 1024 * 1024;
 
 /// Writes `stream` to `path`, showing progress under `label`; returns the directories that were
-/// created for it. The file is there whole or not at
-/// all, also when this future is dropped. Something other than a file at `path`, such as a
-/// pipe, is written to directly.
+/// created for it. The file is there whole or not at all, also when this future is dropped.
 ///
 /// # Errors
 /// The Engine failed, or the file cannot be written.
@@ -26,15 +24,7 @@ pub async fn save_stream(
     stream: impl Stream<Item = Result<Bytes, bollard::errors::Error>> + Unpin,
     path: &Path,
 ) -> Result<MadeDirectories> {
-    let special = |meta: std::fs::Metadata| !meta.is_file() && !meta.is_dir();
-    if tokio::fs::metadata(path).await.is_ok_and(special) {
-        let file = tokio::fs::File::create(path)
-            .await
-            .with_context(|| format!("writing {}", path.display()))?;
-        write(ctx, label, stream, file, path).await?;
-        return Ok(MadeDirectories::default());
-    }
-    let output = OutputFile::create(&ctx.journal, path, 0o666)?;
+    let output = OutputFile::open(&ctx.journal, path, 0o666).await?;
     let file = tokio::fs::File::from_std(output.writer()?);
     write(ctx, label, stream, file, path).await?;
     let made = output.made();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ingot_sdk::output_file::MadeDirectories;
+use ingot_sdk::output_file::{MadeDirectories, OutputFile};
 use ingot_sdk::{
     Artifact, Builder, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData,
     PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext, Schema, async_trait,
@@ -79,24 +79,22 @@ impl Builder for FileBuilder {
     async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let Options { content, source, target } = &self.options;
         let path = PathBuf::from(target);
-        let absolute =
-            std::path::absolute(&path).with_context(|| format!("finding out where {target} is"))?;
-        let folder = absolute.parent().unwrap_or(&absolute);
-        let made = MadeDirectories::create(folder)
-            .with_context(|| format!("creating {}", folder.display()))?;
-        let copying = || format!("copying {source} to {target}");
-        let mut options = tokio::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        if source.is_empty() {
+        let made = if source.is_empty() {
             // What a template holds may be a secret: a new file is for its owner only, as in
             // Packer.
             let writing = || format!("writing {target}");
-            let mut file = options.mode(0o600).open(&path).await.with_context(writing)?;
+            let output = OutputFile::open(&ctx.journal, &path, 0o600).await?;
+            let mut file = tokio::fs::File::from_std(output.writer()?);
             file.write_all(content.as_bytes()).await.with_context(writing)?;
             file.flush().await.with_context(writing)?;
+            let made = output.made();
+            output.finish()?;
+            made
         } else {
+            let copying = || format!("copying {source} to {target}");
             let mut from = tokio::fs::File::open(source).await.with_context(copying)?;
-            let mut to = options.open(&path).await.with_context(copying)?;
+            let output = OutputFile::open(&ctx.journal, &path, 0o666).await?;
+            let mut to = tokio::fs::File::from_std(output.writer()?);
             ctx.ui.say(format!("Copying {source} to {target}"));
             let copied = ctx
                 .unless_cancelled(async {
@@ -104,8 +102,11 @@ impl Builder for FileBuilder {
                 })
                 .await?;
             to.flush().await.with_context(copying)?;
+            let made = output.made();
+            output.finish()?;
             ctx.ui.say(format!("Copied {copied} bytes"));
-        }
+            made
+        };
         let data = GeneratedData::new();
         ctx.provision(Arc::new(Nowhere(ctx.ui.clone())), data).await?;
         Ok(Some(Arc::new(Written { target: path, made, source: source.clone() })))

@@ -1,6 +1,6 @@
 //! `provisioner "file"`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ingot_sdk::{
@@ -163,23 +163,8 @@ async fn download(
         false => destination.to_owned(),
     };
     let writing = || format!("writing {destination}");
-    let special = |meta: std::fs::Metadata| !meta.is_file() && !meta.is_dir();
-    let there = tokio::fs::metadata(&destination).await.ok();
-    if there.clone().is_some_and(special) {
-        // A pipe or device is written to, not replaced.
-        let mut file = tokio::fs::File::create(&destination).await.with_context(writing)?;
-        link.download(source, &mut file).await?;
-        return tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing);
-    }
-    // Where a link leads, if it is one.
-    let path = tokio::fs::canonicalize(&destination).await;
-    let path = path.unwrap_or_else(|_| PathBuf::from(&destination));
-    let output = OutputFile::create(&ctx.journal, &path, 0o644)?;
-    let copy = output.writer()?;
-    if let Some(there) = there {
-        copy.set_permissions(there.permissions()).with_context(writing)?;
-    }
-    let mut file = tokio::fs::File::from_std(copy);
+    let output = OutputFile::open(&ctx.journal, Path::new(&destination), 0o644).await?;
+    let mut file = tokio::fs::File::from_std(output.writer()?);
     link.download(source, &mut file).await?;
     tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
     output.finish()

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::{Context, Error, Result, RunContext, async_trait};
 use ingot_vm::boot_command::{Key, KeySink};
 use ingot_vm::scratch::Scratch;
@@ -149,9 +150,11 @@ impl Machine {
             qmp.execute("screendump", arguments).await?;
         }
         let target = target.with_extension(extension);
+        let partial = PartialFile::new(&target);
         tokio::fs::copy(&file, &target)
             .await
             .with_context(|| format!("writing {}", target.display()))?;
+        partial.complete();
         Ok(target)
     }
 

@@ -7,19 +7,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Context, Journal, JournalEntry, Reclaim, Resource, Result};
+use crate::{Context, Error, Journal, JournalEntry, Reclaim, Resource, Result};
 
 /// The kind of [`Resource`] under which unfinished files are in the journal.
 pub const UNFINISHED_FILE: &str = "unfinished-file";
 
 /// A file that is being written next to where it will be. [`OutputFile::finish`] moves it there
 /// in one step; dropping it before removes it. Missing directories are created, and removed with
-/// it.
+/// it. A file that it replaces keeps its permissions, and a link goes on leading to it.
 ///
-/// All of its methods block; use them where blocking is allowed.
+/// What cannot be replaced is written to directly: a pipe or a device, and a file in a directory
+/// where nothing can be created.
+///
+/// All of its methods but [`OutputFile::open`] block; use them where blocking is allowed.
 pub struct OutputFile {
     file: Option<File>,
-    unfinished: PathBuf,
+    /// Where it is being written; none where it is written to directly.
+    unfinished: Option<PathBuf>,
     target: PathBuf,
     entry: Option<JournalEntry>,
     made: MadeDirectories,
@@ -55,7 +59,8 @@ impl MadeDirectories {
 }
 
 impl OutputFile {
-    /// Starts to write what will be `target`, with the permission bits `mode` less the umask.
+    /// Starts to write what will be `target`. `mode` is for a new file: permission bits, from which
+    /// the umask is taken.
     ///
     /// # Errors
     /// The file cannot be created or written down.
@@ -63,9 +68,19 @@ impl OutputFile {
         // Absolute, because the run that reclaims it may have another current folder.
         let absolute = std::path::absolute(target)
             .with_context(|| format!("finding out where {} is", target.display()))?;
+        let creating = || format!("creating {}", target.display());
+        let there = match std::fs::metadata(&absolute) {
+            Ok(there) if there.is_dir() => {
+                return Err(Error::new(format!("{} is a directory", target.display())));
+            }
+            Ok(there) if !there.is_file() => return Self::existing(&absolute, target),
+            there => there.ok(),
+        };
+        // Where a link leads, if it is one.
+        let absolute = std::fs::canonicalize(&absolute).unwrap_or(absolute);
         let name = absolute
             .file_name()
-            .ok_or_else(|| crate::Error::new(format!("{} is not a file name", target.display())))?
+            .ok_or_else(|| Error::new(format!("{} is not a file name", target.display())))?
             .to_string_lossy()
             .into_owned();
         let folder = absolute.parent().unwrap_or(Path::new("/"));
@@ -74,19 +89,49 @@ impl OutputFile {
         let unfinished = folder.join(format!(".{name}.{}.unfinished", uuid::Uuid::new_v4()));
         let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
         let entry = JournalEntry::open(journal, &resource)?;
-        let target = target.to_owned();
-        let mut output = OutputFile { file: None, unfinished, target, entry: Some(entry), made };
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
         #[cfg(not(unix))]
         let _ = mode;
-        let file = options
-            .open(&output.unfinished)
-            .with_context(|| format!("creating {}", output.target.display()))?;
+        let mut output = OutputFile {
+            file: None,
+            unfinished: Some(unfinished.clone()),
+            target: absolute.clone(),
+            entry: Some(entry),
+            made,
+        };
+        let file = match options.open(&unfinished) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && there.is_some() => {
+                return Self::existing(&absolute, target);
+            }
+            opened => opened.with_context(creating)?,
+        };
+        if let Some(there) = there {
+            file.set_permissions(there.permissions()).with_context(creating)?;
+        }
         output.file = Some(file);
         Ok(output)
+    }
+
+    /// Writes to what is there.
+    fn existing(path: &Path, shown: &Path) -> Result<Self> {
+        let opened = std::fs::OpenOptions::new().write(true).truncate(true).open(path);
+        let file = opened.with_context(|| format!("writing {}", shown.display()))?;
+        let (target, made) = (path.to_owned(), MadeDirectories::default());
+        Ok(OutputFile { file: Some(file), unfinished: None, target, entry: None, made })
+    }
+
+    /// [`OutputFile::create`], where waiting, as for the reader of a pipe, must not block.
+    ///
+    /// # Errors
+    /// As for [`OutputFile::create`].
+    pub async fn open(journal: &Arc<dyn Journal>, target: &Path, mode: u32) -> Result<Self> {
+        let (journal, target) = (Arc::clone(journal), target.to_owned());
+        tokio::task::spawn_blocking(move || Self::create(&journal, &target, mode))
+            .await
+            .context("working on files")?
     }
 
     /// Where to write.
@@ -98,7 +143,7 @@ impl OutputFile {
             Some(file) => file
                 .try_clone()
                 .with_context(|| format!("opening {} for writing", self.target.display())),
-            None => Err(crate::Error::new(format!("{} is not open", self.target.display()))),
+            None => Err(Error::new(format!("{} is not open", self.target.display()))),
         }
     }
 
@@ -113,28 +158,63 @@ impl OutputFile {
     /// The file cannot be moved; what was there before is untouched.
     pub fn finish(mut self) -> Result<()> {
         self.file = None;
-        std::fs::rename(&self.unfinished, &self.target)
-            .with_context(|| format!("writing {}", self.target.display()))?;
-        if let Some(entry) = self.entry.take() {
-            entry.done();
+        let Some(unfinished) = &self.unfinished else { return Ok(()) };
+        let writing = || format!("writing {}", self.target.display());
+        match std::fs::rename(unfinished, &self.target) {
+            // A single file that is mounted, as into a container, cannot be replaced.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                let mut from = File::open(unfinished).with_context(writing)?;
+                let mut to = File::create(&self.target).with_context(writing)?;
+                std::io::copy(&mut from, &mut to).with_context(writing)?;
+            }
+            renamed => {
+                renamed.with_context(writing)?;
+                self.entry.take().into_iter().for_each(JournalEntry::done);
+            }
         }
+        self.made = MadeDirectories::default();
         Ok(())
     }
 }
 
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        let Some(entry) = self.entry.take() else { return };
+        let (Some(entry), Some(unfinished)) = (self.entry.take(), self.unfinished.take()) else {
+            return;
+        };
         self.file = None;
-        match std::fs::remove_file(&self.unfinished) {
+        match std::fs::remove_file(&unfinished) {
             Ok(()) => entry.done(),
             Err(error) if error.kind() == ErrorKind::NotFound => entry.done(),
             // It stays in the journal; the next run tries again.
-            Err(error) => {
-                tracing::warn!(file = %self.unfinished.display(), %error, "cannot remove");
-            }
+            Err(error) => tracing::warn!(file = %unfinished.display(), %error, "cannot remove"),
         }
         self.made.remove();
+    }
+}
+
+/// Removes a file when dropped, unless it is [complete](PartialFile::complete): for files that are
+/// written where they belong, as those of a directory that is downloaded.
+pub struct PartialFile(Option<PathBuf>);
+
+impl PartialFile {
+    /// Guards the file at `path`, which this run has created.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        PartialFile(Some(path.into()))
+    }
+
+    /// Keeps the file.
+    pub fn complete(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // If it cannot be removed, there is nothing else to do about it.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -151,7 +231,7 @@ impl Reclaim for ReclaimUnfinishedFiles {
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
         match tokio::fs::remove_file(&resource.id).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(crate::Error::from(error).context(format_args!("removing {}", resource.id)))
+                Err(Error::from(error).context(format_args!("removing {}", resource.id)))
             }
             _ => Ok(()),
         }
@@ -196,12 +276,54 @@ mod tests {
         assert_eq!(names(&folder.path().join("new/other")), ["theirs"]);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_is_there_keeps_its_permissions_and_links() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "before").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+        let output = OutputFile::create(&journal, &link, 0o600).unwrap();
+        output.writer().unwrap().write_all(b"after").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"before");
+        output.finish().unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"after");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(link.is_symlink());
+        let error = OutputFile::create(&journal, folder.path(), 0o600).err().unwrap();
+        assert!(error.to_string().ends_with("is a directory"), "{error}");
+        // A device is written to, and stays one.
+        let output = OutputFile::create(&journal, Path::new("/dev/null"), 0o600).unwrap();
+        output.writer().unwrap().write_all(b"gone").unwrap();
+        output.finish().unwrap();
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_partial_file_goes_and_a_complete_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        for complete in [false, true] {
+            let path = folder.path().join("x");
+            std::fs::write(&path, "half").unwrap();
+            let partial = PartialFile::new(&path);
+            match complete {
+                true => partial.complete(),
+                false => drop(partial),
+            }
+            assert_eq!(path.exists(), complete);
+        }
+    }
+
     #[tokio::test]
     async fn leftovers_are_reclaimed() {
         let folder = tempfile::tempdir().unwrap();
         let journal: Arc<dyn Journal> = Arc::new(NoJournal);
         let output = OutputFile::create(&journal, &folder.path().join("x"), 0o644).unwrap();
-        let resource = Resource::new(UNFINISHED_FILE, output.unfinished.to_string_lossy());
+        let unfinished = output.unfinished.clone().unwrap();
+        let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
         std::mem::forget(output);
         assert_eq!(names(folder.path()).len(), 1);
         ReclaimUnfinishedFiles.reclaim(&resource).await.unwrap();

@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::walk::{Entry, What};
 use ingot_sdk::{Context, Error, Result};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -217,9 +218,11 @@ impl<'a> Scp<'a> {
                     let _ = tokio::fs::remove_file(&path).await;
                     let mut file =
                         tokio::fs::File::create_new(&path).await.with_context(writing)?;
+                    let partial = PartialFile::new(&path);
                     self.receive_bytes(size, &name, &mut file).await?;
                     file.flush().await.with_context(writing)?;
                     set_mode(&path, mode)?;
+                    partial.complete();
                 }
                 Announced::EndOfFolder => {
                     // The folder's mode last: it may forbid writing.

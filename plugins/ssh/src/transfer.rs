@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -267,11 +268,13 @@ async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -
             let writing = || format!("writing {}", local.display());
             let _ = std::fs::remove_file(&local);
             let file = std::fs::File::create_new(&local).with_context(writing)?;
+            let partial = PartialFile::new(&local);
             let copy = file.try_clone().with_context(writing)?;
             let read = sftp::read_file(&connection, &remote, copy.into(), size).await;
             read.with_context(|| format!("reading {remote}"))?;
             let permissions = std::fs::Permissions::from_mode(entry.mode);
             file.set_permissions(permissions).with_context(writing)?;
+            partial.complete();
             shown.add(file.metadata().map_or(0, |meta| meta.len()));
         }
     }

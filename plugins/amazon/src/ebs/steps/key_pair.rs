@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use aws_sdk_ec2::types::{KeyType, ResourceType};
 use ingot_communicator::KeyPair;
+use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 
@@ -118,7 +119,10 @@ fn save(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     let _ = std::fs::remove_file(path);
     let mut file =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+    let partial = PartialFile::new(path);
+    file.write_all(text.as_bytes())?;
+    partial.complete();
+    Ok(())
 }
 
 /// The key that decrypts what EC2 encrypted for the instance.
