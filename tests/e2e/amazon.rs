@@ -313,6 +313,25 @@ fn a_code_opens_the_role_of_a_profile() {
 }
 
 #[test]
+fn keys_are_hidden_and_what_stands_in_for_them_is_not() {
+    let Some(moto) = Moto::start() else { return };
+    let real = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    for (key, shown) in [("test", "the latest test"), (real, "the latest <sensitive>")] {
+        let data = UBUNTU.replace("most_recent = true", "most_recent = true\n  secret_key = KEY");
+        let data =
+            data.replace("KEY", &format!("{key:?}\n  access_key = \"AKIAIOSFODNN7EXAMPLE\""));
+        let steps = format!(
+            "provisioner \"shell-local\" {{\n  inline = [\"echo 'found \
+             ${{data.amazon-ami.ubuntu.id}}: the latest {key}'\"]\n}}"
+        );
+        let dir = template(&format!("{data}\n{}", null_template(&steps)));
+        let run = build(dir.path(), &moto.environment());
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        assert!(run.stdout.contains(&format!(": {shown}")), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn options_lead_to_a_role() {
     let Some(moto) = Moto::start() else { return };
     let options = format!(

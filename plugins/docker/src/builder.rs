@@ -55,9 +55,6 @@ impl Builder for DockerBuilder {
     }
 
     async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        if let Some(password) = self.options.login_secret() {
-            ctx.ui.mask(password);
-        }
         let engine = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(ingot_sdk::Error::Cancelled),

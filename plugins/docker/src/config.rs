@@ -330,11 +330,6 @@ impl Options {
         errors.into_result((options, prepared))
     }
 
-    /// The password to keep out of sight.
-    pub fn login_secret(&self) -> Option<&str> {
-        self.raw.login_password.as_deref().filter(|password| !password.is_empty())
-    }
-
     /// The arguments of `docker run` for `image`, and what they ask for.
     ///
     /// # Errors

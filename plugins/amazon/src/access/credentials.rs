@@ -25,6 +25,18 @@ use crate::failure::chain;
 /// Credentials that run out sooner than this are fetched anew.
 const SPARE: Duration = Duration::from_secs(5 * 60);
 
+/// The shortest text that is hidden, in bytes. AWS's secret keys have 40. What is shorter stands in
+/// for one, as "test" does for emulators of AWS, and may be a word of any sentence.
+const SHORTEST_SECRET: usize = 16;
+
+/// Hides a secret of the account wherever it would be shown, also one that is written into a
+/// template: it opens more than what is built.
+fn hide(ui: &Ui, secret: &str) {
+    if secret.len() >= SHORTEST_SECRET {
+        ui.mask(secret);
+    }
+}
+
 /// The last source.
 const INSTANCE: &str = "the instance's metadata service";
 
@@ -39,9 +51,7 @@ pub async fn add(
     files: EnvConfigFiles,
     ui: &Ui,
 ) -> Result<(SdkConfig, Option<String>)> {
-    for secret in [&options.secret_key, &options.token, &options.mfa_code] {
-        set(secret).into_iter().for_each(|secret| ui.mask(secret));
-    }
+    [&options.secret_key, &options.token].into_iter().filter_map(set).for_each(|it| hide(ui, it));
     let mut role = options.assume_role.clone().filter(|role| set(&role.role_arn).is_some());
     let mut sources = Sources::of(options, near, &files);
     let mut mfa = None;
@@ -247,8 +257,8 @@ impl Kept {
 
     async fn fetch(&self) -> provider::Result {
         let found = self.source.provide_credentials().await?;
-        self.ui.mask(found.secret_access_key());
-        found.session_token().into_iter().for_each(|token| self.ui.mask(token));
+        hide(&self.ui, found.secret_access_key());
+        found.session_token().into_iter().for_each(|token| hide(&self.ui, token));
         Ok(found)
     }
 

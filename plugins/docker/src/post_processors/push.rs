@@ -129,9 +129,6 @@ impl PostProcessor for DockerPush {
         _: &GeneratedData,
     ) -> Result<Processed> {
         check_image(&*artifact, "docker-push")?;
-        if let Some(password) = self.config.login_password.as_deref().filter(|p| !p.is_empty()) {
-            ctx.ui.mask(password);
-        }
         let id = artifact.id();
         if id.starts_with("sha256:") {
             return Err(Error::new(format!("the image {id} has no name to push it to"))

@@ -255,8 +255,8 @@ async fn logins_are_used_for_their_registry() {
     let refused = process::<DockerPush>(&run, &tagged, login("wrong")).await.err().unwrap();
     assert!(refused.advice().unwrap().contains("login"), "{refused}");
     process::<DockerPush>(&run, &tagged, login(password)).await.unwrap();
-    assert!(run.events.masked().contains(&password.to_owned()));
-    assert!(!run.events.text().contains(password));
+    // Not shown. Whether it is hidden elsewhere, the template says.
+    assert!(!run.events.text().contains(password) && run.events.masked().is_empty());
 
     drop(image);
     let image = format!("{repository}:1");
