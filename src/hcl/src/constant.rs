@@ -13,19 +13,40 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 /// What templates can refer to elsewhere.
 pub(super) const ROOTS: &[&str] = &["var", "local", "data", "path", "packer", "source", "build"];
 
+/// What a constant is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// A default, of what this says: "a variable". What is computed can be a local instead.
+    Default(&'a str),
+    /// Something else, as sentences call it: "the value of a variable".
+    Other(&'a str),
+}
+
+impl std::fmt::Display for Purpose<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Purpose::Default(of) => write!(f, "the default of {of}"),
+            Purpose::Other(what) => f.write_str(what),
+        }
+    }
+}
+
 /// Evaluates an expression that refers to nothing and calls nothing, but for `env` where
-/// `functions` allows it. `what` names it in a sentence: "the default of a variable".
+/// `functions` allows it.
 ///
 /// # Errors
 /// It does, or is wrong in itself.
-pub fn constant(expr: &Expr, what: &str, functions: &FunctionContext) -> Result<Value, Diagnostic> {
+pub fn constant(
+    expr: &Expr,
+    purpose: Purpose<'_>,
+    functions: &FunctionContext,
+) -> Result<Value, Diagnostic> {
     for reference in expr.references() {
         if let Some(path) = reference.reference()
             && ROOTS.contains(&path[0])
         {
-            return Err(Diagnostic::error(format!("{what} cannot refer to `{}`", path.join(".")))
-                .at(reference.span)
-                .help(advice(what)));
+            let message = format!("{purpose} cannot refer to `{}`", path.join("."));
+            return Err(Diagnostic::error(message).at(reference.span).help(advice(purpose)));
         }
     }
     let mut call = None;
@@ -38,17 +59,18 @@ pub fn constant(expr: &Expr, what: &str, functions: &FunctionContext) -> Result<
     });
     if let Some((name, span)) = call {
         let only = if functions.env_allowed { "; only env(…) can" } else { "" };
-        return Err(Diagnostic::error(format!("{what} cannot call `{name}`{only}"))
-            .at(span)
-            .help(advice(what)));
+        let message = format!("{purpose} cannot call `{name}`{only}");
+        return Err(Diagnostic::error(message).at(span).help(advice(purpose)));
     }
     eval(expr, &Scope::new(Default::default(), functions))
 }
 
-fn advice(what: &str) -> &'static str {
-    match what.contains("default") {
-        true => "write the value out, or compute it in a locals block and use that local",
-        false => "write the value out",
+fn advice(purpose: Purpose<'_>) -> &'static str {
+    match purpose {
+        Purpose::Default(_) => {
+            "write the value out, or compute it in a locals block and use that local"
+        }
+        Purpose::Other(_) => "write the value out",
     }
 }
 
@@ -61,7 +83,7 @@ pub fn attribute(
     diagnostics: &mut Diagnostics,
 ) -> Option<Value> {
     let expr = &body.attribute(name)?.expr;
-    let value = constant(expr, &format!("`{name}`"), functions)
+    let value = constant(expr, Purpose::Other(&format!("`{name}`")), functions)
         .and_then(|value| fitting(&value, name, ty, expr));
     diagnostics.keep(value)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::constant::constant;
+use super::constant::{Purpose, constant};
 use super::convert::convert;
 use super::functions::FunctionContext;
 use super::types::{AttributeType, Type};
@@ -121,7 +121,7 @@ fn attribute(value: &Expr, functions: &FunctionContext) -> Result<AttributeType,
     let default = match default {
         None => None,
         Some(expr) => {
-            let value = constant(expr, "the default of an attribute", functions)?;
+            let value = constant(expr, Purpose::Default("an attribute"), functions)?;
             convert(&value, &ty).map_err(|error| {
                 Diagnostic::error("this default does not fit the type of its attribute")
                     .at(expr.span)

@@ -7,7 +7,7 @@ use super::blocks::{Template, is_identifier, only};
 use super::load::read_variables;
 use super::validation::{self, Rule};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
-use ingot_hcl::constant::{self, constant};
+use ingot_hcl::constant::{self, Purpose, constant};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::functions::FunctionContext;
@@ -155,7 +155,7 @@ fn declare<'a>(
     });
     if let Some(attribute) = block.body.attribute("default") {
         let functions = FunctionContext { env_allowed: true, ..functions.clone() };
-        let value = constant(&attribute.expr, "the default of a variable", &functions)
+        let value = constant(&attribute.expr, Purpose::Default("a variable"), &functions)
             .and_then(|value| variable.fit(&value, attribute.expr.span))
             .map_err(|error| variable.hidden(error, "the default of"));
         variable.value = found.keep(value);
@@ -394,9 +394,13 @@ impl Given<'_, '_> {
                 continue;
             };
             let Expr { span, .. } = attribute.expr;
-            let value = constant(&attribute.expr, "the value of a variable", self.functions)
-                .and_then(|value| variable.fit(&value, span))
-                .map_err(|error| variable.hidden(error, "the value given to"));
+            let value = constant(
+                &attribute.expr,
+                Purpose::Other("the value of a variable"),
+                self.functions,
+            )
+            .and_then(|value| variable.fit(&value, span))
+            .map_err(|error| variable.hidden(error, "the value given to"));
             variable.take(value, span, self.diagnostics);
         }
     }
@@ -429,7 +433,8 @@ fn expression(
     if let ExprKind::Variable(_) = expr.kind {
         return Err(wrong().at(expr.span));
     }
-    constant(&expr, "the value of a variable", functions).map(|value| (value, expr.span))
+    constant(&expr, Purpose::Other("the value of a variable"), functions)
+        .map(|value| (value, expr.span))
 }
 
 /// A value of a type as it is written.
