@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::harness::{Run, ingot, null_template, template};
+use crate::harness::{NULL, Run, ingot, null_template, template};
 
 /// Two sources, and a build of both with `steps`.
 fn two_sources(steps: &str) -> String {
@@ -299,4 +299,15 @@ fn a_literal_is_no_secret_and_names_are_never_hidden() {
     let steps = "provisioner \"shell-local\" {\n    inlin = [\"vagrant\"]\n  }";
     let literal = vagrant("validate", "\"vagrant\"", steps);
     assert!(literal.contains("there is no option called `inlin` here"), "{literal}");
+}
+
+#[test]
+fn brackets_of_values_that_are_never_closed_are_told() {
+    let dir = template(&format!("variable \"a\" {{\n  type = list(string)\n}}\n{NULL}"));
+    std::fs::write(dir.path().join("v.pkrvars.hcl"), "a = [\"hunter2\"\n").unwrap();
+    let run = ingot(dir.path(), &["validate", "-var-file=v.pkrvars.hcl", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("this `[` is never closed"), "{}", run.stdout);
+    assert!(run.stdout.contains("v.pkrvars.hcl:1:5"), "{}", run.stdout);
+    assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
 }

@@ -150,7 +150,8 @@ impl Parser<'_> {
         };
         let error = Diagnostic::error(format!("this `{opened}` is never closed"))
             .at(self.span(culprit))
-            .help(format!("put a `{closing}` where it ends"));
+            .help(format!("put a `{closing}` where it ends"))
+            .names_only();
         match witness {
             Some(witness) => error.also(
                 self.span(witness),
@@ -221,7 +222,8 @@ impl Parser<'_> {
             return Diagnostic::error(format!("`{opened}` is closed by `{text}`"))
                 .at(self.span(next))
                 .label(format!("expected {wanted}"))
-                .also(self.span(open), "this is what is open");
+                .also(self.span(open), "this is what is open")
+                .names_only();
         }
         self.unexpected(wanted).also(self.span(open), format!("for this `{opened}`"))
     }
