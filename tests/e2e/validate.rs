@@ -244,3 +244,24 @@ fn ecr_login_to_another_registry_is_a_warning() {
     let expected = "login_server: registry.example is not called like a registry of Amazon ECR";
     assert!(said.contains(expected), "{said}");
 }
+
+#[test]
+fn rows_that_are_null_are_left_out_and_other_nulls_in_lists_and_maps_are_told() {
+    let said = |options: &str| {
+        let dir = template(&format!(
+            "source \"qemu\" \"q\" {{\n  iso_url = \"x.iso\"\n  iso_checksum = \"none\"\n  \
+             ssh_username = \"u\"\n  ssh_password = \"p\"\n  {options}\n}}\nbuild {{\n  \
+             sources = [\"qemu.q\"]\n}}\n"
+        ));
+        let run = ingot(dir.path(), &["validate", "."]);
+        (run.code, run.stdout)
+    };
+    let (code, text) = said("qemuargs = [true ? null : [\"-bios\", \"x\"], [\"-m\", \"512\"]]");
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = said("qemuargs = [null, [\"-m\", null]]");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("at `[1][1]`: an item cannot be null"), "{text}");
+    let (code, text) = said("http_content = { a = null }");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("at `[\"a\"]`: an item cannot be null"), "{text}");
+}

@@ -282,14 +282,13 @@ impl Walk<'_> {
                 return None;
             }
         };
-        if let (Some(OptionSpec { name, ty: OptionType::List(_), .. }), Some(items)) =
-            (spec, value.as_items())
-            && let Some(index) = items.iter().position(Value::is_null)
+        if let Some(OptionSpec { name, ty, .. }) = spec
+            && let Some(path) = null_item(&value, ty)
         {
             self.diagnostics.push(
                 Diagnostic::error(format!("this is no value for `{name}`"))
                     .at(place)
-                    .label(format!("at `[{index}]`: an item cannot be null")),
+                    .label(format!("at `{path}`: an item cannot be null")),
             );
             self.failed.push(place);
             return None;
@@ -323,6 +322,27 @@ impl Walk<'_> {
                 });
             }
         }
+    }
+}
+
+/// Where a list or map holds a null. Rows of a table may be null, as in `cond ? ["-m", "1G"] : null`:
+/// they are not there.
+fn null_item(value: &Value, ty: &OptionType) -> Option<String> {
+    match ty {
+        OptionType::List(item) => {
+            let row = matches!(**item, OptionType::List(_));
+            value.as_items()?.iter().enumerate().find_map(|(index, value)| match value.is_null() {
+                true => (!row).then(|| format!("[{index}]")),
+                false => null_item(value, item).map(|path| format!("[{index}]{path}")),
+            })
+        }
+        OptionType::Map(item) => {
+            value.as_entries()?.iter().find_map(|(name, value)| match value.is_null() {
+                true => Some(format!("[{name:?}]")),
+                false => null_item(value, item).map(|path| format!("[{name:?}]{path}")),
+            })
+        }
+        _ => None,
     }
 }
 
