@@ -46,7 +46,7 @@ fn of_a_flag_given_twice_the_last_counts() {
     let run = ingot(dir.path(), &["build", "-machine-readable", "-machine-readable=false", "."]);
     assert!(run.stdout.contains("\n==> Wait completed"), "{}", run.stdout);
     let said = mistake(dir.path(), &["build", "-on-error=cleanup", "-on-error=nosuch", "."], 1);
-    assert!(said.contains("'nosuch' for '-on-error <ON_ERROR>'"), "{said}");
+    assert!(said.contains("'nosuch' for '-on-error <ACTION>'"), "{said}");
     // Those that are lists are added up.
     let run = ingot(dir.path(), &["validate", "-only=null.x", "-only=null.n", "."]);
     assert!(run.stdout.contains("no build is called `null.x`"), "{}", run.stdout);

@@ -151,7 +151,7 @@ pub(super) struct BuildArgs {
     pub indifferent: Indifferent,
     #[command(flatten)]
     pub selection: Selection,
-    /// Colour the output
+    /// Print without colours
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub color: bool,
     /// Pause after every step
@@ -170,7 +170,7 @@ pub(super) struct BuildArgs {
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub warn_on_undeclared_var: bool,
     /// What to do with what was created when a build fails
-    #[arg(long, value_enum, default_value = "cleanup")]
+    #[arg(long, value_enum, default_value = "cleanup", value_name = "ACTION")]
     pub on_error: OnErrorFlag,
     /// How many builds to run at once; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -262,7 +262,7 @@ pub(super) struct FmtArgs {
     /// Show what changes
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub diff: bool,
-    /// Write the files; never with -check
+    /// Leave the files as they are; always so with -check
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub write: bool,
     /// Format subdirectories too

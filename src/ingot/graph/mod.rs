@@ -139,7 +139,7 @@ fn no_source(ty: &str, name: &str, span: Span, template: &Template) -> Diagnosti
         }
         None => {
             let known = known.iter().map(String::as_str);
-            diagnostic.note(format!("declared are: {}", list(known)))
+            diagnostic.note(format!("sources here: {}", list(known)))
         }
     }
 }
