@@ -1,7 +1,6 @@
 //! The HTTP client of everything here, in the form that AWS's SDK takes one.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Context, Result, http};
 use reqwest::{Certificate, Client};
 
@@ -140,13 +140,8 @@ fn failure(error: reqwest::Error) -> ConnectorError {
     if error.is_builder() || error.is_redirect() {
         return ConnectorError::user(error.into());
     }
-    let mut cause: Option<&dyn StdError> = Some(&error);
-    while let Some(error_here) = cause {
-        // No later try finds the certificate better.
-        if error_here.to_string().contains("invalid peer certificate") {
-            return ConnectorError::other(error.into(), None);
-        }
-        cause = error_here.source();
+    if is_bad_certificate(&error) {
+        return ConnectorError::other(error.into(), None);
     }
     ConnectorError::io(error.into())
 }

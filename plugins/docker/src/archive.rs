@@ -169,7 +169,7 @@ pub async fn upload(
 
 /// Whether the other side of a stream takes no more, which is then at fault.
 pub fn hung_up(error: &Error) -> bool {
-    error.to_string().contains("broken pipe")
+    error.is_io(ErrorKind::BrokenPipe)
 }
 
 fn upload_error(error: &bollard::errors::Error, folder: &str, what: &str) -> Error {
@@ -215,21 +215,14 @@ pub async fn add_file(
     let mut header = header(EntryType::Regular, mode, mtime, owner);
     header.set_size(size);
     let mut limited = source.take(size);
-    tar.append_data(&mut header, name, &mut limited).await.map_err(send_error)?;
+    tar.append_data(&mut header, name, &mut limited).await?;
     let missing = limited.limit();
     let mut more = [0];
-    let grew = limited.into_inner().read(&mut more).await.map_err(send_error)? > 0;
+    let grew = limited.into_inner().read(&mut more).await? > 0;
     if missing > 0 || grew {
         return Err(Error::new(changed(&name.display().to_string(), size)));
     }
     Ok(())
-}
-
-fn send_error(error: std::io::Error) -> Error {
-    if error.kind() == ErrorKind::BrokenPipe {
-        return Error::new("broken pipe");
-    }
-    error.into()
 }
 
 /// Adds all that is in the local folder `source`, below `prefix`. Modes, times and links are
@@ -297,7 +290,7 @@ pub async fn add_empty_folder(
     owner: Owner,
 ) -> Result<()> {
     let mut header = header(EntryType::Directory, mode, mtime, owner);
-    tar.append_data(&mut header, name, tokio::io::empty()).await.map_err(send_error)
+    Ok(tar.append_data(&mut header, name, tokio::io::empty()).await?)
 }
 
 async fn add_link(
@@ -313,9 +306,9 @@ async fn add_link(
         let bytes = [target.as_os_str().as_bytes(), b"\0"].concat();
         let mut long = header(EntryType::GNULongLink, 0o644, 0, Owner { uid: 0, gid: 0 });
         long.set_size(bytes.len() as u64);
-        tar.append_data(&mut long, "././@LongLink", bytes.as_slice()).await.map_err(send_error)?;
+        tar.append_data(&mut long, "././@LongLink", bytes.as_slice()).await?;
     }
-    tar.append_data(&mut link, name, tokio::io::empty()).await.map_err(send_error)
+    Ok(tar.append_data(&mut link, name, tokio::io::empty()).await?)
 }
 
 fn archive(engine: &Engine, container: &str, path: &str) -> impl AsyncRead + Unpin + Send + use<> {

@@ -9,7 +9,7 @@ use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 use regex::Regex;
 use tokio_util::io::ReaderStream;
 
-use crate::archive::{self, Owner};
+use crate::archive::{self, Owner, hung_up};
 use crate::commit::remove_unfinished;
 use crate::config::Goal;
 use crate::credentials;
@@ -104,7 +104,7 @@ impl Step<State> for BuildImage {
                 // When the Engine hangs up first, its answer says why.
                 result = &mut written, if sending => {
                     sending = false;
-                    if let Err(error) = result && !error.to_string().contains("broken pipe") {
+                    if let Err(error) = result && !hung_up(&error) {
                         return Err(error);
                     }
                 }

@@ -216,6 +216,33 @@ impl Engine {
     }
 }
 
+/// Why the Engine refuses what contradicts the state of things (409).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// It is removing the container already.
+    BeingRemoved,
+    /// Other images are made of the image.
+    HasChildren,
+    /// Something else.
+    Other,
+}
+
+/// The conflict that an error is about, if it is one. The Engine gives no code but 409; its words
+/// have been the same since Docker 1.13.
+pub fn conflict(error: &bollard::errors::Error) -> Option<Conflict> {
+    if status(error) != Some(409) {
+        return None;
+    }
+    let said = describe(error);
+    Some(if said.contains("already in progress") {
+        Conflict::BeingRemoved
+    } else if said.contains("has dependent child images") {
+        Conflict::HasChildren
+    } else {
+        Conflict::Other
+    })
+}
+
 /// What went wrong, in the Engine's own words where it spoke.
 pub fn describe(error: &bollard::errors::Error) -> String {
     use bollard::errors::Error as E;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bollard::query_parameters::{RemoveContainerOptionsBuilder, RemoveImageOptions};
 use ingot_sdk::{Reclaim, Resource, Result, async_trait};
 
-use crate::engine::{Endpoint, Engine, EngineContext, status};
+use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, status};
 use crate::unfinished::is_ours;
 
 /// The kind of resource a build's container is.
@@ -45,12 +45,8 @@ fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
 pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match engine.api.remove_container(id, Some(options)).await {
-        Err(error) if matches!(status(&error), Some(404)) => Ok(()),
-        Err(error)
-            if status(&error) == Some(409) && error.to_string().contains("already in progress") =>
-        {
-            Ok(())
-        }
+        Err(error) if status(&error) == Some(404) => Ok(()),
+        Err(error) if conflict(&error) == Some(Conflict::BeingRemoved) => Ok(()),
         result => result.doing(format_args!("removing the container {id}")),
     }
 }
@@ -60,12 +56,7 @@ pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
 pub async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
     match engine.api.remove_image(image, None::<RemoveImageOptions>, None).await {
         Err(error) if status(&error) == Some(404) => Ok(()),
-        Err(error)
-            if status(&error) == Some(409)
-                && error.to_string().contains("has dependent child images") =>
-        {
-            Ok(())
-        }
+        Err(error) if conflict(&error) == Some(Conflict::HasChildren) => Ok(()),
         removed => removed.map(drop).doing(format_args!("removing the image {image}")),
     }
 }

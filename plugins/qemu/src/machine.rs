@@ -1,5 +1,6 @@
 //! The running machine.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ impl Machine {
     pub async fn started(&self) -> Result<()> {
         tokio::select! {
             biased;
-            error = self.process.unexpected_end() => Err(advised(error)),
+            error = self.process.unexpected_end() => Err(advised(error, &self.process.last_lines())),
             ready = tokio::time::timeout(START_TIMEOUT, self.ready()) => ready.map_err(|_| {
                 Error::new(format!("QEMU does not answer: {}", self.process.last_lines()))
             }),
@@ -192,18 +193,19 @@ fn fault(state: &str, said: &str) -> Error {
     }
 }
 
-/// Adds what to do to QEMU's own words about why it does not start.
-fn advised(error: Error) -> Error {
-    let text = error.to_string();
+/// Adds what to do to why QEMU does not start, of which it `said` what it could.
+fn advised(error: Error, said: &str) -> Error {
     let hints = [
         ("gtk initialization failed", "there is no screen here; set headless = true"),
         ("isplay", "set headless = true, or another display"),
         ("host forwarding rule", "another program took the port; run the build again"),
         ("Address already in use", "another program took the port; run the build again"),
-        ("cannot run ", "install QEMU (apt install qemu-system-x86), or set qemu_binary"),
         ("vhost", "check net_device and qemuargs"),
     ];
-    match hints.iter().find(|(sign, _)| text.contains(sign)) {
+    match hints.iter().find(|(sign, _)| said.contains(sign)) {
+        _ if error.is_io(ErrorKind::NotFound) => {
+            error.hint("install QEMU (apt install qemu-system-x86), or set qemu_binary")
+        }
         Some((_, hint)) => error.hint(*hint),
         None => error,
     }

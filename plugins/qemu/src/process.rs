@@ -17,7 +17,7 @@ const SHOWN_LINES: usize = 8;
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a program ended, as far as it did.
-type Ended = Option<Result<ExitStatus, String>>;
+type Ended = Option<Result<ExitStatus, Arc<Error>>>;
 
 /// A program that runs in the background. Dropping it ends it.
 pub struct Process {
@@ -55,18 +55,18 @@ impl Process {
             let status = command.run(&own, &*lines).await;
             tracing::debug!(?status, "{name} has ended");
             // Fails only if nobody wants to know.
-            let _ = tell.send(Some(status.map_err(|error| error.to_string())));
+            let _ = tell.send(Some(status.map_err(Arc::new)));
         });
         Ok(Process { name, end, ended, output, record: Some(record) })
     }
 
     /// Waits until it has ended by itself.
-    pub async fn wait(&self) -> Result<ExitStatus, String> {
+    pub async fn wait(&self) -> Result<ExitStatus, Arc<Error>> {
         let mut ended = self.ended.clone();
         let status = ended.wait_for(Option::is_some).await;
         match status.as_deref() {
             Ok(Some(status)) => status.clone(),
-            _ => Err("nothing is known of it".to_owned()),
+            _ => Err(Arc::new(Error::new("nothing is known of it"))),
         }
     }
 
@@ -76,7 +76,7 @@ impl Process {
             Ok(ExitStatus::Code(0)) => "ended".to_owned(),
             Ok(ExitStatus::Code(code)) => format!("ended with code {code}"),
             Ok(ExitStatus::Disconnected) => "was lost".to_owned(),
-            Err(why) => return Error::new(why),
+            Err(why) => return Error::caused_by(why),
         };
         let said = self.output.text();
         let said = if said.is_empty() { String::new() } else { format!(":\n{said}") };

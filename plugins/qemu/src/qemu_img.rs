@@ -7,7 +7,7 @@ use std::time::Duration;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::retry::Retry;
-use ingot_sdk::{Context, Error, OutputSink, Progress, Result, RunContext};
+use ingot_sdk::{Context, Error, ErrorKind, OutputSink, Progress, Result, RunContext};
 use serde_json::Value;
 
 /// How often a disk that another process still has locked is tried again. A QEMU that is ending
@@ -45,7 +45,7 @@ pub async fn convert(
         timeout: None,
     };
     let locked = |error: &Error| {
-        let locked = error.to_string().contains("Failed to get shared \"write\" lock");
+        let locked = error.kind() == Some(ErrorKind::Busy);
         if locked {
             ctx.ui.message("Another process still uses the disk; trying again.");
         }
@@ -103,13 +103,20 @@ async fn execute(
         return Ok(());
     }
     let said = errors.stderr_text();
-    let said = said.trim().strip_prefix("qemu-img: ").unwrap_or(said.trim()).to_owned();
-    let error = Error::new(format!("qemu-img {what}: {said}"));
-    Err(if said.contains("--shrink") || said.contains("shrink") {
+    let said = said.trim().strip_prefix("qemu-img: ").unwrap_or(said.trim());
+    Err(failure(&what, said))
+}
+
+/// What `qemu-img` says on standard error, as an error. It has no other way to tell what is wrong.
+fn failure(command: &str, said: &str) -> Error {
+    let error = Error::new(format!("qemu-img {command}: {said}"));
+    if said.contains("Failed to get shared \"write\" lock") {
+        error.of_kind(ErrorKind::Busy)
+    } else if said.contains("shrink") {
         error.hint("disk_size is less than the image has: raise it, or set skip_resize_disk = true")
     } else {
         error
-    })
+    }
 }
 
 /// Moves a progress bar by what `qemu-img -p` prints: `    (12.34/100%)`, then a carriage return.

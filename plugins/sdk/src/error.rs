@@ -1,6 +1,8 @@
 //! The one error type that crosses the plugin boundary.
 
+use std::error::Error as StdError;
 use std::fmt::Display;
+use std::io;
 
 /// `Result` with the SDK's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -11,19 +13,24 @@ pub enum Error {
     /// The user interrupted the build, or another part of it asked everything to stop.
     #[error("cancelled")]
     Cancelled,
-    /// Something failed. `message` says what, `hint` what the user can do about it.
-    #[error("{message}")]
-    Failed {
-        /// What went wrong, in one sentence without a trailing full stop.
-        message: String,
-        /// What the user can do about it.
-        hint: Option<String>,
-        /// Whether doing the same again can help.
-        kind: ErrorKind,
-    },
+    /// Something failed.
+    #[error(transparent)]
+    Failed(Box<Failure>),
 }
 
-/// Whether doing the same again can help.
+/// What failed. The message is whole: it holds what the causes say.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What went wrong, in one sentence without a trailing full stop.
+    message: String,
+    /// What the user can do about it.
+    hint: Option<String>,
+    kind: ErrorKind,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What callers decide on: whether doing the same again can help.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ErrorKind {
     /// It fails the same way until somebody mends the cause.
@@ -31,48 +38,71 @@ pub enum ErrorKind {
     Permanent,
     /// The machine, or the way to it, is away for the moment, as during a reboot.
     Transient,
+    /// Another process uses what is needed, and may let go of it.
+    Busy,
 }
 
 impl Error {
     /// A permanent failure described by `message`.
     pub fn new(message: impl Into<String>) -> Self {
-        Error::Failed { message: message.into(), hint: None, kind: ErrorKind::Permanent }
+        Error::Failed(Box::new(Failure {
+            message: message.into(),
+            hint: None,
+            kind: ErrorKind::Permanent,
+            source: None,
+        }))
+    }
+
+    /// A permanent failure whose message is all that `cause` and its own causes say.
+    pub fn caused_by(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let cause = cause.into();
+        Error::new(whole_message(&*cause)).change(|failure| failure.source = Some(cause))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Failure)) -> Self {
+        if let Error::Failed(failure) = &mut self {
+            change(failure);
+        }
+        self
+    }
+
+    /// The same failure, of another kind.
+    pub fn of_kind(self, kind: ErrorKind) -> Self {
+        self.change(|failure| failure.kind = kind)
     }
 
     /// The same failure, of the kind that may be gone when the same is done again.
     pub fn transient(self) -> Self {
+        self.of_kind(ErrorKind::Transient)
+    }
+
+    /// Its kind; none for a cancellation.
+    pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Error::Failed { message, hint, .. } => {
-                Error::Failed { message, hint, kind: ErrorKind::Transient }
-            }
-            cancelled => cancelled,
+            Error::Failed(failure) => Some(failure.kind),
+            Error::Cancelled => None,
         }
     }
 
     /// Whether doing the same again may succeed. What retries asks this.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Failed { kind: ErrorKind::Transient, .. })
+        self.kind() == Some(ErrorKind::Transient)
     }
 
     /// Adds advice on how to mend the failure.
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        match self {
-            Error::Failed { message, kind, .. } => {
-                Error::Failed { message, hint: Some(hint.into()), kind }
-            }
-            cancelled => cancelled,
-        }
+        self.change(|failure| failure.hint = Some(hint.into()))
     }
 
-    /// Prefixes the message with what was being done. Cancellation stays cancellation, and a kind
-    /// stays what it is.
+    /// Prefixes the message with what was being done. Cancellation stays cancellation, and kind,
+    /// advice and cause stay what they are.
     pub fn context(self, doing: impl Display) -> Self {
-        match self {
-            Error::Failed { message, hint, kind } => {
-                Error::Failed { message: format!("{doing}: {message}"), hint, kind }
-            }
-            cancelled => cancelled,
-        }
+        self.change(|failure| failure.message = format!("{doing}: {}", failure.message))
+    }
+
+    /// The same failure in other words.
+    pub fn reworded(self, message: impl Into<String>) -> Self {
+        self.change(|failure| failure.message = message.into())
     }
 
     /// Whether this is a cancellation rather than a failure.
@@ -83,15 +113,33 @@ impl Error {
     /// The advice that goes with the failure, if any.
     pub fn advice(&self) -> Option<&str> {
         match self {
-            Error::Failed { hint, .. } => hint.as_deref(),
+            Error::Failed(failure) => failure.hint.as_deref(),
             Error::Cancelled => None,
         }
     }
+
+    /// Whether an I/O error of this kind is among its causes.
+    pub fn is_io(&self, kind: io::ErrorKind) -> bool {
+        causes(self).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == kind)
+    }
 }
 
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        Error::new(error.to_string())
+/// `error`, and all that it was caused by. Also what an [`io::Error`] wraps, which it hides from
+/// [`StdError::source`].
+pub fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::caused_by(error)
     }
 }
 
@@ -113,7 +161,8 @@ impl<T, E: Display + IntoSdkError> Context<T> for std::result::Result<T, E> {
     }
 }
 
-/// Turns a library's error into an [`Error`], keeping what the chain of causes says.
+/// Turns a library's error into an [`Error`], keeping it as the cause, and what the chain of causes
+/// says in the message.
 pub trait IntoSdkError {
     /// The conversion.
     fn into_sdk_error(self) -> Error;
@@ -125,23 +174,24 @@ impl IntoSdkError for Error {
     }
 }
 
-impl<E: std::error::Error> IntoSdkError for E
+impl<E: StdError + Send + Sync + 'static> IntoSdkError for E
 where
     E: NotSdkError,
 {
     fn into_sdk_error(self) -> Error {
-        flattened(&self)
+        Error::caused_by(self)
     }
 }
 
 impl IntoSdkError for reqwest::Error {
     /// Without the URL, which may hold a password.
     fn into_sdk_error(self) -> Error {
-        flattened(&self.without_url())
+        Error::caused_by(self.without_url())
     }
 }
 
-fn flattened(error: &dyn std::error::Error) -> Error {
+/// What an error and its causes say, without repeating what one says of the next.
+fn whole_message(error: &(dyn StdError + 'static)) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -152,10 +202,10 @@ fn flattened(error: &dyn std::error::Error) -> Error {
         }
         cause = error.source();
     }
-    Error::new(message)
+    message
 }
 
-/// Marks library errors that [`IntoSdkError`] flattens. Implement it for an error type to
+/// Marks library errors that [`IntoSdkError`] converts. Implement it for an error type to
 /// use [`Context`] on its results.
 pub trait NotSdkError {}
 impl NotSdkError for std::io::Error {}
@@ -163,3 +213,43 @@ impl NotSdkError for serde_json::Error {}
 impl NotSdkError for regex::Error {}
 impl NotSdkError for tokio::task::JoinError {}
 impl NotSdkError for std::string::FromUtf8Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the pipe is unusable")]
+    struct Unusable(#[source] io::Error);
+    impl NotSdkError for Unusable {}
+
+    #[test]
+    fn keeps_kind_advice_and_cause_when_told_what_was_being_done() {
+        let broken = || Unusable(io::ErrorKind::BrokenPipe.into());
+        let error = Err::<(), _>(broken()).context("uploading").unwrap_err();
+        let error = error.transient().hint("try again").context("provisioning");
+        assert_eq!(error.to_string(), "provisioning: uploading: the pipe is unusable: broken pipe");
+        assert_eq!((error.kind(), error.advice()), (Some(ErrorKind::Transient), Some("try again")));
+        assert!(error.is_io(io::ErrorKind::BrokenPipe) && !error.is_io(io::ErrorKind::NotFound));
+        assert!(causes(&error).any(|cause| cause.is::<Unusable>()));
+        let source = error.source().unwrap();
+        assert_eq!(source.to_string(), "the pipe is unusable");
+    }
+
+    #[test]
+    fn finds_what_an_io_error_wraps() {
+        let inner = Unusable(io::ErrorKind::TimedOut.into());
+        let error = Error::from(io::Error::other(inner));
+        assert!(causes(&error).any(|cause| cause.is::<Unusable>()));
+        assert!(error.is_io(io::ErrorKind::TimedOut));
+        assert_eq!(error.to_string(), "the pipe is unusable: timed out");
+    }
+
+    #[test]
+    fn a_cancellation_stays_one() {
+        let error = Error::Cancelled.context("doing").hint("h").of_kind(ErrorKind::Busy);
+        assert!(error.is_cancelled() && error.kind().is_none() && error.advice().is_none());
+        assert_eq!(error.to_string(), "cancelled");
+        assert!(error.source().is_none());
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Url};
 
+use crate::error::causes;
 use crate::{Context, Result};
 
 /// A client. Connecting may take half a minute; how long an answer may take is up to the caller.
@@ -29,6 +30,13 @@ pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Resul
     adjust(builder).build().context("starting the HTTP client")
 }
 
+/// Whether `error` means that a server's certificate is not accepted: no later try finds it better.
+pub fn is_bad_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<rustls::Error>())
+        .any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+}
+
 /// A URL for people: without user, password, query and fragment, which may hold secrets.
 pub fn shown(url: &str) -> String {
     match Url::parse(url) {
@@ -50,6 +58,15 @@ pub fn password(url: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn bad_certificates_are_told_from_other_failures() {
+        let why = rustls::CertificateError::UnknownIssuer;
+        let bad = std::io::Error::other(rustls::Error::InvalidCertificate(why));
+        assert!(super::is_bad_certificate(&std::io::Error::other(bad)));
+        let other = std::io::Error::other(rustls::Error::DecryptError);
+        assert!(!super::is_bad_certificate(&other));
+    }
+
     #[test]
     fn passwords_are_found() {
         assert_eq!(super::password("http://me:p%40w@h/"), ["p%40w", "p@w"]);

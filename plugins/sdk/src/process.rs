@@ -100,7 +100,8 @@ impl LocalCommand {
             command.spawn()
         };
         let mut child = spawned.map_err(|error| {
-            Error::new(format!("cannot run {program}: {error}"))
+            Error::from(error)
+                .context(format_args!("cannot run {program}"))
                 .hint("check that the program exists, is executable and is found in PATH")
         })?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));

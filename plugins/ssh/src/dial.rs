@@ -18,21 +18,31 @@ const DEAD_PEER: Duration = Duration::from_secs(60);
 
 /// Connects to the server at `place`.
 pub async fn direct(place: &Place) -> Result<OwnedFd, Failure> {
-    let connecting = TcpStream::connect((place.host.as_str(), place.port));
+    let name = place.to_string();
+    let connecting = connect(&place.host, place.port, &name);
     match tokio::time::timeout(DIAL_TIMEOUT, connecting).await {
-        Ok(Ok(stream)) => ready(stream),
-        Ok(Err(error)) => Err(dial_failure(&error, &format!("{place}"))),
-        Err(_) => Err(no_answer(&format!("{place}"))),
+        Ok(stream) => ready(stream?),
+        Err(_) => Err(no_answer(&name)),
     }
+}
+
+/// Connects to a port of `host`, which messages call `what`.
+async fn connect(host: &str, port: u16, what: &str) -> Result<TcpStream, Failure> {
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
+        tracing::debug!(host, %error, "looking up a name");
+        let message = format!("cannot connect to {what}: there is no host of that name");
+        Failure::new(Kind::Network, message)
+            .hint("check the name; an address works where there is no DNS")
+    })?;
+    let addresses: Vec<_> = found.collect();
+    TcpStream::connect(&addresses[..]).await.map_err(|error| dial_failure(&error, what))
 }
 
 /// Connects to the server at `place` through a SOCKS5 proxy, which looks up its name.
 pub async fn through_proxy(proxy: &Proxy, place: &Place) -> Result<OwnedFd, Failure> {
     let name = format!("the proxy {}:{} (ssh_proxy_host)", proxy.host, proxy.port);
     let connecting = async {
-        let stream = TcpStream::connect((proxy.host.as_str(), proxy.port))
-            .await
-            .map_err(|error| dial_failure(&error, &name))?;
+        let stream = connect(&proxy.host, proxy.port, &name).await?;
         let target = (place.host.as_str(), place.port);
         let connected = match &proxy.login {
             Some((user, password)) => {
@@ -77,11 +87,6 @@ fn dial_failure(error: &std::io::Error, what: &str) -> Failure {
         HostUnreachable | NetworkUnreachable => {
             Failure::new(Kind::Network, message("the host cannot be reached"))
                 .hint("check the address and the network")
-        }
-        // The resolver's errors have no kind of their own.
-        _ if error.to_string().contains("lookup address") => {
-            Failure::new(Kind::Network, message("there is no host of that name"))
-                .hint("check the name; an address works where there is no DNS")
         }
         _ => Failure::new(Kind::Network, message(&error.to_string())),
     }

@@ -1,8 +1,9 @@
 //! The WinRM service of one machine: messages there and back.
 
-use std::error::Error as _;
 use std::time::Duration;
 
+use ingot_sdk::error::{IntoSdkError, causes};
+use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Context, Result, http};
 use reqwest::header::CONTENT_TYPE;
 
@@ -93,17 +94,10 @@ fn network(error: reqwest::Error) -> Failure {
         return Failure::Request(text);
     }
     // The outermost message only says that a request failed; the innermost says why.
-    let mut cause = error.source();
-    let mut text = String::new();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        if text.contains("certificate") {
-            return Failure::Certificate(text);
-        }
-        cause = inner.source();
+    let why = causes(&error).skip(1).last().map(ToString::to_string);
+    match why {
+        Some(why) if is_bad_certificate(&error) => Failure::Certificate(why),
+        Some(why) => Failure::Network(why),
+        None => Failure::Network(error.into_sdk_error().context("HTTP").to_string()),
     }
-    if text.is_empty() {
-        text = Err::<(), _>(error).context("HTTP").unwrap_err().to_string();
-    }
-    Failure::Network(text)
 }

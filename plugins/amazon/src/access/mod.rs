@@ -153,7 +153,7 @@ impl Access {
     /// Where it cannot be decoded, `error` as it is.
     pub async fn explain(&self, error: Error) -> Error {
         const MARK: &str = "Encoded authorization failure message: ";
-        let Error::Failed { message, hint, kind } = &error else { return error };
+        let message = error.to_string();
         let Some((before, rest)) = message.split_once(MARK).filter(|_| self.decode_messages) else {
             return error;
         };
@@ -161,11 +161,9 @@ impl Access {
         let client = aws_sdk_sts::Client::new(&self.config);
         let answer = client.decode_authorization_message().encoded_message(encoded).send().await;
         match answer.map(|answer| answer.decoded_message) {
-            Ok(Some(decoded)) => Error::Failed {
-                message: format!("{before}{decoded}{}", &rest[encoded.len()..]),
-                hint: hint.clone(),
-                kind: *kind,
-            },
+            Ok(Some(decoded)) => {
+                error.reworded(format!("{before}{decoded}{}", &rest[encoded.len()..]))
+            }
             Ok(None) => error,
             Err(failed) => {
                 let failed = Failure::from(failed);

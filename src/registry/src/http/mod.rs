@@ -6,13 +6,12 @@ mod token;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::error::IntoSdkError;
 use ingot_sdk::http;
-use ingot_sdk::retry::Retry;
+use ingot_sdk::retry::{Retry, Stopped};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::Serialize;
@@ -80,6 +79,18 @@ struct Failure {
     perhaps_done: bool,
 }
 
+/// Calls are not cancelled, so that they are never stopped.
+impl Stopped for Failure {
+    fn stopped() -> Self {
+        let error = Error::new(Code::Unavailable, "the call was cancelled");
+        Failure { error, again: false, perhaps_done: false }
+    }
+
+    fn is_stopped(&self) -> bool {
+        false
+    }
+}
+
 /// What came of a call.
 struct Answered<T> {
     result: Result<T>,
@@ -119,41 +130,26 @@ impl HttpRegistry {
 
     /// Asks, again where that may help.
     async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Answered<T> {
-        let last: Mutex<Option<Error>> = Mutex::new(None);
         let perhaps_before = AtomicBool::new(false);
-        let result = self.call_with(&call, &last, &perhaps_before).await;
+        let (call, perhaps_done_before) = (&call, &perhaps_before);
+        let attempt = |_| async move {
+            let tried = self.once(call).await;
+            if let Err(Failure { error, again: true, perhaps_done }) = &tried {
+                perhaps_done_before.fetch_or(*perhaps_done, Ordering::Relaxed);
+                tracing::debug!(%error, "the registry did not answer");
+            }
+            tried
+        };
+        // Calls are short, and what they tell has to arrive even when a build was cancelled.
+        let never = CancellationToken::new();
+        let body = RETRY.run_with(&never, |failure: &Failure| failure.again, attempt).await;
+        let result = body.map_err(|failure| failure.error).and_then(|body| self.read(&body));
         Answered { result, perhaps_before: perhaps_before.into_inner() }
     }
 
-    async fn call_with<T: DeserializeOwned>(
-        &self,
-        call: &Call<'_>,
-        last: &Mutex<Option<Error>>,
-        perhaps_before: &AtomicBool,
-    ) -> Result<T> {
-        let attempt = |_| async move {
-            match self.once(call).await {
-                Ok(body) => Ok(Ok(body)),
-                Err(Failure { error, again: true, perhaps_done }) => {
-                    perhaps_before.fetch_or(perhaps_done, Ordering::Relaxed);
-                    tracing::debug!(%error, "the registry did not answer; trying again");
-                    let text = error.message.clone();
-                    *last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error);
-                    Err(ingot_sdk::Error::new(text))
-                }
-                Err(Failure { error, again: false, .. }) => Ok(Err(error)),
-            }
-        };
-        // Calls are short, and what they tell has to arrive even when a build was cancelled.
-        let body = match RETRY.run(&CancellationToken::new(), |_| true, attempt).await {
-            Ok(result) => result?,
-            Err(error) => {
-                let last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-                let other = || Error::new(Code::Unavailable, error.to_string());
-                return Err(last.unwrap_or_else(other));
-            }
-        };
-        let text = if body.is_empty() { b"{}".as_slice() } else { &body };
+    /// What an answer says.
+    fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T> {
+        let text = if body.is_empty() { b"{}".as_slice() } else { body };
         serde_json::from_slice(text).map_err(|error| {
             let host = host(&self.base);
             Error::new(Code::Internal, format!("what {host} answered makes no sense: {error}"))
