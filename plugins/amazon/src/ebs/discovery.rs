@@ -12,12 +12,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::place::Place;
-use super::reclaim::{
-    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, Silent, VOLUME,
-    image_resource, instance_resource,
-};
+use super::reclaim::Silent;
 use super::removal::{ImageMark, Mark, TOKEN_TAG, iam, is_over};
-use super::steps::run_of_intermediary;
+use super::resources::{
+    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, VOLUME, image_resource,
+    instance_resource, run_of_intermediary,
+};
 use super::tags::{RUN_TAG, STARTED_TAG};
 use crate::access::{Access, AccessOptions, Ec2};
 use crate::failure::{During, Kind};

@@ -5,6 +5,7 @@
 //! | [`options`], [`settings`], [`checks`] | the options, as written and as checked |
 //! | [`steps`] | what a build does, in order |
 //! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
+//! | [`resources`] | the kinds of things that a build makes, as the journal records them |
 //! | [`discovery`] | finding what is left by its tag |
 //! | [`place`] | where things are, for the journal |
 //! | [`wait`], [`pace`] | waiting for AWS |
@@ -22,6 +23,7 @@ mod pace;
 mod place;
 mod reclaim;
 mod removal;
+mod resources;
 mod session_manager;
 mod settings;
 mod steps;

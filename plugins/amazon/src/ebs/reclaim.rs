@@ -10,27 +10,16 @@ use ingot_sdk::{
 
 use super::place::{ACCOUNT, access_options, attribute};
 use super::removal::{
-    ImageMark, Mark, Snapshots, find_images, find_key_pair, find_launch_template,
-    find_security_group, iam, look_for, orphans, remove_image, remove_instances, remove_key_pair,
-    remove_launch_template, remove_profile, remove_security_group, remove_volume,
+    Snapshots, find_images, find_key_pair, find_launch_template, find_security_group, iam,
+    look_for, orphans, remove_image, remove_instances, remove_key_pair, remove_launch_template,
+    remove_profile, remove_security_group, remove_volume,
+};
+use super::resources::{
+    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, VOLUME, image_mark,
+    instance_mark, list,
 };
 use crate::access::{Access, Ec2};
 use tokio::sync::Mutex;
-
-/// A key pair; the id is its name.
-pub const KEY_PAIR: &str = "amazon-key-pair";
-/// A security group; the id is its name.
-pub const SECURITY_GROUP: &str = "amazon-security-group";
-/// An instance profile with its role and policy; the id is the name of all three.
-pub const PROFILE: &str = "amazon-instance-profile";
-/// A launch template; the id is its name.
-pub const LAUNCH_TEMPLATE: &str = "amazon-launch-template";
-/// An instance; the id is what its tag `ingot-id` holds.
-pub const INSTANCE: &str = "amazon-instance";
-/// A volume that would outlive its instance; the id is its id.
-pub const VOLUME: &str = "amazon-volume";
-/// An AMI that is not finished, with its snapshots; the id is its name.
-pub const IMAGE: &str = "amazon-image";
 
 /// How long a killed build's instance may take to go.
 const TERMINATION: Duration = Duration::from_secs(10 * 60);
@@ -71,49 +60,6 @@ impl EbsReclaim {
             .hint(format!("run `ingot cleanup` with credentials for the account {needed}"))),
             _ => Ok(access.clone()),
         }
-    }
-}
-
-/// The journal's record of an instance says which of its volumes are the user's.
-pub fn instance_resource(resource: Resource, mark: &Mark) -> Resource {
-    with_list(resource, "kept_devices", &mark.kept)
-}
-
-fn instance_mark(resource: &Resource) -> Mark {
-    Mark { token: resource.id.clone(), kept: list(resource, "kept_devices") }
-}
-
-/// A list that the journal wrote down.
-fn list(resource: &Resource, name: &str) -> BTreeSet<String> {
-    let all = attribute(resource, name).unwrap_or_default().split(',');
-    all.filter(|one| !one.is_empty()).map(str::to_owned).collect()
-}
-
-fn with_list(resource: Resource, name: &str, list: &BTreeSet<String>) -> Resource {
-    let list: Vec<&str> = list.iter().map(String::as_str).collect();
-    if list.is_empty() { resource } else { resource.with(name, list.join(",")) }
-}
-
-/// The journal's record of an AMI says how to tell it from others of its name.
-pub fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
-    let resource =
-        resource.with("source", mark.source.as_str()).with("not_before", mark.not_before.as_str());
-    with_list(resource, "kept_snapshots", &mark.kept)
-}
-
-/// The same once its id is known, and its snapshots as far as they are: they are left to be removed
-/// when it is gone.
-pub fn known_image(resource: &Resource, id: &str, snapshots: &BTreeSet<String>) -> Resource {
-    with_list(resource.clone().with("image_id", id), "snapshots", snapshots)
-}
-
-fn image_mark(resource: &Resource) -> ImageMark {
-    let text = |name: &str| attribute(resource, name).unwrap_or_default().to_owned();
-    ImageMark {
-        name: resource.id.clone(),
-        source: text("source"),
-        not_before: text("not_before"),
-        kept: list(resource, "kept_snapshots"),
     }
 }
 

@@ -12,8 +12,8 @@ use super::image_tags::{AmiTags, merged};
 use super::{ImageCreation, MadeImage, State, once};
 use crate::access::Access;
 use crate::ebs::creation::{Creation, create};
-use crate::ebs::reclaim::{IMAGE, image_resource};
 use crate::ebs::removal::{ImageMark, look_for};
+use crate::ebs::resources::{IMAGE, image_resource};
 use crate::ebs::tags::specification;
 use crate::failure::During;
 

@@ -11,10 +11,10 @@ use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::pace;
-use crate::ebs::reclaim::{IMAGE, image_resource, known_image};
 use crate::ebs::removal::{
     ImageMark, Snapshots, find_images, look_for, remove_image, snapshots_of,
 };
+use crate::ebs::resources::{IMAGE, INTERMEDIARY, image_resource, known_image};
 use crate::ebs::tags::specification;
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind};
@@ -226,14 +226,4 @@ impl ImageCreation {
 fn intermediary_name(run: &str) -> String {
     let unique = uuid::Uuid::new_v4().simple().to_string();
     format!("{INTERMEDIARY}{run}-{}", &unique[..12])
-}
-
-/// How the names of AMIs begin that are only there to be copied.
-const INTERMEDIARY: &str = "ingot-";
-
-/// The run that an AMI of this name is of, if it is one that is only there to be copied.
-pub fn run_of_intermediary(name: &str) -> Option<&str> {
-    let (run, unique) = name.strip_prefix(INTERMEDIARY)?.rsplit_once('-')?;
-    let mine = unique.len() == 12 && unique.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (mine && uuid::Uuid::parse_str(run).is_ok()).then_some(run)
 }

@@ -21,10 +21,10 @@ use crate::ebs::devices;
 use crate::ebs::options::given;
 use crate::ebs::pace;
 use crate::ebs::place::ACCOUNT;
-use crate::ebs::reclaim::{INSTANCE, VOLUME, instance_resource};
 use crate::ebs::removal::{
     Known, Mark, find_instances, is_over, remove_fleet, remove_instances, remove_volume,
 };
+use crate::ebs::resources::{INSTANCE, VOLUME, instance_resource};
 use crate::ebs::settings::KeyChoice;
 use crate::ebs::tags::{marked, report, specification};
 use crate::ebs::wait::{Look, until};

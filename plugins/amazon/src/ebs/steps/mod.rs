@@ -39,7 +39,6 @@ use super::session_manager::Plugin;
 use super::settings::Settings;
 use super::tags::BuildInfo;
 use crate::access::{Access, Ec2};
-pub use create_image::run_of_intermediary;
 use fast_launch::LaunchTemplate;
 use launch::Launched;
 use tunnel::Tunnel;

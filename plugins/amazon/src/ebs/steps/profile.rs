@@ -11,8 +11,8 @@ use super::State;
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
 use crate::ebs::place::note_account;
-use crate::ebs::reclaim::PROFILE;
 use crate::ebs::removal::{iam, once_iam, remove_profile};
+use crate::ebs::resources::PROFILE;
 use crate::ebs::tags::marked;
 use crate::failure::{During, Failure, Kind};
 

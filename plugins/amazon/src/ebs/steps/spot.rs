@@ -20,8 +20,8 @@ use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::options::given;
 use crate::ebs::place::note_account;
-use crate::ebs::reclaim::LAUNCH_TEMPLATE;
 use crate::ebs::removal::{find_launch_template, look_for, remove_launch_template};
+use crate::ebs::resources::LAUNCH_TEMPLATE;
 use crate::ebs::tags::{marked, report, specification, template_specification};
 use crate::failure::{During, Failure, Kind};
 
