@@ -31,10 +31,10 @@ pub use ecr::AmazonEcr;
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
-    set.data_source::<AmiData>("amazon-ami");
-    set.data_source::<ParameterStoreData>("amazon-parameterstore");
-    set.data_source::<SecretsManagerData>("amazon-secretsmanager");
-    set.builder::<EbsBuilder>("amazon-ebs");
+    set.add_data_source(AmiData);
+    set.add_data_source(ParameterStoreData);
+    set.add_data_source(SecretsManagerData);
+    set.add_builder(EbsBuilder);
     set.reclaimer(EbsReclaim::default());
     set.provides("github.com/hashicorp/amazon", "1.8.2");
 }

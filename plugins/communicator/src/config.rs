@@ -59,6 +59,20 @@ impl CommunicatorConfig {
         }
     }
 
+    /// Like [`CommunicatorConfig::prepare`], as part of a builder's own checks: adds what is wrong
+    /// to `errors`, and what is to be warned of to `warnings`.
+    pub fn prepare_with(
+        &self,
+        warnings: &mut Vec<String>,
+        errors: &mut ConfigErrors,
+    ) -> Communication {
+        warnings.extend(self.warnings());
+        self.prepare().unwrap_or_else(|found| {
+            errors.0.extend(found.0);
+            Communication::default()
+        })
+    }
+
     /// Checks the options, offline, and fills in defaults. What a builder requires beyond that
     /// (a host, a way to log in) it checks itself.
     ///

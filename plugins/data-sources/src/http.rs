@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Config, ConfigError, ConfigErrors, Context, DataSource, Error, PrepareContext, Prepared,
-    Result, Schema, Ui, http,
+    Component, ConfigError, ConfigErrors, Context, Decoded, Error, Fetch, PrepareContext, Prepared,
+    Result, Ui, http,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 const METHODS: &[&str] = &["HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// Where to ask.
     url: String,
     /// How to ask: GET unless said otherwise.
@@ -29,9 +28,8 @@ struct Options {
     request_body: String,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// Where was asked.
     url: String,
     /// What was answered.
@@ -40,25 +38,25 @@ struct Output {
     request_headers: BTreeMap<String, String>,
 }
 
+/// `data "http"`
+pub struct HttpData;
+
 /// Asks a URL.
-#[derive(Default)]
-pub struct HttpData {
+pub struct Request {
     options: Options,
 }
 
-#[async_trait]
-impl DataSource for HttpData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for HttpData {
+    const NAME: &'static str = "http";
+    type Options = Options;
+    type Ready = Request;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        let Options { url, method, request_headers, .. } = &self.options;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Request>, ConfigErrors> {
+        let Options { url, method, request_headers, .. } = &options;
         let mut errors = ConfigErrors::default();
         if let Err(why) = check_url(url) {
             errors
@@ -75,10 +73,15 @@ impl DataSource for HttpData {
         if let Err(why) = headers(request_headers) {
             errors.push(ConfigError::on("request_headers", why));
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared::new(Request { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+#[async_trait]
+impl Fetch for Request {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { url, method, request_headers, request_body } = &self.options;
         let method = method.as_deref().unwrap_or("GET");
         let asking = || format!("{method} {}", http::shown(url));
@@ -112,11 +115,11 @@ impl DataSource for HttpData {
             joined.push_str(&value);
         }
         let body = answer.bytes().await.with_context(asking)?;
-        Ok(json!({
-            "url": url,
-            "body": String::from_utf8_lossy(&body),
-            "request_headers": answered,
-        }))
+        Ok(Output {
+            url: url.clone(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            request_headers: answered,
+        })
     }
 }
 

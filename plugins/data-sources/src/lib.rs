@@ -10,6 +10,6 @@ pub use null::NullData;
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
-    set.data_source::<HttpData>("http");
-    set.data_source::<NullData>("null");
+    set.add_data_source(HttpData);
+    set.add_data_source(NullData);
 }

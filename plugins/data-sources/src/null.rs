@@ -2,51 +2,53 @@
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Config, ConfigError, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui,
+    Component, ConfigError, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The text to give back.
     input: String,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// `input` as it was given.
     output: String,
 }
 
+/// `data "null"`
+pub struct NullData;
+
 /// Gives back what it is given.
-#[derive(Default)]
-pub struct NullData {
-    options: Options,
+pub struct Echo {
+    input: String,
+}
+
+impl Component for NullData {
+    const NAME: &'static str = "null";
+    type Options = Options;
+    type Ready = Echo;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Echo>, ConfigErrors> {
+        if options.input.is_empty() {
+            return Err(ConfigError::on("input", "`input` must not be empty").into());
+        }
+        Ok(Prepared::new(Echo { input: options.input }))
+    }
 }
 
 #[async_trait]
-impl DataSource for NullData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Fetch for Echo {
+    type Output = Output;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        let input = &self.options.input;
-        if input.is_empty() {
-            return Err(ConfigError::on("input", "`input` must not be empty").into());
-        }
-        Ok(Prepared::default())
-    }
-
-    async fn execute(&self, _: &Ui) -> Result<serde_json::Value> {
-        Ok(json!({ "output": self.options.input }))
+    async fn fetch(&self, _: &Ui) -> Result<Output> {
+        Ok(Output { output: self.input.clone() })
     }
 }

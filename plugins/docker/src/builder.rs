@@ -3,35 +3,53 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Builder, Config, ConfigErrors, OnError, PrepareContext, Prepared, Result, RunContext,
-    Schema, Step, async_trait, run_steps,
+    Artifact, Build, Component, ConfigErrors, Decoded, PrepareContext, Prepared, ProvisionStep,
+    Result, RunContext, Schema, Step, async_trait, run_steps,
 };
 
 use crate::artifact::{ExportArtifact, IMPORTED, ImageArtifact};
 use crate::commit::Commit;
-use crate::config::{Goal, Options, schema};
+use crate::config::{BuilderConfig, Goal, Options, schema};
 use crate::credentials::Login;
 use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::run_command::Pull;
-use crate::steps::{
-    Connect, Export, FindImage, Provision, RunContainer, State, clean_up_provision,
-};
+use crate::steps::{Connect, Export, FindImage, RunContainer, State};
 
-/// Builds images out of containers: starts one, provisions it, and commits or exports it.
+/// `source "docker"`
 #[derive(Default)]
 pub struct DockerBuilder {
+    /// Logs in to ECR.
+    pub(crate) ecr: Ecr,
+}
+
+/// Builds images out of containers: starts one, provisions it, and commits or exports it.
+pub struct DockerBuild {
     options: Options,
     ecr: Ecr,
 }
 
-impl DockerBuilder {
-    /// A builder that can log in to ECR.
-    pub(crate) fn with_ecr(ecr: Ecr) -> Self {
-        DockerBuilder { ecr, ..Self::default() }
+impl Component for DockerBuilder {
+    const NAME: &'static str = "docker";
+    type Options = BuilderConfig;
+    type Ready = DockerBuild;
+
+    fn schema(&self) -> Schema {
+        schema()
     }
 
+    fn prepare(
+        &self,
+        given: Decoded<'_, BuilderConfig>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<DockerBuild>, ConfigErrors> {
+        let prepared = Options::prepare(given, ctx, &self.ecr)?;
+        Ok(prepared.map(|options| DockerBuild { options, ecr: self.ecr.clone() }))
+    }
+}
+
+impl DockerBuild {
     /// The login to pull with, where it takes asking ECR.
     async fn ecr_login(&self, ctx: &RunContext) -> Result<Option<Login>> {
         let raw = &self.options.raw;
@@ -43,18 +61,8 @@ impl DockerBuilder {
 }
 
 #[async_trait]
-impl Builder for DockerBuilder {
-    fn schema(&self) -> Schema {
-        schema()
-    }
-
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let (options, prepared) = Options::prepare(config, ctx, &self.ecr)?;
-        self.options = options;
-        Ok(prepared)
-    }
-
-    async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+impl Build for DockerBuild {
+    async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let engine = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(ingot_sdk::Error::Cancelled),
@@ -72,19 +80,13 @@ impl Builder for DockerBuilder {
         steps.push(Box::new(FindImage));
         steps.push(Box::new(RunContainer));
         steps.push(Box::new(Connect));
-        steps.push(Box::new(Provision));
+        steps.push(Box::new(ProvisionStep));
         match self.options.goal {
             Goal::Commit => steps.push(Box::new(Commit)),
             Goal::Export(_) => steps.push(Box::new(Export)),
             Goal::Discard => {}
         }
-        if let Err(error) = run_steps(ctx, &steps, &mut state).await {
-            // With this setting the steps are left as they are, uncleaned, but for this.
-            if ctx.prepare.on_error == OnError::RunCleanupProvisioner && state.provisioning {
-                clean_up_provision(ctx, &state).await;
-            }
-            return Err(error);
-        }
+        run_steps(ctx, &steps, &mut state).await?;
         let artifact: Arc<dyn Artifact> = match state.image_id {
             Some(id) => Arc::new(ImageArtifact {
                 engine: state.engine,

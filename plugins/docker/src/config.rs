@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::{
-    Config, ConfigError, ConfigErrors, GoDuration, OptionSpec, OptionType, PrepareContext,
+    Config, ConfigError, ConfigErrors, Decoded, GoDuration, OptionSpec, OptionType, PrepareContext,
     Prepared, Schema,
 };
 use schemars::JsonSchema;
@@ -237,16 +237,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads and checks the options.
+    /// Checks the options.
     ///
     /// # Errors
     /// Everything that is wrong with them.
     pub fn prepare(
-        config: &Config,
+        Decoded { options: raw, config }: Decoded<'_, BuilderConfig>,
         ctx: &PrepareContext,
         ecr: &Ecr,
-    ) -> Result<(Options, Prepared), ConfigErrors> {
-        let raw: BuilderConfig = config.decode()?;
+    ) -> Result<Prepared<Options>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let mut prepared = Prepared {
             generated: ["ImageSha256", "SourceImageDigest", "SourceImageSha256"]
@@ -327,7 +326,7 @@ impl Options {
             }
             Err(error) => errors.push(error),
         }
-        errors.into_result((options, prepared))
+        errors.into_result(prepared.with(options))
     }
 
     /// The arguments of `docker run` for `image`, and what they ask for.

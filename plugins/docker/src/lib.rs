@@ -25,8 +25,8 @@ mod unfinished;
 
 use std::sync::Arc;
 
+use ingot_sdk::PluginSet;
 use ingot_sdk::ecr::EcrLogin;
-use ingot_sdk::{Builder, PluginSet, PostProcessor};
 
 pub use builder::DockerBuilder;
 pub use post_processors::{DockerImport, DockerPush, DockerSave, DockerTag};
@@ -36,14 +36,11 @@ pub use reclaim::DockerReclaim;
 /// has something that can.
 pub fn register(set: &mut PluginSet, ecr: Option<Arc<dyn EcrLogin>>) {
     let ecr = ecr::Ecr(ecr);
-    let for_push = ecr.clone();
-    let builder = move || Box::new(DockerBuilder::with_ecr(ecr.clone())) as Box<dyn Builder>;
-    set.builders.insert("docker".into(), Arc::new(builder));
-    let push = move || Box::new(DockerPush::with_ecr(for_push.clone())) as Box<dyn PostProcessor>;
-    set.post_processors.insert("docker-push".into(), Arc::new(push));
-    set.post_processor::<DockerTag>("docker-tag");
-    set.post_processor::<DockerSave>("docker-save");
-    set.post_processor::<DockerImport>("docker-import");
+    set.add_builder(DockerBuilder { ecr: ecr.clone() });
+    set.add_post_processor(DockerPush { ecr });
+    set.add_post_processor(DockerTag);
+    set.add_post_processor(DockerSave);
+    set.add_post_processor(DockerImport);
     set.reclaimer(DockerReclaim);
     set.provides("github.com/hashicorp/docker", "1.1.5");
 }

@@ -14,8 +14,8 @@ use futures_util::StreamExt;
 use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
-    Communicator, Context, Error, GeneratedData, JournalEntry, Result, RunContext, Step,
-    async_trait,
+    Communicator, Context, Error, GeneratedData, JournalEntry, Provisioned, Result, RunContext,
+    Step, async_trait,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -46,8 +46,6 @@ pub struct State {
     pub image: String,
     /// Values for `build.*`.
     pub data: GeneratedData,
-    /// Whether the provisioners have begun.
-    pub provisioning: bool,
     /// The committed image.
     pub image_id: Option<String>,
     /// The same, as long as it is not finished.
@@ -112,7 +110,6 @@ impl State {
             options,
             image,
             data: data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            provisioning: false,
             image_id: None,
             unfinished: None,
             unfinished_base: None,
@@ -435,30 +432,15 @@ impl Step<State> for Connect {
     }
 }
 
-/// Runs the provisioners.
-pub struct Provision;
-
 #[async_trait]
-impl Step<State> for Provision {
-    fn name(&self) -> &'static str {
-        "provision"
+impl Provisioned for State {
+    fn communicator(&self) -> Option<Arc<dyn Communicator>> {
+        Some(Arc::clone(&self.communicator))
     }
 
-    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        state.provisioning = true;
-        ctx.provision(Arc::clone(&state.communicator), state.data.clone()).await
+    fn data(&self) -> GeneratedData {
+        self.data.clone()
     }
-
-    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        if outcome == Outcome::Failed {
-            clean_up_provision(ctx, state).await;
-        }
-    }
-}
-
-/// Runs the error-cleanup-provisioner.
-pub async fn clean_up_provision(ctx: &RunContext, state: &State) {
-    ctx.clean_up_provision(Arc::clone(&state.communicator), state.data.clone()).await;
 }
 
 /// Writes the container's file system to a tar file.

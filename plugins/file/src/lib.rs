@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ingot_sdk::output_file::{MadeDirectories, OutputFile};
 use ingot_sdk::{
-    Artifact, Builder, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData,
-    PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext, Schema, async_trait,
+    Artifact, Build, Component, ConfigError, ConfigErrors, Context, Decoded, FileArtifact,
+    GeneratedData, PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext,
+    async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,7 +25,7 @@ const NO_SOURCE: &str = "<no-defined-source-file>";
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
-    set.builder::<FileBuilder>("file");
+    set.add_builder(FileBuilder);
 }
 
 /// The options of `source "file"`.
@@ -41,26 +42,30 @@ struct Options {
     target: String,
 }
 
+/// `source "file"`
+struct FileBuilder;
+
 /// Writes one file.
-#[derive(Default)]
-struct FileBuilder {
+struct WriteFile {
     options: Options,
 }
 
-#[async_trait]
-impl Builder for FileBuilder {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for FileBuilder {
+    const NAME: &'static str = "file";
+    type Options = Options;
+    type Ready = WriteFile;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<WriteFile>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        if self.options.target.is_empty() {
+        if options.target.is_empty() {
             let error = ConfigError::new("`target` is missing: the file to write");
             errors.push(error.related(["target"]));
         }
-        let (content, source) = (&self.options.content, &self.options.source);
+        let (content, source) = (&options.content, &options.source);
         if !content.is_empty() && !source.is_empty() {
             errors.push(
                 ConfigError::on("source", "`content` and `source` exclude each other")
@@ -73,10 +78,13 @@ impl Builder for FileBuilder {
                 .warnings
                 .push("neither `content` nor `source` is set: the file will be empty".into());
         }
-        errors.into_result(prepared)
+        errors.into_result(prepared.with(WriteFile { options }))
     }
+}
 
-    async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+#[async_trait]
+impl Build for WriteFile {
+    async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let Options { content, source, target } = &self.options;
         let path = PathBuf::from(target);
         let made = if source.is_empty() {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use ingot_communicator::{Communication, CommunicatorConfig, Target};
 use ingot_sdk::{
-    Artifact, Builder, Config, ConfigError, ConfigErrors, GeneratedData, PluginSet, PrepareContext,
-    Prepared, RegistryImage, Result, RunContext, Schema, async_trait,
+    Artifact, Build, Component, Config, ConfigError, ConfigErrors, Decoded, GeneratedData,
+    PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
-    set.builder::<NullBuilder>("null");
+    set.add_builder(NullBuilder);
 }
 
 /// The options of `source "null"`.
@@ -23,34 +23,39 @@ struct Options {
     communicator: CommunicatorConfig,
 }
 
+/// `source "null"`
+struct NullBuilder;
+
 /// Provisions without building.
-#[derive(Default)]
-struct NullBuilder {
+struct Null {
     communication: Communication,
 }
 
-#[async_trait]
-impl Builder for NullBuilder {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for NullBuilder {
+    const NAME: &'static str = "null";
+    type Options = Options;
+    type Ready = Null;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let options = config.decode::<Options>()?.communicator;
-        let mut errors = ConfigErrors::default();
-        match options.prepare() {
-            Ok(communication) => self.communication = communication,
-            Err(found) => errors = found,
-        }
+    fn prepare(
+        &self,
+        Decoded { options, config }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Null>, ConfigErrors> {
+        let options = options.communicator;
+        let (mut prepared, mut errors) = (Prepared::default(), ConfigErrors::default());
+        let communication = options.prepare_with(&mut prepared.warnings, &mut errors);
         match options.kind() {
             "ssh" => check_ssh(config, &mut errors),
             "winrm" => check_winrm(config, &mut errors),
             _ => {}
         }
-        errors.into_result(Prepared { warnings: options.warnings(), ..Prepared::default() })
+        errors.into_result(prepared.with(Null { communication }))
     }
+}
 
-    async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+#[async_trait]
+impl Build for Null {
+    async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let host = self.communication.host().unwrap_or_default().to_owned();
         let target = Target { host, ..Target::default() };
         let communicator = self.communication.connect(ctx, &target).await?;

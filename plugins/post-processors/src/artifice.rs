@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ingot_sdk::glob;
 use ingot_sdk::{
-    Artifact, Config, ConfigError, ConfigErrors, Error, FileArtifact, GeneratedData, PostProcessor,
-    PrepareContext, Prepared, Processed, Result, RunContext, Schema, async_trait,
+    Artifact, Component, ConfigError, ConfigErrors, Decoded, Error, FileArtifact, GeneratedData,
+    PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,41 +16,48 @@ const BUILDER_ID: &str = "packer.post-processor.artifice";
 
 /// The options of `artifice`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The files that make up the artifact, relative to the folder Ingot runs in. `*`, `?` and
     /// `[a-z]` stand for parts of names, as in a shell, but never for a `/`.
     files: Vec<String>,
 }
 
+/// `post-processor "artifice"`
+pub struct Artifice;
+
 /// Replaces the artifact by files that a provisioner or another tool left on this machine.
 /// What the artifact was before stays where it is unless `keep_input_artifact = false`.
-#[derive(Default)]
-pub struct Artifice {
+pub struct ReplaceFiles {
     options: Options,
 }
 
-#[async_trait]
-impl PostProcessor for Artifice {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for Artifice {
+    const NAME: &'static str = "artifice";
+    type Options = Options;
+    type Ready = ReplaceFiles;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<ReplaceFiles>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        if self.options.files.is_empty() {
+        if options.files.is_empty() {
             errors.push(ConfigError::on("files", "no files are given").hint(
                 "list the files that make up the artifact, for example files = [\"out/*.img\"]",
             ));
         }
-        for pattern in &self.options.files {
+        for pattern in &options.files {
             if let Err(error) = glob::compile(pattern) {
                 errors.push(ConfigError::on("files", error));
             }
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared::new(ReplaceFiles { options }))
     }
+}
 
+#[async_trait]
+impl PostProcess for ReplaceFiles {
     async fn process(
         &self,
         ctx: &RunContext,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::hash;
 use ingot_sdk::{
-    Artifact, Config, ConfigError, ConfigErrors, Context, FileArtifact, GeneratedData, Journal,
-    OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
+    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, FileArtifact, GeneratedData,
+    Journal, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result, RunContext,
     async_trait,
 };
 use schemars::JsonSchema;
@@ -23,7 +23,7 @@ const DEFAULT_OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}_{{.Checksum
 
 /// The options of `checksum`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The kinds of checksums to compute: `md5`, `sha1`, `sha224`, `sha256`, `sha384`, `sha512`.
     #[serde(default = "default_types")]
     checksum_types: Vec<String>,
@@ -43,25 +43,29 @@ fn default_output() -> String {
     DEFAULT_OUTPUT.to_owned()
 }
 
+/// `post-processor "checksum"`
+pub struct Checksum;
+
 /// Writes checksum files and adds them to the artifact.
-#[derive(Default)]
-pub struct Checksum {
+pub struct WriteChecksums {
     options: Options,
 }
 
-#[async_trait]
-impl PostProcessor for Checksum {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for Checksum {
+    const NAME: &'static str = "checksum";
+    type Options = Options;
+    type Ready = WriteChecksums;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        if self.options.output.is_empty() {
-            self.options.output = default_output();
+    fn prepare(
+        &self,
+        Decoded { mut options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<WriteChecksums>, ConfigErrors> {
+        if options.output.is_empty() {
+            options.output = default_output();
         }
         let mut errors = ConfigErrors::default();
-        for name in &self.options.checksum_types {
+        for name in &options.checksum_types {
             if hash::hasher(name).is_none() {
                 errors.push(
                     ConfigError::on(
@@ -72,9 +76,12 @@ impl PostProcessor for Checksum {
                 );
             }
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared::new(WriteChecksums { options }))
     }
+}
 
+#[async_trait]
+impl PostProcess for WriteChecksums {
     async fn process(
         &self,
         ctx: &RunContext,

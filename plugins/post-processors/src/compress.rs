@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
-    Artifact, Config, ConfigError, ConfigErrors, Context, Error, FileArtifact, GeneratedData,
-    OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Result, RunContext, Schema,
-    async_trait,
+    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, Error, FileArtifact,
+    GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result,
+    RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ const DEFAULT_OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}";
 
 /// The options of `compress`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The file to write. Its ending says how, unless `format` does: `.tar`, `.zip`, `.tar.gz`,
     /// `.gz`, `.bzip2`, `.lz4`, `.xz`, `.bgzf`; with any other ending it is a gzipped tar.
     /// Without `.tar` or `.zip` the artifact must be a single file.
@@ -49,34 +49,38 @@ fn default_output() -> String {
     DEFAULT_OUTPUT.to_owned()
 }
 
+/// `post-processor "compress"`
+pub struct Compress;
+
 /// Packs the artifact's files. The packed file takes the artifact's place, and the files go
 /// unless `keep_input_artifact = true`.
-#[derive(Default)]
-pub struct Compress {
+pub struct PackFiles {
     options: Options,
     format: Format,
     /// From 1 to 9; none for the format's default.
     level: Option<u32>,
 }
 
-#[async_trait]
-impl PostProcessor for Compress {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for Compress {
+    const NAME: &'static str = "compress";
+    type Options = Options;
+    type Ready = PackFiles;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        if self.options.output.is_empty() {
-            self.options.output = default_output();
+    fn prepare(
+        &self,
+        Decoded { mut options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<PackFiles>, ConfigErrors> {
+        if options.output.is_empty() {
+            options.output = default_output();
         }
         let mut prepared = Prepared::default();
-        let explicit = self.options.format.as_deref().filter(|format| !format.is_empty());
+        let explicit = options.format.as_deref().filter(|format| !format.is_empty());
         let name = match explicit {
-            Some(format) => format!("{}.{format}", self.options.output),
-            None => self.options.output.clone(),
+            Some(format) => format!("{}.{format}", options.output),
+            None => options.output.clone(),
         };
-        self.format = Format::of_name(&name);
+        let target = Format::of_name(&name);
         if let Some(format) = explicit
             && !Format::is_known(format)
         {
@@ -86,7 +90,7 @@ impl PostProcessor for Compress {
             ));
         }
         // Packer takes any larger level for the largest.
-        self.level = match self.options.compression_level.unwrap_or(0) {
+        let level = match options.compression_level.unwrap_or(0) {
             -1 | 0 => None,
             level @ 1.. => Some(u32::try_from(level.min(9)).unwrap_or(9)),
             level => {
@@ -98,19 +102,19 @@ impl PostProcessor for Compress {
                 .into());
             }
         };
-        let heeds_level = matches!(
-            self.format.algorithm,
-            Some(Algorithm::Gzip | Algorithm::Bzip2 | Algorithm::Bgzf)
-        );
-        if self.level.is_some() && !heeds_level {
-            prepared.warnings.push(format!(
-                "compress: compression_level has no effect on {}",
-                self.format.name()
-            ));
+        let heeds_level =
+            matches!(target.algorithm, Some(Algorithm::Gzip | Algorithm::Bzip2 | Algorithm::Bgzf));
+        if level.is_some() && !heeds_level {
+            prepared
+                .warnings
+                .push(format!("compress: compression_level has no effect on {}", target.name()));
         }
-        Ok(prepared)
+        Ok(prepared.with(PackFiles { options, format: target, level }))
     }
+}
 
+#[async_trait]
+impl PostProcess for PackFiles {
     async fn process(
         &self,
         ctx: &RunContext,

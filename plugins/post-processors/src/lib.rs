@@ -18,10 +18,10 @@ pub use shell_local::ShellLocalPostProcessor;
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
-    set.post_processor::<Artifice>("artifice");
-    set.post_processor::<Checksum>("checksum");
-    set.post_processor::<Compress>("compress");
-    set.post_processor::<Manifest>("manifest");
-    set.post_processor::<ShellLocalPostProcessor>("shell-local");
+    set.add_post_processor(Artifice);
+    set.add_post_processor(Checksum);
+    set.add_post_processor(Compress);
+    set.add_post_processor(Manifest);
+    set.add_post_processor(ShellLocalPostProcessor);
     set.reclaimer(ReclaimUnfinishedFiles);
 }

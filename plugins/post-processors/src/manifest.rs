@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ingot_sdk::file_work::blocking;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{
-    Artifact, Config, ConfigErrors, Context, Error, GeneratedData, Journal, JournalEntry,
-    OutputFile, PostProcessor, PrepareContext, Prepared, Processed, Resource, Result, RunContext,
-    Schema, async_trait,
+    Artifact, Component, ConfigErrors, Context, Decoded, Error, GeneratedData, Journal,
+    JournalEntry, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Resource, Result,
+    RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ const LOCK_IS_STALE_AFTER: Duration = Duration::from_secs(10);
 
 /// The options of `manifest`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The file to write. The builds of this run are added to those it already lists; with
     /// `-force`, the builds of earlier runs are dropped.
     #[serde(default = "default_output")]
@@ -72,26 +72,33 @@ struct ListedFile {
     size: u64,
 }
 
+/// `post-processor "manifest"`
+pub struct Manifest;
+
 /// Lists the build in a JSON file.
-#[derive(Default)]
-pub struct Manifest {
+pub struct ListBuild {
     options: Options,
 }
 
-#[async_trait]
-impl PostProcessor for Manifest {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for Manifest {
+    const NAME: &'static str = "manifest";
+    type Options = Options;
+    type Ready = ListBuild;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        if self.options.output.is_empty() {
-            self.options.output = default_output();
+    fn prepare(
+        &self,
+        Decoded { mut options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<ListBuild>, ConfigErrors> {
+        if options.output.is_empty() {
+            options.output = default_output();
         }
-        Ok(Prepared::default())
+        Ok(Prepared::new(ListBuild { options }))
     }
+}
 
+#[async_trait]
+impl PostProcess for ListBuild {
     async fn process(
         &self,
         ctx: &RunContext,

@@ -2,49 +2,42 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::shell_local::ShellLocal;
+use ingot_sdk::shell_local::{ShellLocal, ShellLocalOptions};
 use ingot_sdk::{
-    Artifact, Config, ConfigErrors, GeneratedData, OptionValue, PostProcessor, PrepareContext,
-    Prepared, Processed, Result, RunContext, Schema, async_trait,
+    Artifact, Component, ConfigErrors, Decoded, GeneratedData, PostProcess, PrepareContext,
+    Prepared, Processed, Result, RunContext, async_trait,
 };
 
+/// `post-processor "shell-local"`
+pub struct ShellLocalPostProcessor;
+
 /// Runs scripts on this machine and passes the artifact on.
-#[derive(Default)]
-pub struct ShellLocalPostProcessor {
-    options: ShellLocal,
+pub struct LocalScripts(ShellLocal);
+
+impl Component for ShellLocalPostProcessor {
+    const NAME: &'static str = "shell-local";
+    type Options = ShellLocalOptions;
+    type Ready = LocalScripts;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, ShellLocalOptions>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<LocalScripts>, ConfigErrors> {
+        Ok(Prepared::new(LocalScripts(options.with_shell_line().prepare()?)))
+    }
 }
 
 #[async_trait]
-impl PostProcessor for ShellLocalPostProcessor {
-    fn schema(&self) -> Schema {
-        Schema::of::<ShellLocal>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = ShellLocal::prepare(&with_shell(config.clone()))?;
-        Ok(Prepared::default())
-    }
-
+impl PostProcess for LocalScripts {
     async fn process(
         &self,
         ctx: &RunContext,
         artifact: Arc<dyn Artifact>,
         data: &GeneratedData,
     ) -> Result<Processed> {
-        self.options.run(ctx, data).await?;
+        self.0.run(ctx, data).await?;
         // The artifact passes through, so throwing the input away would throw it away.
         Ok(Processed { artifact: Some(artifact), keep_input: true, force_keep_input: true })
     }
-}
-
-/// An `execute_command` of one part is a line for the shell: the post-processor, unlike the
-/// provisioner, once took only that, and templates still rely on it.
-fn with_shell(config: Config) -> Config {
-    let Some(OptionValue::List(parts)) = config.get("execute_command") else { return config };
-    let [line] = parts.as_slice() else { return config };
-    let mut values = config.values().clone();
-    let shell = ["sh", "-c"].map(|part| OptionValue::String(part.to_owned()));
-    let line = shell.into_iter().chain([line.clone()]).collect();
-    values.insert("execute_command".to_owned(), OptionValue::List(line));
-    Config::new(values)
 }

@@ -42,9 +42,9 @@ async fn replaces_the_artifact() {
 #[tokio::test]
 async fn what_is_wrong_is_said() {
     let build = Build::new("web");
-    let (_, prepared) = build.prepared("artifice", json!({"files": []}));
+    let prepared = build.checked("artifice", json!({"files": []}));
     assert_eq!(prepared.unwrap_err().0[0].option.as_deref(), Some("files"));
-    let (_, prepared) = build.prepared("artifice", json!({"files": ["out/[a"]}));
+    let prepared = build.checked("artifice", json!({"files": ["out/[a"]}));
     assert!(prepared.unwrap_err().0[0].message.contains("not closed"));
     let files = [build.path("nothing*"), build.path("gone")];
     let ran = build.run("artifice", json!({"files": files}), &artifact(&[])).await;

@@ -66,8 +66,7 @@ async fn parallel_builds_share_a_file() {
     let (build, options) = (&build, &json!({"output": output}));
     let mut runs = Vec::new();
     for artifact in &artifacts {
-        let (plugin, prepared) = build.prepared("checksum", options.clone());
-        prepared.unwrap();
+        let plugin = build.prepared("checksum", options.clone()).unwrap().ready;
         let (ctx, artifact) = (build.context(), artifact.clone());
         runs.push(tokio::spawn(async move {
             plugin.process(&ctx, artifact, &Default::default()).await.map(drop)
@@ -82,11 +81,11 @@ async fn parallel_builds_share_a_file() {
 #[tokio::test]
 async fn what_is_wrong_is_said() {
     let build = Build::new("web");
-    let (_, prepared) = build.prepared("checksum", json!({"checksum_types": ["md5", "crc"]}));
+    let prepared = build.checked("checksum", json!({"checksum_types": ["md5", "crc"]}));
     let error = &prepared.unwrap_err().0[0];
     assert_eq!(error.option.as_deref(), Some("checksum_types"));
     assert!(error.message.contains("\"crc\""), "{}", error.message);
-    let (_, prepared) = build.prepared("checksum", json!({"output": "{{ .BuildName"}));
+    let prepared = build.checked("checksum", json!({"output": "{{ .BuildName"}));
     assert_eq!(prepared.unwrap_err().0[0].option.as_deref(), Some("output"));
 
     let missing = build.path("missing");

@@ -139,12 +139,11 @@ async fn heeds_the_level_and_the_format() {
     assert!(size("bgzf", 1).await > size("bgzf", 9).await);
     assert!(size("tar", 0).await > file.metadata().unwrap().len());
 
-    let (_, prepared) = build.prepared("compress", json!({"compression_level": -2}));
+    let prepared = build.checked("compress", json!({"compression_level": -2}));
     assert_eq!(prepared.unwrap_err().0[0].option.as_deref(), Some("compression_level"));
-    let (_, prepared) = build.prepared("compress", json!({"format": "rar"}));
+    let prepared = build.checked("compress", json!({"format": "rar"}));
     assert!(prepared.unwrap().warnings[0].contains("\"rar\""));
-    let (_, prepared) =
-        build.prepared("compress", json!({"format": "lz4", "compression_level": 9}));
+    let prepared = build.checked("compress", json!({"format": "lz4", "compression_level": 9}));
     assert!(prepared.unwrap().warnings[0].contains("no effect"));
 }
 

@@ -84,8 +84,7 @@ async fn parallel_builds_lose_nothing() {
     for number in 0..50 {
         let mut plugin_build = Build::new(&format!("build-{number}"));
         plugin_build.prepare.run_uuid = "same".to_owned();
-        let (plugin, prepared) = plugin_build.prepared("manifest", json!({"output": output}));
-        prepared.unwrap();
+        let plugin = plugin_build.prepared("manifest", json!({"output": output})).unwrap().ready;
         let ctx = plugin_build.context();
         runs.push(tokio::spawn(async move {
             plugin.process(&ctx, artifact(&[]), &Default::default()).await.map(drop)
@@ -146,7 +145,7 @@ async fn never_overwrites_what_it_cannot_read() {
 #[tokio::test]
 async fn what_is_wrong_is_said() {
     let build = Build::new("web");
-    let (_, prepared) = build.prepared("manifest", json!({"custom_data": {"a": "{{ nope }}"}}));
+    let prepared = build.checked("manifest", json!({"custom_data": {"a": "{{ nope }}"}}));
     let error = &prepared.unwrap_err().0[0];
     assert_eq!(error.option.as_deref(), Some("custom_data"));
     let output = build.path("manifest.json");

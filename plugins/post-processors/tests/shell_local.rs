@@ -59,7 +59,7 @@ async fn what_is_wrong_is_said() {
         (json!({"inline": ["a"], "script": "/dev/null"}), "one way only"),
         (json!({"script": build.path("gone")}), "gone"),
     ] {
-        let (_, prepared) = build.prepared("shell-local", options);
+        let prepared = build.checked("shell-local", options);
         let errors = prepared.unwrap_err();
         assert!(errors.0.iter().any(|error| error.message.contains(part)), "{errors:?}");
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, Error, GeneratedData, PrepareContext, Prepared,
-    Provisioner, Result, RunContext, Schema, async_trait,
+    Communicator, Component, ConfigErrors, Decoded, Error, GeneratedData, PrepareContext, Prepared,
+    Provision, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// What to say where the build pauses.
     #[serde(default)]
     note: String,
@@ -19,23 +19,30 @@ struct Options {
     disable: bool,
 }
 
+/// `provisioner "breakpoint"`
+pub struct BreakpointProvisioner;
+
 /// Pauses the build until the user goes on.
-#[derive(Default)]
-pub struct BreakpointProvisioner {
+pub struct Breakpoint {
     options: Options,
 }
 
+impl Component for BreakpointProvisioner {
+    const NAME: &'static str = "breakpoint";
+    type Options = Options;
+    type Ready = Breakpoint;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Breakpoint>, ConfigErrors> {
+        Ok(Prepared::new(Breakpoint { options }))
+    }
+}
+
 #[async_trait]
-impl Provisioner for BreakpointProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        Ok(Prepared::default())
-    }
-
+impl Provision for Breakpoint {
     async fn provision(
         &self,
         ctx: &RunContext,

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Communicator, Config, ConfigError, ConfigErrors, Context, FileMeta, GeneratedData, OutputFile,
-    PrepareContext, Prepared, Provisioner, Result, RunContext, Schema, async_trait, script,
+    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, FileMeta, GeneratedData,
+    OutputFile, PrepareContext, Prepared, Provision, Result, RunContext, async_trait, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// A text to write to `destination`.
     content: Option<String>,
     /// The file or folder to copy. A folder with a trailing slash stands for what is in it.
@@ -46,21 +46,24 @@ impl Options {
     }
 }
 
+/// `provisioner "file"`
+pub struct FileProvisioner;
+
 /// Copies files to or from the machine.
-#[derive(Default)]
-pub struct FileProvisioner {
+pub struct CopyFiles {
     options: Options,
 }
 
-#[async_trait]
-impl Provisioner for FileProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for FileProvisioner {
+    const NAME: &'static str = "file";
+    type Options = Options;
+    type Ready = CopyFiles;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        let options = &self.options;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<CopyFiles>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let mut prepared = Prepared::default();
         match options.direction.as_deref() {
@@ -97,9 +100,12 @@ impl Provisioner for FileProvisioner {
                 }
             }
         }
-        errors.into_result(prepared)
+        errors.into_result(prepared.with(CopyFiles { options }))
     }
+}
 
+#[async_trait]
+impl Provision for CopyFiles {
     async fn provision(
         &self,
         ctx: &RunContext,

@@ -17,12 +17,12 @@ mod windows_shell;
 
 /// Adds this crate's plugins.
 pub fn register(set: &mut PluginSet) {
-    set.provisioner::<breakpoint::BreakpointProvisioner>("breakpoint");
-    set.provisioner::<file::FileProvisioner>("file");
-    set.provisioner::<powershell::PowershellProvisioner>("powershell");
-    set.provisioner::<shell::ShellProvisioner>("shell");
-    set.provisioner::<shell_local::ShellLocalProvisioner>("shell-local");
-    set.provisioner::<sleep::SleepProvisioner>("sleep");
-    set.provisioner::<windows_restart::WindowsRestartProvisioner>("windows-restart");
-    set.provisioner::<windows_shell::WindowsShellProvisioner>("windows-shell");
+    set.add_provisioner(breakpoint::BreakpointProvisioner);
+    set.add_provisioner(file::FileProvisioner);
+    set.add_provisioner(powershell::PowershellProvisioner);
+    set.add_provisioner(shell::ShellProvisioner);
+    set.add_provisioner(shell_local::ShellLocalProvisioner);
+    set.add_provisioner(sleep::SleepProvisioner);
+    set.add_provisioner(windows_restart::WindowsRestartProvisioner);
+    set.add_provisioner(windows_shell::WindowsShellProvisioner);
 }

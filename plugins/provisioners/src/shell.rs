@@ -7,9 +7,9 @@ use std::time::Duration;
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData,
-    GoDuration, PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema,
-    async_trait, command::quote, retry::Retry, script,
+    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Error, ExitStatus,
+    GeneratedData, GoDuration, PrepareContext, Prepared, Provision, RemoteCommand, Result,
+    RunContext, async_trait, command::quote, retry::Retry, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::remote_script::{self, Ran, Start, Upload};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The lines of a script.
     #[serde(default)]
     inline: Vec<String>,
@@ -68,22 +68,25 @@ struct Options {
     pause_after: GoDuration,
 }
 
+/// `provisioner "shell"`
+pub struct ShellProvisioner;
+
 /// Runs scripts on the machine.
-#[derive(Default)]
-pub struct ShellProvisioner {
+pub struct Shell {
     options: Options,
     variables: BTreeMap<String, String>,
 }
 
-#[async_trait]
-impl Provisioner for ShellProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for ShellProvisioner {
+    const NAME: &'static str = "shell";
+    type Options = Options;
+    type Ready = Shell;
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        let options = &self.options;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<Shell>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         script::check_sources(
             &options.inline,
@@ -92,14 +95,17 @@ impl Provisioner for ShellProvisioner {
             None,
             &mut errors,
         );
-        self.variables = script::environment(&options.environment_vars, &options.env, &mut errors);
+        let variables = script::environment(&options.environment_vars, &options.env, &mut errors);
         let command = options.execute_command.as_deref().unwrap_or_default();
         if let Err(error) = Interpolation::new(ctx).check(command) {
             errors.push(ConfigError::on("execute_command", error.to_string()));
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared::new(Shell { options, variables }))
     }
+}
 
+#[async_trait]
+impl Provision for Shell {
     async fn provision(
         &self,
         ctx: &RunContext,

@@ -2,35 +2,40 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::shell_local::ShellLocal;
+use ingot_sdk::shell_local::{ShellLocal, ShellLocalOptions};
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, GeneratedData, PrepareContext, Prepared, Provisioner,
-    Result, RunContext, Schema, async_trait,
+    Communicator, Component, ConfigErrors, Decoded, GeneratedData, PrepareContext, Prepared,
+    Provision, Result, RunContext, async_trait,
 };
 
+/// `provisioner "shell-local"`
+pub struct ShellLocalProvisioner;
+
 /// Runs scripts on this machine.
-#[derive(Default)]
-pub struct ShellLocalProvisioner {
-    options: ShellLocal,
+pub struct LocalScripts(ShellLocal);
+
+impl Component for ShellLocalProvisioner {
+    const NAME: &'static str = "shell-local";
+    type Options = ShellLocalOptions;
+    type Ready = LocalScripts;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, ShellLocalOptions>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<LocalScripts>, ConfigErrors> {
+        Ok(Prepared::new(LocalScripts(options.prepare()?)))
+    }
 }
 
 #[async_trait]
-impl Provisioner for ShellLocalProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<ShellLocal>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = ShellLocal::prepare(config)?;
-        Ok(Prepared::default())
-    }
-
+impl Provision for LocalScripts {
     async fn provision(
         &self,
         ctx: &RunContext,
         _: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()> {
-        self.options.run(ctx, data).await
+        self.0.run(ctx, data).await
     }
 }

@@ -1,45 +1,53 @@
 //! `provisioner "sleep"`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, GeneratedData, GoDuration, PrepareContext, Prepared,
-    Provisioner, Result, RunContext, Schema, async_trait,
+    Communicator, Component, ConfigErrors, Decoded, GeneratedData, GoDuration, PrepareContext,
+    Prepared, Provision, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// How long to wait.
     #[serde(default)]
     duration: GoDuration,
 }
 
+/// `provisioner "sleep"`
+pub struct SleepProvisioner;
+
 /// Waits.
-#[derive(Default)]
-pub struct SleepProvisioner {
-    options: Options,
+pub struct Sleep {
+    duration: Duration,
+}
+
+impl Component for SleepProvisioner {
+    const NAME: &'static str = "sleep";
+    type Options = Options;
+    type Ready = Sleep;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Sleep>, ConfigErrors> {
+        Ok(Prepared::new(Sleep { duration: options.duration.0 }))
+    }
 }
 
 #[async_trait]
-impl Provisioner for SleepProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        Ok(Prepared::default())
-    }
-
+impl Provision for Sleep {
     async fn provision(
         &self,
         _: &RunContext,
         _: Arc<dyn Communicator>,
         _: &GeneratedData,
     ) -> Result<()> {
-        tokio::time::sleep(self.options.duration.0).await;
+        tokio::time::sleep(self.duration).await;
         Ok(())
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use ingot_sdk::communicator::{CapturedOutput, UiOutput};
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, Error, ExitStatus, GeneratedData, GoDuration, OutputSink,
-    PrepareContext, Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema, async_trait,
-    powershell,
+    Communicator, Component, ConfigErrors, Decoded, Error, ExitStatus, GeneratedData, GoDuration,
+    OutputSink, PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext,
+    async_trait, powershell,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,7 +31,7 @@ const PENDING: [&str; 3] = [
 ];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// What restarts the machine; `shutdown /r /f /t 0`.
     restart_command: Option<String>,
     /// A command that works once the machine is back. By default PowerShell is asked for the
@@ -47,23 +47,30 @@ struct Options {
     registry_keys: Vec<String>,
 }
 
+/// `provisioner "windows-restart"`
+pub struct WindowsRestartProvisioner;
+
 /// Restarts the machine and waits until it is back.
-#[derive(Default)]
-pub struct WindowsRestartProvisioner {
+pub struct WindowsRestart {
     options: Options,
 }
 
+impl Component for WindowsRestartProvisioner {
+    const NAME: &'static str = "windows-restart";
+    type Options = Options;
+    type Ready = WindowsRestart;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<WindowsRestart>, ConfigErrors> {
+        Ok(Prepared::new(WindowsRestart { options }))
+    }
+}
+
 #[async_trait]
-impl Provisioner for WindowsRestartProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        Ok(Prepared::default())
-    }
-
+impl Provision for WindowsRestart {
     async fn provision(
         &self,
         ctx: &RunContext,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Config, ConfigError, ConfigErrors, Context, Error, GeneratedData, PrepareContext,
-    Prepared, Provisioner, Result, RunContext, Schema, async_trait, script,
+    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Error, GeneratedData,
+    PrepareContext, Prepared, Provision, Result, RunContext, async_trait, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::remote_script::{Start, Upload};
 use crate::windows_script::WindowsScript;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     #[serde(flatten)]
     script: WindowsScript,
     /// How a variable is written, with two `%s` for name and value; `set "%s=%s" && `.
@@ -27,21 +27,24 @@ struct Options {
     remote_path: Option<String>,
 }
 
+/// `provisioner "windows-shell"`
+pub struct WindowsShellProvisioner;
+
 /// Runs batch files on the machine.
-#[derive(Default)]
-pub struct WindowsShellProvisioner {
+pub struct WindowsShell {
     options: Options,
 }
 
-#[async_trait]
-impl Provisioner for WindowsShellProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for WindowsShellProvisioner {
+    const NAME: &'static str = "windows-shell";
+    type Options = Options;
+    type Ready = WindowsShell;
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        let options = &self.options;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<WindowsShell>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let variables = options.script.check(&mut errors);
         // The variables are set on a command line, which ends where a line ends.
@@ -57,9 +60,12 @@ impl Provisioner for WindowsShellProvisioner {
         if let Err(error) = Interpolation::new(ctx).check(command) {
             errors.push(ConfigError::on("execute_command", error.to_string()));
         }
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared::new(WindowsShell { options }))
     }
+}
 
+#[async_trait]
+impl Provision for WindowsShell {
     async fn provision(
         &self,
         ctx: &RunContext,

@@ -251,7 +251,7 @@ pub fn check_rows(rows: &[Vec<String>]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use ingot_sdk::Config;
+    use ingot_sdk::{Config, Decoded};
     use serde_json::{Map, json};
 
     use super::*;
@@ -265,7 +265,9 @@ mod tests {
         let mut values = base.as_object().cloned().unwrap_or_else(Map::new);
         values.extend(options.as_object().cloned().unwrap_or_default());
         let ctx = PrepareContext { build_name: "m".to_owned(), ..PrepareContext::default() };
-        let (settings, _) = Settings::prepare(&Config::new(values), &ctx).unwrap();
+        let config = Config::new(values);
+        let given = Decoded { options: config.decode().unwrap(), config: &config };
+        let settings = Settings::prepare(given, &ctx).unwrap().ready;
         let situation = Situation { disks: settings.disks(), ..situation.clone() };
         arguments(&settings, &situation, &ctx, &sample_data()).unwrap().join(" ")
     }

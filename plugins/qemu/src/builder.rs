@@ -5,46 +5,50 @@ use std::sync::Arc;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::{
-    Artifact, Builder, Config, ConfigErrors, Error, OnError, PrepareContext, Prepared, Result,
+    Artifact, Build, Component, ConfigErrors, Decoded, Error, PrepareContext, Prepared, Result,
     RunContext, Schema, async_trait, run_steps,
 };
 
 use crate::artifact::QemuArtifact;
-use crate::options::schema;
+use crate::options::{Options, schema};
 use crate::settings::Settings;
 use crate::steps::{State, steps};
 
+/// `source "qemu"`
+pub struct QemuBuilder;
+
 /// Builds disk images with QEMU: starts a machine from an installation disc or a disk image,
 /// provisions it, turns it off and keeps its disk.
-#[derive(Default)]
-pub struct QemuBuilder {
-    settings: Option<Settings>,
+pub struct QemuBuild {
+    settings: Settings,
 }
 
-#[async_trait]
-impl Builder for QemuBuilder {
+impl Component for QemuBuilder {
+    const NAME: &'static str = "qemu";
+    type Options = Options;
+    type Ready = QemuBuild;
+
     fn schema(&self) -> Schema {
         schema()
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let (settings, prepared) = Settings::prepare(config, ctx)?;
-        self.settings = Some(settings);
-        Ok(prepared)
+    fn prepare(
+        &self,
+        given: Decoded<'_, Options>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<QemuBuild>, ConfigErrors> {
+        Ok(Settings::prepare(given, ctx)?.map(|settings| QemuBuild { settings }))
     }
+}
 
-    async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let Some(settings) = self.settings.clone() else {
-            return Err(Error::new("the builder was not prepared"));
-        };
+#[async_trait]
+impl Build for QemuBuild {
+    async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+        let settings = self.settings.clone();
         find_programs(ctx, settings.raw.qemu_binary()).await?;
         let steps = steps(&settings);
         let mut state = State::new(settings);
         if let Err(error) = run_steps(ctx, &steps, &mut state).await {
-            // With this setting the steps are left as they are, uncleaned, but for this.
-            if ctx.prepare.on_error == OnError::RunCleanupProvisioner && state.provisioning {
-                ctx.clean_up_provision(state.communicator_or_none(), state.data.clone()).await;
-            }
             if state.is_left() {
                 // The machine goes on, with all that it uses.
                 std::mem::forget(state);

@@ -36,7 +36,7 @@ pub use reclaim::QemuReclaim;
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
-    set.builder::<QemuBuilder>("qemu");
+    set.add_builder(QemuBuilder);
     set.reclaimer(QemuReclaim);
     set.reclaimer(ReclaimScratch);
     set.provides("github.com/hashicorp/qemu", "1.1.5");

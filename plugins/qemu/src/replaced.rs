@@ -168,7 +168,7 @@ fn overruled(settings: &Settings) -> Vec<(&'static str, Vec<&'static str>)> {
 
 #[cfg(test)]
 mod tests {
-    use ingot_sdk::{Config, PrepareContext};
+    use ingot_sdk::{Config, Decoded, PrepareContext};
     use serde_json::{Value, json};
 
     use crate::settings::Settings;
@@ -184,7 +184,8 @@ mod tests {
         }
         let ctx = PrepareContext { build_name: "m".to_owned(), ..PrepareContext::default() };
         let config = Config::new(all.as_object().unwrap().clone());
-        let mut warnings = Settings::prepare(&config, &ctx).unwrap().1.warnings;
+        let given = Decoded { options: config.decode().unwrap(), config: &config };
+        let mut warnings = Settings::prepare(given, &ctx).unwrap().warnings;
         warnings.retain(|warning| !warning.contains("iso_checksum"));
         warnings
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ingot_communicator::Communication;
-use ingot_sdk::{Config, ConfigError, ConfigErrors, PrepareContext, Prepared};
+use ingot_sdk::{ConfigError, ConfigErrors, Decoded, PrepareContext, Prepared};
 use ingot_vm::ports::PortRange;
 use serde_json::{Value, json};
 
@@ -67,15 +67,14 @@ pub struct Efi {
 }
 
 impl Settings {
-    /// Reads and checks the options, offline.
+    /// Checks the options, offline.
     ///
     /// # Errors
     /// All that is wrong.
     pub fn prepare(
-        config: &Config,
+        Decoded { options: mut raw, config }: Decoded<'_, Options>,
         ctx: &PrepareContext,
-    ) -> Result<(Settings, Prepared), ConfigErrors> {
-        let mut raw: Options = config.decode()?;
+    ) -> Result<Prepared<Settings>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let mut prepared = Prepared::default();
 
@@ -87,11 +86,7 @@ impl Settings {
         raw.floppy.prepare(&mut prepared, &mut errors);
         raw.cd.prepare(&mut prepared, &mut errors);
         raw.boot.prepare(config, ctx, &mut prepared, &mut errors);
-        let communication = raw.communicator.prepare().unwrap_or_else(|found| {
-            found.0.into_iter().for_each(|error| errors.push(error));
-            Communication::default()
-        });
-        prepared.warnings.extend(raw.communicator.warnings());
+        let communication = raw.communicator.prepare_with(&mut prepared.warnings, &mut errors);
         if raw.run_once.is_some() {
             prepared.warnings.push("run_once has no effect".to_owned());
         }
@@ -141,7 +136,7 @@ impl Settings {
         {
             prepared.warnings.extend(replaced);
         }
-        errors.into_result((settings, prepared))
+        errors.into_result(prepared.with(settings))
     }
 
     /// The value of `-display`, if it is given.

@@ -1,25 +1,59 @@
 //! Data sources fetch a value that a template builds on.
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::{Config, ConfigErrors, PrepareContext, Prepared, Result, Schema, Ui};
+use crate::component::{Component, Erase, Prepare};
+use crate::{Error, Result, Schema, Ui};
 
-/// Fetches a value.
-#[async_trait]
-pub trait DataSource: Send + Sync {
-    /// The options of the data block.
-    fn schema(&self) -> Schema;
+/// A data source without its options: `data "NAME"`.
+pub trait DataSource: Prepare<dyn FetchValue> {
     /// The attributes of the value, so that `validate` can check references without asking.
     fn output(&self) -> Schema;
-    /// Checks `config` and keeps it.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the options.
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors>;
-    /// Fetches the value, a JSON object with the attributes of [`DataSource::output`]. Creates
-    /// nothing that would have to be removed. The engine races this future against cancellation.
+}
+
+impl<C: Component<Ready: Fetch>> DataSource for C {
+    fn output(&self) -> Schema {
+        Schema::of::<<C::Ready as Fetch>::Output>()
+    }
+}
+
+/// A data source that has its options.
+#[async_trait]
+pub trait Fetch: Send + Sync {
+    /// The value. Its schema, by which `validate` checks references without asking, is derived
+    /// from this type. What is marked `#[schemars(extend("sensitive" = true))]` is never shown.
+    type Output: Serialize + JsonSchema + Send;
+
+    /// Fetches the value. Creates nothing that would have to be removed. The engine races this
+    /// future against cancellation.
     ///
     /// # Errors
     /// What failed.
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value>;
+    async fn fetch(&self, ui: &Ui) -> Result<Self::Output>;
+}
+
+/// [`Fetch`] without the type of its value.
+#[async_trait]
+pub trait FetchValue: Send + Sync {
+    /// Fetches the value, a JSON object.
+    ///
+    /// # Errors
+    /// What failed.
+    async fn fetch_value(&self, ui: &Ui) -> Result<serde_json::Value>;
+}
+
+#[async_trait]
+impl<F: Fetch> FetchValue for F {
+    async fn fetch_value(&self, ui: &Ui) -> Result<serde_json::Value> {
+        let output = self.fetch(ui).await?;
+        serde_json::to_value(output).map_err(|error| Error::new(error.to_string()))
+    }
+}
+
+impl<F: Fetch + 'static> Erase<F> for dyn FetchValue {
+    fn erase(ready: F) -> Box<Self> {
+        Box::new(ready)
+    }
 }

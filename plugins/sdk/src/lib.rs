@@ -1,13 +1,17 @@
 //! What a builder, provisioner, post-processor or data source of Ingot is made of.
 //!
-//! Plugins know this crate and nothing above it: no HCL, no build graph, no terminal. The
-//! engine hands them an evaluated [`Config`], a [`RunContext`] to work in and a [`Ui`] to
-//! speak through; they hand back an [`Artifact`].
+//! Plugins know this crate and nothing above it: no HCL, no build graph, no terminal.
+//!
+//! A plugin implements [`Component`]: it names its options as a type, and makes of them what can
+//! run, a [`Build`], [`Provision`], [`PostProcess`] or [`Fetch`]. What runs gets a [`RunContext`]
+//! to work in, with a [`Ui`] to speak through. [`Component`] has a whole example; [`testing`] has
+//! what a plugin's tests need to prepare and run it without an engine.
 
 pub mod artifact;
 pub mod builder;
 pub mod command;
 pub mod communicator;
+pub mod component;
 pub mod config;
 pub mod context;
 pub mod data_source;
@@ -38,19 +42,20 @@ pub mod walk;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;
-pub use builder::{Builder, Prepared};
+pub use builder::{Build, Builder};
 pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCommand};
+pub use component::{Component, Decoded, Erase, Prepare, Prepared};
 pub use config::{Config, ConfigError, ConfigErrors, OptionValue};
 pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext, UserVariable};
-pub use data_source::DataSource;
+pub use data_source::{DataSource, Fetch, FetchValue};
 pub use error::{Context, Error, ErrorKind, Result};
 pub use ingot_go_template::GoDuration;
 pub use journal::{Discovered, Journal, JournalEntry, Place, Reclaim, Resource};
 pub use output_file::OutputFile;
 pub use plugin_set::PluginSet;
-pub use post_processor::{PostProcessor, Processed};
-pub use provisioner::Provisioner;
+pub use post_processor::{PostProcess, PostProcessor, Processed};
+pub use provisioner::{Provision, Provisioner};
 pub use schema::{OptionSpec, OptionType, Schema, TemplateFunction};
 pub use secrets::Secrets;
-pub use steps::{Step, run_steps};
+pub use steps::{ProvisionStep, Provisioned, Step, run_steps};
 pub use ui::{Event, EventSink, Progress, Ui};

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Builder, DataSource, PostProcessor, Provisioner, Reclaim};
-
-/// Makes a fresh, unprepared plugin.
-pub type Constructor<T> = Arc<dyn Fn() -> Box<T> + Send + Sync>;
+use crate::{
+    Build, Builder, Component, DataSource, Fetch, PostProcess, PostProcessor, Provision,
+    Provisioner, Reclaim,
+};
 
 /// All plugins known to a run. Each plugin crate adds its own with a `register` function.
 #[derive(Default, Clone)]
 pub struct PluginSet {
     /// `source "NAME"`.
-    pub builders: BTreeMap<String, Constructor<dyn Builder>>,
+    pub builders: BTreeMap<String, Arc<Builder>>,
     /// `provisioner "NAME"`.
-    pub provisioners: BTreeMap<String, Constructor<dyn Provisioner>>,
+    pub provisioners: BTreeMap<String, Arc<Provisioner>>,
     /// `post-processor "NAME"`.
-    pub post_processors: BTreeMap<String, Constructor<dyn PostProcessor>>,
+    pub post_processors: BTreeMap<String, Arc<PostProcessor>>,
     /// `data "NAME"`.
-    pub data_sources: BTreeMap<String, Constructor<dyn DataSource>>,
+    pub data_sources: BTreeMap<String, Arc<dyn DataSource>>,
     /// Packer plugins that these stand for, by source: the version whose options they know.
     pub provided: BTreeMap<String, String>,
     /// What can remove the leftovers of a killed run.
@@ -27,23 +27,23 @@ pub struct PluginSet {
 
 impl PluginSet {
     /// Adds a builder.
-    pub fn builder<T: Builder + Default + 'static>(&mut self, name: &str) {
-        self.builders.insert(name.to_owned(), Arc::new(|| Box::new(T::default())));
+    pub fn add_builder<C: Component<Ready: Build>>(&mut self, builder: C) {
+        self.builders.insert(C::NAME.to_owned(), Arc::new(builder));
     }
 
     /// Adds a provisioner.
-    pub fn provisioner<T: Provisioner + Default + 'static>(&mut self, name: &str) {
-        self.provisioners.insert(name.to_owned(), Arc::new(|| Box::new(T::default())));
+    pub fn add_provisioner<C: Component<Ready: Provision>>(&mut self, provisioner: C) {
+        self.provisioners.insert(C::NAME.to_owned(), Arc::new(provisioner));
     }
 
     /// Adds a post-processor.
-    pub fn post_processor<T: PostProcessor + Default + 'static>(&mut self, name: &str) {
-        self.post_processors.insert(name.to_owned(), Arc::new(|| Box::new(T::default())));
+    pub fn add_post_processor<C: Component<Ready: PostProcess>>(&mut self, post_processor: C) {
+        self.post_processors.insert(C::NAME.to_owned(), Arc::new(post_processor));
     }
 
     /// Adds a data source.
-    pub fn data_source<T: DataSource + Default + 'static>(&mut self, name: &str) {
-        self.data_sources.insert(name.to_owned(), Arc::new(|| Box::new(T::default())));
+    pub fn add_data_source<C: Component<Ready: Fetch>>(&mut self, data_source: C) {
+        self.data_sources.insert(C::NAME.to_owned(), Arc::new(data_source));
     }
 
     /// Says that what was added stands for a Packer plugin (`github.com/hashicorp/docker`) of

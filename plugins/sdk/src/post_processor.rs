@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{
-    Artifact, Config, ConfigErrors, GeneratedData, PrepareContext, Prepared, Result, RunContext,
-    Schema,
-};
+use crate::component::{Erase, Prepare};
+use crate::{Artifact, GeneratedData, Result, RunContext};
 
 /// What a post-processor made.
 pub struct Processed {
@@ -20,20 +18,15 @@ pub struct Processed {
     pub force_keep_input: bool,
 }
 
-/// Turns an artifact into another.
+/// A post-processor without its options: `post-processor "NAME"`. The engine's own options
+/// (`name`, `only`, `except`, `keep_input_artifact`) are not in its schema.
+pub type PostProcessor = dyn Prepare<dyn PostProcess>;
+
+/// A post-processor that has its options.
 #[async_trait]
-pub trait PostProcessor: Send + Sync {
-    /// The options of the post-processor block, without the engine's own (`name`, `only`,
-    /// `except`, `keep_input_artifact`).
-    fn schema(&self) -> Schema;
-
-    /// Checks `config` and keeps it; called again with real values before it runs.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the options.
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors>;
-
-    /// Does the work.
+pub trait PostProcess: Send + Sync {
+    /// Turns `artifact` into another. `data` is what the builder, or the post-processor before,
+    /// generated.
     ///
     /// # Errors
     /// What failed, or that `artifact` is not of a kind this post-processor can take.
@@ -43,4 +36,10 @@ pub trait PostProcessor: Send + Sync {
         artifact: Arc<dyn Artifact>,
         data: &GeneratedData,
     ) -> Result<Processed>;
+}
+
+impl<P: PostProcess + 'static> Erase<P> for dyn PostProcess {
+    fn erase(ready: P) -> Box<Self> {
+        Box::new(ready)
+    }
 }

@@ -4,29 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{
-    Communicator, Config, ConfigErrors, GeneratedData, PrepareContext, Prepared, Result,
-    RunContext, Schema,
-};
+use crate::component::{Erase, Prepare};
+use crate::{Communicator, GeneratedData, Result, RunContext};
 
-/// Changes a running machine through its communicator.
+/// A provisioner without its options: `provisioner "NAME"`. The engine's own options (`only`,
+/// `except`, `override`, `pause_before`, `max_retries`, `timeout`) are not in its schema.
+pub type Provisioner = dyn Prepare<dyn Provision>;
+
+/// A provisioner that has its options.
 #[async_trait]
-pub trait Provisioner: Send + Sync {
-    /// The options of the provisioner block. The engine's own (`only`, `except`, `override`,
-    /// `pause_before`, `max_retries`, `timeout`) are not among them.
-    fn schema(&self) -> Schema;
-
-    /// Checks `config` and keeps it. No side effects, offline.
-    ///
-    /// Options that only the build will know are absent while a template is checked (see
-    /// [`Config`]); the engine prepares the provisioner again, with all of them, right before it
-    /// runs.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the options.
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors>;
-
-    /// Does the work. `data` is what the builder generated (`build.*`).
+pub trait Provision: Send + Sync {
+    /// Changes the machine. `data` is what the builder generated (`build.*`). Can be called again
+    /// after it failed (`max_retries`).
     ///
     /// # Errors
     /// What failed. The engine races this future against cancellation and `timeout`.
@@ -36,4 +25,10 @@ pub trait Provisioner: Send + Sync {
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()>;
+}
+
+impl<P: Provision + 'static> Erase<P> for dyn Provision {
+    fn erase(ready: P) -> Box<Self> {
+        Box::new(ready)
+    }
 }

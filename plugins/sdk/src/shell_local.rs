@@ -13,13 +13,13 @@ use crate::communicator::UiOutput;
 use crate::output_file::UNFINISHED_FILE;
 use crate::process::{self, LocalCommand};
 use crate::{
-    Config, ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, JournalEntry,
-    Resource, Result, RunContext, script,
+    ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, JournalEntry, Resource,
+    Result, RunContext, script,
 };
 
 /// The options of `shell-local`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct ShellLocal {
+pub struct ShellLocalOptions {
     /// One command line to run.
     command: Option<String>,
     /// The lines of a script.
@@ -56,17 +56,31 @@ pub struct ShellLocal {
     /// For bash on Windows. Not supported.
     #[serde(default)]
     use_linux_pathing: bool,
-    #[serde(skip)]
+}
+
+/// Scripts that can run.
+#[derive(Debug)]
+pub struct ShellLocal {
+    options: ShellLocalOptions,
     variables: BTreeMap<String, String>,
 }
 
-impl ShellLocal {
-    /// Reads and checks the options.
+impl ShellLocalOptions {
+    /// Takes an `execute_command` of one part for a line for the shell: the post-processor, unlike
+    /// the provisioner, once took only that, and templates still rely on it.
+    pub fn with_shell_line(mut self) -> Self {
+        if let [line] = self.execute_command.as_slice() {
+            self.execute_command = vec!["sh".to_owned(), "-c".to_owned(), line.clone()];
+        }
+        self
+    }
+
+    /// Checks the options.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn prepare(config: &Config) -> Result<Self, ConfigErrors> {
-        let mut options: ShellLocal = config.decode()?;
+    pub fn prepare(self) -> Result<ShellLocal, ConfigErrors> {
+        let options = self;
         let mut errors = ConfigErrors::default();
         script::check_sources(
             &options.inline,
@@ -75,8 +89,7 @@ impl ShellLocal {
             options.command.as_deref(),
             &mut errors,
         );
-        options.variables =
-            script::environment(&options.environment_vars, &options.env, &mut errors);
+        let variables = script::environment(&options.environment_vars, &options.env, &mut errors);
         if options.use_linux_pathing {
             errors.push(
                 ConfigError::on("use_linux_pathing", "this is for the Linux subsystem of Windows")
@@ -92,9 +105,11 @@ impl ShellLocal {
                 );
             }
         }
-        errors.into_result(options)
+        errors.into_result(ShellLocal { options, variables })
     }
+}
 
+impl ShellLocal {
     /// Runs what the options say.
     ///
     /// # Errors
@@ -104,13 +119,15 @@ impl ShellLocal {
             "macos" => "darwin",
             other => other,
         };
-        if !self.only_on.is_empty() && !self.only_on.iter().any(|name| name == system) {
+        if !self.options.only_on.is_empty()
+            && !self.options.only_on.iter().any(|name| name == system)
+        {
             ctx.ui.say(format!("Skipping shell-local due to runtime OS: it is not for {system}"));
             return Ok(());
         }
-        let inline = match (&self.command, self.inline.is_empty()) {
+        let inline = match (&self.options.command, self.options.inline.is_empty()) {
             (Some(command), _) => Some(vec![command.clone()]),
-            (None, false) => Some(self.inline.clone()),
+            (None, false) => Some(self.options.inline.clone()),
             (None, true) => None,
         };
         if let Some(lines) = inline {
@@ -118,7 +135,7 @@ impl ShellLocal {
             let script = self.temporary(ctx, &lines)?;
             return self.run_file(ctx, &script.path.to_string_lossy(), data).await;
         }
-        for path in self.script.iter().chain(&self.scripts) {
+        for path in self.options.script.iter().chain(&self.options.scripts) {
             self.run_file(ctx, path, data).await?;
         }
         Ok(())
@@ -127,10 +144,10 @@ impl ShellLocal {
     fn temporary(&self, ctx: &RunContext, lines: &[String]) -> Result<InlineScript> {
         // Unlike the shell provisioner, this one puts its first line before one of the script's
         // own, as Packer does.
-        let shebang = self.inline_shebang.as_deref().filter(|line| !line.is_empty());
+        let shebang = self.options.inline_shebang.as_deref().filter(|line| !line.is_empty());
         let shebang = shebang.unwrap_or(script::DEFAULT_SHEBANG);
         let text = script::inline_text(lines, Some(shebang));
-        let extension = match self.tempfile_extension.as_deref().unwrap_or_default() {
+        let extension = match self.options.tempfile_extension.as_deref().unwrap_or_default() {
             "" => String::new(),
             extension => format!(".{}", extension.trim_start_matches('.')),
         };
@@ -151,7 +168,7 @@ impl ShellLocal {
     async fn run_file(&self, ctx: &RunContext, path: &str, data: &GeneratedData) -> Result<()> {
         let mut variables = self.variables.clone();
         script::build_variables(ctx, data, &mut variables);
-        let format = self.env_var_format.as_deref().unwrap_or("%s='%s' ");
+        let format = self.options.env_var_format.as_deref().unwrap_or("%s='%s' ");
         let mut names = json!(data);
         names["Vars"] = script::assignments(&variables, format).into();
         // A bare name would be looked for in PATH.
@@ -159,9 +176,9 @@ impl ShellLocal {
         names["Script"] = absolute.to_string_lossy().into();
         names["Command"] = names["Script"].clone();
         let default = ["/bin/sh", "-c", "{{.Vars}} {{.Script}}"].map(str::to_owned).to_vec();
-        let template = match self.execute_command.is_empty() {
+        let template = match self.options.execute_command.is_empty() {
             true => &default,
-            false => &self.execute_command,
+            false => &self.options.execute_command,
         };
         let argv = template
             .iter()
@@ -174,7 +191,7 @@ impl ShellLocal {
         let status = command.run(ctx, &output).await?;
         output.finish();
         match status {
-            ExitStatus::Code(code) => script::check_exit(code, &self.valid_exit_codes),
+            ExitStatus::Code(code) => script::check_exit(code, &self.options.valid_exit_codes),
             ExitStatus::Disconnected => Ok(()),
         }
     }

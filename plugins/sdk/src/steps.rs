@@ -3,9 +3,12 @@
 //! All builders build this way, so cancellation, `-on-error` and `-debug` work the same in all
 //! of them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use crate::{Error, OnError, Result, RunContext};
+use crate::communicator::NoCommunicator;
+use crate::{Communicator, Error, GeneratedData, OnError, Result, RunContext};
 
 /// One step of a build, over the state `S` that the builder's steps share.
 #[async_trait]
@@ -23,6 +26,74 @@ pub trait Step<S: Send>: Send + Sync {
     /// Undoes the step, as far as it got. Runs for the failed step too, is never cancelled, and
     /// must bound its own time. Problems are reported through `ctx.ui`.
     async fn cleanup(&self, _ctx: &RunContext, _state: &mut S, _outcome: Outcome) {}
+
+    /// Takes the place of [`Step::cleanup`] where `-on-error` leaves everything as it is.
+    async fn leave(&self, _ctx: &RunContext, _state: &mut S) {}
+}
+
+/// The state of a builder whose machine is provisioned.
+#[async_trait]
+pub trait Provisioned: Send {
+    /// The way to the machine, if there is one.
+    fn communicator(&self) -> Option<Arc<dyn Communicator>>;
+
+    /// Values for `build.*`.
+    fn data(&self) -> GeneratedData;
+
+    /// Ends, with the reason, when the machine fails: its connection would only hang. By default
+    /// it never does.
+    async fn fault(&mut self) -> Error {
+        std::future::pending().await
+    }
+
+    /// What is to be done once all provisioners have succeeded, such as removing a key.
+    ///
+    /// # Errors
+    /// What failed.
+    async fn provisioned(&mut self, _ctx: &RunContext) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The step that runs the provisioners, and the error-cleanup-provisioner when the build fails
+/// then or later. Builders that bring up a machine share it.
+pub struct ProvisionStep;
+
+impl ProvisionStep {
+    /// The way to the machine, or one that refuses everything.
+    fn communicator(state: &impl Provisioned) -> Arc<dyn Communicator> {
+        state.communicator().unwrap_or_else(|| Arc::new(NoCommunicator))
+    }
+}
+
+#[async_trait]
+impl<S: Provisioned> Step<S> for ProvisionStep {
+    fn name(&self) -> &'static str {
+        "provision"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut S) -> Result<()> {
+        let provisioning = ctx.provision(Self::communicator(state), state.data());
+        tokio::select! {
+            biased;
+            provisioned = provisioning => provisioned?,
+            error = state.fault() => return Err(error.context("provisioning")),
+        }
+        state.provisioned(ctx).await
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut S, outcome: Outcome) {
+        if outcome == Outcome::Failed {
+            ctx.clean_up_provision(Self::communicator(state), state.data()).await;
+        }
+    }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut S) {
+        // With this setting nothing is cleaned up but for this.
+        if ctx.prepare.on_error == OnError::RunCleanupProvisioner {
+            ctx.clean_up_provision(Self::communicator(state), state.data()).await;
+        }
+    }
 }
 
 /// How the steps went, as [`Step::cleanup`] sees it.
@@ -53,6 +124,12 @@ pub async fn run_steps<S: Send>(
     let mut result = Ok(());
     let mut leave = false;
     'steps: for step in steps {
+        if ctx.cancel.is_cancelled() {
+            // Nothing of this step is there to be undone.
+            leave = matches!(decide(ctx, step.name(), &Error::Cancelled).await, Decision::Leave);
+            result = Err(Error::Cancelled);
+            break;
+        }
         started += 1;
         loop {
             tracing::debug!(step = step.name(), "running step");
@@ -82,6 +159,9 @@ pub async fn run_steps<S: Send>(
     if leave {
         ctx.ui.error("Leaving what was built so far in place, as -on-error asks.");
         ctx.journal.release();
+        for step in steps[..started].iter().rev() {
+            step.leave(ctx, state).await;
+        }
         return result;
     }
     let outcome = if result.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
@@ -120,5 +200,74 @@ async fn decide(ctx: &RunContext, step: &str, error: &Error) -> Decision {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PrepareContext;
+    use crate::testing::{Said, context};
+
+    /// Writes down what becomes of it.
+    struct Noted {
+        name: &'static str,
+        /// Whether the build is cancelled when it has run.
+        cancels: bool,
+        fails: bool,
+    }
+
+    #[async_trait]
+    impl Step<Vec<String>> for Noted {
+        fn name(&self) -> &'static str {
+            self.name
+        }
+
+        async fn run(&self, ctx: &RunContext, state: &mut Vec<String>) -> Result<()> {
+            state.push(format!("{} runs", self.name));
+            if self.cancels {
+                ctx.cancel.cancel();
+            }
+            if self.fails { Err(Error::new("no luck")) } else { Ok(()) }
+        }
+
+        async fn cleanup(&self, _: &RunContext, state: &mut Vec<String>, _: Outcome) {
+            state.push(format!("{} is cleaned up", self.name));
+        }
+
+        async fn leave(&self, _: &RunContext, state: &mut Vec<String>) {
+            state.push(format!("{} is left", self.name));
+        }
+    }
+
+    /// What becomes of two steps.
+    async fn steps(on_error: OnError, cancels: bool, fails: bool) -> (Result<()>, Vec<String>) {
+        let said = Arc::new(Said::default());
+        let ctx = context(PrepareContext { on_error, ..PrepareContext::default() }, &said);
+        let (mut state, second) = (Vec::new(), Noted { name: "two", cancels: false, fails });
+        let first = Noted { name: "one", cancels, fails: false };
+        let result = run_steps(&ctx, &[Box::new(first), Box::new(second)], &mut state).await;
+        (result, state)
+    }
+
+    #[tokio::test]
+    async fn steps_that_did_not_begin_are_not_cleaned_up() {
+        let (result, done) = steps(OnError::Cleanup, true, false).await;
+        assert!(result.unwrap_err().is_cancelled());
+        assert_eq!(done, ["one runs", "one is cleaned up"]);
+        let (result, done) = steps(OnError::Abort, true, false).await;
+        assert!(result.unwrap_err().is_cancelled());
+        assert_eq!(done, ["one runs", "one is left"]);
+    }
+
+    #[tokio::test]
+    async fn steps_are_undone_or_left_in_reverse() {
+        let (_, done) = steps(OnError::Cleanup, false, true).await;
+        assert_eq!(done, ["one runs", "two runs", "two is cleaned up", "one is cleaned up"]);
+        let (_, done) = steps(OnError::RunCleanupProvisioner, false, true).await;
+        assert_eq!(done, ["one runs", "two runs", "two is left", "one is left"]);
+        let (result, done) = steps(OnError::Cleanup, false, false).await;
+        result.unwrap();
+        assert_eq!(done, ["one runs", "two runs", "two is cleaned up", "one is cleaned up"]);
     }
 }

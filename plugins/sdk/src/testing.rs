@@ -1,15 +1,47 @@
 //! What a plugin's tests need around it to run by itself.
 
+mod machine;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
+use crate::component::prepare_typed;
+use crate::interpolate::Interpolation;
 use crate::journal::NoJournal;
 use crate::{
-    Communicator, Event, EventSink, GeneratedData, Hook, PrepareContext, Result, RunContext, Ui,
+    Communicator, Component, Config, ConfigError, ConfigErrors, Event, EventSink, GeneratedData,
+    Hook, PrepareContext, Prepared, Result, RunContext, Ui,
 };
+
+pub use machine::ThisMachine;
+
+/// Prepares `component` with `options`, a JSON object, the way the engine does: names are checked
+/// and `{{ }}` is rendered.
+///
+/// # Errors
+/// Everything that is wrong with the options.
+pub fn prepare<C: Component>(
+    component: &C,
+    options: serde_json::Value,
+    ctx: &PrepareContext,
+) -> Result<Prepared<C::Ready>, ConfigErrors> {
+    let serde_json::Value::Object(options) = options else {
+        return Err(ConfigError::new("options are an object").into());
+    };
+    let schema = Component::schema(component);
+    let unknown = options.keys().filter(|name| schema.get(name).is_none() && !schema.open);
+    let unknown =
+        unknown.map(|name| ConfigError::on(name, format!("{} has no such option", C::NAME)));
+    ConfigErrors(unknown.collect()).into_result(())?;
+    let rendered = Interpolation::new(ctx).render_config(&Config::new(options), &schema);
+    let (config, mut warnings) = rendered?;
+    let mut prepared = prepare_typed(component, &config, ctx)?;
+    warnings.append(&mut prepared.warnings);
+    Ok(Prepared { warnings, ..prepared })
+}
 
 /// A context for one build that has nobody to ask, no provisioners, and a journal that forgets.
 pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {

@@ -15,13 +15,13 @@ use crate::engine::project::RunFlags;
 use crate::engine::run::human;
 use crate::engine::signals::Signals;
 use crate::engine::{
-    self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, prepare,
-    reclaim_leftovers,
+    self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, check,
+    prepare, reclaim_leftovers,
 };
 use crate::graph::Filter;
 use crate::ui::{Renderer, UiOptions};
 use ingot_hcl::parse::STACK_SIZE;
-use ingot_hcl::{Diagnostic, Diagnostics, Unknowns};
+use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
@@ -64,16 +64,24 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         true => None,
         false => publish::plan(&project, &mut diagnostics),
     };
-    // What the builds are published as is known when that begins, which may fail.
-    let unknowns = match plan {
-        Some(_) => Unknowns::Allow,
-        None => Unknowns::Refuse,
-    };
     if plan.is_none() && !diagnostics.has_errors() {
         project.unpublished(&mut diagnostics);
     }
-    let mut prepared = prepare(&project, &filter, &flags, unknowns, &mut diagnostics);
-    publish::check_artifacts(&project, &prepared, &mut diagnostics);
+    // What the builds are published as is known when that begins, which may fail: until then they
+    // can only be checked.
+    let mut prepared = Vec::new();
+    let selected = match plan {
+        Some(_) => {
+            let checked = check(&project, &filter, &flags, &mut diagnostics);
+            publish::check_artifacts(&project, &checked, &mut diagnostics);
+            checked.len()
+        }
+        None => {
+            prepared = prepare(&project, &filter, &flags, &mut diagnostics);
+            publish::check_artifacts(&project, &prepared, &mut diagnostics);
+            prepared.len()
+        }
+    };
     super::tell(&ui, &diagnostics, &project.sources, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
@@ -87,15 +95,15 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         }
     };
     let mut publication = None;
-    if let Some(plan) = plan.filter(|_| !prepared.is_empty()) {
+    if let Some(plan) = plan.filter(|_| selected > 0) {
         let opened = publish::open(plan, args, &project, &runtime, &ui);
         let Ok(opened) = opened else { return ExitCode::FAILURE };
         let Some(opened) = opened else { return ExitCode::SUCCESS };
-        // Again, with what is known now. What there is to warn of has been said.
+        // What there is to warn of has been said.
         let mut found = Diagnostics::default();
         project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
         publication = Some(Arc::new(opened));
-        prepared = prepare(&project, &filter, &flags, Unknowns::Refuse, &mut found);
+        prepared = prepare(&project, &filter, &flags, &mut found);
         if found.has_errors() {
             super::tell(&ui, &found, &project.sources, color);
             return ExitCode::FAILURE;

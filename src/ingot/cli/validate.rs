@@ -9,10 +9,10 @@ use super::args::ValidateArgs;
 use super::publish;
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
-use crate::engine::{Project, ProjectOptions, prepare};
+use crate::engine::{Project, ProjectOptions, check};
 use crate::graph::Filter;
 use crate::ui::{Renderer, UiOptions};
-use ingot_hcl::{Diagnostic, Diagnostics, Unknowns};
+use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Checks a template: 0 if it is valid, 1 if not.
 pub(super) fn run(args: &ValidateArgs) -> ExitCode {
@@ -37,7 +37,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
     redactor.keep(project.public_names());
     if !args.syntax_only {
         let flags = RunFlags::default();
-        let nodes = prepare(&project, &filter, &flags, Unknowns::Allow, &mut diagnostics);
+        let nodes = check(&project, &filter, &flags, &mut diagnostics);
         publish::check_artifacts(&project, &nodes, &mut diagnostics);
     }
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ingot_sdk::{Config, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui};
+use ingot_sdk::{Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::lookup::{By, Wanted, artifact, moment, registry, require, require_one, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The bucket.
     bucket_name: String,
     /// The channel that says which version; this or `version_fingerprint`.
@@ -29,9 +28,8 @@ struct Options {
     component_type: String,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// The platform that the image is for.
     platform: String,
     /// The build that made it, as TYPE.NAME.
@@ -54,36 +52,41 @@ struct Output {
     labels: BTreeMap<String, String>,
 }
 
+/// `data "hcp-packer-artifact"`
+pub(super) struct ArtifactData;
+
 /// Finds an image.
-#[derive(Default)]
-pub(super) struct ArtifactData {
+pub(super) struct FindArtifact {
     options: Options,
 }
 
-#[async_trait]
-impl DataSource for ArtifactData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for ArtifactData {
+    const NAME: &'static str = "hcp-packer-artifact";
+    type Options = Options;
+    type Ready = FindArtifact;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<FindArtifact>, ConfigErrors> {
         let Options { bucket_name, channel_name, version_fingerprint, platform, region, .. } =
-            &self.options;
+            &options;
         let mut errors = ConfigErrors::default();
         require(&mut errors, "bucket_name", bucket_name);
         require(&mut errors, "platform", platform);
         require(&mut errors, "region", region);
         let fingerprint = ("version_fingerprint", version_fingerprint.as_str());
         require_one(&mut errors, ("channel_name", channel_name), fingerprint);
-        errors.into_result(Prepared::default())
+        errors.into_result(Prepared::new(FindArtifact { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+#[async_trait]
+impl Fetch for FindArtifact {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options {
             bucket_name,
             channel_name,
@@ -100,17 +103,17 @@ impl DataSource for ArtifactData {
         let found = version(&connected, bucket_name, by).await?;
         let wanted = Wanted { platform, region, component: component_type };
         let (build, artifact) = artifact(ui, &found.version, &wanted)?;
-        Ok(json!({
-            "platform": build.platform,
-            "component_type": build.component_type,
-            "created_at": moment(artifact.created_at),
-            "build_id": build.id,
-            "version_id": build.version_id,
-            "channel_id": found.channel_id,
-            "packer_run_uuid": build.packer_run_uuid,
-            "external_identifier": artifact.external_identifier,
-            "region": artifact.region,
-            "labels": build.labels,
-        }))
+        Ok(Output {
+            platform: build.platform.clone(),
+            component_type: build.component_type.clone(),
+            created_at: moment(artifact.created_at),
+            build_id: build.id.clone(),
+            version_id: build.version_id.clone(),
+            channel_id: found.channel_id,
+            packer_run_uuid: build.packer_run_uuid.clone(),
+            external_identifier: artifact.external_identifier.clone(),
+            region: artifact.region.clone(),
+            labels: build.labels.clone(),
+        })
     }
 }

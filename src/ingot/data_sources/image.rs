@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ingot_sdk::{Config, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui};
+use ingot_sdk::{Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::lookup::{By, Wanted, artifact, moment, registry, require, require_one, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The bucket.
     bucket_name: String,
     /// The channel that says which version; this or `iteration_id`.
@@ -29,9 +28,8 @@ struct Options {
     component_type: String,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// The platform that the image is for.
     cloud_provider: String,
     /// The build that made it, as TYPE.NAME.
@@ -54,36 +52,41 @@ struct Output {
     labels: BTreeMap<String, String>,
 }
 
+/// `data "hcp-packer-image"`
+pub(super) struct ImageData;
+
 /// Finds an image.
-#[derive(Default)]
-pub(super) struct ImageData {
+pub(super) struct FindImage {
     options: Options,
 }
 
-#[async_trait]
-impl DataSource for ImageData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for ImageData {
+    const NAME: &'static str = "hcp-packer-image";
+    type Options = Options;
+    type Ready = FindImage;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        let Options { bucket_name, channel, iteration_id, cloud_provider, region, .. } =
-            &self.options;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<FindImage>, ConfigErrors> {
+        let Options { bucket_name, channel, iteration_id, cloud_provider, region, .. } = &options;
         let mut errors = ConfigErrors::default();
         require(&mut errors, "bucket_name", bucket_name);
         require(&mut errors, "cloud_provider", cloud_provider);
         require(&mut errors, "region", region);
         require_one(&mut errors, ("channel", channel), ("iteration_id", iteration_id));
         let old = "`hcp-packer-image` is deprecated: use `hcp-packer-artifact`";
-        errors.into_result(Prepared { warnings: vec![old.into()], ..Prepared::default() })
+        let prepared = Prepared { warnings: vec![old.into()], ..Prepared::default() };
+        errors.into_result(prepared.with(FindImage { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+#[async_trait]
+impl Fetch for FindImage {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { bucket_name, channel, iteration_id, cloud_provider, region, component_type } =
             &self.options;
         let connected = registry(ui).await?;
@@ -94,17 +97,17 @@ impl DataSource for ImageData {
         let found = version(&connected, bucket_name, by).await?;
         let wanted = Wanted { platform: cloud_provider, region, component: component_type };
         let (build, artifact) = artifact(ui, &found.version, &wanted)?;
-        Ok(json!({
-            "cloud_provider": build.platform,
-            "component_type": build.component_type,
-            "created_at": moment(artifact.created_at),
-            "build_id": build.id,
-            "iteration_id": build.version_id,
-            "channel_id": found.channel_id,
-            "packer_run_uuid": build.packer_run_uuid,
-            "id": artifact.external_identifier,
-            "region": artifact.region,
-            "labels": build.labels,
-        }))
+        Ok(Output {
+            cloud_provider: build.platform.clone(),
+            component_type: build.component_type.clone(),
+            created_at: moment(artifact.created_at),
+            build_id: build.id.clone(),
+            iteration_id: build.version_id.clone(),
+            channel_id: found.channel_id,
+            packer_run_uuid: build.packer_run_uuid.clone(),
+            id: artifact.external_identifier.clone(),
+            region: artifact.region.clone(),
+            labels: build.labels.clone(),
+        })
     }
 }

@@ -1,24 +1,22 @@
 //! `data "hcp-packer-iteration"`: what `hcp-packer-version` was called before.
 
 use async_trait::async_trait;
-use ingot_sdk::{Config, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui};
+use ingot_sdk::{Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::lookup::{By, moment, registry, require, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The bucket.
     bucket_name: String,
     /// The channel.
     channel: String,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// Who made the version.
     author_id: String,
     /// The bucket.
@@ -39,47 +37,53 @@ struct Output {
     channel_id: String,
 }
 
+/// `data "hcp-packer-iteration"`
+pub(super) struct IterationData;
+
 /// Finds a version by a channel.
-#[derive(Default)]
-pub(super) struct IterationData {
+pub(super) struct FindIteration {
     options: Options,
 }
 
-#[async_trait]
-impl DataSource for IterationData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for IterationData {
+    const NAME: &'static str = "hcp-packer-iteration";
+    type Options = Options;
+    type Ready = FindIteration;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<FindIteration>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        require(&mut errors, "bucket_name", &self.options.bucket_name);
-        require(&mut errors, "channel", &self.options.channel);
+        require(&mut errors, "bucket_name", &options.bucket_name);
+        require(&mut errors, "channel", &options.channel);
         let old = "`hcp-packer-iteration` is deprecated: use `hcp-packer-version`";
-        errors.into_result(Prepared { warnings: vec![old.into()], ..Prepared::default() })
+        let prepared = Prepared { warnings: vec![old.into()], ..Prepared::default() };
+        errors.into_result(prepared.with(FindIteration { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+#[async_trait]
+impl Fetch for FindIteration {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { bucket_name, channel } = &self.options;
         let connected = registry(ui).await?;
         let found = version(&connected, bucket_name, By::Channel(channel)).await?;
         let version = found.version;
         let number: u32 = version.name.trim_start_matches('v').parse().unwrap_or(0);
-        Ok(json!({
-            "author_id": version.author_id,
-            "bucket_name": version.bucket_name,
-            "complete": true,
-            "created_at": moment(version.created_at),
-            "fingerprint": version.fingerprint,
-            "id": version.id,
-            "incremental_version": number,
-            "updated_at": moment(version.updated_at),
-            "channel_id": found.channel_id,
-        }))
+        Ok(Output {
+            author_id: version.author_id,
+            bucket_name: version.bucket_name,
+            complete: true,
+            created_at: moment(version.created_at),
+            fingerprint: version.fingerprint,
+            id: version.id,
+            incremental_version: number,
+            updated_at: moment(version.updated_at),
+            channel_id: found.channel_id,
+        })
     }
 }

@@ -11,8 +11,8 @@ use ingot_sdk::PluginSet;
 
 /// Adds the data sources to `set`.
 pub fn register(set: &mut PluginSet) {
-    set.data_source::<version::VersionData>("hcp-packer-version");
-    set.data_source::<artifact::ArtifactData>("hcp-packer-artifact");
-    set.data_source::<iteration::IterationData>("hcp-packer-iteration");
-    set.data_source::<image::ImageData>("hcp-packer-image");
+    set.add_data_source(version::VersionData);
+    set.add_data_source(artifact::ArtifactData);
+    set.add_data_source(iteration::IterationData);
+    set.add_data_source(image::ImageData);
 }

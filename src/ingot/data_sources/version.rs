@@ -1,24 +1,22 @@
 //! `data "hcp-packer-version"`: the version that a channel points at.
 
 use async_trait::async_trait;
-use ingot_sdk::{Config, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui};
+use ingot_sdk::{Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::lookup::{By, moment, registry, require, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     /// The bucket.
     bucket_name: String,
     /// The channel.
     channel_name: String,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// Who made the version.
     author_id: String,
     /// The bucket.
@@ -39,45 +37,50 @@ struct Output {
     channel_id: String,
 }
 
+/// `data "hcp-packer-version"`
+pub(super) struct VersionData;
+
 /// Finds a version by a channel.
-#[derive(Default)]
-pub(super) struct VersionData {
+pub(super) struct FindVersion {
     options: Options,
 }
 
-#[async_trait]
-impl DataSource for VersionData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for VersionData {
+    const NAME: &'static str = "hcp-packer-version";
+    type Options = Options;
+    type Ready = FindVersion;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<FindVersion>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        require(&mut errors, "bucket_name", &self.options.bucket_name);
-        require(&mut errors, "channel_name", &self.options.channel_name);
-        errors.into_result(Prepared::default())
+        require(&mut errors, "bucket_name", &options.bucket_name);
+        require(&mut errors, "channel_name", &options.channel_name);
+        errors.into_result(Prepared::new(FindVersion { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+#[async_trait]
+impl Fetch for FindVersion {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { bucket_name, channel_name } = &self.options;
         let connected = registry(ui).await?;
         let found = version(&connected, bucket_name, By::Channel(channel_name)).await?;
         let version = found.version;
-        Ok(json!({
-            "author_id": version.author_id,
-            "bucket_name": version.bucket_name,
-            "status": version.status.as_str(),
-            "created_at": moment(version.created_at),
-            "fingerprint": version.fingerprint,
-            "id": version.id,
-            "name": version.name,
-            "updated_at": moment(version.updated_at),
-            "channel_id": found.channel_id,
-        }))
+        Ok(Output {
+            author_id: version.author_id,
+            bucket_name: version.bucket_name,
+            status: version.status.as_str().to_owned(),
+            created_at: moment(version.created_at),
+            fingerprint: version.fingerprint,
+            id: version.id,
+            name: version.name,
+            updated_at: moment(version.updated_at),
+            channel_id: found.channel_id,
+        })
     }
 }

@@ -1,9 +1,9 @@
 //! Gives `data` blocks their values: placeholders for `validate`, the real ones for the rest.
 
-use ingot_sdk::{DataSource, Error, PluginSet, PrepareContext, Result, Ui};
+use ingot_sdk::{Error, FetchValue, PluginSet, Prepare, PrepareContext, Result, Ui};
 use tokio::runtime::Runtime;
 
-use super::prepare::{Check, find, label_span};
+use super::blocks::{Check, find, label_span};
 use super::signals;
 use crate::template::builds::Part;
 use crate::template::dynamic::Names;
@@ -14,7 +14,7 @@ use ingot_hcl::ast::Block;
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::types::Type;
-use ingot_hcl::{Scope, Unknowns, Value};
+use ingot_hcl::{Scope, Value};
 
 /// The data sources of a run.
 pub(super) struct DataSources<'a> {
@@ -28,7 +28,7 @@ pub(super) struct DataSources<'a> {
 }
 
 impl DataSources<'_> {
-    fn execute(&mut self, plugin: &dyn DataSource, ui: &Ui) -> Result<serde_json::Value> {
+    fn fetch_value(&mut self, data: &dyn FetchValue, ui: &Ui) -> Result<serde_json::Value> {
         let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => tokio::runtime::Builder::new_current_thread()
@@ -40,7 +40,7 @@ impl DataSources<'_> {
         runtime.block_on(async {
             tokio::select! {
                 _ = signals::requested() => Err(Error::Cancelled),
-                fetched = plugin.execute(ui) => fetched,
+                fetched = data.fetch_value(ui) => fetched,
             }
         })
     }
@@ -51,26 +51,24 @@ impl FetchData for DataSources<'_> {
         let broken = diagnostics.has_errors();
         let (kind, name) = (block.label(0), format!("data.{}.{}", block.label(0), block.label(1)));
         let (known, place) = (&self.plugins.data_sources, label_span(block));
-        let Some(new) = find("data source", kind, place, known, self.required, diagnostics) else {
+        let found = find("data source", kind, place, known, self.required, diagnostics);
+        let Some(plugin) = found.cloned() else {
             return Value::unknown(Type::Dynamic);
         };
-        let mut plugin = new();
-        let schema = plugin.schema();
         let part = Part { body: block.body.clone(), names: Names::new() };
         let given = Given { parts: &[&part], overrides: None, header: block.header };
-        let unknowns = match self.ui {
-            Some(_) => Unknowns::Refuse,
-            None => Unknowns::Allow,
-        };
-        let mut check = Check { context: &self.context, unknowns, diagnostics };
-        let taken = check
-            .block(given, &schema, &[], scope, |config, context| plugin.prepare(config, context));
         let output = plugin.output();
         let ty = object_type(&output);
-        let (Some(ui), true, false) = (self.ui, taken.is_some(), broken) else {
+        let plugin: &dyn Prepare<dyn FetchValue> = &*plugin;
+        let mut check = Check { context: &self.context, diagnostics };
+        let Some(ui) = self.ui else {
+            check.check(given, plugin, &[], scope);
             return Value::unknown(ty);
         };
-        let fetched = self.execute(&*plugin, ui).and_then(|json| {
+        let Some(data) = check.prepare(given, plugin, &[], scope).filter(|_| !broken) else {
+            return Value::unknown(ty);
+        };
+        let fetched = self.fetch_value(&*data.ready, ui).and_then(|json| {
             convert(&from_json(&json), &ty).map_err(|error| Error::new(error.to_string()))
         });
         match fetched {

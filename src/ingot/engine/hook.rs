@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, Error, GeneratedData, GoDuration, Hook, PrepareContext,
-    Prepared, Result, RunContext, Schema,
+    Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Result, RunContext, Schema,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::blocks::{overrides, prepare_config};
 use super::build_values::BuildValues;
-use super::prepare::{hand_over, overrides, run_names};
+use super::prepare::run_names;
 use super::project::Project;
 use crate::graph::Node;
 use crate::template::options::{self, Given};
@@ -25,16 +25,16 @@ pub(super) struct NodeHook {
     pub values: Arc<BuildValues>,
 }
 
-/// Evaluates a block again with the values that only the run knows, and prepares its plugin.
-pub(super) fn late_config(
+/// Evaluates a block with the values that only the run knows, and makes of its plugin what can run.
+pub(super) fn prepare_step<R: ?Sized>(
     hook: &NodeHook,
     step: &Step,
-    schema: &Schema,
+    plugin: &dyn Prepare<R>,
     reserved: &[&str],
     data: &GeneratedData,
     ctx: &RunContext,
-    prepare: &mut dyn FnMut(&Config, &PrepareContext) -> Result<Prepared, ConfigErrors>,
-) -> Result<()> {
+) -> Result<Box<R>> {
+    let schema = &plugin.schema();
     let mut diagnostics = Diagnostics::default();
     let scope = hook.project.scope();
     let scope = scope.with(run_names(&hook.node, hook.values.during(data)));
@@ -47,14 +47,14 @@ pub(super) fn late_config(
     if diagnostics.has_errors() {
         return Err(Error::new(diagnostics.render(&hook.project.sources, false).trim_end()));
     }
-    let prepared = hand_over(&config, schema, &ctx.prepare, Unknowns::Refuse, prepare);
-    let prepared = prepared.map_err(Error::from)?;
+    let prepared = prepare_config(plugin, &config, schema, &ctx.prepare)?;
     // Warnings were said before the run, but for those that could not be told then.
     if was_open(hook, given, schema, reserved) {
-        let warnings = prepared.into_iter().flat_map(|prepared| prepared.warnings);
-        warnings.for_each(|warning| ctx.ui.say(format!("Warning: {warning}")));
+        for warning in prepared.warnings {
+            ctx.ui.say(format!("Warning: {warning}"));
+        }
     }
-    Ok(())
+    Ok(prepared.ready)
 }
 
 /// Whether some options of a block were not known before the run.
@@ -74,23 +74,14 @@ impl NodeHook {
         data: &GeneratedData,
     ) -> Result<()> {
         let kind = step.block.label(0);
-        let new = self.project.plugins.provisioners.get(kind);
-        let new = new.ok_or_else(|| Error::new(format!("no provisioner is called `{kind}`")))?;
-        let mut plugin = new();
-        let schema = plugin.schema();
-        late_config(
-            self,
-            step,
-            &schema,
-            PROVISIONER_OPTIONS,
-            data,
-            ctx,
-            &mut |config, context| plugin.prepare(config, context),
-        )?;
+        let plugin = self.project.plugins.provisioners.get(kind);
+        let plugin =
+            plugin.ok_or_else(|| Error::new(format!("no provisioner is called `{kind}`")))?;
+        let ready = prepare_step(self, step, &**plugin, PROVISIONER_OPTIONS, data, ctx)?;
         if let Some(complaint) = self.values.complaint(&step.block, data) {
             ctx.ui.error(complaint);
         }
-        let result = provision(step, ctx, || plugin.provision(ctx, Arc::clone(communicator), data));
+        let result = provision(step, ctx, || ready.provision(ctx, Arc::clone(communicator), data));
         let result = result.await;
         if result.is_err() {
             // The machine may live longer than this program.

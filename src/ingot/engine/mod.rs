@@ -1,5 +1,6 @@
 //! Prepares and runs the nodes of the build graph.
 
+mod blocks;
 mod build_values;
 mod data;
 mod hook;
@@ -17,7 +18,7 @@ pub mod signals;
 
 pub use journal::{FileJournal, RunInfo};
 pub use leftovers::reclaim_leftovers;
-pub use prepare::{PreparedNode, prepare};
+pub use prepare::{CheckedNode, PreparedNode, check, prepare};
 pub use project::{Project, ProjectOptions};
 pub use publish::{Publisher, Start, Unpublished};
 pub use run::{Outcome, RunOptions, run};

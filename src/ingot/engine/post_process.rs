@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
-use super::hook::{NodeHook, late_config};
+use super::hook::{NodeHook, prepare_step};
 use crate::graph::step_name;
 use crate::template::steps::{POST_PROCESSOR_OPTIONS, Step};
 
@@ -94,20 +94,11 @@ impl Pipelines<'_> {
     async fn step(&self, step: &Step, current: &Shared, built: &Shared) -> Result<Done> {
         let Pipelines { hook, ctx } = self;
         let kind = step.block.label(0);
-        let new = hook.project.plugins.post_processors.get(kind);
-        let new = new.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
-        let mut plugin = new();
-        let schema = plugin.schema();
+        let plugin = hook.project.plugins.post_processors.get(kind);
+        let plugin =
+            plugin.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
         let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
-        late_config(
-            hook,
-            step,
-            &schema,
-            POST_PROCESSOR_OPTIONS,
-            &data,
-            ctx,
-            &mut |config, context| plugin.prepare(config, context),
-        )?;
+        let ready = prepare_step(hook, step, &**plugin, POST_PROCESSOR_OPTIONS, &data, ctx)?;
         match step_name(step) {
             name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
             name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
@@ -116,7 +107,7 @@ impl Pipelines<'_> {
         if let Some(complaint) = hook.values.complaint(&step.block, &data) {
             step_ctx.ui.error(complaint);
         }
-        let process = plugin.process(&step_ctx, Arc::clone(current), &data);
+        let process = ready.process(&step_ctx, Arc::clone(current), &data);
         let processed = ctx.unless_cancelled(process).await;
         let processed = processed.map_err(|error| error.context("Post-processor failed"))?;
         let keep_input = match step.keep_input_artifact {

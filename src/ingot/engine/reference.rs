@@ -8,13 +8,11 @@ use ingot_sdk::{OptionSpec, OptionType, PluginSet, Schema};
 
 /// The pages by file name: one for each kind of plugin.
 pub fn pages(plugins: &PluginSet) -> BTreeMap<&'static str, String> {
-    let builders = plugins.builders.iter().map(|(name, new)| (name, vec![new().schema()]));
-    let provisioners = plugins.provisioners.iter().map(|(name, new)| (name, vec![new().schema()]));
-    let post = plugins.post_processors.iter().map(|(name, new)| (name, vec![new().schema()]));
-    let data = plugins.data_sources.iter().map(|(name, new)| {
-        let plugin = new();
-        (name, vec![plugin.schema(), plugin.output()])
-    });
+    let builders = plugins.builders.iter().map(|(name, one)| (name, vec![one.schema()]));
+    let provisioners = plugins.provisioners.iter().map(|(name, one)| (name, vec![one.schema()]));
+    let post = plugins.post_processors.iter().map(|(name, one)| (name, vec![one.schema()]));
+    let data = plugins.data_sources.iter();
+    let data = data.map(|(name, one)| (name, vec![one.schema(), one.output()]));
     BTreeMap::from([
         ("builders.md", page("Builders", "source \"TYPE\" \"NAME\"", builders)),
         ("provisioners.md", page("Provisioners", "provisioner \"TYPE\"", provisioners)),

@@ -177,7 +177,7 @@ async fn run_node(
     prepared: &PreparedNode,
     ctx: &RunContext,
 ) -> Result<Vec<Arc<dyn Artifact>>> {
-    let Some(built) = prepared.builder.run(ctx).await? else { return Ok(Vec::new()) };
+    let Some(built) = prepared.builder.build(ctx).await? else { return Ok(Vec::new()) };
     if ctx.cancel.is_cancelled() {
         // The builder does not remove what is whole, so somebody has to know of it.
         ctx.ui.error(format!("It was made before the build was stopped: {}", built.description()));

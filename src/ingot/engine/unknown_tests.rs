@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use ingot_sdk::{Config, OptionType, OptionValue, PluginSet, Prepared, Schema};
+use ingot_sdk::{
+    Config, ConfigErrors, OptionType, OptionValue, PluginSet, Prepare, PrepareContext, Prepared,
+    Schema,
+};
 use proptest::prelude::*;
 
-use super::prepare::{hand_over, overrides, run_names};
-use super::{Project, ProjectOptions, prepare};
+use super::blocks::{overrides, prepare_config};
+use super::prepare::run_names;
+use super::{Project, ProjectOptions, check, prepare};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::graph::{self, Filter, Node};
@@ -36,9 +40,14 @@ impl Opened {
         Opened { project, diagnostics, _dir: dir }
     }
 
-    fn prepare(&mut self, unknowns: Unknowns) -> usize {
+    fn check(&mut self) -> usize {
         let (filter, flags) = (Filter::default(), RunFlags::default());
-        prepare(&self.project, &filter, &flags, unknowns, &mut self.diagnostics).len()
+        check(&self.project, &filter, &flags, &mut self.diagnostics).len()
+    }
+
+    fn prepare(&mut self) -> usize {
+        let (filter, flags) = (Filter::default(), RunFlags::default());
+        prepare(&self.project, &filter, &flags, &mut self.diagnostics).len()
     }
 
     fn said(&self) -> String {
@@ -248,7 +257,7 @@ fn every_option_can_be_unknown_while_a_template_is_checked() {
     let mut count = 0;
     let mut check = |text: String| {
         let mut opened = Opened::new(&text);
-        opened.prepare(Unknowns::Allow);
+        opened.check();
         count += 1;
         if opened.diagnostics.has_errors() {
             wrong.push(opened.said());
@@ -256,21 +265,21 @@ fn every_option_can_be_unknown_while_a_template_is_checked() {
     };
     every_option(
         &builders(),
-        |name| plugins.builders[name]().schema(),
+        |name| plugins.builders[name].schema(),
         |plugin, _, options| {
             check(builder_text(plugin, options));
         },
     );
     every_option(
         PROVISIONERS,
-        |name| plugins.provisioners[name]().schema(),
+        |name| plugins.provisioners[name].schema(),
         |plugin, _, options| {
             check(step_text("provisioner", plugin, options));
         },
     );
     every_option(
         POST_PROCESSORS,
-        |name| plugins.post_processors[name]().schema(),
+        |name| plugins.post_processors[name].schema(),
         |plugin, _, options| check(step_text("post-processor", plugin, options)),
     );
     assert!(count > 300, "{count} positions");
@@ -283,14 +292,14 @@ fn no_builder_is_prepared_for_a_run_with_an_unknown_option() {
     let mut last = String::new();
     every_option(
         &builders(),
-        |name| plugins.builders[name]().schema(),
+        |name| plugins.builders[name].schema(),
         |plugin, option, options| {
             // One of its values will do.
             if std::mem::replace(&mut last, option.to_owned()) == option {
                 return;
             }
             let mut opened = Opened::new(&builder_text(plugin, options));
-            let prepared = opened.prepare(Unknowns::Refuse);
+            let prepared = opened.prepare();
             let said = opened.said();
             assert_eq!(prepared, 0, "{plugin}.{option}");
             assert!(said.contains(&format!("the value of `{option}` is not known")), "{said}");
@@ -321,13 +330,30 @@ fn at_run(
         return Err(said);
     }
     let context = opened.project.prepare_context(node, &RunFlags::default());
-    let mut seen = None;
-    let handed = hand_over(&config, schema, &context, refuse, |config, _| {
-        seen = Some(config.clone());
+    let witness: &dyn Prepare<Config> = &Witness;
+    let prepared = prepare_config(witness, &config, schema, &context);
+    Ok(*prepared.map_err(|errors| format!("{errors:?}"))?.ready)
+}
+
+/// A plugin that becomes the options that it is given.
+struct Witness;
+
+impl Prepare<Config> for Witness {
+    fn schema(&self) -> Schema {
+        Schema::default()
+    }
+
+    fn check(&self, _: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
         Ok(Prepared::default())
-    });
-    handed.map_err(|errors| format!("{errors:?}"))?;
-    seen.ok_or_else(|| "nothing was handed over".to_owned())
+    }
+
+    fn prepare(
+        &self,
+        config: &Config,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Box<Config>>, ConfigErrors> {
+        Ok(Prepared::new(Box::new(config.clone())))
+    }
 }
 
 #[test]
@@ -338,8 +364,8 @@ fn no_step_runs_with_an_unknown_option() {
         ("post-processor", POST_PROCESSORS, POST_PROCESSOR_OPTIONS),
     ] {
         let schema = |name: &str| match kind {
-            "provisioner" => plugins.provisioners[name]().schema(),
-            _ => plugins.post_processors[name]().schema(),
+            "provisioner" => plugins.provisioners[name].schema(),
+            _ => plugins.post_processors[name].schema(),
         };
         every_option(bases, schema, |plugin, option, options| {
             let mut opened = Opened::new(&step_text(kind, plugin, options));
@@ -432,7 +458,7 @@ fn run(text: &str) -> (Opened, Result<Config, String>) {
         return (opened, Err(said));
     }
     let nodes = opened.nodes();
-    let schema = plugins().provisioners["shell-local"]().schema();
+    let schema = plugins().provisioners["shell-local"].schema();
     let build = Value::object([("ID".to_owned(), Value::from("the-id"))].into());
     let (node, reserved) = (&nodes[0], PROVISIONER_OPTIONS);
     let config = at_run(&opened, node, &node.provisioners[0], &schema, reserved, build);
@@ -476,7 +502,7 @@ proptest! {
         // What only the run knows is not known where a dynamic block is expanded.
         let fine = !(dynamic && expression.contains("build.ID"));
         let mut opened = Opened::new(&text);
-        opened.prepare(Unknowns::Allow);
+        opened.check();
         let go_template = expression.contains("{{");
         prop_assert!(
             !fine || go_template || !opened.diagnostics.has_errors(),

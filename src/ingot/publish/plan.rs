@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::environment::{BUCKET_NAME, Environment};
 use super::fingerprint;
-use crate::engine::{PreparedNode, Project};
+use crate::engine::{CheckedNode, Project};
 use crate::template::Build;
 use crate::template::registry_block::{RegistryBlock, is_bucket_name};
 use ingot_hcl::Value;
@@ -48,7 +48,11 @@ pub struct Parent {
 
 /// Reports builds that are to be published and will have nothing to publish, because their options
 /// say so.
-pub fn check_artifacts(project: &Project, nodes: &[PreparedNode], diagnostics: &mut Diagnostics) {
+pub fn check_artifacts<B>(
+    project: &Project,
+    nodes: &[CheckedNode<B>],
+    diagnostics: &mut Diagnostics,
+) {
     let inside = project.builds.iter().any(|build| build.registry.is_some());
     if !Environment::read().enables(project.registry.is_some() || inside) {
         return;

@@ -112,27 +112,22 @@ impl Program {
             for component in self.description.components(kind) {
                 let called = template_name(name, component);
                 let component = self.component(kind, component);
-                let new = move || component.clone();
                 match kind {
                     ComponentKind::Builder => {
-                        set.builders.entry(called).or_insert_with(|| {
-                            Arc::new(move || Box::new(HostedBuilder::new(new())))
-                        });
+                        let plugin = || Arc::new(HostedBuilder::new(component)) as _;
+                        set.builders.entry(called).or_insert_with(plugin);
                     }
                     ComponentKind::Provisioner => {
-                        set.provisioners.entry(called).or_insert_with(|| {
-                            Arc::new(move || Box::new(HostedProvisioner::new(new())))
-                        });
+                        let plugin = || Arc::new(HostedProvisioner::new(component)) as _;
+                        set.provisioners.entry(called).or_insert_with(plugin);
                     }
                     ComponentKind::PostProcessor => {
-                        set.post_processors.entry(called).or_insert_with(|| {
-                            Arc::new(move || Box::new(HostedPostProcessor::new(new())))
-                        });
+                        let plugin = || Arc::new(HostedPostProcessor::new(component)) as _;
+                        set.post_processors.entry(called).or_insert_with(plugin);
                     }
                     ComponentKind::DataSource => {
-                        set.data_sources.entry(called).or_insert_with(|| {
-                            Arc::new(move || Box::new(HostedDataSource::new(new())))
-                        });
+                        let plugin = || Arc::new(HostedDataSource::new(component)) as _;
+                        set.data_sources.entry(called).or_insert_with(plugin);
                     }
                 }
             }

@@ -3,27 +3,25 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::{
-    Config, ConfigErrors, DataSource, PrepareContext, Prepared, Result, Schema, Ui, async_trait,
+    Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui, async_trait,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AccessOptions};
 use crate::failure::Failure;
 use crate::filter::AmiFilter;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     #[serde(flatten)]
     access: AccessOptions,
     #[serde(flatten)]
     filter: AmiFilter,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// The id of the AMI.
     id: String,
     /// The name of the AMI.
@@ -38,31 +36,36 @@ struct Output {
     tags: BTreeMap<String, String>,
 }
 
+/// `data "amazon-ami"`
+pub struct AmiData;
+
 /// Looks for an AMI.
-#[derive(Default)]
-pub struct AmiData {
+pub struct FindAmi {
     options: Options,
 }
 
-#[async_trait]
-impl DataSource for AmiData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for AmiData {
+    const NAME: &'static str = "amazon-ami";
+    type Options = Options;
+    type Ready = FindAmi;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<FindAmi>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        self.options.access.check(&mut errors);
-        self.options.filter.check(None, &mut errors);
-        errors.into_result(Prepared::default())
+        options.access.check(&mut errors);
+        options.filter.check(None, &mut errors);
+        errors.into_result(Prepared::new(FindAmi { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+#[async_trait]
+impl Fetch for FindAmi {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let access = Access::open(&self.options.access, ui).await?;
         let ec2 = access.client(access.region());
         let image = match self.options.filter.find(&ec2, None).await {
@@ -72,13 +75,13 @@ impl DataSource for AmiData {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let tags = image.tags().iter();
         let tags = tags.map(|tag| (text(tag.key()), text(tag.value())));
-        Ok(json!({
-            "id": text(image.image_id()),
-            "name": text(image.name()),
-            "creation_date": text(image.creation_date()),
-            "owner": text(image.owner_id()),
-            "owner_name": text(image.image_owner_alias()),
-            "tags": tags.collect::<BTreeMap<_, _>>(),
-        }))
+        Ok(Output {
+            id: text(image.image_id()),
+            name: text(image.name()),
+            creation_date: text(image.creation_date()),
+            owner: text(image.owner_id()),
+            owner_name: text(image.image_owner_alias()),
+            tags: tags.collect(),
+        })
     }
 }

@@ -1,11 +1,11 @@
 //! `data "amazon-parameterstore"`: a parameter of AWS Systems Manager.
 
 use ingot_sdk::{
-    Config, ConfigErrors, DataSource, Error, PrepareContext, Prepared, Result, Schema, Ui,
+    Component, ConfigErrors, Decoded, Error, Fetch, PrepareContext, Prepared, Result, Ui,
     async_trait,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::check_name;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::json_call::SYSTEMS_MANAGER;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     #[serde(flatten)]
     access: AccessOptions,
     /// The parameter. `NAME:VERSION` and `NAME:LABEL` ask for an older value.
@@ -24,9 +24,8 @@ struct Options {
     with_decryption: bool,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// Its value. That of a secure string is never shown.
     value: String,
     /// The number of this value's version.
@@ -35,31 +34,36 @@ struct Output {
     arn: String,
 }
 
+/// `data "amazon-parameterstore"`
+pub struct ParameterStoreData;
+
 /// Reads a parameter.
-#[derive(Default)]
-pub struct ParameterStoreData {
+pub struct ReadParameter {
     options: Options,
 }
 
-#[async_trait]
-impl DataSource for ParameterStoreData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for ParameterStoreData {
+    const NAME: &'static str = "amazon-parameterstore";
+    type Options = Options;
+    type Ready = ReadParameter;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<ReadParameter>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        self.options.access.check(&mut errors);
-        check_name(&self.options.name, &mut errors);
-        errors.into_result(Prepared::default())
+        options.access.check(&mut errors);
+        check_name(&options.name, &mut errors);
+        errors.into_result(Prepared::new(ReadParameter { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<serde_json::Value> {
+#[async_trait]
+impl Fetch for ReadParameter {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { access, name, with_decryption } = &self.options;
         let access = Access::open(access, ui).await?;
         let region = access.region();
@@ -75,11 +79,11 @@ impl DataSource for ParameterStoreData {
         if parameter["Type"] == "SecureString" {
             ui.mask(value);
         }
-        Ok(json!({
-            "value": value,
-            "version": parameter["Version"].to_string(),
-            "arn": parameter["ARN"].as_str().unwrap_or_default(),
-        }))
+        Ok(Output {
+            value: value.to_owned(),
+            version: parameter["Version"].to_string(),
+            arn: parameter["ARN"].as_str().unwrap_or_default().to_owned(),
+        })
     }
 }
 

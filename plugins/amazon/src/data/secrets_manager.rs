@@ -3,11 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::{
-    Config, ConfigErrors, DataSource, Error, PrepareContext, Prepared, Result, Schema, Ui,
+    Component, ConfigErrors, Decoded, Error, Fetch, PrepareContext, Prepared, Result, Ui,
     async_trait,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::check_name;
@@ -23,7 +23,7 @@ const SECRETS_MANAGER: JsonService = JsonService {
 };
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-struct Options {
+pub struct Options {
     #[serde(flatten)]
     access: AccessOptions,
     /// The secret's name or ARN.
@@ -36,9 +36,8 @@ struct Options {
     version_stage: Option<String>,
 }
 
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Output {
+#[derive(Serialize, JsonSchema)]
+pub struct Output {
     /// The value of `key`; without `key`, the first value of a JSON object, or the whole secret
     /// where it is something else.
     #[schemars(extend("sensitive" = true))]
@@ -53,9 +52,11 @@ struct Output {
     version_id: String,
 }
 
+/// `data "amazon-secretsmanager"`
+pub struct SecretsManagerData;
+
 /// Reads a secret.
-#[derive(Default)]
-pub struct SecretsManagerData {
+pub struct ReadSecret {
     options: Options,
 }
 
@@ -63,25 +64,28 @@ fn set(option: &Option<String>) -> Option<&str> {
     option.as_deref().filter(|text| !text.is_empty())
 }
 
-#[async_trait]
-impl DataSource for SecretsManagerData {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
+impl Component for SecretsManagerData {
+    const NAME: &'static str = "amazon-secretsmanager";
+    type Options = Options;
+    type Ready = ReadSecret;
 
-    fn output(&self) -> Schema {
-        Schema::of::<Output>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<ReadSecret>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        self.options.access.check(&mut errors);
-        check_name(&self.options.name, &mut errors);
-        errors.into_result(Prepared::default())
+        options.access.check(&mut errors);
+        check_name(&options.name, &mut errors);
+        errors.into_result(Prepared::new(ReadSecret { options }))
     }
+}
 
-    async fn execute(&self, ui: &Ui) -> Result<Value> {
+#[async_trait]
+impl Fetch for ReadSecret {
+    type Output = Output;
+
+    async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { access, name, key, version_id, version_stage } = &self.options;
         let access = Access::open(access, ui).await?;
         let region = access.region();
@@ -105,12 +109,12 @@ impl DataSource for SecretsManagerData {
         for secret in [text, &binary, &value] {
             ui.mask(secret);
         }
-        Ok(json!({
-            "value": value,
-            "secret_string": text,
-            "secret_binary": binary,
-            "version_id": answer["VersionId"].as_str().unwrap_or_default(),
-        }))
+        Ok(Output {
+            value,
+            secret_string: text.to_owned(),
+            secret_binary: binary,
+            version_id: answer["VersionId"].as_str().unwrap_or_default().to_owned(),
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ingot_communicator::{Communication, Way};
-use ingot_sdk::{Config, ConfigErrors, PrepareContext, Prepared};
+use ingot_sdk::{ConfigErrors, Decoded, PrepareContext, Prepared};
 
 use super::checks;
 use super::options::{FastLaunch, Options, SESSION_MANAGER, given};
@@ -60,15 +60,14 @@ impl Cidr {
 }
 
 impl Settings {
-    /// Reads and checks the options, offline.
+    /// Checks the options, offline.
     ///
     /// # Errors
     /// All that is wrong.
     pub fn prepare(
-        config: &Config,
+        Decoded { options: mut raw, .. }: Decoded<'_, Options>,
         ctx: &PrepareContext,
-    ) -> Result<(Settings, Prepared), ConfigErrors> {
-        let mut raw: Options = config.decode()?;
+    ) -> Result<Prepared<Settings>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let mut warnings = Vec::new();
         raw.tags.merge();
@@ -77,11 +76,7 @@ impl Settings {
         if let Some(protection) = protection {
             protection.enabled |= protection.with_cooldown;
         }
-        let communication = raw.communicator.prepare().unwrap_or_else(|found| {
-            found.0.into_iter().for_each(|error| errors.push(error));
-            Communication::default()
-        });
-        warnings.extend(raw.communicator.warnings());
+        let communication = raw.communicator.prepare_with(&mut warnings, &mut errors);
         let key = key_choice(&raw, ctx);
         raw.access.check(&mut errors);
         warnings.extend(polling::warnings(raw.access.aws_polling.as_ref()));
@@ -100,7 +95,7 @@ impl Settings {
         let no_artifact = settings.raw.ami.skip_create_ami;
         let no_artifact = no_artifact.then(|| "skip_create_ami is set".to_owned());
         let claims = settings.claims();
-        errors.into_result((settings, Prepared { warnings, generated, claims, no_artifact }))
+        errors.into_result(Prepared { ready: settings, warnings, generated, claims, no_artifact })
     }
 
     /// The snapshots that the template names for its disks. AMIs may refer to them, but they are

@@ -1,6 +1,6 @@
 //! A build from its beginning to its end.
 
-use ingot_sdk::{Builder, Error};
+use ingot_sdk::{Build, Error};
 use serde_json::json;
 
 use crate::account::{client, image_names, images, instances, snapshots, temporaries};
@@ -204,7 +204,7 @@ async fn an_image_that_cannot_be_shared_is_told_before_anything_is_made() {
     options["shared_credentials_file"] = json!(file);
     options["region"] = json!("");
     let ctx = cloud.context();
-    let error = builder(options, &ctx).run(&ctx).await.err().unwrap();
+    let error = builder(options, &ctx).build(&ctx).await.err().unwrap();
     assert_eq!(
         error.to_string(),
         "what is encrypted with the account's default key cannot be shared, and eu-west-1 has no \

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_amazon::{EbsBuilder, EbsReclaim};
 use ingot_sdk::communicator::CapturedOutput;
-use ingot_sdk::testing::{Said, context};
+use ingot_sdk::testing::{self, Said, context};
 use ingot_sdk::{
-    Artifact, Builder, Communicator, Config, ConfigErrors, Error, GeneratedData, Hook, Journal,
+    Artifact, Build, Communicator, ConfigErrors, Error, GeneratedData, Hook, Journal,
     PrepareContext, Prepared, Reclaim, RemoteCommand, Resource, Result, RunContext, async_trait,
 };
 use serde_json::{Map, Value, json};
@@ -181,7 +181,7 @@ impl Cloud {
     /// Builds.
     pub async fn build(&self, more: Value) -> Result<Option<Arc<dyn Artifact>>> {
         let ctx = self.context();
-        builder(self.options(more), &ctx).run(&ctx).await
+        builder(self.options(more), &ctx).build(&ctx).await
     }
 
     /// Builds, with success, an artifact.
@@ -231,20 +231,20 @@ impl Cloud {
 }
 
 /// A builder that took the options.
-pub fn builder(options: Value, ctx: &RunContext) -> EbsBuilder {
-    let mut builder = EbsBuilder::default();
-    if let Err(errors) = builder.prepare(&config(options), &ctx.prepare) {
-        panic!("{errors:?}");
+pub fn builder(options: Value, ctx: &RunContext) -> impl Build + use<> {
+    match testing::prepare(&EbsBuilder, given(options), &ctx.prepare) {
+        Ok(prepared) => prepared.ready,
+        Err(errors) => panic!("{errors:?}"),
     }
-    builder
 }
 
-fn config(options: Value) -> Config {
+/// The options that are not null.
+fn given(options: Value) -> Value {
     let options = options.as_object().cloned().unwrap_or_default();
-    Config::new(options.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
+    options.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>().into()
 }
 
 /// What checking options says.
 pub fn prepare(options: Value) -> Result<Prepared, ConfigErrors> {
-    EbsBuilder::default().prepare(&config(options), &PrepareContext::default())
+    Ok(testing::prepare(&EbsBuilder, given(options), &PrepareContext::default())?.with(()))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingot_sdk::Builder;
+use ingot_sdk::Build;
 use serde_json::json;
 
 use crate::account::{image_names, temporaries};
@@ -21,7 +21,7 @@ async fn a_build_that_is_cancelled_leaves_nothing() {
             tokio::time::sleep(Duration::from_millis(millis)).await;
             cancel.cancel();
         });
-        if let Err(error) = builder.run(&ctx).await {
+        if let Err(error) = builder.build(&ctx).await {
             assert!(error.is_cancelled(), "{error}");
             assert_eq!(image_names(&cloud.moto, REGION).await, [""; 0], "after {millis} ms");
         } else {
@@ -41,7 +41,7 @@ async fn what_a_killed_build_leaves_is_in_the_journal() {
         let ctx = cloud.context();
         let more = json!({ "spot_price": spot.then_some("auto") });
         let builder = builder(cloud.options(more), &ctx);
-        let build = tokio::spawn(async move { builder.run(&ctx).await.map(drop) });
+        let build = tokio::spawn(async move { builder.build(&ctx).await.map(drop) });
         cloud.hook.begun.notified().await;
         // Without a chance to clean up, as by SIGKILL.
         build.abort();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 use ingot_sdk::{
-    Artifact, Config, ConfigErrors, Context, Error, GeneratedData, PostProcessor, PrepareContext,
-    Prepared, Processed, Result, RunContext, Schema, async_trait,
+    Artifact, Component, ConfigErrors, Context, Decoded, Error, GeneratedData, PostProcess,
+    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use crate::engine::{Engine, EngineContext, check_docker_path};
 
 /// The options of docker-import.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct ImportConfig {
+pub struct ImportConfig {
     /// The image's name without its tag.
     repository: Option<String>,
     /// The image's tag.
@@ -33,25 +33,33 @@ struct ImportConfig {
     docker_path: Option<String>,
 }
 
-/// Makes an image out of an exported container.
+/// `post-processor "docker-import"`
 #[derive(Default)]
-pub struct DockerImport {
+pub struct DockerImport;
+
+/// Makes an image out of an exported container.
+pub struct Import {
     config: ImportConfig,
     podman: bool,
 }
 
+impl Component for DockerImport {
+    const NAME: &'static str = "docker-import";
+    type Options = ImportConfig;
+    type Ready = Import;
+
+    fn prepare(
+        &self,
+        Decoded { options: config, .. }: Decoded<'_, ImportConfig>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Import>, ConfigErrors> {
+        let podman = check_docker_path(config.docker_path.as_deref())?;
+        Ok(Prepared::new(Import { config, podman }))
+    }
+}
+
 #[async_trait]
-impl PostProcessor for DockerImport {
-    fn schema(&self) -> Schema {
-        Schema::of::<ImportConfig>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = config.decode()?;
-        self.podman = check_docker_path(self.config.docker_path.as_deref())?;
-        Ok(Prepared::default())
-    }
-
+impl PostProcess for Import {
     async fn process(
         &self,
         ctx: &RunContext,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bollard::query_parameters::PushImageOptionsBuilder;
 use futures_util::StreamExt;
 use ingot_sdk::{
-    Artifact, Config, ConfigErrors, Error, GeneratedData, PostProcessor, PrepareContext, Prepared,
-    Processed, Result, RunContext, Schema, async_trait,
+    Artifact, Component, ConfigErrors, Decoded, Error, GeneratedData, PostProcess, PrepareContext,
+    Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use crate::progress::LayerProgress;
 
 /// The options of docker-push.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct PushConfig {
+pub struct PushConfig {
     /// Whether `login_username` and `login_password` are used.
     #[serde(default)]
     login: bool,
@@ -41,20 +41,21 @@ struct PushConfig {
     docker_path: Option<String>,
 }
 
-/// Sends an image to a registry.
+/// `post-processor "docker-push"`
 #[derive(Default)]
 pub struct DockerPush {
+    /// Logs in to ECR.
+    pub(crate) ecr: Ecr,
+}
+
+/// Sends an image to a registry.
+pub struct Push {
     config: PushConfig,
     podman: bool,
     ecr: Ecr,
 }
 
-impl DockerPush {
-    /// A post-processor that can log in to ECR.
-    pub(crate) fn with_ecr(ecr: Ecr) -> Self {
-        DockerPush { ecr, ..Self::default() }
-    }
-
+impl Push {
     fn login(&self) -> Option<Login> {
         let text = |option: &Option<String>| option.clone().unwrap_or_default();
         self.config.login.then(|| Login {
@@ -109,19 +110,25 @@ impl DockerPush {
     }
 }
 
+impl Component for DockerPush {
+    const NAME: &'static str = "docker-push";
+    type Options = PushConfig;
+    type Ready = Push;
+
+    fn prepare(
+        &self,
+        Decoded { options: config, .. }: Decoded<'_, PushConfig>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Push>, ConfigErrors> {
+        let podman = check_docker_path(config.docker_path.as_deref())?;
+        let warning = self.ecr.check(&config.ecr, config.login_server.as_deref())?;
+        let prepared = Prepared { warnings: warning.into_iter().collect(), ..Prepared::default() };
+        Ok(prepared.with(Push { config, podman, ecr: self.ecr.clone() }))
+    }
+}
+
 #[async_trait]
-impl PostProcessor for DockerPush {
-    fn schema(&self) -> Schema {
-        Schema::of::<PushConfig>()
-    }
-
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = config.decode()?;
-        self.podman = check_docker_path(self.config.docker_path.as_deref())?;
-        let warning = self.ecr.check(&self.config.ecr, self.config.login_server.as_deref())?;
-        Ok(Prepared { warnings: warning.into_iter().collect(), ..Prepared::default() })
-    }
-
+impl PostProcess for Push {
     async fn process(
         &self,
         ctx: &RunContext,

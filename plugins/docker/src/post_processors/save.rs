@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Config, ConfigError, ConfigErrors, Error, GeneratedData, PostProcessor,
-    PrepareContext, Prepared, Processed, Result, RunContext, Schema, async_trait,
+    Artifact, Component, ConfigError, ConfigErrors, Decoded, Error, GeneratedData, PostProcess,
+    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,36 +16,44 @@ use crate::save::save_stream;
 
 /// The options of docker-save.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct SaveConfig {
+pub struct SaveConfig {
     /// The tar file to write.
     path: Option<String>,
     /// See the docker builder's option.
     docker_path: Option<String>,
 }
 
-/// Writes an image to a tar file.
+/// `post-processor "docker-save"`
 #[derive(Default)]
-pub struct DockerSave {
+pub struct DockerSave;
+
+/// Writes an image to a tar file.
+pub struct Save {
     config: SaveConfig,
     podman: bool,
 }
 
-#[async_trait]
-impl PostProcessor for DockerSave {
-    fn schema(&self) -> Schema {
-        Schema::of::<SaveConfig>()
-    }
+impl Component for DockerSave {
+    const NAME: &'static str = "docker-save";
+    type Options = SaveConfig;
+    type Ready = Save;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = config.decode()?;
-        self.podman = check_docker_path(self.config.docker_path.as_deref())?;
-        if self.config.path.as_deref().unwrap_or_default().is_empty() {
+    fn prepare(
+        &self,
+        Decoded { options: config, .. }: Decoded<'_, SaveConfig>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Save>, ConfigErrors> {
+        let podman = check_docker_path(config.docker_path.as_deref())?;
+        if config.path.as_deref().unwrap_or_default().is_empty() {
             let error = ConfigError::new("`path`, the file to write, is missing");
             return Err(error.related(["path"]).into());
         }
-        Ok(Prepared::default())
+        Ok(Prepared::new(Save { config, podman }))
     }
+}
 
+#[async_trait]
+impl PostProcess for Save {
     async fn process(
         &self,
         ctx: &RunContext,

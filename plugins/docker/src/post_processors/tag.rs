@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bollard::query_parameters::TagImageOptionsBuilder;
 use ingot_sdk::{
-    Artifact, Config, ConfigError, ConfigErrors, GeneratedData, PostProcessor, PrepareContext,
-    Prepared, Processed, Result, RunContext, Schema, async_trait,
+    Artifact, Component, ConfigError, ConfigErrors, Decoded, GeneratedData, PostProcess,
+    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::engine::{Engine, EngineContext, check_docker_path};
 
 /// The options of docker-tag.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-struct TagConfig {
+pub struct TagConfig {
     /// The name without its tag, such as `registry.example/team/app`.
     repository: Option<String>,
     /// The tags to give. Without any, `latest`.
@@ -33,33 +33,41 @@ struct TagConfig {
     docker_path: Option<String>,
 }
 
-/// Gives an image names.
+/// `post-processor "docker-tag"`
 #[derive(Default)]
-pub struct DockerTag {
+pub struct DockerTag;
+
+/// Gives an image names.
+pub struct Tag {
     config: TagConfig,
     podman: bool,
 }
 
-#[async_trait]
-impl PostProcessor for DockerTag {
-    fn schema(&self) -> Schema {
-        Schema::of::<TagConfig>()
-    }
+impl Component for DockerTag {
+    const NAME: &'static str = "docker-tag";
+    type Options = TagConfig;
+    type Ready = Tag;
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.config = config.decode()?;
-        self.podman = check_docker_path(self.config.docker_path.as_deref())?;
-        if self.config.repository.as_deref().unwrap_or_default().is_empty() {
+    fn prepare(
+        &self,
+        Decoded { options: config, .. }: Decoded<'_, TagConfig>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Tag>, ConfigErrors> {
+        let podman = check_docker_path(config.docker_path.as_deref())?;
+        if config.repository.as_deref().unwrap_or_default().is_empty() {
             let error = ConfigError::new("`repository`, the image's new name, is missing");
             return Err(error.related(["repository"]).into());
         }
         let mut prepared = Prepared::default();
-        if !self.config.tag.is_empty() {
+        if !config.tag.is_empty() {
             prepared.warnings.push("`tag` is the old name of `tags`; use `tags`".to_owned());
         }
-        Ok(prepared)
+        Ok(prepared.with(Tag { config, podman }))
     }
+}
 
+#[async_trait]
+impl PostProcess for Tag {
     async fn process(
         &self,
         ctx: &RunContext,

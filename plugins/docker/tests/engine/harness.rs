@@ -11,8 +11,8 @@ use ingot_docker::DockerBuilder;
 use ingot_sdk::journal::NoJournal;
 use ingot_sdk::ui::{Event, EventSink};
 use ingot_sdk::{
-    Artifact, Builder, Communicator, Config, ConfigErrors, GeneratedData, Hook, Journal,
-    PrepareContext, Result, RunContext, Ui, async_trait,
+    Artifact, Build, Communicator, Config, ConfigErrors, GeneratedData, Hook, Journal,
+    PrepareContext, Result, RunContext, Ui, async_trait, testing,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -231,9 +231,8 @@ impl Run {
 
     /// Builds with the options in `config`.
     pub async fn build(&self, config: Value) -> Result<Arc<dyn Artifact>> {
-        let mut builder = DockerBuilder::default();
-        builder.prepare(&options(config), &self.ctx.prepare)?;
-        Ok(builder.run(&self.ctx).await?.expect("an artifact"))
+        let build = testing::prepare(&DockerBuilder::default(), config, &self.ctx.prepare)?.ready;
+        Ok(build.build(&self.ctx).await?.expect("an artifact"))
     }
 }
 
@@ -244,5 +243,6 @@ pub fn options(config: Value) -> Config {
 
 /// What `prepare` of the builder says about `config`.
 pub fn prepare(config: Value) -> Result<ingot_sdk::Prepared, ConfigErrors> {
-    DockerBuilder::default().prepare(&options(config), &PrepareContext::default())
+    let prepared = testing::prepare(&DockerBuilder::default(), config, &Default::default());
+    Ok(prepared?.with(()))
 }

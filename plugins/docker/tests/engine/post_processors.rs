@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use ingot_docker::{DockerImport, DockerPush, DockerSave, DockerTag};
 use ingot_sdk::{
-    Artifact, FileArtifact, GeneratedData, PostProcessor, PrepareContext, Processed, Result,
+    Artifact, Component, FileArtifact, GeneratedData, PostProcess, PrepareContext, Processed,
+    Result, testing,
 };
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Image, Run, config_of, docker, engine, exists, in_image, options};
+use crate::harness::{BASE, Image, Run, config_of, docker, engine, exists, in_image};
 
 /// Runs a post-processor.
-async fn process<P: PostProcessor + Default>(
+async fn process<P: Component<Ready: PostProcess> + Default>(
     run: &Run,
     artifact: &Arc<dyn Artifact>,
     config: Value,
 ) -> Result<Processed> {
-    let mut plugin = P::default();
-    plugin.prepare(&options(config), &PrepareContext::default())?;
-    plugin.process(&run.ctx, Arc::clone(artifact), &GeneratedData::new()).await
+    let ready = testing::prepare(&P::default(), config, &PrepareContext::default())?.ready;
+    ready.process(&run.ctx, Arc::clone(artifact), &GeneratedData::new()).await
 }
 
 /// Commits an image with a label of its own.

@@ -20,8 +20,8 @@ async fn provision(
     let ctx = context(Default::default(), &said);
     let mut plugins = PluginSet::default();
     ingot_provisioners::register(&mut plugins);
-    let mut provisioner = plugins.provisioners[kind]();
-    provisioner.prepare(&options(config), &ctx.prepare).unwrap();
+    let prepared = plugins.provisioners[kind].prepare(&options(config), &ctx.prepare);
+    let provisioner = prepared.unwrap().ready;
     let ran =
         provisioner.provision(&ctx, Arc::clone(communicator), &GeneratedData::default()).await;
     (ran, said.lines().join("\n"))

@@ -8,7 +8,7 @@ use ingot_sdk::interpolate::Interpolation;
 #[allow(unused_imports)] // As above.
 pub use ingot_sdk::testing::{Said, names, tool};
 use ingot_sdk::{
-    Artifact, Config, ConfigErrors, FileArtifact, GeneratedData, PluginSet, PostProcessor,
+    Artifact, Config, ConfigErrors, FileArtifact, GeneratedData, PluginSet, PostProcess,
     PrepareContext, Prepared, Processed, Result, RunContext, testing,
 };
 use serde_json::Value;
@@ -54,19 +54,23 @@ impl Build {
         &self,
         kind: &str,
         options: Value,
-    ) -> (Box<dyn PostProcessor>, Result<Prepared, ConfigErrors>) {
+    ) -> Result<Prepared<Box<dyn PostProcess>>, ConfigErrors> {
         let mut set = PluginSet::default();
         ingot_post_processors::register(&mut set);
-        let mut plugin = set.post_processors[kind]();
+        let plugin = &set.post_processors[kind];
         let Value::Object(options) = options else { panic!("options are a map") };
         for name in options.keys() {
             assert!(plugin.schema().get(name).is_some(), "{kind} has no option {name}");
         }
         // As the engine does.
-        let rendered = Interpolation::new(&self.prepare)
-            .render_config(&Config::new(options), &plugin.schema());
-        let prepared = rendered.and_then(|(config, _)| plugin.prepare(&config, &self.prepare));
-        (plugin, prepared)
+        let (config, _) = Interpolation::new(&self.prepare)
+            .render_config(&Config::new(options), &plugin.schema())?;
+        plugin.prepare(&config, &self.prepare)
+    }
+
+    /// What preparing the post-processor `kind` with `options` finds.
+    pub fn checked(&self, kind: &str, options: Value) -> Result<Prepared, ConfigErrors> {
+        Ok(self.prepared(kind, options)?.with(()))
     }
 
     /// Prepares and runs the post-processor `kind` on `artifact`.
@@ -76,9 +80,8 @@ impl Build {
         options: Value,
         artifact: &Arc<dyn Artifact>,
     ) -> Result<Processed> {
-        let (plugin, prepared) = self.prepared(kind, options);
-        prepared.unwrap();
-        plugin.process(&self.context(), Arc::clone(artifact), &self.data).await
+        let ready = self.prepared(kind, options).unwrap().ready;
+        ready.process(&self.context(), Arc::clone(artifact), &self.data).await
     }
 }
 

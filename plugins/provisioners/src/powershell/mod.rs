@@ -10,8 +10,8 @@ use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::powershell;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, Context, Error, ExitStatus, GeneratedData, PrepareContext,
-    Prepared, Provisioner, RemoteCommand, Result, RunContext, Schema, async_trait, script,
+    Communicator, Component, ConfigErrors, Context, Decoded, Error, ExitStatus, GeneratedData,
+    PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext, async_trait, script,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -23,24 +23,31 @@ use crate::remote_script::{Start, Upload, pause};
 /// How long removing temporary files is tried.
 const CLEANING: Duration = Duration::from_secs(60);
 
+/// `provisioner "powershell"`
+pub struct PowershellProvisioner;
+
 /// Runs PowerShell scripts on the machine.
-#[derive(Default)]
-pub struct PowershellProvisioner {
+pub struct Powershell {
     options: Options,
 }
 
+impl Component for PowershellProvisioner {
+    const NAME: &'static str = "powershell";
+    type Options = Options;
+    type Ready = Powershell;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<Powershell>, ConfigErrors> {
+        options.check(ctx)?;
+        Ok(Prepared::new(Powershell { options }))
+    }
+}
+
 #[async_trait]
-impl Provisioner for PowershellProvisioner {
-    fn schema(&self) -> Schema {
-        Schema::of::<Options>()
-    }
-
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        self.options = config.decode()?;
-        self.options.check(ctx)?;
-        Ok(Prepared::default())
-    }
-
+impl Provision for Powershell {
     async fn provision(
         &self,
         ctx: &RunContext,

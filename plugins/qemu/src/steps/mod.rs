@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ingot_communicator::{KeyPair, Target};
 use ingot_sdk::output_file::MadeDirectories;
-use ingot_sdk::{Communicator, GeneratedData, JournalEntry, RunContext, Step};
+use ingot_sdk::{Communicator, GeneratedData, JournalEntry, ProvisionStep, RunContext, Step};
 use ingot_vm::http_server::HttpServer;
 use ingot_vm::ports::ReservedPort;
 use ingot_vm::scratch::ScratchFile;
@@ -34,8 +34,6 @@ pub struct State {
     pub situation: Situation,
     /// Values for `build.*`.
     pub data: GeneratedData,
-    /// Whether the provisioners have begun.
-    pub provisioning: bool,
     /// The way to the machine, once there is one.
     pub communicator: Option<Arc<dyn Communicator>>,
     /// The file to boot from: an installation disc or a disk image.
@@ -62,7 +60,6 @@ impl State {
             settings,
             situation: Situation::default(),
             data: GeneratedData::new(),
-            provisioning: false,
             communicator: None,
             medium: PathBuf::new(),
             key: None,
@@ -145,7 +142,7 @@ pub fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
         steps.push(Box::new(run::TypeBootCommand));
     }
     steps.push(Box::new(run::Connect));
-    steps.push(Box::new(run::Provision));
+    steps.push(Box::new(ProvisionStep));
     steps.push(Box::new(run::ShutDown));
     if settings.converts {
         steps.push(Box::new(disks::ConvertDisk));

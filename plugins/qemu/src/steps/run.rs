@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use ingot_communicator::{SshSettings, Target, Way};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Communicator, Error, GoDuration, Result, RunContext, Step, async_trait};
+use ingot_sdk::{
+    Communicator, Error, GeneratedData, GoDuration, Provisioned, Result, RunContext, Step,
+    async_trait,
+};
 use ingot_vm::boot_command::BootData;
 use ingot_vm::shutdown::PowerState;
 
@@ -284,47 +287,30 @@ async fn with_screenshot(
     }
 }
 
-/// Runs the provisioners.
-pub struct Provision;
-
 #[async_trait]
-impl Step<State> for Provision {
-    fn name(&self) -> &'static str {
-        "provision"
+impl Provisioned for State {
+    fn communicator(&self) -> Option<Arc<dyn Communicator>> {
+        self.communicator.clone()
     }
 
-    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        state.provisioning = true;
-        let provisioning = ctx.provision(state.communicator_or_none(), state.data.clone());
-        let machine = state.machine()?;
-        tokio::select! {
-            biased;
-            provisioned = provisioning => provisioned?,
-            // The connection would only hang.
-            error = machine.fault() => return Err(error.context("provisioning")),
+    fn data(&self) -> GeneratedData {
+        self.data.clone()
+    }
+
+    async fn fault(&mut self) -> Error {
+        match &self.machine {
+            Some(machine) => machine.fault().await,
+            None => std::future::pending().await,
         }
+    }
+
+    async fn provisioned(&mut self, ctx: &RunContext) -> Result<()> {
         if let (Some(ssh), Some(communicator), Some(key)) =
-            (state.ssh(), &state.communicator, &state.key)
+            (self.ssh(), &self.communicator, &self.key)
         {
             ssh.clear_authorized_keys(ctx, &**communicator, key).await;
         }
         Ok(())
-    }
-
-    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        if outcome == Outcome::Failed {
-            ctx.clean_up_provision(state.communicator_or_none(), state.data.clone()).await;
-        }
-    }
-}
-
-impl State {
-    /// The way to the machine, or one that refuses everything.
-    pub fn communicator_or_none(&self) -> Arc<dyn Communicator> {
-        match &self.communicator {
-            Some(communicator) => Arc::clone(communicator),
-            None => Arc::new(ingot_sdk::communicator::NoCommunicator),
-        }
     }
 }
 

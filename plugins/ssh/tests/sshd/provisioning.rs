@@ -16,9 +16,8 @@ async fn shell(link: &Arc<dyn Communicator>, options: Value) -> (Result<()>, Str
     let ctx = context(Default::default(), &said);
     let mut plugins = PluginSet::default();
     ingot_provisioners::register(&mut plugins);
-    let mut provisioner = plugins.provisioners["shell"]();
     let config = Config::new(options.as_object().unwrap().clone());
-    provisioner.prepare(&config, &ctx.prepare).unwrap();
+    let provisioner = plugins.provisioners["shell"].prepare(&config, &ctx.prepare).unwrap().ready;
     let start = Instant::now();
     let ran = provisioner.provision(&ctx, Arc::clone(link), &GeneratedData::default()).await;
     (ran, said.lines().join("\n"), start.elapsed())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Artifact, Builder, Config, ConfigErrors, Error, PrepareContext, Prepared, Result, RunContext,
+    Artifact, Build, Config, ConfigErrors, Prepare, PrepareContext, Prepared, Result, RunContext,
     Schema,
 };
 use rmpv::Value;
@@ -13,45 +13,68 @@ use super::{Component, SpecKind, facts, map};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
-use crate::host::Instance;
+use crate::host::{Host, Instance};
 use crate::message::{field, list};
 use crate::remote::artifact::RemoteArtifact;
 
 /// A builder of a plugin.
 pub struct HostedBuilder {
     component: Component,
-    prepared: Option<Arc<Instance>>,
+}
+
+/// The same in a process that has the options.
+struct HostedBuild {
+    host: Arc<Host>,
+    instance: Arc<Instance>,
 }
 
 impl HostedBuilder {
     /// A builder that has no options yet.
     pub fn new(component: Component) -> Self {
-        HostedBuilder { component, prepared: None }
+        HostedBuilder { component }
+    }
+
+    fn configure(
+        &self,
+        config: &Config,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<Instance>, ConfigErrors> {
+        let (instance, response) =
+            self.component.configure(config, vec![map(facts(ctx))], "Prepare")?;
+        let prepared = Prepared {
+            warnings: list(field(&response, "Warnings")),
+            generated: list(field(&response, "GeneratedVars")),
+            ..Prepared::default()
+        };
+        Ok(prepared.with(instance))
     }
 }
 
-#[async_trait]
-impl Builder for HostedBuilder {
+impl Prepare<dyn Build> for HostedBuilder {
     fn schema(&self) -> Schema {
         self.component.schema(SpecKind::Config)
     }
 
-    fn prepare(&mut self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let component = &self.component;
-        let (instance, response) =
-            component.configure(None, config, vec![map(facts(ctx))], "Prepare")?;
-        self.prepared = Some(Arc::new(instance));
-        Ok(Prepared {
-            warnings: list(field(&response, "Warnings")),
-            generated: list(field(&response, "GeneratedVars")),
-            ..Prepared::default()
-        })
+    fn check(&self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        Ok(self.configure(config, ctx)?.with(()))
     }
 
-    async fn run(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let Some(instance) = &self.prepared else {
-            return Err(Error::new("the builder has no options"));
-        };
+    fn prepare(
+        &self,
+        config: &Config,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<Box<dyn Build>>, ConfigErrors> {
+        let host = Arc::clone(&self.component.host);
+        Ok(self.configure(config, ctx)?.map(|instance| {
+            Box::new(HostedBuild { host, instance: Arc::new(instance) }) as Box<dyn Build>
+        }))
+    }
+}
+
+#[async_trait]
+impl Build for HostedBuild {
+    async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+        let instance = &self.instance;
         let callbacks = Callbacks {
             ui: Some(UiService::new(ctx.ui.clone())),
             hook: Some(HookService::new(ctx.clone(), instance)),
@@ -66,7 +89,7 @@ impl Builder for HostedBuilder {
         if id == 0 {
             return Ok(None);
         }
-        let host = Arc::clone(&self.component.host);
+        let host = Arc::clone(&self.host);
         let artifact = RemoteArtifact::fetch(host, Arc::clone(instance), id, Some(offered)).await?;
         Ok(Some(Arc::new(artifact)))
     }

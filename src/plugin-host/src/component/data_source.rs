@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Config, ConfigErrors, DataSource, Error, PrepareContext, Prepared, Result, Schema, Ui,
+    Config, ConfigErrors, DataSource, FetchValue, Prepare, PrepareContext, Prepared, Result,
+    Schema, Ui,
 };
 use rmpv::Value;
 use tokio_util::sync::CancellationToken;
@@ -17,45 +18,58 @@ use crate::message::field;
 /// A data source of a plugin.
 pub struct HostedDataSource {
     component: Component,
-    prepared: Option<Instance>,
+}
+
+/// The same in a process that has the options.
+struct HostedFetch {
+    protobuf: bool,
+    instance: Instance,
 }
 
 impl HostedDataSource {
     /// A data source that has no options yet.
     pub fn new(component: Component) -> Self {
-        HostedDataSource { component, prepared: None }
+        HostedDataSource { component }
     }
 }
 
-#[async_trait]
 impl DataSource for HostedDataSource {
+    fn output(&self) -> Schema {
+        self.component.schema(SpecKind::Output)
+    }
+}
+
+impl Prepare<dyn FetchValue> for HostedDataSource {
     fn schema(&self) -> Schema {
         self.component.schema(SpecKind::Config)
     }
 
-    fn output(&self) -> Schema {
-        self.component.schema(SpecKind::Output)
+    fn check(&self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
+        Ok(self.prepare(config, ctx)?.with(()))
     }
 
-    fn prepare(&mut self, config: &Config, _: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        let component = &self.component;
-        let (instance, _) =
-            component.configure(self.prepared.take(), config, Vec::new(), "Configure")?;
-        self.prepared = Some(instance);
-        Ok(Prepared::default())
+    fn prepare(
+        &self,
+        config: &Config,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Box<dyn FetchValue>>, ConfigErrors> {
+        let (instance, _) = self.component.configure(config, Vec::new(), "Configure")?;
+        let protobuf = self.component.id.protobuf;
+        Ok(Prepared::new(Box::new(HostedFetch { protobuf, instance })))
     }
+}
 
-    async fn execute(&self, _: &Ui) -> Result<serde_json::Value> {
-        let Some(instance) = &self.prepared else {
-            return Err(Error::new("the data source has no options"));
-        };
+#[async_trait]
+impl FetchValue for HostedFetch {
+    async fn fetch_value(&self, _: &Ui) -> Result<serde_json::Value> {
+        let instance = &self.instance;
         let during = "fetching data";
         // Whoever gives up waiting drops this, and the process with it.
         let never = CancellationToken::new();
         let response = instance.work("Execute", Value::Nil, &never, during).await?;
         let response = instance.checked(response, "Error")?;
         let bytes = field(&response, "Value").as_slice().unwrap_or_default();
-        let value = match self.component.id.protobuf {
+        let value = match self.protobuf {
             true => CtyValue::from_message(bytes),
             false => gob::cty_value(bytes),
         };

@@ -5,7 +5,8 @@ mod data_source;
 mod post_processor;
 mod provisioner;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
 use ingot_sdk::{Config, ConfigError, ConfigErrors, OnError, PrepareContext, Schema};
@@ -101,7 +102,6 @@ impl Component {
     /// Yields the component, which now has them, and what it answered.
     fn configure(
         &self,
-        instance: Option<Instance>,
         config: &Config,
         facts: Vec<Value>,
         method: &str,
@@ -114,10 +114,7 @@ impl Component {
         configs.push(Value::Binary(options.to_string().into_bytes()));
         let argument = crate::message::record([("Configs", Value::Array(configs))]);
         let asked = self.host.block_on(async {
-            let instance = match instance {
-                Some(instance) => instance,
-                None => self.host.instance(&self.id).await?,
-            };
+            let instance = self.host.instance(&self.id).await?;
             let response = instance.ask(method, argument, "checking its options").await?;
             let response = instance.checked(response, "Error")?;
             Ok::<_, HostError>((instance, response))
@@ -126,6 +123,66 @@ impl Component {
             Failure::Remote(message) => config_errors(&message, config),
             _ => failed(error),
         })
+    }
+}
+
+/// A component that has its options, in a process of its own. A process that was not used goes back
+/// to the host, for the next one to be configured.
+struct Configured {
+    component: Component,
+    config: Config,
+    facts: Vec<Value>,
+    method: &'static str,
+    /// None while the process works, and after it was given up along with its work.
+    idle: Mutex<Option<Instance>>,
+    used: AtomicBool,
+}
+
+impl Configured {
+    /// See [`Component::configure`].
+    fn new(
+        component: &Component,
+        config: &Config,
+        facts: Vec<Value>,
+        method: &'static str,
+    ) -> Result<Self, ConfigErrors> {
+        let (instance, _) = component.configure(config, facts.clone(), method)?;
+        let (component, config) = (component.clone(), config.clone());
+        let (idle, used) = (Mutex::new(Some(instance)), false.into());
+        Ok(Configured { component, config, facts, method, idle, used })
+    }
+
+    fn host(&self) -> &Arc<Host> {
+        &self.component.host
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Option<Instance>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process to work with; a new one in the place of one that was given up.
+    fn take(&self) -> ingot_sdk::Result<Instance> {
+        self.used.store(true, Ordering::Relaxed);
+        let idle = self.idle().take();
+        if let Some(instance) = idle {
+            return Ok(instance);
+        }
+        let facts = self.facts.clone();
+        Ok(self.component.configure(&self.config, facts, self.method)?.0)
+    }
+
+    /// Keeps a process that can work again.
+    fn put_back(&self, instance: Instance) {
+        *self.idle() = Some(instance);
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        let idle = self.idle().take();
+        if let (false, Some(instance)) = (*self.used.get_mut(), idle) {
+            self.component.host.keep(instance);
+        }
     }
 }
 

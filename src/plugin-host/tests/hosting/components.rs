@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::testing::ThisMachine;
 use ingot_sdk::{
-    Artifact, Builder, Communicator, DataSource, Event, ExitStatus, FileArtifact, FileMeta,
-    GeneratedData, Hook, OptionType, PostProcessor, Provisioner, RemoteCommand, Result, RunContext,
+    Artifact, Communicator, DataSource, Event, ExitStatus, FileArtifact, FileMeta, GeneratedData,
+    Hook, OptionType, Prepare, RemoteCommand, Result, RunContext,
 };
 use serde_json::json;
 
-use crate::harness::{ThisMachine, Trial, config, facts, trial};
+use crate::harness::{Trial, config, facts, trial};
 
 /// Each way of telling options and values.
 const FORMS: [&[(&str, &str)]; 2] = [&[], &[("TRIAL_GOB", "1")]];
@@ -46,10 +47,9 @@ fn options_of_every_shape_arrive() {
                 {},
             ],
         });
-        let mut builder = trial.builder();
-        let prepared = builder.prepare(&config(options.clone()), &facts()).unwrap();
+        let prepared = trial.builder().prepare(&config(options.clone()), &facts()).unwrap();
         assert_eq!(prepared.generated, ["Directory", "Answer"]);
-        run(async { builder.run(&trial.ctx()).await }).unwrap();
+        run(async { prepared.ready.build(&trial.ctx()).await }).unwrap();
         let mut expected = options;
         expected["boot"]["size"] = json!(null);
         expected["disk"] = json!([
@@ -71,7 +71,7 @@ fn options_of_every_shape_arrive() {
 fn what_is_wrong_with_options_is_told_at_the_options() {
     let Some(trial) = trial(&[]) else { return };
     let wrong = config(json!({"directory": "nowhere", "text": "wrong"}));
-    let errors = trial.builder().prepare(&wrong, &facts()).unwrap_err().0;
+    let errors = trial.builder().check(&wrong, &facts()).unwrap_err().0;
     let errors: Vec<_> = errors.iter().map(|e| (e.option.as_deref(), e.message.as_str())).collect();
     assert_eq!(
         errors,
@@ -166,11 +166,11 @@ impl Hook for UsesMachine {
 #[test]
 fn provisioners_work_over_the_machine_of_a_hosted_builder() {
     let Some(trial) = trial(&[]) else { return };
-    let mut builder = trial.builder();
-    builder.prepare(&config(json!({"directory": trial.path("built")})), &facts()).unwrap();
+    let options = config(json!({"directory": trial.path("built")}));
+    let builder = trial.builder().prepare(&options, &facts()).unwrap().ready;
     let hook = Arc::new(UsesMachine::default());
     let ctx = RunContext { hook: Arc::clone(&hook) as Arc<dyn Hook>, ..trial.ctx() };
-    let artifact = run(async { builder.run(&ctx).await }).unwrap().unwrap();
+    let artifact = run(async { builder.build(&ctx).await }).unwrap().unwrap();
     let data = hook.data.lock().unwrap().clone();
     assert_eq!(data["Answer"], json!(42));
     assert_eq!(data["ID"], json!("trial-1"));
@@ -192,11 +192,11 @@ fn provisioners_work_over_the_machine_of_a_hosted_builder() {
 #[test]
 fn a_failed_provisioner_is_told_and_cleaned_up_after() {
     let Some(trial) = trial(&[]) else { return };
-    let mut builder = trial.builder();
-    builder.prepare(&config(json!({"directory": trial.path("built")})), &facts()).unwrap();
+    let options = config(json!({"directory": trial.path("built")}));
+    let builder = trial.builder().prepare(&options, &facts()).unwrap().ready;
     let hook = Arc::new(UsesMachine { fail: true, ..UsesMachine::default() });
     let ctx = RunContext { hook: Arc::clone(&hook) as Arc<dyn Hook>, ..trial.ctx() };
-    let error = run(async { builder.run(&ctx).await.map(|_| ()) }).unwrap_err();
+    let error = run(async { builder.build(&ctx).await.map(|_| ()) }).unwrap_err();
     assert_eq!(error.to_string(), "the provisioner failed (do better)");
     assert!(*hook.cleaned_up.lock().unwrap());
     assert!(!trial.path("built").exists());
@@ -212,7 +212,6 @@ fn a_hosted_provisioner_uses_all_that_a_machine_offers() {
     std::fs::write(&file, vec![b'x'; 300_000]).unwrap();
     let machine = trial.path("machine");
     std::fs::create_dir(&machine).unwrap();
-    let mut provisioner = trial.provisioner();
     let options = json!({
         "run": ["echo hello", "echo oops >&2"],
         "stream": true,
@@ -220,7 +219,7 @@ fn a_hosted_provisioner_uses_all_that_a_machine_offers() {
         "directory": source,
         "ask": "really?",
     });
-    provisioner.prepare(&config(options), &facts()).unwrap();
+    let provisioner = trial.provisioner().prepare(&config(options), &facts()).unwrap().ready;
     let data = GeneratedData::from([("ID".into(), json!("x")), ("Answer".into(), json!(42))]);
     let machine: Arc<dyn Communicator> = Arc::new(ThisMachine(machine));
     // Twice, as when it is tried again.
@@ -255,8 +254,8 @@ fn a_hosted_provisioner_uses_all_that_a_machine_offers() {
 #[test]
 fn a_command_that_fails_fails_the_provisioner() {
     let Some(trial) = trial(&[]) else { return };
-    let mut provisioner = trial.provisioner();
-    provisioner.prepare(&config(json!({"run": ["exit 7"]})), &facts()).unwrap();
+    let options = config(json!({"run": ["exit 7"]}));
+    let provisioner = trial.provisioner().prepare(&options, &facts()).unwrap().ready;
     let machine = Arc::new(ThisMachine(trial.dir.path().to_owned()));
     let (ctx, data) = (trial.ctx(), GeneratedData::new());
     let error = run(provisioner.provision(&ctx, machine, &data)).unwrap_err();
@@ -279,9 +278,8 @@ async fn post_process(trial: &Trial) {
         files: vec![trial.path("made")],
         description: "Stored file".into(),
     };
-    let mut first = trial.post_processor();
     let options = json!({"output": trial.path("out"), "keep": true, "state": ["size"]});
-    first.prepare(&config(options), &facts()).unwrap();
+    let first = trial.post_processor().prepare(&config(options), &facts()).unwrap().ready;
     let data = GeneratedData::new();
     let done = first.process(&trial.ctx(), Arc::new(native), &data).await.unwrap();
     assert!(done.keep_input && !done.force_keep_input);
@@ -291,9 +289,8 @@ async fn post_process(trial: &Trial) {
     let made = done.artifact.unwrap();
     assert_eq!(std::fs::read_to_string(trial.path("out/list")).unwrap(), "File\n");
     // Another process hands on what the first one made; what it offers then goes on.
-    let mut second = trial.post_processor();
     let options = json!({"same": true, "keep": true, "force": true});
-    second.prepare(&config(options), &facts()).unwrap();
+    let second = trial.post_processor().prepare(&config(options), &facts()).unwrap().ready;
     let same = second.process(&trial.ctx(), made, &data).await.unwrap();
     assert!(same.force_keep_input);
     let same = same.artifact.unwrap();
@@ -307,11 +304,11 @@ async fn post_process(trial: &Trial) {
 fn data_sources_yield_values_of_every_type() {
     for form in FORMS {
         let Some(trial) = trial(form) else { return };
-        let mut source = trial.data_source();
+        let source = trial.data_source();
         let output = source.output();
         assert_eq!(output.get("named").unwrap().ty, OptionType::Map(Box::new(OptionType::String)));
-        source.prepare(&config(json!({"text": "x"})), &facts()).unwrap();
-        let value = run(async { source.execute(&trial.ctx().ui).await }).unwrap();
+        let fetch = source.prepare(&config(json!({"text": "x"})), &facts()).unwrap().ready;
+        let value = run(async { fetch.fetch_value(&trial.ctx().ui).await }).unwrap();
         assert_eq!(
             value,
             json!({
@@ -319,9 +316,8 @@ fn data_sources_yield_values_of_every_type() {
                 "texts": ["a", "b"], "named": {"k": "v"}, "absent": null,
             })
         );
-        let mut failing = trial.data_source();
-        failing.prepare(&config(json!({"fail": "error"})), &facts()).unwrap();
-        let error = run(async { failing.execute(&trial.ctx().ui).await }).unwrap_err();
+        let failing = source.prepare(&config(json!({"fail": "error"})), &facts()).unwrap().ready;
+        let error = run(async { failing.fetch_value(&trial.ctx().ui).await }).unwrap_err();
         assert_eq!(error.to_string(), "failing on purpose");
     }
 }
@@ -337,7 +333,7 @@ fn programs_start_once_and_are_not_asked_again_what_they_said() {
     let Some(trial) = trial(&[]) else { return };
     assert_eq!(trial.starts(), 0);
     for _ in 0..5 {
-        let mut provisioner = trial.provisioner();
+        let provisioner = trial.provisioner();
         provisioner.schema();
         provisioner.prepare(&config(json!({})), &facts()).unwrap();
     }
@@ -349,9 +345,8 @@ fn programs_start_once_and_are_not_asked_again_what_they_said() {
 /// Builds with these options.
 pub fn build(trial: &Trial, mut options: serde_json::Value) -> Result<Option<Arc<dyn Artifact>>> {
     options["directory"] = json!(trial.path("built"));
-    let mut builder = trial.builder();
-    builder.prepare(&config(options), &facts()).map_err(ingot_sdk::Error::from)?;
-    run(async { builder.run(&trial.ctx()).await })
+    let builder = trial.builder().prepare(&config(options), &facts())?.ready;
+    run(async { builder.build(&trial.ctx()).await })
 }
 
 /// Runs `work` as the engine does.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::{Builder, GeneratedData, Provisioner, RunContext};
+use ingot_sdk::testing::ThisMachine;
+use ingot_sdk::{GeneratedData, Prepare, RunContext};
 use serde_json::json;
 
 use crate::components::{build, run};
-use crate::harness::{ThisMachine, config, facts, trial};
+use crate::harness::{config, facts, trial};
 
 #[test]
 fn what_is_no_plugin_is_told_when_it_starts() {
@@ -92,12 +93,11 @@ fn children_of_a_plugin_end_with_it() {
 #[test]
 fn a_cancelled_builder_removes_what_it_created() {
     let Some(trial) = trial(&[]) else { return };
-    let mut builder = trial.builder();
     let options = json!({"directory": trial.path("built"), "slowly": true});
-    builder.prepare(&config(options), &facts()).unwrap();
+    let builder = trial.builder().prepare(&config(options), &facts()).unwrap().ready;
     let ctx = trial.ctx();
     let error = run(async {
-        tokio::join!(builder.run(&ctx), cancel_when_it_waits(&ctx, &trial)).0.map(|_| ())
+        tokio::join!(builder.build(&ctx), cancel_when_it_waits(&ctx, &trial)).0.map(|_| ())
     });
     assert!(error.unwrap_err().is_cancelled());
     assert!(!trial.path("built").exists());
@@ -107,8 +107,8 @@ fn a_cancelled_builder_removes_what_it_created() {
 #[test]
 fn a_cancelled_provisioner_stops() {
     let Some(trial) = trial(&[]) else { return };
-    let mut provisioner = trial.provisioner();
-    provisioner.prepare(&config(json!({"slowly": true})), &facts()).unwrap();
+    let options = config(json!({"slowly": true}));
+    let provisioner = trial.provisioner().prepare(&options, &facts()).unwrap().ready;
     let ctx = trial.ctx();
     let machine = Arc::new(ThisMachine(trial.dir.path().to_owned()));
     let data = GeneratedData::new();

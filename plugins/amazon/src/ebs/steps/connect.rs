@@ -1,11 +1,14 @@
 //! Connecting to the instance, and provisioning it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::Instance;
 use ingot_communicator::{Target, Way};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
+use ingot_sdk::{
+    Communicator, Error, GeneratedData, Provisioned, Result, RunContext, Step, async_trait,
+};
 use tokio::time::sleep;
 
 use super::State;
@@ -97,30 +100,23 @@ fn address(instance: &Instance, interface: Option<&str>, last: bool) -> Option<S
     address.filter(|address| !address.is_empty()).map(str::to_owned)
 }
 
-/// Runs the provisioners.
-pub struct Provision;
-
 #[async_trait]
-impl Step<State> for Provision {
-    fn name(&self) -> &'static str {
-        "provision"
+impl Provisioned for State {
+    fn communicator(&self) -> Option<Arc<dyn Communicator>> {
+        self.communicator.clone()
     }
 
-    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        state.provisioning = true;
-        ctx.provision(state.communicator_or_none(), state.data.clone()).await?;
+    fn data(&self) -> GeneratedData {
+        self.data.clone()
+    }
+
+    async fn provisioned(&mut self, ctx: &RunContext) -> Result<()> {
         if let (Way::Ssh(ssh), Some(communicator), Some(key)) =
-            (&state.settings.communication.way, &state.communicator, &state.key)
+            (&self.settings.communication.way, &self.communicator, &self.key)
         {
             ssh.clear_authorized_keys(ctx, &**communicator, key).await;
         }
         Ok(())
-    }
-
-    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        if outcome == Outcome::Failed {
-            ctx.clean_up_provision(state.communicator_or_none(), state.data.clone()).await;
-        }
     }
 }
 

@@ -26,9 +26,9 @@ use std::sync::Arc;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::types::{Image, Instance, Tag};
 use ingot_communicator::{KeyPair, Target};
-use ingot_sdk::communicator::NoCommunicator;
 use ingot_sdk::{
-    Communicator, Error, GeneratedData, JournalEntry, Resource, Result, RunContext, Step,
+    Communicator, Error, GeneratedData, JournalEntry, ProvisionStep, Resource, Result, RunContext,
+    Step,
 };
 use serde_json::json;
 
@@ -51,8 +51,6 @@ pub struct State {
     pub access: Access,
     /// Values for `build.*`.
     pub data: GeneratedData,
-    /// Whether the provisioners have begun.
-    pub provisioning: bool,
     /// The AMIs that were made, by region.
     pub images: BTreeMap<String, MadeImage>,
     ec2: Ec2,
@@ -136,7 +134,6 @@ impl State {
             settings,
             access,
             data: GeneratedData::new(),
-            provisioning: false,
             images: BTreeMap::new(),
             source: None,
             info: BuildInfo::default(),
@@ -161,14 +158,6 @@ impl State {
             launch_templates: BTreeMap::new(),
             first: None,
             made_images: Vec::new(),
-        }
-    }
-
-    /// The way to the instance, or one that refuses everything.
-    pub fn communicator_or_none(&self) -> Arc<dyn Communicator> {
-        match &self.communicator {
-            Some(communicator) => Arc::clone(communicator),
-            None => Arc::new(NoCommunicator),
         }
     }
 
@@ -249,7 +238,7 @@ pub fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
         steps.push(Box::new(tunnel::OpenTunnel));
     }
     steps.push(Box::new(connect::Connect));
-    steps.push(Box::new(connect::Provision));
+    steps.push(Box::new(ProvisionStep));
     steps.push(Box::new(stop::Stop));
     steps.push(Box::new(stop::Modify));
     if settings.raw.ami.force_deregister {

@@ -1,0 +1,233 @@
+//! Hands a block's options to its plugin: evaluates them, renders `{{ }}` in them and reports what
+//! the plugin finds wrong at their places.
+
+use std::collections::BTreeMap;
+
+use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::{Config, ConfigError, ConfigErrors, Prepare, PrepareContext, Prepared, Schema};
+
+use crate::graph::Node;
+use crate::template::options::{self, Given};
+use crate::template::packer_block::RequiredPlugin;
+use crate::template::steps::{Overrides, Step};
+use ingot_hcl::ast::Block;
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::source::Span;
+use ingot_hcl::{Scope, Unknowns};
+
+/// Plugins that Packer has and Ingot does not have yet, and what to do without them.
+const NOT_YET: &[(&str, &str, &str)] = &[
+    ("builder", "amazon-ebssurrogate", "amazon-ebs makes AMIs from an instance's own disk"),
+    ("builder", "amazon-ebsvolume", "amazon-ebs makes an AMI with the volumes as its disks"),
+    ("builder", "amazon-chroot", "amazon-ebs makes AMIs from an instance's own disk"),
+    ("builder", "amazon-instance", "amazon-ebs makes AMIs with disks of EBS"),
+    (
+        "post-processor",
+        "amazon-import",
+        "run `aws ec2 import-image` in a shell-local post-processor",
+    ),
+    ("provisioner", "hcp-sbom", "run the scanner with a shell provisioner and download its report"),
+    ("post-processor", "provenance", "sign with a shell-local post-processor"),
+];
+
+/// The plugin called `name`. Where there is none, what the template requires says where it would
+/// come from.
+pub(super) fn find<'p, T>(
+    kind: &str,
+    name: &str,
+    place: Span,
+    known: &'p BTreeMap<String, T>,
+    required: &[RequiredPlugin],
+    diagnostics: &mut Diagnostics,
+) -> Option<&'p T> {
+    let found = known.get(name);
+    if found.is_some() {
+        return found;
+    }
+    let planned = NOT_YET.iter().find(|(of, called, _)| *of == kind && *called == name);
+    if let Some((_, _, advice)) = planned {
+        diagnostics.push(
+            Diagnostic::error(format!("the {kind} `{name}` is not supported yet"))
+                .at(place)
+                .help(*advice),
+        );
+        return None;
+    }
+    let diagnostic = Diagnostic::error(format!("no {kind} is called `{name}`")).at(place);
+    let names = known.keys().map(String::as_str);
+    diagnostics.push(match required.iter().find(|plugin| plugin.has(name)) {
+        Some(plugin) if plugin.unavailable => return None,
+        Some(plugin) => diagnostic
+            .also(plugin.span, "it would be part of this plugin")
+            .suggest_or_list(name, &format!("{kind}s here"), names),
+        None => diagnostic.suggest_or_list(name, &format!("{kind}s here"), names),
+    });
+    None
+}
+
+/// Renders `{{ }}` in the options of a block and has its plugin judge them as far as they are
+/// known; none if it could not do so, as others are missing. All plugins get their options through
+/// here or through [`prepare_config`].
+fn check_config<R: ?Sized>(
+    plugin: &dyn Prepare<R>,
+    config: &Config,
+    schema: &Schema,
+    context: &PrepareContext,
+) -> Result<Option<Prepared>, ConfigErrors> {
+    let (config, mut warnings) = Interpolation::new(context).render_config(config, schema)?;
+    let prepared = match plugin.check(&config, context) {
+        Err(errors) => {
+            let decided = errors.0.into_iter().filter(|error| !error.is_undecided(&config));
+            return ConfigErrors(decided.collect()).into_result(None);
+        }
+        Ok(prepared) => prepared,
+    };
+    // What the plugin warns of and promises may depend on what it does not know.
+    if !config.is_wholly_known() {
+        let generated = prepared.generated;
+        return Ok(Some(Prepared { warnings, generated, ..Prepared::default() }));
+    }
+    warnings.extend(prepared.warnings);
+    Ok(Some(Prepared { warnings, ..prepared }))
+}
+
+/// Renders `{{ }}` in the options of a block, which must all be known, and makes of its plugin what
+/// can run.
+pub(super) fn prepare_config<R: ?Sized>(
+    plugin: &dyn Prepare<R>,
+    config: &Config,
+    schema: &Schema,
+    context: &PrepareContext,
+) -> Result<Prepared<Box<R>>, ConfigErrors> {
+    if !config.is_wholly_known() {
+        // Evaluating the options has found this already; if it has not, nothing runs all the same.
+        let unknown = |name| ConfigError::on(name, format!("the value of `{name}` is not known"));
+        return Err(ConfigErrors(config.unknown().map(unknown).collect()));
+    }
+    let (config, mut warnings) = Interpolation::new(context).render_config(config, schema)?;
+    let mut prepared = plugin.prepare(&config, context)?;
+    warnings.append(&mut prepared.warnings);
+    Ok(Prepared { warnings, ..prepared })
+}
+
+/// What `override` sets in a step of a node.
+pub(super) fn overrides(
+    step: &Step,
+    node: &Node,
+    scope: &Scope,
+    diagnostics: &mut Diagnostics,
+) -> Option<Overrides> {
+    step.overrides(&node.source_name, scope, diagnostics)
+}
+
+/// Where a plugin's name stands.
+pub(super) fn label_span(block: &Block) -> Span {
+    block.labels.first().map_or(block.header, |label| label.span)
+}
+
+/// What checking the blocks of a node needs and finds.
+pub(super) struct Check<'a> {
+    pub context: &'a PrepareContext,
+    pub diagnostics: &'a mut Diagnostics,
+}
+
+impl Check<'_> {
+    /// Checks a step as far as its options are known.
+    pub(super) fn step<R: ?Sized>(
+        &mut self,
+        step: &Step,
+        node: &Node,
+        plugin: &dyn Prepare<R>,
+        reserved: &[&str],
+        scope: &Scope,
+    ) {
+        let part = step.part();
+        let overrides = overrides(step, node, scope, self.diagnostics);
+        let (parts, header) = (&[&part][..], step.block.header);
+        let given = Given { parts, overrides: overrides.as_ref(), header };
+        self.check(given, plugin, reserved, scope);
+    }
+
+    /// Evaluates a block and has its plugin judge what is known; what the plugin said if it could.
+    pub(super) fn check<R: ?Sized>(
+        &mut self,
+        given: Given,
+        plugin: &dyn Prepare<R>,
+        reserved: &[&str],
+        scope: &Scope,
+    ) -> Option<Prepared> {
+        let schema = plugin.schema();
+        let config = self.evaluate(given, &schema, reserved, scope, Unknowns::Allow)?;
+        let checked = check_config(plugin, &config, &schema, self.context).transpose()?;
+        self.report(given, checked)
+    }
+
+    /// Evaluates a block, all of which must be known, and makes of its plugin what can run.
+    pub(super) fn prepare<R: ?Sized>(
+        &mut self,
+        given: Given,
+        plugin: &dyn Prepare<R>,
+        reserved: &[&str],
+        scope: &Scope,
+    ) -> Option<Prepared<Box<R>>> {
+        let schema = plugin.schema();
+        let config = self.evaluate(given, &schema, reserved, scope, Unknowns::Refuse)?;
+        self.report(given, prepare_config(plugin, &config, &schema, self.context))
+    }
+
+    fn evaluate(
+        &mut self,
+        given: Given,
+        schema: &Schema,
+        reserved: &[&str],
+        scope: &Scope,
+        unknowns: Unknowns,
+    ) -> Option<Config> {
+        let mut found = Diagnostics::default();
+        let config = options::evaluate(given, schema, reserved, scope, unknowns, &mut found);
+        let failed = found.has_errors();
+        self.diagnostics.extend(found);
+        (!failed).then_some(config)
+    }
+
+    /// Reports what a plugin said of a block's options.
+    fn report<R>(
+        &mut self,
+        given: Given,
+        prepared: Result<Prepared<R>, ConfigErrors>,
+    ) -> Option<Prepared<R>> {
+        match prepared {
+            Ok(prepared) => {
+                for warning in &prepared.warnings {
+                    self.diagnostics.push(Diagnostic::warning(warning).at(given.header));
+                }
+                Some(prepared)
+            }
+            Err(errors) => {
+                config_errors(errors, given, self.diagnostics);
+                None
+            }
+        }
+    }
+}
+
+fn config_errors(errors: ConfigErrors, given: Given, diagnostics: &mut Diagnostics) {
+    for error in errors.0 {
+        let place = error.option.as_deref().and_then(|option| {
+            let name = option.split(['.', '[']).next().unwrap_or(option);
+            let attributes = given.parts.iter().rev().map(|part| part.body.attribute(name));
+            attributes.flatten().next().map(|attribute| attribute.expr.span)
+        });
+        let message = match (&error.option, place) {
+            (Some(option), None) if !error.message.contains(option.as_str()) => {
+                format!("{option}: {}", error.message)
+            }
+            _ => error.message,
+        };
+        let diagnostic = Diagnostic::error(message).at(place.unwrap_or(given.header));
+        diagnostics.push(match error.hint {
+            Some(hint) => diagnostic.help(hint),
+            None => diagnostic,
+        });
+    }
+}
