@@ -40,7 +40,9 @@ fn expressions_mean_what_they_mean_in_packer() {
     // Some functions read from the folder that the program runs in.
     std::env::set_current_dir(root.join("fixtures")).unwrap();
     let mut diagnostics = Diagnostics::default();
-    let project = Project::open(".".as_ref(), &ProjectOptions::default(), &mut diagnostics);
+    let options = ProjectOptions::default();
+    let mut project = Project::load(".".as_ref(), &options, &mut diagnostics);
+    project.evaluate(&options, &mut diagnostics);
     assert!(!diagnostics.has_errors(), "{}", diagnostics.render(&project.sources, false));
 
     let mut files: Vec<PathBuf> = std::fs::read_dir(&root)

@@ -45,7 +45,8 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         fetch_data: Some(ui.clone()),
         lenient: false,
     };
-    let mut project = Project::open(&args.template, &options, &mut diagnostics);
+    let mut project = Project::load(&args.template, &options, &mut diagnostics);
+    project.evaluate(&options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
     let flags = RunFlags {

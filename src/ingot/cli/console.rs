@@ -44,7 +44,11 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
         ..Default::default()
     };
     let project = match &args.template {
-        Some(path) => Project::open(path, &options, &mut diagnostics),
+        Some(path) => {
+            let mut project = Project::load(path, &options, &mut diagnostics);
+            project.evaluate(&options, &mut diagnostics);
+            project
+        }
         None => Project::empty(),
     };
     project.secrets().hide_in(&ui);

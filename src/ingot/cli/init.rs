@@ -21,7 +21,8 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
         syntax_only: true,
         ..Default::default()
     };
-    let project = Project::open(&args.template, &options, &mut diagnostics);
+    let mut project = Project::load(&args.template, &options, &mut diagnostics);
+    project.evaluate(&options, &mut diagnostics);
     for required in &project.template.required_plugins {
         if !project.plugins.provided.contains_key(&required.source) {
             let known: Vec<&str> = project.plugins.provided.keys().map(String::as_str).collect();

@@ -30,7 +30,8 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         fetch_data: Some(ui.clone()),
         ..Default::default()
     };
-    let project = Project::open(&args.template, &options, &mut diagnostics);
+    let mut project = Project::load(&args.template, &options, &mut diagnostics);
+    project.evaluate(&options, &mut diagnostics);
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());

@@ -30,7 +30,8 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
         lenient: false,
         fetch_data: args.evaluate_datasources.then(|| ui.clone()),
     };
-    let project = Project::open(&args.template, &options, &mut diagnostics);
+    let mut project = Project::load(&args.template, &options, &mut diagnostics);
+    project.evaluate(&options, &mut diagnostics);
     let filter = Filter::new(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
     project.secrets().hide_in(&ui);

@@ -56,6 +56,8 @@ pub struct Project {
     pub sound: bool,
     /// The template's file, if it was given as a single one of its directory.
     pub file: Option<PathBuf>,
+    /// The files of variables that are read unasked.
+    auto_variables: Vec<PathBuf>,
     /// `var`, `local` and the other names that all blocks see.
     pub names: BTreeMap<String, Value>,
     /// What functions know.
@@ -71,9 +73,10 @@ pub struct Project {
 }
 
 impl Project {
-    /// Reads a template and gives its variables and locals their values. Always yields a project,
-    /// so that its diagnostics can be shown against its texts.
-    pub fn open(path: &Path, options: &ProjectOptions, diagnostics: &mut Diagnostics) -> Project {
+    /// Reads a template's files. Nothing is evaluated, and nothing asked over a network, before
+    /// [`Project::evaluate`]. Always yields a project, so that its diagnostics can be shown against
+    /// its texts.
+    pub fn load(path: &Path, options: &ProjectOptions, diagnostics: &mut Diagnostics) -> Project {
         let mut sources = SourceMap::default();
         let files = diagnostics.keep(load::find(path));
         let found = files.is_some();
@@ -97,6 +100,7 @@ impl Project {
             readable,
             sound: false,
             file: None,
+            auto_variables: Vec::new(),
             names: BTreeMap::new(),
             functions,
             plugins: options.plugins.clone(),
@@ -111,11 +115,17 @@ impl Project {
         for required in &project.template.required_plugins {
             project.plugins.also_as(&required.source, &required.name);
         }
-        if readable {
-            project.evaluate(options, files.auto_variables, diagnostics);
-        }
-        project.point_to_siblings(diagnostics);
+        project.auto_variables = files.auto_variables;
         project
+    }
+
+    /// Gives variables, data sources and locals their values, and evaluates builds with them. Data
+    /// sources are asked, over the network, if [`ProjectOptions::fetch_data`] says so.
+    pub fn evaluate(&mut self, options: &ProjectOptions, diagnostics: &mut Diagnostics) {
+        if self.readable {
+            self.evaluate_blocks(options, diagnostics);
+        }
+        self.point_to_siblings(diagnostics);
     }
 
     /// Says of what is missing in a single file where beside it it is declared.
@@ -136,6 +146,7 @@ impl Project {
             readable: true,
             sound: true,
             file: None,
+            auto_variables: Vec::new(),
             names: BTreeMap::new(),
             functions: FunctionContext {
                 base_dir: PathBuf::from("."),
@@ -149,23 +160,18 @@ impl Project {
             user_variables: OnceLock::new(),
         };
         let nothing = ProjectOptions::default();
-        project.evaluate(&nothing, Vec::new(), &mut Diagnostics::default());
+        project.evaluate(&nothing, &mut Diagnostics::default());
         project
     }
 
-    fn evaluate(
-        &mut self,
-        options: &ProjectOptions,
-        auto_files: Vec<PathBuf>,
-        diagnostics: &mut Diagnostics,
-    ) {
+    fn evaluate_blocks(&mut self, options: &ProjectOptions, diagnostics: &mut Diagnostics) {
         let inputs = VariableInputs {
             environment: std::env::vars()
                 .filter_map(|(name, value)| {
                     name.strip_prefix("PKR_VAR_").map(|name| (name.to_owned(), value))
                 })
                 .collect(),
-            files: auto_files,
+            files: self.auto_variables.clone(),
             flags: options.variables.clone(),
             warn_undeclared: options.warn_undeclared,
             check: !options.syntax_only && !options.lenient,

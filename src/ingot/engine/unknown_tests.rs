@@ -36,7 +36,8 @@ impl Opened {
         std::fs::write(dir.path().join("t.pkr.hcl"), text).unwrap();
         let mut diagnostics = Diagnostics::default();
         let options = ProjectOptions { plugins: plugins(), ..Default::default() };
-        let project = Project::open(dir.path(), &options, &mut diagnostics);
+        let mut project = Project::load(dir.path(), &options, &mut diagnostics);
+        project.evaluate(&options, &mut diagnostics);
         Opened { project, diagnostics, _dir: dir }
     }
 
