@@ -6,10 +6,6 @@
 //! that a change of messages can be read as a diff. `INGOT_CASE` picks cases by a part of their
 //! name.
 
-#[allow(dead_code)]
-#[path = "e2e/harness.rs"]
-mod harness;
-
 #[path = "conformance/inspection.rs"]
 mod inspection;
 
@@ -18,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use harness::Run;
+use ingot_test_support::Run;
 use inspection::Inspection;
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +128,7 @@ impl Case {
         let env = self.options.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut env: Vec<(&str, &str)> = env.collect();
         env.push(("CHECKPOINT_DISABLE", "1"));
-        let mut run = harness::program(program, &self.dir, &args, &env);
+        let mut run = ingot_test_support::program(program, &self.dir, &args, &env);
         // The place of the checkout is not part of what is compared.
         let here = self.dir.to_str().expect("folders of tests have plain names");
         for text in [&mut run.stdout, &mut run.stderr] {
@@ -316,7 +312,8 @@ fn templates_mean_what_they_mean_to_packer() {
     let (later, now): (Vec<Case>, Vec<Case>) =
         cases().into_iter().partition(|case| case.name.starts_with(LATER));
     println!("{} cases; {} more for what is not built yet", now.len(), later.len());
-    let answers = each(&now, |case| case.check(env!("CARGO_BIN_EXE_ingot")));
+    let answers =
+        each(&now, |case| case.check(&ingot_test_support::ingot_program().display().to_string()));
     let wrong: Vec<String> = now
         .iter()
         .zip(answers)

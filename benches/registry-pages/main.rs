@@ -5,15 +5,6 @@
 //! PostgreSQL where it is installed. It asks for each kind of page `PAGES` (300) times, one after
 //! the other, through HTTPS, and beside it runs the bare statement that finds the page's rows.
 
-#[path = "../../tests/e2e/harness.rs"]
-#[expect(dead_code, reason = "shared with the end-to-end tests")]
-mod harness;
-#[path = "../../tests/registry/postgres.rs"]
-#[expect(dead_code, reason = "shared with the tests of the registry")]
-mod postgres;
-#[path = "../../tests/registry/server.rs"]
-#[expect(dead_code, reason = "shared with the tests of the registry")]
-mod server;
 #[path = "../../tests/web/visitor.rs"]
 #[expect(dead_code, reason = "shared with the tests of the pages")]
 mod visitor;
@@ -23,7 +14,7 @@ use std::time::{Duration, Instant};
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, AssertSqlSafe};
 
-use server::Server;
+use ingot_test_support::registry_server::Server;
 use visitor::Visitor;
 
 /// Ids of the rows that are made here are numbers of one length from here on.

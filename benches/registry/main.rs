@@ -5,16 +5,6 @@
 //! `SECONDS` each: reads of a channel and publishes through HTTPS with `CLIENTS` clients at once,
 //! and beside them the same with bare statements on the database.
 
-#[path = "../../tests/e2e/harness.rs"]
-#[expect(dead_code, reason = "shared with the end-to-end tests")]
-mod harness;
-#[path = "../../tests/registry/postgres.rs"]
-#[expect(dead_code, reason = "shared with the tests of the registry")]
-mod postgres;
-#[path = "../../tests/registry/server.rs"]
-#[expect(dead_code, reason = "shared with the tests of the registry")]
-mod server;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,7 +13,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, AssertSqlSafe};
 use tokio::task::JoinSet;
 
-use server::{Caller, Server};
+use ingot_test_support::registry_server::{Caller, Server};
 
 /// Ids of the rows that are made here are numbers of one length from here on.
 const BASE: u64 = 10_000_000;

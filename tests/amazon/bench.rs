@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::cloud::{Account, Cloud, value};
 use super::http::Message;
 use super::proxy::{Act, Call, Proxy};
-use super::sshd::{self, Server};
+use ingot_test_support::sshd::{self, Server};
 
 /// The regions that a build here touches.
 pub const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
@@ -52,7 +52,7 @@ impl Instances {
         std::fs::write(&file, private).expect("the key is written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&file, mode).expect("the key is the owner's only");
-        let public = sshd::output_of("ssh-keygen", &["-y", "-f", &file]);
+        let public = ingot_test_support::output_of("ssh-keygen", &["-y", "-f", &file]);
         let path = self.server.path("authorized_keys");
         let mut known = std::fs::read_to_string(&path).expect("the list of keys");
         known.push_str(&format!("{public}\n"));
@@ -170,7 +170,7 @@ build {{
 
     fn spawn(&self, args: &[&str], said: &str) -> Child {
         let said = File::create(self.path(said)).expect("a file for the output");
-        Command::new(env!("CARGO_BIN_EXE_ingot"))
+        ingot_test_support::ingot_command()
             .args(args)
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())

@@ -1,5 +1,6 @@
 //! `ingot cleanup` for AWS: by the journal, and without one.
 
+use ingot_test_support::require;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ fn listed(said: &str) -> Vec<String> {
 
 #[test]
 fn the_next_build_mentions_what_a_killed_one_left_and_makes_no_calls_for_it() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = Bench::new(&cloud, &instances, "", SLEEP, |_| Act::Forward);
     let child = asleep(&bench);
     kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
@@ -66,7 +67,7 @@ fn the_next_build_mentions_what_a_killed_one_left_and_makes_no_calls_for_it() {
 
 #[test]
 fn what_cannot_be_removed_is_told_and_stays_in_the_journal() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match call.action.as_str() {
         "DeleteSecurityGroup" => Act::Refuse(403, "UnauthorizedOperation"),
         _ => Act::Forward,
@@ -89,7 +90,7 @@ fn what_cannot_be_removed_is_told_and_stays_in_the_journal() {
 
 #[test]
 fn without_a_journal_the_tag_of_the_run_tells_what_is_left() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let spot = "  spot_price = \"auto\"\n";
     let bench = Bench::new(&cloud, &instances, spot, SLEEP, |_| Act::Forward);
     let child = asleep(&bench);
@@ -119,7 +120,7 @@ fn without_a_journal_the_tag_of_the_run_tells_what_is_left() {
 
 #[test]
 fn another_account_is_not_taken_for_one_that_holds_nothing() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = Bench::new(&cloud, &instances, "", SLEEP, |_| Act::Forward);
     let child = asleep(&bench);
     kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
@@ -151,7 +152,7 @@ fn another_account_is_not_taken_for_one_that_holds_nothing() {
 
 #[test]
 fn an_instance_goes_before_the_volumes_that_it_holds() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = Bench::new(&cloud, &instances, "", SLEEP, |_| Act::Forward);
     bench.proxy.edit_requests(lasting);
     let child = asleep(&bench);
@@ -166,7 +167,7 @@ fn an_instance_goes_before_the_volumes_that_it_holds() {
 
 #[test]
 fn volumes_of_an_instance_that_does_not_run_yet_go_with_it() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match (call.action.as_str(), call.nth) {
         ("DescribeInstances", 0) => Act::Signal(Signal::INT),
         _ => Act::Forward,
@@ -180,7 +181,7 @@ fn volumes_of_an_instance_that_does_not_run_yet_go_with_it() {
 
 #[test]
 fn a_snapshot_that_cannot_be_deleted_stays_in_the_journal_without_its_ami() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match call.action.as_str() {
         "DeleteSnapshot" => Act::Refuse(403, "UnauthorizedOperation"),
         _ => Act::Forward,
@@ -203,7 +204,7 @@ fn a_snapshot_that_cannot_be_deleted_stays_in_the_journal_without_its_ami() {
 
 #[test]
 fn what_is_not_seen_at_once_is_not_taken_for_gone() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     // Once sharing the AMI has failed, it is not seen for two looks; nor is the group whose answer
     // is lost.
     let failed = std::sync::atomic::AtomicUsize::new(usize::MAX);
@@ -230,7 +231,7 @@ fn what_is_not_seen_at_once_is_not_taken_for_gone() {
 
 #[test]
 fn snapshots_that_the_template_names_are_the_users() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     for killed in [false, true] {
         let plan = move |call: &Call| match (call.action.as_str(), call.nth) {
             ("ModifyImageAttribute", 0) if killed => Act::Signal(Signal::KILL),
@@ -270,7 +271,7 @@ fn snapshots_that_the_template_names_are_the_users() {
 
 #[test]
 fn without_a_journal_roles_volumes_and_temporary_amis_are_found_too() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match (call.action.as_str(), call.nth) {
         ("CopyImage", 0) => Act::Signal(Signal::KILL),
         ("CopyImage", _) => Act::CutBefore,
@@ -298,7 +299,7 @@ fn without_a_journal_roles_volumes_and_temporary_amis_are_found_too() {
 
 #[test]
 fn a_security_group_tells_when_its_run_started() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match call.action.as_str() {
         "AuthorizeSecurityGroupIngress" => Act::Signal(Signal::KILL),
         _ => Act::Forward,
@@ -318,7 +319,7 @@ fn a_security_group_tells_when_its_run_started() {
 
 #[test]
 fn no_secret_of_aws_is_in_the_log() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let mut bench = Bench::new(&cloud, &instances, "", "", |_| Act::Forward);
     let role = format!(
         "  assume_role {{\n    role_arn = \"arn:aws:iam::{}:role/r\"\n  }}\n",
@@ -344,7 +345,7 @@ fn no_secret_of_aws_is_in_the_log() {
 
 #[test]
 fn the_snapshot_of_an_ami_that_is_gone_is_found_by_what_it_was_made_of() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match call.action.as_str() {
         "CreateImage" => Act::Signal(Signal::KILL),
         _ => Act::Forward,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::http::{self, Message};
-use super::moto::Moto;
+use ingot_test_support::moto::Moto;
 
 /// The AMI that there is in every region.
 pub const BASE_NAME: &str = "ingot-base-1";

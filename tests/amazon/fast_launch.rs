@@ -1,6 +1,7 @@
 //! Fast launching of Windows. moto does not know it: those three calls are answered here, by a
 //! stand-in that says what EC2's API reference has it say, and all others by moto.
 
+use ingot_test_support::require;
 use std::sync::{Arc, Mutex};
 
 use super::bench::{Bench, instances, leaks};
@@ -76,7 +77,7 @@ fn launch_template(bench: &Bench) -> String {
 
 #[test]
 fn fast_launching_is_turned_on_and_waited_for() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = Bench::new(&cloud, &instances, SOURCE, "", |_| Act::Forward);
     let asked = windows(&bench, &[("enabling", ""), ("enabling", ""), ("enabled", "")]);
     let template = launch_template(&bench);
@@ -107,7 +108,7 @@ fn fast_launching_is_turned_on_and_waited_for() {
 
 #[test]
 fn fast_launching_that_fails_leaves_nothing() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = Bench::new(&cloud, &instances, SOURCE, "", |_| Act::Forward);
     let asked = windows(&bench, &[("enabling", ""), ("enabling-failed", "not sysprepped")]);
     launch_template(&bench);
@@ -124,7 +125,7 @@ fn fast_launching_that_fails_leaves_nothing() {
 
 #[test]
 fn what_cannot_start_fast_is_told_before_anything_is_made() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     // The base AMI is of Linux.
     let bench = Bench::new(&cloud, &instances, SOURCE, "", |_| Act::Forward);
     launch_template(&bench);

@@ -1,5 +1,6 @@
 //! The harness itself: does the proxy do what it says?
 
+use ingot_test_support::require;
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ fn proxy(account: &Account, act: Act) -> Proxy {
 
 #[test]
 fn calls_are_counted_and_can_be_hindered() {
-    let Some(cloud) = cloud() else { return };
+    let cloud = require!(cloud());
     let key = [("KeyName", "k"), ("KeyType", "ed25519")];
     let made = BTreeSet::from(["us-east-1 key-pair k".to_owned()]);
     for (act, status, takes_effect) in [
@@ -63,7 +64,7 @@ fn calls_are_counted_and_can_be_hindered() {
 
 #[test]
 fn a_signal_comes_before_the_call_that_triggers_it_passes() {
-    let Some(cloud) = cloud() else { return };
+    let cloud = require!(cloud());
     let account = cloud.account();
     let proxy = proxy(&account, Act::Signal(Signal::KILL));
     let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
@@ -75,7 +76,7 @@ fn a_signal_comes_before_the_call_that_triggers_it_passes() {
 
 #[test]
 fn accounts_do_not_see_each_other() {
-    let Some(cloud) = cloud() else { return };
+    let cloud = require!(cloud());
     let (one, other) = (cloud.account(), cloud.account());
     one.call(
         "eu-west-1",

@@ -8,11 +8,6 @@ mod fast_launch;
 mod harness;
 mod http;
 mod matrix;
-#[path = "../../plugins/amazon/tests/server/mod.rs"]
-mod moto;
 mod options;
 mod proxy;
 mod session_manager;
-#[expect(dead_code, reason = "the tests of the ssh communicator itself use more of it")]
-#[path = "../../plugins/ssh/tests/server/mod.rs"]
-mod sshd;

@@ -1,6 +1,7 @@
 //! The fault matrix: every call that a build makes fails in every way, and signals come at every
 //! call. Whatever happens, the account holds nothing afterwards but finished AMIs.
 
+use ingot_test_support::require;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -192,7 +193,7 @@ fn try_between_calls(
 
 #[test]
 fn no_signal_between_calls_leaves_anything() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let texts = ["Pausing 15s before connecting", "amazon-ebs.a: asleep"];
     let cases =
         texts.iter().flat_map(|text| signals().into_iter().map(move |fault| (*text, fault)));
@@ -232,7 +233,7 @@ fn calls_of(cloud: &Cloud, instances: &Arc<Instances>, kind: &Kind) -> Vec<Call>
 
 /// Tries all cases, prints the matrix, and asserts that nothing is left in any.
 fn try_all(title: &str, faults: &[Fault], kinds: &[usize]) {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let begun = Instant::now();
     let mut cases = Vec::new();
     for &kind in kinds {

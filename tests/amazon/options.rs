@@ -3,10 +3,11 @@
 use super::bench::{Bench, instances};
 use super::cloud::cloud;
 use super::proxy::Act;
+use ingot_test_support::require;
 
 #[test]
 fn options_of_other_builders_are_told_where_their_values_come_from() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     for option in ["boot_mode", "tpm_support", "uefi_data"] {
         let source = format!("  {option} = \"x\"\n");
         let bench = Bench::new(&cloud, &instances, &source, "", |_| Act::Forward);

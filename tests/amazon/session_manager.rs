@@ -1,6 +1,7 @@
 //! Reaching the instance through Systems Manager: `session-manager-plugin.py` stands in for AWS's
 //! program, and the calls that moto does not know (sessions) are answered here.
 
+use ingot_test_support::require;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -98,7 +99,7 @@ fn succeeded(bench: &Bench, built: &Ended) {
 
 #[test]
 fn the_instance_is_reached_through_a_session() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let (bench, asked) = bench(&cloud, &instances, "1.2.600.0", 2);
     let built = bench.run(&["build", "-color=false", "."]);
     succeeded(&bench, &built);
@@ -131,7 +132,7 @@ fn the_instance_is_reached_through_a_session() {
 
 #[test]
 fn a_session_that_ends_is_opened_again() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     // An old plugin, which takes the token as an argument only.
     let (bench, asked) = bench(&cloud, &instances, "1.2.497.0", 0);
     std::fs::write(bench.path("plugin/fail"), "1").unwrap();
@@ -152,7 +153,7 @@ fn a_session_that_ends_is_opened_again() {
 
 #[test]
 fn a_plugin_that_always_fails_ends_the_build() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let (bench, _) = bench(&cloud, &instances, "1.2.600.0", 0);
     std::fs::write(bench.path("plugin/fail"), "100").unwrap();
     let begun = std::time::Instant::now();
@@ -167,7 +168,7 @@ fn a_plugin_that_always_fails_ends_the_build() {
 
 #[test]
 fn without_the_plugin_nothing_is_made() {
-    let (Some(cloud), Some(instances)) = (cloud(), instances()) else { return };
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
     let (mut bench, _) = bench(&cloud, &instances, "1.2.600.0", 0);
     std::fs::remove_file(bench.path("plugin/session-manager-plugin")).unwrap();
     bench.env.retain(|(name, _)| *name != "PATH");

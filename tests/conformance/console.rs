@@ -1,12 +1,12 @@
 //! `ingot console` as a person or script uses it.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The exit code, what is printed, and what is complained of.
 fn console(args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/expressions/fixtures");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+    let mut child = ingot_test_support::ingot_command()
         .arg("console")
         .args(args)
         .current_dir(fixtures)

@@ -1,16 +1,13 @@
 //! Amazon's data sources and credentials, against a real moto server.
 
-#[path = "../../plugins/amazon/tests/server/mod.rs"]
-pub mod server;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Run, ingot, ingot_with, null_template, template};
-use server::Moto;
+use ingot_test_support::moto::Moto;
+use ingot_test_support::{Run, ingot, ingot_with, null_template, require, template};
 
 /// Runs a build in whose output stands what `expression` is, after `found `.
 fn show(data: &str, expression: &str) -> tempfile::TempDir {
@@ -85,7 +82,7 @@ data "amazon-ami" "ubuntu" {
 
 #[test]
 fn an_ami_is_found_by_its_name_and_owner() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let dir = show(UBUNTU, "jsonencode(data.amazon-ami.ubuntu)");
     let run = build(dir.path(), &moto.environment());
     let ami = found(&run);
@@ -97,7 +94,7 @@ fn an_ami_is_found_by_its_name_and_owner() {
 
 #[test]
 fn no_ami_and_too_many_are_told_with_what_was_looked_for() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let none = UBUNTU.replace("trusty", "nonesuch");
     let run = build(show(&none, "data.amazon-ami.ubuntu.id").path(), &moto.environment());
     assert_eq!(run.code, Some(1));
@@ -119,7 +116,7 @@ fn no_ami_and_too_many_are_told_with_what_was_looked_for() {
 
 #[test]
 fn parameters_are_read_and_secure_ones_hidden() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let put = |name: &str, kind: &str, value: &str| {
         let request = json!({ "Name": name, "Type": kind, "Value": value, "Overwrite": true });
         aws(&moto, "AmazonSSM.PutParameter", request);
@@ -149,7 +146,7 @@ fn parameters_are_read_and_secure_ones_hidden() {
 
 #[test]
 fn secrets_are_read_and_never_shown() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let secret = r#"{"user":"builder","password":"pa55-w0rd-long","port":5432}"#;
     let create = |name: &str, what: Value| {
         let mut request = json!({ "Name": name });
@@ -228,7 +225,7 @@ fn without_credentials_one_message_says_where_they_were_looked_for() {
 
 #[test]
 fn credentials_come_from_where_aws_tools_find_them() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let dir = show(UBUNTU, "jsonencode(data.amazon-ami.ubuntu.id)");
     let at = |name: &str| dir.path().join(name).display().to_string();
     let keys = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = from-a-file-1\n";
@@ -289,7 +286,7 @@ fn credentials_come_from_where_aws_tools_find_them() {
 
 #[test]
 fn a_code_opens_the_role_of_a_profile() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let data = UBUNTU.replace(
         "most_recent = true",
         "most_recent = true\n  profile = \"role\"\n  mfa_code = \"482913\"",
@@ -333,7 +330,7 @@ fn keys_are_hidden_and_what_stands_in_for_them_is_not() {
 
 #[test]
 fn options_lead_to_a_role() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let options = format!(
         "most_recent = true\n  region = \"us-east-1\"\n  access_key = \"AKIAIOSFODNN7EXAMPLE\"\n  \
          secret_key = \"very-secret-key\"\n  custom_endpoint_ec2 = {:?}\n  assume_role {{\n    \

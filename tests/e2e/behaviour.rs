@@ -5,16 +5,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{
-    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, template,
-};
 use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
+use ingot_test_support::{
+    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require, template,
+};
 
 #[test]
 fn an_interrupted_build_cleans_up() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let signals =
         [("INT", "interrupt"), ("TERM", "terminated"), ("HUP", "hangup"), ("QUIT", "quit")];
     for (signal, name) in signals {
@@ -57,7 +55,7 @@ fn what_a_terminal_sends_reaches_the_build_only() {
         let child = Running::command(dir.path(), &["-color=false"]).process_group(0).spawn();
         let mut run = Running { child: child.unwrap(), dir };
         run.wait_for("null.n: pid ");
-        crate::harness::signal(signal, format!("-- -{}", run.child.id()));
+        ingot_test_support::signal(signal, format!("-- -{}", run.child.id()));
         assert_eq!(run.end(), Some(1), "{signal}: {}", run.said());
         assert!(run.dir.path().join("tidied").exists(), "{signal}: {}", run.said());
         assert!(!run.dir.path().join("hit").exists(), "{signal}: {}", run.said());
@@ -93,9 +91,7 @@ fn runs(said: &str) -> bool {
 
 #[test]
 fn a_second_interrupt_ends_at_once_and_the_next_run_cleans_up() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let steps = format!(
         "{SLEEP}\n  error-cleanup-provisioner \"shell\" {{\n    inline = [\"echo cleaning; sleep \
          300\"]\n  }}"
@@ -113,9 +109,7 @@ fn a_second_interrupt_ends_at_once_and_the_next_run_cleans_up() {
 
 #[test]
 fn what_a_killed_build_leaves_the_next_run_removes() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
     run.wait_for("==> docker.d: asleep");
     let container = run.container();
@@ -165,9 +159,7 @@ fn failing(on_error: &str) -> (Run, bool, bool) {
 
 #[test]
 fn on_error_decides_what_is_left() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     for (flag, left, cleaned) in [
         ("-on-error=cleanup", false, true),
         ("-on-error=abort", true, false),
@@ -235,7 +227,7 @@ fn lines_can_have_times() {
 
 /// Runs `ingot build` on a terminal of its own, which gets `input`.
 fn on_terminal(dir: &Path, args: &str, env: &[(&str, &str)], input: &str) -> (bool, String) {
-    let command = format!("{} build {args} .", env!("CARGO_BIN_EXE_ingot"));
+    let command = format!("{} build {args} .", ingot_test_support::ingot_program().display());
     let mut child = Command::new("script")
         .args(["-qec", &command, "/dev/null"])
         .current_dir(dir)
@@ -407,7 +399,7 @@ fn the_log_goes_to_standard_error_when_asked_for() {
 fn the_script_of_a_killed_build_is_removed_by_the_next() {
     let steps = "  provisioner \"shell-local\" {\n    inline = [\"sleep 5 # hunter2222\"]\n  }";
     let dir = template(&null_template(steps));
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ingot"))
+    let mut child = ingot_test_support::ingot_command()
         .args(["build", "-color=false", "."])
         .current_dir(dir.path())
         .env("INGOT_STATE_DIR", dir.path().join("state"))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{BASE, docker, ingot, output_of, template};
+use ingot_test_support::{BASE, docker, ingot, output_of, require, template};
 
 #[test]
 fn file_builds_are_written_and_post_processed() {
@@ -142,9 +142,7 @@ build {
 
 #[test]
 fn a_docker_image_holds_what_was_provisioned() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let dir = template(&format!(
         r#"
 source "docker" "d" {{

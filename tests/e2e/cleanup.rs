@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    BASE, Run, docker, docker_template, ingot, null_template, output_of, template,
-};
 use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
+use ingot_test_support::{
+    BASE, Run, docker, docker_template, ingot, null_template, output_of, require, template,
+};
 
 fn cleanup(dir: &Path, args: &[&str]) -> Run {
     ingot(dir, &[&["cleanup"], args].concat())
@@ -26,9 +26,7 @@ fn listed(run: &Run) -> Vec<String> {
 
 #[test]
 fn what_killed_runs_left_is_listed_and_removed_and_living_runs_are_left_alone() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let mut dead = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
     let dir = dead.dir.path().to_owned();
     dead.wait_for("==> docker.d: asleep");
@@ -75,9 +73,7 @@ fn what_killed_runs_left_is_listed_and_removed_and_living_runs_are_left_alone() 
 
 #[test]
 fn one_build_left_on_purpose_leaves_the_others_in_the_journal() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let text = docker_template(
         DISCARD,
         "  provisioner \"shell\" {\n    only = [\"docker.failing\"]\n    inline = [\"exit 4\"]\n  \
@@ -108,9 +104,7 @@ fn one_build_left_on_purpose_leaves_the_others_in_the_journal() {
 
 #[test]
 fn an_image_that_was_being_committed_is_removed() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     // Enough that the commit takes a while.
     let steps = "  provisioner \"shell\" {\n    inline = [\"dd if=/dev/urandom of=/big bs=1M \
                  count=150 2>&1\"]\n  }";
@@ -136,9 +130,7 @@ fn an_image_that_was_being_committed_is_removed() {
 
 #[test]
 fn a_finished_image_has_no_name_of_ours() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let base = || output_of("docker", &["images", "-q", "--no-trunc", BASE]);
     let before = base();
     let of_a_name = format!("image = \"{BASE}\"\n  pull = false");

@@ -1,6 +1,6 @@
 //! The command line: flags as Packer's users give them, help, and what is said of mistakes.
 
-use crate::harness::{NULL, Run, ingot, template};
+use ingot_test_support::{NULL, Run, ingot, template};
 
 fn all(run: &Run) -> String {
     format!("{}{}", run.stdout, run.stderr)

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::{NULL, ingot, template};
+use ingot_test_support::{NULL, ingot, template};
 
 /// A web server over a folder, stopped when it goes out of scope.
 struct WebServer {

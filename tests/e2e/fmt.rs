@@ -2,16 +2,16 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::harness::{Run, ingot};
+use ingot_test_support::{Run, ingot};
 
 const UGLY: &str = "a=1\nbbb   = 2\n";
 const NEAT: &str = "a   = 1\nbbb = 2\n";
 
 /// Runs `ingot fmt` with a text on its standard input.
 fn with_input(args: &[&str], input: &str) -> Run {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+    let mut child = ingot_test_support::ingot_command()
         .arg("fmt")
         .args(args)
         .stdin(Stdio::piped())

@@ -1,6 +1,6 @@
 //! Templates and variable files in JSON.
 
-use crate::harness::ingot;
+use ingot_test_support::ingot;
 
 const TEMPLATE: &str = r#"{
   "//": "HCL2 in JSON",

@@ -8,7 +8,6 @@ mod cleanup;
 mod command_line;
 mod data_sources;
 mod fmt;
-mod harness;
 mod json;
 mod messages;
 mod packer_block;
@@ -16,9 +15,6 @@ mod parity;
 mod running;
 mod secrets;
 mod ssh;
-#[expect(dead_code, reason = "the tests of the ssh communicator itself use more of it")]
-#[path = "../../plugins/ssh/tests/server/mod.rs"]
-mod sshd;
 mod validate;
 mod values;
 mod winrm;

@@ -1,6 +1,6 @@
 //! Messages that say what to do, and not what would not help.
 
-use crate::harness::{NULL, ingot, null_template, template};
+use ingot_test_support::{NULL, ingot, null_template, template};
 
 /// What is said of a template that is wrong.
 fn said(text: &str) -> String {

@@ -1,6 +1,6 @@
 //! `packer` blocks: versions and plugins.
 
-use crate::harness::{NULL, ingot, template};
+use ingot_test_support::{NULL, ingot, template};
 
 fn validate(text: &str) -> (Option<i32>, String) {
     let dir = template(&format!("{text}{NULL}"));

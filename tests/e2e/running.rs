@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{signal, template};
+use ingot_test_support::{ingot_program, signal, template};
 
 /// How long to wait for something that happens in a second.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +33,11 @@ impl Running {
         let stdout = File::create(dir.join("stdout")).unwrap();
         let mut command = Command::new("env");
         command
-            .args(["--default-signal=HUP,INT,QUIT,TERM", env!("CARGO_BIN_EXE_ingot"), "build"])
+            .args([
+                "--default-signal=HUP,INT,QUIT,TERM",
+                &ingot_program().display().to_string(),
+                "build",
+            ])
             .args(args)
             .arg(".")
             .current_dir(dir)

@@ -1,6 +1,6 @@
 //! Mistakes around values: no line that may hold a secret is shown, and the place is all the same.
 
-use crate::harness::{NULL, Run, ingot, ingot_with, template};
+use ingot_test_support::{NULL, Run, ingot, ingot_with, template};
 
 const SECRET: &str = "hunter2-Xy";
 

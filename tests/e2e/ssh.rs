@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{ingot, ingot_with, output_of, signal, template};
-use crate::sshd::{PASSWORD, Running, Server, USER, available, free_port};
+use ingot_test_support::sshd::{PASSWORD, Running, Server, USER, available, free_port};
+use ingot_test_support::{ingot, ingot_with, output_of, require, signal, template};
 
 /// A source for `server` with `more` options, and a build of it with `steps`.
 fn text(server: &Server, more: &str, steps: &str) -> String {
@@ -19,9 +19,7 @@ fn text(server: &Server, more: &str, steps: &str) -> String {
 
 #[test]
 fn a_machine_is_provisioned() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let key = server.key("key", &["-t", "ed25519"]);
     let steps = r#"
@@ -96,9 +94,7 @@ fn a_machine_is_provisioned() {
 
 #[test]
 fn a_script_may_end_the_connection_when_that_is_expected() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let key = server.key("key", &["-t", "ed25519"]);
     let more = format!("ssh_private_key_file = \"{key}\"");
@@ -142,15 +138,13 @@ fn a_script_that_takes_too_long_is_ended_on_the_machine() {
 
 #[test]
 fn passwords_stay_secret_and_refusals_are_explained() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let steps = "  provisioner \"shell\" {\n    inline = [\"echo pw=${build.Password}\"]\n  }";
     let with = |password: &str| {
         let secret =
             format!("variable \"pw\" {{\n  default = \"{password}\"\n  sensitive = true\n}}\n");
-        template(&(secret + &text(&server, "ssh_password = var.pw", steps)))
+        template(&(secret + text(&server, "ssh_password = var.pw", steps).as_str()))
     };
     let run = ingot(with(PASSWORD).path(), &["build", "."]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stdout);
@@ -177,9 +171,7 @@ fn agent(socket: &Path) -> Running {
 
 #[test]
 fn the_agents_keys_are_used() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("MaxAuthTries 3");
     let steps = "  provisioner \"shell\" {\n    inline = [\"echo in\"]\n  }";
     let dir = template(&text(&server, "ssh_agent_auth = true", steps));
@@ -253,7 +245,7 @@ fn a_build_that_waits_can_be_interrupted() {
          ssh_username = \"u\"\n  ssh_password = \"p\"\n}}\nbuild {{\n  sources = \
          [\"source.null.n\"]\n}}\n"
     ));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+    let mut child = ingot_test_support::ingot_command()
         .args(["build", "."])
         .current_dir(dir.path())
         .env("INGOT_STATE_DIR", dir.path().join("state"))

@@ -1,6 +1,6 @@
 //! `ingot validate`: exit codes and diagnostics.
 
-use crate::harness::{NULL, ingot, ingot_with, template};
+use ingot_test_support::{NULL, ingot, ingot_with, template};
 
 /// Validates a template that is wrong and returns what is said about it.
 fn complaint(text: &str) -> String {
@@ -182,7 +182,7 @@ build {
 }
 "#,
     );
-    let all = |run: &crate::harness::Run| format!("{}{}", run.stdout, run.stderr);
+    let all = |run: &ingot_test_support::Run| format!("{}{}", run.stdout, run.stderr);
     for command in ["validate", "build", "inspect"] {
         let run = ingot(dir.path(), &[command, "."]);
         assert!(!all(&run).contains("hunter2222"), "{command}: {}", all(&run));
@@ -239,7 +239,7 @@ fn ecr_login_to_another_registry_is_a_warning() {
          ecr_login = true\n    login_server = \"registry.example\"\n  }\n}\n",
     );
     let run = ingot(dir.path(), &["validate", "."]);
-    let said = run.stdout + &run.stderr;
+    let said = run.stdout + run.stderr.as_str();
     assert_eq!(run.code, Some(0), "{said}");
     let expected = "login_server: registry.example is not called like a registry of Amazon ECR";
     assert!(said.contains(expected), "{said}");

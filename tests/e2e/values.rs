@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::harness::{NULL, Run, ingot, null_template, template};
+use ingot_test_support::{NULL, Run, ingot, null_template, template};
 
 /// Two sources, and a build of both with `steps`.
 fn two_sources(steps: &str) -> String {

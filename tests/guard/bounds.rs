@@ -1,6 +1,6 @@
 //! Plans that are made to keep who reads them busy.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ pub fn knot(ways: usize) -> Value {
 async fn many_ways_to_the_same_are_gone_once() {
     let world = World::local().await;
     world.write("plan.json", &knot(8));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ingot"));
+    let mut command = ingot_test_support::ingot_command();
     let mut child = command
         .args(["registry", "check", "plan.json"])
         .current_dir(world.dir.path())

@@ -6,10 +6,10 @@ use std::path::Path;
 use ingot_registry::client::Registry;
 use serde_json::Value;
 
-use crate::harness::{Run, ingot_with};
 use crate::plans::{self, SECRET, SENSITIVE};
-use crate::server::Server;
 use crate::stock::{self, CURRENT, OLD, REVOKED, SCHEDULED, STRANGE};
+use ingot_test_support::registry_server::Server;
+use ingot_test_support::{Run, ingot_with};
 
 /// A registry to check against, and the environment that names it.
 pub struct World {
@@ -272,7 +272,7 @@ async fn what_is_no_plan_is_an_error_that_says_what_to_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_read_from_standard_input() {
     let world = World::local().await;
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ingot"));
+    let mut command = ingot_test_support::ingot_command();
     let mut child = command
         .args(["registry", "check", "-"])
         .envs(world.env.iter().map(|(name, value)| (name, value)))

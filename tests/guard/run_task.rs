@@ -1,6 +1,7 @@
 //! The run task, with Terraform's side played by a listener: the bodies are those that HCP Terraform
 //! documents for run task integrations.
 
+use ingot_test_support::require;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -15,11 +16,11 @@ use axum::routing::any;
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::harness::ingot_with;
 use crate::plans;
-use crate::postgres::Postgres;
-use crate::server::{Caller, Server};
 use crate::stock::{self, CURRENT, REVOKED, STRANGE};
+use ingot_test_support::ingot_with;
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::{Caller, Server};
 
 /// The token of a call.
 const TOKEN: &str = "x7Qw9.atlasv1.run-task-token-that-nobody-may-see";
@@ -633,7 +634,7 @@ async fn keys_are_a_secret_and_can_be_changed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_on_postgresql_do_each_call_once() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let url = postgres.url();
     let args = [&OPEN[..], &["-database-url", &url]].concat();
     let world = World::start(&args).await;

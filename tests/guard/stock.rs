@@ -9,7 +9,7 @@ use ingot_registry::http::HttpRegistry;
 use ingot_registry::local::LocalRegistry;
 use ingot_registry::settings::{Credentials, Remote};
 
-use crate::server::Server;
+use ingot_test_support::registry_server::Server;
 
 /// The images of `golden`'s versions on AWS.
 pub const REVOKED: &str = "ami-0000000000000001a";

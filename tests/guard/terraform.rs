@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Run, ingot_with, program};
 use crate::plans::SECRET;
-use crate::server::Server;
 use crate::stock::{self, CURRENT, OLD, REVOKED, STRANGE};
+use ingot_test_support::registry_server::Server;
+use ingot_test_support::{Run, ingot_with, program};
 
 /// The programs that are there, with the registry that each gets its providers from.
 fn programs() -> Vec<(PathBuf, &'static str)> {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{docker, docker_template, output_of, signal, template};
 use crate::installed::installed;
+use ingot_test_support::{docker, docker_template, output_of, require, signal, template};
 
 fn assert_said(stdout: &str, lines: &[&str]) {
     for line in lines {
@@ -15,7 +15,7 @@ fn assert_said(stdout: &str, lines: &[&str]) {
 
 #[test]
 fn native_provisioners_and_post_processors_work_with_a_hosted_builder() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 source "trial" "t" {
   directory = "built"
@@ -68,10 +68,8 @@ build {
 
 #[test]
 fn hosted_provisioners_and_post_processors_work_with_native_docker() {
-    let Some(plugins) = installed() else { return };
-    if !docker() {
-        return;
-    }
+    let plugins = require!(installed());
+    require!(docker());
     let steps = r#"
   provisioner "trial" {
     run       = ["hostname", "echo for the log >&2"]
@@ -115,7 +113,7 @@ fn hosted_provisioners_and_post_processors_work_with_native_docker() {
 
 #[test]
 fn values_of_sensitive_variables_are_hidden_in_what_plugins_print() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 variable "password" {
   default   = "hunter22"
@@ -140,7 +138,7 @@ build {
 
 #[test]
 fn machine_readable_lines_of_plugins_name_the_build() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 source "trial" "t" {
   directory = "built"
@@ -162,7 +160,7 @@ build {
 
 #[test]
 fn retries_timeouts_and_failures_are_those_of_native_plugins() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 source "trial" "t" {
   directory = "built"
@@ -209,7 +207,7 @@ build {
 
 #[test]
 fn a_plugin_that_dies_fails_its_build_alone() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 source "trial" "t" {
   directory = "built"
@@ -240,7 +238,7 @@ build {
 
 #[test]
 fn an_interrupted_build_lets_the_plugin_remove_what_it_created() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 source "trial" "t" {
   directory = "built"

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::Run;
-use crate::trial::plugin_directory;
+use ingot_test_support::Run;
+use ingot_test_support::trial_plugin::plugin_directory;
 
 /// The plugin in a plugin directory of its own, and a cache of its own.
 pub struct Installed {
@@ -27,7 +27,7 @@ impl Installed {
 
     /// `ingot` in a directory.
     pub fn command(&self, dir: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingot"));
+        let mut command = ingot_test_support::ingot_command();
         command
             .args(args)
             .current_dir(dir)

@@ -1,7 +1,7 @@
 //! Checking templates with installed plugins.
 
-use crate::harness::{Run, template};
 use crate::installed::{Installed, installed};
+use ingot_test_support::{Run, require, template};
 
 const REQUIRED: &str = r#"
 packer {
@@ -33,7 +33,7 @@ fn validate(plugins: &Installed, text: &str) -> Run {
 
 #[test]
 fn options_are_checked_by_the_plugin_s_own_specification() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let valid = build(
         "directory = \"/tmp/x\"\n  texts = [\"a\"]\n  named = { k = \"v\" }\n  dynamic \"disk\" {\n    for_each = [1, 2]\n    content {\n      size = disk.value\n      partition {\n        label = \"p\"\n      }\n    }\n  }\n  boot {\n    label = null\n  }",
         "provisioner \"trial\" {\n    text = build.Directory\n    run = [build.ID]\n  }\n  post-processor \"trial\" {}",
@@ -67,7 +67,7 @@ fn options_are_checked_by_the_plugin_s_own_specification() {
 
 #[test]
 fn what_the_plugin_refuses_is_shown_at_its_place() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let run = validate(&plugins, &build("directory = \"nowhere\"\n  text = \"wrong\"", ""));
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("'text' must not be wrong"), "{}", run.stdout);
@@ -81,7 +81,7 @@ fn what_the_plugin_refuses_is_shown_at_its_place() {
 
 #[test]
 fn a_plugin_in_another_version_is_told() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = required(">= 2.0") + &build("directory = \"/x\"", "");
     let run = validate(&plugins, &text);
     assert_eq!(run.code, Some(1));
@@ -97,7 +97,7 @@ fn a_plugin_in_another_version_is_told() {
 
 #[test]
 fn a_program_that_is_not_what_was_installed_does_not_run() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     plugins.set_checksum("00");
     let text = required(">= 1.0") + &build("directory = \"/x\"", "");
     let run = validate(&plugins, &text);
@@ -108,7 +108,7 @@ fn a_program_that_is_not_what_was_installed_does_not_run() {
 
 #[test]
 fn a_plugin_that_crashes_is_an_error_with_its_last_lines() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let dir = template(&build("directory = \"/x\"", ""));
     let run = plugins.ingot_with(dir.path(), &["validate", "."], &[("TRIAL_START", "crash")]);
     assert_eq!(run.code, Some(1));
@@ -119,8 +119,8 @@ fn a_plugin_that_crashes_is_an_error_with_its_last_lines() {
 
 #[test]
 fn programs_start_only_where_they_must() {
-    let Some(plugins) = installed() else { return };
-    let run = validate(&plugins, crate::harness::NULL);
+    let plugins = require!(installed());
+    let run = validate(&plugins, ingot_test_support::NULL);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert!(plugins.record().is_empty(), "{:?}", plugins.record());
     let text = build(
@@ -142,7 +142,7 @@ fn programs_start_only_where_they_must() {
 
 #[test]
 fn data_sources_of_plugins_are_known_to_validate_and_fetched_by_build() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 data "trial-facts" "f" {
   text = "x"
@@ -173,7 +173,7 @@ build {
 
 #[test]
 fn templates_can_be_inspected() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let dir = template(&build("directory = \"/x\"", "provisioner \"trial\" {}"));
     let run = plugins.ingot(dir.path(), &["inspect", "."]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);

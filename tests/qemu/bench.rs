@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::harness::{Run, ingot_with};
+use ingot_test_support::{Run, ingot_with};
 
 /// A folder of a test's own, with all that a run of `ingot` writes below it.
 pub struct Bench {
@@ -62,7 +62,7 @@ impl Bench {
     /// Starts `ingot build` and returns once `line` is in its output.
     pub fn build_until(&self, line: &str) -> Child {
         let output = std::fs::File::create(self.path("output.txt")).expect("a file for output");
-        let child = Command::new(env!("CARGO_BIN_EXE_ingot"))
+        let child = ingot_test_support::ingot_command()
             .args(["build", "."])
             .current_dir(self.dir.path())
             .envs(self.environment())
@@ -170,7 +170,7 @@ pub fn wait_for(what: &str, so: impl Fn() -> bool, context: impl Fn() -> String)
 
 /// Sends a signal to a process that this test started.
 pub fn signal(child: &Child, name: &str) {
-    super::harness::signal(name, child.id());
+    ingot_test_support::signal(name, child.id());
 }
 
 /// Waits for a process to end and returns its exit code.
@@ -193,8 +193,7 @@ fn there(programs: &[&str]) -> bool {
         found.is_err()
     });
     if let Some(missing) = missing {
-        assert!(std::env::var_os("CI").is_none(), "CI needs {missing}");
-        eprintln!("skipped: {missing} is not installed");
+        ingot_test_support::missing(format_args!("{missing} is not installed"));
     }
     missing.is_none()
 }
@@ -223,7 +222,7 @@ impl Guests {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guests-{hash:08x}"));
         if !folder.join("quick.qcow2").exists() {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu/guest.sh");
-            super::harness::output_of(path, &[&folder.display().to_string()]);
+            ingot_test_support::output_of(path, &[&folder.display().to_string()]);
         }
         let accelerator = if kvm_works(&folder) { "kvm" } else { "tcg" };
         eprintln!("machines run with {accelerator}");

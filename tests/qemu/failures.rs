@@ -1,6 +1,7 @@
 //! What a user sees when something is wrong.
 
 use super::bench::{Bench, dead_machine, names, qemu};
+use ingot_test_support::require;
 
 /// Asserts that the build fails, says all of `parts` and leaves nothing. Returns what it said.
 fn assert_fails(bench: &Bench, parts: &[&str]) -> String {
@@ -55,9 +56,7 @@ fn wrong_options_are_named_before_anything_runs() {
 
 #[test]
 fn an_output_folder_is_not_overwritten_without_force() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let disk = bench.brief_disk(1024 * 1024);
     let source = dead_machine(&disk).replace("ssh_username = \"root\"", "communicator = \"none\"");
@@ -75,9 +74,7 @@ fn an_output_folder_is_not_overwritten_without_force() {
 
 #[test]
 fn a_wrong_checksum_and_missing_programs_are_errors() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());
     let sum = "0".repeat(64);
@@ -95,9 +92,7 @@ fn a_wrong_checksum_and_missing_programs_are_errors() {
 
 #[test]
 fn kvm_that_cannot_be_used_is_an_error_where_it_is_asked_for() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk()).replace("\"tcg\"", "\"kvm\"");
     bench.template(&source, "");
@@ -106,7 +101,7 @@ fn kvm_that_cannot_be_used_is_an_error_where_it_is_asked_for() {
     let script = format!(
         "mknod {device} c 240 77 && {{ [ -e /dev/kvm ] || touch /dev/kvm; }} && \
          mount --bind {device} /dev/kvm && exec {} build .",
-        env!("CARGO_BIN_EXE_ingot")
+        ingot_test_support::ingot_program().display()
     );
     let output = std::process::Command::new("unshare")
         .args(["-m", "sh", "-c", &script])
@@ -123,9 +118,7 @@ fn kvm_that_cannot_be_used_is_an_error_where_it_is_asked_for() {
 
 #[test]
 fn a_machine_without_ssh_leaves_a_picture_of_its_screen() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());
     bench.template(&format!("{source}  ssh_timeout = \"8s\"\n"), "");
@@ -138,9 +131,7 @@ fn a_machine_without_ssh_leaves_a_picture_of_its_screen() {
 
 #[test]
 fn a_machine_that_ends_is_not_waited_for() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.brief_disk(1024 * 1024));
     let source = format!("{source}  ssh_timeout = \"20m\"\n  {}", super::bench::POWER_SWITCH);
@@ -152,9 +143,7 @@ fn a_machine_that_ends_is_not_waited_for() {
 
 #[test]
 fn a_disc_that_qemu_cannot_read_from_afar_is_an_error() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     // A server that does not hand out parts of files.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -177,9 +166,7 @@ fn a_disc_that_qemu_cannot_read_from_afar_is_an_error() {
 
 #[test]
 fn a_qemu_without_windows_says_what_to_do() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());
     bench.template(&format!("{source}  display = \"curtain\"\n"), "");

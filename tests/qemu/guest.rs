@@ -1,13 +1,14 @@
 //! Real guests: provisioned over SSH, turned off, and booted again.
 
+use ingot_test_support::require;
 use std::process::{Command, Stdio};
 
 use super::bench::{Bench, Guests, POWER_OFF, names, ssh};
-use super::harness::output_of;
+use ingot_test_support::output_of;
 
 #[test]
 fn a_provisioned_debian_boots_again_with_what_was_done_to_it() {
-    let Some(guests) = Guests::get() else { return };
+    let guests = require!(Guests::get());
     let bench = Bench::new(
         &format!(
             "{}  http_content = {{ \"/greeting\" = \"hello over HTTP\" }}\n  \
@@ -59,7 +60,7 @@ fn a_provisioned_debian_boots_again_with_what_was_done_to_it() {
 /// The firmware is qcow2, as Fedora has it; that raw is given as raw a unit test shows.
 #[test]
 fn uefi_and_a_tpm() {
-    let Some(guests) = Guests::get() else { return };
+    let guests = require!(Guests::get());
     let bench = Bench::new("", "");
     for name in ["OVMF_CODE", "OVMF_VARS"] {
         let raw = format!("/usr/share/OVMF/{name}.fd");

@@ -1,12 +1,12 @@
 //! Builds that are stopped: nothing is left.
 
+use ingot_test_support::require;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use super::bench::{
     Bench, Guests, POWER_OFF, POWER_SWITCH, code_of, dead_machine, names, qemu, signal, wait_for,
 };
-use super::harness;
 
 /// Builds until `line` is shown, presses Ctrl-C, and asserts that nothing is left.
 fn interrupt_at(bench: &Bench, line: &str) {
@@ -27,9 +27,7 @@ fn build_nothing(bench: &Bench) -> String {
 
 #[test]
 fn ctrl_c_while_downloading() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     // A server that begins to answer and never ends.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -51,9 +49,7 @@ fn ctrl_c_while_downloading() {
 
 #[test]
 fn ctrl_c_before_typing_and_while_waiting_for_ssh() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());
     let more =
@@ -67,9 +63,7 @@ fn ctrl_c_before_typing_and_while_waiting_for_ssh() {
 
 #[test]
 fn ctrl_c_while_converting() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let disk = bench.brief_disk(96 * 1024 * 1024);
     let source = dead_machine(&disk)
@@ -81,7 +75,7 @@ fn ctrl_c_while_converting() {
 
 #[test]
 fn ctrl_c_while_provisioning() {
-    let Some(guests) = Guests::get() else { return };
+    let guests = require!(Guests::get());
     let bench = Bench::new(
         &(guests.machine("quick.qcow2") + POWER_OFF),
         "  provisioner \"shell\" {\n    inline = [\"echo asleep\", \"sleep 300\"]\n  }",
@@ -112,9 +106,7 @@ fn assert_gone(bench: &Bench) {
 
 #[test]
 fn what_a_killed_build_leaves_is_removed_by_the_next_run() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     kill_one(&bench);
     let next = build_nothing(&bench);
@@ -124,9 +116,7 @@ fn what_a_killed_build_leaves_is_removed_by_the_next_run() {
 
 #[test]
 fn what_a_killed_build_leaves_is_listed_and_removed_by_cleanup() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     kill_one(&bench);
     let running = bench.pids();
@@ -143,9 +133,7 @@ fn what_a_killed_build_leaves_is_listed_and_removed_by_cleanup() {
 
 #[test]
 fn on_error_abort_leaves_the_machine_running() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());
     bench.template(&format!("{source}  ssh_timeout = \"4s\"\n"), "");
@@ -157,5 +145,5 @@ fn on_error_abort_leaves_the_machine_running() {
     // It is the user's now: the next run leaves it alone.
     let next = build_nothing(&bench);
     assert_eq!((next.as_str().contains("left behind"), bench.pids()), (false, pids.clone()));
-    harness::signal("TERM", &pids[0]);
+    ingot_test_support::signal("TERM", &pids[0]);
 }

@@ -1,11 +1,12 @@
 //! Installation discs, keys that are typed, and disks in all their forms.
 
 use super::bench::{Bench, Guests, POWER_SWITCH, dead_machine, names, qemu};
-use super::harness::output_of;
+use ingot_test_support::output_of;
+use ingot_test_support::require;
 
 #[test]
 fn typed_keys_arrive_and_install_over_http() {
-    let Some(guests) = Guests::get() else { return };
+    let guests = require!(Guests::get());
     let bench = Bench::new(
         &format!(
             "  accelerator = \"{}\"\n  iso_url = \"{}\"\n  iso_checksum = \"none\"\n  \
@@ -34,9 +35,7 @@ fn info(bench: &Bench, disk: &str) -> String {
 
 #[test]
 fn disks_have_the_forms_that_the_options_say() {
-    if !qemu() {
-        return;
-    }
+    require!(qemu());
     let bench = Bench::new("", "");
     let disk = bench.brief_disk(4 * 1024 * 1024);
     let source = dead_machine(&disk).replace("ssh_username = \"root\"", "communicator = \"none\"");

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::harness::ingot_with;
-use crate::server::Server;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::Server;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_requests_are_counted_and_the_log_is_exported() {

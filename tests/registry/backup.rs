@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::faults::{names, write};
-use crate::harness::{Run, ingot_with};
-use crate::postgres::Postgres;
-use crate::server::Server;
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::Server;
+use ingot_test_support::{Run, ingot_with, require};
 
 fn run(dir: &Path, command: &str, file: &Path, database: &str) -> Run {
     let file = file.to_str().expect("a plain name");
@@ -20,7 +20,7 @@ fn run(dir: &Path, command: &str, file: &Path, database: &str) -> Run {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_sqlite_to_postgres_and_back() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a directory");
     let at = |name: &str| dir.path().join(name);
     let sqlite = at("one.db").to_str().expect("a plain name").to_owned();

@@ -1,10 +1,11 @@
 //! What must not get in: refused, nothing changed, nothing leaked.
 
+use ingot_test_support::require;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::postgres::Postgres;
-use crate::server::Server;
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::Server;
 
 /// What has broken other programs.
 const NASTY: &[&str] = &[
@@ -29,14 +30,14 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a folder");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
     all(&Server::start(dir.path(), &args)).await;
 }
 
 /// All there is in the project, to see whether something changed.
-async fn state(admin: &crate::server::Caller) -> Value {
+async fn state(admin: &ingot_test_support::registry_server::Caller) -> Value {
     let buckets = admin.get("/buckets").await;
     let versions = admin.get("/buckets/good/versions").await;
     let channels = admin.get("/buckets/good/channels").await;
@@ -239,7 +240,12 @@ async fn all(server: &Server) {
 }
 
 /// The request is refused with an error of the API, which says nothing of how it is done.
-async fn refused(admin: &crate::server::Caller, method: Method, path: &str, body: Value) {
+async fn refused(
+    admin: &ingot_test_support::registry_server::Caller,
+    method: Method,
+    path: &str,
+    body: Value,
+) {
     let (status, answer) = admin.call(method.clone(), path, body.clone()).await;
     let shown: String = body.to_string().chars().take(200).collect();
     assert!(matches!(status, 400..=499 | 501), "{method} {path} {shown}: {status} {answer}");

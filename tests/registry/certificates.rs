@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::harness::signal;
-use crate::server::Server;
+use ingot_test_support::registry_server::Server;
+use ingot_test_support::signal;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_start_at_once_in_one_directory_all_start() {

@@ -1,6 +1,7 @@
 //! Several servers on one database under concurrent publishers, one of them killed in the middle:
 //! nothing is lost and nothing is there twice.
 
+use ingot_test_support::require;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::postgres::Postgres;
-use crate::server::{Caller, Server};
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::{Caller, Server};
 
 const BUCKETS: usize = 3;
 const PUBLISHERS: usize = 8;
@@ -18,7 +19,7 @@ const EACH: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let url = postgres.url();
     let args = ["-rate-limit=0", "-database-url", &url];
     let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
@@ -46,7 +47,7 @@ async fn on_one_sqlite_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_revocation_happens_once() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let url = postgres.url();
     let args = ["-rate-limit=0", "-database-url", &url];
     let dir = tempfile::tempdir().expect("a folder");

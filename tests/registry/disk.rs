@@ -19,8 +19,7 @@ impl Disk {
             .output()
             .expect("mount can be run");
         if !output.status.success() {
-            assert!(std::env::var_os("CI").is_none(), "CI needs the right to mount: {output:?}");
-            eprintln!("skipped: a tmpfs cannot be mounted (only root may)");
+            ingot_test_support::missing("a tmpfs cannot be mounted (only root may)");
             return None;
         }
         Some(Disk { dir })

@@ -1,21 +1,22 @@
 //! A SQLite server whose disk is full, again and again: what it acknowledges holds, and nobody
 //! reads what was true before.
 
+use ingot_test_support::require;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::disk::Disk;
-use crate::harness::ingot_with;
-use crate::server::{Caller, Server};
 use crate::soak;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::{Caller, Server};
 
 /// How often everything is read after a change was acknowledged.
 const READS: usize = 500;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_acknowledged_holds_after_a_full_disk() {
-    let Some(disk) = Disk::mount(6) else { return };
+    let disk = require!(Disk::mount(6));
     let data = disk.path().join("data");
     let server = Server::start(&data, &["-rate-limit=0"]);
     let admin = server.admin().await;

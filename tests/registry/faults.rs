@@ -1,6 +1,7 @@
 //! What happens to a server happens in the middle of its work: it is killed, stopped, its database
 //! restarts or hangs. What it acknowledged is there afterwards, and what it could not do it says.
 
+use ingot_test_support::require;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,9 +10,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::postgres::Postgres;
-use crate::server::{Caller, Server};
 use crate::soak;
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::{Caller, Server};
 
 /// Creates buckets until told to stop or the server is gone; the names of those acknowledged.
 pub fn write(admin: &Caller, name: &str, stop: &Arc<AtomicBool>) -> JoinSet<Vec<String>> {
@@ -101,7 +102,7 @@ async fn look(server: &Server, path: &str) -> (u16, Duration, Option<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_restarts_or_hangs() {
-    let Some(mut postgres) = Postgres::start() else { return };
+    let mut postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a directory");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
     let mut server = Server::start(dir.path(), &args);
@@ -142,7 +143,7 @@ async fn a_database_that_restarts_or_hangs() {
     postgres.signal_all("STOP");
     let hanging = tokio::spawn(async move { many(&admin).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
-    crate::harness::signal("TERM", server.pid());
+    ingot_test_support::signal("TERM", server.pid());
     let start = Instant::now();
     while !server.has_ended() {
         assert!(start.elapsed() < Duration::from_secs(40), "SIGTERM does not end the server");

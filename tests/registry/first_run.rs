@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::ingot_with;
-use crate::server::Server;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::Server;
 
 #[tokio::test]
 async fn one_command_starts_a_registry() {
@@ -78,10 +78,11 @@ async fn roles_and_projects_are_kept_apart() {
     contributor.publish("web", "f1", None).await;
     let body = json!({ "name": "secret", "restricted": true, "version_fingerprint": "f1" });
     contributor.post("/buckets/web/channels", body).await;
-    let denied = async |caller: &crate::server::Caller, method: Method, path: &str| {
-        let (status, answer) = caller.call(method, path, json!({})).await;
-        assert_eq!((status, &answer["code"]), (403, &json!(7)), "{path}: {answer}");
-    };
+    let denied =
+        async |caller: &ingot_test_support::registry_server::Caller, method: Method, path: &str| {
+            let (status, answer) = caller.call(method, path, json!({})).await;
+            assert_eq!((status, &answer["code"]), (403, &json!(7)), "{path}: {answer}");
+        };
     viewer.get("/buckets/web/versions/f1").await;
     viewer.get("/buckets/web/channels/latest").await;
     denied(&viewer, Method::PUT, "/buckets").await;

@@ -1,6 +1,7 @@
 //! Hundreds of requests that nobody means well with: each is refused, in time, without a failure of
 //! the server, and nothing is changed by any.
 
+use ingot_test_support::require;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::postgres::Postgres;
-use crate::server::{Caller, Server};
 use crate::soak;
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::{Caller, Server};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a directory");
     let args = ["-rate-limit=0", "-plain-http", "-database-url", &postgres.url()];
     all(&Server::start(dir.path(), &args)).await;

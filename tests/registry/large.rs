@@ -1,10 +1,11 @@
 //! Large versions: a list of them comes in parts of a few megabytes, and all of it comes.
 
+use ingot_test_support::require;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::postgres::Postgres;
-use crate::server::Server;
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::Server;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
@@ -14,7 +15,7 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a directory");
     all(&Server::start(dir.path(), &["-rate-limit=0", "-database-url", &postgres.url()])).await;
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use ingot_test_support::registry_server::Server;
 
 #[tokio::test]
 async fn an_older_client_publishes_and_reads() {

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{BASE, Run, docker, program};
-use crate::server::Server;
+use ingot_test_support::registry_server::Server;
+use ingot_test_support::{BASE, Run, docker, program, require};
 
 /// Packer, if there is one that can do it.
 fn peer() -> Option<PathBuf> {
@@ -46,10 +46,8 @@ fn packer(packer: &Path, server: &Server, home: &Path, template: &str, fingerpri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn packer_publishes_and_reads_back() {
-    let Some(peer) = peer() else { return };
-    if !docker() {
-        return;
-    }
+    let peer = require!(peer());
+    require!(docker());
     let dir = tempfile::tempdir().expect("a folder");
     let server = Server::start(&dir.path().join("data"), &[]);
     let admin = server.admin().await;

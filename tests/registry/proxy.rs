@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::server::Server;
+use ingot_test_support::registry_server::Server;
 
 /// Tries to sign in; the status and the `Retry-After` header.
 async fn sign_in(server: &Server, from: &str, id: &str, secret: &str) -> (u16, Option<String>) {
@@ -50,7 +50,7 @@ async fn who_guesses_is_stopped_and_nobody_else() {
     assert!(strict.is_some_and(|it| it.to_str().is_ok_and(|it| it.starts_with("max-age="))));
     let _: Value = serde_json::from_str(&response.text().await.expect("a body")).expect("JSON");
     let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
-    let run = crate::harness::ingot_with(dir.path(), &["registry", "audit"], &env);
+    let run = ingot_test_support::ingot_with(dir.path(), &["registry", "audit"], &env);
     let line = run.stdout.lines().find(|line| line.contains("create bucket"));
     assert!(line.is_some_and(|line| line.contains("198.51.100.3")), "{}", run.stdout);
     assert!(!run.stdout.contains("10.9.8.7"), "{}", run.stdout);

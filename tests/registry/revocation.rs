@@ -1,13 +1,14 @@
 //! Versions that are revoked in more than one way, on both databases.
 
+use ingot_test_support::require;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::ingot_with;
-use crate::postgres::Postgres;
-use crate::server::{Caller, Server};
+use ingot_test_support::ingot_with;
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::{Caller, Server};
 
 async fn all(server: &Server, database: &[&str]) {
     let admin = server.admin().await;
@@ -30,7 +31,7 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a folder");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
     all(&Server::start(dir.path(), &args), &args[1..]).await;

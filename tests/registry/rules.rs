@@ -1,12 +1,13 @@
 //! What the registry makes of what it is told, the same on both databases.
 
+use ingot_test_support::require;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::postgres::Postgres;
-use crate::server::{Caller, Server};
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::{Caller, Server};
 
 async fn all(server: &Server) {
     let admin = server.admin().await;
@@ -26,7 +27,7 @@ async fn on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a folder");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
     all(&Server::start(dir.path(), &args)).await;

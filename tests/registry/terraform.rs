@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::program;
-use crate::server::Server;
+use ingot_test_support::program;
+use ingot_test_support::registry_server::Server;
 
 const CONFIGURATION: &str = r#"
 terraform {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::ingot_with;
-use crate::server::Server;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::Server;
 
 #[derive(Debug, Default)]
 struct Heard {

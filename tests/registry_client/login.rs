@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::harness::Run;
 use crate::world::{World, run};
+use ingot_test_support::Run;
 
 /// Lists the buckets with an environment that `change` makes of the server's own.
 fn list(world: &World, change: impl FnOnce(&mut Command)) -> Run {

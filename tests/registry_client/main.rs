@@ -5,9 +5,6 @@ mod ancestry;
 mod commands;
 mod data_sources;
 mod fingerprint;
-#[expect(dead_code, reason = "the end-to-end tests use more of it")]
-#[path = "../e2e/harness.rs"]
-mod harness;
 mod interrupted;
 mod late;
 mod login;

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{BASE, Run, docker};
 use crate::world::{World, clean, run};
+use ingot_test_support::{BASE, Run, docker, require};
 
 /// Packer; without a new one a test fails where `INGOT_PEER` is set and is skipped elsewhere.
 fn peer() -> Option<PathBuf> {
@@ -81,7 +81,7 @@ fn commit(world: &World) {
 
 /// What both leave of a template, whose buckets are called by `@TOOL@`.
 fn compare(template: &str, args: &[&str], buckets: &[&str], extra: &[(&str, &str)]) {
-    let Some(program) = peer() else { return };
+    let program = require!(peer());
     let world = World::served();
     commit(&world);
     let mut left = Vec::new();
@@ -174,9 +174,7 @@ build {
 
 #[test]
 fn images_are_published_alike() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let template = format!(
         r#"
 packer {{
@@ -209,7 +207,7 @@ build {{
 
 #[test]
 fn each_takes_up_what_the_other_began() {
-    let Some(program) = peer() else { return };
+    let program = require!(peer());
     let world = World::served();
     world.write("files.pkr.hcl", crate::publish::FILES);
     world.write("from.txt", "b");
@@ -242,7 +240,7 @@ fn each_takes_up_what_the_other_began() {
 
 #[test]
 fn each_builds_on_what_the_other_published() {
-    let Some(program) = peer() else { return };
+    let program = require!(peer());
     let world = World::served();
     let base = "hcp_packer_registry {\n  bucket_name = \"base-@TOOL@\"\n}\nsource \"file\" \"b\" \
                 {\n  content = \"x\"\n  target = \"@TOOL@-base.txt\"\n}\nbuild {\n  sources = \

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::harness::{BASE, docker};
 use crate::world::{World, finish, with_both};
+use ingot_test_support::{BASE, docker, require};
 
 /// A template that writes two files and publishes them.
 pub const FILES: &str = r#"
@@ -83,9 +83,7 @@ fn a_run_is_a_version() {
 
 #[test]
 fn images_of_docker_are_published() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     with_both(|world| {
         world.write(
             "image.pkr.hcl",

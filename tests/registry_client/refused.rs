@@ -1,9 +1,9 @@
 //! What a registry will never take: found before it is built, where it can be, else told, and not
 //! kept as if another try could mend it.
 
-use crate::harness::{BASE, docker};
 use crate::publish::{FILES, build_of};
 use crate::world::{World, finish, with_both};
+use ingot_test_support::{BASE, docker, require};
 
 /// A build that writes `target` when the file `go` is there.
 const RACE: &str = r#"
@@ -168,9 +168,7 @@ build {
 
 #[test]
 fn labels_of_plugins_are_cut() {
-    if !docker() {
-        return;
-    }
+    require!(docker());
     let world = World::local();
     let tags: Vec<String> = (0..30).map(|n| format!("\"{n:050}\"")).collect();
     world.write(

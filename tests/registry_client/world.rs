@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Run, signal};
+use ingot_test_support::{Run, signal};
 
 /// A registry of its own, and a folder.
 pub struct World {
@@ -41,7 +41,7 @@ pub fn with_both(test: impl Fn(&World)) {
 
 /// The binary, with nothing in its environment that names a registry or a CI.
 fn ingot(dir: &Path) -> Command {
-    clean(Command::new(env!("CARGO_BIN_EXE_ingot")), dir)
+    clean(ingot_test_support::ingot_command(), dir)
 }
 
 /// A program in a folder, with nothing in its environment that names a registry or a CI.

@@ -1,6 +1,7 @@
 //! Whether everybody can use the pages: axe-core's rules, the keyboard, narrow screens. And their
 //! pictures, for the documentation, into the folder that INGOT_SCREENSHOTS names.
 
+use ingot_test_support::require;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -9,8 +10,8 @@ use serde_json::Value;
 use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, LAPTOP, PHONE, TABLET, there_is_a_browser};
-use crate::server::Server;
 use crate::shelf::{bucket, fill, first_link};
+use ingot_test_support::registry_server::Server;
 
 const ROOT: &str = "/projects/default/buckets";
 
@@ -111,9 +112,7 @@ async fn filled(dir: &Path) -> (Server, Browser) {
 
 #[tokio::test]
 async fn no_page_has_a_serious_finding() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a folder");
     let (server, browser) = filled(dir.path()).await;
     let mut views = vec![(LAPTOP, "light"), (LAPTOP, "dark"), (PHONE, "light"), (PHONE, "dark")];
@@ -176,9 +175,7 @@ async fn no_page_has_a_serious_finding() {
 
 #[tokio::test]
 async fn the_keyboard_is_enough() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a folder");
     let (server, browser) = filled(dir.path()).await;
     browser.sign_in(&first_link(&server)).await;

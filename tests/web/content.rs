@@ -1,11 +1,12 @@
 //! What pages show: lists that can be walked and searched, and text that stays text.
 
+use ingot_test_support::require;
 use serde_json::json;
 
-use crate::postgres::Postgres;
-use crate::server::Server;
 use crate::shelf::{bucket, fill};
 use crate::visitor::{Answer, Visitor};
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::Server;
 
 const ROOT: &str = "/projects/default/buckets";
 
@@ -82,7 +83,7 @@ async fn pages_show_what_is_in_the_registry() {
 
 #[tokio::test]
 async fn so_they_do_with_postgresql() {
-    let Some(postgres) = Postgres::start() else { return };
+    let postgres = require!(Postgres::start());
     see_all(&["-database-url", &postgres.url()]).await;
 }
 
@@ -164,7 +165,7 @@ async fn text_of_strangers_stays_text() {
     let revoke = json!({ "revoke_in": "30d", "revocation_message": evil });
     admin.patch(&format!("{path}/one"), revoke).await;
     let data = server.data.to_str().expect("a plain name");
-    let run = crate::harness::ingot_with(
+    let run = ingot_test_support::ingot_with(
         dir.path(),
         &["registry", "project", "create", evil],
         &[("INGOT_DATA_DIR", data)],

@@ -1,12 +1,13 @@
 //! What the pages of a version and of a bucket tell.
 
+use ingot_test_support::require;
 use serde_json::json;
 use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, there_is_a_browser};
-use crate::harness::ingot_with;
-use crate::server::Server;
 use crate::shelf::{fill, first_link};
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::Server;
 
 const ROOT: &str = "/projects/default/buckets";
 
@@ -29,9 +30,7 @@ async fn choose(browser: &Browser, css: &str, text: &str) {
 
 #[tokio::test]
 async fn versions_and_buckets_tell_what_one_needs() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;

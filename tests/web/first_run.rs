@@ -1,9 +1,9 @@
 //! From nothing to a page: one command, and a template that comes with Ingot.
 
-use crate::harness::ingot_with;
-use crate::server::Server;
 use crate::shelf::first_link;
 use crate::visitor::Visitor;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::Server;
 
 #[tokio::test]
 async fn one_command_and_a_template_fill_a_page() {

@@ -1,11 +1,12 @@
 //! A person at work: signs in, promotes, revokes, rolls back and restores; with JavaScript and
 //! without.
 
+use ingot_test_support::require;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, there_is_a_browser};
-use crate::server::{Caller, Server};
 use crate::shelf::{Image, assign, bucket, first_link, publish};
+use ingot_test_support::registry_server::{Caller, Server};
 
 /// Where a channel of `base` points.
 async fn points(admin: &Caller, channel: &str) -> Value {
@@ -19,9 +20,7 @@ async fn status(admin: &Caller, bucket: &str, print: &str) -> Value {
 }
 
 async fn work(javascript: bool) {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a folder");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
@@ -139,7 +138,7 @@ async fn work(javascript: bool) {
     // All of it under the principal's name.
     let data = server.data.to_str().expect("a plain name");
     let env = [("INGOT_DATA_DIR", data)];
-    let audit = crate::harness::ingot_with(&server.data, &["registry", "audit"], &env).stdout;
+    let audit = ingot_test_support::ingot_with(&server.data, &["registry", "audit"], &env).stdout;
     let id = &server.env["HCP_CLIENT_ID"];
     for deed in [
         "sign in  with a link",

@@ -1,10 +1,11 @@
 //! Lists and pictures of much: sorted, filtered, found, folded, and on any screen.
 
+use ingot_test_support::require;
 use serde_json::json;
 
 use crate::browser::{Browser, LAPTOP, PHONE, there_is_a_browser};
-use crate::server::Server;
 use crate::shelf::{Image, assign, bucket, fill, first_link, publish};
+use ingot_test_support::registry_server::Server;
 
 const ROOT: &str = "/projects/default/buckets";
 
@@ -21,9 +22,7 @@ async fn choose(browser: &Browser, css: &str, value: &str) {
 
 #[tokio::test]
 async fn buckets_are_sorted_filtered_and_found() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;
@@ -112,9 +111,7 @@ async fn buckets_are_sorted_filtered_and_found() {
 
 #[tokio::test]
 async fn ancestry_begins_with_what_is_near() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;

@@ -1,13 +1,14 @@
 //! Revoking does what its page says, and nothing else does it.
 
+use ingot_test_support::require;
 use std::time::Duration;
 
 use serde_json::json;
 use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, there_is_a_browser};
-use crate::server::{Caller, Server};
 use crate::shelf::{assign, bucket, first_link};
+use ingot_test_support::registry_server::{Caller, Server};
 
 const ROOT: &str = "/projects/default/buckets";
 
@@ -22,9 +23,7 @@ async fn is_shown(browser: &Browser, css: &str) -> bool {
 
 #[tokio::test]
 async fn revoking_does_not_surprise() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;

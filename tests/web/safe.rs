@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::harness::ingot_with;
-use crate::server::Server;
 use crate::shelf::{assign, bucket, first_link};
 use crate::visitor::Visitor;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::Server;
 
 const ROOT: &str = "/projects/default/buckets";
 

@@ -1,15 +1,16 @@
 //! What administrators do on pages: Terraform's run task, access, removal, what was done.
 
+use ingot_test_support::require;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, there_is_a_browser};
-use crate::harness::ingot_with;
-use crate::server::{Caller, Server};
 use crate::shelf::{assign, bucket, first_link};
 use crate::visitor::Visitor;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::{Caller, Server};
 
 const ROOT: &str = "/projects/default/buckets";
 const SETTINGS: &str = "/projects/default/settings";
@@ -29,9 +30,7 @@ async fn until(admin: &Caller, path: &str, is_so: impl Fn(&Value) -> bool) {
 
 #[tokio::test]
 async fn administrators_look_after_a_project() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Caller, Server};
+use ingot_test_support::registry_server::{Caller, Server};
 
 /// The one-time link that a server printed at its first run.
 pub fn first_link(server: &Server) -> String {

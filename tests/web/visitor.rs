@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
-use crate::server::Server;
+use ingot_test_support::registry_server::Server;
 
 /// Somebody with cookies.
 pub struct Visitor {

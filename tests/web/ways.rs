@@ -1,20 +1,19 @@
 //! Ways through the pages: where one is, how to go back, and what has changed in the meantime.
 
+use ingot_test_support::require;
 use serde_json::json;
 
 use crate::browser::{Browser, there_is_a_browser};
-use crate::harness::ingot_with;
-use crate::server::Server;
 use crate::shelf::{assign, bucket, first_link};
 use crate::visitor::Visitor;
+use ingot_test_support::ingot_with;
+use ingot_test_support::registry_server::Server;
 
 const ROOT: &str = "/projects/default/buckets";
 
 #[tokio::test]
 async fn there_is_a_way_back_from_everywhere() {
-    if !there_is_a_browser() {
-        return;
-    }
+    require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;

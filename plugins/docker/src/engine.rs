@@ -362,8 +362,7 @@ mod tests {
     async fn tcp_engine() -> Option<String> {
         let socket = DEFAULT_ENDPOINT.trim_start_matches("unix://");
         if tokio::net::UnixStream::connect(socket).await.is_err() {
-            assert!(env::var_os("CI").is_none(), "no Docker Engine listens on {socket}");
-            eprintln!("skipped: no Docker Engine listens on {socket}");
+            ingot_test_support::missing(format_args!("no Docker Engine listens on {socket}"));
             return None;
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

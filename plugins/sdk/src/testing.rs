@@ -3,7 +3,6 @@
 mod machine;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -115,24 +114,6 @@ impl Hook for NoProvisioners {
     ) -> Result<()> {
         Ok(())
     }
-}
-
-/// Runs a tool in `folder` and gives what it printed; none when the tool is not installed, which
-/// under CI is a failure.
-///
-/// # Panics
-/// The tool failed, or is missing under CI.
-pub fn tool(folder: &Path, argv: &[&str]) -> Option<String> {
-    let output = match Command::new(argv[0]).args(&argv[1..]).current_dir(folder).output() {
-        Ok(output) => output,
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{} is missing: {error}", argv[0]);
-            eprintln!("skipping a check: {} is missing: {error}", argv[0]);
-            return None;
-        }
-    };
-    assert!(output.status.success(), "{argv:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The names of all files below `folder`, sorted.

@@ -1,5 +1,6 @@
 //! The same template on the same (simulated) AWS: the AMIs are alike, and Ingot calls no more.
 
+use ingot_test_support::require;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::peer;
-use crate::amazon::server::Moto;
-use crate::sshd::{self, Server};
+use ingot_test_support::moto::Moto;
+use ingot_test_support::sshd::{self, Server};
 
 /// What is left in both regions, without what differs from build to build.
 const LEFT: &str = r#"
@@ -58,7 +59,7 @@ struct Built {
 
 #[test]
 fn amazon_ebs_makes_the_same_amis_with_no_more_calls() {
-    let Some(peer) = peer() else { return };
+    let peer = require!(peer());
     let plugins = Command::new(&peer.program).args(["plugins", "installed"]).output();
     let has_amazon = plugins.is_ok_and(|plugins| {
         String::from_utf8_lossy(&plugins.stdout).contains("packer-plugin-amazon")
@@ -67,9 +68,7 @@ fn amazon_ebs_makes_the_same_amis_with_no_more_calls() {
         eprintln!("skipped: this Packer has no plugin for Amazon that takes AWS_ENDPOINT_URL");
         return;
     }
-    if !sshd::available() {
-        return;
-    }
+    require!(sshd::available());
     let any = "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser root";
     let server = Server::start(any);
     for (what, more) in [
@@ -115,7 +114,7 @@ fn amazon_ebs_makes_the_same_amis_with_no_more_calls() {
     ] {
         let text = template(&server, more);
         let Some(theirs) = build(&peer.program, &text) else { return };
-        let Some(ours) = build(Path::new(env!("CARGO_BIN_EXE_ingot")), &text) else { return };
+        let Some(ours) = build(&ingot_test_support::ingot_program(), &text) else { return };
         let both = format!("\n--- Packer ---\n{}\n--- Ingot ---\n{}", theirs.said, ours.said);
         println!(
             "{what}: Packer {} calls in {:.1} s, Ingot {} calls in {:.1} s\n  Packer: {}\n  Ingot: {}",
@@ -177,7 +176,7 @@ build {{
 
 /// Builds in an account of its own.
 fn build(program: &Path, text: &str) -> Option<Built> {
-    let dir = crate::harness::template(text);
+    let dir = ingot_test_support::template(text);
     let recording = dir.path().join("recording").display().to_string();
     let moto = Moto::start_with(&[("MOTO_RECORDER_FILEPATH", &recording)])?;
     moto.http("POST", "/moto-api/recorder/start-recording", "").expect("moto answers");

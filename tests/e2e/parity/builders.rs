@@ -1,7 +1,7 @@
 //! The builders: docker, file, null.
 
 use super::{Case, write};
-use crate::harness::docker_template;
+use ingot_test_support::docker_template;
 
 /// What most docker builds here do with their container.
 const EXPORT: &str = "export_path = \"out.tar\"";
@@ -147,7 +147,7 @@ build {
 
 #[test]
 fn docker_privileged() {
-    let run = ["run", "--rm", "--privileged", crate::harness::BASE, "true"];
+    let run = ["run", "--rm", "--privileged", ingot_test_support::BASE, "true"];
     let possible = std::process::Command::new("docker").args(run).output();
     if !possible.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: this Docker Engine cannot run privileged containers");

@@ -11,7 +11,7 @@ use regex::Regex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::harness::output_of;
+use ingot_test_support::output_of;
 
 /// Fails naming the lines that differ.
 pub fn same(theirs: &str, ours: &str, what: &str) {

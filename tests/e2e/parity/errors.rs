@@ -1,7 +1,7 @@
 //! What goes wrong in one goes wrong in the other, with the same exit code and the same leftovers.
 
 use super::{Case, Since, write};
-use crate::harness::null_template;
+use ingot_test_support::null_template;
 
 /// What the first versions that read HCL do with some mistakes.
 const CRASHES: Option<Since> = Some(((1, 7, 0), "crashes"));

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::harness::{BASE, Run, docker};
 use compare::Image;
+use ingot_test_support::{BASE, Run, docker};
 
 /// The base image of the templates; `NAME.pkr.hcl` says `@BASE@`.
 const MARK_BASE: &str = "@BASE@";
@@ -43,8 +43,7 @@ fn peer() -> Option<&'static Peer> {
         Some(Peer { program: program.into(), version: (next(), next(), next()) })
     });
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CI needs Packer, as `packer` or in INGOT_PEER");
-        eprintln!("skipped: there is no Packer to compare with (set INGOT_PEER)");
+        ingot_test_support::missing("there is no Packer to compare with (set INGOT_PEER)");
     }
     found.as_ref()
 }
@@ -104,7 +103,7 @@ impl Case<'_> {
             return None;
         }
         let theirs = self.build(&peer.program, "p");
-        let ours = self.build(Path::new(env!("CARGO_BIN_EXE_ingot")), "i");
+        let ours = self.build(&ingot_test_support::ingot_program(), "i");
         let both = format!(
             "\n--- Packer said ---\n{}{}\n--- Ingot said ---\n{}{}",
             theirs.run.stdout, theirs.run.stderr, ours.run.stdout, ours.run.stderr

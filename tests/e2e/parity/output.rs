@@ -104,7 +104,7 @@ fn both(template: &str, args: &[&str]) -> Option<[(Option<i32>, Vec<String>); 2]
         assert_eq!(run.stderr, "", "nothing but the log goes to standard error");
         (run.code, lines(&run.stdout, tool))
     };
-    Some([say(&peer.program, "p"), say(Path::new(env!("CARGO_BIN_EXE_ingot")), "i")])
+    Some([say(&peer.program, "p"), say(&ingot_test_support::ingot_program(), "i")])
 }
 
 fn same(template: &str, args: &[&str]) {

@@ -1,7 +1,7 @@
 //! Provisioners and post-processors.
 
 use super::{Case, write};
-use crate::harness::{docker_template, null_template};
+use ingot_test_support::{docker_template, null_template};
 
 /// What most docker builds here do with their container.
 const EXPORT: &str = "export_path = \"out.tar\"";

@@ -1,10 +1,8 @@
 //! What this crate does against a real moto server. The data sources and the sources of
 //! credentials are tested through the program.
 
+use ingot_test_support::require;
 mod proxy;
-#[path = "../server/mod.rs"]
-mod server;
-
 use std::sync::Arc;
 
 use ingot_amazon::AmazonEcr;
@@ -15,9 +13,9 @@ use ingot_amazon::json_call::JsonService;
 use ingot_sdk::ecr::{EcrAccount, EcrLogin};
 use ingot_sdk::testing::Said;
 use ingot_sdk::{EventSink, Ui};
+use ingot_test_support::moto::{Moto, REGION};
 use proxy::{Fault, Proxy};
 use serde_json::json;
-use server::{Moto, REGION};
 
 const LIMITED: &str = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request \
                        limit exceeded.</Message></Error></Errors></Response>";
@@ -52,7 +50,7 @@ fn trusty() -> AmiFilter {
 
 #[tokio::test]
 async fn throttled_and_broken_calls_are_made_again() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let faults = [Fault::Answer(503, LIMITED), Fault::Cut, Fault::Half];
     let proxy = Proxy::start(moto.port, &faults);
     let access = access(&proxy.endpoint(), |_| {}).await;
@@ -63,7 +61,7 @@ async fn throttled_and_broken_calls_are_made_again() {
 
 #[tokio::test]
 async fn patience_ends_with_a_failure_that_says_why() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let proxy = Proxy::start(moto.port, &[Fault::Answer(503, LIMITED); 2]);
     let access = access(&proxy.endpoint(), |options| options.max_retries = Some(2)).await;
     let failure = trusty().find(&access.client(REGION), None).await.unwrap_err();
@@ -73,7 +71,7 @@ async fn patience_ends_with_a_failure_that_says_why() {
 
 #[tokio::test]
 async fn refusals_are_told_at_once_and_decoded_where_that_is_asked_for() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let proxy = Proxy::start(moto.port, &[Fault::Answer(403, DENIED)]);
     let access = access(&proxy.endpoint(), |_| {}).await;
     let failure = trusty().find(&access.client(REGION), None).await.unwrap_err();
@@ -85,7 +83,7 @@ async fn refusals_are_told_at_once_and_decoded_where_that_is_asked_for() {
 
 #[tokio::test]
 async fn what_is_not_there_is_told_by_its_id() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let access = access(&moto.endpoint(), |_| {}).await;
     let ec2 = access.client(REGION);
     let filter = AmiFilter::default();
@@ -101,7 +99,7 @@ async fn what_is_not_there_is_told_by_its_id() {
 
 #[tokio::test]
 async fn the_endpoint_of_the_options_is_that_of_their_region() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let proxy = Proxy::start(moto.port, &[]);
     let folder = tempfile::tempdir().unwrap();
     let options = AccessOptions {
@@ -119,7 +117,7 @@ async fn the_endpoint_of_the_options_is_that_of_their_region() {
 
 #[tokio::test]
 async fn an_unknown_code_with_a_status_of_the_server_may_pass() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let strange = "<Response><Errors><Error><Code>Strange</Code><Message>Oops.</Message></Error>\
                    </Errors></Response>";
     let proxy =
@@ -152,7 +150,7 @@ fn profile(folder: &tempfile::TempDir, endpoint: &str) -> String {
 
 #[tokio::test]
 async fn calls_of_json_services_are_made_again_too() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     let limited = "{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}";
     let proxy = Proxy::start(moto.port, &[Fault::Answer(400, limited), Fault::Cut, Fault::Half]);
     let folder = tempfile::tempdir().unwrap();
@@ -172,7 +170,7 @@ async fn calls_of_json_services_are_made_again_too() {
 
 #[tokio::test]
 async fn ecr_gives_a_password() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = require!(Moto::start());
     // The account's profile is all that leads to the server.
     let folder = tempfile::tempdir().unwrap();
     let file = profile(&folder, &moto.endpoint());

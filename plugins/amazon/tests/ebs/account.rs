@@ -7,7 +7,7 @@ use ingot_amazon::access::{Access, AccessOptions, Ec2};
 use ingot_sdk::Ui;
 use serde_json::Value;
 
-use crate::server::{Moto, REGION};
+use ingot_test_support::moto::{Moto, REGION};
 
 /// The options that lead to `moto`: by a file with a profile, as `custom_endpoint_ec2` is for one
 /// region only, and the tests of one process have several servers.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::account::{client, image_names, images, instances, snapshots, temporaries};
 use crate::harness::{Cloud, SOURCE, builder};
-use crate::server::REGION;
+use ingot_test_support::moto::REGION;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn makes_an_ami_and_leaves_nothing_else() {

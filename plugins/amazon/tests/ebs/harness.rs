@@ -15,8 +15,8 @@ use ingot_sdk::{
 use serde_json::{Map, Value, json};
 
 use crate::account::access_options;
-use crate::server::{Moto, REGION};
-use crate::sshd::{self, Server};
+use ingot_test_support::moto::{Moto, REGION};
+use ingot_test_support::sshd::{self, Server};
 
 /// The AMI that moto has for everybody.
 pub const SOURCE: &str = "ami-785db401";

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::account::{client, image_names, images, snapshots, temporaries};
 use crate::harness::Cloud;
-use crate::server::REGION;
+use ingot_test_support::moto::REGION;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_copied_encrypted_and_shared() {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::account::{image_names, temporaries};
 use crate::harness::{Cloud, builder};
-use crate::server::REGION;
+use ingot_test_support::moto::REGION;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_is_cancelled_leaves_nothing() {

@@ -7,9 +7,3 @@ mod images;
 mod interrupted;
 mod options;
 mod spot;
-
-#[path = "../server/mod.rs"]
-mod server;
-#[path = "../../../ssh/tests/server/mod.rs"]
-#[allow(dead_code, reason = "the ssh communicator's tests use more of it")]
-mod sshd;

@@ -1,5 +1,6 @@
 //! Builds from start to end: commit, export, discard, failure and cancellation.
 
+use ingot_test_support::require;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,9 +35,7 @@ impl Journal for Records {
 
 #[tokio::test]
 async fn a_commit_equals_what_the_docker_client_makes() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let changes = [
         "ENV A=1 B=two",
         "LABEL who=me",
@@ -80,9 +79,7 @@ async fn a_commit_equals_what_the_docker_client_makes() {
 
 #[tokio::test]
 async fn the_base_image_gives_command_and_entrypoint_back() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let run = Run::idle();
     let config = json!({ "image": BASE, "pull": false, "commit": true });
     let built = Image(run.build(config).await.unwrap().id());
@@ -103,9 +100,7 @@ fn none(value: &Value) -> bool {
 
 #[tokio::test]
 async fn an_empty_command_and_entry_point_leave_none() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let both = ["ENTRYPOINT []", "CMD []"].as_slice();
     let default = ["-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"].as_slice();
     let command = ["-d", "{{.Image}}", "sleep", "600"].as_slice();
@@ -136,9 +131,7 @@ async fn an_empty_command_and_entry_point_leave_none() {
 
 #[tokio::test]
 async fn provisioners_see_the_container_and_change_the_image() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let seen = Arc::new(Mutex::new(Default::default()));
     let keep = Arc::clone(&seen);
     let run = Run::new(move |communicator, data| {
@@ -186,9 +179,7 @@ async fn provisioners_see_the_container_and_change_the_image() {
 
 #[tokio::test]
 async fn run_options_reach_the_container() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let run = Run::new(async |communicator, data: ingot_sdk::GeneratedData| {
         let id = data["ID"].as_str().unwrap();
         let inspect = |format: &str| docker(&["inspect", "-f", format, id]);
@@ -225,9 +216,7 @@ async fn run_options_reach_the_container() {
 
 #[tokio::test]
 async fn a_container_with_the_wanted_name_survives() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let name = format!("ingot-test-taken-{}", std::process::id());
     let theirs = docker(&["create", "--name", &name, BASE]);
     let config = json!({
@@ -242,9 +231,7 @@ async fn a_container_with_the_wanted_name_survives() {
 
 #[tokio::test]
 async fn flags_that_take_more_than_creating_work() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("id");
     let missing = format!("127.0.0.1:9/not-there:{}", std::process::id());
@@ -277,9 +264,7 @@ async fn flags_that_take_more_than_creating_work() {
 
 #[tokio::test]
 async fn an_export_is_the_containers_file_system() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/export.tar");
     let run = Run::new(async |communicator, _| {
@@ -301,9 +286,7 @@ async fn an_export_is_the_containers_file_system() {
 
 #[tokio::test]
 async fn a_failed_build_leaves_nothing() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let records = Arc::new(Records::default());
     let id = Arc::new(Mutex::new(String::new()));
     let keep = Arc::clone(&id);
@@ -322,9 +305,7 @@ async fn a_failed_build_leaves_nothing() {
 
 #[tokio::test]
 async fn a_cancelled_build_leaves_nothing() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let records = Arc::new(Records::default());
     let started = Arc::new(tokio::sync::Notify::new());
     let notify = Arc::clone(&started);
@@ -355,9 +336,7 @@ async fn a_cancelled_build_leaves_nothing() {
 
 #[tokio::test]
 async fn a_build_cancelled_at_any_time_leaves_nothing() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     for delay in [0, 5, 15, 40, 80, 150, 300, 600] {
         let records = Arc::new(Records::default());
         let run = Run::idle().journal(records.clone());
@@ -388,9 +367,7 @@ async fn a_build_cancelled_at_any_time_leaves_nothing() {
 
 #[tokio::test]
 async fn what_is_left_on_purpose_can_be_reclaimed() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let records = Arc::new(Records::default());
     let mut run = Run::new(async |_, _| Err(Error::new("no luck"))).journal(records.clone());
     let mut prepare = (*run.ctx.prepare).clone();
@@ -411,9 +388,7 @@ async fn what_is_left_on_purpose_can_be_reclaimed() {
 
 #[tokio::test]
 async fn a_missing_image_is_named() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let config = json!({ "image": "ingot-test/not-there:1", "pull": false, "discard": true });
     let error = Run::idle().build(config).await.err().unwrap();
     assert!(error.to_string().contains("ingot-test/not-there:1"), "{error}");
@@ -425,9 +400,7 @@ async fn a_missing_image_is_named() {
 
 #[tokio::test]
 async fn a_dockerfile_can_make_the_base() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("base.docker"), format!(

@@ -1,5 +1,6 @@
 //! Commands and files in a running container.
 
+use ingot_test_support::require;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +19,7 @@ async fn in_container<F>(
 ) where
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let mut config = json!({ "image": BASE, "pull": false, "discard": true });
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let run = Run::new(move |communicator, data| {

@@ -1,5 +1,6 @@
 //! Tagging, saving, importing, and pushing to and pulling from a real registry.
 
+use ingot_test_support::require;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -42,9 +43,7 @@ fn file(path: &std::path::Path) -> Arc<dyn Artifact> {
 
 #[tokio::test]
 async fn tags_name_the_image() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let run = Run::idle();
     let (artifact, image) = committed(&run).await;
     let config = json!({ "repository": "ingot-test/tags", "tags": ["1", "2"] });
@@ -77,9 +76,7 @@ async fn tags_name_the_image() {
 
 #[tokio::test]
 async fn a_saved_image_can_be_loaded() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let run = Run::idle();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.tar");
@@ -99,9 +96,7 @@ async fn a_saved_image_can_be_loaded() {
 
 #[tokio::test]
 async fn an_export_can_be_imported() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let run = Run::idle();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("export.tar");
@@ -144,8 +139,7 @@ impl Registry {
     /// Starts a registry; with `password`, one that wants the user `me` to have it.
     fn start(password: Option<&str>) -> Option<Registry> {
         let missing = |what: &str| {
-            assert!(std::env::var_os("CI").is_none(), "{what} is not installed");
-            eprintln!("skipped: {what} is not installed");
+            ingot_test_support::missing(format_args!("{what} is not installed"));
         };
         if Command::new("docker-registry").arg("--version").output().is_err() {
             missing("docker-registry");
@@ -189,9 +183,7 @@ impl Registry {
 
 #[tokio::test]
 async fn an_image_is_pushed_and_pulled() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let Some(registry) = Registry::start(None) else { return };
     let run = Run::idle();
     let (artifact, image) = committed(&run).await;
@@ -234,9 +226,7 @@ async fn an_image_is_pushed_and_pulled() {
 
 #[tokio::test]
 async fn logins_are_used_for_their_registry() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     // Encodes to base64 with characters that differ between its two alphabets.
     let password = "s?>~cret>>???";
     let Some(registry) = Registry::start(Some(password)) else { return };

@@ -1,5 +1,6 @@
 //! The provisioners that run scripts and copy files, in real containers.
 
+use ingot_test_support::require;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,9 +54,7 @@ async fn says(communicator: &Arc<dyn Communicator>, command: &str) -> String {
 
 #[tokio::test]
 async fn faults_that_cannot_heal_end_at_once() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let ends = json!(["-d", "{{.Image}}", "sh", "-c", "echo that was all; exit 3"]);
     let image = with_container(json!({ "run_command": ends }), async |communicator, id| {
         tokio::task::spawn_blocking(move || docker(&["wait", &id])).await.unwrap();
@@ -98,9 +97,7 @@ async fn faults_that_cannot_heal_end_at_once() {
 
 #[tokio::test]
 async fn every_user_runs_scripts() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let as_app = json!(["-dit", "-u", "app", "--entrypoint=/bin/sh", "--", "{{.Image}}"]);
     for more in [
         json!({ "exec_user": "app" }),
@@ -135,9 +132,7 @@ async fn every_user_runs_scripts() {
 
 #[tokio::test]
 async fn a_script_that_takes_too_long_is_ended_in_the_container() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     for more in [json!({}), json!({ "exec_user": "app" }), json!({ "pty": true })] {
         let image = with_container(more, async |communicator, _| {
             // The second process does not care for being asked.
@@ -157,9 +152,7 @@ async fn a_script_that_takes_too_long_is_ended_in_the_container() {
 
 #[tokio::test]
 async fn uploads_reach_mounts_that_the_engine_does_not_see() {
-    if !engine() {
-        return;
-    }
+    require!(engine());
     let more = json!({
         "tmpfs": ["/scratch:mode=1777"], "cap_add": ["SYS_ADMIN"], "volumes": { "/tmp": "/host" },
         "run_command": ["-dit", "--security-opt", "apparmor=unconfined", "--entrypoint=/bin/sh",

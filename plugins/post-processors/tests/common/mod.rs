@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
 #[allow(unused_imports)] // As above.
-pub use ingot_sdk::testing::{Said, names, tool};
+pub use ingot_sdk::testing::{Said, names};
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, FileArtifact, GeneratedData, PluginSet, PostProcess,
     PrepareContext, Prepared, Processed, Result, RunContext, testing,
 };
+pub use ingot_test_support::tool;
 use serde_json::Value;
 
 /// A build called `name` in a folder of its own.

@@ -1,5 +1,6 @@
 //! Running commands, and what becomes of them when the connection does not last.
 
+use ingot_test_support::require;
 use std::time::{Duration, Instant};
 
 use ingot_sdk::communicator::CapturedOutput;
@@ -7,13 +8,11 @@ use ingot_sdk::{Communicator, ExitStatus, FileMeta, RemoteCommand};
 use serde_json::json;
 
 use crate::harness::{connected, output, run};
-use crate::server::{Server, available};
+use ingot_test_support::sshd::{Server, available};
 
 #[tokio::test]
 async fn codes_signals_and_streams() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let link = connected(&server, json!({})).await;
     let seen = run(&*link, "echo out; echo err >&2; exit 3").await;
@@ -52,9 +51,7 @@ impl ingot_sdk::OutputSink for Bytes {
 
 #[tokio::test]
 async fn a_terminal_when_asked_for() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let plain = connected(&server, json!({})).await;
     assert_eq!(run(&*plain, "tty").await.1, "not a tty\n");
@@ -65,9 +62,7 @@ async fn a_terminal_when_asked_for() {
 
 #[tokio::test]
 async fn a_command_that_is_given_up_holds_nothing_up() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let link = connected(&server, json!({})).await;
     let (command, sink) = (RemoteCommand::new("sleep 60"), CapturedOutput::default());
@@ -129,9 +124,7 @@ async fn a_command_that_is_given_up_is_ended_on_the_machine() {
 
 #[tokio::test]
 async fn a_lost_connection_is_noticed_and_made_again() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let mut server = Server::start("");
     let link = connected(&server, json!({})).await;
     let running = async { run(&*link, "echo begun; sleep 60").await };
@@ -155,9 +148,7 @@ async fn a_lost_connection_is_noticed_and_made_again() {
 
 #[tokio::test]
 async fn silence_ends_a_connection_when_asked_to() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let quiet = json!({ "ssh_read_write_timeout": "1s", "ssh_keep_alive_interval": "-1s" });
     let link = connected(&server, quiet).await;

@@ -1,5 +1,6 @@
 //! Every way not to get in has its own message.
 
+use ingot_test_support::require;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use ingot_sdk::Error;
 use serde_json::json;
 
 use crate::harness::{Shown, connect_in, context, failure, options, prepare};
-use crate::server::{PASSWORD, Server, USER, available, free_port};
+use ingot_test_support::sshd::{PASSWORD, Server, USER, available, free_port};
 
 /// The message and the advice.
 fn said(error: &Error) -> String {
@@ -59,9 +60,7 @@ async fn nobody_is_there() {
 
 #[tokio::test]
 async fn the_login_is_refused() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let port = server.port;
     let with = options(&server, json!({ "ssh_password": "wrong-5d1c" }));
@@ -84,9 +83,7 @@ async fn the_login_is_refused() {
 
 #[tokio::test]
 async fn a_refused_login_is_tried_again_as_often_as_allowed() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let more =
         json!({ "ssh_password": "wrong", "ssh_handshake_attempts": 2, "ssh_timeout": "60s" });
@@ -100,9 +97,7 @@ async fn a_refused_login_is_tried_again_as_often_as_allowed() {
 
 #[tokio::test]
 async fn algorithms_do_not_match() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("Ciphers aes256-ctr");
     let more = json!({
         "ssh_password": PASSWORD, "ssh_ciphers": ["aes128-ctr"], "ssh_timeout": "1s",
@@ -118,9 +113,7 @@ async fn algorithms_do_not_match() {
 
 #[tokio::test]
 async fn the_way_is_barred() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let bastion = Server::start("");
     let closed = Server::start("AllowTcpForwarding no");

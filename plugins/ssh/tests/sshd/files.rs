@@ -1,5 +1,6 @@
 //! Moving files.
 
+use ingot_test_support::require;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use ingot_sdk::{Communicator, FileMeta, Result};
 use serde_json::json;
 
 use crate::harness::{connected, output};
-use crate::server::{Server, available};
+use ingot_test_support::sshd::{Server, available};
 
 /// The options for each way to copy, and configuration of the server that forces it.
 const WAYS: [(&str, &str); 3] = [("scp", "tar"), ("scp", "scp"), ("sftp", "sftp")];
@@ -20,7 +21,8 @@ async fn by(way: (&str, &str)) -> (Server, std::sync::Arc<dyn Communicator>) {
     let folder = bin.keep();
     if way.1 == "scp" {
         for program in ["scp", "sh", "bash", "cat", "mkdir", "stat", "find", "id", "df"] {
-            let path = crate::server::output_of("sh", &["-c", &format!("command -v {program}")]);
+            let path =
+                ingot_test_support::output_of("sh", &["-c", &format!("command -v {program}")]);
             std::os::unix::fs::symlink(path, folder.join(program)).unwrap();
         }
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
@@ -45,7 +47,7 @@ fn listing(folder: &Path) -> String {
     let script = "find . -mindepth 1 \\( -type d -printf '%P %m\\n' \\) -o -printf '%P %m ' \
                   -exec cat {} \\; | sort";
     let script = format!("cd '{}' && {script}", folder.display());
-    crate::server::output_of("sh", &["-c", &script])
+    ingot_test_support::output_of("sh", &["-c", &script])
 }
 
 fn write(path: &Path, text: &str, mode: u32) {
@@ -56,9 +58,7 @@ fn write(path: &Path, text: &str, mode: u32) {
 
 #[tokio::test]
 async fn single_files() {
-    if !available() {
-        return;
-    }
+    require!(available());
     for way in WAYS {
         let (server, link) = by(way).await;
         let big: Vec<u8> = (0..20_000_000u32).map(|n| (n * 7 % 253) as u8).collect();
@@ -85,9 +85,7 @@ async fn single_files() {
 
 #[tokio::test]
 async fn what_cannot_be_written_or_read_is_said() {
-    if !available() {
-        return;
-    }
+    require!(available());
     for way in WAYS {
         let (server, link) = by(way).await;
         let said = |result: Result<()>| result.unwrap_err().to_string().to_lowercase();
@@ -127,9 +125,7 @@ async fn what_cannot_be_written_or_read_is_said() {
 
 #[tokio::test]
 async fn a_full_disk_is_an_error() {
-    if !available() {
-        return;
-    }
+    require!(available());
     for way in WAYS {
         let (_server, link) = by(way).await;
         let bytes = vec![1; 3_000_000];
@@ -145,9 +141,7 @@ async fn a_full_disk_is_an_error() {
 
 #[tokio::test]
 async fn folders() {
-    if !available() {
-        return;
-    }
+    require!(available());
     for way in WAYS {
         let (server, link) = by(way).await;
         let local = tempfile::tempdir().unwrap();
@@ -196,9 +190,7 @@ async fn folders() {
 
 #[tokio::test]
 async fn a_server_with_nothing_but_sftp() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("Subsystem sftp internal-sftp\nForceCommand internal-sftp");
     let link = connected(&server, json!({ "ssh_file_transfer_method": "sftp" })).await;
     upload(&*link, "f", b"x", 0o644).await.unwrap();
@@ -212,9 +204,7 @@ async fn a_server_with_nothing_but_sftp() {
 
 #[tokio::test]
 async fn a_connection_lost_half_way_is_an_error() {
-    if !available() {
-        return;
-    }
+    require!(available());
     for way in WAYS {
         let (server, link) = by(way).await;
         // An endless source.
@@ -234,9 +224,7 @@ async fn a_connection_lost_half_way_is_an_error() {
 
 #[tokio::test]
 async fn a_copy_that_is_given_up_holds_nothing_up() {
-    if !available() {
-        return;
-    }
+    require!(available());
     for way in WAYS {
         let (_server, link) = by(way).await;
         for _ in 0..5 {

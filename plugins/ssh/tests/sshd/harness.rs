@@ -13,7 +13,7 @@ use ingot_sdk::{
 use ingot_ssh::{SshConfig, SshSettings, Target};
 use serde_json::{Value, json};
 
-use crate::server::{Server, USER};
+use ingot_test_support::sshd::{Server, USER};
 
 /// Keeps what is shown and masked.
 #[derive(Default)]

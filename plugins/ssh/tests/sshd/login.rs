@@ -1,5 +1,6 @@
 //! Ways to log in.
 
+use ingot_test_support::require;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -7,13 +8,11 @@ use ingot_ssh::{KeyPair, KeyPairType, Target};
 use serde_json::json;
 
 use crate::harness::{Shown, connect, connect_in, connected, context, options, output, prepare};
-use crate::server::{PASSWORD, Server, USER, available, output_of};
+use ingot_test_support::sshd::{PASSWORD, Server, USER, available};
 
 #[tokio::test]
 async fn with_a_password() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let shown = Arc::<Shown>::default();
     let options = options(&server, json!({ "ssh_password": PASSWORD }));
@@ -27,9 +26,7 @@ async fn with_a_password() {
 
 #[tokio::test]
 async fn with_keys_of_every_kind_and_form() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     for (name, args) in [
         ("ed25519", &["-t", "ed25519"][..]),
@@ -67,9 +64,7 @@ async fn with_keys_of_every_kind_and_form() {
 /// out; 20 keys are all without, and prove nothing, in one run of 300.
 #[tokio::test]
 async fn with_ecdsa_keys_of_every_length() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     for number in 0..20 {
         let key = server.key(&format!("key{number}"), &["-t", "ecdsa", "-b", "521"]);
@@ -80,9 +75,7 @@ async fn with_ecdsa_keys_of_every_length() {
 
 #[tokio::test]
 async fn with_a_certificate() {
-    if !available() {
-        return;
-    }
+    require!(available());
     for kind in [&["-t", "ed25519"][..], &["-t", "rsa", "-b", "2048"], &["-t", "ecdsa"]] {
         let ca = tempfile::tempdir().unwrap();
         let ca_key = ca.path().join("ca").display().to_string();
@@ -102,9 +95,7 @@ async fn with_a_certificate() {
 
 #[tokio::test]
 async fn with_the_builds_own_key_which_is_removed_at_the_end() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let server = Server::start("");
     let link = connected(&server, json!({})).await;
     for (kind, prefix) in [

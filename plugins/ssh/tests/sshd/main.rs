@@ -8,5 +8,3 @@ mod login;
 mod options;
 mod provisioning;
 mod routes;
-#[path = "../server/mod.rs"]
-mod server;

@@ -1,9 +1,11 @@
 //! What `prepare` says, offline.
 
+use ingot_test_support::require;
 use serde_json::{Value, json};
 
 use crate::harness::prepare;
-use crate::server::{keygen, output_of};
+use ingot_test_support::output_of;
+use ingot_test_support::sshd::keygen;
 
 /// All complaints about `options`, as the user reads them.
 fn complaints(options: Value) -> String {
@@ -49,9 +51,7 @@ fn all_that_is_wrong_is_said_at_once() {
 
 #[test]
 fn key_files_are_checked() {
-    if !keygen() {
-        return;
-    }
+    require!(keygen());
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
     let with = |key: &str| json!({ "ssh_username": "u", "ssh_private_key_file": key });

@@ -1,5 +1,6 @@
 //! Scripts, and what is wrong with machines that cannot take them.
 
+use ingot_test_support::require;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use ingot_sdk::{Communicator, Config, GeneratedData, PluginSet, Result};
 use serde_json::{Value, json};
 
 use crate::harness::connected;
-use crate::server::{Server, available};
+use ingot_test_support::sshd::{Server, available};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
 async fn shell(link: &Arc<dyn Communicator>, options: Value) -> (Result<()>, String, Duration) {
@@ -25,9 +26,7 @@ async fn shell(link: &Arc<dyn Communicator>, options: Value) -> (Result<()>, Str
 
 #[tokio::test]
 async fn faults_that_cannot_heal_end_at_once() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let sftp = json!({ "ssh_file_transfer_method": "sftp" });
     let inline = json!({ "inline": ["echo ran"] });
     let nope = json!({ "inline": ["echo ran"], "remote_folder": "/nope" });
@@ -64,9 +63,7 @@ async fn faults_that_cannot_heal_end_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_reboots_meanwhile_is_waited_for() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let mut server = Server::start("");
     let link = connected(&server, json!({ "ssh_timeout": "2s" })).await;
     server.stop();

@@ -1,5 +1,6 @@
 //! Ways to the machine, and ways through it.
 
+use ingot_test_support::require;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -7,13 +8,11 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::harness::{connect, connected, failure, options, output};
-use crate::server::{PASSWORD, Running, Server, USER, available, free_port, wait_for};
+use ingot_test_support::sshd::{PASSWORD, Running, Server, USER, available, free_port, wait_for};
 
 #[tokio::test]
 async fn through_a_bastion() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let (server, mut bastion) = (Server::start(""), Server::start(""));
     let key = bastion.key("bastion", &["-t", "ed25519"]);
     let through = json!({
@@ -48,12 +47,9 @@ async fn through_a_bastion() {
 
 #[tokio::test]
 async fn through_a_proxy() {
-    if !available() {
-        return;
-    }
+    require!(available());
     if !std::path::Path::new("/usr/bin/microsocks").exists() {
-        assert!(std::env::var_os("CI").is_none(), "CI needs the package microsocks");
-        eprintln!("skipped: microsocks is not installed");
+        ingot_test_support::missing("microsocks is not installed");
         return;
     }
     let server = Server::start("");
@@ -109,9 +105,7 @@ fn shouting() -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tunnels_both_ways() {
-    if !available() {
-        return;
-    }
+    require!(available());
     let mut server = Server::start("");
     let (service, there, here, nowhere) = (shouting(), free_port(), free_port(), free_port());
     let link = connected(

@@ -1,7 +1,7 @@
 //! Floppy disks and CDs, read back by the tools of others.
 
-use ingot_sdk::testing::tool;
 use ingot_sdk::{ConfigErrors, Prepared};
+use ingot_test_support::tool;
 use ingot_vm::cd::CdOptions;
 use ingot_vm::floppy::FloppyOptions;
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ fn each_program_that_makes_cds_will_do_and_none_is_an_error() {
             .map(|folder| folder.join(name))
             .find(|file| file.exists());
         let Some(found) = found else {
-            assert!(std::env::var_os("CI").is_none(), "{name} is missing");
+            ingot_test_support::missing(format_args!("{name} is not installed"));
             continue;
         };
         let only = build.path(name);

@@ -27,7 +27,7 @@ pub struct Trial {
 
 /// The plugin with these variables in its environment; none where it cannot be built.
 pub fn trial(environment: &[(&str, &str)]) -> Option<Trial> {
-    let plugins = crate::trial::plugin_directory()?;
+    let plugins = ingot_test_support::trial_plugin::plugin_directory()?;
     let dir = tempfile::tempdir().unwrap();
     let record = dir.path().join("record");
     let mut variables = vec![("TRIAL_RECORD".to_owned(), record.to_str().unwrap().to_owned())];

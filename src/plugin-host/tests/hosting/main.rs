@@ -3,5 +3,3 @@
 mod components;
 mod failures;
 mod harness;
-#[path = "../../../../tests/plugin-host/trial.rs"]
-mod trial;

@@ -41,8 +41,7 @@ impl Postgres {
     /// Starts a cluster. Without PostgreSQL a test fails under CI and is skipped elsewhere.
     pub fn start() -> Option<Postgres> {
         let Some(programs) = programs() else {
-            assert!(std::env::var_os("CI").is_none(), "CI needs PostgreSQL");
-            eprintln!("skipped: PostgreSQL is not installed");
+            crate::missing("PostgreSQL is not installed");
             return None;
         };
         let dir = tempfile::Builder::new().prefix("ingot-pg").tempdir().expect("a folder");
@@ -73,7 +72,7 @@ impl Postgres {
 
     /// Stops it: its clients are disconnected.
     pub fn stop(&mut self) {
-        crate::harness::signal("INT", self.child.id());
+        crate::signal("INT", self.child.id());
         let _ = self.child.wait();
     }
 
@@ -89,9 +88,9 @@ impl Postgres {
         let id = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         for child in children.expect("its processes").split_whitespace() {
-            crate::harness::signal(name, child);
+            crate::signal(name, child);
         }
-        crate::harness::signal(name, id);
+        crate::signal(name, id);
     }
 
     /// The URL of its one database.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::output_of;
+
 /// The user of the server. It exists nowhere else.
 pub const USER: &str = "builder";
 /// Its password.
@@ -35,16 +37,8 @@ pub fn keygen() -> bool {
 
 /// Fails under CI, else says what is missing.
 fn skip(missing: &str) -> bool {
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    eprintln!("skipped: {missing}");
+    crate::missing(missing);
     false
-}
-
-/// A program's output; it has to succeed.
-pub fn output_of(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output().expect("the program can be run");
-    assert!(output.status.success(), "{program} {args:?}: {output:?}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// A port that nobody listens on.

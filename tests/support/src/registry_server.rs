@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::harness::ingot_with;
+use crate::ingot_with;
 
 /// A server with its data folder. It is killed when it is dropped.
 pub struct Server {
@@ -29,14 +29,14 @@ impl Server {
 
     /// As [`Server::start`], with more in its environment.
     pub fn start_with(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Server {
-        Server::spawn(Command::new(env!("CARGO_BIN_EXE_ingot")), data, args, env)
+        Server::spawn(crate::ingot_command(), data, args, env)
     }
 
     /// As [`Server::start`], with so many open files at most.
     pub fn start_with_files(data: &Path, args: &[&str], files: u32) -> Server {
         let mut shell = Command::new("sh");
         let script = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
-        shell.args(["-c", &script, env!("CARGO_BIN_EXE_ingot")]);
+        shell.args(["-c", &script]).arg(crate::ingot_program());
         Server::spawn(shell, data, args, &[])
     }
 
@@ -81,7 +81,7 @@ impl Server {
 
     /// Asks it to stop; its exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        crate::harness::signal("TERM", self.pid());
+        crate::signal("TERM", self.pid());
         self.child.wait().expect("it ends").code()
     }
 

@@ -7,7 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The region of tests.
-#[allow(dead_code, reason = "not all who include this need it")]
 pub const REGION: &str = "us-east-1";
 
 /// A moto server, stopped when it goes out of scope.
@@ -20,7 +19,6 @@ pub struct Moto {
 impl Moto {
     /// Starts a server with an account of its own. None where moto is not installed, which under
     /// CI is a failure.
-    #[allow(dead_code, reason = "not all who include this need it")]
     pub fn start() -> Option<Moto> {
         Moto::start_with(&[])
     }
@@ -43,8 +41,7 @@ impl Moto {
                     "moto_server cannot be run ({error}); it comes with \
                      pip install 'moto[server,ec2,ssm,secretsmanager,ecr,iam,sts]'"
                 );
-                assert!(std::env::var_os("CI").is_none(), "{missing}");
-                eprintln!("skipped: {missing}");
+                crate::missing(missing);
                 return None;
             }
         };
@@ -63,7 +60,6 @@ impl Moto {
     }
 
     /// The variables that lead a program to this server and to no other credentials.
-    #[allow(dead_code, reason = "not all who include this need it")]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
@@ -79,7 +75,6 @@ impl Moto {
     }
 
     /// Forgets everything that was made.
-    #[allow(dead_code, reason = "not all who include this need it")]
     pub fn reset(&self) {
         self.http("POST", "/moto-api/reset", "").expect("moto answers");
     }

@@ -8,13 +8,8 @@ use std::sync::OnceLock;
 fn program() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let source = [
-            source.join("tests/plugin-host/plugin"),
-            source.join("../../tests/plugin-host/plugin"),
-        ];
-        let source = source.iter().find(|path| path.exists()).expect("the plugin's source");
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let source = crate::repository("tests/plugin-host/plugin");
+        let target = crate::target_directory();
         // Test programs may build it at the same time.
         let built = target.join(format!("packer-plugin-trial-{}", std::process::id()));
         let go = Command::new("go")
@@ -27,8 +22,7 @@ fn program() -> Option<&'static Path> {
         let output = match go {
             Ok(output) => output,
             Err(error) => {
-                assert!(std::env::var_os("CI").is_none(), "CI needs Go: {error}");
-                eprintln!("skipped: Go is missing: {error}");
+                crate::missing(format_args!("Go is missing: {error}"));
                 return None;
             }
         };

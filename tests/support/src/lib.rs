@@ -1,0 +1,27 @@
+//! The real parts that Ingot's tests run against, and what runs the program in them.
+//!
+//! A test names what it needs with [`require!`]: `require!(docker())`, `let moto =
+//! require!(Moto::start())`. What is not there is a failure under `CI` and a skipped test
+//! elsewhere, which says what was missing. Each part is a process of its own, in a temporary
+//! directory and on a free port, and ends with its owner.
+//!
+//! Knows the binary `ingot` and the SDK's HTTP client; knows nothing of the engine, of templates
+//! or of a plugin. Start with [`ingot`] and [`template`].
+
+mod docker;
+pub mod moto;
+pub mod postgres;
+pub mod registry_server;
+mod require;
+mod run;
+pub mod sshd;
+mod templates;
+pub mod trial_plugin;
+
+pub use docker::{BASE, docker};
+pub use require::{Required, missing};
+pub use run::{
+    Run, ingot, ingot_command, ingot_program, ingot_with, output_of, program, repository, signal,
+    target_directory, tool,
+};
+pub use templates::{NULL, docker_template, null_template, template};
