@@ -120,6 +120,7 @@ impl Store {
     /// Whether it is whole, and a registry's.
     async fn check_backup(&self) -> Result<()> {
         let mut tx = self.read().await?;
+        tx.lift_limits().await?;
         let whole: String =
             sqlx::query_scalar("PRAGMA integrity_check").fetch_one(tx.raw()).await?;
         match whole == "ok" && tx.count("organizations").await? > 0 {
@@ -131,13 +132,8 @@ impl Store {
     /// Copies everything, in one transaction of each.
     async fn copy_to(&self, to: &Store) -> Result<u64> {
         let (mut from, mut to) = (self.read().await?, to.begin().await?);
-        for tx in [&mut from, &mut to] {
-            if tx.postgres {
-                let limits = "SET LOCAL statement_timeout = 0; \
-                              SET LOCAL idle_in_transaction_session_timeout = 0";
-                sqlx::raw_sql(limits).execute(tx.raw()).await?;
-            }
-        }
+        from.lift_limits().await?;
+        to.lift_limits().await?;
         sqlx::query("DELETE FROM settings").execute(to.raw()).await?;
         let mut count = 0;
         for table in TABLES {

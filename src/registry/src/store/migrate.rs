@@ -21,11 +21,9 @@ const LOCK: i64 = 0x1460_7001;
 
 /// Takes the steps that have not been taken, in the transaction.
 pub(super) async fn migrate(tx: &mut Tx) -> Result<()> {
+    // A step may take as long as it needs.
+    tx.lift_limits().await?;
     if tx.postgres {
-        // A step may take as long as it needs; who waits for it, not quite.
-        sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10min'")
-            .execute(tx.raw())
-            .await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(tx.raw()).await?;
     }
     sqlx::query("CREATE TABLE IF NOT EXISTS migrations (step BIGINT NOT NULL PRIMARY KEY, at BIGINT NOT NULL)")

@@ -1,14 +1,15 @@
 //! The registry's database: SQLite or PostgreSQL, by one text of SQL.
 //!
 //! Both understand `$1`, `RETURNING` and `ON CONFLICT`, so there is no trait with an implementation
-//! for each: the two differ in how a connection is set up and how a transaction begins, which is
-//! all in this file. Constraints and transactions decide what happens when several servers or
+//! for each: the two differ in how a connection is set up (`connection`) and how a transaction begins
+//! (`transaction`). Constraints and transactions decide what happens when several servers or
 //! processes want the same; nothing is kept in memory.
 
 mod backup;
 mod buckets;
 mod builds;
 mod channels;
+mod connection;
 mod error;
 mod migrate;
 mod outbox;
@@ -22,14 +23,15 @@ mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{AnyConnection, AnyPool, Connection as _, Row};
+use sqlx::any::AnyRow;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Row};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::api::{Code, Error, Labels, Result, Timestamp};
-use error::Failure;
+use connection::Pool;
 
 pub use buckets::{BucketRow, Keyset};
 pub use builds::{ArtifactRow, BuildRow, FoundArtifact};
@@ -50,12 +52,6 @@ const LISTS: usize = 4;
 
 /// How many ids go into one statement; databases have a limit.
 const CHUNK: usize = 500;
-
-/// How long a statement, and waiting for a lock, may take on PostgreSQL, and how long a transaction
-/// may be left alone. A request that is over rolls its transaction back; this is for what it leaves
-/// running in the database, and for a server that is gone.
-const POSTGRES_LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s'; \
-     SET idle_in_transaction_session_timeout = '60s'";
 
 /// Where the database is.
 #[derive(Debug, Clone)]
@@ -88,7 +84,7 @@ impl Location {
 /// A database, open.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: AnyPool,
+    pool: Pool,
     postgres: bool,
     /// SQLite's file.
     file: Option<Arc<Path>>,
@@ -103,7 +99,7 @@ pub struct Store {
     lists: Arc<Semaphore>,
     /// A connection that is never used. The last one to be closed takes SQLite's log and index with
     /// it, which cannot be created again on a full disk, not even to read.
-    keeper: Arc<Mutex<Option<AnyConnection>>>,
+    keeper: Arc<Mutex<Option<SqliteConnection>>>,
 }
 
 impl Store {
@@ -112,39 +108,15 @@ impl Store {
     /// # Errors
     /// It cannot be opened or reached, or is of a newer Ingot.
     pub async fn open(location: &Location, connections: u32) -> Result<Self> {
-        sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER, sqlx::postgres::any::DRIVER]).ok();
         let postgres = matches!(location, Location::Postgres(_));
-        let url = match location {
-            Location::Postgres(url) => url.clone(),
+        let opened = match location {
+            Location::Postgres(url) => Pool::connect_postgres(url, connections).await,
             Location::Sqlite(path) => {
                 prepare_file(path)?;
-                let path = path.to_string_lossy();
-                let path = percent_encode(&path);
-                format!("sqlite://{path}?mode=rwc")
+                Pool::open_sqlite(path, connections).await
             }
         };
-        let options = AnyPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(transaction::CONNECT)
-            // A connection that was used just now is not asked whether it is alive.
-            .test_before_acquire(false)
-            .before_acquire(|connection, state| {
-                Box::pin(async move {
-                    if state.idle_for > Duration::from_secs(5) {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    match postgres {
-                        true => set_up_postgres(connection).await,
-                        false => set_up_sqlite(connection).await,
-                    }
-                })
-            });
-        let pool = connect(options, &url).await.map_err(|error| match location {
+        let pool = opened.map_err(|error| match location {
             Location::Sqlite(path) => Error::new(
                 Code::Unavailable,
                 format!("the registry's database {} cannot be opened: {error}", path.display()),
@@ -163,10 +135,7 @@ impl Store {
                 )
             }
         })?;
-        let keeper = match postgres {
-            true => None,
-            false => Some(pool.acquire().await?.detach()),
-        };
+        let keeper = pool.detach_sqlite().await?;
         let connections = connections as usize;
         let store = Store {
             pool,
@@ -194,20 +163,6 @@ impl Store {
     }
 }
 
-/// Opens a pool. Of several processes that create a SQLite file at once one has it for itself when it
-/// becomes one with a write-ahead log, for which the others do not wait by themselves.
-async fn connect(options: AnyPoolOptions, url: &str) -> Result<AnyPool, sqlx::Error> {
-    let start = Instant::now();
-    loop {
-        match options.clone().connect(url).await {
-            Err(error) if Failure::of(&error) == Failure::Conflict && start.elapsed() < BUSY => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            result => return result,
-        }
-    }
-}
-
 /// Makes the folder and the file, which are nobody else's to read.
 fn prepare_file(path: &Path) -> Result<()> {
     let fail = |error: std::io::Error| {
@@ -225,29 +180,6 @@ fn prepare_file(path: &Path) -> Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(fail)?;
     Ok(())
-}
-
-async fn set_up_postgres(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(POSTGRES_LIMITS).execute(connection).await?;
-    Ok(())
-}
-
-async fn set_up_sqlite(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    let busy = format!("PRAGMA busy_timeout = {}", BUSY.as_millis());
-    sqlx::raw_sql(sqlx::AssertSqlSafe(busy)).execute(&mut *connection).await?;
-    // A committed transaction survives a power cut, as with PostgreSQL.
-    sqlx::raw_sql(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000",
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// What would end the path in a URL, escaped.
-fn percent_encode(path: &str) -> String {
-    path.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
 }
 
 /// A new ULID.

@@ -9,14 +9,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::Any;
 use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection};
 use tokio::sync::{AcquireError, OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
 use super::Store;
+use super::connection::Connection;
 use super::error::Failure;
 use crate::api::{Code, Error, Result, Timestamp};
 
@@ -45,7 +45,9 @@ const READ_POSTGRES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 #[derive(Debug)]
 pub struct Tx {
     /// None once it has ended.
-    connection: Option<PoolConnection<Any>>,
+    connection: Option<Connection>,
+    /// Whether its statements may take any time.
+    unlimited: bool,
     /// The time everything in it happens at.
     pub now: Timestamp,
     pub(super) postgres: bool,
@@ -99,8 +101,9 @@ impl Store {
         let mut lost = 0;
         loop {
             let mut connection = self.pool.acquire().await?;
-            match query().fetch_optional(&mut *connection).await {
-                Err(error) if Failure::of(&error) == Failure::Lost && lost < self.most() => {
+            connection.begin_statement(false);
+            match query().fetch_optional(&mut connection).await {
+                Err(error) if Failure::of(&error) == Failure::Lost && lost < self.pool.most() => {
                     lost += 1
                 }
                 result => return Ok(result?),
@@ -120,11 +123,6 @@ impl Store {
     async fn ordinary_turn(&self) -> Result<Turn> {
         let permit = in_time(self.ordinary.clone().acquire_owned()).await?;
         Ok(Turn { _permits: vec![permit], ..Turn::default() })
-    }
-
-    /// How many connections there may be.
-    fn most(&self) -> u32 {
-        self.pool.options().get_max_connections()
     }
 
     /// Whether the database can be read and written now, however busy the server is.
@@ -158,12 +156,12 @@ impl Store {
     /// has happened yet. After a restart of the database all that were kept are.
     async fn start(&self, statement: &'static str, turn: Turn) -> Result<Tx> {
         let now = Timestamp::now();
-        let mut tx = Tx { connection: None, now, postgres: self.postgres, turn };
-        for _ in 0..=self.most() {
+        let mut tx = Tx { connection: None, unlimited: false, now, postgres: self.postgres, turn };
+        for _ in 0..=self.pool.most() {
             // In the transaction before it begins, so that it is rolled back if nobody waits for
             // the beginning any more.
             let connection = tx.connection.insert(self.pool.acquire().await?);
-            match sqlx::raw_sql(statement).execute(&mut **connection).await {
+            match sqlx::raw_sql(statement).execute(&mut *connection).await {
                 Ok(_) => return Ok(tx),
                 Err(error) => {
                     connection.close_on_drop();
@@ -199,8 +197,24 @@ fn room_at(file: &Path) -> Result<()> {
 }
 
 impl Tx {
-    pub(super) fn raw(&mut self) -> &mut AnyConnection {
-        self.connection.as_mut().expect("a transaction that has not ended has a connection")
+    /// The connection, for one statement.
+    pub(super) fn raw(&mut self) -> &mut Connection {
+        let connection =
+            self.connection.as_mut().expect("a transaction that has not ended has a connection");
+        connection.begin_statement(self.unlimited);
+        connection
+    }
+
+    /// Lets the transaction's statements take any time, and wait long for a lock, as for work on the
+    /// whole database.
+    pub(super) async fn lift_limits(&mut self) -> Result<()> {
+        self.unlimited = true;
+        if self.postgres {
+            let limits = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10min'; \
+                          SET LOCAL idle_in_transaction_session_timeout = 0";
+            sqlx::raw_sql(limits).execute(self.raw()).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn now_micros(&self) -> i64 {
@@ -234,8 +248,9 @@ impl Drop for Tx {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let turn = std::mem::take(&mut self.turn);
+        connection.interrupt();
         tokio::spawn(async move {
-            let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut *connection);
+            let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut connection);
             match timeout(ROLLBACK, rolled_back).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {

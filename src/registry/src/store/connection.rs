@@ -1,0 +1,313 @@
+//! Connections to SQLite and PostgreSQL that run statements of sqlx's `Any`.
+//!
+//! sqlx's own `AnyConnection` hides the connection that it is made of, and with it SQLite's progress
+//! handler, which is the only way to end a statement that is running. So the pools are those of the
+//! two databases, and [`Connection`] passes statements of `Any` on, as `AnyConnection` does.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{self, BoxFuture};
+use futures_util::stream::{self, BoxStream};
+use sqlx::any::{Any, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{
+    Connection as _, Database, Either, Execute, Executor, PgPool, Postgres, SqlStr, Sqlite,
+    SqlitePool,
+};
+use sqlx_core::any::AnyConnectionBackend;
+
+use super::error::Failure;
+use super::{BUSY, transaction};
+
+/// How long a statement, and waiting for a lock, may take on PostgreSQL, and how long a transaction
+/// may be left alone. A request that is over rolls its transaction back; this is for what it leaves
+/// running in the database, and for a server that is gone.
+const POSTGRES_LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s'; \
+     SET idle_in_transaction_session_timeout = '60s'";
+/// As PostgreSQL's `statement_timeout`, for SQLite.
+const STATEMENT: Duration = Duration::from_secs(30);
+/// How many instructions SQLite executes between two looks at the time: well below a millisecond, and
+/// more than a `COMMIT` or a `ROLLBACK` has.
+const INSTRUCTIONS: i32 = 1000;
+
+/// The connections to one of the two databases.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// A connection out of a [`Pool`].
+#[derive(Debug)]
+pub(super) enum Connection {
+    Sqlite(PoolConnection<Sqlite>, Arc<Deadline>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// When SQLite gives up the statement that is running: in milliseconds of [`clock`].
+#[derive(Debug)]
+pub(super) struct Deadline(AtomicU64);
+
+impl Deadline {
+    const NOW: u64 = 0;
+    const NEVER: u64 = u64::MAX;
+
+    fn set(&self, at: u64) {
+        self.0.store(at, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        clock() >= self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Milliseconds since some time before the first connection.
+fn clock() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    millis(START.elapsed())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What both pools have in common.
+fn options<DB: Database>(connections: u32) -> PoolOptions<DB> {
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(transaction::CONNECT)
+        // A connection that was used just now is not asked whether it is alive.
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut DB::Connection, state| {
+            Box::pin(async move {
+                if state.idle_for > Duration::from_secs(5) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+}
+
+impl Pool {
+    /// Opens a SQLite file, which is created if it is not there.
+    ///
+    /// Of several processes that create one file at once, one has it for itself when it turns the
+    /// write-ahead log on, for which the others do not wait by themselves.
+    pub async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, sqlx::Error> {
+        let file = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(BUSY)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A committed transaction survives a power cut, as with PostgreSQL.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", "-16000");
+        let start = Instant::now();
+        loop {
+            match options(connections).connect_with(file.clone()).await {
+                Err(error)
+                    if Failure::of(&error) == Failure::Conflict && start.elapsed() < BUSY =>
+                {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                result => return result.map(Pool::Sqlite),
+            }
+        }
+    }
+
+    /// Connects to a PostgreSQL server.
+    pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
+        let server: PgConnectOptions = url.parse()?;
+        let options = options::<Postgres>(connections).after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(POSTGRES_LIMITS).execute(connection).await?;
+                Ok(())
+            })
+        });
+        options.connect_with(server).await.map(Pool::Postgres)
+    }
+
+    /// How many connections there may be.
+    pub fn most(&self) -> u32 {
+        match self {
+            Pool::Sqlite(pool) => pool.options().get_max_connections(),
+            Pool::Postgres(pool) => pool.options().get_max_connections(),
+        }
+    }
+
+    /// A connection, which nobody else uses until it is dropped.
+    pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Pool::Sqlite(pool) => {
+                let mut connection = pool.acquire().await?;
+                let deadline = Arc::new(Deadline(AtomicU64::new(Deadline::NEVER)));
+                let watched = deadline.clone();
+                let mut handle = connection.lock_handle().await?;
+                handle.set_progress_handler(INSTRUCTIONS, move || !watched.is_over());
+                drop(handle);
+                Ok(Connection::Sqlite(connection, deadline))
+            }
+            Pool::Postgres(pool) => Ok(Connection::Postgres(pool.acquire().await?)),
+        }
+    }
+
+    /// A connection to SQLite that the pool does not count any more.
+    pub async fn detach_sqlite(&self) -> Result<Option<SqliteConnection>, sqlx::Error> {
+        match self {
+            Pool::Sqlite(pool) => Ok(Some(pool.acquire().await?.detach())),
+            Pool::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        match self {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Connection {
+    /// Keeps it out of the pool, as nobody knows what state it is in.
+    pub fn close_on_drop(&mut self) {
+        match self {
+            Connection::Sqlite(connection, _) => connection.close_on_drop(),
+            Connection::Postgres(connection) => connection.close_on_drop(),
+        }
+    }
+
+    /// Gives the next statement its time, or any time.
+    pub fn begin_statement(&self, unlimited: bool) {
+        if let Connection::Sqlite(_, deadline) = self {
+            let never = || Deadline::NEVER;
+            let soon = || clock().saturating_add(millis(STATEMENT));
+            deadline.set(if unlimited { never() } else { soon() });
+        }
+    }
+
+    /// Ends the statement that is running, as nobody waits for it any more. On PostgreSQL its own
+    /// limits do.
+    pub fn interrupt(&self) {
+        if let Connection::Sqlite(_, deadline) = self {
+            deadline.set(Deadline::NOW);
+        }
+    }
+
+    fn backend(&mut self) -> &mut dyn AnyConnectionBackend {
+        match self {
+            Connection::Sqlite(connection, _) => &mut **connection,
+            Connection::Postgres(connection) => &mut **connection,
+        }
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Connection {
+    type Database = Any;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        mut query: E,
+    ) -> BoxStream<'e, Result<Either<AnyQueryResult, AnyRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        match query.take_arguments().map_err(sqlx::Error::Encode) {
+            Ok(arguments) => {
+                let persistent = query.persistent();
+                self.backend().fetch_many(query.sql(), persistent, arguments)
+            }
+            Err(error) => Box::pin(stream::once(future::ready(Err(error)))),
+        }
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        mut query: E,
+    ) -> BoxFuture<'e, Result<Option<AnyRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        match query.take_arguments().map_err(sqlx::Error::Encode) {
+            Ok(arguments) => {
+                let persistent = query.persistent();
+                self.backend().fetch_optional(query.sql(), persistent, arguments)
+            }
+            Err(error) => Box::pin(future::ready(Err(error))),
+        }
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [AnyTypeInfo],
+    ) -> BoxFuture<'e, Result<AnyStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        self.backend().prepare_with(sql, parameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Code;
+    use crate::store::{Location, Store};
+
+    /// Takes hours.
+    const SLOW: &str = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n \
+        WHERE x < 1000000000000) SELECT count(*) FROM n";
+
+    #[tokio::test]
+    async fn a_statement_ends_with_its_transaction() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Location::Sqlite(dir.path().join("r.db"));
+        let store = Store::open(&file, 4).await.expect("a store");
+        for _ in 0..3 {
+            let slow = async {
+                let mut tx = store.begin().await.expect("a transaction");
+                tx.ensure_organization("kept back").await.expect("a change");
+                let _: i64 = sqlx::query_scalar(SLOW).fetch_one(tx.raw()).await.expect("no end");
+            };
+            tokio::time::timeout(Duration::from_millis(300), slow).await.expect_err("no end");
+            let given_up = Instant::now();
+            let mut tx = store.begin().await.expect("the next one begins");
+            assert!(given_up.elapsed() < Duration::from_secs(1), "{:?}", given_up.elapsed());
+            let count = sqlx::query_scalar("SELECT count(*) FROM organizations");
+            let count: i64 = count.fetch_one(tx.raw()).await.expect("a number");
+            assert_eq!(count, 0, "it was rolled back");
+        }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_statement_has_its_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Location::Sqlite(dir.path().join("r.db"));
+        let store = Store::open(&file, 4).await.expect("a store");
+        let mut tx = store.read().await.expect("a transaction");
+        let connection = tx.raw();
+        let Connection::Sqlite(_, deadline) = &*connection else { panic!("not SQLite") };
+        deadline.set(clock() + 200);
+        let start = Instant::now();
+        let ended = sqlx::query_scalar::<_, i64>(SLOW).fetch_one(connection).await;
+        let error = crate::api::Error::from(ended.expect_err("it has no end"));
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert_eq!(error.code, Code::Unavailable);
+        assert!(error.to_string().contains("took too long"), "{error}");
+        drop(tx);
+        let mut tx = store.read().await.expect("the next one");
+        let one: i64 = sqlx::query_scalar("SELECT 1").fetch_one(tx.raw()).await.expect("a number");
+        assert_eq!(one, 1);
+    }
+}
