@@ -33,7 +33,12 @@ async fn what_is_acknowledged_holds_after_a_full_disk() {
 
         disk.fill();
         refused += write_until_full(&admin, cycle).await;
+        let full = health(&server, "/readyz", 503).await;
+        assert!(full.contains("disk is full"), "{full}");
+        // A restart would not help it.
+        health(&server, "/healthz", 200).await;
         disk.free();
+        health(&server, "/readyz", 200).await;
 
         let body = json!({ "revoke_in": "0s", "revocation_message": "now" });
         admin.patch(&format!("/buckets/b/versions/{print}"), body).await;
@@ -54,6 +59,23 @@ async fn what_is_acknowledged_holds_after_a_full_disk() {
         );
     }
     assert!(refused >= cycles, "the disk was never full: {refused} writes were refused");
+}
+
+/// What a path of the server's health says once it answers with a status, within seconds.
+async fn health(server: &Server, path: &str, status: u16) -> String {
+    let client = server.client();
+    let mut told = String::new();
+    for _ in 0..50 {
+        let response = client.get(format!("{}{path}", server.url())).send().await;
+        let response = response.expect("the server answers");
+        let found = response.status().as_u16();
+        told = response.text().await.expect("an answer");
+        if found == status {
+            return told;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{path} is never {status}: {told}");
 }
 
 /// Writes more than there is room for, from many sides at once; how many were refused. Every one is

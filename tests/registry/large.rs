@@ -63,4 +63,40 @@ async fn all(server: &Server) {
     let numbers: Vec<String> = (1..=10).rev().map(|number| format!("v{number}")).collect();
     assert_eq!(names, numbers, "all of them, by number");
     assert!(parts > 2, "{parts} parts");
+
+    // Channels have no pages: those for whose versions there is no room come without builds.
+    for (at, print) in prints.iter().enumerate() {
+        let body = json!({ "name": format!("c{at}"), "version_fingerprint": print });
+        admin.post("/buckets/b/channels", body).await;
+    }
+    let channels = admin.get("/buckets/b/channels").await;
+    assert!(channels.to_string().len() < 6 << 20, "{}", channels.to_string().len());
+    let channels = channels["channels"].as_array().expect("a list");
+    let builds = |channel: &Value| {
+        assert!(channel["version"]["fingerprint"].is_string(), "{channel}");
+        assert_eq!(channel["version"]["status"], "VERSION_ACTIVE");
+        channel["version"]["builds"].as_array().map_or(0, Vec::len)
+    };
+    let whole = channels.iter().filter(|it| builds(it) == 12).count();
+    let short = channels.iter().filter(|it| builds(it) == 0).count();
+    assert!(whole >= 2 && short >= 5 && whole + short == 11, "{whole} and {short}");
+    let one = admin.get("/buckets/b/channels/c9").await;
+    assert_eq!(builds(&one["channel"]), 12);
+
+    // A version is no larger than one response may be.
+    admin.post(path, json!({ "fingerprint": "huge" })).await;
+    let mut refused = None;
+    for build in 0..150 {
+        let body = json!({ "component_type": format!("docker.h{build}"), "labels": labels });
+        let (status, answer) = admin.call(Method::POST, &format!("{path}/huge/builds"), body).await;
+        if status != 200 {
+            assert_eq!(status, 400, "{answer}");
+            refused = answer["message"].as_str().map(str::to_owned);
+            break;
+        }
+    }
+    let refused = refused.expect("it is refused before it is 13 MB large");
+    assert!(refused.contains("larger than 8 MiB"), "{refused}");
+    let huge = admin.get(&format!("{path}/huge")).await;
+    assert!(huge.to_string().len() < 9 << 20);
 }

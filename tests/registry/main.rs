@@ -18,6 +18,7 @@ mod peer;
 mod proxy;
 mod revocation;
 mod rules;
+mod slow;
 mod soak;
 mod terraform;
 mod webhooks;

@@ -154,6 +154,7 @@ pub(super) async fn around(
         .into_response(),
         Err(_) => Refusal(Error::new(Code::Internal, "the registry failed")).into_response(),
     };
+    response = app.outgoing.admit(response).unwrap_or_else(|error| Refusal(error).into_response());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if app.strict {

@@ -152,6 +152,26 @@ pub(super) fn cell(column: &str, content: &Markup) -> Markup {
     html! { td role="cell" data-label=(column) { span { (content) } } }
 }
 
+/// A choice of a filter, or any.
+pub(super) fn choice<'a>(
+    name: &str,
+    label: &str,
+    now: &str,
+    options: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (label) }
+            select id=(name) name=(name) {
+                option value="" { "Any" }
+                @for (value, text) in options {
+                    option value=(value) selected[value == now] { (text) }
+                }
+            }
+        }
+    }
+}
+
 /// Which part of a list a query asks for.
 pub(super) fn part(query: &[(String, String)], size: u32) -> Page {
     let of = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
@@ -232,8 +252,8 @@ pub(super) fn tabs(place: &Place, bucket: &str, now: Option<Tab>) -> Markup {
 
 /// A path of this registry, of what somebody sent: nothing that leads elsewhere.
 pub(super) fn own_path(path: &str) -> Option<&str> {
-    let plain = path.starts_with('/') && !path.starts_with("//");
-    (plain && !path.contains(['\\', '\r', '\n', '\t'])).then_some(path)
+    let plain = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
+    (plain && !path.contains(char::is_control)).then_some(path)
 }
 
 #[cfg(test)]
@@ -245,6 +265,9 @@ mod tests {
         assert_eq!(own_path("/projects/a?b=c"), Some("/projects/a?b=c"));
         for path in ["", "//evil.example", "https://evil.example", "/\\evil.example", "a"] {
             assert_eq!(own_path(path), None, "{path}");
+        }
+        for control in ('\0'..' ').chain('\u{7f}'..='\u{9f}') {
+            assert_eq!(own_path(&format!("/{control}/evil.example")), None, "{control:?}");
         }
     }
 }

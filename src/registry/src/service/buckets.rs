@@ -22,7 +22,9 @@ impl Session {
     }
 
     pub(super) async fn buckets_in(&self, tx: &mut Tx, page: &Page) -> Result<ListBucketsResponse> {
-        let keys = page::keys(page)?;
+        let mut keys = page::keys(page)?;
+        let sizes = tx.bucket_sizes(self.project_id(), &keys).await?;
+        page::fit(tx, &sizes, &mut keys, |(bytes, version)| (*bytes, version.as_ref())).await?;
         let rows = tx.buckets(self.project_id(), &keys).await?;
         let (rows, pagination) = page::cut(rows, &keys, |row| row.name.clone());
         let buckets = self.see_buckets(tx, rows).await?;

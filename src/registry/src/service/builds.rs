@@ -5,7 +5,7 @@ use std::slice;
 
 use super::view::{self, Detail};
 use super::{Session, page, rules};
-use crate::api::*;
+use crate::api::{limits, *};
 use crate::store::{BucketRow, BuildRow, Tx, VersionRow, new_id};
 
 impl Session {
@@ -112,6 +112,7 @@ impl Session {
             // What is said of a build may change, not what it made.
             row.labels.clone_from(&body.labels);
             tx.put_build(&row).await?;
+            check_size(tx, &version.id).await?;
             let target = format!("{bucket}/{fingerprint} {}", row.component_type);
             self.audit(tx, "label build", target).await?;
             let row = self.find_build(tx, &version, id).await?;
@@ -169,6 +170,11 @@ impl Session {
         }
         tx.put_build(&row).await?;
         tx.insert_artifacts(&row.id, &body.artifacts).await?;
+        let grows =
+            !body.labels.is_empty() || body.metadata.is_some() || !body.artifacts.is_empty();
+        if grows || action == "create build" {
+            check_size(tx, &version.id).await?;
+        }
         let id = row.id.clone();
         if row.status == BuildStatus::Done {
             let artifacts = tx.artifacts(slice::from_ref(&version.id)).await?;
@@ -218,12 +224,13 @@ impl Session {
         body: &SearchExternalArtifactRequestBody,
         page: &Page,
     ) -> Result<SearchExternalArtifactResponse> {
-        let keys = page::keys(page)?;
+        let mut keys = page::keys(page)?;
         let (name, platform, region) = (&body.external_identifier, &body.platform, &body.region);
         if name.is_empty() {
             return Err(Error::invalid("external_identifier must be given"));
         }
         let rows = tx.find_artifacts(self.project_id(), name, platform, region, &keys).await?;
+        page::fit(tx, &rows, &mut keys, |row| (row.bytes, Some(&row.version_id))).await?;
         let (rows, pagination) = page::cut(rows, &keys, |row| row.artifact.id.clone());
         let ids = rows.iter().map(|row| &row.version_id);
         let versions = self.see_versions_by_id(tx, ids, Detail::Builds).await?;
@@ -264,6 +271,19 @@ impl Session {
             });
         }
         Ok(SearchExternalArtifactResponse { artifacts, pagination: Some(pagination) })
+    }
+}
+
+/// Checks that a version is not larger than one may be: it is given in one response.
+async fn check_size(tx: &mut Tx, version: &str) -> Result<()> {
+    let sizes = tx.version_sizes(slice::from_ref(&version.to_owned()), true).await?;
+    match sizes.get(version).is_none_or(|size| *size <= limits::VERSION) {
+        true => Ok(()),
+        false => Err(Error::precondition(format!(
+            "the version would be larger than {} MiB, with the labels, metadata and artifacts of all \
+             its builds; give it fewer or shorter ones",
+            limits::VERSION >> 20
+        ))),
     }
 }
 

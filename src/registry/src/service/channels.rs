@@ -1,9 +1,14 @@
 //! Channels.
 
+use std::collections::BTreeSet;
+
 use super::view::Detail;
 use super::{Session, events, no_channel, no_version, page, rules};
 use crate::api::*;
 use crate::store::{ChannelRow, Tx};
+
+/// How many channels a bucket may have: a list of them has no pages.
+const CHANNELS: i64 = 1000;
 
 /// What of a channel may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +70,7 @@ impl Session {
 
     async fn see_channel(&self, tx: &mut Tx, bucket: &str, row: ChannelRow) -> Result<Channel> {
         let name = row.name.clone();
-        let mut seen = self.see_channels(tx, bucket, vec![row]).await?;
+        let mut seen = self.see_channels(tx, bucket, vec![row], &BTreeSet::new()).await?;
         seen.pop().ok_or_else(|| no_channel(bucket, &name))
     }
 
@@ -88,7 +93,22 @@ impl Session {
         let bucket_id = self.bucket_id(tx, bucket).await?;
         let mut rows = tx.channels(&bucket_id).await?;
         rows.retain(|row| self.may_see(row));
-        Ok(ListChannelsResponse { channels: self.see_channels(tx, bucket, rows).await? })
+        // The API has no pages of this list. Versions of which there is no room for all come without
+        // their builds; each channel by itself has them.
+        let ids: BTreeSet<&String> =
+            rows.iter().filter_map(|row| row.version_id.as_ref()).collect();
+        let sizes = tx.version_sizes(&ids.into_iter().cloned().collect::<Vec<_>>(), false).await?;
+        let mut bytes = 0;
+        let mut short = BTreeSet::new();
+        for row in &rows {
+            let Some(id) = &row.version_id else { continue };
+            let size = sizes.get(id).copied().unwrap_or_default();
+            match bytes + size <= page::BYTES && !short.contains(id) {
+                true => bytes += size,
+                false => drop(short.insert(id.clone())),
+            }
+        }
+        Ok(ListChannelsResponse { channels: self.see_channels(tx, bucket, rows, &short).await? })
     }
 
     pub(super) async fn create_channel_in(
@@ -105,6 +125,11 @@ impl Session {
                 Code::AlreadyExists,
                 format!("bucket {bucket} has a channel {name} already"),
             ));
+        }
+        if tx.count_channels(&bucket_id).await? >= CHANNELS {
+            return Err(Error::precondition(format!(
+                "a bucket must not have more than {CHANNELS} channels"
+            )));
         }
         let author = &self.caller.name;
         let row = tx.insert_channel(&bucket_id, &body.name, false, body.restricted, author).await?;
@@ -224,7 +249,7 @@ impl Session {
         let channel = self.find_channel(tx, bucket, &bucket_id, name).await?;
         let mut keys = page::keys(page)?;
         let rows = tx.assignments(&channel.id, &keys).await?;
-        page::fit(tx, &rows, &mut keys, |row| row.version_id.as_ref()).await?;
+        page::fit(tx, &rows, &mut keys, |row| (1500, row.version_id.as_ref())).await?;
         let (rows, pagination) = page::cut(rows, &keys, |row| row.number.to_string());
         let ids = rows.iter().filter_map(|row| row.version_id.as_ref());
         let versions = self.see_versions_by_id(tx, ids, Detail::Builds).await?;

@@ -38,21 +38,23 @@ pub(super) fn keys(page: &Page) -> Result<Keyset> {
     Ok(Keyset { limit: size.into(), key: Some(key(token)?), backward })
 }
 
-/// How many bytes of builds and artifacts there are in a part, about; its first entry may be larger.
-const BYTES: i64 = 4 << 20;
+/// About how many bytes there are in a page; its first entry may be larger.
+pub(super) const BYTES: i64 = 4 << 20;
 
-/// Makes a part shorter whose versions are large: `version_of` is the id of an entry's.
+/// Makes a page shorter whose entries are large: `size_of` is how many bytes an entry is by itself,
+/// and the id of the version that it is shown with.
 pub(super) async fn fit<T>(
     tx: &mut Tx,
     rows: &[T],
     keys: &mut Keyset,
-    version_of: impl Fn(&T) -> Option<&String>,
+    size_of: impl Fn(&T) -> (i64, Option<&String>),
 ) -> Result<()> {
-    let ids: BTreeSet<&String> = rows.iter().filter_map(&version_of).collect();
-    let sizes = tx.version_sizes(&ids.into_iter().cloned().collect::<Vec<_>>()).await?;
+    let ids: BTreeSet<&String> = rows.iter().filter_map(|row| size_of(row).1).collect();
+    let sizes = tx.version_sizes(&ids.into_iter().cloned().collect::<Vec<_>>(), false).await?;
     let mut bytes = 0;
     let fits = rows.iter().take_while(|row| {
-        bytes += version_of(row).and_then(|id| sizes.get(id)).copied().unwrap_or_default();
+        let (own, version) = size_of(row);
+        bytes += own + version.and_then(|id| sizes.get(id)).copied().unwrap_or_default();
         bytes <= BYTES
     });
     let fits = i64::try_from(fits.count().max(1)).unwrap_or(i64::MAX);

@@ -60,7 +60,7 @@ impl Session {
         let bucket_id = self.bucket_id(tx, bucket).await?;
         let mut keys = page::keys(page)?;
         let rows = tx.versions(&bucket_id, &keys).await?;
-        page::fit(tx, &rows, &mut keys, |row| Some(&row.id)).await?;
+        page::fit(tx, &rows, &mut keys, |row| (1500, Some(&row.id))).await?;
         let (rows, pagination) = page::cut(rows, &keys, VersionRow::key);
         let versions = self.see_versions(tx, rows, Detail::Builds).await?;
         Ok(ListVersionsResponse { versions, pagination: Some(pagination) })

@@ -72,6 +72,8 @@ pub(super) fn build(row: BuildRow, artifacts: Vec<ArtifactRow>, metadata: bool) 
 /// Which parts of versions are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
+    /// All but the builds, for versions that are complete.
+    Outline,
     /// All but the builds' metadata.
     Builds,
     /// All.
@@ -97,10 +99,11 @@ impl Session {
     ) -> Result<Vec<Version>> {
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let mut builds: HashMap<String, Vec<BuildRow>> = HashMap::new();
-        for build in tx.builds(&ids, detail == Detail::Metadata).await? {
+        let with_builds = if detail == Detail::Outline { &[][..] } else { &ids };
+        for build in tx.builds(with_builds, detail == Detail::Metadata).await? {
             builds.entry(build.version_id.clone()).or_default().push(build);
         }
-        let mut artifacts = tx.artifacts(&ids).await?;
+        let mut artifacts = tx.artifacts(with_builds).await?;
         let relations = tx.parents_of(&ids, self.sees_all()).await?;
         let from: BTreeSet<&String> =
             rows.iter().filter_map(|row| row.revocation.from.as_ref()).collect();
@@ -213,15 +216,19 @@ impl Session {
         Ok(rows.into_iter().map(see).collect())
     }
 
-    /// Channels as callers see them, in the order of the rows.
+    /// Channels as callers see them, in the order of the rows; the versions `short` without builds.
     pub(super) async fn see_channels(
         &self,
         tx: &mut Tx,
         bucket: &str,
         rows: Vec<ChannelRow>,
+        short: &BTreeSet<String>,
     ) -> Result<Vec<Channel>> {
-        let ids = rows.iter().filter_map(|row| row.version_id.as_ref());
-        let versions = self.see_versions_by_id(tx, ids, Detail::Builds).await?;
+        let ids = || rows.iter().filter_map(|row| row.version_id.as_ref());
+        let whole = ids().filter(|id| !short.contains(*id));
+        let mut versions = self.see_versions_by_id(tx, whole, Detail::Builds).await?;
+        let outlines = ids().filter(|id| short.contains(*id));
+        versions.extend(self.see_versions_by_id(tx, outlines, Detail::Outline).await?);
         let see = |row: ChannelRow| Channel {
             version: row.version_id.as_ref().and_then(|id| versions.get(id)).cloned(),
             id: row.id,

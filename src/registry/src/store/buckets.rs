@@ -133,6 +133,27 @@ impl Tx {
         Ok(())
     }
 
+    /// About how many bytes the same buckets as [`Tx::buckets`] gives are in a response without
+    /// their latest versions, and the ids of these.
+    pub async fn bucket_sizes(
+        &mut self,
+        project: &str,
+        keys: &Keyset,
+    ) -> Result<Vec<(i64, Option<String>)>> {
+        let clause = keys.clause("b.name", false, 2);
+        let sql = AssertSqlSafe(format!(
+            "SELECT CAST(octet_length(b.labels) + octet_length(b.description) + 1500 AS BIGINT) \
+             AS bytes, (SELECT c.version_id FROM channels c WHERE c.bucket_id = b.id \
+             AND c.managed = 1) AS version_id FROM buckets b WHERE b.project_id = $1{clause}"
+        ));
+        let mut query = sqlx::query(sql).bind(project);
+        if let Some(key) = &keys.key {
+            query = query.bind(key);
+        }
+        let size = |row: &AnyRow| Ok((row.int("bytes")?, row.maybe_text("version_id")?));
+        query.fetch_all(self.raw()).await?.iter().map(size).collect()
+    }
+
     /// A project's buckets by name, one more than wanted.
     pub async fn buckets(&mut self, project: &str, keys: &Keyset) -> Result<Vec<BucketRow>> {
         let clause = keys.clause("b.name", false, 2);

@@ -61,6 +61,8 @@ pub struct FoundArtifact {
     pub artifact: ArtifactRow,
     /// Its build's version.
     pub version_id: String,
+    /// About how many bytes it is in a response, with its build and its bucket.
+    pub bytes: i64,
 }
 
 fn build(row: &AnyRow) -> Result<BuildRow> {
@@ -92,20 +94,26 @@ fn artifact(row: &AnyRow) -> Result<ArtifactRow> {
 }
 
 impl Tx {
-    /// About how many bytes the builds and artifacts of versions are in a list, by version.
-    pub async fn version_sizes(&mut self, versions: &[String]) -> Result<HashMap<String, i64>> {
+    /// About how many bytes the builds and artifacts of versions are in a response, by version; with
+    /// the builds' metadata or without.
+    pub async fn version_sizes(
+        &mut self,
+        versions: &[String],
+        metadata: bool,
+    ) -> Result<HashMap<String, i64>> {
         let mut sizes = HashMap::new();
+        let metadata = if metadata { "octet_length(metadata) + " } else { "" };
         for ids in versions.chunks(CHUNK) {
             let marks = marks(0, ids.len());
             for sql in [
                 format!(
-                    "SELECT version_id, CAST(SUM(length(labels) + length(component_type) + 300) \
-                     AS BIGINT) AS size FROM builds WHERE version_id IN ({marks}) \
+                    "SELECT version_id, CAST(SUM({metadata}octet_length(labels) \
+                     + octet_length(component_type) + 300) AS BIGINT) AS size FROM builds WHERE version_id IN ({marks}) \
                      GROUP BY version_id"
                 ),
                 format!(
-                    "SELECT b.version_id, CAST(SUM(length(a.external_identifier) \
-                     + length(a.region) + 150) AS BIGINT) AS size FROM artifacts a \
+                    "SELECT b.version_id, CAST(SUM(octet_length(a.external_identifier) \
+                     + octet_length(a.region) + 150) AS BIGINT) AS size FROM artifacts a \
                      JOIN builds b ON b.id = a.build_id WHERE b.version_id IN ({marks}) \
                      GROUP BY b.version_id"
                 ),
@@ -263,7 +271,8 @@ impl Tx {
             false => "a.external_identifier = $1",
         };
         let sql = AssertSqlSafe(format!(
-            "SELECT a.*, d.version_id FROM artifacts a JOIN builds d ON d.id = a.build_id \
+            "SELECT a.*, d.version_id, CAST(octet_length(b.labels) + octet_length(d.labels) + 2000 \
+             AS BIGINT) AS bytes FROM artifacts a JOIN builds d ON d.id = a.build_id \
              JOIN versions v ON v.id = d.version_id JOIN buckets b ON b.id = v.bucket_id \
              WHERE {named} AND b.project_id = $2 \
              AND ($3 = '' OR d.platform = $3) AND ($4 = '' OR a.region = $4){clause}"
@@ -273,7 +282,11 @@ impl Tx {
             query = query.bind(key);
         }
         let found = |row: &AnyRow| {
-            Ok(FoundArtifact { artifact: artifact(row)?, version_id: row.text("version_id")? })
+            Ok(FoundArtifact {
+                artifact: artifact(row)?,
+                version_id: row.text("version_id")?,
+                bytes: row.int("bytes")?,
+            })
         };
         query.fetch_all(self.raw()).await?.iter().map(found).collect()
     }

@@ -105,6 +105,12 @@ impl Tx {
         rows.iter().map(channel).collect()
     }
 
+    /// How many channels a bucket has.
+    pub async fn count_channels(&mut self, bucket: &str) -> Result<i64> {
+        let sql = "SELECT count(*) FROM channels WHERE bucket_id = $1";
+        Ok(sqlx::query_scalar(sql).bind(bucket).fetch_one(self.raw()).await?)
+    }
+
     /// The channels that point at a version.
     pub async fn channels_of_version(&mut self, version: &str) -> Result<Vec<ChannelRow>> {
         let sql = "SELECT * FROM channels WHERE version_id = $1 ORDER BY name";

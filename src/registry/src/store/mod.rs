@@ -19,6 +19,7 @@ mod revocations;
 mod run_tasks;
 mod sessions;
 mod transaction;
+mod version_list;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub use projects::{Principal, Project, Role};
 pub use revocations::{Claim, Relative, RevocationRow};
 pub use run_tasks::{RunTaskCall, RunTaskJob, RunTaskKey};
 pub use transaction::{Retries, Tx, transaction};
+pub use version_list::{VersionFilter, VersionOrder};
 pub use versions::{RelationRow, VersionRow};
 
 /// How long to wait for another process that writes to the same SQLite file.

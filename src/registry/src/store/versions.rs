@@ -60,11 +60,11 @@ pub struct RelationRow {
     pub channel_version_id: Option<String>,
 }
 
-const VERSION: &str = "SELECT v.*, b.name AS bucket_name, b.project_id, \
+pub(super) const VERSION: &str = "SELECT v.*, b.name AS bucket_name, b.project_id, \
     CASE WHEN EXISTS (SELECT 1 FROM builds d WHERE d.parent_version_id = v.id) THEN 1 ELSE 0 END \
     AS has_descendants FROM versions v JOIN buckets b ON b.id = v.bucket_id";
 
-fn version(row: &AnyRow) -> Result<VersionRow> {
+pub(super) fn version(row: &AnyRow) -> Result<VersionRow> {
     Ok(VersionRow {
         id: row.text("id")?,
         bucket_id: row.text("bucket_id")?,
@@ -97,7 +97,7 @@ pub(super) fn open_channels(all: bool) -> &'static str {
 
 /// A version's place in its bucket's list as a string: its number with ten digits, and its id. The
 /// index `versions_by_number` is of this expression.
-const KEY: &str = "(COALESCE(substr('0000000000' || CAST(v.number AS TEXT), \
+pub(super) const KEY: &str = "(COALESCE(substr('0000000000' || CAST(v.number AS TEXT), \
     length(CAST(v.number AS TEXT)) + 1), '9999999999') || v.id)";
 
 impl VersionRow {
