@@ -44,6 +44,9 @@ fn failed_and_cancelled_builds_are_told_and_done_again() {
         world.write("go", "fail");
         assert_eq!(finish(build).code, Some(1));
         assert_eq!(status(world), "BUILD_FAILED");
+        let version = world.json(&["versions", "show", "slow", "slow-1"]);
+        let why = &build_of(&version, "file.s")["metadata"]["packer"]["error"];
+        assert!(why.as_str().is_some_and(|why| why.contains("exit")), "{why}");
 
         let build = slow(world);
         interrupt(&build);

@@ -70,7 +70,9 @@ async fn versions_and_buckets_tell_what_one_needs() {
     let link = browser.find("article.build dd a").await.attr("href").await.expect("a link");
     assert_eq!(link.as_deref(), Some("https://git.example/images/actions/runs/1234567"));
     browser.open(&server, &format!("{ROOT}/gpu/versions/failed-1")).await;
-    assert!(browser.text("article.build").await.contains("The build failed after"));
+    let build = browser.text("article.build").await;
+    assert!(build.contains("The build failed after"), "{build}");
+    assert_eq!(browser.text("pre.reason").await, "no g5.xlarge is free in eu-central-1\n<b>a</b>");
 
     // What was built from it, and whether what it was built from is revoked.
     let body = json!({ "revoke_in": "0s", "skip_descendants_revocation": true });

@@ -133,7 +133,9 @@ pub async fn fill(admin: &Caller) {
     let body = json!({ "component_type": "amazon-ebs.gpu", "status": "BUILD_RUNNING" });
     let build = admin.post(&format!("{path}/failed-1/builds"), body).await;
     let id = build["build"]["id"].as_str().expect("an id");
-    let body = json!({ "status": "BUILD_FAILED", "platform": "aws" });
+    let why = "no g5.xlarge is free in eu-central-1\n<b>a</b>";
+    let metadata = json!({ "packer": { "version": "1.16.0", "error": why } });
+    let body = json!({ "status": "BUILD_FAILED", "platform": "aws", "metadata": metadata });
     admin.patch(&format!("{path}/failed-1/builds/{id}"), body).await;
 }
 

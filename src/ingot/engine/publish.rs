@@ -24,8 +24,9 @@ pub trait Publisher: Send + Sync {
         ui: &Ui,
     ) -> Result<Arc<dyn Artifact>, Unpublished>;
 
-    /// A build that was started has failed, or was cancelled.
-    async fn failed(&self, node: &Node, cancelled: bool);
+    /// A build that was started has failed with `error`, or was cancelled; `ui` knows what is secret
+    /// in it.
+    async fn failed(&self, node: &Node, error: &Error, ui: &Ui);
 }
 
 /// Whether a build is to run.

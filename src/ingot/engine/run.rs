@@ -167,7 +167,7 @@ async fn published(
                 unpublished = Some(why);
             }
         },
-        Err(error) => publisher.failed(node, error.is_cancelled()).await,
+        Err(error) => publisher.failed(node, error, &ctx.ui).await,
     }
     Some(Ended { result, unpublished })
 }

@@ -312,6 +312,7 @@ impl Publication {
         id: &str,
         update: &UpdateBuildBody,
         why: &api::Error,
+        ui: &Ui,
     ) -> Unpublished {
         let component = node.source();
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
@@ -320,7 +321,10 @@ impl Publication {
         let theirs = there.is_ok_and(|build| build.status == BuildStatus::Done);
         match theirs {
             true => self.settle(&component, BuildStatus::Done),
-            false => self.failed(node, false).await,
+            false => {
+                let error = Error::new(format!("it cannot be published: {why}"));
+                self.failed(node, &error, ui).await;
+            }
         }
         let made: Vec<String> = update
             .artifacts
@@ -420,7 +424,7 @@ impl Publisher for Publication {
         let images = match images_of(artifacts) {
             Ok(images) => images,
             Err(error) => {
-                self.failed(node, false).await;
+                self.failed(node, &error, ui).await;
                 return Err(Unpublished { error, kept: false });
             }
         };
@@ -434,7 +438,7 @@ impl Publisher for Publication {
         match deliver(registry, bucket, fingerprint, &before.id, &body).await {
             Ok(warning) => warning.iter().for_each(|warning| warn(warning)),
             Err(why) if is_final(registry, bucket, fingerprint, &why).await => {
-                return Err(self.give_up(node, &before.id, &body, &why).await);
+                return Err(self.give_up(node, &before.id, &body, &why, ui).await);
             }
             Err(why) => return Err(self.keep(&component, body, &why.to_string())),
         }
@@ -450,16 +454,20 @@ impl Publisher for Publication {
         }))
     }
 
-    async fn failed(&self, node: &Node, cancelled: bool) {
+    async fn failed(&self, node: &Node, error: &Error, ui: &Ui) {
         let component = node.source();
-        let status = match cancelled {
+        let status = match error.is_cancelled() {
             true => BuildStatus::Cancelled,
             false => BuildStatus::Failed,
         };
         let id = self.known().get(&component).map(|known| known.build.id.clone());
         self.settle(&component, status);
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
-        let body = self.status_body(status);
+        let mut body = self.status_body(status);
+        if status == BuildStatus::Failed {
+            let why = ui.masked(&error.to_string());
+            body.metadata = Some(self.metadata.of_failure(node, &self.plugins, &why));
+        }
         let id = id.unwrap_or_default();
         let told = self.registry.registry.update_build(bucket, fingerprint, &id, &body).await;
         if let Err(error) = told {

@@ -15,6 +15,9 @@ use crate::graph::Node;
 use ingot_registry::api::BuildMetadata;
 use ingot_registry::settings::variable;
 
+/// How much is told of why a build failed, in characters.
+const REASON: usize = 4000;
+
 /// The options of `build` that are told. Values of variables are not: they may be secrets.
 #[derive(Debug, Clone, Default)]
 pub struct CommandOptions {
@@ -86,6 +89,16 @@ impl Metadata {
             "os": self.machine,
         });
         BuildMetadata { packer: Some(packer), vcs: self.vcs.clone(), cicd: self.cicd.clone() }
+    }
+
+    /// What is told about a build that failed, and why it did. The API has no field for that; what
+    /// it takes about the tool may be any JSON, so it is there: `packer.error`.
+    pub fn of_failure(&self, node: &Node, plugins: &PluginSet, why: &str) -> BuildMetadata {
+        let mut metadata = self.of(node, plugins);
+        if let Some(packer) = &mut metadata.packer {
+            packer["error"] = why.chars().take(REASON).collect::<String>().into();
+        }
+        metadata
     }
 }
 

@@ -19,6 +19,8 @@ const BRANCHES: &[&str] = &["GITHUB_REF", "CI_COMMIT_REF_NAME", "BITBUCKET_BRANC
 /// How a build came about.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Made {
+    /// Why it failed, if that was recorded.
+    pub error: String,
     /// What the pipeline is called, and where it is.
     pub pipeline: Option<(String, Option<String>)>,
     /// Names and values, and whether a value is code.
@@ -76,7 +78,12 @@ impl Made {
             ("Template", text(&packer["options"]["path"]), false),
             ("Built on", system.trim().to_owned(), false),
         ];
-        Made { pipeline, facts: facts.into_iter().filter(|(_, it, _)| !it.is_empty()).collect() }
+        let error = text(&packer["error"]);
+        Made {
+            error,
+            pipeline,
+            facts: facts.into_iter().filter(|(_, it, _)| !it.is_empty()).collect(),
+        }
     }
 }
 
@@ -98,12 +105,15 @@ mod tests {
             cicd: Some(json!({ "type": "gitlab", "details": {
                 "CI_PIPELINE_URL": "https://git.example/p/7", "CI_COMMIT_SHA": "c0ffee",
                 "CI_PROJECT_URL": "https://git.example/p" } })),
-            packer: Some(json!({ "version": "1.16.0", "tool": { "name": "ingot", "version": "2" },
-                "plugins": [{ "name": "docker", "version": "1" }], "os": { "type": "linux" } })),
+            packer: Some(
+                json!({ "version": "1.16.0", "error": "no space left", "tool": { "name": "ingot", "version": "2" },
+                "plugins": [{ "name": "docker", "version": "1" }], "os": { "type": "linux" } }),
+            ),
             vcs: Some(json!({ "type": "git", "details": { "ref": "main" } })),
         };
         let made = Made::of(&Build { metadata: Some(metadata), ..Build::default() });
         let link = Some("https://git.example/p/7".to_owned());
+        assert_eq!(made.error, "no space left");
         assert_eq!(made.pipeline, Some(("gitlab".to_owned(), link)));
         let has = |name, value: &str| made.facts.iter().any(|it| it.0 == name && it.1 == value);
         for (name, value) in

@@ -353,11 +353,20 @@ fn one_build(build: &Build) -> Markup {
             }
             @if build.status == BuildStatus::Failed {
                 p.wrong {
-                    "The build failed after " (duration(build.created_at, build.updated_at)) ". "
-                    @match &made.pipeline {
-                        Some((_, Some(url))) => { "Its " a href=(url) rel="noreferrer" { "pipeline" } "’s log says why." }
-                        _ => "The log of the run that built it says why.",
+                    "The build failed after " (duration(build.created_at, build.updated_at))
+                    @if made.error.is_empty() {
+                        ". Why was not recorded: "
+                        @match &made.pipeline {
+                            Some((_, Some(url))) => { "see the log of its " a href=(url) rel="noreferrer" { "pipeline" } "." }
+                            _ => "see the log of the run.",
+                        }
+                    } @else {
+                        ":"
                     }
+                }
+                @if !made.error.is_empty() {
+                    pre.reason tabindex="0" role="region" dir="auto"
+                        aria-label=(format!("Why {} failed", build.component_type)) { (made.error) }
                 }
             }
             (labels(&build.labels))
