@@ -92,6 +92,36 @@ async fn buckets_are_sorted_filtered_and_found() {
     browser.follow("Next page").await;
     browser.wait_for("caption", "51–62 of 62 buckets").await;
 
+    // A bucket's versions, too.
+    admin.patch("/buckets/base/versions/4f1c09ab", json!({ "revoke_in": "0s" })).await;
+    let versions = format!("{ROOT}/base/versions");
+    for (query, caption, found) in [
+        ("", "3 versions, newest first", &["v3", "v2", "v1"][..]),
+        ("?sort=oldest", "3 versions, oldest first", &["v1", "v2", "v3"]),
+        ("?status=revoked", "1 version, status Revoked", &["v1"]),
+        ("?status=active", "2 versions, status Active, newest first", &["v3", "v2"]),
+        (
+            "?platform=aws&sort=oldest",
+            "3 versions, platform aws, oldest first",
+            &["v1", "v2", "v3"],
+        ),
+        ("?status=failed", "", &[]),
+    ] {
+        browser.open(&server, &format!("{versions}{query}")).await;
+        match caption {
+            "" => browser.wait_for("main", "No version was found").await,
+            caption => browser.wait_for("caption", caption).await,
+        }
+        assert_eq!(names(&browser).await, found, "{query}: {}", browser.text("main").await);
+    }
+    browser.open(&server, &versions).await;
+    browser.click(".filters summary").await;
+    choose(&browser, "#status", "revoked").await;
+    browser.press("Apply").await;
+    browser.wait_for("caption", "1 version, status Revoked").await;
+    browser.open(&server, &format!("{ROOT}/gpu/versions?status=failed")).await;
+    assert_eq!(browser.text("caption").await, "1 version, status Failed");
+
     // Nothing is wider than the screen, however wide that is.
     for width in [360_u32, 740, 800, 850, 900, 1280] {
         browser.size((width, 800), "light").await;
@@ -104,6 +134,11 @@ async fn buckets_are_sorted_filtered_and_found() {
             let wide = browser.driver.execute(script, Vec::new()).await.expect("a width");
             let wide = wide.json().as_u64();
             assert!(wide <= Some(u64::from(width)), "{path} at {width}: {wide:?}");
+            // Nor is a tab cut.
+            let script = "const it = document.querySelector('.tabs');\
+                          return !it || it.scrollWidth <= it.clientWidth";
+            let whole = browser.driver.execute(script, Vec::new()).await.expect("a width");
+            assert_eq!(whole.json(), &json!(true), "{path} at {width}: a tab is cut");
         }
     }
     browser.end().await;

@@ -98,6 +98,19 @@ async fn sessions_end() {
     let fields =
         [("client_id", id.as_str()), ("client_secret", &secret), ("next", "https://evil.example")];
     assert_eq!(stranger.submit(&page, "/sign-in", &fields).await.location(), "/");
+    // A control character cannot be in the header that leads on.
+    for control in ["%01", "%0d%0aX-A:%20b", "%09", "%7f", "%c2%85"] {
+        let asked = format!("/sign-in?next=/{control}");
+        let page = stranger.get(&asked).await;
+        assert_eq!(page.status, 200, "{control}");
+        assert!(page.text.contains("name=\"next\" value=\"/\""), "{control}: {}", page.text);
+        let next: String =
+            form_urlencoded::parse(format!("n=/{control}").as_bytes()).map(|it| it.1).collect();
+        let fields =
+            [("client_id", id.as_str()), ("client_secret", &secret), ("next", next.as_str())];
+        let answer = stranger.submit(&page, "/sign-in", &fields).await;
+        assert_eq!((answer.status, answer.location()), (303, "/"), "{control}");
+    }
 
     // Signed out, the cookie is worth nothing.
     let page = visitor.get(ROOT).await;

@@ -8,7 +8,7 @@ use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, there_is_a_browser};
 use crate::shelf::{assign, bucket, first_link};
-use crate::visitor::Visitor;
+use crate::visitor::{Answer, Visitor};
 use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::{Caller, Server};
 
@@ -74,7 +74,7 @@ async fn administrators_look_after_a_project() {
     let hooks = "section[aria-labelledby=webhooks]";
     assert!(browser.text(hooks).await.contains("https://hooks.example/a"));
     browser.press("Remove").await;
-    browser.wait_for(hooks, "Nobody is told").await;
+    browser.wait_for(hooks, "No events of this project are posted").await;
 
     // A channel that only some may read, and none any more.
     let (id, secret) = server.principal(&["eve", "-role", "viewer"]);
@@ -112,4 +112,136 @@ async fn administrators_look_after_a_project() {
         assert!(audit.contains(part), "{part} is not in {audit}");
     }
     browser.end().await;
+}
+
+/// Fills a field in the place of what is in it.
+async fn fill_in(browser: &Browser, css: &str, text: &str) {
+    let field = browser.find(css).await;
+    field.clear().await.expect("it can be emptied");
+    field.send_keys(text).await.expect("it types");
+}
+
+#[tokio::test]
+async fn administrators_add_members_and_webhooks() {
+    require!(there_is_a_browser());
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["-webhook-host", "127.0.0.1:9"]);
+    let browser = Browser::start(true).await;
+    browser.sign_in(&first_link(&server)).await;
+    browser.open(&server, SETTINGS).await;
+
+    // Every invalid name has its message at the field, and what was filled in stays.
+    let long = "x".repeat(70);
+    for (name, why) in [("", "must have a name"), ("admin", "a principal \"admin\" already")] {
+        fill_in(&browser, "#member-name", name).await;
+        browser.click("#member-role option[value=contributor]").await;
+        browser.press("Add member").await;
+        browser.wait_for("#member-hint [role=alert]", why).await;
+        let field = browser.find("#member-name").await;
+        assert_eq!(field.attr("aria-invalid").await.expect("it"), Some("true".into()));
+        assert_eq!(field.prop("value").await.expect("a value").as_deref(), Some(name));
+        let role = browser.find("#member-role").await.prop("value").await.expect("a value");
+        assert_eq!(role.as_deref(), Some("contributor"));
+    }
+    // The secret is shown once, and good.
+    fill_in(&browser, "#member-name", "ci").await;
+    browser.press("Add member").await;
+    browser.wait_for(".notice", "The member ci was added").await;
+    let id = browser.text(".notice code.id").await;
+    let secret = browser.text("#secret").await;
+    assert_eq!(server.token(&id, &secret).await.0, 200);
+    browser.open(&server, SETTINGS).await;
+    let page = browser.driver.source().await.expect("a page");
+    assert!(page.contains(&id) && !page.contains(&secret));
+    assert!(browser.text("section[aria-labelledby=members]").await.contains("This project"));
+
+    // A webhook: nothing of the server's own network but what was named.
+    for (url, why) in [
+        ("", "not a URL"),
+        ("http://hooks.example/a", "https://"),
+        ("https://127.0.0.1:10/", "-webhook-host 127.0.0.1"),
+        ("https://nowhere.invalid/", "cannot find the host"),
+    ] {
+        fill_in(&browser, "#webhook-url", url).await;
+        browser.press("Add webhook").await;
+        browser.wait_for("#webhook-hint [role=alert]", why).await;
+        let value = browser.find("#webhook-url").await.prop("value").await.expect("a value");
+        assert_eq!(value.as_deref(), Some(url));
+    }
+    fill_in(&browser, "#webhook-url", "http://127.0.0.1:9/hook?token=abc").await;
+    browser.click("input[name='version.revoked']").await;
+    browser.press("Add webhook").await;
+    browser.wait_for(".notice", "was added").await;
+    assert!(browser.text("#secret").await.len() == 64);
+    let hooks = browser.text("section[aria-labelledby=webhooks]").await;
+    assert!(hooks.contains("http://127.0.0.1:9/hook") && hooks.contains("version.revoked"));
+    assert!(!browser.driver.source().await.expect("a page").contains("token=abc"));
+
+    // Removed, the member is locked out; nobody removes themselves.
+    browser.open(&server, SETTINGS).await;
+    browser.click("section[aria-labelledby=members] tbody details summary").await;
+    browser.press("Remove ci").await;
+    browser.wait_for("h1", "Settings").await;
+    for _ in 0..50 {
+        if server.token(&id, &secret).await.0 == 401 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(server.token(&id, &secret).await.0, 401);
+    browser.open(&server, SETTINGS).await;
+    let audit = browser.text("section[aria-labelledby=audit]").await;
+    for part in ["create principal", "delete principal", "create webhook"] {
+        assert!(audit.contains(part), "{part} is not in {audit}");
+    }
+    assert!(!audit.contains("token=abc") && !audit.contains(&secret), "{audit}");
+    browser.end().await;
+
+    // What browsers do not send is refused as well.
+    let mut admin = Visitor::admin(&server).await;
+    let page = admin.get(SETTINGS).await;
+    let alert = |answer: &Answer| {
+        assert_eq!(answer.status, 422, "{}", answer.text);
+        let start = answer.text.find("role=\"alert\">").expect("an alert");
+        answer.text[start..].split('<').next().unwrap_or_default().to_owned()
+    };
+    for (name, role, why) in [
+        (long.as_str(), "viewer", "64 bytes"),
+        ("a\u{1}", "viewer", "control characters"),
+        ("a", "root", "one of the roles"),
+    ] {
+        let fields = [("name", name), ("role", role)];
+        let refused = admin.submit(&page, &format!("{SETTINGS}/members"), &fields).await;
+        assert!(alert(&refused).contains(why), "{}", refused.text);
+    }
+    let hooks = format!("{SETTINGS}/webhooks");
+    let again = [("url", "http://127.0.0.1:9/hook?token=abc"), ("version.revoked", "yes")];
+    let refused = admin.submit(&page, &hooks, &again).await;
+    assert!(alert(&refused).contains("already"), "{}", refused.text);
+    let own = ("id", server.env["HCP_CLIENT_ID"].as_str());
+    let refused = admin.submit(&page, &format!("{SETTINGS}/members/remove"), &[own]).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert_eq!(admin.post(&hooks, &[("url", "https://1.1.1.1/")]).await.status, 403);
+
+    // Roles: a contributor adds nobody; who administers one project makes nobody for all of them.
+    let (id, secret) = server.principal(&["dev", "-role", "contributor"]);
+    let mut contributor = Visitor::signed_in(&server, &id, &secret).await;
+    let page = contributor.get(SETTINGS).await;
+    assert!(!page.text.contains("Add member"));
+    let member = [("name", "x"), ("role", "admin"), ("all", "yes")];
+    for (path, fields) in [("members", &member[..]), ("webhooks", &[("url", "https://1.1.1.1/")])] {
+        let refused = contributor.submit(&page, &format!("{SETTINGS}/{path}"), fields).await;
+        assert_eq!(refused.status, 403, "{}", refused.text);
+    }
+    let (id, secret) = server.principal(&["lead", "-role", "admin", "-project", "default"]);
+    let mut lead = Visitor::signed_in(&server, &id, &secret).await;
+    let page = lead.get(SETTINGS).await;
+    assert!(page.text.contains("Add member") && !page.text.contains("For all projects"));
+    let refused = lead.submit(&page, &format!("{SETTINGS}/members"), &member).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
+    let refused = lead.submit(&page, &format!("{SETTINGS}/members/remove"), &[own]).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
+    let fields = [("name", "mine"), ("role", "admin")];
+    let added = lead.submit(&page, &format!("{SETTINGS}/members"), &fields).await;
+    assert_eq!(added.status, 200, "{}", added.text);
 }

@@ -13,9 +13,11 @@ mod auth;
 mod connections;
 mod deliver;
 mod health;
+mod hosts;
 mod limits;
 mod metrics;
 mod openapi;
+mod outgoing;
 mod proxy;
 mod refusals;
 mod resources;
@@ -87,6 +89,9 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// How long lines of the audit log are kept; none: for ever.
     pub audit_retention: Option<Duration>,
+    /// Hosts of the server's own network that webhooks may be added for on the pages: `HOST`,
+    /// `HOST:PORT` or `*.DOMAIN`.
+    pub webhook_hosts: Vec<String>,
     /// Proxies whose `X-Forwarded-For` says who asks.
     pub trusted_proxies: TrustedProxies,
 }
@@ -100,6 +105,7 @@ struct App {
     metrics: Metrics,
     readiness: health::Readiness,
     refusals: refusals::Refusals,
+    outgoing: outgoing::Outgoing,
     /// How long lines of the audit log are kept; none: for ever.
     audit_retention: Option<Duration>,
     address: String,
@@ -111,6 +117,7 @@ struct App {
     connections: Arc<connections::Connections>,
     proxies: TrustedProxies,
     run_tasks: run_task::RunTasks,
+    webhook_hosts: Vec<String>,
     openapi: serde_json::Value,
 }
 
@@ -146,6 +153,7 @@ pub async fn serve(
         metrics: Metrics::default(),
         readiness: health::Readiness::default(),
         refusals: refusals::Refusals::default(),
+        outgoing: outgoing::Outgoing::default(),
         audit_retention: options.audit_retention,
         address,
         secure: options.tls.is_some(),
@@ -154,6 +162,7 @@ pub async fn serve(
         connections: connections.clone(),
         proxies,
         run_tasks: run_task::RunTasks::new(run_task),
+        webhook_hosts: options.webhook_hosts,
         openapi: api.document,
     });
     let router = router(api.router, app.clone());

@@ -6,10 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::output;
 use super::serve::DatabaseArgs;
-use ingot_registry::api::{Error, Result, Timestamp};
+use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::service::EVENTS;
-use ingot_registry::store::{AuditRow, Project, Role, Tx, transaction};
-use ingot_registry_server::secret;
+use ingot_registry::store::Role;
 use serde_json::json;
 
 /// Reads a principal's role.
@@ -106,54 +105,23 @@ pub(super) struct AuditArgs {
     database: DatabaseArgs,
 }
 
-/// The project of this name, or the first one.
-pub(super) async fn find_project(tx: &mut Tx, name: Option<&str>) -> Result<Project> {
-    let projects = tx.projects().await?;
-    let found = projects.into_iter().find(|it| name.is_none_or(|name| it.name == name));
-    found.ok_or_else(|| match name {
-        Some(name) => Error::not_found(format!(
-            "there is no project {name:?}; see `ingot registry project list`"
-        )),
-        None => Error::not_found("the database is empty; run `ingot registry serve` first"),
-    })
-}
-
 pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
     match command {
         PrincipalCommand::Create { name, role, project, database } => {
-            let store = database.open().await?;
-            let (principal, secret) = transaction!(store, |tx| async {
-                let found = find_project(tx, project.as_deref()).await?;
-                let only = project.is_some().then_some(found.location.project_id.as_str());
-                let organization = &found.location.organization_id;
-                let made = secret::new_principal(organization, only, name, *role);
-                tx.insert_principal(&made.0).await?;
-                let target = format!("{name} {} ({})", role.as_str(), made.0.id);
-                note(tx, only.unwrap_or_default(), "create principal", target).await?;
-                Ok(made)
-            })?;
-            output::line(format!("HCP_CLIENT_ID={}", principal.id));
-            output::line(format!("HCP_CLIENT_SECRET={secret}"));
+            let administration = database.administration().await?;
+            let made = administration.create_principal(name, *role, project.as_deref()).await?;
+            output::line(format!("HCP_CLIENT_ID={}", made.principal.id));
+            output::line(format!("HCP_CLIENT_SECRET={}", made.secret));
         }
         PrincipalCommand::List { database } => {
-            for principal in database.open().await?.read().await?.principals().await? {
+            for principal in database.administration().await?.principals().await? {
                 let project = principal.project_id.as_deref().unwrap_or("all projects");
                 let (id, role, name) = (&principal.id, principal.role.as_str(), &principal.name);
                 output::line(format!("{id}  {role:<11}  {project:<36}  {name}"));
             }
         }
         PrincipalCommand::Delete { principal, database } => {
-            let store = database.open().await?;
-            let gone = transaction!(store, |tx| async {
-                let gone = tx.delete_principal(principal).await?;
-                if gone {
-                    note(tx, "", "delete principal", principal.clone()).await?;
-                }
-                Ok(gone)
-            })?;
-            if !gone {
-                return Err(Error::not_found(format!("there is no principal {principal:?}")));
-            }
+            database.administration().await?.delete_principal(principal).await?;
         }
     }
     Ok(())
@@ -162,18 +130,12 @@ pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
 pub(super) async fn project(command: &ProjectCommand) -> Result<()> {
     match command {
         ProjectCommand::Create { name, database } => {
-            let store = database.open().await?;
-            let project = transaction!(store, |tx| async {
-                let first = find_project(tx, None).await?;
-                let made = tx.ensure_project(&first.location.organization_id, name).await?;
-                note(tx, &made.location.project_id, "create project", name.clone()).await?;
-                Ok(made)
-            })?;
+            let project = database.administration().await?.create_project(name).await?;
             output::line(format!("HCP_ORGANIZATION_ID={}", project.location.organization_id));
             output::line(format!("HCP_PROJECT_ID={}", project.location.project_id));
         }
         ProjectCommand::List { database } => {
-            for project in database.open().await?.read().await?.projects().await? {
+            for project in database.administration().await?.projects().await? {
                 output::line(format!("{}  {}", project.location.project_id, project.name));
             }
         }
@@ -184,70 +146,29 @@ pub(super) async fn project(command: &ProjectCommand) -> Result<()> {
 pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
     match command {
         WebhookCommand::Create { url, events, project, database } => {
-            let parsed = reqwest::Url::parse(url);
-            if !parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-                return Err(Error::invalid("a webhook's URL must be http:// or https://"));
-            }
-            let store = database.open().await?;
-            let secret = secret::random_hex();
-            let id = transaction!(store, |tx| async {
-                let project = find_project(tx, project.as_deref()).await?;
-                let events = events.join(",");
-                let project = &project.location.project_id;
-                let id = tx.insert_webhook(project, url, &secret, &events).await?;
-                let target = format!("{} ({id})", ingot_sdk::http::shown(url));
-                note(tx, project, "create webhook", target).await?;
-                Ok(id)
-            })?;
-            output::line(format!("id {id}"));
-            output::line(format!("secret {secret}"));
+            let administration = database.administration().await?;
+            let made = administration.create_webhook(url, events, project.as_deref()).await?;
+            output::line(format!("id {}", made.id));
+            output::line(format!("secret {}", made.secret));
         }
         WebhookCommand::List { database } => {
-            for hook in database.open().await?.read().await?.webhooks().await? {
+            for hook in database.administration().await?.webhooks().await? {
                 let events = if hook.events.is_empty() { "all" } else { &hook.events };
-                output::line(format!(
-                    "{}  {}  {events}",
-                    hook.id,
-                    ingot_sdk::http::shown(&hook.url)
-                ));
+                let url = ingot_sdk::http::shown(&hook.url);
+                output::line(format!("{}  {url}  {events}", hook.id));
             }
         }
         WebhookCommand::Delete { id, database } => {
-            let store = database.open().await?;
-            let gone = transaction!(store, |tx| async {
-                let gone = tx.delete_webhook(id).await?;
-                if gone {
-                    note(tx, "", "delete webhook", id.clone()).await?;
-                }
-                Ok(gone)
-            })?;
-            if !gone {
-                return Err(Error::not_found(format!("there is no webhook {id:?}")));
-            }
+            database.administration().await?.delete_webhook(id).await?;
         }
     }
     Ok(())
 }
 
-/// Writes into the audit log what was done to the database from here, without signing in.
-pub(super) async fn note(tx: &mut Tx, project: &str, action: &str, target: String) -> Result<()> {
-    tx.audit(&AuditRow {
-        principal: "command line".into(),
-        project_id: project.to_owned(),
-        action: action.to_owned(),
-        target,
-        outcome: "done".into(),
-        ..AuditRow::default()
-    })
-    .await
-}
-
 pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
     let limit = if args.limit == 0 { i64::MAX } else { args.limit.into() };
-    let store = args.database.open().await?;
-    let mut lines = store.read().await?.audit_log(limit, args.since.unwrap_or_default()).await?;
-    lines.reverse();
-    for line in lines {
+    let administration = args.database.administration().await?;
+    for line in administration.audit_log(limit, args.since.unwrap_or_default()).await? {
         if args.json {
             let line = json!({
                 "at": line.at,

@@ -4,12 +4,10 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
-use super::admin::{find_project, note};
 use super::output;
 use super::serve::DatabaseArgs;
 use ingot_registry::api::{Result, RunTaskBehaviour, UpdateRunTaskConfigBody};
-use ingot_registry::store::{RunTaskKey, transaction};
-use ingot_registry_server::secret;
+use ingot_registry::store::RunTaskKey;
 
 /// Reads what the run task does about an image.
 fn behaviour() -> impl TypedValueParser<Value = RunTaskBehaviour> {
@@ -66,21 +64,8 @@ pub(super) async fn run(command: &RunTaskCommand) -> Result<()> {
 }
 
 async fn key(which: &Which, rotate: bool, change: &UpdateRunTaskConfigBody) -> Result<RunTaskKey> {
-    let store = which.database.open().await?;
-    let (id, new) = (secret::random_hex(), secret::random_hex());
-    transaction!(store, |tx| async {
-        let project = find_project(tx, which.project.as_deref()).await?;
-        let project = &project.location.project_id;
-        tx.ensure_run_task(project, &id, &new).await?;
-        if rotate {
-            tx.rotate_run_task(project, &new).await?;
-        }
-        if rotate || *change != UpdateRunTaskConfigBody::default() {
-            let action = if rotate { "rotate run task key" } else { "change run task" };
-            note(tx, project, action, String::new()).await?;
-        }
-        tx.configure_run_task(project, change).await
-    })
+    let administration = which.database.administration().await?;
+    administration.run_task(which.project.as_deref(), rotate, change).await
 }
 
 fn show(key: &RunTaskKey) {

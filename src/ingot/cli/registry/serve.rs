@@ -11,15 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::signals::Signals;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::local::data_folder;
-use ingot_registry::store::{Location, Principal, Project, Role, Store, transaction};
+use ingot_registry::service::{Administration, Credentials};
+use ingot_registry::store::{Location, Project, Store};
 use ingot_registry_server::{
-    Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies, secret,
+    Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
 };
-
-/// What the first organization, project and principal are called.
-const ORGANIZATION: &str = "default";
-const PROJECT: &str = "default";
-pub(super) const ADMIN: &str = "admin";
 
 /// Which database.
 #[derive(Debug, Clone, Args)]
@@ -40,6 +36,10 @@ impl DatabaseArgs {
 
     pub(super) async fn open(&self) -> Result<Store> {
         Store::open(&self.location()?, 4).await
+    }
+
+    pub(super) async fn administration(&self) -> Result<Administration> {
+        Ok(Administration::new(self.open().await?))
     }
 }
 
@@ -76,6 +76,10 @@ pub(super) struct ServeArgs {
     /// Let the run task do so without TLS, too
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     run_task_http: bool,
+    /// A host of the server's own network that administrators may add webhooks for on the pages,
+    /// HOST, HOST:PORT or *.DOMAIN, any number of times
+    #[arg(long, value_name = "HOST")]
+    webhook_host: Vec<String>,
     /// How long a request may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     request_timeout: u64,
@@ -107,11 +111,9 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     let address =
         listener.local_addr().map_err(|error| Error::new(Code::Unavailable, error.to_string()))?;
     let store = Store::open(&args.database.location()?, args.connections.max(4)).await?;
-    let (project, first) = first_run(&store).await?;
+    let (project, first) = Administration::new(store.clone()).bootstrap().await?;
     let link = match &first {
-        Some((principal, _)) => {
-            Some(ingot_registry_server::web::new_link(&store, principal).await?)
-        }
+        Some(first) => Some(ingot_registry_server::web::new_link(&store, &first.principal).await?),
         None => None,
     };
     greet(args, address, tls.as_ref(), &project, first.as_ref(), link.as_deref());
@@ -122,6 +124,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
         tls,
         rate: args.rate_limit,
         run_task,
+        webhook_hosts: args.webhook_host.clone(),
         request_timeout: Duration::from_secs(args.request_timeout),
         idle_timeout: Duration::from_secs(args.idle_timeout),
         audit_retention: (args.audit_days > 0)
@@ -131,35 +134,6 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     ingot_registry_server::serve(store, listener, options, stop).await
 }
 
-/// The first project, and the first principal with its secret if there was none.
-async fn first_run(store: &Store) -> Result<(Project, Option<(Principal, String)>)> {
-    let first = transaction!(store, |tx| async {
-        let organization = tx.ensure_organization(ORGANIZATION).await?;
-        let mut projects = tx.projects().await?;
-        let project = match projects.is_empty() {
-            true => tx.ensure_project(&organization, PROJECT).await?,
-            false => projects.remove(0),
-        };
-        if !tx.principals().await?.is_empty() {
-            return Ok((project, None));
-        }
-        let (principal, text) = secret::new_principal(&organization, None, ADMIN, Role::Admin);
-        tx.insert_principal(&principal).await?;
-        Ok((project, Some((principal, text))))
-    });
-    match first {
-        // Another server on this database was a moment earlier.
-        Err(error) if error.code == Code::AlreadyExists => {
-            let mut projects = store.read().await?.projects().await?;
-            match projects.is_empty() {
-                true => Err(error),
-                false => Ok((projects.remove(0), None)),
-            }
-        }
-        first => first,
-    }
-}
-
 fn run_task(args: &ServeArgs) -> Result<RunTaskOptions> {
     let public_url = args.public_url.clone().unwrap_or_default();
     let is_url = reqwest::Url::parse(&public_url)
@@ -167,9 +141,12 @@ fn run_task(args: &ServeArgs) -> Result<RunTaskOptions> {
     if !public_url.is_empty() && !is_url {
         return Err(Error::invalid("-public-url must be http:// or https:// and a host"));
     }
-    if let Some(wrong) = args.run_task_host.iter().find(|host| host.contains(['/', '@', '?'])) {
-        let message = format!("-run-task-host is the name of a host, not {wrong:?}");
-        return Err(Error::invalid(message));
+    for (flag, hosts) in
+        [("-run-task-host", &args.run_task_host), ("-webhook-host", &args.webhook_host)]
+    {
+        if let Some(wrong) = hosts.iter().find(|host| host.contains(['/', '@', '?'])) {
+            return Err(Error::invalid(format!("{flag} is the name of a host, not {wrong:?}")));
+        }
     }
     let hosts = match args.run_task_host.is_empty() {
         true => RUN_TASK_HOSTS.iter().map(|host| (*host).to_owned()).collect(),
@@ -197,7 +174,7 @@ fn greet(
     address: SocketAddr,
     tls: Option<&Tls>,
     project: &Project,
-    first: Option<&(Principal, String)>,
+    first: Option<&Credentials>,
     link: Option<&str>,
 ) {
     // A client cannot connect to "any address".
@@ -240,7 +217,7 @@ fn greet(
         _ => {}
     }
     match first {
-        Some((principal, secret)) => {
+        Some(Credentials { principal, secret }) => {
             output::line(format!("  HCP_CLIENT_ID={}", principal.id));
             output::line(format!("  HCP_CLIENT_SECRET={secret}"));
             output::line("");

@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::output;
-use super::serve::{ADMIN, DatabaseArgs};
+use super::serve::DatabaseArgs;
 use ingot_registry::api::{Error, Result};
+use ingot_registry::service::ADMIN;
 use ingot_registry_server::web;
 
 #[derive(Debug, Args)]

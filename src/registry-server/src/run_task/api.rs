@@ -2,13 +2,13 @@
 
 use axum::Json;
 
+use super::super::Shared;
 use super::super::answer::{Answer, Body, Refusal};
 use super::super::auth::Call;
 use super::super::openapi::{Api, GET, PATCH};
-use super::super::{Shared, secret};
 use axum::extract::State;
 use ingot_registry::api::*;
-use ingot_registry::service::{Fresh, Session};
+use ingot_registry::service::Session;
 
 /// Adds its operations.
 pub(in super::super) fn add(api: Api, root: &dyn Fn(&str) -> String) -> Api {
@@ -37,11 +37,6 @@ pub(in super::super) fn add(api: Api, root: &dyn Fn(&str) -> String) -> Api {
         )
 }
 
-/// What a run task gets that is made.
-pub(in super::super) fn fresh() -> Fresh {
-    Fresh { api_id: secret::random_hex(), hmac_key: secret::random_hex() }
-}
-
 async fn get(State(app): State<Shared>, call: Call) -> Answer<RunTaskApi> {
     if call.names.task != "validation" {
         let error = Error::not_found("there is no such run task; there is validation");
@@ -55,19 +50,19 @@ async fn get(State(app): State<Shared>, call: Call) -> Answer<RunTaskApi> {
 /// # Errors
 /// The caller may not write, or the database failed.
 pub(in super::super) async fn of(app: &Shared, session: &Session) -> Result<RunTaskApi> {
-    let key = session.run_task(&fresh()).await?;
+    let key = session.run_task().await?;
     Ok(RunTaskApi { api_url: app.run_tasks.url(&key.api_id), hmac_key: key.hmac_key })
 }
 
 async fn rotate(call: Call) -> Answer<RunTaskHmacKey> {
-    let key = call.session.rotate_run_task(&fresh()).await?;
+    let key = call.session.rotate_run_task().await?;
     Ok(Json(RunTaskHmacKey { hmac_key: key.hmac_key }))
 }
 
 async fn get_config(call: Call) -> Answer<RunTaskConfig> {
-    Ok(Json(call.session.run_task_config(&fresh()).await?))
+    Ok(Json(call.session.run_task_config().await?))
 }
 
 async fn update_config(call: Call, body: Body<UpdateRunTaskConfigBody>) -> Answer<RunTaskConfig> {
-    Ok(Json(call.session.configure_run_task(&fresh(), &body.0).await?))
+    Ok(Json(call.session.configure_run_task(&body.0).await?))
 }

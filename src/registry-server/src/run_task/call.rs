@@ -6,6 +6,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::RunTaskOptions;
+use crate::hosts;
 use ingot_registry::api::{Code, Error, Result, Timestamp, null_is_default};
 
 /// Calls about older runs are refused. Those about younger ones are remembered, so that none is
@@ -158,34 +159,12 @@ pub(super) fn may_go(options: &RunTaskOptions, text: &str) -> Result<Url> {
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("the run task goes to no URL with a password".into());
     }
-    let allowed = options.hosts.iter().any(|allowed| {
-        let (name, port) = split_port(allowed);
-        let name_fits = match name.strip_prefix("*.") {
-            Some(domain) => {
-                host.strip_suffix(&domain.to_ascii_lowercase()).is_some_and(|it| it.ends_with('.'))
-            }
-            None => name.eq_ignore_ascii_case(&host),
-        };
-        name_fits && port.is_none_or(|port| url.port_or_known_default() == Some(port))
-    });
+    let allowed = hosts::names(&options.hosts, &url);
     if !allowed {
         tracing::warn!(host, "a run task's call leads to a host that -run-task-host does not name");
         return refuse(format!("the run task does not go to {host}"));
     }
     Ok(url)
-}
-
-/// `HOST` or `HOST:PORT`, with an IPv6 address in brackets if there is a port, without which every
-/// port is meant.
-fn split_port(allowed: &str) -> (&str, Option<u16>) {
-    let bare_v6 = allowed.matches(':').count() > 1 && !allowed.contains(']');
-    match allowed.rsplit_once(':') {
-        Some((host, port)) if !bare_v6 => match port.parse() {
-            Ok(port) => (host.trim_matches(['[', ']']), Some(port)),
-            Err(_) => (allowed.trim_matches(['[', ']']), None),
-        },
-        _ => (allowed.trim_matches(['[', ']']), None),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::notice;
 use super::page::Page;
-use super::parts::{cell, chips, head_cell, pager, part, shown_version, status, table};
+use super::parts::{cell, chips, choice, head_cell, pager, part, shown_version, status, table};
 use super::parts::{version_link, version_link_to};
 use super::problem::Problem;
 use super::visit::{Fields, Place};
@@ -201,25 +201,6 @@ fn search(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
                         span { "Only out of date" }
                     }
                     button type="submit" { "Apply" }
-                }
-            }
-        }
-    }
-}
-
-fn choice<'a>(
-    name: &str,
-    label: &str,
-    now: &str,
-    options: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Markup {
-    html! {
-        div.field {
-            label for=(name) { (label) }
-            select id=(name) name=(name) {
-                option value="" { "Any" }
-                @for (value, text) in options {
-                    option value=(value) selected[value == now] { (text) }
                 }
             }
         }

@@ -16,6 +16,7 @@ mod compress;
 mod fold;
 mod graph;
 mod made;
+mod members;
 mod notice;
 mod page;
 mod parts;
@@ -30,6 +31,7 @@ mod usage;
 mod version;
 mod versions;
 mod visit;
+mod webhooks;
 mod when;
 
 use axum::Router;
@@ -68,7 +70,10 @@ pub(super) fn router(app: &Shared) -> Router<Shared> {
         .route("/projects/{project}/settings", get(settings::show))
         .route("/projects/{project}/settings/run-task", post(settings::configure))
         .route("/projects/{project}/settings/run-task-key", post(settings::replace_key))
-        .route("/projects/{project}/settings/webhooks/remove", post(settings::remove_webhook))
+        .route("/projects/{project}/settings/members", post(members::add))
+        .route("/projects/{project}/settings/members/remove", post(members::remove))
+        .route("/projects/{project}/settings/webhooks", post(webhooks::add))
+        .route("/projects/{project}/settings/webhooks/remove", post(webhooks::remove))
         .route(&of_bucket(""), get(bucket::show))
         .route(&of_bucket("/delete"), get(removal::ask_bucket).post(removal::bucket))
         .route(&of_bucket("/versions"), get(versions::show))

@@ -1,50 +1,96 @@
 //! The settings of a project: Terraform's run task, who may use it, who is told, what was done.
 
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
 use super::page::Page;
 use super::parts::{cell, head_cell, table, token_field};
 use super::problem::Problem;
-use super::visit::{Change, Place, segment};
+use super::visit::{Change, Fields, Place, segment};
 use super::when::moment;
+use super::{members, webhooks};
 use crate::{Shared, run_task};
 use ingot_registry::api::{
     Code, Error, Result, RunTaskApi, RunTaskBehaviour, RunTaskConfig, UpdateRunTaskConfigBody,
 };
-use ingot_registry::store::{AuditRow, Principal, Role, Webhook};
+use ingot_registry::store::{AuditRow, Role};
 
 /// How many lines of the audit log are shown.
 const LINES: usize = 100;
 
-fn path(place: &Place, rest: &str) -> String {
+pub(super) fn path(place: &Place, rest: &str) -> String {
     format!("/projects/{}/settings{rest}", segment(&place.project.name))
 }
 
+/// What of a form was filled in, and what is invalid in it.
+#[derive(Debug, Default)]
+pub(super) struct Entered {
+    pub fields: Fields,
+    /// The field's name and why it is refused.
+    pub invalid: Option<(&'static str, String)>,
+}
+
+impl Entered {
+    /// A form of which one field is refused.
+    pub fn refused(fields: Fields, name: &'static str, why: String) -> Self {
+        Entered { fields, invalid: Some((name, why)) }
+    }
+
+    /// Why a field is refused, if it is.
+    pub fn why(&self, name: &str) -> Option<&str> {
+        self.invalid.as_ref().filter(|(field, _)| *field == name).map(|(_, why)| why.as_str())
+    }
+}
+
+/// What the page shows besides what is set: a form that was refused, or what was created.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub member: Entered,
+    pub webhook: Entered,
+    /// What was created, with its secret.
+    pub created: Option<Markup>,
+}
+
 pub(super) async fn show(State(app): State<Shared>, place: Place) -> Result<Page, Problem> {
+    show_with(&app, &place, Shown::default()).await
+}
+
+/// The page again, with a form that was refused.
+pub(super) async fn refused(
+    app: &Shared,
+    place: &Place,
+    shown: Shown,
+) -> Result<Response, Problem> {
+    let page = show_with(app, place, shown).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+}
+
+/// The page with more on it.
+pub(super) async fn show_with(app: &Shared, place: &Place, shown: Shown) -> Result<Page, Problem> {
     if !place.visit.may_write() {
         let text = "the settings of a project need the role contributor";
         return Err(Error::new(Code::PermissionDenied, text).into());
     }
-    let task = run_task::api::of(&app, &place.session).await?;
-    let config = place.session.run_task_config(&run_task::api::fresh()).await?;
+    let task = run_task::api::of(app, &place.session).await?;
+    let config = place.session.run_task_config().await?;
     let admin = place.visit.principal.role >= Role::Admin;
     let rest = match admin {
         true => html! {
-            (members(&place.session.members().await?))
-            (webhooks(&place, &place.session.webhooks().await?))
+            (members::section(place, &place.session.members().await?, &shown.member))
+            (webhooks::section(place, &place.session.webhooks().await?, &shown.webhook))
             (audit(&place.session.audit_log(LINES).await?))
         },
         false => html! {
             p.dimmed { "Members, webhooks and the audit log are shown to administrators." }
         },
     };
-    let way = [("Settings", path(&place, ""))];
+    let way = [("Settings", path(place, ""))];
     let title = format!("Settings of {}", place.project.name);
-    Ok(Page::new(title).place(&place, &way).body(html! {
+    Ok(Page::new(title).place(place, &way).notice(shown.created).body(html! {
         h1 { "Settings" }
-        (terraform(&place, &task, &config, admin))
+        (terraform(place, &task, &config, admin))
         (rest)
     }))
 }
@@ -96,64 +142,6 @@ fn behaviour(name: &str, label: &str, now: RunTaskBehaviour) -> Markup {
     }
 }
 
-fn members(members: &[Principal]) -> Markup {
-    let columns = ["Name", "Role", "Client id", "Covers", "Created"];
-    let rows = html! {
-        @for member in members {
-            tr role="row" {
-                (head_cell(&html! { bdi { (member.name) } }))
-                (cell("Role", &html! { span.role { (member.role.as_str()) } }))
-                (cell("Client id", &html! { code.id { (member.id) } }))
-                (cell("Covers", &html! {
-                    @if member.project_id.is_some() { "This project" } @else { "All projects" }
-                }))
-                (cell("Created", &moment(member.created_at)))
-            }
-        }
-    };
-    html! {
-        section aria-labelledby="members" {
-            h2 #members { "Members" }
-            (table("Service principals that may use this project", &columns, &rows))
-            p.hint { "Add one on the server with " code { "ingot registry principal create NAME -role viewer" }
-                ", remove one with " code { "ingot registry principal delete NAME" } "." }
-        }
-    }
-}
-
-fn webhooks(place: &Place, hooks: &[Webhook]) -> Markup {
-    let columns = ["URL", "Events", "Created", "Action"];
-    let rows = html! {
-        @for hook in hooks {
-            tr role="row" {
-                (head_cell(&html! { code { (hook.url) } }))
-                (cell("Events", &html! {
-                    @if hook.events.is_empty() { "All" } @else { (hook.events.replace(',', ", ")) }
-                }))
-                (cell("Created", &moment(hook.created_at)))
-                (cell("Action", &html! {
-                    form method="post" action=(path(place, "/webhooks/remove")) {
-                        (token_field(&place.visit.form_token))
-                        input type="hidden" name="id" value=(hook.id);
-                        button.danger type="submit" aria-label=(format!("Remove {}", hook.url)) { "Remove" }
-                    }
-                }))
-            }
-        }
-    };
-    html! {
-        section aria-labelledby="webhooks" {
-            h2 #webhooks { "Webhooks" }
-            @if hooks.is_empty() {
-                p.dimmed { "Nobody is told of what happens in this project." }
-            } @else {
-                (table("Who is told of what happens in this project", &columns, &rows))
-            }
-            p.hint { "Add one on the server with " code { "ingot registry webhook create URL" } "." }
-        }
-    }
-}
-
 fn audit(lines: &[AuditRow]) -> Markup {
     let columns = ["When", "Principal", "What", "To what", "Outcome", "From"];
     let rows = html! {
@@ -178,13 +166,13 @@ fn audit(lines: &[AuditRow]) -> Markup {
     }
 }
 
-fn back(place: &Place, part: &str) -> Redirect {
+pub(super) fn back(place: &Place, part: &str) -> Redirect {
     Redirect::to(&path(place, part))
 }
 
 /// Gives the run task another key.
 pub(super) async fn replace_key(Change { place, .. }: Change) -> Result<Redirect, Problem> {
-    place.session.rotate_run_task(&run_task::api::fresh()).await?;
+    place.session.rotate_run_task().await?;
     Ok(back(&place, "#terraform"))
 }
 
@@ -199,12 +187,6 @@ pub(super) async fn configure(Change { place, fields }: Change) -> Result<Redire
         on_untracked_image: read("untracked")?,
         on_outdated_image: read("outdated")?,
     };
-    place.session.configure_run_task(&run_task::api::fresh(), &change).await?;
+    place.session.configure_run_task(&change).await?;
     Ok(back(&place, "#terraform"))
-}
-
-/// Removes a webhook.
-pub(super) async fn remove_webhook(Change { place, fields }: Change) -> Result<Redirect, Problem> {
-    place.session.delete_webhook(fields.text("id")).await?;
-    Ok(back(&place, "#webhooks"))
 }

@@ -8,25 +8,95 @@ use maud::{Markup, html};
 use super::bucket;
 use super::page::Page;
 use super::parts::{
-    Tab, ancestry_status, cell, chips, head_cell, pager, part, short, status, table, tabs,
-    version_link_to,
+    Tab, ancestry_status, cell, chips, choice, head_cell, pager, part, short, status, status_name,
+    table, tabs, version_link_to,
 };
 use super::problem::Problem;
-use super::visit::Place;
+use super::visit::{Fields, Place};
 use super::when::ago;
-use ingot_registry::api::{AncestryStatus, Version};
+use ingot_registry::api::{AncestryStatus, Version, VersionStatus};
 use ingot_registry::client::Registry as _;
+use ingot_registry::store::{VersionFilter, VersionOrder};
 
 /// How many versions a page has.
 const SIZE: u32 = 25;
+
+/// What versions can be filtered by: what a query says, and what it is.
+const STATUSES: &[(&str, VersionStatus)] = &[
+    ("active", VersionStatus::Active),
+    ("scheduled", VersionStatus::RevocationScheduled),
+    ("revoked", VersionStatus::Revoked),
+    ("building", VersionStatus::Running),
+    ("failed", VersionStatus::Failed),
+    ("cancelled", VersionStatus::Cancelled),
+    ("incomplete", VersionStatus::Incomplete),
+];
+
+/// What is asked for.
+#[derive(Debug)]
+struct Asked {
+    status: String,
+    platform: String,
+    sort: String,
+}
+
+impl Asked {
+    fn of(fields: &Fields) -> Self {
+        let text = |name: &str| fields.text(name).trim().to_owned();
+        Asked { status: text("status"), platform: text("platform"), sort: text("sort") }
+    }
+
+    fn filter(&self) -> VersionFilter {
+        VersionFilter { status: self.status(), platform: self.platform.clone() }
+    }
+
+    fn status(&self) -> Option<VersionStatus> {
+        STATUSES.iter().find(|it| it.0 == self.status).map(|it| it.1)
+    }
+
+    fn order(&self) -> VersionOrder {
+        if self.sort == "oldest" { VersionOrder::Oldest } else { VersionOrder::Newest }
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.status().is_some() || !self.platform.is_empty()
+    }
+
+    /// As a query, for the list's other parts.
+    fn query(&self) -> [(&str, &str); 3] {
+        [("status", &self.status), ("platform", &self.platform), ("sort", &self.sort)]
+    }
+
+    /// What a list has, in words.
+    fn caption(&self, shown: usize, total: i64) -> String {
+        let plural = if total == 1 { "" } else { "s" };
+        let count = match i64::try_from(shown) == Ok(total) {
+            true => format!("{total} version{plural}"),
+            false => format!("{shown} of {total} version{plural}"),
+        };
+        let mut told = vec![count];
+        told.extend(self.status().map(|status| format!("status {}", status_name(status))));
+        if !self.platform.is_empty() {
+            told.push(format!("platform {}", self.platform));
+        }
+        match (total, self.order()) {
+            (..=1, _) => {}
+            (_, VersionOrder::Newest) => told.push("newest first".into()),
+            (_, VersionOrder::Oldest) => told.push("oldest first".into()),
+        }
+        told.join(", ")
+    }
+}
 
 pub(super) async fn show(
     place: Place,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
     let name = place.names.bucket.clone();
+    let page = part(&query, SIZE);
+    let asked = Asked::of(&Fields::new(query));
     let bucket = place.session.get_bucket(&name).await?;
-    let versions = place.session.list_versions(&name, &part(&query, SIZE)).await?;
+    let list = place.session.version_list(&name, &asked.filter(), asked.order(), &page).await?;
     let channels = place.session.list_channels(&name).await?.channels;
     let mut pointing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for channel in &channels {
@@ -37,30 +107,56 @@ pub(super) async fn show(
     let columns =
         ["Version", "Status", "Channels", "Platforms", "Parents", "Created by", "Created"];
     let rows = html! {
-        @for version in &versions.versions {
+        @for version in &list.versions {
             @let channels = pointing.get(version.id.as_str()).map_or(&[][..], |it| it);
             (row(&place, version, channels))
         }
     };
-    let count = &bucket.version_count;
-    let caption = match (versions.versions.len().to_string() == *count, count.as_str()) {
-        (_, "1") => "1 version".to_owned(),
-        (true, count) => format!("{count} versions, newest first"),
-        (false, count) => format!("{} of {count} versions, newest first", versions.versions.len()),
-    };
     let path = place.bucket_path(&name, "/versions");
     let way = [(name.as_str(), place.bucket_path(&name, "")), ("Versions", path.clone())];
+    let none = list.total == 0 && !asked.is_filtered();
     Ok(Page::new(format!("Versions of {name}")).place(&place, &way).body(html! {
         (bucket::head(&bucket))
         (tabs(&place, &name, Some(Tab::Versions)))
         h2.hidden { "Versions" }
-        @if versions.versions.is_empty() {
+        @if !none { (filters(&path, &asked, &list.platforms)) }
+        @if !list.versions.is_empty() {
+            (table(&asked.caption(list.versions.len(), list.total), &columns, &rows))
+            (pager("versions", &path, &asked.query(), Some(&list.pagination)))
+        } @else if none {
             div.card.empty { h3 { "There are no versions yet" } }
         } @else {
-            (table(&caption, &columns, &rows))
-            (pager("versions", &path, &[], versions.pagination.as_ref()))
+            div.card.empty {
+                h3 { "No version was found" }
+                p { a href=(path) { "Show all versions" } }
+            }
         }
     }))
+}
+
+fn filters(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
+    let statuses = STATUSES.iter().map(|(value, status)| (*value, status_name(*status)));
+    html! {
+        form.search method="get" action=(path) {
+            details.filters open[asked.is_filtered() || !asked.sort.is_empty()] {
+                summary { "Filter and sort" }
+                div.line {
+                    (choice("status", "Status", &asked.status, statuses))
+                    (choice("platform", "Platform", &asked.platform, platforms.iter().map(|it| (it.as_str(), it.as_str()))))
+                    div.field {
+                        label for="sort" { "Sort by" }
+                        select #sort name="sort" {
+                            option value="" { "Newest first" }
+                            option value="oldest" selected[asked.order() == VersionOrder::Oldest] {
+                                "Oldest first"
+                            }
+                        }
+                    }
+                    button type="submit" { "Apply" }
+                }
+            }
+        }
+    }
 }
 
 fn row(place: &Place, version: &Version, channels: &[&str]) -> Markup {

@@ -7,6 +7,7 @@ mod ancestry;
 mod buckets;
 mod builds;
 mod channels;
+mod credentials;
 mod events;
 mod lineage;
 mod overview;
@@ -15,6 +16,7 @@ mod relations;
 mod revocation;
 mod rules;
 mod run_tasks;
+mod version_list;
 mod versions;
 mod view;
 mod work;
@@ -25,11 +27,13 @@ use super::api::*;
 use super::client::Registry;
 use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 
+pub use administration::{ADMIN, Administration, NewWebhook};
+pub use credentials::{Credentials, hash_secret, is_secret_of, random_hex};
 pub use events::EVENTS;
 pub use lineage::{Kinship, Lineage, LineageQuery, Member};
 pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, words};
 pub use relations::{Relation, Relations};
-pub use run_tasks::Fresh;
+pub use version_list::VersionList;
 pub use work::{cancel_silent_builds, carry_out_revocations};
 
 /// Who calls.
@@ -176,6 +180,7 @@ impl Registry for Session {
 
     async fn list_buckets(&self, page: &Page) -> Result<ListBucketsResponse> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.buckets_in(&mut self.store.read().await?, page).await
     }
 

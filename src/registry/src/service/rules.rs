@@ -65,8 +65,16 @@ pub(super) fn fingerprint(fingerprint: &str) -> Result<()> {
     word("a fingerprint", fingerprint, FINGERPRINT)
 }
 
+/// A service principal's name, which pages and the audit log show.
+pub(super) fn principal_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::invalid("a principal must have a name"));
+    }
+    text("a principal's name", name, NAME)
+}
+
 /// A text that has no form: no longer than `most`, without control characters.
-fn text(what: &str, text: &str, most: usize) -> Result<()> {
+pub(super) fn text(what: &str, text: &str, most: usize) -> Result<()> {
     if text.len() > most {
         return Err(Error::invalid(format!("{what} must not be longer than {most} bytes")));
     }

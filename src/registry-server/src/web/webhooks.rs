@@ -1,0 +1,135 @@
+//! Webhooks: where events of a project are posted to, on its settings page.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+
+use super::parts::{cell, head_cell, table, token_field};
+use super::problem::{Problem, sentence};
+use super::settings::{Entered, Shown, back, path, refused, show_with};
+use super::visit::{Change, Place};
+use super::when::moment;
+use crate::{Shared, hosts};
+use ingot_registry::api::Code;
+use ingot_registry::service::EVENTS;
+use ingot_registry::store::Webhook;
+use ingot_sdk::http::shown;
+
+/// The webhooks, and the forms that add and remove them.
+pub(super) fn section(place: &Place, hooks: &[Webhook], entered: &Entered) -> Markup {
+    let columns = ["URL", "Events", "Created", "Action"];
+    let rows = html! {
+        @for hook in hooks {
+            tr role="row" {
+                (head_cell(&html! { code { (shown(&hook.url)) } }))
+                (cell("Events", &html! {
+                    @if hook.events.is_empty() { "All" } @else { (hook.events.replace(',', ", ")) }
+                }))
+                (cell("Created", &moment(hook.created_at)))
+                (cell("Action", &html! {
+                    form method="post" action=(path(place, "/webhooks/remove")) {
+                        (token_field(&place.visit.form_token))
+                        input type="hidden" name="id" value=(hook.id);
+                        button.danger type="submit" aria-label=(format!("Remove {}", shown(&hook.url))) {
+                            "Remove"
+                        }
+                    }
+                }))
+            }
+        }
+    };
+    html! {
+        section aria-labelledby="webhooks" {
+            h2 #webhooks { "Webhooks" }
+            @if hooks.is_empty() {
+                p.dimmed { "No events of this project are posted anywhere." }
+            } @else {
+                (table("Where events of this project are posted to", &columns, &rows))
+            }
+            (add_form(place, entered))
+        }
+    }
+}
+
+fn add_form(place: &Place, entered: &Entered) -> Markup {
+    let wrong = entered.why("url");
+    html! {
+        section.card aria-labelledby="add-webhook" {
+            h3 #add-webhook { "Add a webhook" }
+            form method="post" action=(path(place, "/webhooks")) novalidate {
+                (token_field(&place.visit.form_token))
+                div.field {
+                    label for="webhook-url" { "URL" }
+                    input #webhook-url name="url" type="url" value=(entered.fields.text("url")) required
+                        maxlength="2048" autocomplete="off" spellcheck="false"
+                        placeholder="https://ci.example.com/hook"
+                        aria-invalid=[wrong.map(|_| "true")] aria-describedby="webhook-hint";
+                    p.hint #webhook-hint {
+                        @match wrong {
+                            Some(text) => span.wrong role="alert" { (text) },
+                            None => { "What its deliveries are signed with is shown once it is "
+                                "added, and only then." }
+                        }
+                    }
+                }
+                fieldset {
+                    legend { "Events" }
+                    @for event in EVENTS {
+                        label.choice {
+                            input type="checkbox" name=(event) value="yes"
+                                checked[entered.fields.ticked(event)];
+                            span { (event) }
+                        }
+                    }
+                    p.hint { "All of them if none is chosen." }
+                }
+                div.buttons { button.main type="submit" { "Add webhook" } }
+            }
+        }
+    }
+}
+
+/// Adds a webhook.
+pub(super) async fn add(
+    State(app): State<Shared>,
+    Change { place, fields }: Change,
+) -> Result<Response, Problem> {
+    let url = fields.text("url").trim().to_owned();
+    let refuse = |fields, why: String| Shown {
+        webhook: Entered::refused(fields, "url", why),
+        ..Shown::default()
+    };
+    // Before the host is looked up: not for somebody who may not add any.
+    place.session.webhooks().await?;
+    if let Err(why) = hosts::check_webhook(&app.webhook_hosts, &url).await {
+        return refused(&app, &place, refuse(fields, why)).await;
+    }
+    let events: Vec<String> =
+        EVENTS.iter().filter(|event| fields.ticked(event)).map(|it| (*it).to_owned()).collect();
+    match place.session.create_webhook(&url, &events).await {
+        Ok(made) => {
+            let created = html! {
+                p { "The webhook to " code { (shown(&url)) } " was added. "
+                    "Keep its secret now: it is not shown again." }
+                dl.facts { div.wide { dt { "Secret" } dd { code.id #secret { (made.secret) } } } }
+            };
+            let shown = Shown { created: Some(created), ..Shown::default() };
+            Ok(show_with(&app, &place, shown).await?.into_response())
+        }
+        Err(error)
+            if matches!(
+                error.code,
+                Code::InvalidArgument | Code::AlreadyExists | Code::FailedPrecondition
+            ) =>
+        {
+            refused(&app, &place, refuse(fields, sentence(&error.message))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes a webhook.
+pub(super) async fn remove(Change { place, fields }: Change) -> Result<Redirect, Problem> {
+    place.session.delete_webhook(fields.text("id")).await?;
+    Ok(back(&place, "#webhooks"))
+}

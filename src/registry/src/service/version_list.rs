@@ -1,0 +1,47 @@
+//! A bucket's versions in a list for people.
+
+use super::view::Detail;
+use super::{Session, page};
+use crate::api::*;
+use crate::store::{Role, VersionFilter, VersionOrder, VersionRow};
+
+/// A part of a list of versions.
+#[derive(Debug, Clone)]
+pub struct VersionList {
+    /// The versions, without their builds' metadata.
+    pub versions: Vec<Version>,
+    /// How many there are in all parts.
+    pub total: i64,
+    /// The platforms that builds of the bucket are of, whatever the filter.
+    pub platforms: Vec<String>,
+    /// How to go on.
+    pub pagination: PaginationResponse,
+}
+
+impl Session {
+    /// The versions of a bucket that a filter leaves, in an order.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such bucket, the page's token is invalid, or the
+    /// database failed.
+    pub async fn version_list(
+        &self,
+        bucket: &str,
+        filter: &VersionFilter,
+        order: VersionOrder,
+        page: &Page,
+    ) -> Result<VersionList> {
+        self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
+        let tx = &mut self.store.read().await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let mut keys = page::keys(page)?;
+        let rows = tx.search_versions(&bucket_id, filter, order, &keys).await?;
+        page::fit(tx, &rows, &mut keys, |row| (1500, Some(&row.id))).await?;
+        let (rows, pagination) = page::cut(rows, &keys, VersionRow::key);
+        let versions = self.see_versions(tx, rows, Detail::Builds).await?;
+        let total = tx.count_versions(&bucket_id, filter).await?;
+        let platforms = tx.platforms_of(&bucket_id).await?;
+        Ok(VersionList { versions, total, platforms, pagination })
+    }
+}
