@@ -13,6 +13,7 @@ mod init;
 mod inspect;
 mod logging;
 mod publish;
+pub mod reference;
 mod registry;
 mod usage;
 mod validate;

@@ -29,7 +29,7 @@ fn page<'a>(
     let mut text = format!(
         "# {title}\n\n\
          The options of `{block}`. This page is made from the program: \
-         `UPDATE=1 cargo test --test reference` writes it anew.\n"
+         `cargo xtask reference` writes it anew.\n"
     );
     for (name, schemas) in plugins {
         let _ = write!(text, "\n## `{name}`\n");
