@@ -33,9 +33,16 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// A command that runs `ingot`.
+/// A plugin directory that is not there: tests must not depend on the plugins that this machine has.
+fn no_plugins() -> PathBuf {
+    target_directory().join("no-plugins")
+}
+
+/// A command that runs `ingot`, without plugins that are programs of their own.
 pub fn ingot_command() -> Command {
-    Command::new(ingot_program())
+    let mut command = Command::new(ingot_program());
+    command.env("PACKER_PLUGIN_PATH", no_plugins());
+    command
 }
 
 /// Runs `ingot` in a directory.
@@ -47,7 +54,10 @@ pub fn ingot(dir: &Path, args: &[&str]) -> Run {
 pub fn ingot_with(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let state = dir.join("state");
     let state = state.to_str().expect("directories of tests have plain names");
-    let env = [env, &[("INGOT_STATE_DIR", state)]].concat();
+    let plugins = no_plugins();
+    let plugins = plugins.to_str().expect("a plain name");
+    let own = [("INGOT_STATE_DIR", state), ("PACKER_PLUGIN_PATH", plugins)];
+    let env = [&own[..], env].concat();
     let path = ingot_program();
     program(path.to_str().expect("a plain name"), dir, args, &env)
 }
