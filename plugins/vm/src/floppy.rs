@@ -210,6 +210,7 @@ fn same_name(left: &str, right: &str) -> bool {
 fn explained(error: std::io::Error, at: &str) -> Error {
     let full =
         matches!(error.kind(), std::io::ErrorKind::WriteZero | std::io::ErrorKind::StorageFull);
+    // Of a full directory the library tells by words only.
     if full || error.to_string().contains("No space") {
         return Error::new(format!("there is no room left for {at}"))
             .hint("the root of a floppy disk has 224 entries, of which long names take several");
