@@ -17,6 +17,7 @@ pub mod context;
 pub mod data_source;
 pub mod ecr;
 pub mod error;
+pub mod file_lock;
 pub mod file_work;
 pub mod glob;
 pub mod hash;

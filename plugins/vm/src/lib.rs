@@ -17,7 +17,6 @@
 pub mod boot_command;
 pub mod cache;
 pub mod cd;
-pub mod file_lock;
 pub mod floppy;
 pub mod http_server;
 pub mod iso;

@@ -4,11 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::{Error, Result, RunContext};
 use tokio::net::TcpListener;
 
 use crate::cache;
-use crate::file_lock::FileLock;
 
 /// How long to wait before a range that was fully taken is looked through again.
 const POLL: Duration = Duration::from_millis(500);

@@ -11,6 +11,7 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::hash::{hasher, hex};
 use ingot_sdk::{
     ConfigError, ConfigErrors, Context, Error, Prepared, Result, RunContext, file_work, hash,
@@ -22,7 +23,6 @@ pub use checksum::{Checksum, ChecksumOption};
 pub use source::Source;
 
 use crate::cache;
-use crate::file_lock::FileLock;
 
 /// The options, to be flattened into a builder's own.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -173,7 +173,7 @@ impl IsoOptions {
                 let target = self.target(checksum.as_ref(), url)?;
                 // Beside the file, as Packer's.
                 let lock_path = with_suffix(&target, ".lock");
-                let _lock = FileLock::take(ctx, &lock_path, || {
+                let _lock = FileLock::take(&ctx.cancel, &lock_path, || {
                     ctx.ui
                         .say(format!("Waiting for another build that is downloading this {what}"));
                 })

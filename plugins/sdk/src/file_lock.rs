@@ -6,9 +6,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ingot_sdk::{Context, Error, Result, RunContext};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Context, Error, Result};
 
 /// How often a lock that another holds is tried again. A call that waits could not be cancelled.
 const POLL: Duration = Duration::from_millis(200);
@@ -70,8 +72,12 @@ impl FileLock {
     /// Takes the lock on `path`, waiting for it if need be. `on_wait` is called once before.
     ///
     /// # Errors
-    /// See [`FileLock::try_take`]; or the build was cancelled.
-    pub async fn take(ctx: &RunContext, path: &Path, on_wait: impl FnOnce()) -> Result<FileLock> {
+    /// See [`FileLock::try_take`]; or `cancel` fired.
+    pub async fn take(
+        cancel: &CancellationToken,
+        path: &Path,
+        on_wait: impl FnOnce(),
+    ) -> Result<FileLock> {
         let mut on_wait = Some(on_wait);
         loop {
             if let Some(lock) = FileLock::try_take(path)? {
@@ -81,7 +87,7 @@ impl FileLock {
                 on_wait();
             }
             tokio::select! {
-                () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
+                () = cancel.cancelled() => return Err(Error::Cancelled),
                 () = tokio::time::sleep(POLL) => {}
             }
         }
