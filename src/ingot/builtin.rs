@@ -26,5 +26,7 @@ pub fn plugins() -> PluginSet {
     ingot_provisioners::register(&mut set);
     ingot_qemu::register(&mut set);
     crate::data_sources::register(&mut set);
+    #[cfg(feature = "plugin-host")]
+    set.reclaimer(ingot_plugin_host::ReclaimProcesses);
     set
 }

@@ -270,6 +270,113 @@ build {
     assert!(!any_plugin_runs(plugins.directory()));
 }
 
+const FAILING: &str = r#"
+source "trial" "t" {
+  directory = "built"
+}
+build {
+  sources = ["source.trial.t"]
+  provisioner "trial" {
+    run = ["exit 3"]
+  }
+  error-cleanup-provisioner "trial" {
+    run = ["echo cleaning up > ../cleaned"]
+  }
+}
+"#;
+
+#[test]
+fn what_a_failed_build_leaves_is_up_to_on_error() {
+    let Some(plugins) = installed() else { return };
+    // What is left: the directory, and what the error-cleanup-provisioner wrote.
+    for (flag, directory, cleaned) in [
+        ("cleanup", false, true),
+        ("abort", true, false),
+        ("run-cleanup-provisioner", true, true),
+        // Nobody is there to ask.
+        ("ask", false, true),
+    ] {
+        let dir = template(FAILING);
+        let on_error = format!("-on-error={flag}");
+        let run = plugins.ingot(dir.path(), &["build", &on_error, "."]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stdout.contains("ended with 3"), "{}", run.stdout);
+        assert_eq!(dir.path().join("built").exists(), directory, "{flag}: {}", run.stdout);
+        assert_eq!(dir.path().join("cleaned").exists(), cleaned, "{flag}: {}", run.stdout);
+        assert!(!any_plugin_runs(plugins.directory()));
+    }
+}
+
+#[test]
+fn a_plugin_asks_the_user() {
+    let Some(plugins) = installed() else { return };
+    let dir = template(FAILING);
+    // `script` gives it a terminal.
+    let command = plugins.command(dir.path(), &[]);
+    let ingot = command.get_program().to_string_lossy().into_owned();
+    let mut asked = Command::new("script");
+    asked.args(["-qec", &format!("'{ingot}' build -color=false -on-error=ask ."), "/dev/null"]);
+    asked.current_dir(dir.path());
+    for (name, value) in command.get_envs() {
+        asked.env(name, value.unwrap_or_default());
+    }
+    let mut child = asked.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"y\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Leave the directory? [y/n]"), "{said}");
+    assert!(dir.path().join("built").exists(), "{said}");
+    drop(stdin);
+}
+
+#[test]
+fn what_plugins_of_a_killed_run_have_running_ends_with_the_next_run() {
+    let Some(plugins) = installed() else { return };
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+}
+build {
+  sources = ["source.trial.t"]
+  provisioner "trial" {
+    fail   = "child"
+    slowly = true
+  }
+}
+"#;
+    let dir = template(text);
+    let output = std::fs::File::create(dir.path().join("output")).unwrap();
+    let mut child = plugins.command(dir.path(), &["build", "."]).stdout(output).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_to_string(dir.path().join("output"))
+        .is_ok_and(|said| said.contains("waiting to be cancelled"))
+    {
+        assert!(Instant::now() < deadline, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(any_plugin_runs(plugins.directory()) && child_runs(dir.path()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(child_runs(dir.path()));
+    let other = template(crate::harness::NULL);
+    let run = plugins.ingot(other.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(!child_runs(dir.path()), "{}", run.stdout);
+    assert!(!any_plugin_runs(plugins.directory()), "{}", run.stdout);
+    let listed = plugins.ingot(other.path(), &["cleanup", "-list", "-json"]);
+    assert!(!listed.stdout.contains("plugin-processes"), "{}", listed.stdout);
+}
+
+/// Whether what the plugin starts as a child runs in a directory.
+fn child_runs(directory: &Path) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.map(|process| process.path()).any(|path| {
+        std::fs::read(path.join("cmdline")).is_ok_and(|line| line == b"sleep\x00987654\x00")
+            && std::fs::read_link(path.join("cwd")).is_ok_and(|found| found == directory)
+    })
+}
+
 /// Whether a program in this plugin directory still runs.
 fn any_plugin_runs(directory: &Path) -> bool {
     let listed = Command::new("ps").args(["-eo", "args"]).output();

@@ -92,8 +92,24 @@ func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	}
 	machine := &shell{directory}
 	if err := hook.Run(ctx, packersdk.HookProvision, ui, machine, data); err != nil {
+		// As the SDK's runners of steps do it.
+		how := b.given.facts["packer_on_error"]
+		if how == "ask" {
+			answer, err := ui.Ask("Leave the directory? [y/n]")
+			if err != nil {
+				ui.Error("nobody to ask: " + err.Error())
+			} else if answer == "y" {
+				how = "abort"
+			}
+		}
+		if how == "abort" {
+			return nil, err
+		}
 		if err := hook.Run(context.Background(), packersdk.HookCleanupProvision, ui, machine, data); err != nil {
 			ui.Error("cleaning up: " + err.Error())
+		}
+		if how == "run-cleanup-provisioner" {
+			return nil, err
 		}
 		cleanup()
 		return nil, err

@@ -15,6 +15,7 @@ use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
 use crate::host::{Host, Instance};
 use crate::message::{field, list};
+use crate::reclaim::WorkRecord;
 use crate::remote::artifact::RemoteArtifact;
 
 /// A builder of a plugin.
@@ -75,6 +76,7 @@ impl Prepare<dyn Build> for HostedBuilder {
 impl Build for HostedBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let instance = &self.instance;
+        let _record = WorkRecord::open(ctx)?;
         let callbacks = Callbacks {
             ui: Some(UiService::new(ctx.ui.clone())),
             hook: Some(HookService::new(ctx.clone(), instance)),

@@ -15,6 +15,7 @@ use crate::callback::communicator::CommunicatorService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
 use crate::message::{from_json, record};
+use crate::reclaim::WorkRecord;
 
 /// A provisioner of a plugin.
 pub struct HostedProvisioner {
@@ -61,6 +62,7 @@ impl Provision for HostedProvision {
         data: &GeneratedData,
     ) -> Result<()> {
         let instance = self.0.take()?;
+        let _record = WorkRecord::open(ctx)?;
         // A cancelled build waits until the plugin has stopped.
         let _running = Running::new();
         let mux = instance.process().mux();

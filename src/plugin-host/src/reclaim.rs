@@ -1,0 +1,89 @@
+//! Ends what plugins of a killed run still have running.
+//!
+//! Most plugins go on with their work when their connection ends, and so do programs that they
+//! started. All of them have the variable [`RUN_VARIABLE`] in their environment, with the id of the run.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ingot_sdk::{Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The variable with the id of the run, in the environment of plugins.
+pub const RUN_VARIABLE: &str = "INGOT_PLUGIN_RUN";
+/// The kind of resource the processes of plugins are. The id is that of the run.
+const PROCESSES: &str = "plugin-processes";
+/// How long killed processes may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The journal's record that a plugin works; struck out when this is dropped.
+pub(crate) struct WorkRecord(Option<JournalEntry>);
+
+impl WorkRecord {
+    /// # Errors
+    /// The journal cannot be written.
+    pub(crate) fn open(ctx: &RunContext) -> Result<WorkRecord> {
+        let resource = Resource::new(PROCESSES, &ctx.prepare.run_uuid);
+        Ok(WorkRecord(Some(JournalEntry::open(&ctx.journal, &resource)?)))
+    }
+}
+
+impl Drop for WorkRecord {
+    fn drop(&mut self) {
+        // While this program lives, it ends the processes itself.
+        if let Some(entry) = self.0.take() {
+            entry.done();
+        }
+    }
+}
+
+/// Ends the processes that the journal tells of.
+pub struct ReclaimProcesses;
+
+#[async_trait]
+impl Reclaim for ReclaimProcesses {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[PROCESSES]
+    }
+
+    async fn reclaim(&self, resource: &Resource) -> Result<()> {
+        // An empty id would be anybody's.
+        if uuid_like(&resource.id) { end(&resource.id).await } else { Ok(()) }
+    }
+}
+
+fn uuid_like(id: &str) -> bool {
+    id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+}
+
+async fn end(run: &str) -> Result<()> {
+    let deadline = tokio::time::Instant::now() + GONE_WITHIN;
+    loop {
+        let found = of_run(run)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(Error::new(format!("the processes {found:?} of plugins do not end")));
+        }
+        for pid in found.into_iter().filter_map(Pid::from_raw) {
+            // Fails if it has just ended; else the next look finds it again.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The processes of a run; those of other users cannot be looked at.
+fn of_run(run: &str) -> Result<Vec<i32>> {
+    let mark = format!("{RUN_VARIABLE}={run}");
+    let own = std::process::id().cast_signed();
+    let processes = std::fs::read_dir("/proc").context("listing processes")?;
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let marked = |pid: &i32| {
+        // Empty for a process that has ended and was not waited for.
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
+    };
+    Ok(pids.filter(|&pid| pid != own).filter(marked).collect())
+}
