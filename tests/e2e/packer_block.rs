@@ -1,6 +1,6 @@
 //! `packer` blocks: versions and plugins.
 
-use ingot_test_support::{NULL, ingot, template};
+use ingot_test_support::{NULL, ingot, ingot_with, template};
 
 fn validate(text: &str) -> (Option<i32>, String) {
     let dir = template(&format!("{text}{NULL}"));
@@ -115,9 +115,16 @@ fn init_is_content_with_what_is_built_in() {
     };
     let run = ingot(plugin("docker").path(), &["init", "-upgrade", "."]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "", ""));
-    let run = ingot(plugin("nosuch").path(), &["init", "."]);
+    let missing = plugin("nosuch");
+    let empty = missing.path().to_str().unwrap();
+    let env = [("INGOT_PLUGIN_MIRROR", empty), ("PACKER_PLUGIN_PATH", empty)];
+    let run = ingot_with(missing.path(), &["init", "."], &env);
     assert_eq!(run.code, Some(1));
-    assert!(run.stdout.contains("`github.com/hashicorp/nosuch` is not here"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("Failed getting the \"github.com/hashicorp/nosuch\" plugin"),
+        "{}",
+        run.stdout
+    );
     assert!(run.stdout.contains("t.pkr.hcl:4:17"), "{}", run.stdout);
 }
 

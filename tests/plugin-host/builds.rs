@@ -287,7 +287,7 @@ build {
 
 #[test]
 fn what_a_failed_build_leaves_is_up_to_on_error() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     // What is left: the directory, and what the error-cleanup-provisioner wrote.
     for (flag, directory, cleaned) in [
         ("cleanup", false, true),
@@ -309,7 +309,7 @@ fn what_a_failed_build_leaves_is_up_to_on_error() {
 
 #[test]
 fn a_plugin_asks_the_user() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let dir = template(FAILING);
     // `script` gives it a terminal.
     let command = plugins.command(dir.path(), &[]);
@@ -332,7 +332,7 @@ fn a_plugin_asks_the_user() {
 
 #[test]
 fn what_plugins_of_a_killed_run_have_running_ends_with_the_next_run() {
-    let Some(plugins) = installed() else { return };
+    let plugins = require!(installed());
     let text = r#"
 source "trial" "t" {
   directory = "built"
@@ -359,7 +359,7 @@ build {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(child_runs(dir.path()));
-    let other = template(crate::harness::NULL);
+    let other = template(ingot_test_support::NULL);
     let run = plugins.ingot(other.path(), &["build", "."]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert!(!child_runs(dir.path()), "{}", run.stdout);

@@ -23,8 +23,11 @@ pub(super) enum Command {
     Build(BuildArgs),
     /// Check that a template is valid, offline
     Validate(ValidateArgs),
-    /// Check that the plugins a template requires are there
+    /// Install the plugins that a template requires
     Init(InitArgs),
+    /// Install, list and remove plugins
+    #[cfg(feature = "plugin-host")]
+    Plugins(super::plugins::PluginsArgs),
     /// Show what a template is made of
     Inspect(InspectArgs),
     /// Bring templates into canonical layout
@@ -207,17 +210,30 @@ pub(super) struct InitArgs {
     pub template: PathBuf,
     #[command(flatten)]
     pub variables: Variables,
-    #[command(flatten)]
-    unused: Unused,
+    /// This selects builds
+    #[arg(long, hide = true, value_name = "PATTERNS")]
+    only: Vec<String>,
+    /// This selects builds
+    #[arg(long, hide = true, value_name = "PATTERNS")]
+    except: Vec<String>,
     /// Templates are HCL2
     #[arg(long, hide = true, value_enum)]
     config_type: Option<ConfigType>,
-    /// Built-in plugins are as new as this program
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    upgrade: bool,
-    /// Built-in plugins cannot be installed again
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    force: bool,
+    /// Install newer versions of what is installed too
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub upgrade: bool,
+    /// Install again what is installed already
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub force: bool,
+    /// Take only what the lock file names, and leave the file as it is
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub locked: bool,
+    /// Take plugins from this URL or directory only
+    #[arg(long, value_name = "URL|DIRECTORY")]
+    pub plugin_mirror: Option<String>,
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
 }
 
 #[derive(Debug, Args)]

@@ -27,7 +27,42 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot validate -evaluate-datasources -var-file=production.pkrvars.hcl .",
         ],
     ),
-    ("init", &["ingot init ."]),
+    (
+        "init",
+        &[
+            "ingot init .",
+            "ingot init -upgrade web.pkr.hcl",
+            "ingot init -locked -plugin-mirror=/srv/plugins .",
+        ],
+    ),
+    (
+        "plugins",
+        &[
+            "ingot plugins install github.com/hashicorp/ansible '~> 1.1'",
+            "ingot plugins installed",
+            "ingot plugins required .",
+        ],
+    ),
+    (
+        "plugins install",
+        &[
+            "ingot plugins install github.com/hashicorp/ansible '>= 1.1, < 2'",
+            "ingot plugins install -path=./packer-plugin-ansible github.com/hashicorp/ansible",
+        ],
+    ),
+    (
+        "plugins installed",
+        &["ingot plugins installed", "ingot plugins installed -machine-readable"],
+    ),
+    ("plugins required", &["ingot plugins required ."]),
+    (
+        "plugins remove",
+        &[
+            "ingot plugins remove github.com/hashicorp/ansible",
+            "ingot plugins remove github.com/hashicorp/ansible '< 1.1'",
+        ],
+    ),
+    ("plugins describe", &["ingot plugins describe ansible", "ingot plugins describe -json"]),
     (
         "inspect",
         &["ingot inspect .", "ingot inspect -machine-readable -var 'name=web' web.pkr.hcl"],

@@ -9,10 +9,10 @@ use super::args::InitArgs;
 use crate::builtin::plugins;
 use crate::engine::{Project, ProjectOptions};
 use crate::ui::{Renderer, UiOptions};
-use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_hcl::Diagnostics;
 
-/// Checks that the plugins a template requires are there: 0 if they are, 1 if not. What Ingot
-/// has built in needs no installing, so there is nothing to do besides.
+/// Installs the plugins that a template requires and that are not there: 0 if all are there then,
+/// 1 if not. What Ingot has built in needs no installing.
 pub(super) fn run(args: &InitArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let options = ProjectOptions {
@@ -21,23 +21,44 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
         syntax_only: true,
         ..Default::default()
     };
+    let ui_options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };
+    let ui = Ui::new(Renderer::new(ui_options));
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
-    for required in &project.template.required_plugins {
-        if !project.plugins.provided.contains_key(&required.source) {
-            let known: Vec<&str> = project.plugins.provided.keys().map(String::as_str).collect();
-            diagnostics.push(
-                Diagnostic::error(format!("the plugin `{}` is not here", required.source))
-                    .at(required.span)
-                    .note(format!("built in: {}", known.join(", ")))
-                    .help("plugins that are not built in cannot be used yet"),
+    if !diagnostics.has_errors() {
+        if project.template.required_plugins.is_empty() {
+            ui.message(
+                "This template requires no plugins: it has no `required_plugins` block in a \
+                 `packer` block.",
             );
         }
+        install(args, &project, &ui, &mut diagnostics);
     }
-    let ui = Ui::new(Renderer::new(UiOptions::default()));
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     match diagnostics.has_errors() {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(feature = "plugin-host")]
+use super::plugins::install_required as install;
+
+/// Without hosted plugins what is not built in cannot be had.
+#[cfg(not(feature = "plugin-host"))]
+fn install(_args: &InitArgs, project: &Project, _ui: &Ui, diagnostics: &mut Diagnostics) {
+    for required in &project.template.required_plugins {
+        if !project.plugins.provided.contains_key(&required.source) {
+            let known: Vec<&str> = project.plugins.provided.keys().map(String::as_str).collect();
+            diagnostics.push(
+                ingot_hcl::Diagnostic::error(format!(
+                    "the plugin `{}` is not here",
+                    required.source
+                ))
+                .at(required.span)
+                .note(format!("built in: {}", known.join(", ")))
+                .help("this Ingot was built without support for other plugins"),
+            );
+        }
     }
 }

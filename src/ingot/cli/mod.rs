@@ -12,6 +12,8 @@ mod fmt;
 mod init;
 mod inspect;
 mod logging;
+#[cfg(feature = "plugin-host")]
+mod plugins;
 mod publish;
 pub mod reference;
 mod registry;
@@ -48,6 +50,8 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Init(args) => init::run(&args),
+        #[cfg(feature = "plugin-host")]
+        Command::Plugins(args) => plugins::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Console(args) => console::run(&args),

@@ -17,8 +17,9 @@ const NO_COMMAND: u8 = 127;
 
 /// Commands of Packer that Ingot does not have, and what it has instead.
 const OF_PACKER: &[(&str, &str)] = &[
+    // It is there unless it was left out when Ingot was built.
     ("plugins", PLUGINS),
-    ("plugin", PLUGINS),
+    ("plugin", "`ingot plugins` installs, lists and removes plugins"),
     (
         "fix",
         "it mends templates of the old JSON form; run `packer fix` and then `packer hcl2_upgrade` \
@@ -41,8 +42,8 @@ const OF_PACKER: &[(&str, &str)] = &[
          verify-attestation`",
     ),
 ];
-const PLUGINS: &str = "the plugins of docker, qemu and amazon are built in; `ingot init TEMPLATE` \
-     says whether those that a template requires are";
+const PLUGINS: &str = "this Ingot was built without support for plugins that are programs of their \
+     own; those of docker, qemu and amazon are built in";
 
 /// The flags that make Packer complete commands in a shell.
 const AUTOCOMPLETE: [&str; 2] = ["autocomplete-install", "autocomplete-uninstall"];
@@ -91,6 +92,7 @@ pub(super) fn report(error: &Error, args: &[OsString]) -> ExitCode {
     // Packer says 127 to a command that there is not, and 1 to everything else it does not
     // understand.
     match error.kind() {
+        _ if path.starts_with("ingot plugins") => ExitCode::FAILURE,
         ErrorKind::InvalidSubcommand
         | ErrorKind::MissingSubcommand
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => ExitCode::from(NO_COMMAND),

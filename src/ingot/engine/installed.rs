@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ingot_plugin_host::{Host, Installation, Program, cache_directory, discovery};
+use ingot_plugin_host::discovery::{self, Platform};
+use ingot_plugin_host::lock_file::LockFile;
+use ingot_plugin_host::{Host, Installation, Program, RUN_VARIABLE, cache_directory};
 use ingot_sdk::PluginSet;
 
 use crate::template::packer_block::RequiredPlugin;
@@ -18,6 +20,8 @@ const PREFER_INSTALLED: &str = "INGOT_PREFER_INSTALLED_PLUGINS";
 /// The programs of a run.
 pub(super) struct InstalledPlugins {
     required: Vec<RequiredPlugin>,
+    /// Which versions of them were locked.
+    lock: Option<LockFile>,
     host: Arc<Host>,
     /// Looked for when the first is needed.
     found: Option<Vec<Installation>>,
@@ -28,12 +32,19 @@ pub(super) struct InstalledPlugins {
 }
 
 impl InstalledPlugins {
-    /// For the run `run_uuid` of a template that requires `required`.
-    pub(super) fn new(required: &[RequiredPlugin], run_uuid: &str) -> Self {
+    /// For the run `run_uuid` of `template`.
+    pub(super) fn new(template: &Template, run_uuid: &str, diagnostics: &mut Diagnostics) -> Self {
+        let required = &template.required_plugins;
+        let lock = match required.is_empty() {
+            true => None,
+            false => diagnostics.keep(lock_file(template)),
+        };
         // Builders of plugins tell it as `build.PackerRunUUID`.
-        let environment = vec![("PACKER_RUN_UUID".to_owned(), run_uuid.to_owned())];
+        let environment = ["PACKER_RUN_UUID", RUN_VARIABLE];
+        let environment = environment.map(|name| (name.to_owned(), run_uuid.to_owned())).to_vec();
         InstalledPlugins {
-            required: required.to_vec(),
+            required: required.clone(),
+            lock,
             host: Arc::new(Host::new(environment)),
             found: None,
             seen: BTreeSet::new(),
@@ -152,9 +163,13 @@ impl InstalledPlugins {
         let core = |one: &Installation| {
             format!("{}.{}.{}", one.version.major, one.version.minor, one.version.patch)
         };
-        let allowed = installed.iter().rev().find(|one| plugin.versions.allow(&core(one)));
+        let locked = self.lock.as_ref().and_then(|lock| lock.get(&plugin.source));
+        let allowed = installed.iter().rev().find(|one| {
+            plugin.versions.allow(&core(one))
+                && locked.is_none_or(|locked| locked.version == one.version)
+        });
         let problem = match allowed {
-            Some(one) => match Program::open(&self.host, one, cache_directory().as_deref()) {
+            Some(one) => match self.open(one, &plugin.source) {
                 Ok(program) => return program.register(&plugin.name, set),
                 Err(problem) => {
                     Diagnostic::error(format!("the plugin `{}` cannot be used", plugin.source))
@@ -167,19 +182,37 @@ impl InstalledPlugins {
             None => {
                 let versions: Vec<String> =
                     installed.iter().map(|one| one.version.to_string()).collect();
-                let missing =
+                let mut missing =
                     Diagnostic::error(format!("the plugin `{}` is not installed", plugin.source))
                         .at(plugin.span);
-                match versions.is_empty() {
-                    true => missing,
-                    false => missing
+                if !versions.is_empty() {
+                    missing = missing
                         .label("in this version")
-                        .note(format!("installed: {}", versions.join(", "))),
+                        .note(format!("installed: {}", versions.join(", ")));
                 }
+                if let Some(locked) = locked {
+                    missing = missing.note(format!("the lock file names {}", locked.version));
+                }
+                missing
             }
         };
         diagnostics.push(problem.help("run `ingot init` to install it"));
         self.unavailable.insert(plugin.name.clone());
+    }
+
+    /// Opens an installation that may be locked to a hash.
+    fn open(&self, one: &Installation, source: &str) -> Result<Program, String> {
+        let cache = cache_directory();
+        if let Some(locked) = self.lock.as_ref().and_then(|lock| lock.get(source)) {
+            let hash = one.verified(cache.as_deref())?;
+            if !locked.allows_program(&Platform::current().to_string(), &hash) {
+                return Err(format!(
+                    "{} is not the program that the lock file names: its SHA-256 is {hash}",
+                    one.path.display()
+                ));
+            }
+        }
+        Program::open(&self.host, one, cache.as_deref())
     }
 
     fn found(&mut self, diagnostics: &mut Diagnostics) -> &[Installation] {
@@ -192,6 +225,17 @@ impl InstalledPlugins {
             }
         })
     }
+}
+
+/// The lock file of a template.
+fn lock_file(template: &Template) -> Result<LockFile, Diagnostic> {
+    LockFile::read(&template.dir).map_err(|error| {
+        let diagnostic = Diagnostic::error(error.to_string());
+        match error.advice() {
+            Some(advice) => diagnostic.help(advice),
+            None => diagnostic,
+        }
+    })
 }
 
 /// Whether a component of this name would be one of the plugin `plugin`.

@@ -207,7 +207,7 @@ impl Project {
         let nothing = Type::Object(BTreeMap::new());
         self.names.insert("build".into(), Value::unknown(nothing));
         #[cfg(feature = "plugin-host")]
-        let mut installed = InstalledPlugins::new(&self.template.required_plugins, &self.run_uuid);
+        let mut installed = InstalledPlugins::new(&self.template, &self.run_uuid, diagnostics);
         #[cfg(feature = "plugin-host")]
         {
             installed.add_data_sources(&self.template, &mut self.plugins, diagnostics);

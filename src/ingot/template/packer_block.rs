@@ -17,6 +17,8 @@ pub struct RequiredPlugin {
     pub source: String,
     /// Which versions will do.
     pub versions: VersionConstraints,
+    /// The same as it is written.
+    pub constraints: String,
     /// Where `version` stands.
     pub span: Span,
     /// Whether it was reported that it cannot be had.
@@ -142,6 +144,7 @@ fn plugin(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<Requir
         name: name.clone(),
         source: source?.0.to_owned(),
         versions,
+        constraints: version.to_owned(),
         span,
         unavailable: false,
     })

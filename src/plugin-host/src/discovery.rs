@@ -6,6 +6,7 @@
 
 use std::env::consts;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use crate::cache;
 const MAX_DEPTH: usize = 16;
 /// The name of a program begins with this.
 const PREFIX: &str = "packer-plugin-";
+/// The version of the protocol, as names of programs have it.
+pub(crate) const API: &str = "x5.0";
 
 /// The plugin directory: `PACKER_PLUGIN_PATH`, else `plugins` in Packer's configuration directory.
 /// None where nothing says where that is.
@@ -63,19 +66,51 @@ pub struct Installation {
     pub api: String,
 }
 
+/// What programs run on, in Go's words: shown as `linux_amd64`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Platform {
+    os: &'static str,
+    arch: &'static str,
+}
+
+impl Platform {
+    /// This machine.
+    pub fn current() -> Platform {
+        let os = match consts::OS {
+            "macos" => "darwin",
+            os => os,
+        };
+        let arch = match consts::ARCH {
+            "x86_64" => "amd64",
+            "x86" => "386",
+            "aarch64" => "arm64",
+            arch => arch,
+        };
+        Platform { os, arch }
+    }
+
+    /// How the names of its programs end.
+    pub fn suffix(self) -> String {
+        format!("{self}{}", consts::EXE_SUFFIX)
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.os, self.arch)
+    }
+}
+
 /// How the programs of this machine end.
 fn suffix() -> String {
-    let os = match consts::OS {
-        "macos" => "darwin",
-        os => os,
-    };
-    let arch = match consts::ARCH {
-        "x86_64" => "amd64",
-        "x86" => "386",
-        "aarch64" => "arm64",
-        arch => arch,
-    };
-    format!("_{os}_{arch}{}", consts::EXE_SUFFIX)
+    format!("_{}", Platform::current().suffix())
+}
+
+/// Where the checksum of the program at `path` is.
+pub(crate) fn sum_file(path: &Path) -> PathBuf {
+    let mut sum = path.as_os_str().to_owned();
+    sum.push("_SHA256SUM");
+    PathBuf::from(sum)
 }
 
 /// The programs of this machine below `directory` that could be used, the oldest of each plugin
@@ -129,7 +164,7 @@ fn named(root: &Path, path: &Path, suffix: &str) -> Option<Installation> {
         Some(Ok(version)) if version.build.is_empty() => version,
         _ => return ignored("the version in its name is not like v1.2.3"),
     };
-    if api != "x5.0" {
+    if api != API {
         return ignored("it speaks another version of the protocol");
     }
     let source = path.parent()?.strip_prefix(root).ok()?.to_str()?.replace('\\', "/");
@@ -144,9 +179,7 @@ impl Installation {
     /// # Errors
     /// There is none beside it, or it is another one; a program without must not be run.
     pub fn verified(&self, cache: Option<&Path>) -> Result<String, String> {
-        let mut sum = self.path.clone().into_os_string();
-        sum.push("_SHA256SUM");
-        let sum = PathBuf::from(sum);
+        let sum = sum_file(&self.path);
         let expected = read_sum(&sum).map_err(|error| {
             format!("its checksum cannot be read from {}: {error}", sum.display())
         })?;

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -35,7 +36,7 @@ func main() {
 		return
 	}
 	set := plugin.NewSet()
-	set.SetVersion(version.NewRawVersion("1.0.0"))
+	set.SetVersion(version.NewRawVersion(ownVersion()))
 	set.RegisterBuilder(plugin.DEFAULT_NAME, new(builder))
 	set.RegisterProvisioner(plugin.DEFAULT_NAME, new(provisioner))
 	set.RegisterPostProcessor(plugin.DEFAULT_NAME, new(postProcessor))
@@ -44,6 +45,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// ownVersion is the version in the name of the program's file, so that one program stands for any
+// release.
+func ownVersion() string {
+	if told := os.Getenv("TRIAL_VERSION"); told != "" {
+		return told
+	}
+	parts := strings.Split(filepath.Base(os.Args[0]), "_")
+	if len(parts) > 1 && strings.HasPrefix(parts[1], "v") {
+		return strings.TrimPrefix(parts[1], "v")
+	}
+	return "1.0.0"
 }
 
 func appendLine(path, line string) {

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Builds the plugin; none where Go is missing, which under CI is a failure.
-fn program() -> Option<&'static Path> {
+pub fn program() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let source = crate::repository("tests/plugin-host/plugin");
@@ -59,14 +59,14 @@ fn install(program: &Path, directory: &Path, version: &str) -> PathBuf {
     path
 }
 
-fn os() -> &'static str {
+pub fn os() -> &'static str {
     match std::env::consts::OS {
         "macos" => "darwin",
         os => os,
     }
 }
 
-fn arch() -> &'static str {
+pub fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -1,0 +1,271 @@
+//! The plugins that a template requires: `ingot plugins required` lists them, `ingot init` installs
+//! them.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use ingot_plugin_host::discovery::{self, Platform};
+use ingot_plugin_host::install::{Installed, Installer, PluginAddress, Request};
+use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
+use ingot_plugin_host::{Installation, cache_directory};
+use ingot_sdk::{Error, PluginSet, Result, Ui};
+use semver::Version;
+use tokio::runtime::Runtime;
+
+use super::{Lines, core, install, usable};
+use crate::builtin::plugins;
+use crate::cli::args::InitArgs;
+use crate::engine::{Project, ProjectOptions};
+use crate::template::Template;
+use crate::template::packer_block::RequiredPlugin;
+use ingot_hcl::ast::Body;
+use ingot_hcl::{Diagnostic, Diagnostics};
+
+/// Lists what a template requires.
+pub(super) fn run(template: &Path, lines: Lines<'_>) -> ExitCode {
+    let mut diagnostics = Diagnostics::default();
+    let options = ProjectOptions { plugins: plugins(), syntax_only: true, ..Default::default() };
+    let mut project = Project::load(template, &options, &mut diagnostics);
+    project.evaluate(&options, &mut diagnostics);
+    if !diagnostics.has_errors() {
+        match super::directory() {
+            Ok(directory) => list(&project.template.required_plugins, &directory, lines),
+            Err(error) => diagnostics.push(super::diagnostic_of(&error)),
+        }
+    }
+    super::super::tell(lines.ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    match diagnostics.has_errors() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn list(required: &[RequiredPlugin], directory: &Path, lines: Lines<'_>) {
+    let found = if required.is_empty() { Vec::new() } else { usable(directory) };
+    for plugin in required {
+        let mut line = format!("{} {} {:?}", plugin.name, plugin.source, plugin.constraints);
+        for (one, _) in &found {
+            if one.source == plugin.source && plugin.versions.allow(&core(&one.version)) {
+                line.push_str(&format!(" {}", one.path.display()));
+            }
+        }
+        lines.line(&line);
+    }
+    if required.is_empty() {
+        lines.line(
+            "This template requires no plugins: it has no `required_plugins` block in a `packer` \
+             block.",
+        );
+    }
+}
+
+/// Installs the plugins that a template requires and that are neither built in nor installed.
+pub(in crate::cli) fn install_required(
+    args: &InitArgs,
+    project: &Project,
+    ui: &Ui,
+    diagnostics: &mut Diagnostics,
+) {
+    let needed: Vec<&RequiredPlugin> = project
+        .template
+        .required_plugins
+        .iter()
+        .filter(|required| needs_program(required, &project.template, &project.plugins))
+        .collect();
+    if needed.is_empty() {
+        return;
+    }
+    let whole_directory = project.file.is_none();
+    match Run::new(args, &project.template.dir, ui) {
+        Ok(mut run) => run.install(&needed, whole_directory, diagnostics),
+        Err(error) => diagnostics.push(super::diagnostic_of(&error)),
+    }
+}
+
+/// Whether the plugin must be a program: it is not built in, or the template uses what Ingot lacks
+/// of it.
+fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet) -> bool {
+    if !set.provided.contains_key(&required.source) {
+        return true;
+    }
+    let lacks = |component: &str, known: bool| required.has(component) && !known;
+    let sources = template.sources.keys().map(|(ty, _)| (ty, set.builders.contains_key(ty)));
+    let data = template.data.keys().map(|(ty, _)| (ty, set.data_sources.contains_key(ty)));
+    if sources.chain(data).any(|(ty, known)| lacks(ty, known)) {
+        return true;
+    }
+    fn steps(body: &Body, lacks: &dyn Fn(&str, &str) -> bool) -> bool {
+        body.blocks
+            .iter()
+            .any(|block| lacks(&block.kind, block.label(0)) || steps(&block.body, lacks))
+    }
+    let lacks = |kind: &str, name: &str| match kind {
+        "provisioner" | "error-cleanup-provisioner" => {
+            lacks(name, set.provisioners.contains_key(name))
+        }
+        "post-processor" => lacks(name, set.post_processors.contains_key(name)),
+        _ => false,
+    };
+    template.builds.iter().any(|build| steps(&build.body, &lacks))
+}
+
+/// One run of `ingot init`.
+struct Run<'a> {
+    args: &'a InitArgs,
+    ui: &'a Ui,
+    lock: LockFile,
+    installer: Installer,
+    runtime: Runtime,
+    /// What is in the plugin directory.
+    found: Vec<Installation>,
+}
+
+impl<'a> Run<'a> {
+    fn new(args: &'a InitArgs, template: &Path, ui: &'a Ui) -> Result<Run<'a>> {
+        if args.locked && args.upgrade {
+            return Err(Error::new("-locked and -upgrade cannot be given together"));
+        }
+        Ok(Run {
+            args,
+            ui,
+            lock: LockFile::read(template)?,
+            installer: install::installer(args.plugin_mirror.as_deref(), ui)?,
+            runtime: install::runtime()?,
+            found: discovery::installations(&super::directory()?),
+        })
+    }
+
+    /// Installs `needed`. Without the others, what the lock file has of them stays.
+    fn install(
+        &mut self,
+        needed: &[&RequiredPlugin],
+        whole_directory: bool,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for required in needed {
+            match self.install_one(required) {
+                Ok(installed) => {
+                    install::say(&installed, self.ui);
+                    self.note(required, installed);
+                }
+                Err(error) => {
+                    let mut diagnostic = Diagnostic::error(format!(
+                        "Failed getting the {:?} plugin",
+                        required.source
+                    ))
+                    .at(required.span)
+                    .note(error.to_string());
+                    if let Some(advice) = error.advice() {
+                        diagnostic = diagnostic.help(advice);
+                    }
+                    diagnostics.push(diagnostic);
+                }
+            }
+        }
+        if self.args.locked {
+            return;
+        }
+        if whole_directory {
+            self.lock.retain(|source| needed.iter().any(|required| required.source == source));
+        }
+        if let Err(error) = self.lock.write() {
+            // The plugins are there all the same.
+            diagnostics.push(
+                Diagnostic::warning(format!("the lock file cannot be written: {error}"))
+                    .help("to use one that is there and not write it, give -locked"),
+            );
+        }
+    }
+
+    fn install_one(&self, required: &RequiredPlugin) -> Result<Installed> {
+        let address = PluginAddress::parse(&required.source)?;
+        let fits = |version: &Version| required.versions.allow(&core(version));
+        let locked = self.locked(required)?;
+        let InitArgs { force, upgrade, .. } = *self.args;
+        let installed = self.newest(required, locked);
+        let platform = Platform::current().to_string();
+        // Of which only the archive is locked must come from that once.
+        let unproven = self.args.locked
+            && locked.is_some_and(|locked| !locked.programs.contains_key(&platform));
+        let again = match installed {
+            Some((installation, program)) if !force && !upgrade && !unproven => {
+                let archives = BTreeMap::new();
+                return Ok(Installed { installation, program, archives, new: false });
+            }
+            // As in Packer, the same version again.
+            Some((installation, _)) if !upgrade => Some(installation.version),
+            _ => None,
+        };
+        let allow = |version: &Version| match &again {
+            Some(again) => version == again,
+            None => fits(version),
+        };
+        let request = Request {
+            address: &address,
+            allow: &allow,
+            constraints: &required.constraints,
+            force: force || unproven,
+            locked,
+        };
+        self.runtime.block_on(self.installer.install(&request))
+    }
+
+    /// What the lock file says of a plugin, if it counts.
+    fn locked(&self, required: &RequiredPlugin) -> Result<Option<&LockedPlugin>> {
+        let locked = self.lock.get(&required.source);
+        let fits = locked.is_some_and(|locked| required.versions.allow(&core(&locked.version)));
+        if !self.args.locked {
+            return Ok(locked.filter(|_| fits && !self.args.upgrade));
+        }
+        let file = self.lock.path().display();
+        let problem = match locked {
+            None => format!("the lock file {file} does not have it"),
+            Some(locked) if !fits => format!(
+                "the lock file {file} has version {}, which {:?} does not allow",
+                locked.version, required.constraints
+            ),
+            Some(locked) if !locked.knows_this_platform() => {
+                format!("the lock file {file} has no hash of it for {}", Platform::current())
+            }
+            Some(locked) => return Ok(Some(locked)),
+        };
+        Err(Error::new(problem)
+            .hint("run `ingot init -upgrade` where the lock file may change, and commit it"))
+    }
+
+    /// The newest installed release that will do, and its hash.
+    fn newest(
+        &self,
+        required: &RequiredPlugin,
+        locked: Option<&LockedPlugin>,
+    ) -> Option<(Installation, String)> {
+        let cache = cache_directory();
+        let platform = Platform::current().to_string();
+        let fits = |one: &&Installation| {
+            one.source == required.source
+                && one.version.pre.is_empty()
+                && required.versions.allow(&core(&one.version))
+                && locked.is_none_or(|locked| locked.version == one.version)
+        };
+        // The newest stands last.
+        self.found.iter().filter(fits).rev().find_map(|one| {
+            let hash = one.verified(cache.as_deref()).ok()?;
+            locked
+                .is_none_or(|locked| locked.allows_program(&platform, &hash))
+                .then(|| (one.clone(), hash))
+        })
+    }
+
+    fn note(&mut self, required: &RequiredPlugin, installed: Installed) {
+        let programs = [(Platform::current().to_string(), installed.program)].into();
+        let plugin = LockedPlugin {
+            version: installed.installation.version,
+            constraints: required.constraints.clone(),
+            archives: installed.archives,
+            programs,
+        };
+        self.lock.set(&required.source, plugin);
+    }
+}

@@ -1,0 +1,522 @@
+//! Installs plugins: from releases in the network, a mirror or a file, to where Packer keeps them
+//! too.
+//!
+//! An installation is whole or not there: what is downloaded and unpacked stands under other
+//! names until it was checked, and takes its own by a rename. Whoever installs a plugin holds a
+//! lock, so that two at once do the work once; what a killed installation left is taken up by the
+//! next.
+
+mod archive;
+mod candidate;
+mod origin;
+mod signature;
+mod transfer;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::file_lock::FileLock;
+use ingot_sdk::{Context, Error, Result, Ui};
+use semver::Version;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache;
+use crate::description::Description;
+use crate::discovery::{self, Installation, Platform};
+use crate::lock_file::LockedPlugin;
+use candidate::Asset;
+use origin::Origin;
+pub use origin::Origins;
+use transfer::Transfer;
+
+/// How many versions are looked at for one that this machine can use.
+const MAX_VERSIONS: usize = 20;
+/// What the files of an installation that is under way are called before.
+const UNDER_WAY: &str = ".ingot-";
+
+/// A plugin by its source, such as `github.com/hashicorp/ansible`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginAddress {
+    source: String,
+}
+
+impl PluginAddress {
+    /// Reads a source.
+    ///
+    /// # Errors
+    /// It is not like HOST/OWNER/NAME, or could mean another place than one below the plugin
+    /// directory.
+    pub fn parse(source: &str) -> Result<PluginAddress> {
+        let parts: Vec<&str> = source.split('/').collect();
+        let plain = |part: &&str| {
+            let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+            !part.is_empty() && !matches!(*part, "." | "..") && part.chars().all(fits)
+        };
+        match (3..=16).contains(&parts.len()) && parts.iter().all(plain) {
+            true => Ok(PluginAddress { source: source.to_owned() }),
+            false => Err(Error::new(format!("`{source}` is not the source of a plugin"))
+                .hint("a source is HOST/OWNER/NAME, such as github.com/hashicorp/docker")),
+        }
+    }
+
+    /// The source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The host.
+    fn host(&self) -> &str {
+        self.source.split('/').next().unwrap_or_default()
+    }
+
+    /// The plugin's name.
+    pub fn name(&self) -> &str {
+        self.source.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The owner and the repository, where the source has no other parts.
+    fn repository(&self) -> Option<(&str, String)> {
+        let parts: Vec<&str> = self.source.split('/').collect();
+        match parts[..] {
+            [_, owner, name] => Some((owner, format!("packer-plugin-{name}"))),
+            _ => None,
+        }
+    }
+}
+
+/// What to install.
+pub struct Request<'a> {
+    /// The plugin.
+    pub address: &'a PluginAddress,
+    /// Which versions will do.
+    pub allow: &'a (dyn Fn(&Version) -> bool + Sync),
+    /// The same as people write it, for messages.
+    pub constraints: &'a str,
+    /// Install what is there already once more.
+    pub force: bool,
+    /// The only version that will do, and the hashes that it must have.
+    pub locked: Option<&'a LockedPlugin>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Installed {
+    /// The program.
+    pub installation: Installation,
+    /// The SHA-256 of the program, in hexadecimal.
+    pub program: String,
+    /// The SHA-256 of the archives of all platforms, in hexadecimal; empty where the source has
+    /// no archives.
+    pub archives: BTreeMap<String, String>,
+    /// Whether it was not there before.
+    pub new: bool,
+}
+
+/// Installs plugins in a plugin directory.
+pub struct Installer {
+    directory: PathBuf,
+    origins: Origins,
+    transfer: Transfer,
+    platform: Platform,
+}
+
+/// Why a version will not do, where another may.
+struct Unfit(String);
+
+/// An installation that failed for good, or a version that will not do.
+enum Failed {
+    Version(Unfit),
+    For(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::For(error)
+    }
+}
+
+impl Installer {
+    /// An installer into the plugin directory `directory`, which shows its progress on `ui`.
+    ///
+    /// # Errors
+    /// A setting in the environment is wrong.
+    pub fn new(directory: PathBuf, origins: Origins, ui: Ui) -> Result<Installer> {
+        let transfer = Transfer::new(ui)?;
+        Ok(Installer { directory, origins, transfer, platform: Platform::current() })
+    }
+
+    /// Installs the newest version that will do.
+    ///
+    /// # Errors
+    /// There is none, it could not be had, or is not what it should be.
+    pub async fn install(&self, request: &Request<'_>) -> Result<Installed> {
+        let place = self.place(request.address)?;
+        let _lock = self.lock(&place, request.address).await?;
+        let mut reasons = Vec::new();
+        for origin in self.origins.of(request.address)? {
+            match self.install_from(&origin, &place, request, &mut reasons).await {
+                Ok(Some(installed)) => return Ok(installed),
+                Ok(None) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let wanted = match request.locked {
+            Some(locked) => format!("version {}, which the lock file names,", locked.version),
+            None if request.constraints.is_empty() => "a version".to_owned(),
+            None => format!("a version that {:?} allows", request.constraints),
+        };
+        let reasons: Vec<String> = reasons.into_iter().map(|Unfit(reason)| reason).collect();
+        Err(Error::new(format!("there is not {wanted} that can be used: {}", reasons.join("; "))))
+    }
+
+    async fn install_from(
+        &self,
+        origin: &Origin,
+        place: &Path,
+        request: &Request<'_>,
+        reasons: &mut Vec<Unfit>,
+    ) -> Result<Option<Installed>> {
+        let listed = match origin.versions(&self.transfer, request.address).await? {
+            Ok(versions) => versions,
+            Err(reason) => {
+                reasons.push(Unfit(reason));
+                return Ok(None);
+            }
+        };
+        let fits = |version: &&Version| match request.locked {
+            Some(locked) => **version == locked.version,
+            None => (request.allow)(version),
+        };
+        // Packer does not install pre-releases from the network either.
+        let (mut fit, early): (Vec<&Version>, Vec<&Version>) =
+            listed.iter().filter(fits).partition(|version| version.pre.is_empty());
+        fit.sort();
+        if fit.is_empty() {
+            reasons.push(Unfit(match (early.is_empty(), listed.iter().max()) {
+                (false, _) => format!(
+                    "{origin} has it only as the pre-release {}; install that with `ingot plugins \
+                     install -path PROGRAM {}`",
+                    early.into_iter().max().map(Version::to_string).unwrap_or_default(),
+                    request.address.source()
+                ),
+                (true, Some(newest)) => {
+                    format!(
+                        "the newest of the {} versions that {origin} has is {newest}",
+                        listed.len()
+                    )
+                }
+                (true, None) => format!("{origin} has no releases of it"),
+            }));
+        }
+        for version in fit.into_iter().rev().take(MAX_VERSIONS) {
+            match self.install_version(origin, place, request, version).await {
+                Ok(installed) => return Ok(Some(installed)),
+                Err(Failed::Version(reason)) => reasons.push(reason),
+                Err(Failed::For(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn install_version(
+        &self,
+        origin: &Origin,
+        place: &Path,
+        request: &Request<'_>,
+        version: &Version,
+    ) -> Result<Installed, Failed> {
+        let address = request.address;
+        let assets = match origin.assets(&self.transfer, address, version).await? {
+            Ok(assets) => assets,
+            Err(reason) => return Err(Failed::Version(Unfit(reason))),
+        };
+        let key = self.platform.to_string();
+        let Some(asset) = assets.iter().find(|asset| asset.platform == key && asset.usable())
+        else {
+            return Err(Failed::Version(Unfit(unfit_platforms(version, &key, &assets))));
+        };
+        let archives: BTreeMap<String, String> = assets
+            .iter()
+            .filter(|asset| asset.archive)
+            .map(|asset| (asset.platform.clone(), asset.sha256.clone()))
+            .collect();
+        if let Some(locked) = request.locked {
+            check_lock(locked, asset)?;
+        }
+        let target = place.join(self.file_name(address, version));
+        let installation = Installation {
+            path: target.clone(),
+            source: address.source().to_owned(),
+            name: address.name().to_owned(),
+            version: version.clone(),
+            api: discovery::API.to_owned(),
+        };
+        if !request.force
+            && let Ok(program) = installation.verified(None)
+            && request.locked.is_none_or(|locked| locked.allows_program(&key, &program))
+        {
+            return Ok(Installed { installation, program, archives, new: false });
+        }
+        let unpacked = self.unpacked(origin, place, address, version, asset).await?;
+        let described = crate::process::describe(&unpacked).await;
+        let described = match described {
+            Ok(described) => described,
+            Err(error) => {
+                let _ = fs::remove_file(&unpacked);
+                return Err(Failed::Version(Unfit(format!("version {version}: {error}"))));
+            }
+        };
+        if let Err(why) = is_release(&described, version) {
+            let _ = fs::remove_file(&unpacked);
+            return Err(Failed::Version(Unfit(format!("version {version}: {why}"))));
+        }
+        let program = cache::hash(None, &unpacked)
+            .with_context(|| format!("reading {}", unpacked.display()))?;
+        if let Some(locked) = request.locked
+            && !locked.allows_program(&key, &program)
+        {
+            let _ = fs::remove_file(&unpacked);
+            return Err(Error::new(format!(
+                "the program has the SHA-256 {program}, which is not the one in the lock file"
+            ))
+            .into());
+        }
+        put(&unpacked, &target, &program)?;
+        Ok(Installed { installation, program, archives, new: true })
+    }
+
+    /// Gets the program of `asset`, whose checksum was checked, under a name of its own.
+    async fn unpacked(
+        &self,
+        origin: &Origin,
+        place: &Path,
+        address: &PluginAddress,
+        version: &Version,
+        asset: &Asset,
+    ) -> Result<PathBuf> {
+        let program = self.file_name(address, version);
+        let unpacked = place.join(format!("{UNDER_WAY}{program}"));
+        let part = place.join(format!("{UNDER_WAY}{}.part", asset.file));
+        let limit = self.transfer.max_size();
+        if !asset.archive {
+            let source = origin.get(&self.transfer, address, version, asset, &part).await?;
+            archive::copy(&source, &unpacked, limit)?;
+            check_sum(&unpacked, &asset.sha256, origin)?;
+            return Ok(unpacked);
+        }
+        let archive = origin.get(&self.transfer, address, version, asset, &part).await?;
+        if let Err(error) = check_sum(&archive, &asset.sha256, origin) {
+            let _ = fs::remove_file(&part);
+            return Err(error);
+        }
+        let unpacking = {
+            let (archive, unpacked) = (archive.clone(), unpacked.clone());
+            tokio::task::spawn_blocking(move || {
+                archive::unpack(&archive, &program, &unpacked, limit)
+            })
+        };
+        let done = match unpacking.await {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let _ = fs::remove_file(&part);
+        done.map(|()| unpacked).with_context(|| format!("unpacking {}", asset.file))
+    }
+
+    /// Installs the program at `path` as the plugin `address`, in the version that it says it is.
+    ///
+    /// # Errors
+    /// It is no plugin, or a pre-release other than `-dev`, or cannot be copied.
+    pub async fn install_program(&self, path: &Path, address: &PluginAddress) -> Result<Installed> {
+        let described = crate::process::describe(path).await;
+        let described = described.map_err(|error| Error::new(error.to_string()))?;
+        let mut version = described_version(&described).map_err(Error::new)?;
+        if !matches!(version.pre.as_str(), "" | "dev") {
+            return Err(Error::new(format!(
+                "it says that it is version {:?}; only releases (1.0.0) and development versions \
+                 (1.0.0-dev) can be installed",
+                described.version
+            )));
+        }
+        speaks(&described).map_err(Error::new)?;
+        version.build = semver::BuildMetadata::EMPTY;
+        let place = self.place(address)?;
+        let _lock = self.lock(&place, address).await?;
+        let name = self.file_name(address, &version);
+        let unpacked = place.join(format!("{UNDER_WAY}{name}"));
+        archive::copy(path, &unpacked, self.transfer.max_size())?;
+        let program = cache::hash(None, &unpacked)
+            .with_context(|| format!("reading {}", unpacked.display()))?;
+        let target = place.join(name);
+        put(&unpacked, &target, &program)?;
+        let installation = Installation {
+            path: target,
+            source: address.source().to_owned(),
+            name: address.name().to_owned(),
+            version,
+            api: discovery::API.to_owned(),
+        };
+        Ok(Installed { installation, program, archives: BTreeMap::new(), new: true })
+    }
+
+    /// What the program of a version is called.
+    fn file_name(&self, address: &PluginAddress, version: &Version) -> String {
+        let (name, api) = (address.name(), discovery::API);
+        format!("packer-plugin-{name}_v{version}_{api}_{}", self.platform.suffix())
+    }
+
+    /// The directory of a plugin, which is there then.
+    fn place(&self, address: &PluginAddress) -> Result<PathBuf> {
+        let place = self.directory.join(address.source());
+        fs::create_dir_all(&place).with_context(|| format!("creating {}", place.display()))?;
+        Ok(place)
+    }
+
+    async fn lock(&self, place: &Path, address: &PluginAddress) -> Result<FileLock> {
+        let path = place.join(format!("{UNDER_WAY}lock"));
+        // Never cancelled: an interrupt ends the program.
+        let never = CancellationToken::new();
+        let lock = FileLock::take(&never, &path, || {
+            self.transfer
+                .ui()
+                .say(format!("Waiting for another program that installs {}", address.source()));
+        });
+        let lock = tokio::time::timeout(self.transfer.deadline(), lock).await;
+        let lock = lock.map_err(|_| {
+            Error::new(format!(
+                "another program has been installing {} for {} minutes",
+                address.source(),
+                self.transfer.deadline().as_secs() / 60
+            ))
+        })??;
+        Ok(lock.remove_on_drop())
+    }
+}
+
+/// Why none of `assets` will do.
+fn unfit_platforms(version: &Version, platform: &str, assets: &[Asset]) -> String {
+    if let Some(other) = assets.iter().find(|asset| asset.platform == platform) {
+        let spoken = other.api.as_deref().unwrap_or_default().trim_start_matches('x');
+        return format!(
+            "version {version} speaks version {spoken} of the plugin protocol, not 5.0"
+        );
+    }
+    let mut others: Vec<&str> = assets.iter().map(|asset| asset.platform.as_str()).collect();
+    others.sort_unstable();
+    others.dedup();
+    match others.is_empty() {
+        true => format!("version {version} has no programs"),
+        false => format!(
+            "version {version} has no program for {platform}, only for {}",
+            others.join(", ")
+        ),
+    }
+}
+
+/// Compares what would be downloaded with a lock file.
+fn check_lock(locked: &LockedPlugin, asset: &Asset) -> Result<()> {
+    let hashes = if asset.archive { &locked.archives } else { &locked.programs };
+    match hashes.get(&asset.platform) {
+        Some(hash) if *hash != asset.sha256 => Err(Error::new(format!(
+            "{} has the SHA-256 {} now, not {hash} as in the lock file: the release was changed, or \
+             is not the one that was locked",
+            asset.file, asset.sha256
+        ))
+        .hint("if the change is right, remove the plugin from the lock file and run `ingot init`")),
+        _ => Ok(()),
+    }
+}
+
+/// The version that a program says it is.
+fn described_version(described: &Description) -> Result<Version, String> {
+    let text = described.version.trim_start_matches('v');
+    Version::parse(text).map_err(|error| {
+        format!(
+            "the version that the program says it is, {:?}, is invalid: {error}",
+            described.version
+        )
+    })
+}
+
+fn speaks(described: &Description) -> Result<(), String> {
+    match described.api_version == discovery::API {
+        true => Ok(()),
+        false => Err(format!(
+            "it speaks version {:?} of the plugin protocol, not {}",
+            described.api_version,
+            discovery::API
+        )),
+    }
+}
+
+/// Whether a program is the release `version`.
+fn is_release(described: &Description, version: &Version) -> Result<(), String> {
+    let says = described_version(described)?;
+    speaks(described)?;
+    let core = (says.major, says.minor, says.patch);
+    if core != (version.major, version.minor, version.patch) {
+        return Err(format!("the program says that it is version {says}"));
+    }
+    match says.pre.is_empty() {
+        true => Ok(()),
+        false => Err(format!("the program says that it is the pre-release {says}")),
+    }
+}
+
+/// Compares a file with its checksum.
+fn check_sum(path: &Path, expected: &str, origin: &Origin) -> Result<()> {
+    let actual = cache::hash(None, path).with_context(|| format!("reading {}", path.display()))?;
+    match actual.eq_ignore_ascii_case(expected) {
+        true => Ok(()),
+        false => Err(Error::new(format!(
+            "wrong checksum: what {origin} sent has the SHA-256 {actual}, not {expected}"
+        ))
+        .hint("nothing was installed; if it happens again, ask those who publish the plugin")),
+    }
+}
+
+/// Gives the program at `unpacked` its name, and writes its checksum beside it.
+fn put(unpacked: &Path, target: &Path, program: &str) -> Result<()> {
+    let writing = || format!("writing {}", target.display());
+    fs::set_permissions(unpacked, fs::Permissions::from_mode(0o755)).with_context(writing)?;
+    let directory = target.parent().unwrap_or(Path::new("."));
+    let mut sum =
+        tempfile::Builder::new().prefix(UNDER_WAY).tempfile_in(directory).with_context(writing)?;
+    sum.write_all(program.as_bytes()).with_context(writing)?;
+    sum.as_file().set_permissions(fs::Permissions::from_mode(0o644)).with_context(writing)?;
+    sum.as_file().sync_all().with_context(writing)?;
+    // A checksum without its program is nothing, and one of another program is not used: whatever
+    // happens between the two, no program is used that was not installed whole.
+    sum.persist(discovery::sum_file(target)).map_err(|error| error.error).with_context(writing)?;
+    fs::rename(unpacked, target).with_context(writing)
+}
+
+/// Removes an installed program and its checksum.
+///
+/// # Errors
+/// The program could not be removed.
+pub fn remove(path: &Path) -> std::io::Result<()> {
+    fs::remove_file(path)?;
+    match fs::remove_file(discovery::sum_file(path)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_stay_below_the_plugin_directory() {
+        for source in ["github.com/hashicorp/ansible", "git.example.com/a/b/c"] {
+            assert_eq!(PluginAddress::parse(source).unwrap().source(), source);
+        }
+        for source in ["github.com/x", "github.com/../x", "a//b", "a/b/c%2f", "/a/b/c", "a/b/c/"] {
+            assert!(PluginAddress::parse(source).is_err(), "{source}");
+        }
+    }
+}

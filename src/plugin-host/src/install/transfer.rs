@@ -1,0 +1,323 @@
+//! Requests to servers that have releases: bounded in time and size, repeated where that may help,
+//! resumed where a download broke off.
+
+use std::fs;
+use std::io::SeekFrom;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ingot_sdk::retry::Retry;
+use ingot_sdk::{Context, Error, GoDuration, Result, Ui, http};
+use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
+
+use super::origin::TOKEN;
+use super::signature;
+
+/// How long a server may send nothing, where `INGOT_PLUGIN_DOWNLOAD_TIMEOUT` does not say.
+const STALL: Duration = Duration::from_secs(60);
+/// How long one plugin may take in all.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// The largest program, and archive, in MiB, where `INGOT_PLUGIN_MAX_SIZE` does not say.
+const MAX_SIZE: u64 = 1024;
+/// How often a request is made, and a download that broke off taken up.
+const TRIES: u32 = 4;
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 10;
+/// How much arrives between two moves of the progress bar.
+const STEP: u64 = 1 << 20;
+
+/// A request for something small.
+pub(super) struct Request<'a> {
+    pub url: &'a str,
+    /// The largest response that is read, in bytes.
+    pub limit: u64,
+    /// Whether this is GitHub's API, which takes a token.
+    pub github: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new(url: &'a str, limit: u64) -> Request<'a> {
+        Request { url, limit, github: false }
+    }
+}
+
+/// Gets things from servers.
+pub(super) struct Transfer {
+    client: Client,
+    stall: Duration,
+    max_size: u64,
+    token: Option<String>,
+    /// What lists of checksums must be signed by.
+    keyring: Option<PathBuf>,
+    ui: Ui,
+}
+
+impl Transfer {
+    /// # Errors
+    /// A setting in the environment is wrong.
+    pub(super) fn new(ui: Ui) -> Result<Transfer> {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let stall = match set("INGOT_PLUGIN_DOWNLOAD_TIMEOUT") {
+            Some(text) => {
+                GoDuration::parse(&text)
+                    .map_err(Error::new)
+                    .context("INGOT_PLUGIN_DOWNLOAD_TIMEOUT, which is a duration such as 90s")?
+                    .0
+            }
+            None => STALL,
+        };
+        let mebibytes = match set("INGOT_PLUGIN_MAX_SIZE") {
+            Some(text) => text.parse().map_err(|_| {
+                Error::new(format!(
+                    "INGOT_PLUGIN_MAX_SIZE is {text:?}, not a number of MiB such as 2048"
+                ))
+            })?,
+            None => MAX_SIZE,
+        };
+        let token = set(TOKEN);
+        if let Some(token) = &token {
+            ui.mask(token);
+        }
+        // What began encrypted stays so.
+        let policy = Policy::custom(|attempt| {
+            let was_secure = attempt.previous().first().is_some_and(|url| url.scheme() == "https");
+            if attempt.previous().len() > MAX_REDIRECTS {
+                attempt.error("too many redirects")
+            } else if was_secure && attempt.url().scheme() != "https" {
+                attempt.error("redirected from https to http")
+            } else {
+                attempt.follow()
+            }
+        });
+        Ok(Transfer {
+            client: http::client_with(|builder| builder.redirect(policy))?,
+            stall,
+            max_size: u64::saturating_mul(mebibytes, 1 << 20),
+            token,
+            keyring: signature::keyring()?,
+            ui,
+        })
+    }
+
+    pub(super) fn ui(&self) -> &Ui {
+        &self.ui
+    }
+
+    /// What lists of checksums must be signed by, if by anybody.
+    pub(super) fn keyring(&self) -> Option<&Path> {
+        self.keyring.as_deref()
+    }
+
+    /// The largest program, in bytes.
+    pub(super) fn max_size(&self) -> u64 {
+        self.max_size
+    }
+
+    /// How long one plugin may take.
+    pub(super) fn deadline(&self) -> Duration {
+        DEADLINE
+    }
+
+    /// What a request yields; none where there is no such thing.
+    ///
+    /// # Errors
+    /// The server cannot be asked, says no, or sends too much.
+    pub(super) async fn get(&self, request: &Request<'_>) -> Result<Option<Vec<u8>>> {
+        let got = self.retry(|| self.get_once(request)).await;
+        got.with_context(|| format!("asking {}", http::shown(request.url)))
+    }
+
+    async fn get_once(&self, request: &Request<'_>) -> Result<Option<Vec<u8>>> {
+        let mut asked = self.client.get(request.url);
+        if request.github
+            && let Some(token) = &self.token
+        {
+            asked = asked.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let mut response = self.in_time(asked.send()).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !response.status().is_success() {
+            return Err(self.refusal(&response));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = self.in_time(response.chunk()).await? {
+            body.extend_from_slice(&chunk);
+            if body.len() as u64 > request.limit {
+                return Err(Error::new(format!(
+                    "the response is longer than {} bytes",
+                    request.limit
+                )));
+            }
+        }
+        Ok(Some(body))
+    }
+
+    /// Downloads `url` to `part`, going on where an earlier download of it ended.
+    ///
+    /// # Errors
+    /// The server cannot be asked, says no, or sends too much; or `part` cannot be written. What
+    /// arrived is kept, as a later download may go on from there.
+    pub(super) async fn download(&self, url: &str, part: &Path, sha256: &str) -> Result<()> {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let work = async {
+            let resumed = self.retry(|| self.download_once(url, part, name)).await?;
+            let hash = crate::cache::hash(None, part)?;
+            if resumed && hash != sha256 {
+                // Perhaps what was there was of another file.
+                fs::remove_file(part)?;
+                self.retry(|| self.download_once(url, part, name)).await?;
+            }
+            Ok(())
+        };
+        let done = match tokio::time::timeout(DEADLINE, work).await {
+            Ok(done) => done,
+            Err(_) => {
+                Err(Error::new(format!("it took longer than {} minutes", DEADLINE.as_secs() / 60)))
+            }
+        };
+        done.with_context(|| format!("downloading {}", http::shown(url)))
+    }
+
+    /// Whether the download was resumed.
+    async fn download_once(&self, url: &str, part: &Path, name: &str) -> Result<bool> {
+        let have = fs::metadata(part).map_or(0, |found| found.len());
+        let mut asked = self.client.get(url);
+        if have > 0 {
+            asked = asked.header(RANGE, format!("bytes={have}-"));
+        }
+        let mut response = self.in_time(asked.send()).await?;
+        let from = match response.status() {
+            StatusCode::OK => 0,
+            StatusCode::PARTIAL_CONTENT if starts_at(response.headers()) == Some(have) => have,
+            // It is whole, or it is of another file: the checksum tells.
+            StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(true),
+            StatusCode::NOT_FOUND => {
+                return Err(Error::new("the release has no such file")
+                    .hint("the list of checksums of the release names it: tell those who publish the plugin"));
+            }
+            _ => return Err(self.refusal(&response)),
+        };
+        let total = response.content_length().map(|rest| from + rest);
+        if total.is_some_and(|total| total > self.max_size) {
+            return Err(self.too_large());
+        }
+        let writing = || format!("writing {}", part.display());
+        let mut options = tokio::fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).open(part).await.with_context(writing)?;
+        file.set_len(from).await.with_context(writing)?;
+        file.seek(SeekFrom::Start(from)).await.with_context(writing)?;
+        let progress = self.ui.progress(format!("Downloading {name}"), total);
+        let (mut position, mut shown) = (from, from);
+        let ended = loop {
+            match self.in_time(response.chunk()).await {
+                Ok(Some(chunk)) => {
+                    position += chunk.len() as u64;
+                    if position > self.max_size {
+                        break Err(self.too_large());
+                    }
+                    file.write_all(&chunk).await.with_context(writing)?;
+                    if position - shown >= STEP {
+                        shown = position;
+                        progress.at(position, total);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        file.flush().await.with_context(writing)?;
+        file.sync_all().await.with_context(writing)?;
+        progress.at(position, total);
+        ended.map(|()| from > 0)
+    }
+
+    fn too_large(&self) -> Error {
+        Error::new(format!("it is larger than {} MiB", self.max_size >> 20))
+            .hint("INGOT_PLUGIN_MAX_SIZE says how many MiB a plugin may have")
+    }
+
+    /// Waits for a part of a response. What goes wrong on the way may go right the next time.
+    async fn in_time<T>(&self, part: impl Future<Output = reqwest::Result<T>>) -> Result<T> {
+        match tokio::time::timeout(self.stall, part).await {
+            Ok(Ok(part)) => Ok(part),
+            Ok(Err(error)) => {
+                Err(ingot_sdk::error::IntoSdkError::into_sdk_error(error).transient())
+            }
+            Err(_) => Err(Error::new(format!(
+                "the server sent nothing for {} seconds",
+                self.stall.as_secs_f64()
+            ))
+            .transient()),
+        }
+    }
+
+    async fn retry<T, F: Future<Output = Result<T>>>(
+        &self,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T> {
+        let retry = Retry {
+            initial: Duration::from_millis(300),
+            max: Duration::from_secs(5),
+            tries: Some(TRIES),
+            timeout: None,
+        };
+        retry.run(&CancellationToken::new(), Error::is_transient, |_| attempt()).await
+    }
+
+    /// What a response that is none means.
+    fn refusal(&self, response: &Response) -> Error {
+        let status = response.status();
+        if let Some(wait) = rate_limit(status, response.headers()) {
+            let when = match wait {
+                Some(wait) => format!("; try again in {} minutes", wait.as_secs().div_ceil(60)),
+                None => String::new(),
+            };
+            let error = Error::new(format!("the server takes no more requests for now{when}"));
+            return match self.token {
+                Some(_) => error,
+                None => error.hint(format!(
+                    "set {TOKEN} to a token of GitHub, with which it takes more requests"
+                )),
+            };
+        }
+        let error = Error::new(format!("the server answered {status}"));
+        match status {
+            StatusCode::UNAUTHORIZED if self.token.is_some() => {
+                error.hint(format!("check the token in {TOKEN}"))
+            }
+            status if status.is_server_error() => error.transient(),
+            _ => error,
+        }
+    }
+}
+
+/// The first byte of a part: 5 of `bytes 5-9/10`.
+fn starts_at(headers: &HeaderMap) -> Option<u64> {
+    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
+    range.split_once('-')?.0.parse().ok()
+}
+
+/// Whether a server refuses because it was asked too often, and how long to wait where it says so.
+/// GitHub says either with 403 or 429.
+fn rate_limit(status: StatusCode, headers: &HeaderMap) -> Option<Option<Duration>> {
+    if !matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+        return None;
+    }
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    if let Some(seconds) = number(RETRY_AFTER.as_str()) {
+        return Some(Some(Duration::from_secs(seconds)));
+    }
+    let spent = number("x-ratelimit-remaining") == Some(0);
+    if !spent && status != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let reset = number("x-ratelimit-reset").map(Duration::from_secs);
+    Some(reset.map(|reset| reset.saturating_sub(now)))
+}

@@ -1,0 +1,374 @@
+//! The lock file of a template: which versions of its plugins were installed, and their hashes.
+//!
+//! `.ingot.lock.hcl` beside the template has a block for each plugin:
+//!
+//! ```hcl
+//! plugin "github.com/acme/thing" {
+//!   version     = "1.2.3"
+//!   constraints = ">= 1.2"
+//!   archives = {
+//!     darwin_arm64 = "sha256:…"
+//!     linux_amd64  = "sha256:…"
+//!   }
+//!   programs = {
+//!     linux_amd64 = "sha256:…"
+//!   }
+//! }
+//! ```
+//!
+//! Archives are what is downloaded, for all platforms of the release; programs are what was in them,
+//! as far as it was installed where the file was written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use hcl_edit::expr::{Expression, Object, ObjectKey, ObjectValue};
+use hcl_edit::structure::{Attribute, Block, Body, Structure};
+use hcl_edit::{Decorate as _, Ident};
+use ingot_sdk::{Context, Error, Result};
+use semver::Version;
+
+use crate::discovery::Platform;
+
+/// The name of the file.
+pub const NAME: &str = ".ingot.lock.hcl";
+/// The largest file that is read, in bytes.
+const MAX_SIZE: u64 = 4 << 20;
+/// How hashes are written.
+const ALGORITHM: &str = "sha256:";
+/// What a new file begins with.
+const HEADER: &str = "\
+# Written by `ingot init`: the plugins of this template and what they hash to. Keep it under version
+# control; `ingot init -upgrade` takes newer versions.
+
+";
+
+/// What was installed of one plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedPlugin {
+    /// The version.
+    pub version: Version,
+    /// What the template allowed then.
+    pub constraints: String,
+    /// The SHA-256 of the archives, in hexadecimal, by platform (`linux_amd64`).
+    pub archives: BTreeMap<String, String>,
+    /// The SHA-256 of the programs, in hexadecimal, by platform.
+    pub programs: BTreeMap<String, String>,
+}
+
+impl LockedPlugin {
+    /// Whether a program with this hash may be used: one of another hash than the one that is
+    /// locked for its platform may not.
+    pub fn allows_program(&self, platform: &str, hash: &str) -> bool {
+        self.programs.get(platform).is_none_or(|locked| locked.eq_ignore_ascii_case(hash))
+    }
+
+    /// Whether it says what the program of this machine must be, or the archive it comes from.
+    pub fn knows_this_platform(&self) -> bool {
+        let platform = Platform::current().to_string();
+        self.archives.contains_key(&platform) || self.programs.contains_key(&platform)
+    }
+}
+
+/// A lock file.
+#[derive(Debug)]
+pub struct LockFile {
+    path: PathBuf,
+    /// The text as it was read or written.
+    text: Option<String>,
+    body: Body,
+    plugins: BTreeMap<String, LockedPlugin>,
+}
+
+impl LockFile {
+    /// Reads the lock file of the template in `directory`; an empty one where there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what a lock file is.
+    pub fn read(directory: &Path) -> Result<LockFile> {
+        let path = directory.join(NAME);
+        let reading = || format!("the lock file {}", path.display());
+        let text = match fs::File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            opened => {
+                let mut text = String::new();
+                let mut file = opened.with_context(reading)?.take(MAX_SIZE + 1);
+                file.read_to_string(&mut text).with_context(reading)?;
+                if text.len() as u64 > MAX_SIZE {
+                    return Err(Error::new("it is too long").context(reading()));
+                }
+                Some(text)
+            }
+        };
+        let parsed = parse(text.as_deref().unwrap_or_default());
+        let (body, plugins) = parsed.map_err(|problem| {
+            Error::new(problem)
+                .context(reading())
+                .hint("take it as it is under version control, or remove it and run `ingot init`")
+        })?;
+        Ok(LockFile { text, body, plugins, path })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is locked of the plugin `source`.
+    pub fn get(&self, source: &str) -> Option<&LockedPlugin> {
+        self.plugins.get(source)
+    }
+
+    /// Locks a plugin. What is known of other platforms stays where the version does.
+    pub fn set(&mut self, source: &str, mut plugin: LockedPlugin) {
+        if let Some(old) = self.plugins.get(source).filter(|old| old.version == plugin.version) {
+            let LockedPlugin { archives, programs, .. } = old.clone();
+            archives.into_iter().for_each(|(key, hash)| {
+                plugin.archives.entry(key).or_insert(hash);
+            });
+            programs.into_iter().for_each(|(key, hash)| {
+                plugin.programs.entry(key).or_insert(hash);
+            });
+        }
+        if self.plugins.get(source) == Some(&plugin) {
+            return;
+        }
+        let position = self.position(source);
+        let mut block = block(source, &plugin);
+        match position.and_then(|position| self.body.get_mut(position)) {
+            Some(place) => {
+                if let Some(old) = place.as_block_mut() {
+                    // Keeps the comment before it.
+                    *block.decor_mut() = old.decor().clone();
+                    old.body = block.body;
+                }
+            }
+            None => {
+                if !self.body.is_empty() {
+                    block.decor_mut().set_prefix("\n");
+                }
+                self.body.push(block);
+            }
+        }
+        self.plugins.insert(source.to_owned(), plugin);
+    }
+
+    /// Removes the plugins that `required` does not name.
+    pub fn retain(&mut self, required: impl Fn(&str) -> bool) {
+        let gone: Vec<String> =
+            self.plugins.keys().filter(|source| !required(source)).cloned().collect();
+        for source in gone {
+            if let Some(position) = self.position(&source) {
+                self.body.remove(position);
+            }
+            self.plugins.remove(&source);
+        }
+    }
+
+    fn position(&self, source: &str) -> Option<usize> {
+        self.body.iter().position(|structure| match structure {
+            Structure::Block(block) => {
+                block.has_ident("plugin")
+                    && block.labels.first().is_some_and(|l| l.as_str() == source)
+            }
+            Structure::Attribute(_) => false,
+        })
+    }
+
+    /// Writes the file, if it is another one now. Whether it was.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&mut self) -> Result<bool> {
+        let mut text = self.body.to_string();
+        if self.text.is_none() {
+            if self.plugins.is_empty() {
+                return Ok(false);
+            }
+            text.insert_str(0, HEADER);
+        }
+        if self.text.as_ref() == Some(&text) {
+            return Ok(false);
+        }
+        let writing = || format!("writing {}", self.path.display());
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let mut new = tempfile::NamedTempFile::new_in(directory).with_context(writing)?;
+        new.write_all(text.as_bytes()).with_context(writing)?;
+        let mode = fs::Permissions::from_mode(0o644);
+        new.as_file().set_permissions(mode).with_context(writing)?;
+        new.as_file().sync_all().with_context(writing)?;
+        new.persist(&self.path).map_err(|error| error.error).with_context(writing)?;
+        self.text = Some(text);
+        Ok(true)
+    }
+}
+
+fn parse(text: &str) -> Result<(Body, BTreeMap<String, LockedPlugin>), String> {
+    let body = hcl_edit::parser::parse_body(text).map_err(|error| {
+        let place = error.location();
+        format!("line {}, column {}: {}", place.line(), place.column(), error.message())
+    })?;
+    let mut plugins = BTreeMap::new();
+    for structure in &body {
+        let Structure::Block(block) = structure else {
+            return Err("there are only `plugin` blocks in a lock file".to_owned());
+        };
+        let (true, [label]) = (block.has_ident("plugin"), &block.labels[..]) else {
+            return Err(format!(
+                "there are only blocks like `plugin \"github.com/acme/thing\"` in a lock file, not \
+                 `{}`",
+                block.ident.as_str()
+            ));
+        };
+        let source = label.as_str();
+        let plugin = read_plugin(block).map_err(|problem| format!("{source}: {problem}"))?;
+        if plugins.insert(source.to_owned(), plugin).is_some() {
+            return Err(format!("there are two blocks for {source}"));
+        }
+    }
+    Ok((body, plugins))
+}
+
+fn read_plugin(block: &Block) -> Result<LockedPlugin, String> {
+    let text = |name: &str| {
+        let attribute = block.body.get_attribute(name);
+        attribute.and_then(|attribute| attribute.value.as_str()).map(str::to_owned)
+    };
+    let version = text("version").ok_or("it has no `version`")?;
+    let version = Version::parse(&version).map_err(|error| format!("`version`: {error}"))?;
+    Ok(LockedPlugin {
+        version,
+        constraints: text("constraints").unwrap_or_default(),
+        archives: hashes(block, "archives")?,
+        programs: hashes(block, "programs")?,
+    })
+}
+
+fn hashes(block: &Block, name: &str) -> Result<BTreeMap<String, String>, String> {
+    let Some(attribute) = block.body.get_attribute(name) else { return Ok(BTreeMap::new()) };
+    let invalid = || format!("`{name}` is not hashes by platform: linux_amd64 = \"{ALGORITHM}…\"");
+    let object = attribute.value.as_object().ok_or_else(invalid)?;
+    let entry = |(key, value): (&ObjectKey, &ObjectValue)| {
+        let key = match key {
+            ObjectKey::Ident(ident) => ident.as_str(),
+            ObjectKey::Expression(expression) => expression.as_str()?,
+        };
+        let hash = value.expr().as_str()?.strip_prefix(ALGORITHM)?;
+        let whole = hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
+        whole.then(|| (key.to_owned(), hash.to_ascii_lowercase()))
+    };
+    object.iter().map(|pair| entry(pair).ok_or_else(invalid)).collect()
+}
+
+fn block(source: &str, plugin: &LockedPlugin) -> Block {
+    let attribute = |name: &str, value: Expression| {
+        let mut attribute = Attribute::new(Ident::new(name), value);
+        attribute.decor_mut().set_prefix("  ");
+        attribute
+    };
+    let mut body = Body::new();
+    body.push(attribute("version", plugin.version.to_string().into()));
+    if !plugin.constraints.is_empty() {
+        body.push(attribute("constraints", plugin.constraints.clone().into()));
+    }
+    for (name, hashes) in [("archives", &plugin.archives), ("programs", &plugin.programs)] {
+        if !hashes.is_empty() {
+            body.push(attribute(name, object(hashes).into()));
+        }
+    }
+    let mut block = Block::builder(Ident::new("plugin")).label(source).build();
+    block.body = body;
+    block
+}
+
+fn object(hashes: &BTreeMap<String, String>) -> Object {
+    let mut object = Object::new();
+    for (key, hash) in hashes {
+        let mut key = ObjectKey::Expression(Expression::from(key.as_str()));
+        key.decor_mut().set_prefix("\n    ");
+        key.decor_mut().set_suffix(" ");
+        let mut value = ObjectValue::new(format!("{ALGORITHM}{hash}"));
+        value.set_terminator(hcl_edit::expr::ObjectValueTerminator::None);
+        object.insert(key, value);
+    }
+    object.set_trailing("\n  ");
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(version: &str) -> LockedPlugin {
+        let hashes = |c: &str| {
+            BTreeMap::from([
+                ("darwin_arm64".to_owned(), c.repeat(64)),
+                ("linux_amd64".to_owned(), c.repeat(64)),
+            ])
+        };
+        LockedPlugin {
+            version: Version::parse(version).unwrap(),
+            constraints: ">= 1.0".to_owned(),
+            archives: hashes("a"),
+            programs: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_comments_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = LockFile::read(directory.path()).unwrap();
+        assert!(!file.write().unwrap(), "nothing to lock, no file");
+        file.set("github.com/a/one", plugin("1.0.0"));
+        file.set("github.com/a/two", plugin("1.1.0"));
+        assert!(file.write().unwrap());
+        let path = directory.path().join(NAME);
+        let text = fs::read_to_string(&path).unwrap();
+        let line = format!("    \"linux_amd64\" = \"sha256:{}\"\n", "a".repeat(64));
+        assert!(text.contains(&line), "{text}");
+        fs::write(
+            &path,
+            text.replace("plugin \"github.com/a/two\"", "# why\nplugin \"github.com/a/two\""),
+        )
+        .unwrap();
+        let mut file = LockFile::read(directory.path()).unwrap();
+        assert_eq!(file.get("github.com/a/two"), Some(&plugin("1.1.0")));
+        assert!(!file.write().unwrap(), "it is as it was");
+        // Other platforms stay known for as long as the version is the same.
+        let here = LockedPlugin {
+            archives: BTreeMap::new(),
+            programs: [("linux_amd64".to_owned(), "b".repeat(64))].into(),
+            ..plugin("1.1.0")
+        };
+        file.set("github.com/a/two", here);
+        assert_eq!(file.get("github.com/a/two").unwrap().archives.len(), 2);
+        file.set("github.com/a/two", plugin("1.2.0"));
+        file.retain(|source| source.ends_with("two"));
+        assert!(file.write().unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("# why\nplugin") && !text.contains("a/one"), "{text}");
+        let read = LockFile::read(directory.path()).unwrap();
+        assert_eq!(read.get("github.com/a/two"), Some(&plugin("1.2.0")));
+    }
+
+    #[test]
+    fn what_is_no_lock_file_is_refused() {
+        for (text, told) in [
+            ("plugin \"a/b/c\" {", "line"),
+            ("x = 1", "only `plugin` blocks"),
+            ("provider \"a/b/c\" {}", "not `provider`"),
+            ("plugin \"a/b/c\" {}", "a/b/c: it has no `version`"),
+            ("plugin \"a/b/c\" {\n version = \"1\"\n}", "a/b/c: `version`"),
+            (
+                "plugin \"a/b/c\" {\n version = \"1.0.0\"\n archives = { x = \"y\" }\n}",
+                "`archives`",
+            ),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert!(problem.contains(told), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `ingot plugins`
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::release_server::program_of;
+use ingot_test_support::trial_plugin::{arch, os, program};
+use ingot_test_support::{Run, ingot_command, require, template};
+
+struct Plugins {
+    directory: tempfile::TempDir,
+}
+
+impl Plugins {
+    fn path(&self, version: &str) -> String {
+        let name = format!("packer-plugin-trial_v{version}_x5.0_{}_{}", os(), arch());
+        self.directory.path().join("github.com/acme/trial").join(name).display().to_string()
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, &[])
+    }
+
+    fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
+        let output = ingot_command()
+            .args(args)
+            .env("PACKER_PLUGIN_PATH", self.directory.path())
+            .env("XDG_CACHE_HOME", self.directory.path().join("cache"))
+            // Nothing is to be asked for.
+            .env("INGOT_PLUGIN_GITHUB_API_URL", "http://127.0.0.1:1")
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs a command that must succeed; what it printed.
+    fn said(&self, args: &[&str]) -> String {
+        let run = self.run(args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}{}", run.stdout, run.stderr);
+        run.stdout
+    }
+
+    /// Runs a command that must fail; what it printed.
+    fn refused(&self, args: &[&str]) -> String {
+        let run = self.run(args);
+        assert_eq!(run.code, Some(1), "{args:?}: {}{}", run.stdout, run.stderr);
+        run.stdout + &run.stderr
+    }
+}
+
+/// An empty plugin directory, and the program; none where that cannot be built.
+fn plugins() -> Option<(Plugins, &'static Path)> {
+    let program = program()?;
+    Some((Plugins { directory: tempfile::tempdir().unwrap() }, program))
+}
+
+const ACME: &str = "github.com/acme/trial";
+
+#[test]
+fn a_program_is_installed_listed_described_and_removed() {
+    let (plugins, program) = require!(plugins());
+    let file = program.display().to_string();
+    assert_eq!(plugins.said(&["plugins", "installed"]), "");
+    let said = plugins.said(&["plugins", "install", "-path", &file, ACME]);
+    let one = plugins.path("1.0.0");
+    assert_eq!(said, format!("Successfully installed plugin {ACME} from {file} to {one}\n"));
+    // The plugin takes its version from its name.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let newer = elsewhere.path().join("packer-plugin-trial_v1.1.0-dev");
+    std::fs::write(&newer, program_of("1.1.0-dev")).unwrap();
+    std::fs::set_permissions(&newer, PermissionsExt::from_mode(0o755)).unwrap();
+    plugins.said(&["plugins", "install", "--path", newer.to_str().unwrap(), ACME]);
+    let two = plugins.path("1.1.0-dev");
+    assert_eq!(plugins.said(&["plugins", "installed"]), format!("{one}\n{two}\n"));
+    for args in [
+        ["plugins", "installed", "-machine-readable"],
+        ["plugins", "-machine-readable", "installed"],
+        ["-machine-readable", "plugins", "installed"],
+    ] {
+        let said = plugins.said(&args);
+        let lines: Vec<&str> = said.lines().map(|line| line.split_once(',').unwrap().1).collect();
+        assert_eq!(lines, [format!(",ui,message,{one}"), format!(",ui,message,{two}")]);
+    }
+    let described = plugins.said(&["plugins", "describe", "trial", "-json"]);
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    assert_eq!(described[0]["version"], "1.0.0");
+    assert_eq!(described[1]["components"]["data_sources"][0], "trial-facts");
+    assert!(plugins.said(&["plugins", "describe"]).contains("provisioners:    trial\n"));
+    let told = plugins.refused(&["plugins", "describe", "nothing"]);
+    assert!(told.contains("nothing is not installed"), "{told}");
+
+    let dir = template(&format!(
+        "packer {{\n  required_plugins {{\n    trial = {{\n      source = \"{ACME}\"\n      version = \
+         \">= 1.0, <2\"\n    }}\n    other = {{\n      source = \"github.com/acme/other\"\n      \
+         version = \"1.2.3\"\n    }}\n  }}\n}}\n"
+    ));
+    let path = dir.path().to_str().unwrap();
+    assert_eq!(
+        plugins.said(&["plugins", "required", path]),
+        format!("trial {ACME} \">= 1.0, <2\" {one} {two}\nother github.com/acme/other \"1.2.3\"\n")
+    );
+
+    assert!(plugins.refused(&["plugins", "remove", ACME, ">= 5"]).contains(
+        "No installed plugin found matching the plugin constraints github.com/acme/trial >= 5"
+    ));
+    // A pre-release counts as what it comes before.
+    assert_eq!(plugins.said(&["plugins", "remove", ACME, "> 1.0.0"]), format!("{two}\n"));
+    let outside = format!("{}/github.com/../../x", plugins.directory.path().display());
+    let told = plugins.refused(&["plugins", "remove", &outside]);
+    assert!(told.contains("is not below the plugin directory"), "{told}");
+    assert_eq!(plugins.said(&["plugins", "remove", &one]), format!("{one}\n"));
+    assert!(!Path::new(&one).exists() && !Path::new(&format!("{one}_SHA256SUM")).exists());
+    assert_eq!(plugins.said(&["plugins", "installed"]), "");
+}
+
+#[test]
+fn what_is_no_plugin_is_not_installed() {
+    let (plugins, program) = require!(plugins());
+    let file = program.display().to_string();
+    let install =
+        |path: &str, source: &str| plugins.refused(&["plugins", "install", "-path", path, source]);
+    assert!(install("/bin/false", ACME).contains("installing /"));
+    assert!(install("/bin/echo", ACME).contains("invalid message from it"));
+    assert!(install("/nowhere", ACME).contains("/nowhere"));
+    assert!(install("/", ACME).contains("it is a directory, not a program"));
+    for source in ["github.com/acme", "acme", "github.com/../trial", "github.com/acme/"] {
+        let told = install(&file, source);
+        assert!(told.contains("is not the source of a plugin"), "{told}");
+    }
+    let told = install(&file, "github.com/acme/packer-plugin-trial");
+    assert!(told.contains("did you mean github.com/acme/trial?"), "{told}");
+    let run = plugins.run_with(
+        &["plugins", "install", "-path", &file, ACME],
+        &[("TRIAL_VERSION", "1.0.0-beta1")],
+    );
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("1.0.0-beta1"), "{}", run.stdout);
+    let told = plugins.refused(&["plugins", "install", ACME, "1.0.0-dev"]);
+    assert!(told.contains("Unsupported prerelease for constraint \"1.0.0-dev\""), "{told}");
+    let told = plugins.refused(&["plugins", "install", ACME, ">=x"]);
+    assert!(told.contains("malformed constraint: >=x"), "{told}");
+    let told = plugins.refused(&["plugins", "install", "-path", &file, ACME, "1.0.0"]);
+    assert!(told.contains("no version can be given"), "{told}");
+    let told = plugins.refused(&["plugins", "install", ACME]);
+    assert!(told.contains("127.0.0.1:1"), "{told}");
+    assert_eq!(plugins.said(&["plugins", "installed"]), "");
+    for args in [&["plugins"][..], &["plugins", "bogus"], &["plugins", "install"]] {
+        let told = plugins.refused(args);
+        assert!(told.contains("Usage") || told.contains("unrecognized"), "{told}");
+    }
+}

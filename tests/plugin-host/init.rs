@@ -1,0 +1,579 @@
+//! `ingot init`: plugins from servers, mirrors and directories, and what can go wrong on the way.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::release_server::{
+    Answer, How, ReleaseServer, archive, github_path, github_zip, program_name, program_of, sha256,
+    zip_of,
+};
+use ingot_test_support::trial_plugin::{arch, os, program};
+use ingot_test_support::{Run, ingot_command, missing, require, template};
+
+/// A machine without plugins, and a server with releases.
+struct Machine {
+    server: ReleaseServer,
+    home: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// Requires `source` and uses its builder.
+fn requiring(source: &str, version: &str) -> String {
+    format!(
+        "packer {{\n  required_plugins {{\n    trial = {{\n      source  = \"{source}\"\n      \
+         version = \"{version}\"\n    }}\n  }}\n}}\nsource \"trial\" \"t\" {{\n  directory = \
+         \"/x\"\n}}\nbuild {{\n  sources = [\"source.trial.t\"]\n}}\n"
+    )
+}
+
+const ACME: &str = "github.com/acme/trial";
+
+/// A machine with a template that requires `source` in `version`; none where the plugin cannot be
+/// built.
+fn machine(source: &str, version: &str) -> Option<Machine> {
+    program()?;
+    let home = tempfile::tempdir().unwrap();
+    Some(Machine {
+        server: ReleaseServer::start(),
+        home,
+        dir: template(&requiring(source, version)),
+    })
+}
+
+impl Machine {
+    fn plugins(&self) -> PathBuf {
+        self.home.path().join("plugins")
+    }
+
+    /// Where the plugin of `source` is installed.
+    fn installed(&self, source: &str, version: &str) -> PathBuf {
+        self.plugins().join(source).join(program_name(version))
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = ingot_command();
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("HOME", self.home.path())
+            .env("PACKER_PLUGIN_PATH", self.plugins())
+            .env("XDG_CACHE_HOME", self.home.path().join("cache"))
+            .env("INGOT_STATE_DIR", self.home.path().join("state"))
+            .env("INGOT_PLUGIN_GITHUB_URL", &self.server.url)
+            .env("INGOT_PLUGIN_GITHUB_API_URL", &self.server.url)
+            .env("INGOT_PLUGIN_RELEASES_URL", &self.server.url)
+            .env_remove("PACKER_GITHUB_API_TOKEN");
+        command
+    }
+
+    fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
+        let output = self.command(args).envs(env.iter().copied()).output().unwrap();
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, &[])
+    }
+
+    /// Runs `ingot init .`, which must succeed.
+    fn init(&self, flags: &[&str]) -> String {
+        let run = self.run(&[&["init"], flags, &["."]].concat());
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        run.stdout
+    }
+
+    /// Runs `ingot init .`, which must fail, install nothing and leave nothing.
+    fn init_fails(&self, flags: &[&str], env: &[(&str, &str)]) -> String {
+        let before = self.programs();
+        let run = self.run_with(&[&["init"], flags, &["."]].concat(), env);
+        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("Failed getting the"), "{}", run.stdout);
+        assert_eq!(self.programs(), before);
+        run.stdout
+    }
+
+    /// What is in the plugin's directory.
+    fn programs(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for source in [ACME, "github.com/hashicorp/trial"] {
+            let Ok(entries) = std::fs::read_dir(self.plugins().join(source)) else { continue };
+            let names = entries.flatten().map(|entry| entry.file_name().into_string().unwrap());
+            found.extend(names.filter(|name| name.starts_with("packer-plugin-")));
+        }
+        found.sort();
+        found
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.dir.path().join(".ingot.lock.hcl")
+    }
+
+    fn zip(&self, version: &str) -> String {
+        github_path(version, &github_zip(version))
+    }
+
+    fn sums(&self, version: &str) -> String {
+        github_path(version, &format!("packer-plugin-trial_v{version}_SHA256SUMS"))
+    }
+}
+
+fn assert_whole(path: &Path, version: &str) {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(bytes == program_of(version), "{} is not the program", path.display());
+    let sum = std::fs::read_to_string(format!("{}_SHA256SUM", path.display())).unwrap();
+    assert_eq!(sum, sha256(&bytes));
+    let left: Vec<_> = std::fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .filter(|name| name.starts_with('.'))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn the_newest_release_that_will_do_is_installed_from_github() {
+    let machine = require!(machine(ACME, ">= 1.0, < 2"));
+    machine.server.github(&["1.0.0", "1.10.0", "1.9.0", "1.11.0-beta1", "2.0.0"]);
+    let path = machine.installed(ACME, "1.10.0");
+    let said = machine.init(&[]);
+    assert_eq!(
+        said.lines().last(),
+        Some(format!("Installed plugin {ACME} v1.10.0 in \"{}\"", path.display()).as_str()),
+        "{said}"
+    );
+    assert_whole(&path, "1.10.0");
+    let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+    for part in ["version = \"1.10.0\"", "darwin_arm64", &sha256(&archive("1.10.0"))] {
+        assert!(lock.contains(part), "{part}: {lock}");
+    }
+    let run = machine.run(&["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    machine.server.asked();
+    // It is there: nobody is asked, nothing is said, the lock file stays as it is.
+    assert_eq!(machine.init(&[]), "");
+    assert_eq!(machine.server.asked(), Vec::<String>::new());
+    assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
+    // A program that is not what was installed is installed again.
+    std::fs::write(&path, "broken").unwrap();
+    assert!(machine.init(&[]).contains("Installed plugin"));
+    assert_whole(&path, "1.10.0");
+}
+
+#[test]
+fn hashicorp_s_plugins_come_from_the_releases_server_and_else_from_github() {
+    let source = "github.com/hashicorp/trial";
+    let machine = require!(machine(source, "~> 1.0"));
+    machine.server.releases(&["1.0.0", "1.2.0"]);
+    assert!(machine.init(&[]).contains("v1.2.0"));
+    assert_whole(&machine.installed(source, "1.2.0"), "1.2.0");
+    let asked = machine.server.asked();
+    assert!(asked.iter().all(|path| path.starts_with("/packer-plugin-trial/")), "{asked:?}");
+    // The releases server is away.
+    std::fs::remove_dir_all(machine.plugins()).unwrap();
+    machine.server.put("/packer-plugin-trial/index.json", Answer::status(404, &[]));
+    machine.server.github(&["1.2.0"]);
+    let told = machine.init_fails(&["-upgrade"], &[]);
+    assert!(told.contains("hashicorp/packer-plugin-trial"), "{told}");
+    assert!(
+        machine
+            .server
+            .asked()
+            .contains(&"/repos/hashicorp/packer-plugin-trial/git/matching-refs/tags".to_owned())
+    );
+}
+
+#[test]
+fn a_wrong_checksum_installs_nothing() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    let other = zip_of(&[(&program_name("1.0.0"), b"something else")], false);
+    machine.server.put(&machine.zip("1.0.0"), Answer::ok(other.clone()));
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("wrong checksum") && told.contains(&sha256(&other)), "{told}");
+    assert!(told.contains("t.pkr.hcl:5:"), "{told}");
+    assert!(!machine.lock_file().exists());
+    // Mended on the server, the next run does not go on with what it had.
+    machine.server.github(&["1.0.0"]);
+    machine.init(&[]);
+    assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
+}
+
+#[test]
+fn a_download_that_breaks_off_goes_on() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    machine.server.change(&machine.zip("1.0.0"), |answer| answer.how = How::CutOnce(5_000_000));
+    machine.init(&[]);
+    assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
+    let heads = machine.server.heads();
+    let zips: Vec<&String> = heads
+        .iter()
+        .filter(|(path, _)| *path == machine.zip("1.0.0"))
+        .map(|(_, head)| head)
+        .collect();
+    assert_eq!(zips.len(), 2);
+    assert!(zips[1].contains("range: bytes=5000000-"), "{}", zips[1]);
+}
+
+#[test]
+fn a_server_that_sends_nothing_is_given_up() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    machine.server.change(&machine.zip("1.0.0"), |answer| answer.how = How::Stall(1000));
+    let begun = Instant::now();
+    let told = machine.init_fails(&[], &[("INGOT_PLUGIN_DOWNLOAD_TIMEOUT", "300ms")]);
+    assert!(told.contains("the server sent nothing for 0.3 seconds"), "{told}");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    let told = machine.init_fails(&[], &[("INGOT_PLUGIN_GITHUB_API_URL", "http://127.0.0.1:1")]);
+    assert!(told.contains("127.0.0.1:1") && told.contains("refused"), "{told}");
+}
+
+#[test]
+fn a_rate_limit_is_explained_and_the_token_goes_to_the_api_only() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    let tags = "/repos/acme/packer-plugin-trial/git/matching-refs/tags";
+    let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let reset = (soon.as_secs() + 600).to_string();
+    let limited = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", reset.as_str())];
+    machine.server.put(tags, Answer::status(403, &limited));
+    let told = machine.init_fails(&[], &[]);
+    for part in ["takes no more requests for now", "10 minutes", "PACKER_GITHUB_API_TOKEN"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    machine.server.github(&["1.0.0"]);
+    machine.server.asked();
+    let run = machine.run_with(&["init", "."], &[("PACKER_GITHUB_API_TOKEN", "s3cret-t0ken")]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    for (path, head) in machine.server.heads() {
+        let sent = head.contains("authorization: bearer s3cret-t0ken");
+        assert_eq!(sent, path == tags, "{path}: {head}");
+    }
+    machine.server.put(tags, Answer::status(401, &[]));
+    let bad = [("PACKER_GITHUB_API_TOKEN", "s3cret-t0ken")];
+    let told = machine.init_fails(&["-upgrade"], &bad);
+    assert!(told.contains("check the token") && !told.contains("s3cret-t0ken"), "{told}");
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let machine = require!(machine(ACME, ">= 3.0"));
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("has no repository acme/packer-plugin-trial"), "{told}");
+    machine.server.github(&["1.0.0", "2.0.0"]);
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("\">= 3.0\"") && told.contains("is 2.0.0"), "{told}");
+    machine.server.github(&["3.0.0-rc1"]);
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("pre-release 3.0.0-rc1"), "{told}");
+    // A tag without a release, one without a program for this machine, one in another protocol.
+    machine.server.github(&["3.0.0", "3.1.0", "3.2.0"]);
+    machine.server.put(&machine.sums("3.2.0"), Answer::status(404, &[]));
+    let other = format!("{}  packer-plugin-trial_v3.1.0_x5.0_plan9_mips.zip\n", "e".repeat(64));
+    machine.server.put(&machine.sums("3.1.0"), Answer::ok(other));
+    let newer =
+        format!("{}  packer-plugin-trial_v3.0.0_x6.1_{}_{}.zip\n", "e".repeat(64), os(), arch());
+    machine.server.put(&machine.sums("3.0.0"), Answer::ok(newer));
+    let told = machine.init_fails(&[], &[]);
+    for part in [
+        "version 3.2.0 has no packer-plugin-trial_v3.2.0_SHA256SUMS",
+        "version 3.1.0 has no program for",
+        "only for plan9_mips",
+        "version 3.0.0 speaks version 6.1 of the plugin protocol, not 5.0",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    // With one that will do below them, that is taken.
+    machine.server.github(&["3.0.0", "3.1.0", "3.2.0"]);
+    machine.server.put(&machine.sums("3.2.0"), Answer::status(404, &[]));
+    assert!(machine.init(&[]).contains("v3.1.0"));
+}
+
+#[test]
+fn archives_that_are_not_what_they_should_be_are_refused() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    let serve = |archive: Vec<u8>| {
+        let sums = format!("{}  {}\n", sha256(&archive), github_zip("1.0.0"));
+        machine.server.put(&machine.sums("1.0.0"), Answer::ok(sums));
+        machine.server.put(&machine.zip("1.0.0"), Answer::ok(archive));
+    };
+    let name = program_name("1.0.0");
+    let small = [("INGOT_PLUGIN_MAX_SIZE", "16")];
+    serve(zip_of(&[(&name, &vec![0; 17 << 20])], true));
+    let told = machine.init_fails(&[], &small);
+    assert!(told.contains("larger than 16 MiB"), "{told}");
+    serve(vec![0; 17 << 20]);
+    let told = machine.init_fails(&[], &small);
+    assert!(told.contains("larger than 16 MiB"), "{told}");
+    serve(b"this is no archive".to_vec());
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("no zip archive"), "{told}");
+    serve(zip_of(&[("README.md", b"hello"), (&format!("../{name}"), b"x")], false));
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains(&format!("there is no {name} in the archive")), "{told}");
+    serve(zip_of(&[(&name, b"#!/bin/sh\nexit 3\n")], false));
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("exit code 3"), "{told}");
+    // What says that it is another version than its release.
+    serve(zip_of(&[(&name, &program_of("1.0.0"))], false));
+    let told = machine.init_fails(&[], &[("TRIAL_VERSION", "1.0.1")]);
+    assert!(told.contains("the program says that it is version 1.0.1"), "{told}");
+    let told = machine.init_fails(&[], &[("TRIAL_VERSION", "1.0.0-dev")]);
+    assert!(told.contains("the pre-release 1.0.0-dev"), "{told}");
+}
+
+#[test]
+fn a_killed_installation_is_taken_up_by_the_next() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    machine.server.change(&machine.zip("1.0.0"), |answer| answer.how = How::StallOnce(6_000_000));
+    let mut child: Child = machine.command(&["init", "."]).stdout(Stdio::null()).spawn().unwrap();
+    let place = machine.plugins().join(ACME);
+    let part = place.join(format!(".ingot-{}.part", github_zip("1.0.0")));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::fs::metadata(&part).map_or(0, |found| found.len()) < 6_000_000 {
+        assert!(Instant::now() < deadline, "the download did not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(machine.programs(), Vec::<String>::new());
+    machine.server.asked();
+    machine.init(&[]);
+    assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
+    let heads = machine.server.heads();
+    let (_, head) = heads.iter().find(|(path, _)| *path == machine.zip("1.0.0")).unwrap();
+    assert!(head.contains("range: bytes=6000000-"), "{head}");
+}
+
+#[test]
+fn two_at_once_download_once() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    let start = || machine.command(&["init", "."]).stdout(Stdio::piped()).spawn().unwrap();
+    let children = [start(), start()];
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
+    let zips = machine.server.asked().into_iter().filter(|path| *path == machine.zip("1.0.0"));
+    assert_eq!(zips.count(), 1);
+}
+
+#[test]
+fn upgrade_and_force_install_what_is_there_again() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    machine.init(&[]);
+    machine.server.github(&["1.0.0", "1.1.0"]);
+    assert_eq!(machine.init(&[]), "");
+    let forced = machine.init(&["-force"]);
+    assert!(forced.contains("v1.0.0"), "{forced}");
+    let upgraded = machine.init(&["-upgrade"]);
+    assert!(upgraded.contains("v1.1.0"), "{upgraded}");
+    assert_eq!(machine.init(&["-upgrade"]), "");
+    // Both are there; the newer one is used, as the lock file says.
+    assert_eq!(machine.programs().len(), 4);
+    let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+    assert!(lock.contains("version = \"1.1.0\""), "{lock}");
+}
+
+#[test]
+fn the_lock_file_decides() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    let told = machine.init_fails(&["-locked"], &[]);
+    assert!(told.contains("does not have it") && told.contains("ingot init -upgrade"), "{told}");
+    machine.init(&[]);
+    let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+    // Another machine, later.
+    std::fs::remove_dir_all(machine.plugins()).unwrap();
+    machine.server.github(&["1.0.0", "1.1.0"]);
+    assert!(machine.init(&["-locked"]).contains("v1.0.0"));
+    std::fs::remove_dir_all(machine.plugins()).unwrap();
+    assert!(machine.init(&[]).contains("v1.0.0"));
+    assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
+    // The release was changed.
+    std::fs::remove_dir_all(machine.plugins()).unwrap();
+    let changed = zip_of(&[(&program_name("1.0.0"), &program_of("1.0.0 changed"))], false);
+    let sums = format!("{}  {}\n", sha256(&changed), github_zip("1.0.0"));
+    machine.server.put(&machine.sums("1.0.0"), Answer::ok(sums));
+    machine.server.put(&machine.zip("1.0.0"), Answer::ok(changed));
+    for flags in [&["-locked"][..], &[]] {
+        let told = machine.init_fails(flags, &[]);
+        assert!(told.contains("as in the lock file"), "{told}");
+    }
+    // Another program was put in its place by hand.
+    machine.server.github(&["1.0.0", "1.1.0"]);
+    machine.init(&[]);
+    let path = machine.installed(ACME, "1.0.0");
+    let other = program_of("1.0.0 changed");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &other).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(format!("{}_SHA256SUM", path.display()), sha256(&other)).unwrap();
+    let run = machine.run(&["validate", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("not the program that the lock file names"), "{}", run.stdout);
+    machine.init(&["-locked"]);
+    assert_whole(&path, "1.0.0");
+    // The template asks for another version now.
+    std::fs::write(machine.dir.path().join("t.pkr.hcl"), requiring(ACME, ">= 1.1")).unwrap();
+    let told = machine.init_fails(&["-locked"], &[]);
+    assert!(told.contains("version 1.0.0, which \">= 1.1\" does not allow"), "{told}");
+    assert!(machine.init(&[]).contains("v1.1.0"));
+    assert_eq!(machine.run(&["validate", "."]).code, Some(0));
+    // Somebody broke it.
+    std::fs::write(machine.lock_file(), "plugin \"x\" {").unwrap();
+    for command in [&["init", "."][..], &["validate", "."]] {
+        let run = machine.run(command);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stdout.contains(".ingot.lock.hcl: line 1"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn mirrors_take_the_place_of_everything_else() {
+    let other = "git.example.com/tools/trial";
+    let machine = require!(machine(other, ">= 1.0"));
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("INGOT_PLUGIN_MIRROR"), "{told}");
+    assert_eq!(machine.server.asked(), Vec::<String>::new());
+    // A directory with files of releases.
+    let mirror = machine.home.path().join("mirror");
+    let place = mirror.join(other);
+    std::fs::create_dir_all(&place).unwrap();
+    let zip = github_zip("1.3.0");
+    std::fs::write(place.join(&zip), archive("1.3.0")).unwrap();
+    let sums = format!("{}  {zip}\n", sha256(&archive("1.3.0")));
+    std::fs::write(place.join("packer-plugin-trial_v1.3.0_SHA256SUMS"), &sums).unwrap();
+    let flag = format!("-plugin-mirror={}", mirror.display());
+    assert!(machine.init(&[&flag]).contains("v1.3.0"));
+    assert_whole(&machine.installed(other, "1.3.0"), "1.3.0");
+    // The plugin directory of another machine.
+    let copied = machine.home.path().join("copied");
+    std::fs::rename(machine.plugins(), &copied).unwrap();
+    let run =
+        machine.run_with(&["init", "."], &[("INGOT_PLUGIN_MIRROR", copied.to_str().unwrap())]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_whole(&machine.installed(other, "1.3.0"), "1.3.0");
+    // A server.
+    std::fs::remove_dir_all(machine.plugins()).unwrap();
+    let at = |file: &str| format!("/mirror/{other}/{file}");
+    machine.server.put(&at("index.json"), Answer::ok("{\"versions\": {\"1.3.0\": {}}}"));
+    machine.server.put(&at("packer-plugin-trial_v1.3.0_SHA256SUMS"), Answer::ok(sums));
+    machine.server.put(&at(&zip), Answer::ok(archive("1.3.0")));
+    machine.init(&["-locked", &format!("-plugin-mirror={}/mirror", machine.server.url)]);
+    assert_whole(&machine.installed(other, "1.3.0"), "1.3.0");
+    let told = machine.run(&["init", "-plugin-mirror=/nowhere", "."]);
+    assert!(told.stdout.contains("/nowhere is no URL and no directory"), "{}", told.stdout);
+}
+
+/// Signs with a key of its own.
+struct Signer {
+    home: tempfile::TempDir,
+}
+
+impl Signer {
+    /// None without GnuPG, which under CI is a failure.
+    fn new() -> Option<Signer> {
+        let signer = Signer { home: tempfile::tempdir().unwrap() };
+        if Command::new("gpg").arg("--version").stdout(Stdio::null()).status().is_err() {
+            missing("there is no gpg");
+            return None;
+        }
+        let key = ["--passphrase", "", "--quick-generate-key", "a@example.com", "ed25519", "sign"];
+        signer.gpg(&key, &[]);
+        Some(signer)
+    }
+
+    fn gpg(&self, args: &[&str], input: &[u8]) -> Vec<u8> {
+        let mut child = Command::new("gpg")
+            .args(["--batch", "--quiet", "--pinentry-mode", "loopback"])
+            .args(args)
+            .env("GNUPGHOME", self.home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "gpg {args:?}");
+        output.stdout
+    }
+
+    /// The signature of `data`.
+    fn sign(&self, data: &[u8]) -> Vec<u8> {
+        self.gpg(&["--detach-sign"], data)
+    }
+
+    /// A file with the public key.
+    fn keyring(&self) -> String {
+        let path = self.home.path().join("keyring.gpg");
+        std::fs::write(&path, self.gpg(&["--export"], b"")).unwrap();
+        path.display().to_string()
+    }
+}
+
+impl Drop for Signer {
+    fn drop(&mut self) {
+        let mut agent = Command::new("gpgconf");
+        let _ = agent.args(["--kill", "all"]).env("GNUPGHOME", self.home.path()).status();
+    }
+}
+
+#[test]
+fn with_a_keyring_only_signed_releases_are_installed() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    let signer = require!(Signer::new());
+    machine.server.github(&["1.0.0"]);
+    let keyring = signer.keyring();
+    let env = [("INGOT_PLUGIN_KEYRING", keyring.as_str())];
+    let told = machine.init_fails(&[], &env);
+    assert!(told.contains("it is not signed") && told.contains("_SHA256SUMS.sig"), "{told}");
+    let signature = format!("{}.sig", machine.sums("1.0.0"));
+    machine.server.put(&signature, Answer::ok(signer.sign(b"something else")));
+    let told = machine.init_fails(&[], &env);
+    assert!(told.contains("no valid signature by a key of INGOT_PLUGIN_KEYRING"), "{told}");
+    let sums = machine.server.body(&machine.sums("1.0.0"));
+    let other = require!(Signer::new());
+    machine.server.put(&signature, Answer::ok(other.sign(&sums)));
+    let told = machine.init_fails(&[], &env);
+    assert!(told.contains("no valid signature"), "{told}");
+    machine.server.put(&signature, Answer::ok(signer.sign(&sums)));
+    let run = machine.run_with(&["init", "."], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
+}
+
+#[test]
+fn what_is_built_in_is_not_downloaded() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    let text = |source: &str| {
+        format!(
+            "packer {{\n  required_plugins {{\n    docker = {{\n      source  = \
+             \"github.com/hashicorp/docker\"\n      version = \">= 1\"\n    }}\n    amazon = {{\n      \
+             source  = \"github.com/hashicorp/amazon\"\n      version = \">= 1\"\n    }}\n  }}\n}}\n\
+             source \"{source}\" \"x\" {{}}\n"
+        )
+    };
+    let file = machine.dir.path().join("t.pkr.hcl");
+    std::fs::write(&file, text("docker")).unwrap();
+    assert_eq!(machine.init(&[]), "");
+    assert_eq!(machine.server.asked(), Vec::<String>::new());
+    assert!(!machine.lock_file().exists());
+    // Ingot lacks this builder: the program is needed for it.
+    std::fs::write(&file, text("amazon-ebssurrogate")).unwrap();
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("hashicorp/amazon") && !told.contains("hashicorp/docker"), "{told}");
+    std::fs::write(&file, "locals {\n  a = 1\n}\n").unwrap();
+    assert!(machine.init(&[]).contains("requires no plugins"));
+}
