@@ -6,6 +6,8 @@ mod cleanup;
 mod cloud;
 mod fast_launch;
 mod harness;
+#[cfg(feature = "plugin-host")]
+mod hosted;
 mod http;
 mod matrix;
 mod options;

@@ -47,8 +47,14 @@ impl Bench {
 
     /// Runs `ingot` to its end.
     pub fn ingot(&self, args: &[&str]) -> Run {
+        self.ingot_with(args, &[])
+    }
+
+    /// Runs `ingot` to its end, with more variables in its environment.
+    pub fn ingot_with(&self, args: &[&str], more: &[(&str, &str)]) -> Run {
         let environment = self.environment();
-        let environment: Vec<_> = environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let environment = environment.iter().map(|(name, value)| (*name, value.as_str()));
+        let environment: Vec<_> = environment.chain(more.iter().copied()).collect();
         ingot_with(self.dir.path(), args, &environment)
     }
 

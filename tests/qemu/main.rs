@@ -3,5 +3,7 @@
 mod bench;
 mod failures;
 mod guest;
+#[cfg(feature = "plugin-host")]
+mod hosted;
 mod interrupted;
 mod media;
