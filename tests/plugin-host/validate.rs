@@ -179,3 +179,17 @@ fn templates_can_be_inspected() {
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert!(run.stdout.contains("trial.t"), "{}", run.stdout);
 }
+
+#[test]
+fn sources_of_plugins_that_no_build_uses_are_checked_as_others_are() {
+    let plugins = require!(installed());
+    let unused = "source \"trial\" \"unused\" {\n  directory = \"/x\"\n  txet = \"a\"\n}\n";
+    let run = validate(&plugins, &(required(">= 1.0") + unused + ingot_test_support::NULL));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("there is no option called `txet` here"), "{}", run.stdout);
+    assert!(run.stdout.contains("no build uses source.trial.unused"), "{}", run.stdout);
+    // One that is not installed is none of its business.
+    let run = validate(&plugins, &(required(">= 2.0") + unused + ingot_test_support::NULL));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(!run.stdout.contains("no builder is called"), "{}", run.stdout);
+}

@@ -110,6 +110,17 @@ impl InstalledPlugins {
         }
     }
 
+    /// Adds the builders of sources that no build uses, as far as they can be had: nobody needs
+    /// them.
+    pub(super) fn add_for_unused_sources(&mut self, template: &Template, set: &mut PluginSet) {
+        let mut ignored = Diagnostics::default();
+        for (ty, _) in template.sources.keys() {
+            if !set.builders.contains_key(ty) {
+                self.add(ty, set, &mut ignored);
+            }
+        }
+    }
+
     /// Notes which plugins need not be reported once more.
     pub(super) fn mark_unavailable(&self, required: &mut [RequiredPlugin]) {
         for plugin in required {

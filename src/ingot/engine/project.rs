@@ -236,6 +236,7 @@ impl Project {
         #[cfg(feature = "plugin-host")]
         {
             installed.add_for_builds(&self.builds, &mut self.plugins, diagnostics);
+            installed.add_for_unused_sources(&self.template, &mut self.plugins);
             installed.mark_unavailable(&mut self.template.required_plugins);
         }
         let registries = &self.template.registries;
