@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ingot_registry::all_pages;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry;
 
@@ -158,17 +159,9 @@ pub(super) async fn all_builds(
     bucket: &str,
     fingerprint: &str,
 ) -> Result<BTreeMap<String, Build>> {
-    let mut found = BTreeMap::new();
-    let mut page = Page::default();
-    loop {
-        let answer = registry.list_builds(bucket, fingerprint, &page).await?;
-        let builds = answer.builds.into_iter();
-        found.extend(builds.map(|build| (build.component_type.clone(), build)));
-        page.next = answer.pagination.unwrap_or_default().next_page_token;
-        if page.next.is_empty() {
-            return Ok(found);
-        }
-    }
+    let ask = |page| async move { registry.list_builds(bucket, fingerprint, &page).await };
+    let builds = all_pages(ask).await?.into_iter();
+    Ok(builds.map(|build| (build.component_type.clone(), build)).collect())
 }
 
 /// Tells what a build made. Telling it again is no mistake: an answer may have been lost. What the

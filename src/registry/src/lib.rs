@@ -21,8 +21,10 @@ pub mod client;
 mod connect;
 pub mod http;
 pub mod local;
+mod pages;
 pub mod service;
 pub mod settings;
 pub mod store;
 
 pub use connect::{Connected, connect};
+pub use pages::{ListPage, all_pages, find_in_pages};

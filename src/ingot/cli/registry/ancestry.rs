@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::output::{json, line, plain};
 use super::{Form, Session, told};
+use ingot_registry::all_pages;
 use ingot_registry::api::{
-    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Page,
+    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType,
 };
 
 #[derive(Debug, Args)]
@@ -203,17 +204,9 @@ async fn relations(
     kind: BucketAncestryType,
 ) -> Result<Vec<BucketAncestry>> {
     let query = AncestryQuery { kind, ..AncestryQuery::default() };
-    let mut all = Vec::new();
-    let mut page = Page::default();
-    loop {
-        let answer = session.registry().list_ancestry(bucket, &query, &page).await;
-        let answer = answer.map_err(told)?;
-        all.extend(answer.relations);
-        page.next = answer.pagination.unwrap_or_default().next_page_token;
-        if page.next.is_empty() {
-            return Ok(all);
-        }
-    }
+    let (registry, query) = (session.registry(), &query);
+    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
+    all_pages(ask).await.map_err(told)
 }
 
 fn show(Ancestry { parents, tree }: &Ancestry) {

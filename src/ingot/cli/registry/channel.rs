@@ -6,8 +6,9 @@ use ingot_sdk::{Error, Result};
 use super::output::{fields, json, line, moment, status, table};
 use super::{Form, Session, told};
 use crate::cli::args::go_bool;
+use ingot_registry::all_pages;
 use ingot_registry::api::{
-    Channel, ChannelAssignment, CreateChannelBody, Page, Timestamp, UpdateChannelBody, Version,
+    Channel, ChannelAssignment, CreateChannelBody, Timestamp, UpdateChannelBody, Version,
     VersionStatus,
 };
 
@@ -196,17 +197,9 @@ fn kind(channel: &Channel) -> String {
 }
 
 async fn history(session: &Session, bucket: &str, channel: &str) -> Result<Vec<ChannelAssignment>> {
-    let mut all = Vec::new();
-    let mut page = Page::default();
-    loop {
-        let answer = session.registry().channel_history(bucket, channel, &page).await;
-        let answer = answer.map_err(told)?;
-        all.extend(answer.history);
-        page.next = answer.pagination.unwrap_or_default().next_page_token;
-        if page.next.is_empty() {
-            return Ok(all);
-        }
-    }
+    let registry = session.registry();
+    let ask = |page| async move { registry.channel_history(bucket, channel, &page).await };
+    all_pages(ask).await.map_err(told)
 }
 
 async fn assign(session: &Session, bucket: &str, channel: &str, version: &Version) -> Result<()> {

@@ -26,9 +26,9 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::engine::signals;
 use crate::ui::Redactor;
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
-use ingot_registry::api::{self, Code, Labels, Page, Version};
+use ingot_registry::api::{self, Code, Labels, Version};
 use ingot_registry::client::Registry;
-use ingot_registry::{Connected, connect};
+use ingot_registry::{Connected, all_pages, connect};
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryArgs {
@@ -38,6 +38,19 @@ pub(super) struct RegistryArgs {
 
 #[derive(Debug, Subcommand)]
 enum RegistryCommand {
+    #[command(flatten)]
+    Use(UseCommand),
+    /// Publish what could not be published when it was built
+    Push(push::PushArgs),
+    /// Check the images of Terraform plans: 0 if all may be applied, 2 if one must not be
+    Check(check::CheckArgs),
+    #[command(flatten)]
+    Server(ServerCommand),
+}
+
+/// Commands that use the registry that the environment names.
+#[derive(Debug, Subcommand)]
+enum UseCommand {
     /// Images that are built again and again
     #[command(visible_alias = "bucket", subcommand)]
     Buckets(bucket::BucketCommand),
@@ -56,10 +69,11 @@ enum RegistryCommand {
     Restore(revoke::RestoreArgs),
     /// Show what was built from what
     Ancestry(ancestry::AncestryArgs),
-    /// Publish what could not be published when it was built
-    Push(push::PushArgs),
-    /// Check the images of Terraform plans: 0 if all may be applied, 2 if one must not be
-    Check(check::CheckArgs),
+}
+
+/// Commands that work on the database of a registry that is served.
+#[derive(Debug, Subcommand)]
+enum ServerCommand {
     /// Serve a registry to other machines
     Serve(serve::ServeArgs),
     /// Who may use a registry that is served
@@ -139,7 +153,7 @@ struct Form {
 /// Runs a command: 0 if it did what it should, 1 if not; a check that fails says 2.
 pub(super) fn run(args: &RegistryArgs) -> ExitCode {
     let redactor = Arc::new(Redactor::default());
-    let serves = matches!(args.command, RegistryCommand::Serve(_));
+    let serves = matches!(args.command, RegistryCommand::Server(ServerCommand::Serve(_)));
     super::logging::start_or(Arc::clone(&redactor), serves.then_some(LevelFilter::WARN));
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !serves {
@@ -177,52 +191,48 @@ pub(super) fn run(args: &RegistryArgs) -> ExitCode {
 async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result<ExitCode> {
     let redactor = Arc::clone(redactor);
     let connected = connect(Arc::new(move |secret: &str| redactor.add(secret)));
-    let own = |error: api::Error| Error::new(error.message);
-    let done = match command {
-        // What works on a server's own database.
-        RegistryCommand::Serve(args) => serve::run(args).await.map_err(own),
-        RegistryCommand::Principal(command) => admin::principal(command).await.map_err(own),
-        RegistryCommand::Project(command) => admin::project(command).await.map_err(own),
-        RegistryCommand::Webhook(command) => admin::webhook(command).await.map_err(own),
-        RegistryCommand::SignInLink(args) => sign_in_link::run(args).await.map_err(own),
-        RegistryCommand::RunTask(command) => run_task::run(command).await.map_err(own),
-        RegistryCommand::Audit(args) => admin::audit(args).await.map_err(own),
-        RegistryCommand::Backup(args) => backup::back_up(args).await.map_err(own),
-        RegistryCommand::RestoreBackup(args) => backup::restore(args).await.map_err(own),
+    match command {
+        RegistryCommand::Server(command) => serve(command).await?,
         // What waits can be listed without a registry.
-        RegistryCommand::Push(args) => push::run(args, connected).await,
+        RegistryCommand::Push(args) => push::run(args, connected).await?,
         RegistryCommand::Check(args) => {
             let plans = check::read(args)?;
             return check::run(args, plans, &Session { connected: connected.await? }).await;
         }
-        command => use_registry(command, &Session { connected: connected.await? }).await,
-    };
-    done.map(|()| ExitCode::SUCCESS)
+        RegistryCommand::Use(command) => {
+            use_registry(command, &Session { connected: connected.await? }).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The commands that use the registry that the environment names.
-async fn use_registry(command: &RegistryCommand, session: &Session) -> Result<()> {
+async fn use_registry(command: &UseCommand, session: &Session) -> Result<()> {
     match command {
-        RegistryCommand::Buckets(command) => bucket::run(command, session).await,
-        RegistryCommand::Versions(command) => version::run(command, session).await,
-        RegistryCommand::Channels(command) => channel::run(command, session).await,
-        RegistryCommand::Artifacts(command) => artifact::run(command, session).await,
-        RegistryCommand::Revoke(args) => revoke::revoke(args, session).await,
-        RegistryCommand::Restore(args) => revoke::restore(args, session).await,
-        RegistryCommand::Ancestry(args) => ancestry::run(args, session).await,
-        // Those are told apart before.
-        RegistryCommand::Push(_)
-        | RegistryCommand::Check(_)
-        | RegistryCommand::Serve(_)
-        | RegistryCommand::Principal(_)
-        | RegistryCommand::Project(_)
-        | RegistryCommand::Webhook(_)
-        | RegistryCommand::SignInLink(_)
-        | RegistryCommand::RunTask(_)
-        | RegistryCommand::Audit(_)
-        | RegistryCommand::Backup(_)
-        | RegistryCommand::RestoreBackup(_) => Ok(()),
+        UseCommand::Buckets(command) => bucket::run(command, session).await,
+        UseCommand::Versions(command) => version::run(command, session).await,
+        UseCommand::Channels(command) => channel::run(command, session).await,
+        UseCommand::Artifacts(command) => artifact::run(command, session).await,
+        UseCommand::Revoke(args) => revoke::revoke(args, session).await,
+        UseCommand::Restore(args) => revoke::restore(args, session).await,
+        UseCommand::Ancestry(args) => ancestry::run(args, session).await,
     }
+}
+
+/// The commands that work on the database of a registry that is served.
+async fn serve(command: &ServerCommand) -> Result<()> {
+    let done = match command {
+        ServerCommand::Serve(args) => serve::run(args).await,
+        ServerCommand::Principal(command) => admin::principal(command).await,
+        ServerCommand::Project(command) => admin::project(command).await,
+        ServerCommand::Webhook(command) => admin::webhook(command).await,
+        ServerCommand::SignInLink(args) => sign_in_link::run(args).await,
+        ServerCommand::RunTask(command) => run_task::run(command).await,
+        ServerCommand::Audit(args) => admin::audit(args).await,
+        ServerCommand::Backup(args) => backup::back_up(args).await,
+        ServerCommand::RestoreBackup(args) => backup::restore(args).await,
+    };
+    done.map_err(|error| Error::new(error.message))
 }
 
 /// What commands work with.
@@ -261,30 +271,16 @@ impl Session {
 
     /// All versions of a bucket, newest first.
     async fn versions(&self, bucket: &str) -> Result<Vec<Version>> {
-        let mut all = Vec::new();
-        let mut page = Page::default();
-        loop {
-            let answer = self.registry().list_versions(bucket, &page).await.map_err(told)?;
-            all.extend(answer.versions);
-            page.next = answer.pagination.unwrap_or_default().next_page_token;
-            if page.next.is_empty() {
-                return Ok(all);
-            }
-        }
+        let registry = self.registry();
+        let ask = |page| async move { registry.list_versions(bucket, &page).await };
+        all_pages(ask).await.map_err(told)
     }
 
     /// All buckets, by name.
     async fn buckets(&self) -> Result<Vec<api::Bucket>> {
-        let mut all = Vec::new();
-        let mut page = Page::default();
-        loop {
-            let answer = self.registry().list_buckets(&page).await.map_err(told)?;
-            all.extend(answer.buckets);
-            page.next = answer.pagination.unwrap_or_default().next_page_token;
-            if page.next.is_empty() {
-                return Ok(all);
-            }
-        }
+        let registry = self.registry();
+        let ask = |page| async move { registry.list_buckets(&page).await };
+        all_pages(ask).await.map_err(told)
     }
 }
 

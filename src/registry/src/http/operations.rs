@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answered, Call, HttpRegistry, host, json};
 use crate::api::*;
 use crate::client::Registry;
+use crate::pages::find_in_pages;
 
 /// The blocks that are enforced on a bucket's builds.
 #[derive(Default, Deserialize)]
@@ -172,16 +173,13 @@ impl Registry for HttpRegistry {
 
     /// The API has no such call: the bucket's versions are looked through.
     async fn get_version_by_id(&self, bucket: &str, id: &str) -> Result<Version> {
-        let mut page = Page::default();
-        loop {
-            let answer = self.list_versions(bucket, &page).await?;
-            if let Some(found) = answer.versions.iter().find(|version| version.id == id) {
-                return self.get_version(bucket, &found.fingerprint).await;
-            }
-            page.next = answer.pagination.unwrap_or_default().next_page_token;
-            if page.next.is_empty() {
-                return Err(Error::not_found(format!("{bucket} has no version with the id {id}")));
-            }
+        let ask = |page| async move { self.list_versions(bucket, &page).await };
+        let found = find_in_pages(ask, |versions: Vec<Version>| {
+            versions.into_iter().find(|version| version.id == id)
+        });
+        match found.await? {
+            Some(version) => self.get_version(bucket, &version.fingerprint).await,
+            None => Err(Error::not_found(format!("{bucket} has no version with the id {id}"))),
         }
     }
 
@@ -222,20 +220,14 @@ impl Registry for HttpRegistry {
             result => return present(result?.build, "build"),
         };
         // The answer that it was made may have been lost; then the build is of the same run.
-        let mut page = Page::default();
-        loop {
-            let answer = self.list_builds(bucket, fingerprint, &page).await?;
-            let ours = answer.builds.into_iter().find(|build| {
+        let ask = |page| async move { self.list_builds(bucket, fingerprint, &page).await };
+        let ours = find_in_pages(ask, |builds: Vec<Build>| {
+            builds.into_iter().find(|build| {
                 build.component_type == body.component_type
                     && build.packer_run_uuid == body.packer_run_uuid
-            });
-            page.next = answer.pagination.unwrap_or_default().next_page_token;
-            match ours {
-                Some(build) => return Ok(build),
-                None if page.next.is_empty() => return Err(exists),
-                None => {}
-            }
-        }
+            })
+        });
+        ours.await?.ok_or(exists)
     }
 
     async fn get_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<Build> {

@@ -77,8 +77,7 @@ impl Session {
         rules::build(&changes)?;
         self.lock(tx, bucket).await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
-        let others = tx.builds(slice::from_ref(&version.id), false).await?;
-        if others.iter().any(|build| build.component_type == body.component_type) {
+        if tx.has_build(&version.id, &body.component_type).await? {
             let component = rules::quoted(&body.component_type);
             return Err(Error::new(
                 Code::AlreadyExists,

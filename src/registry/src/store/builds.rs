@@ -166,6 +166,14 @@ impl Tx {
         query.fetch_optional(self.raw()).await?.as_ref().map(build).transpose()
     }
 
+    /// Whether a version has a build of a component.
+    pub async fn has_build(&mut self, version: &str, component: &str) -> Result<bool> {
+        let sql = "SELECT id FROM builds WHERE version_id = $1 AND component_type = $2";
+        let query = sqlx::query_scalar(sql).bind(version).bind(component);
+        let found: Option<String> = query.fetch_optional(self.raw()).await?;
+        Ok(found.is_some())
+    }
+
     /// The version of a build in a project: what older clients, which name only the build, mean.
     pub async fn version_of_build(&mut self, project: &str, id: &str) -> Result<Option<String>> {
         let sql = "SELECT d.version_id FROM builds d JOIN versions v ON v.id = d.version_id \
