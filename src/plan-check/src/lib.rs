@@ -9,9 +9,9 @@
 
 mod brings;
 mod configuration;
+mod evaluator;
 mod evidence;
 mod google;
-mod judge;
 mod kinds;
 mod leaves;
 mod place;
@@ -21,7 +21,7 @@ mod report;
 mod sarif;
 mod uses;
 
-pub use judge::check;
+pub use evaluator::check;
 pub use plan::{Plan, PlanError};
 pub use report::{Finding, Level, Replacement, Report, Status, text};
 pub use sarif::sarif;

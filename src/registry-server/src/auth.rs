@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::answer::Refusal;
+use super::api_response::ApiError;
 use super::{Shared, secret};
 use ingot_registry::api::{Code, Error, Location, Page, Result};
 use ingot_registry::service::{Caller, Session};
@@ -54,14 +54,14 @@ pub(super) async fn token(
         // able to lock somebody out by being wrong in their name.
         Ok(_) => {
             if let Err(error) = app.limits.sign_in(&address, &id) {
-                return Refusal(error).into_response();
+                return ApiError(error).into_response();
             }
             app.limits.failed(&address, &id);
             tracing::warn!(address, "somebody failed to sign in");
             let why = "the client id or the client secret is wrong";
             refuse(StatusCode::UNAUTHORIZED, "invalid_client", why)
         }
-        Err(error) => Refusal(error).into_response(),
+        Err(error) => ApiError(error).into_response(),
     }
 }
 
@@ -78,17 +78,17 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((decode(id)?, decode(secret)?))
 }
 
-/// The principal that asks.
+/// An authenticated principal.
 #[derive(Debug)]
-pub(super) struct Who {
+pub(super) struct Authenticated {
     pub principal: Principal,
     pub address: String,
 }
 
-impl FromRequestParts<Shared> for Who {
-    type Rejection = Refusal;
+impl FromRequestParts<Shared> for Authenticated {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
         let unknown =
             || Error::new(Code::Unauthenticated, "sign in: the token is missing, wrong or expired");
         let header = parts.headers.get(header::AUTHORIZATION);
@@ -99,7 +99,7 @@ impl FromRequestParts<Shared> for Who {
         let principal = app.store.principal(&id).await?.ok_or_else(unknown)?;
         let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = address.map(|info| info.0.ip().to_string()).unwrap_or_default();
-        Ok(Who { principal, address })
+        Ok(Authenticated { principal, address })
     }
 }
 
@@ -153,17 +153,17 @@ impl Call {
 }
 
 impl FromRequestParts<Shared> for Call {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refusal> {
-        let who = Who::from_request_parts(parts, app).await?;
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        let who = Authenticated::from_request_parts(parts, app).await?;
         let wrong = || Error::invalid("the path or the query is not what it should be");
         let names: Path<Names> = Path::from_request_parts(parts, app).await.map_err(|_| wrong())?;
         let names = names.0;
         let all = [&names.bucket, &names.version, &names.build, &names.channel];
         let zero = |text: &str| text.contains('\0') || text.contains("%00");
         if all.into_iter().any(|name| zero(name)) || parts.uri.query().is_some_and(zero) {
-            return Err(Refusal(wrong()));
+            return Err(ApiError(wrong()));
         }
         let location =
             Location { organization_id: names.org.clone(), project_id: names.project.clone() };
@@ -177,7 +177,7 @@ impl FromRequestParts<Shared> for Call {
         let Some(project) = project else {
             // The same whether there is such a project or not.
             refused(app, &who, parts).await?;
-            return Err(Refusal(Error::new(
+            return Err(ApiError(Error::new(
                 Code::PermissionDenied,
                 "there is no such project for this principal",
             )));
@@ -197,7 +197,7 @@ impl FromRequestParts<Shared> for Call {
 
 /// Writes down that somebody asked for what is not theirs: the first time, and then once a minute how
 /// often they did.
-async fn refused(app: &Shared, who: &Who, parts: &Parts) -> Result<()> {
+async fn refused(app: &Shared, who: &Authenticated, parts: &Parts) -> Result<()> {
     if !app.refusals.is_first(&who.principal.id, &who.address) {
         return Ok(());
     }

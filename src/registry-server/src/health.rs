@@ -8,7 +8,7 @@ use axum::extract::State;
 use tokio::sync::Mutex;
 
 use super::Shared;
-use super::answer::Refusal;
+use super::api_response::ApiError;
 use ingot_registry::api::Error;
 
 /// How long what was found is good for. Anybody may ask, and it costs a write.
@@ -24,7 +24,7 @@ pub(super) async fn live() -> &'static str {
 }
 
 /// `/readyz`: the database can be read and written.
-pub(super) async fn ready(State(app): State<Shared>) -> Result<&'static str, Refusal> {
+pub(super) async fn ready(State(app): State<Shared>) -> Result<&'static str, ApiError> {
     let mut found = app.readiness.0.lock().await;
     let result = match &*found {
         Some((at, result)) if at.elapsed() < FRESH => result.clone(),

@@ -8,7 +8,7 @@
 //!
 //! [`serve`] runs a server until it is told to stop.
 
-mod answer;
+mod api_response;
 mod auth;
 mod connections;
 mod deliver;
@@ -236,9 +236,9 @@ fn router(api: Router<Shared>, app: Shared) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
         .route("/openapi.json", get(openapi::show))
-        .fallback(answer::nothing_here)
-        .method_not_allowed_fallback(answer::wrong_method)
+        .fallback(api_response::nothing_here)
+        .method_not_allowed_fallback(api_response::wrong_method)
         .layer(DefaultBodyLimit::max(BODY))
-        .layer(from_fn_with_state(app.clone(), answer::around))
+        .layer(from_fn_with_state(app.clone(), api_response::middleware))
         .with_state(app)
 }

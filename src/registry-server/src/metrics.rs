@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Shared;
-use super::answer::Refusal;
+use super::api_response::ApiError;
 use ingot_registry::api::{Code, Error};
 
 /// Seconds.
@@ -97,7 +97,7 @@ impl Metrics {
 }
 
 /// `/metrics`.
-pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse, Refusal> {
+pub(super) async fn show(State(app): State<Shared>) -> Result<impl IntoResponse, ApiError> {
     app.metrics.outbox.set(app.store.read().await?.count_outbox().await?);
     let mut text = String::new();
     encode(&mut text, &app.metrics.registry)

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::answer::{Answer, Refusal};
-use super::auth::Who;
+use super::api_response::{ApiError, ApiResponse};
+use super::auth::Authenticated;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::store::Project;
 
@@ -25,7 +25,7 @@ pub(super) fn router() -> Router<Shared> {
 }
 
 /// The projects that a principal may see, oldest first.
-async fn visible(app: &Shared, who: &Who) -> Result<Vec<Project>> {
+async fn visible(app: &Shared, who: &Authenticated) -> Result<Vec<Project>> {
     let mut projects = app.store.read().await?.projects().await?;
     let principal = &who.principal;
     projects.retain(|project| {
@@ -55,14 +55,14 @@ fn show_project(project: &Project) -> Value {
     })
 }
 
-fn no_such(what: &str) -> Refusal {
-    Refusal(Error::new(
+fn no_such(what: &str) -> ApiError {
+    ApiError(Error::new(
         Code::PermissionDenied,
         format!("there is no such {what} for this principal"),
     ))
 }
 
-async fn organizations(State(app): State<Shared>, who: Who) -> Answer<Value> {
+async fn organizations(State(app): State<Shared>, who: Authenticated) -> ApiResponse<Value> {
     let projects = visible(&app, &who).await?;
     let organizations: Vec<Value> = projects.first().map(show_organization).into_iter().collect();
     Ok(Json(json!({ "organizations": organizations, "pagination": {} })))
@@ -70,9 +70,9 @@ async fn organizations(State(app): State<Shared>, who: Who) -> Answer<Value> {
 
 async fn organization(
     State(app): State<Shared>,
-    who: Who,
+    who: Authenticated,
     Path(id): Path<String>,
-) -> Answer<Value> {
+) -> ApiResponse<Value> {
     let projects = visible(&app, &who).await?;
     let project = projects.iter().find(|project| project.location.organization_id == id);
     let project = project.ok_or_else(|| no_such("organization"))?;
@@ -88,9 +88,9 @@ struct Scope {
 
 async fn projects(
     State(app): State<Shared>,
-    who: Who,
+    who: Authenticated,
     Query(scope): Query<Scope>,
-) -> Answer<Value> {
+) -> ApiResponse<Value> {
     let mut projects = visible(&app, &who).await?;
     if !scope.id.is_empty() {
         projects.retain(|project| project.location.organization_id == scope.id);
@@ -99,14 +99,18 @@ async fn projects(
     Ok(Json(json!({ "projects": projects, "pagination": {} })))
 }
 
-async fn project(State(app): State<Shared>, who: Who, Path(id): Path<String>) -> Answer<Value> {
+async fn project(
+    State(app): State<Shared>,
+    who: Authenticated,
+    Path(id): Path<String>,
+) -> ApiResponse<Value> {
     let projects = visible(&app, &who).await?;
     let project = projects.iter().find(|project| project.location.project_id == id);
     let project = project.ok_or_else(|| no_such("project"))?;
     Ok(Json(json!({ "project": show_project(project) })))
 }
 
-async fn caller_identity(who: Who) -> Answer<Value> {
+async fn caller_identity(who: Authenticated) -> ApiResponse<Value> {
     let principal = who.principal;
     let level = match &principal.project_id {
         Some(project) => format!("project/{project}"),

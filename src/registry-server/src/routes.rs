@@ -3,7 +3,7 @@
 use axum::Json;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Body, Refusal};
+use super::api_response::{ApiError, ApiResponse, Body};
 use super::auth::Call;
 use super::openapi::{Api, DELETE, Documented, GET, PAGES, PATCH, POST, PUT};
 use super::{run_task, v2021};
@@ -177,7 +177,7 @@ fn done(call: &Call) -> Operation {
     }
 }
 
-pub(super) async fn get_registry(call: Call) -> Answer<RegistryResponse> {
+pub(super) async fn get_registry(call: Call) -> ApiResponse<RegistryResponse> {
     let registry = Some(call.session.registry().await?);
     Ok(Json(RegistryResponse { operation: None, registry }))
 }
@@ -186,64 +186,67 @@ pub(super) async fn get_registry(call: Call) -> Answer<RegistryResponse> {
 pub(super) async fn create_registry(
     call: Call,
     _: Body<CreateRegistryBody>,
-) -> Answer<RegistryResponse> {
+) -> ApiResponse<RegistryResponse> {
     let registry = Some(call.session.activate(true).await?);
     Ok(Json(RegistryResponse { operation: Some(done(&call)), registry }))
 }
 
-async fn update_registry(call: Call, body: Body<UpdateRegistryBody>) -> Answer<RegistryResponse> {
+async fn update_registry(
+    call: Call,
+    body: Body<UpdateRegistryBody>,
+) -> ApiResponse<RegistryResponse> {
     let fields: Vec<&str> = body.0.update_mask.split(',').map(str::trim).collect();
     let registry = match fields.as_slice() {
         ["config.activated" | "activated"] => call.session.activate(body.0.activated).await?,
         _ => {
             let message = "update_mask must be config.activated; an Ingot registry has one tier";
-            return Err(Refusal(Error::new(Code::Unimplemented, message)));
+            return Err(ApiError(Error::new(Code::Unimplemented, message)));
         }
     };
     Ok(Json(RegistryResponse { operation: Some(done(&call)), registry: Some(registry) }))
 }
 
-async fn list_buckets(call: Call) -> Answer<ListBucketsResponse> {
+async fn list_buckets(call: Call) -> ApiResponse<ListBucketsResponse> {
     call.ordered("name", "asc")?;
     Ok(Json(call.session.list_buckets(&call.page).await?))
 }
 
-async fn create_bucket(call: Call, body: Body<CreateBucketBody>) -> Answer<BucketResponse> {
+async fn create_bucket(call: Call, body: Body<CreateBucketBody>) -> ApiResponse<BucketResponse> {
     let bucket = Some(call.session.create_bucket(&body.0).await?);
     Ok(Json(BucketResponse { bucket }))
 }
 
-async fn get_bucket(call: Call) -> Answer<BucketResponse> {
+async fn get_bucket(call: Call) -> ApiResponse<BucketResponse> {
     let bucket = Some(call.session.get_bucket(&call.names.bucket).await?);
     Ok(Json(BucketResponse { bucket }))
 }
 
-async fn update_bucket(call: Call, body: Body<UpdateBucketBody>) -> Answer<BucketResponse> {
+async fn update_bucket(call: Call, body: Body<UpdateBucketBody>) -> ApiResponse<BucketResponse> {
     let bucket = Some(call.session.update_bucket(&call.names.bucket, &body.0).await?);
     Ok(Json(BucketResponse { bucket }))
 }
 
-pub(super) async fn delete_bucket(call: Call) -> Answer<Empty> {
+pub(super) async fn delete_bucket(call: Call) -> ApiResponse<Empty> {
     call.session.delete_bucket(&call.names.bucket).await?;
     Ok(Json(Empty {}))
 }
 
-async fn list_ancestry(call: Call) -> Answer<ListBucketAncestryResponse> {
+async fn list_ancestry(call: Call) -> ApiResponse<ListBucketAncestryResponse> {
     let query: AncestryQuery = call.query()?;
     Ok(Json(call.session.list_ancestry(&call.names.bucket, &query, &call.page).await?))
 }
 
-async fn list_versions(call: Call) -> Answer<ListVersionsResponse> {
+async fn list_versions(call: Call) -> ApiResponse<ListVersionsResponse> {
     call.ordered("created_at", "desc")?;
     Ok(Json(call.session.list_versions(&call.names.bucket, &call.page).await?))
 }
 
-async fn create_version(call: Call, body: Body<CreateVersionBody>) -> Answer<VersionResponse> {
+async fn create_version(call: Call, body: Body<CreateVersionBody>) -> ApiResponse<VersionResponse> {
     let version = Some(call.session.create_version(&call.names.bucket, &body.0).await?);
     Ok(Json(VersionResponse { version }))
 }
 
-async fn get_version(call: Call) -> Answer<VersionResponse> {
+async fn get_version(call: Call) -> ApiResponse<VersionResponse> {
     let names = &call.names;
     let version = call.session.get_version(&names.bucket, &names.version).await;
     if let Err(error) = &version
@@ -257,60 +260,60 @@ async fn get_version(call: Call) -> Answer<VersionResponse> {
 
 /// HCP says of a version that is not there that the operation was aborted, and Packer opens a
 /// version only if it hears that.
-pub(super) fn missing_version(error: &Error) -> Refusal {
-    Refusal(Error::new(Code::Aborted, error.message.clone()))
+pub(super) fn missing_version(error: &Error) -> ApiError {
+    ApiError(Error::new(Code::Aborted, error.message.clone()))
 }
 
 async fn update_version(
     call: Call,
     body: Body<UpdateVersionBody>,
-) -> Answer<UpdateVersionResponse> {
+) -> ApiResponse<UpdateVersionResponse> {
     let names = &call.names;
     let version = call.session.update_version(&names.bucket, &names.version, &body.0).await?;
     Ok(Json(UpdateVersionResponse { operation: Some(done(&call)), version: Some(version) }))
 }
 
-async fn delete_version(call: Call) -> Answer<Empty> {
+async fn delete_version(call: Call) -> ApiResponse<Empty> {
     call.session.delete_version(&call.names.bucket, &call.names.version).await?;
     Ok(Json(Empty {}))
 }
 
-async fn list_builds(call: Call) -> Answer<ListBuildsResponse> {
+async fn list_builds(call: Call) -> ApiResponse<ListBuildsResponse> {
     call.ordered("created_at", "asc")?;
     let names = &call.names;
     Ok(Json(call.session.list_builds(&names.bucket, &names.version, &call.page).await?))
 }
 
-async fn create_build(call: Call, body: Body<CreateBuildBody>) -> Answer<BuildResponse> {
+async fn create_build(call: Call, body: Body<CreateBuildBody>) -> ApiResponse<BuildResponse> {
     let names = &call.names;
     let build = call.session.create_build(&names.bucket, &names.version, &body.0).await?;
     Ok(Json(BuildResponse { build: Some(build) }))
 }
 
-async fn get_build(call: Call) -> Answer<BuildResponse> {
+async fn get_build(call: Call) -> ApiResponse<BuildResponse> {
     let names = &call.names;
     let build = call.session.get_build(&names.bucket, &names.version, &names.build).await?;
     Ok(Json(BuildResponse { build: Some(build) }))
 }
 
-async fn update_build(call: Call, body: Body<UpdateBuildBody>) -> Answer<BuildResponse> {
+async fn update_build(call: Call, body: Body<UpdateBuildBody>) -> ApiResponse<BuildResponse> {
     let names = &call.names;
     let (bucket, version) = (&names.bucket, &names.version);
     let build = call.session.update_build(bucket, version, &names.build, &body.0).await?;
     Ok(Json(BuildResponse { build: Some(build) }))
 }
 
-async fn delete_build(call: Call) -> Answer<Empty> {
+async fn delete_build(call: Call) -> ApiResponse<Empty> {
     let names = &call.names;
     call.session.delete_build(&names.bucket, &names.version, &names.build).await?;
     Ok(Json(Empty {}))
 }
 
-async fn list_channels(call: Call) -> Answer<ListChannelsResponse> {
+async fn list_channels(call: Call) -> ApiResponse<ListChannelsResponse> {
     Ok(Json(call.session.list_channels(&call.names.bucket).await?))
 }
 
-async fn create_channel(call: Call, body: Body<CreateChannelBody>) -> Answer<ChannelResponse> {
+async fn create_channel(call: Call, body: Body<CreateChannelBody>) -> ApiResponse<ChannelResponse> {
     let channel = Some(call.session.create_channel(&call.names.bucket, &body.0).await?);
     Ok(Json(ChannelResponse { channel }))
 }
@@ -318,28 +321,28 @@ async fn create_channel(call: Call, body: Body<CreateChannelBody>) -> Answer<Cha
 async fn assign_channel(
     call: Call,
     body: Body<AssignChannelVersionBody>,
-) -> Answer<AssignChannelVersionResponse> {
+) -> ApiResponse<AssignChannelVersionResponse> {
     Ok(Json(call.session.assign_channel_version(&call.names.bucket, &body.0).await?))
 }
 
-async fn get_channel(call: Call) -> Answer<ChannelResponse> {
+async fn get_channel(call: Call) -> ApiResponse<ChannelResponse> {
     let names = &call.names;
     let channel = Some(call.session.get_channel(&names.bucket, &names.channel).await?);
     Ok(Json(ChannelResponse { channel }))
 }
 
-async fn update_channel(call: Call, body: Body<UpdateChannelBody>) -> Answer<ChannelResponse> {
+async fn update_channel(call: Call, body: Body<UpdateChannelBody>) -> ApiResponse<ChannelResponse> {
     let names = &call.names;
     let channel = call.session.update_channel(&names.bucket, &names.channel, &body.0).await?;
     Ok(Json(ChannelResponse { channel: Some(channel) }))
 }
 
-pub(super) async fn delete_channel(call: Call) -> Answer<Empty> {
+pub(super) async fn delete_channel(call: Call) -> ApiResponse<Empty> {
     call.session.delete_channel(&call.names.bucket, &call.names.channel).await?;
     Ok(Json(Empty {}))
 }
 
-async fn channel_history(call: Call) -> Answer<ListChannelAssignmentHistoryResponse> {
+async fn channel_history(call: Call) -> ApiResponse<ListChannelAssignmentHistoryResponse> {
     let names = &call.names;
     Ok(Json(call.session.channel_history(&names.bucket, &names.channel, &call.page).await?))
 }
@@ -347,12 +350,12 @@ async fn channel_history(call: Call) -> Answer<ListChannelAssignmentHistoryRespo
 async fn search(
     call: Call,
     body: Body<SearchExternalArtifactRequestBody>,
-) -> Answer<SearchExternalArtifactResponse> {
+) -> ApiResponse<SearchExternalArtifactResponse> {
     Ok(Json(call.session.search_artifact(&body.0, &call.page).await?))
 }
 
 /// Packer asks for the blocks that are enforced in a bucket before it builds. There are none.
-async fn enforced_blocks(call: Call) -> Answer<Value> {
+async fn enforced_blocks(call: Call) -> ApiResponse<Value> {
     call.session.get_bucket(&call.names.bucket).await?;
     Ok(Json(json!({ "enforced_block_detail": [] })))
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Body};
+use super::api_response::{ApiResponse, Body};
 use super::auth::Call;
 use super::openapi::{Api, DELETE, GET, PAGES, PATCH, POST, PUT};
 use super::routes;
@@ -293,38 +293,38 @@ fn show_channel(channel: &Channel) -> Value {
     })
 }
 
-async fn list_buckets(call: Call) -> Answer<Value> {
+async fn list_buckets(call: Call) -> ApiResponse<Value> {
     call.ordered("slug", "asc")?;
     let list = call.session.list_buckets(&call.page).await?;
     let buckets: Vec<Value> = list.buckets.iter().map(show_bucket).collect();
     Ok(Json(json!({ "buckets": buckets, "pagination": list.pagination })))
 }
 
-async fn create_bucket(call: Call, body: Body<NewBucket>) -> Answer<Value> {
+async fn create_bucket(call: Call, body: Body<NewBucket>) -> ApiResponse<Value> {
     let NewBucket { bucket_slug, description, labels } = body.0;
     let body = CreateBucketBody { name: bucket_slug, description, labels };
     let bucket = call.session.create_bucket(&body).await?;
     Ok(Json(json!({ "bucket": show_bucket(&bucket) })))
 }
 
-async fn get_bucket(call: Call) -> Answer<Value> {
+async fn get_bucket(call: Call) -> ApiResponse<Value> {
     let bucket = call.session.get_bucket(&call.names.bucket).await?;
     Ok(Json(json!({ "bucket": show_bucket(&bucket) })))
 }
 
-async fn update_bucket(call: Call, body: Body<UpdateBucketBody>) -> Answer<Value> {
+async fn update_bucket(call: Call, body: Body<UpdateBucketBody>) -> ApiResponse<Value> {
     let bucket = call.session.update_bucket(&call.names.bucket, &body.0).await?;
     Ok(Json(json!({ "bucket": show_bucket(&bucket) })))
 }
 
-async fn list_iterations(call: Call) -> Answer<Value> {
+async fn list_iterations(call: Call) -> ApiResponse<Value> {
     call.ordered("created_at", "desc")?;
     let list = call.session.list_versions(&call.names.bucket, &call.page).await?;
     let iterations: Vec<Value> = list.versions.iter().map(show_iteration).collect();
     Ok(Json(json!({ "iterations": iterations, "pagination": list.pagination })))
 }
 
-async fn create_iteration(call: Call, body: Body<CreateVersionBody>) -> Answer<Value> {
+async fn create_iteration(call: Call, body: Body<CreateVersionBody>) -> ApiResponse<Value> {
     let version = call.session.create_version(&call.names.bucket, &body.0).await?;
     Ok(Json(json!({ "iteration": show_iteration(&version) })))
 }
@@ -350,7 +350,7 @@ async fn find(call: &Call, which: &Which) -> Result<Version> {
     call.session.get_version(bucket, &fingerprint).await
 }
 
-async fn get_iteration(call: Call) -> Answer<Value> {
+async fn get_iteration(call: Call) -> ApiResponse<Value> {
     let which: Which = call.query()?;
     let version = match find(&call, &which).await {
         Err(error) if error.code == Code::NotFound => {
@@ -362,7 +362,7 @@ async fn get_iteration(call: Call) -> Answer<Value> {
     Ok(Json(json!({ "iteration": show_iteration(&version) })))
 }
 
-async fn update_iteration(call: Call, body: Body<IterationUpdate>) -> Answer<Value> {
+async fn update_iteration(call: Call, body: Body<IterationUpdate>) -> ApiResponse<Value> {
     let (bucket, fingerprint) = call.session.locate_version(&call.names.version).await?;
     let body = body.0;
     let body = UpdateVersionBody {
@@ -378,13 +378,13 @@ async fn update_iteration(call: Call, body: Body<IterationUpdate>) -> Answer<Val
     Ok(Json(json!({ "iteration": show_iteration(&version) })))
 }
 
-async fn delete_iteration(call: Call) -> Answer<Empty> {
+async fn delete_iteration(call: Call) -> ApiResponse<Empty> {
     let (bucket, fingerprint) = call.session.locate_version(&call.names.version).await?;
     call.session.delete_version(&bucket, &fingerprint).await?;
     Ok(Json(Empty {}))
 }
 
-async fn create_build(call: Call, body: Body<NewBuild>) -> Answer<Value> {
+async fn create_build(call: Call, body: Body<NewBuild>) -> ApiResponse<Value> {
     let (bucket, fingerprint) = call.session.locate_version(&call.names.version).await?;
     let component_type = body.0.build.component_type.clone();
     let update = body.0.build.update()?;
@@ -403,7 +403,7 @@ async fn create_build(call: Call, body: Body<NewBuild>) -> Answer<Value> {
     Ok(Json(json!({ "build": show_build(&build) })))
 }
 
-async fn list_builds(call: Call) -> Answer<Value> {
+async fn list_builds(call: Call) -> ApiResponse<Value> {
     let (bucket, fingerprint) = call.session.locate_version(&call.names.version).await?;
     call.ordered("created_at", "asc")?;
     let list = call.session.list_builds(&bucket, &fingerprint, &call.page).await?;
@@ -411,14 +411,14 @@ async fn list_builds(call: Call) -> Answer<Value> {
     Ok(Json(json!({ "builds": builds, "pagination": list.pagination })))
 }
 
-async fn get_build(call: Call) -> Answer<Value> {
+async fn get_build(call: Call) -> ApiResponse<Value> {
     let id = &call.names.build;
     let (bucket, fingerprint) = call.session.locate_build(id).await?;
     let build = call.session.get_build(&bucket, &fingerprint, id).await?;
     Ok(Json(json!({ "build": show_build(&build) })))
 }
 
-async fn update_build(call: Call, body: Body<BuildUpdate>) -> Answer<Value> {
+async fn update_build(call: Call, body: Body<BuildUpdate>) -> ApiResponse<Value> {
     let id = &call.names.build;
     let (bucket, fingerprint) = call.session.locate_build(id).await?;
     let body = body.0.updates.update()?;
@@ -426,14 +426,14 @@ async fn update_build(call: Call, body: Body<BuildUpdate>) -> Answer<Value> {
     Ok(Json(json!({ "build": show_build(&build) })))
 }
 
-async fn delete_build(call: Call) -> Answer<Empty> {
+async fn delete_build(call: Call) -> ApiResponse<Empty> {
     let id = &call.names.build;
     let (bucket, fingerprint) = call.session.locate_build(id).await?;
     call.session.delete_build(&bucket, &fingerprint, id).await?;
     Ok(Json(Empty {}))
 }
 
-async fn list_channels(call: Call) -> Answer<Value> {
+async fn list_channels(call: Call) -> ApiResponse<Value> {
     let list = call.session.list_channels(&call.names.bucket).await?;
     let channels: Vec<Value> = list.channels.iter().map(show_channel).collect();
     Ok(Json(json!({ "channels": channels })))
@@ -449,7 +449,7 @@ async fn fingerprint(call: &Call, which: Which) -> Result<String> {
     }
 }
 
-async fn create_channel(call: Call, body: Body<NewChannel>) -> Answer<Value> {
+async fn create_channel(call: Call, body: Body<NewChannel>) -> ApiResponse<Value> {
     let NewChannel { slug, restriction, fingerprint: print, iteration_id, incremental_version } =
         body.0;
     let which = Which { fingerprint: print, iteration_id, incremental_version };
@@ -462,13 +462,13 @@ async fn create_channel(call: Call, body: Body<NewChannel>) -> Answer<Value> {
     Ok(Json(json!({ "channel": show_channel(&channel) })))
 }
 
-async fn get_channel(call: Call) -> Answer<Value> {
+async fn get_channel(call: Call) -> ApiResponse<Value> {
     let names = &call.names;
     let channel = call.session.get_channel(&names.bucket, &names.channel).await?;
     Ok(Json(json!({ "channel": show_channel(&channel) })))
 }
 
-async fn update_channel(call: Call, body: Body<ChannelUpdate>) -> Answer<Value> {
+async fn update_channel(call: Call, body: Body<ChannelUpdate>) -> ApiResponse<Value> {
     let ChannelUpdate { mask, restriction, fingerprint: print, iteration_id, incremental_version } =
         body.0;
     let which = Which { fingerprint: print, iteration_id, incremental_version };

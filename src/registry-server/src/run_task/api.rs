@@ -3,7 +3,7 @@
 use axum::Json;
 
 use super::super::Shared;
-use super::super::answer::{Answer, Body, Refusal};
+use super::super::api_response::{ApiError, ApiResponse, Body};
 use super::super::auth::Call;
 use super::super::openapi::{Api, GET, PATCH};
 use axum::extract::State;
@@ -37,10 +37,10 @@ pub(in super::super) fn add(api: Api, root: &dyn Fn(&str) -> String) -> Api {
         )
 }
 
-async fn get(State(app): State<Shared>, call: Call) -> Answer<RunTaskApi> {
+async fn get(State(app): State<Shared>, call: Call) -> ApiResponse<RunTaskApi> {
     if call.names.task != "validation" {
         let error = Error::not_found("there is no such run task; there is validation");
-        return Err(Refusal(error));
+        return Err(ApiError(error));
     }
     Ok(Json(of(&app, &call.session).await?))
 }
@@ -54,15 +54,18 @@ pub(in super::super) async fn of(app: &Shared, session: &Session) -> Result<RunT
     Ok(RunTaskApi { api_url: app.run_tasks.url(&key.api_id), hmac_key: key.hmac_key })
 }
 
-async fn rotate(call: Call) -> Answer<RunTaskHmacKey> {
+async fn rotate(call: Call) -> ApiResponse<RunTaskHmacKey> {
     let key = call.session.rotate_run_task().await?;
     Ok(Json(RunTaskHmacKey { hmac_key: key.hmac_key }))
 }
 
-async fn get_config(call: Call) -> Answer<RunTaskConfig> {
+async fn get_config(call: Call) -> ApiResponse<RunTaskConfig> {
     Ok(Json(call.session.run_task_config().await?))
 }
 
-async fn update_config(call: Call, body: Body<UpdateRunTaskConfigBody>) -> Answer<RunTaskConfig> {
+async fn update_config(
+    call: Call,
+    body: Body<UpdateRunTaskConfigBody>,
+) -> ApiResponse<RunTaskConfig> {
     Ok(Json(call.session.configure_run_task(&body.0).await?))
 }

@@ -17,7 +17,7 @@ use axum::routing::post;
 use tokio::sync::{Notify, Semaphore};
 
 use super::Shared;
-use super::answer::{self, Refusal};
+use super::api_response::{self, ApiError};
 use super::secret;
 use call::Call;
 use ingot_registry::api::{Code, Error, Result, Timestamp};
@@ -58,15 +58,15 @@ impl Default for RunTaskOptions {
 #[derive(Debug)]
 pub(super) struct RunTasks {
     options: RunTaskOptions,
-    /// Rung when there is something to do.
-    bell: Notify,
+    /// Notified when there is work.
+    notifier: Notify,
     /// For those who read a large plan.
     large: Arc<Semaphore>,
 }
 
 impl RunTasks {
     pub fn new(options: RunTaskOptions) -> Self {
-        RunTasks { options, bell: Notify::new(), large: Arc::new(Semaphore::new(1)) }
+        RunTasks { options, notifier: Notify::new(), large: Arc::new(Semaphore::new(1)) }
     }
 
     /// The URL that Terraform is to be told.
@@ -88,15 +88,15 @@ async fn receive(
     Path(id): Path<String>,
     headers: HeaderMap,
     body: std::result::Result<axum::body::Bytes, axum::extract::rejection::BytesRejection>,
-) -> std::result::Result<StatusCode, Refusal> {
+) -> std::result::Result<StatusCode, ApiError> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Error::new(Code::ResourceExhausted, "the request is too large")
         }
         _ => Error::invalid("the request cannot be read"),
     })?;
-    if id.contains('\0') || answer::holds_zero(&body) {
-        return Err(Refusal(Error::invalid("the request must not contain NUL characters")));
+    if id.contains('\0') || api_response::holds_zero(&body) {
+        return Err(ApiError(Error::invalid("the request must not contain NUL characters")));
     }
     let key = app.store.read().await?.run_task_of(&id).await?;
     let key = key.ok_or_else(|| Error::not_found("there is no such run task"))?;
@@ -104,7 +104,7 @@ async fn receive(
     if !secret::is_signature_512(&key.hmac_key, &body, signature.unwrap_or_default()) {
         tracing::warn!(project = key.location.project_id, "refused a run task's forged call");
         let message = "x-tfc-task-signature is missing or is not this body's HMAC-SHA512";
-        return Err(Refusal(Error::new(Code::Unauthenticated, message)));
+        return Err(ApiError(Error::new(Code::Unauthenticated, message)));
     }
     let call = Call::read(&body)?;
     if call.is_test() {
@@ -113,7 +113,7 @@ async fn receive(
     let made = call.check(&app.run_tasks.options, Timestamp::now())?;
     app.limits.request(&key.api_id)?;
     remember(&app, &key, &call, made).await?;
-    app.run_tasks.bell.notify_one();
+    app.run_tasks.notifier.notify_one();
     Ok(StatusCode::OK)
 }
 

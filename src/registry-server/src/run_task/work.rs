@@ -83,7 +83,7 @@ pub(in super::super) async fn run(app: Shared, stop: CancellationToken) {
                 }
                 Err(error) => tracing::error!(%error, "a run task broke"),
             },
-            () = app.run_tasks.bell.notified(), if free => {}
+            () = app.run_tasks.notifier.notified(), if free => {}
             () = tokio::time::sleep(POLL), if free => {}
             () = stop.cancelled(), if free => {}
             else => return,

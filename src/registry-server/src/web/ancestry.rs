@@ -12,10 +12,10 @@ use super::graph;
 use super::page::Page;
 use super::parts::{Tab, ancestry_status, cell, head_cell, status, table, tabs, version_link};
 use super::problem::Problem;
-use super::visit::{Fields, Place};
+use super::web_session::{Fields, Place};
 use ingot_registry::api::AncestryStatus;
 use ingot_registry::client::Registry as _;
-use ingot_registry::service::{Kinship, Lineage, LineageQuery, Member, VersionName};
+use ingot_registry::service::{AncestryEdge, Lineage, LineageQuery, Member, VersionName};
 
 /// How many generations can be chosen, up and down: what a query says and what a person reads.
 const DEPTHS: &[(&str, &str, u32)] = &[
@@ -216,7 +216,7 @@ fn relations(place: &Place, lineage: &Lineage) -> Markup {
     table("The same as a table", &columns, &rows)
 }
 
-fn row(place: &Place, kin: &Kinship) -> Markup {
+fn row(place: &Place, kin: &AncestryEdge) -> Markup {
     let named =
         |version: &VersionName| html! { (version.bucket) " " (version_link(place, version)) };
     html! {

@@ -11,7 +11,7 @@ use super::notice;
 use super::page::Page;
 use super::parts::{own_path, shown_version, status, token_field, version_link_to};
 use super::problem::{Problem, sentence};
-use super::visit::{Change, Fields, Place};
+use super::web_session::{Change, Fields, Place};
 use super::when::{ago, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;

@@ -10,7 +10,7 @@ use super::parts::{
 };
 use super::problem::Problem;
 use super::usage::{self, Choice};
-use super::visit::{Fields, Place};
+use super::web_session::{Fields, Place};
 use super::when::{ago, moment};
 use ingot_registry::api::{
     AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Channel, Version,

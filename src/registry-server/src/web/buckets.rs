@@ -8,7 +8,7 @@ use super::page::Page;
 use super::parts::{cell, chips, choice, head_cell, pager, part, shown_version, status, table};
 use super::parts::{version_link, version_link_to};
 use super::problem::Problem;
-use super::visit::{Fields, Place};
+use super::web_session::{Fields, Place};
 use super::when::ago;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;

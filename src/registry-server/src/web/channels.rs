@@ -15,7 +15,7 @@ use super::parts::{
 };
 use super::problem::{Problem, sentence};
 use super::removal;
-use super::visit::{Change, Place};
+use super::web_session::{Change, Place};
 use super::when::{ago, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ingot_registry::api::AncestryStatus;
-use ingot_registry::service::{Kinship, Lineage};
+use ingot_registry::service::{AncestryEdge, Lineage};
 
 /// From how many on siblings are folded, and how many of them are shown then.
 const FOLD: usize = 8;
@@ -29,7 +29,7 @@ pub(super) fn fold(lineage: &Lineage) -> (Lineage, Vec<Fold>) {
     let mut folds = Vec::new();
     for of in 0..lineage.members.len() {
         for children in [true, false] {
-            let other = |kin: &Kinship| match children {
+            let other = |kin: &AncestryEdge| match children {
                 true => (kin.parent == of).then_some(kin.child),
                 false => (kin.child == of).then_some(kin.parent),
             };
@@ -68,7 +68,7 @@ pub(super) fn fold(lineage: &Lineage) -> (Lineage, Vec<Fold>) {
     let place = |of: usize| kept.iter().position(|it| *it == of);
     let kin = lineage.kin.iter().filter_map(|kin| {
         let (parent, child) = place(kin.parent).zip(place(kin.child))?;
-        Some(Kinship { parent, child, ..kin.clone() })
+        Some(AncestryEdge { parent, child, ..kin.clone() })
     });
     let folded = Lineage {
         members: kept.iter().map(|it| lineage.members[*it].clone()).collect(),
@@ -98,7 +98,7 @@ mod tests {
             fingerprint: "f".into(),
             status: VersionStatus::Active,
         };
-        let kin = (1..=children).map(|child| Kinship {
+        let kin = (1..=children).map(|child| AncestryEdge {
             parent: 0,
             child,
             parent_version: version.clone(),

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 
 use super::fold::Fold;
 use super::parts::{status_class, status_name};
-use super::visit::Place;
+use super::web_session::Place;
 use ingot_registry::api::AncestryStatus;
-use ingot_registry::service::{Kinship, Lineage, Member};
+use ingot_registry::service::{AncestryEdge, Lineage, Member};
 
 /// The size of a bucket's box and what is between two.
 const WIDTH: usize = 190;
@@ -139,7 +139,7 @@ pub(super) fn picture(
     let layout = layout(&starts, &edges);
     let size = format!("0 0 {} {}", layout.width, layout.height);
     // One line for all relations of two buckets: the worst.
-    let mut lines: Vec<&Kinship> = Vec::new();
+    let mut lines: Vec<&AncestryEdge> = Vec::new();
     for kin in &lineage.kin {
         match lines.iter_mut().find(|it| (it.parent, it.child) == (kin.parent, kin.child)) {
             Some(other) if kin.status > other.status => *other = kin,
@@ -200,7 +200,7 @@ fn line(parent: usize, child: usize, class: &str, layout: &Layout) -> Markup {
     html! { path.kin.(class) d=(path) marker-end=(format!("url(#arrow-{class})")) {} }
 }
 
-fn line_name(kin: &Kinship, layout: &Layout) -> Markup {
+fn line_name(kin: &AncestryEdge, layout: &Layout) -> Markup {
     let ((_, y1), (x, y)) = ends(kin.parent, kin.child, layout);
     // On the side of the line's end that the line does not come from.
     let y = if y > y1 { y + 17 } else { y.saturating_sub(8) };

@@ -30,7 +30,7 @@ mod sign_in;
 mod usage;
 mod version;
 mod versions;
-mod visit;
+mod web_session;
 mod webhooks;
 mod when;
 

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::assign;
 use super::parts::shown_version;
-use super::visit::{Place, Visit};
+use super::web_session::{Place, WebSession};
 use super::when::{is_recent, moment};
 use ingot_registry::api::{Channel, Page, RevocationType, Version, VersionStatus};
 use ingot_registry::client::Registry as _;
@@ -17,7 +17,7 @@ pub(super) fn assigned(channel: &str) -> String {
 }
 
 /// That somebody has signed in.
-pub(super) fn signed_in(visit: &Visit) -> Option<Markup> {
+pub(super) fn signed_in(visit: &WebSession) -> Option<Markup> {
     let text = format!("You are signed in as {}.", visit.principal.name);
     (visit.asked("done") == "signed-in").then(|| html! { p { (text) } })
 }

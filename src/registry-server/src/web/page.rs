@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets;
 use super::parts::token_field;
-use super::visit::{Place, Visit, segment};
+use super::web_session::{Place, WebSession, segment};
 
 /// Nothing but our own style sheet and icon is loaded, nothing runs, nobody frames the page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -44,7 +44,7 @@ impl Page {
     }
 
     /// A page for somebody.
-    pub(super) fn visit(mut self, visit: &Visit) -> Self {
+    pub(super) fn visit(mut self, visit: &WebSession) -> Self {
         let principal = &visit.principal;
         let token = visit.form_token.clone();
         self.who = Some((principal.name.clone(), principal.role.as_str(), token));

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::visit::{FORM_TOKEN, Place};
+use super::web_session::{FORM_TOKEN, Place};
 use ingot_registry::api::*;
 use ingot_registry::service::VersionName;
 

@@ -12,7 +12,7 @@ use super::compress::compress;
 use super::page::Page;
 use super::parts::own_path;
 use super::sign_in;
-use super::visit::{projects_of, segment, visitor, wanted};
+use super::web_session::{projects_of, segment, visitor, wanted};
 use crate::Shared;
 use ingot_registry::api::{Code, Error, Result};
 

@@ -8,12 +8,15 @@ use super::notice;
 use super::page::Page;
 use super::parts::{cell, chips, head_cell, table};
 use super::problem::Problem;
-use super::visit::{Visit, projects_of, segment};
+use super::web_session::{WebSession, projects_of, segment};
 use super::when::moment;
 use crate::Shared;
 
 /// `/`: the one project's buckets, else the projects.
-pub(super) async fn home(State(app): State<Shared>, visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn home(
+    State(app): State<Shared>,
+    visit: WebSession,
+) -> Result<Response, Problem> {
     let projects = projects_of(&app, &visit.principal).await?;
     let query = visit.path.split_once('?').map_or("", |(_, query)| query);
     let query = if query.is_empty() { String::new() } else { format!("?{query}") };
@@ -24,7 +27,7 @@ pub(super) async fn home(State(app): State<Shared>, visit: Visit) -> Result<Resp
     Ok(Redirect::to(&path).into_response())
 }
 
-pub(super) async fn show(State(app): State<Shared>, visit: Visit) -> Result<Page, Problem> {
+pub(super) async fn show(State(app): State<Shared>, visit: WebSession) -> Result<Page, Problem> {
     let projects = projects_of(&app, &visit.principal).await?;
     let rows = html! {
         @for project in &projects {

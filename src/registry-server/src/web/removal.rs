@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::parts::{no_enter, token_field};
 use super::problem::Problem;
-use super::visit::{Change, Place};
+use super::web_session::{Change, Place};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 use ingot_registry::store::Role;

@@ -6,7 +6,7 @@ use maud::html;
 use super::page::Page;
 use super::parts::{shown_version, token_field, version_link};
 use super::problem::Problem;
-use super::visit::{Change, Place};
+use super::web_session::{Change, Place};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 use ingot_registry::store::Role;

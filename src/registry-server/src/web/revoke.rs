@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::parts::{no_enter, shown_version, status, token_field, version_link};
 use super::problem::{Problem, sentence};
-use super::visit::{Change, Fields, Place};
+use super::web_session::{Change, Fields, Place};
 use super::when::{field, moment, read_field};
 use crate::secret;
 use ingot_registry::api::*;

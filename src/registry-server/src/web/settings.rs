@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::parts::{cell, head_cell, table, token_field};
 use super::problem::Problem;
-use super::visit::{Change, Fields, Place, segment};
+use super::web_session::{Change, Fields, Place, segment};
 use super::when::moment;
 use super::{members, webhooks};
 use crate::{Shared, run_task};

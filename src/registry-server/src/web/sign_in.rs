@@ -8,7 +8,7 @@ use maud::html;
 use super::page::Page;
 use super::parts::{own_path, token_field};
 use super::problem::{Problem, sentence};
-use super::visit::{Cookie, Fields, Form, SESSION_LIFE, address_of, form_token, is_secure};
+use super::web_session::{Cookie, Fields, Form, SESSION_LIFE, address_of, form_token, is_secure};
 use crate::{Shared, secret};
 use ingot_registry::api::{Code, Error, Result, Timestamp};
 use ingot_registry::store::{AuditRow, Principal, Store, transaction};

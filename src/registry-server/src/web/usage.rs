@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::visit::{Fields, Place};
+use super::web_session::{Fields, Place};
 use ingot_registry::api::Channel;
 
 /// What is chosen.

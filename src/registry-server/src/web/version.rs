@@ -12,7 +12,7 @@ use super::parts::{
     tabs, token_field, version_link_to,
 };
 use super::problem::Problem;
-use super::visit::Place;
+use super::web_session::Place;
 use super::when::{duration, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;

@@ -12,7 +12,7 @@ use super::parts::{
     table, tabs, version_link_to,
 };
 use super::problem::Problem;
-use super::visit::{Fields, Place};
+use super::web_session::{Fields, Place};
 use super::when::ago;
 use ingot_registry::api::{AncestryStatus, Version, VersionStatus};
 use ingot_registry::client::Registry as _;

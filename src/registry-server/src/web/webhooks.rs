@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::parts::{cell, head_cell, table, token_field};
 use super::problem::{Problem, sentence};
 use super::settings::{Entered, Shown, back, path, refused, show_with};
-use super::visit::{Change, Place};
+use super::web_session::{Change, Place};
 use super::when::moment;
 use crate::{Shared, hosts};
 use ingot_registry::api::Code;

@@ -37,7 +37,7 @@ pub(super) struct Token {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     access_token: String,
     expires_in: Option<u64>,
 }
@@ -45,7 +45,7 @@ struct Answer {
 /// Why there is none, as RFC 6749 has it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Refusal {
+struct ApiError {
     error: String,
     error_description: String,
 }
@@ -96,7 +96,7 @@ impl TokenSource {
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
         if !status.is_success() {
-            let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+            let refusal: ApiError = serde_json::from_slice(&body).unwrap_or_default();
             let why = match (refusal.error.as_str(), refusal.error_description) {
                 (_, text) if !text.is_empty() => text,
                 ("", _) => return Err(status_error(status, &body, "logging in")),
@@ -112,7 +112,7 @@ impl TokenSource {
             return Err(Error::new(code, format!("{host} does not let us in: {why}")));
         }
         // What serde says may quote the token.
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
+        let answer: TokenResponse = serde_json::from_slice(&body).map_err(|_| {
             Error::new(Code::Unauthenticated, format!("what {host} answered is no token"))
         })?;
         (self.mask)(&answer.access_token);

@@ -25,7 +25,7 @@ pub struct Member {
 
 /// A relation in a family: the child's newest complete version was built from the parent.
 #[derive(Debug, Clone)]
-pub struct Kinship {
+pub struct AncestryEdge {
     /// The parent, as a place in [`Lineage::members`].
     pub parent: usize,
     /// The child, as a place in [`Lineage::members`].
@@ -46,7 +46,7 @@ pub struct Lineage {
     /// The buckets; the one that was asked for is the first.
     pub members: Vec<Member>,
     /// How they are related.
-    pub kin: Vec<Kinship>,
+    pub kin: Vec<AncestryEdge>,
     /// Whether there are more than are told of: there is no room for them.
     pub more: bool,
     /// Whether there are generations beyond those that were asked for.
@@ -159,7 +159,7 @@ impl Session {
             let ends = place(&relation.parent_bucket_id).zip(place(child_bucket));
             let rows = versions.get(&relation.parent_id).zip(versions.get(&relation.child_id));
             let (Some((parent, child)), Some((from, to))) = (ends, rows) else { continue };
-            kin.push(Kinship {
+            kin.push(AncestryEdge {
                 parent,
                 child,
                 parent_version: version_name(from, &[], tx.now),

@@ -30,7 +30,7 @@ use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 pub use administration::{ADMIN, Administration, NewWebhook};
 pub use credentials::{Credentials, hash_secret, is_secret_of, random_hex};
 pub use events::EVENTS;
-pub use lineage::{Kinship, Lineage, LineageQuery, Member};
+pub use lineage::{AncestryEdge, Lineage, LineageQuery, Member};
 pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, words};
 pub use relations::{Relation, Relations};
 pub use version_list::VersionList;

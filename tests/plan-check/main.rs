@@ -1,4 +1,4 @@
-//! The guard: plans of Terraform against registries, by command and as a run task.
+//! The plan check: plans of Terraform against registries, by command and as a run task.
 
 mod bounds;
 mod brings;

@@ -33,7 +33,7 @@ pub async fn check(plan: Inventory, registry: &dyn Registry, rules: &Rules) -> R
              that are known to be images were looked up"
         ));
     }
-    let mut judge = Judge {
+    let mut evaluator = Evaluator {
         registry,
         rules,
         evidence,
@@ -47,7 +47,7 @@ pub async fn check(plan: Inventory, registry: &dyn Registry, rules: &Rules) -> R
     for found in &uses {
         // What is known already is answered without waiting, and others want their turn.
         tokio::task::consume_budget().await;
-        findings.extend(judge.judge(found).await?);
+        findings.extend(evaluator.evaluate(found).await?);
     }
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| {
@@ -65,7 +65,7 @@ struct Verdict {
     channel: Option<Channel>,
 }
 
-struct Judge<'a> {
+struct Evaluator<'a> {
     registry: &'a dyn Registry,
     rules: &'a Rules,
     evidence: Evidence,
@@ -76,9 +76,9 @@ struct Judge<'a> {
     parents: HashMap<(String, String), Option<String>>,
 }
 
-impl Judge<'_> {
+impl Evaluator<'_> {
     /// What is to be said of a use; nothing if it turns out not to be one.
-    async fn judge(&mut self, found: &Use) -> Result<Option<Finding>> {
+    async fn evaluate(&mut self, found: &Use) -> Result<Option<Finding>> {
         let mut finding = Finding {
             address: found.address.clone(),
             attribute: found.attribute.clone(),

@@ -1,4 +1,4 @@
-//! How requests are read and answered: JSON both ways, errors as gRPC's gateway has them.
+//! Requests and responses of the API: JSON both ways, errors as gRPC's gateway has them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,17 +15,17 @@ use serde::de::DeserializeOwned;
 use super::Shared;
 use ingot_registry::api::{Code, Error, Status};
 
-/// An error as an answer.
+/// An error as a response.
 #[derive(Debug)]
-pub(super) struct Refusal(pub Error);
+pub(super) struct ApiError(pub Error);
 
-impl From<Error> for Refusal {
+impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        Refusal(error)
+        ApiError(error)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code.http_status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -44,17 +44,17 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What a handler answers.
-pub(super) type Answer<T> = Result<Json<T>, Refusal>;
+/// The response of a handler: JSON, or an error.
+pub(super) type ApiResponse<T> = Result<Json<T>, ApiError>;
 
 /// A request's body. Whatever its content type says: clients differ, and it is JSON or nothing.
 #[derive(Debug)]
 pub(super) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
             match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => {
@@ -67,7 +67,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
             return Ok(Body(T::default()));
         }
         if holds_zero(&bytes) {
-            return Err(Refusal(Error::invalid("the request must not hold zero characters")));
+            return Err(ApiError(Error::invalid("the request must not hold zero characters")));
         }
         let wrong = |error: serde_json::Error| {
             Error::invalid(format!("the request is not the JSON that it should be: {error}"))
@@ -94,15 +94,15 @@ pub(super) async fn nothing_here(State(app): State<Shared>, request: Request) ->
     if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
         return super::web::nothing_here(&app, &request.into_parts().0).await;
     }
-    let refusal = Refusal(Error::new(
+    let refusal = ApiError(Error::new(
         Code::Unimplemented,
         "this registry has nothing at this path; its API is at /openapi.json",
     ));
     refusal.into_response()
 }
 
-pub(super) async fn wrong_method() -> Refusal {
-    Refusal(Error::new(Code::Unimplemented, "this registry has no such method at this path"))
+pub(super) async fn wrong_method() -> ApiError {
+    ApiError(Error::new(Code::Unimplemented, "this registry has no such method at this path"))
 }
 
 /// A body that must have come by a deadline.
@@ -120,8 +120,8 @@ fn in_time(body: RawBody, deadline: tokio::time::Instant) -> RawBody {
     RawBody::from_stream(futures_util::stream::unfold(stream, next))
 }
 
-/// What is around every request: a limit of its time, headers, figures, the log.
-pub(super) async fn around(
+/// Middleware of every request: a time limit, headers, metrics, the log.
+pub(super) async fn middleware(
     State(app): State<Shared>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     mut request: Request,
@@ -136,7 +136,7 @@ pub(super) async fn around(
     let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
     if request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
         let wrong = Error::invalid("a path and a query must not hold zero characters");
-        return Refusal(wrong).into_response();
+        return ApiError(wrong).into_response();
     }
     // In a task of its own, a change that has begun ends even if the client goes away; but it ends
     // with its time, too: what is dropped is rolled back.
@@ -147,14 +147,14 @@ pub(super) async fn around(
     let work = tokio::spawn(tokio::time::timeout(longest, next.run(request)));
     let mut response = match work.await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Refusal(Error::new(
+        Ok(Err(_)) => ApiError(Error::new(
             Code::Unavailable,
             "the request took too long and was given up; nothing was changed",
         ))
         .into_response(),
-        Err(_) => Refusal(Error::new(Code::Internal, "the registry failed")).into_response(),
+        Err(_) => ApiError(Error::new(Code::Internal, "the registry failed")).into_response(),
     };
-    response = app.outgoing.admit(response).unwrap_or_else(|error| Refusal(error).into_response());
+    response = app.outgoing.admit(response).unwrap_or_else(|error| ApiError(error).into_response());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if app.strict {

@@ -102,7 +102,7 @@ pub(super) fn address_of(parts: &Parts) -> String {
 
 /// Somebody who has signed in.
 #[derive(Debug, Clone)]
-pub(super) struct Visit {
+pub(super) struct WebSession {
     /// As whom.
     pub principal: Principal,
     /// From where.
@@ -115,7 +115,7 @@ pub(super) struct Visit {
     pub session_hash: String,
 }
 
-impl Visit {
+impl WebSession {
     /// What the query of the page says of something; empty if it does not.
     pub(super) fn asked(&self, name: &str) -> String {
         let query = self.path.split_once('?').map_or("", |(_, query)| query);
@@ -130,14 +130,14 @@ impl Visit {
 }
 
 /// Who has signed in, and what they send must carry.
-async fn visit(parts: &Parts, app: &Shared) -> Result<(Visit, String)> {
+async fn visit(parts: &Parts, app: &Shared) -> Result<(WebSession, String)> {
     let (visit, cookie) = visitor(parts, app).await?;
     app.limits.request(&visit.principal.id)?;
     Ok((visit, cookie))
 }
 
 /// As [`visit`], and does not count as a request: for the page that tells why one failed.
-pub(super) async fn visitor(parts: &Parts, app: &Shared) -> Result<(Visit, String)> {
+pub(super) async fn visitor(parts: &Parts, app: &Shared) -> Result<(WebSession, String)> {
     let unknown = || Error::new(Code::Unauthenticated, "sign in first");
     let cookie = Cookie::Session.of(&parts.headers, is_secure(app, &parts.headers));
     let cookie = cookie.ok_or_else(unknown)?;
@@ -147,7 +147,7 @@ pub(super) async fn visitor(parts: &Parts, app: &Shared) -> Result<(Visit, Strin
     let principal = tx.principal(&id).await?.ok_or_else(unknown)?;
     let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let (address, form_token) = (address_of(parts), form_token(&cookie));
-    Ok((Visit { principal, address, form_token, path, session_hash }, cookie))
+    Ok((WebSession { principal, address, form_token, path, session_hash }, cookie))
 }
 
 /// Where to come back to: the page that was asked for, or the page that the form is on.
@@ -170,7 +170,7 @@ pub(super) fn wanted(parts: &Parts) -> String {
     }
 }
 
-impl FromRequestParts<Shared> for Visit {
+impl FromRequestParts<Shared> for WebSession {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
@@ -192,7 +192,7 @@ pub(super) struct Names {
 #[derive(Debug)]
 pub(super) struct Place {
     /// Who visits.
-    pub visit: Visit,
+    pub visit: WebSession,
     /// What they can do and see there.
     pub session: Session,
     /// The project.
@@ -240,7 +240,7 @@ pub(super) async fn projects_of(app: &Shared, principal: &Principal) -> Result<V
     Ok(projects)
 }
 
-pub(super) async fn place(parts: &mut Parts, app: &Shared, visit: Visit) -> Result<Place> {
+pub(super) async fn place(parts: &mut Parts, app: &Shared, visit: WebSession) -> Result<Place> {
     let wrong = |_| Error::not_found("there is no such page");
     let Path(names) = Path::<Names>::from_request_parts(parts, app).await.map_err(wrong)?;
     let projects = projects_of(app, &visit.principal).await?;
@@ -262,7 +262,7 @@ impl FromRequestParts<Shared> for Place {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
-        let visit = Visit::from_request_parts(parts, app).await?;
+        let visit = WebSession::from_request_parts(parts, app).await?;
         Ok(place(parts, app, visit).await?)
     }
 }
@@ -308,7 +308,7 @@ impl Fields {
 
 /// A form without fields, sent by somebody who has signed in.
 #[derive(Debug)]
-pub(super) struct Form(pub Visit);
+pub(super) struct Form(pub WebSession);
 
 impl FromRequest<Shared> for Form {
     type Rejection = Problem;
