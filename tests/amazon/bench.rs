@@ -13,18 +13,18 @@ use super::proxy::{Act, Call, Proxy};
 use ingot_test_support::sshd::{self, Server};
 
 /// The regions that a build here touches.
-pub const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+pub(crate) const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 /// How long a run may take that is in nobody's way for longer.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The sshd that stands for all instances; it stops when no test uses it any more.
-pub struct Instances {
+pub(crate) struct Instances {
     server: Server,
     keys: Mutex<()>,
 }
 
 /// None where it cannot be.
-pub fn instances() -> Option<Arc<Instances>> {
+pub(crate) fn instances() -> Option<Arc<Instances>> {
     static SHARED: Mutex<Weak<Instances>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(instances) = shared.upgrade() {
@@ -61,13 +61,13 @@ impl Instances {
 }
 
 /// How a run ended, and what it said.
-pub struct Ended {
+pub(crate) struct Ended {
     pub code: Option<i32>,
     pub said: String,
 }
 
 /// One template in one account.
-pub struct Bench {
+pub(crate) struct Bench {
     pub account: Account,
     pub proxy: Proxy,
     /// More variables of the environment.
@@ -76,7 +76,7 @@ pub struct Bench {
 }
 
 /// Has the source AMI's volume outlive the instance, as some AMIs do: moto does not ask the AMI.
-pub fn lasting(call: &Call, body: &str) -> Option<String> {
+pub(crate) fn lasting(call: &Call, body: &str) -> Option<String> {
     (call.action == "RunInstances").then(|| {
         format!(
             "{body}&BlockDeviceMapping.1.DeviceName=/dev/sda1&BlockDeviceMapping.1.Ebs.VolumeSize=8\
@@ -86,7 +86,7 @@ pub fn lasting(call: &Call, body: &str) -> Option<String> {
 }
 
 /// The source's options for a build that copies and encrypts its AMI and makes a role.
-pub const ENCRYPTED: &str = r#"
+pub(crate) const ENCRYPTED: &str = r#"
   encrypt_boot       = true
   kms_key_id         = "alias/images"
   region_kms_key_ids = { us-east-1 = "alias/images", eu-west-1 = "alias/images" }
@@ -103,7 +103,7 @@ pub const ENCRYPTED: &str = r#"
 impl Bench {
     /// A folder with a template, in a new account; calls go through a proxy with `plan`. `source`
     /// and `build` are more of the two blocks.
-    pub fn new(
+    pub(crate) fn new(
         cloud: &Cloud,
         instances: &Arc<Instances>,
         source: &str,
@@ -157,12 +157,12 @@ build {{
         Bench { account, proxy, env: Vec::new(), dir }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Starts `ingot` in the folder, with no way to AWS but the proxy.
-    pub fn start(&self, args: &[&str]) -> Child {
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
         let child = self.spawn(args, "said");
         self.proxy.process(child.id());
         child
@@ -190,19 +190,19 @@ build {{
     }
 
     /// Runs `ingot` while another goes on.
-    pub fn run_beside(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run_beside(&self, args: &[&str]) -> Ended {
         let mut child = self.spawn(args, "said-beside");
         let status = child.wait().expect("it can be waited for");
         let said = std::fs::read_to_string(self.path("said-beside")).expect("what it said");
         Ended { code: status.code(), said }
     }
 
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(self.path("said")).unwrap_or_default()
     }
 
     /// Waits until a run has ended and all its calls have taken effect.
-    pub fn end(&self, mut child: Child) -> Ended {
+    pub(crate) fn end(&self, mut child: Child) -> Ended {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait().expect("it can be waited for") {
@@ -218,12 +218,12 @@ build {{
         Ended { code: status.code(), said: self.said() }
     }
 
-    pub fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         self.end(self.start(args))
     }
 
     /// All that the account has.
-    pub fn holds(&self) -> BTreeSet<String> {
+    pub(crate) fn holds(&self) -> BTreeSet<String> {
         let mut held: BTreeSet<String> =
             REGIONS.iter().flat_map(|region| self.account.holds(region)).collect();
         held.extend(self.account.roles());
@@ -231,13 +231,13 @@ build {{
     }
 
     /// How many journals there are.
-    pub fn journals(&self) -> usize {
+    pub(crate) fn journals(&self) -> usize {
         std::fs::read_dir(self.path("state")).map_or(0, Iterator::count)
     }
 }
 
 /// What of `held` a build that succeeded, or that failed, should not have left.
-pub fn leaks(held: &BTreeSet<String>, succeeded: bool) -> Vec<String> {
+pub(crate) fn leaks(held: &BTreeSet<String>, succeeded: bool) -> Vec<String> {
     let kept = |line: &&String| {
         succeeded
             && (line.contains(" snapshot-of-image ")

@@ -8,13 +8,13 @@ use super::http::{self, Message};
 use ingot_test_support::moto::Moto;
 
 /// The AMI that there is in every region.
-pub const BASE_NAME: &str = "ingot-base-1";
+pub(crate) const BASE_NAME: &str = "ingot-base-1";
 /// Its id.
-pub const BASE_ID: &str = "ami-0123456789abcdef0";
+pub(crate) const BASE_ID: &str = "ami-0123456789abcdef0";
 
 /// A running server. Each test has an account of its own in it.
 #[derive(Clone)]
-pub struct Cloud(Arc<Server>);
+pub(crate) struct Cloud(Arc<Server>);
 
 struct Server {
     moto: Moto,
@@ -23,7 +23,7 @@ struct Server {
 
 /// The server that tests share; it stops when none of them uses it any more. Without moto, tests
 /// fail under CI and are skipped, aloud, elsewhere.
-pub fn cloud() -> Option<Cloud> {
+pub(crate) fn cloud() -> Option<Cloud> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(server) = shared.upgrade() {
@@ -47,7 +47,7 @@ pub fn cloud() -> Option<Cloud> {
 
 impl Cloud {
     /// A new account.
-    pub fn account(&self) -> Account {
+    pub(crate) fn account(&self) -> Account {
         static NEXT: AtomicU64 = AtomicU64::new(100_000_000_000);
         Account { port: self.0.moto.port, id: NEXT.fetch_add(1, Ordering::Relaxed).to_string() }
     }
@@ -55,14 +55,14 @@ impl Cloud {
 
 /// An account, asked directly: not through Ingot, and not through a proxy.
 #[derive(Debug, Clone)]
-pub struct Account {
+pub(crate) struct Account {
     pub port: u16,
     pub id: String,
 }
 
 impl Account {
     /// The answer to a call of EC2, which must succeed.
-    pub fn call(&self, region: &str, action: &str, parameters: &[(&str, &str)]) -> String {
+    pub(crate) fn call(&self, region: &str, action: &str, parameters: &[(&str, &str)]) -> String {
         let answer = http::ask(self.port, &call(region, action, parameters, Some(&self.id)));
         let answer = answer.expect("moto answers");
         assert_eq!(answer.status(), 200, "{action}: {}", answer.text());
@@ -70,7 +70,7 @@ impl Account {
     }
 
     /// The account's roles and instance profiles, one line each.
-    pub fn roles(&self) -> BTreeSet<String> {
+    pub(crate) fn roles(&self) -> BTreeSet<String> {
         let mut held = BTreeSet::new();
         for (action, set, name) in [
             ("ListRoles", "Roles", "RoleName"),
@@ -87,7 +87,7 @@ impl Account {
 
     /// All that the account has in a region, one line each, but for what it had from the
     /// beginning: networks, the group `default`, the base AMI.
-    pub fn holds(&self, region: &str) -> BTreeSet<String> {
+    pub(crate) fn holds(&self, region: &str) -> BTreeSet<String> {
         let mut held = BTreeSet::new();
         let mut add = |kind: &str, text: &str| {
             held.insert(format!("{region} {kind} {text}"));
@@ -137,7 +137,7 @@ impl Account {
 }
 
 /// A call of EC2 as a message. The account goes in a header that moto has for that.
-pub fn call(
+pub(crate) fn call(
     region: &str,
     action: &str,
     parameters: &[(&str, &str)],
@@ -164,7 +164,7 @@ fn message(region: &str, service: &str, body: String, account: Option<&str>) -> 
 }
 
 /// The elements `item` right below the elements called `set`, as texts.
-pub fn items(xml: &str, set: &str) -> Vec<String> {
+pub(crate) fn items(xml: &str, set: &str) -> Vec<String> {
     elements(xml, set, "item")
 }
 
@@ -183,7 +183,7 @@ fn elements(xml: &str, set: &str, item: &str) -> Vec<String> {
 }
 
 /// The text of the first element called `name`.
-pub fn value(xml: &str, name: &str) -> String {
+pub(crate) fn value(xml: &str, name: &str) -> String {
     let start = xml.find(&format!("<{name}>")).map(|at| at + name.len() + 2);
     let end = start.and_then(|start| Some(start + xml[start..].find('<')?));
     start.zip(end).map(|(start, end)| xml[start..end].to_owned()).unwrap_or_default()

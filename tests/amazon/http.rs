@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 /// A request or an answer.
 #[derive(Debug, Clone, Default)]
-pub struct Message {
+pub(crate) struct Message {
     /// The first line and the headers, each with its line's end.
     pub head: String,
     pub body: Vec<u8>,
@@ -13,7 +13,7 @@ pub struct Message {
 
 impl Message {
     /// The value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -21,29 +21,29 @@ impl Message {
     }
 
     /// The status of an answer.
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The same with another header.
-    pub fn with(mut self, name: &str, value: &str) -> Message {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Message {
         self.head.push_str(&format!("{name}: {value}\r\n"));
         self
     }
 
     /// The same without a header.
-    pub fn without(mut self, name: &str) -> Message {
+    pub(crate) fn without(mut self, name: &str) -> Message {
         let prefix = format!("{}:", name.to_ascii_lowercase());
         let keep = |line: &&str| !line.to_ascii_lowercase().starts_with(&prefix);
         self.head = self.head.split_inclusive('\n').filter(keep).collect();
         self
     }
 
-    pub fn write(&self, stream: &mut impl Write) -> std::io::Result<()> {
+    pub(crate) fn write(&self, stream: &mut impl Write) -> std::io::Result<()> {
         stream.write_all(self.head.as_bytes())?;
         stream.write_all(b"\r\n")?;
         stream.write_all(&self.body)?;
@@ -52,7 +52,7 @@ impl Message {
 }
 
 /// Reads a message; none at the end of the connection.
-pub fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Message>> {
+pub(crate) fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Message>> {
     let mut message = Message::default();
     loop {
         let mut line = String::new();
@@ -78,7 +78,7 @@ pub fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Message>> {
 }
 
 /// Asks a server on this machine on a connection of its own.
-pub fn ask(port: u16, request: &Message) -> std::io::Result<Message> {
+pub(crate) fn ask(port: u16, request: &Message) -> std::io::Result<Message> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     request.clone().without("connection").with("Connection", "close").write(&mut stream)?;
     let answer = read(&mut BufReader::new(stream))?;
@@ -86,7 +86,7 @@ pub fn ask(port: u16, request: &Message) -> std::io::Result<Message> {
 }
 
 /// Decodes a value of a form.
-pub fn form_value(body: &str, name: &str) -> Option<String> {
+pub(crate) fn form_value(body: &str, name: &str) -> Option<String> {
     let pair = body.split('&').find_map(|pair| pair.split_once('=').filter(|pair| pair.0 == name));
     let text = pair?.1.replace('+', " ");
     let mut bytes = Vec::new();

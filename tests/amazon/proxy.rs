@@ -13,7 +13,7 @@ use super::http::{self, Message, form_value};
 
 /// What is done about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub(crate) enum Act {
     /// It passes.
     Forward,
     /// It passes after a while.
@@ -30,7 +30,7 @@ pub enum Act {
 
 /// A call, as the proxy sees it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Call {
+pub(crate) struct Call {
     /// The action, such as `RunInstances`.
     pub action: String,
     /// How many calls with this action there were before.
@@ -40,13 +40,13 @@ pub struct Call {
 type Plan = dyn Fn(&Call) -> Act + Send + Sync;
 type Watcher = dyn Fn(&Message) + Send + Sync;
 /// Changes a request before moto gets it, or an answer of moto.
-pub type Edit = dyn Fn(&Call, &str) -> Option<String> + Send + Sync;
+pub(crate) type Edit = dyn Fn(&Call, &str) -> Option<String> + Send + Sync;
 
 /// Answers a call in moto's place.
-pub type StandIn = dyn Fn(&Call, &Message) -> Option<Message> + Send + Sync;
+pub(crate) type StandIn = dyn Fn(&Call, &Message) -> Option<Message> + Send + Sync;
 
 /// A running proxy.
-pub struct Proxy {
+pub(crate) struct Proxy {
     pub port: u16,
     state: Arc<State>,
 }
@@ -69,7 +69,7 @@ struct State {
 
 impl Proxy {
     /// A proxy for one account, which does what `plan` says. `watcher` sees all answers of moto.
-    pub fn start(
+    pub(crate) fn start(
         account: &Account,
         plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
         watcher: impl Fn(&Message) + Send + Sync + 'static,
@@ -103,22 +103,22 @@ impl Proxy {
     }
 
     /// Where signals go to.
-    pub fn process(&self, pid: u32) {
+    pub(crate) fn process(&self, pid: u32) {
         self.state.process.store(pid, Ordering::SeqCst);
     }
 
     /// Lets everything pass from now on.
-    pub fn disarm(&self) {
+    pub(crate) fn disarm(&self) {
         *self.state.plan.lock().expect("no thread panics with it") = Arc::new(|_| Act::Forward);
     }
 
     /// Has calls be those of another account from now on.
-    pub fn switch(&self, account: &Account) {
+    pub(crate) fn switch(&self, account: &Account) {
         *self.state.account.lock().expect("no thread panics with it") = account.clone();
     }
 
     /// Changes the bodies of requests: `edit` answers with a new one.
-    pub fn edit_requests(
+    pub(crate) fn edit_requests(
         &self,
         edit: impl Fn(&Call, &str) -> Option<String> + Send + Sync + 'static,
     ) {
@@ -126,7 +126,7 @@ impl Proxy {
     }
 
     /// Changes the bodies of answers.
-    pub fn edit_answers(
+    pub(crate) fn edit_answers(
         &self,
         edit: impl Fn(&Call, &str) -> Option<String> + Send + Sync + 'static,
     ) {
@@ -134,7 +134,7 @@ impl Proxy {
     }
 
     /// Answers calls that moto does not know. None of `answer` leaves a call to moto.
-    pub fn stand_in(
+    pub(crate) fn stand_in(
         &self,
         answer: impl Fn(&Call, &Message) -> Option<Message> + Send + Sync + 'static,
     ) {
@@ -142,17 +142,17 @@ impl Proxy {
     }
 
     /// The calls so far.
-    pub fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.state.calls.lock().expect("no thread panics with it").clone()
     }
 
     /// How often a call did not simply pass.
-    pub fn acted(&self) -> usize {
+    pub(crate) fn acted(&self) -> usize {
         self.state.acted.load(Ordering::SeqCst)
     }
 
     /// Waits until no call is on its way to moto any more.
-    pub fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.state.under_way.load(Ordering::SeqCst) > 0 {
             assert!(Instant::now() < deadline, "a call is not answered");
@@ -263,7 +263,7 @@ fn edited(edit: &Mutex<Option<Box<Edit>>>, call: &Call, message: &Message) -> Op
 }
 
 /// An answer.
-pub fn answer(status: u16, kind: &str, body: &str) -> Message {
+pub(crate) fn answer(status: u16, kind: &str, body: &str) -> Message {
     let head = format!(
         "HTTP/1.1 {status} Answer\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n",
         body.len()

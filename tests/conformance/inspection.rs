@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The parts of what `inspect` shows.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Inspection {
+pub(crate) struct Inspection {
     /// Values of variables as they are shown, without the quotes around them.
     variables: BTreeMap<String, String>,
     /// Values of locals.
@@ -31,7 +31,7 @@ const BUILDS: &str = "\n> builds:\n";
 
 impl Inspection {
     /// Reads what was shown; none if it is not laid out as expected.
-    pub fn parse(text: &str) -> Option<Inspection> {
+    pub(crate) fn parse(text: &str) -> Option<Inspection> {
         let text = text.strip_prefix(TITLE)?.strip_prefix(VARIABLES)?;
         let (variables, text) = text.split_once(LOCALS)?;
         let (locals, text) = text.split_once(BUILDS)?;
@@ -68,7 +68,7 @@ impl Inspection {
     }
 
     /// As it is shown.
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = format!("{TITLE}{VARIABLES}");
         for (name, value) in &self.variables {
             text += &format!("var.{name}: \"{value}\"\n");

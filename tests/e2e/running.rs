@@ -8,28 +8,28 @@ use std::time::{Duration, Instant};
 use ingot_test_support::{ingot_program, signal, template};
 
 /// How long to wait for something that happens in a second.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A run that goes on in the background.
-pub struct Running {
+pub(crate) struct Running {
     pub child: Child,
     pub dir: tempfile::TempDir,
 }
 
 impl Running {
-    pub fn start(text: &str, args: &[&str]) -> Running {
+    pub(crate) fn start(text: &str, args: &[&str]) -> Running {
         let dir = template(text);
         let child = Self::spawn(dir.path(), args);
         Running { child, dir }
     }
 
-    pub fn spawn(dir: &Path, args: &[&str]) -> Child {
+    pub(crate) fn spawn(dir: &Path, args: &[&str]) -> Child {
         Self::command(dir, args).spawn().unwrap()
     }
 
     /// What runs `ingot build` in a directory. Signals that whoever runs the tests has ignored, as a
     /// shell does for what it starts in the background, are not ignored here.
-    pub fn command(dir: &Path, args: &[&str]) -> Command {
+    pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
         let stdout = File::create(dir.join("stdout")).unwrap();
         let mut command = Command::new("env");
         command
@@ -48,12 +48,12 @@ impl Running {
         command
     }
 
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("stdout")).unwrap()
     }
 
     /// Waits until the run says `text`.
-    pub fn wait_for(&self, text: &str) {
+    pub(crate) fn wait_for(&self, text: &str) {
         let start = Instant::now();
         while !self.said().contains(text) {
             assert!(start.elapsed() < PATIENCE, "{text:?} was never said: {}", self.said());
@@ -61,12 +61,12 @@ impl Running {
         }
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(name, self.child.id());
     }
 
     /// Waits for the end; the exit code, if it was not a signal.
-    pub fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -78,30 +78,31 @@ impl Running {
     }
 
     /// The id of the container that the run said it made.
-    pub fn container(&self) -> String {
+    pub(crate) fn container(&self) -> String {
         container_in(&self.said())
     }
 }
 
 /// The id of the container that a run said it made.
-pub fn container_in(said: &str) -> String {
+pub(crate) fn container_in(said: &str) -> String {
     let id = said.lines().find_map(|line| Some(line.split_once("Container ID: ")?.1.trim()));
     id.unwrap_or_else(|| panic!("no container: {said}")).to_owned()
 }
 
 /// Whether there is such a container.
-pub fn exists(container: &str) -> bool {
+pub(crate) fn exists(container: &str) -> bool {
     let found = Command::new("docker").args(["container", "inspect", container]).output().unwrap();
     found.status.success()
 }
 
 /// What most docker builds here do with their container.
-pub const DISCARD: &str = "discard = true";
+pub(crate) const DISCARD: &str = "discard = true";
 
 /// A step that takes its time.
-pub const SLEEP: &str = "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
+pub(crate) const SLEEP: &str =
+    "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
 
 /// How many files there are in the folder for journals.
-pub fn states(dir: &Path) -> usize {
+pub(crate) fn states(dir: &Path) -> usize {
     std::fs::read_dir(dir.join("state")).map_or(0, Iterator::count)
 }

@@ -10,7 +10,7 @@ use crate::plans::{configured, made, plan};
 
 /// Eight modules one after another, of which each reads so many attributes of the one before: there
 /// are that many ways from each to the one before.
-pub fn knot(ways: usize) -> Value {
+pub(crate) fn knot(ways: usize) -> Value {
     let ways = |of: &str| -> Vec<String> { (0..ways).map(|way| format!("{of}.a{way}")).collect() };
     let call = |index: usize| {
         let input = match index {

@@ -12,14 +12,14 @@ use ingot_test_support::registry_server::Server;
 use ingot_test_support::{Run, ingot_with};
 
 /// A registry to check against, and the environment that names it.
-pub struct World {
+pub(crate) struct World {
     pub dir: tempfile::TempDir,
     env: Vec<(String, String)>,
     server: Option<Server>,
 }
 
 impl World {
-    pub async fn local() -> Self {
+    pub(crate) async fn local() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("registry.db");
         stock::fill(&stock::local(&file).await).await;
@@ -27,7 +27,7 @@ impl World {
         World { dir, env, server: None }
     }
 
-    pub async fn served() -> Self {
+    pub(crate) async fn served() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let server = Server::start(&dir.path().join("data"), &[]);
         stock::fill(&stock::remote(&server).await).await;
@@ -36,19 +36,19 @@ impl World {
     }
 
     /// The registry that is checked against.
-    pub async fn registry(&self) -> Box<dyn Registry> {
+    pub(crate) async fn registry(&self) -> Box<dyn Registry> {
         match &self.server {
             Some(server) => Box::new(stock::remote(server).await),
             None => Box::new(stock::local(&self.dir.path().join("registry.db")).await),
         }
     }
 
-    pub fn write(&self, name: &str, plan: &Value) {
+    pub(crate) fn write(&self, name: &str, plan: &Value) {
         let text = serde_json::to_string(plan).expect("JSON");
         std::fs::write(self.dir.path().join(name), text).expect("the plan is written");
     }
 
-    pub fn check(&self, args: &[&str]) -> Run {
+    pub(crate) fn check(&self, args: &[&str]) -> Run {
         let home = self.dir.path().to_str().expect("a plain name");
         let mut env: Vec<(&str, &str)> =
             self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -58,7 +58,7 @@ impl World {
 }
 
 /// The findings of one plan by where they are.
-pub fn by_place(report: &Value) -> BTreeMap<String, Value> {
+pub(crate) fn by_place(report: &Value) -> BTreeMap<String, Value> {
     let images = report["plans"][0]["images"].as_array().expect("images");
     let place = |image: &Value| {
         let part = |name: &str| image[name].as_str().expect("text").to_owned();
@@ -67,7 +67,7 @@ pub fn by_place(report: &Value) -> BTreeMap<String, Value> {
     images.iter().map(|image| (place(image), image.clone())).collect()
 }
 
-pub fn json(run: &Run) -> Value {
+pub(crate) fn json(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}{}", run.stdout, run.stderr))
 }
 

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::stock::{AZURE, CHILD, CURRENT, GOOGLE, OLD, REVOKED, REVOKED_EAST, SCHEDULED, STRANGE};
 
 /// What must not be seen anywhere.
-pub const SECRET: &str = "hidden-secret-7f3a";
+pub(crate) const SECRET: &str = "hidden-secret-7f3a";
 /// An image that a resource says is sensitive.
-pub const SENSITIVE: &str = "ami-05ec2e7000000000f";
+pub(crate) const SENSITIVE: &str = "ami-05ec2e7000000000f";
 
 /// A plan of these changes.
-pub fn plan(changes: Vec<Value>) -> Value {
+pub(crate) fn plan(changes: Vec<Value>) -> Value {
     json!({
         "format_version": "1.2",
         "terraform_version": "1.11.4",
@@ -22,11 +22,17 @@ pub fn plan(changes: Vec<Value>) -> Value {
 }
 
 /// A resource that is made.
-pub fn made(address: &str, kind: &str, after: Value) -> Value {
+pub(crate) fn made(address: &str, kind: &str, after: Value) -> Value {
     change(address, kind, &["create"], Value::Null, after)
 }
 
-pub fn change(address: &str, kind: &str, actions: &[&str], before: Value, after: Value) -> Value {
+pub(crate) fn change(
+    address: &str,
+    kind: &str,
+    actions: &[&str],
+    before: Value,
+    after: Value,
+) -> Value {
     json!({
         "address": address,
         "mode": "managed",
@@ -41,7 +47,7 @@ pub fn change(address: &str, kind: &str, actions: &[&str], before: Value, after:
 }
 
 /// A data source that was read.
-pub fn data(address: &str, kind: &str, values: Value) -> Value {
+pub(crate) fn data(address: &str, kind: &str, values: Value) -> Value {
     json!({
         "address": address, "mode": "data", "type": kind, "name": "x",
         "values": values, "sensitive_values": {},
@@ -49,7 +55,7 @@ pub fn data(address: &str, kind: &str, values: Value) -> Value {
 }
 
 /// A resource of the configuration.
-pub fn configured(address: &str, expressions: Value) -> Value {
+pub(crate) fn configured(address: &str, expressions: Value) -> Value {
     let kind = address.split('.').next();
     json!({
         "address": address, "mode": "managed", "type": kind, "name": "x",
@@ -58,7 +64,7 @@ pub fn configured(address: &str, expressions: Value) -> Value {
 }
 
 /// A plan with one image of each kind.
-pub fn simple() -> Value {
+pub(crate) fn simple() -> Value {
     plan(vec![
         made("aws_instance.old", "aws_instance", json!({ "ami": OLD, "region": "eu-west-1" })),
         made("aws_instance.bad", "aws_instance", json!({ "ami": REVOKED, "region": "eu-west-1" })),
@@ -69,7 +75,7 @@ pub fn simple() -> Value {
 
 /// A plan with modules, count, for_each, values that are not known yet, sensitive ones, data
 /// sources that were read and such that are read later, and what goes.
-pub fn large() -> Value {
+pub(crate) fn large() -> Value {
     let module = json!({
         "resources": [
             {

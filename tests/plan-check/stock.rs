@@ -12,28 +12,29 @@ use ingot_registry::settings::{Credentials, Remote};
 use ingot_test_support::registry_server::Server;
 
 /// The images of `golden`'s versions on AWS.
-pub const REVOKED: &str = "ami-0000000000000001a";
-pub const REVOKED_EAST: &str = "ami-0000000000000001b";
-pub const OLD: &str = "ami-0000000000000002a";
-pub const CURRENT: &str = "ami-0000000000000003a";
-pub const SCHEDULED: &str = "ami-0000000000000004a";
+pub(crate) const REVOKED: &str = "ami-0000000000000001a";
+pub(crate) const REVOKED_EAST: &str = "ami-0000000000000001b";
+pub(crate) const OLD: &str = "ami-0000000000000002a";
+pub(crate) const CURRENT: &str = "ami-0000000000000003a";
+pub(crate) const SCHEDULED: &str = "ami-0000000000000004a";
 /// An image that looks like one and is nobody's.
-pub const STRANGE: &str = "ami-0fffffffffffffff0";
+pub(crate) const STRANGE: &str = "ami-0fffffffffffffff0";
 /// The image of `web`, which was built from `golden` v2 when `production` was there.
-pub const CHILD: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+pub(crate) const CHILD: &str =
+    "sha256:2222222222222222222222222222222222222222222222222222222222222222";
 /// The image of `golden` v3 on Azure and on Google.
-pub const AZURE: &str =
+pub(crate) const AZURE: &str =
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/golden-3";
-pub const GOOGLE: &str = "golden-3";
+pub(crate) const GOOGLE: &str = "golden-3";
 
 /// Images of `odd`, which is revoked, on Azure, on Google and of a file.
-pub const ODD_AZURE: &str =
+pub(crate) const ODD_AZURE: &str =
     "/subscriptions/S1/resourceGroups/Images/providers/Microsoft.Compute/images/Odd";
-pub const ODD_GOOGLE: &str = "web-server";
-pub const ODD_FILE: &str = "base.txt";
+pub(crate) const ODD_GOOGLE: &str = "web-server";
+pub(crate) const ODD_FILE: &str = "base.txt";
 
 /// Fills a registry with `odd`.
-pub async fn fill_odd(registry: &dyn Registry) {
+pub(crate) async fn fill_odd(registry: &dyn Registry) {
     bucket(registry, "odd").await;
     let images = [
         ("azure", "westeurope", ODD_AZURE),
@@ -45,12 +46,12 @@ pub async fn fill_odd(registry: &dyn Registry) {
 }
 
 /// A registry in a file.
-pub async fn local(path: &Path) -> LocalRegistry {
+pub(crate) async fn local(path: &Path) -> LocalRegistry {
     LocalRegistry::open(path).await.expect("the registry opens")
 }
 
 /// A server's registry, as its administrator sees it.
-pub async fn remote(server: &Server) -> HttpRegistry {
+pub(crate) async fn remote(server: &Server) -> HttpRegistry {
     let env = |name: &str| server.env[name].clone();
     let url: reqwest::Url = server.url().parse().expect("a URL");
     let remote = Remote {
@@ -69,7 +70,7 @@ pub async fn remote(server: &Server) -> HttpRegistry {
 type Image<'a> = (&'a str, &'a str, &'a str);
 
 /// Publishes a version of a bucket that is there.
-pub async fn publish(
+pub(crate) async fn publish(
     registry: &dyn Registry,
     bucket: &str,
     print: &str,
@@ -109,13 +110,18 @@ pub async fn publish(
 }
 
 /// Makes a bucket.
-pub async fn bucket(registry: &dyn Registry, name: &str) {
+pub(crate) async fn bucket(registry: &dyn Registry, name: &str) {
     let body = CreateBucketBody { name: name.into(), ..Default::default() };
     registry.create_bucket(&body).await.expect("a bucket");
 }
 
 /// Points a channel at a version.
-pub async fn assign(registry: &dyn Registry, bucket: &str, channel: &str, print: &str) -> Channel {
+pub(crate) async fn assign(
+    registry: &dyn Registry,
+    bucket: &str,
+    channel: &str,
+    print: &str,
+) -> Channel {
     let body = UpdateChannelBody {
         update_mask: "versionFingerprint".into(),
         version_fingerprint: print.into(),
@@ -125,7 +131,13 @@ pub async fn assign(registry: &dyn Registry, bucket: &str, channel: &str, print:
 }
 
 /// Revokes a version: now, or in so long.
-pub async fn revoke(registry: &dyn Registry, bucket: &str, print: &str, after: &str, why: &str) {
+pub(crate) async fn revoke(
+    registry: &dyn Registry,
+    bucket: &str,
+    print: &str,
+    after: &str,
+    why: &str,
+) {
     let body = UpdateVersionBody {
         revoke_in: after.into(),
         revocation_message: why.into(),
@@ -136,7 +148,7 @@ pub async fn revoke(registry: &dyn Registry, bucket: &str, print: &str, after: &
 
 /// Fills a registry: `golden` with v1, which is revoked, v2, which `production` was at, v3, where
 /// it is, and v4, which is in `staging` and to be revoked; and `web`, built from v2.
-pub async fn fill(registry: &dyn Registry) {
+pub(crate) async fn fill(registry: &dyn Registry) {
     bucket(registry, "golden").await;
     let body = CreateChannelBody { name: "production".into(), ..Default::default() };
     let production = registry.create_channel("golden", &body).await.expect("a channel");

@@ -7,13 +7,13 @@ use ingot_test_support::Run;
 use ingot_test_support::trial_plugin::plugin_directory;
 
 /// The plugin in a plugin directory of its own, and a cache of its own.
-pub struct Installed {
+pub(crate) struct Installed {
     plugins: tempfile::TempDir,
     state: tempfile::TempDir,
 }
 
 /// Installs the plugin; none where it cannot be built.
-pub fn installed() -> Option<Installed> {
+pub(crate) fn installed() -> Option<Installed> {
     let plugins = plugin_directory()?;
     let state = tempfile::tempdir().expect("a directory for the cache");
     Some(Installed { plugins, state })
@@ -21,12 +21,12 @@ pub fn installed() -> Option<Installed> {
 
 impl Installed {
     /// The plugin directory.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.plugins.path()
     }
 
     /// `ingot` in a directory.
-    pub fn command(&self, dir: &Path, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, dir: &Path, args: &[&str]) -> Command {
         let mut command = ingot_test_support::ingot_command();
         command
             .args(args)
@@ -39,12 +39,12 @@ impl Installed {
     }
 
     /// Runs `ingot` in a directory.
-    pub fn ingot(&self, dir: &Path, args: &[&str]) -> Run {
+    pub(crate) fn ingot(&self, dir: &Path, args: &[&str]) -> Run {
         self.ingot_with(dir, args, &[])
     }
 
     /// Runs `ingot` in a directory, with variables in its environment.
-    pub fn ingot_with(&self, dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
+    pub(crate) fn ingot_with(&self, dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
         let output = self.command(dir, args).envs(env.iter().copied()).output();
         let output = output.expect("ingot can be run");
         Run {
@@ -59,13 +59,13 @@ impl Installed {
     }
 
     /// With what arguments the program was run.
-    pub fn record(&self) -> Vec<String> {
+    pub(crate) fn record(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.record_file()).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
     /// Writes another checksum beside the program.
-    pub fn set_checksum(&self, sum: &str) {
+    pub(crate) fn set_checksum(&self, sum: &str) {
         let place = self.plugins.path().join("github.com/acme/trial");
         let files = std::fs::read_dir(place).expect("the plugin's directory").flatten();
         let mut sums = files.filter(|file| file.file_name().to_string_lossy().ends_with("SUM"));

@@ -14,7 +14,7 @@ use ingot_test_support::trial_plugin::{arch, os, program};
 
 /// What a path answers with.
 #[derive(Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Arc<Vec<u8>>,
@@ -23,7 +23,7 @@ pub struct Answer {
 
 /// How an answer is sent.
 #[derive(Clone, Copy, PartialEq)]
-pub enum How {
+pub(crate) enum How {
     /// As it should be.
     Whole,
     /// The connection is closed after so many bytes of the body, the first time.
@@ -35,11 +35,11 @@ pub enum How {
 }
 
 impl Answer {
-    pub fn ok(body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Answer {
         Answer { status: 200, headers: Vec::new(), body: Arc::new(body.into()), how: How::Whole }
     }
 
-    pub fn status(status: u16, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn status(status: u16, headers: &[(&str, &str)]) -> Answer {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let headers = headers.iter().map(own).collect();
         Answer { status, headers, ..Answer::ok("") }
@@ -54,13 +54,13 @@ struct Shared {
 }
 
 /// The server; it ends with the test.
-pub struct ReleaseServer {
+pub(crate) struct ReleaseServer {
     pub url: String,
     shared: Arc<Shared>,
 }
 
 impl ReleaseServer {
-    pub fn start() -> ReleaseServer {
+    pub(crate) fn start() -> ReleaseServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared::default());
@@ -74,33 +74,33 @@ impl ReleaseServer {
         ReleaseServer { url, shared }
     }
 
-    pub fn put(&self, path: &str, answer: Answer) {
+    pub(crate) fn put(&self, path: &str, answer: Answer) {
         self.shared.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
     /// What a path answers with.
-    pub fn body(&self, path: &str) -> Vec<u8> {
+    pub(crate) fn body(&self, path: &str) -> Vec<u8> {
         self.shared.answers.lock().unwrap()[path].body.to_vec()
     }
 
     /// Changes what a path answers with.
-    pub fn change(&self, path: &str, change: impl FnOnce(&mut Answer)) {
+    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&mut Answer)) {
         let mut answers = self.shared.answers.lock().unwrap();
         change(answers.get_mut(path).unwrap_or_else(|| panic!("nothing at {path}")));
     }
 
     /// The paths that were asked for, since the last time.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.heads().into_iter().map(|(path, _)| path).collect()
     }
 
     /// The requests since the last time: their paths and heads.
-    pub fn heads(&self) -> Vec<(String, String)> {
+    pub(crate) fn heads(&self) -> Vec<(String, String)> {
         std::mem::take(&mut *self.shared.requests.lock().unwrap())
     }
 
     /// Has releases of `github.com/acme/trial` as GitHub has them.
-    pub fn github(&self, versions: &[&str]) {
+    pub(crate) fn github(&self, versions: &[&str]) {
         let tags: Vec<String> = versions
             .iter()
             .map(|version| format!("{{\"ref\": \"refs/tags/v{version}\", \"url\": \"…\"}}"))
@@ -124,7 +124,7 @@ impl ReleaseServer {
     }
 
     /// Has releases of `github.com/hashicorp/trial` as a releases server has them.
-    pub fn releases(&self, versions: &[&str]) {
+    pub(crate) fn releases(&self, versions: &[&str]) {
         let listed: Vec<String> = versions
             .iter()
             .map(|version| {
@@ -152,34 +152,34 @@ impl ReleaseServer {
 }
 
 /// The path of a file of a release on GitHub.
-pub fn github_path(version: &str, file: &str) -> String {
+pub(crate) fn github_path(version: &str, file: &str) -> String {
     format!("/acme/packer-plugin-trial/releases/download/v{version}/{file}")
 }
 
 /// The name of the archive for this machine on GitHub.
-pub fn github_zip(version: &str) -> String {
+pub(crate) fn github_zip(version: &str) -> String {
     format!("{}.zip", program_name(version))
 }
 
 /// The name of the program for this machine.
-pub fn program_name(version: &str) -> String {
+pub(crate) fn program_name(version: &str) -> String {
     format!("packer-plugin-trial_v{version}_x5.0_{}_{}", os(), arch())
 }
 
 /// The program as the release `version` has it: each release has other bytes.
-pub fn program_of(version: &str) -> Vec<u8> {
+pub(crate) fn program_of(version: &str) -> Vec<u8> {
     let mut bytes = std::fs::read(program().expect("the plugin")).expect("the plugin can be read");
     bytes.extend_from_slice(version.as_bytes());
     bytes
 }
 
 /// The archive of a release.
-pub fn archive(version: &str) -> Vec<u8> {
+pub(crate) fn archive(version: &str) -> Vec<u8> {
     zip_of(&[("README.md", b"a plugin"), (&program_name(version), &program_of(version))], false)
 }
 
 /// An archive of some files.
-pub fn zip_of(files: &[(&str, &[u8])], compressed: bool) -> Vec<u8> {
+pub(crate) fn zip_of(files: &[(&str, &[u8])], compressed: bool) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let method = match compressed {
         true => CompressionMethod::Deflated,
@@ -194,7 +194,7 @@ pub fn zip_of(files: &[(&str, &[u8])], compressed: bool) -> Vec<u8> {
     writer.finish().expect("an archive").into_inner()
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

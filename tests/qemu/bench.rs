@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use ingot_test_support::{Run, ingot_with};
 
 /// A folder of a test's own, with all that a run of `ingot` writes below it.
-pub struct Bench {
+pub(crate) struct Bench {
     dir: tempfile::TempDir,
 }
 
 impl Bench {
     /// A folder with a template: `source` are the options of `source "qemu" "m"`, `build` is
     /// what else is in the build block.
-    pub fn new(source: &str, build: &str) -> Bench {
+    pub(crate) fn new(source: &str, build: &str) -> Bench {
         let bench = Bench { dir: tempfile::tempdir().expect("a folder for the test") };
         std::fs::create_dir(bench.path("tmp")).expect("a folder for temporary files");
         bench.template(source, build);
@@ -23,7 +23,7 @@ impl Bench {
     }
 
     /// Writes the template anew.
-    pub fn template(&self, source: &str, build: &str) {
+    pub(crate) fn template(&self, source: &str, build: &str) {
         let text = format!(
             "source \"qemu\" \"m\" {{\n  headless = true\n{source}\n}}\n\
              build {{\n  sources = [\"source.qemu.m\"]\n{build}\n}}\n"
@@ -31,7 +31,7 @@ impl Bench {
         std::fs::write(self.path("t.pkr.hcl"), text).expect("the template is written");
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -46,12 +46,12 @@ impl Bench {
     }
 
     /// Runs `ingot` to its end.
-    pub fn ingot(&self, args: &[&str]) -> Run {
+    pub(crate) fn ingot(&self, args: &[&str]) -> Run {
         self.ingot_with(args, &[])
     }
 
     /// Runs `ingot` to its end, with more variables in its environment.
-    pub fn ingot_with(&self, args: &[&str], more: &[(&str, &str)]) -> Run {
+    pub(crate) fn ingot_with(&self, args: &[&str], more: &[(&str, &str)]) -> Run {
         let environment = self.environment();
         let environment = environment.iter().map(|(name, value)| (*name, value.as_str()));
         let environment: Vec<_> = environment.chain(more.iter().copied()).collect();
@@ -59,14 +59,14 @@ impl Bench {
     }
 
     /// Runs `ingot build`, which must succeed.
-    pub fn build(&self) -> Run {
+    pub(crate) fn build(&self) -> Run {
         let run = self.ingot(&["build", "."]);
         assert_eq!(run.code, Some(0), "{}\n{}\n{}", run.stdout, run.stderr, self.log());
         run
     }
 
     /// Starts `ingot build` and returns once `line` is in its output.
-    pub fn build_until(&self, line: &str) -> Child {
+    pub(crate) fn build_until(&self, line: &str) -> Child {
         let output = std::fs::File::create(self.path("output.txt")).expect("a file for output");
         let child = ingot_test_support::ingot_command()
             .args(["build", "."])
@@ -82,28 +82,28 @@ impl Bench {
     }
 
     /// What the run started by [`Bench::build_until`] has printed.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         std::fs::read_to_string(self.path("output.txt")).unwrap_or_default()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
     /// The numbers of the processes that have this folder on their command line.
-    pub fn pids(&self) -> Vec<String> {
+    pub(crate) fn pids(&self) -> Vec<String> {
         let is_one = |pid: &String| command_line(pid).contains(&*self.path("").to_string_lossy());
         names(Path::new("/proc")).into_iter().filter(is_one).collect()
     }
 
     /// Their command lines.
-    pub fn processes(&self) -> Vec<String> {
+    pub(crate) fn processes(&self) -> Vec<String> {
         self.pids().iter().map(|pid| command_line(pid)).collect()
     }
 
     /// Asserts that a build has left nothing: no process, no output, no temporary files, nothing
     /// in the journal.
-    pub fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         assert_eq!(self.processes(), [""; 0]);
         assert!(!self.path("output-m").exists(), "the output folder is left");
         assert_eq!(names(&self.path("tmp")), [""; 0]);
@@ -112,7 +112,7 @@ impl Bench {
 
     /// Makes a disk image of `size` bytes whose boot sector turns the machine off by
     /// [`POWER_SWITCH`], so that a whole build takes a few seconds. The rest is noise.
-    pub fn brief_disk(&self, size: usize) -> String {
+    pub(crate) fn brief_disk(&self, size: usize) -> String {
         // mov dx, 0x501; mov al, 0; out dx, al; hlt
         let code = [0xba, 0x01, 0x05, 0xb0, 0x00, 0xee, 0xf4];
         let mut state = 1_u32;
@@ -130,7 +130,7 @@ impl Bench {
     }
 
     /// A disk image that nothing boots from.
-    pub fn empty_disk(&self) -> String {
+    pub(crate) fn empty_disk(&self) -> String {
         self.disk(&vec![0; 1024 * 1024])
     }
 
@@ -142,10 +142,10 @@ impl Bench {
 }
 
 /// The device that the boot sector of [`Bench::brief_disk`] turns the machine off with.
-pub const POWER_SWITCH: &str = "qemuargs = [[\"-device\", \"isa-debug-exit\"]]";
+pub(crate) const POWER_SWITCH: &str = "qemuargs = [[\"-device\", \"isa-debug-exit\"]]";
 
 /// The options for a machine that does not come up.
-pub fn dead_machine(disk: &str) -> String {
+pub(crate) fn dead_machine(disk: &str) -> String {
     format!(
         "  accelerator = \"tcg\"\n  disk_image = true\n  iso_url = \"{disk}\"\n  \
          iso_checksum = \"none\"\n  disk_size = \"16M\"\n  ssh_username = \"root\"\n  \
@@ -160,13 +160,13 @@ fn command_line(pid: &str) -> String {
 }
 
 /// The names in a folder.
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// Waits until something is so; fails after three minutes, showing `context`.
-pub fn wait_for(what: &str, so: impl Fn() -> bool, context: impl Fn() -> String) {
+pub(crate) fn wait_for(what: &str, so: impl Fn() -> bool, context: impl Fn() -> String) {
     let start = Instant::now();
     while !so() {
         assert!(start.elapsed() < Duration::from_secs(180), "no {what}:\n{}", context());
@@ -175,17 +175,17 @@ pub fn wait_for(what: &str, so: impl Fn() -> bool, context: impl Fn() -> String)
 }
 
 /// Sends a signal to a process that this test started.
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     ingot_test_support::signal(name, child.id());
 }
 
 /// Waits for a process to end and returns its exit code.
-pub fn code_of(mut child: Child) -> Option<i32> {
+pub(crate) fn code_of(mut child: Child) -> Option<i32> {
     child.wait().expect("it can be waited for").code()
 }
 
 /// Whether QEMU is here. Without it a test fails under CI and is skipped elsewhere.
-pub fn qemu() -> bool {
+pub(crate) fn qemu() -> bool {
     there(&["qemu-system-x86_64", "qemu-img", "xorriso"])
 }
 
@@ -205,7 +205,7 @@ fn there(programs: &[&str]) -> bool {
 }
 
 /// The guests that `guest.sh` makes.
-pub struct Guests {
+pub(crate) struct Guests {
     folder: PathBuf,
     /// `kvm` where it works, else `tcg`.
     pub accelerator: &'static str,
@@ -213,7 +213,7 @@ pub struct Guests {
 
 impl Guests {
     /// Makes them the first time, which takes a minute or two; none where that is impossible.
-    pub fn get() -> Option<&'static Guests> {
+    pub(crate) fn get() -> Option<&'static Guests> {
         static GUESTS: OnceLock<Option<Guests>> = OnceLock::new();
         GUESTS.get_or_init(Guests::make).as_ref()
     }
@@ -235,12 +235,12 @@ impl Guests {
         Some(Guests { folder, accelerator })
     }
 
-    pub fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
     /// The options for a machine from a guest's disk.
-    pub fn machine(&self, disk: &str) -> String {
+    pub(crate) fn machine(&self, disk: &str) -> String {
         format!(
             "  accelerator = \"{}\"\n  disk_image = true\n  iso_url = \"{}\"\n  \
              iso_checksum = \"none\"\n  skip_resize_disk = true\n  memory = 512\n  \
@@ -277,10 +277,10 @@ fn kvm_works(guests: &Path) -> bool {
 }
 
 /// The part of a build that turns a guest without systemd off.
-pub const POWER_OFF: &str = "  shutdown_command = \"sync; busybox poweroff -f\"\n";
+pub(crate) const POWER_OFF: &str = "  shutdown_command = \"sync; busybox poweroff -f\"\n";
 
 /// Waits for a port of this machine's to take connections by SSH and runs a command there.
-pub fn ssh(key: &Path, port: u16, command: &str) -> String {
+pub(crate) fn ssh(key: &Path, port: u16, command: &str) -> String {
     let start = Instant::now();
     loop {
         let output = Command::new("ssh")

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A mounted tmpfs. It is unmounted when it is dropped.
-pub struct Disk {
+pub(crate) struct Disk {
     dir: tempfile::TempDir,
 }
 
 impl Disk {
     /// Mounts one. Without the right to mount a test fails under CI and is skipped elsewhere.
-    pub fn mount(megabytes: u32) -> Option<Disk> {
+    pub(crate) fn mount(megabytes: u32) -> Option<Disk> {
         let dir = tempfile::tempdir().expect("a directory");
         let output = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -26,7 +26,7 @@ impl Disk {
     }
 
     /// Where it is mounted.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
@@ -35,7 +35,7 @@ impl Disk {
     }
 
     /// Fills it to the last byte.
-    pub fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = std::fs::File::create(self.filler()).expect("a file");
         for size in [64 << 10, 4 << 10, 1] {
             let block = vec![b'x'; size];
@@ -44,7 +44,7 @@ impl Disk {
     }
 
     /// Makes room again.
-    pub fn free(&self) {
+    pub(crate) fn free(&self) {
         std::fs::remove_file(self.filler()).expect("it was filled");
     }
 }

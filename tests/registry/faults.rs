@@ -15,7 +15,7 @@ use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::{Caller, Server};
 
 /// Creates buckets until told to stop or the server is gone; the names of those acknowledged.
-pub fn write(admin: &Caller, name: &str, stop: &Arc<AtomicBool>) -> JoinSet<Vec<String>> {
+pub(crate) fn write(admin: &Caller, name: &str, stop: &Arc<AtomicBool>) -> JoinSet<Vec<String>> {
     let mut writers = JoinSet::new();
     for writer in 0..8 {
         let (admin, stop, name) = (admin.clone(), Arc::clone(stop), name.to_owned());
@@ -44,7 +44,7 @@ pub fn write(admin: &Caller, name: &str, stop: &Arc<AtomicBool>) -> JoinSet<Vec<
 }
 
 /// The names of all buckets.
-pub async fn names(admin: &Caller) -> Vec<String> {
+pub(crate) async fn names(admin: &Caller) -> Vec<String> {
     let (mut names, mut token) = (Vec::new(), String::new());
     loop {
         let page = admin.get(&format!("/buckets?pagination.next_page_token={token}")).await;

@@ -6,7 +6,7 @@ use crate::world::{World, finish, with_both};
 use ingot_test_support::{BASE, docker, require};
 
 /// A template that writes two files and publishes them.
-pub const FILES: &str = r#"
+pub(crate) const FILES: &str = r#"
 hcp_packer_registry {
   bucket_name   = "files"
   description   = "two files"
@@ -27,7 +27,7 @@ build {
 "#;
 
 /// A build of a version, by its component.
-pub fn build_of<'a>(version: &'a Value, component: &str) -> &'a Value {
+pub(crate) fn build_of<'a>(version: &'a Value, component: &str) -> &'a Value {
     let builds = version["builds"].as_array().expect("builds");
     let found = builds.iter().find(|build| build["component_type"] == component);
     found.unwrap_or_else(|| panic!("no {component} in {version:#}"))

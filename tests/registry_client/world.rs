@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use ingot_test_support::{Run, signal};
 
 /// A registry of its own, and a folder.
-pub struct World {
+pub(crate) struct World {
     pub dir: TempDir,
     env: Vec<(String, String)>,
     server: Option<Server>,
@@ -20,7 +20,7 @@ pub struct World {
 }
 
 /// A running `ingot registry serve`.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
     data: PathBuf,
@@ -34,7 +34,7 @@ impl Drop for Server {
 }
 
 /// Runs a test of a registry with each kind of it.
-pub fn with_both(test: impl Fn(&World)) {
+pub(crate) fn with_both(test: impl Fn(&World)) {
     test(&World::local());
     test(&World::served());
 }
@@ -45,7 +45,7 @@ fn ingot(dir: &Path) -> Command {
 }
 
 /// A program in a folder, with nothing in its environment that names a registry or a CI.
-pub fn clean(mut command: Command, dir: &Path) -> Command {
+pub(crate) fn clean(mut command: Command, dir: &Path) -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         let of = ["HCP_", "INGOT_REGISTRY", "GITHUB_", "GITLAB_", "JENKINS_", "BITBUCKET_"];
@@ -64,7 +64,7 @@ pub fn clean(mut command: Command, dir: &Path) -> Command {
 
 impl World {
     /// One in a file.
-    pub fn local() -> World {
+    pub(crate) fn local() -> World {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let file = dir.path().join("registry.db").display().to_string();
         let env = vec![("INGOT_REGISTRY".to_owned(), file)];
@@ -72,31 +72,31 @@ impl World {
     }
 
     /// One behind a server of its own.
-    pub fn served() -> World {
+    pub(crate) fn served() -> World {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let (server, env) = Server::start(&dir.path().join("server"), "127.0.0.1:0", &[]);
         let name = server.address.clone();
         World { dir, env, server: Some(server), name }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// The variables that name the registry.
-    pub fn env(&self) -> &[(String, String)] {
+    pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }
 
     /// Kills the server as nobody would who cares for it.
-    pub fn kill_server(&mut self) {
+    pub(crate) fn kill_server(&mut self) {
         let server = self.server.as_mut().expect("a server");
         server.child.kill().expect("the server is killed");
         server.child.wait().expect("it is gone");
     }
 
     /// Starts the server again, at the same address with the same data.
-    pub fn start_server(&mut self) {
+    pub(crate) fn start_server(&mut self) {
         let (data, address) = {
             let server = self.server.as_ref().expect("a server");
             (server.data.clone(), server.address.clone())
@@ -106,7 +106,7 @@ impl World {
 
     /// One behind a server of its own, without TLS, which is reached through what `through` makes
     /// of its address.
-    pub fn served_through(through: impl Fn(&str) -> String) -> World {
+    pub(crate) fn served_through(through: impl Fn(&str) -> String) -> World {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let data = dir.path().join("server");
         let (server, mut env) = Server::start(&data, "127.0.0.1:0", &["-plain-http"]);
@@ -117,23 +117,23 @@ impl World {
     }
 
     /// The binary, set up for the registry.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = ingot(self.path());
         command.args(args).envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
-    pub fn ingot(&self, args: &[&str]) -> Run {
+    pub(crate) fn ingot(&self, args: &[&str]) -> Run {
         self.ingot_with(args, &[])
     }
 
-    pub fn ingot_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
+    pub(crate) fn ingot_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
         let output = self.command(args).envs(env.iter().copied()).output();
         run(output.expect("the program can be run"))
     }
 
     /// Builds the template called `name` with a fingerprint; it has to succeed.
-    pub fn build(&self, name: &str, fingerprint: &str) -> Run {
+    pub(crate) fn build(&self, name: &str, fingerprint: &str) -> Run {
         let env = [("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)];
         let run = self.ingot_with(&["build", name], &env);
         assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
@@ -141,38 +141,38 @@ impl World {
     }
 
     /// A command that has to succeed.
-    pub fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let run = self.ingot(args);
         assert_eq!(run.code, Some(0), "{args:?}: {}{}", run.stdout, run.stderr);
         run.stdout
     }
 
     /// What a `registry` command answers in JSON.
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let text = self.ok(&[&["registry"], args, &["-json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
     }
 
     /// A command that has to fail; what it said.
-    pub fn fails(&self, args: &[&str]) -> String {
+    pub(crate) fn fails(&self, args: &[&str]) -> String {
         let run = self.ingot(args);
         assert_eq!(run.code, Some(1), "{args:?}: {}{}", run.stdout, run.stderr);
         format!("{}{}", run.stdout, run.stderr)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path().join(name), text).expect("the file is written");
     }
 
     /// Starts a build that goes on until a file is there.
-    pub fn spawn_build(&self, name: &str, env: &[(&str, &str)]) -> Child {
+    pub(crate) fn spawn_build(&self, name: &str, env: &[(&str, &str)]) -> Child {
         let mut command = self.command(&["build", name]);
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("the program can be run")
     }
 
     /// Waits for the build of a component to get to a status.
-    pub fn wait_for(&self, bucket: &str, fingerprint: &str, component: &str, status: &str) {
+    pub(crate) fn wait_for(&self, bucket: &str, fingerprint: &str, component: &str, status: &str) {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
             let run = self.ingot(&["registry", "versions", "show", bucket, fingerprint, "-json"]);
@@ -190,7 +190,7 @@ impl World {
 }
 
 /// How a finished program ended.
-pub fn run(output: Output) -> Run {
+pub(crate) fn run(output: Output) -> Run {
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -199,12 +199,12 @@ pub fn run(output: Output) -> Run {
 }
 
 /// How a program that was started ended.
-pub fn finish(child: Child) -> Run {
+pub(crate) fn finish(child: Child) -> Run {
     run(child.wait_with_output().expect("the program ends"))
 }
 
 /// Interrupts a program as Ctrl-C does.
-pub fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     signal("INT", child.id());
 }
 

@@ -11,18 +11,18 @@ use thirtyfour::prelude::*;
 use ingot_test_support::registry_server::Server;
 
 /// The sizes pages are looked at in: a laptop, a phone, and what is between.
-pub const LAPTOP: (u32, u32) = (1280, 800);
-pub const PHONE: (u32, u32) = (360, 780);
-pub const TABLET: (u32, u32) = (800, 1000);
+pub(crate) const LAPTOP: (u32, u32) = (1280, 800);
+pub(crate) const PHONE: (u32, u32) = (360, 780);
+pub(crate) const TABLET: (u32, u32) = (800, 1000);
 
 /// The driver, which is killed when it is dropped, and a browser.
-pub struct Browser {
+pub(crate) struct Browser {
     process: Child,
     pub driver: WebDriver,
 }
 
 /// Whether there is a browser. Without one the test is skipped, and fails where CI is set.
-pub fn there_is_a_browser() -> bool {
+pub(crate) fn there_is_a_browser() -> bool {
     let missing = ["chromedriver", "chromium"]
         .into_iter()
         .find(|name| Command::new(name).arg("--version").output().is_err());
@@ -37,7 +37,7 @@ pub fn there_is_a_browser() -> bool {
 
 impl Browser {
     /// Starts one, with JavaScript or without.
-    pub async fn start(javascript: bool) -> Browser {
+    pub(crate) async fn start(javascript: bool) -> Browser {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -77,14 +77,14 @@ impl Browser {
     }
 
     /// Ends it.
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         let _ = self.driver.clone().quit().await;
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 
     /// Sets the window's size and whether the system is light or dark.
-    pub async fn size(&self, (width, height): (u32, u32), scheme: &str) {
+    pub(crate) async fn size(&self, (width, height): (u32, u32), scheme: &str) {
         let phone = width < 600;
         self.cdp(
             "Emulation.setDeviceMetricsOverride",
@@ -100,20 +100,20 @@ impl Browser {
     }
 
     /// Goes to a page of a server.
-    pub async fn open(&self, server: &Server, path: &str) {
+    pub(crate) async fn open(&self, server: &Server, path: &str) {
         let url = format!("{}{path}", server.url());
         self.driver.goto(url).await.expect("the page can be opened");
     }
 
     /// Signs in with a server's one-time link.
-    pub async fn sign_in(&self, link: &str) {
+    pub(crate) async fn sign_in(&self, link: &str) {
         self.driver.goto(link).await.expect("the page can be opened");
         self.press("Sign in as admin").await;
         self.wait_for("h1", "Buckets").await;
     }
 
     /// The element of a selector.
-    pub async fn find(&self, css: &str) -> WebElement {
+    pub(crate) async fn find(&self, css: &str) -> WebElement {
         let found = self.driver.find(By::Css(css.to_owned())).await;
         match found {
             Ok(found) => found,
@@ -122,25 +122,25 @@ impl Browser {
     }
 
     /// What an element shows.
-    pub async fn text(&self, css: &str) -> String {
+    pub(crate) async fn text(&self, css: &str) -> String {
         let element = self.driver.find(By::Css(css.to_owned())).await;
         element.unwrap_or_else(|_| panic!("there is no {css}")).text().await.expect("its text")
     }
 
     /// Clicks on the element of a selector.
-    pub async fn click(&self, css: &str) {
+    pub(crate) async fn click(&self, css: &str) {
         self.find(css).await.click().await.expect("it can be clicked");
     }
 
     /// The path and the query of the page that is shown.
-    pub async fn path(&self) -> String {
+    pub(crate) async fn path(&self) -> String {
         let url = self.driver.current_url().await.expect("an address");
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         format!("{}{query}", url.path())
     }
 
     /// Presses a button of this text.
-    pub async fn press(&self, text: &str) {
+    pub(crate) async fn press(&self, text: &str) {
         let path = format!("//button[normalize-space()={text:?}]");
         let button = self.driver.find(By::XPath(path)).await;
         let Ok(button) = button else {
@@ -150,7 +150,7 @@ impl Browser {
     }
 
     /// Follows a link of this text.
-    pub async fn follow(&self, text: &str) {
+    pub(crate) async fn follow(&self, text: &str) {
         let path = format!("//a[normalize-space()={text:?}]");
         let link = self.driver.find(By::XPath(path)).await;
         let Ok(link) = link else {
@@ -160,7 +160,7 @@ impl Browser {
     }
 
     /// Waits until an element has a text.
-    pub async fn wait_for(&self, css: &str, text: &str) {
+    pub(crate) async fn wait_for(&self, css: &str, text: &str) {
         let mut last = String::new();
         for _ in 0..100 {
             if let Ok(element) = self.driver.find(By::Css(css.to_owned())).await {
@@ -175,7 +175,7 @@ impl Browser {
     }
 
     /// A picture of the whole page, as PNG.
-    pub async fn picture(&self, (width, _): (u32, u32), scheme: &str) -> Vec<u8> {
+    pub(crate) async fn picture(&self, (width, _): (u32, u32), scheme: &str) -> Vec<u8> {
         use base64::Engine as _;
         self.size((width, 200), scheme).await;
         let metrics = self.cdp("Page.getLayoutMetrics", json!({})).await;

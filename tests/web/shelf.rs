@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use ingot_test_support::registry_server::{Caller, Server};
 
 /// The one-time link that a server printed at its first run.
-pub fn first_link(server: &Server) -> String {
+pub(crate) fn first_link(server: &Server) -> String {
     let found = server.greeting.lines().map(str::trim).find(|line| line.contains("/sign-in/"));
     found.unwrap_or_else(|| panic!("no link in {}", server.greeting)).to_owned()
 }
 
 /// An image: platform, region and id.
-pub type Image<'a> = (&'a str, &'a str, &'a str);
+pub(crate) type Image<'a> = (&'a str, &'a str, &'a str);
 
 /// Publishes a version whose builds have these images, from a parent if there is one.
-pub async fn publish(
+pub(crate) async fn publish(
     admin: &Caller,
     bucket: &str,
     print: &str,
@@ -58,7 +58,7 @@ pub async fn publish(
 }
 
 /// Points a channel, made if it is not there, at a version; the channel's id.
-pub async fn assign(admin: &Caller, bucket: &str, channel: &str, print: &str) -> String {
+pub(crate) async fn assign(admin: &Caller, bucket: &str, channel: &str, print: &str) -> String {
     let path = format!("/buckets/{bucket}/channels");
     let (status, _) = admin.call(reqwest::Method::POST, &path, json!({ "name": channel })).await;
     assert!(status == 200 || status == 409, "{status}");
@@ -68,7 +68,7 @@ pub async fn assign(admin: &Caller, bucket: &str, channel: &str, print: &str) ->
 }
 
 /// Makes a bucket.
-pub async fn bucket(admin: &Caller, name: &str, description: &str, labels: Value) {
+pub(crate) async fn bucket(admin: &Caller, name: &str, description: &str, labels: Value) {
     admin
         .put("/buckets", json!({ "name": name, "description": description, "labels": labels }))
         .await;
@@ -77,7 +77,7 @@ pub async fn bucket(admin: &Caller, name: &str, description: &str, labels: Value
 /// Fills a registry: `base` with three versions, `production` at the second and `latest` at the
 /// third; `web`, `database` and `worker` built from it, `shop` from `web` and `database`; and one
 /// bucket with nothing in it, one with a failed build.
-pub async fn fill(admin: &Caller) {
+pub(crate) async fn fill(admin: &Caller) {
     let team = json!({ "team": "platform", "tier": "base" });
     bucket(admin, "base", "Debian 12 with our hardening and agents", team).await;
     let aws = |id: &str| format!("ami-0{id}4c1b2a9f8e7d6");

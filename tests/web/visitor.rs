@@ -8,14 +8,14 @@ use reqwest::header::HeaderMap;
 use ingot_test_support::registry_server::Server;
 
 /// Somebody with cookies.
-pub struct Visitor {
+pub(crate) struct Visitor {
     client: reqwest::Client,
     url: String,
     pub cookies: BTreeMap<String, String>,
 }
 
 /// What a page answered.
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
@@ -23,12 +23,12 @@ pub struct Answer {
 
 impl Answer {
     /// Where it leads to.
-    pub fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.headers.get("location").map_or("", |value| value.to_str().expect("text"))
     }
 
     /// The token of the page's forms.
-    pub fn form_token(&self) -> String {
+    pub(crate) fn form_token(&self) -> String {
         let (_, rest) = self
             .text
             .split_once("name=\"form_token\" value=\"")
@@ -38,7 +38,7 @@ impl Answer {
 }
 
 impl Visitor {
-    pub fn new(server: &Server) -> Visitor {
+    pub(crate) fn new(server: &Server) -> Visitor {
         let client = ingot_sdk::http::client_with(|builder| {
             let builder = builder.redirect(reqwest::redirect::Policy::none());
             match server.env.get("SSL_CERT_FILE") {
@@ -54,18 +54,23 @@ impl Visitor {
         Visitor { client, url: server.url(), cookies: BTreeMap::new() }
     }
 
-    pub async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }
 
     /// Sends a form.
-    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.send(Method::POST, path, Some(body)).await
     }
 
     /// Sends a form with its token.
-    pub async fn submit(&mut self, page: &Answer, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(
+        &mut self,
+        page: &Answer,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Answer {
         let token = page.form_token();
         self.post(path, &[fields, &[("form_token", &token)]].concat()).await
     }
@@ -97,14 +102,14 @@ impl Visitor {
     }
 
     /// Signs in with an id and a secret.
-    pub async fn sign_in(&mut self, id: &str, secret: &str) -> Answer {
+    pub(crate) async fn sign_in(&mut self, id: &str, secret: &str) -> Answer {
         let page = self.get("/sign-in").await;
         let fields = [("client_id", id), ("client_secret", secret)];
         self.submit(&page, "/sign-in", &fields).await
     }
 
     /// Somebody who has signed in.
-    pub async fn signed_in(server: &Server, id: &str, secret: &str) -> Visitor {
+    pub(crate) async fn signed_in(server: &Server, id: &str, secret: &str) -> Visitor {
         let mut visitor = Visitor::new(server);
         let answer = visitor.sign_in(id, secret).await;
         assert_eq!(answer.status, 303, "{}", answer.text);
@@ -112,7 +117,7 @@ impl Visitor {
     }
 
     /// The administrator of the server's first run.
-    pub async fn admin(server: &Server) -> Visitor {
+    pub(crate) async fn admin(server: &Server) -> Visitor {
         Visitor::signed_in(server, &server.env["HCP_CLIENT_ID"], &server.env["HCP_CLIENT_SECRET"])
             .await
     }

@@ -20,7 +20,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Lends [`http::client`] to the SDK.
 #[derive(Debug, Clone)]
-pub struct CommonClient {
+pub(crate) struct CommonClient {
     /// For services.
     client: Client,
     insecure: bool,
@@ -37,7 +37,7 @@ impl CommonClient {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn new(insecure: bool) -> Result<CommonClient> {
+    pub(crate) fn new(insecure: bool) -> Result<CommonClient> {
         let mut roots = Vec::new();
         if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
             let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
@@ -55,7 +55,7 @@ impl CommonClient {
     }
 
     /// The client for services, for calls that are not made through the SDK.
-    pub fn plain(&self) -> &Client {
+    pub(crate) fn plain(&self) -> &Client {
         &self.client
     }
 

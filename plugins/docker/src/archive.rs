@@ -24,24 +24,24 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use crate::engine::{Engine, describe, status};
 
 /// How much of a stream is held between its two ends.
-pub const BUFFER: usize = 256 * 1024;
+pub(crate) const BUFFER: usize = 256 * 1024;
 
 /// Writes the tar stream of an upload.
-pub type TarWriter = Builder<DuplexStream>;
+pub(crate) type TarWriter = Builder<DuplexStream>;
 
 /// The two ends of a stream between here and there.
-pub fn pipe() -> (DuplexStream, DuplexStream) {
+pub(crate) fn pipe() -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(BUFFER)
 }
 
 /// Writes a tar stream to `stream`. Not the terminating kind: should it break off, its end must not
 /// be made up.
-pub fn writer(stream: DuplexStream) -> TarWriter {
+pub(crate) fn writer(stream: DuplexStream) -> TarWriter {
     Builder::new_non_terminated(stream)
 }
 
 /// Reads all of a source, which must have a certain size.
-pub struct Exactly<R> {
+pub(crate) struct Exactly<R> {
     source: R,
     left: u64,
     size: u64,
@@ -50,7 +50,7 @@ pub struct Exactly<R> {
 
 impl<R> Exactly<R> {
     /// `source` is to have `size` bytes; `name` is its name in messages.
-    pub fn new(source: R, size: u64, name: &str) -> Self {
+    pub(crate) fn new(source: R, size: u64, name: &str) -> Self {
         Exactly { source, left: size, size, name: name.to_owned() }
     }
 }
@@ -79,7 +79,7 @@ fn changed(name: &str, size: u64) -> String {
 
 /// Who uploaded files belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// User id.
     pub uid: u64,
     /// Group id.
@@ -88,7 +88,7 @@ pub struct Owner {
 
 /// What there is at a path in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// A folder.
@@ -98,7 +98,7 @@ pub enum Found {
 }
 
 /// Looks at `path` in a container, following links.
-pub async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found> {
+pub(crate) async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found> {
     // Bits of Go's file mode, which the Engine answers with.
     const FOLDER: u32 = 1 << 31;
     const LINK: u32 = 1 << 27;
@@ -125,7 +125,7 @@ pub async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found>
 ///
 /// # Errors
 /// What `write` failed with, or what the Engine says.
-pub async fn upload(
+pub(crate) async fn upload(
     engine: &Engine,
     container: &str,
     folder: &str,
@@ -168,7 +168,7 @@ pub async fn upload(
 }
 
 /// Whether the other side of a stream takes no more, which is then at fault.
-pub fn hung_up(error: &Error) -> bool {
+pub(crate) fn hung_up(error: &Error) -> bool {
     error.is_io(ErrorKind::BrokenPipe)
 }
 
@@ -195,7 +195,7 @@ fn header(kind: EntryType, mode: u32, mtime: u64, owner: Owner) -> Header {
 }
 
 /// The time of now, as tar writes it.
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
@@ -203,7 +203,7 @@ pub fn now() -> u64 {
 ///
 /// # Errors
 /// The source has fewer or more bytes, or cannot be read.
-pub async fn add_file(
+pub(crate) async fn add_file(
     tar: &mut TarWriter,
     name: &Path,
     source: &mut (dyn AsyncRead + Send + Unpin),
@@ -230,7 +230,7 @@ pub async fn add_file(
 ///
 /// # Errors
 /// A file cannot be read; the error names it.
-pub async fn add_folder(
+pub(crate) async fn add_folder(
     tar: &mut TarWriter,
     source: &Path,
     prefix: &Path,
@@ -282,7 +282,7 @@ pub async fn add_folder(
 ///
 /// # Errors
 /// The stream broke.
-pub async fn add_empty_folder(
+pub(crate) async fn add_empty_folder(
     tar: &mut TarWriter,
     name: &Path,
     mode: u32,
@@ -331,7 +331,7 @@ fn download_error(error: std::io::Error, path: &str) -> Error {
 
 /// What came of reading a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Got {
+pub(crate) enum Got {
     /// It was read.
     File,
     /// It is a link to this path.
@@ -342,7 +342,7 @@ pub enum Got {
 ///
 /// # Errors
 /// There is no such file, or it is not a file.
-pub async fn download_file(
+pub(crate) async fn download_file(
     engine: &Engine,
     container: &str,
     path: &str,
@@ -377,7 +377,7 @@ pub async fn download_file(
 ///
 /// # Errors
 /// There is no such directory, or a file cannot be written.
-pub async fn download_folder(
+pub(crate) async fn download_folder(
     engine: &Engine,
     container: &str,
     path: &str,
@@ -391,7 +391,7 @@ pub async fn download_folder(
 ///
 /// # Errors
 /// The stream breaks, or a file cannot be written.
-pub async fn unpack(
+pub(crate) async fn unpack(
     stream: impl AsyncRead + Unpin + Send,
     path: &str,
     destination: &Path,

@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 use crate::engine::{Engine, EngineContext, status, text_of};
 
 /// The builder id of exported containers, and of the builder itself.
-pub const EXPORTED: &str = "packer.docker";
+pub(crate) const EXPORTED: &str = "packer.docker";
 /// The builder id of images: the builder's commits, and what docker-import and docker-push
 /// make.
-pub const IMPORTED: &str = "packer.post-processor.docker-import";
+pub(crate) const IMPORTED: &str = "packer.post-processor.docker-import";
 /// The builder id of what docker-tag makes.
-pub const TAGGED: &str = "packer.post-processor.docker-tag";
+pub(crate) const TAGGED: &str = "packer.post-processor.docker-tag";
 /// The builder id of what the artifice post-processor makes.
-pub const ARTIFICE: &str = "packer.post-processor.artifice";
+pub(crate) const ARTIFICE: &str = "packer.post-processor.artifice";
 
 /// An image on an Engine.
-pub struct ImageArtifact {
+pub(crate) struct ImageArtifact {
     /// Where the image is.
     pub engine: Engine,
     /// See [`Artifact::builder_id`].
@@ -101,7 +101,7 @@ impl Artifact for ImageArtifact {
 }
 
 /// A container exported to a file; or, with `discard`, one that left nothing.
-pub struct ExportArtifact {
+pub(crate) struct ExportArtifact {
     /// The tar file.
     pub path: Option<PathBuf>,
     /// The directories that were created for it.

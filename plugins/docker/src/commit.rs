@@ -12,12 +12,12 @@ use crate::steps::{CLEANUP_TIMEOUT, State};
 use crate::unfinished::{REPOSITORY, UnfinishedImage};
 
 /// Commits the container to an image.
-pub struct Commit;
+pub(crate) struct Commit;
 
 impl Commit {
     /// Whether the image will have neither command nor entry point. The Engine then gives it the
     /// container's command, if that has one.
-    pub fn leaves_nothing(state: &State) -> bool {
+    pub(crate) fn leaves_nothing(state: &State) -> bool {
         let changes = Commit::changes(state);
         state.options.goal == Goal::Commit && changes.no_command && changes.no_entrypoint
     }
@@ -140,7 +140,7 @@ impl Step<State> for Commit {
 }
 
 /// Removes an image that a failed build made; says so if that fails.
-pub async fn remove_unfinished(ctx: &RunContext, engine: &Engine, image: UnfinishedImage) {
+pub(crate) async fn remove_unfinished(ctx: &RunContext, engine: &Engine, image: UnfinishedImage) {
     match tokio::time::timeout(CLEANUP_TIMEOUT, image.remove(engine)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => ctx.ui.error(format!("An image may be left over: {error}")),

@@ -20,7 +20,7 @@ use crate::mounts::Mounts;
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
 /// Runs commands in, and moves files to and from, one container.
-pub struct DockerCommunicator {
+pub(crate) struct DockerCommunicator {
     /// Runs commands.
     pub runner: Runner,
     /// What is mounted in the container.
@@ -611,7 +611,7 @@ impl Communicator for DockerCommunicator {
 }
 
 /// The communicator `none`: for builds whose provisioners run on this machine only.
-pub struct NoCommunicator;
+pub(crate) struct NoCommunicator;
 
 fn no_way() -> Error {
     Error::new("there is no way into the container: its communicator is \"none\"")

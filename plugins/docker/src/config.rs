@@ -189,7 +189,7 @@ fn other_communicators() -> Vec<(&'static str, OptionType)> {
 }
 
 /// The schema of the source block.
-pub fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     let mut schema = Schema::of::<BuilderConfig>();
     schema.options.extend(other_communicators().into_iter().map(|(name, ty)| OptionSpec {
         name: name.to_owned(),
@@ -205,7 +205,7 @@ pub fn schema() -> Schema {
 
 /// What becomes of the container at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Goal {
+pub(crate) enum Goal {
     /// An image.
     #[default]
     Commit,
@@ -217,7 +217,7 @@ pub enum Goal {
 
 /// The options, checked and with defaults filled in.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// The options as written.
     pub raw: BuilderConfig,
     /// What becomes of the container.
@@ -241,7 +241,7 @@ impl Options {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn prepare(
+    pub(crate) fn prepare(
         Decoded { options: raw, config }: Decoded<'_, BuilderConfig>,
         ctx: &PrepareContext,
         ecr: &Ecr,
@@ -333,7 +333,7 @@ impl Options {
     ///
     /// # Errors
     /// An argument cannot be understood; the error names it.
-    pub fn run_command(
+    pub(crate) fn run_command(
         &self,
         image: &str,
         ctx: &PrepareContext,

@@ -22,7 +22,7 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The parts of the docker client's `config.json` that matter here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct ClientConfig {
+pub(crate) struct ClientConfig {
     auths: BTreeMap<String, AuthEntry>,
     creds_store: Option<String>,
     cred_helpers: BTreeMap<String, String>,
@@ -50,7 +50,7 @@ struct HelperAnswer {
 
 impl ClientConfig {
     /// The folder of the docker client's settings: `DOCKER_CONFIG` or `~/.docker`.
-    pub fn folder() -> PathBuf {
+    pub(crate) fn folder() -> PathBuf {
         match std::env::var_os("DOCKER_CONFIG") {
             Some(folder) if !folder.is_empty() => PathBuf::from(folder),
             _ => std::env::home_dir().unwrap_or_default().join(".docker"),
@@ -61,7 +61,7 @@ impl ClientConfig {
     ///
     /// # Errors
     /// The file is not JSON of the expected form.
-    pub fn load() -> Result<ClientConfig> {
+    pub(crate) fn load() -> Result<ClientConfig> {
         let path = ClientConfig::folder().join("config.json");
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(ClientConfig::default()) };
         serde_json::from_str(&text)
@@ -152,7 +152,7 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<DockerCredentia
 
 /// A login that a template asks for.
 #[derive(Debug, Clone, Default)]
-pub struct Login {
+pub(crate) struct Login {
     /// The registry; Docker Hub when empty.
     pub server: String,
     /// The user.
@@ -181,7 +181,10 @@ impl Login {
 ///
 /// # Errors
 /// The settings cannot be read, or a credential helper failed.
-pub async fn for_image(image: &str, login: Option<&Login>) -> Result<Option<DockerCredentials>> {
+pub(crate) async fn for_image(
+    image: &str,
+    login: Option<&Login>,
+) -> Result<Option<DockerCredentials>> {
     let registry = registry_of(image);
     if let Some(login) = login
         && !login.username.is_empty()
@@ -198,7 +201,7 @@ pub async fn for_image(image: &str, login: Option<&Login>) -> Result<Option<Dock
 ///
 /// # Errors
 /// The settings cannot be read.
-pub async fn for_build(
+pub(crate) async fn for_build(
     login: Option<&Login>,
 ) -> Result<std::collections::HashMap<String, DockerCredentials>> {
     let config = ClientConfig::load()?;
@@ -217,7 +220,7 @@ pub async fn for_build(
 
 /// The registry in an image's name. A first part that has a dot or a port, or is `localhost`,
 /// is a registry; other names are Docker Hub's.
-pub fn registry_of(image: &str) -> &str {
+pub(crate) fn registry_of(image: &str) -> &str {
     match image.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => "docker.io",

@@ -18,7 +18,7 @@ use crate::steps::State;
 use crate::unfinished::UnfinishedImage;
 
 /// Builds the image to start from.
-pub struct BuildImage;
+pub(crate) struct BuildImage;
 
 #[async_trait]
 impl Step<State> for BuildImage {

@@ -44,14 +44,14 @@ impl EcrConfig {
 
 /// Who gets passwords of ECR; nobody in a program without support for AWS.
 #[derive(Clone, Default)]
-pub struct Ecr(pub Option<Arc<dyn EcrLogin>>);
+pub(crate) struct Ecr(pub Option<Arc<dyn EcrLogin>>);
 
 impl Ecr {
     /// Checks the options; returns a warning where they may not work.
     ///
     /// # Errors
     /// They cannot work.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         config: &EcrConfig,
         server: Option<&str>,
@@ -97,7 +97,7 @@ impl Ecr {
     ///
     /// # Errors
     /// There are no AWS credentials, or AWS refused.
-    pub async fn login(
+    pub(crate) async fn login(
         &self,
         config: &EcrConfig,
         server: Option<&str>,

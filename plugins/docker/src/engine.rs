@@ -23,7 +23,7 @@ const REQUEST_TIMEOUT: u64 = 24 * 60 * 60;
 
 /// How to reach an Engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// `unix:///path` or `tcp://host:port`.
     pub host: String,
     /// The folder with `ca.pem`, `cert.pem` and `key.pem`, when the connection uses TLS.
@@ -34,7 +34,7 @@ pub struct Endpoint {
 
 /// A connected Engine.
 #[derive(Clone)]
-pub struct Engine {
+pub(crate) struct Engine {
     /// The client.
     pub api: Docker,
     /// What it is connected to.
@@ -63,7 +63,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// The context does not exist, or its endpoint is of a kind that is not supported.
-    pub fn find(podman: bool) -> Result<Endpoint> {
+    pub(crate) fn find(podman: bool) -> Result<Endpoint> {
         let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         if let Some(host) = set("DOCKER_HOST") {
             let tls = (host.starts_with("tcp://") || host.starts_with("https://"))
@@ -124,7 +124,7 @@ impl Endpoint {
 
     /// The endpoint that a journal's record names, so that a leftover is looked for where it
     /// was created and not where the environment points now.
-    pub fn recorded(host: &str, tls: Option<&str>) -> Endpoint {
+    pub(crate) fn recorded(host: &str, tls: Option<&str>) -> Endpoint {
         let tls = tls.map(PathBuf::from);
         Endpoint { host: host.to_owned(), tls, source: "the journal" }
     }
@@ -133,7 +133,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// The Engine cannot be reached; the hint says how to choose another.
-    pub async fn connect(self) -> Result<Engine> {
+    pub(crate) async fn connect(self) -> Result<Engine> {
         let unreachable = |why: String| {
             let hint = "is it running, and may this user use it? Set DOCKER_HOST to an Engine \
                         that can be reached, such as unix:///var/run/docker.sock or \
@@ -211,14 +211,14 @@ impl Engine {
     ///
     /// # Errors
     /// See [`Endpoint::connect`].
-    pub async fn connect(podman: bool) -> Result<Engine> {
+    pub(crate) async fn connect(podman: bool) -> Result<Engine> {
         Endpoint::find(podman)?.connect().await
     }
 }
 
 /// Why the Engine refuses what contradicts the state of things (409).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conflict {
+pub(crate) enum Conflict {
     /// It is removing the container already.
     BeingRemoved,
     /// Other images are made of the image.
@@ -229,7 +229,7 @@ pub enum Conflict {
 
 /// The conflict that an error is about, if it is one. The Engine gives no code but 409; its words
 /// have been the same since Docker 1.13.
-pub fn conflict(error: &bollard::errors::Error) -> Option<Conflict> {
+pub(crate) fn conflict(error: &bollard::errors::Error) -> Option<Conflict> {
     if status(error) != Some(409) {
         return None;
     }
@@ -244,7 +244,7 @@ pub fn conflict(error: &bollard::errors::Error) -> Option<Conflict> {
 }
 
 /// What went wrong, in the Engine's own words where it spoke.
-pub fn describe(error: &bollard::errors::Error) -> String {
+pub(crate) fn describe(error: &bollard::errors::Error) -> String {
     use bollard::errors::Error as E;
     match error {
         E::DockerResponseServerError { message, .. } => message.trim().to_owned(),
@@ -270,7 +270,7 @@ pub fn describe(error: &bollard::errors::Error) -> String {
 }
 
 /// The HTTP status of an error that the Engine answered.
-pub fn status(error: &bollard::errors::Error) -> Option<u16> {
+pub(crate) fn status(error: &bollard::errors::Error) -> Option<u16> {
     match error {
         bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
         _ => None,
@@ -278,7 +278,7 @@ pub fn status(error: &bollard::errors::Error) -> Option<u16> {
 }
 
 /// Whether the Engine did not answer at all. It may be restarting.
-pub fn is_away(error: &bollard::errors::Error) -> bool {
+pub(crate) fn is_away(error: &bollard::errors::Error) -> bool {
     use bollard::errors::Error as E;
     matches!(
         error,
@@ -291,7 +291,7 @@ pub fn is_away(error: &bollard::errors::Error) -> bool {
 }
 
 /// Says what was being done when the Engine failed.
-pub trait EngineContext<T> {
+pub(crate) trait EngineContext<T> {
     /// Prefixes the error with `doing`.
     fn doing(self, doing: impl std::fmt::Display) -> Result<T>;
 }
@@ -307,7 +307,7 @@ impl<T> EngineContext<T> for Result<T, bollard::errors::Error> {
 ///
 /// # Errors
 /// It names neither docker nor Podman.
-pub fn check_docker_path(path: Option<&str>) -> Result<bool, ingot_sdk::ConfigError> {
+pub(crate) fn check_docker_path(path: Option<&str>) -> Result<bool, ingot_sdk::ConfigError> {
     let Some(path) = path.filter(|path| !path.is_empty()) else { return Ok(false) };
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
     match name.strip_suffix(".exe").unwrap_or(name) {
@@ -322,7 +322,7 @@ pub fn check_docker_path(path: Option<&str>) -> Result<bool, ingot_sdk::ConfigEr
 }
 
 /// A value of generated data as text; empty where it is not known.
-pub fn text_of(value: Option<&Value>) -> String {
+pub(crate) fn text_of(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

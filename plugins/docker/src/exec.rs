@@ -41,7 +41,7 @@ const LONGEST_MARK: usize = MARK.len() + 24;
 
 /// Runs commands in one container.
 #[derive(Clone)]
-pub struct Runner {
+pub(crate) struct Runner {
     /// The Engine.
     pub engine: Engine,
     /// The container's id.
@@ -52,7 +52,7 @@ pub struct Runner {
 
 /// How to run a command.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct How<'a> {
+pub(crate) struct How<'a> {
     /// The user, if not the container's own.
     pub user: Option<&'a str>,
     /// Whether it gets a terminal.
@@ -63,7 +63,7 @@ pub struct How<'a> {
 
 /// A command that runs. Should it be dropped before the command's end, as a timeout does, the
 /// command and what it has started are ended in the container too.
-pub struct Running {
+pub(crate) struct Running {
     /// Where its standard input is written.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>,
@@ -74,7 +74,7 @@ pub struct Running {
 }
 
 /// A piece of output.
-pub enum Piece {
+pub(crate) enum Piece {
     /// Of standard output.
     Output(Bytes),
     /// Of standard error.
@@ -83,7 +83,7 @@ pub enum Piece {
 
 impl Runner {
     /// Runs commands in `container`.
-    pub fn new(engine: Engine, container: String) -> Self {
+    pub(crate) fn new(engine: Engine, container: String) -> Self {
         let ending = TaskTracker::new();
         // Closed only means that waiting is over once there are none.
         ending.close();
@@ -94,7 +94,7 @@ impl Runner {
     ///
     /// # Errors
     /// It cannot be started: why, and what to do.
-    pub async fn start(&self, command: &str, how: How<'_>) -> Result<Running> {
+    pub(crate) async fn start(&self, command: &str, how: How<'_>) -> Result<Running> {
         self.others_ended().await;
         let options = CreateExecOptions {
             attach_stdin: Some(how.reads),
@@ -154,7 +154,7 @@ impl Runner {
     }
 
     /// Why the container runs no commands, if it is the one to blame.
-    pub async fn stopped(&self) -> Option<Error> {
+    pub(crate) async fn stopped(&self) -> Option<Error> {
         let state = match self.engine.api.inspect_container(&self.container, None).await {
             Ok(found) => found.state.unwrap_or_default(),
             Err(error) if status(&error) == Some(404) => {
@@ -233,7 +233,7 @@ impl Runner {
     }
 
     /// Waits until no command is being ended any more, so that the next finds it gone.
-    pub async fn others_ended(&self) {
+    pub(crate) async fn others_ended(&self) {
         self.ending.wait().await;
     }
 
@@ -277,7 +277,7 @@ fn ending(state: &ContainerState) -> String {
 
 impl Running {
     /// The next piece of output; none at its end.
-    pub async fn next(&mut self) -> Option<Piece> {
+    pub(crate) async fn next(&mut self) -> Option<Piece> {
         loop {
             let piece = match self.output.next().await {
                 Some(Ok(piece)) => piece,
@@ -309,7 +309,7 @@ impl Running {
     ///
     /// # Errors
     /// Its shell was never started, as for a user who is not there.
-    pub async fn status(mut self) -> Result<ExitStatus> {
+    pub(crate) async fn status(mut self) -> Result<ExitStatus> {
         let status = self.ender.runner.status(&self.id).await;
         let started = self.ender.process.take().is_some();
         match status {

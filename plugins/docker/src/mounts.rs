@@ -25,7 +25,7 @@ const SEPARATOR: &str = "\n\u{2}\n";
 
 /// What was mounted when the container was created.
 #[derive(Debug, Clone, Default)]
-pub struct Mounts {
+pub(crate) struct Mounts {
     /// Where volumes and directories of the host are: the Engine sees those.
     seen: Vec<String>,
     /// Whether there may be more than every container has.
@@ -34,7 +34,7 @@ pub struct Mounts {
 
 /// What is mounted around one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
+pub(crate) struct View {
     /// The path, without links as far as it exists.
     path: PathBuf,
     /// Where the mounts are: the path and whether the Engine sees it. Later ones cover earlier.
@@ -46,7 +46,7 @@ impl Mounts {
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn of(runner: &Runner) -> Result<Mounts> {
+    pub(crate) async fn of(runner: &Runner) -> Result<Mounts> {
         let found = runner.engine.api.inspect_container(&runner.container, None).await;
         Ok(Mounts::from(found.doing("looking at the container")?))
     }
@@ -55,7 +55,7 @@ impl Mounts {
     ///
     /// # Errors
     /// The container cannot be asked.
-    pub async fn view(&self, runner: &Runner, path: &str) -> Result<View> {
+    pub(crate) async fn view(&self, runner: &Runner, path: &str) -> Result<View> {
         let plain = normal(Path::new(path));
         let known = View {
             path: plain.clone(),
@@ -138,7 +138,7 @@ impl From<ContainerInspectResponse> for Mounts {
 
 impl View {
     /// The mount that hides the path, or `name` in it, from the Engine, if one does.
-    pub fn over(&self, name: Option<&str>) -> Option<&str> {
+    pub(crate) fn over(&self, name: Option<&str>) -> Option<&str> {
         let path = name.map_or_else(|| self.path.clone(), |name| self.path.join(name));
         let deepest = self
             .mounts
@@ -151,7 +151,7 @@ impl View {
 
     /// A mount below the path that the Engine does not see and that something is copied into;
     /// `copied` says whether, for its path relative to this one.
-    pub fn below(&self, copied: impl Fn(&Path) -> bool) -> Option<&str> {
+    pub(crate) fn below(&self, copied: impl Fn(&Path) -> bool) -> Option<&str> {
         let hidden = self.mounts.iter().filter(|(place, seen)| !seen && *place != self.path);
         let mut hidden =
             hidden.filter_map(|(place, _)| Some((place, place.strip_prefix(&self.path).ok()?)));

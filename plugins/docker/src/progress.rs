@@ -6,20 +6,20 @@ use bollard::models::ProgressDetail;
 use ingot_sdk::{Progress, Ui};
 
 /// The progress of a pull or push: bytes so far and in all, summed over the layers seen.
-pub struct LayerProgress {
+pub(crate) struct LayerProgress {
     shown: Progress,
     layers: HashMap<String, (u64, u64)>,
 }
 
 impl LayerProgress {
     /// Shows progress under `label`.
-    pub fn new(ui: &Ui, label: impl Into<String>) -> Self {
+    pub(crate) fn new(ui: &Ui, label: impl Into<String>) -> Self {
         LayerProgress { shown: ui.progress(label, None), layers: HashMap::new() }
     }
 
     /// Takes in one line of the Engine's stream. `layer` is none where the Engine's client
     /// library leaves the layer's id out; the layer's size then tells layers apart.
-    pub fn update(&mut self, layer: Option<&str>, detail: Option<&ProgressDetail>) {
+    pub(crate) fn update(&mut self, layer: Option<&str>, detail: Option<&ProgressDetail>) {
         let Some(ProgressDetail { current: Some(current), total: Some(total) }) = detail else {
             return;
         };

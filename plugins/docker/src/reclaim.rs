@@ -9,10 +9,10 @@ use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, status}
 use crate::unfinished::is_ours;
 
 /// The kind of resource a build's container is.
-pub const CONTAINER: &str = "docker-container";
+pub(crate) const CONTAINER: &str = "docker-container";
 
 /// The kind of resource an unfinished image is; the id is its name or its id.
-pub const IMAGE: &str = "docker-image";
+pub(crate) const IMAGE: &str = "docker-image";
 
 /// How often a commit is looked for that may be about to begin.
 const COMMIT_LOOKS: u32 = 3;
@@ -23,12 +23,12 @@ const COMMIT_POLL: Duration = Duration::from_millis(200);
 pub struct DockerReclaim;
 
 /// The journal's record of a container called `id` (its name or its id) on `engine`.
-pub fn container_resource(engine: &Engine, id: &str) -> Resource {
+pub(crate) fn container_resource(engine: &Engine, id: &str) -> Resource {
     resource(CONTAINER, engine, id)
 }
 
 /// The journal's record of an image that is not finished.
-pub fn image_resource(engine: &Engine, id: &str) -> Resource {
+pub(crate) fn image_resource(engine: &Engine, id: &str) -> Resource {
     resource(IMAGE, engine, id)
 }
 
@@ -42,7 +42,7 @@ fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
 
 /// Kills and removes a container with its anonymous volumes, without the grace of a stop. One
 /// that is not there, or is being removed already, is fine.
-pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
+pub(crate) async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match engine.api.remove_container(id, Some(options)).await {
         Err(error) if status(&error) == Some(404) => Ok(()),
@@ -53,7 +53,7 @@ pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
 
 /// Removes an image, or the name `image` of one that has others. One that is not there is fine,
 /// and so is one that others are made of: the Engine keeps it for them.
-pub async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
+pub(crate) async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
     match engine.api.remove_image(image, None::<RemoveImageOptions>, None).await {
         Err(error) if status(&error) == Some(404) => Ok(()),
         Err(error) if conflict(&error) == Some(Conflict::HasChildren) => Ok(()),
@@ -62,7 +62,7 @@ pub async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
 }
 
 /// Whether an unfinished image has got a name since: then it is somebody's.
-pub async fn is_taken(engine: &Engine, image: &str) -> bool {
+pub(crate) async fn is_taken(engine: &Engine, image: &str) -> bool {
     match engine.api.inspect_image(image).await {
         Ok(found) => found.repo_tags.unwrap_or_default().iter().any(|tag| !is_ours(tag)),
         Err(_) => false,

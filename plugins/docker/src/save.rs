@@ -18,7 +18,7 @@ const CHUNK: usize = 1024 * 1024;
 ///
 /// # Errors
 /// The Engine failed, or the file cannot be written.
-pub async fn save_stream(
+pub(crate) async fn save_stream(
     ctx: &RunContext,
     label: &str,
     stream: impl Stream<Item = Result<Bytes, bollard::errors::Error>> + Unpin,

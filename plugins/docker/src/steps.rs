@@ -34,10 +34,10 @@ use crate::save::save_stream;
 use crate::unfinished::{UnfinishedImage, is_ours};
 
 /// How long tidying up may wait for the Engine.
-pub const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the steps share.
-pub struct State {
+pub(crate) struct State {
     /// The Engine.
     pub engine: Engine,
     /// The options.
@@ -81,7 +81,7 @@ struct Container {
 
 impl State {
     /// The state before the first step.
-    pub fn new(engine: Engine, options: Options, ctx: &RunContext) -> State {
+    pub(crate) fn new(engine: Engine, options: Options, ctx: &RunContext) -> State {
         let image = options.raw.image.clone().unwrap_or_default();
         // The names of generated data, and the texts that stand for what is not known (yet),
         // are Packer's.
@@ -128,7 +128,7 @@ impl State {
     ///
     /// # Errors
     /// It was not started.
-    pub fn container_id(&self) -> Result<String> {
+    pub(crate) fn container_id(&self) -> Result<String> {
         self.container
             .as_ref()
             .and_then(|container| container.id.clone())
@@ -137,7 +137,7 @@ impl State {
 }
 
 /// Pulls the image, unless it must be there already, and looks at it.
-pub struct FindImage;
+pub(crate) struct FindImage;
 
 /// Whether `image` names its contents, so that a copy that is here cannot be out of date.
 fn is_pinned(image: &str) -> bool {
@@ -227,7 +227,7 @@ async fn pull(ctx: &RunContext, state: &State, image: &str) -> Result<()> {
 }
 
 /// Creates the container and starts it.
-pub struct RunContainer;
+pub(crate) struct RunContainer;
 
 #[async_trait]
 impl Step<State> for RunContainer {
@@ -395,7 +395,7 @@ fn mount_scratch(body: &mut ContainerCreateBody, folder: &str) {
 }
 
 /// Opens the way into the container.
-pub struct Connect;
+pub(crate) struct Connect;
 
 #[async_trait]
 impl Step<State> for Connect {
@@ -444,7 +444,7 @@ impl Provisioned for State {
 }
 
 /// Writes the container's file system to a tar file.
-pub struct Export;
+pub(crate) struct Export;
 
 #[async_trait]
 impl Step<State> for Export {

@@ -14,15 +14,15 @@ use crate::engine::{Engine, EngineContext};
 use crate::reclaim::{image_resource, is_taken, remove_image};
 
 /// The repository of the names of unfinished images.
-pub const REPOSITORY: &str = "ingot-unfinished";
+pub(crate) const REPOSITORY: &str = "ingot-unfinished";
 
 /// Whether a name is one of those.
-pub fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     name.split(':').next() == Some(REPOSITORY)
 }
 
 /// An image that is being made, or was, and is not the user's yet.
-pub struct UnfinishedImage {
+pub(crate) struct UnfinishedImage {
     /// The tag of its name.
     tag: String,
     id: Option<String>,
@@ -35,7 +35,7 @@ impl UnfinishedImage {
     ///
     /// # Errors
     /// It cannot be written down.
-    pub fn begin(
+    pub(crate) fn begin(
         ctx: &RunContext,
         engine: &Engine,
         container: Option<&str>,
@@ -52,12 +52,12 @@ impl UnfinishedImage {
     }
 
     /// The tag to make it with, in [`REPOSITORY`].
-    pub fn tag(&self) -> &str {
+    pub(crate) fn tag(&self) -> &str {
         &self.tag
     }
 
     /// The name to make it with.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{REPOSITORY}:{}", self.tag)
     }
 
@@ -71,7 +71,7 @@ impl UnfinishedImage {
     ///
     /// # Errors
     /// What the Engine says.
-    pub async fn made(
+    pub(crate) async fn made(
         &mut self,
         ctx: &RunContext,
         engine: &Engine,
@@ -103,7 +103,7 @@ impl UnfinishedImage {
     }
 
     /// It is the user's now.
-    pub fn keep(self) {
+    pub(crate) fn keep(self) {
         self.entries.into_iter().for_each(JournalEntry::done);
     }
 
@@ -111,7 +111,7 @@ impl UnfinishedImage {
     ///
     /// # Errors
     /// It may be left; it then stays in the journal.
-    pub async fn remove(self, engine: &Engine) -> Result<()> {
+    pub(crate) async fn remove(self, engine: &Engine) -> Result<()> {
         if let Some(id) = &self.id
             && !is_taken(engine, id).await
         {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Takes whatever it is asked to do and does nothing, as Packer's does for this builder: build
 /// blocks often provision a file source along with others. It says so each time.
-pub struct Nowhere(pub Ui);
+pub(crate) struct Nowhere(pub Ui);
 
 impl Nowhere {
     fn ignore(&self, what: &str) {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(crate) struct Options {
     /// What to say where the build pauses.
     #[serde(default)]
     note: String,
@@ -20,10 +20,10 @@ pub struct Options {
 }
 
 /// `provisioner "breakpoint"`
-pub struct BreakpointProvisioner;
+pub(crate) struct BreakpointProvisioner;
 
 /// Pauses the build until the user goes on.
-pub struct Breakpoint {
+pub(crate) struct Breakpoint {
     options: Options,
 }
 

@@ -7,7 +7,7 @@
 use ingot_sdk::powershell::quote;
 
 /// The command line that runs the script at `path`.
-pub fn command(path: &str) -> String {
+pub(crate) fn command(path: &str) -> String {
     format!("powershell -executionpolicy bypass -file \"{path}\"")
 }
 
@@ -15,7 +15,7 @@ pub fn command(path: &str) -> String {
 /// the command ends. Without a password, `user` is an account of the system's such as `SYSTEM`.
 ///
 /// It holds the password, so the first thing it does is to remove itself.
-pub fn script(name: &str, command: &str, user: &str, password: &str) -> String {
+pub(crate) fn script(name: &str, command: &str, user: &str, password: &str) -> String {
     let log = format!("%SYSTEMROOT%\\Temp\\{name}.out");
     // TASK_LOGON_PASSWORD and TASK_LOGON_SERVICE_ACCOUNT
     let (password_or_none, logon) = match password {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(crate) struct Options {
     /// A text to write to `destination`.
     content: Option<String>,
     /// The file or folder to copy. A folder with a trailing slash stands for what is in it.
@@ -47,10 +47,10 @@ impl Options {
 }
 
 /// `provisioner "file"`
-pub struct FileProvisioner;
+pub(crate) struct FileProvisioner;
 
 /// Copies files to or from the machine.
-pub struct CopyFiles {
+pub(crate) struct CopyFiles {
     options: Options,
 }
 

@@ -7,7 +7,7 @@ use ingot_sdk::retry::Retry;
 use ingot_sdk::{Communicator, ExitStatus, GoDuration, RemoteCommand, Result, RunContext};
 
 /// A file to be there before a command starts.
-pub struct Upload<'a> {
+pub(crate) struct Upload<'a> {
     /// Where.
     pub path: &'a str,
     /// What is in it.
@@ -21,7 +21,7 @@ impl Upload<'_> {
     ///
     /// # Errors
     /// What went wrong.
-    pub async fn send(&self, link: &dyn Communicator) -> Result<()> {
+    pub(crate) async fn send(&self, link: &dyn Communicator) -> Result<()> {
         let sent = link.upload_script(self.path, self.bytes, self.mode).await;
         sent.map_err(|error| error.context("Error uploading script"))
     }
@@ -29,7 +29,7 @@ impl Upload<'_> {
 
 /// How a script is started: again while the machine is away, because it may be rebooting. What
 /// does not mend itself, such as a directory that is not there, ends it at once.
-pub struct Start<'a> {
+pub(crate) struct Start<'a> {
     /// The build.
     pub ctx: &'a RunContext,
     /// The machine.
@@ -42,7 +42,7 @@ pub struct Start<'a> {
 }
 
 /// How a script ended.
-pub struct Ran {
+pub(crate) struct Ran {
     /// Its status.
     pub status: ExitStatus,
     /// Whether it was removed.
@@ -55,7 +55,7 @@ impl Start<'_> {
     ///
     /// # Errors
     /// It could not be started, or not in time.
-    pub async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<Ran> {
+    pub(crate) async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<Ran> {
         let limit = self.limit.map_or(Duration::from_secs(300), |limit| limit.0);
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
         let output = UiOutput::new(self.ctx.ui.clone());
@@ -93,7 +93,7 @@ impl Start<'_> {
 }
 
 /// `pause_after`.
-pub async fn pause(ctx: &RunContext, pause: GoDuration) {
+pub(crate) async fn pause(ctx: &RunContext, pause: GoDuration) {
     if !pause.0.is_zero() {
         ctx.ui.say(format!("Pausing {pause} after this provisioner..."));
         tokio::time::sleep(pause.0).await;

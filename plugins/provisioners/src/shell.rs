@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::remote_script::{self, Ran, Start, Upload};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(crate) struct Options {
     /// The lines of a script.
     #[serde(default)]
     inline: Vec<String>,
@@ -69,10 +69,10 @@ pub struct Options {
 }
 
 /// `provisioner "shell"`
-pub struct ShellProvisioner;
+pub(crate) struct ShellProvisioner;
 
 /// Runs scripts on the machine.
-pub struct Shell {
+pub(crate) struct Shell {
     options: Options,
     variables: BTreeMap<String, String>,
 }

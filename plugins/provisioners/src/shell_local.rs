@@ -9,10 +9,10 @@ use ingot_sdk::{
 };
 
 /// `provisioner "shell-local"`
-pub struct ShellLocalProvisioner;
+pub(crate) struct ShellLocalProvisioner;
 
 /// Runs scripts on this machine.
-pub struct LocalScripts(ShellLocal);
+pub(crate) struct LocalScripts(ShellLocal);
 
 impl Component for ShellLocalProvisioner {
     const NAME: &'static str = "shell-local";

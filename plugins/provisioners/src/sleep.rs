@@ -11,17 +11,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(crate) struct Options {
     /// How long to wait.
     #[serde(default)]
     duration: GoDuration,
 }
 
 /// `provisioner "sleep"`
-pub struct SleepProvisioner;
+pub(crate) struct SleepProvisioner;
 
 /// Waits.
-pub struct Sleep {
+pub(crate) struct Sleep {
     duration: Duration,
 }
 

@@ -31,7 +31,7 @@ const PENDING: [&str; 3] = [
 ];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(crate) struct Options {
     /// What restarts the machine; `shutdown /r /f /t 0`.
     restart_command: Option<String>,
     /// A command that works once the machine is back. By default PowerShell is asked for the
@@ -48,10 +48,10 @@ pub struct Options {
 }
 
 /// `provisioner "windows-restart"`
-pub struct WindowsRestartProvisioner;
+pub(crate) struct WindowsRestartProvisioner;
 
 /// Restarts the machine and waits until it is back.
-pub struct WindowsRestart {
+pub(crate) struct WindowsRestart {
     options: Options,
 }
 

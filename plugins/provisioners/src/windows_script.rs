@@ -14,7 +14,7 @@ const CONNECTION_LOST: i32 = 16001;
 
 /// The options that they have in common.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct WindowsScript {
+pub(crate) struct WindowsScript {
     /// The lines of a script.
     #[serde(default)]
     pub inline: Vec<String>,
@@ -44,14 +44,14 @@ pub struct WindowsScript {
 
 impl WindowsScript {
     /// Checks the options, and returns the variables as the template has them.
-    pub fn check(&self, errors: &mut ConfigErrors) -> BTreeMap<String, String> {
+    pub(crate) fn check(&self, errors: &mut ConfigErrors) -> BTreeMap<String, String> {
         let script = self.script.as_deref();
         script::check_sources(&self.inline, script, &self.scripts, None, errors);
         script::environment(&self.environment_vars, &self.env, errors)
     }
 
     /// The script files.
-    pub fn files(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &String> {
         self.script.iter().chain(&self.scripts)
     }
 
@@ -59,7 +59,7 @@ impl WindowsScript {
     ///
     /// # Errors
     /// A value cannot be rendered.
-    pub fn variables(
+    pub(crate) fn variables(
         &self,
         ctx: &RunContext,
         data: &GeneratedData,
@@ -82,7 +82,7 @@ impl WindowsScript {
     ///
     /// # Errors
     /// It did not end as `valid_exit_codes` says.
-    pub fn check_exit(&self, status: ExitStatus) -> Result<()> {
+    pub(crate) fn check_exit(&self, status: ExitStatus) -> Result<()> {
         let valid = &self.valid_exit_codes;
         match status {
             ExitStatus::Code(code) => script::check_exit(code, valid),

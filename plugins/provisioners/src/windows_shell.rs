@@ -15,7 +15,7 @@ use crate::remote_script::{Start, Upload};
 use crate::windows_script::WindowsScript;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(crate) struct Options {
     #[serde(flatten)]
     script: WindowsScript,
     /// How a variable is written, with two `%s` for name and value; `set "%s=%s" && `.
@@ -28,10 +28,10 @@ pub struct Options {
 }
 
 /// `provisioner "windows-shell"`
-pub struct WindowsShellProvisioner;
+pub(crate) struct WindowsShellProvisioner;
 
 /// Runs batch files on the machine.
-pub struct WindowsShell {
+pub(crate) struct WindowsShell {
     options: Options,
 }
 

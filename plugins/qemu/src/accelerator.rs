@@ -10,7 +10,7 @@ const KVM: &str = "/dev/kvm";
 ///
 /// # Errors
 /// KVM is asked for and cannot be used.
-pub fn choose(asked: Option<&str>, program: &str, ui: &Ui) -> Result<String> {
+pub(crate) fn choose(asked: Option<&str>, program: &str, ui: &Ui) -> Result<String> {
     match asked {
         Some("kvm") => match usable_kvm() {
             Ok(()) => Ok("kvm".to_owned()),

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 
 /// What is only known once the build runs.
 #[derive(Debug, Clone, Default)]
-pub struct Situation {
+pub(crate) struct Situation {
     /// The accelerator in use; `none` leaves it to QEMU.
     pub accelerator: String,
     /// The port of the host that leads to the machine's SSH server.
@@ -34,13 +34,13 @@ pub struct Situation {
 }
 
 /// Switches with their values, in order. A switch that may be given several times has several.
-pub type Switches = Vec<(String, Vec<String>)>;
+pub(crate) type Switches = Vec<(String, Vec<String>)>;
 
 /// The command line without the program: the defaults, with `qemuargs` merged in.
 ///
 /// # Errors
 /// A template in `qemuargs` cannot be rendered; the error names it.
-pub fn arguments(
+pub(crate) fn arguments(
     settings: &Settings,
     situation: &Situation,
     ctx: &PrepareContext,
@@ -54,7 +54,7 @@ pub fn arguments(
 ///
 /// # Errors
 /// A template cannot be rendered.
-pub fn users(settings: &Settings, ctx: &PrepareContext, data: &Value) -> Result<Switches> {
+pub(crate) fn users(settings: &Settings, ctx: &PrepareContext, data: &Value) -> Result<Switches> {
     let mut switches: Switches = Vec::new();
     for row in &settings.raw.qemuargs {
         let mut rendered = Vec::new();
@@ -241,7 +241,7 @@ fn doubled(text: &str) -> String {
 ///
 /// # Errors
 /// What is wrong.
-pub fn check_rows(rows: &[Vec<String>]) -> Result<()> {
+pub(crate) fn check_rows(rows: &[Vec<String>]) -> Result<()> {
     match rows.iter().position(|row| row.first().is_none_or(String::is_empty)) {
         Some(at) => Err(Error::new(format!("row {} names no switch", at + 1))
             .hint("a row is a switch and its value, such as [\"-m\", \"2048M\"]")),

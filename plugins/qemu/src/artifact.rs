@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::steps::{EFI_VARIABLES, State, remove};
 
 /// The builder's id.
-pub const BUILDER_ID: &str = "transcend.qemu";
+pub(crate) const BUILDER_ID: &str = "transcend.qemu";
 
 /// The disks of a machine, and what else is in the output folder.
-pub struct QemuArtifact {
+pub(crate) struct QemuArtifact {
     folder: PathBuf,
     /// The directories that were created for it.
     made: MadeDirectories,
@@ -28,7 +28,7 @@ impl QemuArtifact {
     ///
     /// # Errors
     /// The folder cannot be listed.
-    pub fn collect(state: &State) -> Result<QemuArtifact> {
+    pub(crate) fn collect(state: &State) -> Result<QemuArtifact> {
         let settings = &state.settings;
         let mut files = Vec::new();
         list(&settings.output, &mut files)?;

@@ -12,7 +12,7 @@ use ingot_sdk::{Context, Result, RunContext};
 ///
 /// # Errors
 /// One of the files cannot be read or written, or the build was cancelled.
-pub async fn copy(ctx: &RunContext, source: &Path, target: &Path) -> Result<()> {
+pub(crate) async fn copy(ctx: &RunContext, source: &Path, target: &Path) -> Result<()> {
     let (source, target): (PathBuf, PathBuf) = (source.to_owned(), target.to_owned());
     let copy_ctx = ctx.clone();
     blocking(ctx, move |stop| {

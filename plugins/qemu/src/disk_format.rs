@@ -8,7 +8,7 @@ const QCOW2_MAGIC: [u8; 4] = *b"QFI\xfb";
 
 /// The format of a firmware file: `qcow2`, as some distributions have it, or `raw`. What cannot be
 /// read is taken for raw; QEMU says what is wrong with it.
-pub fn of_firmware(path: &Path) -> &'static str {
+pub(crate) fn of_firmware(path: &Path) -> &'static str {
     let mut magic = [0; 4];
     let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
     if read.is_ok() && magic == QCOW2_MAGIC { "qcow2" } else { "raw" }

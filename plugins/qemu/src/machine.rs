@@ -21,7 +21,7 @@ const START_POLL: Duration = Duration::from_millis(20);
 const STATE_POLL: Duration = Duration::from_secs(1);
 
 /// A machine and the QEMU that runs it.
-pub struct Machine {
+pub(crate) struct Machine {
     process: Process,
     socket: PathBuf,
     scratch: Scratch,
@@ -42,7 +42,11 @@ impl Machine {
     ///
     /// # Errors
     /// It cannot be written down.
-    pub fn start(ctx: &RunContext, program: &str, arguments: Vec<String>) -> Result<Machine> {
+    pub(crate) fn start(
+        ctx: &RunContext,
+        program: &str,
+        arguments: Vec<String>,
+    ) -> Result<Machine> {
         let scratch = Scratch::create(ctx)?;
         let socket = scratch.path().join("qmp");
         // One of our own besides the user's, whose place others may have taken.
@@ -58,7 +62,7 @@ impl Machine {
     ///
     /// # Errors
     /// It ended, with what it said; or it does not answer.
-    pub async fn started(&self) -> Result<()> {
+    pub(crate) async fn started(&self) -> Result<()> {
         tokio::select! {
             biased;
             error = self.process.unexpected_end() => Err(advised(error, &self.process.last_lines())),
@@ -79,7 +83,7 @@ impl Machine {
     ///
     /// # Errors
     /// QEMU does not listen.
-    pub async fn qmp(&self) -> Result<Qmp> {
+    pub(crate) async fn qmp(&self) -> Result<Qmp> {
         Qmp::connect(&self.socket).await
     }
 
@@ -87,7 +91,7 @@ impl Machine {
     ///
     /// # Errors
     /// It stopped because something is wrong.
-    pub async fn off(&self) -> Result<()> {
+    pub(crate) async fn off(&self) -> Result<()> {
         tokio::select! {
             _ = self.process.wait() => Ok(()),
             halt = self.halted() => match halt {
@@ -98,7 +102,7 @@ impl Machine {
     }
 
     /// Waits until something is wrong with the machine. That it turns itself off is not.
-    pub async fn fault(&self) -> Error {
+    pub(crate) async fn fault(&self) -> Error {
         loop {
             if let Halt::Fault(state) = self.halted().await {
                 return fault(&state, &self.process.last_lines());
@@ -108,7 +112,7 @@ impl Machine {
     }
 
     /// Waits until the machine does not run any more, and says why.
-    pub async fn lost(&self) -> Error {
+    pub(crate) async fn lost(&self) -> Error {
         tokio::select! {
             error = self.process.unexpected_end() => error,
             halt = self.halted() => match halt {
@@ -139,7 +143,7 @@ impl Machine {
     ///
     /// # Errors
     /// QEMU does not answer, or the file cannot be written.
-    pub async fn screenshot(&self, target: &Path) -> Result<PathBuf> {
+    pub(crate) async fn screenshot(&self, target: &Path) -> Result<PathBuf> {
         let mut qmp = self.qmp().await?;
         let file = self.scratch.path().join("screen");
         let mut arguments = json!({ "filename": file, "format": "png" });
@@ -163,17 +167,17 @@ impl Machine {
     ///
     /// # Errors
     /// It does not end.
-    pub async fn stop(&mut self) -> Result<()> {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         self.process.stop().await
     }
 
     /// Waits until QEMU has ended, and makes an error of that.
-    pub async fn ended(&self) -> Error {
+    pub(crate) async fn ended(&self) -> Error {
         self.process.unexpected_end().await
     }
 
     /// Whether QEMU runs.
-    pub fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         self.process.runs()
     }
 }
@@ -214,7 +218,7 @@ fn advised(error: Error, said: &str) -> Error {
 
 /// The machine's keyboard, over QMP: keys are named, not drawn on a layout, and QEMU says when
 /// it has taken them.
-pub struct Keyboard(pub Qmp);
+pub(crate) struct Keyboard(pub Qmp);
 
 #[async_trait]
 impl KeySink for Keyboard {

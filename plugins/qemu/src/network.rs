@@ -22,7 +22,7 @@ const COMPLETE: u32 = 0x02;
 ///
 /// # Errors
 /// The bridge is not there, or has no IPv4 address.
-pub fn host_address(bridge: Option<&str>) -> Result<String> {
+pub(crate) fn host_address(bridge: Option<&str>) -> Result<String> {
     let Some(bridge) = bridge else { return Ok(HOST_ON_USER_NETWORK.to_owned()) };
     let interfaces = if_addrs::get_if_addrs().map_err(Error::from)?;
     let mut addresses = interfaces.iter().filter(|one| one.name == bridge).map(|one| one.ip());
@@ -34,7 +34,7 @@ pub fn host_address(bridge: Option<&str>) -> Result<String> {
 }
 
 /// Waits until the machine has an address on the bridge.
-pub async fn machine_address(machine: &Machine, bridge: &str) -> Result<String> {
+pub(crate) async fn machine_address(machine: &Machine, bridge: &str) -> Result<String> {
     loop {
         if let Some(mac) = mac_address(&mut machine.qmp().await?).await? {
             let table = tokio::fs::read_to_string("/proc/net/arp").await.unwrap_or_default();
@@ -84,7 +84,7 @@ fn neighbour(table: &str, device: &str, mac: &str) -> Option<String> {
 ///
 /// # Errors
 /// QEMU refused it.
-pub async fn set_vnc_password(machine: &Machine, password: &str) -> Result<()> {
+pub(crate) async fn set_vnc_password(machine: &Machine, password: &str) -> Result<()> {
     let arguments = json!({ "protocol": "vnc", "password": password });
     machine.qmp().await?.execute("set_password", arguments).await.map(|_: Value| ())
 }

@@ -195,12 +195,12 @@ pub struct ImageArguments {
 }
 
 /// A text that was given; an empty one is the same as none, as in Packer.
-pub fn given(text: &Option<String>) -> Option<&str> {
+pub(crate) fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
 /// The schema of the source block.
-pub fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     Schema::of::<Options>()
 }
 

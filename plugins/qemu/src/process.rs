@@ -20,7 +20,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(15);
 type Ended = Option<Result<ExitStatus, Arc<Error>>>;
 
 /// A program that runs in the background. Dropping it ends it.
-pub struct Process {
+pub(crate) struct Process {
     name: &'static str,
     end: CancellationToken,
     ended: watch::Receiver<Ended>,
@@ -34,7 +34,7 @@ impl Process {
     ///
     /// # Errors
     /// It cannot be written down.
-    pub fn start(
+    pub(crate) fn start(
         ctx: &RunContext,
         name: &'static str,
         argv: Vec<String>,
@@ -61,7 +61,7 @@ impl Process {
     }
 
     /// Waits until it has ended by itself.
-    pub async fn wait(&self) -> Result<ExitStatus, Arc<Error>> {
+    pub(crate) async fn wait(&self) -> Result<ExitStatus, Arc<Error>> {
         let mut ended = self.ended.clone();
         let status = ended.wait_for(Option::is_some).await;
         match status.as_deref() {
@@ -71,7 +71,7 @@ impl Process {
     }
 
     /// Waits until it has ended, and makes an error of that: for when it should have gone on.
-    pub async fn unexpected_end(&self) -> Error {
+    pub(crate) async fn unexpected_end(&self) -> Error {
         let how = match self.wait().await {
             Ok(ExitStatus::Code(0)) => "ended".to_owned(),
             Ok(ExitStatus::Code(code)) => format!("ended with code {code}"),
@@ -84,7 +84,7 @@ impl Process {
     }
 
     /// Whether it runs.
-    pub fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         self.ended.borrow().is_none()
     }
 
@@ -92,7 +92,7 @@ impl Process {
     ///
     /// # Errors
     /// It may still run; it then stays in the journal.
-    pub async fn stop(&mut self) -> Result<()> {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         self.end.cancel();
         if tokio::time::timeout(END_TIMEOUT, self.wait()).await.is_err() {
             return Err(Error::new(format!("{} does not end", self.name)));
@@ -104,7 +104,7 @@ impl Process {
     }
 
     /// What it wrote last.
-    pub fn last_lines(&self) -> String {
+    pub(crate) fn last_lines(&self) -> String {
         self.output.text()
     }
 }

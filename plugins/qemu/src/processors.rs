@@ -6,7 +6,7 @@ use crate::options::Options;
 
 /// The options about processors; 0 is the same as not given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Processors {
+pub(crate) struct Processors {
     /// How many in all.
     pub count: u32,
     /// Sockets.
@@ -19,7 +19,7 @@ pub struct Processors {
 
 impl Processors {
     /// What the options say.
-    pub fn of(raw: &Options) -> Processors {
+    pub(crate) fn of(raw: &Options) -> Processors {
         Processors {
             count: raw.cpus.unwrap_or(0),
             sockets: raw.sockets.unwrap_or(0),

@@ -18,7 +18,7 @@ const LOCK_TRIES: u32 = 10;
 ///
 /// # Errors
 /// What it says on its standard error; or it cannot be run.
-pub async fn run(ctx: &RunContext, arguments: Vec<String>) -> Result<String> {
+pub(crate) async fn run(ctx: &RunContext, arguments: Vec<String>) -> Result<String> {
     let output = CapturedOutput::default();
     execute(ctx, arguments, &output, &output).await?;
     Ok(output.stdout_text())
@@ -29,7 +29,7 @@ pub async fn run(ctx: &RunContext, arguments: Vec<String>) -> Result<String> {
 ///
 /// # Errors
 /// As for [`run`].
-pub async fn convert(
+pub(crate) async fn convert(
     ctx: &RunContext,
     label: &str,
     source: &Path,
@@ -68,7 +68,7 @@ pub async fn convert(
 ///
 /// # Errors
 /// It is no disk image.
-pub async fn virtual_size(ctx: &RunContext, image: &Path) -> Result<u64> {
+pub(crate) async fn virtual_size(ctx: &RunContext, image: &Path) -> Result<u64> {
     Ok(info(ctx, image).await?["virtual-size"].as_u64().unwrap_or(0))
 }
 
@@ -76,7 +76,7 @@ pub async fn virtual_size(ctx: &RunContext, image: &Path) -> Result<u64> {
 ///
 /// # Errors
 /// It is no disk image.
-pub async fn format(ctx: &RunContext, image: &Path) -> Result<String> {
+pub(crate) async fn format(ctx: &RunContext, image: &Path) -> Result<String> {
     Ok(info(ctx, image).await?["format"].as_str().unwrap_or("raw").to_owned())
 }
 

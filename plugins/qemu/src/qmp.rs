@@ -17,7 +17,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection to QEMU.
-pub struct Qmp {
+pub(crate) struct Qmp {
     read: BufReader<OwnedReadHalf>,
     write: OwnedWriteHalf,
     /// Whether a command was sent whose answer was not waited for.
@@ -30,7 +30,7 @@ impl Qmp {
     ///
     /// # Errors
     /// Nobody listens (yet), or it is not QEMU.
-    pub async fn connect(socket: &Path) -> Result<Qmp> {
+    pub(crate) async fn connect(socket: &Path) -> Result<Qmp> {
         let connecting = || format!("connecting to QEMU at {}", socket.display());
         let stream = UnixStream::connect(socket).await.with_context(connecting)?;
         let (read, write) = stream.into_split();
@@ -47,7 +47,7 @@ impl Qmp {
     ///
     /// # Errors
     /// QEMU refused the command, did not answer, or has ended.
-    pub async fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+    pub(crate) async fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         if self.out_of_step {
             return Err(Error::new("QEMU does not answer any more"));
         }

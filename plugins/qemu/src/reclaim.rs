@@ -11,9 +11,9 @@ use serde_json::Value;
 
 /// The kind of resource QEMU and swtpm are. The id is a part of the command line that nothing
 /// else has: a path below a temporary folder with a random name.
-pub const PROCESS: &str = "qemu-process";
+pub(crate) const PROCESS: &str = "qemu-process";
 /// The kind of resource the output folder is.
-pub const OUTPUT: &str = "qemu-output";
+pub(crate) const OUTPUT: &str = "qemu-output";
 
 /// How long a killed process may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ impl Reclaim for QemuReclaim {
 }
 
 /// The journal's record of the folder `path`, before it is created.
-pub fn output_resource(path: &Path) -> Resource {
+pub(crate) fn output_resource(path: &Path) -> Resource {
     Resource::new(OUTPUT, path.to_string_lossy())
 }
 
@@ -50,7 +50,7 @@ pub fn output_resource(path: &Path) -> Resource {
 ///
 /// # Errors
 /// It cannot be looked at.
-pub fn created_output_resource(path: &Path) -> Result<Resource> {
+pub(crate) fn created_output_resource(path: &Path) -> Result<Resource> {
     let identity = identity(path).with_context(|| format!("looking at {}", path.display()))?;
     Ok(output_resource(path).with("identity", identity))
 }

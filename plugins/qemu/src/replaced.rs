@@ -11,7 +11,7 @@ use crate::settings::{Settings, sample_data};
 ///
 /// # Errors
 /// A template in `qemuargs` cannot be rendered.
-pub fn warnings(settings: &Settings, ctx: &PrepareContext) -> Result<Vec<String>> {
+pub(crate) fn warnings(settings: &Settings, ctx: &PrepareContext) -> Result<Vec<String>> {
     let mut data = sample_data();
     data["OutputDir"] = settings.output.display().to_string().into();
     data["Name"] = settings.vm_name.as_str().into();

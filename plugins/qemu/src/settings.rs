@@ -15,7 +15,7 @@ use crate::processors::Processors;
 use crate::replaced;
 
 /// What QEMU can be asked to run a machine with.
-pub const ACCELERATORS: &[&str] = &["kvm", "tcg", "xen", "hax", "hvf", "whpx", "none"];
+pub(crate) const ACCELERATORS: &[&str] = &["kvm", "tcg", "xen", "hax", "hvf", "whpx", "none"];
 
 /// The least memory that makes sense; Packer takes less as no setting at all.
 const LEAST_MEMORY: u32 = 10;
@@ -24,7 +24,7 @@ const FIRST_VNC_PORT: u16 = 5900;
 
 /// The checked options.
 #[derive(Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The options as written, for all that needs no more than its default.
     pub raw: Options,
     /// The machine's name.
@@ -57,7 +57,7 @@ pub struct Settings {
 
 /// UEFI, if the machine has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Efi {
+pub(crate) struct Efi {
     /// Whether it has.
     pub enabled: bool,
     /// The firmware.
@@ -71,7 +71,7 @@ impl Settings {
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn prepare(
+    pub(crate) fn prepare(
         Decoded { options: mut raw, config }: Decoded<'_, Options>,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Settings>, ConfigErrors> {
@@ -140,7 +140,7 @@ impl Settings {
     }
 
     /// The value of `-display`, if it is given.
-    pub fn display(&self) -> Option<String> {
+    pub(crate) fn display(&self) -> Option<String> {
         // In Packer, `none` is not QEMU's "no window" but "QEMU's default".
         match given(&self.raw.display) {
             _ if self.raw.headless => None,
@@ -150,12 +150,12 @@ impl Settings {
     }
 
     /// The port of the machine's SSH server, in the machine.
-    pub fn guest_port(&self) -> u16 {
+    pub(crate) fn guest_port(&self) -> u16 {
         self.communication.port().unwrap_or(0)
     }
 
     /// The disks, the one to boot from first.
-    pub fn disks(&self) -> Vec<PathBuf> {
+    pub(crate) fn disks(&self) -> Vec<PathBuf> {
         let more = 1..=self.raw.disk_additional_size.len();
         let names = more.map(|number| format!("{}-{number}", self.vm_name));
         [self.vm_name.clone()].into_iter().chain(names).map(|name| self.output.join(name)).collect()
@@ -163,7 +163,7 @@ impl Settings {
 }
 
 /// What `{{ }}` templates in options may name, with values that serve for checking.
-pub fn sample_data() -> Value {
+pub(crate) fn sample_data() -> Value {
     json!({
         "HTTPIP": "10.0.2.2", "HTTPPort": 8000, "HTTPDir": "", "HTTPContent": {}, "Name": "name",
         "OutputDir": "output", "SSHHostPort": 2222, "SSHPublicKey": "ssh-ed25519 AAAA",

@@ -7,22 +7,70 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A step of a build begins: Packer's `==> name: text`.
-    Say { build: Option<Arc<str>>, text: String },
+    Say {
+        /// The build it belongs to, or the run as a whole.
+        build: Option<Arc<str>>,
+        /// What is shown.
+        text: String,
+    },
     /// Detail below a step.
-    Message { build: Option<Arc<str>>, text: String },
+    Message {
+        /// The build it belongs to, or the run as a whole.
+        build: Option<Arc<str>>,
+        /// What is shown.
+        text: String,
+    },
     /// Something went wrong, or a command wrote to its standard error.
-    Error { build: Option<Arc<str>>, text: String },
+    Error {
+        /// The build it belongs to, or the run as a whole.
+        build: Option<Arc<str>>,
+        /// What is shown.
+        text: String,
+    },
     /// How a build, or the run, as a whole went. Unlike the others this names the build in its
     /// text, and is shown as it is: who says it has masked what is not its own.
-    Verdict { build: Option<Arc<str>>, failed: bool, text: String },
+    Verdict {
+        /// The build it belongs to, or the run as a whole.
+        build: Option<Arc<str>>,
+        /// Whether it failed.
+        failed: bool,
+        /// What is shown.
+        text: String,
+    },
     /// A fact for `-machine-readable`: `timestamp,build,kind,args…`. Other renderers skip it.
-    Machine { build: Option<Arc<str>>, kind: String, args: Vec<String> },
-    /// Something with a length begins. `total` is in bytes, if known.
-    ProgressStart { build: Option<Arc<str>>, id: u64, label: String, total: Option<u64> },
+    Machine {
+        /// The build it belongs to, or the run as a whole.
+        build: Option<Arc<str>>,
+        /// The type of the line, such as `artifact`.
+        kind: String,
+        /// The rest of the line.
+        args: Vec<String>,
+    },
+    /// Something with a length begins.
+    ProgressStart {
+        /// The build it belongs to, or the run as a whole.
+        build: Option<Arc<str>>,
+        /// Tells it from others in this run.
+        id: u64,
+        /// What it is, for people.
+        label: String,
+        /// Its length in bytes, if known.
+        total: Option<u64>,
+    },
     /// It has come this far, in bytes.
-    ProgressAt { id: u64, position: u64, total: Option<u64> },
+    ProgressAt {
+        /// The `id` of its start.
+        id: u64,
+        /// How many bytes are done.
+        position: u64,
+        /// Its length in bytes, if known.
+        total: Option<u64>,
+    },
     /// It is over.
-    ProgressEnd { id: u64 },
+    ProgressEnd {
+        /// The `id` of its start.
+        id: u64,
+    },
 }
 
 /// Takes events. The engine's renderer implements it, and masks secrets before they are seen.

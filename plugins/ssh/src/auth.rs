@@ -25,7 +25,7 @@ const KEY_SIGN: [i32; 2] = [-10, -16];
 
 /// A server, as messages name it.
 #[derive(Clone)]
-pub struct Place {
+pub(crate) struct Place {
     /// The user there.
     pub user: String,
     /// Its name or address.
@@ -46,7 +46,7 @@ impl fmt::Display for Place {
 
 /// What kind of failure it is, which decides whether trying again makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The server is not there, or not yet.
     Network,
     /// The server turned us down.
@@ -57,7 +57,7 @@ pub enum Kind {
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Its kind.
     pub kind: Kind,
     /// What to tell the user.
@@ -66,19 +66,19 @@ pub struct Failure {
 
 impl Failure {
     /// A failure described by `message`.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Failure { kind, error: Error::new(message) }
     }
 
     /// Adds advice.
-    pub fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Failure { error: self.error.hint(hint), ..self }
     }
 }
 
 /// What a session starts with.
 #[derive(Clone)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// The password.
     pub password: Option<String>,
     /// The private keys, tried in order.
@@ -92,7 +92,7 @@ pub struct Credentials {
 }
 
 /// Opens a session over `socket` and logs in.
-pub fn log_in(
+pub(crate) fn log_in(
     socket: Arc<OwnedFd>,
     place: &Place,
     credentials: &Credentials,

@@ -19,7 +19,7 @@ use crate::transfer;
 
 /// Runs commands on, and moves files to and from, one machine. Connects again by itself when the
 /// connection was lost, as by a reboot.
-pub struct SshCommunicator {
+pub(crate) struct SshCommunicator {
     connector: Connector,
     link: Mutex<Arc<Link>>,
     ui: Ui,
@@ -29,7 +29,7 @@ pub struct SshCommunicator {
 
 impl SshCommunicator {
     /// A communicator over a connection that is up.
-    pub fn new(connector: Connector, link: Arc<Link>, ui: Ui) -> Self {
+    pub(crate) fn new(connector: Connector, link: Arc<Link>, ui: Ui) -> Self {
         SshCommunicator {
             connector,
             link: Mutex::new(link),
@@ -40,7 +40,7 @@ impl SshCommunicator {
     }
 
     /// A connection that is up, as far as is known.
-    pub async fn link(&self) -> Result<Arc<Link>> {
+    pub(crate) async fn link(&self) -> Result<Arc<Link>> {
         self.ending.over().await;
         let mut link = self.link.lock().await;
         if link.is_lost() {
@@ -58,7 +58,7 @@ impl SshCommunicator {
     }
 
     /// Starts a command, connecting again should the connection prove to be lost.
-    pub async fn start(&self, line: &str, pty: bool) -> Result<Process> {
+    pub(crate) async fn start(&self, line: &str, pty: bool) -> Result<Process> {
         self.start_over(line, pty).await.map(|(process, _)| process)
     }
 
@@ -74,19 +74,19 @@ impl SshCommunicator {
     }
 
     /// The options the connection was made with.
-    pub fn connector(&self) -> &Connector {
+    pub(crate) fn connector(&self) -> &Connector {
         &self.connector
     }
 
     /// Where progress is shown.
-    pub fn ui(&self) -> &Ui {
+    pub(crate) fn ui(&self) -> &Ui {
         &self.ui
     }
 
     /// Starts one of [`crate::tar`]'s commands; none if the machine has no Bourne shell or no tar.
     /// The command itself says so: asking first would start the user's shell once more, which
     /// takes longer than many a copy where start-up files do much.
-    pub async fn start_tar(&self, line: &str) -> Result<Option<Process>> {
+    pub(crate) async fn start_tar(&self, line: &str) -> Result<Option<Process>> {
         if self.no_tar.load(Ordering::Relaxed) {
             return Ok(None);
         }

@@ -36,7 +36,7 @@ pub struct Target {
 }
 
 /// Makes connections to one machine.
-pub struct Connector {
+pub(crate) struct Connector {
     settings: SshSettings,
     place: Place,
     credentials: Credentials,
@@ -109,12 +109,12 @@ impl Connector {
     }
 
     /// The settings it connects with.
-    pub fn settings(&self) -> &SshSettings {
+    pub(crate) fn settings(&self) -> &SshSettings {
         &self.settings
     }
 
     /// The machine, as messages name it.
-    pub fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
@@ -136,7 +136,7 @@ impl Connector {
 
     /// Tries to connect until it works, or the limits are reached. `refused` is told of logins
     /// that the server turned down and that will be tried again.
-    pub async fn wait(
+    pub(crate) async fn wait(
         &self,
         cancel: &CancellationToken,
         refused: &(dyn Fn(&Error) + Send + Sync),
@@ -201,7 +201,7 @@ impl Connector {
     }
 
     /// Connects once.
-    pub async fn open(&self) -> Result<Arc<Link>, Failure> {
+    pub(crate) async fn open(&self) -> Result<Arc<Link>, Failure> {
         let place = &self.place;
         let (socket, bastion) = match (&self.settings.route, &self.bastion) {
             (Route::Bastion(_), Some((there, credentials))) => {

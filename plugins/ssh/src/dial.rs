@@ -17,7 +17,7 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
 const DEAD_PEER: Duration = Duration::from_secs(60);
 
 /// Connects to the server at `place`.
-pub async fn direct(place: &Place) -> Result<OwnedFd, Failure> {
+pub(crate) async fn direct(place: &Place) -> Result<OwnedFd, Failure> {
     let name = place.to_string();
     let connecting = connect(&place.host, place.port, &name);
     match tokio::time::timeout(DIAL_TIMEOUT, connecting).await {
@@ -39,7 +39,7 @@ async fn connect(host: &str, port: u16, what: &str) -> Result<TcpStream, Failure
 }
 
 /// Connects to the server at `place` through a SOCKS5 proxy, which looks up its name.
-pub async fn through_proxy(proxy: &Proxy, place: &Place) -> Result<OwnedFd, Failure> {
+pub(crate) async fn through_proxy(proxy: &Proxy, place: &Place) -> Result<OwnedFd, Failure> {
     let name = format!("the proxy {}:{} (ssh_proxy_host)", proxy.host, proxy.port);
     let connecting = async {
         let stream = connect(&proxy.host, proxy.port, &name).await?;

@@ -43,11 +43,11 @@ n=$((n+1)); sleep 1; done";
 
 /// The commands that are being ended. Clones share them.
 #[derive(Clone)]
-pub struct Ending(TaskTracker);
+pub(crate) struct Ending(TaskTracker);
 
 impl Ending {
     /// None yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let tasks = TaskTracker::new();
         // Closed only means that [`TaskTracker::wait`] returns once there are none.
         tasks.close();
@@ -56,18 +56,18 @@ impl Ending {
 
     /// Waits until no command is being ended any more, so that the next finds it gone, and is not
     /// taken for it.
-    pub async fn over(&self) {
+    pub(crate) async fn over(&self) {
         self.0.wait().await;
     }
 
     /// Guards a command that is about to start.
-    pub fn guard(&self) -> Ender {
+    pub(crate) fn guard(&self) -> Ender {
         Ender { ending: self.clone(), link: None }
     }
 }
 
 /// Ends a command when dropped, unless it has ended.
-pub struct Ender {
+pub(crate) struct Ender {
     ending: Ending,
     /// What it runs over, once it runs.
     link: Option<Arc<Link>>,
@@ -75,12 +75,12 @@ pub struct Ender {
 
 impl Ender {
     /// The command runs.
-    pub fn runs(&mut self, link: Arc<Link>) {
+    pub(crate) fn runs(&mut self, link: Arc<Link>) {
         self.link = Some(link);
     }
 
     /// It has ended.
-    pub fn ended(mut self) {
+    pub(crate) fn ended(mut self) {
         self.link = None;
     }
 }

@@ -16,7 +16,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// How far a step came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// Something moved: step again.
     Moved,
     /// Nothing can move until a socket is ready.
@@ -55,7 +55,7 @@ impl Buffer {
 }
 
 /// A channel and the sockets it is joined to.
-pub struct Joint {
+pub(crate) struct Joint {
     channel: Channel,
     /// Bytes for the channel's input and from its output.
     data: OwnedFd,
@@ -80,7 +80,7 @@ pub struct Joint {
 
 impl Joint {
     /// Joins `channel`; `ended` is there for a command.
-    pub fn new(
+    pub(crate) fn new(
         channel: Channel,
         data: OwnedFd,
         errors: Option<OwnedFd>,
@@ -107,7 +107,7 @@ impl Joint {
     ///
     /// # Errors
     /// The channel, or the whole session, is broken.
-    pub fn step(&mut self, sending: bool) -> std::io::Result<Progress> {
+    pub(crate) fn step(&mut self, sending: bool) -> std::io::Result<Progress> {
         let mut moved = false;
         if self.ended.as_ref().is_some_and(oneshot::Sender::is_closed) {
             self.abandon();
@@ -245,7 +245,7 @@ impl Joint {
     }
 
     /// The sockets to watch, and for what.
-    pub fn interest(&self) -> Vec<(&OwnedFd, PollFlags)> {
+    pub(crate) fn interest(&self) -> Vec<(&OwnedFd, PollFlags)> {
         if self.abandoned || (self.far_end && self.ended.is_some()) {
             return Vec::new();
         }
@@ -265,7 +265,7 @@ impl Joint {
     }
 
     /// Whether it is ready to take what the server sends.
-    pub fn reads(&self) -> bool {
+    pub(crate) fn reads(&self) -> bool {
         let closing = self.abandoned || (self.far_end && self.ended.is_some());
         let errors_wanted = self.errors.is_some() && self.down_errors.is_empty();
         let data_wanted = !self.far_end && (self.down.is_empty() || errors_wanted);
@@ -273,7 +273,7 @@ impl Joint {
     }
 
     /// The session is lost.
-    pub fn lose(mut self) {
+    pub(crate) fn lose(mut self) {
         self.ended.take().map(|ended| ended.send(ExitStatus::Disconnected));
     }
 }
@@ -290,7 +290,7 @@ fn fill(source: &mut dyn Read, buffer: &mut Buffer) -> std::io::Result<bool> {
 }
 
 /// None for what cannot be done yet.
-pub fn would_block<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
+pub(crate) fn would_block<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
@@ -299,7 +299,7 @@ pub fn would_block<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> 
 }
 
 /// Whether it has to be called again.
-pub fn again(result: Result<(), ssh2::Error>) -> std::io::Result<bool> {
+pub(crate) fn again(result: Result<(), ssh2::Error>) -> std::io::Result<bool> {
     would_block(result.map_err(std::io::Error::from)).map(|done| done.is_none())
 }
 

@@ -91,7 +91,7 @@ impl KeyFile {
 }
 
 /// The public key of a private key in OpenSSH's or a PEM form.
-pub fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
+pub(crate) fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
     let encrypted = || {
         KeyProblem::new(format!("the key {path} is protected by a passphrase"))
             .hint("load it into an agent and set ssh_agent_auth = true, or use a key without one")
@@ -151,7 +151,7 @@ fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The public half of `key` in SSH's form; none for kinds of keys that SSH does not know.
-pub fn public_of(key: &PKey<Private>) -> Option<PublicKey> {
+pub(crate) fn public_of(key: &PKey<Private>) -> Option<PublicKey> {
     use openssl::bn::BigNumContext;
     use openssl::ec::PointConversionForm;
     use ssh_key::public::{EcdsaPublicKey, Ed25519PublicKey, KeyData, RsaPublicKey};

@@ -170,7 +170,7 @@ fn rewrapped(text: String) -> String {
 }
 
 /// Masks a private key, which is mostly seen line by line.
-pub fn mask(ui: &Ui, private: &str) {
+pub(crate) fn mask(ui: &Ui, private: &str) {
     let lines = private.lines().filter(|line| line.len() > 16 && !line.starts_with('-'));
     lines.for_each(|line| ui.mask(line));
 }

@@ -17,7 +17,7 @@ use crate::tunnel::Tunnel;
 use crate::worker::{self, Care};
 
 /// A session that is logged in. Dropping it ends it.
-pub struct Link {
+pub(crate) struct Link {
     place: Place,
     orders: Orders,
     lost: Arc<OnceLock<String>>,
@@ -30,7 +30,7 @@ pub struct Link {
 }
 
 /// A command that runs on the machine. Dropping it closes its channel.
-pub struct Process {
+pub(crate) struct Process {
     /// Its standard input and output.
     pub data: UnixStream,
     /// Its standard error.
@@ -42,7 +42,7 @@ pub struct Process {
 
 impl Process {
     /// How it ended.
-    pub async fn status(&mut self) -> ExitStatus {
+    pub(crate) async fn status(&mut self) -> ExitStatus {
         (&mut self.ended).await.unwrap_or(ExitStatus::Disconnected)
     }
 }
@@ -56,7 +56,7 @@ impl Drop for Process {
 }
 
 /// A connected pair of sockets: one to read and write here, one for the worker.
-pub fn socket_pair() -> std::io::Result<(UnixStream, OwnedFd)> {
+pub(crate) fn socket_pair() -> std::io::Result<(UnixStream, OwnedFd)> {
     let (near, far) = StdUnixStream::pair()?;
     near.set_nonblocking(true)?;
     far.set_nonblocking(true)?;
@@ -65,7 +65,7 @@ pub fn socket_pair() -> std::io::Result<(UnixStream, OwnedFd)> {
 
 impl Link {
     /// Takes over a session that is logged in to `place` over `socket`.
-    pub fn new(
+    pub(crate) fn new(
         session: Session,
         socket: Arc<OwnedFd>,
         place: Place,
@@ -85,17 +85,17 @@ impl Link {
     }
 
     /// Whether it has ended by itself.
-    pub fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.lost.get().is_some()
     }
 
     /// How many commands run over it.
-    pub fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
 
     /// Says that it has. The machine may be back soon.
-    pub fn lost(&self) -> Error {
+    pub(crate) fn lost(&self) -> Error {
         let reason = self.lost.get().map_or("the connection ended", String::as_str);
         Error::new(format!("lost the connection to {}: {reason}", self.place)).transient()
     }
@@ -116,7 +116,7 @@ impl Link {
     ///
     /// # Errors
     /// The server refuses, or the connection is lost.
-    pub async fn run(&self, line: &str, pty: bool) -> Result<Process> {
+    pub(crate) async fn run(&self, line: &str, pty: bool) -> Result<Process> {
         let (data, far_data) = socket_pair()?;
         let (errors, far_errors) = socket_pair()?;
         let (told, ended) = oneshot::channel();
@@ -141,7 +141,7 @@ impl Link {
     ///
     /// # Errors
     /// The server cannot reach it, or will not.
-    pub async fn reach(&self, host: &str, port: u16, socket: OwnedFd) -> Result<()> {
+    pub(crate) async fn reach(&self, host: &str, port: u16, socket: OwnedFd) -> Result<()> {
         let (reply, opened) = oneshot::channel();
         let purpose = Purpose::Connection { host: host.to_owned(), port };
         let opening = Opening { purpose, data: socket, errors: None, ended: None, opened: reply };
@@ -152,12 +152,12 @@ impl Link {
     ///
     /// # Errors
     /// The connection is lost.
-    pub fn sftp(&self, work: SftpWork) -> Result<()> {
+    pub(crate) fn sftp(&self, work: SftpWork) -> Result<()> {
         if self.orders.give(Order::Sftp(work)) { Ok(()) } else { Err(self.lost()) }
     }
 
     /// Lets a port of the machine lead here.
-    pub async fn listen_there(&self, tunnel: &Tunnel) -> Result<(), Failure> {
+    pub(crate) async fn listen_there(&self, tunnel: &Tunnel) -> Result<(), Failure> {
         let (reply, listening) = oneshot::channel();
         self.orders.give(Order::Listen(tunnel.clone(), reply));
         let result = listening.await.unwrap_or_else(|_| Err(self.lost().to_string()));
@@ -172,7 +172,7 @@ impl Link {
     }
 
     /// Lets a port here lead to the machine.
-    pub async fn listen_here(self: &Arc<Self>, tunnel: &Tunnel) -> Result<(), Failure> {
+    pub(crate) async fn listen_here(self: &Arc<Self>, tunnel: &Tunnel) -> Result<(), Failure> {
         let listener = TcpListener::bind(("localhost", tunnel.listen)).await.map_err(|error| {
             let message = format!(
                 "cannot listen on localhost:{} for the tunnel {tunnel} (ssh_local_tunnels): {error}",
@@ -203,7 +203,7 @@ impl Link {
     }
 
     /// Gives up the ports of local tunnels, so that the next connection can have them.
-    pub async fn close_tunnels(&self) {
+    pub(crate) async fn close_tunnels(&self) {
         let tunnels = std::mem::take(&mut *self.local_tunnels());
         for tunnel in tunnels {
             tunnel.abort();

@@ -15,7 +15,7 @@ use crate::tunnel::Tunnel;
 
 /// What a channel is opened for.
 #[derive(Clone)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Running a command.
     Command {
         /// The command line.
@@ -33,7 +33,7 @@ pub enum Purpose {
 }
 
 /// A channel to open and join.
-pub struct Opening {
+pub(crate) struct Opening {
     /// What for.
     pub purpose: Purpose,
     /// What to join it to.
@@ -47,10 +47,10 @@ pub struct Opening {
 }
 
 /// Short SFTP requests; what they return goes on beside everything else.
-pub type SftpWork = Box<dyn FnOnce(Result<&Sftp, ssh2::Error>) -> Option<Copy> + Send>;
+pub(crate) type SftpWork = Box<dyn FnOnce(Result<&Sftp, ssh2::Error>) -> Option<Copy> + Send>;
 
 /// What a worker is asked to do.
-pub enum Order {
+pub(crate) enum Order {
     /// Open a channel.
     Open(Opening),
     /// Do short SFTP requests. They block everything else on the session while they last.
@@ -67,19 +67,19 @@ pub enum Order {
 
 /// Hands orders to a worker.
 #[derive(Clone)]
-pub struct Orders {
+pub(crate) struct Orders {
     queue: Sender<Order>,
     bell: Arc<UnixStream>,
 }
 
 impl Orders {
     /// Orders go into `queue`; `bell` is rung for each.
-    pub fn new(queue: Sender<Order>, bell: UnixStream) -> Self {
+    pub(crate) fn new(queue: Sender<Order>, bell: UnixStream) -> Self {
         Orders { queue, bell: Arc::new(bell) }
     }
 
     /// Hands over an order; whether the worker is still there to take it.
-    pub fn give(&self, order: Order) -> bool {
+    pub(crate) fn give(&self, order: Order) -> bool {
         let taken = self.queue.send(order).is_ok();
         // Full means that it has been rung already.
         let _ = rustix::io::write(&*self.bell, b"!");

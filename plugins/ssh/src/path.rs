@@ -4,7 +4,7 @@ use ingot_sdk::command::quote;
 
 /// `path` for a shell's command line. As in Packer, `~` at the start and `$NAME` are left to the
 /// shell; everything else stands for itself.
-pub fn for_shell(path: &str) -> String {
+pub(crate) fn for_shell(path: &str) -> String {
     // A Windows machine's shell does not know backslash escapes, and its paths are full of them.
     let windows = path.as_bytes().get(1) == Some(&b':') && path.contains('\\');
     if windows {
@@ -31,12 +31,12 @@ pub fn for_shell(path: &str) -> String {
 }
 
 /// A script for the Bourne shell, whatever the user's own shell is.
-pub fn sh(script: &str) -> String {
+pub(crate) fn sh(script: &str) -> String {
     format!("sh -c {}", quote(script))
 }
 
 /// The folder and name of `path`; the folder is `.` where there is none.
-pub fn split(path: &str) -> Option<(&str, &str)> {
+pub(crate) fn split(path: &str) -> Option<(&str, &str)> {
     let (folder, name) = match path.rsplit_once('/') {
         Some(("", name)) => ("/", name),
         Some(both) => both,

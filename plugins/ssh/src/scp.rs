@@ -17,7 +17,7 @@ use crate::transfer::{COPY_BUFFER, Stopped, copy_exactly};
 const LONGEST_LINE: u64 = 16 * 1024;
 
 /// The near end of an scp command.
-pub struct Scp<'a> {
+pub(crate) struct Scp<'a> {
     stream: BufReader<&'a mut UnixStream>,
 }
 
@@ -43,7 +43,7 @@ fn ended() -> Error {
 
 impl<'a> Scp<'a> {
     /// Speaks over the input and output of an scp command.
-    pub fn new(stream: &'a mut UnixStream) -> Self {
+    pub(crate) fn new(stream: &'a mut UnixStream) -> Self {
         Scp { stream: BufReader::with_capacity(COPY_BUFFER, stream) }
     }
 
@@ -74,12 +74,12 @@ impl<'a> Scp<'a> {
     }
 
     /// Waits until the machine is ready to receive.
-    pub async fn ready(&mut self) -> Result<()> {
+    pub(crate) async fn ready(&mut self) -> Result<()> {
         self.answer().await
     }
 
     /// Sends one file.
-    pub async fn send_file(
+    pub(crate) async fn send_file(
         &mut self,
         name: &str,
         mode: u32,
@@ -99,7 +99,7 @@ impl<'a> Scp<'a> {
     }
 
     /// Sends the entries of a folder, as [`ingot_sdk::walk::tree`] lists them.
-    pub async fn send_tree(&mut self, root: &Path, entries: &[Entry]) -> Result<()> {
+    pub(crate) async fn send_tree(&mut self, root: &Path, entries: &[Entry]) -> Result<()> {
         let mut open: Vec<&Path> = vec![root];
         for entry in entries {
             while open.len() > 1 && open.last().is_some_and(|top| !entry.path.starts_with(top)) {
@@ -123,13 +123,13 @@ impl<'a> Scp<'a> {
     }
 
     /// What follows goes into the folder `name`, which is made if it is not there.
-    pub async fn enter_folder(&mut self, name: &str, mode: u32) -> Result<()> {
+    pub(crate) async fn enter_folder(&mut self, name: &str, mode: u32) -> Result<()> {
         self.say(&format!("D{:04o} 0 {}\n", mode & 0o7777, plain(name)?)).await?;
         self.answer().await
     }
 
     /// Back to the folder above.
-    pub async fn leave_folder(&mut self) -> Result<()> {
+    pub(crate) async fn leave_folder(&mut self) -> Result<()> {
         self.say("E\n").await?;
         self.answer().await
     }
@@ -176,7 +176,7 @@ impl<'a> Scp<'a> {
     }
 
     /// Receives one file.
-    pub async fn receive_file(
+    pub(crate) async fn receive_file(
         &mut self,
         destination: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<()> {
@@ -192,7 +192,7 @@ impl<'a> Scp<'a> {
     }
 
     /// Receives what is in a folder into the local folder `destination`.
-    pub async fn receive_tree(&mut self, destination: &Path) -> Result<()> {
+    pub(crate) async fn receive_tree(&mut self, destination: &Path) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         let mut folders: Vec<(PathBuf, u32)> = Vec::new();
         let set_mode = |path: &Path, mode: u32| {

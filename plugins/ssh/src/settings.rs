@@ -26,7 +26,7 @@ pub struct Login {
 
 /// The way to the machine.
 #[derive(Clone)]
-pub enum Route {
+pub(crate) enum Route {
     /// Straight.
     Direct,
     /// Through another SSH server.
@@ -37,7 +37,7 @@ pub enum Route {
 
 /// An SSH server on the way.
 #[derive(Clone)]
-pub struct Bastion {
+pub(crate) struct Bastion {
     /// Its name or address.
     pub host: String,
     /// Its port.
@@ -48,7 +48,7 @@ pub struct Bastion {
 
 /// A SOCKS5 proxy.
 #[derive(Clone)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     /// Its name or address.
     pub host: String,
     /// Its port.
@@ -59,7 +59,7 @@ pub struct Proxy {
 
 /// How files are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transfer {
+pub(crate) enum Transfer {
     /// The protocol of `scp`, and `tar` for folders.
     Scp,
     /// SFTP.

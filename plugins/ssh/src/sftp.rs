@@ -26,7 +26,7 @@ const SMALL: usize = 4096;
 const NO_SUCH_FILE: i32 = 2;
 
 /// A file whose contents are being copied between the machine and a local socket or file.
-pub struct Copy {
+pub(crate) struct Copy {
     file: File,
     local: OwnedFd,
     upload: bool,
@@ -65,7 +65,7 @@ impl Copy {
 
     /// Moves what can be moved. `sending` says that some packet is stuck half-way into the
     /// server's socket. It may be this file's, so that nothing else gets through before.
-    pub fn step(&mut self, sending: bool) -> Progress {
+    pub(crate) fn step(&mut self, sending: bool) -> Progress {
         let abandoned = self.done.as_ref().is_some_and(oneshot::Sender::is_closed);
         if abandoned && !sending && !self.closing() {
             self.outcome = Err("nobody waits for it any more".into());
@@ -89,7 +89,7 @@ impl Copy {
     }
 
     /// Says how it went.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Ok(()));
         self.done.take().map(|done| done.send(outcome));
     }
@@ -161,7 +161,7 @@ impl Copy {
     }
 
     /// The local end to watch, and for what.
-    pub fn interest(&self) -> Option<(&OwnedFd, PollFlags)> {
+    pub(crate) fn interest(&self) -> Option<(&OwnedFd, PollFlags)> {
         let wants = if self.closing() {
             return None;
         } else if self.upload {
@@ -209,7 +209,7 @@ fn no_sftp(error: &ssh2::Error) -> Error {
 }
 
 /// Copies from the socket `local` to the remote file `path`.
-pub async fn write_file(link: &Link, path: &str, mode: u32, local: OwnedFd) -> Result<()> {
+pub(crate) async fn write_file(link: &Link, path: &str, mode: u32, local: OwnedFd) -> Result<()> {
     let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
     copy(link, path, local, true, IN_FLIGHT, move |sftp, path| {
         let bits = i32::try_from(mode & 0o7777).unwrap_or(0o644);
@@ -223,7 +223,12 @@ pub async fn write_file(link: &Link, path: &str, mode: u32, local: OwnedFd) -> R
 /// Copies the remote file `path` into the socket `local`. `size` is what it probably has: libssh2
 /// asks for all that its buffer has room for, also beyond the end, so that a small file in a big
 /// buffer costs dozens of requests.
-pub async fn read_file(link: &Link, path: &str, local: OwnedFd, size: Option<u64>) -> Result<()> {
+pub(crate) async fn read_file(
+    link: &Link,
+    path: &str,
+    local: OwnedFd,
+    size: Option<u64>,
+) -> Result<()> {
     let size = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(IN_FLIGHT);
     // One more, to see the end.
     let in_flight = size.saturating_add(1).clamp(SMALL, IN_FLIGHT / 4) * 4;
@@ -266,7 +271,7 @@ fn only_mode(mode: u32) -> FileStat {
 }
 
 /// Whether `path` is a folder; none where there is nothing.
-pub async fn is_folder(link: &Link, path: &str) -> Result<Option<bool>> {
+pub(crate) async fn is_folder(link: &Link, path: &str) -> Result<Option<bool>> {
     let name = PathBuf::from(path);
     match request(link, move |sftp| sftp.stat(&name)).await? {
         Ok(stat) => Ok(Some(stat.is_dir())),
@@ -276,7 +281,7 @@ pub async fn is_folder(link: &Link, path: &str) -> Result<Option<bool>> {
 }
 
 /// Makes the folder `path` unless it is there, and gives it `mode`.
-pub async fn make_folder(link: &Link, path: &str, mode: u32) -> Result<()> {
+pub(crate) async fn make_folder(link: &Link, path: &str, mode: u32) -> Result<()> {
     let name = PathBuf::from(path);
     let made = request(link, move |sftp| {
         let bits = i32::try_from(mode & 0o7777).unwrap_or(0o755);
@@ -292,7 +297,7 @@ pub async fn make_folder(link: &Link, path: &str, mode: u32) -> Result<()> {
 }
 
 /// What is in the remote folder `path`, following links, with the sizes that the server tells.
-pub async fn list(link: &Link, path: &str) -> Result<Vec<(Entry, Option<u64>)>> {
+pub(crate) async fn list(link: &Link, path: &str) -> Result<Vec<(Entry, Option<u64>)>> {
     let folder = PathBuf::from(path);
     let listed = request(link, move |sftp| {
         let mut entries = Vec::new();

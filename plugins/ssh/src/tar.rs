@@ -23,7 +23,7 @@ fn command(script: &str) -> String {
 }
 
 /// Reads up to what a command says if there is a tar on the machine; false if it ends instead.
-pub async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> bool {
+pub(crate) async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> bool {
     let mut line = Vec::new();
     // A byte at a time: what follows is not ours.
     while let Ok(byte) = output.read_u8().await {
@@ -38,7 +38,7 @@ pub async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> bool {
 
 /// The command that unpacks an upload of a folder called `name` to `destination`. The modes in
 /// the stream are kept, its times and owners are not: uploaded files are new and the user's.
-pub fn unpack_command(destination: &str, name: &str, contents_only: bool) -> String {
+pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool) -> String {
     let there = for_shell(destination);
     let name = ingot_sdk::command::quote(name);
     let enter = match contents_only {
@@ -52,7 +52,7 @@ pub fn unpack_command(destination: &str, name: &str, contents_only: bool) -> Str
 }
 
 /// The command that packs what is in the folder `source`, following links.
-pub fn pack_command(source: &str) -> String {
+pub(crate) fn pack_command(source: &str) -> String {
     command(&format!("exec tar -chf - -C {} .", for_shell(source)))
 }
 
@@ -73,7 +73,7 @@ fn header(kind: EntryType, mode: u32) -> Header {
 /// # Errors
 /// A file cannot be read. That the other side takes no more bytes is no error here: it says
 /// itself what is wrong.
-pub fn pack(
+pub(crate) fn pack(
     root: &Path,
     contents_only: bool,
     stream: UnixStream,
@@ -150,7 +150,7 @@ impl<R: Read> Read for Counted<R> {
 ///
 /// # Errors
 /// A file cannot be written, or the stream breaks off.
-pub fn unpack(stream: UnixStream, destination: &Path, count: &dyn Fn(u64)) -> Result<()> {
+pub(crate) fn unpack(stream: UnixStream, destination: &Path, count: &dyn Fn(u64)) -> Result<()> {
     let writing = || format!("writing to {}", destination.display());
     std::fs::create_dir_all(destination).with_context(writing)?;
     let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, stream));

@@ -18,7 +18,7 @@ use crate::{sftp, tar};
 use ingot_sdk::walk::{Entry, What, tree};
 
 /// How much is copied at once.
-pub const COPY_BUFFER: usize = 256 * 1024;
+pub(crate) const COPY_BUFFER: usize = 256 * 1024;
 
 /// How commands end on a machine that goes down: by SIGHUP, SIGKILL and SIGTERM.
 const ENDED_FROM_OUTSIDE: [i32; 3] = [129, 137, 143];
@@ -44,7 +44,7 @@ impl From<Stopped> for Error {
 ///
 /// # Errors
 /// The source has fewer or more, or one side broke.
-pub async fn copy_exactly(
+pub(crate) async fn copy_exactly(
     source: &mut (dyn AsyncRead + Send + Unpin),
     destination: &mut (dyn AsyncWrite + Send + Unpin),
     size: u64,
@@ -75,7 +75,7 @@ fn by_sftp(link: &SshCommunicator) -> bool {
 }
 
 /// Uploads one file.
-pub async fn upload(
+pub(crate) async fn upload(
     link: &SshCommunicator,
     destination: &str,
     source: &mut (dyn AsyncRead + Send + Unpin),
@@ -108,7 +108,7 @@ pub async fn upload(
 }
 
 /// Whether there is a directory at `path`, as far as the machine tells.
-pub async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
+pub(crate) async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
     if by_sftp(link) {
         let Ok(connection) = link.link().await else { return false };
         return matches!(sftp::is_folder(&connection, path).await, Ok(Some(true)));
@@ -120,7 +120,7 @@ pub async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
 }
 
 /// Downloads one file.
-pub async fn download(
+pub(crate) async fn download(
     link: &SshCommunicator,
     source: &str,
     destination: &mut (dyn AsyncWrite + Send + Unpin),
@@ -143,7 +143,7 @@ pub async fn download(
 }
 
 /// Uploads a folder.
-pub async fn upload_folder(
+pub(crate) async fn upload_folder(
     link: &SshCommunicator,
     source: &Path,
     destination: &str,
@@ -221,7 +221,7 @@ async fn upload_by_sftp(
 }
 
 /// Downloads a folder into the local folder `destination`, under its own name.
-pub async fn download_folder(
+pub(crate) async fn download_folder(
     link: &SshCommunicator,
     source: &str,
     destination: &Path,

@@ -2,7 +2,7 @@
 
 /// A port that is forwarded through the connection, written `PORT:HOST:HOSTPORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tunnel {
+pub(crate) struct Tunnel {
     /// The port of localhost that is listened on: the machine's for remote tunnels, this one's
     /// for local tunnels.
     pub listen: u16,
@@ -17,7 +17,7 @@ impl Tunnel {
     ///
     /// # Errors
     /// What is wrong with `text`.
-    pub fn parse(text: &str) -> Result<Tunnel, String> {
+    pub(crate) fn parse(text: &str) -> Result<Tunnel, String> {
         let shape = || format!("{text:?} is not of the form PORT:HOST:HOSTPORT");
         let (listen, address) = text.split_once(':').ok_or_else(shape)?;
         let (host, port) = address.rsplit_once(':').ok_or_else(shape)?;

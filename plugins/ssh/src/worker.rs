@@ -33,7 +33,7 @@ const CLOSED: PollFlags = PollFlags::empty();
 
 /// How a session is looked after.
 #[derive(Debug, Clone, Copy)]
-pub struct Care {
+pub(crate) struct Care {
     /// How often the server is asked for a sign of life.
     pub keep_alive: Option<Duration>,
     /// How long it may be silent.
@@ -45,7 +45,7 @@ pub struct Care {
 ///
 /// # Errors
 /// The system has no more threads or sockets.
-pub fn start(
+pub(crate) fn start(
     session: Session,
     socket: Arc<OwnedFd>,
     care: Care,
@@ -426,7 +426,7 @@ fn answers_sftp(session: &Session) -> Result<(), ssh2::Error> {
 }
 
 /// Whether a session cannot be used any more after this error.
-pub fn ends_session(error: &ssh2::Error) -> bool {
+pub(crate) fn ends_session(error: &ssh2::Error) -> bool {
     // SOCKET_NONE, KEX_FAILURE, KEY_EXCHANGE_FAILURE, INVALID_MAC, SOCKET_SEND, TIMEOUT,
     // DECRYPT, SOCKET_DISCONNECT, PROTO, SOCKET_TIMEOUT, SOCKET_RECV, ENCRYPT, BAD_SOCKET
     const FATAL: [i32; 13] = [-1, -5, -8, -4, -7, -9, -12, -13, -14, -30, -43, -44, -45];

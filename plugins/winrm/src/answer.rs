@@ -11,7 +11,7 @@ const FAULT: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault";
 
 /// What a service says when it could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Windows' number for it, if it gave one.
     pub code: Option<u32>,
     /// The local name of SOAP's subcode, such as `TimedOut`.
@@ -22,13 +22,13 @@ pub struct Fault {
 
 impl Fault {
     /// Nothing went wrong: the command merely printed nothing for as long as the service waits.
-    pub fn is_still_running(&self) -> bool {
+    pub(crate) fn is_still_running(&self) -> bool {
         // ERROR_WSMAN_OPERATION_TIMEDOUT
         self.code == Some(0x8033_8029) || (self.code.is_none() && self.subcode == "TimedOut")
     }
 
     /// The shell is gone, as after a reboot, or going.
-    pub fn is_shell_lost(&self) -> bool {
+    pub(crate) fn is_shell_lost(&self) -> bool {
         // Shell not found; ERROR_OPERATION_ABORTED, as when the service is shut down.
         matches!(self.code, Some(0x8033_805b | 995))
             || (self.code.is_none() && self.subcode == "InvalidSelectors")
@@ -37,7 +37,7 @@ impl Fault {
 
 /// What a command printed since it was asked last.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Output {
+pub(crate) struct Output {
     /// Pieces in their order; true for those from standard error.
     pub pieces: Vec<(bool, Vec<u8>)>,
     /// The exit code, once it has ended.
@@ -46,7 +46,7 @@ pub struct Output {
 
 /// An answer that cannot be understood.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unreadable(pub String);
+pub(crate) struct Unreadable(pub String);
 
 fn parse(xml: &str) -> Result<Document<'_>, Unreadable> {
     Document::parse(xml).map_err(|error| Unreadable(format!("the answer is not XML: {error}")))
@@ -62,7 +62,7 @@ fn text_of(document: &Document, name: &str) -> Option<String> {
 }
 
 /// The fault in `xml`, if it holds one.
-pub fn fault(xml: &str) -> Option<Fault> {
+pub(crate) fn fault(xml: &str) -> Option<Fault> {
     let document = Document::parse(xml).ok()?;
     let fault = find(&document, SOAP, "Fault")?;
     let within = |namespace: &str, name: &str| {
@@ -94,7 +94,7 @@ fn flat_text(node: Node) -> String {
 }
 
 /// The id of a new shell.
-pub fn shell_id(xml: &str) -> Result<String, Unreadable> {
+pub(crate) fn shell_id(xml: &str) -> Result<String, Unreadable> {
     let document = parse(xml)?;
     // Old versions of Windows name the shell only as the selector of what was created.
     let selector = || {
@@ -110,13 +110,13 @@ pub fn shell_id(xml: &str) -> Result<String, Unreadable> {
 }
 
 /// The id of a new command.
-pub fn command_id(xml: &str) -> Result<String, Unreadable> {
+pub(crate) fn command_id(xml: &str) -> Result<String, Unreadable> {
     let document = parse(xml)?;
     text_of(&document, "CommandId").ok_or_else(|| Unreadable("the answer names no command".into()))
 }
 
 /// What a command printed.
-pub fn output(xml: &str) -> Result<Output, Unreadable> {
+pub(crate) fn output(xml: &str) -> Result<Output, Unreadable> {
     let document = parse(xml)?;
     let mut output = Output::default();
     for stream in document.descendants().filter(|node| node.has_tag_name((SHELL, "Stream"))) {

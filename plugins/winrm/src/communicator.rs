@@ -15,35 +15,35 @@ use crate::transfer;
 
 /// Runs commands on, and copies files to and from, one machine. Every command has a connection
 /// and a shell of its own, so that a reboot in between does no harm.
-pub struct WinrmCommunicator {
+pub(crate) struct WinrmCommunicator {
     service: Arc<Service>,
     ui: Ui,
 }
 
 impl WinrmCommunicator {
     /// A communicator with the machine of `service`.
-    pub fn new(service: Arc<Service>, ui: Ui) -> Self {
+    pub(crate) fn new(service: Arc<Service>, ui: Ui) -> Self {
         WinrmCommunicator { service, ui }
     }
 
     /// Where progress is shown.
-    pub fn ui(&self) -> &Ui {
+    pub(crate) fn ui(&self) -> &Ui {
         &self.ui
     }
 
     /// A shell for several commands.
-    pub async fn shell(&self) -> Result<Shell> {
+    pub(crate) async fn shell(&self) -> Result<Shell> {
         Shell::open(&self.service).await.map_err(|failure| self.error(&failure))
     }
 
     /// `failure` for the user.
-    pub fn error(&self, failure: &Failure) -> Error {
+    pub(crate) fn error(&self, failure: &Failure) -> Error {
         failure.at(self.service.place())
     }
 }
 
 /// Runs one command in a shell of its own.
-pub async fn run(
+pub(crate) async fn run(
     service: &Arc<Service>,
     command: &RemoteCommand,
     output: &dyn OutputSink,

@@ -8,7 +8,7 @@ use crate::answer::{Fault, Unreadable};
 
 /// The machine, as messages name it.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(crate) struct Place {
     /// Its name or address.
     pub host: String,
     /// Its port.
@@ -21,7 +21,7 @@ pub struct Place {
 
 impl Place {
     /// The service's address.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
@@ -37,7 +37,7 @@ impl fmt::Display for Place {
 
 /// What went wrong.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// No connection, or one that broke.
     Network(String),
     /// No answer in time.
@@ -64,17 +64,17 @@ impl From<Unreadable> for Failure {
 
 impl Failure {
     /// Whether the machine may merely not be up yet, or its service not be set up.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         !matches!(self, Failure::Certificate(_) | Failure::Request(_))
     }
 
     /// Whether the connection, not the service, is the problem.
-    pub fn is_network(&self) -> bool {
+    pub(crate) fn is_network(&self) -> bool {
         matches!(self, Failure::Network(_) | Failure::Silence)
     }
 
     /// The error for the user.
-    pub fn at(&self, place: &Place) -> Error {
+    pub(crate) fn at(&self, place: &Place) -> Error {
         let error = self.described(place);
         if self.may_pass() { error.transient() } else { error }
     }

@@ -8,15 +8,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// SOAP's namespace.
-pub const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
+pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 /// WS-Addressing's namespace.
-pub const ADDRESSING: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
+pub(crate) const ADDRESSING: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
 /// WS-Management's namespace.
-pub const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd";
+pub(crate) const WSMAN: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd";
 /// The namespace of Microsoft's additions to it.
-pub const WSMAN_MICROSOFT: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd";
+pub(crate) const WSMAN_MICROSOFT: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd";
 /// The remote shell's namespace, which its actions and states start with too.
-pub const SHELL: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell";
+pub(crate) const SHELL: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell";
 
 const TRANSFER: &str = "http://schemas.xmlsoap.org/ws/2004/09/transfer";
 const ANONYMOUS: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous";
@@ -26,7 +26,7 @@ const MAX_ENVELOPE: u32 = 153_600;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub enum Request<'a> {
+pub(crate) enum Request<'a> {
     /// A new shell.
     Create,
     /// A command in a shell.
@@ -106,7 +106,7 @@ impl Request<'_> {
 
     /// The whole message, to the service at `url`. `patience` is how long the service may take
     /// to answer.
-    pub fn envelope(&self, url: &str, patience: Duration) -> String {
+    pub(crate) fn envelope(&self, url: &str, patience: Duration) -> String {
         let selectors = self.shell().map_or_else(String::new, |shell| {
             let shell = escape(shell);
             format!(
@@ -169,7 +169,7 @@ fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// The first character of `text` that XML cannot hold in any form.
-pub fn forbidden(text: &str) -> Option<char> {
+pub(crate) fn forbidden(text: &str) -> Option<char> {
     let allowed = |c: char| {
         matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'))
     };

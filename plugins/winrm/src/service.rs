@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NETWORK_GRACE: Duration = Duration::from_secs(30);
 
 /// A machine's WinRM service.
-pub struct Service {
+pub(crate) struct Service {
     place: Place,
     url: String,
     password: String,
@@ -30,7 +30,7 @@ impl Service {
     ///
     /// # Errors
     /// There can be no HTTP client.
-    pub fn new(
+    pub(crate) fn new(
         place: Place,
         password: String,
         any_certificate: bool,
@@ -50,7 +50,7 @@ impl Service {
     }
 
     /// The machine, as messages name it.
-    pub fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
@@ -58,7 +58,7 @@ impl Service {
     ///
     /// # Errors
     /// There was no answer, or it is one.
-    pub async fn ask(&self, request: Request<'_>) -> Result<String, Failure> {
+    pub(crate) async fn ask(&self, request: Request<'_>) -> Result<String, Failure> {
         let sent = self
             .client
             .post(&self.url)

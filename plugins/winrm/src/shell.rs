@@ -21,7 +21,7 @@ const MISSES: u32 = 3;
 const MISS_PAUSE: Duration = Duration::from_secs(2);
 
 /// A shell on the machine. It is deleted there when this is dropped, with what runs in it.
-pub struct Shell {
+pub(crate) struct Shell {
     service: Arc<Service>,
     id: String,
     open: bool,
@@ -29,7 +29,7 @@ pub struct Shell {
 
 impl Shell {
     /// A new shell.
-    pub async fn open(service: &Arc<Service>) -> Result<Shell, Failure> {
+    pub(crate) async fn open(service: &Arc<Service>) -> Result<Shell, Failure> {
         let answer = service.ask(Request::Create).await?;
         let id = answer::shell_id(&answer)?;
         Ok(Shell { service: Arc::clone(service), id, open: true })
@@ -39,7 +39,7 @@ impl Shell {
     ///
     /// # Errors
     /// It could not be started, or the service refused to say more about it.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         command: &RemoteCommand,
         output: &dyn OutputSink,
@@ -129,13 +129,13 @@ impl Shell {
     }
 
     /// Deletes the shell. That it may be gone already does not matter.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.open = false;
         delete(&self.service, &self.id).await;
     }
 
     /// Leaves the shell of a machine that is gone.
-    pub fn abandon(mut self) {
+    pub(crate) fn abandon(mut self) {
         self.open = false;
     }
 }

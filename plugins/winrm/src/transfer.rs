@@ -19,7 +19,7 @@ const PIECE: usize = 5_970;
 const COMMANDS_PER_SHELL: usize = 15;
 
 /// Writes `source`, of `size` bytes as far as is known, to the file `destination`.
-pub async fn upload(
+pub(crate) async fn upload(
     machine: &WinrmCommunicator,
     destination: &str,
     source: &mut (dyn AsyncRead + Send + Unpin),
@@ -86,7 +86,7 @@ fn append(temporary: &str, piece: &[u8]) -> String {
 }
 
 /// Copies the folder `source`, file by file.
-pub async fn upload_folder(
+pub(crate) async fn upload_folder(
     machine: &WinrmCommunicator,
     source: &Path,
     destination: &str,
@@ -134,7 +134,7 @@ async fn make_folder(machine: &WinrmCommunicator, path: &str) -> Result<()> {
 }
 
 /// Reads the file `source` into `destination`.
-pub async fn download(
+pub(crate) async fn download(
     machine: &WinrmCommunicator,
     source: &str,
     destination: &mut (dyn AsyncWrite + Send + Unpin),

@@ -7,7 +7,7 @@ use super::types::Type;
 
 /// The type that values of all these types can be converted to; none if there is none. Nothing
 /// at all unifies to an open type.
-pub fn unify(types: impl Iterator<Item = Type>) -> Option<Type> {
+pub(crate) fn unify(types: impl Iterator<Item = Type>) -> Option<Type> {
     let types: Vec<Type> = types.collect();
     match types.is_empty() {
         true => Some(Type::Dynamic),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::lookup::{By, Wanted, artifact, moment, registry, require, require_one, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(super) struct Options {
     /// The bucket.
     bucket_name: String,
     /// The channel that says which version; this or `version_fingerprint`.
@@ -29,7 +29,7 @@ pub struct Options {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub struct Output {
+pub(super) struct Output {
     /// The platform that the image is for.
     platform: String,
     /// The build that made it, as TYPE.NAME.

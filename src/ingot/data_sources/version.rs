@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::lookup::{By, moment, registry, require, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(super) struct Options {
     /// The bucket.
     bucket_name: String,
     /// The channel.
@@ -16,7 +16,7 @@ pub struct Options {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub struct Output {
+pub(super) struct Output {
     /// Who made the version.
     author_id: String,
     /// The bucket.

@@ -33,7 +33,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub fn read() -> Self {
+    pub(super) fn read() -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         Environment {
             registry: variable(REGISTRY),
@@ -44,7 +44,7 @@ impl Environment {
     }
 
     /// Whether builds are published; `block` says whether the template has a registry block.
-    pub fn enables(&self, block: bool) -> bool {
+    pub(super) fn enables(&self, block: bool) -> bool {
         match self.registry.as_deref() {
             Some(text) if text == "0" || text.eq_ignore_ascii_case("off") => false,
             Some(_) => true,

@@ -30,7 +30,7 @@ impl Target<'_> {
     ///
     /// # Errors
     /// The registry refuses.
-    pub async fn open(
+    pub(super) async fn open(
         &self,
         registry: &dyn Registry,
         components: &[String],
@@ -44,7 +44,7 @@ impl Target<'_> {
     ///
     /// # Errors
     /// The registry refuses.
-    pub async fn open_version(
+    pub(super) async fn open_version(
         &self,
         registry: &dyn Registry,
         components: &[String],
@@ -68,7 +68,7 @@ impl Target<'_> {
     ///
     /// # Errors
     /// The registry refuses.
-    pub async fn bucket(&self, registry: &dyn Registry) -> Result<()> {
+    pub(super) async fn bucket(&self, registry: &dyn Registry) -> Result<()> {
         let CreateBucketBody { name, description, labels } = self.bucket;
         match registry.get_bucket(name).await {
             Ok(_) if !self.describes => Ok(()),

@@ -112,7 +112,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// `names` mean something in the block besides what is in `scope`.
-    pub fn new(
+    pub(super) fn new(
         (block, names): (&'a Block, &'a Names),
         scope: &'a Scope<'a>,
         sources: &'a [String],
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a provisioner.
-    pub fn provisioner(mut self) -> Option<Step> {
+    pub(super) fn provisioner(mut self) -> Option<Step> {
         let mut step = self.step()?;
         step.pause_before = self.duration("pause_before").unwrap_or_default();
         step.timeout = self.duration("timeout").filter(|limit| !limit.is_zero());
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a post-processor.
-    pub fn post_processor(mut self) -> Option<Step> {
+    pub(super) fn post_processor(mut self) -> Option<Step> {
         let mut step = self.step()?;
         let keep = self.value("keep_input_artifact", &Type::Bool);
         step.keep_input_artifact = keep.and_then(|flag| flag.as_bool());

@@ -4,7 +4,7 @@ use super::UiOptions;
 
 /// What a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub(super) enum Level {
     /// What happens.
     Say,
     /// A problem.

@@ -27,7 +27,7 @@ pub(super) struct Brought {
 
 impl Brought {
     /// What a plan brings, of which `images` are brought to attributes that hold them.
-    pub fn of<'a>(
+    pub(crate) fn of<'a>(
         plan: &'a Plan,
         follower: &mut Follower<'a>,
         evidence: &Evidence,
@@ -57,12 +57,12 @@ impl Brought {
     }
 
     /// Whether what a data source stands for is brought.
-    pub fn source(&self, address: &str) -> bool {
+    pub(crate) fn source(&self, address: &str) -> bool {
         self.all || self.sources.contains(address)
     }
 
     /// What is to be made from a template.
-    pub fn made_from(&self, template: &str) -> Option<&str> {
+    pub(crate) fn made_from(&self, template: &str) -> Option<&str> {
         self.templates.get(template).map(String::as_str)
     }
 

@@ -128,17 +128,21 @@ pub(super) struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    pub fn new(plan: &'a Plan) -> Self {
+    pub(crate) fn new(plan: &'a Plan) -> Self {
         Follower { plan, left: LOOKS, known: HashMap::new() }
     }
 
     /// Whether there was too much to follow.
-    pub fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.left == 0
     }
 
     /// What an expression of a module, or all in a block, refers to.
-    pub fn references(&mut self, modules: &[String], expression: &'a Value) -> Rc<References> {
+    pub(crate) fn references(
+        &mut self,
+        modules: &[String],
+        expression: &'a Value,
+    ) -> Rc<References> {
         let key = std::ptr::from_ref(expression);
         if let Some(known) = self.known.get(&key).map(Rc::clone) {
             // Who asks looks at each of them.
@@ -165,7 +169,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Whether there is still as much left to look at; it is taken from that.
-    pub fn look(&mut self, cost: usize) -> bool {
+    pub(crate) fn look(&mut self, cost: usize) -> bool {
         self.left = self.left.saturating_sub(cost);
         self.left > 0
     }

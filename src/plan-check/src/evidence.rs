@@ -66,7 +66,7 @@ impl Source {
     }
 
     /// The address without indexes, as references have it.
-    pub fn reference(&self) -> String {
+    pub(crate) fn reference(&self) -> String {
         unindexed(&self.address)
     }
 }
@@ -81,7 +81,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         let mut known = HashSet::new();
         for planned in plan.data_read().iter().chain(plan.planned().iter()) {
@@ -116,19 +116,19 @@ impl Evidence {
     }
 
     /// The data source that an image's id was read by.
-    pub fn of_image(&self, image: &str, bucket: &str) -> Option<&Source> {
+    pub(crate) fn of_image(&self, image: &str, bucket: &str) -> Option<&Source> {
         let key = (kinds::key(image).into_owned(), bucket.to_owned());
         self.images.get(&key).map(|index| &self.sources[*index])
     }
 
     /// The data sources that a reference, without indexes, is to.
-    pub fn of_reference(&self, reference: &str) -> impl Iterator<Item = &Source> {
+    pub(crate) fn of_reference(&self, reference: &str) -> impl Iterator<Item = &Source> {
         let indexes = self.references.get(reference).into_iter().flatten();
         indexes.map(|index| &self.sources[*index])
     }
 
     /// These data sources, by their addresses, and those that stand for the same versions.
-    pub fn with_versions(&self, addresses: &BTreeSet<String>) -> BTreeSet<String> {
+    pub(crate) fn with_versions(&self, addresses: &BTreeSet<String>) -> BTreeSet<String> {
         let all = || self.sources.iter();
         let own = all().filter(|source| addresses.contains(&source.address));
         let versions: HashSet<_> = own.flat_map(Source::version_keys).collect();

@@ -22,7 +22,7 @@ const VERSIONS: [&str; 3] = ["v1", "beta", "alpha"];
 
 impl<'a> ImageName<'a> {
     /// Reads a path with `global/images` in it, or a URL of one.
-    pub fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let path = path(text)?;
         let parts: Vec<&str> = path.split('/').collect();
         let image = |project, family, name: &'a str| {
@@ -44,7 +44,7 @@ impl<'a> ImageName<'a> {
 
     /// Reads what else an attribute of Terraform's that holds an image takes: `family/NAME`,
     /// `PROJECT/NAME` and `NAME`, of which the last two may be a family's, too.
-    pub fn parse_short(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse_short(text: &'a str) -> Option<Self> {
         let plain = |part: &str| !part.is_empty() && !part.contains([':', '@']);
         match text.split('/').collect::<Vec<_>>()[..] {
             ["family", name] if plain(name) => {
@@ -59,14 +59,14 @@ impl<'a> ImageName<'a> {
     }
 
     /// The path, with the project: what two texts for the same image have in common.
-    pub fn path(&self) -> Option<String> {
+    pub(crate) fn path(&self) -> Option<String> {
         let ImageName { project, family, name } = self;
         let family = if *family { "family/" } else { "" };
         Some(format!("projects/{}/global/images/{family}{name}", (*project)?))
     }
 
     /// All texts that stand for the image with its project in it, and no other.
-    pub fn full(&self) -> Vec<Cow<'static, str>> {
+    pub(crate) fn full(&self) -> Vec<Cow<'static, str>> {
         let Some(path) = self.path() else { return Vec::new() };
         let bases =
             HOSTS.iter().flat_map(|host| VERSIONS.map(|version| format!("{host}{version}/")));
@@ -77,7 +77,7 @@ impl<'a> ImageName<'a> {
     }
 
     /// The texts for it that leave out something, so that they may stand for another.
-    pub fn short(&self) -> Vec<Cow<'a, str>> {
+    pub(crate) fn short(&self) -> Vec<Cow<'a, str>> {
         let ImageName { project, family, name } = self;
         let family = if *family { "family/" } else { "" };
         let mut short = vec![Cow::Owned(format!("global/images/{family}{name}"))];

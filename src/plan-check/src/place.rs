@@ -73,7 +73,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub fn of_artifact(found: &ExternalArtifact) -> Option<Self> {
+    pub(crate) fn of_artifact(found: &ExternalArtifact) -> Option<Self> {
         let version = found.version.as_ref()?;
         let build = found.build.clone().unwrap_or_default();
         let region = build.artifacts.first().map(|artifact| artifact.region.clone());
@@ -90,7 +90,7 @@ impl Place {
         })
     }
 
-    pub fn of_version(version: &Version) -> Self {
+    pub(crate) fn of_version(version: &Version) -> Self {
         Place {
             bucket: version.bucket_name.clone(),
             id: version.id.clone(),
@@ -103,7 +103,7 @@ impl Place {
         }
     }
 
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         format!("{} {}", self.bucket, self.name)
     }
 }

@@ -230,7 +230,7 @@ pub(super) struct Planned<'a> {
 
 impl Planned<'_> {
     /// Whether it is made, also in place of something.
-    pub fn is_made(&self) -> bool {
+    pub(crate) fn is_made(&self) -> bool {
         self.before.is_null()
     }
 }

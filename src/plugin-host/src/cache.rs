@@ -119,7 +119,7 @@ struct Hashes(BTreeMap<String, (String, String)>);
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn hash(directory: Option<&Path>, path: &Path) -> io::Result<String> {
+pub(crate) fn hash(directory: Option<&Path>, path: &Path) -> io::Result<String> {
     let path = path.canonicalize()?;
     let found = fs::metadata(&path)?;
     let looks = format!(

@@ -197,7 +197,7 @@ fn type_of(value: &OptionValue) -> CtyType {
 
 /// A value. Numbers keep all their digits.
 #[derive(Debug, Clone, PartialEq)]
-pub enum CtyValue {
+pub(crate) enum CtyValue {
     /// Not known yet.
     Unknown,
     /// Absent.
@@ -219,7 +219,7 @@ impl CtyValue {
     ///
     /// # Errors
     /// It is not one.
-    pub fn from_message(bytes: &[u8]) -> io::Result<CtyValue> {
+    pub(crate) fn from_message(bytes: &[u8]) -> io::Result<CtyValue> {
         CtyValue::of_type(&message::decode(bytes)?, &CtyType::Dynamic)
     }
 
@@ -277,7 +277,7 @@ impl CtyValue {
 
     /// The value as JSON. Unknown values are null: what a data source fetched has none that
     /// could be of use.
-    pub fn to_json(&self) -> Json {
+    pub(crate) fn to_json(&self) -> Json {
         match self {
             CtyValue::Unknown | CtyValue::Null => Json::Null,
             CtyValue::Bool(truth) => Json::Bool(*truth),

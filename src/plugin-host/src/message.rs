@@ -84,14 +84,14 @@ fn invalid(what: impl Into<String>) -> io::Error {
 }
 
 /// Reads values from a stream.
-pub struct MessageReader<R> {
+pub(crate) struct MessageReader<R> {
     source: R,
     buffer: Vec<u8>,
 }
 
 impl<R: AsyncRead + Unpin> MessageReader<R> {
     /// Reads from `source`.
-    pub fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         MessageReader { source, buffer: Vec::new() }
     }
 
@@ -100,7 +100,7 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
     ///
     /// # Errors
     /// The stream breaks off or does not hold MessagePack.
-    pub async fn next(&mut self) -> io::Result<Option<Value>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Value>> {
         let mut scanner = Scanner::new();
         while !scanner.advance(&self.buffer)? {
             let mut piece = [0; 8192];
@@ -120,7 +120,7 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
 ///
 /// # Errors
 /// They do not hold one, or it nests too deep.
-pub fn decode(bytes: &[u8]) -> io::Result<Value> {
+pub(crate) fn decode(bytes: &[u8]) -> io::Result<Value> {
     // Also bounds what the decoder may allocate for lengths that lie.
     if !Scanner::new().advance(bytes)? {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -131,7 +131,7 @@ pub fn decode(bytes: &[u8]) -> io::Result<Value> {
 }
 
 /// `value` in MessagePack.
-pub fn encode(value: &Value) -> Vec<u8> {
+pub(crate) fn encode(value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing to memory does not fail.
     let _ = rmpv::encode::write_value(&mut bytes, value);
@@ -139,39 +139,39 @@ pub fn encode(value: &Value) -> Vec<u8> {
 }
 
 /// A Go struct.
-pub fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
+pub(crate) fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
     Value::Map(fields.map(|(name, value)| (Value::from(name), value)).into())
 }
 
 /// A field of a Go struct; null where it is absent.
-pub fn field<'v>(record: &'v Value, name: &str) -> &'v Value {
+pub(crate) fn field<'v>(record: &'v Value, name: &str) -> &'v Value {
     let entries = record.as_map().into_iter().flatten();
     let mut found = entries.filter(|(key, _)| key.as_str() == Some(name));
     found.next().map_or(&Value::Nil, |(_, value)| value)
 }
 
 /// A field that is a string; empty where it is absent.
-pub fn string(record: &Value, name: &str) -> String {
+pub(crate) fn string(record: &Value, name: &str) -> String {
     text(field(record, name))
 }
 
 /// A field that numbers a stream; 0 where it is absent.
-pub fn stream_id(record: &Value, name: &str) -> u32 {
+pub(crate) fn stream_id(record: &Value, name: &str) -> u32 {
     field(record, name).as_u64().and_then(|id| u32::try_from(id).ok()).unwrap_or(0)
 }
 
 /// A field that is a list of strings.
-pub fn strings(record: &Value, name: &str) -> Vec<String> {
+pub(crate) fn strings(record: &Value, name: &str) -> Vec<String> {
     list(field(record, name))
 }
 
 /// A list of strings; empty for null.
-pub fn list(value: &Value) -> Vec<String> {
+pub(crate) fn list(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().map(text).collect()
 }
 
 /// A string, whose bytes need not be UTF-8 in Go.
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
         Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -180,7 +180,7 @@ pub fn text(value: &Value) -> String {
 }
 
 /// The message of a field that is an SDK's error; none where it is null.
-pub fn error(record: &Value, name: &str) -> Option<String> {
+pub(crate) fn error(record: &Value, name: &str) -> Option<String> {
     match field(record, name) {
         Value::Nil => None,
         error => Some(string(error, "Message")),
@@ -188,7 +188,7 @@ pub fn error(record: &Value, name: &str) -> Option<String> {
 }
 
 /// JSON as a value of Go's `interface{}`.
-pub fn from_json(json: &serde_json::Value) -> Value {
+pub(crate) fn from_json(json: &serde_json::Value) -> Value {
     use serde_json::Value as Json;
     match json {
         Json::Null => Value::Nil,
@@ -211,7 +211,7 @@ pub fn from_json(json: &serde_json::Value) -> Value {
 
 /// A value of Go's `interface{}` as JSON. Bytes that are no text become null, and so does what
 /// JSON does not have.
-pub fn to_json(value: &Value) -> serde_json::Value {
+pub(crate) fn to_json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {
         Value::Nil | Value::Ext(..) => Json::Null,

@@ -22,7 +22,7 @@ use yamux::{Config, Connection, Mode};
 
 /// One stream. Dropping it without a shutdown resets it, which the other side reads as an error
 /// rather than as the end.
-pub type Stream = Compat<yamux::Stream>;
+pub(crate) type Stream = Compat<yamux::Stream>;
 
 /// How long one side waits for the other to open or confirm a stream. The plugin gives up after 5
 /// seconds; a loaded machine may make it late.

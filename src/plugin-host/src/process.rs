@@ -136,7 +136,7 @@ impl Drop for KillGroup {
 ///
 /// # Errors
 /// It cannot be run, takes too long, or answers with something else.
-pub async fn describe(path: &Path) -> Result<Description, HostError> {
+pub(crate) async fn describe(path: &Path) -> Result<Description, HostError> {
     let name = program_name(path);
     let log = Log::default();
     let fail = |failure| HostError { program: name.clone(), failure, log: log.lines() };

@@ -178,7 +178,7 @@ impl Drop for Forget<'_> {
 
 /// Methods that the other side can call.
 #[async_trait]
-pub trait Service: Send + Sync {
+pub(crate) trait Service: Send + Sync {
     /// Runs `method`, such as `Ui.Say`.
     ///
     /// # Errors
@@ -187,18 +187,18 @@ pub trait Service: Send + Sync {
 }
 
 /// The message that a method without a result answers with.
-pub fn done() -> Result<Value, String> {
+pub(crate) fn done() -> Result<Value, String> {
     Ok(Value::Nil)
 }
 
 /// The answer to a call of what is not there; Go's words.
-pub fn unknown_method(method: &str) -> Result<Value, String> {
+pub(crate) fn unknown_method(method: &str) -> Result<Value, String> {
     Err(format!("rpc: can't find method {method}"))
 }
 
 /// Serves `service` on `stream` until the other side has nothing more to ask, or `stop` fires.
 /// What is still being worked on then is dropped.
-pub async fn serve(stream: Stream, service: Arc<dyn Service>, stop: CancellationToken) {
+pub(crate) async fn serve(stream: Stream, service: Arc<dyn Service>, stop: CancellationToken) {
     let (reader, writer) = tokio::io::split(stream);
     let mut reader = MessageReader::new(reader);
     let writer = Arc::new(AsyncMutex::new(writer));

@@ -99,12 +99,12 @@ fn hosted_schema() -> Schema {
 }
 
 /// The type of a block with these options.
-pub fn object_type(spec: &ObjectSpec) -> CtyType {
+pub(crate) fn object_type(spec: &ObjectSpec) -> CtyType {
     CtyType::Object(spec.iter().map(|(key, spec)| (key.clone(), spec.ty())).collect())
 }
 
 /// The options as the engine checks them.
-pub fn schema(spec: &ObjectSpec) -> Schema {
+pub(crate) fn schema(spec: &ObjectSpec) -> Schema {
     Schema { options: spec.values().map(Spec::option).collect(), ..hosted_schema() }
 }
 
@@ -123,7 +123,7 @@ fn option_type(ty: &CtyType) -> OptionType {
 ///
 /// # Errors
 /// A value that does not have the type of its option, by the option's name.
-pub fn encode(
+pub(crate) fn encode(
     spec: &ObjectSpec,
     options: &BTreeMap<String, OptionValue>,
 ) -> Result<Json, (String, String)> {
@@ -170,7 +170,7 @@ fn invalid(what: impl Into<String>) -> io::Error {
 ///
 /// # Errors
 /// It is not one.
-pub fn from_protobuf(bytes: &[u8]) -> io::Result<ObjectSpec> {
+pub(crate) fn from_protobuf(bytes: &[u8]) -> io::Result<ObjectSpec> {
     use prost::Message;
     let spec = wire::Spec::decode(bytes).map_err(|error| invalid(error.to_string()))?;
     object(&spec, 0)
@@ -239,14 +239,14 @@ mod wire {
     use std::collections::HashMap;
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Spec {
+    pub(super) struct Spec {
         #[prost(oneof = "spec::Block", tags = "1, 2, 3, 4")]
         pub block: Option<spec::Block>,
     }
 
-    pub mod spec {
+    pub(super) mod spec {
         #[derive(Clone, PartialEq, prost::Oneof)]
-        pub enum Block {
+        pub(crate) enum Block {
             #[prost(message, tag = "1")]
             Object(super::Object),
             #[prost(message, tag = "2")]
@@ -259,13 +259,13 @@ mod wire {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Object {
+    pub(super) struct Object {
         #[prost(map = "string, message", tag = "1")]
         pub attributes: HashMap<String, Spec>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Attr {
+    pub(super) struct Attr {
         #[prost(string, tag = "1")]
         pub name: String,
         #[prost(message, optional, tag = "2")]
@@ -275,7 +275,7 @@ mod wire {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Block {
+    pub(super) struct Block {
         #[prost(string, tag = "1")]
         pub name: String,
         #[prost(bool, tag = "2")]
@@ -285,7 +285,7 @@ mod wire {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct BlockList {
+    pub(super) struct BlockList {
         #[prost(string, tag = "1")]
         pub name: String,
         #[prost(message, optional, boxed, tag = "2")]
@@ -293,14 +293,14 @@ mod wire {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct CtyType {
+    pub(super) struct CtyType {
         #[prost(oneof = "cty_type::TypeDef", tags = "1, 2, 3")]
         pub type_def: Option<cty_type::TypeDef>,
     }
 
-    pub mod cty_type {
+    pub(super) mod cty_type {
         #[derive(Clone, PartialEq, prost::Oneof)]
-        pub enum TypeDef {
+        pub(crate) enum TypeDef {
             #[prost(message, tag = "1")]
             Primitive(super::Primitive),
             #[prost(message, tag = "2")]
@@ -311,14 +311,14 @@ mod wire {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Primitive {
+    pub(super) struct Primitive {
         #[prost(string, tag = "1")]
         pub type_string: String,
     }
 
     /// A list or a map, which look alike.
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Collection {
+    pub(super) struct Collection {
         #[prost(message, optional, boxed, tag = "1")]
         pub element_type: Option<Box<CtyType>>,
     }

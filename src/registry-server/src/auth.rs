@@ -127,7 +127,7 @@ pub(super) struct Call {
 
 impl Call {
     /// Checks that the query wants a list in its own order: by a field, ascending or descending.
-    pub fn ordered(&self, field: &str, direction: &str) -> Result<()> {
+    pub(crate) fn ordered(&self, field: &str, direction: &str) -> Result<()> {
         let pairs: Vec<(String, String)> = self.query()?;
         let orders = pairs.iter().filter(|(name, _)| name == "sorting.order_by");
         for (_, order) in orders {
@@ -146,7 +146,7 @@ impl Call {
     }
 
     /// The query as a structure.
-    pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T> {
         let wrong = |_| Error::invalid("the query is not what it should be");
         serde_urlencoded::from_str(&self.query).map_err(wrong)
     }

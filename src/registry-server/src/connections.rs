@@ -73,7 +73,7 @@ impl Close {
 
 impl Connections {
     /// Limits by how many files the process may have open, which is raised as far as it may be.
-    pub fn new(idle: Duration, proxies: TrustedProxies) -> Arc<Self> {
+    pub(crate) fn new(idle: Duration, proxies: TrustedProxies) -> Arc<Self> {
         let most = open_files().saturating_sub(RESERVED_FILES).clamp(16, MOST);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let per_address = (most / 2).min(MOST_PER_ADDRESS);
@@ -109,7 +109,7 @@ impl Connections {
     }
 
     /// Says that a request is under way on a connection for as long as what is returned exists.
-    pub fn request(self: &Arc<Self>, peer: SocketAddr) -> UnderWay {
+    pub(crate) fn request(self: &Arc<Self>, peer: SocketAddr) -> UnderWay {
         if let Some(entry) = self.open().get_mut(&peer) {
             entry.requests += 1;
         }
@@ -117,7 +117,7 @@ impl Connections {
     }
 
     /// Closes what has been idle for too long, now and again, until the server ends.
-    pub async fn sweep(self: Arc<Self>) {
+    pub(crate) async fn sweep(self: Arc<Self>) {
         loop {
             tokio::time::sleep((self.idle / 4).min(Duration::from_secs(5))).await;
             let idle = |entry: &Entry| entry.requests == 0 && entry.since.elapsed() >= self.idle;

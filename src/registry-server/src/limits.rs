@@ -53,7 +53,7 @@ pub(super) struct Limits {
 
 impl Limits {
     /// `rate` requests a second for each principal, 0 for any number.
-    pub fn new(rate: u32) -> Self {
+    pub(crate) fn new(rate: u32) -> Self {
         let rate = f64::from(rate);
         Limits {
             requests: (rate > 0.0).then(|| Meter::new(rate, rate * 2.0)),
@@ -62,7 +62,7 @@ impl Limits {
     }
 
     /// A request of a principal.
-    pub fn request(&self, principal: &str) -> Result<()> {
+    pub(crate) fn request(&self, principal: &str) -> Result<()> {
         match self.requests.as_ref().is_none_or(|meter| meter.take(principal, 1.0)) {
             true => Ok(()),
             false => Err(Error::new(Code::ResourceExhausted, "too many requests; slow down")),
@@ -71,7 +71,7 @@ impl Limits {
 
     /// Whether an address may try to sign in as somebody, which it may not after too many failures.
     /// Others behind the same proxy, which have the same address, may.
-    pub fn sign_in(&self, address: &str, who: &str) -> Result<()> {
+    pub(crate) fn sign_in(&self, address: &str, who: &str) -> Result<()> {
         match self.failures.take(&key(address, who), 0.0) {
             true => Ok(()),
             false => Err(Error::new(
@@ -82,7 +82,7 @@ impl Limits {
     }
 
     /// An address failed to sign in as somebody.
-    pub fn failed(&self, address: &str, who: &str) {
+    pub(crate) fn failed(&self, address: &str, who: &str) {
         self.failures.take(&key(address, who), 1.0);
     }
 }

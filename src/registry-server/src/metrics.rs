@@ -85,7 +85,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts a request. `path` is the pattern, not what the client asked for.
-    pub fn request(&self, method: &str, path: &str, status: u16, took: Duration) {
+    pub(crate) fn request(&self, method: &str, path: &str, status: u16, took: Duration) {
         // Methods are the client's to make up.
         let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
         let method = known.into_iter().find(|known| *known == method).unwrap_or("other");

@@ -42,14 +42,14 @@ pub(super) const PAGES: &[&str] = &[
 ];
 
 impl Api {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let schemas = SchemaSettings::openapi3().into_generator();
         Api { router: Router::new(), paths: Map::new(), schemas }
     }
 
     /// Adds an operation: what it takes as its body, what it answers, its name, what its query may
     /// hold.
-    pub fn add<B, A, H, T>(
+    pub(crate) fn add<B, A, H, T>(
         mut self,
         method: Method,
         path: &str,
@@ -100,7 +100,7 @@ impl Api {
         self
     }
 
-    pub fn finish(mut self) -> Documented {
+    pub(crate) fn finish(mut self) -> Documented {
         let schemas = self.schemas.take_definitions(true);
         let document = json!({
             "openapi": "3.0.3",

@@ -31,7 +31,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// Unavailable: clients have yet to take too much.
-    pub fn admit(&self, response: Response) -> Result<Response> {
+    pub(crate) fn admit(&self, response: Response) -> Result<Response> {
         let Some(size) = response.body().size_hint().exact().filter(|size| *size > LARGE) else {
             return Ok(response);
         };

@@ -18,7 +18,7 @@ impl Refusals {
     }
 
     /// Counts a refusal; whether it is the first of its kind, which is to be written down itself.
-    pub fn is_first(&self, principal: &str, address: &str) -> bool {
+    pub(crate) fn is_first(&self, principal: &str, address: &str) -> bool {
         let mut counts = self.counts();
         let key = (principal.to_owned(), address.to_owned());
         if let Some(count) = counts.get_mut(&key) {
@@ -37,7 +37,7 @@ impl Refusals {
     }
 
     /// What was not written down since the last time: principal, address, number.
-    pub fn take(&self) -> Vec<(String, String, u64)> {
+    pub(crate) fn take(&self) -> Vec<(String, String, u64)> {
         let counts = std::mem::take(&mut *self.counts());
         let more = counts.into_iter().filter(|(_, count)| *count > 0);
         more.map(|((principal, address), count)| (principal, address, count)).collect()

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use ingot_test_support::output_of;
 
 /// Fails naming the lines that differ.
-pub fn same(theirs: &str, ours: &str, what: &str) {
+pub(super) fn same(theirs: &str, ours: &str, what: &str) {
     if theirs == ours {
         return;
     }
@@ -30,7 +30,7 @@ pub fn same(theirs: &str, ours: &str, what: &str) {
 }
 
 /// `text` without what differs from run to run: ids, times, random names.
-pub fn steady(text: &str) -> String {
+pub(super) fn steady(text: &str) -> String {
     static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
             (r"\b[0-9a-f]{64}\b", "ID64"),
@@ -54,7 +54,7 @@ pub fn steady(text: &str) -> String {
 }
 
 /// All that is in a folder: modes, sizes, contents.
-pub fn folder(path: &Path) -> String {
+pub(super) fn folder(path: &Path) -> String {
     let mut text = String::new();
     walk(path, "", &mut text);
     text
@@ -138,7 +138,7 @@ fn archive(name: &str, bytes: &[u8]) -> String {
 }
 
 /// An image.
-pub struct Image {
+pub(super) struct Image {
     /// Its configuration.
     pub config: String,
     /// Its file system.
@@ -147,7 +147,7 @@ pub struct Image {
 
 impl Image {
     /// Looks at the image called `name` and removes it. None if there is none.
-    pub fn take(name: &str) -> Option<Image> {
+    pub(super) fn take(name: &str) -> Option<Image> {
         let found = Command::new("docker").args(["image", "inspect", name]).output().ok()?;
         if !found.status.success() {
             return None;

@@ -178,9 +178,13 @@ impl Drop for Server {
 /// Somebody who talks to a server.
 #[derive(Clone)]
 pub struct Caller {
+    /// A client that trusts the server.
     pub client: Client,
+    /// Where the server is.
     pub url: String,
+    /// The path of its first project.
     pub root: String,
+    /// The access token; none is sent where this is empty.
     pub token: String,
 }
 
@@ -210,18 +214,22 @@ impl Caller {
         answer
     }
 
+    /// A GET that must go well.
     pub async fn get(&self, path: &str) -> Value {
         self.ok(Method::GET, path, Value::Null).await
     }
 
+    /// A PUT that must go well.
     pub async fn put(&self, path: &str, body: Value) -> Value {
         self.ok(Method::PUT, path, body).await
     }
 
+    /// A POST that must go well.
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.ok(Method::POST, path, body).await
     }
 
+    /// A PATCH that must go well.
     pub async fn patch(&self, path: &str, body: Value) -> Value {
         self.ok(Method::PATCH, path, body).await
     }

@@ -59,6 +59,7 @@ fn install(program: &Path, directory: &Path, version: &str) -> PathBuf {
     path
 }
 
+/// This machine's operating system, in Go's words.
 pub fn os() -> &'static str {
     match std::env::consts::OS {
         "macos" => "darwin",
@@ -66,6 +67,7 @@ pub fn os() -> &'static str {
     }
 }
 
+/// This machine's architecture, in Go's words.
 pub fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",

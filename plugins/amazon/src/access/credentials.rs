@@ -44,7 +44,7 @@ const INSTANCE: &str = "the instance's metadata service";
 ///
 /// # Errors
 /// There are none, or they cannot be had.
-pub async fn add(
+pub(super) async fn add(
     config: SdkConfig,
     options: &AccessOptions,
     near: &ProviderConfig,

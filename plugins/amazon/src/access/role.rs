@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// Credentials of a role, from STS. The SDK has a source of its own for that, which knows neither
 /// transitive tags nor devices for multi-factor authentication.
-pub struct AssumedRole {
+pub(super) struct AssumedRole {
     client: aws_sdk_sts::Client,
     role: AssumeRoleOptions,
     /// The serial number of a device and the code it shows.
@@ -21,7 +21,7 @@ pub struct AssumedRole {
 
 impl AssumedRole {
     /// Asks `client` for the role.
-    pub fn new(
+    pub(super) fn new(
         client: aws_sdk_sts::Client,
         role: AssumeRoleOptions,
         mfa: Option<(String, String)>,

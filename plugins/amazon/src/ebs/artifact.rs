@@ -10,10 +10,10 @@ use super::removal::{Snapshots, remove_image};
 use crate::access::Access;
 
 /// The builder's id.
-pub const BUILDER_ID: &str = "mitchellh.amazonebs";
+pub(super) const BUILDER_ID: &str = "mitchellh.amazonebs";
 
 /// An AMI in each of some regions.
-pub struct AmiArtifact {
+pub(super) struct AmiArtifact {
     /// To remove them.
     pub access: Access,
     /// Their ids by region.

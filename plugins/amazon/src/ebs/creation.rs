@@ -25,20 +25,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// How long calls that create something are made again.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub(super) struct Patience {
     cancel: CancellationToken,
     tries: u32,
 }
 
 impl Patience {
     /// Until `cancel` fires, and as often as `max_retries` says, but not less often than usual.
-    pub fn new(cancel: &CancellationToken, max_retries: u32) -> Patience {
+    pub(super) fn new(cancel: &CancellationToken, max_retries: u32) -> Patience {
         Patience { cancel: cancel.clone(), tries: max_retries.max(TRIES) }
     }
 }
 
 /// Something that is being created, or was.
-pub struct Creation<T> {
+pub(super) struct Creation<T> {
     entry: JournalEntry,
     call: Option<JoinHandle<Result<T, Failure>>>,
     made: Option<T>,
@@ -49,7 +49,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
     ///
     /// # Errors
     /// The journal cannot be written; nothing is created then.
-    pub fn begin(
+    pub(super) fn begin(
         ctx: &RunContext,
         resource: &Resource,
         call: impl Future<Output = Result<T, Failure>> + Send + 'static,
@@ -62,7 +62,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
     ///
     /// # Errors
     /// Why nothing was created, as far as that is known.
-    pub async fn made(&mut self) -> Result<T, Failure> {
+    pub(super) async fn made(&mut self) -> Result<T, Failure> {
         if let Some(made) = &self.made {
             return Ok(made.clone());
         }
@@ -79,7 +79,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
     }
 
     /// What was created, if that is known or will be soon. None where it must be looked for.
-    pub async fn settle(&mut self) -> Option<T> {
+    pub(super) async fn settle(&mut self) -> Option<T> {
         let made = timeout(SETTLE, self.made()).await;
         if let Some(call) = self.call.take() {
             call.abort();
@@ -88,12 +88,12 @@ impl<T: Clone + Send + 'static> Creation<T> {
     }
 
     /// Writes down more about it, such as the id that it has.
-    pub fn amend(&self, resource: &Resource) {
+    pub(super) fn amend(&self, resource: &Resource) {
         self.entry.amend(resource);
     }
 
     /// Strikes it from the journal: it is gone, or the user's.
-    pub fn done(self) {
+    pub(super) fn done(self) {
         self.entry.done();
     }
 }
@@ -104,7 +104,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
 ///
 /// # Errors
 /// The last failure.
-pub async fn create<T, A, F>(
+pub(super) async fn create<T, A, F>(
     patience: &Patience,
     mut attempt: impl FnMut() -> A,
     mut find: impl FnMut() -> F,

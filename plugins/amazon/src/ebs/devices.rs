@@ -7,7 +7,7 @@ use crate::failure::{Failure, Kind};
 
 /// The mappings for these disks; with `no_ephemeral`, and without the instance store volumes that
 /// Windows has by default.
-pub fn mappings(devices: &[BlockDevice], no_ephemeral: bool) -> Vec<BlockDeviceMapping> {
+pub(super) fn mappings(devices: &[BlockDevice], no_ephemeral: bool) -> Vec<BlockDeviceMapping> {
     let mut mappings: Vec<BlockDeviceMapping> = devices.iter().map(mapping).collect();
     if no_ephemeral {
         mappings.extend(('a'..='z').map(|letter| {
@@ -44,7 +44,7 @@ fn mapping(device: &BlockDevice) -> BlockDeviceMapping {
 
 /// Which option of the disks in `place` AWS speaks of where it refuses what they ask for. AWS's
 /// limits change, so that it is AWS that judges them.
-pub fn refused(failure: &Failure, place: &str, devices: &[BlockDevice]) -> Option<String> {
+pub(super) fn refused(failure: &Failure, place: &str, devices: &[BlockDevice]) -> Option<String> {
     if failure.kind != Kind::Refused || devices.is_empty() {
         return None;
     }

@@ -27,7 +27,7 @@ use crate::filter::filter;
 ///
 /// # Errors
 /// AWS does not tell.
-pub async fn discover(region: &str) -> Result<Vec<Discovered>> {
+pub(super) async fn discover(region: &str) -> Result<Vec<Discovered>> {
     let options = AccessOptions { region: Some(region.to_owned()), ..AccessOptions::default() };
     let access = Access::open(&options, &Ui::new(Arc::new(Silent))).await?;
     let ec2 = access.client(access.region());

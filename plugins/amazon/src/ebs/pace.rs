@@ -7,15 +7,15 @@ use ingot_sdk::retry::Retry;
 use crate::polling::PollingOptions;
 
 /// How long a machine may take to start or stop; AWS's own tools wait as long.
-pub const MACHINE: Duration = Duration::from_secs(10 * 60);
+pub(super) const MACHINE: Duration = Duration::from_secs(10 * 60);
 /// How long an AMI may take: Packer's limit.
-pub const IMAGE: Duration = Duration::from_secs(30 * 60);
+pub(super) const IMAGE: Duration = Duration::from_secs(30 * 60);
 /// How long EC2 may take to prepare fast launching, for which it starts instances: Packer's limit.
-pub const FAST_LAUNCH: Duration = Duration::from_secs(125 * 60);
+pub(super) const FAST_LAUNCH: Duration = Duration::from_secs(125 * 60);
 
 /// How often to look, how long, and which option says so.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub(super) struct Pace {
     /// How often and how long.
     pub retry: Retry,
     /// What the user can do who needs more time.
@@ -27,7 +27,7 @@ const POLLING: &str = "give it more time with a larger max_attempts, and delay_s
                        aws_polling (or AWS_MAX_ATTEMPTS and AWS_POLL_DELAY_SECONDS)";
 
 /// For what takes seconds.
-pub fn quick(polling: &PollingOptions, limit: Duration) -> Pace {
+pub(super) fn quick(polling: &PollingOptions, limit: Duration) -> Pace {
     Pace {
         retry: polling.retry(Duration::from_secs(2), Duration::from_secs(15), limit),
         hint: POLLING,
@@ -35,7 +35,7 @@ pub fn quick(polling: &PollingOptions, limit: Duration) -> Pace {
 }
 
 /// For what takes minutes.
-pub fn slow(polling: &PollingOptions, limit: Duration) -> Pace {
+pub(super) fn slow(polling: &PollingOptions, limit: Duration) -> Pace {
     Pace {
         retry: polling.retry(Duration::from_secs(5), Duration::from_secs(30), limit),
         hint: POLLING,

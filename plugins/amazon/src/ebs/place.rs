@@ -8,11 +8,11 @@ use ingot_sdk::{Error, Journal, Resource, Result, RunContext};
 use crate::access::{Access, AccessOptions, AssumeRoleOptions};
 
 /// The attribute that holds the id of the account.
-pub const ACCOUNT: &str = "account";
+pub(super) const ACCOUNT: &str = "account";
 
 /// A place to make things in.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub(super) struct Place {
     options: AccessOptions,
     /// The region of the build, whose endpoint the options may name.
     home: String,
@@ -22,7 +22,7 @@ pub struct Place {
 
 impl Place {
     /// The place that a build with these options works in.
-    pub fn new(options: &AccessOptions, access: &Access, ctx: &RunContext) -> Place {
+    pub(super) fn new(options: &AccessOptions, access: &Access, ctx: &RunContext) -> Place {
         let run = ctx.prepare.run_uuid.clone();
         let region = access.region().to_owned();
         if let Some(account) = access.account() {
@@ -33,18 +33,18 @@ impl Place {
 
     /// The place in a region where something of the run `run` was found, with the access that the
     /// environment gives.
-    pub fn found(region: &str, run: &str) -> Place {
+    pub(super) fn found(region: &str, run: &str) -> Place {
         let options = AccessOptions::default();
         Place { options, home: region.to_owned(), region: region.to_owned(), run: run.to_owned() }
     }
 
     /// The same account in another region.
-    pub fn in_region(&self, region: &str) -> Place {
+    pub(super) fn in_region(&self, region: &str) -> Place {
         Place { region: region.to_owned(), ..self.clone() }
     }
 
     /// The journal's record of something here.
-    pub fn resource(&self, kind: &str, id: &str) -> Resource {
+    pub(super) fn resource(&self, kind: &str, id: &str) -> Resource {
         let options = &self.options;
         let variable = |names: &[&str]| {
             let values = names.iter().filter_map(|name| std::env::var(name).ok());
@@ -83,13 +83,13 @@ impl Place {
 }
 
 /// A text that the journal wrote down about `resource`.
-pub fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a str> {
+pub(super) fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a str> {
     resource.attributes.get(name).and_then(|value| value.as_str())
 }
 
 /// Writes down in which account all of the build is, which the ARN of something that it made, or of
 /// who made it, tells.
-pub fn note_account(journal: &Arc<dyn Journal>, arn: Option<&str>) {
+pub(super) fn note_account(journal: &Arc<dyn Journal>, arn: Option<&str>) {
     if let Some(account) = arn.and_then(account_of) {
         journal.note(ACCOUNT, account);
     }
@@ -105,7 +105,7 @@ fn account_of(arn: &str) -> Option<&str> {
 ///
 /// # Errors
 /// The record names no region.
-pub fn access_options(resource: &Resource) -> Result<AccessOptions> {
+pub(super) fn access_options(resource: &Resource) -> Result<AccessOptions> {
     let text = |name: &str| attribute(resource, name).map(str::to_owned);
     let region = text("region")
         .ok_or_else(|| Error::new(format!("the journal names no region for {}", resource.id)))?;

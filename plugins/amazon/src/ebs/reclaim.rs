@@ -157,7 +157,7 @@ async fn remove_images(ec2: &Ec2, resource: &Resource) -> Result<()> {
 }
 
 /// Whoever reclaims tells what was removed.
-pub struct Silent;
+pub(super) struct Silent;
 
 #[async_trait]
 impl EventSink for Silent {

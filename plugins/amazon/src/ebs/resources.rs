@@ -9,32 +9,32 @@ use super::place::attribute;
 use super::removal::{ImageMark, Mark};
 
 /// A key pair; the id is its name.
-pub const KEY_PAIR: &str = "amazon-key-pair";
+pub(super) const KEY_PAIR: &str = "amazon-key-pair";
 /// A security group; the id is its name.
-pub const SECURITY_GROUP: &str = "amazon-security-group";
+pub(super) const SECURITY_GROUP: &str = "amazon-security-group";
 /// An instance profile with its role and policy; the id is the name of all three.
-pub const PROFILE: &str = "amazon-instance-profile";
+pub(super) const PROFILE: &str = "amazon-instance-profile";
 /// A launch template; the id is its name.
-pub const LAUNCH_TEMPLATE: &str = "amazon-launch-template";
+pub(super) const LAUNCH_TEMPLATE: &str = "amazon-launch-template";
 /// An instance; the id is what its tag `ingot-id` holds.
-pub const INSTANCE: &str = "amazon-instance";
+pub(super) const INSTANCE: &str = "amazon-instance";
 /// A volume that would outlive its instance; the id is its id.
-pub const VOLUME: &str = "amazon-volume";
+pub(super) const VOLUME: &str = "amazon-volume";
 /// An AMI that is not finished, with its snapshots; the id is its name.
-pub const IMAGE: &str = "amazon-image";
+pub(super) const IMAGE: &str = "amazon-image";
 
 /// The journal's record of an instance says which of its volumes are the user's.
-pub fn instance_resource(resource: Resource, mark: &Mark) -> Resource {
+pub(super) fn instance_resource(resource: Resource, mark: &Mark) -> Resource {
     with_list(resource, "kept_devices", &mark.kept)
 }
 
 /// What tells the instance of a record.
-pub fn instance_mark(resource: &Resource) -> Mark {
+pub(super) fn instance_mark(resource: &Resource) -> Mark {
     Mark { token: resource.id.clone(), kept: list(resource, "kept_devices") }
 }
 
 /// A list that the journal wrote down.
-pub fn list(resource: &Resource, name: &str) -> BTreeSet<String> {
+pub(super) fn list(resource: &Resource, name: &str) -> BTreeSet<String> {
     let all = attribute(resource, name).unwrap_or_default().split(',');
     all.filter(|one| !one.is_empty()).map(str::to_owned).collect()
 }
@@ -45,7 +45,7 @@ fn with_list(resource: Resource, name: &str, list: &BTreeSet<String>) -> Resourc
 }
 
 /// The journal's record of an AMI says how to tell it from others of its name.
-pub fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
+pub(super) fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
     let resource =
         resource.with("source", mark.source.as_str()).with("not_before", mark.not_before.as_str());
     with_list(resource, "kept_snapshots", &mark.kept)
@@ -53,12 +53,12 @@ pub fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
 
 /// The same once its id is known, and its snapshots as far as they are: they are left to be removed
 /// when it is gone.
-pub fn known_image(resource: &Resource, id: &str, snapshots: &BTreeSet<String>) -> Resource {
+pub(super) fn known_image(resource: &Resource, id: &str, snapshots: &BTreeSet<String>) -> Resource {
     with_list(resource.clone().with("image_id", id), "snapshots", snapshots)
 }
 
 /// What tells the AMI of a record.
-pub fn image_mark(resource: &Resource) -> ImageMark {
+pub(super) fn image_mark(resource: &Resource) -> ImageMark {
     let text = |name: &str| attribute(resource, name).unwrap_or_default().to_owned();
     ImageMark {
         name: resource.id.clone(),
@@ -69,10 +69,10 @@ pub fn image_mark(resource: &Resource) -> ImageMark {
 }
 
 /// How the names of AMIs begin that are only there to be copied.
-pub const INTERMEDIARY: &str = "ingot-";
+pub(super) const INTERMEDIARY: &str = "ingot-";
 
 /// The run that an AMI of this name is of, if it is one that is only there to be copied.
-pub fn run_of_intermediary(name: &str) -> Option<&str> {
+pub(super) fn run_of_intermediary(name: &str) -> Option<&str> {
     let (run, unique) = name.strip_prefix(INTERMEDIARY)?.rsplit_once('-')?;
     let mine = unique.len() == 12 && unique.bytes().all(|byte| byte.is_ascii_hexdigit());
     (mine && uuid::Uuid::parse_str(run).is_ok()).then_some(run)

@@ -17,7 +17,7 @@ use crate::failure::{During, Failure};
 use crate::json_call::{JsonService, SYSTEMS_MANAGER};
 
 /// AWS's program, which has to be in `PATH`.
-pub const PROGRAM: &str = "session-manager-plugin";
+pub(super) const PROGRAM: &str = "session-manager-plugin";
 
 /// The document that says what a session does: AWS's own one for forwarding a port.
 const DOCUMENT: &str = "AWS-StartPortForwardingSession";
@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The plugin that was found.
 #[derive(Debug, Clone, Copy)]
-pub struct Plugin {
+pub(super) struct Plugin {
     /// Whether it reads the token from its environment.
     reads_variable: bool,
 }
@@ -55,7 +55,7 @@ impl Plugin {
     ///
     /// # Errors
     /// It cannot be run.
-    pub async fn find(ctx: &RunContext) -> Result<Plugin> {
+    pub(super) async fn find(ctx: &RunContext) -> Result<Plugin> {
         let argv = vec![PROGRAM.to_owned(), "--version".to_owned()];
         let output = CapturedOutput::default();
         let command = LocalCommand { argv, ..LocalCommand::default() };
@@ -90,7 +90,7 @@ fn version(text: &str) -> Option<[u32; 4]> {
 
 /// What is forwarded: a port of this machine to one of an instance.
 #[derive(Clone)]
-pub struct Forwarding {
+pub(super) struct Forwarding {
     /// The way to Systems Manager.
     pub access: Access,
     /// The profile of the options, which the plugin resumes a session with.
@@ -109,7 +109,7 @@ pub struct Forwarding {
 
 /// A public key that an instance does not have.
 #[derive(Clone)]
-pub struct PublicKey {
+pub(super) struct PublicKey {
     /// Whose it is to be.
     pub user: String,
     /// The key, as in `authorized_keys`.
@@ -119,7 +119,7 @@ pub struct PublicKey {
 }
 
 /// A session that AWS opened. It waits for the plugin.
-pub struct Session {
+pub(super) struct Session {
     /// Its id.
     pub id: String,
     response: Value,
@@ -141,7 +141,7 @@ impl Forwarding {
     ///
     /// # Errors
     /// AWS refuses.
-    pub async fn open(&self, ctx: &RunContext) -> Result<Option<Session>, Failure> {
+    pub(super) async fn open(&self, ctx: &RunContext) -> Result<Option<Session>, Failure> {
         let region = self.access.region();
         let request = self.request();
         let answer = self.access.call(&SYSTEMS_MANAGER, region, "StartSession", &request).await;
@@ -160,7 +160,7 @@ impl Forwarding {
     ///
     /// # Errors
     /// AWS refuses.
-    pub async fn send_key(&self) -> Result<(), Failure> {
+    pub(super) async fn send_key(&self) -> Result<(), Failure> {
         let Some(PublicKey { user, key, zone }) = &self.key else { return Ok(()) };
         let body = json!({
             "InstanceId": self.instance,
@@ -177,7 +177,7 @@ impl Forwarding {
     ///
     /// # Errors
     /// The plugin cannot be run.
-    pub async fn run(
+    pub(super) async fn run(
         &self,
         ctx: &RunContext,
         plugin: Plugin,
@@ -211,7 +211,7 @@ impl Forwarding {
     }
 
     /// Ends a session. One that has ended already is no failure.
-    pub async fn close(&self, session: &Session) {
+    pub(super) async fn close(&self, session: &Session) {
         let body = json!({ "SessionId": session.id });
         let region = self.access.region();
         let call = self.access.call(&SYSTEMS_MANAGER, region, "TerminateSession", &body);
@@ -227,14 +227,14 @@ impl Forwarding {
 
 /// The last line that the plugin wrote, to say why it ended.
 #[derive(Default)]
-pub struct LastLine(Mutex<String>);
+pub(super) struct LastLine(Mutex<String>);
 
 /// How much of a line is kept.
 const LINE: usize = 500;
 
 impl LastLine {
     /// The line.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let text = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").to_owned()
     }

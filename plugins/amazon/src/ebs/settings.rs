@@ -13,7 +13,7 @@ use crate::polling;
 
 /// The checked options.
 #[derive(Clone, Default)]
-pub struct Settings {
+pub(super) struct Settings {
     /// The options as written, with the tags of blocks moved to the others.
     pub raw: Options,
     /// How to reach the instance.
@@ -26,7 +26,7 @@ pub struct Settings {
 
 /// The key that the instance lets in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum KeyChoice {
+pub(super) enum KeyChoice {
     /// None: there is a password, or no communicator.
     #[default]
     None,
@@ -40,7 +40,7 @@ pub enum KeyChoice {
 
 /// A block of addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cidr {
+pub(super) struct Cidr {
     /// As written.
     pub text: String,
     /// Whether it is one of IPv6.
@@ -49,7 +49,7 @@ pub struct Cidr {
 
 impl Cidr {
     /// Reads `address/bits`.
-    pub fn parse(text: &str) -> Option<Cidr> {
+    pub(super) fn parse(text: &str) -> Option<Cidr> {
         let (address, bits) = text.split_once('/')?;
         let address: IpAddr = address.parse().ok()?;
         let most = if address.is_ipv6() { 128 } else { 32 };
@@ -64,7 +64,7 @@ impl Settings {
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn prepare(
+    pub(super) fn prepare(
         Decoded { options: mut raw, .. }: Decoded<'_, Options>,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Settings>, ConfigErrors> {
@@ -100,7 +100,7 @@ impl Settings {
 
     /// The snapshots that the template names for its disks. AMIs may refer to them, but they are
     /// the user's.
-    pub fn own_snapshots(&self) -> BTreeSet<String> {
+    pub(super) fn own_snapshots(&self) -> BTreeSet<String> {
         let (ami, instance) = (&self.raw.ami, &self.raw.instance);
         let devices = ami.ami_block_device_mappings.iter();
         let devices = devices.chain(&instance.launch_block_device_mappings);
@@ -108,30 +108,30 @@ impl Settings {
     }
 
     /// Whether the instance is reached through a session of Systems Manager.
-    pub fn uses_session_manager(&self) -> bool {
+    pub(super) fn uses_session_manager(&self) -> bool {
         let interface = given(&self.raw.network.ssh_interface);
         interface == Some(SESSION_MANAGER) && !matches!(self.communication.way, Way::None)
     }
 
     /// What there is to know about fast launching, where it is on and an AMI is made.
-    pub fn fast_launch(&self) -> Option<&FastLaunch> {
+    pub(super) fn fast_launch(&self) -> Option<&FastLaunch> {
         let ami = &self.raw.ami;
         ami.fast_launch.as_ref().filter(|launch| launch.is_enabled() && !ami.skip_create_ami)
     }
 
     /// Whether a spot instance is run.
-    pub fn is_spot(&self) -> bool {
+    pub(super) fn is_spot(&self) -> bool {
         checks::is_spot(&self.raw)
     }
 
     /// Whether the first image is only there to be copied.
-    pub fn is_intermediary(&self) -> bool {
+    pub(super) fn is_intermediary(&self) -> bool {
         let ami = &self.raw.ami;
         ami.encrypt_boot == Some(true) || ami.skip_save_build_region
     }
 
     /// The regions that get a copy, each once, in the order of the template.
-    pub fn copies(&self, own: &str) -> Vec<String> {
+    pub(super) fn copies(&self, own: &str) -> Vec<String> {
         let ami = &self.raw.ami;
         let mut regions: Vec<String> = Vec::new();
         // An image that is only there to be copied is copied in its own region too, unless it is
@@ -148,7 +148,7 @@ impl Settings {
     }
 
     /// The regions in which an AMI of the template's name is to be, each once.
-    pub fn regions(&self, own: &str) -> Vec<String> {
+    pub(super) fn regions(&self, own: &str) -> Vec<String> {
         let mut regions = self.copies(own);
         if !self.raw.ami.skip_save_build_region && !regions.iter().any(|region| region == own) {
             regions.insert(0, own.to_owned());
@@ -179,7 +179,7 @@ impl Settings {
     }
 
     /// The KMS key for the copy in `region`; none for the account's default.
-    pub fn kms_key(&self, region: &str, own: &str) -> Option<&str> {
+    pub(super) fn kms_key(&self, region: &str, own: &str) -> Option<&str> {
         let ami = &self.raw.ami;
         if ami.encrypt_boot != Some(true) {
             return None;
@@ -190,7 +190,7 @@ impl Settings {
     }
 
     /// How long to wait for the password of a Windows instance.
-    pub fn password_timeout(&self) -> Duration {
+    pub(super) fn password_timeout(&self) -> Duration {
         let given = self.raw.instance.windows_password_timeout.map(|timeout| timeout.0);
         given.filter(|timeout| !timeout.is_zero()).unwrap_or(Duration::from_secs(20 * 60))
     }

@@ -15,10 +15,10 @@ pub const RUN_TAG: &str = "ingot-run";
 
 /// The tag that says when that run started, as RFC 3339 writes times: not all that is made has a
 /// date of its own.
-pub const STARTED_TAG: &str = "ingot-started";
+pub(super) const STARTED_TAG: &str = "ingot-started";
 
 /// What a template may use as `build.NAME`.
-pub const GENERATED: [&str; 6] = [
+pub(super) const GENERATED: [&str; 6] = [
     "SourceAMIName",
     "BuildRegion",
     "SourceAMI",
@@ -29,14 +29,14 @@ pub const GENERATED: [&str; 6] = [
 
 /// What is known about a build once its source AMI is found.
 #[derive(Debug, Clone, Default)]
-pub struct BuildInfo {
+pub(super) struct BuildInfo {
     /// The names without dots, as Packer has them.
     values: Map<String, Value>,
 }
 
 impl BuildInfo {
     /// What is known about a build in `region` that starts from `image`.
-    pub fn new(region: &str, image: &Image) -> BuildInfo {
+    pub(super) fn new(region: &str, image: &Image) -> BuildInfo {
         let tags: Map<String, Value> = image
             .tags()
             .iter()
@@ -56,7 +56,7 @@ impl BuildInfo {
     }
 
     /// The values for `build.*`.
-    pub fn generated(&self) -> GeneratedData {
+    pub(super) fn generated(&self) -> GeneratedData {
         let values = self.values.iter().filter(|(name, _)| *name != "SourceAMITags");
         values.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
@@ -65,7 +65,7 @@ impl BuildInfo {
     ///
     /// # Errors
     /// It names something that does not exist, such as a tag that the source AMI does not have.
-    pub fn render(&self, ctx: &RunContext, option: &str, text: &str) -> Result<String> {
+    pub(super) fn render(&self, ctx: &RunContext, option: &str, text: &str) -> Result<String> {
         let rendered = render(&ctx.prepare, text, &Value::Object(self.values.clone()));
         rendered.map_err(|error| Error::new(format!("{option}: {error}")))
     }
@@ -74,21 +74,25 @@ impl BuildInfo {
     ///
     /// # Errors
     /// See [`BuildInfo::render`].
-    pub fn tags(&self, ctx: &RunContext, option: &str, tags: &Tags) -> Result<Vec<Tag>> {
+    pub(super) fn tags(&self, ctx: &RunContext, option: &str, tags: &Tags) -> Result<Vec<Tag>> {
         let rendered = |text: &str| self.render(ctx, option, text);
         tags.iter().map(|(key, value)| Ok(tag(&rendered(key)?, &rendered(value)?))).collect()
     }
 }
 
 /// Renders a text with the functions of this builder.
-pub fn render(ctx: &PrepareContext, text: &str, data: &Value) -> Result<String, RenderError> {
+pub(super) fn render(
+    ctx: &PrepareContext,
+    text: &str,
+    data: &Value,
+) -> Result<String, RenderError> {
     Interpolation::new(ctx)
         .with_function("clean_resource_name", Box::new(clean_function))
         .render(text, data)
 }
 
 /// Renders a text with made-up values, to see whether it can be.
-pub fn try_out(ctx: &PrepareContext, text: &str) -> Result<(), RenderError> {
+pub(super) fn try_out(ctx: &PrepareContext, text: &str) -> Result<(), RenderError> {
     let sample: Map<String, Value> =
         GENERATED.iter().map(|&name| (name.to_owned(), json!("sample"))).collect();
     if text.contains("SourceAMITags") {
@@ -101,12 +105,12 @@ pub fn try_out(ctx: &PrepareContext, text: &str) -> Result<(), RenderError> {
 }
 
 /// One tag.
-pub fn tag(key: &str, value: &str) -> Tag {
+pub(super) fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
 
 /// `tags` and the one that marks what is made for this run only.
-pub fn marked(ctx: &RunContext, tags: &[Tag]) -> Vec<Tag> {
+pub(super) fn marked(ctx: &RunContext, tags: &[Tag]) -> Vec<Tag> {
     let mut tags = tags.to_vec();
     tags.push(tag(RUN_TAG, &ctx.prepare.run_uuid));
     let started = ctx.prepare.start.and_then(|start| start.format(&Rfc3339).ok());
@@ -115,13 +119,13 @@ pub fn marked(ctx: &RunContext, tags: &[Tag]) -> Vec<Tag> {
 }
 
 /// Tags for what a call creates; none without tags, which EC2 refuses.
-pub fn specification(of: ResourceType, tags: Vec<Tag>) -> Option<TagSpecification> {
+pub(super) fn specification(of: ResourceType, tags: Vec<Tag>) -> Option<TagSpecification> {
     let some = !tags.is_empty();
     some.then(|| TagSpecification::builder().resource_type(of).set_tags(Some(tags)).build())
 }
 
 /// The same in a launch template.
-pub fn template_specification(
+pub(super) fn template_specification(
     of: ResourceType,
     tags: Vec<Tag>,
 ) -> Option<LaunchTemplateTagSpecificationRequest> {
@@ -130,7 +134,7 @@ pub fn template_specification(
 }
 
 /// Shows tags that are about to be added.
-pub fn report(ctx: &RunContext, tags: &[Tag]) {
+pub(super) fn report(ctx: &RunContext, tags: &[Tag]) {
     for tag in tags {
         let (key, value) = (tag.key().unwrap_or_default(), tag.value().unwrap_or_default());
         ctx.ui.message(format!("Adding tag: {key:?}: {value:?}"));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// An answer with this status and body.
     Answer(u16, &'static str),
     /// The connection ends without an answer.
@@ -17,14 +17,14 @@ pub enum Fault {
 }
 
 /// The proxy. Its thread ends with the test's process.
-pub struct Proxy {
+pub(crate) struct Proxy {
     pub port: u16,
     calls: Arc<AtomicUsize>,
 }
 
 impl Proxy {
     /// A proxy to `moto` whose first calls suffer `faults` in turn.
-    pub fn start(moto: u16, faults: &[Fault]) -> Proxy {
+    pub(crate) fn start(moto: u16, faults: &[Fault]) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let faults = Mutex::new(faults.iter().rev().copied().collect::<Vec<_>>());
@@ -41,12 +41,12 @@ impl Proxy {
     }
 
     /// Where it listens.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// How many calls came.
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 }

@@ -11,7 +11,7 @@ use ingot_test_support::moto::{Moto, REGION};
 
 /// The options that lead to `moto`: by a file with a profile, as `custom_endpoint_ec2` is for one
 /// region only, and the tests of one process have several servers.
-pub fn access_options(moto: &Moto, region: &str) -> Value {
+pub(crate) fn access_options(moto: &Moto, region: &str) -> Value {
     let name = format!("ingot-moto-{}-{}", std::process::id(), moto.port);
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let text = format!(
@@ -31,14 +31,14 @@ pub fn access_options(moto: &Moto, region: &str) -> Value {
 }
 
 /// A client to look with.
-pub async fn client(moto: &Moto, region: &str) -> Ec2 {
+pub(crate) async fn client(moto: &Moto, region: &str) -> Ec2 {
     let options: AccessOptions = serde_json::from_value(access_options(moto, region)).unwrap();
     let ui = Ui::new(std::sync::Arc::new(ingot_sdk::testing::Said::default()));
     Access::open(&options, &ui).await.unwrap().client(region)
 }
 
 /// What is there only while something is built, in words; nothing after a build.
-pub async fn temporaries(moto: &Moto) -> Vec<String> {
+pub(crate) async fn temporaries(moto: &Moto) -> Vec<String> {
     let ec2 = client(moto, REGION).await;
     let mut found = Vec::new();
     for instance in instances(&ec2).await {
@@ -63,27 +63,27 @@ pub async fn temporaries(moto: &Moto) -> Vec<String> {
 }
 
 /// All instances, also those that are terminated.
-pub async fn instances(ec2: &Ec2) -> Vec<Instance> {
+pub(crate) async fn instances(ec2: &Ec2) -> Vec<Instance> {
     let answer = ec2.describe_instances().send().await.unwrap();
     let reservations = answer.reservations.unwrap_or_default().into_iter();
     reservations.flat_map(|one| one.instances.unwrap_or_default()).collect()
 }
 
 /// The account's own AMIs in a region.
-pub async fn images(moto: &Moto, region: &str) -> Vec<Image> {
+pub(crate) async fn images(moto: &Moto, region: &str) -> Vec<Image> {
     let ec2 = client(moto, region).await;
     let answer = ec2.describe_images().owners("self").send().await.unwrap();
     answer.images.unwrap_or_default()
 }
 
 /// The names of the account's own AMIs in a region.
-pub async fn image_names(moto: &Moto, region: &str) -> Vec<String> {
+pub(crate) async fn image_names(moto: &Moto, region: &str) -> Vec<String> {
     images(moto, region).await.into_iter().map(|image| image.name.unwrap()).collect()
 }
 
 /// The ids of the snapshots in a region that were made for the account's own AMIs; those of the
 /// AMIs that moto comes with are not.
-pub async fn snapshots(moto: &Moto, region: &str) -> Vec<String> {
+pub(crate) async fn snapshots(moto: &Moto, region: &str) -> Vec<String> {
     let ec2 = client(moto, region).await;
     let answer = ec2.describe_snapshots().owner_ids("self").send().await.unwrap();
     let mut known = BTreeMap::new();

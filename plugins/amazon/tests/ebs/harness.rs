@@ -19,10 +19,10 @@ use ingot_test_support::moto::{Moto, REGION};
 use ingot_test_support::sshd::{self, Server};
 
 /// The AMI that moto has for everybody.
-pub const SOURCE: &str = "ami-785db401";
+pub(crate) const SOURCE: &str = "ami-785db401";
 
 /// A moto server and the machine that its instances are.
-pub struct Cloud {
+pub(crate) struct Cloud {
     pub moto: Moto,
     pub sshd: Server,
     pub said: Arc<Said>,
@@ -32,7 +32,7 @@ pub struct Cloud {
 
 /// A journal in memory.
 #[derive(Default)]
-pub struct Written {
+pub(crate) struct Written {
     lines: Mutex<BTreeMap<u64, Resource>>,
     notes: Mutex<BTreeMap<String, String>>,
     /// The kinds of all that was ever written down.
@@ -65,12 +65,12 @@ impl Journal for Written {
 
 impl Written {
     /// Forgets everything.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.lines.lock().unwrap().clear();
     }
 
     /// What is not struck, with all that was noted.
-    pub fn open(&self) -> Vec<Resource> {
+    pub(crate) fn open(&self) -> Vec<Resource> {
         let notes = self.notes.lock().unwrap().clone();
         let noted = |resource: &Resource| {
             let with = |resource: Resource, (name, value): (&String, &String)| {
@@ -84,7 +84,7 @@ impl Written {
 
 /// Provisions with commands, whose output it keeps.
 #[derive(Default)]
-pub struct Commands {
+pub(crate) struct Commands {
     pub commands: Mutex<Vec<String>>,
     pub output: Mutex<String>,
     pub data: Mutex<GeneratedData>,
@@ -126,7 +126,7 @@ impl Hook for Commands {
 
 impl Cloud {
     /// Starts both servers; none where they are not installed.
-    pub fn start() -> Option<Cloud> {
+    pub(crate) fn start() -> Option<Cloud> {
         if !sshd::available() {
             return None;
         }
@@ -144,7 +144,7 @@ impl Cloud {
     }
 
     /// The options of a build in this cloud, and `more`; null removes one.
-    pub fn options(&self, more: Value) -> Value {
+    pub(crate) fn options(&self, more: Value) -> Value {
         let mut options = access_options(&self.moto, REGION);
         let own = json!({
             "ami_name": "web-1",
@@ -164,7 +164,7 @@ impl Cloud {
     }
 
     /// What the builder runs in.
-    pub fn context(&self) -> RunContext {
+    pub(crate) fn context(&self) -> RunContext {
         let prepare = PrepareContext {
             build_name: "amazon-ebs.web".into(),
             build_type: "amazon-ebs".into(),
@@ -179,13 +179,13 @@ impl Cloud {
     }
 
     /// Builds.
-    pub async fn build(&self, more: Value) -> Result<Option<Arc<dyn Artifact>>> {
+    pub(crate) async fn build(&self, more: Value) -> Result<Option<Arc<dyn Artifact>>> {
         let ctx = self.context();
         builder(self.options(more), &ctx).build(&ctx).await
     }
 
     /// Builds, with success, an artifact.
-    pub async fn artifact(&self, more: Value) -> Arc<dyn Artifact> {
+    pub(crate) async fn artifact(&self, more: Value) -> Arc<dyn Artifact> {
         match self.build(more).await {
             Ok(artifact) => artifact.expect("an artifact"),
             Err(error) => panic!("{error}\n{}", self.said.lines().join("\n")),
@@ -193,7 +193,7 @@ impl Cloud {
     }
 
     /// Removes what the journal still names.
-    pub async fn reclaim(&self) {
+    pub(crate) async fn reclaim(&self) {
         // Newest first, as things depend on older ones.
         let reclaim = EbsReclaim::default();
         for resource in self.written.open().iter().rev() {
@@ -205,18 +205,18 @@ impl Cloud {
     }
 
     /// Whether a line was shown that begins so.
-    pub fn says(&self, start: &str) -> bool {
+    pub(crate) fn says(&self, start: &str) -> bool {
         self.said.lines().iter().any(|line| line.starts_with(start))
     }
 
     /// Has moto write down all requests from now on.
-    pub fn record(&self) {
+    pub(crate) fn record(&self) {
         self.moto.http("POST", "/moto-api/recorder/reset-recording", "").unwrap();
         self.moto.http("POST", "/moto-api/recorder/start-recording", "").unwrap();
     }
 
     /// The bodies of the requests that were written down.
-    pub fn recorded(&self) -> Vec<String> {
+    pub(crate) fn recorded(&self) -> Vec<String> {
         let lines = self.moto.http("GET", "/moto-api/recorder/download-recording", "").unwrap();
         let requests = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let body = |request: Value| {
@@ -231,7 +231,7 @@ impl Cloud {
 }
 
 /// A builder that took the options.
-pub fn builder(options: Value, ctx: &RunContext) -> impl Build + use<> {
+pub(crate) fn builder(options: Value, ctx: &RunContext) -> impl Build + use<> {
     match testing::prepare(&EbsBuilder, given(options), &ctx.prepare) {
         Ok(prepared) => prepared.ready,
         Err(errors) => panic!("{errors:?}"),
@@ -245,6 +245,6 @@ fn given(options: Value) -> Value {
 }
 
 /// What checking options says.
-pub fn prepare(options: Value) -> Result<Prepared, ConfigErrors> {
+pub(crate) fn prepare(options: Value) -> Result<Prepared, ConfigErrors> {
     Ok(testing::prepare(&EbsBuilder, given(options), &PrepareContext::default())?.with(()))
 }

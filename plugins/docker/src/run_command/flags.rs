@@ -9,7 +9,7 @@ use ingot_sdk::{ConfigError, GoDuration};
 use super::values::bytes_of;
 
 /// What follows the flags: the image, and what is run in it.
-pub const REST: &str = "image";
+pub(super) const REST: &str = "image";
 
 /// Flags that are true or false.
 const SWITCHES: &[&str] = &[
@@ -157,7 +157,7 @@ const OLD_NAMES: &[(&str, &str)] =
     &[("dns-option", "dns-opt"), ("network", "net"), ("network-alias", "net-alias")];
 
 /// The command line of `docker run`.
-pub fn command() -> Command {
+pub(super) fn command() -> Command {
     let arg = |name: &'static str| {
         let mut arg = Arg::new(name).long(name);
         if let Some((_, letter)) = LETTERS.iter().find(|(known, _)| *known == name) {
@@ -235,7 +235,7 @@ fn nano_cpus_of(text: &str) -> Result<i64, String> {
 }
 
 /// What is wrong with a command line, in one sentence that names the flag.
-pub fn explain(error: &clap::Error) -> ConfigError {
+pub(super) fn explain(error: &clap::Error) -> ConfigError {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),

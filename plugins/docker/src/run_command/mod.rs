@@ -17,7 +17,7 @@ use self::values::{Device, Security};
 
 /// A container to create.
 #[derive(Debug, Clone, Default)]
-pub struct RunCommand {
+pub(crate) struct RunCommand {
     /// The arguments as they were given, for people.
     pub arguments: Vec<String>,
     /// The name the user wants the container to have.
@@ -38,7 +38,7 @@ pub struct RunCommand {
 
 /// When an image is pulled: `--pull`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Pull {
+pub(crate) enum Pull {
     /// Whether or not it is there.
     Always,
     /// Where it is not.
@@ -95,7 +95,7 @@ impl RunCommand {
     ///
     /// # Errors
     /// A flag is unknown or not supported, or a value cannot be read; the error names it.
-    pub fn parse(arguments: Vec<String>) -> Result<RunCommand, ConfigError> {
+    pub(crate) fn parse(arguments: Vec<String>) -> Result<RunCommand, ConfigError> {
         let complain = |message: String| ConfigError::on("run_command", message);
         let matches =
             flags::command().try_get_matches_from(&arguments).map_err(|e| flags::explain(&e))?;

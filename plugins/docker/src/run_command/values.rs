@@ -11,7 +11,7 @@ use bollard::models::{
 
 /// A size in bytes: a number with an optional unit b, k, m, g, t or p (powers of 1024), which may
 /// be followed by `b` or `ib`.
-pub fn bytes_of(value: &str) -> Option<i64> {
+pub(super) fn bytes_of(value: &str) -> Option<i64> {
     let lower = value.trim().to_ascii_lowercase();
     let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
     let number: f64 = lower[..digits].parse().ok()?;
@@ -32,13 +32,13 @@ pub fn bytes_of(value: &str) -> Option<i64> {
 }
 
 /// `KEY=VALUE`, or a key alone.
-pub fn pair(text: &str) -> (String, String) {
+pub(super) fn pair(text: &str) -> (String, String) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     (key.to_owned(), value.to_owned())
 }
 
 /// The lines of a file of variables or labels that count.
-pub fn lines_of(flag: &str, path: &str) -> Result<Vec<String>, String> {
+pub(super) fn lines_of(flag: &str, path: &str) -> Result<Vec<String>, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("--{flag}: reading {path}: {error}"))?;
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
@@ -46,7 +46,7 @@ pub fn lines_of(flag: &str, path: &str) -> Result<Vec<String>, String> {
 }
 
 /// A variable without a value takes it from this process's environment; none where it is not set.
-pub fn environment(entry: &str) -> Option<String> {
+pub(super) fn environment(entry: &str) -> Option<String> {
     if entry.contains('=') {
         return Some(entry.to_owned());
     }
@@ -54,7 +54,7 @@ pub fn environment(entry: &str) -> Option<String> {
 }
 
 /// The fields of a value that is written as a line of a CSV file.
-pub fn fields(value: &str) -> Result<Vec<String>, String> {
+pub(super) fn fields(value: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = value;
     loop {
@@ -96,12 +96,12 @@ pub fn fields(value: &str) -> Result<Vec<String>, String> {
 }
 
 /// Splits `SOURCE:TARGET[:OPTIONS]`; none for an anonymous volume.
-pub fn split_volume(value: &str) -> Option<(&str, &str)> {
+pub(super) fn split_volume(value: &str) -> Option<(&str, &str)> {
     value.split_once(':').filter(|(source, _)| !source.is_empty())
 }
 
 /// A path relative to the current directory made absolute; names of volumes stay as they are.
-pub fn absolute(source: &str) -> String {
+pub(super) fn absolute(source: &str) -> String {
     if source == "." || source == ".." || source.starts_with("./") || source.starts_with("../") {
         return std::path::absolute(source)
             .map_or_else(|_| source.to_owned(), |path| path.display().to_string());
@@ -110,7 +110,7 @@ pub fn absolute(source: &str) -> String {
 }
 
 /// A device of the host, or one that a CDI driver makes: `VENDOR/CLASS=NAME`.
-pub enum Device {
+pub(super) enum Device {
     /// Of the host.
     Host(DeviceMapping),
     /// By CDI.
@@ -118,7 +118,7 @@ pub enum Device {
 }
 
 /// `--device`.
-pub fn device(value: &str) -> Device {
+pub(super) fn device(value: &str) -> Device {
     let is_cdi = !value.starts_with('/')
         && value.split_once('=').is_some_and(|(kind, _)| {
             kind.split_once('/')
@@ -145,7 +145,7 @@ pub fn device(value: &str) -> Device {
 }
 
 /// `--gpus`: `all`, a number, or fields such as `device=0`.
-pub fn gpus(value: &str) -> Result<DeviceRequest, String> {
+pub(super) fn gpus(value: &str) -> Result<DeviceRequest, String> {
     let bad = |what: String| format!("--gpus: {what}, in {value:?}");
     let count_of = |text: &str| match text {
         "all" => Ok(-1),
@@ -182,7 +182,7 @@ pub fn gpus(value: &str) -> Result<DeviceRequest, String> {
 }
 
 /// `--network`: a name, or fields such as `name=net,alias=web`.
-pub fn network(value: &str) -> Result<(String, EndpointSettings), String> {
+pub(super) fn network(value: &str) -> Result<(String, EndpointSettings), String> {
     let mut settings = EndpointSettings::default();
     if !value.contains('=') {
         return Ok((value.to_owned(), settings));
@@ -222,12 +222,12 @@ pub fn network(value: &str) -> Result<(String, EndpointSettings), String> {
 }
 
 /// The addresses of a container in a network.
-pub fn addresses(settings: &mut EndpointSettings) -> &mut EndpointIpamConfig {
+pub(super) fn addresses(settings: &mut EndpointSettings) -> &mut EndpointIpamConfig {
     settings.ipam_config.get_or_insert_default()
 }
 
 /// What `--security-opt` asks for.
-pub enum Security {
+pub(super) enum Security {
     /// An option for the Engine.
     Option(String),
     /// That nothing below /proc and /sys is hidden or read-only.
@@ -235,7 +235,7 @@ pub enum Security {
 }
 
 /// `--security-opt`. The docker client reads a seccomp profile's file and sends its text.
-pub fn security_option(value: &str) -> Result<Security, String> {
+pub(super) fn security_option(value: &str) -> Result<Security, String> {
     let (name, setting) = match (value.split_once('='), value.split_once(':')) {
         (Some(both), _) => both,
         (None, _) if value == "no-new-privileges" => return Ok(Security::Option(value.to_owned())),
@@ -270,7 +270,7 @@ fn protocol_of(value: &str) -> Option<(&str, &str)> {
 }
 
 /// `80`, `53/udp` or `8000-8010` as the Engine writes them.
-pub fn exposed(value: &str) -> Option<Vec<String>> {
+pub(super) fn exposed(value: &str) -> Option<Vec<String>> {
     let (ports, protocol) = protocol_of(value)?;
     let (first, last) = range(ports)?;
     let protocol = protocol.to_ascii_lowercase();
@@ -278,7 +278,7 @@ pub fn exposed(value: &str) -> Option<Vec<String>> {
 }
 
 /// `[[ADDRESS:][HOST_PORT]:]PORT[/PROTOCOL]`, where a port may be a range.
-pub fn published(value: &str) -> Option<Vec<(String, PortBinding)>> {
+pub(super) fn published(value: &str) -> Option<Vec<(String, PortBinding)>> {
     let (outside, inside) = value.rsplit_once(':').unwrap_or(("", value));
     let (address, outside) = match outside.rsplit_once(':') {
         // An address of IPv6 alone has colons of its own.
@@ -313,7 +313,7 @@ pub fn published(value: &str) -> Option<Vec<(String, PortBinding)>> {
 }
 
 /// `--ulimit NAME=SOFT[:HARD]`.
-pub fn ulimit(value: &str) -> Option<ResourcesUlimits> {
+pub(super) fn ulimit(value: &str) -> Option<ResourcesUlimits> {
     let (name, limits) = value.split_once('=')?;
     let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
     Some(ResourcesUlimits {
@@ -324,7 +324,7 @@ pub fn ulimit(value: &str) -> Option<ResourcesUlimits> {
 }
 
 /// `--restart`: `no`, `always`, `unless-stopped` or `on-failure[:TIMES]`.
-pub fn restart(value: &str) -> Option<RestartPolicy> {
+pub(super) fn restart(value: &str) -> Option<RestartPolicy> {
     let (name, times) = match value.split_once(':') {
         Some((name, times)) => (name, Some(times.parse().ok()?)),
         None => (value, None),
@@ -340,14 +340,14 @@ pub fn restart(value: &str) -> Option<RestartPolicy> {
 }
 
 /// `--device-read-bps` and its kin: `PATH:RATE`.
-pub fn throttle(value: &str, in_bytes: bool) -> Option<ThrottleDevice> {
+pub(super) fn throttle(value: &str, in_bytes: bool) -> Option<ThrottleDevice> {
     let (path, rate) = value.split_once(':').filter(|(path, _)| path.starts_with("/dev/"))?;
     let rate = if in_bytes { bytes_of(rate)? } else { rate.parse().ok()? };
     Some(ThrottleDevice { path: Some(path.to_owned()), rate: Some(rate) })
 }
 
 /// `--blkio-weight-device PATH:WEIGHT`.
-pub fn weighted(value: &str) -> Option<ResourcesBlkioWeightDevice> {
+pub(super) fn weighted(value: &str) -> Option<ResourcesBlkioWeightDevice> {
     let (path, weight) = value.split_once(':').filter(|(path, _)| path.starts_with("/dev/"))?;
     let weight =
         weight.parse().ok().filter(|weight| *weight == 0 || (10..=1000).contains(weight))?;
@@ -355,7 +355,7 @@ pub fn weighted(value: &str) -> Option<ResourcesBlkioWeightDevice> {
 }
 
 /// `--mount type=bind,source=/a,target=/b,readonly`.
-pub fn mount(value: &str) -> Result<Mount, String> {
+pub(super) fn mount(value: &str) -> Result<Mount, String> {
     let bad = |what: String| format!("--mount: {what}, in {value:?}");
     let mut mount = Mount { typ: Some(MountType::VOLUME), ..Mount::default() };
     let mut bind = MountBindOptions::default();
@@ -470,7 +470,7 @@ pub fn mount(value: &str) -> Result<Mount, String> {
 }
 
 /// Adds the networks' settings to those of the container's own flags, which are for the first.
-pub fn endpoints(
+pub(super) fn endpoints(
     networks: Vec<(String, EndpointSettings)>,
     own: EndpointSettings,
 ) -> (String, Option<HashMap<String, EndpointSettings>>) {

@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 /// The image the tests start from: busybox, a user `app` (1000:1001), a command and a variable.
 /// It is made once and kept; a change to it takes a new tag.
-pub const BASE: &str = "ingot-test-base:1";
+pub(crate) const BASE: &str = "ingot-test-base:1";
 
 /// Whether there is an Engine; makes sure that the base image is there. Without one, tests fail
 /// in CI and are skipped, aloud, elsewhere.
-pub fn engine() -> bool {
+pub(crate) fn engine() -> bool {
     static READY: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     match READY.get_or_init(make_base) {
         Ok(()) => true,
@@ -75,7 +75,7 @@ fn make_base() -> std::result::Result<(), String> {
 }
 
 /// Runs the docker client and returns what it prints.
-pub fn docker(arguments: &[&str]) -> String {
+pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {}: {text}", arguments.join(" "));
@@ -83,24 +83,24 @@ pub fn docker(arguments: &[&str]) -> String {
 }
 
 /// Whether a container or image exists.
-pub fn exists(id: &str) -> bool {
+pub(crate) fn exists(id: &str) -> bool {
     Command::new("docker").args(["inspect", id]).output().unwrap().status.success()
 }
 
 /// What `docker inspect` says about an image's or container's configuration.
-pub fn config_of(id: &str) -> Value {
+pub(crate) fn config_of(id: &str) -> Value {
     // Without a format the client passes on all that the Engine says.
     let all: Value = serde_json::from_str(&docker(&["inspect", id])).unwrap();
     all[0]["Config"].clone()
 }
 
 /// Runs a command in a fresh container of an image and returns its output.
-pub fn in_image(image: &str, command: &str) -> String {
+pub(crate) fn in_image(image: &str, command: &str) -> String {
     docker(&["run", "--rm", "--entrypoint=/bin/sh", image, "-c", command])
 }
 
 /// Removes an image when dropped, so that a failing test leaves none.
-pub struct Image(pub String);
+pub(crate) struct Image(pub String);
 
 impl Drop for Image {
     fn drop(&mut self) {
@@ -110,19 +110,19 @@ impl Drop for Image {
 
 /// Keeps the texts of events.
 #[derive(Default)]
-pub struct Events {
+pub(crate) struct Events {
     lines: Mutex<Vec<String>>,
     masked: Mutex<Vec<String>>,
 }
 
 impl Events {
     /// Everything that was shown.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
 
     /// The secrets that are masked.
-    pub fn masked(&self) -> Vec<String> {
+    pub(crate) fn masked(&self) -> Vec<String> {
         self.masked.lock().unwrap().clone()
     }
 }
@@ -151,7 +151,7 @@ type Work = dyn Fn(Arc<dyn Communicator>, GeneratedData) -> Pin<Box<dyn Future<O
     + Sync;
 
 /// Provisions with a closure.
-pub struct Closure {
+pub(crate) struct Closure {
     work: Box<Work>,
     /// Whether the error-cleanup-provisioner was asked for.
     pub cleaned: Mutex<bool>,
@@ -181,7 +181,7 @@ impl Hook for Closure {
 }
 
 /// A run of a plugin.
-pub struct Run {
+pub(crate) struct Run {
     /// Its context.
     pub ctx: RunContext,
     /// What it showed.
@@ -192,7 +192,7 @@ pub struct Run {
 
 impl Run {
     /// A run whose provisioner is `work`.
-    pub fn new<F>(
+    pub(crate) fn new<F>(
         work: impl Fn(Arc<dyn Communicator>, GeneratedData) -> F + Send + Sync + 'static,
     ) -> Run
     where
@@ -218,30 +218,30 @@ impl Run {
     }
 
     /// A run without provisioners.
-    pub fn idle() -> Run {
+    pub(crate) fn idle() -> Run {
         Run::new(async |_, _| Ok(()))
     }
 
     /// The same run with another journal.
-    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Run {
+    pub(crate) fn journal(mut self, journal: Arc<dyn Journal>) -> Run {
         self.ctx.journal = journal;
         self
     }
 
     /// Builds with the options in `config`.
-    pub async fn build(&self, config: Value) -> Result<Arc<dyn Artifact>> {
+    pub(crate) async fn build(&self, config: Value) -> Result<Arc<dyn Artifact>> {
         let build = testing::prepare(&DockerBuilder::default(), config, &self.ctx.prepare)?.ready;
         Ok(build.build(&self.ctx).await?.expect("an artifact"))
     }
 }
 
 /// Options as the engine would hand them over.
-pub fn options(config: Value) -> Config {
+pub(crate) fn options(config: Value) -> Config {
     Config::new(config.as_object().unwrap().clone())
 }
 
 /// What `prepare` of the builder says about `config`.
-pub fn prepare(config: Value) -> Result<ingot_sdk::Prepared, ConfigErrors> {
+pub(crate) fn prepare(config: Value) -> Result<ingot_sdk::Prepared, ConfigErrors> {
     let prepared = testing::prepare(&DockerBuilder::default(), config, &Default::default());
     Ok(prepared?.with(()))
 }

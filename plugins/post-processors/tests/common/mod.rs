@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
 #[allow(unused_imports)] // As above.
-pub use ingot_sdk::testing::{Said, names};
+pub(crate) use ingot_sdk::testing::{Said, names};
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, FileArtifact, GeneratedData, PluginSet, PostProcess,
     PrepareContext, Prepared, Processed, Result, RunContext, testing,
 };
-pub use ingot_test_support::tool;
+#[allow(unused_imports)] // As above.
+pub(crate) use ingot_test_support::tool;
 use serde_json::Value;
 
 /// A build called `name` in a folder of its own.
-pub struct Build {
+pub(crate) struct Build {
     pub folder: tempfile::TempDir,
     pub prepare: PrepareContext,
     pub said: Arc<Said>,
@@ -23,7 +24,7 @@ pub struct Build {
 }
 
 impl Build {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Build {
             folder: tempfile::tempdir().unwrap(),
             prepare: PrepareContext {
@@ -37,21 +38,21 @@ impl Build {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file of the artifact.
-    pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         testing::file(self.folder.path(), name, contents)
     }
 
-    pub fn context(&self) -> RunContext {
+    pub(crate) fn context(&self) -> RunContext {
         testing::context(self.prepare.clone(), &self.said)
     }
 
     /// The post-processor `kind`, prepared with `options`.
-    pub fn prepared(
+    pub(crate) fn prepared(
         &self,
         kind: &str,
         options: Value,
@@ -70,12 +71,12 @@ impl Build {
     }
 
     /// What preparing the post-processor `kind` with `options` finds.
-    pub fn checked(&self, kind: &str, options: Value) -> Result<Prepared, ConfigErrors> {
+    pub(crate) fn checked(&self, kind: &str, options: Value) -> Result<Prepared, ConfigErrors> {
         Ok(self.prepared(kind, options)?.with(()))
     }
 
     /// Prepares and runs the post-processor `kind` on `artifact`.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         kind: &str,
         options: Value,
@@ -87,7 +88,7 @@ impl Build {
 }
 
 /// What the file builder would have made.
-pub fn artifact(files: &[&Path]) -> Arc<dyn Artifact> {
+pub(crate) fn artifact(files: &[&Path]) -> Arc<dyn Artifact> {
     Arc::new(FileArtifact {
         builder_id: "packer.file".to_owned(),
         id: "File".to_owned(),
@@ -97,6 +98,6 @@ pub fn artifact(files: &[&Path]) -> Arc<dyn Artifact> {
 }
 
 /// The artifact that a post-processor made.
-pub fn made(processed: Processed) -> Arc<dyn Artifact> {
+pub(crate) fn made(processed: Processed) -> Arc<dyn Artifact> {
     processed.artifact.expect("an artifact")
 }

@@ -24,10 +24,10 @@ use crate::remote_script::{Start, Upload, pause};
 const CLEANING: Duration = Duration::from_secs(60);
 
 /// `provisioner "powershell"`
-pub struct PowershellProvisioner;
+pub(crate) struct PowershellProvisioner;
 
 /// Runs PowerShell scripts on the machine.
-pub struct Powershell {
+pub(crate) struct Powershell {
     options: Options,
 }
 

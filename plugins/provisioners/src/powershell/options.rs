@@ -26,7 +26,7 @@ const POLICIES: [&str; 8] = [
 const NO_POLICY: &str = "none";
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Options {
+pub(crate) struct Options {
     #[serde(flatten)]
     pub script: WindowsScript,
     /// How a variable is written, with two `%s` for name and value; `$env:%s="%s"; `. The value
@@ -79,7 +79,7 @@ impl Options {
     ///
     /// # Errors
     /// All that is wrong.
-    pub fn check(&self, ctx: &PrepareContext) -> Result<(), ConfigErrors> {
+    pub(crate) fn check(&self, ctx: &PrepareContext) -> Result<(), ConfigErrors> {
         let mut errors = ConfigErrors::default();
         self.script.check(&mut errors);
         if self.elevated_user().is_none() && given(&self.elevated_password).is_some() {
@@ -114,12 +114,12 @@ impl Options {
     }
 
     /// The user of a scheduled task, if there is to be one.
-    pub fn elevated_user(&self) -> Option<&str> {
+    pub(crate) fn elevated_user(&self) -> Option<&str> {
         given(&self.elevated_user)
     }
 
     /// The name of the program.
-    pub fn program(&self) -> &'static str {
+    pub(crate) fn program(&self) -> &'static str {
         if self.use_pwsh { "pwsh" } else { "powershell" }
     }
 
@@ -130,7 +130,7 @@ impl Options {
     }
 
     /// The template of the command line, and the option it comes from.
-    pub fn command(&self) -> (&'static str, String) {
+    pub(crate) fn command(&self) -> (&'static str, String) {
         let (option, own) = match self.elevated_user() {
             None => ("execute_command", &self.execute_command),
             Some(_) => ("elevated_execute_command", &self.elevated_execute_command),
@@ -145,7 +145,7 @@ impl Options {
     }
 
     /// How a variable is written.
-    pub fn variable_format(&self) -> &str {
+    pub(crate) fn variable_format(&self) -> &str {
         let own = match self.elevated_user() {
             None => &self.env_var_format,
             Some(_) => &self.elevated_env_var_format,

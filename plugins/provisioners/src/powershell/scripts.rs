@@ -9,7 +9,7 @@ const NO_PROGRESS: &str = "Set-Variable ProgressPreference SilentlyContinue -Sco
 
 /// The script file of an inline script. Its exit code is that of the last program that failed, or
 /// 1 after an error that nothing caught.
-pub fn inline(options: &Options, assignments: &str) -> String {
+pub(super) fn inline(options: &Options, assignments: &str) -> String {
     let trace = match options.debug_mode {
         0 => String::new(),
         level => format!("Set-PSDebug -Trace {level}\n"),
@@ -37,7 +37,7 @@ exit $ingotCode
 
 /// The command line for the file of an inline script. Without a policy, the shell that gets the
 /// command is PowerShell itself.
-pub fn run_inline(program: &str, policy: Option<&str>) -> String {
+pub(super) fn run_inline(program: &str, policy: Option<&str>) -> String {
     match policy {
         Some(policy) => format!("{program} -executionpolicy {policy} -file {{{{.Path}}}}"),
         None => "& { & '{{.Path}}'; exit $LastExitCode }".to_owned(),
@@ -45,7 +45,7 @@ pub fn run_inline(program: &str, policy: Option<&str>) -> String {
 }
 
 /// The command line for a script file: sets the variables, then runs it.
-pub fn run_file(program: &str, policy: Option<&str>, trace: i32) -> String {
+pub(super) fn run_file(program: &str, policy: Option<&str>, trace: i32) -> String {
     let trace = match trace {
         0 => String::new(),
         level => format!(" Set-PSDebug -Trace {level};"),
@@ -62,7 +62,7 @@ pub fn run_file(program: &str, policy: Option<&str>, trace: i32) -> String {
 
 /// A script that removes files, if they are there. Variables in paths are expanded, as when they
 /// were uploaded.
-pub fn removal(paths: &[&str]) -> String {
+pub(super) fn removal(paths: &[&str]) -> String {
     let paths: Vec<String> = paths.iter().map(|path| quote(path)).collect();
     format!(
         "foreach ($path in @({})) {{\n\

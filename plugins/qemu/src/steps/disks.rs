@@ -8,7 +8,7 @@ use super::State;
 use crate::{copy, qemu_img};
 
 /// Creates the disks, or copies and resizes the disk image.
-pub struct CreateDisks;
+pub(super) struct CreateDisks;
 
 #[async_trait]
 impl Step<State> for CreateDisks {
@@ -77,7 +77,7 @@ async fn copy_image(ctx: &RunContext, state: &State, disk: &Path) -> Result<()> 
 
 /// Copies the finished disk, which leaves out what the machine has freed, and compresses it if
 /// the options say so.
-pub struct ConvertDisk;
+pub(super) struct ConvertDisk;
 
 #[async_trait]
 impl Step<State> for ConvertDisk {

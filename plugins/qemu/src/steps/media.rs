@@ -15,7 +15,7 @@ use crate::network::host_address;
 use crate::options::given;
 
 /// Makes the key pair that the build logs in with, or reads the user's.
-pub struct MakeKey;
+pub(super) struct MakeKey;
 
 #[async_trait]
 impl Step<State> for MakeKey {
@@ -47,7 +47,7 @@ impl Step<State> for MakeKey {
 }
 
 /// Finds the installation disc or disk image.
-pub struct FindMedium;
+pub(super) struct FindMedium;
 
 #[async_trait]
 impl Step<State> for FindMedium {
@@ -97,7 +97,7 @@ async fn remote_medium(ctx: &RunContext, urls: &[&str]) -> Result<String> {
 }
 
 /// Starts the HTTP server, if the options ask for one.
-pub struct StartHttp;
+pub(super) struct StartHttp;
 
 #[async_trait]
 impl Step<State> for StartHttp {
@@ -121,7 +121,7 @@ impl Step<State> for StartHttp {
 }
 
 /// Makes the CD and the floppy, if the options ask for them.
-pub struct MakeDiscs;
+pub(super) struct MakeDiscs;
 
 #[async_trait]
 impl Step<State> for MakeDiscs {

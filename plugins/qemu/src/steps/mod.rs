@@ -24,10 +24,10 @@ use crate::machine::Machine;
 use crate::settings::Settings;
 use tpm::Tpm;
 
-pub use output::{EFI_VARIABLES, remove};
+pub(crate) use output::{EFI_VARIABLES, remove};
 
 /// What the steps share.
-pub struct State {
+pub(crate) struct State {
     /// The options.
     pub settings: Settings,
     /// What QEMU's command line depends on.
@@ -55,7 +55,7 @@ pub struct State {
 
 impl State {
     /// The state before the first step.
-    pub fn new(settings: Settings) -> State {
+    pub(crate) fn new(settings: Settings) -> State {
         State {
             settings,
             situation: Situation::default(),
@@ -78,7 +78,7 @@ impl State {
     }
 
     /// Whether the steps were not cleaned up, as `-on-error` can ask for.
-    pub fn is_left(&self) -> bool {
+    pub(crate) fn is_left(&self) -> bool {
         self.output.is_some()
     }
 
@@ -120,7 +120,7 @@ impl State {
 }
 
 /// The steps of a build with these options.
-pub fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
+pub(crate) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
     let raw = &settings.raw;
     let mut steps: Vec<Box<dyn Step<State>>> = vec![
         Box::new(media::MakeKey),

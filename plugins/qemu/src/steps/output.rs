@@ -11,10 +11,10 @@ use super::State;
 use crate::reclaim::{created_output_resource, output_resource};
 
 /// The name Packer gives the machine's copy of the UEFI variables.
-pub const EFI_VARIABLES: &str = "efivars.fd";
+pub(crate) const EFI_VARIABLES: &str = "efivars.fd";
 
 /// Creates the output folder; with `-force` in place of what was there.
-pub struct PrepareOutput;
+pub(super) struct PrepareOutput;
 
 #[async_trait]
 impl Step<State> for PrepareOutput {
@@ -73,7 +73,7 @@ impl Step<State> for PrepareOutput {
 }
 
 /// Removes a folder with all that is in it. Not finding it is success.
-pub async fn remove(folder: &Path) -> Result<()> {
+pub(crate) async fn remove(folder: &Path) -> Result<()> {
     match tokio::fs::remove_dir_all(folder).await {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", folder.display()))
@@ -83,7 +83,7 @@ pub async fn remove(folder: &Path) -> Result<()> {
 }
 
 /// Copies the UEFI variables, which the machine changes.
-pub struct CopyEfiVariables;
+pub(super) struct CopyEfiVariables;
 
 #[async_trait]
 impl Step<State> for CopyEfiVariables {

@@ -32,7 +32,7 @@ impl State {
 }
 
 /// Finds the ports of this host that the machine needs.
-pub struct ReservePorts;
+pub(super) struct ReservePorts;
 
 #[async_trait]
 impl Step<State> for ReservePorts {
@@ -91,7 +91,7 @@ fn made_up_password() -> String {
 }
 
 /// Starts QEMU.
-pub struct StartMachine;
+pub(super) struct StartMachine;
 
 #[async_trait]
 impl Step<State> for StartMachine {
@@ -163,7 +163,7 @@ fn vnc_password_in_words(state: &State) -> String {
 }
 
 /// Types the boot command.
-pub struct TypeBootCommand;
+pub(super) struct TypeBootCommand;
 
 #[async_trait]
 impl Step<State> for TypeBootCommand {
@@ -195,7 +195,7 @@ impl Step<State> for TypeBootCommand {
 }
 
 /// Waits for the machine and connects to it.
-pub struct Connect;
+pub(super) struct Connect;
 
 #[async_trait]
 impl Step<State> for Connect {
@@ -315,7 +315,7 @@ impl Provisioned for State {
 }
 
 /// Turns the machine off.
-pub struct ShutDown;
+pub(super) struct ShutDown;
 
 #[async_trait]
 impl Step<State> for ShutDown {

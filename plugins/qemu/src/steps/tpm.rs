@@ -14,13 +14,13 @@ use crate::process::Process;
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A TPM for one machine.
-pub struct Tpm {
+pub(super) struct Tpm {
     process: Process,
     _state: Scratch,
 }
 
 /// Starts swtpm.
-pub struct StartTpm;
+pub(super) struct StartTpm;
 
 #[async_trait]
 impl Step<State> for StartTpm {

@@ -17,7 +17,7 @@ use ingot_test_support::sshd::{Server, USER};
 
 /// Keeps what is shown and masked.
 #[derive(Default)]
-pub struct Shown {
+pub(crate) struct Shown {
     pub lines: Mutex<Vec<String>>,
     pub masked: Mutex<Vec<String>>,
 }
@@ -64,7 +64,7 @@ impl Hook for NoProvisioners {
     }
 }
 
-pub fn context(shown: &Arc<Shown>) -> RunContext {
+pub(crate) fn context(shown: &Arc<Shown>) -> RunContext {
     RunContext {
         prepare: Default::default(),
         ui: Ui::new(Arc::clone(shown) as Arc<dyn EventSink>),
@@ -75,13 +75,13 @@ pub fn context(shown: &Arc<Shown>) -> RunContext {
 }
 
 /// What checking `options` says.
-pub fn prepare(options: Value) -> Result<SshSettings, ConfigErrors> {
+pub(crate) fn prepare(options: Value) -> Result<SshSettings, ConfigErrors> {
     let config: SshConfig = serde_json::from_value(options).unwrap();
     config.prepare()
 }
 
 /// Options that lead to `server`, and `more`.
-pub fn options(server: &Server, more: Value) -> Value {
+pub(crate) fn options(server: &Server, more: Value) -> Value {
     let mut options = json!({
         "ssh_host": "127.0.0.1", "ssh_port": server.port, "ssh_username": USER,
         "ssh_timeout": "20s", "ssh_handshake_attempts": 1,
@@ -93,19 +93,19 @@ pub fn options(server: &Server, more: Value) -> Value {
 }
 
 /// Connects with `options`.
-pub async fn connect_in(ctx: &RunContext, options: Value) -> Result<Arc<dyn Communicator>> {
+pub(crate) async fn connect_in(ctx: &RunContext, options: Value) -> Result<Arc<dyn Communicator>> {
     let host = options["ssh_host"].as_str().unwrap().to_owned();
     let settings = prepare(options).map_err(Error::from)?;
     settings.connect(ctx, &Target { host, port: None, key_pair: None }).await
 }
 
 /// Connects to `server` with `more` options.
-pub async fn connect(server: &Server, more: Value) -> Result<Arc<dyn Communicator>> {
+pub(crate) async fn connect(server: &Server, more: Value) -> Result<Arc<dyn Communicator>> {
     connect_in(&context(&Arc::default()), options(server, more)).await
 }
 
 /// Connects with a key that was made for it.
-pub async fn connected(server: &Server, mut more: Value) -> Arc<dyn Communicator> {
+pub(crate) async fn connected(server: &Server, mut more: Value) -> Arc<dyn Communicator> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("key{}", NEXT.fetch_add(1, Ordering::Relaxed));
     more["ssh_private_key_file"] = server.key(&name, &["-t", "ed25519"]).into();
@@ -113,20 +113,20 @@ pub async fn connected(server: &Server, mut more: Value) -> Arc<dyn Communicator
 }
 
 /// Why connecting failed.
-pub async fn failure(options: Value) -> Error {
+pub(crate) async fn failure(options: Value) -> Error {
     let connected = connect_in(&context(&Arc::default()), options).await;
     connected.err().expect("no connection comes about")
 }
 
 /// A command's status, output and error output.
-pub async fn run(link: &dyn Communicator, command: &str) -> (ExitStatus, String, String) {
+pub(crate) async fn run(link: &dyn Communicator, command: &str) -> (ExitStatus, String, String) {
     let output = CapturedOutput::default();
     let status = link.exec(&RemoteCommand::new(command), &output).await.unwrap();
     (status, output.stdout_text(), output.stderr_text())
 }
 
 /// The output of a command that succeeds.
-pub async fn output(link: &dyn Communicator, command: &str) -> String {
+pub(crate) async fn output(link: &dyn Communicator, command: &str) -> String {
     let (status, stdout, stderr) = run(link, command).await;
     assert!(status.success(), "{command}: {status:?} {stdout} {stderr}");
     stdout

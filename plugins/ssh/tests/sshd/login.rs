@@ -8,6 +8,7 @@ use ingot_ssh::{KeyPair, KeyPairType, Target};
 use serde_json::json;
 
 use crate::harness::{Shown, connect, connect_in, connected, context, options, output, prepare};
+use ingot_test_support::output_of;
 use ingot_test_support::sshd::{PASSWORD, Server, USER, available};
 
 #[tokio::test]

@@ -12,34 +12,34 @@ use ingot_vm::iso::IsoOptions;
 use serde_json::Value;
 
 /// A build in a folder of its own.
-pub struct Build {
+pub(crate) struct Build {
     pub folder: tempfile::TempDir,
     pub said: Arc<Said>,
     pub ctx: RunContext,
 }
 
 impl Build {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let said = Arc::<Said>::default();
         let ctx = testing::context(PrepareContext::default(), &said);
         Build { folder: tempfile::tempdir().unwrap(), said, ctx }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         testing::file(self.folder.path(), name, contents)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 }
 
 /// Bytes without a pattern that would hide a mix-up.
-pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -50,14 +50,14 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut hasher = ingot_sdk::hash::hasher("sha256").unwrap();
     hasher.update(bytes);
     ingot_sdk::hash::hex(&hasher.finalize())
 }
 
 /// Waits until `done` gives something.
-pub fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = done() {
@@ -115,7 +115,7 @@ async fn job() {
 }
 
 /// Starts another process that does `job`, with `env` added to its environment.
-pub fn spawn(job: &Value, env: &[(&str, &str)]) -> Child {
+pub(crate) fn spawn(job: &Value, env: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "harness::job", "--nocapture"])
         .env(JOB, job.to_string())
@@ -127,12 +127,12 @@ pub fn spawn(job: &Value, env: &[(&str, &str)]) -> Child {
 }
 
 /// What a process said until it ended.
-pub fn output(child: Child) -> String {
+pub(crate) fn output(child: Child) -> String {
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }
 
 /// The first line of a process that says what came of its job.
-pub fn first_answer(child: &mut Child) -> String {
+pub(crate) fn first_answer(child: &mut Child) -> String {
     let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
     let answer =
         lines.map_while(Result::ok).find_map(|line| line.strip_prefix("job: ").map(str::to_owned));
@@ -140,7 +140,7 @@ pub fn first_answer(child: &mut Child) -> String {
 }
 
 /// A web server with a folder; ends when dropped.
-pub struct Nginx {
+pub(crate) struct Nginx {
     child: Child,
     folder: tempfile::TempDir,
     pub port: u16,
@@ -149,7 +149,7 @@ pub struct Nginx {
 impl Nginx {
     /// Starts it; none when it is not installed, which under CI is a failure. `rate` is the
     /// nginx setting for bytes per second of an answer, `0` for no limit.
-    pub fn start(rate: &str) -> Option<Nginx> {
+    pub(crate) fn start(rate: &str) -> Option<Nginx> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("www")).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -185,32 +185,32 @@ impl Nginx {
     }
 
     /// Ends it as if the machine had died.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts it again after [`Nginx::kill`], with another rate.
-    pub fn restart(&mut self, rate: &str) {
+    pub(crate) fn restart(&mut self, rate: &str) {
         self.child = Nginx::run(self.folder.path(), self.port, rate).unwrap();
     }
 
-    pub fn url(&self, name: &str) -> String {
+    pub(crate) fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/{name}", self.port)
     }
 
     /// Puts a file there, as if it had changed now.
-    pub fn put(&self, name: &str, contents: &[u8]) {
+    pub(crate) fn put(&self, name: &str, contents: &[u8]) {
         testing::file(&self.folder.path().join("www"), name, contents);
     }
 
     /// All requests so far, with their queries.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
     }
 
     /// The requests for `name` so far: status, method, range.
-    pub fn requests(&self, name: &str) -> Vec<String> {
+    pub(crate) fn requests(&self, name: &str) -> Vec<String> {
         let log = self.log();
         let wanted = format!(" /{name} ");
         log.lines().filter(|line| line.contains(&wanted)).map(str::to_owned).collect()

@@ -60,7 +60,7 @@ fn list(items: &[String]) -> Value {
 
 impl Metadata {
     /// Looks around; `template_dir` is where the template is.
-    pub fn gather(options: &CommandOptions, template_dir: &Path) -> Self {
+    pub(super) fn gather(options: &CommandOptions, template_dir: &Path) -> Self {
         Metadata {
             options: json!({
                 "debug": options.debug,
@@ -79,7 +79,7 @@ impl Metadata {
     }
 
     /// What is told about one build.
-    pub fn of(&self, node: &Node, plugins: &PluginSet) -> BuildMetadata {
+    pub(super) fn of(&self, node: &Node, plugins: &PluginSet) -> BuildMetadata {
         let packer = json!({
             // What Packer's own clients take for Packer's version.
             "version": COMPATIBLE_PACKER_VERSION,
@@ -93,7 +93,7 @@ impl Metadata {
 
     /// What is told about a build that failed, and why it did. The API has no field for that; what
     /// it takes about the tool may be any JSON, so it is there: `packer.error`.
-    pub fn of_failure(&self, node: &Node, plugins: &PluginSet, why: &str) -> BuildMetadata {
+    pub(super) fn of_failure(&self, node: &Node, plugins: &PluginSet, why: &str) -> BuildMetadata {
         let mut metadata = self.of(node, plugins);
         if let Some(packer) = &mut metadata.packer {
             packer["error"] = why.chars().take(REASON).collect::<String>().into();

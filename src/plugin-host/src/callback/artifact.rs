@@ -12,14 +12,14 @@ use crate::rpc::{done, unknown_method};
 pub(crate) const IMAGES: &str = "par.artifact.metadata";
 
 /// Serves `Artifact.*`.
-pub struct ArtifactService(pub Arc<dyn Artifact>);
+pub(crate) struct ArtifactService(pub Arc<dyn Artifact>);
 
 impl ArtifactService {
     /// Runs `method`.
     ///
     /// # Errors
     /// The artifact could not be deleted, or there is no such method.
-    pub async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
+    pub(crate) async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
         let artifact = &self.0;
         Ok(match method {
             "BuilderId" => artifact.builder_id().into(),

@@ -27,7 +27,7 @@ const START_GRACE: Duration = Duration::from_millis(200);
 const MAX_WAITING: usize = 4 << 20;
 
 /// Serves `Communicator.*`.
-pub struct CommunicatorService {
+pub(crate) struct CommunicatorService {
     communicator: Arc<dyn Communicator>,
     mux: Mux,
     /// The commands that run; they end with this.
@@ -36,7 +36,7 @@ pub struct CommunicatorService {
 
 impl CommunicatorService {
     /// Offers `communicator` to the plugin at the other end of `mux`.
-    pub fn new(communicator: Arc<dyn Communicator>, mux: Mux) -> Self {
+    pub(crate) fn new(communicator: Arc<dyn Communicator>, mux: Mux) -> Self {
         CommunicatorService { communicator, mux, commands: Mutex::default() }
     }
 
@@ -44,7 +44,7 @@ impl CommunicatorService {
     ///
     /// # Errors
     /// What the communicator said, or that there is no such method.
-    pub async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
+    pub(crate) async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
         let result = match method {
             "Start" => self.start(argument).await,
             "Upload" => self.upload(argument).await,

@@ -12,7 +12,7 @@ use crate::remote::communicator::RemoteCommunicator;
 use crate::rpc::{RpcClient, done, unknown_method};
 
 /// Serves `Hook.*`.
-pub struct HookService {
+pub(crate) struct HookService {
     ctx: RunContext,
     /// Fires when the plugin wants the provisioners to stop.
     stop: CancellationToken,
@@ -21,7 +21,7 @@ pub struct HookService {
 
 impl HookService {
     /// Runs the provisioners of the build of `ctx` over the machine of `builder`.
-    pub fn new(ctx: RunContext, builder: &Arc<Instance>) -> Self {
+    pub(crate) fn new(ctx: RunContext, builder: &Arc<Instance>) -> Self {
         let stop = ctx.cancel.child_token();
         HookService { ctx, stop, builder: Arc::downgrade(builder) }
     }
@@ -30,7 +30,7 @@ impl HookService {
     ///
     /// # Errors
     /// A provisioner failed, or there is no such method.
-    pub async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
+    pub(crate) async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
         match method {
             "Run" => self.run(argument).await,
             "Cancel" => {

@@ -2,10 +2,10 @@
 //! artifact it works on. Each call of a component offers a server with some of these on a stream
 //! of its own.
 
-pub mod artifact;
-pub mod communicator;
-pub mod hook;
-pub mod ui;
+pub(crate) mod artifact;
+pub(crate) mod communicator;
+pub(crate) mod hook;
+pub(crate) mod ui;
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::rpc::{self, Service, unknown_method};
 
 /// What a component is offered.
 #[derive(Default)]
-pub struct Callbacks {
+pub(crate) struct Callbacks {
     /// `Ui.*`
     pub ui: Option<ui::UiService>,
     /// `Communicator.*`
@@ -57,7 +57,7 @@ impl Service for Callbacks {
 }
 
 /// Offers `callbacks` on a new stream until the guard is dropped. Returns the stream's number.
-pub fn offer(mux: &Mux, callbacks: Callbacks) -> (u32, DropGuard) {
+pub(crate) fn offer(mux: &Mux, callbacks: Callbacks) -> (u32, DropGuard) {
     let id = mux.next_id();
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();

@@ -14,7 +14,7 @@ use crate::rpc::{done, unknown_method};
 const MAX_BARS: usize = 256;
 
 /// Serves `Ui.*`.
-pub struct UiService {
+pub(crate) struct UiService {
     ui: Ui,
     bars: Mutex<HashMap<String, Bar>>,
     next: AtomicU64,
@@ -28,7 +28,7 @@ struct Bar {
 
 impl UiService {
     /// Shows what the plugin says in `ui`.
-    pub fn new(ui: Ui) -> Self {
+    pub(crate) fn new(ui: Ui) -> Self {
         UiService { ui, bars: Mutex::default(), next: AtomicU64::new(1) }
     }
 
@@ -40,7 +40,7 @@ impl UiService {
     ///
     /// # Errors
     /// There is nobody to ask, or no such method.
-    pub async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
+    pub(crate) async fn call(&self, method: &str, argument: &Value) -> Result<Value, String> {
         match method {
             "Ui.Say" => self.ui.say(text(argument)),
             "Ui.Message" => self.ui.message(text(argument)),

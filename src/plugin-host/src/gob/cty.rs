@@ -57,7 +57,7 @@ pub(super) fn type_of(bytes: &[u8], depth: usize) -> io::Result<CtyType> {
 ///
 /// # Errors
 /// The bytes do not hold one.
-pub fn value(bytes: &[u8]) -> io::Result<CtyValue> {
+pub(crate) fn value(bytes: &[u8]) -> io::Result<CtyValue> {
     match Gob::decode(bytes)? {
         Gob::Bytes(bytes) => plain(Gob::decode(bytes)?.field("V"), 0),
         _ => Err(invalid("this is not a value")),

@@ -10,8 +10,8 @@ mod spec;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-pub use cty::value as cty_value;
-pub use spec::object_spec;
+pub(crate) use cty::value as cty_value;
+pub(crate) use spec::object_spec;
 
 /// How deep values may nest.
 const MAX_DEPTH: usize = 64;
@@ -294,7 +294,7 @@ const COMMAND_FINISHED: &[u8] =
     \x0aExitStatus\x01\x04\x00\x00\x00";
 
 /// How a command ended, for the other side of the communicator.
-pub fn encode_exit_status(status: i64) -> Vec<u8> {
+pub(crate) fn encode_exit_status(status: i64) -> Vec<u8> {
     let mut value = vec![0xff, 0x80];
     if status != 0 {
         value.push(1);
@@ -323,7 +323,7 @@ fn put_uint(bytes: &mut Vec<u8>, number: u64) {
 ///
 /// # Errors
 /// The bytes do not tell.
-pub fn decode_exit_status(bytes: &[u8]) -> io::Result<i64> {
+pub(crate) fn decode_exit_status(bytes: &[u8]) -> io::Result<i64> {
     match Gob::decode(bytes)? {
         value @ Gob::Struct(_) => match value.field("ExitStatus") {
             Gob::Nil => Ok(0),

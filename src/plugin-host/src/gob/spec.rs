@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 ///
 /// # Errors
 /// The bytes do not hold one, or it has an option of a kind that Packer does not know either.
-pub fn object_spec(bytes: &[u8]) -> io::Result<ObjectSpec> {
+pub(crate) fn object_spec(bytes: &[u8]) -> io::Result<ObjectSpec> {
     object(&Gob::decode(bytes)?, 0)
 }
 

@@ -17,7 +17,7 @@ use crate::message::{list, text, to_json};
 use crate::rpc::RpcClient;
 
 /// An artifact that a plugin made. The plugin runs for as long as it is there.
-pub struct RemoteArtifact {
+pub(crate) struct RemoteArtifact {
     builder_id: String,
     id: String,
     files: Vec<PathBuf>,
@@ -36,7 +36,7 @@ impl RemoteArtifact {
     ///
     /// # Errors
     /// The plugin failed.
-    pub async fn fetch(
+    pub(crate) async fn fetch(
         host: Arc<Host>,
         maker: Arc<Instance>,
         id: u32,

@@ -23,14 +23,14 @@ const DRAIN: Duration = Duration::from_secs(10);
 const MAX_END: u64 = 4096;
 
 /// Calls the communicator of a plugin's builder.
-pub struct RemoteCommunicator {
+pub(crate) struct RemoteCommunicator {
     client: RpcClient,
     builder: Arc<Instance>,
 }
 
 impl RemoteCommunicator {
     /// The communicator that `client` talks to.
-    pub fn new(client: RpcClient, builder: Arc<Instance>) -> Self {
+    pub(crate) fn new(client: RpcClient, builder: Arc<Instance>) -> Self {
         RemoteCommunicator { client, builder }
     }
 

@@ -1,4 +1,4 @@
 //! What a plugin offers: the machine that its builder brought up, and artifacts.
 
-pub mod artifact;
-pub mod communicator;
+pub(crate) mod artifact;
+pub(crate) mod communicator;

@@ -343,14 +343,17 @@ fn programs_start_once_and_are_not_asked_again_what_they_said() {
 }
 
 /// Builds with these options.
-pub fn build(trial: &Trial, mut options: serde_json::Value) -> Result<Option<Arc<dyn Artifact>>> {
+pub(crate) fn build(
+    trial: &Trial,
+    mut options: serde_json::Value,
+) -> Result<Option<Arc<dyn Artifact>>> {
     options["directory"] = json!(trial.path("built"));
     let builder = trial.builder().prepare(&config(options), &facts())?.ready;
     run(async { builder.build(&trial.ctx()).await })
 }
 
 /// Runs `work` as the engine does.
-pub fn run<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

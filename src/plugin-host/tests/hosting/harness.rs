@@ -17,7 +17,7 @@ use serde_json::Value;
 const DEFAULT: &str = "-packer-default-plugin-name-";
 
 /// The plugin, and a directory for the test.
-pub struct Trial {
+pub(crate) struct Trial {
     variables: Vec<(String, String)>,
     pub dir: tempfile::TempDir,
     pub said: Arc<Said>,
@@ -26,7 +26,7 @@ pub struct Trial {
 }
 
 /// The plugin with these variables in its environment; none where it cannot be built.
-pub fn trial(environment: &[(&str, &str)]) -> Option<Trial> {
+pub(crate) fn trial(environment: &[(&str, &str)]) -> Option<Trial> {
     let plugins = ingot_test_support::trial_plugin::plugin_directory()?;
     let dir = tempfile::tempdir().unwrap();
     let record = dir.path().join("record");
@@ -50,51 +50,51 @@ fn open(
 
 impl Trial {
     /// From now on, the plugin has this long to answer.
-    pub fn limit(&mut self, limit: Duration) {
+    pub(crate) fn limit(&mut self, limit: Duration) {
         // What it says of itself is known by then.
         self.builder().schema();
         self.program = open(self.variables.clone(), limit, &self.dir, &self.plugins);
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn builder(&self) -> HostedBuilder {
+    pub(crate) fn builder(&self) -> HostedBuilder {
         HostedBuilder::new(self.program.component(ComponentKind::Builder, DEFAULT))
     }
 
-    pub fn provisioner(&self) -> HostedProvisioner {
+    pub(crate) fn provisioner(&self) -> HostedProvisioner {
         HostedProvisioner::new(self.program.component(ComponentKind::Provisioner, DEFAULT))
     }
 
-    pub fn post_processor(&self) -> HostedPostProcessor {
+    pub(crate) fn post_processor(&self) -> HostedPostProcessor {
         HostedPostProcessor::new(self.program.component(ComponentKind::PostProcessor, DEFAULT))
     }
 
-    pub fn data_source(&self) -> HostedDataSource {
+    pub(crate) fn data_source(&self) -> HostedDataSource {
         HostedDataSource::new(self.program.component(ComponentKind::DataSource, "facts"))
     }
 
-    pub fn ctx(&self) -> RunContext {
+    pub(crate) fn ctx(&self) -> RunContext {
         context(facts(), &self.said)
     }
 
     /// The line that was said after `start`.
-    pub fn line(&self, start: &str) -> String {
+    pub(crate) fn line(&self, start: &str) -> String {
         let lines = self.said.lines();
         let found = lines.iter().find_map(|line| line.strip_prefix(start));
         found.unwrap_or_else(|| panic!("nothing begins with {start:?} in {lines:#?}")).to_owned()
     }
 
     /// How often the program was started as a component.
-    pub fn starts(&self) -> usize {
+    pub(crate) fn starts(&self) -> usize {
         let record = std::fs::read_to_string(self.path("record")).unwrap_or_default();
         record.lines().filter(|line| line.starts_with("start")).count()
     }
 }
 
-pub fn facts() -> PrepareContext {
+pub(crate) fn facts() -> PrepareContext {
     PrepareContext {
         build_name: "one".into(),
         build_type: "trial".into(),
@@ -103,6 +103,6 @@ pub fn facts() -> PrepareContext {
     }
 }
 
-pub fn config(options: Value) -> Config {
+pub(crate) fn config(options: Value) -> Config {
     Config::new(options.as_object().unwrap().clone())
 }

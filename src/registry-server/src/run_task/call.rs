@@ -72,7 +72,7 @@ impl Call {
     ///
     /// # Errors
     /// It is none, or of a format that is not known.
-    pub fn read(body: &[u8]) -> Result<Self> {
+    pub(super) fn read(body: &[u8]) -> Result<Self> {
         // What serde says may quote the token.
         let call: Call = serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
@@ -85,7 +85,7 @@ impl Call {
     }
 
     /// Whether Terraform only wants to know whether the endpoint works.
-    pub fn is_test(&self) -> bool {
+    pub(super) fn is_test(&self) -> bool {
         self.access_token == TEST
     }
 
@@ -93,7 +93,7 @@ impl Call {
     ///
     /// # Errors
     /// It is not.
-    pub fn check(&self, options: &RunTaskOptions, now: Timestamp) -> Result<Timestamp> {
+    pub(super) fn check(&self, options: &RunTaskOptions, now: Timestamp) -> Result<Timestamp> {
         for (name, value) in [
             ("access_token", &self.access_token),
             ("task_result_id", &self.task_result_id),
@@ -130,7 +130,7 @@ impl Call {
     }
 
     /// What is kept of it, as JSON.
-    pub fn work(&self) -> String {
+    pub(super) fn work(&self) -> String {
         let work = Work {
             plan: Some(self.plan_json_api_url.clone()).filter(|url| !url.is_empty()),
             callback: self.task_result_callback_url.clone(),

@@ -65,7 +65,7 @@ pub(super) struct RunTasks {
 }
 
 impl RunTasks {
-    pub fn new(options: RunTaskOptions) -> Self {
+    pub(crate) fn new(options: RunTaskOptions) -> Self {
         RunTasks { options, notifier: Notify::new(), large: Arc::new(Semaphore::new(1)) }
     }
 

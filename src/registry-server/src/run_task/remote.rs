@@ -33,7 +33,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub fn why(&self) -> &str {
+    pub(super) fn why(&self) -> &str {
         match self {
             Failure::Passing(why) | Failure::Lasting(why) => why,
         }
@@ -63,13 +63,13 @@ pub(super) fn client() -> ingot_sdk::Result<Client> {
 }
 
 impl<'a> Remote<'a> {
-    pub fn new(client: &'a Client, tasks: &'a RunTasks) -> Self {
+    pub(super) fn new(client: &'a Client, tasks: &'a RunTasks) -> Self {
         Remote { client, tasks }
     }
 
     /// The plan's JSON. Terraform says where it is, for a minute and for everybody who knows the
     /// URL; the token goes only to where the call said.
-    pub async fn plan(&self, url: &str, token: &str) -> Result<PlanJson, Failure> {
+    pub(super) async fn plan(&self, url: &str, token: &str) -> Result<PlanJson, Failure> {
         let mut url = self.url(url)?;
         let first = url.origin();
         for _ in 0..HOPS {
@@ -98,7 +98,7 @@ impl<'a> Remote<'a> {
     }
 
     /// Sends a result.
-    pub async fn tell(&self, work: &Work, body: &Value) -> Result<(), Failure> {
+    pub(super) async fn tell(&self, work: &Work, body: &Value) -> Result<(), Failure> {
         let url = self.url(&work.callback)?;
         let request = self
             .client

@@ -34,12 +34,12 @@ pub(super) struct Entered {
 
 impl Entered {
     /// A form of which one field is refused.
-    pub fn refused(fields: Fields, name: &'static str, why: String) -> Self {
+    pub(super) fn refused(fields: Fields, name: &'static str, why: String) -> Self {
         Entered { fields, invalid: Some((name, why)) }
     }
 
     /// Why a field is refused, if it is.
-    pub fn why(&self, name: &str) -> Option<&str> {
+    pub(super) fn why(&self, name: &str) -> Option<&str> {
         self.invalid.as_ref().filter(|(field, _)| *field == name).map(|(_, why)| why.as_str())
     }
 }

@@ -52,7 +52,7 @@ struct ApiError {
 
 impl TokenSource {
     /// A token that is good now.
-    pub async fn token(&self) -> Result<Token> {
+    pub(super) async fn token(&self) -> Result<Token> {
         let mut current = self.current.lock().await;
         if let Some(token) = current.as_ref().filter(|token| token.until > Instant::now()) {
             return Ok(token.clone());
@@ -63,7 +63,7 @@ impl TokenSource {
     }
 
     /// Forgets a token that was refused.
-    pub async fn forget(&self, refused: &Token) {
+    pub(super) async fn forget(&self, refused: &Token) {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|token| token.text == refused.text) {
             *current = None;

@@ -98,7 +98,7 @@ impl Pool {
     ///
     /// Of several processes that create one file at once, one has it for itself when it turns the
     /// write-ahead log on, for which the others do not wait by themselves.
-    pub async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, sqlx::Error> {
+    pub(super) async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, sqlx::Error> {
         let file = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -123,7 +123,7 @@ impl Pool {
     }
 
     /// Connects to a PostgreSQL server.
-    pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
+    pub(super) async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
         let server: PgConnectOptions = url.parse()?;
         let options = options::<Postgres>(connections).after_connect(|connection, _| {
             Box::pin(async move {
@@ -135,7 +135,7 @@ impl Pool {
     }
 
     /// How many connections there may be.
-    pub fn most(&self) -> u32 {
+    pub(super) fn most(&self) -> u32 {
         match self {
             Pool::Sqlite(pool) => pool.options().get_max_connections(),
             Pool::Postgres(pool) => pool.options().get_max_connections(),
@@ -143,7 +143,7 @@ impl Pool {
     }
 
     /// A connection, which nobody else uses until it is dropped.
-    pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+    pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         match self {
             Pool::Sqlite(pool) => {
                 let mut connection = pool.acquire().await?;
@@ -159,7 +159,7 @@ impl Pool {
     }
 
     /// A connection to SQLite that the pool does not count any more.
-    pub async fn detach_sqlite(&self) -> Result<Option<SqliteConnection>, sqlx::Error> {
+    pub(super) async fn detach_sqlite(&self) -> Result<Option<SqliteConnection>, sqlx::Error> {
         match self {
             Pool::Sqlite(pool) => Ok(Some(pool.acquire().await?.detach())),
             Pool::Postgres(_) => Ok(None),
@@ -167,7 +167,7 @@ impl Pool {
     }
 
     /// Closes all connections.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         match self {
             Pool::Sqlite(pool) => pool.close().await,
             Pool::Postgres(pool) => pool.close().await,
@@ -177,7 +177,7 @@ impl Pool {
 
 impl Connection {
     /// Keeps it out of the pool, as nobody knows what state it is in.
-    pub fn close_on_drop(&mut self) {
+    pub(super) fn close_on_drop(&mut self) {
         match self {
             Connection::Sqlite(connection, _) => connection.close_on_drop(),
             Connection::Postgres(connection) => connection.close_on_drop(),
@@ -185,7 +185,7 @@ impl Connection {
     }
 
     /// Gives the next statement its time, or any time.
-    pub fn begin_statement(&self, unlimited: bool) {
+    pub(super) fn begin_statement(&self, unlimited: bool) {
         if let Connection::Sqlite(_, deadline) = self {
             let never = || Deadline::NEVER;
             let soon = || clock().saturating_add(millis(STATEMENT));
@@ -195,7 +195,7 @@ impl Connection {
 
     /// Ends the statement that is running, as nobody waits for it any more. On PostgreSQL its own
     /// limits do.
-    pub fn interrupt(&self) {
+    pub(super) fn interrupt(&self) {
         if let Connection::Sqlite(_, deadline) = self {
             deadline.set(Deadline::NOW);
         }

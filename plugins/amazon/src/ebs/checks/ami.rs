@@ -22,7 +22,7 @@ static KMS_KEY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Checks the options of the image.
-pub fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     name(&raw.ami.ami_name, errors);
     keys(raw, errors);
     sharing(raw, errors);
@@ -156,7 +156,7 @@ fn sharing(raw: &Options, errors: &mut ConfigErrors) {
 }
 
 /// What is wrong where something is to be shared that the account's default key encrypts.
-pub fn default_key_message(region: &str) -> String {
+pub(crate) fn default_key_message(region: &str) -> String {
     format!(
         "what is encrypted with the account's default key cannot be shared, and {region} has no \
          other key"
@@ -164,12 +164,12 @@ pub fn default_key_message(region: &str) -> String {
 }
 
 /// What to do about [`default_key_message`].
-pub const DEFAULT_KEY_HINT: &str = "name the key of the build's region in kms_key_id, and those of \
+pub(crate) const DEFAULT_KEY_HINT: &str = "name the key of the build's region in kms_key_id, and those of \
                                     all ami_regions in region_kms_key_ids";
 
 /// A region whose image would be encrypted with the account's default key although it is to be
 /// shared. None as long as it depends on which region is the build's `own`.
-pub fn unshareable(raw: &Options, own: Option<&str>) -> Option<String> {
+pub(crate) fn unshareable(raw: &Options, own: Option<&str>) -> Option<String> {
     let ami = &raw.ami;
     if ami.encrypt_boot != Some(true) || shares(raw).is_empty() {
         return None;

@@ -5,7 +5,7 @@ use ingot_sdk::{ConfigError, ConfigErrors};
 use crate::ebs::options::{BlockDevice, Options, given};
 
 /// Checks all disks.
-pub fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     for (option, devices) in [
         ("ami_block_device_mappings", &raw.ami.ami_block_device_mappings),
         ("launch_block_device_mappings", &raw.instance.launch_block_device_mappings),

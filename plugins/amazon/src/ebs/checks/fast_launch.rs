@@ -11,7 +11,7 @@ use crate::ebs::options::{Options, given};
 const LEAST_LAUNCHES: i32 = 6;
 
 /// Checks the block `fast_launch`.
-pub fn fast_launch(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(super) fn fast_launch(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     let Some(options) = &raw.ami.fast_launch else { return };
     if !options.is_enabled() {
         return;

@@ -8,7 +8,7 @@ use super::{is_spot, one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, given};
 
 /// Checks what the instance starts from.
-pub fn source(raw: &Options, errors: &mut ConfigErrors) {
+pub(crate) fn source(raw: &Options, errors: &mut ConfigErrors) {
     let instance = &raw.instance;
     if given(&instance.source_ami).is_some() {
         return;
@@ -33,7 +33,7 @@ pub fn source(raw: &Options, errors: &mut ConfigErrors) {
 }
 
 /// Checks the instance.
-pub fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     let instance = &raw.instance;
     let kind = given(&instance.instance_type);
     match (kind, raw.spot.spot_instance_types.is_empty()) {
@@ -112,7 +112,7 @@ pub fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<Str
 }
 
 /// Whether a type of instances has CPU credits.
-pub fn is_burstable(kind: &str) -> bool {
+pub(crate) fn is_burstable(kind: &str) -> bool {
     ["t2.", "t3.", "t3a.", "t4g."].iter().any(|family| kind.starts_with(family))
 }
 
@@ -164,7 +164,7 @@ fn metadata(raw: &Options, errors: &mut ConfigErrors) {
 }
 
 /// Checks where the instance is placed and what capacity it uses.
-pub fn placement(raw: &Options, errors: &mut ConfigErrors) {
+pub(crate) fn placement(raw: &Options, errors: &mut ConfigErrors) {
     let instance = &raw.instance;
     let placement = instance.placement.clone().unwrap_or_default();
     let (new, old) = (given(&placement.tenancy), given(&instance.tenancy));

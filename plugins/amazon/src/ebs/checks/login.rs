@@ -7,7 +7,7 @@ use crate::ebs::options::{Options, given};
 use crate::ebs::settings::KeyChoice;
 
 /// Checks what the communicator needs.
-pub fn login(
+pub(crate) fn login(
     raw: &Options,
     key: &KeyChoice,
     errors: &mut ConfigErrors,

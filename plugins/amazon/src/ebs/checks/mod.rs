@@ -9,13 +9,13 @@ mod network;
 mod spot;
 mod templates;
 
-pub use ami::{DEFAULT_KEY_HINT, ami, default_key_message, unshareable};
-pub use devices::devices;
-pub use instance::{instance, is_burstable, placement, source};
-pub use login::login;
-pub use network::network;
-pub use spot::{is_spot, spot};
-pub use templates::templates;
+pub(super) use ami::{DEFAULT_KEY_HINT, ami, default_key_message, unshareable};
+pub(super) use devices::devices;
+pub(super) use instance::{instance, is_burstable, placement, source};
+pub(super) use login::login;
+pub(super) use network::network;
+pub(super) use spot::{is_spot, spot};
+pub(super) use templates::templates;
 
 use ingot_sdk::{ConfigError, ConfigErrors};
 

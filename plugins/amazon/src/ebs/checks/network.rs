@@ -10,7 +10,7 @@ const INTERFACES: &[&str] =
     &["public_ip", "private_ip", "public_dns", "private_dns", "ipv6", SESSION_MANAGER];
 
 /// Checks the network.
-pub fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     let network = &raw.network;
     let own = given(&network.security_group_id).is_some()
         || !network.security_group_ids.is_empty()

@@ -14,7 +14,7 @@ const STRATEGIES: &[&str] = &[
 ];
 
 /// Whether a spot instance is run.
-pub fn is_spot(raw: &Options) -> bool {
+pub(crate) fn is_spot(raw: &Options) -> bool {
     given(&raw.spot.spot_price).is_some_and(|price| price != "0")
 }
 
@@ -55,7 +55,7 @@ fn ignored(raw: &Options) -> impl Iterator<Item = String> {
 }
 
 /// Checks the options of spot instances.
-pub fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
     let spot = &raw.spot;
     for (option, tags) in [("spot_tags", &raw.tags.spot_tags), ("fleet_tags", &raw.tags.fleet_tags)]
     {

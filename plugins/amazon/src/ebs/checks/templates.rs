@@ -6,7 +6,7 @@ use crate::ebs::options::Options;
 use crate::ebs::tags::try_out;
 
 /// Checks the description and all tags.
-pub fn templates(raw: &Options, ctx: &PrepareContext, errors: &mut ConfigErrors) {
+pub(crate) fn templates(raw: &Options, ctx: &PrepareContext, errors: &mut ConfigErrors) {
     let tags = &raw.tags;
     let description = raw.ami.ami_description.iter().map(|text| ("ami_description", text));
     let all = [

@@ -167,13 +167,13 @@ impl RegionLaunchTemplate {
 }
 
 /// `name` with what an AMI's name cannot hold replaced by dashes, byte by byte as Packer does it.
-pub fn clean_name(name: &str) -> String {
+pub(crate) fn clean_name(name: &str) -> String {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"()[] ./-'@_".contains(&byte);
     name.bytes().map(|byte| if allowed(byte) { char::from(byte) } else { '-' }).collect()
 }
 
 /// The function `clean_resource_name` of `{{ }}`.
-pub fn clean_function(arguments: &[Value]) -> Result<Value, String> {
+pub(crate) fn clean_function(arguments: &[Value]) -> Result<Value, String> {
     match arguments {
         [Value::String(name)] => Ok(clean_name(name).into()),
         _ => Err("it takes one text".to_owned()),

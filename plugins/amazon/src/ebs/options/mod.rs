@@ -12,12 +12,12 @@ use ingot_sdk::{Schema, TemplateFunction};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use ami::{AmiOptions, FastLaunch, clean_function, clean_name};
-pub use block_device::BlockDevice;
-pub use instance::InstanceOptions;
-pub use network::{NetworkOptions, SESSION_MANAGER};
-pub use spot::SpotOptions;
-pub use tags::{TagOptions, Tags};
+pub(super) use ami::{AmiOptions, FastLaunch, clean_function, clean_name};
+pub(super) use block_device::BlockDevice;
+pub(super) use instance::InstanceOptions;
+pub(super) use network::{NetworkOptions, SESSION_MANAGER};
+pub(super) use spot::SpotOptions;
+pub(super) use tags::{TagOptions, Tags};
 
 use crate::access::AccessOptions;
 
@@ -48,7 +48,7 @@ pub struct Options {
 }
 
 /// A text that was given; an empty one is the same as none, as in Packer.
-pub fn given(text: &Option<String>) -> Option<&str> {
+pub(super) fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
@@ -59,7 +59,7 @@ const FROM_SOURCE: &str = "an AMI that is made of an instance has that of the so
      source AMI that has it";
 
 /// The schema of the source block.
-pub fn schema() -> Schema {
+pub(super) fn schema() -> Schema {
     let clean = TemplateFunction { name: "clean_resource_name", run: ami::clean_function };
     Schema { functions: vec![clean], no_options: NO_OPTIONS, ..Schema::of::<Options>() }
 }

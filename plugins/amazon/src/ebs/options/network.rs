@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The `ssh_interface` that is no address but a session of AWS Systems Manager.
-pub const SESSION_MANAGER: &str = "session_manager";
+pub(crate) const SESSION_MANAGER: &str = "session_manager";
 
 /// Options of the network.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

@@ -14,7 +14,7 @@ const TRIES: u32 = 8;
 
 /// Removes an instance profile and the role and policy of the same name. `known` says that all of
 /// it was made, so that what is not seen is not taken for gone at once.
-pub async fn remove_profile(iam: &Iam, name: &str, known: bool) -> Result<(), Failure> {
+pub(crate) async fn remove_profile(iam: &Iam, name: &str, known: bool) -> Result<(), Failure> {
     let single = once_iam(iam);
     let is_attached = || async {
         let call = iam.get_instance_profile().instance_profile_name(name).send().await;
@@ -105,7 +105,7 @@ where
 }
 
 /// The client for IAM. The environment says where that is, unless `endpoint` does.
-pub fn iam(access: &Access, endpoint: Option<&str>) -> Iam {
+pub(crate) fn iam(access: &Access, endpoint: Option<&str>) -> Iam {
     let mut config = aws_sdk_iam::config::Builder::from(access.config());
     if let Some(endpoint) = endpoint {
         config = config.endpoint_url(endpoint);
@@ -114,6 +114,6 @@ pub fn iam(access: &Access, endpoint: Option<&str>) -> Iam {
 }
 
 /// The same client, but for calls that are not to be repeated without looking first.
-pub fn once_iam(iam: &Iam) -> Iam {
+pub(crate) fn once_iam(iam: &Iam) -> Iam {
     Iam::from_conf(iam.config().to_builder().retry_config(RetryConfig::disabled()).build())
 }

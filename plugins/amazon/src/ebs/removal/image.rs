@@ -12,7 +12,7 @@ use crate::filter::filter;
 
 /// What an AMI of a build is known by besides its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageMark {
+pub(crate) struct ImageMark {
     /// Its name.
     pub name: String,
     /// The instance or AMI it is made from.
@@ -40,7 +40,7 @@ impl ImageMark {
 }
 
 /// The ids of the AMIs that a build made under a name.
-pub async fn find_images(ec2: &Ec2, mark: &ImageMark) -> Result<Vec<String>, Failure> {
+pub(crate) async fn find_images(ec2: &Ec2, mark: &ImageMark) -> Result<Vec<String>, Failure> {
     let request = ec2.describe_images().owners("self").include_deprecated(true);
     let name = format!("\"{}\"", mark.name.replace('"', "\"\""));
     let answer = request.filters(filter("name", &name)).send().await;
@@ -51,7 +51,7 @@ pub async fn find_images(ec2: &Ec2, mark: &ImageMark) -> Result<Vec<String>, Fai
 
 /// Which snapshots go with an AMI.
 #[derive(Debug, Default)]
-pub struct Snapshots {
+pub(crate) struct Snapshots {
     /// These, also when it is gone.
     pub known: BTreeSet<String>,
     /// Not these.
@@ -63,7 +63,7 @@ pub struct Snapshots {
 
 /// Removes an AMI and its snapshots, also those that it does not tell of yet. `about` is told all of
 /// them before anything is removed.
-pub async fn remove_image(
+pub(crate) async fn remove_image(
     ec2: &Ec2,
     id: &str,
     which: Snapshots,
@@ -92,7 +92,7 @@ pub async fn remove_image(
 
 /// The ids of AMIs that were made of `mark`'s source and are gone, though their snapshots are not:
 /// EC2 writes both ids in the descriptions of snapshots.
-pub async fn orphans(ec2: &Ec2, mark: &ImageMark) -> Result<BTreeSet<String>, Failure> {
+pub(crate) async fn orphans(ec2: &Ec2, mark: &ImageMark) -> Result<BTreeSet<String>, Failure> {
     if mark.source.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -124,7 +124,7 @@ pub async fn orphans(ec2: &Ec2, mark: &ImageMark) -> Result<BTreeSet<String>, Fa
 }
 
 /// The snapshots of an AMI that it tells of.
-pub fn snapshots_of(image: &Image) -> Vec<String> {
+pub(crate) fn snapshots_of(image: &Image) -> Vec<String> {
     let devices = image.block_device_mappings().iter();
     devices.filter_map(|device| device.ebs()?.snapshot_id().map(str::to_owned)).collect()
 }
@@ -169,7 +169,7 @@ async fn deregister(ec2: &Ec2, id: &str) -> Result<(), Failure> {
 }
 
 /// Removes a snapshot.
-pub async fn remove_snapshot(ec2: &Ec2, id: &str) -> Result<(), Failure> {
+pub(crate) async fn remove_snapshot(ec2: &Ec2, id: &str) -> Result<(), Failure> {
     let delete = || async {
         let call = ec2.delete_snapshot().snapshot_id(id).send().await;
         call.during(format!("deleting the snapshot {id}"))

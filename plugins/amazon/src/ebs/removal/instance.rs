@@ -15,10 +15,10 @@ use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// The tag that tells the instance of one build from those of others of the run.
-pub const TOKEN_TAG: &str = "ingot-id";
+pub(crate) const TOKEN_TAG: &str = "ingot-id";
 /// What an instance is known by.
 #[derive(Debug, Clone, Default)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// A text that no other instance has in its tag `ingot-id`.
     pub token: String,
     /// The devices whose volumes the user wants to keep.
@@ -27,12 +27,12 @@ pub struct Mark {
 
 impl Mark {
     /// The tag that carries it.
-    pub fn tag(&self) -> aws_sdk_ec2::types::Tag {
+    pub(crate) fn tag(&self) -> aws_sdk_ec2::types::Tag {
         crate::ebs::tags::tag(TOKEN_TAG, &self.token)
     }
 
     /// The volumes of an instance that are the build's and stay when it is terminated.
-    pub fn lasting_volumes(&self, instance: &Instance) -> Vec<String> {
+    pub(crate) fn lasting_volumes(&self, instance: &Instance) -> Vec<String> {
         let mine = outliving(instance)
             .filter(|device| device.device_name().is_none_or(|name| !self.kept.contains(name)));
         mine.filter_map(|device| device.ebs()?.volume_id().map(str::to_owned)).collect()
@@ -40,7 +40,7 @@ impl Mark {
 
     /// The volumes of an instance that are the user's and stay when it is terminated, each with its
     /// device.
-    pub fn kept_volumes(&self, instance: &Instance) -> Vec<String> {
+    pub(crate) fn kept_volumes(&self, instance: &Instance) -> Vec<String> {
         let kept = outliving(instance).filter_map(|device| {
             let name = device.device_name().filter(|name| self.kept.contains(*name))?;
             Some(format!("{} ({name})", device.ebs()?.volume_id()?))
@@ -57,7 +57,7 @@ fn outliving(instance: &Instance) -> impl Iterator<Item = &InstanceBlockDeviceMa
 }
 
 /// Whether an instance is terminated, or on its way there.
-pub fn is_over(instance: &Instance) -> bool {
+pub(crate) fn is_over(instance: &Instance) -> bool {
     matches!(
         instance.state().and_then(|state| state.name()),
         Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown)
@@ -69,7 +69,7 @@ fn is_terminated(instance: &Instance) -> bool {
 }
 
 /// All instances with that mark.
-pub async fn find_instances(ec2: &Ec2, mark: &Mark) -> Result<Vec<Instance>, Failure> {
+pub(crate) async fn find_instances(ec2: &Ec2, mark: &Mark) -> Result<Vec<Instance>, Failure> {
     let request =
         ec2.describe_instances().filters(filter(&format!("tag:{TOKEN_TAG}"), &mark.token));
     let answer = request.send().await.during("looking for the instance")?;
@@ -120,7 +120,7 @@ impl Found {
 
 /// An instance whose id a call has returned.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// Its id.
     pub id: &'a str,
     /// All about it, where it was looked at when it ran.
@@ -129,7 +129,7 @@ pub struct Known<'a> {
 
 /// Terminates all instances with that mark, waits until they are gone, and removes the volumes
 /// that they leave. `known` is the id of one, where a call has told it.
-pub async fn remove_instances(
+pub(crate) async fn remove_instances(
     ui: &Ui,
     ec2: &Ec2,
     pace: Pace,

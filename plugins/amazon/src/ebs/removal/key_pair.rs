@@ -6,14 +6,18 @@ use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// The name of the key pair of this name if the run has made one.
-pub async fn find_key_pair(ec2: &Ec2, name: &str, run: &str) -> Result<Option<String>, Failure> {
+pub(crate) async fn find_key_pair(
+    ec2: &Ec2,
+    name: &str,
+    run: &str,
+) -> Result<Option<String>, Failure> {
     let request = ec2.describe_key_pairs().filters(filter("key-name", &format!("{name:?}")));
     let answer = request.filters(of_run(run)).send().await.during("looking for the key pair")?;
     Ok(answer.key_pairs().first().map(|_| name.to_owned()))
 }
 
 /// Removes a key pair of the run.
-pub async fn remove_key_pair(ec2: &Ec2, name: &str) -> Result<(), Failure> {
+pub(crate) async fn remove_key_pair(ec2: &Ec2, name: &str) -> Result<(), Failure> {
     let delete = || async {
         ec2.delete_key_pair().key_name(name).send().await.during("deleting the key pair")
     };

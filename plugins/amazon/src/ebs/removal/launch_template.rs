@@ -6,7 +6,7 @@ use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// The id of the launch template of this name that the run has made.
-pub async fn find_launch_template(
+pub(crate) async fn find_launch_template(
     ec2: &Ec2,
     name: &str,
     run: &str,
@@ -22,7 +22,7 @@ pub async fn find_launch_template(
 }
 
 /// Removes a launch template. Its name has a random part, so it is the build's own.
-pub async fn remove_launch_template(ec2: &Ec2, name: &str) -> Result<(), Failure> {
+pub(crate) async fn remove_launch_template(ec2: &Ec2, name: &str) -> Result<(), Failure> {
     let delete = || async {
         let call = ec2.delete_launch_template().launch_template_name(name).send().await;
         call.during("deleting the launch template").map(Some)
@@ -32,7 +32,7 @@ pub async fn remove_launch_template(ec2: &Ec2, name: &str) -> Result<(), Failure
 
 /// Removes a fleet with its instances. Once its instances are gone, EC2 removes a fleet of this
 /// kind by itself, so that nothing is lost where this fails or is not allowed.
-pub async fn remove_fleet(ec2: &Ec2, id: &str) {
+pub(crate) async fn remove_fleet(ec2: &Ec2, id: &str) {
     let call = ec2.delete_fleets().fleet_ids(id).terminate_instances(true).send().await;
     if let Err(failure) = call.during("deleting the fleet") {
         tracing::debug!(%failure, "the fleet {id} is left to EC2");

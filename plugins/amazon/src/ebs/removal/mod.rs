@@ -12,15 +12,15 @@ mod launch_template;
 mod security_group;
 mod volume;
 
-pub use iam::{iam, once_iam, remove_profile};
-pub use image::{
+pub(super) use iam::{iam, once_iam, remove_profile};
+pub(super) use image::{
     ImageMark, Snapshots, find_images, orphans, remove_image, remove_snapshot, snapshots_of,
 };
-pub use instance::{Known, Mark, TOKEN_TAG, find_instances, is_over, remove_instances};
-pub use key_pair::{find_key_pair, remove_key_pair};
-pub use launch_template::{find_launch_template, remove_fleet, remove_launch_template};
-pub use security_group::{find_security_group, remove_security_group};
-pub use volume::remove_volume;
+pub(super) use instance::{Known, Mark, TOKEN_TAG, find_instances, is_over, remove_instances};
+pub(super) use key_pair::{find_key_pair, remove_key_pair};
+pub(super) use launch_template::{find_launch_template, remove_fleet, remove_launch_template};
+pub(super) use security_group::{find_security_group, remove_security_group};
+pub(super) use volume::remove_volume;
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ const BROKEN_TRIES: u32 = 3;
 
 /// Removes something, in spite of a busy AWS and of things that are still in use. Not finding it
 /// is success.
-pub async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> Result<Option<T>, Failure>
+pub(super) async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> Result<Option<T>, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
@@ -73,7 +73,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks for something that a call may have made, or calls something that a call has made, until
 /// it is found or not found several times.
-pub async fn look_for<T, F>(mut find: impl FnMut() -> F) -> Result<Option<T>, Failure>
+pub(super) async fn look_for<T, F>(mut find: impl FnMut() -> F) -> Result<Option<T>, Failure>
 where
     F: Future<Output = Result<Option<T>, Failure>>,
 {

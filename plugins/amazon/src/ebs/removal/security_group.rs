@@ -6,7 +6,7 @@ use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// The id of the security group of this name that the run has made.
-pub async fn find_security_group(
+pub(crate) async fn find_security_group(
     ec2: &Ec2,
     name: &str,
     run: &str,
@@ -18,7 +18,7 @@ pub async fn find_security_group(
 }
 
 /// Removes a security group. Waits for an instance that is on its way out.
-pub async fn remove_security_group(ec2: &Ec2, id: &str) -> Result<(), Failure> {
+pub(crate) async fn remove_security_group(ec2: &Ec2, id: &str) -> Result<(), Failure> {
     let delete = || async {
         let call = ec2.delete_security_group().group_id(id).send().await;
         call.during("deleting the security group").map(Some)

@@ -12,7 +12,7 @@ use crate::ebs::options::given;
 use crate::failure::{During, Failure};
 
 /// Sets the attributes of all AMIs and snapshots.
-pub struct ModifyAttributes;
+pub(super) struct ModifyAttributes;
 
 /// One change of an AMI. EC2 takes one at a time.
 enum Change {

@@ -21,7 +21,7 @@ const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Waits for the instance and connects to it.
-pub struct Connect;
+pub(super) struct Connect;
 
 #[async_trait]
 impl Step<State> for Connect {

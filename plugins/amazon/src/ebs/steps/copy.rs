@@ -18,7 +18,7 @@ use crate::ebs::tags::specification;
 use crate::failure::During;
 
 /// Copies the AMI to all its regions at once.
-pub struct CopyImage;
+pub(super) struct CopyImage;
 
 #[async_trait]
 impl Step<State> for CopyImage {

@@ -20,7 +20,7 @@ use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind};
 
 /// Makes the AMI, or the one that is only there to be copied.
-pub struct CreateImage;
+pub(super) struct CreateImage;
 
 #[async_trait]
 impl Step<State> for CreateImage {
@@ -103,7 +103,7 @@ impl Step<State> for CreateImage {
 }
 
 /// What is to be known of an AMI that is ready.
-pub fn made(id: String, image: &Image) -> MadeImage {
+pub(super) fn made(id: String, image: &Image) -> MadeImage {
     let date = image.creation_date().unwrap_or_default().to_owned();
     MadeImage { id, snapshots: snapshots_of(image), tags: image.tags().to_vec(), date }
 }
@@ -117,12 +117,12 @@ fn launched_at(state: &State) -> String {
 }
 
 /// The failure of a call whose answer lacks the AMI's id.
-pub fn nameless() -> Failure {
+pub(super) fn nameless() -> Failure {
     Failure::new(Kind::Broken, "AWS did not tell the AMI's id")
 }
 
 /// The AMI that a call whose answer was lost has made.
-pub async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<String>, Failure> {
+pub(super) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<String>, Failure> {
     Ok(find_images(ec2, mark).await?.into_iter().next())
 }
 
@@ -133,7 +133,7 @@ fn settling(failure: &Failure) -> bool {
 }
 
 /// Waits until an AMI can be used, and tells all about it.
-pub async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
+pub(super) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
     let look = || async {
         let answer = ec2.describe_images().image_ids(id).send().await;
         let image = match answer.during("describing the AMI") {
@@ -159,7 +159,7 @@ pub async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<
 }
 
 /// At the end of a build: what it made is the user's, unless it failed.
-pub async fn remove_or_keep(
+pub(super) async fn remove_or_keep(
     ctx: &RunContext,
     state: &mut State,
     made: Vec<ImageCreation>,
@@ -217,7 +217,7 @@ async fn remove(ec2: &Ec2, image: &ImageCreation, known: Option<String>) -> Resu
 
 impl ImageCreation {
     /// Writes down what is known by now.
-    pub fn known(&self, id: &str, snapshots: &BTreeSet<String>) {
+    pub(super) fn known(&self, id: &str, snapshots: &BTreeSet<String>) {
         self.call.amend(&known_image(&self.resource, id, snapshots));
     }
 }

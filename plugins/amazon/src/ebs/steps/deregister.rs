@@ -8,7 +8,7 @@ use crate::ebs::removal::{remove_snapshot, snapshots_of};
 use crate::failure::During;
 
 /// Deregisters the account's AMIs of the same name, in all regions of the build.
-pub struct Deregister;
+pub(super) struct Deregister;
 
 #[async_trait]
 impl Step<State> for Deregister {

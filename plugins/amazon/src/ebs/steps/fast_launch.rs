@@ -25,7 +25,7 @@ const UNDOING: Duration = Duration::from_secs(60);
 
 /// A launch template that was found.
 #[derive(Debug, Clone)]
-pub struct LaunchTemplate {
+pub(super) struct LaunchTemplate {
     id: String,
     version: i64,
 }
@@ -35,7 +35,7 @@ pub struct LaunchTemplate {
 ///
 /// # Errors
 /// One does not exist, or not in that version.
-pub async fn templates(state: &State) -> Result<BTreeMap<String, LaunchTemplate>> {
+pub(super) async fn templates(state: &State) -> Result<BTreeMap<String, LaunchTemplate>> {
     let mut found = BTreeMap::new();
     let Some(options) = state.settings.fast_launch() else { return Ok(found) };
     let own = (
@@ -83,7 +83,7 @@ pub async fn templates(state: &State) -> Result<BTreeMap<String, LaunchTemplate>
 ///
 /// # Errors
 /// It is not.
-pub fn check(state: &State, platform: Option<&PlatformValues>, id: &str) -> Result<()> {
+pub(super) fn check(state: &State, platform: Option<&PlatformValues>, id: &str) -> Result<()> {
     // AWS's API reference writes `Windows` and its answers `windows`.
     let windows = platform.is_some_and(|one| one.as_str().eq_ignore_ascii_case("windows"));
     if state.settings.fast_launch().is_none() || windows {
@@ -94,7 +94,7 @@ pub fn check(state: &State, platform: Option<&PlatformValues>, id: &str) -> Resu
 }
 
 /// Turns on fast launching for all AMIs, at once, and waits until their snapshots are ready.
-pub struct EnableFastLaunch;
+pub(super) struct EnableFastLaunch;
 
 #[async_trait]
 impl Step<State> for EnableFastLaunch {

@@ -10,7 +10,7 @@ use crate::ebs::tags::report;
 use crate::failure::{During, Failure, Kind};
 
 /// Tags all AMIs and snapshots.
-pub struct TagImages;
+pub(super) struct TagImages;
 
 #[async_trait]
 impl Step<State> for TagImages {
@@ -53,7 +53,7 @@ impl Step<State> for TagImages {
 }
 
 /// The tags that the template wants an AMI to have.
-pub struct AmiTags {
+pub(super) struct AmiTags {
     /// Those of the AMI.
     pub image: Vec<Tag>,
     /// Those of its snapshots: the AMI's and their own, which win.
@@ -65,7 +65,7 @@ impl AmiTags {
     ///
     /// # Errors
     /// A template in them fails.
-    pub fn new(ctx: &RunContext, state: &State) -> Result<AmiTags> {
+    pub(super) fn new(ctx: &RunContext, state: &State) -> Result<AmiTags> {
         let raw = &state.settings.raw.tags;
         let image = state.info.tags(ctx, "tags", &raw.tags)?;
         let own = state.info.tags(ctx, "snapshot_tags", &raw.snapshot_tags)?;
@@ -74,7 +74,7 @@ impl AmiTags {
 }
 
 /// Tags of both, each key once, as EC2 wants it; where both have a key, the `winning` ones.
-pub fn merged(tags: Vec<Tag>, winning: Vec<Tag>) -> Vec<Tag> {
+pub(super) fn merged(tags: Vec<Tag>, winning: Vec<Tag>) -> Vec<Tag> {
     let mut all = tags;
     all.retain(|tag| !winning.iter().any(|other| other.key() == tag.key()));
     all.extend(winning);

@@ -19,7 +19,7 @@ use crate::failure::{During, Failure, Kind};
 
 /// Has EC2 make a key pair for the build, unless the template names another key. The private key
 /// stays in memory, but for `-debug`.
-pub struct MakeKeyPair;
+pub(super) struct MakeKeyPair;
 
 #[async_trait]
 impl Step<State> for MakeKeyPair {
@@ -126,7 +126,7 @@ fn save(path: &std::path::Path, text: &str) -> std::io::Result<()> {
 }
 
 /// The key that decrypts what EC2 encrypted for the instance.
-pub fn own_key(state: &State) -> Result<KeyPair> {
+pub(super) fn own_key(state: &State) -> Result<KeyPair> {
     match (&state.key, &state.settings.key) {
         (Some(pair), _) => Ok(pair.clone()),
         (None, KeyChoice::File(path)) => KeyPair::read(path),

@@ -32,7 +32,7 @@ use crate::failure::{During, Failure, Kind};
 
 /// What a launch has made.
 #[derive(Debug, Clone, Default)]
-pub struct Launched {
+pub(super) struct Launched {
     /// The instance's id.
     pub instance: String,
     /// The fleet it was requested with, for spot instances.
@@ -40,7 +40,7 @@ pub struct Launched {
 }
 
 /// Starts the instance and waits until it runs.
-pub struct Launch;
+pub(super) struct Launch;
 
 #[async_trait]
 impl Step<State> for Launch {
@@ -165,7 +165,7 @@ fn explained(state: &State, failure: Failure) -> Error {
 }
 
 /// Refusals that pass: what was just made is not seen by all of AWS at once.
-pub fn not_seen_yet(temporary_key: bool, failure: &Failure) -> bool {
+pub(super) fn not_seen_yet(temporary_key: bool, failure: &Failure) -> bool {
     match failure.code.as_deref() {
         Some("InvalidParameterValue") => {
             let text = failure.message.to_lowercase();
@@ -178,12 +178,15 @@ pub fn not_seen_yet(temporary_key: bool, failure: &Failure) -> bool {
 }
 
 /// Whether the build has its own key pair.
-pub fn has_temporary_key(state: &State) -> bool {
+pub(super) fn has_temporary_key(state: &State) -> bool {
     matches!(state.settings.key, KeyChoice::Temporary(_))
 }
 
 /// The instance of a launch whose answer was lost.
-pub async fn find(ec2: &crate::access::Ec2, mark: &Mark) -> Result<Option<Launched>, Failure> {
+pub(super) async fn find(
+    ec2: &crate::access::Ec2,
+    mark: &Mark,
+) -> Result<Option<Launched>, Failure> {
     let found = find_instances(ec2, mark).await?;
     let live = found.into_iter().find(|instance| !is_over(instance));
     let id = live.and_then(|instance| instance.instance_id);
@@ -297,7 +300,7 @@ fn placement(state: &State) -> Placement {
 }
 
 /// How much CPU an instance with credits may use.
-pub fn credits(state: &State, kind: &str) -> Option<CreditSpecificationRequest> {
+pub(super) fn credits(state: &State, kind: &str) -> Option<CreditSpecificationRequest> {
     let instance = &state.settings.raw.instance;
     let unlimited = instance.enable_unlimited_credits || instance.enable_t2_unlimited;
     let credits = match (unlimited, is_burstable(kind)) {
@@ -356,7 +359,7 @@ fn capacity(state: &State) -> CapacityReservationSpecification {
 }
 
 /// What the instance runs when it starts, as EC2 takes it.
-pub async fn user_data(state: &State) -> Result<String> {
+pub(super) async fn user_data(state: &State) -> Result<String> {
     let instance = &state.settings.raw.instance;
     let data = match given(&instance.user_data_file) {
         Some(path) => {
@@ -395,7 +398,7 @@ async fn running(ctx: &RunContext, state: &State, id: &str) -> Result<Instance> 
 }
 
 /// All about an instance; none where it is not seen yet.
-pub async fn describe(state: &State, id: &str) -> Result<Option<Instance>, Failure> {
+pub(super) async fn describe(state: &State, id: &str) -> Result<Option<Instance>, Failure> {
     let answer = state.ec2.describe_instances().instance_ids(id).send().await;
     match answer.during("describing the instance") {
         Ok(answer) => {

@@ -44,7 +44,7 @@ use launch::Launched;
 use tunnel::Tunnel;
 
 /// What the steps share.
-pub struct State {
+pub(super) struct State {
     /// The options.
     pub settings: Settings,
     /// The way into AWS.
@@ -96,7 +96,7 @@ struct Subnet {
 
 /// An AMI that was made.
 #[derive(Debug, Clone, Default)]
-pub struct MadeImage {
+pub(super) struct MadeImage {
     /// Its id.
     pub id: String,
     /// Its snapshots.
@@ -122,7 +122,7 @@ struct ImageCreation {
 
 impl State {
     /// The state before the first step.
-    pub fn new(ctx: &RunContext, settings: Settings, access: Access) -> State {
+    pub(super) fn new(ctx: &RunContext, settings: Settings, access: Access) -> State {
         let region = access.region().to_owned();
         let launch = &settings.raw.instance.launch_block_device_mappings;
         let kept = launch.iter().filter_map(|device| device.device_name.clone()).collect();
@@ -213,7 +213,7 @@ fn once(ec2: &Ec2) -> Ec2 {
 }
 
 /// The steps of a build with these options.
-pub fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
+pub(super) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
     let mut steps: Vec<Box<dyn Step<State>>> = Vec::new();
     if settings.uses_session_manager() {
         steps.push(Box::new(tunnel::FindPlugin));

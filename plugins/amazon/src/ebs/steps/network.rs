@@ -11,7 +11,7 @@ use crate::failure::{During, Failure};
 use crate::filter::filter;
 
 /// Finds the VPC, the subnet and the availability zone, as far as they need to be known.
-pub struct FindNetwork;
+pub(super) struct FindNetwork;
 
 #[async_trait]
 impl Step<State> for FindNetwork {

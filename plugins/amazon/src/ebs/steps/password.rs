@@ -24,7 +24,7 @@ const TOO_SLOW: &str = "give it more time with windows_password_timeout, such as
                         winrm_password then";
 
 /// Asks for the administrator's password, which Windows makes up when it first starts.
-pub struct GetPassword;
+pub(super) struct GetPassword;
 
 #[async_trait]
 impl Step<State> for GetPassword {

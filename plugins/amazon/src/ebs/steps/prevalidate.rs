@@ -13,7 +13,7 @@ use crate::filter::filter;
 
 /// Looks whether the regions exist, whether the VPC needs a subnet, whether the AMI's name is free
 /// in all regions that it goes to, and whether the launch templates of `fast_launch` exist.
-pub struct Prevalidate;
+pub(super) struct Prevalidate;
 
 #[async_trait]
 impl Step<State> for Prevalidate {
@@ -114,7 +114,7 @@ async fn name(state: &State) -> Result<()> {
 
 /// The account's own AMIs of that name in the region of `ec2`, also those that are disabled, whose
 /// names are not free either.
-pub async fn images_called(ec2: &Ec2, name: &str) -> Result<Vec<Image>, Failure> {
+pub(super) async fn images_called(ec2: &Ec2, name: &str) -> Result<Vec<Image>, Failure> {
     let quoted = format!("\"{name}\"");
     let request = ec2.describe_images().owners("self").filters(filter("name", &quoted));
     let request = request.include_deprecated(true).include_disabled(true);

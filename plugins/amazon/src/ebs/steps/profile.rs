@@ -20,7 +20,7 @@ use crate::failure::{During, Failure, Kind};
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 /// Looks whether the instance profile exists, or makes one for the build.
-pub struct MakeProfile;
+pub(super) struct MakeProfile;
 
 #[async_trait]
 impl Step<State> for MakeProfile {

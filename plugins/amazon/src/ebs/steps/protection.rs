@@ -9,7 +9,7 @@ use crate::ebs::options::given;
 use crate::failure::During;
 
 /// Sets when all AMIs are deprecated.
-pub struct Deprecate;
+pub(super) struct Deprecate;
 
 #[async_trait]
 impl Step<State> for Deprecate {
@@ -37,7 +37,7 @@ impl Step<State> for Deprecate {
 }
 
 /// Protects all AMIs from being deregistered.
-pub struct Protect;
+pub(super) struct Protect;
 
 #[async_trait]
 impl Step<State> for Protect {

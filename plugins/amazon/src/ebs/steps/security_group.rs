@@ -19,7 +19,7 @@ use crate::filter::filter;
 const WHAT_IS_MY_ADDRESS: &str = "https://checkip.amazonaws.com";
 
 /// Finds the security groups of the instance, or makes one for the build.
-pub struct MakeSecurityGroup;
+pub(super) struct MakeSecurityGroup;
 
 #[async_trait]
 impl Step<State> for MakeSecurityGroup {

@@ -8,7 +8,7 @@ use crate::ebs::options::given;
 use crate::ebs::tags::BuildInfo;
 
 /// Finds the AMI to start from.
-pub struct FindSourceAmi;
+pub(super) struct FindSourceAmi;
 
 #[async_trait]
 impl Step<State> for FindSourceAmi {

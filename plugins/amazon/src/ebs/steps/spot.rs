@@ -26,7 +26,7 @@ use crate::ebs::tags::{marked, report, specification, template_specification};
 use crate::failure::{During, Failure, Kind};
 
 /// Makes the launch template.
-pub struct MakeLaunchTemplate;
+pub(super) struct MakeLaunchTemplate;
 
 #[async_trait]
 impl Step<State> for MakeLaunchTemplate {
@@ -208,7 +208,7 @@ fn metadata(state: &State) -> Option<LaunchTemplateInstanceMetadataOptionsReques
 }
 
 /// The call that requests a spot instance.
-pub fn request(
+pub(super) fn request(
     ctx: &RunContext,
     state: &State,
 ) -> Result<impl Future<Output = Result<Launched, Failure>> + Send + 'static> {
@@ -296,7 +296,7 @@ fn together(failures: Vec<Failure>) -> Failure {
 }
 
 /// Gives the request for the spot instance its tags.
-pub async fn tag_request(ctx: &RunContext, state: &State) -> Result<()> {
+pub(super) async fn tag_request(ctx: &RunContext, state: &State) -> Result<()> {
     let tags = state.info.tags(ctx, "spot_tags", &state.settings.raw.tags.spot_tags)?;
     let Some(id) = state.instance()?.spot_instance_request_id().filter(|_| !tags.is_empty()) else {
         return Ok(());

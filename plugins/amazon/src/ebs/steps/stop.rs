@@ -11,7 +11,7 @@ use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind};
 
 /// Stops the instance, so that its disks are at rest.
-pub struct Stop;
+pub(super) struct Stop;
 
 #[async_trait]
 impl Step<State> for Stop {
@@ -62,7 +62,7 @@ impl Step<State> for Stop {
 }
 
 /// Sets what the template says about enhanced networking.
-pub struct Modify;
+pub(super) struct Modify;
 
 #[async_trait]
 impl Step<State> for Modify {

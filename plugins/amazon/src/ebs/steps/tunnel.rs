@@ -38,7 +38,7 @@ const NO_AGENT: &str = "give it more time with ssh_timeout; the instance needs t
                         Systems Manager (the internet or VPC endpoints)";
 
 /// Looks whether the plugin is there, before anything is made.
-pub struct FindPlugin;
+pub(super) struct FindPlugin;
 
 #[async_trait]
 impl Step<State> for FindPlugin {
@@ -68,7 +68,7 @@ fn free_port(port: u16) -> Result<u16> {
 }
 
 /// A tunnel, which is kept open.
-pub struct Tunnel {
+pub(super) struct Tunnel {
     /// Its end on this machine.
     pub port: u16,
     stop: CancellationToken,
@@ -80,7 +80,7 @@ pub struct Tunnel {
 
 impl Tunnel {
     /// Waits until the tunnel has failed for good.
-    pub async fn failure(&self) -> Error {
+    pub(super) async fn failure(&self) -> Error {
         let mut failed = self.failed.clone();
         let why = failed.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
         let why = why.unwrap_or_else(|| "the tunnel has ended".to_owned());
@@ -90,7 +90,7 @@ impl Tunnel {
 }
 
 /// Opens the tunnel.
-pub struct OpenTunnel;
+pub(super) struct OpenTunnel;
 
 #[async_trait]
 impl Step<State> for OpenTunnel {
@@ -140,7 +140,7 @@ impl Step<State> for OpenTunnel {
 }
 
 /// Closes the tunnel, if there is one.
-pub async fn close(ctx: &RunContext, state: &mut State) {
+pub(super) async fn close(ctx: &RunContext, state: &mut State) {
     let Some(mut tunnel) = state.tunnel.take() else { return };
     tunnel.stop.cancel();
     if timeout(CLOSING, &mut tunnel.keeper).await.is_err() {
