@@ -106,17 +106,19 @@ impl Session {
         Ok(members)
     }
 
-    /// Checks that the caller may use all projects: who may use one only cannot create or delete
-    /// those who may use others.
-    async fn need_all_projects(&self, tx: &mut Tx) -> Result<()> {
+    /// Checks within a change that the caller still is an administrator: since the request came
+    /// the caller may have been removed. With `all`, of all projects: who may use one only cannot
+    /// create or delete those who may use others.
+    async fn still_needs_admin(&self, tx: &mut Tx, all: bool) -> Result<()> {
         let caller = tx.principal(&self.caller.id).await?;
-        match caller.is_none_or(|caller| caller.project_id.is_none()) {
-            true => Ok(()),
-            false => Err(Error::new(
-                Code::PermissionDenied,
-                "this needs an administrator of all projects",
-            )),
-        }
+        let denied = match caller.filter(|caller| caller.role >= Role::Admin) {
+            None => "this needs an administrator",
+            Some(caller) if all && caller.project_id.is_some() => {
+                "this needs an administrator of all projects"
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(Error::new(Code::PermissionDenied, denied))
     }
 
     /// Creates a principal for the project, or for all projects.
@@ -132,9 +134,7 @@ impl Session {
         self.need(Role::Admin)?;
         let location = &self.project.location;
         transaction!(self.store, |tx| async {
-            if all_projects {
-                self.need_all_projects(tx).await?;
-            }
+            self.still_needs_admin(tx, all_projects).await?;
             let only = (!all_projects).then_some(location.project_id.as_str());
             let made = Credentials::new(&location.organization_id, only, name, role);
             insert_principal(tx, &made).await?;
@@ -158,9 +158,7 @@ impl Session {
             if member.id == self.caller.id {
                 return Err(Error::precondition("nobody can remove themselves"));
             }
-            if member.project_id.is_none() {
-                self.need_all_projects(tx).await?;
-            }
+            self.still_needs_admin(tx, member.project_id.is_none()).await?;
             tx.delete_principal(id).await?;
             self.audit(tx, "delete principal", format!("{} ({id})", member.name)).await
         })
@@ -182,6 +180,7 @@ impl Session {
     pub async fn create_webhook(&self, url: &str, events: &[String]) -> Result<NewWebhook> {
         self.need(Role::Admin)?;
         transaction!(self.store, |tx| async {
+            self.still_needs_admin(tx, false).await?;
             let made = insert_webhook(tx, self.project_id(), url, events).await?;
             self.audit(tx, "create webhook", webhook_target(url, &made.id)).await?;
             Ok(made)
@@ -195,6 +194,7 @@ impl Session {
     pub async fn delete_webhook(&self, id: &str) -> Result<()> {
         self.need(Role::Admin)?;
         transaction!(self.store, |tx| async {
+            self.still_needs_admin(tx, false).await?;
             let own = tx.webhooks_of(self.project_id()).await?;
             if !own.iter().any(|hook| hook.id == id) {
                 return Err(Error::not_found("there is no such webhook"));
@@ -443,4 +443,49 @@ async fn note(tx: &mut Tx, project: &str, action: &str, target: String) -> Resul
         ..AuditRow::default()
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Caller;
+    use crate::store::Location;
+
+    /// A request may wait long for its turn; who was removed meanwhile is nobody any more.
+    #[tokio::test]
+    async fn who_was_removed_while_the_request_waited_changes_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Location::Sqlite(dir.path().join("r.db"));
+        let store = Store::open(&file, 4).await.expect("a store");
+        let administration = Administration::new(store.clone());
+        let (project, admin) = administration.bootstrap().await.expect("a first run");
+        let admin = admin.expect("a first principal").principal;
+        let session = |id: &str| {
+            let (id, name, role) = (id.to_owned(), "a".to_owned(), Role::Admin);
+            let caller = Caller { id, name, role, address: String::new() };
+            Session::new(store.clone(), project.clone(), caller, String::new())
+        };
+        let all = session(&admin.id);
+        let own = all.create_member("own", Role::Admin, false).await.expect("a member").principal;
+        let one = session(&own.id);
+        let denied = |result: Result<Credentials>| {
+            let error = result.expect_err("it is refused");
+            assert_eq!(error.code, Code::PermissionDenied, "{error}");
+        };
+        denied(one.create_member("everywhere", Role::Admin, true).await);
+        one.create_member("here", Role::Viewer, false).await.expect("it may do that");
+        all.delete_member(&own.id).await.expect("it is removed");
+        denied(one.create_member("everywhere", Role::Admin, true).await);
+        denied(one.create_member("late", Role::Viewer, false).await);
+        for refused in [
+            one.delete_member(&admin.id).await.err(),
+            one.create_webhook("https://example.com/", &[]).await.err(),
+        ] {
+            assert_eq!(refused.expect("it is refused").code, Code::PermissionDenied);
+        }
+        let names: Vec<String> =
+            all.members().await.expect("members").into_iter().map(|one| one.name).collect();
+        assert_eq!(names, [ADMIN, "here"]);
+        store.close().await;
+    }
 }
