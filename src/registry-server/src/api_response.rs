@@ -101,6 +101,17 @@ pub(super) async fn nothing_here(State(app): State<Shared>, request: Request) ->
     refusal.into_response()
 }
 
+/// The answer to a path or a query with a zero character, as a page for whoever reads pages.
+async fn zero_character(app: &Shared, request: Request) -> Response {
+    let wrong = Error::invalid("a path and a query must not hold zero characters");
+    let asked = request.into_parts().0;
+    let accepted = asked.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return super::web::refused(app, &asked, &wrong).await;
+    }
+    ApiError(wrong).into_response()
+}
+
 pub(super) async fn wrong_method() -> ApiError {
     ApiError(Error::new(Code::Unimplemented, "this registry has no such method at this path"))
 }
@@ -134,17 +145,22 @@ pub(super) async fn middleware(
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
-    if request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
-        let wrong = Error::invalid("a path and a query must not hold zero characters");
-        return ApiError(wrong).into_response();
-    }
+    let uri = request.uri().path_and_query();
+    let readable = !uri.is_some_and(|path| path.as_str().contains("%00"));
     // In a task of its own, a change that has begun ends even if the client goes away; but it ends
     // with its time, too: what is dropped is rolled back.
     let deadline = tokio::time::Instant::now() + app.request_timeout;
     let request = request.map(|body| in_time(body, deadline));
     // A request that is given up is answered, too.
     let longest = app.request_timeout + Duration::from_secs(1);
-    let work = tokio::spawn(tokio::time::timeout(longest, next.run(request)));
+    let shared = app.clone();
+    let answer = async move {
+        match readable {
+            true => next.run(request).await,
+            false => zero_character(&shared, request).await,
+        }
+    };
+    let work = tokio::spawn(tokio::time::timeout(longest, answer));
     let mut response = match work.await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => ApiError(Error::new(
@@ -154,7 +170,10 @@ pub(super) async fn middleware(
         .into_response(),
         Err(_) => ApiError(Error::new(Code::Internal, "the registry failed")).into_response(),
     };
-    response = app.outgoing.admit(response).unwrap_or_else(|error| ApiError(error).into_response());
+    response = app
+        .outgoing
+        .admit(response, address.ip())
+        .unwrap_or_else(|error| ApiError(error).into_response());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if app.strict {

@@ -118,7 +118,8 @@ struct App {
     proxies: TrustedProxies,
     run_tasks: run_task::RunTasks,
     webhook_hosts: Vec<String>,
-    openapi: serde_json::Value,
+    /// The description of the API, as JSON.
+    openapi: axum::body::Bytes,
 }
 
 type Shared = Arc<App>;
@@ -163,7 +164,7 @@ pub async fn serve(
         proxies,
         run_tasks: run_task::RunTasks::new(run_task),
         webhook_hosts: options.webhook_hosts,
-        openapi: api.document,
+        openapi: api.document.to_string().into(),
     });
     let router = router(api.router, app.clone());
     let workers = workers::start(app, stop.clone());

@@ -2,13 +2,16 @@
 
 use axum::extract::State;
 use axum::handler::Handler;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, on};
-use axum::{Json, Router};
+use axum::{Extension, Router};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
+use super::outgoing::Uncounted;
 use ingot_registry::api::{Empty, Status};
 
 /// Routes and their document.
@@ -129,6 +132,7 @@ impl Api {
 }
 
 /// `/openapi.json`.
-pub(super) async fn show(State(app): State<Shared>) -> Json<Value> {
-    Json(app.openapi.clone())
+pub(super) async fn show(State(app): State<Shared>) -> impl IntoResponse {
+    // All responses share these bytes.
+    ([(CONTENT_TYPE, "application/json")], Extension(Uncounted), app.openapi.clone())
 }

@@ -1,52 +1,81 @@
 //! Responses on their way: how many bytes of large ones may wait for clients to take them.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use ingot_registry::api::{Code, Error, Result};
 
 /// What is larger counts, in bytes.
 const LARGE: u64 = 64 << 10;
-/// How much there may be of it in all, in KiB.
-const MOST: u32 = 128 << 10;
+/// How much there may be of it in all, in bytes.
+const MOST: u64 = 128 << 20;
+/// How much of that may wait for one address, in bytes: nobody can have all of it.
+const SHARE: u64 = MOST / 2;
+
+/// Marks a response whose bytes all responses of its kind share: it does not count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Uncounted;
 
 /// The large responses that are being sent.
-#[derive(Debug)]
-pub(super) struct Outgoing(Arc<Semaphore>);
-
-impl Default for Outgoing {
-    fn default() -> Self {
-        Outgoing(Arc::new(Semaphore::new(MOST as usize)))
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct Outgoing(Arc<Mutex<HashMap<IpAddr, u64>>>);
 
 impl Outgoing {
-    /// Counts a response until all of it is sent or its client is gone.
+    /// Counts a response to `address` until all of it is sent or its client is gone.
     ///
     /// # Errors
     /// Unavailable: clients have yet to take too much.
-    pub(crate) fn admit(&self, response: Response) -> Result<Response> {
-        let Some(size) = response.body().size_hint().exact().filter(|size| *size > LARGE) else {
+    pub(crate) fn admit(&self, response: Response, address: IpAddr) -> Result<Response> {
+        let size = response.body().size_hint().exact().filter(|size| *size > LARGE);
+        let Some(size) = size.filter(|_| response.extensions().get::<Uncounted>().is_none()) else {
             return Ok(response);
         };
-        let kib = u32::try_from(size >> 10).unwrap_or(MOST).min(MOST);
-        let permit = self.0.clone().try_acquire_many_owned(kib).map_err(|_| {
-            Error::new(Code::Unavailable, "too many large responses are being sent; try again")
-        })?;
-        Ok(response.map(|body| Body::new(Counted { body, _permit: permit })))
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: u64 = waiting.values().sum();
+        let own = waiting.get(&address).copied().unwrap_or_default();
+        // One that is larger than that by itself goes out alone.
+        if all > 0 && all + size > MOST || own > 0 && own + size > SHARE {
+            return Err(Error::new(
+                Code::Unavailable,
+                "too many large responses are being sent; try again",
+            ));
+        }
+        waiting.insert(address, own + size);
+        let share = Share { all: self.0.clone(), address, size };
+        drop(waiting);
+        Ok(response.map(|body| Body::new(Counted { body, _share: share })))
+    }
+}
+
+/// What one response takes, given back when it is dropped.
+struct Share {
+    all: Arc<Mutex<HashMap<IpAddr, u64>>>,
+    address: IpAddr,
+    size: u64,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut waiting = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = waiting.get(&self.address).copied().unwrap_or_default();
+        match left.saturating_sub(self.size) {
+            0 => waiting.remove(&self.address),
+            left => waiting.insert(self.address, left),
+        };
     }
 }
 
 /// A body that counts as long as it exists.
 struct Counted {
     body: Body,
-    _permit: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl HttpBody for Counted {
@@ -77,12 +106,31 @@ mod tests {
     fn what_clients_do_not_take_is_bounded() {
         let outgoing = Outgoing::default();
         let large = || Response::new(Body::from(vec![b'x'; 4 << 20]));
-        let mut waiting: Vec<Response> =
-            (0..32).map(|_| outgoing.admit(large()).expect("there is room")).collect();
+        let address = |number: u8| IpAddr::from([10, 0, 0, number]);
+        let mut waiting: Vec<Response> = (0..32)
+            .map(|number| outgoing.admit(large(), address(number / 16)).expect("there is room"))
+            .collect();
         assert_eq!(waiting[0].body().size_hint().exact(), Some(4 << 20));
-        assert!(outgoing.admit(large()).is_err());
-        assert!(outgoing.admit(Response::new(Body::from("small"))).is_ok());
+        assert!(outgoing.admit(large(), address(9)).is_err());
+        assert!(outgoing.admit(Response::new(Body::from("small")), address(9)).is_ok());
         waiting.pop();
-        assert!(outgoing.admit(large()).is_ok());
+        assert!(outgoing.admit(large(), address(0)).is_err(), "it has its share");
+        assert!(outgoing.admit(large(), address(9)).is_ok());
+        waiting.clear();
+        assert!(outgoing.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_all_responses_share_does_not_count() {
+        let outgoing = Outgoing::default();
+        let address = IpAddr::from([10, 0, 0, 1]);
+        let waiting: Vec<Response> = (0..1000)
+            .map(|_| {
+                let mut response = Response::new(Body::from(vec![b'x'; 65 << 10]));
+                response.extensions_mut().insert(Uncounted);
+                outgoing.admit(response, address).expect("it is not counted")
+            })
+            .collect();
+        assert!(waiting.len() == 1000 && outgoing.0.lock().unwrap().is_empty());
     }
 }

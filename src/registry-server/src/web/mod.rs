@@ -53,6 +53,11 @@ pub(super) async fn nothing_here(app: &Shared, asked: &Parts) -> Response {
     problem::framed(app, asked, &Error::not_found("there is no such page")).await
 }
 
+/// The page of a request that is refused before its path is looked at.
+pub(super) async fn refused(app: &Shared, asked: &Parts, error: &Error) -> Response {
+    problem::framed(app, asked, error).await
+}
+
 /// All pages.
 pub(super) fn router(app: &Shared) -> Router<Shared> {
     let of_bucket = |path: &str| format!("{BUCKET}{path}");
