@@ -113,7 +113,7 @@ async fn work(javascript: bool) {
     assert_eq!(status(&admin, "web", "w").await, "VERSION_ACTIVE");
     browser.follow("Cancel scheduled revocation…").await;
     browser.press("Cancel scheduled revocation").await;
-    browser.wait_for("[role=status]", "v2 is valid again.").await;
+    browser.wait_for("[role=status]", "The scheduled revocation of v2 is cancelled.").await;
     assert_eq!(status(&admin, "base", "two").await, "VERSION_ACTIVE");
 
     // A new channel, and the choice of any version for it.

@@ -81,6 +81,9 @@ pub(super) fn revocation(place: &Place, version: &Version) -> Option<Markup> {
         "restored" if status == VersionStatus::Active && is_recent(version.updated_at) => {
             Some(html! { p { strong { (name) } " is valid again." } })
         }
+        "cancelled" if status == VersionStatus::Active && is_recent(version.updated_at) => {
+            Some(html! { p { "The scheduled revocation of " strong { (name) } " is cancelled." } })
+        }
         "still-revoked" if version.revocation_inherited_from.is_some() => Some(html! {
             p {
                 "The revocation of " strong { (name) } " itself is taken back. What it was built "

@@ -90,7 +90,12 @@ pub(super) async fn show(place: Place) -> Result<Page, Problem> {
 pub(super) async fn restore(Change { place, .. }: Change) -> Result<Redirect, Problem> {
     let (bucket, print) = (&place.names.bucket, &place.names.version);
     let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
+    let before = place.session.get_version(bucket, print).await?.status;
     let now = place.session.update_version(bucket, print, &body).await?;
-    let done = if now.revoke_at.is_set() { "still-revoked" } else { "restored" };
+    let done = match before {
+        _ if now.revoke_at.is_set() => "still-revoked",
+        VersionStatus::RevocationScheduled => "cancelled",
+        _ => "restored",
+    };
     Ok(Redirect::to(&place.version_path(bucket, print, &format!("?done={done}"))))
 }

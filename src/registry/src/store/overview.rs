@@ -124,7 +124,12 @@ impl BucketFilter {
             let mark = bind(pattern(word));
             let like = |column: &str| format!("lower({column}) LIKE lower(${mark}) ESCAPE '\\'");
             let mut places = vec![like("b.name"), like("b.description"), like("b.labels")];
-            if word.chars().count() >= ID {
+            if word.chars().count() < ID {
+                let whole = bind(word.clone());
+                places.push(format!(
+                    "b.id IN (SELECT f.bucket_id FROM versions f WHERE f.fingerprint = ${whole})"
+                ));
+            } else {
                 places.push(format!(
                     "b.id IN (SELECT f.bucket_id FROM versions f WHERE {})",
                     like("f.fingerprint")
