@@ -21,7 +21,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Asks the process groups of the connection's other commands to end (TERM), and kills after five
 /// seconds those that do not. `list` prints number, parent, process group and name of all
-/// processes but those that have ended already. What `sudo` has started belongs to root, and so
+/// processes but those that have ended already. Other servers than OpenSSH and dropbear may run the
+/// sessions of all their users below one process: there nothing is ended. What `sudo` has started
+/// belongs to root, and so
 /// may `sudo` have to end it.
 const SCRIPT: &str = "\
 list() { if [ -r /proc/self/stat ]; then for f in /proc/[0-9]*/stat; do \
@@ -31,6 +33,8 @@ else ps -A -o pid= -o ppid= -o pgid= -o comm=; fi; }; \
 own=$(list | while read -r p u g c; do if [ \"$p\" = $$ ]; then echo $g; fi; done); \
 up=$(list | while read -r p u g c; do if [ \"$p\" = \"$own\" ]; then echo $u; fi; done); \
 if [ \"${up:-1}\" -le 1 ]; then exit 0; fi; \
+case $(list | while read -r p u g c; do if [ \"$p\" = \"$up\" ]; then echo \"$c\"; fi; done) in \
+(*sshd*|*dropbear*) ;; (*) exit 0;; esac; \
 old=$(list | while read -r p u g c; do \
 if [ \"$u\" = \"$up\" ] && [ \"$p\" = \"$g\" ] && [ \"$g\" != \"$own\" ]; then \
 case $c in (*sftp*|*sshd*) ;; (*) echo $g;; esac; fi; done); \
