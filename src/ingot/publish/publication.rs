@@ -469,7 +469,12 @@ impl Publisher for Publication {
             body.metadata = Some(self.metadata.of_failure(node, &self.plugins, &why));
         }
         let id = id.unwrap_or_default();
-        let told = self.registry.registry.update_build(bucket, fingerprint, &id, &body).await;
+        let registry = &self.registry.registry;
+        let mut told = registry.update_build(bucket, fingerprint, &id, &body).await;
+        if told.is_err() && body.metadata.take().is_some() {
+            // That it failed matters more than why.
+            told = registry.update_build(bucket, fingerprint, &id, &body).await;
+        }
         if let Err(error) = told {
             tracing::warn!(%error, component, "could not tell the registry that a build failed");
         }

@@ -96,7 +96,9 @@ impl Metadata {
     pub(super) fn of_failure(&self, node: &Node, plugins: &PluginSet, why: &str) -> BuildMetadata {
         let mut metadata = self.of(node, plugins);
         if let Some(packer) = &mut metadata.packer {
-            packer["error"] = why.chars().take(REASON).collect::<String>().into();
+            // Registries refuse zero characters, and nobody wants to see others of their kind.
+            let shown = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+            packer["error"] = why.chars().filter(shown).take(REASON).collect::<String>().into();
         }
         metadata
     }
