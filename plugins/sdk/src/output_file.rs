@@ -74,10 +74,25 @@ impl OutputFile {
                 return Err(Error::new(format!("{} is a directory", target.display())));
             }
             Ok(there) if !there.is_file() => return Self::existing(&absolute, target),
-            there => there.ok(),
+            Ok(there) => {
+                // What may not be written may not be replaced either.
+                let opened = std::fs::OpenOptions::new().append(true).open(&absolute);
+                opened.with_context(|| format!("writing {}", target.display()))?;
+                Some(there)
+            }
+            // A link that leads nowhere yet: what it names is created.
+            Err(error) if error.kind() == ErrorKind::NotFound && absolute.is_symlink() => {
+                return Self::existing(&absolute, target);
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            // As for the link of somebody else in a directory that all may write to.
+            Err(error) => return Err(error).with_context(creating),
         };
         // Where a link leads, if it is one.
-        let absolute = std::fs::canonicalize(&absolute).unwrap_or(absolute);
+        let absolute = match there {
+            Some(_) => std::fs::canonicalize(&absolute).with_context(creating)?,
+            None => absolute,
+        };
         let name = absolute
             .file_name()
             .ok_or_else(|| Error::new(format!("{} is not a file name", target.display())))?
@@ -117,7 +132,8 @@ impl OutputFile {
 
     /// Writes to what is there.
     fn existing(path: &Path, shown: &Path) -> Result<Self> {
-        let opened = std::fs::OpenOptions::new().write(true).truncate(true).open(path);
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(true).open(path);
         let file = opened.with_context(|| format!("writing {}", shown.display()))?;
         let (target, made) = (path.to_owned(), MadeDirectories::default());
         Ok(OutputFile { file: Some(file), unfinished: None, target, entry: None, made })
@@ -295,6 +311,14 @@ mod tests {
         assert!(link.is_symlink());
         let error = OutputFile::create(&journal, folder.path(), 0o600).err().unwrap();
         assert!(error.to_string().ends_with("is a directory"), "{error}");
+        // A link that leads nowhere yet is followed.
+        let dangling = folder.path().join("dangling");
+        std::os::unix::fs::symlink("new", &dangling).unwrap();
+        let output = OutputFile::create(&journal, &dangling, 0o600).unwrap();
+        output.writer().unwrap().write_all(b"new").unwrap();
+        output.finish().unwrap();
+        assert!(dangling.is_symlink());
+        assert_eq!(std::fs::read(folder.path().join("new")).unwrap(), b"new");
         // A device is written to, and stays one.
         let output = OutputFile::create(&journal, Path::new("/dev/null"), 0o600).unwrap();
         output.writer().unwrap().write_all(b"gone").unwrap();
