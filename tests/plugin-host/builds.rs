@@ -196,6 +196,7 @@ build {
         &[
             "retrying with 1 trie(s) left",
             "Cancelling provisioner after a timeout...",
+            "stopped by cancellation",
             "removing built",
             "did not finish within its timeout of 1s",
         ],
@@ -383,4 +384,37 @@ fn any_plugin_runs(directory: &Path) -> bool {
     listed.is_ok_and(|output| {
         String::from_utf8_lossy(&output.stdout).contains(&directory.display().to_string())
     })
+}
+
+#[test]
+fn images_of_plugins_are_published_with_what_they_say_of_them() {
+    let plugins = require!(installed());
+    let text = r#"
+hcp_packer_registry {
+  bucket_name  = "hosted"
+  build_labels = { stage = "test" }
+}
+source "trial" "t" {
+  directory = "built"
+}
+build {
+  sources = ["source.trial.t"]
+}
+"#;
+    let dir = template(text);
+    let data = dir.path().join("data");
+    let env = [("INGOT_REGISTRY", "local"), ("INGOT_DATA_DIR", data.to_str().unwrap())];
+    let run = plugins.ingot_with(dir.path(), &["build", "."], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_said(&run.stdout, &["--> trial.t: Published metadata to local registry packer/hosted"]);
+    let list = ["registry", "versions", "list", "hosted", "-json"];
+    let list = plugins.ingot_with(dir.path(), &list, &env);
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    let build = &list[0]["builds"][0];
+    assert_eq!(build["status"], "BUILD_DONE");
+    assert_eq!(build["platform"], "trial");
+    assert_eq!(build["artifacts"][0]["external_identifier"], "built");
+    assert_eq!(build["artifacts"][0]["region"], "here");
+    assert_eq!(build["source_external_identifier"], "trial-0");
+    assert_eq!(build["labels"], serde_json::json!({"kind": "test", "stage": "test"}));
 }

@@ -25,6 +25,12 @@ pub trait Provision: Send + Sync {
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()>;
+
+    /// Whether the work stops by itself soon after `ctx.cancel` fires. Then a `timeout` gives it the
+    /// time to; otherwise its future is dropped at once.
+    fn stops_when_cancelled(&self) -> bool {
+        false
+    }
 }
 
 impl<P: Provision + 'static> Erase<P> for dyn Provision {

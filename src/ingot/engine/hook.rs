@@ -1,10 +1,12 @@
 //! Runs a node's provisioners when its builder says that the machine is up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Result, RunContext, Schema,
+    Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Provision, Result, RunContext,
+    Schema,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -81,8 +83,8 @@ impl NodeHook {
         if let Some(complaint) = self.values.complaint(&step.block, data) {
             ctx.ui.error(complaint);
         }
-        let result = provision(step, ctx, || ready.provision(ctx, Arc::clone(communicator), data));
-        let result = result.await;
+        let work = Work { ready: &*ready, communicator, data };
+        let result = provision(step, ctx, &work).await;
         if result.is_err() {
             // The machine may live longer than this program.
             communicator.settle().await;
@@ -101,12 +103,18 @@ impl NodeHook {
     }
 }
 
+/// How long a provisioner that stops when it is cancelled has for that after its `timeout`.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// A provisioner, and what it works on.
+struct Work<'a> {
+    ready: &'a dyn Provision,
+    communicator: &'a Arc<dyn Communicator>,
+    data: &'a GeneratedData,
+}
+
 /// Runs a provisioner the way the engine's own options of the step ask for. What is said is Packer's.
-async fn provision<F: Future<Output = Result<()>>>(
-    step: &Step,
-    ctx: &RunContext,
-    mut work: impl FnMut() -> F,
-) -> Result<()> {
+async fn provision(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<()> {
     if ctx.prepare.debug {
         tokio::select! {
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
@@ -116,7 +124,7 @@ async fn provision<F: Future<Output = Result<()>>>(
     }
     let mut left = step.max_retries;
     loop {
-        match ctx.unless_cancelled(attempt(step, ctx, &mut work)).await {
+        match ctx.unless_cancelled(attempt(step, ctx, work)).await {
             Err(error) if left > 0 && !error.is_cancelled() => {
                 ctx.ui.say(format!(
                     "Provisioner failed with {:?}, retrying with {left} trie(s) left",
@@ -134,23 +142,27 @@ async fn provision<F: Future<Output = Result<()>>>(
     }
 }
 
-async fn attempt<F: Future<Output = Result<()>>>(
-    step: &Step,
-    ctx: &RunContext,
-    work: &mut impl FnMut() -> F,
-) -> Result<()> {
+async fn attempt(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<()> {
     if !step.pause_before.is_zero() {
         let pause = GoDuration(step.pause_before);
         ctx.ui.say(format!("Pausing {pause} before the next provisioner..."));
         tokio::time::sleep(step.pause_before).await;
     }
-    let Some(limit) = step.timeout else { return work().await };
+    let run = |ctx| work.ready.provision(ctx, Arc::clone(work.communicator), work.data);
+    let Some(limit) = step.timeout else { return run(ctx).await };
     let shown = GoDuration(limit);
     ctx.ui.say(format!("Setting a {shown} timeout for the next provisioner..."));
-    match tokio::time::timeout(limit, work()).await {
+    let own = RunContext { cancel: ctx.cancel.child_token(), ..ctx.clone() };
+    let mut running = run(&own);
+    match tokio::time::timeout(limit, &mut running).await {
         Ok(result) => result,
         Err(_) => {
             ctx.ui.error("Cancelling provisioner after a timeout...");
+            own.cancel.cancel();
+            if work.ready.stops_when_cancelled() {
+                // What it says of that is not the reason.
+                let _ = tokio::time::timeout(STOP_WITHIN, running).await;
+            }
             Err(Error::new(format!("the provisioner did not finish within its timeout of {shown}")))
         }
     }

@@ -83,4 +83,8 @@ impl Provision for HostedProvision {
         result?;
         Ok(())
     }
+
+    fn stops_when_cancelled(&self) -> bool {
+        true
+    }
 }
