@@ -113,6 +113,31 @@ impl Machine {
         self.dir.path().join(".ingot.lock.hcl")
     }
 
+    /// Writes a lock file of version 1.0.0 with hashes for this machine: of `archives` or `programs`.
+    fn lock(&self, name: &str, hash: &str) {
+        let hashes = format!("{name} = {{ {}_{} = \"sha256:{hash}\" }}", os(), arch());
+        let text = format!("plugin \"{ACME}\" {{\n  version = \"1.0.0\"\n  {hashes}\n}}\n");
+        std::fs::write(self.lock_file(), text).unwrap();
+    }
+
+    /// What the tampered program writes when it runs.
+    fn marker(&self) -> PathBuf {
+        self.home.path().join("it-ran")
+    }
+
+    /// A program that is not the plugin.
+    fn tampered(&self) -> Vec<u8> {
+        format!("#!/bin/sh\necho ran > '{}'\nexit 3\n", self.marker().display()).into_bytes()
+    }
+
+    /// Changes the release 1.0.0 on GitHub: the tampered program is in its archive.
+    fn tamper(&self) {
+        let changed = zip_of(&[(&program_name("1.0.0"), &self.tampered())], false);
+        let sums = format!("{}  {}\n", sha256(&changed), github_zip("1.0.0"));
+        self.server.put(&self.sums("1.0.0"), Answer::ok(sums));
+        self.server.put(&self.zip("1.0.0"), Answer::ok(changed));
+    }
+
     fn zip(&self, version: &str) -> String {
         github_path(version, &github_zip(version))
     }
@@ -440,6 +465,97 @@ fn the_lock_file_decides() {
     }
 }
 
+/// Installs the program `bytes` at `path`, as by Packer.
+fn put_program(path: &Path, bytes: &[u8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let _ = std::fs::remove_file(path);
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(format!("{}_SHA256SUM", path.display()), sha256(bytes)).unwrap();
+}
+
+#[test]
+fn a_program_is_compared_with_the_lock_file_before_it_runs() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    machine.tamper();
+    machine.lock("programs", &sha256(&program_of("1.0.0")));
+    for flags in [&["-locked"][..], &[], &["-upgrade"]] {
+        let told = machine.init_fails(flags, &[]);
+        assert!(told.contains("not the one in the lock file"), "{told}");
+        assert!(!machine.marker().exists(), "it ran with {flags:?}");
+    }
+    // Where nothing is locked, it runs.
+    std::fs::remove_file(machine.lock_file()).unwrap();
+    let told = machine.init_fails(&[], &[]);
+    assert!(told.contains("exit code 3") && machine.marker().exists(), "{told}");
+}
+
+#[test]
+fn a_mirror_s_program_is_no_proof_where_only_the_archive_is_locked() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    let mirror = machine.home.path().join("mirror");
+    put_program(&mirror.join(ACME).join(program_name("1.0.0")), &machine.tampered());
+    machine.lock("archives", &sha256(&archive("1.0.0")));
+    let flag = format!("-plugin-mirror={}", mirror.display());
+    for flags in [&["-locked", flag.as_str()][..], &[flag.as_str()]] {
+        let told = machine.init_fails(flags, &[]);
+        assert!(told.contains("knows only the archive of this plugin"), "{told}");
+        assert!(!machine.marker().exists(), "it ran with {flags:?}");
+    }
+}
+
+#[test]
+fn upgrade_takes_no_other_release_of_the_same_version() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    machine.init(&[]);
+    let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+    machine.tamper();
+    for flags in [&["-upgrade"][..], &["-upgrade", "-force"]] {
+        let told = machine.init_fails(flags, &[]);
+        assert!(told.contains("as in the lock file"), "{told}");
+        assert!(!machine.marker().exists(), "it ran with {flags:?}");
+    }
+    assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
+    // Nor for another platform.
+    machine.server.github(&["1.0.0"]);
+    let sums = String::from_utf8(machine.server.body(&machine.sums("1.0.0"))).unwrap();
+    let sums = sums.replace(&"d".repeat(64), &"e".repeat(64));
+    machine.server.put(&machine.sums("1.0.0"), Answer::ok(sums));
+    machine.init(&["-upgrade"]);
+    assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
+}
+
+#[test]
+fn an_installed_program_is_no_proof_where_only_the_archive_is_locked() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    let path = machine.installed(ACME, "1.0.0");
+    for flags in [&["-locked"][..], &[]] {
+        put_program(&path, &machine.tampered());
+        machine.lock("archives", &sha256(&archive("1.0.0")));
+        let before = std::fs::read_to_string(machine.lock_file()).unwrap();
+        let run = machine.run(&["validate", "."]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stdout.contains("names only the archive"), "{}", run.stdout);
+        let said = machine.init(flags);
+        assert!(said.contains("Installed plugin"), "{said}");
+        assert!(!machine.marker().exists(), "it ran with {flags:?}");
+        assert_whole(&path, "1.0.0");
+        // It is known now where the program is from.
+        let run = machine.run(&["validate", "."]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        assert_eq!(machine.init(&["-locked"]), "");
+        let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+        let program = sha256(&program_of("1.0.0"));
+        match flags.is_empty() {
+            true => assert!(lock.contains(&program), "{lock}"),
+            false => assert_eq!(lock, before),
+        }
+    }
+}
+
 #[test]
 fn mirrors_take_the_place_of_everything_else() {
     let other = "git.example.com/tools/trial";
@@ -475,6 +591,8 @@ fn mirrors_take_the_place_of_everything_else() {
     assert_whole(&machine.installed(other, "1.3.0"), "1.3.0");
     let told = machine.run(&["init", "-plugin-mirror=/nowhere", "."]);
     assert!(told.stdout.contains("/nowhere is no URL and no directory"), "{}", told.stdout);
+    let told = machine.run(&["init", "-plugin-mirror=ftp://me:s3cret@h/x", "."]);
+    assert!(told.stdout.contains("ftp://h/x is no URL with"), "{}", told.stdout);
 }
 
 /// Signs with a key of its own.

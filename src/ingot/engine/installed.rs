@@ -143,15 +143,18 @@ impl InstalledPlugins {
                 continue;
             }
             let installations = self.found(diagnostics).to_vec();
-            let newest = installations.iter().filter(|one| one.name == name);
-            if let Some(newest) = newest.max_by(|a, b| a.version.cmp(&b.version)) {
-                match Program::open(&self.host, newest, cache_directory().as_deref()) {
-                    Ok(program) => program.register(&name, set),
-                    Err(problem) => {
-                        let what = format!("the plugin `{name}` cannot be used: {problem}");
-                        diagnostics.push(Diagnostic::warning(what));
-                    }
+            let mut candidates: Vec<&Installation> =
+                installations.iter().filter(|one| one.name == name).collect();
+            candidates.sort_by(|a, b| a.version.cmp(&b.version));
+            let open =
+                |one: &Installation| Program::open(&self.host, one, cache_directory().as_deref());
+            match newest_that_opens(candidates.into_iter().rev(), open) {
+                Some(Ok(program)) => program.register(&name, set),
+                Some(Err(problem)) => {
+                    let what = format!("the plugin `{name}` cannot be used: {problem}");
+                    diagnostics.push(Diagnostic::warning(what));
                 }
+                None => {}
             }
         }
     }
@@ -175,19 +178,18 @@ impl InstalledPlugins {
             format!("{}.{}.{}", one.version.major, one.version.minor, one.version.patch)
         };
         let locked = self.lock.as_ref().and_then(|lock| lock.get(&plugin.source));
-        let allowed = installed.iter().rev().find(|one| {
+        let allowed = installed.iter().rev().filter(|one| {
             plugin.versions.allow(&core(one))
                 && locked.is_none_or(|locked| locked.version == one.version)
         });
-        let problem = match allowed {
-            Some(one) => match self.open(one, &plugin.source) {
-                Ok(program) => return program.register(&plugin.name, set),
-                Err(problem) => {
-                    Diagnostic::error(format!("the plugin `{}` cannot be used", plugin.source))
-                        .at(plugin.span)
-                        .note(problem)
-                }
-            },
+        // Of a locked plugin only the locked version is allowed.
+        let problem = match newest_that_opens(allowed, |one| self.open(one, &plugin.source)) {
+            Some(Ok(program)) => return program.register(&plugin.name, set),
+            Some(Err(problem)) => {
+                Diagnostic::error(format!("the plugin `{}` cannot be used", plugin.source))
+                    .at(plugin.span)
+                    .note(problem)
+            }
             // What is built in has another way to say that it lacks the component.
             None if set.provided.contains_key(&plugin.source) => return,
             None => {
@@ -216,7 +218,15 @@ impl InstalledPlugins {
         let cache = cache_directory();
         if let Some(locked) = self.lock.as_ref().and_then(|lock| lock.get(source)) {
             let hash = one.verified(cache.as_deref())?;
-            if !locked.allows_program(&Platform::current().to_string(), &hash) {
+            let platform = Platform::current().to_string();
+            if !locked.proves_program(&platform, &hash, cache.as_deref()) {
+                if !locked.programs.contains_key(&platform) {
+                    return Err(format!(
+                        "the lock file names only the archive of it, and {} is not known to come \
+                         from that",
+                        one.path.display()
+                    ));
+                }
                 return Err(format!(
                     "{} is not the program that the lock file names: its SHA-256 is {hash}",
                     one.path.display()
@@ -247,6 +257,25 @@ fn lock_file(template: &Template) -> Result<LockFile, Diagnostic> {
             None => diagnostic,
         }
     })
+}
+
+/// The first of `candidates`, which go from new to old, that opens; if none does, what is wrong
+/// with the newest. None where there are no candidates.
+fn newest_that_opens<'a, T>(
+    candidates: impl Iterator<Item = &'a Installation>,
+    open: impl Fn(&Installation) -> Result<T, String>,
+) -> Option<Result<T, String>> {
+    let mut newest = None;
+    for one in candidates {
+        match open(one) {
+            Ok(program) => return Some(Ok(program)),
+            Err(problem) => {
+                tracing::warn!(path = %one.path.display(), %problem, "passing over a plugin");
+                newest.get_or_insert(problem);
+            }
+        }
+    }
+    newest.map(Err)
 }
 
 /// Whether a component of this name would be one of the plugin `plugin`.

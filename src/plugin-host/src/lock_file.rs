@@ -32,6 +32,7 @@ use ingot_sdk::{Context, Error, Result};
 use semver::Version;
 
 use crate::discovery::Platform;
+use crate::install::proof;
 
 /// The name of the file.
 pub const NAME: &str = ".ingot.lock.hcl";
@@ -64,6 +65,16 @@ impl LockedPlugin {
     /// locked for its platform may not.
     pub fn allows_program(&self, platform: &str, hash: &str) -> bool {
         self.programs.get(platform).is_none_or(|locked| locked.eq_ignore_ascii_case(hash))
+    }
+
+    /// Whether a program with this hash is the one that is locked: its hash is, or that of the
+    /// archive is and the cache `cache` has it that the program was unpacked from that. Any is where
+    /// nothing is known of its platform.
+    pub fn proves_program(&self, platform: &str, hash: &str, cache: Option<&Path>) -> bool {
+        match (self.programs.get(platform), self.archives.get(platform)) {
+            (None, Some(archive)) => proof::is_from(cache, archive, hash),
+            _ => self.allows_program(platform, hash),
+        }
     }
 
     /// Whether it says what the program of this machine must be, or the archive it comes from.
@@ -122,15 +133,15 @@ impl LockFile {
         self.plugins.get(source)
     }
 
-    /// Locks a plugin. What is known of other platforms stays where the version does.
+    /// Locks a plugin. What is known stays where the version does, also of other platforms.
     pub fn set(&mut self, source: &str, mut plugin: LockedPlugin) {
         if let Some(old) = self.plugins.get(source).filter(|old| old.version == plugin.version) {
             let LockedPlugin { archives, programs, .. } = old.clone();
             archives.into_iter().for_each(|(key, hash)| {
-                plugin.archives.entry(key).or_insert(hash);
+                plugin.archives.insert(key, hash);
             });
             programs.into_iter().for_each(|(key, hash)| {
-                plugin.programs.entry(key).or_insert(hash);
+                plugin.programs.insert(key, hash);
             });
         }
         if self.plugins.get(source) == Some(&plugin) {

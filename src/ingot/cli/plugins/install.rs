@@ -53,6 +53,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         constraints: args.versions.as_deref().unwrap_or_default(),
         force: args.force,
         locked: None,
+        known: None,
     };
     let installer = installer(args.plugin_mirror.as_deref(), ui)?;
     let installed = runtime()?.block_on(installer.install(&request))?;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use ingot_plugin_host::discovery::{self, Platform};
 use ingot_plugin_host::install::{Installed, Installer, PluginAddress, Request};
 use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
-use ingot_plugin_host::{Installation, cache_directory};
+use ingot_plugin_host::{Host, Installation, Program, cache_directory};
 use ingot_sdk::{Error, PluginSet, Result, Ui};
 use semver::Version;
 use tokio::runtime::Runtime;
@@ -185,12 +186,8 @@ impl<'a> Run<'a> {
         let locked = self.locked(required)?;
         let InitArgs { force, upgrade, .. } = *self.args;
         let installed = self.newest(required, locked);
-        let platform = Platform::current().to_string();
-        // Of which only the archive is locked must come from that once.
-        let unproven = self.args.locked
-            && locked.is_some_and(|locked| !locked.programs.contains_key(&platform));
         let again = match installed {
-            Some((installation, program)) if !force && !upgrade && !unproven => {
+            Some((installation, program)) if !force && !upgrade => {
                 let archives = BTreeMap::new();
                 return Ok(Installed { installation, program, archives, new: false });
             }
@@ -206,8 +203,9 @@ impl<'a> Run<'a> {
             address: &address,
             allow: &allow,
             constraints: &required.constraints,
-            force: force || unproven,
+            force,
             locked,
+            known: self.lock.get(&required.source),
         };
         self.runtime.block_on(self.installer.install(&request))
     }
@@ -235,7 +233,8 @@ impl<'a> Run<'a> {
             .hint("run `ingot init -upgrade` where the lock file may change, and commit it"))
     }
 
-    /// The newest installed release that will do, and its hash.
+    /// The newest installed release that will do, and its hash. Of which only the archive is locked
+    /// must have come from that.
     fn newest(
         &self,
         required: &RequiredPlugin,
@@ -243,6 +242,7 @@ impl<'a> Run<'a> {
     ) -> Option<(Installation, String)> {
         let cache = cache_directory();
         let platform = Platform::current().to_string();
+        let host = Arc::new(Host::new(Vec::new()));
         let fits = |one: &&Installation| {
             one.source == required.source
                 && one.version.pre.is_empty()
@@ -252,9 +252,19 @@ impl<'a> Run<'a> {
         // The newest stands last.
         self.found.iter().filter(fits).rev().find_map(|one| {
             let hash = one.verified(cache.as_deref()).ok()?;
-            locked
-                .is_none_or(|locked| locked.allows_program(&platform, &hash))
-                .then(|| (one.clone(), hash))
+            if !locked
+                .is_none_or(|locked| locked.proves_program(&platform, &hash, cache.as_deref()))
+            {
+                return None;
+            }
+            // What a run could not use is not installed.
+            match Program::open(&host, one, cache.as_deref()) {
+                Ok(_) => Some((one.clone(), hash)),
+                Err(problem) => {
+                    tracing::info!(path = %one.path.display(), %problem, "ignoring a plugin");
+                    None
+                }
+            }
         })
     }
 

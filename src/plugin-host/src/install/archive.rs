@@ -63,7 +63,7 @@ fn write(mut from: impl Read, target: &Path, limit: u64) -> Result<()> {
 
 fn write_new(from: &mut impl Read, target: &Path, limit: u64) -> Result<()> {
     let mut file = File::create_new(target)?;
-    let copied = io::copy(&mut from.take(limit + 1), &mut file)?;
+    let copied = io::copy(&mut from.take(limit.saturating_add(1)), &mut file)?;
     if copied > limit {
         return Err(Error::new(format!("the program is larger than {} MiB", limit >> 20))
             .hint("INGOT_PLUGIN_MAX_SIZE says how many MiB a plugin may have"));

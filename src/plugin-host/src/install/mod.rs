@@ -9,6 +9,7 @@
 mod archive;
 mod candidate;
 mod origin;
+pub(crate) mod proof;
 mod signature;
 mod transfer;
 
@@ -55,11 +56,18 @@ impl PluginAddress {
             let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
             !part.is_empty() && !matches!(*part, "." | "..") && part.chars().all(fits)
         };
-        match (3..=16).contains(&parts.len()) && parts.iter().all(plain) {
-            true => Ok(PluginAddress { source: source.to_owned() }),
-            false => Err(Error::new(format!("`{source}` is not the source of a plugin"))
-                .hint("a source is HOST/OWNER/NAME, such as github.com/hashicorp/docker")),
+        if !(3..=16).contains(&parts.len()) || !parts.iter().all(plain) {
+            return Err(Error::new(format!("`{source}` is not the source of a plugin"))
+                .hint("a source is HOST/OWNER/NAME, such as github.com/hashicorp/docker"));
         }
+        // The names of programs have the plugin's name up to the first `_`.
+        if parts.last().is_some_and(|name| name.contains('_')) {
+            return Err(Error::new(format!(
+                "`{source}` is not the source of a plugin: the name of a plugin, the last part, \
+                 cannot have a `_`"
+            )));
+        }
+        Ok(PluginAddress { source: source.to_owned() })
     }
 
     /// The source.
@@ -99,6 +107,9 @@ pub struct Request<'a> {
     pub force: bool,
     /// The only version that will do, and the hashes that it must have.
     pub locked: Option<&'a LockedPlugin>,
+    /// What a lock file has of the plugin where another version will do too: that version must have
+    /// the hashes there.
+    pub known: Option<&'a LockedPlugin>,
 }
 
 /// What came of a request.
@@ -238,13 +249,12 @@ impl Installer {
         else {
             return Err(Failed::Version(Unfit(unfit_platforms(version, &key, &assets))));
         };
-        let archives: BTreeMap<String, String> = assets
-            .iter()
-            .filter(|asset| asset.archive)
-            .map(|asset| (asset.platform.clone(), asset.sha256.clone()))
-            .collect();
-        if let Some(locked) = request.locked {
-            check_lock(locked, asset)?;
+        let archives = archives_of(&assets);
+        let known = request.known.filter(|known| known.version == *version);
+        let locked = request.locked.or(known);
+        let cache = cache::directory();
+        if let Some(locked) = locked {
+            check_lock(locked, asset, cache.as_deref())?;
         }
         let target = place.join(self.file_name(address, version));
         let installation = Installation {
@@ -256,11 +266,25 @@ impl Installer {
         };
         if !request.force
             && let Ok(program) = installation.verified(None)
-            && request.locked.is_none_or(|locked| locked.allows_program(&key, &program))
+            && locked.is_none_or(|locked| locked.proves_program(&key, &program, cache.as_deref()))
+            // It runs only now that it was compared.
+            && crate::process::describe(&target).await.is_ok_and(|said| is_release(&said, version).is_ok())
         {
             return Ok(Installed { installation, program, archives, new: false });
         }
         let unpacked = self.unpacked(origin, place, address, version, asset).await?;
+        // Before it runs for the first time.
+        let program = cache::hash(None, &unpacked)
+            .with_context(|| format!("reading {}", unpacked.display()))?;
+        if let Some(locked) = locked
+            && !locked.allows_program(&key, &program)
+        {
+            let _ = fs::remove_file(&unpacked);
+            return Err(Error::new(format!(
+                "the program has the SHA-256 {program}, which is not the one in the lock file"
+            ))
+            .into());
+        }
         let described = crate::process::describe(&unpacked).await;
         let described = match described {
             Ok(described) => described,
@@ -273,18 +297,10 @@ impl Installer {
             let _ = fs::remove_file(&unpacked);
             return Err(Failed::Version(Unfit(format!("version {version}: {why}"))));
         }
-        let program = cache::hash(None, &unpacked)
-            .with_context(|| format!("reading {}", unpacked.display()))?;
-        if let Some(locked) = request.locked
-            && !locked.allows_program(&key, &program)
-        {
-            let _ = fs::remove_file(&unpacked);
-            return Err(Error::new(format!(
-                "the program has the SHA-256 {program}, which is not the one in the lock file"
-            ))
-            .into());
-        }
         put(&unpacked, &target, &program)?;
+        if asset.archive {
+            proof::keep(cache.as_deref(), &asset.sha256, &program);
+        }
         Ok(Installed { installation, program, archives, new: true })
     }
 
@@ -304,19 +320,24 @@ impl Installer {
         if !asset.archive {
             let source = origin.get(&self.transfer, address, version, asset, &part).await?;
             archive::copy(&source, &unpacked, limit)?;
-            check_sum(&unpacked, &asset.sha256, origin)?;
+            if let Err(error) = check_sum(&unpacked, &asset.sha256, origin) {
+                let _ = fs::remove_file(&unpacked);
+                return Err(error);
+            }
             return Ok(unpacked);
         }
         let archive = origin.get(&self.transfer, address, version, asset, &part).await?;
-        if let Err(error) = check_sum(&archive, &asset.sha256, origin) {
+        if archive != part {
+            // What is compared is what is unpacked, whoever writes to a mirror meanwhile.
+            archive::copy(&archive, &part, limit)?;
+        }
+        if let Err(error) = check_sum(&part, &asset.sha256, origin) {
             let _ = fs::remove_file(&part);
             return Err(error);
         }
         let unpacking = {
-            let (archive, unpacked) = (archive.clone(), unpacked.clone());
-            tokio::task::spawn_blocking(move || {
-                archive::unpack(&archive, &program, &unpacked, limit)
-            })
+            let (part, unpacked) = (part.clone(), unpacked.clone());
+            tokio::task::spawn_blocking(move || archive::unpack(&part, &program, &unpacked, limit))
         };
         let done = match unpacking.await {
             Ok(done) => done,
@@ -416,8 +437,29 @@ fn unfit_platforms(version: &Version, platform: &str, assets: &[Asset]) -> Strin
     }
 }
 
+/// The hashes of the archives that could be installed, by platform: of several, the first is taken.
+fn archives_of(assets: &[Asset]) -> BTreeMap<String, String> {
+    let mut archives = BTreeMap::new();
+    for asset in assets.iter().filter(|asset| asset.archive && asset.usable()) {
+        archives.entry(asset.platform.clone()).or_insert_with(|| asset.sha256.clone());
+    }
+    archives
+}
+
 /// Compares what would be downloaded with a lock file.
-fn check_lock(locked: &LockedPlugin, asset: &Asset) -> Result<()> {
+fn check_lock(locked: &LockedPlugin, asset: &Asset, cache: Option<&Path>) -> Result<()> {
+    let only_archive = !locked.programs.contains_key(&asset.platform);
+    if !asset.archive
+        && only_archive
+        && !locked.proves_program(&asset.platform, &asset.sha256, cache)
+    {
+        return Err(Error::new(format!(
+            "the lock file knows only the archive of this plugin, not the program; {} cannot be \
+             compared with it",
+            asset.file
+        ))
+        .hint("install it from where its archives are: the network, or a mirror that has them"));
+    }
     let hashes = if asset.archive { &locked.archives } else { &locked.programs };
     match hashes.get(&asset.platform) {
         Some(hash) if *hash != asset.sha256 => Err(Error::new(format!(
@@ -518,5 +560,25 @@ mod tests {
         for source in ["github.com/x", "github.com/../x", "a//b", "a/b/c%2f", "/a/b/c", "a/b/c/"] {
             assert!(PluginAddress::parse(source).is_err(), "{source}");
         }
+        assert!(PluginAddress::parse("github.com/a_b/thing").is_ok());
+        let told = PluginAddress::parse("github.com/acme/my_thing").unwrap_err().to_string();
+        assert!(told.contains("cannot have a `_`"), "{told}");
+    }
+
+    #[test]
+    fn of_two_archives_for_a_platform_the_one_that_is_installed_is_locked() {
+        let address = PluginAddress::parse("github.com/acme/thing").unwrap();
+        let line = |hash: &str, rest: &str| {
+            format!("{}  packer-plugin-thing_v1.0.0_{rest}.zip\n", hash.repeat(64))
+        };
+        let list = [
+            line("a", "x6.0_linux_amd64"),
+            line("b", "x5.0_linux_amd64"),
+            line("c", "x6.0_linux_amd64"),
+            line("d", "x5.0_linux_amd64"),
+        ];
+        let assets = candidate::assets(&list.concat(), &address, &Version::new(1, 0, 0));
+        let expected = BTreeMap::from([("linux_amd64".to_owned(), "b".repeat(64))]);
+        assert_eq!(archives_of(&assets), expected);
     }
 }

@@ -106,13 +106,23 @@ impl Origins {
 
 fn mirror_at(text: &str) -> Result<Origin> {
     let text = text.trim_end_matches('/');
-    if text.starts_with("https://") || text.starts_with("http://") {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if matches!(scheme.as_deref(), Some("https" | "http")) {
         return Ok(Origin::Mirror(text.to_owned()));
     }
     let path = PathBuf::from(text.strip_prefix("file://").unwrap_or(text));
     match path.is_dir() {
         true => Ok(Origin::Directory(path)),
-        false => Err(Error::new(format!("the plugin mirror {text} is no URL and no directory"))),
+        false => {
+            let problem = match scheme {
+                None => format!("{text} is no URL and no directory"),
+                // There may be a password in it.
+                Some(_) => {
+                    format!("{} is no URL with https or http, and no directory", http::shown(text))
+                }
+            };
+            Err(Error::new(format!("the plugin mirror {problem}")))
+        }
     }
 }
 

@@ -127,7 +127,11 @@ impl Transfer {
     /// # Errors
     /// The server cannot be asked, says no, or sends too much.
     pub(super) async fn get(&self, request: &Request<'_>) -> Result<Option<Vec<u8>>> {
-        let got = self.retry(|| self.get_once(request)).await;
+        let asked = self.retry(|| self.get_once(request));
+        let got = match tokio::time::timeout(DEADLINE, asked).await {
+            Ok(got) => got,
+            Err(_) => Err(too_late()),
+        };
         got.with_context(|| format!("asking {}", http::shown(request.url)))
     }
 
@@ -177,9 +181,7 @@ impl Transfer {
         };
         let done = match tokio::time::timeout(DEADLINE, work).await {
             Ok(done) => done,
-            Err(_) => {
-                Err(Error::new(format!("it took longer than {} minutes", DEADLINE.as_secs() / 60)))
-            }
+            Err(_) => Err(too_late()),
         };
         done.with_context(|| format!("downloading {}", http::shown(url)))
     }
@@ -203,7 +205,7 @@ impl Transfer {
             }
             _ => return Err(self.refusal(&response)),
         };
-        let total = response.content_length().map(|rest| from + rest);
+        let total = response.content_length().map(|rest| from.saturating_add(rest));
         if total.is_some_and(|total| total > self.max_size) {
             return Err(self.too_large());
         }
@@ -295,6 +297,10 @@ impl Transfer {
             _ => error,
         }
     }
+}
+
+fn too_late() -> Error {
+    Error::new(format!("it took longer than {} minutes", DEADLINE.as_secs() / 60))
 }
 
 /// The first byte of a part: 5 of `bytes 5-9/10`.
