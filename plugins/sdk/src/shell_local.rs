@@ -168,6 +168,9 @@ impl ShellLocal {
     async fn run_file(&self, ctx: &RunContext, path: &str, data: &GeneratedData) -> Result<()> {
         let mut variables = self.variables.clone();
         script::build_variables(ctx, data, &mut variables);
+        // Only scripts on this machine have it, as with Packer.
+        let run = variables.entry("PACKER_RUN_UUID".to_owned());
+        run.or_insert_with(|| ctx.prepare.run_uuid.clone());
         let format = self.options.env_var_format.as_deref().unwrap_or("%s='%s' ");
         let mut names = json!(data);
         names["Vars"] = script::assignments(&variables, format).into();
