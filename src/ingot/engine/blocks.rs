@@ -11,7 +11,7 @@ use crate::template::options::{self, Given};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::steps::{Overrides, Step};
 use ingot_hcl::ast::Block;
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::source::Span;
 use ingot_hcl::{Scope, Unknowns};
 
@@ -60,7 +60,16 @@ pub(super) fn find<'p, T>(
         Some(plugin) => diagnostic
             .also(plugin.span, "it would be part of this plugin")
             .suggest_or_list(name, &format!("{kind}s here"), names),
-        None => diagnostic.suggest_or_list(name, &format!("{kind}s here"), names),
+        None => {
+            let near = closest(name, names.clone()).is_some();
+            let diagnostic = diagnostic.suggest_or_list(name, &format!("{kind}s here"), names);
+            match near {
+                true => diagnostic,
+                false => diagnostic.help(
+                    "if it is part of a plugin, add that to required_plugins and run `ingot init`",
+                ),
+            }
+        }
     });
     None
 }
