@@ -6,6 +6,8 @@
 //! that a change of messages can be read as a diff. `INGOT_CASE` picks cases by a part of their
 //! name.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 #[path = "conformance/inspection.rs"]
 mod inspection;
 

@@ -1,5 +1,6 @@
 //! docs/reference says what the program does, with all its features.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 #![cfg(feature = "amazon")]
 
 use std::collections::BTreeSet;

@@ -1,6 +1,8 @@
 //! A second opinion on syntax: what our own parser makes of templates is what hcl-edit makes of
 //! them, as far as blocks, labels and names of arguments go.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 use std::path::{Path, PathBuf};
 
 use hcl_edit::structure::{BlockLabel, Body as Other};

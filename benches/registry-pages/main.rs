@@ -5,6 +5,8 @@
 //! PostgreSQL where it is installed. It asks for each kind of page `PAGES` (300) times, one after
 //! the other, through HTTPS, and beside it runs the bare statement that finds the page's rows.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 #[path = "../../tests/web/visitor.rs"]
 #[expect(dead_code, reason = "shared with the tests of the pages")]
 mod visitor;
@@ -34,7 +36,7 @@ async fn main() {
     let sqlite = tempfile::tempdir().expect("a folder");
     let file = sqlite.path().join("registry-server.db");
     measure("SQLite", &format!("sqlite://{}", file.display())).await;
-    if let Some(postgres) = postgres::Postgres::start() {
+    if let Some(postgres) = ingot_test_support::postgres::Postgres::start() {
         measure("PostgreSQL", &postgres.url()).await;
     }
 }

@@ -5,6 +5,8 @@
 //! `SECONDS` each: reads of a channel and publishes through HTTPS with `CLIENTS` clients at once,
 //! and beside them the same with bare statements on the database.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,7 +29,7 @@ async fn main() {
     let sqlite = tempfile::tempdir().expect("a folder");
     let file = sqlite.path().join("registry-server.db");
     measure("SQLite", &format!("sqlite://{}", file.display())).await;
-    if let Some(postgres) = postgres::Postgres::start() {
+    if let Some(postgres) = ingot_test_support::postgres::Postgres::start() {
         measure("PostgreSQL", &postgres.url()).await;
     }
 }

@@ -1,6 +1,8 @@
 //! `amazon-ebs` end to end through the binary, against moto's server and with a real sshd as the
 //! instance; and the harness itself.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod bench;
 mod cleanup;
 mod cloud;

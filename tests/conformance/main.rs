@@ -1,6 +1,8 @@
 //! Whether expressions mean here what they mean in Packer: `expressions/*.txt` hold what its
 //! console answered to each, written down by `record-expressions`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod console;
 
 use std::path::PathBuf;

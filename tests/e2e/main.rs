@@ -1,5 +1,7 @@
 //! End to end through the binary: what a user sees.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 #[cfg(feature = "amazon")]
 mod amazon;
 mod behaviour;

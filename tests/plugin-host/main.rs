@@ -1,5 +1,7 @@
 //! Templates with plugins that are programs of their own, through the binary.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod builds;
 mod commands;
 mod init;

@@ -1,5 +1,7 @@
 //! The qemu builder end to end through the binary, with real machines.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod bench;
 mod failures;
 mod guest;

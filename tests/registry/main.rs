@@ -1,5 +1,7 @@
 //! The registry's server through the binary: real clients, real databases.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod audit;
 mod backup;
 mod bad_input;

@@ -1,6 +1,8 @@
 //! Publishing to a registry, and all that `ingot registry` does with one, through the binary. What
 //! is tested of a registry is tested of both: the one in a file, and a server over HTTPS.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod ancestry;
 mod commands;
 mod data_sources;

@@ -1,5 +1,7 @@
 //! The registry's web pages: by HTTP, and in a real browser.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod accessible;
 mod browser;
 mod content;

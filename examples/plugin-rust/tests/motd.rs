@@ -1,6 +1,8 @@
 //! The provisioner, prepared and run as the engine does it, with this machine for the one that is
 //! built.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! `artifice`: what the artifact is afterwards.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod common;
 
 use common::{Build, artifact, made, names};

@@ -1,5 +1,7 @@
 //! `checksum`, checked with the tools people check with.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod common;
 
 use common::{Build, artifact, made, names, tool};

@@ -1,5 +1,7 @@
 //! `compress`, checked with the tools people unpack with.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! `manifest`: what it writes, and that it survives company.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod common;
 
 use std::path::Path;

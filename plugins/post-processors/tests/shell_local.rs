@@ -1,5 +1,7 @@
 //! `shell-local` as a post-processor: what the scripts see, and what becomes of the artifact.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod common;
 
 use std::sync::Arc;

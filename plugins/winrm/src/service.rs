@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingot_sdk::error::{IntoSdkError, causes};
 use ingot_sdk::http::is_bad_certificate;
-use ingot_sdk::{Context, Result, http};
+use ingot_sdk::{Result, http};
 use reqwest::header::CONTENT_TYPE;
 
 use crate::answer;
@@ -90,7 +90,7 @@ fn network(error: reqwest::Error) -> Failure {
         return Failure::Silence;
     }
     if error.is_builder() {
-        let text = Err::<(), _>(error).context("making a request").unwrap_err().to_string();
+        let text = error.into_sdk_error().context("making a request").to_string();
         return Failure::Request(text);
     }
     // The outermost message only says that a request failed; the innermost says why.

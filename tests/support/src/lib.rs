@@ -8,6 +8,8 @@
 //! Knows the binary `ingot` and the SDK's HTTP client; knows nothing of the engine, of templates
 //! or of a plugin. Start with [`ingot`] and [`template`].
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod docker;
 pub mod moto;
 pub mod postgres;

@@ -1,6 +1,8 @@
 //! What this crate does against a real moto server. The data sources and the sources of
 //! credentials are tested through the program.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 use ingot_test_support::require;
 mod proxy;
 use std::sync::Arc;

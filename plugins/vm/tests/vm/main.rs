@@ -1,5 +1,7 @@
 //! The crate against real parts: nginx, mtools, isoinfo, other processes.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
+
 mod boot_command;
 mod harness;
 mod http_server;
