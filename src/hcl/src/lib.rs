@@ -2,7 +2,7 @@
 //!
 //! - [`source`] holds files and positions in them, [`diagnostic`] says what is wrong with a place;
 //! - [`tokens`], [`parse`] and [`json`] read the native and the JSON syntax into the tree of [`ast`],
-//!   as much of a broken file as can be read, and bound how deep things nest; [`format`] lays
+//!   as much of a broken file as can be read, and bound how deep things nest; [`mod@format`] lays
 //!   tokens out;
 //! - [`value`] has values, of which unknown and sensitive are kinds, [`types`], [`convert`] and
 //!   `unify` their types, [`number`] their numbers, [`unknowns`] says where they must be known;
