@@ -1,6 +1,6 @@
 //! Whole templates: Ingot's verdicts and values against those that Packer gave.
 //!
-//! Every folder in `conformance/templates` is a case: a template, perhaps a `case.json` that says
+//! Every directory in `conformance/templates` is a case: a template, perhaps a `case.json` that says
 //! how to run it, and `expected.json`, which `conformance/record` writes with Packer itself.
 //! `message.txt` is what Ingot says of it; with `UPDATE` in the environment it is rewritten, so
 //! that a change of messages can be read as a diff. `INGOT_CASE` picks cases by a part of their
@@ -69,7 +69,7 @@ const NO_PLACE: &[&str] = &[
     "block-nothing-but-variables",
     "file-comments-only",
     "file-empty",
-    "file-empty-folder",
+    "file-empty-directory",
     "file-missing",
     "file-only-variables-file",
     "file-other-extension",
@@ -92,7 +92,7 @@ struct Options {
     variables: Vec<String>,
     /// The environment.
     env: BTreeMap<String, String>,
-    /// The template; the folder if not given.
+    /// The template; the directory if not given.
     path: Option<String>,
     /// Whether what `inspect` shows counts although the template is not valid.
     inspect: bool,
@@ -132,7 +132,7 @@ impl Case {
         env.push(("CHECKPOINT_DISABLE", "1"));
         let mut run = ingot_test_support::program(program, &self.dir, &args, &env);
         // The place of the checkout is not part of what is compared.
-        let here = self.dir.to_str().expect("folders of tests have plain names");
+        let here = self.dir.to_str().expect("directories of tests have plain names");
         for text in [&mut run.stdout, &mut run.stderr] {
             *text = text.replace(here, "<here>");
         }
@@ -157,7 +157,7 @@ impl Case {
         let path = self.dir.join(file);
         match text.is_empty() {
             true => drop(std::fs::remove_file(path)),
-            false => std::fs::write(path, text).expect("the case's folder can be written"),
+            false => std::fs::write(path, text).expect("the case's directory can be written"),
         }
     }
 

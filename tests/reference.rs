@@ -11,8 +11,8 @@ use regex::Regex;
 
 /// Holds a page against what it has to be; writes it where `UPDATE` is set.
 fn hold(name: &str, text: &str) {
-    let folder = repository("docs/reference");
-    let path = folder.join(name);
+    let directory = repository("docs/reference");
+    let path = directory.join(name);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, text).unwrap();
     }

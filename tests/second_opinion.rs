@@ -19,8 +19,8 @@ const NOT_FOR_HCL_EDIT: &[&str] = &[
     "variable-type-object-attribute-twice",
 ];
 
-fn templates(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+fn templates(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
             templates(&path, found);

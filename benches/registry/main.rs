@@ -26,7 +26,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[tokio::main]
 async fn main() {
-    let sqlite = tempfile::tempdir().expect("a folder");
+    let sqlite = tempfile::tempdir().expect("a directory");
     let file = sqlite.path().join("registry-server.db");
     measure("SQLite", &format!("sqlite://{}", file.display())).await;
     if let Some(postgres) = ingot_test_support::postgres::Postgres::start() {
@@ -35,7 +35,7 @@ async fn main() {
 }
 
 async fn measure(name: &str, url: &str) {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0", "-database-url", url]);
     let admin = server.admin().await;
     sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER, sqlx::postgres::any::DRIVER]).ok();

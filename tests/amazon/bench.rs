@@ -1,4 +1,4 @@
-//! Where the tests build: a folder, an account, a proxy before it, an instance to log in to.
+//! Where the tests build: a directory, an account, a proxy before it, an instance to log in to.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -101,7 +101,7 @@ pub(crate) const ENCRYPTED: &str = r#"
 "#;
 
 impl Bench {
-    /// A folder with a template, in a new account; calls go through a proxy with `plan`. `source`
+    /// A directory with a template, in a new account; calls go through a proxy with `plan`. `source`
     /// and `build` are more of the two blocks.
     pub(crate) fn new(
         cloud: &Cloud,
@@ -113,7 +113,7 @@ impl Bench {
         let account = cloud.account();
         let sshd = Arc::clone(instances);
         let proxy = Proxy::start(&account, plan, move |answer| sshd.authorize(answer));
-        let dir = tempfile::tempdir().expect("a folder for the test");
+        let dir = tempfile::tempdir().expect("a directory for the test");
         let text = format!(
             r#"
 source "amazon-ebs" "a" {{
@@ -161,7 +161,7 @@ build {{
         self.dir.path().join(name)
     }
 
-    /// Starts `ingot` in the folder, with no way to AWS but the proxy.
+    /// Starts `ingot` in the directory, with no way to AWS but the proxy.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
         let child = self.spawn(args, "said");
         self.proxy.process(child.id());

@@ -3,19 +3,19 @@
 
 It takes the arguments that the plugin takes, and forwards the local port to the port of the
 "instance" on this machine, where the real one does so through Systems Manager. What it was handed
-it writes down in the folder INGOT_TEST_PLUGIN; a file `fail` there is how many times it is to fail.
+it writes down in the directory INGOT_TEST_PLUGIN; a file `fail` there is how many times it is to fail.
 """
 import json, os, pathlib, signal, socket, sys, threading
 
-folder = pathlib.Path(os.environ["INGOT_TEST_PLUGIN"])
+directory = pathlib.Path(os.environ["INGOT_TEST_PLUGIN"])
 if sys.argv[1:] == ["--version"]:
-    print((folder / "version").read_text())
+    print((directory / "version").read_text())
     sys.exit(0)
 handed = {"pid": os.getpid(), "arguments": sys.argv[1:],
           "response": os.environ.get("AWS_SSM_START_SESSION_RESPONSE")}
-with open(folder / "handed", "a") as file:
+with open(directory / "handed", "a") as file:
     file.write(json.dumps(handed) + "\n")
-fail = folder / "fail"
+fail = directory / "fail"
 times = int(fail.read_text()) if fail.exists() else 0
 if times > 0:
     fail.write_text(str(times - 1))
@@ -39,7 +39,7 @@ def pump(source, sink):
 
 while True:
     client, _ = listener.accept()
-    with open(folder / "connections", "a") as file:
+    with open(directory / "connections", "a") as file:
         file.write("one\n")
     instance = socket.create_connection(("127.0.0.1", remote))
     for pair in ((client, instance), (instance, client)):

@@ -34,15 +34,15 @@ fn bench(cloud: &Cloud, instances: &Arc<Instances>, version: &str, away: usize) 
     let build = "  provisioner \"shell\" {\n    inline      = [\"echo through the tunnel\"]\n    \
                  remote_file = \"script-${uuidv4()}.sh\"\n  }";
     let mut bench = Bench::new(cloud, instances, SOURCE, build, |_| Act::Forward);
-    let folder = bench.path("plugin");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("version"), version).unwrap();
-    let program = folder.join("session-manager-plugin");
+    let directory = bench.path("plugin");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("version"), version).unwrap();
+    let program = directory.join("session-manager-plugin");
     std::fs::write(&program, include_str!("session-manager-plugin.py")).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
-    bench.env.push(("PATH", format!("{}:{path}", folder.display())));
-    bench.env.push(("INGOT_TEST_PLUGIN", folder.display().to_string()));
+    bench.env.push(("PATH", format!("{}:{path}", directory.display())));
+    bench.env.push(("INGOT_TEST_PLUGIN", directory.display().to_string()));
     let asked = Asked::default();
     let seen = Arc::clone(&asked);
     bench.proxy.stand_in(move |call, request| {

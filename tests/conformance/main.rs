@@ -39,7 +39,7 @@ fn cases(text: &str) -> Vec<Case> {
 #[test]
 fn expressions_mean_what_they_mean_in_packer() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/expressions");
-    // Some functions read from the folder that the program runs in.
+    // Some functions read from the directory that the program runs in.
     std::env::set_current_dir(root.join("fixtures")).unwrap();
     let mut diagnostics = Diagnostics::default();
     let options = ProjectOptions::default();

@@ -33,7 +33,7 @@ fn what_killed_runs_left_is_listed_and_removed_and_living_runs_are_left_alone() 
     let left = dead.container();
     dead.signal("KILL");
     assert_eq!(dead.end(), None);
-    // In the same folder, so that its journal is where the dead run's is.
+    // In the same directory, so that its journal is where the dead run's is.
     let child = Running::spawn(&dir, &["-color=false"]);
     let mut living = Running { child, dir: dead.dir };
     living.wait_for("==> docker.d: asleep");
@@ -181,7 +181,7 @@ fn an_archive_that_was_being_written_is_removed() {
     assert_eq!(files(), 0);
 }
 
-/// A folder with the journal of a run that is dead, which left a container on an Engine.
+/// A directory with the journal of a run that is dead, which left a container on an Engine.
 fn left_on(endpoint: &str) -> tempfile::TempDir {
     let dir = template(&null_template(""));
     let resource = json!({

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use ingot_test_support::{NULL, ingot, template};
 
-/// A web server over a folder, stopped when it goes out of scope.
+/// A web server over a directory, stopped when it goes out of scope.
 struct WebServer {
     child: Child,
     port: u16,

@@ -28,8 +28,8 @@ fn with_input(args: &[&str], input: &str) -> Run {
     }
 }
 
-/// A folder with files in it.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+/// A directory with files in it.
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = dir.path().join(name);
@@ -61,7 +61,7 @@ fn layout_is_that_of_packer() {
 }
 
 #[test]
-fn folders_are_formatted_and_the_changed_files_are_named() {
+fn directories_are_formatted_and_the_changed_files_are_named() {
     let files = [
         ("a.pkr.hcl", UGLY),
         ("b.pkrvars.hcl", UGLY),
@@ -74,7 +74,7 @@ fn folders_are_formatted_and_the_changed_files_are_named() {
         ("deep/er/i.pkr.hcl", UGLY),
         (".hidden/j.pkr.hcl", UGLY),
     ];
-    let dir = folder(&files);
+    let dir = directory(&files);
     let run = ingot(dir.path(), &["fmt", "."]);
     let named = "a.pkr.hcl\nb.pkrvars.hcl\nc.auto.pkrvars.hcl\n";
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), named, ""));
@@ -91,7 +91,7 @@ fn folders_are_formatted_and_the_changed_files_are_named() {
 
 #[test]
 fn check_and_diff_leave_files_alone() {
-    let dir = folder(&[("a.pkr.hcl", UGLY), ("b.pkr.hcl", NEAT)]);
+    let dir = directory(&[("a.pkr.hcl", UGLY), ("b.pkr.hcl", NEAT)]);
     let run = ingot(dir.path(), &["fmt", "-check", "a.pkr.hcl", "b.pkr.hcl"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(3), "a.pkr.hcl\n"));
     let run = ingot(dir.path(), &["fmt", "-check", "b.pkr.hcl"]);
@@ -118,7 +118,7 @@ fn standard_input_is_formatted_to_standard_output() {
 #[test]
 fn what_cannot_be_parsed_stays_as_it_is_and_the_rest_is_formatted() {
     let broken = "a=1\nb = \"x\nc='y'\n";
-    let dir = folder(&[("a.pkr.hcl", broken), ("b.pkr.hcl", UGLY), ("c.txt", UGLY)]);
+    let dir = directory(&[("a.pkr.hcl", broken), ("b.pkr.hcl", UGLY), ("c.txt", UGLY)]);
     let run = ingot(dir.path(), &["fmt", "."]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), "b.pkr.hcl\n"));
     assert!(run.stderr.contains("a.pkr.hcl:2:5"), "{}", run.stderr);
@@ -150,7 +150,7 @@ fn what_cannot_be_parsed_stays_as_it_is_and_the_rest_is_formatted() {
 #[test]
 fn permissions_and_links_stay() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = folder(&[("real/a.pkr.hcl", UGLY)]);
+    let dir = directory(&[("real/a.pkr.hcl", UGLY)]);
     let real = dir.path().join("real/a.pkr.hcl");
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
     let link = dir.path().join("link.pkr.hcl");

@@ -34,7 +34,7 @@ const TEMPLATE: &str = r#"{
 }
 "#;
 
-fn folder(template: &str) -> tempfile::TempDir {
+fn directory(template: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("t.pkr.json"), template).unwrap();
     dir
@@ -42,7 +42,7 @@ fn folder(template: &str) -> tempfile::TempDir {
 
 #[test]
 fn a_json_template_builds() {
-    let dir = folder(TEMPLATE);
+    let dir = directory(TEMPLATE);
     let values = r#"{ "who": "me ${not a template}" }"#;
     std::fs::write(dir.path().join("a.auto.pkrvars.json"), values).unwrap();
     let run = ingot(dir.path(), &["build", "."]);
@@ -55,7 +55,7 @@ fn a_json_template_builds() {
 
 #[test]
 fn values_of_json_files_come_in_packers_order() {
-    let dir = folder(TEMPLATE);
+    let dir = directory(TEMPLATE);
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     write("z.auto.pkrvars.hcl", "who = \"hcl\"\n");
     write("a.auto.pkrvars.json", r#"{ "who": "json", "words": ["x"] }"#);
@@ -70,7 +70,7 @@ fn values_of_json_files_come_in_packers_order() {
 #[test]
 fn mistakes_in_json_have_their_place() {
     let broken = |from: &str, to: &str| {
-        let dir = folder(&TEMPLATE.replace(from, to));
+        let dir = directory(&TEMPLATE.replace(from, to));
         let run = ingot(dir.path(), &["validate", "-var", "who=x", "."]);
         assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
         run.stdout
@@ -96,7 +96,7 @@ fn the_old_json_form_is_named() {
     let old =
         r#"{ "variables": { "a": "" }, "builders": [{ "type": "null" }], "provisioners": [] }"#;
     for path in [".", "t.pkr.json"] {
-        let run = ingot(folder(old).path(), &["validate", path]);
+        let run = ingot(directory(old).path(), &["validate", path]);
         assert_eq!(run.code, Some(1));
         assert!(run.stdout.contains("t.pkr.json:1:29"), "{}", run.stdout);
         assert!(run.stdout.contains("old JSON form") && run.stdout.contains("hcl2_upgrade"));
@@ -106,7 +106,7 @@ fn the_old_json_form_is_named() {
 
 #[test]
 fn a_template_may_be_a_list_of_objects() {
-    let dir = folder(
+    let dir = directory(
         r#"[
   { "variable": { "who": { "default": "me" } } },
   { "source": { "null": { "n": { "communicator": "none" } } } },
@@ -117,7 +117,7 @@ fn a_template_may_be_a_list_of_objects() {
     let run = ingot(dir.path(), &["build", "."]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("null.n: hello me"), "{}", run.stdout);
-    let run = ingot(folder("[{}, 1]").path(), &["validate", "."]);
+    let run = ingot(directory("[{}, 1]").path(), &["validate", "."]);
     assert!(run.stdout.contains("t.pkr.json:1:6") && run.stdout.contains("not an object"));
 }
 
@@ -132,7 +132,7 @@ fn what_is_not_json_is_refused() {
         ("", &["t.pkr.json:1:1", "this file is empty"]),
         ("\n \n", &["t.pkr.json:1:1", "this file is empty"]),
     ] {
-        let run = ingot(folder(text).path(), &["validate", "."]);
+        let run = ingot(directory(text).path(), &["validate", "."]);
         assert_eq!(run.code, Some(1), "{text:?}");
         for part in wanted {
             assert!(run.stdout.contains(part), "{text:?}: {part}: {}", run.stdout);
@@ -143,7 +143,7 @@ fn what_is_not_json_is_refused() {
 /// As in Packer, which reads these before there is anything to fill in.
 #[test]
 fn descriptions_and_error_messages_are_literal() {
-    let dir = folder(
+    let dir = directory(
         r#"{
   "variable": { "v": { "default": "x", "description": "like ${HOME}", "validation": {
     "condition": "${var.v != \"bad\"}", "error_message": "Set ${HOME} or %{ if }, not bad." } } },
@@ -159,7 +159,7 @@ fn descriptions_and_error_messages_are_literal() {
 
 #[test]
 fn dynamic_blocks_make_blocks_of_a_json_build() {
-    let dir = folder(
+    let dir = directory(
         r#"{
   "source": { "null": { "n": { "communicator": "none" } } },
   "build": {

@@ -102,7 +102,7 @@ pub(crate) const DISCARD: &str = "discard = true";
 pub(crate) const SLEEP: &str =
     "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
 
-/// How many files there are in the folder for journals.
+/// How many files there are in the directory for journals.
 pub(crate) fn states(dir: &Path) -> usize {
     std::fs::read_dir(dir.join("state")).map_or(0, Iterator::count)
 }

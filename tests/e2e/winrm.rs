@@ -115,10 +115,10 @@ fn a_wrong_password_is_told_while_waiting() {
 #[test]
 fn another_http_server_is_not_taken_for_winrm() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().to_str().unwrap();
+    let directory = dir.path().to_str().unwrap();
     let Some(server) = Server::start("busybox", |port| {
         let address = format!("127.0.0.1:{port}");
-        ["httpd", "-f", "-p", &address, "-h", folder].map(str::to_owned).to_vec()
+        ["httpd", "-f", "-p", &address, "-h", directory].map(str::to_owned).to_vec()
     }) else {
         return;
     };

@@ -20,7 +20,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn local() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("registry.db");
         stock::fill(&stock::local(&file).await).await;
         let env = vec![("INGOT_REGISTRY".into(), file.display().to_string())];
@@ -28,7 +28,7 @@ impl World {
     }
 
     pub(crate) async fn served() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = tempfile::tempdir().expect("a directory");
         let server = Server::start(&dir.path().join("data"), &[]);
         stock::fill(&stock::remote(&server).await).await;
         let env = server.env.clone().into_iter().collect();
@@ -291,7 +291,7 @@ async fn a_plan_is_read_from_standard_input() {
 
 #[test]
 fn without_a_registry_it_says_what_to_set() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let plan = serde_json::to_vec(&plans::simple()).expect("JSON");
     std::fs::write(dir.path().join("plan.json"), plan).expect("the plan is written");
     let run = run_without_registry(dir.path());

@@ -188,7 +188,7 @@ const OPEN: [&str; 3] = ["-run-task-host", "127.0.0.1", "-run-task-http"];
 
 impl World {
     async fn start(args: &[&str]) -> World {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = tempfile::tempdir().expect("a directory");
         let (data, log) = (dir.path().join("data"), dir.path().join("log"));
         let server = World::serve(&data, &log, args);
         stock::fill(&stock::remote(&server).await).await;

@@ -54,7 +54,7 @@ struct Workspace {
 
 impl Workspace {
     fn new(program: &Path, registry: &str, provider: Option<&Path>) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = tempfile::tempdir().expect("a directory");
         let mirror = dir.path().join("mirror");
         let place = mirror.join(registry).join("hashicorp/hcp/0.0.1/linux_amd64");
         std::fs::create_dir_all(&place).expect("a mirror");
@@ -79,7 +79,7 @@ impl Workspace {
 
     fn write(&self, name: &str, text: &str) {
         let path = self.dir.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         std::fs::write(path, text).expect("it is written");
     }
 

@@ -1,4 +1,4 @@
-//! Where the tests build: folders, guests, processes.
+//! Where the tests build: directories, guests, processes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use ingot_test_support::{Run, ingot_with};
 
-/// A folder of a test's own, with all that a run of `ingot` writes below it.
+/// A directory of a test's own, with all that a run of `ingot` writes below it.
 pub(crate) struct Bench {
     dir: tempfile::TempDir,
 }
 
 impl Bench {
-    /// A folder with a template: `source` are the options of `source "qemu" "m"`, `build` is
+    /// A directory with a template: `source` are the options of `source "qemu" "m"`, `build` is
     /// what else is in the build block.
     pub(crate) fn new(source: &str, build: &str) -> Bench {
-        let bench = Bench { dir: tempfile::tempdir().expect("a folder for the test") };
-        std::fs::create_dir(bench.path("tmp")).expect("a folder for temporary files");
+        let bench = Bench { dir: tempfile::tempdir().expect("a directory for the test") };
+        std::fs::create_dir(bench.path("tmp")).expect("a directory for temporary files");
         bench.template(source, build);
         bench
     }
@@ -36,12 +36,12 @@ impl Bench {
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
-        let folder = |name: &str| self.path(name).display().to_string();
+        let directory = |name: &str| self.path(name).display().to_string();
         vec![
-            ("TMPDIR", folder("tmp")),
-            ("PACKER_CACHE_DIR", folder("cache")),
+            ("TMPDIR", directory("tmp")),
+            ("PACKER_CACHE_DIR", directory("cache")),
             ("PACKER_LOG", "1".to_owned()),
-            ("PACKER_LOG_PATH", folder("log")),
+            ("PACKER_LOG_PATH", directory("log")),
         ]
     }
 
@@ -90,7 +90,7 @@ impl Bench {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// The numbers of the processes that have this folder on their command line.
+    /// The numbers of the processes that have this directory on their command line.
     pub(crate) fn pids(&self) -> Vec<String> {
         let is_one = |pid: &String| command_line(pid).contains(&*self.path("").to_string_lossy());
         names(Path::new("/proc")).into_iter().filter(is_one).collect()
@@ -105,7 +105,7 @@ impl Bench {
     /// in the journal.
     pub(crate) fn assert_clean(&self) {
         assert_eq!(self.processes(), [""; 0]);
-        assert!(!self.path("output-m").exists(), "the output folder is left");
+        assert!(!self.path("output-m").exists(), "the output directory is left");
         assert_eq!(names(&self.path("tmp")), [""; 0]);
         assert_eq!(names(&self.path("state")), [""; 0]);
     }
@@ -159,9 +159,9 @@ fn command_line(pid: &str) -> String {
     String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
-/// The names in a folder.
-pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+/// The names in a directory.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
@@ -206,7 +206,7 @@ fn there(programs: &[&str]) -> bool {
 
 /// The guests that `guest.sh` makes.
 pub(crate) struct Guests {
-    folder: PathBuf,
+    directory: PathBuf,
     /// `kvm` where it works, else `tcg`.
     pub accelerator: &'static str,
 }
@@ -225,18 +225,18 @@ impl Guests {
         let script = include_str!("guest.sh");
         let hash =
             script.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guests-{hash:08x}"));
-        if !folder.join("quick.qcow2").exists() {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guests-{hash:08x}"));
+        if !directory.join("quick.qcow2").exists() {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu/guest.sh");
-            ingot_test_support::output_of(path, &[&folder.display().to_string()]);
+            ingot_test_support::output_of(path, &[&directory.display().to_string()]);
         }
-        let accelerator = if kvm_works(&folder) { "kvm" } else { "tcg" };
+        let accelerator = if kvm_works(&directory) { "kvm" } else { "tcg" };
         eprintln!("machines run with {accelerator}");
-        Some(Guests { folder, accelerator })
+        Some(Guests { directory, accelerator })
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
-        self.folder.join(name).display().to_string()
+        self.directory.join(name).display().to_string()
     }
 
     /// The options for a machine from a guest's disk.

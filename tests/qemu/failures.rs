@@ -55,7 +55,7 @@ fn wrong_options_are_named_before_anything_runs() {
 }
 
 #[test]
-fn an_output_folder_is_not_overwritten_without_force() {
+fn an_output_directory_is_not_overwritten_without_force() {
     require!(qemu());
     let bench = Bench::new("", "");
     let disk = bench.brief_disk(1024 * 1024);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes what the tests boot, in the folder given as the only argument:
+# Makes what the tests boot, in the directory given as the only argument:
 #
 #   guest.qcow2     A minimal Debian that boots by BIOS and by UEFI, has an SSH server and takes
 #                   its seed from a NoCloud disc: a `user-data` that is a script is run once.

@@ -24,14 +24,14 @@ const NASTY: &[&str] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     all(&Server::start(dir.path(), &["-rate-limit=0"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
     let postgres = require!(Postgres::start());
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
     all(&Server::start(dir.path(), &args)).await;
 }

@@ -22,7 +22,7 @@ async fn on_postgres() {
     let postgres = require!(Postgres::start());
     let url = postgres.url();
     let args = ["-rate-limit=0", "-database-url", &url];
-    let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
+    let (one, two) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("one"));
     let first = Server::start(one.path(), &args);
     let second = Server::start(two.path(), &args);
     storm(first, second).await;
@@ -39,7 +39,7 @@ async fn on_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_one_sqlite_file() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let first = Server::start(dir.path(), &["-rate-limit=0"]);
     let second = Server::start(dir.path(), &["-rate-limit=0"]);
     storm(first, second).await;
@@ -50,7 +50,7 @@ async fn a_scheduled_revocation_happens_once() {
     let postgres = require!(Postgres::start());
     let url = postgres.url();
     let args = ["-rate-limit=0", "-database-url", &url];
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let first = Server::start(dir.path(), &args);
     let mut second = Server::start(dir.path(), &args);
     let third = Server::start(dir.path(), &args);

@@ -29,7 +29,7 @@ async fn publish(registry: &LocalRegistry, bucket: &str, print: &str) -> Version
 /// As many processes do: each opens the file for itself, the first ones at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_use_one_file() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("deep/registry.db");
     let mut users = JoinSet::new();
     for user in 0..6 {
@@ -60,7 +60,7 @@ async fn many_use_one_file() {
 /// Nobody is there to revoke at the time; whoever looks next sees it done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_revocation_is_seen() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("registry.db");
     let registry = LocalRegistry::open(&path).await.expect("it opens");
     let body = CreateBucketBody { name: "web".into(), ..Default::default() };

@@ -8,7 +8,7 @@ use ingot_test_support::registry_server::Server;
 
 #[tokio::test]
 async fn one_command_starts_a_registry() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("data");
     let mut server = Server::start(&data, &[]);
     assert!(data.join("registry-server.db").exists());
@@ -31,7 +31,7 @@ async fn one_command_starts_a_registry() {
 
 #[tokio::test]
 async fn what_clients_ask_first() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     let get = async |path: &str| {
@@ -66,7 +66,7 @@ async fn what_clients_ask_first() {
 
 #[tokio::test]
 async fn roles_and_projects_are_kept_apart() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     let (id, secret) = server.principal(&["ci", "-role", "contributor"]);
@@ -126,7 +126,7 @@ async fn roles_and_projects_are_kept_apart() {
 
 #[tokio::test]
 async fn with_a_certificate_of_ones_own_or_without() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("data");
     drop(Server::start(&data, &[]));
     let (own, plain) = (dir.path().join("own"), dir.path().join("plain"));
@@ -178,7 +178,7 @@ async fn with_a_certificate_of_ones_own_or_without() {
 
 #[tokio::test]
 async fn databases_that_cannot_be_used() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     for (url, message) in [
         ("mysql://u:hunter2@h/d", "must be a postgres:// URL"),
         ("postgres://u:hunter2@127.0.0.1:1/d", "cannot be opened"),

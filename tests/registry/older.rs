@@ -7,7 +7,7 @@ use ingot_test_support::registry_server::Server;
 
 #[tokio::test]
 async fn an_older_client_publishes_and_reads() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let newer = server.admin().await;
     let mut older = newer.clone();

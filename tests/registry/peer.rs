@@ -30,7 +30,7 @@ fn peer() -> Option<PathBuf> {
 
 /// Runs Packer on a template, with what the server told its user to set.
 fn packer(packer: &Path, server: &Server, home: &Path, template: &str, fingerprint: &str) -> Run {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("t.pkr.hcl"), template).expect("the template is written");
     let config = std::env::var("PACKER_CONFIG_DIR").or_else(|_| std::env::var("HOME"));
     let config = config.unwrap_or_default();
@@ -48,7 +48,7 @@ fn packer(packer: &Path, server: &Server, home: &Path, template: &str, fingerpri
 async fn packer_publishes_and_reads_back() {
     let peer = require!(peer());
     require!(docker());
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(&dir.path().join("data"), &[]);
     let admin = server.admin().await;
     let home = dir.path().join("home");

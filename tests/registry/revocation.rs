@@ -25,14 +25,14 @@ async fn all(server: &Server, database: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     all(&Server::start(dir.path(), &["-rate-limit=0"]), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
     let postgres = require!(Postgres::start());
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let args = ["-rate-limit=0", "-database-url", &postgres.url()];
     all(&Server::start(dir.path(), &args), &args[1..]).await;
 }
@@ -271,7 +271,7 @@ async fn many_children_at_once(admin: &Caller) {
 /// A database that was made before revocations were kept each for itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn revocations_of_older_databases_are_kept() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let mut server = Server::start(dir.path(), &["-rate-limit=0"]);
     let names = chain(&server.admin().await, "older", 2).await;
     server.stop();

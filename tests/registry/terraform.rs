@@ -52,7 +52,7 @@ async fn a_provider_reads_and_promotes() {
         eprintln!("skipped: INGOT_TOFU and INGOT_TERRAFORM_PROVIDER_HCP are not set");
         return;
     };
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(&dir.path().join("data"), &[]);
     let admin = server.admin().await;
     admin.put("/buckets", json!({ "name": "base" })).await;
@@ -60,9 +60,9 @@ async fn a_provider_reads_and_promotes() {
 
     let path = dir.path();
     std::fs::write(path.join("main.tf"), CONFIGURATION).expect("it is written");
-    let folder = provider.parent().expect("a folder").display();
+    let directory = provider.parent().expect("a directory").display();
     let cli = format!(
-        "provider_installation {{\n  dev_overrides {{ \"hashicorp/hcp\" = \"{folder}\" }}\n  \
+        "provider_installation {{\n  dev_overrides {{ \"hashicorp/hcp\" = \"{directory}\" }}\n  \
          direct {{}}\n}}\n"
     );
     std::fs::write(path.join("cli.tfrc"), cli).expect("it is written");

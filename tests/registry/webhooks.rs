@@ -47,7 +47,7 @@ async fn until(what: &str, seconds: u64, condition: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_is_told_even_if_the_server_is_killed() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let mut server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     let ear = Ear::default();
@@ -112,7 +112,7 @@ async fn what_happens_is_told_even_if_the_server_is_killed() {
 /// One that does not answer holds only its own deliveries up.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_hangs_does_not_delay_others() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;
     let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
@@ -136,7 +136,7 @@ async fn one_that_hangs_does_not_delay_others() {
 /// A target that sometimes hangs holds up what hangs, and not what comes after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_hangs_at_times_gets_the_rest() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;
     let taken = Arc::new(Mutex::new(0));

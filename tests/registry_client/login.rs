@@ -67,7 +67,7 @@ fn each_way_leads_to_the_same_registry() {
         command.env("HCP_CRED_FILE", "key.json");
     });
     works(by_file, "with a file of credentials");
-    std::fs::create_dir_all(world.path().join(".config/hcp")).expect("a folder");
+    std::fs::create_dir_all(world.path().join(".config/hcp")).expect("a directory");
     world.write(".config/hcp/cred_file.json", &file.to_string());
     let by_default = list(&world, |command| {
         command.env_remove("HCP_CLIENT_ID").env_remove("HCP_CLIENT_SECRET");

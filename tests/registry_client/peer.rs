@@ -64,7 +64,7 @@ fn steady(value: &Value) -> Value {
     }
 }
 
-/// Makes the folder a repository, if there is `git`.
+/// Makes the directory a repository, if there is `git`.
 fn commit(world: &World) {
     let git = |args: &[&str]| {
         let mut command = clean(Command::new("git"), world.path());
@@ -86,7 +86,7 @@ fn compare(template: &str, args: &[&str], buckets: &[&str], extra: &[(&str, &str
     commit(&world);
     let mut left = Vec::new();
     for tool in ["packer", "ingot"] {
-        std::fs::create_dir_all(world.path().join("out")).expect("a folder");
+        std::fs::create_dir_all(world.path().join("out")).expect("a directory");
         world.write("t.pkr.hcl", &template.replace("@TOOL@", tool));
         world.write("from.txt", "b");
         let env = [extra, &[("HCP_PACKER_BUILD_FINGERPRINT", "same")]].concat();
@@ -211,7 +211,7 @@ fn each_takes_up_what_the_other_began() {
     let world = World::served();
     world.write("files.pkr.hcl", crate::publish::FILES);
     world.write("from.txt", "b");
-    std::fs::create_dir_all(world.path().join("out")).expect("a folder");
+    std::fs::create_dir_all(world.path().join("out")).expect("a directory");
     for (fingerprint, packer_first) in [("packer-first", true), ("ingot-first", false)] {
         let env = [("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)];
         let run_one = |packer: bool, args: &[&str]| match packer {

@@ -73,8 +73,8 @@ fn what_has_arrived_is_not_published_twice() {
     world.kill_server();
     world.write("go", "");
     assert_eq!(finish(build).code, Some(75));
-    let folder = world.path().join("state/unpublished");
-    let kept = std::fs::read_dir(&folder).expect("the folder").next().expect("a file");
+    let directory = world.path().join("state/unpublished");
+    let kept = std::fs::read_dir(&directory).expect("the directory").next().expect("a file");
     let kept = kept.expect("a file").path();
     let text = std::fs::read(&kept).expect("it can be read");
     let mode = std::os::unix::fs::PermissionsExt::mode(
@@ -91,7 +91,7 @@ fn what_has_arrived_is_not_published_twice() {
 
     // What waits for one registry does not go to another.
     let other = World::local();
-    std::fs::create_dir_all(other.path().join("state/unpublished")).expect("a folder");
+    std::fs::create_dir_all(other.path().join("state/unpublished")).expect("a directory");
     let text = r#"{"address":"elsewhere","location":{},"bucket":{"name":"kept"},"fingerprint":"f",
         "component":"file.k","update":{},"channels":[],"queued_at":"2026-01-01T00:00:00Z",
         "reason":""}"#;

@@ -81,9 +81,10 @@ fn the_same_build_of_two_machines_is_published_once() {
 #[test]
 fn what_is_refused_for_good_has_failed() {
     with_both(|world| {
-        // The folder of a file is its region, and no registry takes one as long as this.
-        let folder = vec!["f".repeat(250); 5].join("/");
-        let template = FILES.replace("target = \"b.txt\"", &format!("target = \"{folder}/b.txt\""));
+        // The directory of a file is its region, and no registry takes one as long as this.
+        let directory = vec!["f".repeat(250); 5].join("/");
+        let template =
+            FILES.replace("target = \"b.txt\"", &format!("target = \"{directory}/b.txt\""));
         world.write("files.pkr.hcl", &template);
         world.write("from.txt", "b");
         let env = [("HCP_PACKER_BUILD_FINGERPRINT", "long-1")];
@@ -93,7 +94,7 @@ fn what_is_refused_for_good_has_failed() {
                     be longer than 1024 bytes";
         assert!(run.stdout.contains(said), "{}", run.stdout);
         assert!(run.stdout.contains("the registry does not know it: b.txt"), "{}", run.stdout);
-        assert!(world.path().join(&folder).join("b.txt").exists(), "what was built is there");
+        assert!(world.path().join(&directory).join("b.txt").exists(), "what was built is there");
         assert_eq!(world.json(&["push", "-list"]), serde_json::json!([]), "nothing is kept");
         let version = world.json(&["versions", "show", "files", "long-1"]);
         assert_eq!(build_of(&version, "file.b")["status"], "BUILD_FAILED");

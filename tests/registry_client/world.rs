@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use ingot_test_support::{Run, signal};
 
-/// A registry of its own, and a folder.
+/// A registry of its own, and a directory.
 pub(crate) struct World {
     pub dir: TempDir,
     env: Vec<(String, String)>,
@@ -44,7 +44,7 @@ fn ingot(dir: &Path) -> Command {
     clean(ingot_test_support::ingot_command(), dir)
 }
 
-/// A program in a folder, with nothing in its environment that names a registry or a CI.
+/// A program in a directory, with nothing in its environment that names a registry or a CI.
 pub(crate) fn clean(mut command: Command, dir: &Path) -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -65,7 +65,7 @@ pub(crate) fn clean(mut command: Command, dir: &Path) -> Command {
 impl World {
     /// One in a file.
     pub(crate) fn local() -> World {
-        let dir = tempfile::tempdir().expect("a folder for the test");
+        let dir = tempfile::tempdir().expect("a directory for the test");
         let file = dir.path().join("registry.db").display().to_string();
         let env = vec![("INGOT_REGISTRY".to_owned(), file)];
         World { dir, env, server: None, name: "local".into() }
@@ -73,7 +73,7 @@ impl World {
 
     /// One behind a server of its own.
     pub(crate) fn served() -> World {
-        let dir = tempfile::tempdir().expect("a folder for the test");
+        let dir = tempfile::tempdir().expect("a directory for the test");
         let (server, env) = Server::start(&dir.path().join("server"), "127.0.0.1:0", &[]);
         let name = server.address.clone();
         World { dir, env, server: Some(server), name }
@@ -107,7 +107,7 @@ impl World {
     /// One behind a server of its own, without TLS, which is reached through what `through` makes
     /// of its address.
     pub(crate) fn served_through(through: impl Fn(&str) -> String) -> World {
-        let dir = tempfile::tempdir().expect("a folder for the test");
+        let dir = tempfile::tempdir().expect("a directory for the test");
         let data = dir.path().join("server");
         let (server, mut env) = Server::start(&data, "127.0.0.1:0", &["-plain-http"]);
         let name = through(&server.address);
@@ -211,7 +211,7 @@ pub(crate) fn interrupt(child: &Child) {
 impl Server {
     /// Starts a server, and reads what it says to set.
     fn start(data: &Path, listen: &str, options: &[&str]) -> (Server, Vec<(String, String)>) {
-        std::fs::create_dir_all(data).expect("a folder for the server");
+        std::fs::create_dir_all(data).expect("a directory for the server");
         let mut command = ingot(data);
         command
             .args(["registry", "serve", "-listen", listen])

@@ -1,5 +1,5 @@
 //! Whether everybody can use the pages: axe-core's rules, the keyboard, narrow screens. And their
-//! pictures, for the documentation, into the folder that INGOT_SCREENSHOTS names.
+//! pictures, for the documentation, into the directory that INGOT_SCREENSHOTS names.
 
 use ingot_test_support::require;
 use std::path::Path;
@@ -113,7 +113,7 @@ async fn filled(dir: &Path) -> (Server, Browser) {
 #[tokio::test]
 async fn no_page_has_a_serious_finding() {
     require!(there_is_a_browser());
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let (server, browser) = filled(dir.path()).await;
     let mut views = vec![(LAPTOP, "light"), (LAPTOP, "dark"), (PHONE, "light"), (PHONE, "dark")];
     if std::env::var_os("INGOT_SCREENSHOTS").is_some() {
@@ -136,8 +136,8 @@ async fn no_page_has_a_serious_finding() {
             if wide[0].as_u64() > Some(size.0.into()) {
                 wrong.push(format!("{path} {size:?} is wider than the screen: {wide}"));
             }
-            let folder = std::env::var_os("INGOT_SCREENSHOTS");
-            let Some((name, folder)) = picture.zip(folder) else { continue };
+            let directory = std::env::var_os("INGOT_SCREENSHOTS");
+            let Some((name, directory)) = picture.zip(directory) else { continue };
             let device = match size {
                 PHONE => "phone",
                 TABLET => "tablet",
@@ -145,7 +145,7 @@ async fn no_page_has_a_serious_finding() {
             };
             let file = format!("registry-{name}-{device}-{scheme}.png");
             let png = browser.picture(size, scheme).await;
-            std::fs::write(Path::new(&folder).join(file), png).expect("the picture is written");
+            std::fs::write(Path::new(&directory).join(file), png).expect("the picture is written");
         }
     };
     // It finds what there is to find.
@@ -176,7 +176,7 @@ async fn no_page_has_a_serious_finding() {
 #[tokio::test]
 async fn the_keyboard_is_enough() {
     require!(there_is_a_browser());
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let (server, browser) = filled(dir.path()).await;
     browser.sign_in(&first_link(&server)).await;
     browser.open(&server, &format!("{ROOT}/base/channels")).await;

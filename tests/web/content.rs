@@ -31,7 +31,7 @@ fn link(page: &Answer, text: &str) -> Option<String> {
 
 #[tokio::test]
 async fn buckets_are_walked_and_found() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;
     for number in 0..120 {
@@ -88,7 +88,7 @@ async fn so_they_do_with_postgresql() {
 }
 
 async fn see_all(args: &[&str]) {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), args);
     let admin = server.admin().await;
     fill(&admin).await;
@@ -140,7 +140,7 @@ async fn see_all(args: &[&str]) {
 
 #[tokio::test]
 async fn text_of_strangers_stays_text() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     let evil = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>";

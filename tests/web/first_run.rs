@@ -7,7 +7,7 @@ use ingot_test_support::registry_server::Server;
 
 #[tokio::test]
 async fn one_command_and_a_template_fill_a_page() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(&dir.path().join("data"), &[]);
     let mut env: Vec<(&str, &str)> =
         server.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -21,7 +21,7 @@ async fn status(admin: &Caller, bucket: &str, print: &str) -> Value {
 
 async fn work(javascript: bool) {
     require!(there_is_a_browser());
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     bucket(&admin, "base", "Debian", json!({})).await;

@@ -11,7 +11,7 @@ const ROOT: &str = "/projects/default/buckets";
 
 #[tokio::test]
 async fn a_link_works_once() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let link = first_link(&server);
     let path = link.strip_prefix(&server.url()).expect("a link of this server").to_owned();
@@ -73,7 +73,7 @@ async fn a_link_works_once() {
 
 #[tokio::test]
 async fn sessions_end() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let (id, secret) = server.principal(&["eve", "-role", "viewer"]);
     let mut wrong = Visitor::new(&server);
@@ -131,7 +131,7 @@ async fn sessions_end() {
 
 #[tokio::test]
 async fn servers_share_sessions() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let other = Server::start(dir.path(), &[]);
     let visitor = Visitor::admin(&server).await;
@@ -142,7 +142,7 @@ async fn servers_share_sessions() {
 
 #[tokio::test]
 async fn roles_decide_what_is_shown_and_done() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     bucket(&admin, "base", "", json!({})).await;
@@ -198,7 +198,7 @@ async fn roles_decide_what_is_shown_and_done() {
 /// Revoking moves channels of other buckets, too, and whoever does it is told before.
 #[tokio::test]
 async fn the_dialogue_tells_what_will_move() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;
     bucket(&admin, "base", "", json!({})).await;
@@ -242,7 +242,7 @@ fn words(page: &str) -> String {
 
 #[tokio::test]
 async fn what_is_not_there_is_a_page_and_odd_forms_are_refused() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     bucket(&admin, "base", "", json!({})).await;
@@ -262,7 +262,7 @@ async fn what_is_not_there_is_a_page_and_odd_forms_are_refused() {
 
 #[tokio::test]
 async fn no_other_site_can_send_a_form() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;
     bucket(&admin, "base", "", json!({})).await;
@@ -317,7 +317,7 @@ async fn no_other_site_can_send_a_form() {
 
 #[tokio::test]
 async fn pages_load_nothing_and_run_nothing() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let mut visitor = Visitor::new(&server);
     let page = visitor.get("/sign-in").await;
@@ -343,7 +343,7 @@ async fn pages_load_nothing_and_run_nothing() {
 
 #[tokio::test]
 async fn without_tls_cookies_are_not_for_tls_only() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-plain-http"]);
     let mut visitor = Visitor::admin(&server).await;
     assert!(visitor.cookies.contains_key("ingot-session"), "{:?}", visitor.cookies);

@@ -91,8 +91,8 @@ pub(crate) struct Owner {
 pub(crate) enum Found {
     /// Nothing.
     Nothing,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// Anything else.
     Other,
 }
@@ -100,16 +100,16 @@ pub(crate) enum Found {
 /// Looks at `path` in a container, following links.
 pub(crate) async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found> {
     // Bits of Go's file mode, which the Engine answers with.
-    const FOLDER: u32 = 1 << 31;
+    const DIRECTORY: u32 = 1 << 31;
     const LINK: u32 = 1 << 27;
     let options = |path: &str| Some(ContainerArchiveInfoOptions { path: path.to_owned() });
     match engine.api.get_container_archive_info(container, options(path)).await {
-        Ok(stat) if stat.file_mode & FOLDER != 0 => Ok(Found::Folder),
+        Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(Found::Directory),
         Ok(stat) if stat.file_mode & LINK != 0 && !path.ends_with("/.") => {
             // The Engine has resolved the link; the trailing dot asks about what it points to.
             let target = format!("{}/.", path.trim_end_matches('/'));
             match engine.api.get_container_archive_info(container, options(&target)).await {
-                Ok(stat) if stat.file_mode & FOLDER != 0 => Ok(Found::Folder),
+                Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(Found::Directory),
                 _ => Ok(Found::Other),
             }
         }
@@ -119,7 +119,7 @@ pub(crate) async fn look(engine: &Engine, container: &str, path: &str) -> Result
     }
 }
 
-/// Unpacks into the existing folder `folder` of a container what `write` writes. `what` is the
+/// Unpacks into the existing directory `directory` of a container what `write` writes. `what` is the
 /// upload's destination, for messages; `progress` says where to show how far it is, and how many
 /// bytes there are, if that is known.
 ///
@@ -128,7 +128,7 @@ pub(crate) async fn look(engine: &Engine, container: &str, path: &str) -> Result
 pub(crate) async fn upload(
     engine: &Engine,
     container: &str,
-    folder: &str,
+    directory: &str,
     what: &str,
     progress: (&Ui, Option<u64>),
     write: impl AsyncFnOnce(&mut TarWriter) -> Result<()>,
@@ -137,7 +137,7 @@ pub(crate) async fn upload(
     let (ui, size) = progress;
     let theirs = Shown::new(theirs, ui, what, size);
     let options = UploadToContainerOptionsBuilder::new()
-        .path(folder)
+        .path(directory)
         .no_overwrite_dir_non_dir("true")
         .build();
     let body = bollard::body_try_stream(ReaderStream::with_capacity(theirs, BUFFER));
@@ -153,7 +153,7 @@ pub(crate) async fn upload(
     loop {
         tokio::select! {
             answer = &mut request => {
-                return answer.map_err(|error| upload_error(&error, folder, what));
+                return answer.map_err(|error| upload_error(&error, directory, what));
             }
             // A failure on our side ends the request without its end, which makes the Engine
             // drop it. When the Engine hangs up first, its answer says why.
@@ -172,11 +172,11 @@ pub(crate) fn hung_up(error: &Error) -> bool {
     error.is_io(ErrorKind::BrokenPipe)
 }
 
-fn upload_error(error: &bollard::errors::Error, folder: &str, what: &str) -> Error {
+fn upload_error(error: &bollard::errors::Error, directory: &str, what: &str) -> Error {
     let text = describe(error);
     if status(error) == Some(404) && text.contains("Could not find the file") {
         return Error::new(format!(
-            "uploading to {what}: there is no directory {folder} in the container"
+            "uploading to {what}: there is no directory {directory} in the container"
         ))
         .hint("create it first, for example with a shell provisioner: mkdir -p");
     }
@@ -225,22 +225,22 @@ pub(crate) async fn add_file(
     Ok(())
 }
 
-/// Adds all that is in the local folder `source`, below `prefix`. Modes, times and links are
-/// kept. Files that are not files, folders or links are left out.
+/// Adds all that is in the local directory `source`, below `prefix`. Modes, times and links are
+/// kept. Files that are not files, directories or links are left out.
 ///
 /// # Errors
 /// A file cannot be read; the error names it.
-pub(crate) async fn add_folder(
+pub(crate) async fn add_directory(
     tar: &mut TarWriter,
     source: &Path,
     prefix: &Path,
     owner: Option<Owner>,
     keep: &(dyn Fn(&Path, bool) -> bool + Sync),
 ) -> Result<()> {
-    // Folders still to do, as paths relative to `source`.
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let path = source.join(&folder);
+    // Directories still to do, as paths relative to `source`.
+    let mut directories = vec![PathBuf::new()];
+    while let Some(directory) = directories.pop() {
+        let path = source.join(&directory);
         let reading = || format!("reading {}", path.display());
         let mut names = Vec::new();
         let mut entries = tokio::fs::read_dir(&path).await.with_context(reading)?;
@@ -249,7 +249,7 @@ pub(crate) async fn add_folder(
         }
         names.sort();
         for name in names {
-            let relative = folder.join(&name);
+            let relative = directory.join(&name);
             let path = source.join(&relative);
             let reading = || format!("reading {}", path.display());
             let meta = tokio::fs::symlink_metadata(&path).await.with_context(reading)?;
@@ -262,8 +262,8 @@ pub(crate) async fn add_folder(
             let mode = meta.permissions().mode();
             let mtime = u64::try_from(meta.mtime()).unwrap_or(0);
             if meta.is_dir() {
-                add_empty_folder(tar, &inside, mode, mtime, owner).await?;
-                folders.push(relative);
+                add_empty_directory(tar, &inside, mode, mtime, owner).await?;
+                directories.push(relative);
             } else if meta.is_symlink() {
                 let target = tokio::fs::read_link(&path).await.with_context(reading)?;
                 add_link(tar, &inside, &target, mtime, owner).await?;
@@ -271,18 +271,18 @@ pub(crate) async fn add_folder(
                 let mut file = tokio::fs::File::open(&path).await.with_context(reading)?;
                 add_file(tar, &inside, &mut file, meta.len(), mode, mtime, owner).await?;
             } else {
-                tracing::warn!(path = %path.display(), "not uploaded: not a file, folder or link");
+                tracing::warn!(path = %path.display(), "not uploaded: not a file, directory or link");
             }
         }
     }
     Ok(())
 }
 
-/// Adds the folder `name` without contents.
+/// Adds the directory `name` without contents.
 ///
 /// # Errors
 /// The stream broke.
-pub(crate) async fn add_empty_folder(
+pub(crate) async fn add_empty_directory(
     tar: &mut TarWriter,
     name: &Path,
     mode: u32,
@@ -361,8 +361,8 @@ pub(crate) async fn download_file(
             .hint("end the source with a slash to download a directory")),
         EntryType::Symlink => {
             let target = entry.link_name().map_err(failed)?.unwrap_or_default().into_owned();
-            let folder = Path::new(path).parent().unwrap_or(Path::new("/"));
-            Ok(Got::Link(folder.join(target).display().to_string()))
+            let directory = Path::new(path).parent().unwrap_or(Path::new("/"));
+            Ok(Got::Link(directory.join(target).display().to_string()))
         }
         _ => {
             tokio::io::copy(&mut entry, destination).await.map_err(failed)?;
@@ -377,7 +377,7 @@ pub(crate) async fn download_file(
 ///
 /// # Errors
 /// There is no such directory, or a file cannot be written.
-pub(crate) async fn download_folder(
+pub(crate) async fn download_directory(
     engine: &Engine,
     container: &str,
     path: &str,
@@ -387,7 +387,7 @@ pub(crate) async fn download_folder(
     unpack(archive(engine, container, path), path, destination, contents_only).await
 }
 
-/// Unpacks a tar stream of the directory `path`, as [`download_folder`] does.
+/// Unpacks a tar stream of the directory `path`, as [`download_directory`] does.
 ///
 /// # Errors
 /// The stream breaks, or a file cannot be written.
@@ -401,7 +401,7 @@ pub(crate) async fn unpack(
     let mut archive = Archive::new(stream);
     let mut entries = archive.entries().map_err(failed)?;
     let mut unpacked = Unpacked { root: destination.to_owned(), real: HashSet::new() };
-    unpacked.folder(Path::new(""), None).await?;
+    unpacked.directory(Path::new(""), None).await?;
     while let Some(entry) = entries.next().await {
         let mut entry = entry.map_err(failed)?;
         let name = entry.path().map_err(failed)?.into_owned();
@@ -410,7 +410,7 @@ pub(crate) async fn unpack(
         let local = destination.join(&relative);
         let writing = || format!("writing {}", local.display());
         match entry.header().entry_type() {
-            EntryType::Directory => unpacked.folder(&relative, Some(mode)).await?,
+            EntryType::Directory => unpacked.directory(&relative, Some(mode)).await?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 unpacked.make_way(&relative).await?;
                 let mut file = tokio::fs::File::create_new(&local).await.with_context(writing)?;
@@ -436,7 +436,7 @@ pub(crate) async fn unpack(
                     .await
                     .with_context(writing)?;
             }
-            _ => tracing::warn!(path = %name.display(), "not downloaded: not a file or folder"),
+            _ => tracing::warn!(path = %name.display(), "not downloaded: not a file or directory"),
         }
     }
     Ok(())
@@ -461,15 +461,15 @@ fn inside(name: &Path, contents_only: bool) -> Option<PathBuf> {
     (!relative.as_os_str().is_empty()).then_some(relative)
 }
 
-/// Keeps what is unpacked below one folder.
+/// Keeps what is unpacked below one directory.
 struct Unpacked {
     root: PathBuf,
-    /// Folders known to be real ones, not links.
+    /// Directories known to be real ones, not links.
     real: HashSet<PathBuf>,
 }
 
 impl Unpacked {
-    /// Makes sure that none of the folders above `relative` is a link, creating those missing.
+    /// Makes sure that none of the directories above `relative` is a link, creating those missing.
     async fn check_parents(&mut self, relative: &Path) -> Result<()> {
         let mut current = PathBuf::new();
         let parent = relative.parent().unwrap_or(Path::new(""));
@@ -484,7 +484,7 @@ impl Unpacked {
                 Ok(meta) if meta.is_dir() => {}
                 Ok(_) => {
                     return Err(Error::new(format!(
-                        "{} is in the way: it is not a folder",
+                        "{} is in the way: it is not a directory",
                         local.display()
                     )));
                 }
@@ -507,7 +507,7 @@ impl Unpacked {
         }
     }
 
-    async fn folder(&mut self, relative: &Path, mode: Option<u32>) -> Result<()> {
+    async fn directory(&mut self, relative: &Path, mode: Option<u32>) -> Result<()> {
         let local = self.root.join(relative);
         let writing = || format!("writing {}", local.display());
         if relative.as_os_str().is_empty() {

@@ -15,7 +15,7 @@ use crate::archive::{self, Found, Got, Owner};
 use crate::exec::{How, Piece, Runner};
 use crate::mounts::Mounts;
 
-/// Who single files belong to, whoever owns them here; folders keep their owners' numbers. Both
+/// Who single files belong to, whoever owns them here; directories keep their owners' numbers. Both
 /// are what Packer's uploads come to.
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
@@ -174,8 +174,8 @@ impl DockerCommunicator {
         source: &mut (dyn AsyncRead + Send + Unpin),
         meta: FileMeta,
     ) -> Result<()> {
-        let (folder, name) = split(path)?;
-        let view = self.mounts.view(&self.runner, folder).await?;
+        let (directory, name) = split(path)?;
+        let view = self.mounts.view(&self.runner, directory).await?;
         if view.over(Some(name)).is_some() {
             let sent = self.write_by_command(path, what, source, meta).await;
             return sent.map_err(|error| error.context(format_args!("uploading to {what}")));
@@ -186,7 +186,7 @@ impl DockerCommunicator {
         };
         let (engine, container) = (&self.runner.engine, &self.runner.container);
         let progress = (&self.ui, Some(meta.size));
-        let sent = archive::upload(engine, container, folder, what, progress, write).await;
+        let sent = archive::upload(engine, container, directory, what, progress, write).await;
         match sent {
             Err(error) if error.advice().is_none() => Err(self.advise(error, path, what).await),
             sent => sent,
@@ -197,7 +197,7 @@ impl DockerCommunicator {
     async fn advise(&self, error: Error, path: &str, what: &str) -> Error {
         let (engine, container) = (&self.runner.engine, &self.runner.container);
         match archive::look(engine, container, path).await {
-            Ok(Found::Folder) => error.hint(directory_hint(what)),
+            Ok(Found::Directory) => error.hint(directory_hint(what)),
             _ => error,
         }
     }
@@ -228,7 +228,7 @@ impl DockerCommunicator {
         let quoted = quote(path);
         let command = format!("test -d {quoted} && exit 3; test -e {quoted} && exit 4; exit 5");
         match self.run_as_root(&command, &CapturedOutput::default()).await? {
-            ExitStatus::Code(3) => Ok(Found::Folder),
+            ExitStatus::Code(3) => Ok(Found::Directory),
             ExitStatus::Code(4) => Ok(Found::Other),
             ExitStatus::Code(5) => Ok(Found::Nothing),
             status => {
@@ -238,19 +238,19 @@ impl DockerCommunicator {
         }
     }
 
-    /// Unpacks into `folder` what `write` writes, with the container's own tar: `mount` hides that
+    /// Unpacks into `directory` what `write` writes, with the container's own tar: `mount` hides that
     /// place from the Engine.
     async fn unpack(
         &self,
-        folder: &str,
+        directory: &str,
         what: &str,
         mount: &str,
         write: impl AsyncFnOnce(&mut archive::TarWriter) -> Result<()>,
     ) -> Result<()> {
         let (ours, theirs) = archive::pipe();
         let theirs = Shown::new(theirs, &self.ui, what, None);
-        let folder = quote(folder);
-        let command = format!("cd {folder} && {} && exec tar -xpf -", needs_tar(mount));
+        let directory = quote(directory);
+        let command = format!("cd {directory} && {} && exec tar -xpf -", needs_tar(mount));
         let writing = async move {
             let mut tar = archive::writer(ours);
             write(&mut tar).await?;
@@ -351,12 +351,12 @@ impl DockerCommunicator {
         mount: &str,
     ) -> Result<()> {
         let bare = path.trim_end_matches('/');
-        let (folder, name) = bare.rsplit_once('/').unwrap_or(("", bare));
-        let folder = if folder.is_empty() { "/" } else { folder };
+        let (directory, name) = bare.rsplit_once('/').unwrap_or(("", bare));
+        let directory = if directory.is_empty() { "/" } else { directory };
         let name = if name.is_empty() { "." } else { name };
         let command = format!(
             "cd {} && {} && exec tar -cf - {}",
-            quote(folder),
+            quote(directory),
             needs_tar(mount),
             quote(&format!("./{name}"))
         );
@@ -404,12 +404,12 @@ fn absolute(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
-/// The folder and name of `path`.
+/// The directory and name of `path`.
 fn split(path: &str) -> Result<(&str, &str)> {
     let bare = path.trim_end_matches('/');
     match bare.rsplit_once('/') {
-        Some((folder, name)) if !name.is_empty() && name != "." && name != ".." => {
-            Ok((if folder.is_empty() { "/" } else { folder }, name))
+        Some((directory, name)) if !name.is_empty() && name != "." && name != ".." => {
+            Ok((if directory.is_empty() { "/" } else { directory }, name))
         }
         _ => Err(Error::new(format!("{path:?} does not name a file in the container"))),
     }
@@ -502,7 +502,7 @@ impl Communicator for DockerCommunicator {
     }
 
     /// Follows `docker cp`, as Packer does: a destination that does not exist becomes the copy;
-    /// into one that does, the folder is copied with its name unless `contents_only`.
+    /// into one that does, the directory is copied with its name unless `contents_only`.
     async fn upload_dir(
         &self,
         source: &Path,
@@ -521,16 +521,16 @@ impl Communicator for DockerCommunicator {
             Some(_) => self.look(&path).await?,
             None => archive::look(&self.runner.engine, &self.runner.container, &path).await?,
         };
-        let (folder, prefix) = match found {
-            Found::Folder if contents_only => (path.as_str(), String::new()),
-            Found::Folder => {
+        let (directory, prefix) = match found {
+            Found::Directory if contents_only => (path.as_str(), String::new()),
+            Found::Directory => {
                 let full = tokio::fs::canonicalize(source).await.map_err(reading)?;
                 let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
                 (path.as_str(), name.unwrap_or_default())
             }
             Found::Nothing => {
-                let (folder, name) = split(&path)?;
-                (folder, name.to_owned())
+                let (directory, name) = split(&path)?;
+                (directory, name.to_owned())
             }
             Found::Other => {
                 return Err(Error::new(format!(
@@ -544,7 +544,7 @@ impl Communicator for DockerCommunicator {
             // What goes into a mount below it would be lost as well.
             let copied = |inside: &Path| {
                 let inside = match found {
-                    Found::Folder => inside.strip_prefix(&prefix).ok(),
+                    Found::Directory => inside.strip_prefix(&prefix).ok(),
                     _ => Some(inside),
                 };
                 inside.is_some_and(|inside| source.join(inside).symlink_metadata().is_ok())
@@ -557,16 +557,16 @@ impl Communicator for DockerCommunicator {
                 let owner = Owner { uid: u64::from(meta.uid()), gid: u64::from(meta.gid()) };
                 let mtime = u64::try_from(meta.mtime()).unwrap_or(0);
                 let mode = meta.permissions().mode();
-                archive::add_empty_folder(tar, prefix, mode, mtime, owner).await?;
+                archive::add_empty_directory(tar, prefix, mode, mtime, owner).await?;
             }
-            archive::add_folder(tar, source, prefix, None, &|_, _| true).await
+            archive::add_directory(tar, source, prefix, None, &|_, _| true).await
         };
         match hidden {
-            Some(mount) => self.unpack(folder, destination, &mount, write).await?,
+            Some(mount) => self.unpack(directory, destination, &mount, write).await?,
             None => {
                 let (engine, container) = (&self.runner.engine, &self.runner.container);
                 let progress = (&self.ui, None);
-                archive::upload(engine, container, folder, destination, progress, write).await?;
+                archive::upload(engine, container, directory, destination, progress, write).await?;
             }
         }
         self.fix_owner(&path).await
@@ -606,7 +606,7 @@ impl Communicator for DockerCommunicator {
             return self.pack(&path, destination, contents_only, mount).await;
         }
         let (engine, container) = (&self.runner.engine, &self.runner.container);
-        archive::download_folder(engine, container, &path, destination, contents_only).await
+        archive::download_directory(engine, container, &path, destination, contents_only).await
     }
 }
 

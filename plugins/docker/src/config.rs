@@ -41,7 +41,7 @@ pub struct BuilderConfig {
     #[serde(default)]
     #[schemars(extend("rendered_late" = true))]
     pub run_command: Vec<String>,
-    /// Folders to mount into the container: path on the Engine's host to path in the container.
+    /// Directories to mount into the container: path on the Engine's host to path in the container.
     #[serde(default)]
     pub volumes: BTreeMap<String, String>,
     /// Runs the container with all privileges.
@@ -108,7 +108,7 @@ pub struct DockerfileConfig {
     /// The Dockerfile.
     #[serde(default)]
     pub path: Option<String>,
-    /// The folder whose files the Dockerfile can copy. Default: the current one.
+    /// The directory whose files the Dockerfile can copy. Default: the current one.
     #[serde(default)]
     pub build_dir: Option<String>,
     /// Build arguments by name.
@@ -298,7 +298,7 @@ impl Options {
         let container_dir = raw
             .container_dir
             .clone()
-            .filter(|folder| !folder.is_empty())
+            .filter(|directory| !directory.is_empty())
             .unwrap_or_else(|| "/packer-files".to_owned());
 
         let mut options = Options {
@@ -428,7 +428,7 @@ fn check_goal(raw: &BuilderConfig, errors: &mut ConfigErrors) -> Goal {
         Some(path) => {
             if std::path::Path::new(path).is_dir() {
                 errors.push(
-                    ConfigError::on("export_path", format!("{path} is a folder"))
+                    ConfigError::on("export_path", format!("{path} is a directory"))
                         .hint("name the tar file to write"),
                 );
             }
@@ -447,11 +447,11 @@ fn check_dockerfile(build: &DockerfileConfig, errors: &mut ConfigErrors) {
         }
         Some(_) => {}
     }
-    if let Some(folder) = build.build_dir.as_deref()
-        && !folder.is_empty()
-        && !std::path::Path::new(folder).is_dir()
+    if let Some(directory) = build.build_dir.as_deref()
+        && !directory.is_empty()
+        && !std::path::Path::new(directory).is_dir()
     {
-        errors.push(ConfigError::on("build", format!("build_dir: {folder} is not a folder")));
+        errors.push(ConfigError::on("build", format!("build_dir: {directory} is not a directory")));
     }
 }
 

@@ -49,10 +49,10 @@ struct HelperAnswer {
 }
 
 impl ClientConfig {
-    /// The folder of the docker client's settings: `DOCKER_CONFIG` or `~/.docker`.
-    pub(crate) fn folder() -> PathBuf {
+    /// The directory of the docker client's settings: `DOCKER_CONFIG` or `~/.docker`.
+    pub(crate) fn directory() -> PathBuf {
         match std::env::var_os("DOCKER_CONFIG") {
-            Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+            Some(directory) if !directory.is_empty() => PathBuf::from(directory),
             _ => std::env::home_dir().unwrap_or_default().join(".docker"),
         }
     }
@@ -62,7 +62,7 @@ impl ClientConfig {
     /// # Errors
     /// The file is not JSON of the expected form.
     pub(crate) fn load() -> Result<ClientConfig> {
-        let path = ClientConfig::folder().join("config.json");
+        let path = ClientConfig::directory().join("config.json");
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(ClientConfig::default()) };
         serde_json::from_str(&text)
             .map_err(|error| Error::new(format!("cannot read {}: {error}", path.display())))

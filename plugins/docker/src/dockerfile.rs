@@ -30,11 +30,11 @@ impl Step<State> for BuildImage {
         let Some(config) = state.options.raw.build.clone() else { return Ok(()) };
         ctx.ui.say("Building base image...");
         let path = PathBuf::from(config.path.unwrap_or_default());
-        let folder = config.build_dir.filter(|folder| !folder.is_empty());
-        let folder = PathBuf::from(folder.unwrap_or_else(|| ".".to_owned()));
+        let directory = config.build_dir.filter(|directory| !directory.is_empty());
+        let directory = PathBuf::from(directory.unwrap_or_else(|| ".".to_owned()));
         let dockerfile =
             tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
-        let ignore = Ignore::load(&folder).await?;
+        let ignore = Ignore::load(&directory).await?;
         // The Dockerfile goes by a name of its own: it need not be part of the context, and may
         // be ignored there.
         let name = format!(".dockerfile.{}", uuid::Uuid::new_v4().simple());
@@ -65,7 +65,7 @@ impl Step<State> for BuildImage {
         let written = async move {
             // What the image gets of the context belongs to root, as with the docker client.
             let root = Owner { uid: 0, gid: 0 };
-            let keep = |path: &Path, is_folder: bool| ignore.keeps(path, is_folder);
+            let keep = |path: &Path, is_directory: bool| ignore.keeps(path, is_directory);
             let size = dockerfile.len() as u64;
             let mut text = dockerfile.as_slice();
             archive::add_file(&mut tar, Path::new(&name), &mut text, size, 0o644, 0, root).await?;
@@ -73,7 +73,7 @@ impl Step<State> for BuildImage {
             let (size, mut text) = (ignored.len() as u64, ignored.as_bytes());
             let ignore_name = Path::new(".dockerignore");
             archive::add_file(&mut tar, ignore_name, &mut text, size, 0o644, 0, root).await?;
-            archive::add_folder(&mut tar, &folder, Path::new(""), Some(root), &keep).await?;
+            archive::add_directory(&mut tar, &directory, Path::new(""), Some(root), &keep).await?;
             tar.finish().await.context("sending the build context")
         };
         let told = async {
@@ -130,15 +130,15 @@ impl Step<State> for BuildImage {
 }
 
 /// The rules of a `.dockerignore`: patterns with `*`, `?`, `[…]` and `**`, of which the last
-/// that matches a path or a folder above it decides; `!` takes back.
+/// that matches a path or a directory above it decides; `!` takes back.
 struct Ignore {
     text: String,
     rules: Vec<(bool, Regex)>,
 }
 
 impl Ignore {
-    async fn load(folder: &Path) -> Result<Ignore> {
-        let path = folder.join(".dockerignore");
+    async fn load(directory: &Path) -> Result<Ignore> {
+        let path = directory.join(".dockerignore");
         match tokio::fs::read_to_string(&path).await {
             Ok(text) => Ignore::parse(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -176,7 +176,7 @@ impl Ignore {
         format!("{}\n{name}\n.dockerignore\n", self.text)
     }
 
-    fn keeps(&self, path: &Path, is_folder: bool) -> bool {
+    fn keeps(&self, path: &Path, is_directory: bool) -> bool {
         // It is sent with one line more.
         if path == Path::new(".dockerignore") {
             return false;
@@ -191,8 +191,8 @@ impl Ignore {
                 ignored = *ignores;
             }
         }
-        // Something below an ignored folder may be taken back.
-        !ignored || (is_folder && self.rules.iter().any(|(ignores, _)| !ignores))
+        // Something below an ignored directory may be taken back.
+        !ignored || (is_directory && self.rules.iter().any(|(ignores, _)| !ignores))
     }
 }
 

@@ -26,7 +26,7 @@ const REQUEST_TIMEOUT: u64 = 24 * 60 * 60;
 pub(crate) struct Endpoint {
     /// `unix:///path` or `tcp://host:port`.
     pub host: String,
-    /// The folder with `ca.pem`, `cert.pem` and `key.pem`, when the connection uses TLS.
+    /// The directory with `ca.pem`, `cert.pem` and `key.pem`, when the connection uses TLS.
     pub tls: Option<PathBuf>,
     /// Which setting the host comes from, for messages.
     source: &'static str,
@@ -68,8 +68,9 @@ impl Endpoint {
         if let Some(host) = set("DOCKER_HOST") {
             let tls = (host.starts_with("tcp://") || host.starts_with("https://"))
                 && (set("DOCKER_TLS_VERIFY").is_some() || host.starts_with("https://"));
-            let tls = tls
-                .then(|| set("DOCKER_CERT_PATH").map_or_else(ClientConfig::folder, PathBuf::from));
+            let tls = tls.then(|| {
+                set("DOCKER_CERT_PATH").map_or_else(ClientConfig::directory, PathBuf::from)
+            });
             return Ok(Endpoint { host, tls, source: "DOCKER_HOST" });
         }
         let context = match set("DOCKER_CONTEXT") {
@@ -79,11 +80,15 @@ impl Endpoint {
                 .map(|name| (name, "the current docker context")),
         };
         if let Some((name, source)) = context.filter(|(name, _)| name != "default") {
-            return Endpoint::of_context(&ClientConfig::folder().join("contexts"), &name, source);
+            return Endpoint::of_context(
+                &ClientConfig::directory().join("contexts"),
+                &name,
+                source,
+            );
         }
         if podman {
             let rootless = set("XDG_RUNTIME_DIR")
-                .map(|folder| PathBuf::from(folder).join("podman/podman.sock"))
+                .map(|directory| PathBuf::from(directory).join("podman/podman.sock"))
                 .filter(|socket| socket.exists());
             let socket = rootless.unwrap_or_else(|| PathBuf::from("/run/podman/podman.sock"));
             let host = format!("unix://{}", socket.display());
@@ -92,17 +97,17 @@ impl Endpoint {
         Ok(Endpoint { host: DEFAULT_ENDPOINT.to_owned(), tls: None, source: "the default" })
     }
 
-    /// The endpoint of the docker context `name`, stored below the folder `contexts`.
+    /// The endpoint of the docker context `name`, stored below the directory `contexts`.
     fn of_context(contexts: &Path, name: &str, source: &'static str) -> Result<Endpoint> {
         let missing = || {
             Error::new(format!("the docker context {name:?}, named by {source}, does not exist"))
                 .hint("`docker context ls` lists the contexts; DOCKER_HOST overrides them")
         };
-        // The folders are named by a hash of the context's name; reading the few there are
+        // The directories are named by a hash of the context's name; reading the few there are
         // saves computing it.
-        let folders = std::fs::read_dir(contexts.join("meta")).map_err(|_| missing())?;
-        for folder in folders.flatten() {
-            let Ok(text) = std::fs::read_to_string(folder.path().join("meta.json")) else {
+        let directories = std::fs::read_dir(contexts.join("meta")).map_err(|_| missing())?;
+        for directory in directories.flatten() {
+            let Ok(text) = std::fs::read_to_string(directory.path().join("meta.json")) else {
                 continue;
             };
             let Ok(meta) = serde_json::from_str::<ContextMeta>(&text) else { continue };
@@ -115,7 +120,7 @@ impl Endpoint {
                 .map(|endpoint| endpoint.host.clone())
                 .filter(|host| !host.is_empty())
                 .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-            let tls = contexts.join("tls").join(folder.file_name()).join("docker");
+            let tls = contexts.join("tls").join(directory.file_name()).join("docker");
             let tls = (host.starts_with("tcp://") && tls.is_dir()).then_some(tls);
             return Ok(Endpoint { host, tls, source });
         }
@@ -149,11 +154,11 @@ impl Endpoint {
                 Docker::connect_with_unix(path, REQUEST_TIMEOUT, API_DEFAULT_VERSION)
             }
             Some(("tcp" | "http" | "https", address)) => match &self.tls {
-                Some(folder) => Docker::connect_with_ssl(
+                Some(directory) => Docker::connect_with_ssl(
                     &format!("tcp://{address}"),
-                    &folder.join("key.pem"),
-                    &folder.join("cert.pem"),
-                    &folder.join("ca.pem"),
+                    &directory.join("key.pem"),
+                    &directory.join("cert.pem"),
+                    &directory.join("ca.pem"),
                     REQUEST_TIMEOUT,
                     API_DEFAULT_VERSION,
                 ),
@@ -332,17 +337,17 @@ mod tests {
 
     #[test]
     fn a_context_is_found_by_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let meta = folder.path().join("meta/abc");
+        let directory = tempfile::tempdir().unwrap();
+        let meta = directory.path().join("meta/abc");
         std::fs::create_dir_all(&meta).unwrap();
-        std::fs::create_dir_all(folder.path().join("tls/abc/docker")).unwrap();
+        std::fs::create_dir_all(directory.path().join("tls/abc/docker")).unwrap();
         let text = r#"{"Name":"far","Metadata":{},"Endpoints":{"docker":
             {"Host":"tcp://10.0.0.1:2376","SkipTLSVerify":false}}}"#;
         std::fs::write(meta.join("meta.json"), text).unwrap();
-        let found = Endpoint::of_context(folder.path(), "far", "DOCKER_CONTEXT").unwrap();
+        let found = Endpoint::of_context(directory.path(), "far", "DOCKER_CONTEXT").unwrap();
         assert_eq!(found.host, "tcp://10.0.0.1:2376");
-        assert_eq!(found.tls, Some(folder.path().join("tls/abc/docker")));
-        let error = Endpoint::of_context(folder.path(), "near", "DOCKER_CONTEXT").unwrap_err();
+        assert_eq!(found.tls, Some(directory.path().join("tls/abc/docker")));
+        let error = Endpoint::of_context(directory.path(), "near", "DOCKER_CONTEXT").unwrap_err();
         assert!(error.to_string().contains("\"near\""), "{error}");
     }
 
@@ -383,7 +388,7 @@ mod tests {
         let Some(host) = tcp_engine().await else { return };
         let engine = Endpoint::recorded(&host, None).connect().await.unwrap();
         assert_eq!(engine.api.ping().await.unwrap(), "OK");
-        // With certificates that are not there, the folder is named.
+        // With certificates that are not there, the directory is named.
         let error = Endpoint::recorded(&host, Some("/no/certs")).connect().await.err().unwrap();
         assert!(error.to_string().contains("/no/certs/"), "{error}");
     }

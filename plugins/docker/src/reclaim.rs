@@ -35,7 +35,7 @@ pub(crate) fn image_resource(engine: &Engine, id: &str) -> Resource {
 fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
     let resource = Resource::new(kind, id).with("endpoint", engine.endpoint.host.clone());
     match &engine.endpoint.tls {
-        Some(folder) => resource.with("tls", folder.display().to_string()),
+        Some(directory) => resource.with("tls", directory.display().to_string()),
         None => resource,
     }
 }

@@ -377,17 +377,17 @@ fn check_version(body: &ContainerCreateBody, engine: &Engine) -> Result<()> {
     }
 }
 
-/// Mounts an empty volume where Packer mounts a folder of the host. What is written there stays
+/// Mounts an empty volume where Packer mounts a directory of the host. What is written there stays
 /// out of the image, whose only trace of it is the empty mount point, as with Packer.
-fn mount_scratch(body: &mut ContainerCreateBody, folder: &str) {
+fn mount_scratch(body: &mut ContainerCreateBody, directory: &str) {
     let host = body.host_config.get_or_insert_default();
-    let taken = host.binds.iter().flatten().any(|bind| bind.split(':').nth(1) == Some(folder))
-        || host.tmpfs.iter().any(|mounts| mounts.contains_key(folder));
+    let taken = host.binds.iter().flatten().any(|bind| bind.split(':').nth(1) == Some(directory))
+        || host.tmpfs.iter().any(|mounts| mounts.contains_key(directory));
     if taken {
         return;
     }
     host.mounts.get_or_insert_default().push(Mount {
-        target: Some(folder.to_owned()),
+        target: Some(directory.to_owned()),
         typ: Some(MountType::VOLUME),
         volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..Default::default() }),
         ..Default::default()

@@ -158,13 +158,13 @@ impl Artifact for Written {
         self.file().description
     }
 
-    /// The file by its name, and its folder for the region: Packer's facts.
+    /// The file by its name, and its directory for the region: Packer's facts.
     fn images(&self) -> Vec<RegistryImage> {
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
-        let folder = self.target.parent().map(text).filter(|folder| !folder.is_empty());
+        let directory = self.target.parent().map(text).filter(|directory| !directory.is_empty());
         vec![RegistryImage {
             provider: BUILDER_ID.into(),
-            region: folder.unwrap_or_else(|| ".".into()),
+            region: directory.unwrap_or_else(|| ".".into()),
             id: self.target.file_name().map(|name| text(name.as_ref())).unwrap_or_default(),
             source_id: Some(match self.source.as_str() {
                 "" => NO_SOURCE.into(),

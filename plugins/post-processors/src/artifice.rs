@@ -17,7 +17,7 @@ const BUILDER_ID: &str = "packer.post-processor.artifice";
 /// The options of `artifice`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct Options {
-    /// The files that make up the artifact, relative to the folder Ingot runs in. `*`, `?` and
+    /// The files that make up the artifact, relative to the directory Ingot runs in. `*`, `?` and
     /// `[a-z]` stand for parts of names, as in a shell, but never for a `/`.
     files: Vec<String>,
 }
@@ -83,12 +83,12 @@ impl PostProcess for ReplaceFiles {
         })
         .await?;
         if files.is_empty() {
-            let folder = std::env::current_dir().unwrap_or_default();
+            let directory = std::env::current_dir().unwrap_or_default();
             return Err(Error::new(format!(
                 "none of the files of the artifact exists: {}",
                 self.options.files.join(", ")
             ))
-            .hint(format!("relative names are looked up in {}", folder.display())));
+            .hint(format!("relative names are looked up in {}", directory.display())));
         }
         ctx.ui.say(format!("Using these artifact files: {}", list(&files)));
         let description = format!("Created artifact from files: {}", list(&files));

@@ -28,7 +28,7 @@ pub struct Options {
     #[serde(default = "default_types")]
     checksum_types: Vec<String>,
     /// Where to write the checksums, one line for each file: the checksum in hexadecimal, a tab,
-    /// the name of the file without its folder. Lines are added to what the file already holds.
+    /// the name of the file without its directory. Lines are added to what the file already holds.
     /// `{{.BuildName}}`, `{{.BuilderType}}` and `{{.ChecksumType}}` stand for their values.
     #[serde(default = "default_output")]
     #[schemars(extend("rendered_late" = true))]

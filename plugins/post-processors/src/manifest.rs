@@ -32,7 +32,7 @@ pub struct Options {
     /// `-force`, the builds of earlier runs are dropped.
     #[serde(default = "default_output")]
     output: String,
-    /// List the files of the artifact without their folders.
+    /// List the files of the artifact without their directories.
     #[serde(default)]
     strip_path: bool,
     /// Leave out `build_time`.
@@ -236,9 +236,9 @@ impl LockFile {
             .into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("creating the folder {}", folder.display()))?;
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("creating the directory {}", directory.display()))?;
         }
         loop {
             if stop.is_cancelled() {

@@ -13,11 +13,11 @@ async fn replaces_the_artifact() {
     let old = build.file("old.img", "");
     let (a, b) = (build.file("out/a.txt", ""), build.file("out/b.txt", ""));
     build.file("out/c.log", "");
-    let folder = build.folder.path().display();
+    let directory = build.directory.path().display();
     let files = [
-        format!("{folder}/out/*.txt"),
-        format!("{folder}/nothing/*"),
-        format!("{folder}/out/c.log"),
+        format!("{directory}/out/*.txt"),
+        format!("{directory}/nothing/*"),
+        format!("{directory}/out/c.log"),
     ];
     let processed =
         build.run("artifice", json!({"files": files}), &artifact(&[&old])).await.unwrap();
@@ -27,7 +27,7 @@ async fn replaces_the_artifact() {
     assert_eq!(made.builder_id(), "packer.post-processor.artifice");
     assert_eq!(made.id(), "");
     assert_eq!(made.files(), [a.clone(), b.clone(), build.path("out/c.log")]);
-    let list = format!("{}, {}, {folder}/out/c.log", a.display(), b.display());
+    let list = format!("{}, {}, {directory}/out/c.log", a.display(), b.display());
     assert_eq!(made.description(), format!("Created artifact from files: {list}"));
     assert_eq!(
         build.said.lines(),
@@ -38,7 +38,7 @@ async fn replaces_the_artifact() {
         ]
     );
     made.destroy().await.unwrap();
-    assert_eq!(names(build.folder.path()), ["old.img"]);
+    assert_eq!(names(build.directory.path()), ["old.img"]);
 }
 
 #[tokio::test]

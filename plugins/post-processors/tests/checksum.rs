@@ -13,8 +13,10 @@ async fn the_tools_agree() {
     let one = build.file("out/one.txt", "hello one\n");
     let two = build.file("out/two.bin", vec![7u8; 3_000_000]);
     let types = ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
-    let output =
-        format!("{}/out/{{{{.BuildName}}}}.{{{{.ChecksumType}}}}", build.folder.path().display());
+    let output = format!(
+        "{}/out/{{{{.BuildName}}}}.{{{{.ChecksumType}}}}",
+        build.directory.path().display()
+    );
     let processed = build
         .run(
             "checksum",
@@ -95,5 +97,5 @@ async fn what_is_wrong_is_said() {
     let ran = build.run("checksum", json!({"output": output}), &artifact(&[&missing])).await;
     let error = ran.map(drop).unwrap_err().to_string();
     assert!(error.contains("missing: No such file"), "{error}");
-    assert_eq!(names(build.folder.path()), [""; 0]);
+    assert_eq!(names(build.directory.path()), [""; 0]);
 }

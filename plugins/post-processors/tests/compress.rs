@@ -24,7 +24,7 @@ async fn packs_archives_that_the_tools_read() {
         let build = Build::new("web");
         let one = build.file("in/one.txt", "hello one\n");
         let long = build.file(&format!("in/{}", "n".repeat(150)), vec![3u8; 700_000]);
-        let output = format!("{}/new/{{{{.BuildName}}}}{ending}", build.folder.path().display());
+        let output = format!("{}/new/{{{{.BuildName}}}}{ending}", build.directory.path().display());
         let options = json!({"output": output});
         let processed = build.run("compress", options, &artifact(&[&one, &long])).await.unwrap();
         assert!(!processed.keep_input && !processed.force_keep_input);
@@ -38,10 +38,10 @@ async fn packs_archives_that_the_tools_read() {
         let mut argv: Vec<&str> = lists.split(' ').collect();
         let target = target.to_str().unwrap();
         argv.push(target);
-        if ending == ".tar.lz4" && tool(build.folder.path(), &["lz4", "--version"]).is_none() {
+        if ending == ".tar.lz4" && tool(build.directory.path(), &["lz4", "--version"]).is_none() {
             continue;
         }
-        if let Some(listed) = tool(build.folder.path(), &argv) {
+        if let Some(listed) = tool(build.directory.path(), &argv) {
             assert_eq!(listed, format!("one.txt\n{}\n", "n".repeat(150)), "{ending}");
         }
     }
@@ -66,8 +66,8 @@ async fn compresses_single_files() {
         assert!(packed < text.len() as u64 * 3 / 4, "{ending}: {packed}");
         let command = format!("{decompress} < disk{ending}");
         let argv: Vec<&str> = decompress.split(' ').collect();
-        if tool(build.folder.path(), &[argv[0], "--version"]).is_some() {
-            let unpacked = tool(build.folder.path(), &["sh", "-c", &command]);
+        if tool(build.directory.path(), &[argv[0], "--version"]).is_some() {
+            let unpacked = tool(build.directory.path(), &["sh", "-c", &command]);
             assert!(unpacked.as_deref() == Some(&text), "{ending} does not unpack to its input");
         }
     }
@@ -84,11 +84,11 @@ async fn packs_zips() {
     build.run("compress", options, &artifact(&[&one, &two, &one])).await.unwrap();
     let script = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; \
                   print(*(f'/{i.filename.lstrip(\"/\")} {i.file_size} {i.compress_type}' for i in z.infolist()), sep='\\n')";
-    let listed = tool(build.folder.path(), &["python3", "-c", script, "web.zip"]);
+    let listed = tool(build.directory.path(), &["python3", "-c", script, "web.zip"]);
     if let Some(listed) = listed {
         assert_eq!(listed, format!("{} 10000 8\n{} 0 8\n", one.display(), two.display()));
     }
-    tool(build.folder.path(), &["unzip", "-tq", "web.zip"]);
+    tool(build.directory.path(), &["unzip", "-tq", "web.zip"]);
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn heeds_the_level_and_the_format() {
 async fn what_is_wrong_is_said() {
     let build = Build::new("web");
     let (one, two) = (build.file("one", "1"), build.file("two", "2"));
-    let before = names(build.folder.path());
+    let before = names(build.directory.path());
     let fails = async |output: &str, artifact| {
         let options = json!({"output": build.path(output)});
         build.run("compress", options, &artifact).await.map(drop).unwrap_err().to_string()
@@ -164,9 +164,9 @@ async fn what_is_wrong_is_said() {
     assert!(error.contains("cannot be the output"), "{error}");
     let error = fails("x.zip", artifact(&[&build.path("gone")])).await;
     assert!(error.contains("gone: No such file"), "{error}");
-    let error = fails("x.tar", artifact(&[build.folder.path()])).await;
-    assert!(error.contains("is a folder"), "{error}");
-    assert_eq!(names(build.folder.path()), before);
+    let error = fails("x.tar", artifact(&[build.directory.path()])).await;
+    assert!(error.contains("is a directory"), "{error}");
+    assert_eq!(names(build.directory.path()), before);
 }
 
 #[tokio::test]
@@ -183,8 +183,8 @@ async fn a_dropped_build_leaves_nothing() {
         assert!(outcome.is_err(), "{output}: packed 8 GiB in no time");
     }
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while names(build.folder.path()) != ["big.raw"] {
-        assert!(std::time::Instant::now() < deadline, "{:?}", names(build.folder.path()));
+    while names(build.directory.path()) != ["big.raw"] {
+        assert!(std::time::Instant::now() < deadline, "{:?}", names(build.directory.path()));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -196,5 +196,5 @@ async fn the_packed_file_can_be_destroyed() {
     let options = json!({"output": build.path("x.zip")});
     let packed = made(build.run("compress", options, &artifact(&[&one])).await.unwrap());
     Artifact::destroy(&*packed).await.unwrap();
-    assert_eq!(names(build.folder.path()), ["one"]);
+    assert_eq!(names(build.directory.path()), ["one"]);
 }

@@ -105,7 +105,7 @@ async fn parallel_builds_lose_nothing() {
     listed.sort_unstable();
     listed.dedup();
     assert_eq!(listed.len(), 50);
-    assert_eq!(names(build.folder.path()), ["manifest.json"]);
+    assert_eq!(names(build.directory.path()), ["manifest.json"]);
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn never_overwrites_what_it_cannot_read() {
         assert!(error.contains("manifest.json"), "{error}");
         assert_eq!(std::fs::read_to_string(&output).unwrap(), text);
     }
-    assert_eq!(names(build.folder.path()), ["manifest.json"]);
+    assert_eq!(names(build.directory.path()), ["manifest.json"]);
 }
 
 #[tokio::test]

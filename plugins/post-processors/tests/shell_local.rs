@@ -65,7 +65,7 @@ async fn what_is_wrong_is_said() {
         let errors = prepared.unwrap_err();
         assert!(errors.0.iter().any(|error| error.message.contains(part)), "{errors:?}");
     }
-    assert_eq!(names(build.folder.path()), [""; 0]);
+    assert_eq!(names(build.directory.path()), [""; 0]);
 }
 
 #[tokio::test]

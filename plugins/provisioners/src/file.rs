@@ -14,14 +14,14 @@ use serde::Deserialize;
 pub(crate) struct Options {
     /// A text to write to `destination`.
     content: Option<String>,
-    /// The file or folder to copy. A folder with a trailing slash stands for what is in it.
+    /// The file or directory to copy. A directory with a trailing slash stands for what is in it.
     #[serde(default)]
     source: String,
     /// Several of them.
     #[serde(default)]
     sources: Vec<String>,
     /// Where it goes. With a trailing slash (or backslash, on Windows), a file keeps its name in
-    /// that folder.
+    /// that directory.
     #[serde(default)]
     destination: String,
     /// `upload` (to the machine) or `download`.

@@ -46,11 +46,11 @@ pub(crate) struct Options {
     /// The command line; `{{ .Vars }}`, `{{ .Path }}` and `{{ .EnvVarFile }}` are filled in.
     #[schemars(extend("rendered_late" = true))]
     execute_command: Option<String>,
-    /// The folder on the machine that scripts are uploaded to; `/tmp`.
+    /// The directory on the machine that scripts are uploaded to; `/tmp`.
     remote_folder: Option<String>,
     /// The name of the script there; `script_NUMBER.sh`.
     remote_file: Option<String>,
-    /// Folder and name in one.
+    /// Directory and name in one.
     remote_path: Option<String>,
     /// Whether losing the connection is fine, as when a script reboots the machine.
     #[serde(default)]
@@ -154,9 +154,9 @@ impl Machine<'_> {
             }
         }
         let number = uuid::Uuid::new_v4().as_u128() % 10_000;
-        let folder = options.remote_folder.as_deref().unwrap_or("/tmp");
+        let directory = options.remote_folder.as_deref().unwrap_or("/tmp");
         let file = options.remote_file.clone().unwrap_or_else(|| format!("script_{number}.sh"));
-        let path = options.remote_path.clone().unwrap_or_else(|| format!("{folder}/{file}"));
+        let path = options.remote_path.clone().unwrap_or_else(|| format!("{directory}/{file}"));
 
         let in_file = options.use_env_var_file;
         let format = options.env_var_format.as_deref().unwrap_or(match in_file {
@@ -164,7 +164,7 @@ impl Machine<'_> {
             false => "%s='%s' ",
         });
         let assignments = script::assignments(variables, format);
-        let var_file = format!("{folder}/varfile_{number}.sh");
+        let var_file = format!("{directory}/varfile_{number}.sh");
         let mut uploaded = vec![path.clone()];
         let mut files = Vec::new();
         let mut names = json!(data);

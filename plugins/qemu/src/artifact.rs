@@ -11,9 +11,9 @@ use crate::steps::{EFI_VARIABLES, State, remove};
 /// The builder's id.
 pub(crate) const BUILDER_ID: &str = "transcend.qemu";
 
-/// The disks of a machine, and what else is in the output folder.
+/// The disks of a machine, and what else is in the output directory.
 pub(crate) struct QemuArtifact {
-    folder: PathBuf,
+    directory: PathBuf,
     /// The directories that were created for it.
     made: MadeDirectories,
     files: Vec<PathBuf>,
@@ -24,10 +24,10 @@ pub(crate) struct QemuArtifact {
 }
 
 impl QemuArtifact {
-    /// What is in the output folder of a finished build.
+    /// What is in the output directory of a finished build.
     ///
     /// # Errors
-    /// The folder cannot be listed.
+    /// The directory cannot be listed.
     pub(crate) fn collect(state: &State) -> Result<QemuArtifact> {
         let settings = &state.settings;
         let mut files = Vec::new();
@@ -50,7 +50,7 @@ impl QemuArtifact {
             path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
         });
         Ok(QemuArtifact {
-            folder: settings.output.clone(),
+            directory: settings.output.clone(),
             made: state.made.clone(),
             files,
             disks: settings.disks(),
@@ -60,10 +60,10 @@ impl QemuArtifact {
     }
 }
 
-/// Adds the files below `folder`, in the order of their names.
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let listing = || format!("listing {}", folder.display());
-    let mut entries: Vec<_> = std::fs::read_dir(folder)
+/// Adds the files below `directory`, in the order of their names.
+fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let listing = || format!("listing {}", directory.display());
+    let mut entries: Vec<_> = std::fs::read_dir(directory)
         .with_context(listing)?
         .collect::<Result<_, _>>()
         .with_context(listing)?;
@@ -93,14 +93,14 @@ impl Artifact for QemuArtifact {
     }
 
     fn description(&self) -> String {
-        format!("VM files in directory: {}", self.folder.display())
+        format!("VM files in directory: {}", self.directory.display())
     }
 
     fn state(&self, name: &str) -> Option<Value> {
         self.state.get(name).cloned()
     }
 
-    /// The disks by their files' names, and their folder for the region, as the file builder has
+    /// The disks by their files' names, and their directory for the region, as the file builder has
     /// it. Packer's plugin has no images for a registry.
     fn images(&self) -> Vec<RegistryImage> {
         let text = |name: &str| match self.state.get(name) {
@@ -110,7 +110,7 @@ impl Artifact for QemuArtifact {
         let labels = [("format", text("diskType")), ("accelerator", text("domainType"))];
         let image = |disk: &PathBuf| RegistryImage {
             provider: "qemu".into(),
-            region: self.folder.to_string_lossy().into_owned(),
+            region: self.directory.to_string_lossy().into_owned(),
             id: disk.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             source_id: self.source.clone(),
             labels: labels.clone().map(|(name, value)| (name.to_owned(), value)).into(),
@@ -119,7 +119,7 @@ impl Artifact for QemuArtifact {
     }
 
     async fn destroy(&self) -> Result<()> {
-        remove(&self.folder).await?;
+        remove(&self.directory).await?;
         self.made.remove();
         Ok(())
     }

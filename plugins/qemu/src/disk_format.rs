@@ -20,15 +20,15 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_what_files_begin_with() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
+            let path = directory.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             path
         };
         assert_eq!(of_firmware(&file("a.fd", b"QFI\xfb\0\0\0\x03")), "qcow2");
         assert_eq!(of_firmware(&file("b.qcow2", &[0; 64])), "raw");
         assert_eq!(of_firmware(&file("c", b"QF")), "raw");
-        assert_eq!(of_firmware(&folder.path().join("none")), "raw");
+        assert_eq!(of_firmware(&directory.path().join("none")), "raw");
     }
 }

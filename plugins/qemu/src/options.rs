@@ -146,7 +146,7 @@ pub struct Options {
     pub qmp_enable: bool,
     /// Where that socket is. Default `OUTPUT_DIRECTORY/VM_NAME.monitor`.
     pub qmp_socket_path: Option<String>,
-    /// The folder for what is built; it must not exist, unless `-force` is given. Default
+    /// The directory for what is built; it must not exist, unless `-force` is given. Default
     /// `output-NAME`.
     pub output_directory: Option<String>,
     /// The name of the machine and its disk. Default `packer-NAME`.

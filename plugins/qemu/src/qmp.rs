@@ -112,8 +112,8 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_told_from_events_and_errors() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("qmp");
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("qmp");
         let listener = UnixListener::bind(&socket).unwrap();
         let answers = [
             "{\"return\": {}}\r\n",

@@ -1,4 +1,4 @@
-//! Removes what a killed build left behind: processes and the output folder.
+//! Removes what a killed build left behind: processes and the output directory.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -10,9 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// The kind of resource QEMU and swtpm are. The id is a part of the command line that nothing
-/// else has: a path below a temporary folder with a random name.
+/// else has: a path below a temporary directory with a random name.
 pub(crate) const PROCESS: &str = "qemu-process";
-/// The kind of resource the output folder is.
+/// The kind of resource the output directory is.
 pub(crate) const OUTPUT: &str = "qemu-output";
 
 /// How long a killed process may take to be gone.
@@ -35,18 +35,18 @@ impl Reclaim for QemuReclaim {
                 let identity = resource.attributes.get("identity").cloned();
                 tokio::task::spawn_blocking(move || remove_output(&path, identity.as_ref()))
                     .await
-                    .context("removing an output folder")?
+                    .context("removing an output directory")?
             }
         }
     }
 }
 
-/// The journal's record of the folder `path`, before it is created.
+/// The journal's record of the directory `path`, before it is created.
 pub(crate) fn output_resource(path: &Path) -> Resource {
     Resource::new(OUTPUT, path.to_string_lossy())
 }
 
-/// The same once it is there: what tells it from a folder that the user puts there later.
+/// The same once it is there: what tells it from a directory that the user puts there later.
 ///
 /// # Errors
 /// It cannot be looked at.
@@ -55,7 +55,7 @@ pub(crate) fn created_output_resource(path: &Path) -> Result<Resource> {
     Ok(output_resource(path).with("identity", identity))
 }
 
-/// What a folder is known by: number and, where the file system keeps it, time of birth.
+/// What a directory is known by: number and, where the file system keeps it, time of birth.
 fn identity(path: &Path) -> std::io::Result<String> {
     let found = std::fs::symlink_metadata(path)?;
     let born = found.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -68,9 +68,9 @@ fn remove_output(path: &Path, expected: Option<&Value>) -> Result<()> {
     let removed = match (identity(path), expected.and_then(Value::as_str)) {
         (Err(error), _) => Err(error),
         (Ok(found), Some(expected)) if found == expected => std::fs::remove_dir_all(path),
-        // Another folder by now.
+        // Another directory by now.
         (Ok(_), Some(_)) => Ok(()),
-        // Killed right after it was created: nothing is in it, unless it is another folder.
+        // Killed right after it was created: nothing is in it, unless it is another directory.
         (Ok(_), None) => match std::fs::remove_dir(path) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
             removed => removed,
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_output_folder_is_removed_only_if_it_is_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("output");
+    async fn an_output_directory_is_removed_only_if_it_is_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("output");
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("disk"), "x").unwrap();
         let resource = created_output_resource(&path).unwrap();
-        // Not known to be the one: only an empty folder goes.
+        // Not known to be the one: only an empty directory goes.
         QemuReclaim.reclaim(&output_resource(&path)).await.unwrap();
         assert!(path.join("disk").exists());
         QemuReclaim.reclaim(&resource).await.unwrap();

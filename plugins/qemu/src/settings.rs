@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub raw: Options,
     /// The machine's name.
     pub vm_name: String,
-    /// The folder for what is built.
+    /// The directory for what is built.
     pub output: PathBuf,
     /// The disk's size as `qemu-img` takes it.
     pub disk_size: String,
@@ -100,8 +100,11 @@ impl Settings {
             given(&raw.output_directory).map_or_else(|| format!("output-{name}"), str::to_owned);
         if !ctx.force && Path::new(&output).exists() {
             errors.push(
-                ConfigError::on("output_directory", format!("the folder {output} exists already"))
-                    .hint("remove it, name another one, or replace it with -force"),
+                ConfigError::on(
+                    "output_directory",
+                    format!("the directory {output} exists already"),
+                )
+                .hint("remove it, name another one, or replace it with -force"),
             );
         }
         let output = PathBuf::from(output);

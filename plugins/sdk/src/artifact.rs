@@ -46,7 +46,7 @@ pub struct RegistryImage {
     pub labels: BTreeMap<String, String>,
 }
 
-/// An artifact made of local files, and perhaps folders.
+/// An artifact made of local files, and perhaps directories.
 #[derive(Debug, Clone)]
 pub struct FileArtifact {
     /// See [`Artifact::builder_id`].

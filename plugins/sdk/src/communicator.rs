@@ -140,8 +140,8 @@ pub trait Communicator: Send + Sync {
         self.upload(destination, &mut source, meta).await
     }
 
-    /// Copies a folder, following rsync's rule: with a trailing slash on `source` its contents
-    /// go into `destination`, without one the folder itself does.
+    /// Copies a directory, following rsync's rule: with a trailing slash on `source` its contents
+    /// go into `destination`, without one the directory itself does.
     ///
     /// # Errors
     /// What went wrong, naming the file.
@@ -158,11 +158,11 @@ pub trait Communicator: Send + Sync {
         destination: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<()>;
 
-    /// Copies a remote folder into the local folder `destination`; `contents_only` as for
+    /// Copies a remote directory into the local directory `destination`; `contents_only` as for
     /// [`Communicator::upload_dir`].
     ///
     /// # Errors
-    /// What went wrong, naming the folder.
+    /// What went wrong, naming the directory.
     async fn download_dir(
         &self,
         source: &str,

@@ -44,7 +44,7 @@ pub struct PrepareContext {
     pub build_name: String,
     /// The type of the builder, as in `source "TYPE" "name"`.
     pub build_type: String,
-    /// The folder of the template.
+    /// The directory of the template.
     pub template_dir: PathBuf,
     /// `-force`.
     pub force: bool,

@@ -24,7 +24,7 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the lock on `path`, whose folder must exist; none when another holds it.
+    /// Takes the lock on `path`, whose directory must exist; none when another holds it.
     ///
     /// # Errors
     /// The file cannot be created, or the filesystem has no locks.

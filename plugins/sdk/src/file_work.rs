@@ -54,12 +54,12 @@ impl Reader {
     /// Opens `path`, which must be a regular file or lead to one.
     ///
     /// # Errors
-    /// It cannot be opened, or is a folder.
+    /// It cannot be opened, or is a directory.
     pub fn open(path: &Path) -> Result<File> {
         let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
         let found = file.metadata().with_context(|| format!("looking at {}", path.display()))?;
         if found.is_dir() {
-            return Err(Error::new(format!("{} is a folder, not a file", path.display())));
+            return Err(Error::new(format!("{} is a directory, not a file", path.display())));
         }
         Ok(file)
     }

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// The files that match `pattern`, sorted within each folder.
+/// The files that match `pattern`, sorted within each directory.
 ///
 /// # Errors
 /// The pattern cannot be read.
 pub fn find(pattern: &str) -> Result<Vec<PathBuf>> {
-    // A name without special characters is not looked up in its folder, which may be unreadable.
+    // A name without special characters is not looked up in its directory, which may be unreadable.
     if !pattern.contains(['*', '?', '[', '\\']) {
         let path = Path::new(pattern);
         return Ok(if path.exists() { vec![path.to_owned()] } else { Vec::new() });
@@ -19,7 +19,7 @@ pub fn find(pattern: &str) -> Result<Vec<PathBuf>> {
     let pattern = compile(pattern).map_err(Error::new)?;
     let paths =
         glob::glob_with(&pattern, options).map_err(|error| Error::new(error.to_string()))?;
-    // Folders that cannot be read hold no matches, as in Go.
+    // Directories that cannot be read hold no matches, as in Go.
     Ok(paths.filter_map(Result::ok).collect())
 }
 
@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn finds_what_go_would_find() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
         for file in ["a.txt", "b.txt", ".hidden.txt", "c*d", "sub/e.txt", "sub/deep/f.txt"] {
             std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
             std::fs::write(root.join(file), "").unwrap();

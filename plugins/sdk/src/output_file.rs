@@ -65,7 +65,7 @@ impl OutputFile {
     /// # Errors
     /// The file cannot be created or written down.
     pub fn create(journal: &Arc<dyn Journal>, target: &Path, mode: u32) -> Result<Self> {
-        // Absolute, because the run that reclaims it may have another current folder.
+        // Absolute, because the run that reclaims it may have another current directory.
         let absolute = std::path::absolute(target)
             .with_context(|| format!("finding out where {} is", target.display()))?;
         let creating = || format!("creating {}", target.display());
@@ -98,10 +98,10 @@ impl OutputFile {
             .ok_or_else(|| Error::new(format!("{} is not a file name", target.display())))?
             .to_string_lossy()
             .into_owned();
-        let folder = absolute.parent().unwrap_or(Path::new("/"));
-        let made = MadeDirectories::create(folder)
-            .with_context(|| format!("creating the directory {}", folder.display()))?;
-        let unfinished = folder.join(format!(".{name}.{}.unfinished", uuid::Uuid::new_v4()));
+        let directory = absolute.parent().unwrap_or(Path::new("/"));
+        let made = MadeDirectories::create(directory)
+            .with_context(|| format!("creating the directory {}", directory.display()))?;
+        let unfinished = directory.join(format!(".{name}.{}.unfinished", uuid::Uuid::new_v4()));
         let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
         let entry = JournalEntry::open(journal, &resource)?;
         let mut options = std::fs::OpenOptions::new();
@@ -261,43 +261,43 @@ mod tests {
     use super::*;
     use crate::journal::NoJournal;
 
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = std::fs::read_dir(folder).unwrap();
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     #[test]
     fn is_there_whole_or_not_at_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("new/deep/output");
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("new/deep/output");
         let journal: Arc<dyn Journal> = Arc::new(NoJournal);
         let output = OutputFile::create(&journal, &target, 0o644).unwrap();
         output.writer().unwrap().write_all(b"half").unwrap();
         drop(output);
-        assert_eq!(names(folder.path()), [""; 0]);
+        assert_eq!(names(directory.path()), [""; 0]);
 
         let output = OutputFile::create(&journal, &target, 0o644).unwrap();
         output.writer().unwrap().write_all(b"whole").unwrap();
         assert!(!target.exists());
         output.finish().unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
-        assert_eq!(names(&folder.path().join("new/deep")), ["output"]);
+        assert_eq!(names(&directory.path().join("new/deep")), ["output"]);
 
         // A directory that was there, or that others use, stays.
         let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let target = folder.path().join("new/other/output");
+        let target = directory.path().join("new/other/output");
         let output = OutputFile::create(&journal, &target, 0o644).unwrap();
-        std::fs::write(folder.path().join("new/other/theirs"), "").unwrap();
+        std::fs::write(directory.path().join("new/other/theirs"), "").unwrap();
         drop(output);
-        assert_eq!(names(&folder.path().join("new/other")), ["theirs"]);
+        assert_eq!(names(&directory.path().join("new/other")), ["theirs"]);
     }
 
     #[cfg(unix)]
     #[test]
     fn what_is_there_keeps_its_permissions_and_links() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
         std::fs::write(&file, "before").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("file", &link).unwrap();
@@ -309,16 +309,16 @@ mod tests {
         assert_eq!(std::fs::read(&file).unwrap(), b"after");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(link.is_symlink());
-        let error = OutputFile::create(&journal, folder.path(), 0o600).err().unwrap();
+        let error = OutputFile::create(&journal, directory.path(), 0o600).err().unwrap();
         assert!(error.to_string().ends_with("is a directory"), "{error}");
         // A link that leads nowhere yet is followed.
-        let dangling = folder.path().join("dangling");
+        let dangling = directory.path().join("dangling");
         std::os::unix::fs::symlink("new", &dangling).unwrap();
         let output = OutputFile::create(&journal, &dangling, 0o600).unwrap();
         output.writer().unwrap().write_all(b"new").unwrap();
         output.finish().unwrap();
         assert!(dangling.is_symlink());
-        assert_eq!(std::fs::read(folder.path().join("new")).unwrap(), b"new");
+        assert_eq!(std::fs::read(directory.path().join("new")).unwrap(), b"new");
         // A device is written to, and stays one.
         let output = OutputFile::create(&journal, Path::new("/dev/null"), 0o600).unwrap();
         output.writer().unwrap().write_all(b"gone").unwrap();
@@ -328,9 +328,9 @@ mod tests {
 
     #[test]
     fn a_partial_file_goes_and_a_complete_one_stays() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for complete in [false, true] {
-            let path = folder.path().join("x");
+            let path = directory.path().join("x");
             std::fs::write(&path, "half").unwrap();
             let partial = PartialFile::new(&path);
             match complete {
@@ -343,15 +343,15 @@ mod tests {
 
     #[tokio::test]
     async fn leftovers_are_reclaimed() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let output = OutputFile::create(&journal, &folder.path().join("x"), 0o644).unwrap();
+        let output = OutputFile::create(&journal, &directory.path().join("x"), 0o644).unwrap();
         let unfinished = output.unfinished.clone().unwrap();
         let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
         std::mem::forget(output);
-        assert_eq!(names(folder.path()).len(), 1);
+        assert_eq!(names(directory.path()).len(), 1);
         ReclaimUnfinishedFiles.reclaim(&resource).await.unwrap();
-        assert_eq!(names(folder.path()), [""; 0]);
+        assert_eq!(names(directory.path()), [""; 0]);
         ReclaimUnfinishedFiles.reclaim(&resource).await.unwrap();
     }
 }

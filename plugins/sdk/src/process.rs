@@ -62,7 +62,7 @@ pub struct LocalCommand {
     pub argv: Vec<String>,
     /// Variables added to this process's environment.
     pub env: BTreeMap<String, String>,
-    /// The folder to run in; this process's own when none.
+    /// The directory to run in; this process's own when none.
     pub dir: Option<PathBuf>,
     /// Whether the program goes on when nobody waits for it any more; then only `ctx.cancel` ends
     /// it.

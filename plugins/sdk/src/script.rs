@@ -36,7 +36,7 @@ pub fn check_sources(
         if let Err(error) = std::fs::metadata(path) {
             errors.push(
                 ConfigError::on(option, format!("cannot read the script {path}: {error}"))
-                    .hint("paths start from the folder that the command runs in; ${path.root} is the template's"),
+                    .hint("paths start from the directory that the command runs in; ${path.root} is the template's"),
             );
         }
     }

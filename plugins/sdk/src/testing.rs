@@ -116,16 +116,16 @@ impl Hook for NoProvisioners {
     }
 }
 
-/// The names of all files below `folder`, sorted.
+/// The names of all files below `directory`, sorted.
 ///
 /// # Panics
 /// It cannot be read.
-pub fn names(folder: &Path) -> Vec<String> {
-    fn walk(folder: &Path, prefix: &str, names: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).expect("a folder that can be read") {
-            let entry = entry.expect("a folder that can be read");
+pub fn names(directory: &Path) -> Vec<String> {
+    fn walk(directory: &Path, prefix: &str, names: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).expect("a directory that can be read") {
+            let entry = entry.expect("a directory that can be read");
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            if entry.file_type().expect("a folder that can be read").is_dir() {
+            if entry.file_type().expect("a directory that can be read").is_dir() {
                 walk(&entry.path(), &format!("{name}/"), names);
             } else {
                 names.push(name);
@@ -133,18 +133,18 @@ pub fn names(folder: &Path) -> Vec<String> {
         }
     }
     let mut names = Vec::new();
-    walk(folder, "", &mut names);
+    walk(directory, "", &mut names);
     names.sort();
     names
 }
 
-/// Writes a file below `folder`, whose folders are made.
+/// Writes a file below `directory`, whose directories are made.
 ///
 /// # Panics
 /// It cannot be written.
-pub fn file(folder: &Path, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-    let path = folder.join(name);
-    let made = std::fs::create_dir_all(path.parent().unwrap_or(folder));
+pub fn file(directory: &Path, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+    let path = directory.join(name);
+    let made = std::fs::create_dir_all(path.parent().unwrap_or(directory));
     made.and_then(|()| std::fs::write(&path, contents)).expect("a file that can be written");
     path
 }

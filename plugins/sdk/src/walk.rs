@@ -1,4 +1,4 @@
-//! Local folders, entry by entry.
+//! Local directories, entry by entry.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use crate::{Context, Error, Result};
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// A file.
     File,
 }
 
-/// A file or folder.
+/// A file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Where it is.
@@ -26,7 +26,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry at the local `path`, following links; none for what is neither file nor folder.
+    /// The entry at the local `path`, following links; none for what is neither file nor directory.
     ///
     /// # Errors
     /// It cannot be looked at.
@@ -34,10 +34,10 @@ impl Entry {
         let meta =
             std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
         let what = match (meta.is_dir(), meta.is_file()) {
-            (true, _) => What::Folder,
+            (true, _) => What::Directory,
             (_, true) => What::File,
             _ => {
-                tracing::warn!(path = %path.display(), "not copied: neither a file nor a folder");
+                tracing::warn!(path = %path.display(), "not copied: neither a file nor a directory");
                 return Ok(None);
             }
         };
@@ -52,11 +52,11 @@ impl Entry {
     }
 }
 
-/// All that is below the local folder `root`, folders before what is in them, by name. Links are
+/// All that is below the local directory `root`, directories before what is in them, by name. Links are
 /// followed, as Packer's communicators do.
 ///
 /// # Errors
-/// A folder cannot be read, or a link leads back to a folder above it.
+/// A directory cannot be read, or a link leads back to a directory above it.
 pub fn tree(root: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let real = |path: &Path| {
@@ -66,19 +66,19 @@ pub fn tree(root: &Path) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn descend(folder: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<Entry>) -> Result<()> {
-    let reading = || format!("reading {}", folder.display());
+fn descend(directory: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<Entry>) -> Result<()> {
+    let reading = || format!("reading {}", directory.display());
     let mut inside = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(reading)? {
+    for entry in std::fs::read_dir(directory).with_context(reading)? {
         inside.push(entry.with_context(reading)?);
     }
     inside.sort_by_key(std::fs::DirEntry::file_name);
     for found in inside {
         let path = found.path();
         let Some(entry) = Entry::at(&path)? else { continue };
-        let folder = entry.what == What::Folder;
+        let directory = entry.what == What::Directory;
         entries.push(entry);
-        if !folder {
+        if !directory {
             continue;
         }
         // Only a link can lead back up.
@@ -89,7 +89,7 @@ fn descend(folder: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<Entry>) ->
         };
         if above.iter().any(|up| up.starts_with(&real)) {
             return Err(Error::new(format!(
-                "{} is a link to a folder that it is in itself",
+                "{} is a link to a directory that it is in itself",
                 path.display()
             )));
         }

@@ -163,14 +163,14 @@ impl Communicator for SshCommunicator {
     }
 
     /// As `scp -r`: a destination that does not exist becomes the copy; into one that does, the
-    /// folder is copied with its name unless `contents_only`.
+    /// directory is copied with its name unless `contents_only`.
     async fn upload_dir(
         &self,
         source: &Path,
         destination: &str,
         contents_only: bool,
     ) -> Result<()> {
-        let uploaded = transfer::upload_folder(self, source, destination, contents_only).await;
+        let uploaded = transfer::upload_directory(self, source, destination, contents_only).await;
         let doing = format_args!("uploading {} to {destination}", source.display());
         uploaded.map_err(|error| error.context(doing))
     }
@@ -184,10 +184,10 @@ impl Communicator for SshCommunicator {
         downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
     }
 
-    /// The folder comes with its own name even where only its contents are asked for: that is
+    /// The directory comes with its own name even where only its contents are asked for: that is
     /// what Packer's ssh communicator does, as `scp -r` knows no other way.
     async fn download_dir(&self, source: &str, destination: &Path, _: bool) -> Result<()> {
-        let downloaded = transfer::download_folder(self, source, destination).await;
+        let downloaded = transfer::download_directory(self, source, destination).await;
         downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
     }
 }

@@ -16,7 +16,7 @@ pub struct SshConfig {
     /// The password to log in with.
     #[schemars(extend("sensitive" = true))]
     pub ssh_password: Option<String>,
-    /// The file of the private key to log in with; `~/` is the home folder. A key with a
+    /// The file of the private key to log in with; `~/` is the home directory. A key with a
     /// passphrase has to be in an agent instead, see `ssh_agent_auth`.
     pub ssh_private_key_file: Option<String>,
     /// The file of the certificate that goes with `ssh_private_key_file`.

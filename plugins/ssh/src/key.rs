@@ -56,7 +56,7 @@ impl From<KeyProblem> for ingot_sdk::Error {
     }
 }
 
-/// `~/` at the start of `path` as the home folder.
+/// `~/` at the start of `path` as the home directory.
 fn expand_home(path: &str) -> String {
     match (path.strip_prefix('~'), std::env::var("HOME")) {
         (Some(rest), Ok(home)) if rest.is_empty() || rest.starts_with('/') => home + rest,

@@ -35,14 +35,14 @@ pub(crate) fn sh(script: &str) -> String {
     format!("sh -c {}", quote(script))
 }
 
-/// The folder and name of `path`; the folder is `.` where there is none.
+/// The directory and name of `path`; the directory is `.` where there is none.
 pub(crate) fn split(path: &str) -> Option<(&str, &str)> {
-    let (folder, name) = match path.rsplit_once('/') {
+    let (directory, name) = match path.rsplit_once('/') {
         Some(("", name)) => ("/", name),
         Some(both) => both,
         None => (".", path),
     };
-    (!matches!(name, "" | "." | "..")).then_some((folder, name))
+    (!matches!(name, "" | "." | "..")).then_some((directory, name))
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_and_name() {
+    fn directory_and_name() {
         assert_eq!(split("/tmp/x"), Some(("/tmp", "x")));
         assert_eq!(split("/x"), Some(("/", "x")));
         assert_eq!(split("x"), Some((".", "x")));

@@ -28,11 +28,11 @@ enum Announced {
         size: u64,
         name: String,
     },
-    Folder {
+    Directory {
         mode: u32,
         name: String,
     },
-    EndOfFolder,
+    EndOfDirectory,
     /// Nothing more.
     End,
 }
@@ -98,16 +98,16 @@ impl<'a> Scp<'a> {
         self.answer().await
     }
 
-    /// Sends the entries of a folder, as [`ingot_sdk::walk::tree`] lists them.
+    /// Sends the entries of a directory, as [`ingot_sdk::walk::tree`] lists them.
     pub(crate) async fn send_tree(&mut self, root: &Path, entries: &[Entry]) -> Result<()> {
         let mut open: Vec<&Path> = vec![root];
         for entry in entries {
             while open.len() > 1 && open.last().is_some_and(|top| !entry.path.starts_with(top)) {
                 open.pop();
-                self.leave_folder().await?;
+                self.leave_directory().await?;
             }
-            if entry.what == What::Folder {
-                self.enter_folder(&entry.name(), entry.mode).await?;
+            if entry.what == What::Directory {
+                self.enter_directory(&entry.name(), entry.mode).await?;
                 open.push(&entry.path);
                 continue;
             }
@@ -117,19 +117,19 @@ impl<'a> Scp<'a> {
             self.send_file(&entry.name(), entry.mode, size, &mut file).await?;
         }
         for _ in 1..open.len() {
-            self.leave_folder().await?;
+            self.leave_directory().await?;
         }
         Ok(())
     }
 
-    /// What follows goes into the folder `name`, which is made if it is not there.
-    pub(crate) async fn enter_folder(&mut self, name: &str, mode: u32) -> Result<()> {
+    /// What follows goes into the directory `name`, which is made if it is not there.
+    pub(crate) async fn enter_directory(&mut self, name: &str, mode: u32) -> Result<()> {
         self.say(&format!("D{:04o} 0 {}\n", mode & 0o7777, plain(name)?)).await?;
         self.answer().await
     }
 
-    /// Back to the folder above.
-    pub(crate) async fn leave_folder(&mut self) -> Result<()> {
+    /// Back to the directory above.
+    pub(crate) async fn leave_directory(&mut self) -> Result<()> {
         self.say("E\n").await?;
         self.answer().await
     }
@@ -151,10 +151,10 @@ impl<'a> Scp<'a> {
                 let name = name.to_owned();
                 Ok(match kind {
                     'C' => Announced::File { mode, size, name },
-                    _ => Announced::Folder { mode, name },
+                    _ => Announced::Directory { mode, name },
                 })
             }
-            'E' => Ok(Announced::EndOfFolder),
+            'E' => Ok(Announced::EndOfDirectory),
             '\u{1}' | '\u{2}' => Err(complaint(rest)),
             _ => Err(strange()),
         }
@@ -185,32 +185,32 @@ impl<'a> Scp<'a> {
                 self.receive_bytes(size, &name, destination).await?;
                 self.say("\0").await
             }
-            Announced::Folder { .. } => Err(Error::new("it is a folder on the machine")
-                .hint("end the source with a slash to download a folder")),
-            Announced::EndOfFolder | Announced::End => Err(ended()),
+            Announced::Directory { .. } => Err(Error::new("it is a directory on the machine")
+                .hint("end the source with a slash to download a directory")),
+            Announced::EndOfDirectory | Announced::End => Err(ended()),
         }
     }
 
-    /// Receives what is in a folder into the local folder `destination`.
+    /// Receives what is in a directory into the local directory `destination`.
     pub(crate) async fn receive_tree(&mut self, destination: &Path) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        let mut folders: Vec<(PathBuf, u32)> = Vec::new();
+        let mut directories: Vec<(PathBuf, u32)> = Vec::new();
         let set_mode = |path: &Path, mode: u32| {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
                 .with_context(|| format!("writing {}", path.display()))
         };
         loop {
-            let current = folders.last().map_or(destination, |(path, _)| path);
+            let current = directories.last().map_or(destination, |(path, _)| path);
             match self.announced().await? {
-                Announced::Folder { mode, name } => {
-                    let path = match folders.is_empty() {
+                Announced::Directory { mode, name } => {
+                    let path = match directories.is_empty() {
                         true => destination.to_owned(),
                         false => current.join(local_name(&name)?),
                     };
                     tokio::fs::create_dir_all(&path)
                         .await
                         .with_context(|| format!("creating {}", path.display()))?;
-                    folders.push((path, mode));
+                    directories.push((path, mode));
                 }
                 Announced::File { mode, size, name } => {
                     let path = current.join(local_name(&name)?);
@@ -224,9 +224,9 @@ impl<'a> Scp<'a> {
                     set_mode(&path, mode)?;
                     partial.complete();
                 }
-                Announced::EndOfFolder => {
-                    // The folder's mode last: it may forbid writing.
-                    if let Some((path, mode)) = folders.pop() {
+                Announced::EndOfDirectory => {
+                    // The directory's mode last: it may forbid writing.
+                    if let Some((path, mode)) = directories.pop() {
                         set_mode(&path, mode)?;
                     }
                 }

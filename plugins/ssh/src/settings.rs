@@ -60,7 +60,7 @@ pub(crate) struct Proxy {
 /// How files are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transfer {
-    /// The protocol of `scp`, and `tar` for folders.
+    /// The protocol of `scp`, and `tar` for directories.
     Scp,
     /// SFTP.
     Sftp,

@@ -1,4 +1,4 @@
-//! SFTP: single requests, the copying of a file's contents, and folders.
+//! SFTP: single requests, the copying of a file's contents, and directories.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -270,8 +270,8 @@ fn only_mode(mode: u32) -> FileStat {
     FileStat { size: None, uid: None, gid: None, perm, atime: None, mtime: None }
 }
 
-/// Whether `path` is a folder; none where there is nothing.
-pub(crate) async fn is_folder(link: &Link, path: &str) -> Result<Option<bool>> {
+/// Whether `path` is a directory; none where there is nothing.
+pub(crate) async fn is_directory(link: &Link, path: &str) -> Result<Option<bool>> {
     let name = PathBuf::from(path);
     match request(link, move |sftp| sftp.stat(&name)).await? {
         Ok(stat) => Ok(Some(stat.is_dir())),
@@ -280,8 +280,8 @@ pub(crate) async fn is_folder(link: &Link, path: &str) -> Result<Option<bool>> {
     }
 }
 
-/// Makes the folder `path` unless it is there, and gives it `mode`.
-pub(crate) async fn make_folder(link: &Link, path: &str, mode: u32) -> Result<()> {
+/// Makes the directory `path` unless it is there, and gives it `mode`.
+pub(crate) async fn make_directory(link: &Link, path: &str, mode: u32) -> Result<()> {
     let name = PathBuf::from(path);
     let made = request(link, move |sftp| {
         let bits = i32::try_from(mode & 0o7777).unwrap_or(0o755);
@@ -292,22 +292,22 @@ pub(crate) async fn make_folder(link: &Link, path: &str, mode: u32) -> Result<()
         }
         sftp.setstat(&name, only_mode(mode))
     });
-    let doing = || format!("creating the folder {path} on the machine");
+    let doing = || format!("creating the directory {path} on the machine");
     made.await?.map_err(|error| Error::new(explain(&error))).with_context(doing)
 }
 
-/// What is in the remote folder `path`, following links, with the sizes that the server tells.
+/// What is in the remote directory `path`, following links, with the sizes that the server tells.
 pub(crate) async fn list(link: &Link, path: &str) -> Result<Vec<(Entry, Option<u64>)>> {
-    let folder = PathBuf::from(path);
+    let directory = PathBuf::from(path);
     let listed = request(link, move |sftp| {
         let mut entries = Vec::new();
-        for (name, stat) in sftp.readdir(&folder)? {
+        for (name, stat) in sftp.readdir(&directory)? {
             let stat = match stat.file_type() {
                 FileType::Symlink => sftp.stat(&name)?,
                 _ => stat,
             };
             let what = match stat.file_type() {
-                FileType::Directory => What::Folder,
+                FileType::Directory => What::Directory,
                 FileType::RegularFile => What::File,
                 _ => continue,
             };
@@ -316,6 +316,6 @@ pub(crate) async fn list(link: &Link, path: &str) -> Result<Vec<(Entry, Option<u
         }
         Ok(entries)
     });
-    let doing = || format!("reading the folder {path} of the machine");
+    let doing = || format!("reading the directory {path} of the machine");
     listed.await?.map_err(|error| Error::new(explain(&error))).with_context(doing)
 }

@@ -1,4 +1,4 @@
-//! Folders as a stream of tar over one command: one round trip for any number of files.
+//! Directories as a stream of tar over one command: one round trip for any number of files.
 
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -36,7 +36,7 @@ pub(crate) async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> boo
     false
 }
 
-/// The command that unpacks an upload of a folder called `name` to `destination`. The modes in
+/// The command that unpacks an upload of a directory called `name` to `destination`. The modes in
 /// the stream are kept, its times and owners are not: uploaded files are new and the user's.
 pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool) -> String {
     let there = for_shell(destination);
@@ -51,7 +51,7 @@ pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool)
     command(&format!("{enter} && exec tar -xpomf -"))
 }
 
-/// The command that packs what is in the folder `source`, following links.
+/// The command that packs what is in the directory `source`, following links.
 pub(crate) fn pack_command(source: &str) -> String {
     command(&format!("exec tar -chf - -C {} .", for_shell(source)))
 }
@@ -67,7 +67,7 @@ fn header(kind: EntryType, mode: u32) -> Header {
     header
 }
 
-/// Writes what is in the local folder `root`, and unless `contents_only` the folder's own mode.
+/// Writes what is in the local directory `root`, and unless `contents_only` the directory's own mode.
 /// Blocks. `count` is told of bytes as they are read.
 ///
 /// # Errors
@@ -89,7 +89,7 @@ pub(crate) fn pack(
     for entry in tree(root)? {
         let inside = entry.path.strip_prefix(root).unwrap_or(&entry.path);
         let reading = || format!("reading {}", entry.path.display());
-        if entry.what == What::Folder {
+        if entry.what == What::Directory {
             let mut header = header(EntryType::Directory, entry.mode);
             if tar.append_data(&mut header, inside, std::io::empty()).is_err() {
                 return Ok(());
@@ -145,7 +145,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Unpacks what the machine packed into the local folder `destination`. Nothing is written
+/// Unpacks what the machine packed into the local directory `destination`. Nothing is written
 /// outside of it, whatever the machine sends. Blocks.
 ///
 /// # Errors
@@ -156,8 +156,8 @@ pub(crate) fn unpack(stream: UnixStream, destination: &Path, count: &dyn Fn(u64)
     let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, stream));
     archive.set_preserve_mtime(false);
     archive.set_unpack_xattrs(false);
-    // Folders last: their modes may forbid writing into them.
-    let mut folders: Vec<(PathBuf, u32)> = Vec::new();
+    // Directories last: their modes may forbid writing into them.
+    let mut directories: Vec<(PathBuf, u32)> = Vec::new();
     for entry in archive.entries().with_context(writing)? {
         let mut entry = entry.with_context(writing)?;
         let mode = entry.header().mode().unwrap_or(0o644) & 0o7777;
@@ -168,7 +168,7 @@ pub(crate) fn unpack(stream: UnixStream, destination: &Path, count: &dyn Fn(u64)
             EntryType::Directory => {
                 let top = inside.as_os_str().is_empty();
                 if top || entry.unpack_in(destination).with_context(writing)? {
-                    folders.push((local, mode));
+                    directories.push((local, mode));
                 }
             }
             EntryType::Regular | EntryType::Link | EntryType::GNUSparse | EntryType::Continuous => {
@@ -176,10 +176,10 @@ pub(crate) fn unpack(stream: UnixStream, destination: &Path, count: &dyn Fn(u64)
                     count(entry.size());
                 }
             }
-            _ => tracing::warn!(path = %path.display(), "not downloaded: not a file or folder"),
+            _ => tracing::warn!(path = %path.display(), "not downloaded: not a file or directory"),
         }
     }
-    for (path, mode) in folders.iter().rev() {
+    for (path, mode) in directories.iter().rev() {
         set_mode(path, *mode)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Files and folders, by the way the options and the machine allow.
+//! Files and directories, by the way the options and the machine allow.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -94,10 +94,10 @@ pub(crate) async fn upload(
             tokio::join!(sftp::write_file(&connection, destination, meta.mode, far), send);
         return written.and(sent.map_err(Error::from));
     }
-    let (folder, name) = split(destination)
+    let (directory, name) = split(destination)
         .ok_or_else(|| Error::new(format!("{destination:?} does not name a file")))?;
-    // With -d the folder has to be one; without it, a missing one would become the file.
-    let mut process = link.start(&format!("scp -d -t {}", for_shell(folder)), false).await?;
+    // With -d the directory has to be one; without it, a missing one would become the file.
+    let mut process = link.start(&format!("scp -d -t {}", for_shell(directory)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -111,7 +111,7 @@ pub(crate) async fn upload(
 pub(crate) async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
     if by_sftp(link) {
         let Ok(connection) = link.link().await else { return false };
-        return matches!(sftp::is_folder(&connection, path).await, Ok(Some(true)));
+        return matches!(sftp::is_directory(&connection, path).await, Ok(Some(true)));
     }
     let Ok(mut process) = link.start(&format!("test -d {}", for_shell(path)), false).await else {
         return false;
@@ -142,8 +142,8 @@ pub(crate) async fn download(
     finish(process, received, "scp").await
 }
 
-/// Uploads a folder.
-pub(crate) async fn upload_folder(
+/// Uploads a directory.
+pub(crate) async fn upload_directory(
     link: &SshCommunicator,
     source: &Path,
     destination: &str,
@@ -153,14 +153,14 @@ pub(crate) async fn upload_folder(
         std::fs::canonicalize(source).with_context(|| format!("reading {}", source.display()))?;
     let name = real.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
-    // The root folder has no name: its contents are all there is.
+    // The root directory has no name: its contents are all there is.
     let contents_only = contents_only || name.is_empty();
     if by_sftp(link) {
         return upload_by_sftp(link, &real, &name, destination, contents_only).await;
     }
     let command = tar::unpack_command(destination, &name, contents_only);
     if let Some(process) = link.start_tar(&command).await? {
-        let shown = FolderProgress::new(link.ui(), &name);
+        let shown = DirectoryProgress::new(link.ui(), &name);
         return stream(process, "tar", move |socket| {
             tar::pack(&real, contents_only, socket, &|bytes| shown.add(bytes))
         })
@@ -175,9 +175,9 @@ pub(crate) async fn upload_folder(
             return scp.send_tree(&real, &entries).await;
         }
         let mode = Entry::at(&real)?.map_or(0o755, |entry| entry.mode);
-        scp.enter_folder(&name, mode).await?;
+        scp.enter_directory(&name, mode).await?;
         scp.send_tree(&real, &entries).await?;
-        scp.leave_folder().await
+        scp.leave_directory().await
     };
     let sent = sent.await;
     finish(process, sent, "scp").await
@@ -193,21 +193,21 @@ async fn upload_by_sftp(
     let connection = link.link().await?;
     let bare = destination.trim_end_matches('/');
     let bare = if bare.is_empty() { "/" } else { bare };
-    let there = sftp::is_folder(&connection, bare).await?;
+    let there = sftp::is_directory(&connection, bare).await?;
     let root = match there {
         Some(true) if !contents_only => format!("{}/{name}", bare.trim_end_matches('/')),
         _ => bare.to_owned(),
     };
     if there != Some(true) || !contents_only {
         let mode = Entry::at(source)?.map_or(0o755, |entry| entry.mode);
-        sftp::make_folder(&connection, &root, mode | 0o700).await?;
+        sftp::make_directory(&connection, &root, mode | 0o700).await?;
     }
-    let shown = FolderProgress::new(link.ui(), name);
+    let shown = DirectoryProgress::new(link.ui(), name);
     for entry in tree(source)? {
         let inside = entry.path.strip_prefix(source).unwrap_or(&entry.path);
         let path = format!("{}/{}", root.trim_end_matches('/'), inside.display());
-        if entry.what == What::Folder {
-            sftp::make_folder(&connection, &path, entry.mode | 0o700).await?;
+        if entry.what == What::Directory {
+            sftp::make_directory(&connection, &path, entry.mode | 0o700).await?;
             continue;
         }
         let reading = || format!("reading {}", entry.path.display());
@@ -220,8 +220,8 @@ async fn upload_by_sftp(
     Ok(())
 }
 
-/// Downloads a folder into the local folder `destination`, under its own name.
-pub(crate) async fn download_folder(
+/// Downloads a directory into the local directory `destination`, under its own name.
+pub(crate) async fn download_directory(
     link: &SshCommunicator,
     source: &str,
     destination: &Path,
@@ -235,7 +235,7 @@ pub(crate) async fn download_folder(
         return download_by_sftp(link, source, &target).await;
     }
     if let Some(process) = link.start_tar(&tar::pack_command(source)).await? {
-        let shown = FolderProgress::new(link.ui(), name);
+        let shown = DirectoryProgress::new(link.ui(), name);
         return stream(process, "tar", move |socket| {
             tar::unpack(socket, &target, &|bytes| shown.add(bytes))
         })
@@ -249,11 +249,11 @@ pub(crate) async fn download_folder(
 async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let connection = link.link().await?;
-    let shown = FolderProgress::new(link.ui(), source);
+    let shown = DirectoryProgress::new(link.ui(), source);
     let source = if source.len() > 1 { source.trim_end_matches('/') } else { source };
-    let mut folders = vec![(source.to_owned(), target.to_owned(), None)];
+    let mut directories = vec![(source.to_owned(), target.to_owned(), None)];
     let mut modes = Vec::new();
-    while let Some((there, here, mode)) = folders.pop() {
+    while let Some((there, here, mode)) = directories.pop() {
         let writing = || format!("writing {}", here.display());
         std::fs::create_dir_all(&here).with_context(writing)?;
         modes.extend(mode.map(|mode| (here.clone(), mode)));
@@ -261,8 +261,8 @@ async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -
             let name = entry.name();
             let local = here.join(&name);
             let remote = format!("{}/{name}", there.trim_end_matches('/'));
-            if entry.what == What::Folder {
-                folders.push((remote, local, Some(entry.mode)));
+            if entry.what == What::Directory {
+                directories.push((remote, local, Some(entry.mode)));
                 continue;
             }
             let writing = || format!("writing {}", local.display());
@@ -287,14 +287,14 @@ async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -
 }
 
 /// Progress over many files.
-struct FolderProgress {
+struct DirectoryProgress {
     progress: Progress,
     bytes: AtomicU64,
 }
 
-impl FolderProgress {
+impl DirectoryProgress {
     fn new(ui: &Ui, label: &str) -> Self {
-        FolderProgress { progress: ui.progress(label, None), bytes: AtomicU64::new(0) }
+        DirectoryProgress { progress: ui.progress(label, None), bytes: AtomicU64::new(0) }
     }
 
     fn add(&self, bytes: u64) {

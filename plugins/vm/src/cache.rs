@@ -1,4 +1,4 @@
-//! The folder for what later runs can use again. It is Packer's own, with the same names in it,
+//! The directory for what later runs can use again. It is Packer's own, with the same names in it,
 //! so that both find each other's downloads.
 
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use ingot_sdk::{Context, Result};
 
 /// The path of `parts` in the cache: below `PACKER_CACHE_DIR`, else `$XDG_CACHE_HOME/packer`,
-/// else `$HOME/.cache/packer`. The folder that will hold it is created.
+/// else `$HOME/.cache/packer`. The directory that will hold it is created.
 ///
 /// # Errors
-/// The folder cannot be created.
+/// The directory cannot be created.
 pub fn path(parts: &[&str]) -> Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let root = set("PACKER_CACHE_DIR")
@@ -19,9 +19,9 @@ pub fn path(parts: &[&str]) -> Result<PathBuf> {
     let root = std::path::absolute(&root)
         .with_context(|| format!("finding out where the cache {} is", root.display()))?;
     let path = parts.iter().fold(root, |path, part| path.join(part));
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("creating the cache folder {}", folder.display()))?;
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("creating the cache directory {}", directory.display()))?;
     }
     Ok(path)
 }

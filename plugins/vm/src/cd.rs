@@ -17,8 +17,8 @@ use crate::tree::{self, Content, Tree};
 /// The options, to be flattened into a builder's own.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct CdOptions {
-    /// Files and folders for the root of the CD; folders with all that is in them. Patterns (`*`,
-    /// `?`, `[…]`) are allowed. Of a folder with a slash at the end only the contents are taken.
+    /// Files and directories for the root of the CD; directories with all that is in them. Patterns (`*`,
+    /// `?`, `[…]`) are allowed. Of a directory with a slash at the end only the contents are taken.
     #[serde(default)]
     pub cd_files: Vec<String>,
     /// Texts for the CD, by path. They win over files.
@@ -32,7 +32,7 @@ pub struct CdOptions {
 /// A program that makes CDs, and how it is told to.
 struct Tool {
     name: &'static str,
-    /// Its arguments for a label, the folder to take and the file to write.
+    /// Its arguments for a label, the directory to take and the file to write.
     arguments: fn(&str, &str, &str) -> Vec<String>,
 }
 
@@ -145,14 +145,14 @@ impl CdOptions {
     }
 }
 
-/// Copies `tree` into the new folder `root`.
+/// Copies `tree` into the new directory `root`.
 fn stage(tree: &Tree, root: &Path, stop: &CancellationToken) -> Result<()> {
     let create = |path: &Path| {
         std::fs::create_dir(path).with_context(|| format!("creating {}", path.display()))
     };
     create(root)?;
-    for folder in &tree.folders {
-        create(&root.join(folder))?;
+    for directory in &tree.directories {
+        create(&root.join(directory))?;
     }
     for (at, content) in &tree.files {
         if stop.is_cancelled() {
@@ -171,10 +171,12 @@ fn stage(tree: &Tree, root: &Path, stop: &CancellationToken) -> Result<()> {
 /// The first of the programs that is installed.
 fn find_tool() -> Result<(&'static Tool, PathBuf)> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
     for tool in TOOLS {
-        let found =
-            folders.iter().map(|folder| folder.join(tool.name)).find(|file| is_program(file));
+        let found = directories
+            .iter()
+            .map(|directory| directory.join(tool.name))
+            .find(|file| is_program(file));
         if let Some(program) = found {
             return Ok((tool, program));
         }

@@ -17,8 +17,8 @@ use crate::tree::{self, Content, Tree};
 const DISK: usize = 1440 * 1024;
 /// Bytes that files are stored in units of.
 const CLUSTER: u64 = 512;
-/// What is left of the disk for files and folders: 2880 sectors less the boot sector, two tables
-/// of 9 sectors and a root folder of 14.
+/// What is left of the disk for files and directories: 2880 sectors less the boot sector, two tables
+/// of 9 sectors and a root directory of 14.
 const CAPACITY: u64 = (2880 - 1 - 2 * 9 - 14) * CLUSTER;
 /// Characters in a label.
 const MAX_LABEL: usize = 11;
@@ -27,10 +27,10 @@ const MAX_LABEL: usize = 11;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct FloppyOptions {
     /// Files for the root of the disk. Patterns (`*`, `?`, `[…]`) are allowed. All files below a
-    /// folder go into the root, too.
+    /// directory go into the root, too.
     #[serde(default)]
     pub floppy_files: Vec<String>,
-    /// Folders for the disk, with all that is in them and below.
+    /// Directories for the disk, with all that is in them and below.
     #[serde(default)]
     pub floppy_dirs: Vec<String>,
     /// Texts for the root of the disk, by name. They win over files. As with Packer, only the
@@ -141,8 +141,9 @@ impl FloppyOptions {
             let files = FileSystem::new(&mut disk, FsOptions::new().time_provider(&NOW))
                 .context("formatting")?;
             let root = files.root_dir();
-            for folder in &tree.folders {
-                root.create_dir(folder).with_context(|| format!("creating the folder {folder}"))?;
+            for directory in &tree.directories {
+                root.create_dir(directory)
+                    .with_context(|| format!("creating the directory {directory}"))?;
             }
             for (at, content) in &tree.files {
                 if stop.is_cancelled() {
@@ -163,7 +164,7 @@ impl FloppyOptions {
 
 fn twice(name: &str) -> Error {
     Error::new(format!("two files would be called {name}"))
-        .hint("floppy_files puts all files into one folder; floppy_dirs keeps folders apart")
+        .hint("floppy_files puts all files into one directory; floppy_dirs keeps directories apart")
 }
 
 /// Reads a file, though no more than what certainly does not fit.
@@ -178,7 +179,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Complains when `tree` needs more room than there is.
 fn check_fit(tree: &Tree) -> Result<()> {
-    let mut need = tree.folders.len() as u64 * CLUSTER;
+    let mut need = tree.directories.len() as u64 * CLUSTER;
     let mut largest = (0, String::new());
     for (at, content) in &tree.files {
         let size = match content {

@@ -1,8 +1,8 @@
 //! `http_directory` and its kin: a small web server that hands files to the machine that is
 //! being installed.
 //!
-//! It answers as Packer's does: files by their path, `index.html` or a list for a folder, parts
-//! of files on request. Symbolic links are followed wherever they lead: whoever made the folder
+//! It answers as Packer's does: files by their path, `index.html` or a list for a directory, parts
+//! of files on request. Symbolic links are followed wherever they lead: whoever made the directory
 //! made them.
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ const LINK: &AsciiSet =
 /// The options, to be flattened into a builder's own.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct HttpOptions {
-    /// A folder whose files the machine can fetch. Without it and `http_content` there is no
+    /// A directory whose files the machine can fetch. Without it and `http_content` there is no
     /// server.
     pub http_directory: Option<String>,
     /// Files by their path, which begins with a slash. Not with `http_directory`.
@@ -61,7 +61,7 @@ impl HttpOptions {
     }
 
     fn directory(&self) -> Option<&str> {
-        self.http_directory.as_deref().filter(|folder| !folder.is_empty())
+        self.http_directory.as_deref().filter(|directory| !directory.is_empty())
     }
 
     /// The ports the server may use.
@@ -102,16 +102,16 @@ impl HttpOptions {
                 .hint("read files into `http_content` with the function file"),
             );
         }
-        if let Some(folder) = self.directory() {
-            match std::fs::metadata(folder) {
+        if let Some(directory) = self.directory() {
+            match std::fs::metadata(directory) {
                 Ok(found) if found.is_dir() => {}
                 Ok(_) => {
-                    let why = format!("{folder} is a file, not a folder");
+                    let why = format!("{directory} is a file, not a directory");
                     errors.push(ConfigError::on("http_directory", why));
                 }
                 // The run may make it; it says so then if it does not.
                 Err(error) => {
-                    prepared.warnings.push(format!("http_directory: {folder}: {error}"));
+                    prepared.warnings.push(format!("http_directory: {directory}: {error}"));
                 }
             }
         }
@@ -175,17 +175,19 @@ impl HttpServer {
     /// Starts to serve on a free port; none when the options do not ask for a server.
     ///
     /// # Errors
-    /// The folder is not there, or there is no port to listen on.
+    /// The directory is not there, or there is no port to listen on.
     pub async fn start(ctx: &RunContext, options: &HttpOptions) -> Result<Option<HttpServer>> {
         let content = match options.directory() {
-            Some(folder) => {
-                let root = tokio::fs::canonicalize(folder)
+            Some(directory) => {
+                let root = tokio::fs::canonicalize(directory)
                     .await
-                    .with_context(|| format!("http_directory: finding {folder}"))?;
+                    .with_context(|| format!("http_directory: finding {directory}"))?;
                 if !root.is_dir() {
-                    return Err(Error::new(format!("http_directory: {folder} is not a folder")));
+                    return Err(Error::new(format!(
+                        "http_directory: {directory} is not a directory"
+                    )));
                 }
-                Content::Folder(root)
+                Content::Directory(root)
             }
             None if options.http_content.is_empty() => return Ok(None),
             None => Content::Texts(options.http_content.clone()),
@@ -233,8 +235,8 @@ struct Site {
 }
 
 enum Content {
-    /// A folder, without symbolic links in its path.
-    Folder(PathBuf),
+    /// A directory, without symbolic links in its path.
+    Directory(PathBuf),
     Texts(BTreeMap<String, String>),
 }
 
@@ -242,7 +244,7 @@ async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = if method == Method::GET || method == Method::HEAD {
         match &site.content {
-            Content::Folder(root) => folder(root, &site.ui, request).await,
+            Content::Directory(root) => directory(root, &site.ui, request).await,
             Content::Texts(texts) => text(texts, &path),
         }
     } else {
@@ -283,7 +285,7 @@ fn clean(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-async fn folder(root: &Path, ui: &Ui, request: Request) -> Response {
+async fn directory(root: &Path, ui: &Ui, request: Request) -> Response {
     let asked = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     let relative = PathBuf::from(asked.trim_start_matches('/'));
     let plain_parts = |part| matches!(part, Component::Normal(_) | Component::CurDir);
@@ -318,11 +320,11 @@ async fn folder(root: &Path, ui: &Ui, request: Request) -> Response {
     }
 }
 
-/// A page with links to what is in a folder.
-async fn listing(folder: &Path) -> Response {
+/// A page with links to what is in a directory.
+async fn listing(directory: &Path) -> Response {
     let mut names = Vec::new();
-    let Ok(mut entries) = tokio::fs::read_dir(folder).await else {
-        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the folder cannot be read");
+    let Ok(mut entries) = tokio::fs::read_dir(directory).await else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the directory cannot be read");
     };
     while let Ok(Some(entry)) = entries.next_entry().await {
         let slash = if entry.path().is_dir() { "/" } else { "" };

@@ -1,4 +1,4 @@
-//! Temporary folders that are gone when the build is over, even if it is killed: then the next
+//! Temporary directories that are gone when the build is over, even if it is killed: then the next
 //! run finds them in the journal.
 
 use std::io::ErrorKind;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::{Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext, async_trait};
 
-/// The kind of [`Resource`] under which temporary folders are in the journal.
-pub const SCRATCH_FOLDER: &str = "scratch-folder";
+/// The kind of [`Resource`] under which temporary directories are in the journal.
+pub const SCRATCH_DIRECTORY: &str = "scratch-folder";
 
-/// How the names of these folders begin; [`ReclaimScratch`] removes no others.
+/// How the names of these directories begin; [`ReclaimScratch`] removes no others.
 const PREFIX: &str = "ingot-scratch-";
 
-/// A folder only this user can read, removed with all that is in it when this is dropped.
+/// A directory only this user can read, removed with all that is in it when this is dropped.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
@@ -29,7 +29,7 @@ impl std::fmt::Debug for Entry {
 }
 
 impl Scratch {
-    /// Makes a folder below the system's folder for temporary files.
+    /// Makes a directory below the system's directory for temporary files.
     ///
     /// # Errors
     /// It cannot be created or written down.
@@ -37,13 +37,12 @@ impl Scratch {
         let path = std::env::temp_dir().join(format!("{PREFIX}{}", uuid::Uuid::new_v4()));
         let path = std::path::absolute(&path)
             .with_context(|| format!("finding out where {} is", path.display()))?;
-        let resource = Resource::new(SCRATCH_FOLDER, path.to_string_lossy());
+        let resource = Resource::new(SCRATCH_DIRECTORY, path.to_string_lossy());
         let entry = JournalEntry::open(&ctx.journal, &resource)?;
         let scratch = Scratch { path, entry: Some(Entry(entry)) };
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&scratch.path)
-            .with_context(|| format!("creating the temporary folder {}", scratch.path.display()))?;
+        std::fs::DirBuilder::new().mode(0o700).create(&scratch.path).with_context(|| {
+            format!("creating the temporary directory {}", scratch.path.display())
+        })?;
         Ok(scratch)
     }
 
@@ -62,22 +61,22 @@ impl Drop for Scratch {
                 }
             }
             // It stays in the journal; the next run tries again.
-            Err(error) => tracing::warn!(folder = %self.path.display(), %error, "cannot remove"),
+            Err(error) => tracing::warn!(directory = %self.path.display(), %error, "cannot remove"),
         }
     }
 }
 
-/// A file in a temporary folder of its own; both are removed when this is dropped.
+/// A file in a temporary directory of its own; both are removed when this is dropped.
 #[derive(Debug)]
 pub struct ScratchFile {
     path: PathBuf,
-    _folder: Scratch,
+    _directory: Scratch,
 }
 
 impl ScratchFile {
-    /// The file `path` in `folder`.
-    pub(crate) fn new(path: PathBuf, folder: Scratch) -> Self {
-        ScratchFile { path, _folder: folder }
+    /// The file `path` in `directory`.
+    pub(crate) fn new(path: PathBuf, directory: Scratch) -> Self {
+        ScratchFile { path, _directory: directory }
     }
 
     /// Where it is.
@@ -93,27 +92,27 @@ fn remove(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Removes temporary folders that a killed run left.
+/// Removes temporary directories that a killed run left.
 #[derive(Debug, Default)]
 pub struct ReclaimScratch;
 
 #[async_trait]
 impl Reclaim for ReclaimScratch {
     fn kinds(&self) -> &'static [&'static str] {
-        &[SCRATCH_FOLDER]
+        &[SCRATCH_DIRECTORY]
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
         let path = PathBuf::from(&resource.id);
         let ours = path.file_name().and_then(|name| name.to_str());
         if !ours.is_some_and(|name| name.starts_with(PREFIX)) {
-            return Err(Error::new(format!("{} is not a temporary folder", path.display())));
+            return Err(Error::new(format!("{} is not a temporary directory", path.display())));
         }
         tokio::task::spawn_blocking(move || {
             remove(&path).with_context(|| format!("removing {}", path.display()))
         })
         .await
-        .context("removing a temporary folder")?
+        .context("removing a temporary directory")?
     }
 }
 
@@ -132,11 +131,11 @@ mod tests {
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o700);
         std::mem::forget(scratch);
-        let resource = Resource::new(SCRATCH_FOLDER, path.to_string_lossy());
+        let resource = Resource::new(SCRATCH_DIRECTORY, path.to_string_lossy());
         ReclaimScratch.reclaim(&resource).await.unwrap();
         assert!(!path.exists());
         ReclaimScratch.reclaim(&resource).await.unwrap();
-        let home = Resource::new(SCRATCH_FOLDER, "/root");
+        let home = Resource::new(SCRATCH_DIRECTORY, "/root");
         assert!(ReclaimScratch.reclaim(&home).await.is_err());
     }
 }

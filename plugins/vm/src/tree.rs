@@ -1,4 +1,4 @@
-//! What goes onto a medium that is made for one machine: files and folders of this machine, and
+//! What goes onto a medium that is made for one machine: files and directories of this machine, and
 //! texts from the template.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::{ConfigError, ConfigErrors, Context, Error, Prepared, Result, glob};
 
-/// Folders nested deeper than this are a symbolic link that leads back to itself.
+/// Directories nested deeper than this are a symbolic link that leads back to itself.
 const MAX_DEPTH: usize = 64;
 
 /// Where a file's bytes are from.
@@ -18,16 +18,16 @@ pub(crate) enum Content {
     Text(String),
 }
 
-/// Files and folders by their path on the medium, with slashes between the parts.
+/// Files and directories by their path on the medium, with slashes between the parts.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    /// The folders, parents before children.
-    pub folders: Vec<String>,
+    /// The directories, parents before children.
+    pub directories: Vec<String>,
     /// The files.
     pub files: BTreeMap<String, Content>,
 }
 
-/// Judges an option that lists files, folders and patterns.
+/// Judges an option that lists files, directories and patterns.
 pub(crate) fn check(
     option: &str,
     patterns: &[String],
@@ -85,8 +85,8 @@ pub(crate) fn inside(path: &str) -> Result<String> {
 }
 
 impl Tree {
-    /// Puts a file, or a folder with all that is in it, at `at`; an empty `at` puts what is in
-    /// the folder into the root. Symbolic links are followed.
+    /// Puts a file, or a directory with all that is in it, at `at`; an empty `at` puts what is in
+    /// the directory into the root. Symbolic links are followed.
     pub(crate) fn add(&mut self, source: &Path, at: &str) -> Result<()> {
         self.add_at(source, at, 0)
     }
@@ -95,7 +95,7 @@ impl Tree {
         let reading = || format!("reading {}", source.display());
         if depth > MAX_DEPTH {
             return Err(Error::new(format!(
-                "{} is nested too deeply; a symbolic link may lead back to a folder it is in",
+                "{} is nested too deeply; a symbolic link may lead back to a directory it is in",
                 source.display()
             )));
         }
@@ -104,7 +104,7 @@ impl Tree {
             return Ok(());
         }
         if !at.is_empty() {
-            self.add_folder(at);
+            self.add_directory(at);
         }
         let entries = std::fs::read_dir(source).with_context(reading)?;
         let mut entries = entries.collect::<Result<Vec<_>, _>>().with_context(reading)?;
@@ -122,24 +122,24 @@ impl Tree {
 
     /// Puts a text at `at`, over what is there.
     pub(crate) fn add_text(&mut self, at: &str, text: &str) {
-        if let Some((folder, _)) = at.rsplit_once('/') {
-            self.add_folder(folder);
+        if let Some((directory, _)) = at.rsplit_once('/') {
+            self.add_directory(directory);
         }
         self.files.insert(at.to_owned(), Content::Text(text.to_owned()));
     }
 
-    fn add_folder(&mut self, path: &str) {
+    fn add_directory(&mut self, path: &str) {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         for end in ends {
-            let folder = &path[..end];
-            if !self.folders.iter().any(|known| known == folder) {
-                self.folders.push(folder.to_owned());
+            let directory = &path[..end];
+            if !self.directories.iter().any(|known| known == directory) {
+                self.directories.push(directory.to_owned());
             }
         }
     }
 }
 
-/// The name of the file or folder that `path` leads to.
+/// The name of the file or directory that `path` leads to.
 pub(crate) fn name_of(path: &Path) -> Result<String> {
     let name = match path.file_name() {
         Some(name) => Some(name.to_owned()),

@@ -79,7 +79,7 @@ impl Communicator for WinrmCommunicator {
         destination: &str,
         contents_only: bool,
     ) -> Result<()> {
-        let uploaded = transfer::upload_folder(self, source, destination, contents_only).await;
+        let uploaded = transfer::upload_directory(self, source, destination, contents_only).await;
         let doing = format_args!("uploading {} to {destination}", source.display());
         uploaded.map_err(|error| error.context(doing))
     }
@@ -94,7 +94,7 @@ impl Communicator for WinrmCommunicator {
     }
 
     async fn download_dir(&self, source: &str, _: &Path, _: bool) -> Result<()> {
-        Err(Error::new(format!("downloading {source}: WinRM cannot download folders"))
-            .hint("download single files, or pack the folder into one on the machine first"))
+        Err(Error::new(format!("downloading {source}: WinRM cannot download directories"))
+            .hint("download single files, or pack the directory into one on the machine first"))
     }
 }

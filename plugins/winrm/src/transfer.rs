@@ -85,8 +85,8 @@ fn append(temporary: &str, piece: &[u8]) -> String {
     format!("echo {} >> \"%TEMP%\\{temporary}\"", STANDARD.encode(piece))
 }
 
-/// Copies the folder `source`, file by file.
-pub(crate) async fn upload_folder(
+/// Copies the directory `source`, file by file.
+pub(crate) async fn upload_directory(
     machine: &WinrmCommunicator,
     source: &Path,
     destination: &str,
@@ -95,26 +95,28 @@ pub(crate) async fn upload_folder(
     let root = source.to_owned();
     let entries = tokio::task::spawn_blocking(move || walk::tree(&root))
         .await
-        .context("listing the folder")??;
+        .context("listing the directory")??;
     let mut target = destination.trim_end_matches(['/', '\\']).to_owned();
     if !contents_only {
         let full = std::fs::canonicalize(source).context("finding its name")?;
         let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
         target = format!("{target}\\{}", name.unwrap_or_default());
     }
-    // Folders come into being with what is in them; an empty one has to be asked for.
-    let is_empty = |folder: &Path| {
-        !entries.iter().any(|entry| entry.path != folder && entry.path.starts_with(folder))
+    // Directories come into being with what is in them; an empty one has to be asked for.
+    let is_empty = |directory: &Path| {
+        !entries.iter().any(|entry| entry.path != directory && entry.path.starts_with(directory))
     };
     if entries.is_empty() {
-        make_folder(machine, &target).await?;
+        make_directory(machine, &target).await?;
     }
     for entry in &entries {
         let below = entry.path.strip_prefix(source).unwrap_or(&entry.path);
         let path = format!("{target}\\{}", below.to_string_lossy().replace('/', "\\"));
         match entry.what {
-            walk::What::Folder if is_empty(&entry.path) => make_folder(machine, &path).await?,
-            walk::What::Folder => {}
+            walk::What::Directory if is_empty(&entry.path) => {
+                make_directory(machine, &path).await?
+            }
+            walk::What::Directory => {}
             walk::What::File => {
                 let reading = || format!("reading {}", entry.path.display());
                 let mut file = tokio::fs::File::open(&entry.path).await.with_context(reading)?;
@@ -128,7 +130,7 @@ pub(crate) async fn upload_folder(
     Ok(())
 }
 
-async fn make_folder(machine: &WinrmCommunicator, path: &str) -> Result<()> {
+async fn make_directory(machine: &WinrmCommunicator, path: &str) -> Result<()> {
     let script = format!("{}\n[void][IO.Directory]::CreateDirectory($path)", resolve(path));
     run_script(machine, &guarded(&script)).await.map(drop)
 }
@@ -174,7 +176,7 @@ fn guarded(script: &str) -> String {
 fn decoder(temporary: &str, destination: &str) -> String {
     let work = format!(
         "{}\n\
-         if ([IO.Directory]::Exists($path)) {{ throw \"$path is a folder\" }}\n\
+         if ([IO.Directory]::Exists($path)) {{ throw \"$path is a directory\" }}\n\
          [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))\n\
          $target = [IO.File]::Create($path)\n\
          try {{\n\

@@ -32,7 +32,7 @@ pub(super) fn run(args: &FmtArgs) -> ExitCode {
         if path.as_os_str() == "-" {
             run.standard_input();
         } else if path.is_dir() {
-            run.folder(path);
+            run.directory(path);
         } else if is_template(path) {
             run.file(path);
         } else {
@@ -41,7 +41,8 @@ pub(super) fn run(args: &FmtArgs) -> ExitCode {
                 false => "does not exist",
             };
             let error = Diagnostic::error(format!("{} {problem}", path.display()));
-            run.diagnostics.push(error.help("give a folder, or a .pkr.hcl or .pkrvars.hcl file"));
+            run.diagnostics
+                .push(error.help("give a directory, or a .pkr.hcl or .pkrvars.hcl file"));
         }
     }
     let color = std::io::stderr().is_terminal();
@@ -58,7 +59,7 @@ fn is_template(path: &Path) -> bool {
     name.ends_with(".pkr.hcl") || name.ends_with(VARIABLES)
 }
 
-/// Whether a name in a folder is passed over: hidden files and what editors leave behind.
+/// Whether a name in a directory is passed over: hidden files and what editors leave behind.
 fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~') || name.starts_with('#') && name.ends_with('#')
 }
@@ -72,11 +73,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn folder(&mut self, folder: &Path) {
-        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    fn directory(&mut self, directory: &Path) {
+        let entries = std::fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = match entries {
             Ok(entries) => entries,
-            Err(error) => return self.fail("read the folder", folder, &error),
+            Err(error) => return self.fail("read the directory", directory, &error),
         };
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
@@ -89,10 +90,10 @@ impl Run<'_> {
                 .components()
                 .filter(|part| *part != std::path::Component::CurDir)
                 .collect();
-            // As in Packer, links to folders are not followed.
+            // As in Packer, links to directories are not followed.
             if entry.file_type().is_ok_and(|ty| ty.is_dir()) {
                 if self.args.recursive {
-                    self.folder(&path);
+                    self.directory(&path);
                 }
             } else if is_template(&path) {
                 self.file(&path);
@@ -181,8 +182,8 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // A file that may not be written to is not replaced either.
     let permissions =
         std::fs::OpenOptions::new().write(true).open(&path)?.metadata()?.permissions();
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(text.as_bytes())?;
     file.as_file().set_permissions(permissions)?;
     file.as_file().sync_all()?;

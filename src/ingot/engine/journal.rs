@@ -210,9 +210,9 @@ pub(super) fn append(file: &mut File, line: &Line) -> std::io::Result<()> {
 }
 
 fn create(run: &RunInfo, facts: &BTreeMap<Arc<str>, Facts>) -> std::io::Result<(File, PathBuf)> {
-    let folder = folder();
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join(own_name());
+    let directory = directory();
+    std::fs::create_dir_all(&directory)?;
+    let path = directory.join(own_name());
     // Under another name until it is locked, so that nobody takes it for a dead run's.
     let unlocked = path.with_extension("new");
     let file = OpenOptions::new().create_new(true).append(true).open(&unlocked)?;
@@ -225,7 +225,7 @@ fn create(run: &RunInfo, facts: &BTreeMap<Arc<str>, Facts>) -> std::io::Result<(
         append(&mut created.0, &Line::About { about: build.to_string(), facts: facts.clone() })?;
     }
     // So that the file's name is on disk too.
-    File::open(&folder)?.sync_all()?;
+    File::open(&directory)?.sync_all()?;
     Ok(created)
 }
 
@@ -261,14 +261,14 @@ pub(super) fn owner_runs(path: &Path) -> bool {
 }
 
 /// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else
-/// `~/.local/state/ingot`, else a folder for temporary files.
-pub fn folder() -> PathBuf {
+/// `~/.local/state/ingot`, else a directory for temporary files.
+pub fn directory() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(folder) = variable("INGOT_STATE_DIR") {
-        return folder.into();
+    if let Some(directory) = variable("INGOT_STATE_DIR") {
+        return directory.into();
     }
-    if let Some(folder) = variable("XDG_STATE_HOME") {
-        return Path::new(&folder).join("ingot");
+    if let Some(directory) = variable("XDG_STATE_HOME") {
+        return Path::new(&directory).join("ingot");
     }
     match variable("HOME") {
         Some(home) => Path::new(&home).join(".local/state/ingot"),

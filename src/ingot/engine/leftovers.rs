@@ -11,7 +11,7 @@ use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result, Ui};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::journal::{EXTENSION, Facts, Line, RunInfo, append, folder, owner_runs, try_lock};
+use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directory, owner_runs, try_lock};
 
 /// How long a build waits for the removal of one thing that another run left.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -181,10 +181,10 @@ pub fn place(plugins: &PluginSet, resource: &Resource) -> Option<String> {
     reclaimer(plugins, resource)?.place(resource)
 }
 
-/// The runs that are dead and have left something, oldest first. Costs one look into a folder
+/// The runs that are dead and have left something, oldest first. Costs one look into a directory
 /// when there is nothing.
 pub fn dead_runs() -> Vec<DeadRun> {
-    let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(directory()) else { return Vec::new() };
     let mut runs: Vec<_> =
         entries.flatten().filter_map(|entry| DeadRun::open(entry.path())).collect();
     runs.sort_by_key(|run| run.info.as_ref().map(|info| info.started));
@@ -193,7 +193,7 @@ pub fn dead_runs() -> Vec<DeadRun> {
 
 /// The ids of the runs of this user that live.
 pub fn living_runs() -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(directory()) else { return Vec::new() };
     let lives = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == EXTENSION)
             && (owner_runs(path)

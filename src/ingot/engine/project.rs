@@ -192,7 +192,7 @@ impl Project {
             self.secrets.hide_in(ui);
         }
         diagnostics.extend(self.template.late.iter().cloned());
-        let folder = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
+        let directory = |path: PathBuf| Value::from(path.to_string_lossy().into_owned());
         let text = |pairs: Vec<(&str, Value)>| {
             Value::object(pairs.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())
         };
@@ -200,7 +200,8 @@ impl Project {
         // As the user gave it, not made absolute, as in Packer.
         let root = self.template.dir.clone();
         self.names.insert("var".into(), Value::object(values));
-        self.names.insert("path".into(), text(vec![("cwd", folder(cwd)), ("root", folder(root))]));
+        self.names
+            .insert("path".into(), text(vec![("cwd", directory(cwd)), ("root", directory(root))]));
         let later = || Value::unknown(Type::String);
         self.names.insert("packer".into(), packer(later(), later()));
         // What these are is said in each block of a build; `source` is nothing before.

@@ -1,5 +1,5 @@
 //! What could not be published is kept on disk until it can be: one file for each build, in the
-//! folder `unpublished` beside the journals.
+//! directory `unpublished` beside the journals.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -54,8 +54,8 @@ pub enum Pushed {
     OtherRegistry,
 }
 
-fn folder() -> PathBuf {
-    journal::folder().join("unpublished")
+fn directory() -> PathBuf {
+    journal::directory().join("unpublished")
 }
 
 /// What an entry is called: its file's name without what all end in.
@@ -75,13 +75,15 @@ pub struct Waiting {
 /// What waits to be published.
 ///
 /// # Errors
-/// The folder cannot be read.
+/// The directory cannot be read.
 pub fn list() -> Result<Waiting> {
-    let folder = folder();
-    let entries = match std::fs::read_dir(&folder) {
+    let directory = directory();
+    let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", folder.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("reading {}", directory.display()));
+        }
     };
     let (mut found, mut broken) = (Vec::new(), Vec::new());
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -108,21 +110,21 @@ fn read(path: &Path) -> Result<Queued> {
 impl Queued {
     /// Writes it down; where.
     pub(super) fn keep(&self) -> Result<PathBuf> {
-        let folder = folder();
-        let writing = || format!("writing to {}", folder.display());
-        std::fs::create_dir_all(&folder).with_context(writing)?;
+        let directory = directory();
+        let writing = || format!("writing to {}", directory.display());
+        std::fs::create_dir_all(&directory).with_context(writing)?;
         // For its owner only, and whole or not at all.
-        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder);
+        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(&directory);
         let mut file = file.with_context(writing)?;
         let text = serde_json::to_vec_pretty(self).with_context(writing)?;
         file.write_all(&text).with_context(writing)?;
         file.as_file().sync_all().with_context(writing)?;
         let name = format!("{}-{}.json", self.bucket.name, uuid::Uuid::new_v4().simple());
-        let path = folder.join(name);
+        let path = directory.join(name);
         file.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
-        if let Ok(folder) = std::fs::File::open(&folder) {
+        if let Ok(directory) = std::fs::File::open(&directory) {
             // The name has to last too.
-            let _ = folder.sync_all();
+            let _ = directory.sync_all();
         }
         Ok(path)
     }

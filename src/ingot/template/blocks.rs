@@ -12,7 +12,7 @@ use ingot_hcl::source::Span;
 /// A whole template.
 #[derive(Debug, Default)]
 pub struct Template {
-    /// The folder it is in.
+    /// The directory it is in.
     pub dir: PathBuf,
     /// What `packer` blocks require.
     pub required_plugins: Vec<RequiredPlugin>,

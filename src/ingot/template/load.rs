@@ -14,7 +14,7 @@ use ingot_hcl::tokens::word;
 /// The files a template is made of.
 #[derive(Debug, Default)]
 pub struct TemplateFiles {
-    /// The folder that relative paths and `path.root` mean.
+    /// The directory that relative paths and `path.root` mean.
     pub dir: PathBuf,
     /// `*.pkr.hcl`, then `*.pkr.json`.
     pub templates: Vec<PathBuf>,
@@ -22,7 +22,7 @@ pub struct TemplateFiles {
     pub auto_variables: Vec<PathBuf>,
 }
 
-/// Finds the files that `path`, a folder or a file, stands for.
+/// Finds the files that `path`, a directory or a file, stands for.
 ///
 /// # Errors
 /// There is nothing there, or no template in it.
@@ -30,7 +30,7 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     let shown = path.display();
     let metadata = std::fs::metadata(path).map_err(|error| {
         Diagnostic::error(format!("cannot read the template {shown}: {error}"))
-            .help("give a folder with *.pkr.hcl files, or one such file")
+            .help("give a directory with *.pkr.hcl files, or one such file")
     })?;
     if !metadata.is_dir() {
         let name = path.to_string_lossy();
@@ -52,8 +52,9 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
         });
     }
     let mut files = TemplateFiles { dir: path.to_owned(), ..Default::default() };
-    let entries = std::fs::read_dir(path)
-        .map_err(|error| Diagnostic::error(format!("cannot read the folder {shown}: {error}")))?;
+    let entries = std::fs::read_dir(path).map_err(|error| {
+        Diagnostic::error(format!("cannot read the directory {shown}: {error}"))
+    })?;
     let mut names: Vec<String> = entries
         .flatten()
         .filter(|entry| !entry.path().is_dir())

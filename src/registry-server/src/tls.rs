@@ -68,22 +68,26 @@ pub(super) async fn reload_on_hangup(config: Option<RustlsConfig>, tls: Option<T
 /// What a certificate is for at least.
 const OLDER: &str = "localhost\n127.0.0.1\n::1";
 
-/// A certificate for these names and addresses, signed by itself, in a folder: made if there is none
+/// A certificate for these names and addresses, signed by itself, in a directory: made if there is none
 /// for all of them. Clients have to be told to trust it.
 ///
 /// # Errors
 /// The files cannot be written.
-pub fn self_signed(folder: &Path, names: Vec<String>) -> Result<Tls> {
+pub fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
     let fail = |error: String| {
-        let folder = folder.display();
-        Error::new(Code::Unavailable, format!("a certificate cannot be made in {folder}: {error}"))
+        let directory = directory.display();
+        Error::new(
+            Code::Unavailable,
+            format!("a certificate cannot be made in {directory}: {error}"),
+        )
     };
     let write_fail = |error: std::io::Error| fail(error.to_string());
-    let tls = Tls { certificate: folder.join("registry.crt"), key: folder.join("registry.key") };
-    let list = folder.join("registry.names");
-    std::fs::create_dir_all(folder).map_err(write_fail)?;
+    let tls =
+        Tls { certificate: directory.join("registry.crt"), key: directory.join("registry.key") };
+    let list = directory.join("registry.names");
+    std::fs::create_dir_all(directory).map_err(write_fail)?;
     // Of several servers that start at once one makes it; the others wait for that.
-    let _lock = lock(&folder.join("registry.lock")).map_err(write_fail)?;
+    let _lock = lock(&directory.join("registry.lock")).map_err(write_fail)?;
     let known = std::fs::read_to_string(&list).unwrap_or_else(|_| OLDER.into());
     let known: Vec<&str> = known.lines().collect();
     if tls.certificate.exists() && tls.key.exists() && belong_together(&tls) {

@@ -91,7 +91,7 @@ fn read(environment: Environment) -> Result<Settings> {
     }
     match own.as_str() {
         "local" => Ok(Settings::Local(default_path())),
-        // What waits to be published names it, whatever folder it is pushed from.
+        // What waits to be published names it, whatever directory it is pushed from.
         path => Ok(Settings::Local(std::path::absolute(path).unwrap_or_else(|_| path.into()))),
     }
 }

@@ -53,21 +53,21 @@ pub(super) fn steady(text: &str) -> String {
     text
 }
 
-/// All that is in a folder: modes, sizes, contents.
-pub(super) fn folder(path: &Path) -> String {
+/// All that is in a directory: modes, sizes, contents.
+pub(super) fn directory(path: &Path) -> String {
     let mut text = String::new();
     walk(path, "", &mut text);
     text
 }
 
-fn walk(folder: &Path, prefix: &str, text: &mut String) {
-    let mut names: Vec<_> = std::fs::read_dir(folder)
-        .expect("the folder can be read")
+fn walk(directory: &Path, prefix: &str, text: &mut String) {
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .expect("the directory can be read")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
     for name in names {
-        let path = folder.join(&name);
+        let path = directory.join(&name);
         let found = std::fs::symlink_metadata(&path).expect("the file is there");
         let mode = found.permissions().mode() & 0o7777;
         let owner = format!("{}:{}", found.uid(), found.gid());

@@ -58,7 +58,7 @@ struct Case<'a> {
     args: &'a [&'a str],
     /// Whether it needs a Docker Engine.
     docker: bool,
-    /// Makes what the template needs, in the folder it is built in.
+    /// Makes what the template needs, in the directory it is built in.
     setup: &'a dyn Fn(&Path),
     /// The repositories of the images that are made, with `@TOOL@`.
     images: &'a [&'a str],
@@ -120,7 +120,7 @@ impl Case<'_> {
     }
 
     fn build(&self, program: &Path, tool: &str) -> Left {
-        let dir = tempfile::tempdir().expect("a folder for the build");
+        let dir = tempfile::tempdir().expect("a directory for the build");
         let path = dir.path();
         (self.setup)(path);
         let text = self.template.replace(MARK_BASE, BASE).replace(MARK_TOOL, tool);
@@ -133,11 +133,11 @@ impl Case<'_> {
         let images = images.iter().filter_map(|name| Image::take(name)).collect();
         // The template's text differs by what is replaced.
         std::fs::remove_file(path.join("t.pkr.hcl")).expect("the template is removed");
-        Left { run, files: compare::folder(path), images }
+        Left { run, files: compare::directory(path), images }
     }
 }
 
-/// Runs Packer or Ingot in a folder.
+/// Runs Packer or Ingot in a directory.
 fn run(program: &Path, dir: &Path, args: &[&str]) -> Run {
     let state = dir.with_extension("state");
     let output = Command::new(program)
@@ -157,11 +157,12 @@ fn run(program: &Path, dir: &Path, args: &[&str]) -> Run {
     }
 }
 
-/// Writes files, making their folders.
+/// Writes files, making their directories.
 fn write(dir: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
         let path = dir.join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
+        std::fs::create_dir_all(path.parent().expect("a directory"))
+            .expect("the directory is made");
         std::fs::write(path, text).expect("the file is written");
     }
 }

@@ -97,7 +97,7 @@ fn both(template: &str, args: &[&str]) -> Option<[(Option<i32>, Vec<String>); 2]
         return None;
     }
     let say = |program: &Path, tool: &str| {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = tempfile::tempdir().expect("a directory");
         write(dir.path(), &[("t.pkr.hcl", template)]);
         let run = run(program, dir.path(), args);
         assert!(!run.stdout.contains("hidden, word"), "{}", run.stdout);

@@ -1,4 +1,4 @@
-//! A real PostgreSQL server, in a folder of its own.
+//! A real PostgreSQL server, in a directory of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,13 +13,13 @@ pub struct Postgres {
     dir: TempDir,
 }
 
-/// The folder of PostgreSQL's programs.
+/// The directory of PostgreSQL's programs.
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut folders: Vec<PathBuf> =
+    let mut directories: Vec<PathBuf> =
         versions.flatten().map(|entry| entry.path().join("bin")).collect();
-    folders.sort();
-    folders.into_iter().rev().find(|folder| folder.join("initdb").exists())
+    directories.sort();
+    directories.into_iter().rev().find(|directory| directory.join("initdb").exists())
 }
 
 /// A command as the user postgres, whom PostgreSQL insists on not being root.
@@ -44,7 +44,7 @@ impl Postgres {
             crate::missing("PostgreSQL is not installed");
             return None;
         };
-        let dir = tempfile::Builder::new().prefix("ingot-pg").tempdir().expect("a folder");
+        let dir = tempfile::Builder::new().prefix("ingot-pg").tempdir().expect("a directory");
         let _ = Command::new("chown").arg("postgres").arg(dir.path()).status();
         let data = dir.path().join("data");
         let output = command(&programs.join("initdb"))

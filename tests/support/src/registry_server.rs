@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::ingot_with;
 
-/// A server with its data folder. It is killed when it is dropped.
+/// A server with its data directory. It is killed when it is dropped.
 pub struct Server {
     child: Child,
     /// What it told its user to set.
     pub env: BTreeMap<String, String>,
     /// All that it printed at its start.
     pub greeting: String,
-    /// Its data folder.
+    /// Its data directory.
     pub data: PathBuf,
 }
 

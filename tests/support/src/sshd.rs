@@ -1,4 +1,4 @@
-//! A real sshd for tests: its own configuration, keys, port and user, all in a temporary folder.
+//! A real sshd for tests: its own configuration, keys, port and user, all in a temporary directory.
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -113,7 +113,7 @@ impl Server {
         server
     }
 
-    /// A path in the server's folder.
+    /// A path in the server's directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -103,10 +103,10 @@ async fn what_is_not_there_is_told_by_its_id() {
 async fn the_endpoint_of_the_options_is_that_of_their_region() {
     let moto = require!(Moto::start());
     let proxy = Proxy::start(moto.port, &[]);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let options = AccessOptions {
         profile: Some("here".into()),
-        shared_credentials_file: Some(profile(&folder, &moto.endpoint())),
+        shared_credentials_file: Some(profile(&directory, &moto.endpoint())),
         custom_endpoint_ec2: Some(proxy.endpoint()),
         ..Default::default()
     };
@@ -140,8 +140,8 @@ async fn nobody_there_is_a_failure_of_the_network() {
 }
 
 /// A file with a profile that leads to `endpoint`, so that no environment is needed.
-fn profile(folder: &tempfile::TempDir, endpoint: &str) -> String {
-    let path = folder.path().join("credentials");
+fn profile(directory: &tempfile::TempDir, endpoint: &str) -> String {
+    let path = directory.path().join("credentials");
     let text = format!(
         "[here]\naws_access_key_id = k\naws_secret_access_key = s\nregion = {REGION}\n\
          endpoint_url = {endpoint}\n"
@@ -155,10 +155,10 @@ async fn calls_of_json_services_are_made_again_too() {
     let moto = require!(Moto::start());
     let limited = "{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}";
     let proxy = Proxy::start(moto.port, &[Fault::Answer(400, limited), Fault::Cut, Fault::Half]);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let options = AccessOptions {
         profile: Some("here".into()),
-        shared_credentials_file: Some(profile(&folder, &proxy.endpoint())),
+        shared_credentials_file: Some(profile(&directory, &proxy.endpoint())),
         ..Default::default()
     };
     let access = Access::open(&options, &ui()).await.unwrap();
@@ -174,8 +174,8 @@ async fn calls_of_json_services_are_made_again_too() {
 async fn ecr_gives_a_password() {
     let moto = require!(Moto::start());
     // The account's profile is all that leads to the server.
-    let folder = tempfile::tempdir().unwrap();
-    let file = profile(&folder, &moto.endpoint());
+    let directory = tempfile::tempdir().unwrap();
+    let file = profile(&directory, &moto.endpoint());
     let server = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
     let account = EcrAccount { profile: Some("here".into()), ..Default::default() };
     assert!(AmazonEcr::default().knows(server, &account));

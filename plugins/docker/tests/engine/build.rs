@@ -164,7 +164,7 @@ async fn provisioners_see_the_container_and_change_the_image() {
     let base = docker(&["inspect", "-f", "{{.Id}}", BASE]);
     assert_eq!(data["SourceImageSha256"], json!(base));
     assert_eq!(in_image(&built.0, "cat /srv/kept; stat -c %a /srv/run"), "kept\n755");
-    // As with Packer, the mount point is all that is left of the scratch folder.
+    // As with Packer, the mount point is all that is left of the scratch directory.
     assert_eq!(in_image(&built.0, "ls -A /packer-files; stat -c %a /packer-files"), "755");
     let image = &artifact.images()[0];
     assert_eq!((image.provider.as_str(), image.id.as_str()), ("docker", built.0.as_str()));
@@ -196,11 +196,11 @@ async fn run_options_reach_the_container() {
         }
         Ok(())
     });
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("file"), "shared\n").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("file"), "shared\n").unwrap();
     let name = format!("named-by-user-{}", std::process::id());
     let mut volumes = serde_json::Map::new();
-    volumes.insert(folder.path().display().to_string(), json!("/mnt"));
+    volumes.insert(directory.path().display().to_string(), json!("/mnt"));
     let config = json!({
         "image": BASE, "pull": false, "discard": true,
         "cap_add": ["NET_ADMIN"], "cap_drop": ["MKNOD"], "tmpfs": ["/scratch"],
@@ -232,8 +232,8 @@ async fn a_container_with_the_wanted_name_survives() {
 #[tokio::test]
 async fn flags_that_take_more_than_creating_work() {
     require!(engine());
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("id");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("id");
     let missing = format!("127.0.0.1:9/not-there:{}", std::process::id());
     let build = async |more: &[&str]| {
         let mut run_command = vec!["-dit", "--entrypoint=/bin/sh"];
@@ -265,8 +265,8 @@ async fn flags_that_take_more_than_creating_work() {
 #[tokio::test]
 async fn an_export_is_the_containers_file_system() {
     require!(engine());
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("new/export.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new/export.tar");
     let run = Run::new(async |communicator, _| {
         let command = RemoteCommand::new("echo exported > /srv/mark");
         communicator.exec(&command, &CapturedOutput::default()).await?;
@@ -281,7 +281,7 @@ async fn an_export_is_the_containers_file_system() {
     assert_eq!(tar.unwrap().stdout, b"exported\n");
     assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "a file is left");
     artifact.destroy().await.unwrap();
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a directory is left");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "a directory is left");
 }
 
 #[tokio::test]
@@ -401,8 +401,8 @@ async fn a_missing_image_is_named() {
 #[tokio::test]
 async fn a_dockerfile_can_make_the_base() {
     require!(engine());
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
     std::fs::write(at("base.docker"), format!(
         "FROM {BASE}\nARG WHO=nobody\nCOPY . /srv/\nRUN echo built for $WHO > /srv/who\nUSER app\n"
     ))
@@ -437,7 +437,7 @@ async fn a_dockerfile_can_make_the_base() {
 
 #[test]
 fn wrong_options_are_named() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let image = |more: Value| {
         let mut config = json!({ "image": "a" });
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -447,7 +447,7 @@ fn wrong_options_are_named() {
         (json!({ "commit": true }), vec!["image", "build"]),
         (image(json!({})), vec!["what becomes of the container"]),
         (image(json!({ "commit": true, "discard": true })), vec!["only one of"]),
-        (image(json!({ "export_path": folder.path() })), vec!["export_path", "folder"]),
+        (image(json!({ "export_path": directory.path() })), vec!["export_path", "directory"]),
         (image(json!({ "commit": true, "ecr_login": true })), vec!["ecr_login", "built without"]),
         (image(json!({ "commit": true, "windows_container": true })), vec!["windows_container"]),
         (image(json!({ "commit": true, "communicator": "ssh" })), vec!["communicator", "ssh"]),

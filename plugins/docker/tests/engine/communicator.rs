@@ -129,7 +129,7 @@ async fn uploads_belong_to_whom_they_are_given() {
             put(&communicator, "/tmp/file", "text").await?;
             let about = says(&communicator, "stat -c '%u:%g %a' /tmp/file; cat /tmp/file").await;
             assert_eq!(about, format!("{owner} 640\ntext"), "{user:?}");
-            // A folder's files come with their owners' numbers, which here are this process's.
+            // A directory's files come with their owners' numbers, which here are this process's.
             let mine = std::fs::metadata("/proc/self")?;
             let (uid, gid) = owner.split_once(':').unwrap();
             let expected = match user.is_some_and(|user| user.contains(':')) {
@@ -137,10 +137,10 @@ async fn uploads_belong_to_whom_they_are_given() {
                 false if fix => format!("{uid}:{}", mine.gid()),
                 false => format!("{}:{}", mine.uid(), mine.gid()),
             };
-            let folder = tempfile::tempdir()?;
-            std::fs::create_dir(folder.path().join("sub"))?;
-            std::fs::write(folder.path().join("sub/file"), "x")?;
-            communicator.upload_dir(folder.path(), "/tmp/up", true).await?;
+            let directory = tempfile::tempdir()?;
+            std::fs::create_dir(directory.path().join("sub"))?;
+            std::fs::write(directory.path().join("sub/file"), "x")?;
+            communicator.upload_dir(directory.path(), "/tmp/up", true).await?;
             let owners =
                 says(&communicator, "find /tmp/up -exec stat -c %u:%g {} \\; | uniq").await;
             assert_eq!(owners, expected, "{user:?}");
@@ -180,14 +180,14 @@ async fn uploads_replace_and_complain() {
     .await;
 }
 
-/// The names below a folder of the container.
-async fn tree(communicator: &Arc<dyn Communicator>, folder: &str) -> String {
-    let command = format!("cd {folder} && find . -mindepth 1 | sort | tr '\\n' ' '");
+/// The names below a directory of the container.
+async fn tree(communicator: &Arc<dyn Communicator>, directory: &str) -> String {
+    let command = format!("cd {directory} && find . -mindepth 1 | sort | tr '\\n' ' '");
     says(communicator, &command).await
 }
 
 #[tokio::test]
-async fn folders_go_up_as_docker_cp_has_it() {
+async fn directories_go_up_as_docker_cp_has_it() {
     in_container(json!({}), async |communicator, id: String| {
         let root = tempfile::tempdir()?;
         let source = root.path().join("src");
@@ -213,7 +213,7 @@ async fn folders_go_up_as_docker_cp_has_it() {
         let about = "cd /srv/ours-true-true; stat -c %a run; readlink link; readlink dangling";
         let expected = format!("755\nrun\n{}", "x".repeat(150));
         assert_eq!(says(&communicator, about).await, expected);
-        // The mode of a folder that was there stays.
+        // The mode of a directory that was there stays.
         communicator.upload_dir(&source, "/tmp", true).await?;
         assert_eq!(says(&communicator, "stat -c %a /tmp").await, "1777");
         let error = communicator.upload_dir(&source, "/etc/passwd", true).await.unwrap_err();
@@ -231,8 +231,8 @@ async fn a_large_file_goes_both_ways() {
         let mut source = tokio::io::repeat(b'x').take(size);
         communicator.upload("/tmp/large", &mut source, meta).await?;
         let sum = says(&communicator, "md5sum < /tmp/large | cut -d' ' -f1").await;
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("large");
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("large");
         let mut file = tokio::fs::File::create(&path).await?;
         communicator.download("/tmp/large", &mut file).await?;
         tokio::io::AsyncWriteExt::flush(&mut file).await?;
@@ -243,8 +243,8 @@ async fn a_large_file_goes_both_ways() {
     .await;
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -253,7 +253,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn files_and_folders_come_down() {
+async fn files_and_directories_come_down() {
     in_container(json!({}), async |communicator, _| {
         let make = "mkdir -p /srv/d/sub && echo text > /srv/d/sub/file && chmod 750 /srv/d/sub/file \
                     && ln -s sub/file /srv/d/link && ln /srv/d/sub/file /srv/d/hard \
@@ -319,9 +319,11 @@ async fn a_script_is_written_run_and_removed_in_one_go() {
         assert_eq!((&*out, &*err), ("/tmp/a b.sh 1\n", "late\n"));
         assert_eq!(says(&communicator, "ls /tmp").await, "");
         // That it could not be written is no exit code of the script.
-        let (status, _, err) = run("/no/folder/x.sh", text, "/no/folder/x.sh").await;
-        assert!(status.unwrap_err().to_string().contains("/no/folder/x.sh could not be written"));
-        assert!(err.contains("/no/folder/x.sh") && err.lines().count() == 1, "{err}");
+        let (status, _, err) = run("/no/directory/x.sh", text, "/no/directory/x.sh").await;
+        assert!(
+            status.unwrap_err().to_string().contains("/no/directory/x.sh could not be written")
+        );
+        assert!(err.contains("/no/directory/x.sh") && err.lines().count() == 1, "{err}");
         Ok(())
     })
     .await;

@@ -48,8 +48,8 @@ fn make_base() -> std::result::Result<(), String> {
         .ok_or("busybox is not installed; the package is busybox-static")?;
     let root = tempfile::tempdir().unwrap();
     let at = |path: &str| root.path().join(path);
-    for folder in ["bin", "etc", "tmp", "root", "srv"] {
-        std::fs::create_dir(at(folder)).unwrap();
+    for directory in ["bin", "etc", "tmp", "root", "srv"] {
+        std::fs::create_dir(at(directory)).unwrap();
     }
     std::fs::copy(busybox, at("bin/busybox")).unwrap();
     let list = Command::new(busybox).arg("--list").output().unwrap();

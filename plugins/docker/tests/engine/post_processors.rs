@@ -78,8 +78,8 @@ async fn tags_name_the_image() {
 async fn a_saved_image_can_be_loaded() {
     require!(engine());
     let run = Run::idle();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("image.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("image.tar");
     let (artifact, image) = committed(&run).await;
     let saved = process::<DockerSave>(&run, &artifact, json!({ "path": path })).await.unwrap();
     assert!(saved.keep_input && !saved.force_keep_input);
@@ -91,15 +91,15 @@ async fn a_saved_image_can_be_loaded() {
     docker(&["load", "-i", path.to_str().unwrap()]);
     assert!(exists(&id));
     assert!(run.events.text().contains(&format!("Saved to: {}", path.display())));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 #[tokio::test]
 async fn an_export_can_be_imported() {
     require!(engine());
     let run = Run::idle();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("export.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("export.tar");
     let config = json!({ "image": BASE, "pull": false, "export_path": path });
     let export = run.build(config).await.unwrap();
     let config = json!({
@@ -125,7 +125,7 @@ async fn an_export_can_be_imported() {
 struct Registry {
     process: Child,
     address: String,
-    _folder: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 impl Drop for Registry {
@@ -145,15 +145,15 @@ impl Registry {
             missing("docker-registry");
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: \
              127.0.0.1:{port}\n",
-            folder.path().join("data").display()
+            directory.path().join("data").display()
         );
         if let Some(password) = password {
-            let users = folder.path().join("htpasswd");
+            let users = directory.path().join("htpasswd");
             let Ok(made) = Command::new("htpasswd").args(["-Bbn", "me", password]).output() else {
                 missing("htpasswd (apache2-utils)");
                 return None;
@@ -162,7 +162,7 @@ impl Registry {
             config +=
                 &format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", users.display());
         }
-        let path = folder.path().join("config.yml");
+        let path = directory.path().join("config.yml");
         std::fs::write(&path, config).unwrap();
         let process = Command::new("docker-registry")
             .arg("serve")
@@ -177,7 +177,7 @@ impl Registry {
             assert!(std::time::Instant::now() < deadline, "docker-registry does not listen");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        Some(Registry { process, address, _folder: folder })
+        Some(Registry { process, address, _directory: directory })
     }
 }
 

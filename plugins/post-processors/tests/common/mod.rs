@@ -15,9 +15,9 @@ use ingot_sdk::{
 pub(crate) use ingot_test_support::tool;
 use serde_json::Value;
 
-/// A build called `name` in a folder of its own.
+/// A build called `name` in a directory of its own.
 pub(crate) struct Build {
-    pub folder: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
     pub prepare: PrepareContext,
     pub said: Arc<Said>,
     pub data: GeneratedData,
@@ -26,7 +26,7 @@ pub(crate) struct Build {
 impl Build {
     pub(crate) fn new(name: &str) -> Self {
         Build {
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
             prepare: PrepareContext {
                 build_name: name.to_owned(),
                 build_type: "file".to_owned(),
@@ -39,12 +39,12 @@ impl Build {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     /// Writes a file of the artifact.
     pub(crate) fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        testing::file(self.folder.path(), name, contents)
+        testing::file(self.directory.path(), name, contents)
     }
 
     pub(crate) fn context(&self) -> RunContext {

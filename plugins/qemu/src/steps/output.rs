@@ -1,4 +1,4 @@
-//! The folder for what is built, and the UEFI variables in it.
+//! The directory for what is built, and the UEFI variables in it.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::reclaim::{created_output_resource, output_resource};
 /// The name Packer gives the machine's copy of the UEFI variables.
 pub(crate) const EFI_VARIABLES: &str = "efivars.fd";
 
-/// Creates the output folder; with `-force` in place of what was there.
+/// Creates the output directory; with `-force` in place of what was there.
 pub(super) struct PrepareOutput;
 
 #[async_trait]
@@ -23,16 +23,16 @@ impl Step<State> for PrepareOutput {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        let folder = &state.settings.output;
-        let creating = || format!("creating the output directory {}", folder.display());
-        if ctx.prepare.force && folder.exists() {
+        let directory = &state.settings.output;
+        let creating = || format!("creating the output directory {}", directory.display());
+        if ctx.prepare.force && directory.exists() {
             ctx.ui.say("Deleting previous output directory...");
-            tokio::fs::remove_dir_all(folder)
+            tokio::fs::remove_dir_all(directory)
                 .await
-                .with_context(|| format!("removing {}", folder.display()))?;
+                .with_context(|| format!("removing {}", directory.display()))?;
         }
-        // Absolute, because the run that reclaims it may have another current folder.
-        let absolute = std::path::absolute(folder).with_context(creating)?;
+        // Absolute, because the run that reclaims it may have another current directory.
+        let absolute = std::path::absolute(directory).with_context(creating)?;
         if let Some(parent) = absolute.parent() {
             state.made = MadeDirectories::create(parent).with_context(creating)?;
         }
@@ -41,7 +41,7 @@ impl Step<State> for PrepareOutput {
             announced.done();
             return Err(match error.kind() {
                 ErrorKind::AlreadyExists => {
-                    Error::new(format!("the folder {} exists already", folder.display()))
+                    Error::new(format!("the directory {} exists already", directory.display()))
                         .hint("remove it, name another one, or replace it with -force")
                 }
                 _ => Error::from(error).context(creating()),
@@ -61,8 +61,8 @@ impl Step<State> for PrepareOutput {
             return;
         }
         ctx.ui.say("Deleting output directory...");
-        let folder = &state.settings.output;
-        match remove(folder).await {
+        let directory = &state.settings.output;
+        match remove(directory).await {
             Ok(()) => {
                 state.made.remove();
                 entry.done();
@@ -72,11 +72,11 @@ impl Step<State> for PrepareOutput {
     }
 }
 
-/// Removes a folder with all that is in it. Not finding it is success.
-pub(crate) async fn remove(folder: &Path) -> Result<()> {
-    match tokio::fs::remove_dir_all(folder).await {
+/// Removes a directory with all that is in it. Not finding it is success.
+pub(crate) async fn remove(directory: &Path) -> Result<()> {
+    match tokio::fs::remove_dir_all(directory).await {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", folder.display()))
+            Err(error).with_context(|| format!("removing {}", directory.display()))
         }
         _ => Ok(()),
     }

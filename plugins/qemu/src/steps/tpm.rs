@@ -29,8 +29,8 @@ impl Step<State> for StartTpm {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        let folder = Scratch::create(ctx)?;
-        let (path, socket) = (folder.path().display(), folder.path().join("vtpm.sock"));
+        let directory = Scratch::create(ctx)?;
+        let (path, socket) = (directory.path().display(), directory.path().join("vtpm.sock"));
         let mut argv = vec![
             "swtpm".to_owned(),
             "socket".to_owned(),
@@ -44,7 +44,7 @@ impl Step<State> for StartTpm {
         }
         let marker = socket.display().to_string();
         let process = Process::start(ctx, "swtpm", argv, &marker)?;
-        let tpm = state.tpm.insert(Tpm { process, _state: folder });
+        let tpm = state.tpm.insert(Tpm { process, _state: directory });
         tokio::select! {
             biased;
             error = tpm.process.unexpected_end() => {

@@ -341,17 +341,18 @@ fn time_ordered_uuid() -> String {
 }
 
 fn pwd(_: &Call<'_>) -> Result<Value, String> {
-    let folder = std::env::current_dir()
-        .map_err(|error| format!("the current folder cannot be found: {error}"))?;
-    Ok(folder.to_string_lossy().into())
+    let directory = std::env::current_dir()
+        .map_err(|error| format!("the current directory cannot be found: {error}"))?;
+    Ok(directory.to_string_lossy().into())
 }
 
 fn template_dir(call: &Call<'_>) -> Result<Value, String> {
-    let folder = &call.context.template_dir;
-    // An empty path is the current folder; `absolute` would refuse it.
-    let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
-    let absolute = std::path::absolute(folder)
-        .map_err(|error| format!("the template's folder cannot be found: {error}"))?;
+    let directory = &call.context.template_dir;
+    // An empty path is the current directory; `absolute` would refuse it.
+    let directory =
+        if directory.as_os_str().is_empty() { std::path::Path::new(".") } else { directory };
+    let absolute = std::path::absolute(directory)
+        .map_err(|error| format!("the template's directory cannot be found: {error}"))?;
     Ok(absolute.to_string_lossy().into())
 }
 

@@ -193,8 +193,8 @@ fn offers_the_functions_of_packer() {
         "xaa xxx a-b-c",
     );
     gives("{{ build `Path` }} {{ build `Port` }}", "/tmp/script.sh 22");
-    let folder = std::env::current_dir().unwrap();
-    gives("{{ pwd }}", folder.to_str().unwrap());
+    let directory = std::env::current_dir().unwrap();
+    gives("{{ pwd }}", directory.to_str().unwrap());
     let two = render("{{ uuid }} {{ uuid }}").unwrap();
     let (one, other) = two.split_once(' ').unwrap();
     assert!(one != other && uuid::Uuid::parse_str(one).is_ok(), "{two}");

@@ -13,20 +13,20 @@ use ingot_test_support::sshd::{Server, available};
 /// The options for each way to copy, and configuration of the server that forces it.
 const WAYS: [(&str, &str); 3] = [("scp", "tar"), ("scp", "scp"), ("sftp", "sftp")];
 
-/// A server and a connection that copies folders in the given way.
+/// A server and a connection that copies directories in the given way.
 async fn by(way: (&str, &str)) -> (Server, std::sync::Arc<dyn Communicator>) {
     // Without tar in its PATH the machine has none.
     let bin = tempfile::tempdir().unwrap();
     let mut more = String::new();
-    let folder = bin.keep();
+    let directory = bin.keep();
     if way.1 == "scp" {
         for program in ["scp", "sh", "bash", "cat", "mkdir", "stat", "find", "id", "df"] {
             let path =
                 ingot_test_support::output_of("sh", &["-c", &format!("command -v {program}")]);
-            std::os::unix::fs::symlink(path, folder.join(program)).unwrap();
+            std::os::unix::fs::symlink(path, directory.join(program)).unwrap();
         }
-        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
-        more = format!("SetEnv PATH={}", folder.display());
+        std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).unwrap();
+        more = format!("SetEnv PATH={}", directory.display());
     }
     let server = Server::start(&more);
     let link = connected(&server, json!({ "ssh_file_transfer_method": way.0 })).await;
@@ -42,11 +42,11 @@ async fn download(link: &dyn Communicator, path: &str) -> Result<Vec<u8>> {
     link.download(path, &mut bytes).await.map(|()| bytes)
 }
 
-/// Paths, modes and contents below `folder`, one a line.
-fn listing(folder: &Path) -> String {
+/// Paths, modes and contents below `directory`, one a line.
+fn listing(directory: &Path) -> String {
     let script = "find . -mindepth 1 \\( -type d -printf '%P %m\\n' \\) -o -printf '%P %m ' \
                   -exec cat {} \\; | sort";
-    let script = format!("cd '{}' && {script}", folder.display());
+    let script = format!("cd '{}' && {script}", directory.display());
     ingot_test_support::output_of("sh", &["-c", &script])
 }
 
@@ -140,7 +140,7 @@ async fn a_full_disk_is_an_error() {
 }
 
 #[tokio::test]
-async fn folders() {
+async fn directories() {
     require!(available());
     for way in WAYS {
         let (server, link) = by(way).await;
@@ -175,7 +175,7 @@ async fn folders() {
         link.upload_dir(&up, &home("inside").1, true).await.unwrap();
         check(&home("inside").0);
         let mode = std::fs::metadata(home("inside").0).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o711, "a folder that was there is left as it was");
+        assert_eq!(mode & 0o777, 0o711, "a directory that was there is left as it was");
 
         for source in [home("new").1, home("new").1 + "/"] {
             let down = local.path().join("down");

@@ -149,7 +149,7 @@ fn find(text: &str, list: &str, urls: &[&str]) -> Result<Checksum> {
     for path in &files {
         let name = path.rsplit('/').next().unwrap_or(path);
         // By its whole path in the list first: netboot/mini.iso is not hwe-netboot/mini.iso.
-        let in_folder = |listed: &str| {
+        let in_directory = |listed: &str| {
             let listed = listed.trim_start_matches(['.', '/']);
             listed.contains('/')
                 && path
@@ -158,7 +158,7 @@ fn find(text: &str, list: &str, urls: &[&str]) -> Result<Checksum> {
         };
         let found = lines
             .iter()
-            .find(|(_, listed)| in_folder(listed))
+            .find(|(_, listed)| in_directory(listed))
             .or_else(|| lines.iter().find(|(_, listed)| listed.trim_start_matches("./") == name));
         if let Some((checksum, _)) = found {
             return Ok(checksum.clone());

@@ -35,7 +35,7 @@ pub struct IsoOptions {
     /// Several places that have the same file, tried in this order. Not with `iso_url`.
     #[serde(default)]
     pub iso_urls: Vec<String>,
-    /// Where to keep the download instead of the cache. A path without an extension is a folder.
+    /// Where to keep the download instead of the cache. A path without an extension is a directory.
     pub iso_target_path: Option<String>,
     /// The extension of the download in the cache: `iso`.
     pub iso_target_extension: Option<String>,
@@ -202,9 +202,9 @@ impl IsoOptions {
         let path = if path.extension().is_none() { path.join(name) } else { path.to_owned() };
         let path = std::path::absolute(&path)
             .with_context(|| format!("finding out where {} is", path.display()))?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("creating the folder {}", folder.display()))?;
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("creating the directory {}", directory.display()))?;
         }
         Ok(path)
     }
@@ -217,7 +217,7 @@ async fn check_file(ctx: &RunContext, path: &Path, checksum: Option<&Checksum>) 
             .hint("a URL begins with http:// or https://; other paths are files of this machine")
     })?;
     if found.is_dir() {
-        return Err(Error::new(format!("{} is a folder, not a file", path.display())));
+        return Err(Error::new(format!("{} is a directory, not a file", path.display())));
     }
     let Some(checksum) = checksum else { return Ok(()) };
     match checksum.differs(ctx, path).await? {

@@ -11,9 +11,9 @@ use ingot_sdk::{Event, PrepareContext, RunContext};
 use ingot_vm::iso::IsoOptions;
 use serde_json::Value;
 
-/// A build in a folder of its own.
+/// A build in a directory of its own.
 pub(crate) struct Build {
-    pub folder: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
     pub said: Arc<Said>,
     pub ctx: RunContext,
 }
@@ -22,15 +22,15 @@ impl Build {
     pub(crate) fn new() -> Self {
         let said = Arc::<Said>::default();
         let ctx = testing::context(PrepareContext::default(), &said);
-        Build { folder: tempfile::tempdir().unwrap(), said, ctx }
+        Build { directory: tempfile::tempdir().unwrap(), said, ctx }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub(crate) fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        testing::file(self.folder.path(), name, contents)
+        testing::file(self.directory.path(), name, contents)
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
@@ -139,10 +139,10 @@ pub(crate) fn first_answer(child: &mut Child) -> String {
     answer.expect("an answer")
 }
 
-/// A web server with a folder; ends when dropped.
+/// A web server with a directory; ends when dropped.
 pub(crate) struct Nginx {
     child: Child,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     pub port: u16,
 }
 
@@ -150,15 +150,15 @@ impl Nginx {
     /// Starts it; none when it is not installed, which under CI is a failure. `rate` is the
     /// nginx setting for bytes per second of an answer, `0` for no limit.
     pub(crate) fn start(rate: &str) -> Option<Nginx> {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("www")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("www")).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Nginx::run(folder.path(), port, rate)?;
-        Some(Nginx { child, folder, port })
+        let child = Nginx::run(directory.path(), port, rate)?;
+        Some(Nginx { child, directory, port })
     }
 
-    fn run(folder: &Path, port: u16, rate: &str) -> Option<Child> {
-        let root = folder.display();
+    fn run(directory: &Path, port: u16, rate: &str) -> Option<Child> {
+        let root = directory.display();
         let config = format!(
             "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
              events {{}}\n\
@@ -170,7 +170,7 @@ impl Nginx {
                server {{ listen 127.0.0.1:{port}; root {root}/www; limit_rate {rate}; }}\n\
              }}\n"
         );
-        let path = folder.join("nginx.conf");
+        let path = directory.join("nginx.conf");
         std::fs::write(&path, config).unwrap();
         let started = Command::new("nginx").arg("-c").arg(&path).stderr(Stdio::null()).spawn();
         let child = match started {
@@ -192,7 +192,7 @@ impl Nginx {
 
     /// Starts it again after [`Nginx::kill`], with another rate.
     pub(crate) fn restart(&mut self, rate: &str) {
-        self.child = Nginx::run(self.folder.path(), self.port, rate).unwrap();
+        self.child = Nginx::run(self.directory.path(), self.port, rate).unwrap();
     }
 
     pub(crate) fn url(&self, name: &str) -> String {
@@ -201,12 +201,12 @@ impl Nginx {
 
     /// Puts a file there, as if it had changed now.
     pub(crate) fn put(&self, name: &str, contents: &[u8]) {
-        testing::file(&self.folder.path().join("www"), name, contents);
+        testing::file(&self.directory.path().join("www"), name, contents);
     }
 
     /// All requests so far, with their queries.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+        std::fs::read_to_string(self.directory.path().join("access.log")).unwrap_or_default()
     }
 
     /// The requests for `name` so far: status, method, range.

@@ -35,7 +35,7 @@ async fn raw(server: &HttpServer, request: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_is_served_and_nothing_else() {
+async fn a_directory_is_served_and_nothing_else() {
     let build = Build::new();
     build.file("secret", "secret");
     build.file("www/preseed.cfg", "d-i");

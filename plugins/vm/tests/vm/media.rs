@@ -33,7 +33,7 @@ async fn a_floppy_has_what_it_was_told() {
     let mtools = |argv: &[&str]| {
         let mut all = vec![argv[0], "-i", &image];
         all.extend(&argv[1..]);
-        tool(build.folder.path(), &all)
+        tool(build.directory.path(), &all)
     };
     let Some(list) = mtools(&["mdir", "-b", "-/", "::"]) else { return };
     let mut list: Vec<&str> = list.lines().map(|line| line.trim_start_matches("::/")).collect();
@@ -86,7 +86,7 @@ async fn what_does_not_fit_on_a_floppy_is_told() {
 #[tokio::test]
 async fn a_cd_has_what_it_was_told() {
     let build = Build::new();
-    let Some(_) = tool(build.folder.path(), &["xorriso", "-version"]) else { return };
+    let Some(_) = tool(build.directory.path(), &["xorriso", "-version"]) else { return };
     let noise = noise(3_000_000, 31);
     build.file("seed/user-data", "#cloud-config");
     build.file("seed/vendor/Long Name With Capitals.text", &noise);
@@ -111,7 +111,7 @@ async fn a_cd_has_what_it_was_told() {
         let isoinfo = |argv: &[&str]| {
             let mut all = vec!["isoinfo", names, "-i", &image];
             all.extend(argv);
-            tool(build.folder.path(), &all)
+            tool(build.directory.path(), &all)
         };
         let Some(list) = isoinfo(&["-f"]) else { return };
         let mut list: Vec<&str> = list.lines().collect();
@@ -137,16 +137,16 @@ async fn a_cd_has_what_it_was_told() {
         assert_eq!(isoinfo(&["-x", "/plain.txt"]).unwrap(), "text");
         assert_eq!(isoinfo(&["-x", "/link/in.txt"]).unwrap(), "in");
     }
-    let facts = tool(build.folder.path(), &["isoinfo", "-d", "-i", &image]).unwrap();
+    let facts = tool(build.directory.path(), &["isoinfo", "-d", "-i", &image]).unwrap();
     assert!(facts.contains("Volume id: cidata"), "{facts}");
     let out = build.text("out");
     let from = "/vendor/Long Name With Capitals.text";
     let copy = ["xorriso", "-osirrox", "on", "-indev", &image, "-extract", from, &out];
-    tool(build.folder.path(), &copy).unwrap();
+    tool(build.directory.path(), &copy).unwrap();
     assert_eq!(std::fs::read(out).unwrap(), noise);
-    let folder = disk.path().parent().unwrap().to_owned();
+    let directory = disk.path().parent().unwrap().to_owned();
     drop(disk);
-    assert!(!folder.exists());
+    assert!(!directory.exists());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn each_program_that_makes_cds_will_do_and_none_is_an_error() {
     let job = json!({"do": "cd", "options": {"cd_content": {"a": "b"}}});
     for name in ["xorriso", "mkisofs", "genisoimage"] {
         let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-            .map(|folder| folder.join(name))
+            .map(|directory| directory.join(name))
             .find(|file| file.exists());
         let Some(found) = found else {
             ingot_test_support::missing(format_args!("{name} is not installed"));

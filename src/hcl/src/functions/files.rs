@@ -1,5 +1,5 @@
-//! Functions of files, paths and the environment. Paths are relative to the template's folder
-//! where a file is read; where a path is only a text, to the folder that Ingot runs in.
+//! Functions of files, paths and the environment. Paths are relative to the template's directory
+//! where a file is read; where a path is only a text, to the directory that Ingot runs in.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
     }),
     of_path("dirname", Returns::String, |args, _| {
         let path = text(&args[0]);
-        let folder = path.rfind('/').map_or("", |slash| &path[..=slash]);
-        Ok(clean(folder).into())
+        let directory = path.rfind('/').map_or("", |slash| &path[..=slash]);
+        Ok(clean(directory).into())
     }),
     function("env", &[param("key", STRING)], Returns::String, |args, ctx| match ctx.env_allowed {
         true => Ok(std::env::var(text(&args[0])).unwrap_or_default().into()),
@@ -71,8 +71,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         &[param("path", STRING), param("pattern", STRING)],
         Returns::By(|_| Type::set(Type::String)),
         |args, ctx| {
-            let folder = clean(&join(&ctx.base_dir, text(&args[0])));
-            let found = glob::files(&folder, text(&args[1]))
+            let directory = clean(&join(&ctx.base_dir, text(&args[0])));
+            let found = glob::files(&directory, text(&args[1]))
                 .map_err(|message| Failure::argument(1, message))?;
             Ok(Value::set(Type::String, found.into_iter().map(Value::from).collect()))
         },
@@ -88,11 +88,11 @@ pub(super) static FUNCTIONS: &[Function] = &[
     ),
 ];
 
-/// A path below a folder, unless it is absolute.
-fn join(folder: &Path, path: &str) -> String {
+/// A path below a directory, unless it is absolute.
+fn join(directory: &Path, path: &str) -> String {
     match path.starts_with('/') {
         true => path.to_owned(),
-        false => format!("{}/{path}", folder.to_string_lossy()),
+        false => format!("{}/{path}", directory.to_string_lossy()),
     }
 }
 
@@ -115,11 +115,11 @@ pub(super) fn clean(path: &str) -> String {
     }
 }
 
-/// A path with the user's home folder for a leading `~`.
+/// A path with the user's home directory for a leading `~`.
 fn expand(path: &str) -> Result<PathBuf, Failure> {
     let Some(rest) = path.strip_prefix('~') else { return Ok(path.into()) };
     if !rest.is_empty() && !rest.starts_with('/') {
-        return Err(Failure::argument(0, "the home folders of other users are not known"));
+        return Err(Failure::argument(0, "the home directories of other users are not known"));
     }
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     let home = home.ok_or_else(|| Failure::argument(0, "HOME is not set, so ~ is unknown"))?;

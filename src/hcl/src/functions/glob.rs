@@ -1,4 +1,4 @@
-//! Files by pattern: `*` and `?` within a name, `**` over folders, `[…]` and `{a,b}`.
+//! Files by pattern: `*` and `?` within a name, `**` over directories, `[…]` and `{a,b}`.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use globset::GlobBuilder;
 
 use super::files::clean;
 
-/// The regular files whose paths match `pattern` below `folder`, as paths from there.
+/// The regular files whose paths match `pattern` below `directory`, as paths from there.
 ///
 /// # Errors
 /// The pattern is not one.
-pub(super) fn files(folder: &str, pattern: &str) -> Result<Vec<String>, String> {
-    let whole = clean(&format!("{folder}/{pattern}"));
+pub(super) fn files(directory: &str, pattern: &str) -> Result<Vec<String>, String> {
+    let whole = clean(&format!("{directory}/{pattern}"));
     let glob = GlobBuilder::new(&whole).literal_separator(true).backslash_escape(true).build();
     let glob = glob.map_err(|error| format!("the pattern is not valid: {error}"))?;
     // Nothing above the first special character needs to be looked at.
@@ -25,12 +25,12 @@ pub(super) fn files(folder: &str, pattern: &str) -> Result<Vec<String>, String> 
     walk(Path::new(start), &mut found);
     let matcher = glob.compile_matcher();
     let paths = found.iter().map(|path| path.strip_prefix("./").unwrap_or(path));
-    Ok(paths.filter(|path| matcher.is_match(path)).map(|path| relative(folder, path)).collect())
+    Ok(paths.filter(|path| matcher.is_match(path)).map(|path| relative(directory, path)).collect())
 }
 
-/// All files below a folder. Links to folders are not followed: they could lead around in circles.
-fn walk(folder: &Path, found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+/// All files below a directory. Links to directories are not followed: they could lead around in circles.
+fn walk(directory: &Path, found: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         match entry.file_type() {
@@ -41,13 +41,13 @@ fn walk(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// The way from a folder to a path; both are clean, and absolute or not alike.
-fn relative(folder: &str, path: &str) -> String {
+/// The way from a directory to a path; both are clean, and absolute or not alike.
+fn relative(directory: &str, path: &str) -> String {
     let parts = |path: &str| -> Vec<String> {
         path.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect()
     };
-    let (folder, path) = (parts(folder), parts(path));
-    let common = folder.iter().zip(&path).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..".to_owned(), folder.len() - common);
+    let (directory, path) = (parts(directory), parts(path));
+    let common = directory.iter().zip(&path).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..".to_owned(), directory.len() - common);
     up.chain(path[common..].iter().cloned()).collect::<Vec<_>>().join("/")
 }

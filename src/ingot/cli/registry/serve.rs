@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::signals::Signals;
 use ingot_registry::api::{Code, Error, Result};
-use ingot_registry::local::data_folder;
+use ingot_registry::local::data_directory;
 use ingot_registry::service::{Administration, Credentials};
 use ingot_registry::store::{Location, Project, Store};
 use ingot_registry_server::{
@@ -20,7 +20,7 @@ use ingot_registry_server::{
 /// Which database.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DatabaseArgs {
-    /// A postgres:// URL, or the path of a SQLite file; registry-server.db in the data folder
+    /// A postgres:// URL, or the path of a SQLite file; registry-server.db in the data directory
     /// unless it is given
     #[arg(long, env = "INGOT_REGISTRY_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
@@ -30,7 +30,7 @@ impl DatabaseArgs {
     pub(super) fn location(&self) -> Result<Location> {
         match &self.database_url {
             Some(text) => Location::parse(text),
-            None => Ok(Location::Sqlite(data_folder().join("registry-server.db"))),
+            None => Ok(Location::Sqlite(data_directory().join("registry-server.db"))),
         }
     }
 
@@ -166,7 +166,7 @@ fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
     names.push(args.listen.ip().to_string());
     names.extend(args.tls_name.iter().cloned());
     names.dedup();
-    ingot_registry_server::self_signed(&data_folder(), names).map(Some)
+    ingot_registry_server::self_signed(&data_directory(), names).map(Some)
 }
 
 fn greet(

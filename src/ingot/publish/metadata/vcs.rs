@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// What `git` says in a folder; none if it is in no repository, or there is no `git`.
+/// What `git` says in a directory; none if it is in no repository, or there is no `git`.
 fn git(dir: &Path, args: &[&str]) -> Option<String> {
     // Not the plugins' runner of processes: there is no build yet that could be cancelled. A
     // repository's settings must not make this run anything.

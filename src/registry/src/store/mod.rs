@@ -165,7 +165,7 @@ impl Store {
     }
 }
 
-/// Makes the folder and the file, which are nobody else's to read.
+/// Makes the directory and the file, which are nobody else's to read.
 fn prepare_file(path: &Path) -> Result<()> {
     let fail = |error: std::io::Error| {
         Error::new(
@@ -173,8 +173,8 @@ fn prepare_file(path: &Path) -> Result<()> {
             format!("the registry's database {} cannot be made: {error}", path.display()),
         )
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(fail)?;
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory).map_err(fail)?;
     }
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);

@@ -132,8 +132,8 @@ fn user_data(raw: &Options, errors: &mut ConfigErrors) {
             errors,
             "user_data_file",
             format!("there is no file {path}"),
-            "a path is relative to the folder that ingot runs in; \"${path.root}/FILE\" is one \
-             of the template's folder",
+            "a path is relative to the directory that ingot runs in; \"${path.root}/FILE\" is one \
+             of the template's directory",
         );
     }
 }
