@@ -150,4 +150,15 @@ locals {{
     let run = ingot(dir.path(), &["validate", "-evaluate-datasources", "."]);
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("Connection refused"), "{}", run.stdout);
+
+    // What needs the value is no second error.
+    let path = dir.path().join("t.pkr.hcl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let needing = "source \"file\" \"f\" {\n  target  = \"f.txt\"\n  content = local.motd\n}\n\
+                   build {\n  sources = [\"source.file.f\"]\n}\n";
+    std::fs::write(&path, text + needing).unwrap();
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("data.http.motd could not be fetched"), "{}", run.stdout);
+    assert_eq!(run.stdout.matches("error:").count(), 1, "{}", run.stdout);
 }

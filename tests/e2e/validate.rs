@@ -52,7 +52,53 @@ fn an_option_without_effect_is_a_warning() {
     let warning =
         "`ssh_disable_agent_forwarding` = false has no effect: the agent is not forwarded";
     assert!(run.stdout.contains(warning), "{}", run.stdout);
+    assert!(run.stdout.contains("t.pkr.hcl:5:35"), "it points at the option: {}", run.stdout);
     assert!(run.stdout.contains("The configuration is valid"), "{}", run.stdout);
+}
+
+#[test]
+fn what_a_plugin_says_of_nested_blocks_points_into_them() {
+    let text = r#"
+source "amazon-ebs" "a" {
+  region        = "us-east-1"
+  ami_name      = "a"
+  source_ami    = "ami-00000000"
+  instance_type = "t3.micro"
+  ssh_username  = "admin"
+  launch_block_device_mappings {
+    device_name           = "/dev/xvda"
+    delete_on_termination = true
+  }
+  launch_block_device_mappings {
+    device_name           = "/dev/xvdb"
+    volume_size           = 1
+    volume_type           = "st1"
+    delete_on_termination = true
+  }
+}
+build {
+  sources = ["source.amazon-ebs.a"]
+}
+"#;
+    let run = ingot(template(text).path(), &["validate", "."]);
+    assert!(run.stdout.contains("`volume_size` of /dev/xvdb is 1 GiB"), "{}", run.stdout);
+    assert!(run.stdout.contains("t.pkr.hcl:14:29"), "{}", run.stdout);
+
+    let text = r#"
+source "docker" "d" {
+  commit = true
+  build {
+    path      = "no/Dockerfile"
+    build_dir = "no"
+  }
+}
+build {
+  sources = ["source.docker.d"]
+}
+"#;
+    let said = complaint(text);
+    assert!(said.contains("no/Dockerfile is not a file") && said.contains(":5:17"), "{said}");
+    assert!(said.contains("no is not a directory") && said.contains(":6:17"), "{said}");
 }
 
 #[test]

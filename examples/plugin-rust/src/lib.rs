@@ -13,8 +13,8 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Decoded, FileMeta, GeneratedData,
-    PluginSet, PrepareContext, Prepared, Provision, Result, RunContext, async_trait,
+    Communicator, Component, ConfigError, ConfigErrors, ConfigWarning, Decoded, FileMeta,
+    GeneratedData, PluginSet, PrepareContext, Prepared, Provision, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -74,7 +74,8 @@ impl Component for Motd {
         }
         let mut prepared = Prepared::default();
         if config.has("path") && options.path == default_path() {
-            prepared.warnings.push("motd: `path` is /etc/motd anyway".to_owned());
+            let message = "motd: `path` is /etc/motd anyway";
+            prepared.warnings.push(ConfigWarning::on("path", message));
         }
         let message = format!("{}\n", options.text.trim_end());
         errors.into_result(prepared.with(WriteMessage { message, path: options.path }))

@@ -37,7 +37,7 @@ fn all_that_is_wrong_is_named() {
     assert_eq!(errors[1].message, "`motd` is not an absolute path");
     assert!(wrong(json!({ "text": "a", "pth": "/x" }))[0].message.contains("no such option"));
     let odd = prepare(&Motd, json!({ "text": "a", "path": "/etc/motd" }), &ctx).unwrap();
-    assert_eq!(odd.warnings, ["motd: `path` is /etc/motd anyway"]);
+    assert_eq!(odd.warnings[0].message, "motd: `path` is /etc/motd anyway");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingot_sdk::{ConfigError, ConfigErrors, GoDuration};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning, GoDuration};
 use ingot_ssh::{SshConfig, SshSettings};
 use ingot_winrm::{WinrmConfig, WinrmSettings};
 use schemars::JsonSchema;
@@ -52,7 +52,7 @@ impl CommunicatorConfig {
     }
 
     /// What is accepted but has no effect with the communicator that is used.
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<ConfigWarning> {
         match self.kind() {
             "ssh" => self.ssh.warnings(),
             _ => Vec::new(),
@@ -63,7 +63,7 @@ impl CommunicatorConfig {
     /// to `errors`, and what is to be warned of to `warnings`.
     pub fn prepare_with(
         &self,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<ConfigWarning>,
         errors: &mut ConfigErrors,
     ) -> Communication {
         warnings.extend(self.warnings());

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::{
-    Config, ConfigError, ConfigErrors, Decoded, GoDuration, OptionSpec, OptionType, PrepareContext,
-    Prepared, Schema,
+    Config, ConfigError, ConfigErrors, ConfigWarning, Decoded, GoDuration, OptionSpec, OptionType,
+    PrepareContext, Prepared, Schema,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -267,11 +267,11 @@ impl Options {
                 }
                 check_dockerfile(build, &mut errors);
                 if raw.pull == Some(true) {
-                    prepared.warnings.push(
+                    prepared.warnings.push(ConfigWarning::on(
+                        "pull",
                         "`pull` has no effect with a `build` block; its own `pull` (default \
-                         true) decides"
-                            .to_owned(),
-                    );
+                         true) decides",
+                    ));
                 }
             }
             (None, None) => errors.push(
@@ -282,7 +282,9 @@ impl Options {
             (None, Some(_)) => {}
         }
         match ecr.check(&raw.ecr, raw.login_server.as_deref()) {
-            Ok(warning) => prepared.warnings.extend(warning),
+            Ok(warning) => prepared
+                .warnings
+                .extend(warning.map(|text| ConfigWarning::on("login_server", text))),
             Err(error) => errors.push(error),
         }
         if raw.windows_container {
@@ -318,7 +320,8 @@ impl Options {
         let image = options.raw.image.clone().unwrap_or_else(|| "image".to_owned());
         match options.run_command(&image, ctx) {
             Ok(run) => {
-                prepared.warnings.extend(run.warnings);
+                let on_command = |message| ConfigWarning::on("run_command", message);
+                prepared.warnings.extend(run.warnings.into_iter().map(on_command));
                 // `docker run` comes after the pull that `pull` asks for.
                 if options.pull == Pull::Never && options.raw.build.is_none() {
                     options.pull = run.pull.unwrap_or(Pull::Never);
@@ -443,7 +446,7 @@ fn check_dockerfile(build: &DockerfileConfig, errors: &mut ConfigErrors) {
     match build.path.as_deref().filter(|path| !path.is_empty()) {
         None => errors.push(ConfigError::on("build", "`path`, the Dockerfile, is missing")),
         Some(path) if !std::path::Path::new(path).is_file() => {
-            errors.push(ConfigError::on("build", format!("path: {path} is not a file")));
+            errors.push(ConfigError::on("build.path", format!("{path} is not a file")));
         }
         Some(_) => {}
     }
@@ -451,7 +454,7 @@ fn check_dockerfile(build: &DockerfileConfig, errors: &mut ConfigErrors) {
         && !directory.is_empty()
         && !std::path::Path::new(directory).is_dir()
     {
-        errors.push(ConfigError::on("build", format!("build_dir: {directory} is not a directory")));
+        errors.push(ConfigError::on("build.build_dir", format!("{directory} is not a directory")));
     }
 }
 
@@ -480,11 +483,12 @@ fn check_communicator(
         .filter(|name| config.has(name))
         .collect();
     if !idle.is_empty() && matches!(kind, "docker" | "none") {
-        prepared.warnings.push(format!(
+        let message = format!(
             "{} {} no effect with the {kind} communicator",
             idle.join(", "),
             if idle.len() == 1 { "has" } else { "have" }
-        ));
+        );
+        prepared.warnings.push(ConfigWarning::on(idle[0], message));
     }
     kind != "none"
 }

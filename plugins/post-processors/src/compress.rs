@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, Error, FileArtifact,
-    GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result,
-    RunContext, async_trait,
+    Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded, Error,
+    FileArtifact, GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed,
+    Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,10 +84,11 @@ impl Component for Compress {
         if let Some(format) = explicit
             && !Format::is_known(format)
         {
-            prepared.warnings.push(format!(
+            let message = format!(
                 "compress: there is no format {format:?}; making a gzipped tar. The formats are \
                  tar, zip, tar.gz, gz, bzip2, lz4, xz and bgzf"
-            ));
+            );
+            prepared.warnings.push(ConfigWarning::on("format", message));
         }
         // Packer takes any larger level for the largest.
         let level = match options.compression_level.unwrap_or(0) {
@@ -105,9 +106,8 @@ impl Component for Compress {
         let heeds_level =
             matches!(target.algorithm, Some(Algorithm::Gzip | Algorithm::Bzip2 | Algorithm::Bgzf));
         if level.is_some() && !heeds_level {
-            prepared
-                .warnings
-                .push(format!("compress: compression_level has no effect on {}", target.name()));
+            let message = format!("compress: compression_level has no effect on {}", target.name());
+            prepared.warnings.push(ConfigWarning::on("compression_level", message));
         }
         Ok(prepared.with(PackFiles { options, format: target, level }))
     }

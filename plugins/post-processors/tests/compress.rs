@@ -144,9 +144,9 @@ async fn heeds_the_level_and_the_format() {
     let prepared = build.checked("compress", json!({"compression_level": -2}));
     assert_eq!(prepared.unwrap_err().0[0].option.as_deref(), Some("compression_level"));
     let prepared = build.checked("compress", json!({"format": "rar"}));
-    assert!(prepared.unwrap().warnings[0].contains("\"rar\""));
+    assert!(prepared.unwrap().warnings[0].message.contains("\"rar\""));
     let prepared = build.checked("compress", json!({"format": "lz4", "compression_level": 9}));
-    assert!(prepared.unwrap().warnings[0].contains("no effect"));
+    assert!(prepared.unwrap().warnings[0].message.contains("no effect"));
 }
 
 #[tokio::test]

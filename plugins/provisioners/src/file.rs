@@ -76,7 +76,7 @@ impl Component for FileProvisioner {
         let any_source = options.sources().next().is_some();
         match (options.content(), any_source) {
             (None, false) => prepared.warnings.push(
-                "there is nothing to copy: `source`, `sources` and `content` are empty".to_owned(),
+                "there is nothing to copy: `source`, `sources` and `content` are empty".into(),
             ),
             (Some(_), true) => errors.push(
                 ConfigError::on("content", "`content` and a source exclude each other")

@@ -1,6 +1,6 @@
 //! What `qemuargs` takes away: a switch of the user's replaces ours of the same name.
 
-use ingot_sdk::{PrepareContext, Result};
+use ingot_sdk::{ConfigWarning, PrepareContext, Result};
 
 use crate::arguments::{self, Switches};
 use crate::options::given;
@@ -11,7 +11,7 @@ use crate::settings::{Settings, sample_data};
 ///
 /// # Errors
 /// A template in `qemuargs` cannot be rendered.
-pub(crate) fn warnings(settings: &Settings, ctx: &PrepareContext) -> Result<Vec<String>> {
+pub(crate) fn warnings(settings: &Settings, ctx: &PrepareContext) -> Result<Vec<ConfigWarning>> {
     let mut data = sample_data();
     data["OutputDir"] = settings.output.display().to_string().into();
     data["Name"] = settings.vm_name.as_str().into();
@@ -35,7 +35,7 @@ pub(crate) fn warnings(settings: &Settings, ctx: &PrepareContext) -> Result<Vec<
                 settings.raw.format()
             ));
         }
-        warnings.push(warning);
+        warnings.push(ConfigWarning::on("qemuargs", warning));
     }
     if let Some(networks) = values(&users, "-netdev")
         && settings.communication.port().is_some()
@@ -43,17 +43,19 @@ pub(crate) fn warnings(settings: &Settings, ctx: &PrepareContext) -> Result<Vec<
         && settings.communication.host().is_none()
         && !networks.iter().any(|value| value.contains("fwd=") || !value.starts_with("user"))
     {
-        warnings.push(format!(
+        let message = format!(
             "qemuargs: your -netdev replaces ours, so that nothing leads to port {} of the machine; \
              add hostfwd=tcp::{{{{ .SSHHostPort }}}}-:{0} to it",
             settings.guest_port()
-        ));
+        );
+        warnings.push(ConfigWarning::on("qemuargs", message));
     }
     for (switch, options) in overruled(settings) {
         if values(&users, switch).is_some() && !options.is_empty() {
             let have = if options.len() == 1 { "has" } else { "have" };
-            let options = options.join(", ");
-            warnings.push(format!("{options} {have} no effect: qemuargs has its own {switch}"));
+            let names = options.join(", ");
+            let message = format!("{names} {have} no effect: qemuargs has its own {switch}");
+            warnings.push(ConfigWarning::on(options[0], message));
         }
     }
     Ok(warnings)
@@ -185,7 +187,9 @@ mod tests {
         let ctx = PrepareContext { build_name: "m".to_owned(), ..PrepareContext::default() };
         let config = Config::new(all.as_object().unwrap().clone());
         let given = Decoded { options: config.decode().unwrap(), config: &config };
-        let mut warnings = Settings::prepare(given, &ctx).unwrap().warnings;
+        let prepared = Settings::prepare(given, &ctx).unwrap();
+        let mut warnings: Vec<String> =
+            prepared.warnings.into_iter().map(|warning| warning.message).collect();
         warnings.retain(|warning| !warning.contains("iso_checksum"));
         warnings
     }

@@ -13,7 +13,7 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Config, ConfigErrors, PrepareContext, Result, Schema};
+use crate::{Config, ConfigErrors, ConfigWarning, PrepareContext, Result, Schema};
 
 /// A builder, provisioner, post-processor or data source, as a plugin author writes it. Which of
 /// the four it is depends on what its [`Component::Ready`] does.
@@ -130,7 +130,7 @@ pub struct Prepared<R = ()> {
     /// What can run.
     pub ready: R,
     /// Things the user should know that do not stop the build.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<ConfigWarning>,
     /// Names of values a builder will only know while it runs; a template may use them as
     /// `build.NAME`. The names common to all builders (`ID`, `Host`, …) need not be listed.
     pub generated: Vec<String>,

@@ -218,6 +218,30 @@ impl ConfigError {
     }
 }
 
+/// What a plugin warns of in its options: it works, but perhaps not as meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigWarning {
+    /// The option that is warned of, written as in [`ConfigError::option`]; none if it is the block
+    /// as a whole.
+    pub option: Option<String>,
+    /// The warning.
+    pub message: String,
+}
+
+impl ConfigWarning {
+    /// A warning about one option.
+    pub fn on(option: impl Into<String>, message: impl Into<String>) -> Self {
+        ConfigWarning { option: Some(option.into()), message: message.into() }
+    }
+}
+
+/// A warning about a block as a whole.
+impl<T: Into<String>> From<T> for ConfigWarning {
+    fn from(message: T) -> Self {
+        ConfigWarning { option: None, message: message.into() }
+    }
+}
+
 /// Everything that is wrong with a plugin's options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);

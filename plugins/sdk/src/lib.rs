@@ -46,7 +46,7 @@ pub use async_trait::async_trait;
 pub use builder::{Build, Builder};
 pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCommand};
 pub use component::{Component, Decoded, Erase, Prepare, Prepared};
-pub use config::{Config, ConfigError, ConfigErrors, OptionValue};
+pub use config::{Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue};
 pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext, UserVariable};
 pub use data_source::{DataSource, Fetch, FetchValue};
 pub use error::{Context, Error, ErrorKind, Result};

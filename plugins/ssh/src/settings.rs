@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingot_sdk::{ConfigError, ConfigErrors, GoDuration};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning, GoDuration};
 use ssh2::MethodType;
 
 use crate::algorithms::unsupported;
@@ -264,13 +264,14 @@ impl SshConfig {
     }
 
     /// What is accepted but has no effect, for people to see.
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<ConfigWarning> {
         // `false` is Packer's default, and templates spell it out: most of them need no agent on
         // the machine, so that it is not there is no reason to refuse them.
         let forward = self.ssh_disable_agent_forwarding == Some(false);
         let warning = "`ssh_disable_agent_forwarding` = false has no effect: the agent is not \
                        forwarded to the machine";
-        forward.then(|| warning.to_owned()).into_iter().collect()
+        let warning = || ConfigWarning::on("ssh_disable_agent_forwarding", warning);
+        forward.then(warning).into_iter().collect()
     }
 
     /// What libssh2 or Ingot cannot do.

@@ -5,7 +5,9 @@ use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
-use ingot_sdk::{ConfigErrors, Context, Error, Prepared, Result, RunContext, file_work};
+use ingot_sdk::{
+    ConfigErrors, ConfigWarning, Context, Error, Prepared, Result, RunContext, file_work,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -57,9 +59,10 @@ impl FloppyOptions {
         if let Some(label) = self.floppy_label.as_deref()
             && (label.len() > MAX_LABEL || !label.is_ascii())
         {
-            prepared.warnings.push(format!(
+            let message = format!(
                 "floppy_label: {label:?} does not fit into {MAX_LABEL} ASCII characters and is cut"
-            ));
+            );
+            prepared.warnings.push(ConfigWarning::on("floppy_label", message));
         }
     }
 

@@ -17,7 +17,8 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ingot_sdk::{
-    ConfigError, ConfigErrors, Context, Error, GeneratedData, Prepared, Result, RunContext, Ui,
+    ConfigError, ConfigErrors, ConfigWarning, Context, Error, GeneratedData, Prepared, Result,
+    RunContext, Ui,
 };
 use ingot_suggest::closest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -111,7 +112,8 @@ impl HttpOptions {
                 }
                 // The run may make it; it says so then if it does not.
                 Err(error) => {
-                    prepared.warnings.push(format!("http_directory: {directory}: {error}"));
+                    let message = format!("http_directory: {directory}: {error}");
+                    prepared.warnings.push(ConfigWarning::on("http_directory", message));
                 }
             }
         }
@@ -155,10 +157,10 @@ impl HttpOptions {
                     "`http_interface` and `http_bind_address` cannot be used together",
                 ));
             } else {
-                prepared.warnings.push(
-                    "http_interface has no effect; set http_bind_address to listen on one address"
-                        .to_owned(),
-                );
+                prepared.warnings.push(ConfigWarning::on(
+                    "http_interface",
+                    "http_interface has no effect; set http_bind_address to listen on one address",
+                ));
             }
         }
     }

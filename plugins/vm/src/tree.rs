@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::{ConfigError, ConfigErrors, Context, Error, Prepared, Result, glob};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning, Context, Error, Prepared, Result, glob};
 
 /// Directories nested deeper than this are a symbolic link that leads back to itself.
 const MAX_DEPTH: usize = 64;
@@ -43,7 +43,8 @@ pub(crate) fn check(
         }
         match glob::find(pattern) {
             Ok(found) if found.is_empty() => {
-                prepared.warnings.push(format!("{option}: nothing matches {pattern}"));
+                let message = format!("{option}: nothing matches {pattern}");
+                prepared.warnings.push(ConfigWarning::on(option, message));
             }
             Ok(_) => {}
             Err(error) => errors.push(ConfigError::on(option, error.to_string())),

@@ -69,15 +69,16 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         project.unpublished(&mut diagnostics);
     }
     // What the builds are published as is known when that begins, which may fail: until then they
-    // can only be checked.
+    // can only be checked. So it is where nothing will run: what an error left unknown is not one
+    // more error.
     let mut prepared = Vec::new();
-    let selected = match plan {
-        Some(_) => {
+    let selected = match plan.is_some() || diagnostics.has_errors() {
+        true => {
             let checked = check(&project, &filter, &flags, &mut diagnostics);
             publish::check_artifacts(&project, &checked, &mut diagnostics);
             checked.len()
         }
-        None => {
+        false => {
             prepared = prepare(&project, &filter, &flags, &mut diagnostics);
             publish::check_artifacts(&project, &prepared, &mut diagnostics);
             prepared.len()

@@ -11,7 +11,7 @@ use crate::publish::{CommandOptions, Plan, Publication};
 use crate::template::variables::VariableFlag;
 use ingot_registry::connect;
 
-pub(super) use crate::publish::{check_artifacts, plan};
+pub(super) use crate::publish::{check, check_artifacts, plan};
 
 /// Opens the version that `plan` names, and says so; none if there was nothing left to build. What
 /// went wrong was told.

@@ -39,7 +39,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
     if !args.syntax_only {
         let flags = RunFlags::default();
         let nodes = check(&project, &filter, &flags, &mut diagnostics);
-        publish::check_artifacts(&project, &nodes, &mut diagnostics);
+        publish::check(&project, &nodes, &mut diagnostics);
     }
     super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if diagnostics.has_errors() {

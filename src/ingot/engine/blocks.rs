@@ -7,6 +7,7 @@ use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{Config, ConfigError, ConfigErrors, Prepare, PrepareContext, Prepared, Schema};
 
 use crate::graph::Node;
+use crate::template::option_place::option_place;
 use crate::template::options::{self, Given};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::steps::{Overrides, Step};
@@ -208,7 +209,8 @@ impl Check<'_> {
         match prepared {
             Ok(prepared) => {
                 for warning in &prepared.warnings {
-                    self.diagnostics.push(Diagnostic::warning(warning).at(given.header));
+                    let place = place(warning.option.as_deref(), given).unwrap_or(given.header);
+                    self.diagnostics.push(Diagnostic::warning(&warning.message).at(place));
                 }
                 Some(prepared)
             }
@@ -220,13 +222,14 @@ impl Check<'_> {
     }
 }
 
+/// Where the option stands that a plugin speaks of.
+fn place(option: Option<&str>, given: Given) -> Option<Span> {
+    option.and_then(|option| option_place(option, given))
+}
+
 fn config_errors(errors: ConfigErrors, given: Given, diagnostics: &mut Diagnostics) {
     for error in errors.0 {
-        let place = error.option.as_deref().and_then(|option| {
-            let name = option.split(['.', '[']).next().unwrap_or(option);
-            let attributes = given.parts.iter().rev().map(|part| part.body.attribute(name));
-            attributes.flatten().next().map(|attribute| attribute.expr.span)
-        });
+        let place = place(error.option.as_deref(), given);
         let message = match (&error.option, place) {
             (Some(option), None) if !error.message.contains(option.as_str()) => {
                 format!("{option}: {}", error.message)

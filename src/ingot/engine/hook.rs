@@ -53,7 +53,7 @@ pub(super) fn prepare_step<R: ?Sized>(
     // Warnings were said before the run, but for those that could not be told then.
     if was_open(hook, given, schema, reserved) {
         for warning in prepared.warnings {
-            ctx.ui.say(format!("Warning: {warning}"));
+            ctx.ui.say(format!("Warning: {}", warning.message));
         }
     }
     Ok(prepared.ready)

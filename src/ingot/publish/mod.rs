@@ -12,5 +12,5 @@ pub mod queue;
 mod version;
 
 pub use metadata::CommandOptions;
-pub use plan::{Plan, check_artifacts, plan};
+pub use plan::{Plan, check, check_artifacts, plan};
 pub use publication::Publication;

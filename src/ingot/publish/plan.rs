@@ -46,6 +46,32 @@ pub struct Parent {
     pub channel_id: String,
 }
 
+/// Reports what can be told of publishing without a registry: channels that cannot be assigned, and
+/// builds without artifacts.
+pub fn check<B>(project: &Project, nodes: &[CheckedNode<B>], diagnostics: &mut Diagnostics) {
+    let inside = project.builds.iter().filter_map(|build| build.registry.as_ref());
+    let blocks: Vec<&RegistryBlock> = project.registry.iter().chain(inside).collect();
+    if !Environment::read().enables(!blocks.is_empty()) {
+        return;
+    }
+    blocks.into_iter().for_each(|block| check_channels(block, diagnostics));
+    check_artifacts(project, nodes, diagnostics);
+}
+
+fn check_channels(block: &RegistryBlock, diagnostics: &mut Diagnostics) {
+    if !block.channels.iter().any(|channel| channel == LATEST_CHANNEL) {
+        return;
+    }
+    let message = format!("the channel `{LATEST_CHANNEL}` cannot be assigned a version");
+    let mut error = Diagnostic::error(message)
+        .note("the registry itself has it point at the bucket's newest valid version")
+        .help("remove it from channels");
+    if let Some(place) = block.channels_place.or(block.header) {
+        error = error.at(place);
+    }
+    diagnostics.push(error);
+}
+
 /// Reports builds that are to be published and will have nothing to publish, because their options
 /// say so.
 pub fn check_artifacts<B>(
@@ -114,16 +140,7 @@ fn plan_with(
                 .help("names of buckets are 3 to 36 ASCII letters, digits and hyphens"),
         );
     }
-    if block.channels.iter().any(|channel| channel == LATEST_CHANNEL) {
-        diagnostics.push(
-            Diagnostic::error(format!(
-                "the channel `{LATEST_CHANNEL}` cannot be assigned a version"
-            ))
-            .at(block.header.unwrap_or(build.header))
-            .note("the registry itself has it point at the bucket's newest valid version")
-            .help("remove it from channels"),
-        );
-    }
+    check_channels(&block, diagnostics);
     let fingerprint = fingerprint::of(environment, &project.template.dir);
     let fingerprint = diagnostics.keep(fingerprint);
     let description = match block.description.is_empty() && lends {

@@ -5,6 +5,7 @@ pub mod builds;
 pub mod dynamic;
 pub mod load;
 pub mod named;
+pub mod option_place;
 pub mod options;
 pub mod packer_block;
 pub mod registry_block;

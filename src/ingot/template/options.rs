@@ -73,7 +73,8 @@ pub fn evaluate(
     Config::new(values)
 }
 
-fn override_place(given: Given) -> Span {
+/// Where `override` stands.
+pub(super) fn override_place(given: Given) -> Span {
     let place = given.parts.iter().find_map(|part| part.body.attribute("override"));
     place.map_or(given.header, |attribute| attribute.expr.span)
 }

@@ -26,6 +26,8 @@ pub struct RegistryBlock {
     pub build_labels: BTreeMap<String, String>,
     /// `channels`: those that are assigned the version.
     pub channels: Vec<String>,
+    /// Where `channels` is set.
+    pub channels_place: Option<Span>,
     /// Where the block starts; none for one that is not written.
     pub header: Option<Span>,
 }
@@ -87,6 +89,7 @@ pub(super) fn read(
         bucket_labels,
         build_labels,
         channels,
+        channels_place: body.attribute("channels").map(|attribute| attribute.expr.span),
         header: Some(block.header),
     }
 }

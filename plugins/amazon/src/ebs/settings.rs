@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ingot_communicator::{Communication, Way};
-use ingot_sdk::{ConfigErrors, Decoded, PrepareContext, Prepared};
+use ingot_sdk::{ConfigErrors, ConfigWarning, Decoded, PrepareContext, Prepared};
 
 use super::checks;
 use super::options::{FastLaunch, Options, SESSION_MANAGER, given};
@@ -79,7 +79,8 @@ impl Settings {
         let communication = raw.communicator.prepare_with(&mut warnings, &mut errors);
         let key = key_choice(&raw, ctx);
         raw.access.check(&mut errors);
-        warnings.extend(polling::warnings(raw.access.aws_polling.as_ref()));
+        let polling = polling::warnings(raw.access.aws_polling.as_ref());
+        warnings.extend(polling.into_iter().map(ConfigWarning::from));
         checks::ami(&raw, &mut errors, &mut warnings);
         checks::devices(&raw, &mut errors, &mut warnings);
         checks::source(&raw, &mut errors);

@@ -271,7 +271,7 @@ fn what_packer_takes_is_taken() {
     ] {
         let prepared = prepare(with(more.clone()));
         let prepared = prepared.unwrap_or_else(|errors| panic!("{more}: {errors:?}"));
-        assert_eq!(prepared.warnings, [""; 0], "{more}");
+        assert_eq!(prepared.warnings, [], "{more}");
         assert!(prepared.generated.contains(&"SourceAMI".to_owned()));
     }
 }
@@ -415,6 +415,6 @@ fn what_has_no_effect_is_a_warning() {
         ),
     ] {
         let warnings = prepare(with(more)).unwrap().warnings;
-        assert!(warnings.len() == 1 && warnings[0].starts_with(start), "{warnings:?}");
+        assert!(warnings.len() == 1 && warnings[0].message.starts_with(start), "{warnings:?}");
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bollard::query_parameters::PushImageOptionsBuilder;
 use futures_util::StreamExt;
 use ingot_sdk::{
-    Artifact, Component, ConfigErrors, Decoded, Error, GeneratedData, PostProcess, PrepareContext,
-    Prepared, Processed, Result, RunContext, async_trait,
+    Artifact, Component, ConfigErrors, ConfigWarning, Decoded, Error, GeneratedData, PostProcess,
+    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -122,7 +122,8 @@ impl Component for DockerPush {
     ) -> Result<Prepared<Push>, ConfigErrors> {
         let podman = check_docker_path(config.docker_path.as_deref())?;
         let warning = self.ecr.check(&config.ecr, config.login_server.as_deref())?;
-        let prepared = Prepared { warnings: warning.into_iter().collect(), ..Prepared::default() };
+        let mut prepared = Prepared::default();
+        prepared.warnings.extend(warning.map(|message| ConfigWarning::on("login_server", message)));
         Ok(prepared.with(Push { config, podman, ecr: self.ecr.clone() }))
     }
 }

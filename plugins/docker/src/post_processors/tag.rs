@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bollard::query_parameters::TagImageOptionsBuilder;
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, Decoded, GeneratedData, PostProcess,
-    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
+    Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Decoded, GeneratedData,
+    PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -60,7 +60,8 @@ impl Component for DockerTag {
         }
         let mut prepared = Prepared::default();
         if !config.tag.is_empty() {
-            prepared.warnings.push("`tag` is the old name of `tags`; use `tags`".to_owned());
+            let message = "`tag` is the old name of `tags`; use `tags`";
+            prepared.warnings.push(ConfigWarning::on("tag", message));
         }
         Ok(prepared.with(Tag { config, podman }))
     }

@@ -469,6 +469,6 @@ fn wrong_options_are_named() {
         }
     }
     let prepared = prepare(image(json!({ "commit": true, "ssh_username": "x" }))).unwrap();
-    assert!(prepared.warnings[0].contains("ssh_username"));
+    assert!(prepared.warnings[0].message.contains("ssh_username"));
     assert!(prepared.generated.contains(&"ImageSha256".to_owned()));
 }

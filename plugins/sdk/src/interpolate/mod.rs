@@ -22,7 +22,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{Config, ConfigError, ConfigErrors, OptionValue, PrepareContext, Schema};
+use crate::{
+    Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue, PrepareContext, Schema,
+};
 
 pub use functions::ADDED_BY_PLUGINS;
 
@@ -180,11 +182,12 @@ impl<'a> Interpolation<'a> {
                 false => {
                     let (rendered, missing) = self.render_without_data(text)?;
                     warnings.extend(missing.iter().map(|what| {
-                        format!(
+                        let message = format!(
                             "{option}: `{what}` has no value before the build runs and becomes \
                              `{NO_VALUE}`, as in Packer; write ${{build.NAME}} for what the builder \
                              gives, and {{{{`{{{{{what}}}}}`}}}} to keep the braces"
-                        )
+                        );
+                        ConfigWarning::on(option, message)
                     }));
                     if secret {
                         self.context.secrets.add(&rendered);

@@ -342,8 +342,8 @@ fn renders_a_configuration() {
         .values()
     );
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("format: `.Names` has no value"), "{warnings:?}");
-    assert!(warnings[0].contains("and {{`{{.Names}}`}} to keep"), "{warnings:?}");
+    assert!(warnings[0].message.contains("format: `.Names` has no value"), "{warnings:?}");
+    assert!(warnings[0].message.contains("and {{`{{.Names}}`}} to keep"), "{warnings:?}");
 
     let errors = render(
         json!({"a": "{{ user 1 }}", "b": "{{ fine", "execute_command": "{{ nope }}"}),

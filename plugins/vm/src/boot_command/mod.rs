@@ -10,8 +10,8 @@ mod parser;
 use std::time::Duration;
 
 use ingot_sdk::{
-    Config, ConfigError, ConfigErrors, Context, Error, GoDuration, OptionValue, PrepareContext,
-    Prepared, Result, RunContext, async_trait,
+    Config, ConfigError, ConfigErrors, ConfigWarning, Context, Error, GoDuration, OptionValue,
+    PrepareContext, Prepared, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -159,14 +159,17 @@ impl BootOptions {
                 Ok(script) => {
                     let warnings = script.warnings.iter();
                     prepared.warnings.extend(warnings.map(|remark| {
-                        format!("{}: {place}{}", step.option, located(remark, &texts))
+                        let remark = located(remark, &texts);
+                        let message = format!("{}: {place}{remark}", step.option);
+                        ConfigWarning::on(step.option, message)
                     }));
                     if let Some(at) = script.line_break.filter(|_| !line_breaks) {
                         line_breaks = true;
                         let message = "line breaks are not typed; write <enter> to press Enter";
                         let remark = Remark { at, message: message.to_owned() };
                         let remark = located(&remark, &texts);
-                        prepared.warnings.push(format!("{}: {place}{remark}", step.option));
+                        let message = format!("{}: {place}{remark}", step.option);
+                        prepared.warnings.push(ConfigWarning::on(step.option, message));
                     }
                 }
                 Err(remark) => {

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::hash::{hasher, hex};
 use ingot_sdk::{
-    ConfigError, ConfigErrors, Context, Error, Prepared, Result, RunContext, file_work, hash,
+    ConfigError, ConfigErrors, ConfigWarning, Context, Error, Prepared, Result, RunContext,
+    file_work, hash,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -96,10 +97,10 @@ impl IsoOptions {
         };
         match ChecksumOption::parse(text) {
             Err(why) => errors.push(ConfigError::on("iso_checksum", why)),
-            Ok(ChecksumOption::None) => prepared.warnings.push(
-                "iso_checksum is `none`: a download that was cut short or changed is not noticed"
-                    .to_owned(),
-            ),
+            Ok(ChecksumOption::None) => prepared.warnings.push(ConfigWarning::on(
+                "iso_checksum",
+                "iso_checksum is `none`: a download that was cut short or changed is not noticed",
+            )),
             Ok(ChecksumOption::Listed(Source::File(list))) => {
                 if let Err(error) = checksum::from_file(&list, &urls) {
                     let error = ConfigError::on("iso_checksum", error.to_string());

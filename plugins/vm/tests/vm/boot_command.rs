@@ -85,7 +85,8 @@ fn mistakes_are_told_with_their_place() {
     let messages = |value| {
         let (_, prepared, errors) = prepared(value);
         let errors: Vec<String> = errors.0.into_iter().map(|error| error.message).collect();
-        (prepared.warnings, errors)
+        let warnings = prepared.warnings.into_iter().map(|warning| warning.message);
+        (warnings.collect::<Vec<String>>(), errors)
     };
     let (warnings, _) = messages(json!({"boot_command": ["<esc>", "linux <entr><wait>"]}));
     assert_eq!(

@@ -312,7 +312,8 @@ fn prepared(value: Value) -> (Vec<String>, Vec<String>) {
         .0
         .into_iter()
         .map(|error| format!("{}: {}", error.option.as_deref().unwrap_or("block"), error.message));
-    (prepared.warnings, errors.collect())
+    let warnings = prepared.warnings.into_iter().map(|warning| warning.message);
+    (warnings.collect(), errors.collect())
 }
 
 #[test]

@@ -186,6 +186,6 @@ fn missing_files_are_told_early() {
     .prepare(&mut prepared, &mut errors);
     assert_eq!(errors.0.len(), 2, "{errors:?}");
     assert!(errors.0[0].message.contains("missing: No such file"));
-    assert!(prepared.warnings[0].contains("nothing matches"));
-    assert!(prepared.warnings[1].contains("11 ASCII characters"));
+    assert!(prepared.warnings[0].message.contains("nothing matches"));
+    assert!(prepared.warnings[1].message.contains("11 ASCII characters"));
 }

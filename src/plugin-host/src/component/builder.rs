@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Artifact, Build, Config, ConfigErrors, Prepare, PrepareContext, Prepared, Result, RunContext,
-    Schema,
+    Artifact, Build, Config, ConfigErrors, ConfigWarning, Prepare, PrepareContext, Prepared,
+    Result, RunContext, Schema,
 };
 use rmpv::Value;
 
@@ -42,8 +42,9 @@ impl HostedBuilder {
     ) -> Result<Prepared<Instance>, ConfigErrors> {
         let (instance, response) =
             self.component.configure(config, vec![map(facts(ctx))], "Prepare")?;
+        let warnings: Vec<String> = list(field(&response, "Warnings"));
         let prepared = Prepared {
-            warnings: list(field(&response, "Warnings")),
+            warnings: warnings.into_iter().map(ConfigWarning::from).collect(),
             generated: list(field(&response, "GeneratedVars")),
             ..Prepared::default()
         };

@@ -81,7 +81,10 @@ fn what_is_wrong_with_options_is_told_at_the_options() {
         ]
     );
     let odd = config(json!({"directory": "/x", "text": "odd"}));
-    assert_eq!(trial.builder().prepare(&odd, &facts()).unwrap().warnings, ["the text is odd"]);
+    assert_eq!(
+        trial.builder().prepare(&odd, &facts()).unwrap().warnings,
+        ["the text is odd".into()]
+    );
     let text = config(json!({"text": "wrong"}));
     assert!(trial.provisioner().prepare(&text, &facts()).is_err());
     assert!(trial.post_processor().prepare(&text, &facts()).is_err());

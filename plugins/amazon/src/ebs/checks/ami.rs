@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use ingot_sdk::{ConfigError, ConfigErrors};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning};
 use regex::Regex;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -22,7 +22,7 @@ static KMS_KEY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Checks the options of the image.
-pub(crate) fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<ConfigWarning>) {
     name(&raw.ami.ami_name, errors);
     keys(raw, errors);
     sharing(raw, errors);
@@ -31,10 +31,11 @@ pub(crate) fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<S
     let ami = &raw.ami;
     let kind = given(&ami.ami_virtualization_type);
     if let Some(kind) = kind.filter(|kind| !["hvm", "paravirtual"].contains(kind)) {
-        warnings.push(format!(
+        let message = format!(
             "`ami_virtualization_type` has no effect but that ena_support and sriov_support are \
              refused: {kind:?} is neither hvm nor paravirtual"
-        ));
+        );
+        warnings.push(ConfigWarning::on("ami_virtualization_type", message));
     }
     one_of(errors, "imds_support", given(&ami.imds_support), &["v2.0"]);
     if let Some(at) = given(&ami.deprecate_at)
@@ -197,16 +198,17 @@ pub(crate) fn unshareable(raw: &Options, own: Option<&str>) -> Option<String> {
 /// Warns of disks that are encrypted and shared in a way that AWS refuses at the end. Whether the
 /// account's default key is a key of its own (`aws/ebs` is the usual one) only AWS knows, so that
 /// this is no error.
-fn shared_disks(raw: &Options, warnings: &mut Vec<String>) {
+fn shared_disks(raw: &Options, warnings: &mut Vec<ConfigWarning>) {
     let ami = &raw.ami;
     if ami.encrypt_boot == Some(true) {
         // The image is encrypted anew, with keys that `sharing` looks at.
         warnings.extend(publications(raw).into_iter().map(|option| {
-            format!(
+            let message = format!(
                 "`{option}`: AWS makes nothing public that is encrypted, whatever the key, and will \
                  refuse it at the end of the build: remove encrypt_boot, or share with accounts in \
                  ami_users and snapshot_users"
-            )
+            );
+            ConfigWarning::on(option, message)
         }));
         return;
     }
@@ -218,20 +220,23 @@ fn shared_disks(raw: &Options, warnings: &mut Vec<String>) {
         ("ami_block_device_mappings", &ami.ami_block_device_mappings),
         ("launch_block_device_mappings", &raw.instance.launch_block_device_mappings),
     ] {
-        for device in devices.iter().filter(|device| device.encrypted == Some(true)) {
+        let encrypted = |(_, device): &(usize, &BlockDevice)| device.encrypted == Some(true);
+        for (index, device) in devices.iter().enumerate().filter(encrypted) {
             let name = given(&device.device_name).unwrap_or("a disk");
             if given(&device.kms_key_id).is_none() {
-                warnings.push(format!(
+                let message = format!(
                     "{place}: {name} is encrypted with the account's default key, unless another \
                      is set up in AWS; what that encrypts cannot be shared, so that AWS may refuse \
                      {option} at the end of the build: name a key in kms_key_id"
-                ));
+                );
+                warnings.push(ConfigWarning::on(format!("{place}[{index}].encrypted"), message));
             } else if elsewhere {
-                warnings.push(format!(
+                let message = format!(
                     "{place}: copies of {name} in other regions are encrypted with the account's \
                      default key there, so that AWS may refuse {option} at the end of the build: \
                      set encrypt_boot = true and name keys in region_kms_key_ids"
-                ));
+                );
+                warnings.push(ConfigWarning::on(format!("{place}[{index}].kms_key_id"), message));
             }
         }
     }

@@ -1,25 +1,31 @@
 //! Disks.
 
-use ingot_sdk::{ConfigError, ConfigErrors};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning};
 
 use crate::ebs::options::{BlockDevice, Options, given};
 
 /// Checks all disks.
-pub(crate) fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<ConfigWarning>) {
     for (option, devices) in [
         ("ami_block_device_mappings", &raw.ami.ami_block_device_mappings),
         ("launch_block_device_mappings", &raw.instance.launch_block_device_mappings),
     ] {
-        for device in devices {
+        for (index, device) in devices.iter().enumerate() {
+            let block = format!("{option}[{index}]");
             if let Some(message) = problem(device) {
-                errors.push(ConfigError::on(option, message));
+                errors.push(ConfigError::on(block, message));
                 continue;
             }
             let found = idle(device).into_iter().chain(beyond(device));
-            warnings.extend(found.map(|message| format!("{option}: {message}")));
+            warnings.extend(found.map(|(name, message)| {
+                ConfigWarning::on(format!("{block}.{name}"), format!("{option}: {message}"))
+            }));
         }
     }
-    warnings.extend(raw.instance.launch_block_device_mappings.iter().filter_map(unsaid));
+    for (index, device) in raw.instance.launch_block_device_mappings.iter().enumerate() {
+        let block = || format!("launch_block_device_mappings[{index}]");
+        warnings.extend(unsaid(device).map(|message| ConfigWarning::on(block(), message)));
+    }
 }
 
 /// A disk whose volume stays when the instance is terminated, although nobody said so.
@@ -103,8 +109,8 @@ const LIMITS: &[Limits] = &[
     Limits { kind: "standard", size: (1, TIB), iops: None, ratio: None, throughput: None },
 ];
 
-/// What is beyond the limits that AWS documents. AWS itself decides.
-fn beyond(device: &BlockDevice) -> Vec<String> {
+/// Which options are beyond the limits that AWS documents, and how. AWS itself decides.
+fn beyond(device: &BlockDevice) -> Vec<(&'static str, String)> {
     let kind = given(&device.volume_type).unwrap_or_default();
     let Some(limits) = LIMITS.iter().find(|limits| limits.kind == kind) else { return Vec::new() };
     let name = given(&device.device_name).unwrap_or_default();
@@ -118,10 +124,11 @@ fn beyond(device: &BlockDevice) -> Vec<String> {
         if let (Some(value), Some((least, most))) = (value, range)
             && !(least..=most).contains(&value)
         {
-            warnings.push(format!(
+            let message = format!(
                 "`{what}` of {name} is {value}{unit}; AWS documents {least} to {most} for {kind} \
                  volumes, and may refuse it when the instance or the AMI is made"
-            ));
+            );
+            warnings.push((what, message));
         }
     }
     if let (Some(size), Some(iops), Some(ratio)) = (size, device.iops, limits.ratio)
@@ -129,30 +136,33 @@ fn beyond(device: &BlockDevice) -> Vec<String> {
         && iops > limits.iops.map_or(0, |(least, _)| least)
         && i64::from(iops) > i64::from(ratio) * i64::from(size)
     {
-        warnings.push(format!(
+        let message = format!(
             "`iops` of {name} is {iops}; AWS documents at most {ratio} for each GiB of a {kind} \
              volume, which has {size}, and may refuse it when the instance or the AMI is made"
-        ));
+        );
+        warnings.push(("iops", message));
     }
     warnings
 }
 
-/// What has no effect.
-fn idle(device: &BlockDevice) -> Option<String> {
+/// Which option has no effect, and why.
+fn idle(device: &BlockDevice) -> Option<(&'static str, String)> {
     let name = given(&device.device_name)?;
     let kind = given(&device.volume_type);
     if let Some(named) = given(&device.virtual_name).filter(|name| !name.starts_with("ephemeral")) {
-        return Some(format!(
+        let message = format!(
             "`virtual_name` of {name} has no effect: {named:?} is no instance store volume, whose \
              names are ephemeral0 and so on"
-        ));
+        );
+        return Some(("virtual_name", message));
     }
     let takes_iops = matches!(kind, Some("io1" | "io2" | "gp3"));
     if device.iops.is_some() && !takes_iops {
         let kind = kind.map_or("the default type".to_owned(), |kind| format!("the type {kind}"));
-        return Some(format!(
+        let message = format!(
             "`iops` of {name} has no effect: volumes of {kind} take none, only io1, io2 and gp3 do"
-        ));
+        );
+        return Some(("iops", message));
     }
     None
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ingot_sdk::ConfigErrors;
+use ingot_sdk::{ConfigErrors, ConfigWarning};
 
 use super::wrong;
 use crate::ebs::options::{Options, given};
@@ -11,7 +11,11 @@ use crate::ebs::options::{Options, given};
 const LEAST_LAUNCHES: i32 = 6;
 
 /// Checks the block `fast_launch`.
-pub(super) fn fast_launch(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(super) fn fast_launch(
+    raw: &Options,
+    errors: &mut ConfigErrors,
+    warnings: &mut Vec<ConfigWarning>,
+) {
     let Some(options) = &raw.ami.fast_launch else { return };
     if !options.is_enabled() {
         return;
@@ -87,15 +91,20 @@ pub(super) fn fast_launch(raw: &Options, errors: &mut ConfigErrors, warnings: &m
             Some(region) => {
                 let copied = raw.ami.ami_regions.iter().any(|other| other == region);
                 if !copied && own.is_some_and(|own| own != region) {
-                    warnings.push(format!(
+                    let message = format!(
                         "`fast_launch.region_launch_templates` has no effect for {region}, which \
                          is not one of ami_regions"
-                    ));
+                    );
+                    warnings
+                        .push(ConfigWarning::on("fast_launch.region_launch_templates", message));
                 }
             }
         }
     }
     if raw.ami.skip_create_ami {
-        warnings.push("`fast_launch` has no effect with skip_create_ami".to_owned());
+        warnings.push(ConfigWarning::on(
+            "fast_launch",
+            "`fast_launch` has no effect with skip_create_ami",
+        ));
     }
 }

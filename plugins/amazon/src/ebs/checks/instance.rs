@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ingot_sdk::{ConfigError, ConfigErrors};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning};
 
 use super::{is_spot, one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, given};
@@ -33,7 +33,11 @@ pub(crate) fn source(raw: &Options, errors: &mut ConfigErrors) {
 }
 
 /// Checks the instance.
-pub(crate) fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn instance(
+    raw: &Options,
+    errors: &mut ConfigErrors,
+    warnings: &mut Vec<ConfigWarning>,
+) {
     let instance = &raw.instance;
     let kind = given(&instance.instance_type);
     match (kind, raw.spot.spot_instance_types.is_empty()) {
@@ -54,10 +58,10 @@ pub(crate) fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut 
     user_data(raw, errors);
     metadata(raw, errors);
     if instance.enable_t2_unlimited {
-        warnings.push(
-            "`enable_t2_unlimited` is now called `enable_unlimited_credits`; please rename it"
-                .to_owned(),
-        );
+        warnings.push(ConfigWarning::on(
+            "enable_t2_unlimited",
+            "`enable_t2_unlimited` is now called `enable_unlimited_credits`; please rename it",
+        ));
     }
     let unlimited = instance.enable_unlimited_credits || instance.enable_t2_unlimited;
     if unlimited && kind.is_none() && !raw.spot.spot_instance_types.is_empty() {
@@ -71,11 +75,11 @@ pub(crate) fn instance(raw: &Options, errors: &mut ConfigErrors, warnings: &mut 
     if given(&instance.iam_instance_profile).is_some()
         && instance.temporary_iam_instance_profile_policy_document.is_some()
     {
-        warnings.push(
+        warnings.push(ConfigWarning::on(
+            "temporary_iam_instance_profile_policy_document",
             "`temporary_iam_instance_profile_policy_document` has no effect: the instance has the \
-             profile that iam_instance_profile names"
-                .to_owned(),
-        );
+             profile that iam_instance_profile names",
+        ));
     }
     let kind = given(&instance.instance_type).unwrap_or_default();
     if unlimited && !kind.is_empty() && !is_burstable(kind) {

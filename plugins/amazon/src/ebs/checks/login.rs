@@ -1,6 +1,6 @@
 //! How to log in to the instance.
 
-use ingot_sdk::{ConfigErrors, GoDuration};
+use ingot_sdk::{ConfigErrors, ConfigWarning, GoDuration};
 
 use super::{one_of, wrong_with};
 use crate::ebs::options::{Options, given};
@@ -11,7 +11,7 @@ pub(crate) fn login(
     raw: &Options,
     key: &KeyChoice,
     errors: &mut ConfigErrors,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<ConfigWarning>,
 ) {
     // What decides which key there is, and whether it is needed.
     const RELATED: &[&str] = &[
@@ -57,16 +57,17 @@ pub(crate) fn login(
         );
     }
     if ssh.temporary_key_pair_bits.is_some_and(|bits| bits != 0) {
-        warnings.push(
+        warnings.push(ConfigWarning::on(
+            "temporary_key_pair_bits",
             "`temporary_key_pair_bits` has no effect: EC2 makes the key pair, and its RSA keys \
-             have 2048 bits"
-                .to_owned(),
-        );
+             have 2048 bits",
+        ));
     }
     let timeout = raw.instance.windows_password_timeout;
     if timeout.is_some_and(|timeout: GoDuration| !timeout.0.is_zero()) && !winrm {
-        warnings.push(
-            "`windows_password_timeout` has no effect without communicator = \"winrm\"".to_owned(),
-        );
+        warnings.push(ConfigWarning::on(
+            "windows_password_timeout",
+            "`windows_password_timeout` has no effect without communicator = \"winrm\"",
+        ));
     }
 }

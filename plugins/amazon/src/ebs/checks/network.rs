@@ -1,6 +1,6 @@
 //! The network.
 
-use ingot_sdk::ConfigErrors;
+use ingot_sdk::{ConfigErrors, ConfigWarning};
 
 use super::{one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, SESSION_MANAGER, given};
@@ -10,7 +10,7 @@ const INTERFACES: &[&str] =
     &["public_ip", "private_ip", "public_dns", "private_dns", "ipv6", SESSION_MANAGER];
 
 /// Checks the network.
-pub(crate) fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<ConfigWarning>) {
     let network = &raw.network;
     let own = given(&network.security_group_id).is_some()
         || !network.security_group_ids.is_empty()
@@ -26,10 +26,11 @@ pub(crate) fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut V
         ),
     ] {
         if set && own {
-            warnings.push(format!(
+            let message = format!(
                 "`{option}` has no effect: the instance has security groups of yours, so that \
                  none is made for the build"
-            ));
+            );
+            warnings.push(ConfigWarning::on(option, message));
         }
     }
     if given(&network.security_group_id).is_some() && !network.security_group_ids.is_empty() {
@@ -55,7 +56,7 @@ pub(crate) fn network(raw: &Options, errors: &mut ConfigErrors, warnings: &mut V
 }
 
 /// Checks what a session of Systems Manager needs.
-fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<ConfigWarning>) {
     let network = &raw.network;
     if given(&network.ssh_interface) != Some(SESSION_MANAGER) {
         for (option, set) in [
@@ -63,9 +64,10 @@ fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<
             ("session_manager_port", network.session_manager_port.is_some_and(|port| port != 0)),
         ] {
             if set {
-                warnings.push(format!(
+                let message = format!(
                     "`{option}` has no effect without ssh_interface = \"{SESSION_MANAGER}\""
-                ));
+                );
+                warnings.push(ConfigWarning::on(option, message));
             }
         }
         return;
@@ -78,7 +80,10 @@ fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<
             "set communicator = \"ssh\", which Windows can have too, or choose an address",
         ),
         "none" => {
-            warnings.push("`ssh_interface` has no effect with communicator = \"none\"".to_owned());
+            warnings.push(ConfigWarning::on(
+                "ssh_interface",
+                "`ssh_interface` has no effect with communicator = \"none\"",
+            ));
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! Spot instances.
 
-use ingot_sdk::ConfigErrors;
+use ingot_sdk::{ConfigErrors, ConfigWarning};
 
 use super::{one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, given};
@@ -19,7 +19,7 @@ pub(crate) fn is_spot(raw: &Options) -> bool {
 }
 
 /// Options of instances on demand that the request for a spot instance has no place for.
-fn ignored(raw: &Options) -> impl Iterator<Item = String> {
+fn ignored(raw: &Options) -> impl Iterator<Item = ConfigWarning> {
     let instance = &raw.instance;
     let placement = instance.placement.clone().unwrap_or_default();
     let cannot_stop = "a spot instance is not stopped before the AMI is made";
@@ -48,14 +48,14 @@ fn ignored(raw: &Options) -> impl Iterator<Item = String> {
         ),
         ("disable_stop_instance", instance.disable_stop_instance, cannot_stop),
     ];
-    options
-        .into_iter()
-        .filter(|(_, set, _)| *set)
-        .map(|(option, _, why)| format!("`{option}` has no effect with a spot_price: {why}"))
+    options.into_iter().filter(|(_, set, _)| *set).map(|(option, _, why)| {
+        let message = format!("`{option}` has no effect with a spot_price: {why}");
+        ConfigWarning::on(option, message)
+    })
 }
 
 /// Checks the options of spot instances.
-pub(crate) fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<String>) {
+pub(crate) fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<ConfigWarning>) {
     let spot = &raw.spot;
     for (option, tags) in [("spot_tags", &raw.tags.spot_tags), ("fleet_tags", &raw.tags.fleet_tags)]
     {
@@ -75,11 +75,11 @@ pub(crate) fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<
     }
     match is_spot(raw) {
         true => warnings.extend(ignored(raw)),
-        false if given(&spot.spot_allocation_strategy).is_some() => warnings.push(
+        false if given(&spot.spot_allocation_strategy).is_some() => warnings.push(ConfigWarning::on(
+            "spot_allocation_strategy",
             "`spot_allocation_strategy` has no effect without a spot_price: the instance is run on \
-             demand"
-                .to_owned(),
-        ),
+             demand",
+        )),
         false => {}
     }
     let strategy = given(&spot.spot_allocation_strategy);
@@ -99,13 +99,16 @@ pub(crate) fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<
     if minutes % 60 != 0 {
         wrong(errors, "block_duration_minutes", "this has to be whole hours", "remove the option");
     } else if minutes != 0 {
-        warnings.push(
+        warnings.push(ConfigWarning::on(
+            "block_duration_minutes",
             "`block_duration_minutes` has no effect: EC2 no longer has spot instances of a fixed \
-             duration"
-                .to_owned(),
-        );
+             duration",
+        ));
     }
     if given(&spot.spot_price_auto_product).is_some() {
-        warnings.push("`spot_price_auto_product` has no effect; please remove it".to_owned());
+        warnings.push(ConfigWarning::on(
+            "spot_price_auto_product",
+            "`spot_price_auto_product` has no effect; please remove it",
+        ));
     }
 }
