@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ingot_communicator::Communication;
-use ingot_sdk::{ConfigError, ConfigErrors, Decoded, PrepareContext, Prepared};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning, Decoded, PrepareContext, Prepared};
 use ingot_vm::ports::PortRange;
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ impl Settings {
         raw.boot.prepare(config, ctx, &mut prepared, &mut errors);
         let communication = raw.communicator.prepare_with(&mut prepared.warnings, &mut errors);
         if raw.run_once.is_some() {
-            prepared.warnings.push("run_once has no effect".to_owned());
+            prepared.warnings.push(ConfigWarning::on("run_once", "run_once has no effect"));
         }
         check_texts(&raw, &mut errors);
         check_combinations(&raw, &mut errors);
@@ -339,9 +339,8 @@ fn host_ports(raw: &Options, prepared: &mut Prepared, errors: &mut ConfigErrors)
     let set = |port: Option<u16>| port.filter(|&port| port != 0);
     let mut chosen = |name: &str, old: Option<u16>, new: Option<u16>, default| {
         if set(old).is_some() {
-            prepared
-                .warnings
-                .push(format!("`ssh_{name}` is now called `{name}`; please rename it"));
+            let message = format!("`ssh_{name}` is now called `{name}`; please rename it");
+            prepared.warnings.push(ConfigWarning::on(format!("ssh_{name}"), message));
         }
         set(old).or(set(new)).unwrap_or(default)
     };

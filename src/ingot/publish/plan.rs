@@ -118,6 +118,7 @@ fn plan_with(
     let block = the_block(outside, &inside, diagnostics);
     let build = the_build(&project.builds, diagnostics)?;
     // A build block lends its name and description only where there is no block outside of it.
+    check_channels(&block, diagnostics);
     let lends = outside.is_none();
     let own_name = build.name.clone().filter(|_| lends);
     let bucket = environment.bucket_name.clone().or(block.bucket_name).or(own_name);
@@ -140,7 +141,6 @@ fn plan_with(
                 .help("names of buckets are 3 to 36 ASCII letters, digits and hyphens"),
         );
     }
-    check_channels(&block, diagnostics);
     let fingerprint = fingerprint::of(environment, &project.template.dir);
     let fingerprint = diagnostics.keep(fingerprint);
     let description = match block.description.is_empty() && lends {

@@ -165,7 +165,7 @@ impl<'a> Interpolation<'a> {
         mut self,
         config: &Config,
         schema: &Schema,
-    ) -> Result<(Config, Vec<String>), ConfigErrors> {
+    ) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
         if schema.open || schema.renders_itself {
             return Ok((config.clone(), Vec::new()));
         }

@@ -220,8 +220,8 @@ fn shared_disks(raw: &Options, warnings: &mut Vec<ConfigWarning>) {
         ("ami_block_device_mappings", &ami.ami_block_device_mappings),
         ("launch_block_device_mappings", &raw.instance.launch_block_device_mappings),
     ] {
-        let encrypted = |(_, device): &(usize, &BlockDevice)| device.encrypted == Some(true);
-        for (index, device) in devices.iter().enumerate().filter(encrypted) {
+        let all = devices.iter().enumerate();
+        for (index, device) in all.filter(|(_, device)| device.encrypted == Some(true)) {
             let name = given(&device.device_name).unwrap_or("a disk");
             if given(&device.kms_key_id).is_none() {
                 let message = format!(
