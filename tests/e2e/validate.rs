@@ -52,7 +52,7 @@ fn an_option_without_effect_is_a_warning() {
     let warning =
         "`ssh_disable_agent_forwarding` = false has no effect: the agent is not forwarded";
     assert!(run.stdout.contains(warning), "{}", run.stdout);
-    assert!(run.stdout.contains("t.pkr.hcl:5:35"), "it points at the option: {}", run.stdout);
+    assert!(run.stdout.contains("t.pkr.hcl:5:34"), "it points at the option: {}", run.stdout);
     assert!(run.stdout.contains("The configuration is valid"), "{}", run.stdout);
 }
 
@@ -61,7 +61,7 @@ fn what_a_plugin_says_of_nested_blocks_points_into_them() {
     let text = r#"
 source "amazon-ebs" "a" {
   region        = "us-east-1"
-  ami_name      = "a"
+  ami_name      = "golden"
   source_ami    = "ami-00000000"
   instance_type = "t3.micro"
   ssh_username  = "admin"
