@@ -228,7 +228,7 @@ impl Server {
                 // The link for a browser.
                 continue;
             }
-            let Some(setting) = line.strip_prefix("  ") else {
+            let Some(setting) = line.strip_prefix("  export ") else {
                 // What to set is over; the secret is only told the first time.
                 match env.is_empty() {
                     true => continue,

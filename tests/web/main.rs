@@ -9,6 +9,7 @@ mod details;
 mod first_run;
 mod flow;
 mod lists;
+mod plain;
 mod revoking;
 mod safe;
 mod settings;

@@ -2,6 +2,7 @@
 
 use ingot_test_support::require;
 use serde_json::json;
+use sqlx::Connection as _;
 
 use crate::browser::{Browser, there_is_a_browser};
 use crate::shelf::{assign, bucket, first_link};
@@ -103,9 +104,41 @@ async fn notices_tell_what_is_true() {
         admin.publish("base", print, None).await;
         assign(&admin, "base", "production", print).await;
     }
+    // Something of each kind has happened, by another's hand; the last is revoked by itself and by
+    // what it was built from.
+    let of = |print: &str| format!("/buckets/base/versions/{print}");
+    for print in ["revoked", "scheduled", "restored", "cancelled", "parent"] {
+        admin.publish("base", print, None).await;
+    }
+    let parent = admin.get(&of("parent")).await["version"]["id"].clone();
+    bucket(&admin, "child", "", json!({})).await;
+    admin.publish("child", "c", Some((parent.as_str().expect("an id"), ""))).await;
+    for (print, body) in [
+        ("revoked", json!({ "revoke_in": "0s" })),
+        ("scheduled", json!({ "revoke_in": "30d" })),
+        ("restored", json!({ "revoke_in": "0s" })),
+        ("restored", json!({ "restore": true })),
+        ("cancelled", json!({ "revoke_in": "30d" })),
+        ("cancelled", json!({ "restore": true })),
+        ("parent", json!({ "revoke_in": "0s" })),
+    ] {
+        admin.patch(&of(print), body).await;
+    }
+    let child = admin.get("/buckets/child/versions/c").await;
+    assert_eq!(child["version"]["status"], "VERSION_REVOKED");
     let (id, secret) = server.principal(&["eve", "-role", "contributor"]);
     let mut eve = Visitor::signed_in(&server, &id, &secret).await;
     for path in [
+        "/base/versions/revoked?done=revoked",
+        "/base/versions/scheduled?done=scheduled",
+        "/base/versions/restored?done=restored",
+        "/base/versions/cancelled?done=cancelled",
+        "/base/versions/two?done=restored",
+        "/base/versions/two?done=cancelled",
+        "/child/versions/c?done=restored",
+        "/child/versions/c?done=cancelled",
+        "/child/versions/c?done=still-revoked",
+        "/base/channels/production?done=created",
         "/base/versions/one?done=revoked",
         "/base/versions/one?done=scheduled",
         "/base/versions/one?done=still-revoked",
@@ -123,6 +156,56 @@ async fn notices_tell_what_is_true() {
     let path = format!("{ROOT}/base/channels?done=assigned&channel=production");
     let page = visitor.get(&path).await;
     assert!(page.text.contains("Undo: back to v1"), "{}", page.text);
+    // To the one whose doing it was it is told, each only what it was.
+    for (path, told) in [
+        ("/base/versions/revoked?done=revoked", "is revoked."),
+        ("/base/versions/scheduled?done=scheduled", "will be revoked at"),
+        ("/base/versions/restored?done=restored", "is valid again."),
+        ("/base/versions/cancelled?done=cancelled", "is cancelled."),
+        ("/base/channels/production?done=created", "was created."),
+        ("/base/versions/restored?done=cancelled", ""),
+        ("/base/versions/cancelled?done=restored", ""),
+        ("/base/versions/two?done=restored", ""),
+        ("/child/versions/c?done=restored", ""),
+    ] {
+        let page = visitor.get(&format!("{ROOT}{path}")).await;
+        let notice = page.text.split_once("role=\"status\">").map(|(_, rest)| rest);
+        let notice = notice.and_then(|rest| rest.split_once("</div>")).map_or("", |(it, _)| it);
+        assert_eq!(notice.is_empty(), told.is_empty(), "{path}: {notice}");
+        assert!(notice.contains(told), "{path}: {notice}");
+    }
+    // A version that is revoked itself and by what it was built from: one of the two is taken back.
+    let path = format!("{ROOT}/child/versions/c");
+    admin.patch("/buckets/child/versions/c", json!({ "revoke_in": "0s" })).await;
+    admin.patch(&of("parent"), json!({ "restore": true })).await;
+    admin.patch(&of("parent"), json!({ "revoke_in": "30d" })).await;
+    let form = visitor.get(&format!("{path}/restore")).await;
+    let answer = visitor.submit(&form, &format!("{path}/restore"), &[]).await;
+    let page = visitor.get(answer.location()).await;
+    let told = "itself is taken back. What it was built from will be revoked at";
+    assert!(page.text.contains(told), "{}: {}", answer.location(), page.text);
+    // Who signed in long ago is not told that they have just now.
+    let page = visitor.get("/projects?done=signed-in").await;
+    assert!(page.text.contains("You are signed in as admin."), "{}", page.text);
+    let database = server.data.join("registry-server.db");
+    let url = format!("sqlite:{}", database.display());
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&url).await.expect("the database");
+    for sql in [
+        "UPDATE web_sessions SET created_at = created_at - 700000000",
+        "UPDATE audit SET at = at - 700000000",
+    ] {
+        sqlx::query(sql).execute(&mut connection).await.expect("it is changed");
+    }
+    for path in [
+        "/projects?done=signed-in".to_owned(),
+        format!("{ROOT}/base/versions/revoked?done=revoked"),
+        format!("{ROOT}/base/versions/scheduled?done=scheduled"),
+        format!("{ROOT}/base/versions/restored?done=restored"),
+    ] {
+        let page = visitor.get(&path).await;
+        assert!(page.status == 200 && !page.text.contains("role=\"status\""), "{path}");
+    }
     // A link to the page that says a form was lost cannot be made either.
     let page = Visitor::new(&server).get("/sign-in?lost=1&done=lost").await;
     assert!(!page.text.contains("role=\"alert\""), "{}", page.text);

@@ -8,9 +8,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Shared, secret};
+use super::{App, Shared, hosts, secret};
 use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::store::{Delivery, transaction};
+use ingot_sdk::error::IntoSdkError as _;
 
 /// How often to look.
 const POLL: Duration = Duration::from_millis(500);
@@ -31,17 +32,14 @@ fn later(wait: Duration) -> Timestamp {
 }
 
 pub(super) async fn run(app: Shared, stop: CancellationToken) {
-    let client = ingot_sdk::http::client_with(|builder| {
-        builder.timeout(PATIENCE).redirect(reqwest::redirect::Policy::none())
-    });
-    let client = match client {
-        Ok(client) => client,
+    let clients = match Clients::new(&app.webhook_hosts) {
+        Ok(clients) => clients,
         Err(error) => {
             tracing::error!(%error, "webhooks cannot be delivered");
             return;
         }
     };
-    let client = &client;
+    let clients = &clients;
     let mut posts = FuturesUnordered::new();
     // How much is under way to each webhook: one that does not answer holds only its own up.
     let mut busy: HashMap<String, i64> = HashMap::new();
@@ -52,7 +50,7 @@ pub(super) async fn run(app: Shared, stop: CancellationToken) {
                     for delivery in taken {
                         *busy.entry(delivery.webhook_id.clone()).or_default() += 1;
                         posts.push(async move {
-                            let result = post(client, &delivery).await;
+                            let result = post(clients, &delivery).await;
                             (delivery, result)
                         });
                     }
@@ -111,9 +109,48 @@ async fn end(app: &App, delivery: &Delivery, result: Result<(), String>) -> Resu
     }
 }
 
-async fn post(client: &reqwest::Client, delivery: &Delivery) -> Result<(), String> {
+/// The clients that deliver.
+struct Clients {
+    /// For webhooks that may be anywhere.
+    open: reqwest::Client,
+    /// For those that may not be in the server's own network. A name may lead elsewhere than when the
+    /// webhook was added, so that it is looked at where each connection goes.
+    guarded: reqwest::Client,
+    /// Hosts of the server's own network that webhooks may be on.
+    hosts: Vec<String>,
+}
+
+impl Clients {
+    fn new(hosts: &[String]) -> ingot_sdk::Result<Self> {
+        let client = |guarded: bool| {
+            ingot_sdk::http::client_with(|builder| {
+                let builder = builder.timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+                match guarded {
+                    true => builder.dns_resolver(hosts::PublicOnly::new()),
+                    false => builder,
+                }
+            })
+        };
+        Ok(Clients { open: client(false)?, guarded: client(true)?, hosts: hosts.to_vec() })
+    }
+
+    /// The client for a delivery.
+    fn of(&self, delivery: &Delivery) -> Result<&reqwest::Client, String> {
+        let url: reqwest::Url = delivery.url.parse().map_err(|_| "its URL is invalid")?;
+        if delivery.anywhere || hosts::names(&self.hosts, &url) {
+            return Ok(&self.open);
+        }
+        match hosts::is_private_literal(&url) {
+            true => Err("it is in the server's own network".into()),
+            false => Ok(&self.guarded),
+        }
+    }
+}
+
+async fn post(clients: &Clients, delivery: &Delivery) -> Result<(), String> {
     let signature = secret::signature(&delivery.secret, delivery.body.as_bytes());
-    let response = client
+    let response = clients
+        .of(delivery)?
         .post(&delivery.url)
         .header("content-type", "application/json")
         .header("x-ingot-event", &delivery.event)
@@ -122,7 +159,7 @@ async fn post(client: &reqwest::Client, delivery: &Delivery) -> Result<(), Strin
         .body(delivery.body.clone())
         .send()
         .await
-        .map_err(|error| error.without_url().to_string())?;
+        .map_err(|error| error.into_sdk_error().to_string())?;
     match response.status() {
         status if status.is_success() => Ok(()),
         status => Err(format!("it answered {status}")),

@@ -1,10 +1,12 @@
 //! Hosts that the server may send requests to: those that its administrator named, and for webhooks
 //! those outside of its own network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// How long looking up a name may take.
 const LOOK_UP: Duration = Duration::from_secs(5);
@@ -75,6 +77,50 @@ pub(super) async fn check_webhook(named: &[String], text: &str) -> Result<(), St
              -webhook-host {host}."
         )),
     }
+}
+
+/// Whether the host of a URL is an address of the server's own network. No name is looked up for it.
+pub(super) fn is_private_literal(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.parse().is_ok_and(|address: IpAddr| !is_public(address))
+}
+
+/// Looks names up, and finds only addresses outside of the server's own network.
+#[derive(Debug)]
+pub(super) struct PublicOnly {
+    /// The proxies of the environment, which may be anywhere: what a request sent to one reaches is
+    /// theirs to say.
+    proxies: Vec<String>,
+}
+
+impl PublicOnly {
+    pub(super) fn new() -> Arc<Self> {
+        let named = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let host =
+            |name| Url::parse(&std::env::var(name).ok()?).ok()?.host_str().map(str::to_owned);
+        Arc::new(PublicOnly { proxies: named.into_iter().filter_map(host).collect() })
+    }
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let any = self.proxies.iter().any(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
+        Box::pin(look_up(name, any))
+    }
+}
+
+/// The addresses of a name that are public, or all of them.
+async fn look_up(name: Name, any: bool) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
+    let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+    let found: Vec<SocketAddr> = found.filter(|it| any || is_public(it.ip())).collect();
+    if found.is_empty() {
+        return Err(
+            "it is in the server's own network, where webhooks that were added on the pages \
+                    may not be"
+                .into(),
+        );
+    }
+    Ok(Box::new(found.into_iter()))
 }
 
 /// Whether an address may be one of the internet at large (RFC 6890).
@@ -170,6 +216,21 @@ mod tests {
         ] {
             let told = check_webhook(&named, url).await.expect_err(url);
             assert!(told.contains(why), "{url}: {told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_lead_to_the_own_network_are_not_found() {
+        let name = |text: &str| text.parse::<Name>().expect("a name");
+        let refused = look_up(name("localhost"), false).await.err().expect("it is refused");
+        assert!(refused.to_string().contains("own network"), "{refused}");
+        // A proxy may be anywhere.
+        assert!(look_up(name("localhost"), true).await.is_ok());
+        for (url, private) in [("https://127.0.0.1/", true), ("https://[::1]/", true)]
+            .into_iter()
+            .chain([("https://1.1.1.1/", false), ("https://localhost/", false)])
+        {
+            assert_eq!(is_private_literal(&Url::parse(url).expect("a URL")), private, "{url}");
         }
     }
 }

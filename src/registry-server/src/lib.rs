@@ -113,6 +113,8 @@ struct App {
     secure: bool,
     /// Whether browsers are told to use TLS only.
     strict: bool,
+    /// Where clients reach it, if the administrator says so.
+    public_url: Option<String>,
     request_timeout: Duration,
     connections: Arc<connections::Connections>,
     proxies: TrustedProxies,
@@ -145,6 +147,7 @@ pub async fn serve(
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         run_task.public_url = format!("{scheme}://{address}");
     }
+    let public_url = Some(run_task.public_url.clone()).filter(|url| !url.is_empty());
     let proxies = options.trusted_proxies;
     let connections = connections::Connections::new(options.idle_timeout, proxies.clone());
     let app = Arc::new(App {
@@ -162,6 +165,7 @@ pub async fn serve(
         request_timeout: options.request_timeout,
         connections: connections.clone(),
         proxies,
+        public_url,
         run_tasks: run_task::RunTasks::new(run_task),
         webhook_hosts: options.webhook_hosts,
         openapi: api.document.to_string().into(),

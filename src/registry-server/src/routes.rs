@@ -1,7 +1,8 @@
 //! HCP Packer's API of 2023-01-01.
 
 use axum::Json;
-use serde_json::{Value, json};
+use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler as _;
 
 use super::api_response::{ApiError, ApiResponse, Body};
 use super::auth::Call;

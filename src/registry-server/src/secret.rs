@@ -62,7 +62,7 @@ impl TokenKey {
     /// A token for a principal: a JSON Web Token.
     pub fn token(&self, principal: &str) -> String {
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let claims = Claims { sub: principal.to_owned(), exp: now + TOKEN_LIFE };
+        let claims = Claims { sub: subject.to_owned(), exp: now + life };
         let claims = serde_json::to_vec(&claims).unwrap_or_default();
         let signed = format!("{HEADER}.{}", URL_SAFE_NO_PAD.encode(claims));
         let signature = hmac::sign(&self.0, signed.as_bytes());

@@ -51,8 +51,13 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
                 _ => super::http::host(&remote.api),
             };
             let registry = HttpRegistry::connect(&remote, mask).await;
-            let registry =
-                registry.map_err(|error| Error::new(format!("the {name} registry: {error}")))?;
+            let registry = registry.map_err(|error| {
+                let told = Error::new(format!("the {name} registry: {error}"));
+                match error.advice {
+                    Some(advice) => told.hint(advice),
+                    None => told,
+                }
+            })?;
             Ok(Connected { registry: Arc::new(registry), name })
         }
     }

@@ -55,8 +55,9 @@ impl Server {
         let mut env = BTreeMap::new();
         for line in BufReader::new(output).lines() {
             let line = line.expect("it prints text");
-            if let Some((name, value)) = line.trim().split_once('=') {
-                env.insert(name.to_owned(), value.to_owned());
+            let set = line.trim().strip_prefix("export ").and_then(|set| set.split_once('='));
+            if let Some((name, value)) = set {
+                env.insert(name.to_owned(), value.trim_matches('\'').to_owned());
             }
             greeting.push_str(&line);
             greeting.push('\n');

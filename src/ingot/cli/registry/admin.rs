@@ -114,11 +114,18 @@ pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
             output::line(format!("HCP_CLIENT_SECRET={}", made.secret));
         }
         PrincipalCommand::List { database } => {
-            for principal in database.administration().await?.principals().await? {
-                let project = principal.project_id.as_deref().unwrap_or("all projects");
-                let (id, role, name) = (&principal.id, principal.role.as_str(), &principal.name);
-                output::line(format!("{id}  {role:<11}  {project:<36}  {name}"));
-            }
+            let administration = database.administration().await?;
+            let projects = administration.projects().await?;
+            let project = |id: &str| {
+                let found = projects.iter().find(|it| it.location.project_id == id);
+                found.map_or_else(|| id.to_owned(), |it| it.name.clone())
+            };
+            let rows = administration.principals().await?.into_iter().map(|principal| {
+                let project = principal.project_id.as_deref().map_or("(all)".into(), project);
+                let role = principal.role.as_str().to_owned();
+                [principal.id, role, project, output::moment(principal.created_at), principal.name]
+            });
+            output::table(["CLIENT ID", "ROLE", "PROJECT", "CREATED", "NAME"], rows.collect());
         }
         PrincipalCommand::Delete { principal, database } => {
             database.administration().await?.delete_principal(principal).await?;
@@ -135,9 +142,12 @@ pub(super) async fn project(command: &ProjectCommand) -> Result<()> {
             output::line(format!("HCP_PROJECT_ID={}", project.location.project_id));
         }
         ProjectCommand::List { database } => {
-            for project in database.administration().await?.projects().await? {
-                output::line(format!("{}  {}", project.location.project_id, project.name));
-            }
+            let projects = database.administration().await?.projects().await?.into_iter();
+            let rows = projects.map(|project| {
+                let created = output::moment(project.created_at);
+                [project.location.project_id, created, project.name]
+            });
+            output::table(["PROJECT ID", "CREATED", "NAME"], rows.collect());
         }
     }
     Ok(())
@@ -152,11 +162,15 @@ pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
             output::line(format!("secret {}", made.secret));
         }
         WebhookCommand::List { database } => {
-            for hook in database.administration().await?.webhooks().await? {
-                let events = if hook.events.is_empty() { "all" } else { &hook.events };
-                let url = ingot_sdk::http::shown(&hook.url);
-                output::line(format!("{}  {url}  {events}", hook.id));
-            }
+            let administration = database.administration().await?;
+            let projects = administration.projects().await?;
+            let rows = administration.webhooks().await?.into_iter().map(|hook| {
+                let events = if hook.events.is_empty() { "all".into() } else { hook.events };
+                let project = projects.iter().find(|it| it.location.project_id == hook.project_id);
+                let project = project.map_or(hook.project_id, |it| it.name.clone());
+                [hook.id, project, ingot_sdk::http::shown(&hook.url), events]
+            });
+            output::table(["ID", "PROJECT", "URL", "EVENTS"], rows.collect());
         }
         WebhookCommand::Delete { id, database } => {
             database.administration().await?.delete_webhook(id).await?;

@@ -299,3 +299,4 @@ fn told(error: api::Error) -> Error {
     };
     Error::new(error.message).hint(advice)
 }
+        _ if error.advice.is_some() => error.advice.unwrap_or_default(),

@@ -9,6 +9,7 @@ use super::output::{line, moment};
 use super::{Session, told};
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Timestamp, UpdateVersionBody, VersionStatus};
+use ingot_registry::service::revocation_delay;
 
 #[derive(Debug, Args)]
 pub(super) struct RevokeArgs {
@@ -20,7 +21,7 @@ pub(super) struct RevokeArgs {
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "after")]
     at: Option<Timestamp>,
     /// Revoke it after a while, not now: 30d, 2h45m
-    #[arg(long = "in", value_name = "DURATION", id = "after")]
+    #[arg(long = "in", value_name = "DURATION", id = "after", value_parser = delay)]
     after: Option<String>,
     /// Why
     #[arg(long, default_value = "", value_name = "TEXT")]
@@ -47,6 +48,14 @@ fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().or_else(|_| day()).map_err(|_| {
         "write a time such as 2026-12-31T23:59:59Z, or a day such as 2026-12-31".to_owned()
     })
+}
+
+/// How long to wait, as the registry reads it.
+fn delay(text: &str) -> Result<String, String> {
+    match revocation_delay(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write a duration such as 30d or 2h45m; its units are s, m, h, d".into()),
+    }
 }
 
 pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::engine::signals::Signals;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::local::data_directory;
 use ingot_registry::service::{Administration, Credentials};
-use ingot_registry::store::{Location, Project, Store};
+use ingot_registry::store::{Location, Project, Store, transaction};
 use ingot_registry_server::{
     Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
 };
@@ -116,7 +116,9 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
         Some(first) => Some(ingot_registry_server::web::new_link(&store, &first.principal).await?),
         None => None,
     };
-    greet(args, address, tls.as_ref(), &project, first.as_ref(), link.as_deref());
+    let place = Place::new(args, address, tls.as_ref());
+    transaction!(store, |tx| tx.put_setting(PAGES_AT, &place.pages))?;
+    greet(args, &place, tls.as_ref(), &project, first.as_ref(), link.as_deref());
 
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
@@ -169,64 +171,120 @@ fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
     ingot_registry_server::self_signed(&data_directory(), names).map(Some)
 }
 
+/// The setting of the database that says where the pages are of the server that was started last.
+pub(super) const PAGES_AT: &str = "pages_at";
+
+/// Where the server is.
+struct Place {
+    scheme: &'static str,
+    /// Where clients on this machine connect to.
+    address: SocketAddr,
+    /// Whether others cannot connect.
+    is_loopback: bool,
+    /// The URL of its pages.
+    pages: String,
+}
+
+impl Place {
+    fn new(args: &ServeArgs, address: SocketAddr, tls: Option<&Tls>) -> Self {
+        let is_loopback = address.ip().is_loopback();
+        // A client cannot connect to "any address".
+        let address = match address.ip().is_unspecified() {
+            true => SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()),
+            false => address,
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let public = args.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        let pages = public.unwrap_or_else(|| format!("{scheme}://{address}"));
+        Place { scheme, address, is_loopback, pages }
+    }
+}
+
 fn greet(
     args: &ServeArgs,
-    address: SocketAddr,
+    place: &Place,
     tls: Option<&Tls>,
     project: &Project,
     first: Option<&Credentials>,
     link: Option<&str>,
 ) {
-    // A client cannot connect to "any address".
-    let shown = match address.ip().is_unspecified() {
-        true => SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()),
-        false => address,
-    };
-    let scheme = if tls.is_some() { "https" } else { "http" };
+    let Place { scheme, address: shown, pages: at, .. } = place;
     output::line(format!("The registry is at {scheme}://{shown}"));
-    if tls.is_none() && !address.ip().is_loopback() {
+    if tls.is_none() && !place.is_loopback {
         output::line(
             "Warning: it is served without TLS; tokens and secrets can be read on the way",
         );
     }
+    let database = database_flag(args);
     match link {
         Some(link) => {
             output::line("To sign in with a browser, once and within an hour:");
-            let at = args.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
-            let at = at.unwrap_or_else(|| format!("{scheme}://{shown}"));
             output::line(format!("  {at}{link}"));
         }
-        None => output::line("A link to sign in with a browser: `ingot registry sign-in-link`"),
+        None => output::line(format!(
+            "A link to sign in with a browser: `ingot registry sign-in-link{database}`"
+        )),
     }
     output::line("");
     output::line("To use it, set in the environment:");
+    let export = |name: &str, value: &str| {
+        output::line(format!("  export {name}={}", shell_word(value)));
+    };
     match tls {
         Some(_) => {
-            output::line(format!("  HCP_API_ADDRESS={shown}"));
-            output::line(format!("  HCP_AUTH_URL={scheme}://{shown}"));
+            export("HCP_API_ADDRESS", &shown.to_string());
+            export("HCP_AUTH_URL", &format!("{scheme}://{shown}"));
         }
         // Secrets are sent to an HCP_AUTH_URL of https only, by HashiCorp's clients as by this one.
-        None => output::line(format!("  INGOT_REGISTRY={scheme}://{shown}")),
+        None => export("INGOT_REGISTRY", &format!("{scheme}://{shown}")),
     }
-    output::line(format!("  HCP_ORGANIZATION_ID={}", project.location.organization_id));
-    output::line(format!("  HCP_PROJECT_ID={}", project.location.project_id));
+    export("HCP_ORGANIZATION_ID", &project.location.organization_id);
+    export("HCP_PROJECT_ID", &project.location.project_id);
     match tls {
         Some(tls) if args.tls_cert.is_none() => {
-            output::line(format!("  SSL_CERT_FILE={}", tls.certificate.display()));
+            export("SSL_CERT_FILE", &tls.certificate.to_string_lossy());
         }
         _ => {}
     }
     match first {
         Some(Credentials { principal, secret }) => {
-            output::line(format!("  HCP_CLIENT_ID={}", principal.id));
-            output::line(format!("  HCP_CLIENT_SECRET={secret}"));
+            export("HCP_CLIENT_ID", &principal.id);
+            export("HCP_CLIENT_SECRET", secret);
             output::line("");
             output::line("The secret is shown this once. Make others with:");
-            output::line("  ingot registry principal create NAME -role contributor");
+            output::line(format!(
+                "  ingot registry principal create NAME -role contributor{database}"
+            ));
         }
-        None => output::line(
-            "and HCP_CLIENT_ID and HCP_CLIENT_SECRET, from `ingot registry principal create`",
-        ),
+        None => output::line(format!(
+            "and HCP_CLIENT_ID and HCP_CLIENT_SECRET, from `ingot registry principal create{}`",
+            match database.is_empty() {
+                true => String::new(),
+                false => format!(" NAME{database}"),
+            }
+        )),
+    }
+}
+
+/// The flag of other commands that makes them use the database of this one; none where they find it
+/// by themselves.
+fn database_flag(args: &ServeArgs) -> String {
+    let named = args.database.database_url.as_deref();
+    let in_environment = std::env::var("INGOT_REGISTRY_DATABASE_URL").ok();
+    match named.filter(|named| in_environment.as_deref() != Some(*named)) {
+        None => String::new(),
+        // It may hold a password, which does not belong on a screen.
+        Some(url) if url.contains("://") => " -database-url URL".into(),
+        Some(path) => format!(" -database-url {}", shell_word(path)),
+    }
+}
+
+/// A text as one word of a shell's command.
+fn shell_word(text: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./:,@%+=".contains(char);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
 

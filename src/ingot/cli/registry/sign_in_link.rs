@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::output;
-use super::serve::DatabaseArgs;
+use super::serve::{DatabaseArgs, PAGES_AT};
 use ingot_registry::api::{Error, Result};
 use ingot_registry::service::ADMIN;
+use ingot_registry::store::transaction;
 use ingot_registry_server::web;
 
 #[derive(Debug, Args)]
@@ -13,9 +14,9 @@ pub(super) struct SignInLinkArgs {
     /// As whom: a principal's name or client id
     #[arg(default_value = ADMIN)]
     principal: String,
-    /// Where the registry's pages are
-    #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:7420")]
-    address: String,
+    /// Where the registry's pages are; where it was served last unless it is given
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
@@ -35,6 +36,10 @@ pub(super) async fn run(args: &SignInLinkArgs) -> Result<()> {
         ))
     })?;
     let path = web::new_link(&store, principal).await?;
-    output::line(format!("{}{path}", args.address.trim_end_matches('/')));
+    let address = match &args.address {
+        Some(address) => address.trim_end_matches('/').to_owned(),
+        None => transaction!(store, |tx| tx.setting(PAGES_AT, "https://127.0.0.1:7420"))?,
+    };
+    output::line(format!("{address}{path}"));
     Ok(())
 }

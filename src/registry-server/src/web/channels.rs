@@ -229,7 +229,7 @@ pub(super) async fn show_with(
             (assignment(place, &channel, entry, newest, columns.len() > 4))
         }
     };
-    let notice = match notice::created(place, &channel) {
+    let notice = match notice::created(place, &channel).await {
         Some(notice) => Some(notice),
         None => notice::moved(place, &bucket).await,
     };

@@ -45,6 +45,7 @@ use ingot_registry::api::Error;
 
 pub use sign_in::new_link;
 
+pub(super) use web_session::is_secure;
 /// Where the pages of a bucket begin.
 const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
 

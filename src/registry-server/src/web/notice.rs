@@ -1,14 +1,16 @@
 //! What was done, told on the page that follows. The query says what to tell, and anybody can write
-//! a query; so the registry is asked whether it is so.
+//! a query; so it is told only if it is so, and if the audit log says that the visitor did it just
+//! now.
 
 use maud::{Markup, html};
 
 use super::assign;
 use super::parts::shown_version;
 use super::web_session::{Place, WebSession};
-use super::when::{is_recent, moment};
+use super::when::{RECENT, is_recent, moment};
 use ingot_registry::api::{Channel, Page, RevocationType, Version, VersionStatus};
 use ingot_registry::client::Registry as _;
+use ingot_registry::service::{CANCEL_REVOCATION, CREATE_CHANNEL, RESTORE, REVOKE};
 
 /// The query that asks for the notice of a channel's assignment.
 pub(super) fn assigned(channel: &str) -> String {
@@ -19,7 +21,8 @@ pub(super) fn assigned(channel: &str) -> String {
 /// That somebody has signed in.
 pub(super) fn signed_in(visit: &WebSession) -> Option<Markup> {
     let text = format!("You are signed in as {}.", visit.principal.name);
-    (visit.asked("done") == "signed-in").then(|| html! { p { (text) } })
+    let so = visit.asked("done") == "signed-in" && is_recent(visit.since);
+    so.then(|| html! { p { (text) } })
 }
 
 /// That the visitor moved a channel just now, from where to where, and the way back.
@@ -59,37 +62,59 @@ pub(super) async fn moved(place: &Place, bucket: &str) -> Option<Markup> {
     })
 }
 
-/// That a channel was created just now.
-pub(super) fn created(place: &Place, channel: &Channel) -> Option<Markup> {
-    let so = place.visit.asked("done") == "created" && is_recent(channel.created_at);
+/// Whether the visitor did this just now, as the audit log says. A notice that cannot be had is none;
+/// the page itself tells of failures.
+async fn did(place: &Place, action: &str, target: &str) -> bool {
+    place.session.did(action, target, RECENT).await.unwrap_or_default()
+}
+
+/// That the visitor created a channel just now.
+pub(super) async fn created(place: &Place, channel: &Channel) -> Option<Markup> {
+    let target = format!("{}/{}", place.names.bucket, channel.name);
+    let so = place.visit.asked("done") == "created"
+        && is_recent(channel.created_at)
+        && did(place, CREATE_CHANNEL, &target).await;
     so.then(|| html! { p { "The channel " strong { (channel.name) } " was created." } })
 }
 
-/// What was done to a version: that it is revoked, will be, or is valid again.
-pub(super) fn revocation(place: &Place, version: &Version) -> Option<Markup> {
+/// What the visitor did to a version just now: that it is revoked, will be, or is valid again.
+pub(super) async fn revocation(place: &Place, version: &Version) -> Option<Markup> {
     let name = shown_version(&version.name, &version.fingerprint);
     let own = version.revocation_type == RevocationType::Manual
         && version.revocation_author == place.visit.principal.name;
+    let inherited = version.revocation_inherited_from.is_some();
     let (status, at) = (version.status, version.revoke_at);
-    match place.visit.asked("done").as_str() {
-        "revoked" if own && status == VersionStatus::Revoked && is_recent(at) => {
-            Some(html! { p { strong { (name) } " is revoked." } })
-        }
-        "scheduled" if own && status == VersionStatus::RevocationScheduled => {
-            Some(html! { p { strong { (name) } " will be revoked at " (moment(at)) "." } })
-        }
-        "restored" if status == VersionStatus::Active && is_recent(version.updated_at) => {
-            Some(html! { p { strong { (name) } " is valid again." } })
-        }
-        "cancelled" if status == VersionStatus::Active && is_recent(version.updated_at) => {
-            Some(html! { p { "The scheduled revocation of " strong { (name) } " is cancelled." } })
-        }
-        "still-revoked" if version.revocation_inherited_from.is_some() => Some(html! {
-            p {
-                "The revocation of " strong { (name) } " itself is taken back. What it was built "
-                "from is revoked as well, so it is not valid again yet."
-            }
-        }),
-        _ => None,
+    let target = format!("{}/{}", version.bucket_name, version.fingerprint);
+    let done = place.visit.asked("done");
+    let (so, action) = match done.as_str() {
+        "revoked" => (own && status == VersionStatus::Revoked && is_recent(at), REVOKE),
+        "scheduled" => (own && status == VersionStatus::RevocationScheduled, REVOKE),
+        // Another revocation of it that was hidden by this one may have come to light.
+        "restored" => (status == VersionStatus::Active || inherited, RESTORE),
+        "cancelled" => (status == VersionStatus::Active || inherited, CANCEL_REVOCATION),
+        _ => return None,
+    };
+    if !so || !did(place, action, &target).await {
+        return None;
     }
+    Some(html! {
+        p {
+            @match done.as_str() {
+                "revoked" => { strong { (name) } " is revoked." },
+                "scheduled" => { strong { (name) } " will be revoked at " (moment(at)) "." },
+                "restored" if !inherited => { strong { (name) } " is valid again." },
+                _ if !inherited => {
+                    "The scheduled revocation of " strong { (name) } " is cancelled."
+                },
+                _ => {
+                    "The revocation of " strong { (name) } " itself is taken back. What it was built "
+                    @if status == VersionStatus::Revoked {
+                        "from is revoked as well, so it is not valid again yet."
+                    } @else {
+                        "from will be revoked at " (moment(at)) ", and " (name) " with it."
+                    }
+                },
+            }
+        }
+    })
 }

@@ -91,9 +91,8 @@ pub(super) async fn restore(Change { place, .. }: Change) -> Result<Redirect, Pr
     let (bucket, print) = (&place.names.bucket, &place.names.version);
     let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
     let before = place.session.get_version(bucket, print).await?.status;
-    let now = place.session.update_version(bucket, print, &body).await?;
+    place.session.update_version(bucket, print, &body).await?;
     let done = match before {
-        _ if now.revoke_at.is_set() => "still-revoked",
         VersionStatus::RevocationScheduled => "cancelled",
         _ => "restored",
     };

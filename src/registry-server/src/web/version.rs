@@ -1,5 +1,6 @@
 //! A version: its images and builds, what it was built from, and what can be done with it.
 
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
@@ -12,7 +13,7 @@ use super::parts::{
     tabs, token_field, version_link_to,
 };
 use super::problem::Problem;
-use super::web_session::Place;
+use super::web_session::{Place, segment};
 use super::when::{duration, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
@@ -41,7 +42,7 @@ pub(super) async fn show(place: Place) -> Result<Response, Problem> {
         (name.as_str(), path_of(&place)),
     ];
     let title = format!("{bucket} {name}");
-    let notice = match notice::revocation(&place, &version) {
+    let notice = match notice::revocation(&place, &version).await {
         Some(notice) => Some(notice),
         None => notice::moved(&place, &bucket).await,
     };

@@ -16,6 +16,7 @@ use super::web_session::{Fields, Place};
 use super::when::ago;
 use ingot_registry::api::{AncestryStatus, Version, VersionStatus};
 use ingot_registry::client::Registry as _;
+use ingot_registry::service::VersionList;
 use ingot_registry::store::{VersionFilter, VersionOrder};
 
 /// How many versions a page has.
@@ -67,12 +68,13 @@ impl Asked {
         [("status", &self.status), ("platform", &self.platform), ("sort", &self.sort)]
     }
 
-    /// What a list has, in words.
-    fn caption(&self, shown: usize, total: i64) -> String {
+    /// What a list has, in words: `1–25 of 62 versions, newest first`.
+    fn caption(&self, list: &VersionList) -> String {
+        let (total, before, shown) = (list.total, list.before, list.versions.len() as i64);
         let plural = if total == 1 { "" } else { "s" };
-        let count = match i64::try_from(shown) == Ok(total) {
-            true => format!("{total} version{plural}"),
-            false => format!("{shown} of {total} version{plural}"),
+        let count = match shown < total {
+            true => format!("{}–{} of {total} version{plural}", before + 1, before + shown),
+            false => format!("{total} version{plural}"),
         };
         let mut told = vec![count];
         told.extend(self.status().map(|status| format!("status {}", status_name(status))));
@@ -121,7 +123,7 @@ pub(super) async fn show(
         h2.hidden { "Versions" }
         @if !none { (filters(&path, &asked, &list.platforms)) }
         @if !list.versions.is_empty() {
-            (table(&asked.caption(list.versions.len(), list.total), &columns, &rows))
+            (table(&asked.caption(&list), &columns, &rows))
             (pager("versions", &path, &asked.query(), Some(&list.pagination)))
         } @else if none {
             div.card.empty { h3 { "There are no versions yet" } }

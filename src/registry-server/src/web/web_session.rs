@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::problem::Problem;
 use crate::{Shared, secret};
-use ingot_registry::api::{Code, Error, Result};
+use ingot_registry::api::{Code, Error, Result, Timestamp};
 use ingot_registry::service::{Caller, Session};
 use ingot_registry::store::{Principal, Project, Role};
 
@@ -89,7 +89,7 @@ fn is_form_token(cookie: &str, token: &str) -> bool {
 
 /// Whether the browser reached the registry by TLS: its own, or that of a proxy before it, which
 /// says so. Who claims it falsely only keeps their own browser from sending the cookie back.
-pub(super) fn is_secure(app: &Shared, headers: &HeaderMap) -> bool {
+pub(crate) fn is_secure(app: &Shared, headers: &HeaderMap) -> bool {
     let proxied = headers.get("x-forwarded-proto");
     app.secure || proxied.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
 }
@@ -113,6 +113,8 @@ pub(super) struct WebSession {
     pub path: String,
     /// What is kept of the session's token.
     pub session_hash: String,
+    /// When they signed in.
+    pub since: Timestamp,
 }
 
 impl WebSession {
@@ -143,11 +145,11 @@ pub(super) async fn visitor(parts: &Parts, app: &Shared) -> Result<(WebSession, 
     let cookie = cookie.ok_or_else(unknown)?;
     let session_hash = secret::hash(&cookie);
     let mut tx = app.store.read().await?;
-    let id = tx.web_session(&session_hash).await?.ok_or_else(unknown)?;
+    let (id, since) = tx.web_session(&session_hash).await?.ok_or_else(unknown)?;
     let principal = tx.principal(&id).await?.ok_or_else(unknown)?;
     let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let (address, form_token) = (address_of(parts), form_token(&cookie));
-    Ok((WebSession { principal, address, form_token, path, session_hash }, cookie))
+    Ok((WebSession { principal, address, form_token, path, session_hash, since }, cookie))
 }
 
 /// Where to come back to: the page that was asked for, or the page that the form is on.

@@ -1,5 +1,7 @@
 //! Moments as people read them.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -58,13 +60,13 @@ fn distance(at: Timestamp, now: Timestamp) -> Option<String> {
     }
 }
 
-/// How long what was done is told of, in seconds.
-const RECENT: i64 = 600;
+/// How long what was done is told of.
+pub(super) const RECENT: Duration = Duration::from_secs(600);
 
 /// Whether a moment is not long past, and not to come.
 pub(super) fn is_recent(at: Timestamp) -> bool {
     let age = Timestamp::now().micros().zip(at.micros()).map(|(now, at)| now - at);
-    age.is_some_and(|age| (0..RECENT * 1_000_000).contains(&age))
+    age.is_some_and(|age| (0..RECENT.as_micros() as i64).contains(&age))
 }
 
 /// How long something took, in its two largest units.

@@ -84,12 +84,19 @@ pub struct Error {
     pub code: Code,
     /// One sentence for people, without a trailing full stop.
     pub message: String,
+    /// What to do about it, where that is known here; it is not sent to others.
+    pub advice: Option<&'static str>,
 }
 
 impl Error {
     /// An error.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error { code, message: message.into() }
+        Error { code, message: message.into(), advice: None }
+    }
+
+    /// The error with what to do about it.
+    pub fn advise(self, advice: Option<&'static str>) -> Self {
+        Error { advice, ..self }
     }
 
     /// The request is wrong.

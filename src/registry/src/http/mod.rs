@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ingot_sdk::error::IntoSdkError;
+use ingot_sdk::error::{IntoSdkError, causes};
 use ingot_sdk::http;
 use ingot_sdk::retry::{Retry, Stopped};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -195,11 +195,10 @@ impl HttpRegistry {
             // What never got there can be sent again whatever it is.
             let perhaps_done = !error.is_connect();
             let again = !perhaps_done || call.repeatable;
-            let why = error.into_sdk_error();
-            let error = Error::new(Code::Unavailable, format!("asking {host}: {why}"));
+            let error = unreachable_error(format!("asking {host}"), error);
             Failure { error, again, perhaps_done }
         };
-        let mut answer = request.send().await.map_err(unreachable)?;
+        let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
@@ -264,3 +263,32 @@ fn status_error(status: StatusCode, body: &[u8], place: &str) -> Error {
         }
     }
 }
+/// That somebody could not be asked, and what to do about it.
+fn unreachable_error(doing: String, error: reqwest::Error) -> Error {
+    let advice = advice(&error);
+    let why = error.into_sdk_error();
+    Error::new(Code::Unavailable, format!("{doing}: {why}")).advise(advice)
+}
+
+fn advice(error: &reqwest::Error) -> Option<&'static str> {
+    if http::is_bad_certificate(error) {
+        return Some(
+            "set SSL_CERT_FILE to the file of the certificate that the registry's is signed by; \
+             `ingot registry serve` prints where its own is",
+        );
+    }
+    let is_plain = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidMessage(_)))
+    };
+    if causes(error).any(is_plain) {
+        return Some(
+            "there is no TLS at this address; for a registry that is served with -plain-http set \
+             INGOT_REGISTRY=http://HOST:PORT",
+        );
+    }
+    error.is_connect().then_some(
+        "check that the registry is running, and its address: INGOT_REGISTRY, or HCP_API_ADDRESS and \
+         HCP_AUTH_URL",
+    )
+}
+

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use reqwest::Method;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::{Answered, Call, HttpRegistry, host, json};
 use crate::api::*;
@@ -70,11 +70,15 @@ impl HttpRegistry {
         Ok(self.call(Call { path: whole, ..call }).await)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+    ) -> Result<T> {
         self.ask(Method::GET, path, pairs(query)?, None).await
     }
 
-    async fn send_to<T: DeserializeOwned>(
+    pub(super) async fn send_to<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &[&str],
@@ -83,7 +87,7 @@ impl HttpRegistry {
         self.ask(method, path, Vec::new(), Some(json(body)?)).await
     }
 
-    async fn delete(&self, path: &[&str]) -> Result<()> {
+    pub(super) async fn delete(&self, path: &[&str]) -> Result<()> {
         let _: Empty = self.ask(Method::DELETE, path, Vec::new(), None).await?;
         Ok(())
     }
@@ -105,7 +109,7 @@ fn pairs(query: &impl Serialize) -> Result<Vec<(String, String)>> {
 }
 
 /// What an answer has to hold.
-fn present<T>(part: Option<T>, what: &str) -> Result<T> {
+pub(super) fn present<T>(part: Option<T>, what: &str) -> Result<T> {
     part.ok_or_else(|| Error::new(Code::Internal, format!("the registry's answer has no {what}")))
 }
 

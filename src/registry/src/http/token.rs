@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use ingot_sdk::error::IntoSdkError;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use serde::Deserialize;
@@ -89,8 +88,7 @@ impl TokenSource {
             .body(form)
             .send();
         let unreachable = |error: reqwest::Error| {
-            let why = error.into_sdk_error();
-            Error::new(Code::Unavailable, format!("logging in at {host}: {why}"))
+            super::unreachable_error(format!("logging in at {host}"), error)
         };
         let answer = sent.await.map_err(unreachable)?;
         let status = answer.status();

@@ -15,6 +15,8 @@ use crate::store::{
 const AUDIT: i64 = 1000;
 /// How many webhooks a project may have: every event is written down for each.
 const WEBHOOKS: usize = 100;
+/// How many principals an organization may have: pages and commands list all of them.
+const PRINCIPALS: usize = 1000;
 /// How long a webhook's URL may be, in bytes.
 const URL: usize = 2048;
 
@@ -36,6 +38,14 @@ pub struct NewWebhook {
 async fn insert_principal(tx: &mut Tx, credentials: &Credentials) -> Result<()> {
     let name = &credentials.principal.name;
     rules::principal_name(name)?;
+    let organization = &credentials.principal.organization_id;
+    let there = tx.principals().await?;
+    if there.iter().filter(|it| it.organization_id == *organization).count() >= PRINCIPALS {
+        return Err(Error::precondition(format!(
+            "an organization must not have more than {PRINCIPALS} principals; remove some that are \
+             not used any more"
+        )));
+    }
     tx.insert_principal(&credentials.principal).await.map_err(|error| match error.code {
         Code::AlreadyExists => {
             let name = rules::quoted(name);
@@ -45,11 +55,14 @@ async fn insert_principal(tx: &mut Tx, credentials: &Credentials) -> Result<()> 
     })
 }
 
+/// Adds a webhook; `anywhere` if whoever adds it has the server itself, so that it may be in the
+/// server's own network.
 async fn insert_webhook(
     tx: &mut Tx,
     project: &str,
     url: &str,
     events: &[String],
+    anywhere: bool,
 ) -> Result<NewWebhook> {
     let parsed = reqwest::Url::parse(url).ok();
     if !parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
@@ -77,7 +90,7 @@ async fn insert_webhook(
         )));
     }
     let secret = random_hex();
-    let id = tx.insert_webhook(project, url, &secret, &events).await?;
+    let id = tx.insert_webhook(project, url, &secret, &events, anywhere).await?;
     Ok(NewWebhook { id, secret })
 }
 
@@ -181,7 +194,7 @@ impl Session {
         self.need(Role::Admin)?;
         transaction!(self.store, |tx| async {
             self.still_needs_admin(tx, false).await?;
-            let made = insert_webhook(tx, self.project_id(), url, events).await?;
+            let made = insert_webhook(tx, self.project_id(), url, events, false).await?;
             self.audit(tx, "create webhook", webhook_target(url, &made.id)).await?;
             Ok(made)
         })
@@ -360,7 +373,7 @@ impl Administration {
     ) -> Result<NewWebhook> {
         transaction!(self.store, |tx| async {
             let project = find_project(tx, project).await?.location.project_id;
-            let made = insert_webhook(tx, &project, url, events).await?;
+            let made = insert_webhook(tx, &project, url, events, true).await?;
             note(tx, &project, "create webhook", webhook_target(url, &made.id)).await?;
             Ok(made)
         })

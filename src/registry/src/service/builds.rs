@@ -9,7 +9,12 @@ use crate::api::{limits, *};
 use crate::store::{BucketRow, BuildRow, Tx, VersionRow, new_id};
 
 impl Session {
-    async fn find_build(&self, tx: &mut Tx, version: &VersionRow, id: &str) -> Result<BuildRow> {
+    pub(super) async fn find_build(
+        &self,
+        tx: &mut Tx,
+        version: &VersionRow,
+        id: &str,
+    ) -> Result<BuildRow> {
         tx.build(&version.id, id).await?.ok_or_else(|| {
             Error::not_found(format!("the version has no build with the id {}", rules::quoted(id)))
         })

@@ -133,7 +133,7 @@ impl Session {
         }
         let author = &self.caller.name;
         let row = tx.insert_channel(&bucket_id, &body.name, false, body.restricted, author).await?;
-        self.audit(tx, "create channel", format!("{bucket}/{}", body.name)).await?;
+        self.audit(tx, CREATE_CHANNEL, format!("{bucket}/{}", body.name)).await?;
         if !body.version_fingerprint.is_empty() {
             self.assign(tx, bucket, &row, &body.version_fingerprint).await?;
         }

@@ -23,6 +23,8 @@ mod work;
 
 use async_trait::async_trait;
 
+use std::time::Duration;
+
 use super::api::*;
 use super::client::Registry;
 use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
@@ -31,6 +33,7 @@ pub use administration::{ADMIN, Administration, NewWebhook};
 pub use credentials::{Credentials, hash_secret, is_secret_of, random_hex};
 pub use events::EVENTS;
 pub use lineage::{AncestryEdge, Lineage, LineageQuery, Member};
+pub use channels::CREATE_CHANNEL;
 pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, words};
 pub use relations::{Relation, Relations};
 pub use version_list::VersionList;
@@ -40,6 +43,7 @@ pub use work::{cancel_silent_builds, carry_out_revocations};
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The principal's id.
+pub use versions::{CANCEL_REVOCATION, RESTORE, REVOKE};
     pub id: String,
     /// What it is called where its deeds are shown.
     pub name: String,
@@ -65,7 +69,11 @@ impl Session {
         Session { store, project, caller, address }
     }
 
-    fn need(&self, role: Role) -> Result<()> {
+    /// Whether the caller may do what takes a role.
+    ///
+    /// # Errors
+    /// They may not, or nobody may use the registry now.
+    pub fn need(&self, role: Role) -> Result<()> {
         if self.caller.role < role {
             return Err(Error::new(
                 Code::PermissionDenied,
@@ -111,6 +119,23 @@ impl Session {
     async fn lock(&self, tx: &mut Tx, bucket: &str) -> Result<String> {
         let id = tx.lock_bucket(self.project_id(), bucket).await?;
         id.ok_or_else(|| no_bucket(bucket))
+    }
+
+    /// Whether the caller did something in the last `within`: an action of the audit log to this
+    /// target, which may be followed by more in the log.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn did(&self, action: &str, target: &str, within: Duration) -> Result<bool> {
+        let now = Timestamp::now().micros().unwrap_or_default();
+        let since = now.saturating_sub(within.as_micros() as i64);
+        let tx = &mut self.store.read().await?;
+        let (caller, project) = (&self.caller.id, self.project_id());
+        let targets = tx.audited(caller, project, action, Timestamp::from_micros(Some(since)));
+        let is_target = |it: &String| {
+            it.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        Ok(targets.await?.iter().any(is_target))
     }
 
     /// The registry itself.

@@ -151,38 +151,42 @@ pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
     }
 }
 
-/// A duration as revocations have it: `30d`, `2h45m`, `-5s`. What has passed is zero.
-pub(super) fn duration(text: &str) -> Result<Duration> {
-    let wrong = || {
+/// When a revocation is to be.
+pub(super) fn revoke_in(text: &str) -> Result<Duration> {
+    revocation_delay(text).ok_or_else(|| {
         Error::invalid("revoke_in must be a duration as `30d` or `2h45m`; its units are s, m, h, d")
     };
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
+    })
+}
+
+/// A duration as revocations have it: `30d`, `2h45m`, `-5s`. What has passed is zero; none if it is
+/// no duration, or more than a hundred years.
+pub fn revocation_delay(text: &str) -> Option<Duration> {
     let mut seconds = 0.0_f64;
     if rest.is_empty() {
-        return Err(wrong());
+        return None;
     }
     while !rest.is_empty() {
-        let end =
-            rest.find(|char: char| !char.is_ascii_digit() && char != '.').ok_or_else(wrong)?;
-        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
+        let end = rest.find(|char: char| !char.is_ascii_digit() && char != '.')?;
+        let number: f64 = rest[..end].parse().ok()?;
         let unit = match rest.as_bytes()[end] {
             b's' => 1.0,
             b'm' => 60.0,
             b'h' => 3600.0,
             b'd' => 86400.0,
-            _ => return Err(wrong()),
+            _ => return None,
         };
         seconds += number * unit;
         rest = &rest[end + 1..];
     }
     // A hundred years are enough for what is to happen at all.
     match negative {
-        true => Ok(Duration::ZERO),
-        false if seconds > 100.0 * 366.0 * 86400.0 => Err(wrong()),
-        false => Ok(Duration::from_secs_f64(seconds)),
+        true => Some(Duration::ZERO),
+        false if seconds > 100.0 * 366.0 * 86400.0 => None,
+        false => Some(Duration::from_secs_f64(seconds)),
     }
 }
 
@@ -192,7 +196,7 @@ mod tests {
 
     #[test]
     fn durations() {
-        let seconds = |text| duration(text).map(|duration| duration.as_secs_f64()).ok();
+        let seconds = |text| revocation_delay(text).map(|it| it.as_secs_f64());
         assert_eq!(seconds("30d"), Some(2_592_000.0));
         assert_eq!(seconds("2h45m"), Some(9900.0));
         assert_eq!(seconds("1.5s"), Some(1.5));

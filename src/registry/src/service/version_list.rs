@@ -12,6 +12,8 @@ pub struct VersionList {
     pub versions: Vec<Version>,
     /// How many there are in all parts.
     pub total: i64,
+    /// How many there are before these.
+    pub before: i64,
     /// The platforms that builds of the bucket are of, whatever the filter.
     pub platforms: Vec<String>,
     /// How to go on.
@@ -39,9 +41,14 @@ impl Session {
         let rows = tx.search_versions(&bucket_id, filter, order, &keys).await?;
         page::fit(tx, &rows, &mut keys, |row| (1500, Some(&row.id))).await?;
         let (rows, pagination) = page::cut(rows, &keys, VersionRow::key);
+        let first = rows.first().map(VersionRow::key).filter(|_| keys.key.is_some());
+        let before = match &first {
+            Some(key) => tx.count_versions(&bucket_id, filter, order, Some(key)).await?,
+            None => 0,
+        };
         let versions = self.see_versions(tx, rows, Detail::Builds).await?;
-        let total = tx.count_versions(&bucket_id, filter).await?;
+        let total = tx.count_versions(&bucket_id, filter, order, None).await?;
         let platforms = tx.platforms_of(&bucket_id).await?;
-        Ok(VersionList { versions, total, platforms, pagination })
+        Ok(VersionList { versions, total, before, platforms, pagination })
     }
 }

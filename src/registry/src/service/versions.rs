@@ -8,6 +8,13 @@ use super::{Session, events, no_version, page, rules};
 use crate::api::*;
 use crate::store::{Role, Tx, VersionRow};
 
+/// What the audit log calls it: revoking a version, at once or later.
+pub const REVOKE: &str = "revoke version";
+/// Making a revoked version valid again, as far as it does not inherit another revocation.
+pub const RESTORE: &str = "restore version";
+/// Calling a revocation off that is to come.
+pub const CANCEL_REVOCATION: &str = "cancel scheduled revocation";
+
 impl Session {
     pub(super) async fn find_version(
         &self,
@@ -115,20 +122,22 @@ impl Session {
             }
             self.audit(tx, "complete version", target).await?;
         } else if body.restore {
+            let revoked = row.revocation.done || row.revocation.at <= tx.now;
             self.restore(tx, &row).await?;
-            self.audit(tx, "restore version", target).await?;
+            let action = if revoked { RESTORE } else { CANCEL_REVOCATION };
+            self.audit(tx, action, target).await?;
         } else {
             let at = match (body.revoke_at.is_set(), body.revoke_in.as_str()) {
                 (true, "") => body.revoke_at,
                 (false, duration) => {
-                    let micros = rules::duration(duration)?.as_micros();
+                    let micros = rules::revoke_in(duration)?.as_micros();
                     let now = tx.now.micros().unwrap_or_default();
                     Timestamp::from_micros(Some(now.saturating_add(micros as i64)))
                 }
                 _ => return Err(Error::invalid("say revoke_at or revoke_in, not both")),
             };
             self.revoke(tx, &row, at, body).await?;
-            self.audit(tx, "revoke version", format!("{target} at {at}")).await?;
+            self.audit(tx, REVOKE, format!("{target} at {at}")).await?;
         }
         self.version_in(tx, bucket, fingerprint).await
     }

@@ -40,6 +40,8 @@ pub struct Delivery {
     pub body: String,
     /// How often it was tried.
     pub attempts: i64,
+    /// Whether it may go to the server's own network.
+    pub anywhere: bool,
 }
 
 /// A line of the audit log.
@@ -73,24 +75,26 @@ fn webhook(row: &AnyRow) -> Result<Webhook> {
 }
 
 impl Tx {
-    /// Adds a webhook; its id.
+    /// Adds a webhook, which may be in the server's own network if `anywhere`; its id.
     pub async fn insert_webhook(
         &mut self,
         project: &str,
         url: &str,
         secret: &str,
         events: &str,
+        anywhere: bool,
     ) -> Result<String> {
         let id = new_id();
         sqlx::query(
-            "INSERT INTO webhooks (id, project_id, url, secret, events, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO webhooks (id, project_id, url, secret, events, anywhere, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&id)
         .bind(project)
         .bind(url)
         .bind(secret)
         .bind(events)
+        .bind(i64::from(anywhere))
         .bind(self.now_micros())
         .execute(self.raw())
         .await?;
@@ -167,7 +171,8 @@ impl Tx {
                 .execute(self.raw())
                 .await?;
             let row = sqlx::query(
-                "SELECT o.id, o.webhook_id, o.event, o.body, o.attempts, w.url, w.secret FROM outbox o \
+                "SELECT o.id, o.webhook_id, o.event, o.body, o.attempts, w.url, w.secret, \
+                 w.anywhere FROM outbox o \
                  JOIN webhooks w ON w.id = o.webhook_id WHERE o.id = $1",
             )
             .bind(&id)
@@ -181,6 +186,7 @@ impl Tx {
                 event: row.text("event")?,
                 body: row.text("body")?,
                 attempts: row.int("attempts")?,
+                anywhere: row.flag("anywhere")?,
             });
         }
         Ok(taken)
@@ -232,6 +238,21 @@ impl Tx {
         let sql = "DELETE FROM audit WHERE at < $1";
         let query = sqlx::query(sql).bind(before.micros().unwrap_or_default());
         Ok(query.execute(self.raw()).await?.rows_affected())
+    }
+
+    /// What a principal did this to in a project since a time, last first.
+    pub async fn audited(
+        &mut self,
+        principal: &str,
+        project: &str,
+        action: &str,
+        since: Timestamp,
+    ) -> Result<Vec<String>> {
+        let sql = "SELECT target FROM audit WHERE at >= $1 AND principal = $2 AND project_id = $3 \
+                   AND action = $4 ORDER BY at DESC, id DESC LIMIT 200";
+        let query = sqlx::query_scalar(sql).bind(since.micros().unwrap_or_default());
+        let query = query.bind(principal).bind(project).bind(action);
+        Ok(query.fetch_all(self.raw()).await?)
     }
 
     /// The newest lines of the audit log since a time.

@@ -103,8 +103,8 @@ pub struct BucketFilter {
     pub all: bool,
 }
 
-/// A word must be this long, in characters, to be looked for in fingerprints and ids, which are read
-/// from end to end for it.
+/// A word must be this long, in characters, to be looked for within fingerprints and ids, which are
+/// read from end to end for it. A shorter one finds the fingerprint that it is the whole of.
 const ID: usize = 3;
 
 /// What the managed channel of a bucket points at, and the version made last.

@@ -123,7 +123,7 @@ impl Tx {
     }
 
     /// Sets a setting of the registry.
-    pub(super) async fn put_setting(&mut self, name: &str, value: &str) -> Result<()> {
+    pub async fn put_setting(&mut self, name: &str, value: &str) -> Result<()> {
         sqlx::query(
             "INSERT INTO settings (name, value) VALUES ($1, $2) \
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -1,6 +1,8 @@
 //! Who has signed in to the web pages: sessions, and links that start one. Tokens come as hashes.
 
-use super::Tx;
+use sqlx::any::AnyRow;
+
+use super::{Columns, Tx};
 use crate::api::{Result, Timestamp};
 
 impl Tx {
@@ -30,11 +32,15 @@ impl Tx {
         Ok(())
     }
 
-    /// The principal of a session that has not expired.
-    pub async fn web_session(&mut self, token_hash: &str) -> Result<Option<String>> {
-        let sql = "SELECT principal_id FROM web_sessions WHERE token_hash = $1 AND expires_at > $2";
-        let query = sqlx::query_scalar(sql).bind(token_hash).bind(self.now_micros());
-        Ok(query.fetch_optional(self.raw()).await?)
+    /// The principal of a session that has not expired, and when it began.
+    pub async fn web_session(&mut self, token_hash: &str) -> Result<Option<(String, Timestamp)>> {
+        let sql = "SELECT principal_id, created_at FROM web_sessions \
+                   WHERE token_hash = $1 AND expires_at > $2";
+        let query = sqlx::query(sql).bind(token_hash).bind(self.now_micros());
+        let session = |row: &AnyRow| -> Result<_> {
+            Ok((row.text("principal_id")?, row.time("created_at")?))
+        };
+        query.fetch_optional(self.raw()).await?.as_ref().map(session).transpose()
     }
 
     /// Ends a session.

@@ -91,15 +91,30 @@ impl Tx {
         query.fetch_all(self.raw()).await?.iter().map(version).collect()
     }
 
-    /// How many versions of a bucket a list has.
-    pub async fn count_versions(&mut self, bucket: &str, filter: &VersionFilter) -> Result<i64> {
-        let condition = filter.condition(self.now_micros());
+    /// How many versions of a bucket a list has; only those before a key, if there is one.
+    pub async fn count_versions(
+        &mut self,
+        bucket: &str,
+        filter: &VersionFilter,
+        order: VersionOrder,
+        before: Option<&str>,
+    ) -> Result<i64> {
+        let by_platform = !filter.platform.is_empty();
+        let mark = if by_platform { 3 } else { 2 };
+        let compare = if order == VersionOrder::Newest { ">" } else { "<" };
+        let mut condition = filter.condition(self.now_micros());
+        if before.is_some() {
+            condition.push_str(&format!(" AND {KEY} {compare} ${mark}"));
+        }
         let sql = AssertSqlSafe(format!(
             "SELECT count(*) FROM versions v WHERE v.bucket_id = $1{condition}"
         ));
         let mut query = sqlx::query_scalar(sql).bind(bucket);
-        if !filter.platform.is_empty() {
+        if by_platform {
             query = query.bind(&filter.platform);
+        }
+        if let Some(key) = before {
+            query = query.bind(key);
         }
         Ok(query.fetch_one(self.raw()).await?)
     }
