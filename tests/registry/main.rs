@@ -21,6 +21,7 @@ mod proxy;
 mod revocation;
 mod rules;
 mod slow;
+mod sboms;
 mod soak;
 mod terraform;
 mod webhooks;

@@ -24,6 +24,7 @@ mod resources;
 mod routes;
 mod run_task;
 pub mod secret;
+mod sboms;
 mod tls;
 mod v2021;
 pub mod web;
@@ -107,6 +108,8 @@ struct App {
     refusals: refusals::Refusals,
     outgoing: outgoing::Outgoing,
     /// How long lines of the audit log are kept; none: for ever.
+    /// Who may upload an SBOM now.
+    uploads: tokio::sync::Semaphore,
     audit_retention: Option<Duration>,
     address: String,
     /// Whether it has TLS itself.
@@ -159,6 +162,7 @@ pub async fn serve(
         refusals: refusals::Refusals::default(),
         outgoing: outgoing::Outgoing::default(),
         audit_retention: options.audit_retention,
+        uploads: tokio::sync::Semaphore::new(sboms::UPLOADS),
         address,
         secure: options.tls.is_some(),
         strict,
@@ -238,6 +242,7 @@ fn router(api: Router<Shared>, app: Shared) -> Router {
         .merge(run_task::router())
         .route("/oauth2/token", axum::routing::post(auth::token))
         .route("/healthz", get(health::live))
+        .route("/sboms/{token}", get(sboms::download))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
         .route("/openapi.json", get(openapi::show))

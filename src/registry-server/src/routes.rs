@@ -23,6 +23,7 @@ pub(super) fn api() -> Documented {
     type No = Empty;
     let ancestry = [PAGES, &["type", "channel_name", "version_fingerprint"]].concat();
     let build = version("/builds/{build}");
+    let sboms = version("/builds/{build}/sboms");
     let registry = root("/registry");
     let api = Api::new()
         .add::<No, RegistryResponse, _, _>(GET, &registry, "GetRegistry", &[], get_registry)
@@ -116,6 +117,21 @@ pub(super) fn api() -> Documented {
             update_build,
         )
         .add::<No, Empty, _, _>(DELETE, &build, "DeleteBuild", &[], delete_build)
+        .add::<UploadSbomBody, UploadSbomResponse, _, _>(
+            PUT,
+            &sboms,
+            "UploadSbom",
+            &[],
+            sboms::upload.layer(DefaultBodyLimit::max(sboms::BODY)),
+        )
+        .add::<No, ListSbomsResponse, _, _>(GET, &sboms, "ListSboms", &[], sboms::list)
+        .add::<No, GetSbomResponse, _, _>(
+            GET,
+            &format!("{sboms}/{{sbom}}"),
+            "GetSbom",
+            &[],
+            sboms::get,
+        )
         .add::<No, ListChannelsResponse, _, _>(
             GET,
             &bucket("/channels"),

@@ -12,6 +12,9 @@ pub(super) use ingot_registry::service::{hash_secret as hash, is_secret_of, rand
 /// How long a token is good for, in seconds.
 pub const TOKEN_LIFE: i64 = 3600;
 
+/// How the subject of a token begins that is for an SBOM; no principal's id does.
+const SBOM: &str = "sbom:";
+
 /// JSON of the header of every token, in base64: `{"alg":"HS256","typ":"JWT"}`.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
@@ -61,6 +64,15 @@ impl TokenKey {
 
     /// A token for a principal: a JSON Web Token.
     pub fn token(&self, principal: &str) -> String {
+        self.sign(principal, TOKEN_LIFE)
+    }
+
+    /// A token with which an SBOM can be downloaded for `life` seconds.
+    pub fn sbom_token(&self, sbom: &str, life: i64) -> String {
+        self.sign(&format!("{SBOM}{sbom}"), life)
+    }
+
+    fn sign(&self, subject: &str, life: i64) -> String {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let claims = Claims { sub: subject.to_owned(), exp: now + life };
         let claims = serde_json::to_vec(&claims).unwrap_or_default();
@@ -71,6 +83,15 @@ impl TokenKey {
 
     /// The principal a token is for, if it is one of ours and has not expired.
     pub fn principal(&self, token: &str) -> Option<String> {
+        self.subject(token).filter(|subject| !subject.starts_with(SBOM))
+    }
+
+    /// The SBOM that a token is for, if it is one of ours and has not expired.
+    pub fn sbom(&self, token: &str) -> Option<String> {
+        Some(self.subject(token)?.strip_prefix(SBOM)?.to_owned())
+    }
+
+    fn subject(&self, token: &str) -> Option<String> {
         let (signed, signature) = token.rsplit_once('.')?;
         let claims = signed.strip_prefix(HEADER)?.strip_prefix('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -98,6 +119,16 @@ mod tests {
         for wrong in ["", ".", "..", &format!("{none}.{claims}."), &token[..token.len() - 2]] {
             assert_eq!(key.principal(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_token_for_an_sbom_is_for_nothing_else() {
+        let key = TokenKey::new(&random_hex()).expect("a key");
+        let token = key.sbom_token("bom", 60);
+        assert_eq!(key.sbom(&token).as_deref(), Some("bom"));
+        assert_eq!(key.principal(&token), None);
+        assert_eq!(key.sbom(&key.token("me")), None);
+        assert_eq!(key.sbom(&key.sbom_token("bom", 0)), None);
     }
 
     #[test]

@@ -77,6 +77,34 @@ pub trait Registry: Debug + Send + Sync {
     /// Removes a build of a version that is not complete.
     async fn delete_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<()>;
 
+    /// Uploads an SBOM of a build: JSON of CycloneDX or SPDX, not compressed. Without a name it is
+    /// called as the version's fingerprint. One of the same name is replaced until the build is done;
+    /// [`Code::FailedPrecondition`] from then on, and if the build has too many or too large ones.
+    async fn upload_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+        format: SbomFormat,
+        document: &[u8],
+    ) -> Result<Sbom>;
+    /// The SBOMs of a build.
+    async fn list_sboms(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+    ) -> Result<ListSbomsResponse>;
+    /// The document of an SBOM, as it was uploaded.
+    async fn get_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+    ) -> Result<Vec<u8>>;
+
     /// A bucket's channels.
     async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse>;
     /// Makes a channel; [`Code::AlreadyExists`] if there is one of this name.

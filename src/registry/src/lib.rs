@@ -22,6 +22,7 @@ mod connect;
 pub mod http;
 pub mod local;
 mod pages;
+mod sbom;
 pub mod service;
 pub mod settings;
 pub mod store;

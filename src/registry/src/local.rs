@@ -188,6 +188,38 @@ impl Registry for LocalRegistry {
         self.session().await?.delete_build(bucket, fingerprint, id).await
     }
 
+    async fn upload_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+        format: SbomFormat,
+        document: &[u8],
+    ) -> Result<Sbom> {
+        let session = self.session().await?;
+        session.upload_sbom(bucket, fingerprint, build, name, format, document).await
+    }
+
+    async fn list_sboms(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+    ) -> Result<ListSbomsResponse> {
+        self.session().await?.list_sboms(bucket, fingerprint, build).await
+    }
+
+    async fn get_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+    ) -> Result<Vec<u8>> {
+        self.session().await?.get_sbom(bucket, fingerprint, build, name).await
+    }
+
     async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
         self.session().await?.list_channels(bucket).await
     }

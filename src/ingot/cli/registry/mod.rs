@@ -12,6 +12,7 @@ mod push;
 mod revoke;
 mod run_task;
 mod serve;
+mod sbom;
 mod sign_in_link;
 mod version;
 

@@ -93,5 +93,6 @@ pub(super) fn router(app: &Shared) -> Router<Shared> {
         .route(&of_version("/promote"), post(assign::promote))
         .route(&of_version("/restore"), get(restore::show).post(restore::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
+        .route(&of_version("/builds/{build}/sboms/{sbom}"), get(version::sbom))
         .layer(from_fn_with_state(app.clone(), problem::frame))
 }

@@ -15,9 +15,11 @@ use super::parts::{
 use super::problem::Problem;
 use super::web_session::{Place, segment};
 use super::when::{duration, moment};
+use crate::{Shared, sboms};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
-use ingot_registry::service::{Relation, Relations, VersionName};
+use ingot_registry::service::{Relation, Relations, VersionName, sbom_document};
+use ingot_registry::store::SbomRow;
 
 pub(super) async fn show(place: Place) -> Result<Response, Problem> {
     let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
@@ -35,6 +37,7 @@ pub(super) async fn show(place: Place) -> Result<Response, Problem> {
     };
     let channels = place.session.list_channels(&bucket).await?.channels;
     let around = place.session.relations_of(&bucket, &print).await?;
+    let sboms = place.session.sboms_of(&bucket, &print).await?;
     let name = shown_version(&version.name, &print);
     let path = [
         (bucket.as_str(), place.bucket_path(&bucket, "")),
@@ -66,7 +69,7 @@ pub(super) async fn show(place: Place) -> Result<Response, Problem> {
         (images(&version))
         (parents(&place, &around))
         (children(&place, &around))
-        (builds(&version))
+        (builds(&place, &version, &sboms))
     });
     Ok(page.into_response())
 }
@@ -331,17 +334,65 @@ fn images(version: &Version) -> Markup {
     }
 }
 
-fn builds(version: &Version) -> Markup {
+/// The document of an SBOM, to be saved.
+pub(super) async fn sbom(State(app): State<Shared>, place: Place) -> Result<Response, Problem> {
+    let names = &place.names;
+    let found = place.session.find_sbom(&names.bucket, &names.version, &names.build, &names.sbom);
+    let sbom = found.await?;
+    Ok(sboms::document(&sbom, sbom_document(&app.store, &sbom.id).await?))
+}
+
+fn builds(place: &Place, version: &Version, sboms: &[SbomRow]) -> Markup {
     html! {
         section aria-labelledby="builds" {
             h2 #builds { "Builds" }
             @if version.builds.is_empty() { p.dimmed { "There are no builds yet." } }
-            @for build in &version.builds { (one_build(build)) }
+            @for build in &version.builds {
+                (one_build(build, &sboms_of(place, version, build, sboms)))
+            }
         }
     }
 }
 
-fn one_build(build: &Build) -> Markup {
+/// The SBOMs of a build, each a link that downloads it.
+fn sboms_of(place: &Place, version: &Version, build: &Build, all: &[SbomRow]) -> Markup {
+    let sboms: Vec<&SbomRow> = all.iter().filter(|sbom| sbom.build_id == build.id).collect();
+    let path = |sbom: &SbomRow| {
+        let rest = format!("/builds/{}/sboms/{}", sbom.build_id, segment(&sbom.name));
+        place.version_path(&version.bucket_name, &version.fingerprint, &rest)
+    };
+    html! {
+        @if !sboms.is_empty() {
+            div { dt { "SBOM" } dd {
+                @for sbom in &sboms {
+                    p {
+                        a href=(path(sbom)) download { (sbom.name) }
+                        " " span.dimmed { (sbom_format(sbom.format)) ", " (bytes(sbom.size)) }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn sbom_format(format: SbomFormat) -> &'static str {
+    match format {
+        SbomFormat::CycloneDx => "CycloneDX",
+        SbomFormat::Spdx => "SPDX",
+        SbomFormat::Unset => "JSON",
+    }
+}
+
+/// A size as people read it.
+fn bytes(size: i64) -> String {
+    match size {
+        ..1024 => format!("{size} bytes"),
+        1024..1_048_576 => format!("{} KiB", size / 1024),
+        _ => format!("{:.1} MiB", size as f64 / 1_048_576.0),
+    }
+}
+
+fn one_build(build: &Build, sboms: &Markup) -> Markup {
     let made = Made::of(build);
     let ended =
         matches!(build.status, BuildStatus::Done | BuildStatus::Failed | BuildStatus::Cancelled);
@@ -387,6 +438,7 @@ fn one_build(build: &Build) -> Markup {
                     div { dt { "Duration" } dd { (duration(build.created_at, build.updated_at)) } }
                 }
                 (fact("Run", &build.packer_run_uuid, true))
+                (sboms)
             }
             (metadata(build))
         }

@@ -15,6 +15,7 @@ pub mod limits;
 mod registry;
 mod run_task;
 mod shared;
+mod sbom;
 mod timestamp;
 mod version;
 
@@ -28,6 +29,7 @@ pub use registry::*;
 pub use run_task::*;
 pub use shared::*;
 pub use timestamp::Timestamp;
+pub use sbom::*;
 pub use version::*;
 
 /// Custom metadata: what users, CI and Packer want to find again.

@@ -200,14 +200,9 @@ impl HttpRegistry {
         };
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > LARGEST_ANSWER {
-                let what = format!("{host} answers more than {LARGEST_ANSWER} bytes");
-                return Err(last(Error::new(Code::Internal, what)));
-            }
-        }
+        let Some(body) = bounded(answer).await.map_err(unreachable)? else {
+            return Err(last(too_long(&host)));
+        };
         if status.is_success() {
             return Ok(body);
         }
@@ -219,6 +214,39 @@ impl HttpRegistry {
     }
 
     fn url(&self, call: &Call<'_>) -> Url {
+    /// What is at a URL that the registry gave, which needs no token and is a secret itself.
+    async fn download(&self, url: &str) -> Result<Vec<u8>> {
+        (self.tokens.mask)(url);
+        let url: Url = url.parse().ok().filter(|url: &Url| url.has_host()).ok_or_else(|| {
+            Error::new(Code::Internal, "the registry gave no URL to download from")
+        })?;
+        let host = host(&url);
+        let attempt = |_| {
+            let request = self.client.get(url.clone()).timeout(TIMEOUT);
+            let host = &host;
+            async move {
+                let unreachable = |error: reqwest::Error| {
+                    let error = unreachable_error(format!("downloading from {host}"), error);
+                    Failure { error, again: true, perhaps_done: false }
+                };
+                let last = |error| Failure { error, again: false, perhaps_done: false };
+                let answer = request.send().await.map_err(unreachable)?;
+                let status = answer.status();
+                let body = bounded(answer).await.map_err(unreachable)?;
+                let body = body.ok_or_else(|| last(too_long(host)))?;
+                if status.is_success() {
+                    return Ok(body);
+                }
+                let error = status_error(status, &body, host);
+                let again = error.code.is_transient();
+                Err(Failure { error, again, perhaps_done: false })
+            }
+        };
+        let never = CancellationToken::new();
+        let body = RETRY.run_with(&never, |failure: &Failure| failure.again, attempt).await;
+        body.map_err(|failure| failure.error)
+    }
+
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.clear().extend(&call.path);
@@ -231,6 +259,22 @@ impl HttpRegistry {
 }
 
 /// A call's body.
+/// What an answer holds; none if that is more than is read.
+async fn bounded(mut answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LARGEST_ANSWER {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body))
+}
+
+fn too_long(host: &str) -> Error {
+    Error::new(Code::Internal, format!("{host} answers more than {LARGEST_ANSWER} bytes"))
+}
+
 fn json<T: Serialize>(body: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(body).map_err(|error| Error::new(Code::Internal, error.to_string()))
 }

@@ -237,6 +237,44 @@ impl Registry for HttpRegistry {
     async fn get_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<Build> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
         let answer: BuildResponse = self.get(&path, NONE).await?;
+    async fn upload_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+        format: SbomFormat,
+        document: &[u8],
+    ) -> Result<Sbom> {
+        let path = ["buckets", bucket, "versions", fingerprint, "builds", build, "sboms"];
+        let compressed_sbom = sbom::pack(document.to_vec()).await?;
+        let body = UploadSbomBody { compressed_sbom, format, name: name.to_owned() };
+        let answer: UploadSbomResponse = self.send_to(Method::PUT, &path, &body).await?;
+        present(answer.sbom, "SBOM")
+    }
+
+    async fn list_sboms(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+    ) -> Result<ListSbomsResponse> {
+        self.get(&["buckets", bucket, "versions", fingerprint, "builds", build, "sboms"], NONE)
+            .await
+    }
+
+    async fn get_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+    ) -> Result<Vec<u8>> {
+        let path = ["buckets", bucket, "versions", fingerprint, "builds", build, "sboms", name];
+        let answer: GetSbomResponse = self.get(&path, NONE).await?;
+        sbom::unpack_download(self.download(&answer.download_url).await?).await
+    }
+
         present(answer.build, "build")
     }
 

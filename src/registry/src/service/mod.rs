@@ -17,6 +17,7 @@ mod revocation;
 mod rules;
 mod run_tasks;
 mod version_list;
+mod sboms;
 mod versions;
 mod view;
 mod work;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use super::api::*;
 use super::client::Registry;
 use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
+use super::sbom;
 
 pub use administration::{ADMIN, Administration, NewWebhook};
 pub use credentials::{Credentials, hash_secret, is_secret_of, random_hex};
@@ -38,6 +40,8 @@ pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, wo
 pub use relations::{Relation, Relations};
 pub use version_list::VersionList;
 pub use work::{cancel_silent_builds, carry_out_revocations};
+pub use rules::revocation_delay;
+pub use sboms::sbom_document;
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -309,6 +313,41 @@ impl Registry for Session {
 
     async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
         self.need(Role::Viewer)?;
+    async fn upload_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+        format: SbomFormat,
+        document: &[u8],
+    ) -> Result<Sbom> {
+        let compressed_sbom = sbom::pack(document.to_vec()).await?;
+        let body = UploadSbomBody { compressed_sbom, format, name: name.to_owned() };
+        self.upload_packed_sbom(bucket, fingerprint, build, body).await
+    }
+
+    async fn list_sboms(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+    ) -> Result<ListSbomsResponse> {
+        self.need(Role::Viewer)?;
+        self.sboms_in(&mut self.store.read().await?, bucket, fingerprint, build).await
+    }
+
+    async fn get_sbom(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        build: &str,
+        name: &str,
+    ) -> Result<Vec<u8>> {
+        let sbom = self.find_sbom(bucket, fingerprint, build, name).await?;
+        sbom_document(&self.store, &sbom.id).await
+    }
+
         let _turn = self.store.list_turn().await?;
         self.channels_in(&mut self.store.read().await?, bucket).await
     }

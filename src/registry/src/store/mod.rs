@@ -18,6 +18,7 @@ mod projects;
 mod revocations;
 mod run_tasks;
 mod sessions;
+mod sboms;
 mod transaction;
 mod version_list;
 mod versions;
@@ -44,6 +45,7 @@ pub use revocations::{Claim, Relative, RevocationRow};
 pub use run_tasks::{RunTaskCall, RunTaskJob, RunTaskKey};
 pub use transaction::{Retries, Tx, transaction};
 pub use version_list::{VersionFilter, VersionOrder};
+pub use sboms::SbomRow;
 pub use versions::{RelationRow, VersionRow};
 
 /// How long to wait for another process that writes to the same SQLite file.

@@ -1,0 +1,213 @@
+//! Documents of SBOMs: how they are compressed on the wire and in the database, and whether one is of
+//! its format.
+
+use std::io::{BufReader, Read};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use serde::Deserialize;
+
+use crate::api::limits::{COMPRESSED_SBOM, SBOM};
+use crate::api::{Code, Error, Result, SbomFormat};
+
+/// How all of zstd's frames begin.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// A compressed document in base64, as the API and the database have it.
+///
+/// # Errors
+/// It is too large.
+pub(crate) async fn pack(document: Vec<u8>) -> Result<String> {
+    if document.len() as u64 > SBOM {
+        return Err(too_large());
+    }
+    in_background(move || {
+        let compressed = compress_to_vec(document.as_slice(), CompressionLevel::Fastest);
+        match compressed.len() > COMPRESSED_SBOM {
+            true => Err(too_large_compressed()),
+            false => Ok(STANDARD.encode(compressed)),
+        }
+    })
+    .await
+}
+
+/// The document of what [`pack`] made.
+///
+/// # Errors
+/// It is not that, or too large.
+pub(crate) async fn unpack(packed: String) -> Result<Vec<u8>> {
+    in_background(move || decompress(&decode(&packed)?)).await
+}
+
+/// What was downloaded, decompressed if it is compressed.
+///
+/// # Errors
+/// It cannot be decompressed, or is too large.
+pub(crate) async fn unpack_download(downloaded: Vec<u8>) -> Result<Vec<u8>> {
+    match downloaded.starts_with(&MAGIC) {
+        true => in_background(move || decompress(&downloaded)).await,
+        false => Ok(downloaded),
+    }
+}
+
+/// Checks a packed document: that it can be read, within bounds, and is of its format. How large it
+/// is compressed and how large as it is, in bytes. The document is never in memory as a whole.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) async fn check(packed: String, format: SbomFormat) -> Result<(i64, i64)> {
+    in_background(move || {
+        let compressed = decode(&packed)?;
+        let mut left = decoder(&compressed)?.take(SBOM + 1);
+        let head: Result<Head, _> = serde_json::from_reader(BufReader::new(&mut left));
+        let size = SBOM + 1 - left.limit();
+        if size > SBOM {
+            return Err(too_large());
+        }
+        let head = head.map_err(|error| match error.is_io() {
+            true => not_zstd(),
+            false => Error::invalid(format!("the SBOM is not JSON: {error}")),
+        })?;
+        head.check(format)?;
+        Ok((compressed.len() as i64, size as i64))
+    })
+    .await
+}
+
+/// What tells a format from others.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default, rename = "bomFormat")]
+    cyclone_dx: Option<String>,
+    #[serde(default, rename = "spdxVersion")]
+    spdx: Option<String>,
+    /// SPDX 3, which is JSON-LD.
+    #[serde(default, rename = "@context")]
+    context: Option<serde_json::Value>,
+}
+
+impl Head {
+    fn check(&self, format: SbomFormat) -> Result<()> {
+        let spdx3 = self.context.as_ref().is_some_and(|it| it.to_string().contains("spdx.org"));
+        let found = match self {
+            Head { cyclone_dx: Some(name), .. } if name == "CycloneDX" => SbomFormat::CycloneDx,
+            Head { spdx: Some(version), .. } if version.starts_with("SPDX-") => SbomFormat::Spdx,
+            _ if spdx3 => SbomFormat::Spdx,
+            _ => SbomFormat::Unset,
+        };
+        match (format, found) {
+            (SbomFormat::Unset, _) => {
+                Err(Error::invalid("an SBOM's format must be CYCLONEDX or SPDX"))
+            }
+            (_, SbomFormat::Unset) => Err(Error::invalid(
+                "the SBOM is neither CycloneDX (a `bomFormat`) nor SPDX (a `spdxVersion`) in JSON",
+            )),
+            (told, found) if told != found => {
+                Err(Error::invalid(format!("the SBOM is said to be {told} and is {found}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn decode(packed: &str) -> Result<Vec<u8>> {
+    // Four letters are three bytes.
+    if packed.len() / 4 > COMPRESSED_SBOM / 3 + 1 {
+        return Err(too_large_compressed());
+    }
+    let decoded = STANDARD.decode(packed);
+    let decoded = decoded.map_err(|_| Error::invalid("compressed_sbom is not base64"))?;
+    match decoded.is_empty() {
+        true => Err(Error::invalid("compressed_sbom must hold an SBOM")),
+        false => Ok(decoded),
+    }
+}
+
+fn decoder(compressed: &[u8]) -> Result<impl Read + use<'_>> {
+    // What it keeps in memory is bounded by itself: it refuses windows of more than 100 MiB.
+    StreamingDecoder::new(compressed).map_err(|_| not_zstd())
+}
+
+fn decompress(compressed: &[u8]) -> Result<Vec<u8>> {
+    let mut document = Vec::new();
+    let read = decoder(compressed)?.take(SBOM + 1).read_to_end(&mut document);
+    read.map_err(|_| not_zstd())?;
+    if document.len() as u64 > SBOM {
+        return Err(too_large());
+    }
+    Ok(document)
+}
+
+fn not_zstd() -> Error {
+    Error::invalid("the SBOM is not compressed by zstd, or damaged")
+}
+
+fn too_large() -> Error {
+    Error::invalid(format!("an SBOM must not be larger than {} MiB", SBOM >> 20))
+}
+
+fn too_large_compressed() -> Error {
+    let most = COMPRESSED_SBOM >> 20;
+    Error::invalid(format!("an SBOM must not be larger than {most} MiB when it is compressed"))
+}
+
+/// Does what takes a while without keeping others from running.
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Error::new(Code::Internal, "an SBOM could not be read"))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CYCLONE_DX: &[u8] = br#"{"components":[{"name":"a"}],"bomFormat":"CycloneDX"}"#;
+
+    #[tokio::test]
+    async fn what_is_packed_can_be_unpacked_and_is_of_its_format() {
+        let packed = pack(CYCLONE_DX.to_vec()).await.expect("it packs");
+        let (_, size) = check(packed.clone(), SbomFormat::CycloneDx).await.expect("it is one");
+        assert_eq!(size as usize, CYCLONE_DX.len());
+        assert_eq!(unpack(packed.clone()).await.as_deref(), Ok(CYCLONE_DX));
+        // What zstd's own program makes of it.
+        let theirs = "KLUv/QRoqQEAeyJjb21wb25lbnRzIjpbeyJuYW1lIjoiYSJ9XSwiYm9tRm9ybWF0IjoiQ3ljbG9u\
+                      ZURYIn1gzvTE";
+        assert_eq!(unpack(theirs.into()).await.as_deref(), Ok(CYCLONE_DX));
+        let other = check(packed, SbomFormat::Spdx).await.expect_err("it is not");
+        assert_eq!(other.message, "the SBOM is said to be SPDX and is CYCLONEDX");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_an_sbom_is_refused() {
+        let pack = |text: &str| {
+            STANDARD.encode(compress_to_vec(text.as_bytes(), CompressionLevel::Fastest))
+        };
+        for (packed, why) in [
+            (String::new(), "must hold an SBOM"),
+            ("?".into(), "not base64"),
+            (STANDARD.encode("{}"), "not compressed by zstd"),
+            (pack("<bom/>"), "not JSON"),
+            (pack("{}"), "neither CycloneDX"),
+            (pack(r#"{"bomFormat":"CycloneDX"} x"#), "not JSON"),
+            (pack(r#"{"bomFormat":["CycloneDX"]}"#), "not JSON"),
+        ] {
+            let error = check(packed, SbomFormat::CycloneDx).await.expect_err(why);
+            assert!(error.code == Code::InvalidArgument && error.message.contains(why), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_small_text_does_not_become_a_large_document() {
+        let large = format!(r#"{{"bomFormat":"CycloneDX"{}}}"#, " ".repeat(SBOM as usize));
+        let bomb = STANDARD.encode(compress_to_vec(large.as_bytes(), CompressionLevel::Fastest));
+        assert!(bomb.len() < 10_000);
+        let refused = check(bomb.clone(), SbomFormat::CycloneDx).await.expect_err("too large");
+        assert!(refused.message.contains("larger than 32 MiB"), "{refused}");
+        assert!(unpack(bomb).await.is_err());
+        assert!(super::pack(large.into_bytes()).await.is_err());
+    }
+}
