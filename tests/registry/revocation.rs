@@ -280,6 +280,11 @@ async fn revocations_of_older_databases_are_kept() {
     let url = format!("sqlite://{}", path.display());
     let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
     for sql in [
+        "DROP TABLE enforced_block_buckets",
+        "DROP TABLE enforced_block_versions",
+        "DROP TABLE enforced_blocks",
+        "DROP TABLE sboms",
+        "ALTER TABLE webhooks DROP COLUMN anywhere",
         "DROP TABLE revocations",
         "DROP INDEX versions_by_number",
         "DROP INDEX builds_current",

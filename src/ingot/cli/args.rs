@@ -127,9 +127,6 @@ pub(super) struct Indifferent {
     /// There are no pre-releases among the built-in plugins
     #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     ignore_prerelease_plugins: bool,
-    /// Build without the provisioners that a registry enforces
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub skip_enforcement: bool,
     /// Templates are HCL2, and so are expressions without one
     #[arg(long, hide = true, value_enum)]
     pub config_type: Option<ConfigType>,
@@ -178,6 +175,9 @@ pub(super) struct BuildArgs {
     /// How many builds to run at once; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub parallel_builds: i64,
+    /// Build without the provisioners that the registry enforces in the bucket
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub skip_enforcement: bool,
 }
 
 #[derive(Debug, Args)]

@@ -104,12 +104,19 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         // What there is to warn of has been said.
         let mut found = Diagnostics::default();
         project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
+        for loaded in project.enforce(opened.enforced(), &mut found) {
+            ui.say(loaded);
+        }
         publication = Some(Arc::new(opened));
         prepared = prepare(&project, &filter, &flags, &mut found);
         if found.has_errors() {
             super::tell(&ui, &found, &project.sources, color);
             return ExitCode::FAILURE;
         }
+    }
+    if args.skip_enforcement {
+        // Packer's words.
+        ui.say("Skipping HCP Packer enforced provisioners (--skip-enforcement flag set)");
     }
     if args.debug {
         ui.say("Debug mode enabled. Builds will not be parallelized.");

@@ -60,7 +60,7 @@ fn told_options(args: &BuildArgs) -> CommandOptions {
         only: list(&args.selection.only),
         except: list(&args.selection.except),
         path: args.template.display().to_string(),
-        skip_enforcement: args.indifferent.skip_enforcement,
+        skip_enforcement: args.skip_enforcement,
         ..CommandOptions::default()
     };
     for flag in &args.variables.0 {

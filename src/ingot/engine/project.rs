@@ -11,8 +11,11 @@ use super::data::DataSources;
 #[cfg(feature = "plugin-host")]
 use super::installed::InstalledPlugins;
 use crate::graph::Node;
+use crate::template::builds::SourceUse;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
-use crate::template::{Build, RegistryBlock, Template, builds, load, named, siblings};
+use crate::template::{
+    Build, EnforcedBlock, RegistryBlock, Template, builds, enforced, load, named, siblings,
+};
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::functions::{FunctionContext, SecretSink};
@@ -254,6 +257,40 @@ impl Project {
         diagnostics: &mut Diagnostics,
     ) {
         self.evaluate_again(packer(version_id.into(), fingerprint.into()), diagnostics);
+    }
+
+    /// Adds the provisioners of enforced blocks after those of each build, in order. What is to be said
+    /// of it, in Packer's words.
+    pub fn enforce(
+        &mut self,
+        blocks: &[EnforcedBlock],
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<String> {
+        let mut loaded = Vec::new();
+        for block in blocks.iter().filter(|block| !block.content.trim().is_empty()) {
+            // The engine's own options are constants in them; a plugin's see what the template's do.
+            let scope = Scope::new(BTreeMap::new(), &self.functions);
+            let sources = self.builds.iter().flat_map(|build| &build.sources);
+            let ids: Vec<String> = sources.map(SourceUse::id).collect();
+            let steps = enforced::read(&mut self.sources, block, (&scope, &ids), diagnostics);
+            if !steps.is_empty() {
+                loaded.push(format!(
+                    "Loaded {} enforced provisioner(s) from HCP block {:?} and template type {:?}",
+                    steps.len(),
+                    block.name,
+                    block.template_type
+                ));
+            }
+            for used in self.builds.iter_mut().flat_map(|build| &mut build.sources) {
+                used.steps.provisioners.extend(steps.iter().cloned());
+            }
+        }
+        #[cfg(feature = "plugin-host")]
+        if !loaded.is_empty() {
+            let mut installed = InstalledPlugins::new(&self.template, &self.run_uuid, diagnostics);
+            installed.add_for_builds(&self.builds, &mut self.plugins, diagnostics);
+        }
+        loaded
     }
 
     /// Says that the builds are not published, so that there is neither `packer.iterationID` nor

@@ -18,6 +18,7 @@ use super::queue::{self, Queued};
 use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
 use crate::engine::{Publisher, Start, Unpublished};
 use crate::graph::Node;
+use crate::template::EnforcedBlock;
 use ingot_registry::Connected;
 use ingot_registry::api::{
     self, ArtifactCreateBody, Build, BuildStatus, Code, CreateBucketBody, Labels, Timestamp,
@@ -32,6 +33,7 @@ pub struct Publication {
     metadata: Metadata,
     plugins: PluginSet,
     version_id: String,
+    enforced: Vec<EnforcedBlock>,
     builds: Mutex<BTreeMap<String, Known>>,
 }
 
@@ -42,6 +44,23 @@ struct Known {
     heartbeat: Option<JoinHandle<()>>,
     /// Whether what it made is kept to be published later.
     kept: bool,
+}
+
+/// The blocks that a registry enforces in a bucket.
+async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<EnforcedBlock>> {
+    let found = registry.registry.enforced_blocks(bucket).await.map_err(|error| {
+        let what = format!("fetching the enforced provisioners of the bucket {bucket}: {error}");
+        Error::new(what).hint("-skip-enforcement builds without them")
+    })?;
+    let block = |detail: api::EnforcedBlockDetail| {
+        let version = detail.version?;
+        Some(EnforcedBlock {
+            name: detail.name,
+            template_type: version.template_type.to_string(),
+            content: version.block_content,
+        })
+    };
+    Ok(found.enforced_block_detail.into_iter().filter_map(block).collect())
 }
 
 impl Publication {
@@ -97,19 +116,10 @@ impl Publication {
             }
             return unassigned(&plan.bucket, fingerprint, late.failed).map(|()| None);
         }
-        if !options.skip_enforcement {
-            let blocks = registry.registry.enforced_blocks(&plan.bucket).await;
-            let blocks =
-                blocks.map_err(|error| Error::new(format!("enforced provisioners: {error}")))?;
-            if !blocks.is_empty() {
-                let what = format!(
-                    "the bucket {} has enforced provisioners, which are not supported: {}",
-                    plan.bucket,
-                    blocks.join(", ")
-                );
-                return Err(Error::new(what).hint("-skip-enforcement builds without them"));
-            }
-        }
+        let enforced = match options.skip_enforcement {
+            true => Vec::new(),
+            false => enforced_blocks(&registry, &plan.bucket).await?,
+        };
         let metadata = Metadata::gather(options, &plan.template_dir);
         let known = builds.into_iter();
         let known = known
@@ -122,6 +132,7 @@ impl Publication {
             metadata,
             plugins,
             version_id: version.id,
+            enforced,
             builds: Mutex::new(known),
         }))
     }
@@ -134,6 +145,11 @@ impl Publication {
     /// The version's fingerprint.
     pub fn fingerprint(&self) -> &str {
         &self.plan.fingerprint
+    }
+
+    /// The blocks that the registry enforces in the bucket, in order; none if that is to be skipped.
+    pub fn enforced(&self) -> &[EnforcedBlock] {
+        &self.enforced
     }
 
     /// Says which builds the version still lacks, if there are any.

@@ -92,6 +92,10 @@ static VARIABLE: Shape = Shape {
     literals: &["description", "sensitive"],
 };
 
+/// The content of an enforced block.
+pub(super) static PROVISIONERS_SHAPE: Shape =
+    Shape { blocks: &[("provisioner", 1, &PLUGIN_BLOCK)], expressions: &[], literals: &[] };
+
 static BUILD_SHAPE: Shape = Shape {
     blocks: &[
         ("source", 1, &INLINE_SOURCE),

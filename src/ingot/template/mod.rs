@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod builds;
 pub mod dynamic;
+pub mod enforced;
 pub mod load;
 pub mod named;
 pub mod option_place;
@@ -17,4 +18,5 @@ pub mod version;
 
 pub use blocks::Template;
 pub use builds::Build;
+pub use enforced::EnforcedBlock;
 pub use registry_block::RegistryBlock;

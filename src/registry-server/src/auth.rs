@@ -113,6 +113,9 @@ pub(super) struct Names {
     pub version: String,
     pub build: String,
     pub channel: String,
+    pub block: String,
+    pub block_version: String,
+    pub sbom: String,
     pub task: String,
 }
 
@@ -160,7 +163,15 @@ impl FromRequestParts<Shared> for Call {
         let wrong = || Error::invalid("the path or the query is not what it should be");
         let names: Path<Names> = Path::from_request_parts(parts, app).await.map_err(|_| wrong())?;
         let names = names.0;
-        let all = [&names.bucket, &names.version, &names.build, &names.channel];
+        let all = [
+            &names.bucket,
+            &names.version,
+            &names.build,
+            &names.channel,
+            &names.block,
+            &names.block_version,
+            &names.sbom,
+        ];
         let zero = |text: &str| text.contains('\0') || text.contains("%00");
         if all.into_iter().any(|name| zero(name)) || parts.uri.query().is_some_and(zero) {
             return Err(ApiError(wrong()));

@@ -12,6 +12,7 @@ mod api_response;
 mod auth;
 mod connections;
 mod deliver;
+mod enforced_blocks;
 mod health;
 mod hosts;
 mod limits;
@@ -23,8 +24,8 @@ mod refusals;
 mod resources;
 mod routes;
 mod run_task;
-pub mod secret;
 mod sboms;
+pub mod secret;
 mod tls;
 mod v2021;
 pub mod web;
@@ -107,17 +108,17 @@ struct App {
     readiness: health::Readiness,
     refusals: refusals::Refusals,
     outgoing: outgoing::Outgoing,
-    /// How long lines of the audit log are kept; none: for ever.
     /// Who may upload an SBOM now.
     uploads: tokio::sync::Semaphore,
+    /// How long lines of the audit log are kept; none: for ever.
     audit_retention: Option<Duration>,
     address: String,
+    /// Where clients reach it, if the administrator says so.
+    public_url: Option<String>,
     /// Whether it has TLS itself.
     secure: bool,
     /// Whether browsers are told to use TLS only.
     strict: bool,
-    /// Where clients reach it, if the administrator says so.
-    public_url: Option<String>,
     request_timeout: Duration,
     connections: Arc<connections::Connections>,
     proxies: TrustedProxies,
@@ -146,11 +147,11 @@ pub async fn serve(
     let api = routes::api();
     let mut run_task = options.run_task;
     let strict = is_strict(&run_task.public_url);
+    let public_url = Some(run_task.public_url.clone()).filter(|url| !url.is_empty());
     if run_task.public_url.is_empty() {
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         run_task.public_url = format!("{scheme}://{address}");
     }
-    let public_url = Some(run_task.public_url.clone()).filter(|url| !url.is_empty());
     let proxies = options.trusted_proxies;
     let connections = connections::Connections::new(options.idle_timeout, proxies.clone());
     let app = Arc::new(App {
@@ -161,15 +162,15 @@ pub async fn serve(
         readiness: health::Readiness::default(),
         refusals: refusals::Refusals::default(),
         outgoing: outgoing::Outgoing::default(),
-        audit_retention: options.audit_retention,
         uploads: tokio::sync::Semaphore::new(sboms::UPLOADS),
+        audit_retention: options.audit_retention,
         address,
+        public_url,
         secure: options.tls.is_some(),
         strict,
         request_timeout: options.request_timeout,
         connections: connections.clone(),
         proxies,
-        public_url,
         run_tasks: run_task::RunTasks::new(run_task),
         webhook_hosts: options.webhook_hosts,
         openapi: api.document.to_string().into(),
@@ -241,8 +242,8 @@ fn router(api: Router<Shared>, app: Shared) -> Router {
         .merge(web::router(&app))
         .merge(run_task::router())
         .route("/oauth2/token", axum::routing::post(auth::token))
-        .route("/healthz", get(health::live))
         .route("/sboms/{token}", get(sboms::download))
+        .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
         .route("/openapi.json", get(openapi::show))

@@ -7,7 +7,7 @@ use axum::handler::Handler as _;
 use super::api_response::{ApiError, ApiResponse, Body};
 use super::auth::Call;
 use super::openapi::{Api, DELETE, Documented, GET, PAGES, PATCH, POST, PUT};
-use super::{run_task, v2021};
+use super::{enforced_blocks, run_task, sboms, v2021};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 
@@ -175,14 +175,8 @@ pub(super) fn api() -> Documented {
             "SearchExternalArtifact",
             PAGES,
             search,
-        )
-        .add::<No, Value, _, _>(
-            GET,
-            &root("/enforced_blocks/bucket/{bucket}"),
-            "GetEnforcedBlocksByBucket",
-            &[],
-            enforced_blocks,
         );
+    let api = enforced_blocks::add(api, &root);
     v2021::add(run_task::api::add(api, &root)).finish()
 }
 
@@ -369,10 +363,4 @@ async fn search(
     body: Body<SearchExternalArtifactRequestBody>,
 ) -> ApiResponse<SearchExternalArtifactResponse> {
     Ok(Json(call.session.search_artifact(&body.0, &call.page).await?))
-}
-
-/// Packer asks for the blocks that are enforced in a bucket before it builds. There are none.
-async fn enforced_blocks(call: Call) -> ApiResponse<Value> {
-    call.session.get_bucket(&call.names.bucket).await?;
-    Ok(Json(json!({ "enforced_block_detail": [] })))
 }

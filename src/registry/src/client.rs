@@ -10,7 +10,7 @@ use super::api::*;
 /// A project's registry. All operations fail with [`Error`]; where something is named that is not
 /// there it is [`Code::NotFound`].
 #[async_trait]
-pub trait Registry: Debug + Send + Sync {
+pub trait Registry: EnforcedBlocks {
     /// The organization and project.
     fn location(&self) -> &Location;
 
@@ -142,16 +142,63 @@ pub trait Registry: Debug + Send + Sync {
         page: &Page,
     ) -> Result<ListBucketAncestryResponse>;
 
-    /// The names of the blocks of provisioners that the registry wants to be run in each build of
-    /// a bucket. Only HCP Packer has such.
-    async fn enforced_blocks(&self, _bucket: &str) -> Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-
     /// Where an image comes from.
     async fn search_artifact(
         &self,
         body: &SearchExternalArtifactRequestBody,
         page: &Page,
     ) -> Result<SearchExternalArtifactResponse>;
+}
+
+/// A project's enforced blocks: provisioners that are to be run in each build of the buckets that they
+/// are linked to. They are named by their ids, as their versions are.
+#[async_trait]
+pub trait EnforcedBlocks: Debug + Send + Sync {
+    /// The blocks, by name.
+    async fn list_enforced_blocks(&self) -> Result<Vec<EnforcedBlock>>;
+    /// Creates a block with its first version; [`Code::AlreadyExists`] if there is one of this name.
+    async fn create_enforced_block(&self, body: &CreateEnforcedBlockBody) -> Result<EnforcedBlock>;
+    /// A block with its newest version.
+    async fn get_enforced_block(&self, id: &str) -> Result<EnforcedBlock>;
+    /// Changes a block's name or labels.
+    async fn update_enforced_block(
+        &self,
+        id: &str,
+        body: &UpdateEnforcedBlockBody,
+    ) -> Result<EnforcedBlock>;
+    /// Removes a block; [`Code::FailedPrecondition`] while it is linked to a bucket.
+    async fn delete_enforced_block(&self, id: &str) -> Result<()>;
+
+    /// A block's versions, newest first.
+    async fn enforced_block_versions(&self, id: &str) -> Result<EnforcedBlockDetails>;
+    /// Adds a version to a block; [`Code::AlreadyExists`] if there is one that is called so.
+    async fn create_enforced_block_version(
+        &self,
+        id: &str,
+        body: &CreateEnforcedBlockVersionBody,
+    ) -> Result<EnforcedBlockVersion>;
+    /// Changes what there is to say of a version. Its content never changes.
+    async fn update_enforced_block_version(
+        &self,
+        id: &str,
+        version: &str,
+        body: &UpdateEnforcedBlockVersionBody,
+    ) -> Result<EnforcedBlockVersion>;
+    /// Removes a version; [`Code::FailedPrecondition`] while it is linked to a bucket.
+    async fn delete_enforced_block_version(&self, id: &str, version: &str) -> Result<()>;
+
+    /// The buckets that a version is linked to.
+    async fn linked_buckets(&self, id: &str, version: &str) -> Result<LinkedBucketsResponse>;
+    /// Links a version to these buckets and to no others; a bucket that is linked to another version
+    /// of the block is linked to this one instead.
+    async fn link_buckets(
+        &self,
+        id: &str,
+        version: &str,
+        body: &LinkBucketsBody,
+    ) -> Result<LinkBucketsResponse>;
+
+    /// The blocks that a bucket is linked to, in the order in which they are to be run; none for a
+    /// bucket that is not there.
+    async fn enforced_blocks(&self, bucket: &str) -> Result<EnforcedBlockDetails>;
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::api::*;
-use super::client::Registry;
+use super::client::{EnforcedBlocks, Registry};
 use super::service::{Caller, Session, cancel_silent_builds, carry_out_revocations};
 use super::store::{Location as Database, Role, Store, transaction};
 
@@ -277,5 +277,78 @@ impl Registry for LocalRegistry {
         page: &Page,
     ) -> Result<SearchExternalArtifactResponse> {
         self.session().await?.search_artifact(body, page).await
+    }
+}
+
+#[async_trait]
+impl EnforcedBlocks for LocalRegistry {
+    async fn list_enforced_blocks(&self) -> Result<Vec<EnforcedBlock>> {
+        self.session.list_enforced_blocks().await
+    }
+
+    async fn create_enforced_block(&self, body: &CreateEnforcedBlockBody) -> Result<EnforcedBlock> {
+        self.session.create_enforced_block(body).await
+    }
+
+    async fn get_enforced_block(&self, id: &str) -> Result<EnforcedBlock> {
+        self.session.get_enforced_block(id).await
+    }
+
+    async fn update_enforced_block(
+        &self,
+        id: &str,
+        body: &UpdateEnforcedBlockBody,
+    ) -> Result<EnforcedBlock> {
+        self.session.update_enforced_block(id, body).await
+    }
+
+    async fn delete_enforced_block(&self, id: &str) -> Result<()> {
+        self.session.delete_enforced_block(id).await
+    }
+
+    async fn enforced_block_versions(&self, id: &str) -> Result<EnforcedBlockDetails> {
+        self.session.enforced_block_versions(id).await
+    }
+
+    async fn create_enforced_block_version(
+        &self,
+        id: &str,
+        body: &CreateEnforcedBlockVersionBody,
+    ) -> Result<EnforcedBlockVersion> {
+        self.session.create_enforced_block_version(id, body).await
+    }
+
+    async fn update_enforced_block_version(
+        &self,
+        id: &str,
+        version: &str,
+        body: &UpdateEnforcedBlockVersionBody,
+    ) -> Result<EnforcedBlockVersion> {
+        self.session.update_enforced_block_version(id, version, body).await
+    }
+
+    async fn delete_enforced_block_version(&self, id: &str, version: &str) -> Result<()> {
+        self.session.delete_enforced_block_version(id, version).await
+    }
+
+    async fn linked_buckets(&self, id: &str, version: &str) -> Result<LinkedBucketsResponse> {
+        self.session.linked_buckets(id, version).await
+    }
+
+    async fn link_buckets(
+        &self,
+        id: &str,
+        version: &str,
+        body: &LinkBucketsBody,
+    ) -> Result<LinkBucketsResponse> {
+        self.session.link_buckets(id, version, body).await
+    }
+
+    async fn enforced_blocks(&self, bucket: &str) -> Result<EnforcedBlockDetails> {
+        // As a registry by HTTP: a build makes its bucket.
+        match self.session.enforced_blocks(bucket).await {
+            Err(error) if error.code == Code::NotFound => Ok(EnforcedBlockDetails::default()),
+            answer => answer,
+        }
     }
 }

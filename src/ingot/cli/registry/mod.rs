@@ -7,12 +7,13 @@ mod backup;
 mod bucket;
 mod channel;
 mod check;
+mod enforced_block;
 mod output;
 mod push;
 mod revoke;
 mod run_task;
-mod serve;
 mod sbom;
+mod serve;
 mod sign_in_link;
 mod version;
 
@@ -64,6 +65,12 @@ enum UseCommand {
     /// The images of a version
     #[command(visible_alias = "artifact", subcommand)]
     Artifacts(artifact::ArtifactCommand),
+    /// What is in the images of a version: software bills of materials
+    #[command(visible_alias = "sbom", subcommand)]
+    Sboms(sbom::SbomCommand),
+    /// Provisioners that are run in each build of the buckets they are linked to
+    #[command(visible_alias = "enforced-block", subcommand)]
+    EnforcedBlocks(enforced_block::EnforcedBlockCommand),
     /// Say that a version is not to be used any more
     Revoke(revoke::RevokeArgs),
     /// Make a revoked version valid again
@@ -214,6 +221,8 @@ async fn use_registry(command: &UseCommand, session: &Session) -> Result<()> {
         UseCommand::Versions(command) => version::run(command, session).await,
         UseCommand::Channels(command) => channel::run(command, session).await,
         UseCommand::Artifacts(command) => artifact::run(command, session).await,
+        UseCommand::Sboms(command) => sbom::run(command, session).await,
+        UseCommand::EnforcedBlocks(command) => enforced_block::run(command, session).await,
         UseCommand::Revoke(args) => revoke::revoke(args, session).await,
         UseCommand::Restore(args) => revoke::restore(args, session).await,
         UseCommand::Ancestry(args) => ancestry::run(args, session).await,
@@ -294,10 +303,10 @@ fn is_absent(error: &api::Error) -> bool {
 /// A registry's error, for people.
 fn told(error: api::Error) -> Error {
     let advice = match error.code {
+        _ if error.advice.is_some() => error.advice.unwrap_or_default(),
         Code::Unauthenticated => "check HCP_CLIENT_ID and HCP_CLIENT_SECRET",
         Code::PermissionDenied => "the service principal's role does not allow it",
         _ => return Error::new(error.message),
     };
     Error::new(error.message).hint(advice)
 }
-        _ if error.advice.is_some() => error.advice.unwrap_or_default(),

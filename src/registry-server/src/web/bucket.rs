@@ -3,6 +3,7 @@
 use axum::extract::Query;
 use maud::{Markup, html};
 
+use super::enforced_blocks;
 use super::page::Page;
 use super::parts::{
     Tab, ancestry_status, cell, chips, head_cell, labels, shown_version, status, table, tabs,
@@ -37,6 +38,7 @@ pub(super) async fn show(
     };
     let parents = related(BucketAncestryType::Parents).await?;
     let children = related(BucketAncestryType::Children).await?;
+    let enforced = place.session.enforced_links_of(&name).await?;
     let path = place.bucket_path(&name, "");
     let choice = Choice::of(&Fields::new(query), &channels);
     Ok(Page::new(name.clone()).place(&place, &[(&name, path)]).body(html! {
@@ -58,6 +60,7 @@ pub(super) async fn show(
                 p { "A version is valid when all its builds are done and it is not revoked." }
             },
         }
+        (enforced_blocks::of_bucket(&place, &enforced))
         (usage::show(&place, &name, &channels, &choice))
         @if place.visit.principal.role >= Role::Admin {
             p { a.button.danger href=(place.bucket_path(&name, "/delete")) { "Delete bucket…" } }

@@ -13,6 +13,7 @@ mod bucket;
 mod buckets;
 mod channels;
 mod compress;
+mod enforced_blocks;
 mod fold;
 mod graph;
 mod made;
@@ -44,8 +45,8 @@ use super::Shared;
 use ingot_registry::api::Error;
 
 pub use sign_in::new_link;
-
 pub(super) use web_session::is_secure;
+
 /// Where the pages of a bucket begin.
 const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
 
@@ -73,6 +74,8 @@ pub(super) fn router(app: &Shared) -> Router<Shared> {
         .route("/sign-out", post(sign_in::out))
         .route("/projects", get(projects::show))
         .route("/projects/{project}/buckets", get(buckets::show))
+        .route("/projects/{project}/enforced-blocks", get(enforced_blocks::list))
+        .route("/projects/{project}/enforced-blocks/{block}", get(enforced_blocks::show))
         .route("/projects/{project}/settings", get(settings::show))
         .route("/projects/{project}/settings/run-task", post(settings::configure))
         .route("/projects/{project}/settings/run-task-key", post(settings::replace_key))
@@ -90,9 +93,9 @@ pub(super) fn router(app: &Shared) -> Router<Shared> {
         .route(&of_channel("/delete"), get(removal::ask_channel).post(removal::channel))
         .route(&of_channel("/assign"), get(assign::confirm).post(assign::assign))
         .route(&of_version(""), get(version::show))
+        .route(&of_version("/builds/{build}/sboms/{sbom}"), get(version::sbom))
         .route(&of_version("/promote"), post(assign::promote))
         .route(&of_version("/restore"), get(restore::show).post(restore::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
-        .route(&of_version("/builds/{build}/sboms/{sbom}"), get(version::sbom))
         .layer(from_fn_with_state(app.clone(), problem::frame))
 }

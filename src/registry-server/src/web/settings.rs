@@ -10,7 +10,7 @@ use super::parts::{cell, head_cell, table, token_field};
 use super::problem::Problem;
 use super::web_session::{Change, Fields, Place, segment};
 use super::when::moment;
-use super::{members, webhooks};
+use super::{enforced_blocks, members, webhooks};
 use crate::{Shared, run_task};
 use ingot_registry::api::{
     Code, Error, Result, RunTaskApi, RunTaskBehaviour, RunTaskConfig, UpdateRunTaskConfigBody,
@@ -91,6 +91,7 @@ pub(super) async fn show_with(app: &Shared, place: &Place, shown: Shown) -> Resu
     Ok(Page::new(title).place(place, &way).notice(shown.created).body(html! {
         h1 { "Settings" }
         (terraform(place, &task, &config, admin))
+        (enforced_blocks::section(place))
         (rest)
     }))
 }

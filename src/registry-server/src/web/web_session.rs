@@ -187,6 +187,9 @@ pub(super) struct Names {
     pub project: String,
     pub bucket: String,
     pub version: String,
+    pub build: String,
+    pub sbom: String,
+    pub block: String,
     pub channel: String,
 }
 

@@ -10,12 +10,13 @@ mod artifact;
 mod bucket;
 mod build;
 mod channel;
+mod enforced_block;
 mod error;
 pub mod limits;
 mod registry;
 mod run_task;
-mod shared;
 mod sbom;
+mod shared;
 mod timestamp;
 mod version;
 
@@ -24,12 +25,13 @@ pub use artifact::*;
 pub use bucket::*;
 pub use build::*;
 pub use channel::*;
+pub use enforced_block::*;
 pub use error::*;
 pub use registry::*;
 pub use run_task::*;
+pub use sbom::*;
 pub use shared::*;
 pub use timestamp::Timestamp;
-pub use sbom::*;
 pub use version::*;
 
 /// Custom metadata: what users, CI and Packer want to find again.

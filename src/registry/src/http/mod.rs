@@ -1,5 +1,6 @@
 //! A registry that is reached by HTTP: HCP Packer, or an Ingot server.
 
+mod enforced_blocks;
 mod location;
 mod operations;
 mod token;
@@ -213,7 +214,6 @@ impl HttpRegistry {
         Err(Failure { error: status_error(status, &body, &host), again, perhaps_done })
     }
 
-    fn url(&self, call: &Call<'_>) -> Url {
     /// What is at a URL that the registry gave, which needs no token and is a secret itself.
     async fn download(&self, url: &str) -> Result<Vec<u8>> {
         (self.tokens.mask)(url);
@@ -247,6 +247,7 @@ impl HttpRegistry {
         body.map_err(|failure| failure.error)
     }
 
+    fn url(&self, call: &Call<'_>) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.clear().extend(&call.path);
@@ -258,7 +259,6 @@ impl HttpRegistry {
     }
 }
 
-/// A call's body.
 /// What an answer holds; none if that is more than is read.
 async fn bounded(mut answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
@@ -275,8 +275,38 @@ fn too_long(host: &str) -> Error {
     Error::new(Code::Internal, format!("{host} answers more than {LARGEST_ANSWER} bytes"))
 }
 
+/// A call's body.
 fn json<T: Serialize>(body: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(body).map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
+/// That somebody could not be asked, and what to do about it.
+fn unreachable_error(doing: String, error: reqwest::Error) -> Error {
+    let advice = advice(&error);
+    let why = error.into_sdk_error();
+    Error::new(Code::Unavailable, format!("{doing}: {why}")).advise(advice)
+}
+
+fn advice(error: &reqwest::Error) -> Option<&'static str> {
+    if http::is_bad_certificate(error) {
+        return Some(
+            "set SSL_CERT_FILE to the file of the certificate that the registry's is signed by; \
+             `ingot registry serve` prints where its own is",
+        );
+    }
+    let is_plain = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidMessage(_)))
+    };
+    if causes(error).any(is_plain) {
+        return Some(
+            "there is no TLS at this address; for a registry that is served with -plain-http set \
+             INGOT_REGISTRY=http://HOST:PORT",
+        );
+    }
+    error.is_connect().then_some(
+        "check that the registry is running, and its address: INGOT_REGISTRY, or HCP_API_ADDRESS and \
+         HCP_AUTH_URL",
+    )
 }
 
 /// Where a URL points, for people.
@@ -307,32 +337,3 @@ fn status_error(status: StatusCode, body: &[u8], place: &str) -> Error {
         }
     }
 }
-/// That somebody could not be asked, and what to do about it.
-fn unreachable_error(doing: String, error: reqwest::Error) -> Error {
-    let advice = advice(&error);
-    let why = error.into_sdk_error();
-    Error::new(Code::Unavailable, format!("{doing}: {why}")).advise(advice)
-}
-
-fn advice(error: &reqwest::Error) -> Option<&'static str> {
-    if http::is_bad_certificate(error) {
-        return Some(
-            "set SSL_CERT_FILE to the file of the certificate that the registry's is signed by; \
-             `ingot registry serve` prints where its own is",
-        );
-    }
-    let is_plain = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidMessage(_)))
-    };
-    if causes(error).any(is_plain) {
-        return Some(
-            "there is no TLS at this address; for a registry that is served with -plain-http set \
-             INGOT_REGISTRY=http://HOST:PORT",
-        );
-    }
-    error.is_connect().then_some(
-        "check that the registry is running, and its address: INGOT_REGISTRY, or HCP_API_ADDRESS and \
-         HCP_AUTH_URL",
-    )
-}
-

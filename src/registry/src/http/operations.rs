@@ -9,29 +9,10 @@ use super::{Answered, Call, HttpRegistry, host, json};
 use crate::api::*;
 use crate::client::Registry;
 use crate::pages::find_in_pages;
-
-/// The blocks that are enforced on a bucket's builds.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct EnforcedBlocks {
-    enforced_block_detail: Vec<EnforcedBlock>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct EnforcedBlock {
-    name: String,
-    version: EnforcedVersion,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct EnforcedVersion {
-    block_content: String,
-}
+use crate::sbom;
 
 /// No query.
-const NONE: &Empty = &Empty {};
+pub(super) const NONE: &Empty = &Empty {};
 
 impl HttpRegistry {
     /// Asks below the project.
@@ -237,6 +218,25 @@ impl Registry for HttpRegistry {
     async fn get_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<Build> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
         let answer: BuildResponse = self.get(&path, NONE).await?;
+        present(answer.build, "build")
+    }
+
+    async fn update_build(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+        id: &str,
+        body: &UpdateBuildBody,
+    ) -> Result<Build> {
+        let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
+        let answer: BuildResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(answer.build, "build")
+    }
+
+    async fn delete_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<()> {
+        self.delete(&["buckets", bucket, "versions", fingerprint, "builds", id]).await
+    }
+
     async fn upload_sbom(
         &self,
         bucket: &str,
@@ -273,25 +273,6 @@ impl Registry for HttpRegistry {
         let path = ["buckets", bucket, "versions", fingerprint, "builds", build, "sboms", name];
         let answer: GetSbomResponse = self.get(&path, NONE).await?;
         sbom::unpack_download(self.download(&answer.download_url).await?).await
-    }
-
-        present(answer.build, "build")
-    }
-
-    async fn update_build(
-        &self,
-        bucket: &str,
-        fingerprint: &str,
-        id: &str,
-        body: &UpdateBuildBody,
-    ) -> Result<Build> {
-        let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
-        let answer: BuildResponse = self.send_to(Method::PATCH, &path, body).await?;
-        present(answer.build, "build")
-    }
-
-    async fn delete_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<()> {
-        self.delete(&["buckets", bucket, "versions", fingerprint, "builds", id]).await
     }
 
     async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
@@ -350,23 +331,6 @@ impl Registry for HttpRegistry {
     ) -> Result<ListBucketAncestryResponse> {
         let query = [pairs(query)?, pairs(page)?].concat();
         self.ask(Method::GET, &["buckets", bucket, "ancestry"], query, None).await
-    }
-
-    async fn enforced_blocks(&self, bucket: &str) -> Result<Vec<String>> {
-        let answer: Result<EnforcedBlocks> =
-            self.get(&["enforced_blocks", "bucket", bucket], NONE).await;
-        match answer {
-            Ok(answer) => {
-                let blocks = answer.enforced_block_detail.into_iter();
-                let filled = blocks.filter(|block| !block.version.block_content.is_empty());
-                Ok(filled.map(|block| block.name).collect())
-            }
-            // Those that have no such thing.
-            Err(error) if matches!(error.code, Code::NotFound | Code::Unimplemented) => {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        }
     }
 
     async fn search_artifact(

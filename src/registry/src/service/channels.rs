@@ -17,33 +17,15 @@ enum ChannelField {
     Restricted,
 }
 
-/// The fields that an `update_mask` names, each once: every one is work in the database.
-fn channel_fields(mask: &str) -> Result<Vec<ChannelField>> {
-    let mut fields = Vec::new();
-    for name in mask.split(',').map(str::trim) {
-        let field = match name {
-            "versionFingerprint" | "version_fingerprint" => ChannelField::Version,
-            "restricted" => ChannelField::Restricted,
-            "" => {
-                return Err(Error::invalid(
-                    "update_mask must name what to change: versionFingerprint, restricted",
-                ));
-            }
-            other => {
-                return Err(Error::invalid(format!(
-                    "update_mask names {}, which a channel does not have",
-                    rules::quoted(other)
-                )));
-            }
-        };
-        if fields.contains(&field) {
-            let name = rules::quoted(name);
-            return Err(Error::invalid(format!("update_mask names {name} more than once")));
-        }
-        fields.push(field);
-    }
-    Ok(fields)
-}
+/// What an `update_mask` of a channel may name.
+const FIELDS: &[(&str, ChannelField)] = &[
+    ("versionFingerprint", ChannelField::Version),
+    ("version_fingerprint", ChannelField::Version),
+    ("restricted", ChannelField::Restricted),
+];
+
+/// What the audit log calls it.
+pub const CREATE_CHANNEL: &str = "create channel";
 
 impl Session {
     /// A channel of a bucket that the caller may see.
@@ -156,7 +138,7 @@ impl Session {
             ))),
             false => Ok(()),
         };
-        for field in channel_fields(&body.update_mask)? {
+        for field in rules::update_mask(&body.update_mask, "a channel", FIELDS)? {
             match field {
                 ChannelField::Version => {
                     unmanaged()?;

@@ -8,6 +8,7 @@ mod buckets;
 mod builds;
 mod channels;
 mod credentials;
+mod enforced_blocks;
 mod events;
 mod lineage;
 mod overview;
@@ -16,38 +17,39 @@ mod relations;
 mod revocation;
 mod rules;
 mod run_tasks;
-mod version_list;
 mod sboms;
+mod version_list;
 mod versions;
 mod view;
 mod work;
 
-use async_trait::async_trait;
-
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::api::*;
 use super::client::Registry;
-use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 use super::sbom;
+use super::store::{AuditRow, Project, Role, Store, Tx, transaction};
 
 pub use administration::{ADMIN, Administration, NewWebhook};
+pub use channels::CREATE_CHANNEL;
 pub use credentials::{Credentials, hash_secret, is_secret_of, random_hex};
+pub use enforced_blocks::EnforcedSummary;
 pub use events::EVENTS;
 pub use lineage::{AncestryEdge, Lineage, LineageQuery, Member};
-pub use channels::CREATE_CHANNEL;
 pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, words};
 pub use relations::{Relation, Relations};
-pub use version_list::VersionList;
-pub use work::{cancel_silent_builds, carry_out_revocations};
 pub use rules::revocation_delay;
 pub use sboms::sbom_document;
+pub use version_list::VersionList;
+pub use versions::{CANCEL_REVOCATION, RESTORE, REVOKE};
+pub use work::{cancel_silent_builds, carry_out_revocations};
 
 /// Who calls.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The principal's id.
-pub use versions::{CANCEL_REVOCATION, RESTORE, REVOKE};
     pub id: String,
     /// What it is called where its deeds are shown.
     pub name: String,
@@ -119,12 +121,6 @@ impl Session {
         .await
     }
 
-    /// The id of a bucket that nobody else changes until the transaction ends.
-    async fn lock(&self, tx: &mut Tx, bucket: &str) -> Result<String> {
-        let id = tx.lock_bucket(self.project_id(), bucket).await?;
-        id.ok_or_else(|| no_bucket(bucket))
-    }
-
     /// Whether the caller did something in the last `within`: an action of the audit log to this
     /// target, which may be followed by more in the log.
     ///
@@ -140,6 +136,12 @@ impl Session {
             it.strip_prefix(target).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         };
         Ok(targets.await?.iter().any(is_target))
+    }
+
+    /// The id of a bucket that nobody else changes until the transaction ends.
+    async fn lock(&self, tx: &mut Tx, bucket: &str) -> Result<String> {
+        let id = tx.lock_bucket(self.project_id(), bucket).await?;
+        id.ok_or_else(|| no_bucket(bucket))
     }
 
     /// The registry itself.
@@ -311,8 +313,6 @@ impl Registry for Session {
         transaction!(self.store, |tx| self.delete_build_in(tx, bucket, fingerprint, id))
     }
 
-    async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
-        self.need(Role::Viewer)?;
     async fn upload_sbom(
         &self,
         bucket: &str,
@@ -348,6 +348,8 @@ impl Registry for Session {
         sbom_document(&self.store, &sbom.id).await
     }
 
+    async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
+        self.need(Role::Viewer)?;
         let _turn = self.store.list_turn().await?;
         self.channels_in(&mut self.store.read().await?, bucket).await
     }

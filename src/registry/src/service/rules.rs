@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::limits::{LABEL_KEY, LABEL_VALUE, LABELS};
+use crate::api::limits::{ENFORCED_CONTENT, LABEL_KEY, LABEL_VALUE, LABELS};
 use crate::api::*;
 
 /// How long a bucket's or a channel's name may be.
@@ -60,6 +60,35 @@ pub(super) fn channel_name(name: &str) -> Result<()> {
     word("a channel's name", name, NAME)
 }
 
+/// The name of an SBOM, which HCP says.
+pub(super) fn sbom_name(name: &str) -> Result<()> {
+    let allowed = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    match (3..=36).contains(&name.len()) && name.chars().all(allowed) {
+        true => Ok(()),
+        false => {
+            Err(Error::invalid("the name of an SBOM must be 3 to 36 letters, digits, `-` and `_`"))
+        }
+    }
+}
+
+/// The name of an enforced block.
+pub(super) fn enforced_name(name: &str) -> Result<()> {
+    word("an enforced block's name", name, NAME)
+}
+
+/// What a version of an enforced block is called.
+pub(super) fn enforced_version(version: &str) -> Result<()> {
+    word("an enforced block's version", version, NAME)
+}
+
+/// The content of a version of an enforced block.
+pub(super) fn enforced_content(content: &str) -> Result<()> {
+    if content.trim().is_empty() {
+        return Err(Error::invalid("block_content must hold a provisioner block"));
+    }
+    text("block_content", content, ENFORCED_CONTENT)
+}
+
 /// A fingerprint.
 pub(super) fn fingerprint(fingerprint: &str) -> Result<()> {
     word("a fingerprint", fingerprint, FINGERPRINT)
@@ -98,6 +127,35 @@ pub(super) fn description(description: &str) -> Result<()> {
 /// Why a version is revoked.
 pub(super) fn message(message: &str) -> Result<()> {
     text("a revocation's message", message, TEXT)
+}
+
+/// The fields that an `update_mask` names of those that `what` has, each once: every one is work in
+/// the database.
+pub(super) fn update_mask<T: Copy + PartialEq>(
+    mask: &str,
+    what: &str,
+    known: &[(&str, T)],
+) -> Result<Vec<T>> {
+    let mut fields = Vec::new();
+    for name in mask.split(',').map(str::trim) {
+        let Some((_, field)) = known.iter().find(|(it, _)| *it == name) else {
+            let names: Vec<&str> = known.iter().map(|(it, _)| *it).collect();
+            let names = names.join(", ");
+            return Err(Error::invalid(match name {
+                "" => format!("update_mask must name what to change: {names}"),
+                other => {
+                    let other = quoted(other);
+                    format!("update_mask names {other}, which {what} does not have; it has {names}")
+                }
+            }));
+        };
+        if fields.contains(field) {
+            let name = quoted(name);
+            return Err(Error::invalid(format!("update_mask names {name} more than once")));
+        }
+        fields.push(*field);
+    }
+    Ok(fields)
 }
 
 /// Labels.
@@ -155,16 +213,16 @@ pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
 pub(super) fn revoke_in(text: &str) -> Result<Duration> {
     revocation_delay(text).ok_or_else(|| {
         Error::invalid("revoke_in must be a duration as `30d` or `2h45m`; its units are s, m, h, d")
-    };
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
     })
 }
 
 /// A duration as revocations have it: `30d`, `2h45m`, `-5s`. What has passed is zero; none if it is
 /// no duration, or more than a hundred years.
 pub fn revocation_delay(text: &str) -> Option<Duration> {
+    let (negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
     let mut seconds = 0.0_f64;
     if rest.is_empty() {
         return None;

@@ -14,6 +14,9 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_web.sql"),
     include_str!("migrations/0004_revocations.sql"),
     include_str!("migrations/0005_versions_by_number.sql"),
+    include_str!("migrations/0006_sboms.sql"),
+    include_str!("migrations/0007_webhook_targets.sql"),
+    include_str!("migrations/0008_enforced_blocks.sql"),
 ];
 
 /// What servers that start at once queue up for.
