@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::installed::put_program;
 use crate::release_server::{
     Answer, How, ReleaseServer, archive, github_path, github_zip, program_name, program_of, sha256,
     zip_of,
@@ -321,6 +322,20 @@ fn what_is_not_there_is_told() {
 }
 
 #[test]
+fn without_a_network_a_mirror_is_named() {
+    for source in [ACME, "github.com/hashicorp/trial"] {
+        let machine = require!(machine(source, ">= 1.0"));
+        // Nobody listens there.
+        let away = "http://127.0.0.1:1";
+        let names =
+            ["INGOT_PLUGIN_GITHUB_URL", "INGOT_PLUGIN_GITHUB_API_URL", "INGOT_PLUGIN_RELEASES_URL"];
+        let told = machine.init_fails(&[], &names.map(|name| (name, away)));
+        assert!(told.contains("-plugin-mirror or INGOT_PLUGIN_MIRROR"), "{told}");
+        assert!(told.contains("127.0.0.1:1"), "{told}");
+    }
+}
+
+#[test]
 fn archives_that_are_not_what_they_should_be_are_refused() {
     let machine = require!(machine(ACME, ">= 1.0"));
     machine.server.github(&["1.0.0"]);
@@ -416,7 +431,13 @@ fn the_lock_file_decides() {
     let machine = require!(machine(ACME, ">= 1.0"));
     machine.server.github(&["1.0.0"]);
     let told = machine.init_fails(&["-locked"], &[]);
+    assert!(told.contains(".ingot.lock.hcl names, and there is no such file"), "{told}");
+    assert!(told.contains("run `ingot init` without -locked once"), "{told}");
+    let other = format!("plugin \"github.com/acme/other\" {{\n  version = \"1.0.0\"\n}}\n");
+    std::fs::write(machine.lock_file(), other).unwrap();
+    let told = machine.init_fails(&["-locked"], &[]);
     assert!(told.contains("does not have it") && told.contains("ingot init -upgrade"), "{told}");
+    std::fs::remove_file(machine.lock_file()).unwrap();
     machine.init(&[]);
     let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
     // Another machine, later.
@@ -426,8 +447,16 @@ fn the_lock_file_decides() {
     std::fs::remove_dir_all(machine.plugins()).unwrap();
     assert!(machine.init(&[]).contains("v1.0.0"));
     assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
-    // The release was changed.
+    // The release is gone.
     std::fs::remove_dir_all(machine.plugins()).unwrap();
+    machine.server.github(&["1.1.0"]);
+    for flags in [&["-locked"][..], &[]] {
+        let told = machine.init_fails(flags, &[]);
+        let gone = "version 1.0.0, which the lock file names, cannot be had";
+        assert!(told.contains(gone) && told.contains("ingot init -upgrade"), "{told}");
+    }
+    // The release was changed.
+    machine.server.github(&["1.0.0", "1.1.0"]);
     let changed = zip_of(&[(&program_name("1.0.0"), &program_of("1.0.0 changed"))], false);
     let sums = format!("{}  {}\n", sha256(&changed), github_zip("1.0.0"));
     machine.server.put(&machine.sums("1.0.0"), Answer::ok(sums));
@@ -463,15 +492,6 @@ fn the_lock_file_decides() {
         assert_eq!(run.code, Some(1), "{}", run.stdout);
         assert!(run.stdout.contains(".ingot.lock.hcl: line 1"), "{}", run.stdout);
     }
-}
-
-/// Installs the program `bytes` at `path`, as by Packer.
-fn put_program(path: &Path, bytes: &[u8]) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let _ = std::fs::remove_file(path);
-    std::fs::write(path, bytes).unwrap();
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::write(format!("{}_SHA256SUM", path.display()), sha256(bytes)).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::release_server::{program_name, sha256};
 use ingot_test_support::Run;
 use ingot_test_support::trial_plugin::plugin_directory;
 
@@ -64,6 +65,12 @@ impl Installed {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// Installs the program `bytes` as the version `version` of the plugin.
+    pub(crate) fn put(&self, version: &str, bytes: &[u8]) {
+        let place = self.plugins.path().join("github.com/acme/trial");
+        put_program(&place.join(program_name(version)), bytes);
+    }
+
     /// Writes another checksum beside the program.
     pub(crate) fn set_checksum(&self, sum: &str) {
         let place = self.plugins.path().join("github.com/acme/trial");
@@ -72,4 +79,13 @@ impl Installed {
         let file = sums.next().expect("a checksum");
         std::fs::write(file.path(), sum).expect("the checksum can be written");
     }
+}
+
+/// Installs the program `bytes` at `path`, as Packer does.
+pub(crate) fn put_program(path: &Path, bytes: &[u8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let _ = std::fs::remove_file(path);
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(format!("{}_SHA256SUM", path.display()), sha256(bytes)).unwrap();
 }

@@ -1,6 +1,7 @@
 //! Why a plugin program could not do what it was asked to.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `Result` with a [`HostError`].
@@ -22,8 +23,13 @@ pub struct HostError {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The operating system did not start it.
-    #[error("it cannot be started: {0}")]
-    Start(#[source] std::io::Error),
+    #[error("{} cannot be started: {source}", .path.display())]
+    Start {
+        /// The program.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// It ended by itself.
     #[error("it ended {status} while {during}")]
     Exited {

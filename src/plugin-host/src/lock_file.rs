@@ -128,6 +128,11 @@ impl LockFile {
         &self.path
     }
 
+    /// Whether there is such a file.
+    pub fn exists(&self) -> bool {
+        self.text.is_some()
+    }
+
     /// What is locked of the plugin `source`.
     pub fn get(&self, source: &str) -> Option<&LockedPlugin> {
         self.plugins.get(source)

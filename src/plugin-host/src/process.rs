@@ -140,10 +140,11 @@ pub(crate) async fn describe(path: &Path) -> Result<Description, HostError> {
     let name = program_name(path);
     let log = Log::default();
     let fail = |failure| HostError { program: name.clone(), failure, log: log.lines() };
+    let unstarted = |source| fail(Failure::Start { path: path.to_owned(), source });
     let during = || "describing itself".to_owned();
     let mut command = command(path);
     command.arg("describe");
-    let mut child = spawn(command).await.map_err(|error| fail(Failure::Start(error)))?;
+    let mut child = spawn(command).await.map_err(unstarted)?;
     let _group = KillGroup::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let answer = async {
@@ -161,7 +162,7 @@ pub(crate) async fn describe(path: &Path) -> Result<Description, HostError> {
     let answered = tokio::time::timeout(START_TIMEOUT, answer).await;
     let (text, status) =
         answered.map_err(|_| fail(Failure::Timeout { limit: START_TIMEOUT, during: during() }))?;
-    let text = text.map_err(|error| fail(Failure::Start(error)))?;
+    let text = text.map_err(unstarted)?;
     match (serde_json::from_slice(&text), status) {
         (Ok(description), Ok(status)) if status.success() => Ok(description),
         (_, Ok(status)) if !status.success() => {
@@ -171,7 +172,7 @@ pub(crate) async fn describe(path: &Path) -> Result<Description, HostError> {
             Err(fail(Failure::Protocol { during: during(), problem: error.to_string() }))
         }
         (_, Ok(_)) => Err(fail(Failure::Closed { during: during() })),
-        (_, Err(error)) => Err(fail(Failure::Start(error))),
+        (_, Err(error)) => Err(unstarted(error)),
     }
 }
 
@@ -199,10 +200,11 @@ impl PluginProcess {
         tracing::info!(plugin = name, path = %path.display(), "starting a plugin");
         let mut command = command(path);
         command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
+        let unstarted = |source| Failure::Start { path: path.to_owned(), source };
         let started = spawn(command).await;
         let mut child = started.map_err(|error| HostError {
             program: name.clone(),
-            failure: Failure::Start(error),
+            failure: unstarted(error),
             log: Vec::new(),
         })?;
         let group = KillGroup::of(&child);
@@ -223,7 +225,7 @@ impl PluginProcess {
         let during = || "starting".to_owned();
         let failure = match line {
             Err(_) => Some(Failure::Timeout { limit: START_TIMEOUT, during: during() }),
-            Ok(Err(error)) => Some(Failure::Start(error)),
+            Ok(Err(error)) => Some(unstarted(error)),
             Ok(Ok(line)) if line.is_empty() => {
                 match tokio::time::timeout(END_TIMEOUT, child.wait()).await {
                     Ok(Ok(status)) => {

@@ -219,6 +219,12 @@ impl<'a> Run<'a> {
         }
         let file = self.lock.path().display();
         let problem = match locked {
+            None if !self.lock.exists() => {
+                return Err(Error::new(format!(
+                    "-locked takes what the lock file {file} names, and there is no such file"
+                ))
+                .hint("run `ingot init` without -locked once, which writes it, and commit it"));
+            }
             None => format!("the lock file {file} does not have it"),
             Some(locked) if !fits => format!(
                 "the lock file {file} has version {}, which {:?} does not allow",

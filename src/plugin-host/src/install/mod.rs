@@ -171,16 +171,25 @@ impl Installer {
             match self.install_from(&origin, &place, request, &mut reasons).await {
                 Ok(Some(installed)) => return Ok(installed),
                 Ok(None) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.origins.with_advice(error)),
             }
         }
-        let wanted = match request.locked {
-            Some(locked) => format!("version {}, which the lock file names,", locked.version),
-            None if request.constraints.is_empty() => "a version".to_owned(),
-            None => format!("a version that {:?} allows", request.constraints),
-        };
         let reasons: Vec<String> = reasons.into_iter().map(|Unfit(reason)| reason).collect();
-        Err(Error::new(format!("there is not {wanted} that can be used: {}", reasons.join("; "))))
+        let reasons = reasons.join("; ");
+        Err(match request.locked {
+            Some(locked) => Error::new(format!(
+                "version {}, which the lock file names, cannot be had: {reasons}",
+                locked.version
+            ))
+            .hint("`ingot init -upgrade` takes a version that can be had, and locks that"),
+            None if request.constraints.is_empty() => {
+                Error::new(format!("no version of it can be installed: {reasons}"))
+            }
+            None => Error::new(format!(
+                "no version that {:?} allows can be installed: {reasons}",
+                request.constraints
+            )),
+        })
     }
 
     async fn install_from(

@@ -80,6 +80,17 @@ impl Origins {
         })
     }
 
+    /// Tells of mirrors where a server in the network could not be reached.
+    pub(super) fn with_advice(&self, error: Error) -> Error {
+        match self.mirror.is_none() && error.is_transient() && error.advice().is_none() {
+            true => error.hint(
+                "where the network cannot be reached, -plugin-mirror or INGOT_PLUGIN_MIRROR names a \
+                 directory or a server that has the plugin",
+            ),
+            false => error,
+        }
+    }
+
     /// The places that may have a plugin, the first to ask first.
     pub(super) fn of(&self, address: &PluginAddress) -> Result<Vec<Origin>> {
         if let Some(mirror) = &self.mirror {
