@@ -1,8 +1,8 @@
 //! Runs components of plugin programs and calls them.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rmpv::Value;
@@ -20,15 +20,18 @@ use crate::rpc::{CallError, RpcClient};
 const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a plugin may take to remove what it created once it was asked to stop.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
-/// How many unused processes are kept for the next that needs one.
-const MAX_IDLE: usize = 16;
+/// How many processes that were only asked about options are kept for the next block that needs
+/// one; where another must start, the one that was asked least recently ends. Most templates use no
+/// more components, and each takes some 30 MiB.
+const MAX_IDLE: usize = 3;
 
 /// Where plugins run: they are started when they are first needed and end with this.
 ///
 /// Their connections are served by a runtime of their own, as plugins are asked about options
 /// before any other runtime is there, and answer during the run.
 pub struct Host {
-    idle: Mutex<HashMap<Arc<ComponentId>, Vec<Instance>>>,
+    /// The one that was used last is last.
+    idle: Mutex<VecDeque<Instance>>,
     environment: Vec<(String, String)>,
     call_timeout: Duration,
     /// Dropped last: it moves what the others still have to say.
@@ -114,13 +117,19 @@ impl Host {
     /// # Errors
     /// The process could not be started.
     pub async fn instance(&self, id: &Arc<ComponentId>) -> Result<Instance> {
-        let idle = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.get_mut(id).and_then(Vec::pop)
+        let (idle, ended) = {
+            let mut idle = self.idle();
+            match idle.iter().rposition(|instance| instance.id == *id) {
+                Some(found) => (idle.remove(found), None),
+                // Its memory goes before another takes more.
+                None if idle.len() >= MAX_IDLE => (None, idle.pop_front()),
+                None => (None, None),
+            }
         };
         if let Some(instance) = idle {
             return Ok(instance);
         }
+        drop(ended);
         let mut arguments = vec!["start", id.kind.argument()];
         if id.protobuf {
             arguments.push("--protobuf");
@@ -143,13 +152,19 @@ impl Host {
         }
     }
 
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Instance>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes back a component that was at most asked about options.
     pub fn keep(&self, instance: Instance) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept: usize = idle.values().map(Vec::len).sum();
-        if kept < MAX_IDLE {
-            idle.entry(Arc::clone(&instance.id)).or_default().push(instance);
-        }
+        let ended = {
+            let mut idle = self.idle();
+            idle.push_back(instance);
+            (idle.len() > MAX_IDLE).then(|| idle.pop_front())
+        };
+        // Not while others wait for the list.
+        drop(ended);
     }
 }
 
