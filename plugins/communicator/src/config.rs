@@ -96,5 +96,5 @@ impl CommunicatorConfig {
 
 /// Errors in the options of one communicator, which matter only if it is the one that is used.
 fn of_communicator(errors: ConfigErrors) -> ConfigErrors {
-    ConfigErrors(errors.0.into_iter().map(|error| error.related(["communicator"])).collect())
+    errors.0.into_iter().map(|error| error.related(["communicator"])).collect()
 }

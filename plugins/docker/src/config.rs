@@ -329,7 +329,7 @@ impl Options {
             }
             Err(error) => errors.push(error),
         }
-        errors.into_result(prepared.with(options))
+        prepared.with(options).or_errors(errors)
     }
 
     /// The arguments of `docker run` for `image`, and what they ask for.

@@ -78,7 +78,7 @@ impl Component for FileBuilder {
                 .warnings
                 .push("neither `content` nor `source` is set: the file will be empty".into());
         }
-        errors.into_result(prepared.with(WriteFile { options }))
+        prepared.with(WriteFile { options }).or_errors(errors)
     }
 }
 

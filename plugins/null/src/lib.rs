@@ -49,7 +49,7 @@ impl Component for NullBuilder {
             "winrm" => check_winrm(config, &mut errors),
             _ => {}
         }
-        errors.into_result(prepared.with(Null { communication }))
+        prepared.with(Null { communication }).or_errors(errors)
     }
 }
 

@@ -100,7 +100,7 @@ impl Component for FileProvisioner {
                 }
             }
         }
-        errors.into_result(prepared.with(CopyFiles { options }))
+        prepared.with(CopyFiles { options }).or_errors(errors)
     }
 }
 

@@ -139,7 +139,7 @@ impl Settings {
         {
             prepared.warnings.extend(replaced);
         }
-        errors.into_result(prepared.with(settings))
+        prepared.with(settings).or_errors(errors)
     }
 
     /// The value of `-display`, if it is given.

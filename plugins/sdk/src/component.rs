@@ -166,6 +166,17 @@ impl<R> Prepared<R> {
         self.map(|_| ready)
     }
 
+    /// Itself if nothing is wrong.
+    ///
+    /// # Errors
+    /// What is wrong, with what this warns of.
+    pub fn or_errors(self, errors: ConfigErrors) -> Result<Self, ConfigErrors> {
+        match errors.is_empty() {
+            true => Ok(self),
+            false => Err(errors.with_warnings(self.warnings)),
+        }
+    }
+
     /// The same about what `convert` makes of what can run.
     pub fn map<S>(self, convert: impl FnOnce(R) -> S) -> Prepared<S> {
         let Prepared { ready, warnings, generated, claims, no_artifact } = self;

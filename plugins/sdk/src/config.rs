@@ -242,11 +242,22 @@ impl<T: Into<String>> From<T> for ConfigWarning {
     }
 }
 
-/// Everything that is wrong with a plugin's options.
+/// Everything that is wrong with a plugin's options, and what it warns of besides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<ConfigError>);
+pub struct ConfigErrors(pub Vec<ConfigError>, Vec<ConfigWarning>);
 
 impl ConfigErrors {
+    /// The same errors, beside which `warnings` are shown.
+    pub fn with_warnings(mut self, warnings: Vec<ConfigWarning>) -> Self {
+        self.1.extend(warnings);
+        self
+    }
+
+    /// What is warned of besides.
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.1
+    }
+
     /// Adds one.
     pub fn push(&mut self, error: ConfigError) {
         self.0.push(error);
@@ -268,7 +279,13 @@ impl ConfigErrors {
 
 impl From<ConfigError> for ConfigErrors {
     fn from(error: ConfigError) -> Self {
-        ConfigErrors(vec![error])
+        ConfigErrors::from_iter([error])
+    }
+}
+
+impl FromIterator<ConfigError> for ConfigErrors {
+    fn from_iter<T: IntoIterator<Item = ConfigError>>(errors: T) -> Self {
+        ConfigErrors(errors.into_iter().collect(), Vec::new())
     }
 }
 

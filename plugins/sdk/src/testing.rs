@@ -34,7 +34,7 @@ pub fn prepare<C: Component>(
     let unknown = options.keys().filter(|name| schema.get(name).is_none() && !schema.open);
     let unknown =
         unknown.map(|name| ConfigError::on(name, format!("{} has no such option", C::NAME)));
-    ConfigErrors(unknown.collect()).into_result(())?;
+    ConfigErrors::from_iter(unknown).into_result(())?;
     let rendered = Interpolation::new(ctx).render_config(&Config::new(options), &schema);
     let (config, mut warnings) = rendered?;
     let mut prepared = prepare_typed(component, &config, ctx)?;

@@ -78,7 +78,7 @@ impl Component for ImageData {
         require_one(&mut errors, ("channel", channel), ("iteration_id", iteration_id));
         let old = "`hcp-packer-image` is deprecated: use `hcp-packer-artifact`";
         let prepared = Prepared { warnings: vec![old.into()], ..Prepared::default() };
-        errors.into_result(prepared.with(FindImage { options }))
+        prepared.with(FindImage { options }).or_errors(errors)
     }
 }
 

@@ -60,7 +60,7 @@ impl Component for IterationData {
         require(&mut errors, "channel", &options.channel);
         let old = "`hcp-packer-iteration` is deprecated: use `hcp-packer-version`";
         let prepared = Prepared { warnings: vec![old.into()], ..Prepared::default() };
-        errors.into_result(prepared.with(FindIteration { options }))
+        prepared.with(FindIteration { options }).or_errors(errors)
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::interpolate::Interpolation;
-use ingot_sdk::{Config, ConfigError, ConfigErrors, Prepare, PrepareContext, Prepared, Schema};
+use ingot_sdk::{
+    Config, ConfigError, ConfigErrors, ConfigWarning, Prepare, PrepareContext, Prepared, Schema,
+};
 
 use crate::graph::Node;
 use crate::template::option_place::option_place;
@@ -87,8 +89,11 @@ fn check_config<R: ?Sized>(
     let (config, mut warnings) = Interpolation::new(context).render_config(config, schema)?;
     let prepared = match plugin.check(&config, context) {
         Err(errors) => {
+            if config.is_wholly_known() {
+                return Err(errors.with_warnings(warnings));
+            }
             let decided = errors.0.into_iter().filter(|error| !error.is_undecided(&config));
-            return ConfigErrors(decided.collect()).into_result(None);
+            return ConfigErrors::from_iter(decided).with_warnings(warnings).into_result(None);
         }
         Ok(prepared) => prepared,
     };
@@ -112,10 +117,13 @@ pub(super) fn prepare_config<R: ?Sized>(
     if !config.is_wholly_known() {
         // Evaluating the options has found this already; if it has not, nothing runs all the same.
         let unknown = |name| ConfigError::on(name, format!("the value of `{name}` is not known"));
-        return Err(ConfigErrors(config.unknown().map(unknown).collect()));
+        return Err(config.unknown().map(unknown).collect());
     }
     let (config, mut warnings) = Interpolation::new(context).render_config(config, schema)?;
-    let mut prepared = plugin.prepare(&config, context)?;
+    let mut prepared = match plugin.prepare(&config, context) {
+        Ok(prepared) => prepared,
+        Err(errors) => return Err(errors.with_warnings(warnings)),
+    };
     warnings.append(&mut prepared.warnings);
     Ok(Prepared { warnings, ..prepared })
 }
@@ -208,16 +216,21 @@ impl Check<'_> {
     ) -> Option<Prepared<R>> {
         match prepared {
             Ok(prepared) => {
-                for warning in &prepared.warnings {
-                    let place = place(warning.option.as_deref(), given).unwrap_or(given.header);
-                    self.diagnostics.push(Diagnostic::warning(&warning.message).at(place));
-                }
+                self.report_warnings(given, &prepared.warnings);
                 Some(prepared)
             }
             Err(errors) => {
+                self.report_warnings(given, errors.warnings());
                 config_errors(errors, given, self.diagnostics);
                 None
             }
+        }
+    }
+
+    fn report_warnings(&mut self, given: Given, warnings: &[ConfigWarning]) {
+        for warning in warnings {
+            let place = place(warning.option.as_deref(), given).unwrap_or(given.header);
+            self.diagnostics.push(Diagnostic::warning(&warning.message).at(place));
         }
     }
 }

@@ -43,17 +43,17 @@ func (b *builder) Prepare(raws ...interface{}) ([]string, []string, error) {
 	if strings.HasPrefix(given.text("directory"), "no") {
 		problems = append(problems, "the 'directory' must be somewhere")
 	}
+	var warnings []string
+	if given.text("text") == "odd" {
+		warnings = append(warnings, "the 'text' is odd")
+	}
 	switch len(problems) {
 	case 0:
 	case 1:
-		return nil, nil, fmt.Errorf("1 error occurred:\n\t* %s\n\n", problems[0])
+		return nil, warnings, fmt.Errorf("1 error occurred:\n\t* %s\n\n", problems[0])
 	default:
-		return nil, nil, fmt.Errorf("%d errors occurred:\n\t* %s\n\n", len(problems),
+		return nil, warnings, fmt.Errorf("%d errors occurred:\n\t* %s\n\n", len(problems),
 			strings.Join(problems, "\n\t* "))
-	}
-	var warnings []string
-	if given.text("text") == "odd" {
-		warnings = append(warnings, "the text is odd")
 	}
 	return []string{"Directory", "Answer"}, warnings, nil
 }

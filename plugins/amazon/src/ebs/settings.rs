@@ -96,7 +96,7 @@ impl Settings {
         let no_artifact = settings.raw.ami.skip_create_ami;
         let no_artifact = no_artifact.then(|| "skip_create_ami is set".to_owned());
         let claims = settings.claims();
-        errors.into_result(Prepared { ready: settings, warnings, generated, claims, no_artifact })
+        Prepared { ready: settings, warnings, generated, claims, no_artifact }.or_errors(errors)
     }
 
     /// The snapshots that the template names for its disks. AMIs may refer to them, but they are

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Artifact, Build, Config, ConfigErrors, ConfigWarning, Prepare, PrepareContext, Prepared,
-    Result, RunContext, Schema,
+    Artifact, Build, Config, ConfigErrors, Prepare, PrepareContext, Prepared, Result, RunContext,
+    Schema,
 };
 use rmpv::Value;
 
-use super::{Component, SpecKind, facts, map};
+use super::{Component, SpecKind, config_warnings, facts, map};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -42,9 +42,8 @@ impl HostedBuilder {
     ) -> Result<Prepared<Instance>, ConfigErrors> {
         let (instance, response) =
             self.component.configure(config, vec![map(facts(ctx))], "Prepare")?;
-        let warnings: Vec<String> = list(field(&response, "Warnings"));
         let prepared = Prepared {
-            warnings: warnings.into_iter().map(ConfigWarning::from).collect(),
+            warnings: config_warnings(&response, config),
             generated: list(field(&response, "GeneratedVars")),
             ..Prepared::default()
         };

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
-use ingot_sdk::{Config, ConfigError, ConfigErrors, OnError, PrepareContext, Schema};
+use ingot_sdk::{
+    Config, ConfigError, ConfigErrors, ConfigWarning, OnError, OptionValue, PrepareContext, Schema,
+};
 use rmpv::Value;
 
 pub use builder::HostedBuilder;
@@ -21,7 +23,7 @@ use crate::cache::SpecCache;
 use crate::error::{Failure, HostError, Result};
 use crate::gob;
 use crate::host::{ComponentId, Host, Instance};
-use crate::message::field;
+use crate::message::{self, field, list};
 use crate::spec::{self, ObjectSpec};
 
 /// A component that can be started.
@@ -99,7 +101,8 @@ impl Component {
     }
 
     /// Hands options to a component with `method`, after the facts about the build in `facts`.
-    /// Yields the component, which now has them, and what it answered.
+    /// Yields the component, which now has them, and what it answered. What a component warns of
+    /// goes with its errors, too.
     fn configure(
         &self,
         config: &Config,
@@ -112,17 +115,23 @@ impl Component {
             .map_err(|(option, problem)| ConfigErrors::from(ConfigError::on(option, problem)))?;
         let mut configs = facts;
         configs.push(Value::Binary(options.to_string().into_bytes()));
-        let argument = crate::message::record([("Configs", Value::Array(configs))]);
+        let argument = message::record([("Configs", Value::Array(configs))]);
         let asked = self.host.block_on(async {
             let instance = self.host.instance(&self.id).await?;
             let response = instance.ask(method, argument, "checking its options").await?;
-            let response = instance.checked(response, "Error")?;
             Ok::<_, HostError>((instance, response))
         });
-        asked.map_err(|error| match error.failure {
+        let (instance, response) = asked.map_err(|error| match error.failure {
             Failure::Remote(message) => config_errors(&message, config),
             _ => failed(error),
-        })
+        })?;
+        match message::error(&response, "Error") {
+            None => Ok((instance, response)),
+            Some(error) => {
+                let warnings = config_warnings(&response, config);
+                Err(config_errors(&error, config).with_warnings(warnings))
+            }
+        }
     }
 }
 
@@ -236,23 +245,80 @@ fn config_errors(message: &str, config: &Config) -> ConfigErrors {
     if errors.is_empty() {
         return ConfigErrors::from(config_error(message.trim(), config));
     }
-    ConfigErrors(errors.iter().map(|error| config_error(error, config)).collect())
+    errors.iter().map(|error| config_error(error, config)).collect()
 }
 
-/// An error about the option that it names, if it names just one of those that are set.
+/// An error about the option that it names.
 fn config_error(message: &str, config: &Config) -> ConfigError {
+    match named_option(message, config) {
+        Some(name) => ConfigError::on(name, message),
+        None => ConfigError::new(message),
+    }
+}
+
+/// What the answer of a builder warns of, at the options that it names.
+fn config_warnings(response: &Value, config: &Config) -> Vec<ConfigWarning> {
+    let warning = |message: String| match named_option(&message, config) {
+        Some(name) => ConfigWarning::on(name, message),
+        None => message.into(),
+    };
+    list(field(response, "Warnings")).into_iter().map(warning).collect()
+}
+
+/// The option that a message names, as a path such as `disk[1].size`, if it names just one of those
+/// that are set. One that is not in a block counts before those that are.
+fn named_option(message: &str, config: &Config) -> Option<String> {
+    let mut found = Vec::new();
+    for (name, value) in config.values() {
+        collect_named(message, name, name.clone(), value, 0, &mut found);
+    }
+    let outermost = found.iter().map(|(depth, _)| *depth).min()?;
+    let mut found = found.into_iter().filter(|(depth, _)| *depth == outermost);
+    match (found.next(), found.next()) {
+        (Some((_, path)), None) => Some(path),
+        _ => None,
+    }
+}
+
+/// Adds the paths, and how deep they are, of those options at and below `path` that `message` names.
+fn collect_named(
+    message: &str,
+    name: &str,
+    path: String,
+    value: &OptionValue,
+    depth: usize,
+    found: &mut Vec<(usize, String)>,
+) {
+    let entries = match value {
+        OptionValue::Map(entries) => vec![(path.clone(), entries)],
+        OptionValue::List(items) => {
+            let blocks = items.iter().enumerate().filter_map(|(index, item)| match item {
+                OptionValue::Map(entries) => Some((format!("{path}[{index}]"), entries)),
+                _ => None,
+            });
+            blocks.collect()
+        }
+        _ => Vec::new(),
+    };
+    for (path, entries) in entries {
+        for (inner, value) in entries {
+            collect_named(message, inner, format!("{path}.{inner}"), value, depth + 1, found);
+        }
+    }
+    if names_option(message, name) {
+        found.push((depth, path));
+    }
+}
+
+/// Whether a message names the option `name`. Short names are words of any sentence: those count in
+/// quotes, or where the message begins with them.
+fn names_option(message: &str, name: &str) -> bool {
     let word = |c: char| !c.is_alphanumeric() && c != '_';
-    let mut named = config.values().keys().filter(|name| {
-        // Short names are words of any sentence.
-        let telling = name.contains('_')
-            || message.contains(&format!("'{name}'"))
-            || message.contains(&format!("\"{name}\""))
-            || message.contains(&format!("`{name}`"));
-        telling && message.split(word).any(|part| part == name.as_str())
-    });
-    match (named.next(), named.next()) {
-        (Some(name), None) => ConfigError::on(name, message),
-        _ => ConfigError::new(message),
+    let quoted = |quote: char| message.contains(&format!("{quote}{name}{quote}"));
+    let mut words = message.split(word);
+    match name.contains('_') || ['\'', '"', '`'].into_iter().any(quoted) {
+        true => words.any(|part| part == name),
+        false => words.next() == Some(name),
     }
 }
 
@@ -273,5 +339,33 @@ mod tests {
         assert_eq!(errors[1], ConfigError::new("a name is needed"));
         let both = config_errors("either 'ssh_port' or 'disk_size'", &config).0;
         assert_eq!(both, [ConfigError::new("either 'ssh_port' or 'disk_size'")]);
+        let first = config_errors("name: too long a name", &config).0;
+        assert_eq!(first, [ConfigError::on("name", "name: too long a name")]);
+    }
+
+    #[test]
+    fn options_in_blocks_are_found_by_their_names() {
+        let options = json!({
+            "disk_size": 1,
+            "storage": [{"disk_size": 2}, {"thin_provisioned": true}],
+            "customize": {"gateway": "x"},
+        });
+        let config = Config::new(options.as_object().unwrap().clone());
+        let named = |message: &str| named_option(message, &config);
+        assert_eq!(named("disk_size is too small").as_deref(), Some("disk_size"));
+        let inner = named("thin_provisioned needs a datastore");
+        assert_eq!(inner.as_deref(), Some("storage[1].thin_provisioned"));
+        assert_eq!(named("the 'gateway' is wrong").as_deref(), Some("customize.gateway"));
+        assert_eq!(named("a gateway is wrong"), None);
+    }
+
+    #[test]
+    fn warnings_are_told_at_their_options() {
+        let options = json!({"ssh_port": 1});
+        let config = Config::new(options.as_object().unwrap().clone());
+        let said = ["ssh_port is odd", "odd"].map(Value::from).to_vec();
+        let response = message::record([("Warnings", Value::Array(said))]);
+        let expected = [ConfigWarning::on("ssh_port", "ssh_port is odd"), "odd".into()];
+        assert_eq!(config_warnings(&response, &config), expected);
     }
 }

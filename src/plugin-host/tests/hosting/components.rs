@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::testing::ThisMachine;
 use ingot_sdk::{
-    Artifact, Communicator, DataSource, Event, ExitStatus, FileArtifact, FileMeta, GeneratedData,
-    Hook, OptionType, Prepare, RemoteCommand, Result, RunContext,
+    Artifact, Communicator, ConfigWarning, DataSource, Event, ExitStatus, FileArtifact, FileMeta,
+    GeneratedData, Hook, OptionType, Prepare, RemoteCommand, Result, RunContext,
 };
 use serde_json::json;
 
@@ -83,7 +83,7 @@ fn what_is_wrong_with_options_is_told_at_the_options() {
     let odd = config(json!({"directory": "/x", "text": "odd"}));
     assert_eq!(
         trial.builder().prepare(&odd, &facts()).unwrap().warnings,
-        ["the text is odd".into()]
+        [ConfigWarning::on("text", "the 'text' is odd")]
     );
     let text = config(json!({"text": "wrong"}));
     assert!(trial.provisioner().prepare(&text, &facts()).is_err());
