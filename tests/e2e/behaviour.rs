@@ -227,7 +227,17 @@ fn lines_can_have_times() {
 
 /// Runs `ingot build` on a terminal of its own, which gets `input`.
 fn on_terminal(dir: &Path, args: &str, env: &[(&str, &str)], input: &str) -> (bool, String) {
-    let command = format!("{} build {args} .", ingot_test_support::ingot_program().display());
+    command_on_terminal(dir, &format!("build {args} ."), env, input)
+}
+
+/// Runs `ingot` with `args` on a terminal of its own, which gets `input`.
+fn command_on_terminal(
+    dir: &Path,
+    args: &str,
+    env: &[(&str, &str)],
+    input: &str,
+) -> (bool, String) {
+    let command = format!("{} {args}", ingot_test_support::ingot_program().display());
     let mut child = Command::new("script")
         .args(["-qec", &command, "/dev/null"])
         .current_dir(dir)
@@ -261,6 +271,17 @@ fn a_terminal_gets_colours_unless_told_otherwise() {
     }
     let run = ingot(dir.path(), &["build", "."]);
     assert!(!run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
+}
+
+#[test]
+fn diagnostics_have_no_colours_where_nobody_wants_them() {
+    let dir = template("source \"null\" {}\n");
+    let (_, shown) = command_on_terminal(dir.path(), "validate .", &[], "");
+    assert!(shown.contains('\u{1b}'), "{shown:?}");
+    for name in ["PACKER_NO_COLOR", "NO_COLOR"] {
+        let (_, shown) = command_on_terminal(dir.path(), "validate .", &[(name, "1")], "");
+        assert!(!shown.contains('\u{1b}') && shown.contains("t.pkr.hcl:1:1"), "{name}: {shown:?}");
+    }
 }
 
 #[test]

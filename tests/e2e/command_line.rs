@@ -232,3 +232,75 @@ fn sources_that_no_build_uses_are_checked_too() {
     let run = ingot(template(fine).path(), &["validate", "-only=null.n", "."]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "The configuration is valid.\n"));
 }
+
+#[test]
+fn installed_as_packer_it_says_what_scripts_expect_of_packer() {
+    let dir = template(
+        "packer {\n  required_plugins {\n    x = {\n      source  = \"github.com/acme/x\"\n      version = \">= 1.0\"\n    }\n  }\n}\nsource \"x\" \"y\" {}\nbuild {\n  sources = [\"source.x.y\"]\n}\n",
+    );
+    let link = dir.path().join("packer");
+    std::os::unix::fs::symlink(ingot_test_support::ingot_program(), &link).unwrap();
+    let nothing = dir.path().join("plugins");
+    let env = [("PACKER_PLUGIN_PATH", nothing.to_str().unwrap())];
+    let packer =
+        |args: &[&str]| ingot_test_support::program(link.to_str().unwrap(), dir.path(), args, &env);
+    for args in [&["version"][..], &["-v"], &["--version"], &["-version"], &["-v", "build", "."]] {
+        let run = packer(args);
+        let expected = (Some(0), "Packer v1.16.0\n", "");
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), expected, "{args:?}");
+    }
+    for args in [["-machine-readable", "version"], ["version", "-machine-readable"]] {
+        let run = packer(&args);
+        let without_time =
+            run.stdout.lines().map(|line| line.split_once(',').unwrap().1).collect::<Vec<_>>();
+        let expected =
+            [",version,1.16.0", ",version-prelease,", ",version-commit,", ",ui,say,Packer v1.16.0"];
+        assert_eq!(without_time, expected);
+    }
+    let run = packer(&["validate", "."]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("run `packer init` to install it"), "{}", run.stdout);
+    assert!(all(&packer(&["validate", "-nosuch", "."])).contains("packer validate"));
+    assert_eq!(packer(&[]).code, Some(127));
+    // Under its own name it has its own version.
+    let run = ingot(dir.path(), &["version"]);
+    assert_eq!(run.stdout, format!("Ingot v{}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn packer_s_configuration_file_is_read_as_packer_reads_it() {
+    let dir = template(NULL);
+    let home = dir.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    let named = dir.path().join("named").display().to_string();
+    let validate = |env: &[(&str, &str)]| {
+        let home = home.to_str().unwrap();
+        let env = [&[("HOME", home), ("PACKER_CONFIG", ""), ("PACKER_CONFIG_DIR", "")], env];
+        ingot_test_support::ingot_with(dir.path(), &["validate", "."], &env.concat())
+    };
+    // One that is not there is nothing.
+    assert_eq!(validate(&[]).code, Some(0));
+    assert_eq!(validate(&[("PACKER_CONFIG", &named)]).code, Some(0));
+    std::fs::write(&named, "{\"disable_checkpoint\": true}").unwrap();
+    assert_eq!(validate(&[("PACKER_CONFIG", &named)]).code, Some(0));
+    // Wherever it is, what Packer does not start with is an error.
+    let legacy = "{\"builders\": {\"acme\": \"/opt/packer-builder-acme\"}}";
+    std::fs::write(home.join(".packerconfig"), legacy).unwrap();
+    let home_directory = home.to_str().unwrap();
+    for env in [&[][..], &[("PACKER_CONFIG_DIR", home_directory), ("HOME", "/")]] {
+        let run = validate(env);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
+        assert!(run.stderr.contains("/opt/packer-builder-acme"), "{}", run.stderr);
+        assert!(run.stderr.contains("ingot plugins install"), "{}", run.stderr);
+    }
+    // The one that is named comes first.
+    assert_eq!(validate(&[("PACKER_CONFIG", &named)]).code, Some(0));
+    std::fs::write(&named, "{\n  builders\n}").unwrap();
+    let run = validate(&[("PACKER_CONFIG", &named)]);
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stderr.contains(&named) && run.stderr.contains("line 2 column 3"),
+        "{}",
+        run.stderr
+    );
+}

@@ -131,7 +131,7 @@ fn init_is_content_with_what_is_built_in() {
 #[test]
 fn flags_that_change_nothing_are_taken() {
     let dir = template(NULL);
-    let flags = ["-use-sequential-evaluation", "-ignore-prerelease-plugins", "-config-type=hcl2"];
+    let flags = ["-use-sequential-evaluation", "-config-type=hcl2"];
     for command in ["validate", "inspect"] {
         let run = ingot(dir.path(), &[&[command], &flags[..], &["."]].concat());
         assert_eq!(run.code, Some(0), "{command}: {}", run.stdout);

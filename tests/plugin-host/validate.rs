@@ -1,6 +1,7 @@
 //! Checking templates with installed plugins.
 
 use crate::installed::{Installed, installed};
+use crate::release_server::{program_name, program_of};
 use ingot_test_support::{Run, require, template};
 
 const REQUIRED: &str = r#"
@@ -76,7 +77,13 @@ fn what_the_plugin_refuses_is_shown_at_its_place() {
     assert!(run.stdout.contains("t.pkr.hcl:2:13"), "{}", run.stdout);
     let run = validate(&plugins, &build("directory = \"/x\"\n  text = \"odd\"", ""));
     assert_eq!(run.code, Some(0));
-    assert!(run.stdout.contains("the text is odd"), "{}", run.stdout);
+    assert!(run.stdout.contains("the 'text' is odd"), "{}", run.stdout);
+    assert!(run.stdout.contains("t.pkr.hcl:3:10"), "{}", run.stdout);
+    // An error does not hide what is warned of.
+    let run = validate(&plugins, &build("directory = \"nowhere\"\n  text = \"odd\"", ""));
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("the 'text' is odd"), "{}", run.stdout);
+    assert!(run.stdout.contains("the 'directory' must be somewhere"), "{}", run.stdout);
 }
 
 #[test]
@@ -93,6 +100,73 @@ fn a_plugin_in_another_version_is_told() {
     let other = required(">= 1.0").replace("acme/trial", "other/trial");
     let run = validate(&plugins, &(other + &build("directory = \"/x\"", "")));
     assert!(run.stdout.contains("the plugin `github.com/other/trial` is not"), "{}", run.stdout);
+}
+
+#[test]
+fn a_broken_newer_program_is_passed_over() {
+    let plugins = require!(installed());
+    let crashes = b"#!/bin/sh\necho broken >&2\nexit 3\n";
+    plugins.put("1.1.0", crashes);
+    plugins.put("1.2.0", b"#!/no/such/interpreter\n");
+    let directory = plugins.directory().join("github.com/acme/trial");
+    let sum = directory.join(format!("{}_SHA256SUM", program_name("1.3.0")));
+    plugins.put("1.3.0", crashes);
+    std::fs::write(sum, "00").unwrap();
+    let own = build("directory = \"/x\"", "");
+    // Packer takes the newest that it can use, too.
+    for text in [required(">= 1.0") + &own, own.clone()] {
+        let run = validate(&plugins, &text);
+        assert_eq!((run.code, run.stdout.lines().count()), (Some(0), 1), "{}", run.stdout);
+    }
+    // Where none is left, the newest is told of.
+    let run = validate(&plugins, &(required(">= 1.1, < 1.3") + &own));
+    assert_eq!(run.code, Some(1));
+    let program = directory.join(program_name("1.2.0"));
+    let told = format!("{} cannot be started: No such file or directory", program.display());
+    assert!(run.stdout.contains(&told), "{}", run.stdout);
+    let run = validate(&plugins, &(required("1.1.0") + &own));
+    assert!(run.stdout.contains("it ended with exit code 3 while describing"), "{}", run.stdout);
+}
+
+#[test]
+fn pre_releases_are_used_unless_they_are_to_be_ignored() {
+    let plugins = require!(installed());
+    plugins.put("2.0.0-dev", &program_of("2.0.0-dev"));
+    let dir = template(&(required(">= 2.0") + &build("directory = \"/x\"", "")));
+    assert_eq!(plugins.ingot(dir.path(), &["validate", "."]).code, Some(0));
+    for command in ["validate", "build"] {
+        let run = plugins.ingot(dir.path(), &[command, "-ignore-prerelease-plugins", "."]);
+        assert_eq!(run.code, Some(1));
+        let told = "the plugin `github.com/acme/trial` is not installed";
+        assert!(run.stdout.contains(told), "{}", run.stdout);
+        assert!(run.stdout.contains("installed: 1.0.0\n"), "{}", run.stdout);
+    }
+    let dir = template(&(required(">= 1.0") + &build("directory = \"/x\"", "")));
+    let run = plugins.ingot(dir.path(), &["validate", "-ignore-prerelease-plugins", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+}
+
+#[test]
+fn names_of_preferred_plugins_that_mean_nothing_are_warned_of() {
+    let plugins = require!(installed());
+    let dir = template(ingot_test_support::NULL);
+    let validate = |names: &str| {
+        let env = [("INGOT_PREFER_INSTALLED_PLUGINS", names)];
+        let run = plugins.ingot_with(dir.path(), &["validate", "."], &env);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        run.stdout
+    };
+    let said = validate("dokcer, amazon");
+    assert!(said.contains("names `dokcer`, which is not built in"), "{said}");
+    assert!(said.contains("did you mean `docker`?") && !said.contains("`amazon`,"), "{said}");
+    assert!(!validate("docker,amazon,qemu").contains("warning"));
+    // Nor is its program there.
+    let dir =
+        template("source \"docker\" \"d\" {}\nbuild {\n  sources = [\"source.docker.d\"]\n}\n");
+    let env = [("INGOT_PREFER_INSTALLED_PLUGINS", "docker")];
+    let run = plugins.ingot_with(dir.path(), &["validate", "."], &env);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("names `docker`, which is not installed"), "{}", run.stdout);
 }
 
 #[test]

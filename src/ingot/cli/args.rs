@@ -27,6 +27,7 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Install, list and remove plugins
     #[cfg(feature = "plugin-host")]
+    #[command(alias = "plugin")]
     Plugins(super::plugins::PluginsArgs),
     /// Show what a template is made of
     Inspect(InspectArgs),
@@ -124,12 +125,17 @@ pub(super) struct Indifferent {
     /// Locals and data sources are always evaluated in the order they need
     #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     use_sequential_evaluation: bool,
-    /// There are no pre-releases among the built-in plugins
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    ignore_prerelease_plugins: bool,
     /// Templates are HCL2, and so are expressions without one
     #[arg(long, hide = true, value_enum)]
     pub config_type: Option<ConfigType>,
+}
+
+/// Which plugins that are programs of their own are used.
+#[derive(Debug, Args)]
+pub(super) struct InstalledPluginsArgs {
+    /// Pass over pre-releases of plugins, such as 1.2.0-dev
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub ignore_prerelease_plugins: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -151,6 +157,8 @@ pub(super) struct BuildArgs {
     pub indifferent: Indifferent,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub installed: InstalledPluginsArgs,
     /// Print without colours
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub color: bool,
@@ -190,6 +198,8 @@ pub(super) struct ValidateArgs {
     pub indifferent: Indifferent,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub installed: InstalledPluginsArgs,
     /// Only check the syntax
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub syntax_only: bool,
@@ -328,6 +338,9 @@ pub(super) enum ConfigType {
 
 #[derive(Debug, Args)]
 pub(super) struct VersionArgs {
+    /// Packer takes anything here
+    #[arg(hide = true)]
+    ignored: Vec<String>,
     /// Print one line per event for programs
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,

@@ -7,6 +7,8 @@ use clap::Command;
 
 use super::command;
 
+const MACHINE_READABLE: [&str; 2] = ["-machine-readable", "--machine-readable"];
+
 /// Whether a flag of this name, of any command, takes a value only after `=`.
 fn is_switch(command: &Command, name: &str) -> bool {
     let own = command.get_arguments().filter(|arg| command::is_switch(arg)).any(|arg| {
@@ -36,7 +38,16 @@ pub(super) fn normalize(
         }
         let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'));
         match name {
-            Some("v" | "version") if result.len() == 1 => result.push("version".into()),
+            // As in Packer, whatever follows.
+            Some("v" | "version") if result.len() == 1 => {
+                result.push("version".into());
+                let rest = args.any(|arg| MACHINE_READABLE.iter().any(|flag| arg == *flag));
+                early.truncate(1);
+                if rest && early.is_empty() {
+                    early.push(OsString::from("--machine-readable"));
+                }
+                break;
+            }
             Some("machine-readable") if result.len() == 1 => {
                 early.push("--machine-readable".into());
             }
@@ -85,6 +96,9 @@ mod tests {
             "ingot build --only=x.* --color=false ."
         );
         assert_eq!(run("ingot -v"), "ingot version");
+        assert_eq!(run("ingot --version build ."), "ingot version");
+        assert_eq!(run("ingot -v -machine-readable"), "ingot version --machine-readable");
+        assert_eq!(run("ingot -machine-readable -v"), "ingot version --machine-readable");
         assert_eq!(run("ingot -machine-readable build ."), "ingot build --machine-readable .");
         assert_eq!(run("ingot fmt -"), "ingot fmt -");
         assert_eq!(run("ingot build -var -x=1 t"), "ingot build --var=-x=1 t");

@@ -25,9 +25,7 @@ use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let plain = set("NO_COLOR") || set("PACKER_NO_COLOR");
-    let color = args.color && !plain && std::io::stdout().is_terminal();
+    let color = args.color && !super::plain() && std::io::stdout().is_terminal();
     let renderer = Renderer::new(UiOptions {
         machine_readable: args.machine_readable,
         color,
@@ -44,6 +42,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         syntax_only: false,
         fetch_data: Some(ui.clone()),
         lenient: false,
+        releases_only: args.installed.ignore_prerelease_plugins,
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);

@@ -12,8 +12,10 @@ mod fmt;
 mod init;
 mod inspect;
 mod logging;
+mod packer_config;
 #[cfg(feature = "plugin-host")]
 mod plugins;
+mod program;
 mod publish;
 pub mod reference;
 mod registry;
@@ -22,7 +24,7 @@ mod validate;
 mod version;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
@@ -46,6 +48,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &args),
     };
+    if let Err(error) = packer_config::check() {
+        let color = std::io::stderr().is_terminal();
+        show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
+        return ExitCode::FAILURE;
+    }
     match cli.command {
         Command::Build(args) => build::run(&args),
         Command::Validate(args) => validate::run(&args),
@@ -60,17 +67,26 @@ pub fn main() -> ExitCode {
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command::command(), "ingot", &mut script);
+            let name = if program::is_packer() { "packer" } else { "ingot" };
+            clap_complete::generate(shell, &mut command::command(), name, &mut script);
             answer(String::from_utf8_lossy(&script).trim_end());
             ExitCode::SUCCESS
         }
     }
 }
 
+/// Whether the environment says that nothing is to be coloured.
+fn plain() -> bool {
+    ["NO_COLOR", "PACKER_NO_COLOR"]
+        .into_iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 /// Shows diagnostics on standard error.
 fn show(diagnostics: &Diagnostics, sources: &SourceMap, redactor: &Redactor, color: bool) {
     if !diagnostics.is_empty() {
-        let text = redactor.apply(&diagnostics.render(sources, color));
+        let text = redactor.apply(&diagnostics.render(sources, color && !plain()));
+        let text = program::in_own_name(&text);
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
@@ -85,7 +101,8 @@ fn tell(ui: &Ui, diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
     if diagnostics.is_empty() {
         return;
     }
-    let text = diagnostics.render(sources, color);
+    let text = diagnostics.render(sources, color && !plain());
+    let text = program::in_own_name(&text);
     match diagnostics.has_errors() {
         true => ui.error(text.trim_end()),
         false => ui.say(text.trim_end()),

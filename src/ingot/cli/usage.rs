@@ -19,7 +19,7 @@ const NO_COMMAND: u8 = 127;
 const OF_PACKER: &[(&str, &str)] = &[
     // It is there unless it was left out when Ingot was built.
     ("plugins", PLUGINS),
-    ("plugin", "`ingot plugins` installs, lists and removes plugins"),
+    ("plugin", PLUGINS),
     (
         "fix",
         "it mends templates of the old JSON form; run `packer fix` and then `packer hcl2_upgrade` \

@@ -28,6 +28,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
         warn_undeclared: !args.no_warn_undeclared_var,
         syntax_only: args.syntax_only,
         lenient: false,
+        releases_only: args.installed.ignore_prerelease_plugins,
         fetch_data: args.evaluate_datasources.then(|| ui.clone()),
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);

@@ -23,6 +23,8 @@ pub(super) struct InstalledPlugins {
     /// Which versions of them were locked.
     lock: Option<LockFile>,
     host: Arc<Host>,
+    /// Whether pre-releases are passed over.
+    releases_only: bool,
     /// Looked for when the first is needed.
     found: Option<Vec<Installation>>,
     /// The plugins that were looked at, by the names that templates call them.
@@ -32,8 +34,13 @@ pub(super) struct InstalledPlugins {
 }
 
 impl InstalledPlugins {
-    /// For the run `run_uuid` of `template`.
-    pub(super) fn new(template: &Template, run_uuid: &str, diagnostics: &mut Diagnostics) -> Self {
+    /// For the run `run_uuid` of `template`, without pre-releases if `releases_only`.
+    pub(super) fn new(
+        template: &Template,
+        run_uuid: &str,
+        releases_only: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
         let required = &template.required_plugins;
         let lock = match required.is_empty() {
             true => None,
@@ -46,6 +53,7 @@ impl InstalledPlugins {
             required: required.clone(),
             lock,
             host: Arc::new(Host::new(environment)),
+            releases_only,
             found: None,
             seen: BTreeSet::new(),
             unavailable: BTreeSet::new(),
@@ -53,16 +61,26 @@ impl InstalledPlugins {
     }
 
     /// Takes what users want from programs out of what is built in.
-    pub(super) fn preferred(set: &mut PluginSet) {
-        let names = std::env::var(PREFER_INSTALLED).unwrap_or_default();
-        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    pub(super) fn preferred(set: &mut PluginSet, diagnostics: &mut Diagnostics) {
+        let last_part = |source: &String| source.rsplit('/').next().map(str::to_owned);
+        let built_in: Vec<String> = set.provided.keys().filter_map(last_part).collect();
+        for name in &preferred_names() {
+            let before = number_of_components(set);
             let other = |component: &String| !is_of(name, component);
             set.builders.retain(|component, _| other(component));
             set.provisioners.retain(|component, _| other(component));
             set.post_processors.retain(|component, _| other(component));
             set.data_sources.retain(|component, _| other(component));
-            let of_plugin = |source: &String| source.rsplit('/').next() == Some(name);
-            set.provided.retain(|source, _| !of_plugin(source));
+            set.provided.retain(|source, _| last_part(source).as_ref() != Some(name));
+            if number_of_components(set) == before {
+                let what = format!("{PREFER_INSTALLED} names `{name}`, which is not built in");
+                let names = built_in.iter().map(String::as_str);
+                diagnostics.push(
+                    Diagnostic::warning(what)
+                        .suggest_or_list(name, "plugins that are built in", names)
+                        .note("what is not built in is always taken from installed programs"),
+                );
+            }
         }
     }
 
@@ -138,7 +156,13 @@ impl InstalledPlugins {
         let mut names: Vec<String> =
             self.found(diagnostics).iter().map(|one| one.name.clone()).collect();
         names.dedup();
-        for name in names.into_iter().filter(|name| is_of(name, component)) {
+        names.retain(|name| is_of(name, component));
+        let preferred = preferred_names().into_iter().find(|name| is_of(name, component));
+        if let (Some(name), true) = (preferred, names.is_empty()) {
+            let what = format!("{PREFER_INSTALLED} names `{name}`, which is not installed");
+            diagnostics.push(Diagnostic::warning(what));
+        }
+        for name in names {
             if !self.seen.insert(name.clone()) {
                 continue;
             }
@@ -237,8 +261,13 @@ impl InstalledPlugins {
     }
 
     fn found(&mut self, diagnostics: &mut Diagnostics) -> &[Installation] {
+        let releases_only = self.releases_only;
         self.found.get_or_insert_with(|| match discovery::plugin_directory() {
-            Ok(Some(directory)) => discovery::installations(&directory),
+            Ok(Some(directory)) => {
+                let mut found = discovery::installations(&directory);
+                found.retain(|one| !releases_only || one.version.pre.is_empty());
+                found
+            }
             Ok(None) => Vec::new(),
             Err(problem) => {
                 diagnostics.push(Diagnostic::error(problem));
@@ -246,6 +275,19 @@ impl InstalledPlugins {
             }
         })
     }
+}
+
+/// How many components there are.
+fn number_of_components(set: &PluginSet) -> usize {
+    let builders = set.builders.len() + set.provisioners.len();
+    builders + set.post_processors.len() + set.data_sources.len()
+}
+
+/// The plugins whose installed programs users prefer.
+fn preferred_names() -> Vec<String> {
+    let names = std::env::var(PREFER_INSTALLED).unwrap_or_default();
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 /// The lock file of a template.

@@ -37,6 +37,8 @@ pub struct ProjectOptions {
     /// Take variables without a value, and with values that they refuse: for looking at a
     /// template.
     pub lenient: bool,
+    /// Pass over pre-releases of plugins that are programs of their own.
+    pub releases_only: bool,
     /// Where data sources that are fetched speak. Without it none is, and their values are
     /// unknown.
     pub fetch_data: Option<Ui>,
@@ -113,7 +115,7 @@ impl Project {
         };
         project.file = files.templates.first().filter(|file| *file == path).cloned();
         #[cfg(feature = "plugin-host")]
-        InstalledPlugins::preferred(&mut project.plugins);
+        InstalledPlugins::preferred(&mut project.plugins, diagnostics);
         project.check_plugins(diagnostics);
         for required in &project.template.required_plugins {
             project.plugins.also_as(&required.source, &required.name);
@@ -211,7 +213,12 @@ impl Project {
         let nothing = Type::Object(BTreeMap::new());
         self.names.insert("build".into(), Value::unknown(nothing));
         #[cfg(feature = "plugin-host")]
-        let mut installed = InstalledPlugins::new(&self.template, &self.run_uuid, diagnostics);
+        let mut installed = InstalledPlugins::new(
+            &self.template,
+            &self.run_uuid,
+            options.releases_only,
+            diagnostics,
+        );
         #[cfg(feature = "plugin-host")]
         {
             installed.add_data_sources(&self.template, &mut self.plugins, diagnostics);
