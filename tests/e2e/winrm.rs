@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ingot_test_support::{ingot, template};
+use ingot_test_support::{Run, ingot, template};
 
 /// A server of another program, on a port of its own, that ends with the test.
 struct Server {
@@ -16,8 +16,15 @@ struct Server {
 impl Server {
     /// Starts `program`; none where it is not installed, which CI does not allow.
     fn start(program: &str, args: impl FnOnce(u16) -> Vec<String>) -> Option<Server> {
+        Server::start_command(Command::new(program), args)
+    }
+
+    fn start_command(
+        mut command: Command,
+        args: impl FnOnce(u16) -> Vec<String>,
+    ) -> Option<Server> {
         let port = free_port();
-        let mut command = Command::new(program);
+        let program = command.get_program().to_string_lossy().into_owned();
         command.args(args(port)).stdin(Stdio::null()).stdout(Stdio::null()).stdout(Stdio::null());
         let process = match command.spawn() {
             Ok(process) => process,
@@ -49,25 +56,138 @@ fn free_port() -> u16 {
 
 /// What building with null over WinRM says.
 fn build(port: u16, more: &str) -> String {
+    let run = run(port, more, "");
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
+    run.stdout
+}
+
+/// Builds with null over WinRM, with `more` in the source and `steps` in the build.
+fn run(port: u16, more: &str, steps: &str) -> Run {
+    let user = match more.contains("winrm_username") {
+        true => "",
+        false => "winrm_username = \"Administrator\"",
+    };
     let dir = template(&format!(
         r#"
         source "null" "windows" {{
           communicator   = "winrm"
           winrm_host     = "127.0.0.1"
           winrm_port     = {port}
-          winrm_username = "Administrator"
+          {user}
           winrm_password = "pass-4711"
           winrm_timeout  = "3s"
           {more}
         }}
-        build {{ sources = ["null.windows"] }}
+        build {{
+          sources = ["null.windows"]
+          {steps}
+        }}
         "#
     ));
     let run = ingot(dir.path(), &["build", "."]);
-    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stdout);
-    let said = run.stdout;
-    assert!(!said.contains("pass-4711"), "{said}");
-    said
+    assert!(!run.stdout.contains("pass-4711"), "{}", run.stdout);
+    run
+}
+
+/// A WinRM server whose logins are those of an NTLM implementation that is not Ingot's
+/// (winrm_server.py), and what is uploaded to it. `None` where that is not installed.
+fn ntlm_server(accounts: &str, words: &[&str]) -> Option<(Server, tempfile::TempDir)> {
+    let known = Command::new("python3").args(["-c", "import spnego"]).output();
+    if !known.is_ok_and(|found| found.status.success()) {
+        ingot_test_support::missing("python3 has no pyspnego");
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("accounts");
+    std::fs::write(&file, accounts).unwrap();
+    let mut command = Command::new("python3");
+    command.env("NTLM_USER_FILE", &file);
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/winrm_server.py");
+    let root = dir.path().to_str().unwrap().to_owned();
+    let server = Server::start_command(command, |port| {
+        let fixed = [program.to_owned(), port.to_string(), root];
+        fixed.into_iter().chain(words.iter().map(|&word| word.to_owned())).collect()
+    })?;
+    Some((server, dir))
+}
+
+/// The server's log.
+fn requests(dir: &tempfile::TempDir) -> Vec<String> {
+    let log = std::fs::read_to_string(dir.path().join("requests.log")).unwrap_or_default();
+    log.lines().map(str::to_owned).collect()
+}
+
+const GREETINGS: &str = r#"
+  provisioner "windows-shell" { inline = ["echo hello from over there", "echo $((40 + 2))"] }
+"#;
+
+#[test]
+fn ntlm_logs_in_and_encrypts_what_is_said() {
+    let accounts = "CORP:Administrator:pass-4711\n";
+    let Some((server, dir)) = ntlm_server(accounts, &[]) else { return };
+    let user = "winrm_use_ntlm = true\nwinrm_username = \"corp\\\\administrator\"";
+    let run = run(server.port, user, GREETINGS);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_says(&run.stdout, &["Connected to WinRM!", "hello from over there", "42"]);
+    let log = requests(&dir);
+    // The server takes no message that is not sealed. One connection does for all of them.
+    let logins: Vec<_> = log.iter().filter(|line| line.starts_with("login ")).collect();
+    assert_eq!(logins, ["login corp\\administrator"], "{log:?}");
+    assert!(log.iter().filter(|line| *line == "Command").count() >= 4, "{log:?}");
+    assert_eq!(log.last().map(String::as_str), Some("Delete"), "{log:?}");
+}
+
+#[test]
+fn ntlm_logs_in_again_where_the_connection_was_closed() {
+    let host = Command::new("hostname").output().unwrap();
+    let host = String::from_utf8(host.stdout).unwrap().trim().to_uppercase();
+    // Who names no domain is of the one that the server names.
+    let accounts = format!("{host}:Administrator:pass-4711\n");
+    let Some((server, dir)) = ntlm_server(&accounts, &["forget", "5"]) else { return };
+    let run = run(server.port, "winrm_use_ntlm = true", GREETINGS);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let log = requests(&dir);
+    let count = |what: &str| log.iter().filter(|line| line.starts_with(what)).count();
+    assert!(count("login ") > 1, "{log:?}");
+    // No command was sent twice.
+    assert_eq!(count("Command"), count("Receive"), "{log:?}");
+    assert!(!run.stdout.contains("closed the connection"), "{}", run.stdout);
+}
+
+#[test]
+fn ntlm_over_tls_needs_no_encryption_of_its_own() {
+    let keys = tempfile::tempdir().unwrap();
+    let Some([key, certificate]) = certificate(&keys) else { return };
+    let accounts = ":admin@corp.example:pass-4711\n";
+    let words = ["tls", certificate.as_str(), key.as_str()];
+    let Some((server, dir)) = ntlm_server(accounts, &words) else { return };
+    let options = "winrm_use_ntlm = true\nwinrm_use_ssl = true\nwinrm_insecure = true\n\
+                   winrm_username = \"admin@corp.example\"";
+    let run = run(server.port, options, GREETINGS);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_says(&run.stdout, &["hello from over there"]);
+    assert!(requests(&dir).contains(&"login admin@corp.example".to_owned()));
+}
+
+#[test]
+fn what_ntlm_cannot_do_is_told() {
+    // A wrong password.
+    let Some((server, dir)) = ntlm_server(":Administrator:another\n", &[]) else { return };
+    let user = "winrm_use_ntlm = true\nwinrm_username = \"\\\\Administrator\"";
+    let said = build(server.port, user);
+    assert_says(&said, &["turned down the user `\\Administrator`; trying again", "DOMAIN\\user"]);
+    assert!(requests(&dir).iter().all(|line| line.starts_with("refused")), "{said}");
+    // Basic authentication where there is none.
+    let said = build(server.port, "");
+    assert_says(&said, &["takes no basic authentication: it offers Negotiate", "winrm_use_ntlm"]);
+    // A server that answers in the clear, as somebody on the way there could.
+    let accounts = ":Administrator:pass-4711\n";
+    let Some((server, _dir)) = ntlm_server(accounts, &["clear"]) else { return };
+    assert_says(&build(server.port, user), &["the answer is not encrypted"]);
+    // Kerberos only.
+    let Some((server, _dir)) = ntlm_server(accounts, &["kerberos"]) else { return };
+    let said = build(server.port, user);
+    assert_says(&said, &["does not offer NTLM, but Kerberos", "Kerberos is not supported"]);
 }
 
 fn assert_says(said: &str, parts: &[&str]) {
@@ -125,9 +245,8 @@ fn another_http_server_is_not_taken_for_winrm() {
     assert_says(&build(server.port, ""), &["is no WinRM service: HTTP status", "winrm_port"]);
 }
 
-#[test]
-fn a_certificate_that_nobody_vouches_for_ends_the_wait_at_once() {
-    let dir = tempfile::tempdir().unwrap();
+/// A key and a certificate that it signed itself; none where openssl is not installed.
+fn certificate(dir: &tempfile::TempDir) -> Option<[String; 2]> {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=windows", "-days"])
@@ -136,12 +255,19 @@ fn a_certificate_that_nobody_vouches_for_ends_the_wait_at_once() {
         .status();
     if !made.is_ok_and(|status| status.success()) {
         ingot_test_support::missing("openssl makes no certificate");
-        return;
+        return None;
     }
+    Some([path("key"), path("certificate")])
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_ends_the_wait_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some([key, certificate]) = certificate(&dir) else { return };
     let Some(server) = Server::start("openssl", |port| {
         let address = format!("127.0.0.1:{port}");
-        let words = ["s_server", "-accept", &address, "-www", "-key", &path("key"), "-cert"];
-        words.map(str::to_owned).into_iter().chain([path("certificate")]).collect()
+        let words = ["s_server", "-accept", &address, "-www", "-key", &key, "-cert", &certificate];
+        words.map(str::to_owned).to_vec()
     }) else {
         return;
     };
@@ -159,7 +285,6 @@ fn options_are_checked_before_anything_runs() {
         r#"
         source "null" "windows" {
           communicator   = "winrm"
-          winrm_use_ntlm = true
         }
         build { sources = ["null.windows"] }
         "#,
@@ -168,12 +293,7 @@ fn options_are_checked_before_anything_runs() {
     assert_eq!(run.code, Some(1));
     assert_says(
         &run.stdout,
-        &[
-            "`winrm_username` is missing",
-            "authentication by NTLM is not supported",
-            "`winrm_host` is missing",
-            "set winrm_password",
-        ],
+        &["`winrm_username` is missing", "`winrm_host` is missing", "set winrm_password"],
     );
 }
 

@@ -6,6 +6,8 @@ use ingot_sdk::{ConfigError, ConfigErrors, GoDuration};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::service::Access;
+
 /// The options that a builder flattens into its own.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct WinrmConfig {
@@ -29,7 +31,8 @@ pub struct WinrmConfig {
     /// Connect straight, whatever proxies the environment names.
     #[serde(default)]
     pub winrm_no_proxy: bool,
-    /// Log in by NTLM. Not supported: only basic authentication is.
+    /// Log in by NTLM (version 2) rather than by basic authentication. Without `winrm_use_ssl`,
+    /// messages are encrypted by NTLM.
     #[serde(default)]
     pub winrm_use_ntlm: bool,
 }
@@ -48,8 +51,7 @@ pub struct WinrmSettings {
     /// How long to wait for the machine.
     pub timeout: Duration,
     pub(crate) tls: bool,
-    pub(crate) any_certificate: bool,
-    pub(crate) no_proxy: bool,
+    pub(crate) access: Access,
 }
 
 impl WinrmConfig {
@@ -69,14 +71,6 @@ impl WinrmConfig {
                     .hint("set winrm_username = \"Administrator\" or another administrator"),
             );
         }
-        if self.winrm_use_ntlm {
-            errors.push(
-                ConfigError::on("winrm_use_ntlm", "authentication by NTLM is not supported").hint(
-                    "leave this option out and allow basic authentication on the machine, best \
-                     with winrm_use_ssl = true",
-                ),
-            );
-        }
         let port = match self.winrm_use_ssl {
             true => 5986,
             false => 5985,
@@ -89,8 +83,11 @@ impl WinrmConfig {
             password: given(&self.winrm_password),
             timeout: timeout.unwrap_or(Duration::from_secs(30 * 60)),
             tls: self.winrm_use_ssl,
-            any_certificate: self.winrm_insecure,
-            no_proxy: self.winrm_no_proxy,
+            access: Access {
+                any_certificate: self.winrm_insecure,
+                no_proxy: self.winrm_no_proxy,
+                ntlm: self.winrm_use_ntlm,
+            },
         })
     }
 }
@@ -112,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_unsupported_is_named() {
+    fn what_is_missing_is_named() {
         let Err(errors) = config(serde_json::json!({ "winrm_use_ntlm": true })).prepare() else {
             panic!("accepted")
         };
         let texts: Vec<_> = errors.0.iter().map(|error| error.message.as_str()).collect();
-        assert!(texts[0].contains("winrm_username") && texts[1].contains("NTLM"), "{texts:?}");
+        assert!(matches!(texts[..], [text] if text.contains("winrm_username")), "{texts:?}");
     }
 }

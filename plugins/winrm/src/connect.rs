@@ -44,12 +44,13 @@ impl WinrmSettings {
             port: target.port.unwrap_or(self.port),
             user: self.user.clone(),
             tls: self.tls,
+            ntlm: self.access.ntlm,
         };
         // What the platform made is a secret; of an option the template says whether it is.
         target.password.iter().for_each(|password| ctx.ui.mask(password));
         let password = target.password.clone().or_else(|| self.password.clone());
         let password = password.unwrap_or_default();
-        let service = Service::new(place, password, self.any_certificate, self.no_proxy)?;
+        let service = Service::new(place, password, self.access)?;
         let service = Arc::new(service);
         self.wait(ctx, &service).await?;
         Ok(Arc::new(WinrmCommunicator::new(service, ctx.ui.clone())))

@@ -17,6 +17,8 @@ pub(crate) struct Place {
     pub user: String,
     /// Whether the way there is HTTPS.
     pub tls: bool,
+    /// Whether NTLM logs in, rather than basic authentication.
+    pub ntlm: bool,
 }
 
 impl Place {
@@ -46,6 +48,10 @@ pub(crate) enum Failure {
     Certificate(String),
     /// User and password were turned down.
     Login,
+    /// The service does not offer basic authentication, but these ways to log in.
+    NoBasic(Vec<String>),
+    /// The service does not offer NTLM, but these ways to log in.
+    NoNtlm(Vec<String>),
     /// Something else than a WinRM service answered, with this HTTP status.
     NotWinrm(u16),
     /// The service refused what it was asked.
@@ -98,20 +104,41 @@ impl Failure {
                 "set winrm_insecure = true to take any certificate, or let an authority that this \
                  system trusts sign it, for the name in winrm_host",
             ),
-            Failure::Login => {
-                let clear = match tls {
-                    true => "",
-                    false => {
-                        " and, because winrm_use_ssl is off, \
-                         `winrm set winrm/config/service @{AllowUnencrypted=\"true\"}`"
+            Failure::Login if place.ntlm => Error::new(format!(
+                "WinRM at {place} turned down the user `{user}`"
+            ))
+            .hint(
+                "check winrm_username and winrm_password (a user of a domain is DOMAIN\\user), and \
+                 that the user may log in over the network",
+            ),
+            Failure::Login => Error::new(format!("WinRM at {place} turned down the user `{user}`"))
+                .hint(format!("check winrm_username and winrm_password; {}", allow_basic(*tls))),
+            Failure::NoBasic(offers) => {
+                let offers_ntlm = offers.iter().any(|way| is_ntlm(way));
+                let hint = match offers_ntlm {
+                    true => {
+                        "set winrm_use_ntlm = true, or on the machine allow basic \
+                             authentication: "
                     }
+                    false => "",
                 };
-                Error::new(format!("WinRM at {place} turned down the user `{user}`")).hint(format!(
-                    "check winrm_username and winrm_password; basic authentication must be \
-                         allowed on the machine: \
-                         `winrm set winrm/config/service/auth @{{Basic=\"true\"}}`{clear}"
+                Error::new(format!(
+                    "WinRM at {place} takes no basic authentication: it offers {}",
+                    offers.join(", ")
                 ))
+                .hint(format!("{hint}{}", allow_basic(*tls)))
             }
+            Failure::NoNtlm(offers) => Error::new(match offers.is_empty() {
+                true => format!("WinRM at {place} does not offer NTLM"),
+                false => {
+                    format!("WinRM at {place} does not offer NTLM, but {}", offers.join(", "))
+                }
+            })
+            .hint(
+                "Kerberos is not supported; allow NTLM on the machine: \
+                 `winrm set winrm/config/service/auth @{Negotiate=\"true\"}`, or leave out \
+                 winrm_use_ntlm where basic authentication is allowed",
+            ),
             Failure::NotWinrm(status) => Error::new(format!(
                 "what answers at {place} is no WinRM service: HTTP status {status} for /wsman"
             ))
@@ -132,4 +159,24 @@ impl Failure {
             Failure::Request(text) => Error::new(text.clone()),
         }
     }
+}
+
+/// Whether HTTP's way to log in can be NTLM.
+fn is_ntlm(way: &str) -> bool {
+    way.eq_ignore_ascii_case("Negotiate") || way.eq_ignore_ascii_case("NTLM")
+}
+
+/// How a machine is set up for basic authentication.
+fn allow_basic(tls: bool) -> String {
+    let clear = match tls {
+        true => "",
+        false => {
+            " and, because winrm_use_ssl is off, \
+             `winrm set winrm/config/service @{AllowUnencrypted=\"true\"}`"
+        }
+    };
+    format!(
+        "basic authentication must be allowed on the machine: \
+         `winrm set winrm/config/service/auth @{{Basic=\"true\"}}`{clear}"
+    )
 }

@@ -1,15 +1,19 @@
 //! The WinRM service of one machine: messages there and back.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use ingot_sdk::error::{IntoSdkError, causes};
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Result, http};
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{ClientBuilder, StatusCode};
 
 use crate::answer;
 use crate::failure::{Failure, Place};
 use crate::message::Request;
+use crate::ntlm::Account;
+use crate::ntlm_session::{Lost, NtlmLogin, NtlmSession, offers};
 
 /// How long the service may think about a request, and how long it keeps the question for more
 /// output open. Windows allows a minute by default.
@@ -17,12 +21,54 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the network may add to that.
 const NETWORK_GRACE: Duration = Duration::from_secs(30);
 
+/// The largest answer that is read, in bytes. A service is asked for far smaller ones.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+/// The type of messages.
+pub(crate) const CONTENT: &str = "application/soap+xml;charset=UTF-8";
+
+/// How to get to a service and log in there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Access {
+    /// Any certificate will do.
+    pub(crate) any_certificate: bool,
+    /// The environment's proxies are passed by.
+    pub(crate) no_proxy: bool,
+    /// By NTLM rather than by basic authentication.
+    pub(crate) ntlm: bool,
+}
+
+impl Access {
+    fn adjust(self, builder: ClientBuilder) -> ClientBuilder {
+        let builder = builder.tls_danger_accept_invalid_certs(self.any_certificate);
+        // A redirect would carry the password elsewhere.
+        let builder = builder.redirect(reqwest::redirect::Policy::none());
+        if self.no_proxy { builder.no_proxy() } else { builder }
+    }
+}
+
 /// A machine's WinRM service.
 pub(crate) struct Service {
     place: Place,
     url: String,
-    password: String,
-    client: reqwest::Client,
+    access: Access,
+    login: Login,
+}
+
+/// How requests log in.
+enum Login {
+    /// Each with the password.
+    Basic { client: reqwest::Client, password: String },
+    /// Each in one of the sessions that nobody uses just now. There are as many as there are
+    /// requests at once: asking for a command's output takes as long as the command is silent.
+    Ntlm { login: NtlmLogin, idle: Mutex<Vec<NtlmSession>> },
+}
+
+/// What comes back for a message.
+pub(crate) struct Reply {
+    /// HTTP's status.
+    pub(crate) status: StatusCode,
+    /// The answer.
+    pub(crate) text: String,
 }
 
 impl Service {
@@ -30,23 +76,24 @@ impl Service {
     ///
     /// # Errors
     /// There can be no HTTP client.
-    pub(crate) fn new(
-        place: Place,
-        password: String,
-        any_certificate: bool,
-        no_proxy: bool,
-    ) -> Result<Self> {
-        let client = http::client_with(|builder| {
-            let builder = builder.tls_danger_accept_invalid_certs(any_certificate);
-            // A redirect would carry the password elsewhere.
-            let builder = builder.redirect(reqwest::redirect::Policy::none());
-            if no_proxy { builder.no_proxy() } else { builder }
-        })?;
+    pub(crate) fn new(place: Place, password: String, access: Access) -> Result<Self> {
         let url = place.url();
-        reqwest::Url::parse(&url).map_err(|error| {
+        let parsed = reqwest::Url::parse(&url).map_err(|error| {
             ingot_sdk::Error::new(format!("`{}` is not the name of a host: {error}", place.host))
         })?;
-        Ok(Service { place, url, password, client })
+        let login = match access.ntlm {
+            true => Login::Ntlm {
+                login: NtlmLogin {
+                    url: url.clone(),
+                    host: parsed.host_str().unwrap_or_default().to_owned(),
+                    account: Account::new(&place.user, password),
+                    seals: !place.tls,
+                },
+                idle: Mutex::default(),
+            },
+            false => Login::Basic { client: http::client_with(|b| access.adjust(b))?, password },
+        };
+        Ok(Service { place, url, access, login })
     }
 
     /// The machine, as messages name it.
@@ -59,21 +106,31 @@ impl Service {
     /// # Errors
     /// There was no answer, or it is one.
     pub(crate) async fn ask(&self, request: Request<'_>) -> Result<String, Failure> {
-        let sent = self
-            .client
-            .post(&self.url)
-            .basic_auth(&self.place.user, Some(&self.password))
-            .header(CONTENT_TYPE, "application/soap+xml;charset=UTF-8")
-            .timeout(PATIENCE + NETWORK_GRACE)
-            .body(request.envelope(&self.url, PATIENCE))
-            .send()
-            .await;
-        let answer = sent.map_err(network)?;
-        let status = answer.status();
-        if status == reqwest::StatusCode::UNAUTHORIZED {
-            return Err(Failure::Login);
-        }
-        let text = answer.text().await.map_err(network)?;
+        let message = request.envelope(&self.url, PATIENCE);
+        let Reply { status, text } = match &self.login {
+            Login::Basic { client, password } => {
+                let request = client
+                    .post(&self.url)
+                    .basic_auth(&self.place.user, Some(password))
+                    .header(CONTENT_TYPE, CONTENT)
+                    .timeout(PATIENCE + NETWORK_GRACE)
+                    .body(message);
+                let response = request.send().await.map_err(network)?;
+                let status = response.status();
+                if status == StatusCode::UNAUTHORIZED {
+                    return Err(match offers(response.headers()) {
+                        offers if offers.iter().any(|way| way.eq_ignore_ascii_case("Basic")) => {
+                            Failure::Login
+                        }
+                        offers if offers.is_empty() => Failure::Login,
+                        offers => Failure::NoBasic(offers),
+                    });
+                }
+                let text = String::from_utf8_lossy(&body(response).await?).into_owned();
+                Reply { status, text }
+            }
+            Login::Ntlm { login, idle } => self.ask_by_ntlm(login, idle, &message).await?,
+        };
         if let Some(fault) = answer::fault(&text) {
             return Err(Failure::Fault(fault));
         }
@@ -82,10 +139,54 @@ impl Service {
             false => Err(Failure::NotWinrm(status.as_u16())),
         }
     }
+
+    async fn ask_by_ntlm(
+        &self,
+        login: &NtlmLogin,
+        idle: &Mutex<Vec<NtlmSession>>,
+        message: &str,
+    ) -> Result<Reply, Failure> {
+        let limit = PATIENCE + NETWORK_GRACE;
+        let lock = || idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Sessions that are over, as after a reboot, are left one by one; a new one must do.
+        loop {
+            let known = lock().pop();
+            let is_new = known.is_none();
+            let mut session = match known {
+                Some(session) => session,
+                None => NtlmSession::open(login, NETWORK_GRACE, |b| self.access.adjust(b)).await?,
+            };
+            match session.ask(&self.url, message, limit).await {
+                Ok(reply) => {
+                    lock().push(session);
+                    return Ok(reply);
+                }
+                Err(Lost::Request(failure)) => return Err(failure),
+                Err(Lost::Session(failure)) if is_new => return Err(failure),
+                Err(Lost::Session(_)) => {}
+            }
+        }
+    }
+}
+
+/// All of a response's body.
+///
+/// # Errors
+/// The connection broke, or the body is larger than any answer.
+pub(crate) async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(network)? {
+        if body.len() + piece.len() > LARGEST_ANSWER {
+            let text = format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20);
+            return Err(Failure::Unreadable(text));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// What a failure to get an answer is.
-fn network(error: reqwest::Error) -> Failure {
+pub(crate) fn network(error: reqwest::Error) -> Failure {
     if error.is_timeout() && !error.is_connect() {
         return Failure::Silence;
     }
