@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifice::list;
-use crate::work::{buffered, template_data};
+use crate::work::{append_file, buffered, same_file, template_data};
 
-mod format;
+pub(crate) mod format;
 
 use format::{Algorithm, Archive, Compressor, Format};
 
@@ -215,28 +215,8 @@ impl Job {
     fn tar(&self, stop: &CancellationToken, reader: &mut Reader, output: File) -> Result<()> {
         let mut archive = tar::Builder::new(self.compressor(output)?);
         for path in &self.files {
-            let file = Reader::open(path)?;
-            let found = file.metadata()?;
-            // GNU's format, which clouds ask for, and no times, so that the same files give the
-            // same archive.
-            let mut header = tar::Header::new_gnu();
-            header.set_metadata(&found);
-            // Without the bits that say what kind of file it is, which have a field of their own.
-            header.set_mode(std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o7777);
-            header.set_mtime(0);
-            let name = path.file_name().unwrap_or(path.as_os_str());
-            // A file that grows meanwhile must not break the archive.
-            let before = reader.bytes_read();
-            let contents = io::Read::take(reader.watch(stop, file), found.len());
-            archive
-                .append_data(&mut header, name, contents)
-                .with_context(|| format!("adding {}", path.display()))?;
-            if reader.bytes_read() - before != found.len() {
-                return Err(Error::new(format!(
-                    "{} became shorter while it was being packed",
-                    path.display()
-                )));
-            }
+            let name = Path::new(path.file_name().unwrap_or(path.as_os_str()));
+            append_file(&mut archive, stop, reader, path, name)?;
         }
         archive.into_inner()?.finish()?;
         Ok(())
@@ -279,12 +259,5 @@ impl Job {
         }
         compressor.finish()?;
         Ok(())
-    }
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
     }
 }

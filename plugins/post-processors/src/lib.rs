@@ -1,10 +1,11 @@
-//! The post-processors that need no plugin: manifest, checksum, compress, shell-local, artifice.
+//! The post-processors manifest, checksum, compress, shell-local, artifice, and vagrant for qemu.
 
 mod artifice;
 mod checksum;
 mod compress;
 mod manifest;
 mod shell_local;
+mod vagrant;
 mod work;
 
 use ingot_sdk::PluginSet;
@@ -15,6 +16,7 @@ pub use checksum::Checksum;
 pub use compress::Compress;
 pub use manifest::Manifest;
 pub use shell_local::ShellLocalPostProcessor;
+pub use vagrant::Vagrant;
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
@@ -23,5 +25,7 @@ pub fn register(set: &mut PluginSet) {
     set.add_post_processor(Compress);
     set.add_post_processor(Manifest);
     set.add_post_processor(ShellLocalPostProcessor);
+    set.add_post_processor(Vagrant);
+    set.provides("github.com/hashicorp/vagrant", "1.1.7");
     set.reclaimer(ReclaimUnfinishedFiles);
 }

@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use ingot_sdk::file_work::CHUNK;
-use ingot_sdk::{Context, GeneratedData, Result, RunContext};
+use ingot_sdk::file_work::{CHUNK, Reader};
+use ingot_sdk::{Context, Error, GeneratedData, Result, RunContext};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 /// What templates of the options of this crate see: what the builder generated, and the build's
 /// name and type under the names Packer gives them here.
@@ -28,6 +29,45 @@ pub(crate) fn buffered(file: File) -> io::BufWriter<File> {
 /// Writes what is buffered, with an error that names the file.
 pub(crate) fn flush(mut writer: impl Write, path: &Path) -> Result<()> {
     writer.flush().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Adds the file at `path` to a tar, as `name`. In GNU's format, which clouds and Vagrant ask for,
+/// and without times, so that the same files give the same archive.
+pub(crate) fn append_file(
+    archive: &mut tar::Builder<impl Write>,
+    stop: &CancellationToken,
+    reader: &mut Reader,
+    path: &Path,
+    name: &Path,
+) -> Result<()> {
+    let file = Reader::open(path)?;
+    let found = file.metadata()?;
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata(&found);
+    // Without the bits that say what kind of file it is, which have a field of their own.
+    header.set_mode(std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o7777);
+    header.set_mtime(0);
+    // A file that grows meanwhile must not break the archive.
+    let before = reader.bytes_read();
+    let contents = io::Read::take(reader.watch(stop, file), found.len());
+    archive
+        .append_data(&mut header, name, contents)
+        .with_context(|| format!("adding {}", path.display()))?;
+    if reader.bytes_read() - before != found.len() {
+        return Err(Error::new(format!(
+            "{} became shorter while it was being packed",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Whether both paths lead to one file.
+pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
 }
 
 /// Keeps the builds of this process from changing one file at the same time. Call the returned

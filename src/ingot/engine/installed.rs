@@ -17,6 +17,15 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 /// them.
 const PREFER_INSTALLED: &str = "INGOT_PREFER_INSTALLED_PLUGINS";
 
+/// Post-processors that are built in for the artifacts of one builder only: their name and that
+/// builder's.
+const FOR_ONE_BUILDER: [(&str, &str); 1] = [("vagrant", "qemu")];
+
+/// Whether what is built in as post-processor `name` cannot take what the builder `ty` makes.
+pub(crate) fn is_for_other_builders(name: &str, ty: &str) -> bool {
+    FOR_ONE_BUILDER.iter().any(|&(known, builder)| known == name && builder != ty)
+}
+
 /// The programs of a run.
 pub(super) struct InstalledPlugins {
     required: Vec<RequiredPlugin>,
@@ -111,7 +120,7 @@ impl InstalledPlugins {
                     self.add(&used.ty, set, diagnostics);
                 }
             }
-            for steps in build.sources.iter().map(|used| &used.steps) {
+            for (ty, steps) in build.sources.iter().map(|used| (&used.ty, &used.steps)) {
                 for step in steps.provisioners.iter().chain(&steps.error_cleanup) {
                     let name = step.block.label(0);
                     if !set.provisioners.contains_key(name) {
@@ -122,9 +131,26 @@ impl InstalledPlugins {
                     let name = step.block.label(0);
                     if !set.post_processors.contains_key(name) {
                         self.add(name, set, diagnostics);
+                    } else if is_for_other_builders(name, ty) {
+                        self.replace_post_processor(name, set, diagnostics);
                     }
                 }
             }
+        }
+    }
+
+    /// Lets the post-processor of an installed plugin, if there is one, take the place of what is
+    /// built in.
+    fn replace_post_processor(
+        &mut self,
+        name: &str,
+        set: &mut PluginSet,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let built_in = set.post_processors.remove(name);
+        self.add(name, set, diagnostics);
+        if let (Some(built_in), false) = (built_in, set.post_processors.contains_key(name)) {
+            set.post_processors.insert(name.to_owned(), built_in);
         }
     }
 

@@ -16,6 +16,8 @@ pub mod reference;
 pub mod run;
 pub mod signals;
 
+#[cfg(feature = "plugin-host")]
+pub(crate) use installed::is_for_other_builders;
 pub use journal::{FileJournal, RunInfo};
 pub use leftovers::reclaim_leftovers;
 pub use prepare::{CheckedNode, PreparedNode, check, prepare};

@@ -22,7 +22,7 @@ pub(super) enum Archive {
 
 /// How a stream of bytes becomes shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     Gzip,
     Bzip2,
     Lz4,
@@ -111,7 +111,7 @@ impl Format {
 type Output = BufWriter<File>;
 
 /// Compresses what is written to it.
-pub(super) enum Compressor {
+pub(crate) enum Compressor {
     None(Output),
     Gzip(flate2::write::GzEncoder<Output>),
     Bzip2(bzip2::write::BzEncoder<Output>),
@@ -122,7 +122,7 @@ pub(super) enum Compressor {
 
 impl Compressor {
     /// Writes to `output` with `level`, from 1 to 9, where the algorithm has levels.
-    pub(super) fn new(
+    pub(crate) fn new(
         algorithm: Option<Algorithm>,
         level: Option<u32>,
         output: Output,
@@ -168,7 +168,7 @@ impl Compressor {
     }
 
     /// Writes what is still held back and the format's trailer.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         let mut output = match self {
             Compressor::None(output) => output,
             Compressor::Gzip(writer) => writer.finish()?,

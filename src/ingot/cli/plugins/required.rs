@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::{Lines, core, install, usable};
 use crate::builtin::plugins;
 use crate::cli::args::InitArgs;
-use crate::engine::{Project, ProjectOptions};
+use crate::engine::{Project, ProjectOptions, is_for_other_builders};
 use crate::template::Template;
 use crate::template::packer_block::RequiredPlugin;
 use ingot_hcl::ast::Body;
@@ -106,7 +106,10 @@ fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet
         "provisioner" | "error-cleanup-provisioner" => {
             lacks(name, set.provisioners.contains_key(name))
         }
-        "post-processor" => lacks(name, set.post_processors.contains_key(name)),
+        "post-processor" => {
+            let for_others = template.sources.keys().any(|(ty, _)| is_for_other_builders(name, ty));
+            lacks(name, set.post_processors.contains_key(name) && !for_others)
+        }
         _ => false,
     };
     template.builds.iter().any(|build| steps(&build.body, &lacks))
