@@ -1,7 +1,15 @@
 //! The ways to name a server and to log in to it.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::lost_answers::read_request;
 use crate::world::{World, run};
 use ingot_test_support::Run;
 
@@ -109,4 +117,108 @@ fn strangers_are_told_what_to_check() {
     });
     assert_eq!(elsewhere.code, Some(1), "{}", elsewhere.stdout);
     assert!(elsewhere.stdout.is_empty(), "{}", elsewhere.stdout);
+}
+
+/// A registry whose address also exchanges tokens of workloads, as HCP does, for one of the
+/// service principal's; and what was given in exchange, with the path.
+fn exchanging() -> (World, Arc<Mutex<Vec<(String, Value)>>>) {
+    let given = Arc::new(Mutex::new(Vec::new()));
+    let login = Arc::new(OnceLock::new());
+    let world = World::served_through(|server| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let (upstream, given, login) = (server.to_owned(), Arc::clone(&given), Arc::clone(&login));
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (upstream, given) = (upstream.clone(), Arc::clone(&given));
+                let login = Arc::clone(&login);
+                std::thread::spawn(move || exchange(client, &upstream, &given, &login));
+            }
+        });
+        address
+    });
+    let key =
+        format!("{}:{}", setting(&world, "HCP_CLIENT_ID"), setting(&world, "HCP_CLIENT_SECRET"));
+    login.set(STANDARD.encode(key)).expect("it is set once");
+    (world, given)
+}
+
+fn exchange(
+    mut client: TcpStream,
+    upstream: &str,
+    given: &Mutex<Vec<(String, Value)>>,
+    login: &OnceLock<String>,
+) {
+    let Some(mut request) = read_request(&mut client) else { return };
+    let text = String::from_utf8_lossy(&request).into_owned();
+    let path = text.split(' ').nth(1).unwrap_or_default();
+    if let Some(path) = path.strip_suffix("/exchange-token") {
+        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let body = serde_json::from_str(body).expect("it is JSON");
+        given.lock().expect("nobody panics").push((path.to_owned(), body));
+        // Its answer has the same form.
+        let form = "grant_type=client_credentials";
+        request = format!(
+            "POST /oauth2/token HTTP/1.1\r\nHost: {upstream}\r\nAuthorization: Basic {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{form}",
+            login.get().expect("the test has begun"),
+            form.len()
+        )
+        .into_bytes();
+    }
+    let mut server = TcpStream::connect(upstream).expect("the server is there");
+    server.write_all(&request).expect("the server reads");
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).expect("the server answers");
+    client.write_all(&answer).unwrap_or_default();
+}
+
+#[test]
+fn a_workload_identity_is_exchanged_for_a_token() {
+    let (world, given) = exchanging();
+    world.ok(&["registry", "buckets", "create", "here"]);
+    let resource = "iam/project/p/service-principal/ci/workload-identity-provider/ci";
+    let with = |source: Value, env: &[(&str, &str)]| {
+        let mut workload = json!({ "provider_resource_name": resource });
+        let all = workload.as_object_mut().expect("an object");
+        all.extend(source.as_object().expect("an object").clone());
+        let file = json!({ "scheme": "workload", "workload": workload });
+        world.write("workload.json", &file.to_string());
+        given.lock().expect("nobody panics").clear();
+        list(&world, |command| {
+            command.env_remove("HCP_CLIENT_ID").env_remove("HCP_CLIENT_SECRET");
+            command.env("HCP_CRED_FILE", "workload.json").envs(env.iter().copied());
+        })
+    };
+    let last = || given.lock().expect("nobody panics").last().cloned().expect("an exchange");
+
+    works(with(json!({ "token": { "token": "jwt-1" } }), &[]), "with a token");
+    let path = format!("/2019-12-10/{resource}");
+    assert_eq!(last(), (path.clone(), json!({ "jwt_token": "jwt-1" })));
+    world.write("token.txt", "jwt-2\n");
+    works(with(json!({ "file": { "path": "token.txt" } }), &[]), "with a file");
+    assert_eq!(last().1, json!({ "jwt_token": "jwt-2" }));
+    let env = json!({ "env": {
+        "var": "CI_JWT", "format_type": "json", "subject_cred_pointer": "/value"
+    } });
+    works(with(env.clone(), &[("CI_JWT", "{\"value\": \"jwt-3\"}")]), "with a variable");
+    assert_eq!(last().1, json!({ "jwt_token": "jwt-3" }));
+    let keys = [
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "AKID"),
+        ("AWS_SECRET_ACCESS_KEY", "aws-secret"),
+    ];
+    works(with(json!({ "aws": {} }), &keys), "with AWS");
+    let proof = last().1["aws_get_caller_id_token"].clone();
+    assert_eq!(proof["headers"]["X-Hcp-Workload-Identity-Provider"], resource);
+    assert!(!proof.to_string().contains("aws-secret"), "{proof}");
+
+    // What does not work is told without what is secret.
+    let said = with(env, &[("CI_JWT", "{\"other\": \"jwt-4\"}")]);
+    assert_eq!(said.code, Some(1), "{}", said.stdout);
+    assert!(said.stderr.contains("CI_JWT: there is nothing at /value"), "{}", said.stderr);
+    assert!(!said.stderr.contains("jwt-4"), "{}", said.stderr);
+    let said = with(json!({ "file": { "path": "token.txt" }, "aws": {} }), &[]);
+    assert!(said.stderr.contains("workload.json: `workload` can have only one"), "{}", said.stderr);
 }

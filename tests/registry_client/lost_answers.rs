@@ -57,7 +57,7 @@ fn pass_on(
 }
 
 /// One request, changed so that the server ends the connection behind its answer.
-fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") {

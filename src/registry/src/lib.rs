@@ -26,6 +26,7 @@ mod sbom;
 pub mod service;
 pub mod settings;
 pub mod store;
+pub mod workload;
 
 pub use connect::{Connected, connect};
 pub use pages::{ListPage, all_pages, find_in_pages};

@@ -8,6 +8,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::local::default_path;
+use super::workload::Workload;
 
 /// Ingot's own variable: `local`, the path of a registry's file, or the URL of a server.
 pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";
@@ -44,18 +45,28 @@ pub struct Remote {
     pub project: Option<String>,
 }
 
-/// A service principal's key.
+/// Who asks a registry.
 #[derive(Clone, PartialEq)]
-pub struct Credentials {
-    /// Its id.
-    pub id: String,
-    /// Its secret, which is shown nowhere.
-    pub secret: String,
+pub enum Credentials {
+    /// A service principal, by its key.
+    Key {
+        /// Its id.
+        id: String,
+        /// Its secret, which is shown nowhere.
+        secret: String,
+    },
+    /// A service principal, by an identity of another platform.
+    Workload(Box<Workload>),
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("id", &self.id).finish_non_exhaustive()
+        match self {
+            Credentials::Key { id, .. } => {
+                f.debug_struct("Key").field("id", id).finish_non_exhaustive()
+            }
+            Credentials::Workload(workload) => workload.fmt(f),
+        }
     }
 }
 
@@ -198,6 +209,7 @@ struct CredentialFile {
     #[serde(default)]
     scheme: String,
     oauth: Option<Oauth>,
+    workload: Option<Workload>,
 }
 
 #[derive(Deserialize)]
@@ -212,7 +224,7 @@ struct Oauth {
 fn credentials(environment: Environment) -> Result<Credentials> {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     match (set(CLIENT_ID), set(CLIENT_SECRET)) {
-        (Some(id), Some(secret)) => return Ok(Credentials { id, secret }),
+        (Some(id), Some(secret)) => return Ok(Credentials::Key { id, secret }),
         (None, None) => {}
         (id, _) => {
             let (is, isnt) = match id {
@@ -244,18 +256,24 @@ fn credentials(environment: Environment) -> Result<Credentials> {
     // What serde says may quote the file.
     let file: CredentialFile =
         serde_json::from_str(&text).map_err(|_| wrong("this is not a file of credentials"))?;
-    match (file.scheme.as_str(), file.oauth) {
-        ("service_principal_creds", Some(Oauth { client_id: id, client_secret: secret }))
+    if file.oauth.is_some() && file.workload.is_some() {
+        return Err(wrong("only one of `oauth` and `workload` can be there"));
+    }
+    match (file.scheme.as_str(), file.oauth, file.workload) {
+        ("service_principal_creds", Some(Oauth { client_id: id, client_secret: secret }), _)
             if !id.is_empty() && !secret.is_empty() =>
         {
-            Ok(Credentials { id, secret })
+            Ok(Credentials::Key { id, secret })
         }
-        ("service_principal_creds", _) => {
+        ("service_principal_creds", ..) => {
             Err(wrong("`oauth` needs both `client_id` and `client_secret`"))
         }
-        ("workload", _) => Err(wrong("workload identities are not supported")
-            .hint("use a service principal's key: scheme service_principal_creds")),
-        _ => Err(wrong("`scheme` is not service_principal_creds")),
+        ("workload", _, Some(workload)) => match workload.problem() {
+            None => Ok(Credentials::Workload(Box::new(workload))),
+            Some(problem) => Err(wrong(&problem)),
+        },
+        ("workload", _, None) => Err(wrong("`workload` is missing")),
+        _ => Err(wrong("`scheme` is neither service_principal_creds nor workload")),
     }
 }
 

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Code, Error, Location, Result, Status};
-use super::settings::Remote;
+use super::settings::{Credentials, Remote};
 use token::TokenSource;
 
 /// Hides a text wherever it would be shown.
@@ -105,7 +105,9 @@ impl HttpRegistry {
     /// # Errors
     /// Nobody answers, the credentials are refused, or what they give access to is not clear.
     pub async fn connect(settings: &Remote, mask: Mask) -> Result<HttpRegistry> {
-        mask(&settings.credentials.secret);
+        if let Credentials::Key { secret, .. } = &settings.credentials {
+            mask(secret);
+        }
         let client = |insecure: bool| {
             http::client_with(|builder| match insecure {
                 true => builder.tls_danger_accept_invalid_certs(true),
@@ -113,12 +115,15 @@ impl HttpRegistry {
             })
             .map_err(|error| Error::new(Code::Internal, error.to_string()))
         };
+        let api = client(settings.api_insecure)?;
         let mut registry = HttpRegistry {
-            client: client(settings.api_insecure)?,
+            client: api.clone(),
             base: settings.api.clone(),
             tokens: TokenSource {
                 client: client(settings.auth_insecure)?,
                 endpoint: settings.token.clone(),
+                api,
+                base: settings.api.clone(),
                 credentials: settings.credentials.clone(),
                 mask,
                 current: tokio::sync::Mutex::default(),

@@ -1,4 +1,5 @@
-//! Tokens, by OAuth2's client credentials grant (RFC 6749, section 4.4).
+//! Tokens, by OAuth2's client credentials grant (RFC 6749, section 4.4), or in exchange for one of
+//! another platform.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use tokio::sync::Mutex;
 
 use super::{TIMEOUT, status_error};
 use crate::api::{Code, Error, Result};
-use crate::settings::Credentials;
+use crate::settings::{Credentials, variable};
+use crate::workload::Workload;
 
 /// What HCP's tokens are for; its own text, whatever the address.
 const AUDIENCE: &str = "https://api.hashicorp.cloud";
@@ -22,6 +24,10 @@ const DEFAULT_LIFE: u64 = 600;
 pub(super) struct TokenSource {
     pub client: Client,
     pub endpoint: Url,
+    /// The client of the API, which exchanges tokens.
+    pub api: Client,
+    /// Where the API is.
+    pub base: Url,
     pub credentials: Credentials,
     /// Hides a text wherever it would be shown.
     pub mask: super::Mask,
@@ -70,6 +76,35 @@ impl TokenSource {
     }
 
     async fn fetch(&self) -> Result<Token> {
+        match &self.credentials {
+            Credentials::Key { id, secret } => self.granted(id, secret).await,
+            Credentials::Workload(workload) => self.exchanged(workload).await,
+        }
+    }
+
+    /// A token of HCP's for one of the platform that this runs on.
+    async fn exchanged(&self, workload: &Workload) -> Result<Token> {
+        let unauthenticated = |text: String| Error::new(Code::Unauthenticated, text);
+        let (subject, secrets) = workload.subject(&self.api, &variable).await.map_err(|why| {
+            unauthenticated(format!("the workload identity of HCP_CRED_FILE: {why}"))
+        })?;
+        secrets.iter().filter(|secret| !secret.is_empty()).for_each(|secret| (self.mask)(secret));
+        let host = super::host(&self.base);
+        let mut url = self.base.clone();
+        let resource = workload.provider_resource_name.trim_matches('/');
+        url.set_path(&format!("/2019-12-10/{resource}/exchange-token"));
+        let sent = self
+            .api
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .timeout(TIMEOUT)
+            .body(super::json(&subject)?)
+            .send();
+        self.answered(&host, sent).await
+    }
+
+    /// A token for a service principal's key.
+    async fn granted(&self, id: &str, secret: &str) -> Result<Token> {
         let host = super::host(&self.endpoint);
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
@@ -77,8 +112,7 @@ impl TokenSource {
             .finish();
         // In the header both are written as in a form.
         let quoted = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
-        let (id, secret): (String, String) =
-            (quoted(&self.credentials.id), quoted(&self.credentials.secret));
+        let (id, secret): (String, String) = (quoted(id), quoted(secret));
         let sent = self
             .client
             .post(self.endpoint.clone())
@@ -87,6 +121,15 @@ impl TokenSource {
             .timeout(TIMEOUT)
             .body(form)
             .send();
+        self.answered(&host, sent).await
+    }
+
+    /// The token that `host` answers a call with.
+    async fn answered(
+        &self,
+        host: &str,
+        sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
+    ) -> Result<Token> {
         let unreachable = |error: reqwest::Error| {
             super::unreachable_error(format!("logging in at {host}"), error)
         };
