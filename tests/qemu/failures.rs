@@ -127,6 +127,16 @@ fn a_machine_without_ssh_leaves_a_picture_of_its_screen() {
     assert_fails(&bench, &["no SSH connection within 8s", &shown]);
     let picture = std::fs::read(picture).unwrap();
     assert!(picture.starts_with(b"\x89PNG") && picture.len() > 500, "{} bytes", picture.len());
+
+    // Where it cannot be written, what was there before stays, and nothing new.
+    let picture = bench.path("qemu-packer-m-screen.png");
+    std::fs::remove_file(&picture).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &picture).unwrap();
+    let before = names(&bench.path("")).len();
+    bench.template(&format!("{source}  ssh_timeout = \"2s\"\n"), "");
+    let said = assert_fails(&bench, &["no SSH connection within 2s"]);
+    assert!(!said.contains("what the machine showed"), "{said}");
+    assert!(picture.is_symlink() && names(&bench.path("")).len() == before);
 }
 
 #[test]

@@ -9,3 +9,5 @@ mod guest;
 mod hosted;
 mod interrupted;
 mod media;
+mod network;
+mod vagrant;

@@ -2,10 +2,11 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::output_file::PartialFile;
-use ingot_sdk::{Context, Error, Result, RunContext, async_trait};
+use ingot_sdk::file_work::blocking;
+use ingot_sdk::{Context, Error, OutputFile, Result, RunContext, async_trait};
 use ingot_vm::boot_command::{Key, KeySink};
 use ingot_vm::scratch::Scratch;
 use serde_json::{Value, json};
@@ -139,11 +140,12 @@ impl Machine {
     }
 
     /// Writes what the machine shows on its screen to the file `target` and its extension, and
-    /// returns that path: PNG where QEMU can, else PPM.
+    /// returns that path: PNG where QEMU can, else PPM. A file that is there already is replaced by
+    /// a whole one only.
     ///
     /// # Errors
     /// QEMU does not answer, or the file cannot be written.
-    pub(crate) async fn screenshot(&self, target: &Path) -> Result<PathBuf> {
+    pub(crate) async fn screenshot(&self, ctx: &RunContext, target: &Path) -> Result<PathBuf> {
         let mut qmp = self.qmp().await?;
         let file = self.scratch.path().join("screen");
         let mut arguments = json!({ "filename": file, "format": "png" });
@@ -155,11 +157,15 @@ impl Machine {
             qmp.execute("screendump", arguments).await?;
         }
         let target = target.with_extension(extension);
-        let partial = PartialFile::new(&target);
-        tokio::fs::copy(&file, &target)
-            .await
-            .with_context(|| format!("writing {}", target.display()))?;
-        partial.complete();
+        let (journal, path) = (Arc::clone(&ctx.journal), target.clone());
+        blocking(ctx, move |_| {
+            let mut shot = std::fs::File::open(&file).context("reading what QEMU wrote")?;
+            let output = OutputFile::create(&journal, &path, 0o666)?;
+            std::io::copy(&mut shot, &mut output.writer()?)
+                .with_context(|| format!("writing {}", path.display()))?;
+            output.finish()
+        })
+        .await?;
         Ok(target)
     }
 

@@ -237,6 +237,14 @@ fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
             "remove the option",
         );
     }
+    if raw.iso_skip_cache && raw.iso.is_packed() {
+        wrong(
+            "iso_skip_cache",
+            &["iso_url", "iso_urls"],
+            "a packed file cannot be used without downloading it",
+            "remove the option",
+        );
+    }
     if let Some(firmware) = given(&raw.firmware).filter(|_| !raw.use_pflash)
         && of_firmware(Path::new(firmware)) == "qcow2"
     {

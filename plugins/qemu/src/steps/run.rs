@@ -271,7 +271,7 @@ async fn with_screenshot(
     let log = std::env::var_os("PACKER_LOG_PATH").map(PathBuf::from).unwrap_or_default();
     let directory = log.parent().map(PathBuf::from).unwrap_or_default();
     let name = format!("{}-{}-screen.png", ctx.prepare.build_type, state.settings.vm_name);
-    match machine.screenshot(&directory.join(name)).await {
+    match machine.screenshot(ctx, &directory.join(name)).await {
         Ok(path) => {
             let hint = format!("what the machine showed is in {}", path.display());
             let hint = match error.advice() {

@@ -8,6 +8,7 @@
 mod checksum;
 mod download;
 mod source;
+mod unpack;
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,9 @@ pub struct IsoOptions {
     /// The checksum of the file: `sha256:…` (or md5, sha1, sha512), the bare hexadecimal
     /// digits, `file:` with the path or URL of a list of checksums, or `none`.
     pub iso_checksum: Option<String>,
-    /// Where the file is: an http or https URL, or a file on this machine.
+    /// Where the file is: an http or https URL, or a file on this machine. A file that ends in
+    /// `.gz`, `.bz2`, `.xz` or `.zip` (with a single file) is unpacked, unless its URL has
+    /// `?archive=false`; `iso_checksum` is that of the packed file.
     pub iso_url: Option<String>,
     /// Several places that have the same file, tried in this order. Not with `iso_url`.
     #[serde(default)]
@@ -49,7 +52,8 @@ pub struct Retrieved {
     pub path: PathBuf,
     /// The one of the URLs that it is from, as the template writes it.
     pub url: String,
-    /// Its checksum; none where the template says `none`.
+    /// Its checksum, or that of the packed file it comes from; none where the template says
+    /// `none`.
     pub checksum: Option<Checksum>,
 }
 
@@ -60,6 +64,12 @@ impl IsoOptions {
             Some(url) if !url.is_empty() => vec![url],
             _ => self.iso_urls.iter().map(String::as_str).collect(),
         }
+    }
+
+    /// Whether one of the files is packed, so that it has to be here to be read.
+    pub fn is_packed(&self) -> bool {
+        let packed = |url: &&str| Source::parse(url).is_ok_and(|file| file.packing().is_some());
+        self.urls().iter().any(packed)
     }
 
     /// Judges the options, without the network. A list of checksums on this machine is read.
@@ -164,6 +174,7 @@ impl IsoOptions {
             let option = ChecksumOption::parse(&text).map_err(Error::new)?;
             checksum = option.resolve(ctx, &[url]).await?;
         }
+        let packing = source.packing();
         let path = match source {
             Source::File(path) => {
                 check_file(ctx, &path, checksum.as_ref()).await?;
@@ -171,7 +182,10 @@ impl IsoOptions {
                     .with_context(|| format!("finding out where {} is", path.display()))?
             }
             Source::Http(parsed) => {
-                let target = self.target(checksum.as_ref(), url)?;
+                let mut target = self.target(checksum.as_ref(), url)?;
+                if let Some(packing) = packing {
+                    target = with_suffix(&target, &format!(".{}", packing.ending()));
+                }
                 // Beside the file, as Packer's.
                 let lock_path = with_suffix(&target, ".lock");
                 let _lock = FileLock::take(&ctx.cancel, &lock_path, || {
@@ -181,6 +195,14 @@ impl IsoOptions {
                 .await?;
                 let checksum = checksum.as_ref();
                 download::Download { url: parsed, checksum, target: &target }.run(ctx).await?;
+                target
+            }
+        };
+        let path = match packing {
+            None => path,
+            Some(packing) => {
+                let target = self.target(checksum.as_ref(), url)?;
+                packing.unpack(ctx, &path, &target).await?;
                 target
             }
         };

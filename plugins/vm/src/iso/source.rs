@@ -6,8 +6,11 @@ use ingot_sdk::http;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-/// Endings that Packer takes for archives and unpacks.
-const ARCHIVES: &[&str] = &["bz2", "gz", "xz", "zst", "zip", "tar", "tbz2", "tgz", "txz", "tzst"];
+use super::unpack::Packing;
+
+/// Endings of archives that Packer unpacks and Ingot does not.
+const ARCHIVES: &[&str] =
+    &["tar.bz2", "tar.gz", "tar.xz", "tar.zst", "tar", "tbz2", "tgz", "txz", "tzst", "zst"];
 
 /// A place that a file can be fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +28,12 @@ impl Source {
     /// What is wrong with it, or why it cannot be used.
     pub fn parse(text: &str) -> Result<Source, String> {
         let source = Source::parse_any(text)?;
-        if let Some(ending) = source.archive() {
+        let archive = source.archive();
+        let ends = |ending: &&&str| archive.as_deref().is_some_and(|a| a == **ending);
+        if let Some(ending) = ARCHIVES.iter().find(ends) {
             return Err(format!(
-                "{} ends in .{ending}; unpacking is not supported, so unpack the file first",
+                "{} is a .{ending}, which is not unpacked; only .gz, .bz2, .xz and .zip are, so \
+                 unpack the file first",
                 shown(text)
             ));
         }
@@ -82,17 +88,25 @@ impl Source {
         }
     }
 
-    /// The ending by which Packer would unpack this.
-    fn archive(&self) -> Option<&'static str> {
+    /// How the file is packed, if it is to be unpacked.
+    pub(super) fn packing(&self) -> Option<Packing> {
+        Packing::of_ending(&self.archive()?)
+    }
+
+    /// The ending by which Packer unpacks this: that of the name, unless `?archive=…` says what
+    /// it is, or that it is none.
+    fn archive(&self) -> Option<String> {
         if let Source::Http(url) = self {
             let given = url.query_pairs().find(|(name, _)| name == "archive");
-            if given.is_some_and(|(_, value)| matches!(&*value, "false" | "0" | "f" | "False")) {
-                return None;
+            if let Some((_, value)) = given {
+                return Some(value.into_owned());
             }
         }
         let path = self.path();
-        let (_, ending) = path.rsplit_once('.')?;
-        ARCHIVES.iter().find(|&&archive| archive == ending).copied()
+        let known = ARCHIVES.iter().find(|ending| path.ends_with(&format!(".{ending}")));
+        known
+            .map(|ending| (*ending).to_owned())
+            .or_else(|| path.rsplit_once('.').map(|(_, ending)| ending.to_owned()))
     }
 }
 
@@ -121,13 +135,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_packed_is_told_by_name_or_parameter() {
+        for (text, packing) in [
+            ("a.iso", None),
+            ("a.iso.gz", Some(Packing::Gzip)),
+            ("https://h/a.img.xz", Some(Packing::Xz)),
+            ("https://h/a.img.xz?archive=false", None),
+            ("https://h/download?archive=zip", Some(Packing::Zip)),
+            ("file:///isos/a.iso.bz2", Some(Packing::Bzip2)),
+        ] {
+            assert_eq!(Source::parse(text).unwrap().packing(), packing, "{text}");
+        }
+    }
+
+    #[test]
     fn names_what_it_cannot_do() {
         let error = |text: &str| Source::parse(text).unwrap_err();
         assert!(error("s3://bucket/a.iso").contains("`s3`"));
         assert!(error("git::https://example.com/a").contains("`git::`"));
-        assert!(error("https://me:secret@h/a.img.xz").contains(".xz"));
-        assert!(!error("https://me:secret@h/a.img.xz").contains("secret"));
-        assert!(Source::parse("https://h/a.img.xz?archive=false").is_ok());
+        assert!(error("https://me:secret@h/a.tar.xz").contains(".tar.xz"));
+        assert!(!error("https://me:secret@h/a.tar.xz").contains("secret"));
+        assert!(Source::parse("https://h/a.tgz?archive=false").is_ok());
         assert!(Source::parse_any("https://h/sums.gz").is_ok());
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::testing::names;
 use ingot_sdk::{ConfigErrors, Error, Prepared};
+use ingot_test_support::output_of;
 use ingot_vm::iso::{IsoOptions, Retrieved};
 use serde_json::{Value, json};
 
@@ -337,4 +338,90 @@ fn options_are_judged_without_the_network() {
     assert!(errors(missing)[0].contains("No such file"));
     let (warnings, errors) = prepared(json!({"iso_url": "http://h/a.iso", "iso_checksum": "none"}));
     assert!(errors.is_empty() && warnings[0].contains("not noticed"));
+}
+
+#[tokio::test]
+async fn packed_files_are_unpacked_once() {
+    let Some(server) = Nginx::start("0") else { return };
+    let build = Build::new();
+    let bytes = noise(SIZE, 7);
+    let zip = "import sys, zipfile; zipfile.ZipFile(sys.argv[2], 'w', 8).write(sys.argv[1], 'd')";
+    for (ending, program) in [("gz", "gzip"), ("bz2", "bzip2"), ("xz", "xz"), ("zip", "python3")] {
+        let (plain, packed) = (build.path("plain"), build.path(&format!("disk.iso.{ending}")));
+        std::fs::write(&plain, &bytes).unwrap();
+        let paths = [plain.to_str().unwrap(), packed.to_str().unwrap()];
+        let made = match program {
+            "python3" => output_of(program, &["-c", zip, paths[0], paths[1]]),
+            // Two pieces in one file, as what is packed in parallel has.
+            _ => output_of(
+                "sh",
+                &[
+                    "-c",
+                    &format!(
+                        "(head -c 1000000 \"$0\" | {program} -c; tail -c +1000001 \"$0\" | {program} -c) >\"$1\""
+                    ),
+                    paths[0],
+                    paths[1],
+                ],
+            ),
+        };
+        assert_eq!(made, "", "{program}");
+        let archive = std::fs::read(&packed).unwrap();
+        server.put(&format!("disk.iso.{ending}"), &archive);
+        let urls = [packed.display().to_string(), server.url(&format!("disk.iso.{ending}"))];
+        for (index, url) in urls.iter().enumerate() {
+            let directory = format!("isos-{ending}-{index}");
+            let wanted = json!({
+                "iso_url": url,
+                "iso_checksum": format!("sha256:{}", sha256(&archive)),
+                "iso_target_path": build.text(&directory),
+            });
+            let before = build.said.lines().len();
+            let found = retrieve(&build, wanted.clone()).await.unwrap();
+            assert!(std::fs::read(&found.path).unwrap() == bytes, "{url}");
+            assert!(found.path.extension().is_some_and(|ending| ending == "iso"), "{found:?}");
+            let again = retrieve(&build, wanted.clone()).await.unwrap();
+            assert_eq!(again.path, found.path);
+            let said = build.said.lines()[before..].join("\n");
+            assert_eq!(said.matches("Unpacking ").count(), 1, "{said}");
+            // What was packed has changed: another file comes of it.
+            if index == 0 && ending == "gz" {
+                std::fs::write(&plain, "new").unwrap();
+                output_of("sh", &["-c", "gzip -c \"$0\" >\"$1\"", paths[0], paths[1]]);
+                let mut changed = wanted;
+                changed["iso_checksum"] = "none".into();
+                changed["iso_target_path"] = found.path.to_str().unwrap().into();
+                let changed = retrieve(&build, changed).await.unwrap();
+                assert_eq!(std::fs::read(&changed.path).unwrap(), b"new");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_unpacked_is_told_and_leaves_nothing() {
+    let build = Build::new();
+    let bytes = noise(100_000, 9);
+    std::fs::write(build.path("plain"), &bytes).unwrap();
+    let (plain, cut) = (build.text("plain"), build.text("cut.iso.gz"));
+    output_of("sh", &["-c", "gzip -c \"$0\" | head -c 50000 >\"$1\"", &plain, &cut]);
+    std::fs::write(build.path("none.iso.xz"), "no archive").unwrap();
+    let two = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1], 'w')\n\
+               z.writestr('a', 'a'); z.writestr('b', 'b')";
+    output_of("python3", &["-c", two, &build.text("two.zip")]);
+    for (file, problem) in [
+        ("cut.iso.gz", "unpacking"),
+        ("none.iso.xz", "unpacking"),
+        ("two.zip", "it has to hold one file, and holds 2"),
+    ] {
+        let wanted = json!({
+            "iso_url": build.text(file),
+            "iso_checksum": "none",
+            "iso_target_path": build.text("isos"),
+        });
+        let error = retrieve(&build, wanted).await.unwrap_err().to_string();
+        assert!(error.contains(problem) && error.contains(file), "{error}");
+        let left = names(&build.path("isos"));
+        assert!(left.iter().all(|name| name.ends_with(".lock")), "{left:?}");
+    }
 }
