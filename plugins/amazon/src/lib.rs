@@ -5,7 +5,7 @@
 //! | [`access`] | the options for access that all blocks share, and the clients made of them |
 //! | [`data`] | the data sources |
 //! | [`ecr`] | passwords of the container registry |
-//! | [`ebs`] | the builder `amazon-ebs` |
+//! | [`ebs`] | the builders `amazon-ebs`, `amazon-ebssurrogate` and `amazon-ebsvolume` |
 //! | [`failure`] | what AWS answered when a call failed, and what kind of failure that is |
 //! | [`filter`] | finding an AMI by what is known about it |
 //! | [`json_call`] | calls of services whose crate in the SDK is not built |
@@ -26,7 +26,7 @@ pub mod polling;
 use ingot_sdk::PluginSet;
 
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData};
-pub use ebs::{EbsBuilder, EbsReclaim, RUN_TAG};
+pub use ebs::{EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG};
 pub use ecr::AmazonEcr;
 
 /// Adds the plugins of this crate to `set`.
@@ -35,6 +35,8 @@ pub fn register(set: &mut PluginSet) {
     set.add_data_source(ParameterStoreData);
     set.add_data_source(SecretsManagerData);
     set.add_builder(EbsBuilder);
+    set.add_builder(EbsSurrogateBuilder);
+    set.add_builder(EbsVolumeBuilder);
     set.reclaimer(EbsReclaim::default());
     set.provides("github.com/hashicorp/amazon", "1.8.2");
 }

@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 use super::removal::{Snapshots, remove_image};
 use crate::access::Access;
 
-/// The builder's id.
-pub(super) const BUILDER_ID: &str = "mitchellh.amazonebs";
+/// The id of `amazon-ebs`.
+pub(super) const EBS_ID: &str = "mitchellh.amazonebs";
+/// The id of `amazon-ebssurrogate`.
+pub(super) const SURROGATE_ID: &str = "mitchellh.amazon.ebssurrogate";
 
 /// An AMI in each of some regions.
 pub(super) struct AmiArtifact {
+    /// The id of their builder.
+    pub builder_id: &'static str,
     /// To remove them.
     pub access: Access,
     /// Their ids by region.
@@ -33,7 +37,7 @@ impl AmiArtifact {
 #[async_trait]
 impl Artifact for AmiArtifact {
     fn builder_id(&self) -> &str {
-        BUILDER_ID
+        self.builder_id
     }
 
     fn id(&self) -> String {

@@ -1,4 +1,4 @@
-//! The builder.
+//! The builders.
 
 use std::sync::Arc;
 
@@ -7,16 +7,25 @@ use ingot_sdk::{
     RunContext, Schema, async_trait, run_steps,
 };
 
-use super::artifact::AmiArtifact;
-use super::options::{Options, schema};
-use super::settings::Settings;
+use super::artifact::{AmiArtifact, EBS_ID, SURROGATE_ID};
+use super::options::{
+    Options, SurrogateOptions, VolumeOptions, schema, surrogate_schema, volume_schema,
+};
+use super::settings::{Product, Settings};
 use super::steps::{State, steps};
+use super::volume_artifact::VolumeArtifact;
 use crate::access::Access;
 
 /// `source "amazon-ebs"`
 pub struct EbsBuilder;
 
-/// Builds AMIs: starts an instance from an AMI, provisions it, stops it and makes an AMI of it.
+/// `source "amazon-ebssurrogate"`
+pub struct EbsSurrogateBuilder;
+
+/// `source "amazon-ebsvolume"`
+pub struct EbsVolumeBuilder;
+
+/// Starts an instance from an AMI and provisions it. Of it, or of its volumes, comes what is made.
 pub struct EbsBuild {
     settings: Settings,
 }
@@ -32,11 +41,56 @@ impl Component for EbsBuilder {
 
     fn prepare(
         &self,
-        given: Decoded<'_, Options>,
+        Decoded { options, .. }: Decoded<'_, Options>,
         ctx: &PrepareContext,
     ) -> Result<Prepared<EbsBuild>, ConfigErrors> {
-        Ok(Settings::prepare(given, ctx)?.map(|settings| EbsBuild { settings }))
+        prepared(options, Product::Image, ctx)
     }
+}
+
+impl Component for EbsSurrogateBuilder {
+    const NAME: &'static str = "amazon-ebssurrogate";
+    type Options = SurrogateOptions;
+    type Ready = EbsBuild;
+
+    fn schema(&self) -> Schema {
+        surrogate_schema()
+    }
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, SurrogateOptions>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<EbsBuild>, ConfigErrors> {
+        prepared(options.base, Product::Surrogate(Box::new(options.own)), ctx)
+    }
+}
+
+impl Component for EbsVolumeBuilder {
+    const NAME: &'static str = "amazon-ebsvolume";
+    type Options = VolumeOptions;
+    type Ready = EbsBuild;
+
+    fn schema(&self) -> Schema {
+        volume_schema()
+    }
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, VolumeOptions>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<EbsBuild>, ConfigErrors> {
+        let (options, volumes) = options.split();
+        prepared(options, Product::Volumes(volumes), ctx)
+    }
+}
+
+fn prepared(
+    options: Options,
+    product: Product,
+    ctx: &PrepareContext,
+) -> Result<Prepared<EbsBuild>, ConfigErrors> {
+    Ok(Settings::prepare(options, product, ctx)?.map(|settings| EbsBuild { settings }))
 }
 
 #[async_trait]
@@ -49,11 +103,26 @@ impl Build for EbsBuild {
         if let Err(error) = run_steps(ctx, &steps, &mut state).await {
             return Err(state.access.explain(error).await);
         }
+        let builder_id = match state.settings.product {
+            Product::Image => EBS_ID,
+            Product::Surrogate(_) => SURROGATE_ID,
+            Product::Volumes(_) => {
+                let artifact = VolumeArtifact {
+                    access: state.access,
+                    volumes: state.made_volumes,
+                    snapshots: state.finished_snapshots,
+                    data: state.data,
+                };
+                ctx.ui.say(format!("Created Volumes: {}", artifact.description()));
+                return Ok(Some(Arc::new(artifact)));
+            }
+        };
         if state.images.is_empty() {
             return Ok(None);
         }
         let images = state.images.iter().map(|(region, image)| (region.clone(), image.id.clone()));
         Ok(Some(Arc::new(AmiArtifact {
+            builder_id,
             images: images.collect(),
             kept: state.settings.own_snapshots(),
             access: state.access,

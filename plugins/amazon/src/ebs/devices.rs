@@ -1,8 +1,10 @@
 //! Disks, as EC2 takes them.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, VolumeType};
 
-use super::options::{BlockDevice, given};
+use super::options::{BlockDevice, RootDevice, given};
 use crate::failure::{Failure, Kind};
 
 /// The mappings for these disks; with `no_ephemeral`, and without the instance store volumes that
@@ -15,6 +17,34 @@ pub(super) fn mappings(devices: &[BlockDevice], no_ephemeral: bool) -> Vec<Block
         }));
     }
     mappings
+}
+
+/// The disks of an AMI whose root device is one of `launch`, a volume of the instance. Of the
+/// volumes in `snapshots`, by their devices, there are snapshots. As in Packer, disks that the
+/// instance was launched with win over those that only the AMI has.
+pub(super) fn surrogate_mappings(
+    ami: &[BlockDevice],
+    launch: &[BlockDevice],
+    root: &RootDevice,
+    snapshots: &BTreeMap<String, String>,
+) -> Vec<BlockDeviceMapping> {
+    let mut disks: BTreeMap<String, BlockDevice> = BTreeMap::new();
+    let name = |device: &BlockDevice| given(&device.device_name).unwrap_or_default().to_owned();
+    disks.extend(ami.iter().map(|device| (name(device), device.clone())));
+    for device in launch.iter().filter(|device| !device.omit_from_artifact) {
+        let mut disk = device.clone();
+        // An AMI that is made of an instance has its disks encrypted as the instance's are.
+        disk.kms_key_id = None;
+        if let Some(snapshot) = snapshots.get(&name(device)) {
+            disk.snapshot_id = Some(snapshot.clone());
+            disk.encrypted = None;
+        }
+        if device.device_name == root.source_device_name {
+            disk.device_name = root.device_name.clone();
+        }
+        disks.insert(name(&disk), disk);
+    }
+    disks.values().map(mapping).collect()
 }
 
 fn mapping(device: &BlockDevice) -> BlockDeviceMapping {
@@ -74,6 +104,39 @@ pub(super) fn refused(failure: &Failure, place: &str, devices: &[BlockDevice]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_disks_of_a_surrogate_are_renamed_left_out_and_made_of_snapshots() {
+        let device = |name: &str| BlockDevice {
+            device_name: Some(name.to_owned()),
+            kms_key_id: Some("key".to_owned()),
+            encrypted: Some(true),
+            ..BlockDevice::default()
+        };
+        let omitted = BlockDevice { omit_from_artifact: true, ..device("/dev/xvdh") };
+        let root = RootDevice {
+            source_device_name: Some("/dev/xvdf".to_owned()),
+            device_name: Some("/dev/xvda".to_owned()),
+            ..RootDevice::default()
+        };
+        let snapshots = [("/dev/xvdf".to_owned(), "snap-1".to_owned())].into();
+        let launch = [device("/dev/xvdf"), device("/dev/xvdg"), omitted];
+        let ami = [device("/dev/xvdb"), device("/dev/xvdg")];
+        let found = surrogate_mappings(&ami, &launch, &root, &snapshots);
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| {
+                let ebs = one.ebs().unwrap();
+                (one.device_name().unwrap(), ebs.snapshot_id(), ebs.encrypted(), ebs.kms_key_id())
+            })
+            .collect();
+        let expected = [
+            ("/dev/xvda", Some("snap-1"), None, None),
+            ("/dev/xvdb", None, Some(true), Some("key")),
+            ("/dev/xvdg", None, Some(true), None),
+        ];
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn a_refusal_points_at_the_option() {

@@ -1,4 +1,5 @@
-//! The builder `amazon-ebs`: an AMI from an instance.
+//! The builders `amazon-ebs`, an AMI from an instance; `amazon-ebssurrogate`, an AMI from volumes of
+//! an instance; and `amazon-ebsvolume`, volumes and snapshots of them.
 //!
 //! | module | what it is |
 //! | --- | --- |
@@ -28,8 +29,9 @@ mod session_manager;
 mod settings;
 mod steps;
 mod tags;
+mod volume_artifact;
 mod wait;
 
-pub use builder::EbsBuilder;
+pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
 pub use reclaim::EbsReclaim;
 pub use tags::RUN_TAG;

@@ -12,11 +12,11 @@ use super::place::{ACCOUNT, access_options, attribute};
 use super::removal::{
     Snapshots, find_images, find_key_pair, find_launch_template, find_security_group, iam,
     look_for, orphans, remove_image, remove_instances, remove_key_pair, remove_launch_template,
-    remove_profile, remove_security_group, remove_volume,
+    remove_profile, remove_security_group, remove_snapshots_of, remove_volume,
 };
 use super::resources::{
-    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, VOLUME, image_mark,
-    instance_mark, list,
+    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, SNAPSHOT, VOLUME,
+    image_mark, instance_mark, list,
 };
 use crate::access::{Access, Ec2};
 use tokio::sync::Mutex;
@@ -66,7 +66,7 @@ impl EbsReclaim {
 #[async_trait]
 impl Reclaim for EbsReclaim {
     fn kinds(&self) -> &'static [&'static str] {
-        &[INSTANCE, VOLUME, IMAGE, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, KEY_PAIR]
+        &[INSTANCE, VOLUME, IMAGE, SNAPSHOT, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, KEY_PAIR]
     }
 
     fn is_local(&self, _: &Resource) -> bool {
@@ -74,8 +74,13 @@ impl Reclaim for EbsReclaim {
     }
 
     fn turn(&self, resource: &Resource) -> u8 {
-        // All else may be in use by it.
-        u8::from(resource.kind != INSTANCE)
+        match resource.kind.as_str() {
+            // All else may be in use by it.
+            INSTANCE => 0,
+            // AMIs may be made of them.
+            SNAPSHOT => 2,
+            _ => 1,
+        }
     }
 
     fn place(&self, resource: &Resource) -> Option<String> {
@@ -127,6 +132,7 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
         }
         VOLUME => remove_volume(ec2, id).await?,
         IMAGE => remove_images(ec2, resource).await?,
+        SNAPSHOT => remove_snapshots_of(ec2, id).await?,
         other => return Err(Error::new(format!("{other} is nothing that this builder makes"))),
     }
     Ok(())

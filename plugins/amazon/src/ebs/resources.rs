@@ -20,6 +20,9 @@ pub(super) const LAUNCH_TEMPLATE: &str = "amazon-launch-template";
 pub(super) const INSTANCE: &str = "amazon-instance";
 /// A volume that would outlive its instance; the id is its id.
 pub(super) const VOLUME: &str = "amazon-volume";
+/// A snapshot that is not finished, or not part of an AMI yet; the id is that of its volume, which
+/// the build has made too.
+pub(super) const SNAPSHOT: &str = "amazon-snapshot";
 /// An AMI that is not finished, with its snapshots; the id is its name.
 pub(super) const IMAGE: &str = "amazon-image";
 

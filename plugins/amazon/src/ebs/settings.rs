@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ingot_communicator::{Communication, Way};
-use ingot_sdk::{ConfigErrors, ConfigWarning, Decoded, PrepareContext, Prepared};
+use ingot_sdk::{ConfigErrors, ConfigWarning, PrepareContext, Prepared};
 
 use super::checks;
-use super::options::{FastLaunch, Options, SESSION_MANAGER, given};
+use super::options::{EbsVolume, FastLaunch, Options, SESSION_MANAGER, Surrogate, given};
 use crate::polling;
 
 /// The checked options.
@@ -22,6 +22,20 @@ pub(super) struct Settings {
     pub key: KeyChoice,
     /// Who reaches the instance, where a security group is made.
     pub sources: Vec<Cidr>,
+    /// What is made.
+    pub product: Product,
+}
+
+/// What a build makes.
+#[derive(Clone, Default)]
+pub(super) enum Product {
+    /// An AMI of the instance: `amazon-ebs`.
+    #[default]
+    Image,
+    /// An AMI of volumes of the instance: `amazon-ebssurrogate`.
+    Surrogate(Box<Surrogate>),
+    /// Volumes and snapshots: `amazon-ebsvolume`.
+    Volumes(Vec<EbsVolume>),
 }
 
 /// The key that the instance lets in.
@@ -65,7 +79,8 @@ impl Settings {
     /// # Errors
     /// All that is wrong.
     pub(super) fn prepare(
-        Decoded { options: mut raw, .. }: Decoded<'_, Options>,
+        mut raw: Options,
+        product: Product,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Settings>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
@@ -81,8 +96,15 @@ impl Settings {
         raw.access.check(&mut errors);
         let polling = polling::warnings(raw.access.aws_polling.as_ref());
         warnings.extend(polling.into_iter().map(ConfigWarning::from));
-        checks::ami(&raw, &mut errors, &mut warnings);
-        checks::devices(&raw, &mut errors, &mut warnings);
+        match &product {
+            Product::Image => checks::ami(&raw, &mut errors, &mut warnings),
+            Product::Surrogate(own) => {
+                checks::ami(&raw, &mut errors, &mut warnings);
+                checks::surrogate(&raw, own, &mut errors, &mut warnings);
+            }
+            Product::Volumes(volumes) => checks::volumes(volumes, ctx, &mut errors),
+        }
+        checks::devices(&raw, &product, &mut errors, &mut warnings);
         checks::source(&raw, &mut errors);
         checks::instance(&raw, &mut errors, &mut warnings);
         checks::placement(&raw, &mut errors);
@@ -92,10 +114,13 @@ impl Settings {
         checks::templates(&raw, ctx, &mut errors);
         let sources = sources(&raw);
         let generated = super::tags::GENERATED.iter().map(|&name| name.to_owned()).collect();
-        let settings = Settings { raw, communication, key, sources };
+        let settings = Settings { raw, communication, key, sources, product };
         let no_artifact = settings.raw.ami.skip_create_ami;
         let no_artifact = no_artifact.then(|| "skip_create_ami is set".to_owned());
-        let claims = settings.claims();
+        let claims = match settings.product {
+            Product::Volumes(_) => Vec::new(),
+            Product::Image | Product::Surrogate(_) => settings.claims(),
+        };
         Prepared { ready: settings, warnings, generated, claims, no_artifact }.or_errors(errors)
     }
 
@@ -106,6 +131,14 @@ impl Settings {
         let devices = ami.ami_block_device_mappings.iter();
         let devices = devices.chain(&instance.launch_block_device_mappings);
         devices.filter_map(|device| given(&device.snapshot_id).map(str::to_owned)).collect()
+    }
+
+    /// The volumes that are made, for `amazon-ebsvolume`.
+    pub(super) fn volumes(&self) -> Option<&[EbsVolume]> {
+        match &self.product {
+            Product::Volumes(volumes) => Some(volumes),
+            Product::Image | Product::Surrogate(_) => None,
+        }
     }
 
     /// Whether the instance is reached through a session of Systems Manager.

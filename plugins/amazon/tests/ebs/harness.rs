@@ -9,7 +9,7 @@ use ingot_amazon::{EbsBuilder, EbsReclaim};
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::testing::{self, Said, context};
 use ingot_sdk::{
-    Artifact, Build, Communicator, ConfigErrors, Error, GeneratedData, Hook, Journal,
+    Artifact, Build, Communicator, Component, ConfigErrors, Error, GeneratedData, Hook, Journal,
     PrepareContext, Prepared, Reclaim, RemoteCommand, Resource, Result, RunContext, async_trait,
 };
 use serde_json::{Map, Value, json};
@@ -184,6 +184,20 @@ impl Cloud {
         builder(self.options(more), &ctx).build(&ctx).await
     }
 
+    /// Builds with another builder; `none` are options of the common ones that it does not have.
+    pub(crate) async fn build_with<C: Component<Ready = R>, R: Build>(
+        &self,
+        component: &C,
+        mut more: Value,
+        none: &[&str],
+    ) -> Result<Arc<dyn Artifact>> {
+        none.iter().for_each(|name| more[*name] = Value::Null);
+        let ctx = self.context();
+        let prepared = testing::prepare(component, given(self.options(more)), &ctx.prepare);
+        let builder = prepared.unwrap_or_else(|errors| panic!("{errors:?}")).ready;
+        Ok(builder.build(&ctx).await?.expect("an artifact"))
+    }
+
     /// Builds, with success, an artifact.
     pub(crate) async fn artifact(&self, more: Value) -> Arc<dyn Artifact> {
         match self.build(more).await {
@@ -213,6 +227,17 @@ impl Cloud {
     pub(crate) fn record(&self) {
         self.moto.http("POST", "/moto-api/recorder/reset-recording", "").unwrap();
         self.moto.http("POST", "/moto-api/recorder/start-recording", "").unwrap();
+    }
+
+    /// The fields of the requests of one action that were written down.
+    pub(crate) fn calls(&self, action: &str) -> Vec<BTreeMap<String, String>> {
+        let all = self.recorded().into_iter();
+        let fields = all.map(|body| {
+            let url = format!("http://moto/?{body}");
+            let url = reqwest::Url::parse(&url).unwrap();
+            url.query_pairs().into_owned().collect::<BTreeMap<String, String>>()
+        });
+        fields.filter(|call| call.get("Action").is_some_and(|one| one == action)).collect()
     }
 
     /// The bodies of the requests that were written down.

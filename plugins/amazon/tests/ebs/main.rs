@@ -1,4 +1,4 @@
-//! `amazon-ebs` against a real moto server, with a real sshd as the instance.
+//! The builders against a real moto server, with a real sshd as the instance.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
@@ -9,3 +9,5 @@ mod images;
 mod interrupted;
 mod options;
 mod spot;
+mod surrogate;
+mod volumes;

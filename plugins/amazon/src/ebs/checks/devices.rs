@@ -3,12 +3,22 @@
 use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning};
 
 use crate::ebs::options::{BlockDevice, Options, given};
+use crate::ebs::settings::Product;
 
 /// Checks all disks.
-pub(crate) fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<ConfigWarning>) {
+pub(crate) fn devices(
+    raw: &Options,
+    product: &Product,
+    errors: &mut ConfigErrors,
+    warnings: &mut Vec<ConfigWarning>,
+) {
+    let launch = match product {
+        Product::Volumes(_) => "ebs_volumes",
+        Product::Image | Product::Surrogate(_) => "launch_block_device_mappings",
+    };
     for (option, devices) in [
         ("ami_block_device_mappings", &raw.ami.ami_block_device_mappings),
-        ("launch_block_device_mappings", &raw.instance.launch_block_device_mappings),
+        (launch, &raw.instance.launch_block_device_mappings),
     ] {
         for (index, device) in devices.iter().enumerate() {
             let block = format!("{option}[{index}]");
@@ -21,6 +31,10 @@ pub(crate) fn devices(raw: &Options, errors: &mut ConfigErrors, warnings: &mut V
                 ConfigWarning::on(format!("{block}.{name}"), format!("{option}: {message}"))
             }));
         }
+    }
+    // Volumes that stay are what the other builder is there for.
+    if matches!(product, Product::Volumes(_)) {
+        return;
     }
     for (index, device) in raw.instance.launch_block_device_mappings.iter().enumerate() {
         let block = || format!("launch_block_device_mappings[{index}]");

@@ -7,7 +7,9 @@ mod instance;
 mod login;
 mod network;
 mod spot;
+mod surrogate;
 mod templates;
+mod volumes;
 
 pub(super) use ami::{DEFAULT_KEY_HINT, ami, default_key_message, unshareable};
 pub(super) use devices::devices;
@@ -15,7 +17,9 @@ pub(super) use instance::{instance, is_burstable, placement, source};
 pub(super) use login::login;
 pub(super) use network::network;
 pub(super) use spot::{is_spot, spot};
+pub(super) use surrogate::surrogate;
 pub(super) use templates::templates;
+pub(super) use volumes::volumes;
 
 use ingot_sdk::{ConfigError, ConfigErrors};
 

@@ -30,6 +30,9 @@ pub struct BlockDevice {
     pub volume_size: i32,
     /// The KMS key it is encrypted with.
     pub kms_key_id: Option<String>,
+    /// Leave it out of the AMI.
+    #[serde(default)]
+    pub omit_from_artifact: bool,
 }
 
 impl BlockDevice {

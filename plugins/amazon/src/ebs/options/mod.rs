@@ -1,13 +1,16 @@
-//! The options of an `amazon-ebs` source block, as written. Names and defaults are Packer's.
+//! The options of the builders, as written. Names and defaults are Packer's.
 
 mod ami;
 mod block_device;
 mod instance;
 mod network;
 mod spot;
+mod surrogate;
 mod tags;
+mod volumes;
 
 use ingot_communicator::CommunicatorConfig;
+use ingot_sdk::schema::OptionType;
 use ingot_sdk::{Schema, TemplateFunction};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,7 +20,9 @@ pub(super) use block_device::BlockDevice;
 pub(super) use instance::InstanceOptions;
 pub(super) use network::{NetworkOptions, SESSION_MANAGER};
 pub(super) use spot::SpotOptions;
+pub(super) use surrogate::{RootDevice, Surrogate, SurrogateOptions};
 pub(super) use tags::{TagOptions, Tags};
+pub(super) use volumes::{EbsVolume, VolumeOptions};
 
 use crate::access::AccessOptions;
 
@@ -58,8 +63,55 @@ const NO_OPTIONS: &[(&str, &str)] =
 const FROM_SOURCE: &str = "an AMI that is made of an instance has that of the source AMI, here as in Packer; choose a \
      source AMI that has it";
 
-/// The schema of the source block.
+/// The schema of `amazon-ebs`.
 pub(super) fn schema() -> Schema {
+    let schema = Schema { no_options: NO_OPTIONS, ..Schema::of::<Options>() };
+    without(
+        schema,
+        &[
+            "ami_block_device_mappings.omit_from_artifact",
+            "launch_block_device_mappings.omit_from_artifact",
+        ],
+    )
+}
+
+/// The schema of `amazon-ebssurrogate`.
+pub(super) fn surrogate_schema() -> Schema {
+    without(
+        Schema::of::<SurrogateOptions>(),
+        &[
+            "ami_block_device_mappings.omit_from_artifact",
+            "fast_launch",
+            "no_ephemeral",
+            "skip_create_ami",
+        ],
+    )
+}
+
+/// The schema of `amazon-ebsvolume`.
+pub(super) fn volume_schema() -> Schema {
+    without(
+        Schema::of::<VolumeOptions>(),
+        &["ebs_volumes.omit_from_artifact", "launch_block_device_mappings", "no_ephemeral"],
+    )
+}
+
+/// The schema without some options, of which `block.option` is one in a block, and with the
+/// functions that all of these builders have.
+fn without(mut schema: Schema, names: &[&str]) -> Schema {
+    for name in names {
+        match name.split_once('.') {
+            None => schema.options.retain(|option| option.name != *name),
+            Some((block, inner)) => {
+                for option in schema.options.iter_mut().filter(|option| option.name == block) {
+                    if let OptionType::Block(block) | OptionType::Blocks(block) = &mut option.ty {
+                        block.options.retain(|option| option.name != inner);
+                    }
+                }
+            }
+        }
+    }
     let clean = TemplateFunction { name: "clean_resource_name", run: ami::clean_function };
-    Schema { functions: vec![clean], no_options: NO_OPTIONS, ..Schema::of::<Options>() }
+    schema.functions.push(clean);
+    schema
 }

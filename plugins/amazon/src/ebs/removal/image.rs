@@ -168,6 +168,26 @@ async fn deregister(ec2: &Ec2, id: &str) -> Result<(), Failure> {
     }
 }
 
+/// The ids of the account's snapshots of a volume.
+pub(crate) async fn find_snapshots(ec2: &Ec2, volume: &str) -> Result<Vec<String>, Failure> {
+    let request = ec2.describe_snapshots().owner_ids("self");
+    let answer = request.filters(filter("volume-id", volume)).send().await;
+    let found = answer.during("looking for the snapshot")?.snapshots.unwrap_or_default();
+    Ok(found.into_iter().filter_map(|snapshot| snapshot.snapshot_id).collect())
+}
+
+/// Removes all snapshots of a volume, which is the build's own.
+pub(crate) async fn remove_snapshots_of(ec2: &Ec2, volume: &str) -> Result<(), Failure> {
+    let find = || async {
+        let found = find_snapshots(ec2, volume).await?;
+        Ok(Some(found).filter(|found| !found.is_empty()))
+    };
+    for snapshot in look_for(find).await?.unwrap_or_default() {
+        remove_snapshot(ec2, &snapshot).await?;
+    }
+    Ok(())
+}
+
 /// Removes a snapshot.
 pub(crate) async fn remove_snapshot(ec2: &Ec2, id: &str) -> Result<(), Failure> {
     let delete = || async {

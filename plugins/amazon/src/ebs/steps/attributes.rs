@@ -122,7 +122,7 @@ fn shares(state: &State) -> Vec<(&'static str, Vec<CreateVolumePermission>)> {
     all.into_iter().filter(|(_, list)| !list.is_empty()).collect()
 }
 
-async fn share(
+pub(super) async fn share(
     ctx: &RunContext,
     ec2: &Ec2,
     snapshot: &str,

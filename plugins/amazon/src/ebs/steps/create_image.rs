@@ -1,6 +1,6 @@
 //! The AMI.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Image, ImageState, ResourceType};
 use ingot_sdk::steps::Outcome;
@@ -15,6 +15,7 @@ use crate::ebs::removal::{
     ImageMark, Snapshots, find_images, look_for, remove_image, snapshots_of,
 };
 use crate::ebs::resources::{IMAGE, INTERMEDIARY, image_resource, known_image};
+use crate::ebs::settings::Product;
 use crate::ebs::tags::specification;
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind};
@@ -34,12 +35,7 @@ impl Step<State> for CreateImage {
             ctx.ui.say("Skipping AMI creation...");
             return Ok(());
         }
-        let intermediary = state.settings.is_intermediary();
-        let name = match intermediary {
-            // So that it can be found without a journal.
-            true => intermediary_name(&ctx.prepare.run_uuid),
-            false => ami.ami_name.clone(),
-        };
+        let name = image_name(ctx, state);
         let instance = state.instance_id()?.to_owned();
         ctx.ui.say(format!("Creating AMI {name} from instance {instance}"));
         let mut tags = Vec::new();
@@ -51,7 +47,17 @@ impl Step<State> for CreateImage {
             let kinds = [ResourceType::Image, ResourceType::Snapshot];
             tags.extend(kinds.into_iter().filter_map(|kind| specification(kind, run.clone())));
         }
-        let mappings = devices::mappings(&ami.ami_block_device_mappings, false);
+        let mappings = match &state.settings.product {
+            Product::Surrogate(own) => devices::surrogate_mappings(
+                &ami.ami_block_device_mappings,
+                &state.settings.raw.instance.launch_block_device_mappings,
+                &own.ami_root_device,
+                &BTreeMap::new(),
+            ),
+            Product::Image | Product::Volumes(_) => {
+                devices::mappings(&ami.ami_block_device_mappings, false)
+            }
+        };
         let request = once(&state.ec2)
             .create_image()
             .instance_id(&instance)
@@ -68,31 +74,7 @@ impl Step<State> for CreateImage {
             };
             create(&cancel, attempt, || look_for(|| find_one(&ec2, &sought)), settling).await
         };
-        let resource = image_resource(state.resource(IMAGE, &mark.name), &mark);
-        let call = Creation::begin(ctx, &resource, call)?;
-        let region = state.region.clone();
-        let kept = !intermediary;
-        let image = ImageCreation { region, mark, resource, first: true, kept, call };
-        state.made_images.push(image);
-        let Some(creation) = state.made_images.last_mut() else { return Ok(()) };
-        let id = creation.call.made().await.map_err(|failure| {
-            let disks = &state.settings.raw.ami.ami_block_device_mappings;
-            match devices::refused(&failure, "ami_block_device_mappings", disks) {
-                Some(hint) => Error::from(failure).hint(hint),
-                None => failure.into(),
-            }
-        })?;
-        creation.known(&id, &BTreeSet::new());
-        ctx.ui.say(format!("AMI: {id}"));
-        ctx.ui.say("Waiting for AMI to become ready...");
-        let image = available(&ctx.ui, &state.access, &state.ec2, &id).await?;
-        let made = made(id, &image);
-        creation.known(&made.id, &made.snapshots.iter().cloned().collect());
-        if kept {
-            state.images.insert(state.region.clone(), made.clone());
-        }
-        state.first = Some(made);
-        Ok(())
+        make(ctx, state, mark, call).await
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
@@ -102,6 +84,49 @@ impl Step<State> for CreateImage {
     }
 }
 
+/// The name of the AMI that is made first.
+pub(super) fn image_name(ctx: &RunContext, state: &State) -> String {
+    match state.settings.is_intermediary() {
+        // So that it can be found without a journal.
+        true => intermediary_name(&ctx.prepare.run_uuid),
+        false => state.settings.raw.ami.ami_name.clone(),
+    }
+}
+
+/// Makes the first AMI by `call` and waits until it can be used.
+pub(super) async fn make(
+    ctx: &RunContext,
+    state: &mut State,
+    mark: ImageMark,
+    call: impl Future<Output = Result<String, Failure>> + Send + 'static,
+) -> Result<()> {
+    let resource = image_resource(state.resource(IMAGE, &mark.name), &mark);
+    let call = Creation::begin(ctx, &resource, call)?;
+    let region = state.region.clone();
+    let kept = !state.settings.is_intermediary();
+    let image = ImageCreation { region, mark, resource, first: true, kept, call };
+    state.made_images.push(image);
+    let Some(creation) = state.made_images.last_mut() else { return Ok(()) };
+    let id = creation.call.made().await.map_err(|failure| {
+        let disks = &state.settings.raw.ami.ami_block_device_mappings;
+        match devices::refused(&failure, "ami_block_device_mappings", disks) {
+            Some(hint) => Error::from(failure).hint(hint),
+            None => failure.into(),
+        }
+    })?;
+    creation.known(&id, &BTreeSet::new());
+    ctx.ui.say(format!("AMI: {id}"));
+    ctx.ui.say("Waiting for AMI to become ready...");
+    let image = available(&ctx.ui, &state.access, &state.ec2, &id).await?;
+    let made = made(id, &image);
+    creation.known(&made.id, &made.snapshots.iter().cloned().collect());
+    if kept {
+        state.images.insert(state.region.clone(), made.clone());
+    }
+    state.first = Some(made);
+    Ok(())
+}
+
 /// What is to be known of an AMI that is ready.
 pub(super) fn made(id: String, image: &Image) -> MadeImage {
     let date = image.creation_date().unwrap_or_default().to_owned();
@@ -109,7 +134,7 @@ pub(super) fn made(id: String, image: &Image) -> MadeImage {
 }
 
 /// AWS's clock when the instance was launched, as AMIs tell theirs.
-fn launched_at(state: &State) -> String {
+pub(super) fn launched_at(state: &State) -> String {
     let launched = state.instance.as_ref().and_then(|instance| instance.launch_time());
     launched
         .and_then(|time| time.fmt(aws_smithy_types::date_time::Format::DateTime).ok())

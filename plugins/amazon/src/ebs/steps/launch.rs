@@ -101,7 +101,8 @@ impl Step<State> for Launch {
         remove_volumes(ctx, state).await;
         let stay: Vec<String> =
             instance.iter().flat_map(|one| state.mark.kept_volumes(one)).collect();
-        if !stay.is_empty() {
+        // Those of ebs_volumes are what was made.
+        if !stay.is_empty() && state.settings.volumes().is_none() {
             ctx.ui.say(format!(
                 "Volumes that stay, as launch_block_device_mappings does not delete them on \
                  termination: {}",
@@ -146,7 +147,11 @@ async fn remove_volumes(ctx: &RunContext, state: &mut State) {
 /// Adds what to do to refusals that are common.
 fn explained(state: &State, failure: Failure) -> Error {
     let disks = &state.settings.raw.instance.launch_block_device_mappings;
-    if let Some(hint) = devices::refused(&failure, "launch_block_device_mappings", disks) {
+    let option = match state.settings.volumes() {
+        Some(_) => "ebs_volumes",
+        None => "launch_block_device_mappings",
+    };
+    if let Some(hint) = devices::refused(&failure, option, disks) {
         return Error::from(failure).hint(hint);
     }
     let hint = match failure.code.as_deref() {

@@ -14,13 +14,17 @@ mod password;
 mod prevalidate;
 mod profile;
 mod protection;
+mod register;
 mod security_group;
+mod snapshot;
 mod source_ami;
 mod spot;
 mod stop;
+mod swap;
 mod tunnel;
+mod volumes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_ec2::config::retry::RetryConfig;
@@ -36,11 +40,12 @@ use super::creation::{Creation, Patience};
 use super::place::Place;
 use super::removal::{ImageMark, Mark};
 use super::session_manager::Plugin;
-use super::settings::Settings;
+use super::settings::{Product, Settings};
 use super::tags::BuildInfo;
 use crate::access::{Access, Ec2};
 use fast_launch::LaunchTemplate;
 use launch::Launched;
+use snapshot::MadeSnapshot;
 use tunnel::Tunnel;
 
 /// What the steps share.
@@ -84,6 +89,13 @@ pub(super) struct State {
     /// The AMI that was made from the instance.
     first: Option<MadeImage>,
     made_images: Vec<ImageCreation>,
+    made_snapshots: Vec<MadeSnapshot>,
+    /// The snapshots that are ready, by the devices of their volumes.
+    snapshots_by_device: BTreeMap<String, String>,
+    /// The same in the order in which they were made.
+    pub finished_snapshots: Vec<String>,
+    /// The volumes that are the user's from now on.
+    pub made_volumes: Vec<String>,
 }
 
 /// Where the instance runs, as far as that is known.
@@ -125,7 +137,13 @@ impl State {
     pub(super) fn new(ctx: &RunContext, settings: Settings, access: Access) -> State {
         let region = access.region().to_owned();
         let launch = &settings.raw.instance.launch_block_device_mappings;
-        let kept = launch.iter().filter_map(|device| device.device_name.clone()).collect();
+        let kept = match settings.product {
+            // Not before the build has succeeded.
+            Product::Volumes(_) => BTreeSet::new(),
+            Product::Image | Product::Surrogate(_) => {
+                launch.iter().filter_map(|device| device.device_name.clone()).collect()
+            }
+        };
         State {
             mark: Mark { token: uuid::Uuid::new_v4().to_string(), kept },
             place: Place::new(&settings.raw.access, &access, ctx),
@@ -158,6 +176,10 @@ impl State {
             launch_templates: BTreeMap::new(),
             first: None,
             made_images: Vec::new(),
+            made_snapshots: Vec::new(),
+            snapshots_by_device: BTreeMap::new(),
+            finished_snapshots: Vec::new(),
+            made_volumes: Vec::new(),
         }
     }
 
@@ -218,19 +240,22 @@ pub(super) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
     if settings.uses_session_manager() {
         steps.push(Box::new(tunnel::FindPlugin));
     }
-    let mut first: Vec<Box<dyn Step<State>>> = vec![
-        Box::new(prevalidate::Prevalidate),
-        Box::new(source_ami::FindSourceAmi),
-        Box::new(network::FindNetwork),
-        Box::new(key_pair::MakeKeyPair),
-        Box::new(security_group::MakeSecurityGroup),
-        Box::new(profile::MakeProfile),
-    ];
-    steps.append(&mut first);
+    let makes_image = settings.volumes().is_none();
+    if makes_image {
+        steps.push(Box::new(prevalidate::Prevalidate));
+    }
+    steps.push(Box::new(source_ami::FindSourceAmi));
+    steps.push(Box::new(network::FindNetwork));
+    steps.push(Box::new(key_pair::MakeKeyPair));
+    steps.push(Box::new(security_group::MakeSecurityGroup));
+    steps.push(Box::new(profile::MakeProfile));
     if settings.is_spot() {
         steps.push(Box::new(spot::MakeLaunchTemplate));
     }
     steps.push(Box::new(launch::Launch));
+    if !makes_image {
+        steps.push(Box::new(volumes::TagVolumes));
+    }
     if settings.raw.communicator.kind() == "winrm" {
         steps.push(Box::new(password::GetPassword));
     }
@@ -241,10 +266,27 @@ pub(super) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
     steps.push(Box::new(ProvisionStep));
     steps.push(Box::new(stop::Stop));
     steps.push(Box::new(stop::Modify));
+    let registers = match &settings.product {
+        Product::Image => false,
+        Product::Surrogate(own) => !own.use_create_image,
+        Product::Volumes(_) => {
+            steps.push(Box::new(snapshot::SnapshotVolumes));
+            steps.push(Box::new(volumes::KeepVolumes));
+            return steps;
+        }
+    };
+    match &settings.product {
+        Product::Surrogate(_) if registers => steps.push(Box::new(snapshot::SnapshotVolumes)),
+        Product::Surrogate(_) => steps.push(Box::new(swap::SwapVolumes)),
+        Product::Image | Product::Volumes(_) => {}
+    }
     if settings.raw.ami.force_deregister {
         steps.push(Box::new(deregister::Deregister));
     }
-    steps.push(Box::new(create_image::CreateImage));
+    match registers {
+        true => steps.push(Box::new(register::RegisterImage)),
+        false => steps.push(Box::new(create_image::CreateImage)),
+    }
     steps.push(Box::new(copy::CopyImage));
     if settings.fast_launch().is_some() {
         steps.push(Box::new(fast_launch::EnableFastLaunch));

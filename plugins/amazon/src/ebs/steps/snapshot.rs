@@ -1,0 +1,207 @@
+//! Snapshots of the instance's volumes, of which an AMI is made or which are the product.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{
+    CreateVolumePermission, PermissionGroup, ResourceType, SnapshotState, Tag,
+};
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::attributes::share;
+use super::{State, once};
+use crate::ebs::creation::{Creation, create};
+use crate::ebs::options::given;
+use crate::ebs::pace;
+use crate::ebs::removal::{find_snapshots, look_for, remove_snapshot, remove_snapshots_of};
+use crate::ebs::resources::SNAPSHOT;
+use crate::ebs::settings::Product;
+use crate::ebs::tags::{report, specification};
+use crate::ebs::wait::{Look, until};
+use crate::failure::{During, Failure, Kind};
+
+/// Makes the snapshots that the product needs.
+pub(super) struct SnapshotVolumes;
+
+/// A snapshot that is being made, or was.
+pub(super) struct MadeSnapshot {
+    /// The instance's device that its volume is.
+    device: String,
+    volume: String,
+    call: Creation<String>,
+}
+
+/// A snapshot that is wanted.
+struct Wanted {
+    device: String,
+    volume: String,
+    description: String,
+    tags: Vec<Tag>,
+    shares: Vec<(&'static str, Vec<CreateVolumePermission>)>,
+}
+
+#[async_trait]
+impl Step<State> for SnapshotVolumes {
+    fn name(&self) -> &'static str {
+        "make snapshots"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let wanted = wanted(ctx, state)?;
+        for one in &wanted {
+            report(ctx, &one.tags);
+            ctx.ui.say(format!("Creating snapshot of EBS Volume {}...", one.volume));
+            let call = begin(ctx, state, one)?;
+            state.made_snapshots.push(call);
+        }
+        let pace = pace::slow(state.access.polling(), pace::IMAGE);
+        for snapshot in &mut state.made_snapshots {
+            let id = snapshot.call.made().await?;
+            ctx.ui.say(format!("Waiting for {id} to be ready."));
+            let look = || async {
+                let answer = state.ec2.describe_snapshots().snapshot_ids(&id).send().await;
+                let found = match answer.during("describing the snapshot") {
+                    Ok(answer) => answer.snapshots.unwrap_or_default().into_iter().next(),
+                    Err(failure) if failure.kind == Kind::NotFound => None,
+                    Err(failure) => return Err(failure),
+                };
+                Ok(match found.as_ref().and_then(|snapshot| snapshot.state()) {
+                    Some(SnapshotState::Completed) => Look::Done(()),
+                    Some(SnapshotState::Error) => {
+                        let why = found.and_then(|one| one.state_message).unwrap_or_default();
+                        Look::Never(Error::new(format!("the snapshot {id} failed: {why}")))
+                    }
+                    other => Look::NotYet(other.map_or("not seen yet", |s| s.as_str()).to_owned()),
+                })
+            };
+            until(&ctx.ui, &format!("the snapshot {id}"), pace, look).await?;
+            state.finished_snapshots.push(id.clone());
+            state.snapshots_by_device.insert(snapshot.device.clone(), id);
+        }
+        for one in &wanted {
+            if let Some(id) = state.snapshots_by_device.get(&one.device) {
+                share(ctx, &state.ec2, id, &one.shares).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
+        let made = std::mem::take(&mut state.made_snapshots);
+        if outcome == Outcome::Succeeded {
+            made.into_iter().for_each(|snapshot| snapshot.call.done());
+            return;
+        }
+        if !made.is_empty() {
+            ctx.ui.say("Removing snapshots since we cancelled or halted...");
+        }
+        for mut snapshot in made {
+            let removed = match snapshot.call.settle().await {
+                Some(id) => remove_snapshot(&state.ec2, &id).await,
+                None => remove_snapshots_of(&state.ec2, &snapshot.volume).await,
+            };
+            match removed {
+                Ok(()) => snapshot.call.done(),
+                Err(failure) => {
+                    let what = format!("the snapshot of {}", snapshot.volume);
+                    super::left_behind(ctx, &what, failure);
+                }
+            }
+        }
+    }
+}
+
+fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<MadeSnapshot> {
+    let tags = specification(ResourceType::Snapshot, wanted.tags.clone());
+    let request = once(&state.ec2)
+        .create_snapshot()
+        .volume_id(&wanted.volume)
+        .description(&wanted.description)
+        .set_tag_specifications(tags.map(|tags| vec![tags]));
+    let (ec2, volume, patience) = (state.ec2.clone(), wanted.volume.clone(), state.patience(ctx));
+    let resource = state.resource(SNAPSHOT, &volume);
+    let sought = volume.clone();
+    let call = async move {
+        let attempt = || async {
+            let answer = request.clone().send().await.during("making a snapshot")?;
+            let none = || Failure::new(Kind::Broken, "AWS did not tell the snapshot's id");
+            answer.snapshot_id.ok_or_else(none)
+        };
+        let find =
+            || look_for(|| async { Ok(find_snapshots(&ec2, &sought).await?.into_iter().next()) });
+        create(&patience, attempt, find, |_| false).await
+    };
+    let call = Creation::begin(ctx, &resource, call)?;
+    Ok(MadeSnapshot { device: wanted.device.clone(), volume, call })
+}
+
+/// Which volumes of the instance there are to be snapshots of.
+fn wanted(ctx: &RunContext, state: &State) -> Result<Vec<Wanted>> {
+    let settings = &state.settings;
+    let volumes = volumes(state)?;
+    let of = |device: &str, description: Option<&str>, tags, shares| -> Result<Wanted> {
+        let volume = volumes.get(device).cloned().ok_or_else(|| {
+            Error::new(format!("the instance has no volume {device}, of which a snapshot is due"))
+        })?;
+        let description = match description {
+            Some(text) => state.info.render(ctx, "snapshot_description", text)?,
+            None => default_description(),
+        };
+        Ok(Wanted { device: device.to_owned(), volume, description, tags, shares })
+    };
+    match &settings.product {
+        Product::Image => Ok(Vec::new()),
+        Product::Surrogate(own) => {
+            let devices = settings.raw.instance.launch_block_device_mappings.iter();
+            let devices = devices.filter(|one| one.is_volume() && !one.omit_from_artifact);
+            let names = devices.filter_map(|device| given(&device.device_name));
+            let tags = &settings.raw.tags.snapshot_tags;
+            names
+                .map(|name| {
+                    let tags = state.info.tags(ctx, "snapshot_tags", tags)?;
+                    of(name, given(&own.snapshot_description), tags, Vec::new())
+                })
+                .collect()
+        }
+        Product::Volumes(all) => all
+            .iter()
+            .filter(|volume| volume.snapshot_volume)
+            .map(|volume| {
+                let name = given(&volume.device.device_name).unwrap_or_default();
+                let tags = state.info.tags(ctx, "snapshot_tags", &volume.snapshot_tags)?;
+                let permission = CreateVolumePermission::builder;
+                let group = |name: &String| {
+                    permission().group(PermissionGroup::from(name.as_str())).build()
+                };
+                let shares = [
+                    ("groups", volume.snapshot_groups.iter().map(group).collect::<Vec<_>>()),
+                    (
+                        "users",
+                        volume
+                            .snapshot_users
+                            .iter()
+                            .map(|id| permission().user_id(id).build())
+                            .collect(),
+                    ),
+                ];
+                let shares = shares.into_iter().filter(|(_, list)| !list.is_empty()).collect();
+                of(name, given(&volume.snapshot_description), tags, shares)
+            })
+            .collect(),
+    }
+}
+
+/// The instance's volumes by their devices.
+pub(super) fn volumes(state: &State) -> Result<BTreeMap<String, String>> {
+    let devices = state.instance()?.block_device_mappings().iter();
+    let volume = |device: &aws_sdk_ec2::types::InstanceBlockDeviceMapping| {
+        Some((device.device_name()?.to_owned(), device.ebs()?.volume_id()?.to_owned()))
+    };
+    Ok(devices.filter_map(volume).collect())
+}
+
+fn default_description() -> String {
+    format!("Packer: {}", OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default())
+}

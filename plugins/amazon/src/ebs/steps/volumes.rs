@@ -1,0 +1,90 @@
+//! The volumes of `amazon-ebsvolume`.
+
+use std::collections::BTreeSet;
+
+use ingot_sdk::{Result, RunContext, Step, async_trait};
+
+use super::State;
+use super::snapshot::volumes;
+use crate::ebs::options::{EbsVolume, given};
+use crate::ebs::resources::{INSTANCE, instance_resource};
+use crate::ebs::tags::{RUN_TAG, STARTED_TAG, report};
+use crate::failure::During;
+
+/// Gives the volumes their own tags instead of those of the build's.
+pub(super) struct TagVolumes;
+
+#[async_trait]
+impl Step<State> for TagVolumes {
+    fn name(&self) -> &'static str {
+        "tag volumes"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let Some(wanted) = state.settings.volumes() else { return Ok(()) };
+        let found = volumes(state)?;
+        let id_of = |volume: &EbsVolume| found.get(given(&volume.device.device_name)?).cloned();
+        let ids: Vec<String> = wanted.iter().filter_map(id_of).collect();
+        let run =
+            state.info.tags(ctx, "run_volume_tags", &state.settings.raw.tags.run_volume_tags)?;
+        if !run.is_empty() && !ids.is_empty() {
+            ctx.ui.say(format!("Deleting 'run_volume_tags' on EBS Volumes: {}", ids.join(", ")));
+            let request = state.ec2.delete_tags().set_resources(Some(ids));
+            request.set_tags(Some(run)).send().await.during("removing tags of the volumes")?;
+        }
+        ctx.ui.say("Tagging EBS volumes...");
+        for volume in wanted {
+            let tags = state.info.tags(ctx, "tags", &volume.tags)?;
+            let Some(id) = id_of(volume).filter(|_| !tags.is_empty()) else { continue };
+            report(ctx, &tags);
+            ctx.ui.message(format!("Applying tags to EBS Volume: {id}"));
+            let request = state.ec2.create_tags().resources(id).set_tags(Some(tags));
+            request.send().await.during("tagging a volume")?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the volumes the user's: up to here they go with a build that fails.
+pub(super) struct KeepVolumes;
+
+#[async_trait]
+impl Step<State> for KeepVolumes {
+    fn name(&self) -> &'static str {
+        "keep volumes"
+    }
+
+    async fn run(&self, _: &RunContext, state: &mut State) -> Result<()> {
+        let Some(wanted) = state.settings.volumes() else { return Ok(()) };
+        let found = volumes(state)?;
+        let names = wanted.iter().filter(|volume| volume.stays());
+        let devices: BTreeSet<String> =
+            names.filter_map(|volume| volume.device.device_name.clone()).collect();
+        let ids: Vec<String> =
+            devices.iter().filter_map(|device| found.get(device).cloned()).collect();
+        if !ids.is_empty() {
+            // The tags that mark what a killed build left behind.
+            let request = state.ec2.delete_tags().set_resources(Some(ids.clone()));
+            let marks = [tag_key(RUN_TAG), tag_key(STARTED_TAG)];
+            let call = request.set_tags(Some(marks.to_vec())).send().await;
+            call.during("removing the marks of the volumes")?;
+        }
+        state.mark.kept = devices;
+        if let Some(launch) = &state.launch {
+            let resource = state.resource(INSTANCE, &state.mark.token);
+            launch.amend(&instance_resource(resource, &state.mark));
+        }
+        let all = std::mem::take(&mut state.volumes);
+        let (kept, rest) = all.into_iter().partition(|(id, _)| ids.contains(id));
+        state.volumes = rest;
+        let kept: Vec<_> = kept;
+        kept.into_iter().for_each(|(_, entry)| entry.done());
+        state.made_volumes = ids;
+        Ok(())
+    }
+}
+
+/// A tag by its key, whatever its value.
+fn tag_key(key: &str) -> aws_sdk_ec2::types::Tag {
+    aws_sdk_ec2::types::Tag::builder().key(key).build()
+}
