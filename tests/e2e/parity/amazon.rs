@@ -1,6 +1,6 @@
 //! The same template on the same (simulated) AWS: the AMIs are alike, and Ingot calls no more.
 
-use ingot_test_support::require;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::peer;
 use ingot_test_support::moto::Moto;
+use ingot_test_support::require;
 use ingot_test_support::sshd::{self, Server};
 
 /// What is left in both regions, without what differs from build to build.
@@ -53,6 +54,7 @@ print(json.dumps(left, default=str, sort_keys=True))
 struct Built {
     left: Value,
     calls: Vec<String>,
+    requests: Vec<BTreeMap<String, String>>,
     took: Duration,
     said: String,
 }
@@ -60,12 +62,7 @@ struct Built {
 #[test]
 fn amazon_ebs_makes_the_same_amis_with_no_more_calls() {
     let peer = require!(peer());
-    let plugins = Command::new(&peer.program).args(["plugins", "installed"]).output();
-    let has_amazon = plugins.is_ok_and(|plugins| {
-        String::from_utf8_lossy(&plugins.stdout).contains("packer-plugin-amazon")
-    });
-    if !has_amazon {
-        eprintln!("skipped: this Packer has no plugin for Amazon that takes AWS_ENDPOINT_URL");
+    if !has_amazon(&peer.program) {
         return;
     }
     require!(sshd::available());
@@ -141,10 +138,14 @@ fn amazon_ebs_makes_the_same_amis_with_no_more_calls() {
 }
 
 fn template(server: &Server, more: &str) -> String {
+    let name = "  ami_name      = \"learn-packer-linux-aws\"\n";
+    template_of("amazon-ebs", server, &format!("{name}{more}"))
+}
+
+fn template_of(builder: &str, server: &Server, more: &str) -> String {
     format!(
         r#"
-source "amazon-ebs" "ubuntu" {{
-  ami_name      = "learn-packer-linux-aws"
+source "{builder}" "ubuntu" {{
   instance_type = "t2.micro"
   region        = "us-east-1"
   source_ami_filter {{
@@ -163,7 +164,7 @@ source "amazon-ebs" "ubuntu" {{
 }}
 build {{
   name    = "learn-packer"
-  sources = ["source.amazon-ebs.ubuntu"]
+  sources = ["source.{builder}.ubuntu"]
   provisioner "shell" {{
     inline = ["echo provisioned ${{build.ID}} from ${{build.SourceAMI}}"]
   }}
@@ -194,7 +195,9 @@ fn build(program: &Path, text: &str) -> Option<Built> {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("provisioned i-"), "{said}");
     let recorded = moto.http("GET", "/moto-api/recorder/download-recording", "");
-    let calls = recorded.expect("moto answers").lines().filter_map(action).collect();
+    let recorded = recorded.expect("moto answers");
+    let calls = recorded.lines().filter_map(action).collect();
+    let requests = recorded.lines().filter_map(request).collect();
     let output = Command::new("python3")
         .args(["-c", LEFT])
         .envs(moto.environment())
@@ -202,17 +205,145 @@ fn build(program: &Path, text: &str) -> Option<Built> {
         .expect("python3 is there, as moto is");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let left = serde_json::from_slice(&output.stdout).expect("an answer in JSON");
-    Some(Built { left, calls, took, said })
+    Some(Built { left, calls, requests, took, said })
+}
+
+/// The fields of a recorded request, with ids and times that differ from run to run made alike,
+/// and disks in the order of their names.
+fn request(line: &str) -> Option<BTreeMap<String, String>> {
+    let body = body_of(line)?;
+    let url = reqwest::Url::parse(&format!("http://moto/?{body}")).ok()?;
+    let mut fields = BTreeMap::new();
+    let mut disks: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (name, value) in url.query_pairs() {
+        let id = value.split_once('-').filter(|(_, id)| id.len() == 17);
+        let value = match (&*name, id) {
+            ("ClientToken" | "Version", _) => continue,
+            ("Description", _) if value.starts_with("Packer: ") => "Packer: TIME".to_owned(),
+            (_, Some((kind, id))) if id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                kind.to_owned()
+            }
+            _ => value.into_owned(),
+        };
+        match name.strip_prefix("BlockDeviceMapping.").and_then(|rest| rest.split_once('.')) {
+            Some((index, field)) => {
+                disks.entry(index.to_owned()).or_default().insert(field.to_owned(), value);
+            }
+            None => drop(fields.insert(name.into_owned(), value)),
+        }
+    }
+    for disk in disks.into_values() {
+        let name = disk.get("DeviceName").cloned().unwrap_or_default();
+        fields.extend(disk.into_iter().map(|(field, value)| (format!("{name} {field}"), value)));
+    }
+    Some(fields)
+}
+
+#[test]
+fn the_other_builders_make_the_same_calls() {
+    let peer = require!(peer());
+    if !has_amazon(&peer.program) {
+        return;
+    }
+    require!(sshd::available());
+    let any = "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser root";
+    let server = Server::start(any);
+    let surrogate = r#"
+  ami_name                = "surrogate"
+  ami_virtualization_type = "hvm"
+  boot_mode               = "uefi"
+  ena_support             = true
+  snapshot_tags           = { Base = "{{ .SourceAMI }}" }
+  tags                    = { Name = "surrogate" }
+  launch_block_device_mappings {
+    device_name           = "/dev/xvdf"
+    volume_size           = 8
+    volume_type           = "gp3"
+    delete_on_termination = true
+  }
+  launch_block_device_mappings {
+    device_name           = "/dev/xvdg"
+    volume_size           = 1
+    delete_on_termination = true
+    omit_from_artifact    = true
+  }
+  ami_root_device {
+    source_device_name = "/dev/xvdf"
+    device_name        = "/dev/xvda"
+  }
+"#;
+    let volumes = r#"
+  run_volume_tags = { Temporary = "yes" }
+  ebs_volumes {
+    device_name = "/dev/xvdf"
+    volume_size = 3
+    tags        = { Base = "{{ .SourceAMI }}" }
+  }
+  ebs_volumes {
+    device_name           = "/dev/xvdg"
+    volume_size           = 1
+    delete_on_termination = true
+    snapshot_volume       = true
+    snapshot_tags         = { Kind = "seed" }
+    snapshot_users        = ["123456789012"]
+  }
+"#;
+    for (builder, more, compared) in [
+        (
+            "amazon-ebssurrogate",
+            surrogate,
+            &["CreateSnapshot", "RegisterImage", "ModifyImageAttribute"][..],
+        ),
+        ("amazon-ebsvolume", volumes, &["CreateSnapshot", "ModifySnapshotAttribute"][..]),
+    ] {
+        let text = template_of(builder, &server, more);
+        let Some(theirs) = build(&peer.program, &text) else { return };
+        let Some(ours) = build(&ingot_test_support::ingot_program(), &text) else { return };
+        for action in compared {
+            let of = |built: &Built| {
+                let requests = built.requests.iter();
+                let mut found: Vec<_> = requests
+                    .filter(|call| call.get("Action").is_some_and(|a| a == action))
+                    .collect();
+                found.sort();
+                format!("{found:#?}")
+            };
+            assert_eq!(of(&ours), of(&theirs), "{builder} {action}");
+        }
+        let images = |built: &Built| built.left["us-east-1"]["images"].clone();
+        assert_eq!(images(&ours), images(&theirs), "{builder}");
+        for name in ["keys", "groups", "volumes", "instances"] {
+            let left = |built: &Built| built.left["us-east-1"][name].clone();
+            assert_eq!(left(&ours), left(&theirs), "{builder}: {name}");
+        }
+    }
+}
+
+/// Whether this Packer has the plugin for Amazon.
+fn has_amazon(packer: &Path) -> bool {
+    let plugins = Command::new(packer).args(["plugins", "installed"]).output();
+    let found = plugins.is_ok_and(|plugins| {
+        String::from_utf8_lossy(&plugins.stdout).contains("packer-plugin-amazon")
+    });
+    if !found {
+        eprintln!("skipped: this Packer has no plugin for Amazon that takes AWS_ENDPOINT_URL");
+    }
+    found
 }
 
 /// The operation of a recorded request.
 fn action(line: &str) -> Option<String> {
-    let request: Value = serde_json::from_str(line).ok()?;
-    let body = request["body"].as_str()?;
-    let body = match request["body_encoded"].as_bool() {
-        Some(true) => String::from_utf8(STANDARD.decode(body).ok()?).ok()?,
-        _ => body.to_owned(),
-    };
+    let body = body_of(line)?;
     let (_, rest) = body.split_once("Action=")?;
     Some(rest.chars().take_while(char::is_ascii_alphanumeric).collect())
+}
+
+/// The body of a recorded request.
+fn body_of(line: &str) -> Option<String> {
+    let request: Value = serde_json::from_str(line).ok()?;
+    let body = request["body"].as_str()?;
+    Some(match request["body_encoded"].as_bool() {
+        Some(true) => String::from_utf8(STANDARD.decode(body).ok()?).ok()?,
+        _ => body.to_owned(),
+    })
 }

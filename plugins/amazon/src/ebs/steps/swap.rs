@@ -64,7 +64,8 @@ impl Step<State> for SwapVolumes {
         let pace = pace::quick(state.access.polling(), pace::MACHINE);
         for (name, volume) in &detached {
             ctx.ui.say(format!("Detaching EBS Device Name: {name}, Volume ID: {volume}"));
-            let call = state.ec2.detach_volume().volume_id(volume).send().await;
+            let request = state.ec2.detach_volume().volume_id(volume).device(name);
+            let call = request.instance_id(state.instance_id()?).send().await;
             call.during(format!("detaching the volume {volume}"))?;
             let look = || async {
                 let answer = state.ec2.describe_volumes().volume_ids(volume).send().await;
