@@ -97,7 +97,7 @@ ip link add br7 type bridge
 ip address add 10.0.2.2/24 dev br7
 ip link set br7 up
 # A network where things go on: the kernel has to hear of the machine.
-(while sleep 1; do busybox ping -c 1 -W 1 10.0.2.15; done) >/dev/null 2>&1 &
+(while sleep 1; do busybox ping -c 1 -W 1 10.0.2.15 || :; done) >/dev/null 2>&1 &
 ping=$!
 shift
 code=0
