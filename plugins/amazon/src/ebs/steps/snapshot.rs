@@ -141,14 +141,11 @@ fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<MadeSnapsho
 fn wanted(ctx: &RunContext, state: &State) -> Result<Vec<Wanted>> {
     let settings = &state.settings;
     let volumes = volumes(state)?;
-    let of = |device: &str, description: Option<&str>, tags, shares| -> Result<Wanted> {
+    let of = |device: &str, description: Option<String>, tags, shares| -> Result<Wanted> {
         let volume = volumes.get(device).cloned().ok_or_else(|| {
             Error::new(format!("the instance has no volume {device}, of which a snapshot is due"))
         })?;
-        let description = match description {
-            Some(text) => state.info.render(ctx, "snapshot_description", text)?,
-            None => default_description(),
-        };
+        let description = description.unwrap_or_else(default_description);
         Ok(Wanted { device: device.to_owned(), volume, description, tags, shares })
     };
     match &settings.product {
@@ -161,7 +158,8 @@ fn wanted(ctx: &RunContext, state: &State) -> Result<Vec<Wanted>> {
             names
                 .map(|name| {
                     let tags = state.info.tags(ctx, "snapshot_tags", tags)?;
-                    of(name, given(&own.snapshot_description), tags, Vec::new())
+                    let description = given(&own.snapshot_description).map(str::to_owned);
+                    of(name, description, tags, Vec::new())
                 })
                 .collect()
         }
@@ -187,7 +185,11 @@ fn wanted(ctx: &RunContext, state: &State) -> Result<Vec<Wanted>> {
                     ),
                 ];
                 let shares = shares.into_iter().filter(|(_, list)| !list.is_empty()).collect();
-                of(name, given(&volume.snapshot_description), tags, shares)
+                let description = given(&volume.snapshot_description);
+                let description = description
+                    .map(|text| state.info.render(ctx, "snapshot_description", text))
+                    .transpose()?;
+                of(name, description, tags, shares)
             })
             .collect(),
     }
