@@ -104,14 +104,14 @@ fn mistakes_are_named() {
         ),
         (
             json!({ "launch_block_device_mappings": [{ "volume_size": 8 }] }),
-            "launch_block_device_mappings",
+            "launch_block_device_mappings[0]",
             "device_name",
         ),
         (
             json!({ "ami_block_device_mappings": [
                 { "device_name": "/dev/sda1", "volume_type": "gp2", "throughput": 200 },
             ] }),
-            "ami_block_device_mappings",
+            "ami_block_device_mappings[0]",
             "only gp3",
         ),
         (
@@ -119,14 +119,14 @@ fn mistakes_are_named() {
                 "device_name": "/dev/sda1", "volume_type": "io1", "volume_size": -1,
                 "iops": i32::MIN,
             }] }),
-            "ami_block_device_mappings",
+            "ami_block_device_mappings[0]",
             "/dev/sda1: volume_size cannot be negative, and is -1",
         ),
         (
             json!({ "launch_block_device_mappings": [
                 { "device_name": "/dev/sda1", "volume_type": "io2", "iops": -3 },
             ] }),
-            "launch_block_device_mappings",
+            "launch_block_device_mappings[0]",
             "/dev/sda1: iops cannot be negative",
         ),
         (
