@@ -111,13 +111,12 @@ impl Session {
         let keys = page::keys(page)?;
         let tx = &mut self.store.read().await?;
         let project = self.project_id();
-        let total = tx.count_buckets(project, filter, order, None).await?;
-        let rows = tx.search_buckets(project, filter, order, &keys).await?;
+        let (rows, total) = tx.search_buckets(project, filter, order, &keys).await?;
         let (rows, pagination) = page::cut(rows, &keys, |row| order.key(row));
         let first = rows.first().map(|row| order.key(row)).filter(|_| keys.key.is_some());
-        let before = match &first {
-            Some(key) => tx.count_buckets(project, filter, order, Some(key.as_str())).await?,
-            None => 0,
+        let (total, before) = match total {
+            Some(total) => (total, 0),
+            None => tx.count_buckets(project, filter, order, first.as_deref()).await?,
         };
 
         let latest: Vec<String> =

@@ -49,12 +49,11 @@ pub struct RelativesLine {
     pub count: i64,
 }
 
-const LINE: &str = "SELECT b.id, b.name, b.description, b.updated_at, \
+const COLUMNS: &str = "b.id, b.name, b.description, b.updated_at, \
     (SELECT count(*) FROM versions v WHERE v.bucket_id = b.id) AS version_count, \
     (SELECT c.version_id FROM channels c WHERE c.bucket_id = b.id AND c.managed = 1) \
     AS latest_version_id, \
-    (SELECT max(v.id) FROM versions v WHERE v.bucket_id = b.id) AS newest_version_id \
-    FROM buckets b";
+    (SELECT max(v.id) FROM versions v WHERE v.bucket_id = b.id) AS newest_version_id";
 
 /// In which order a list of buckets is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,7 +113,7 @@ const NEWEST: &str = "(SELECT max(n.id) FROM versions n WHERE n.bucket_id = b.id
 
 impl BucketFilter {
     /// The condition, of which every part begins with AND, and what is to be bound: from `$2` on.
-    fn condition(&self) -> (String, Vec<String>) {
+    fn condition(&self, postgres: bool) -> (String, Vec<String>) {
         let (mut sql, mut values) = (String::new(), Vec::new());
         let mut bind = |value: String| {
             values.push(value);
@@ -122,7 +121,10 @@ impl BucketFilter {
         };
         for word in &self.words {
             let mark = bind(pattern(word));
-            let like = |column: &str| format!("lower({column}) LIKE lower(${mark}) ESCAPE '\\'");
+            // SQLite's LIKE does not tell capital letters from small ones; to make all of them small
+            // first takes three times as long.
+            let operator = if postgres { "ILIKE" } else { "LIKE" };
+            let like = |column: &str| format!("{column} {operator} ${mark} ESCAPE '\\'");
             let mut places = vec![like("b.name"), like("b.description"), like("b.labels")];
             if word.chars().count() < ID {
                 let whole = bind(word.clone());
@@ -227,7 +229,7 @@ impl BucketOrder {
             BucketOrder::Updated => format!("CAST(${mark} AS BIGINT), ${}", mark + 1),
             _ => format!("${mark}"),
         };
-        format!(" AND ({}) {compare} ({marks})", columns.join(", "))
+        format!("({}) {compare} ({marks})", columns.join(", "))
     }
 
     fn parts(self, key: &str) -> Vec<String> {
@@ -269,52 +271,76 @@ fn pattern(word: &str) -> String {
 }
 
 impl Tx {
-    /// A part of the list of a project's buckets, one more than wanted.
+    /// A part of the list of a project's buckets, one more than wanted; and how many the list has,
+    /// where that comes with it: words are looked for in all there is, which takes a while.
     pub async fn search_buckets(
         &mut self,
         project: &str,
         filter: &BucketFilter,
         order: BucketOrder,
         keys: &Keyset,
-    ) -> Result<Vec<BucketLine>> {
-        let (mut sql, mut values) = filter.condition();
+    ) -> Result<(Vec<BucketLine>, Option<i64>)> {
+        let (mut sql, mut values) = filter.condition(self.postgres);
         let up = order.descending() == keys.backward;
         if let Some(key) = &keys.key {
-            sql.push_str(&order.compare(if up { ">" } else { "<" }, values.len() + 2));
+            let compare = order.compare(if up { ">" } else { "<" }, values.len() + 2);
+            sql.push_str(&format!(" AND {compare}"));
             values.extend(order.parts(key));
         }
         let direction = if up { "ASC" } else { "DESC" };
         let columns: Vec<String> =
             order.columns().iter().map(|column| format!("{column} {direction}")).collect();
-        let sql = AssertSqlSafe(format!(
-            "{LINE} WHERE b.project_id = $1{sql} ORDER BY {} LIMIT {}",
-            columns.join(", "),
-            keys.limit + 1
-        ));
-        let query = sqlx::query(sql).bind(project);
+        let (columns, limit) = (columns.join(", "), keys.limit + 1);
+        let counts = keys.key.is_none() && !filter.words.is_empty();
+        let rest = format!("WHERE b.project_id = $1{sql} ORDER BY {columns} LIMIT {limit}");
+        let sql = match counts {
+            // Only the ids of all are gone through.
+            true => format!(
+                "SELECT {COLUMNS}, hits.matching FROM (SELECT b.id AS hit, count(*) OVER () \
+                 AS matching FROM buckets b {rest}) AS hits JOIN buckets b ON b.id = hits.hit \
+                 ORDER BY {columns}"
+            ),
+            false => format!("SELECT {COLUMNS} FROM buckets b {rest}"),
+        };
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(project);
         let query = values.into_iter().fold(query, |query, value| query.bind(value));
-        query.fetch_all(self.raw()).await?.iter().map(line).collect()
+        let rows = query.fetch_all(self.raw()).await?;
+        let total = match (counts, rows.first()) {
+            (true, Some(row)) => Some(row.int("matching")?),
+            (true, None) => Some(0),
+            (false, _) => None,
+        };
+        Ok((rows.iter().map(line).collect::<Result<_>>()?, total))
     }
 
-    /// How many buckets of a project a list has; only those before a key, if there is one.
+    /// How many buckets of a project a list has, and how many of them are before a key, if there is
+    /// one.
     pub async fn count_buckets(
         &mut self,
         project: &str,
         filter: &BucketFilter,
         order: BucketOrder,
         before: Option<&str>,
-    ) -> Result<i64> {
-        let (mut sql, mut values) = filter.condition();
-        if let Some(key) = before {
-            let compare = if order.descending() { ">" } else { "<" };
-            sql.push_str(&order.compare(compare, values.len() + 2));
-            values.extend(order.parts(key));
-        }
-        let sql =
-            AssertSqlSafe(format!("SELECT count(*) FROM buckets b WHERE b.project_id = $1{sql}"));
-        let query = sqlx::query_scalar(sql).bind(project);
+    ) -> Result<(i64, i64)> {
+        let (condition, mut values) = filter.condition(self.postgres);
+        let is_before = match before {
+            Some(key) => {
+                let compare = if order.descending() { ">" } else { "<" };
+                let is_before = order.compare(compare, values.len() + 2);
+                values.extend(order.parts(key));
+                is_before
+            }
+            None => "1 = 0".to_owned(),
+        };
+        let sql = AssertSqlSafe(format!(
+            "SELECT count(*) AS total, \
+             CAST(COALESCE(sum(CASE WHEN {is_before} THEN 1 ELSE 0 END), 0) AS BIGINT) AS earlier \
+             FROM buckets b WHERE b.project_id = $1{condition}"
+        ));
+        let query = sqlx::query(sql).bind(project);
         let query = values.into_iter().fold(query, |query, value| query.bind(value));
-        Ok(query.fetch_one(self.raw()).await?)
+        let row = query.fetch_one(self.raw()).await?;
+        Ok((row.int("total")?, row.int("earlier")?))
     }
 
     /// The platforms that builds of a project are of.
@@ -330,7 +356,8 @@ impl Tx {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = AssertSqlSafe(format!("{LINE} WHERE b.id IN ({})", marks(0, ids.len())));
+        let marks = marks(0, ids.len());
+        let sql = AssertSqlSafe(format!("SELECT {COLUMNS} FROM buckets b WHERE b.id IN ({marks})"));
         let query = ids.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
         query.fetch_all(self.raw()).await?.iter().map(line).collect()
     }
