@@ -29,6 +29,55 @@ async fn one_command_starts_a_registry() {
     assert!(!leaked, "the secret is in the database");
 }
 
+/// What is printed fits the server and its database, and can be given to a shell as it is.
+#[tokio::test]
+async fn what_is_printed_can_be_used_as_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("its data");
+    let database = dir.path().join("my registry.db");
+    let database = database.to_str().expect("a plain name");
+    let flags = ["-database-url", database];
+    let mut server = Server::start(&data, &flags);
+    let quoted = format!("-role contributor -database-url '{database}'");
+    assert!(server.greeting.contains(&quoted), "{}", server.greeting);
+    let exported = server.greeting.lines().filter(|line| line.starts_with("  export "));
+    let script: String = exported.map(|line| format!("{line}\n")).collect();
+    let shell = std::process::Command::new("sh")
+        .args(["-ec", &format!("{script} exec \"$0\" registry buckets list -json")])
+        .arg(ingot_test_support::ingot_program())
+        .env("HOME", dir.path())
+        .output()
+        .expect("a shell");
+    let told = String::from_utf8_lossy(&shell.stderr);
+    assert_eq!(String::from_utf8_lossy(&shell.stdout), "[]\n", "{told}");
+
+    // A link is to where the server was last, wherever it listens.
+    let env = [("INGOT_DATA_DIR", data.to_str().expect("a plain name"))];
+    let with = |args: &[&str]| {
+        let run = ingot_with(dir.path(), &[&["registry"], args, &flags].concat(), &env);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    let link = with(&["sign-in-link"]);
+    assert!(link.starts_with(&format!("{}/sign-in/", server.url())), "{link}");
+    with(&["webhook", "create", "https://ci.example.com/hook"]);
+    with(&["principal", "create", "one", "-project", "default"]);
+    for (noun, head, row) in [
+        ("principal", ["CLIENT ID", "ROLE", "PROJECT", "NAME"].as_slice(), "one"),
+        ("project", &["PROJECT ID", "NAME"], "default"),
+        ("webhook", &["ID", "PROJECT", "URL", "EVENTS"], "https://ci.example.com/hook"),
+    ] {
+        let listed = with(&[noun, "list"]);
+        let first = listed.lines().next().expect("a head");
+        assert!(head.iter().all(|column| first.contains(column)), "{listed}");
+        assert!(listed.lines().skip(1).any(|line| line.contains(row)), "{listed}");
+    }
+    assert_eq!(server.stop(), Some(0));
+    let again = Server::start(&data, &flags);
+    let link = format!("`ingot registry sign-in-link -database-url '{database}'`");
+    assert!(again.greeting.contains(&link), "{}", again.greeting);
+}
+
 #[tokio::test]
 async fn what_clients_ask_first() {
     let dir = tempfile::tempdir().expect("a directory");

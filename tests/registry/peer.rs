@@ -13,6 +13,11 @@ use ingot_test_support::{BASE, Run, docker, program, require};
 
 /// Packer, if there is one that can do it.
 fn peer() -> Option<PathBuf> {
+    peer_since((1, 10))
+}
+
+/// Packer, if there is one of this version or a newer one.
+fn peer_since(least: (u32, u32)) -> Option<PathBuf> {
     let path = std::env::var_os("INGOT_PEER").unwrap_or_else(|| "packer".into());
     let output = Command::new(&path).arg("version").env("CHECKPOINT_DISABLE", "1").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
@@ -20,9 +25,9 @@ fn peer() -> Option<PathBuf> {
     let version = text.lines().next().and_then(|line| line.strip_prefix("Packer v"));
     let mut numbers = version.unwrap_or("0.0").split('.').map(|it| it.parse().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version < (1, 10) {
+    if version < least {
         // Debian's is 1.6.6, so CI has no such Packer either.
-        eprintln!("skipped: there is no Packer 1.10 or newer (set INGOT_PEER)");
+        eprintln!("skipped: there is no Packer {}.{} or newer (set INGOT_PEER)", least.0, least.1);
         return None;
     }
     Some(path.into())
@@ -177,4 +182,66 @@ build {
     let run = packer(&peer, &server, &home, &child, "app-2");
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stdout.contains("revoked"), "{}{}", run.stdout, run.stderr);
+}
+
+/// What a registry enforces is run by Packer, and an SBOM that Packer uploads is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn packer_runs_enforced_blocks_and_uploads_sboms() {
+    let peer = require!(peer_since((1, 16)));
+    require!(docker());
+    let installed = Command::new(&peer).args(["plugins", "installed"]).output();
+    let installed = installed.expect("Packer can be run").stdout;
+    if !String::from_utf8_lossy(&installed).contains("packer-plugin-docker") {
+        eprintln!("skipped: Packer has no docker plugin");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let admin = server.admin().await;
+    let home = dir.path().join("home");
+    std::fs::create_dir(&home).expect("a home");
+    admin.put("/buckets", json!({ "name": "base" })).await;
+    let content = "provisioner \"shell\" {\n  inline = [\"echo ran > /enforced\"]\n}\n";
+    let body = json!({ "name": "harden", "block_content": content, "template_type": "HCL2" });
+    let block = admin.put("/enforced_blocks", body).await["enforced_block"].clone();
+    let id = |value: &serde_json::Value| value.as_str().expect("an id").to_owned();
+    let (block, version) = (id(&block["id"]), id(&block["latest_version"]["id"]));
+    let links = format!("/enforced_blocks/{block}/versions/{version}/buckets");
+    admin.post(&links, json!({ "bucket_names": ["base"] })).await;
+
+    let sbom = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","version":1,"components":[]}"#;
+    let template = r#"
+source "docker" "one" {
+  image  = "@BASE@"
+  pull   = false
+  commit = true
+}
+hcp_packer_registry {
+  bucket_name = "base"
+}
+build {
+  sources = ["source.docker.one"]
+  provisioner "shell" {
+    inline = ["test ! -e /enforced", "printf '%s' '@SBOM@' > /bom.json"]
+  }
+  provisioner "hcp-sbom" {
+    source    = "/bom.json"
+    sbom_name = "packages"
+  }
+}
+"#;
+    let template = template.replace("@BASE@", BASE).replace("@SBOM@", &sbom.replace('"', "\\\""));
+    let run = packer(&peer, &server, &home, &template, "print");
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let loaded = "Loaded 1 enforced provisioner(s) from HCP block \"harden\"";
+    assert!(run.stdout.contains(loaded), "{}", run.stdout);
+    let version = admin.get("/buckets/base/versions/print").await["version"].clone();
+    let (image, build) = (&version["builds"][0]["artifacts"][0], id(&version["builds"][0]["id"]));
+    let image = image["external_identifier"].as_str().expect("an image");
+    let ran = program("docker", dir.path(), &["run", "--rm", image, "cat", "/enforced"], &[]);
+    assert_eq!(ran.stdout, "ran\n", "{}", ran.stderr);
+    let path = format!("/buckets/base/versions/print/builds/{build}/sboms/packages");
+    let url = admin.get(&path).await["download_url"].as_str().expect("a URL").to_owned();
+    let got = server.client().get(url).send().await.expect("it answers");
+    assert_eq!(got.text().await.expect("a document"), sbom);
 }

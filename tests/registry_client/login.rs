@@ -92,6 +92,7 @@ fn certificates_are_checked_unless_told_not_to() {
     });
     assert_eq!(unknown.code, Some(1), "{}", unknown.stdout);
     assert!(unknown.stderr.contains("certificate"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("set SSL_CERT_FILE to the file"), "{}", unknown.stderr);
     let half = list(&world, |command| {
         command.env_remove("SSL_CERT_FILE").env("HCP_AUTH_TLS", "insecure");
     });
@@ -117,6 +118,34 @@ fn strangers_are_told_what_to_check() {
     });
     assert_eq!(elsewhere.code, Some(1), "{}", elsewhere.stdout);
     assert!(elsewhere.stdout.is_empty(), "{}", elsewhere.stdout);
+    // Nobody there, and somebody who does not speak TLS.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = listener.local_addr().expect("an address").to_string();
+    drop(listener);
+    let plain = World::served_through(str::to_owned);
+    let plain = setting(&plain, "INGOT_REGISTRY").trim_start_matches("http://").to_owned();
+    for (address, advice) in [
+        (nobody, "check that the registry is running, and its address"),
+        (plain, "set INGOT_REGISTRY=http://HOST:PORT"),
+    ] {
+        let run = list(&world, |command| {
+            command.env("HCP_API_ADDRESS", &address);
+            command.env("HCP_AUTH_URL", format!("https://{address}"));
+        });
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stderr.contains(advice), "{address}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_duration_that_is_none_is_told_by_its_flag() {
+    let world = World::local();
+    for text in ["30", "1y", "soon"] {
+        let run = world.ingot(&["registry", "revoke", "web", "v1", &format!("-in={text}")]);
+        assert_ne!(run.code, Some(0), "{}", run.stdout);
+        let told = format!("{}{}", run.stdout, run.stderr);
+        assert!(told.contains("30d or 2h45m") && !told.contains("revoke_in"), "{told}");
+    }
 }
 
 /// A registry whose address also exchanges tokens of workloads, as HCP does, for one of the

@@ -89,6 +89,9 @@ const PAGES: &[(&str, Option<&str>)] = &[
     ("/empty/ancestry", None),
     ("/base/delete", None),
     ("/base/channels/production/delete", None),
+    ("/legacy/versions/next", None),
+    ("/../enforced-blocks", None),
+    ("/../enforced-blocks/harden", None),
     ("/../settings", Some("settings")),
     ("?status=failed&sort=updated", None),
     ("/nothing", None),
@@ -106,6 +109,26 @@ async fn filled(dir: &Path) -> (Server, Browser) {
         "revoke_in": "0s", "revocation_message": "CVE-2026-1234 in openssl",
     });
     admin.patch("/buckets/legacy/versions/0d1c2b3a", body).await;
+    // A build with an SBOM, and what is enforced in its bucket.
+    let path = "/buckets/legacy/versions";
+    admin.post(path, serde_json::json!({ "fingerprint": "next", "template_type": "HCL2" })).await;
+    let body = serde_json::json!({ "component_type": "docker.a", "status": "BUILD_RUNNING" });
+    let build = admin.post(&format!("{path}/next/builds"), body).await["build"].clone();
+    let id = |value: &Value| value.as_str().expect("an id").to_owned();
+    let packed = "KLUv/QRoqQEAeyJjb21wb25lbnRzIjpbeyJuYW1lIjoiYSJ9XSwiYm9tRm9ybWF0IjoiQ3ljbG9uZURYIn1g\
+                  zvTE";
+    let body = serde_json::json!({
+        "name": "packages", "format": "CYCLONEDX", "compressed_sbom": packed,
+    });
+    admin.put(&format!("{path}/next/builds/{}/sboms", id(&build["id"])), body).await;
+    let body = serde_json::json!({
+        "name": "harden", "version": "1.0", "template_type": "HCL2", "labels": { "team": "security" },
+        "additional_description": "CIS level 1", "block_content": "provisioner \"shell\" {}\n",
+    });
+    let block = admin.put("/enforced_blocks", body).await["enforced_block"].clone();
+    let (block, version) = (id(&block["id"]), id(&block["latest_version"]["id"]));
+    let links = format!("/enforced_blocks/{block}/versions/{version}/buckets");
+    admin.post(&links, serde_json::json!({ "bucket_names": ["legacy"] })).await;
     let browser = Browser::start(true).await;
     (server, browser)
 }

@@ -501,4 +501,30 @@ mod tests {
         assert_eq!(names, [ADMIN, "here"]);
         store.close().await;
     }
+
+    #[tokio::test]
+    async fn an_organization_has_so_many_principals_and_no_more() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Location::Sqlite(dir.path().join("r.db"));
+        let store = Store::open(&file, 4).await.expect("a store");
+        let administration = Administration::new(store.clone());
+        let (project, _) = administration.bootstrap().await.expect("a first run");
+        let organization = &project.location.organization_id;
+        let filled = transaction!(store, |tx| async {
+            for number in 2..PRINCIPALS {
+                let made =
+                    Credentials::new(organization, None, &format!("p{number}"), Role::Viewer);
+                tx.insert_principal(&made.principal).await?;
+            }
+            Ok(())
+        });
+        filled.expect("there is room");
+        administration.create_principal("last", Role::Viewer, None).await.expect("the last one");
+        let error = administration.create_principal("more", Role::Viewer, None).await;
+        let error = error.expect_err("it is refused");
+        assert_eq!(error.code, Code::FailedPrecondition, "{error}");
+        administration.delete_principal("last").await.expect("it is removed");
+        administration.create_principal("more", Role::Viewer, None).await.expect("there is room");
+        store.close().await;
+    }
 }
