@@ -709,7 +709,7 @@ fn what_is_built_in_is_not_downloaded() {
     assert_eq!(machine.server.asked(), Vec::<String>::new());
     assert!(!machine.lock_file().exists());
     // Ingot lacks this builder: the program is needed for it.
-    std::fs::write(&file, text("amazon-ebssurrogate")).unwrap();
+    std::fs::write(&file, text("amazon-chroot")).unwrap();
     let told = machine.init_fails(&[], &[]);
     assert!(told.contains("hashicorp/amazon") && !told.contains("hashicorp/docker"), "{told}");
     std::fs::write(&file, "locals {\n  a = 1\n}\n").unwrap();
