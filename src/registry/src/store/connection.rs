@@ -35,6 +35,10 @@ const STATEMENT: Duration = Duration::from_secs(30);
 /// more than a `COMMIT` or a `ROLLBACK` has.
 const INSTRUCTIONS: i32 = 1000;
 
+/// How much of a SQLite file each connection keeps in memory, as the pragma has it: 4 MiB. It is kept
+/// for as long as the connection is, and what is not in it is read from the system's own cache.
+const CACHE: &str = "-4096";
+
 /// The connections to one of the two databases.
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
@@ -108,7 +112,7 @@ impl Pool {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", "-16000");
+            .pragma("cache_size", CACHE);
         let start = Instant::now();
         loop {
             match options(connections).connect_with(file.clone()).await {
