@@ -1,6 +1,7 @@
 //! `ingot cleanup`, and what builds do about what others left.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -104,6 +105,7 @@ fn one_build_left_on_purpose_leaves_the_others_in_the_journal() {
 
 #[test]
 fn an_image_that_was_being_committed_is_removed() {
+    const IMAGE: &str = "docker-image";
     require!(docker());
     // Enough that the commit takes a while.
     let steps = "  provisioner \"shell\" {\n    inline = [\"dd if=/dev/urandom of=/big bs=1M \
@@ -111,6 +113,16 @@ fn an_image_that_was_being_committed_is_removed() {
     let mut run = Running::start(&docker_template("commit = true", steps), &["-color=false"]);
     run.wait_for("==> docker.d: Committing the container");
     let container = run.container();
+    // The image is recorded after that is said and before it is asked for.
+    let journals = run.dir.path().join("state");
+    let recorded = || {
+        let files = std::fs::read_dir(&journals).into_iter().flatten().flatten();
+        files.flat_map(|file| std::fs::read_to_string(file.path())).any(|text| text.contains(IMAGE))
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !recorded() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     run.signal("KILL");
     assert_eq!(run.end(), None);
     let dir = run.dir.path();
