@@ -2,17 +2,17 @@
 
 use serde_json::{Number, Value};
 
-use super::Fault;
+use crate::error::Fault;
 
 /// What opens an action.
-pub(super) const OPEN: &str = "{{";
+pub(crate) const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
 /// The white space that `{{-` and `-}}` remove.
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// A stretch of a template.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// Text that is passed on as it is.
     Text(String),
     /// What is between `{{` and `}}`.
@@ -26,7 +26,7 @@ pub(super) enum Piece {
 
 /// A word of an action and where it is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token {
+pub(crate) struct Token {
     pub kind: Kind,
     /// The first byte.
     pub at: usize,
@@ -38,7 +38,7 @@ pub(super) struct Token {
 
 /// The kinds of words.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `.` by itself.
     Dot,
     /// `.Name`.
@@ -64,7 +64,7 @@ pub(super) enum Kind {
 }
 
 /// Splits `template`.
-pub(super) fn lex(template: &str) -> Result<Vec<Piece>, Fault> {
+pub(crate) fn lex(template: &str) -> Result<Vec<Piece>, Fault> {
     let mut pieces = Vec::new();
     let mut position = 0;
     let mut trim_next = false;

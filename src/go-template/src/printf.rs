@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::value::{go_exponent, kind_of, text_of};
+use crate::value::{go_exponent, kind_of, text_of};
 
 /// The widest a value may be padded to: more is a slip of the pen.
 const MAX_WIDTH: usize = 10_000;
@@ -24,7 +24,7 @@ struct Directive {
 /// # Errors
 /// A directive is unknown or does not fit its argument, or their numbers differ. Go would print
 /// its complaint into the text; nobody wants that in an option.
-pub(super) fn format(layout: &str, arguments: &[Value]) -> Result<String, String> {
+pub(crate) fn format(layout: &str, arguments: &[Value]) -> Result<String, String> {
     let mut out = String::new();
     let mut arguments = arguments.iter();
     let mut rest = layout;

@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::Fault;
-use super::lexer::{Kind, Piece, Token};
+use crate::error::Fault;
+use crate::lexer::{Kind, Piece, Token};
 
 /// How deep parentheses and blocks may nest: more than any option needs, less than the stack.
 const MAX_DEPTH: usize = 64;
 
 /// A part of a template.
 #[derive(Debug)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Text(String),
     /// A pipeline whose value is printed, unless it only sets a variable.
     Action(Pipeline),
@@ -37,7 +37,7 @@ pub(super) enum Node {
 
 /// Commands joined by `|`, and the variables that take the result.
 #[derive(Debug)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     /// The names, without `$`; at most one, two for `range`.
     pub variables: Vec<String>,
     /// Whether the variables are declared (`:=`) rather than set (`=`).
@@ -49,14 +49,14 @@ pub(super) struct Pipeline {
 
 /// A value, or a function and its arguments.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(crate) struct Command {
     /// At least one.
     pub operands: Vec<Operand>,
 }
 
 /// Something that has a value.
 #[derive(Debug)]
-pub(super) struct Operand {
+pub(crate) struct Operand {
     pub base: Base,
     /// The names after it: `.A.B`.
     pub fields: Vec<String>,
@@ -66,7 +66,7 @@ pub(super) struct Operand {
 
 /// What an operand starts from.
 #[derive(Debug)]
-pub(super) enum Base {
+pub(crate) enum Base {
     Dot,
     Variable(String),
     Function(String),
@@ -76,7 +76,7 @@ pub(super) enum Base {
 }
 
 /// Parses a template whose functions are those that are `known`.
-pub(super) fn parse(pieces: &[Piece], known: &dyn Fn(&str) -> bool) -> Result<Vec<Node>, Fault> {
+pub(crate) fn parse(pieces: &[Piece], known: &dyn Fn(&str) -> bool) -> Result<Vec<Node>, Fault> {
     let mut parser =
         Parser { pieces, next: 0, known, variables: vec![String::new()], depth: 0, loops: 0 };
     let (nodes, end) = parser.block()?;

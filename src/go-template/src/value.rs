@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value};
 
 /// Whether a condition holds for `value`: it is neither zero, empty nor absent.
-pub(super) fn truth(value: &Value) -> bool {
+pub(crate) fn truth(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => *flag,
@@ -17,7 +17,7 @@ pub(super) fn truth(value: &Value) -> bool {
 }
 
 /// `value` as Go's `%v` prints it.
-pub(super) fn text_of(value: &Value) -> String {
+pub fn text_of(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::Bool(flag) => flag.to_string(),
@@ -54,7 +54,7 @@ fn float_text(float: f64) -> String {
 }
 
 /// Rewrites the exponent of `1e7` with a sign and two digits, as Go does: `1e+07`.
-pub(super) fn go_exponent(scientific: &str) -> String {
+pub(crate) fn go_exponent(scientific: &str) -> String {
     let Some((mantissa, exponent)) = scientific.split_once('e') else {
         return scientific.to_owned();
     };
@@ -66,7 +66,7 @@ pub(super) fn go_exponent(scientific: &str) -> String {
 }
 
 /// What `value` is, for messages.
-pub(super) fn kind_of(value: &Value) -> String {
+pub(crate) fn kind_of(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(flag) => format!("the truth value {flag}"),
@@ -79,7 +79,7 @@ pub(super) fn kind_of(value: &Value) -> String {
 
 /// Whether two values are equal. As in Go, only simple values of one kind can be compared, and
 /// whole numbers are of another kind than fractions.
-pub(super) fn equal(left: &Value, right: &Value) -> Result<bool, String> {
+pub(crate) fn equal(left: &Value, right: &Value) -> Result<bool, String> {
     match (left, right) {
         (Value::Null, other) | (other, Value::Null) => Ok(other.is_null()),
         (Value::Bool(left), Value::Bool(right)) => Ok(left == right),
@@ -88,7 +88,7 @@ pub(super) fn equal(left: &Value, right: &Value) -> Result<bool, String> {
 }
 
 /// How two numbers or two texts are ordered; none when one is not a number (NaN).
-pub(super) fn compare(left: &Value, right: &Value) -> Result<Option<Ordering>, String> {
+pub(crate) fn compare(left: &Value, right: &Value) -> Result<Option<Ordering>, String> {
     match (left, right) {
         (Value::String(left), Value::String(right)) => Ok(Some(left.cmp(right))),
         (Value::Number(left), Value::Number(right)) if left.is_f64() == right.is_f64() => {

@@ -2,17 +2,19 @@
 
 use serde_json::Value;
 
-use super::functions::{self, Call};
-use super::parser::{Base, Command, Node, Operand, Pipeline};
-use super::value::{kind_of, text_of, truth};
-use super::{Fault, Interpolation, NO_VALUE};
+use crate::environment::{Arguments, Call, Environment};
+use crate::error::Fault;
+use crate::functions;
+use crate::parser::{Base, Command, Node, Operand, Pipeline};
+use crate::template::NO_VALUE;
+use crate::value::{kind_of, text_of, truth};
 
 /// More output than any option has; keeps `range` over a huge number from eating the memory.
 const MAX_OUTPUT: usize = 64 << 20;
 
 /// One rendering.
-pub(super) struct Evaluator<'a> {
-    engine: &'a Interpolation<'a>,
+pub(crate) struct Evaluator<'a> {
+    environment: &'a dyn Environment,
     template: &'a str,
     data: &'a Value,
     /// The variables in scope, the innermost last.
@@ -47,10 +49,14 @@ enum Flow {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(engine: &'a Interpolation<'a>, template: &'a str, data: &'a Value) -> Self {
+    pub(crate) fn new(
+        environment: &'a dyn Environment,
+        template: &'a str,
+        data: &'a Value,
+    ) -> Self {
         let all = Variable { name: String::new(), value: data.clone(), secret: false };
         Evaluator {
-            engine,
+            environment,
             template,
             data,
             variables: vec![all],
@@ -61,17 +67,14 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Renders `nodes`.
-    pub(super) fn run(mut self, nodes: &[Node]) -> Result<String, Fault> {
+    pub(crate) fn run(mut self, nodes: &[Node]) -> Result<String, Fault> {
         let data = Dot { value: self.data, secret: false };
         self.nodes(nodes, data)?;
         Ok(self.output)
     }
 
-    /// Renders `nodes`, and tells what had no value and was printed as Go prints it.
-    pub(super) fn run_without_data(
-        mut self,
-        nodes: &[Node],
-    ) -> Result<(String, Vec<String>), Fault> {
+    /// Renders `nodes`, printing what has no value as Go does; also returns what had none.
+    pub(crate) fn run_leniently(mut self, nodes: &[Node]) -> Result<(String, Vec<String>), Fault> {
         let data = Dot { value: self.data, secret: false };
         self.missing = Some(Vec::new());
         self.nodes(nodes, data)?;
@@ -218,7 +221,7 @@ impl<'a> Evaluator<'a> {
         }
         let text = text_of(value);
         if self.secret {
-            self.engine.context.secrets.add(&text);
+            self.environment.secret_printed(&text);
         }
         self.output.push_str(&text);
         if self.output.len() > MAX_OUTPUT {
@@ -227,7 +230,7 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    /// The complaint that what stands at `span` has no value.
+    /// The error that what stands at `span` has no value.
     fn no_value(&self, span: std::ops::Range<usize>) -> Fault {
         let what = self.template.get(span.clone()).unwrap_or_default();
         let names: Vec<String> = match self.data {
@@ -296,7 +299,7 @@ impl<'a> Evaluator<'a> {
             }
             Base::Literal(value) => {
                 let text = value.as_str();
-                self.secret |= text.is_some_and(|text| self.engine.context.secrets.occur_in(text));
+                self.secret |= text.is_some_and(|text| self.environment.holds_secret(text));
                 value
             }
             Base::Nil => &Value::Null,
@@ -342,22 +345,16 @@ impl<'a> Evaluator<'a> {
             }
             arguments.push(value);
         }
-        if name == "user"
-            && let Some(Value::String(variable)) = arguments.first()
-            && let Some(variable) = self.engine.context.user_variables.get(variable)
-        {
-            self.secret |= variable.sensitive;
-        }
-        let result = match self.engine.added.get(name) {
-            Some(function) => function(&arguments),
-            None => functions::call(&Call {
-                name,
-                context: self.engine.context,
-                data: self.data,
-                arguments: &arguments,
-            }),
+        let arguments = Arguments(&arguments);
+        let result = if self.environment.has_function(name) {
+            self.environment.call(&Call { name, data: self.data, arguments })
+        } else {
+            functions::call(name, arguments).map(Into::into)
         };
-        result.map_err(|message| Fault::new(at.span.start, format!("{name}: {message}")))
+        let output =
+            result.map_err(|message| Fault::new(at.span.start, format!("{name}: {message}")))?;
+        self.secret |= output.secret;
+        Ok(output.value)
     }
 
     /// `and` and `or` evaluate no more arguments than they need.

@@ -1,0 +1,200 @@
+//! The renderer of `{{ }}` in options.
+//!
+//! Options that are rendered before the build, when there are no values at all, get `<no value>`
+//! and a warning: templates that Packer builds must build.
+
+use std::collections::BTreeMap;
+
+use ingot_go_template::{Call, Environment, Error, NO_VALUE, Output, Template, has_actions};
+use serde_json::Value;
+
+use super::functions;
+use crate::{
+    Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue, PrepareContext, Schema,
+};
+
+/// The version of Packer whose template language and plugins Ingot is compatible with. It is
+/// what `{{ packer_version }}` and `packer.version` report, so that templates which check for a
+/// minimum version keep working.
+pub const COMPATIBLE_PACKER_VERSION: &str = "1.16.0";
+
+/// How often [`Interpolation::render`] renders its own output again before it gives up.
+const MAX_PASSES: usize = 16;
+
+impl crate::error::NotSdkError for Error {}
+
+/// A function that a plugin adds for its own options. It is handed the evaluated arguments and
+/// says in its error what is wrong with them.
+pub type PluginFunction<'a> = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync + 'a>;
+
+/// Renders `{{ }}` templates for one build.
+pub struct Interpolation<'a> {
+    context: &'a PrepareContext,
+    added: BTreeMap<&'static str, PluginFunction<'a>>,
+}
+
+impl<'a> Interpolation<'a> {
+    /// An engine whose functions know about `context`.
+    pub fn new(context: &'a PrepareContext) -> Self {
+        Interpolation { context, added: BTreeMap::new() }
+    }
+
+    /// Adds a function that only some plugins offer, such as `clean_resource_name`.
+    pub fn with_function(mut self, name: &'static str, function: PluginFunction<'a>) -> Self {
+        self.added.insert(name, function);
+        self
+    }
+
+    /// Renders `template` until nothing is left to render, as Packer does with options that are
+    /// rendered at run time: a value may itself contain actions. `data` is what `.` refers to.
+    ///
+    /// # Errors
+    /// The template is not well-formed, or names something that does not exist.
+    pub fn render(&self, template: &str, data: &Value) -> Result<String, Error> {
+        let mut text = template.to_owned();
+        for _ in 0..MAX_PASSES {
+            let rendered = self.render_once(&text, data)?;
+            if rendered == text || !has_actions(&rendered) {
+                return Ok(rendered);
+            }
+            text = rendered;
+        }
+        Err(Error(format!("the template `{template}` renders to new {{{{ }}}} actions for ever")))
+    }
+
+    /// Renders `template` once and leaves actions in its output alone.
+    ///
+    /// # Errors
+    /// See [`Interpolation::render`].
+    pub fn render_once(&self, template: &str, data: &Value) -> Result<String, Error> {
+        if !has_actions(template) {
+            return Ok(template.to_owned());
+        }
+        Template::parse(template, self)?.render(self, data)
+    }
+
+    /// Checks that `template` can be read and that its functions exist, without rendering it.
+    ///
+    /// # Errors
+    /// The template is not well-formed.
+    pub fn check(&self, template: &str) -> Result<(), Error> {
+        if !has_actions(template) {
+            return Ok(());
+        }
+        Template::parse(template, self).map(drop)
+    }
+
+    /// Renders every string of a plugin's options once, before the plugin reads them, as Packer
+    /// does with all options of all plugins. Those that `schema` marks as rendered late are only
+    /// checked. Returns warnings too. What is not known stays so.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each naming its option.
+    pub fn render_config(
+        mut self,
+        config: &Config,
+        schema: &Schema,
+    ) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
+        if schema.open || schema.renders_itself {
+            return Ok((config.clone(), Vec::new()));
+        }
+        for function in &schema.functions {
+            self = self.with_function(function.name, Box::new(function.run));
+        }
+        let mut errors = ConfigErrors::default();
+        let mut warnings = Vec::new();
+        let mut values = config.values().clone();
+        for (option, value) in &mut values {
+            let late = schema.get(option).is_some_and(|spec| spec.rendered_late);
+            let outcome = visit_strings(value, &mut |text, secret| match late {
+                true => self.check(text).map(|()| None),
+                false => {
+                    let (rendered, missing) = self.render_without_data(text)?;
+                    warnings.extend(missing.iter().map(|what| {
+                        let message = format!(
+                            "{option}: `{what}` has no value before the build runs and becomes \
+                             `{NO_VALUE}`, as in Packer; write ${{build.NAME}} for what the builder \
+                             gives, and {{{{`{{{{{what}}}}}`}}}} to keep the braces"
+                        );
+                        ConfigWarning::on(option, message)
+                    }));
+                    if secret {
+                        self.context.secrets.add(&rendered);
+                    }
+                    Ok(Some(rendered))
+                }
+            });
+            if let Err(error) = outcome {
+                errors.push(
+                    ConfigError::on(option, error.0).hint(
+                        "to keep two opening braces as they are, write {{`{{`}} instead of {{",
+                    ),
+                );
+            }
+        }
+        errors.into_result((Config::new(values), warnings))
+    }
+
+    /// Renders where `.` has no values; also returns the expressions that needed one.
+    fn render_without_data(&self, template: &str) -> Result<(String, Vec<String>), Error> {
+        if !has_actions(template) {
+            return Ok((template.to_owned(), Vec::new()));
+        }
+        Template::parse(template, self)?.render_leniently(self, &Value::Object(Default::default()))
+    }
+}
+
+impl Environment for Interpolation<'_> {
+    fn has_function(&self, name: &str) -> bool {
+        self.added.contains_key(name) || functions::is_known(name)
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<Output, String> {
+        match self.added.get(call.name) {
+            Some(function) => function(call.arguments.0).map(Output::from),
+            None => functions::call(&functions::Call {
+                name: call.name,
+                context: self.context,
+                data: call.data,
+                arguments: call.arguments,
+            }),
+        }
+    }
+
+    fn holds_secret(&self, literal: &str) -> bool {
+        self.context.secrets.occur_in(literal)
+    }
+
+    fn secret_printed(&self, text: &str) {
+        self.context.secrets.add(text);
+    }
+}
+
+/// What is done with a string of an option, and whether it is a secret: a new string in its place, or
+/// none to leave it as it is.
+type Visit<'a> = dyn FnMut(&str, bool) -> Result<Option<String>, Error> + 'a;
+
+/// Calls `visit` for all strings in `value`.
+fn visit_strings(value: &mut OptionValue, visit: &mut Visit<'_>) -> Result<(), Error> {
+    match value {
+        OptionValue::String(text) => {
+            if let Some(new) = visit(text, false)? {
+                *text = new;
+            }
+            Ok(())
+        }
+        OptionValue::Secret(text) => {
+            if let Some(new) = visit(text, true)? {
+                *text = new;
+            }
+            Ok(())
+        }
+        OptionValue::List(items) => {
+            items.iter_mut().try_for_each(|item| visit_strings(item, visit))
+        }
+        OptionValue::Map(fields) => {
+            fields.values_mut().try_for_each(|item| visit_strings(item, visit))
+        }
+        _ => Ok(()),
+    }
+}
