@@ -1,0 +1,122 @@
+//! The database: opened, brought up to date, closed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::connection::Pool;
+use super::location::Location;
+use super::migrate;
+use super::transaction::transaction;
+use crate::api::{Code, Error, Result};
+
+/// How long to wait for another process that writes to the same SQLite file.
+pub(super) const BUSY: Duration = Duration::from_secs(20);
+
+/// How many lists are put together at once.
+const LISTS: usize = 4;
+
+/// A database, open.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) pool: Pool,
+    pub(super) postgres: bool,
+    /// SQLite's file.
+    pub(super) file: Option<Arc<Path>>,
+    /// Writers of this process take turns, as SQLite has one writer at a time and those that wait
+    /// in it do so by trying again and again.
+    pub(super) turn: Option<Arc<Mutex<()>>>,
+    /// How many may write at once: fewer than there are connections, so that others can read.
+    pub(super) writers: Arc<Semaphore>,
+    /// How many may read or write at once: one connection is kept back for [`Store::check`].
+    pub(super) ordinary: Arc<Semaphore>,
+    /// How many lists may be put together at once.
+    pub(super) lists: Arc<Semaphore>,
+    /// A connection that is never used. The last one to be closed takes SQLite's log and index with
+    /// it, which cannot be created again on a full disk, not even to read.
+    keeper: Arc<Mutex<Option<SqliteConnection>>>,
+}
+
+impl Store {
+    /// Opens the database and brings its tables up to date.
+    ///
+    /// # Errors
+    /// It cannot be opened or reached, or is of a newer Ingot.
+    pub async fn open(location: &Location, connections: u32) -> Result<Self> {
+        let postgres = matches!(location, Location::Postgres(_));
+        let opened = match location {
+            Location::Postgres(url) => Pool::connect_postgres(url, connections).await,
+            Location::Sqlite(path) => {
+                prepare_file(path)?;
+                Pool::open_sqlite(path, connections).await
+            }
+        };
+        let pool = opened.map_err(|error| match location {
+            Location::Sqlite(path) => Error::new(
+                Code::Unavailable,
+                format!("the registry's database {} cannot be opened: {error}", path.display()),
+            ),
+            // The error may quote the URL, which may hold a password.
+            Location::Postgres(_) => {
+                let why = match &error {
+                    sqlx::Error::Database(error) => error.message().to_owned(),
+                    sqlx::Error::Io(error) => error.to_string(),
+                    sqlx::Error::PoolTimedOut => "it does not answer".into(),
+                    _ => "the URL is wrong or the server refuses it".into(),
+                };
+                Error::new(
+                    Code::Unavailable,
+                    format!("the PostgreSQL database cannot be opened: {why}"),
+                )
+            }
+        })?;
+        let keeper = pool.detach_sqlite().await?;
+        let connections = connections as usize;
+        let store = Store {
+            pool,
+            postgres,
+            file: match location {
+                Location::Sqlite(path) => Some(path.as_path().into()),
+                Location::Postgres(_) => None,
+            },
+            turn: (!postgres).then(Arc::default),
+            writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
+            ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
+            lists: Arc::new(Semaphore::new(LISTS)),
+            keeper: Arc::new(Mutex::new(keeper)),
+        };
+        transaction!(store, |tx| migrate::migrate(tx))?;
+        Ok(store)
+    }
+
+    /// Ends all connections, which writes SQLite's log back into its file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+        if let Some(keeper) = self.keeper.lock().await.take() {
+            let _ = keeper.close().await;
+        }
+    }
+}
+
+/// Makes the directory and the file, which are nobody else's to read.
+fn prepare_file(path: &Path) -> Result<()> {
+    let fail = |error: std::io::Error| {
+        Error::new(
+            Code::Unavailable,
+            format!("the registry's database {} cannot be made: {error}", path.display()),
+        )
+    };
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory).map_err(fail)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(fail)?;
+    Ok(())
+}
