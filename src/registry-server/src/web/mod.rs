@@ -26,6 +26,7 @@ mod projects;
 mod removal;
 mod restore;
 mod revoke;
+mod router;
 mod settings;
 mod sign_in;
 mod usage;
@@ -35,67 +36,7 @@ mod web_session;
 mod webhooks;
 mod when;
 
-use axum::Router;
-use axum::http::request::Parts;
-use axum::middleware::from_fn_with_state;
-use axum::response::Response;
-use axum::routing::{get, post};
-
-use super::Shared;
-use ingot_registry::api::Error;
-
 pub use sign_in::new_link;
+
+pub(super) use router::{nothing_here, refused, router};
 pub(super) use web_session::is_secure;
-
-/// Where the pages of a bucket begin.
-const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
-
-/// What a browser is answered where there is no page.
-pub(super) async fn nothing_here(app: &Shared, asked: &Parts) -> Response {
-    problem::framed(app, asked, &Error::not_found("there is no such page")).await
-}
-
-/// The page of a request that is refused before its path is looked at.
-pub(super) async fn refused(app: &Shared, asked: &Parts, error: &Error) -> Response {
-    problem::framed(app, asked, error).await
-}
-
-/// All pages.
-pub(super) fn router(app: &Shared) -> Router<Shared> {
-    let of_bucket = |path: &str| format!("{BUCKET}{path}");
-    let of_version = |path: &str| format!("{BUCKET}/versions/{{version}}{path}");
-    let of_channel = |path: &str| format!("{BUCKET}/channels/{{channel}}{path}");
-    Router::new()
-        .route("/", get(projects::home))
-        .route("/assets/{file}", get(assets::show))
-        .route("/favicon.ico", get(assets::icon))
-        .route("/sign-in", get(sign_in::show).post(sign_in::with_secret))
-        .route("/sign-in/{token}", get(sign_in::show_link).post(sign_in::with_link))
-        .route("/sign-out", post(sign_in::out))
-        .route("/projects", get(projects::show))
-        .route("/projects/{project}/buckets", get(buckets::show))
-        .route("/projects/{project}/enforced-blocks", get(enforced_blocks::list))
-        .route("/projects/{project}/enforced-blocks/{block}", get(enforced_blocks::show))
-        .route("/projects/{project}/settings", get(settings::show))
-        .route("/projects/{project}/settings/run-task", post(settings::configure))
-        .route("/projects/{project}/settings/run-task-key", post(settings::replace_key))
-        .route("/projects/{project}/settings/members", post(members::add))
-        .route("/projects/{project}/settings/members/remove", post(members::remove))
-        .route("/projects/{project}/settings/webhooks", post(webhooks::add))
-        .route("/projects/{project}/settings/webhooks/remove", post(webhooks::remove))
-        .route(&of_bucket(""), get(bucket::show))
-        .route(&of_bucket("/delete"), get(removal::ask_bucket).post(removal::bucket))
-        .route(&of_bucket("/versions"), get(versions::show))
-        .route(&of_bucket("/ancestry"), get(ancestry::show))
-        .route(&of_bucket("/channels"), get(channels::list).post(channels::create))
-        .route(&of_channel(""), get(channels::show))
-        .route(&of_channel("/access"), post(removal::access))
-        .route(&of_channel("/delete"), get(removal::ask_channel).post(removal::channel))
-        .route(&of_channel("/assign"), get(assign::confirm).post(assign::assign))
-        .route(&of_version(""), get(version::show))
-        .route(&of_version("/builds/{build}/sboms/{sbom}"), get(version::sbom))
-        .route(&of_version("/promote"), post(assign::promote))
-        .route(&of_version("/restore"), get(restore::show).post(restore::restore))
-        .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
-        .layer(from_fn_with_state(app.clone(), problem::frame))
-}
