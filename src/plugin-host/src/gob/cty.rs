@@ -188,7 +188,7 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gob::tests::unhex;
+    use crate::gob::decode::tests::unhex;
 
     /// An object with a value of each kind, written by Go.
     pub(crate) const SAMPLE: &str = include_str!("value.hex");

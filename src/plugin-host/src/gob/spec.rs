@@ -57,7 +57,7 @@ fn one(gob: &Gob, depth: usize) -> io::Result<Spec> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::gob::tests::unhex;
+    use crate::gob::decode::tests::unhex;
 
     /// A body with an argument, a block, a list of blocks and a block of any arguments, written
     /// by Go.

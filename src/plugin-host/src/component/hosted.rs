@@ -1,0 +1,207 @@
+//! A component of a plugin program, and one that has its options.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use ingot_sdk::{Config, ConfigError, ConfigErrors, OnError, PrepareContext, Schema};
+use rmpv::Value;
+
+use super::config_errors::{config_errors, config_warnings};
+use crate::cache::SpecCache;
+use crate::error::{Failure, HostError, Result};
+use crate::gob;
+use crate::host::{ComponentId, Host, Instance};
+use crate::message::{self, field};
+use crate::spec::{self, ObjectSpec};
+
+/// A component that can be started.
+#[derive(Clone)]
+pub struct Component {
+    pub(super) host: Arc<Host>,
+    pub(super) id: Arc<ComponentId>,
+    specs: Arc<SpecCache>,
+}
+
+/// Which of a component's specifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpecKind {
+    /// The options.
+    Config,
+    /// The value of a data source.
+    Output,
+}
+
+impl SpecKind {
+    fn method(self) -> &'static str {
+        match self {
+            SpecKind::Config => "ConfigSpec",
+            SpecKind::Output => "OutputSpec",
+        }
+    }
+}
+
+impl Component {
+    /// The component `id`, whose specifications are kept in `specs`.
+    pub fn new(host: Arc<Host>, id: ComponentId, specs: Arc<SpecCache>) -> Self {
+        Component { host, id: Arc::new(id), specs }
+    }
+
+    /// What the component takes, or yields. Asked once and then kept.
+    ///
+    /// # Errors
+    /// The plugin failed.
+    pub fn spec(&self, kind: SpecKind) -> Result<Arc<ObjectSpec>> {
+        if let Some(spec) = self.specs.get(&self.id, kind) {
+            return Ok(spec);
+        }
+        let asked = self.host.block_on(async {
+            let instance = self.host.instance(&self.id).await?;
+            let during = "telling what options it has";
+            let response = instance.ask(kind.method(), Value::Nil, during).await?;
+            let bytes = field(&response, kind.method()).as_slice().unwrap_or_default();
+            let spec = match self.id.protobuf {
+                true => spec::from_protobuf(bytes),
+                false => gob::object_spec(bytes),
+            };
+            let spec = spec.map_err(|problem| {
+                let (during, problem) = (during.to_owned(), problem.to_string());
+                instance.process().failed(Failure::Protocol { during, problem })
+            })?;
+            Ok::<_, HostError>((instance, spec))
+        });
+        let (instance, spec) = asked?;
+        self.host.keep(instance);
+        let spec = Arc::new(spec);
+        self.specs.put(&self.id, kind, &spec);
+        Ok(spec)
+    }
+
+    /// The options for the engine. Where the plugin cannot tell, any are taken: preparing it will
+    /// say why.
+    pub(super) fn schema(&self, kind: SpecKind) -> Schema {
+        match self.spec(kind) {
+            Ok(spec) => spec::schema(&spec),
+            Err(error) => {
+                tracing::debug!(%error, "a plugin did not tell its options");
+                Schema { open: true, renders_itself: true, ..Schema::default() }
+            }
+        }
+    }
+
+    /// Hands options to a component with `method`, after the facts about the build in `facts`.
+    /// Yields the component, which now has them, and what it answered. What a component warns of
+    /// goes with its errors, too.
+    pub(super) fn configure(
+        &self,
+        config: &Config,
+        facts: Vec<Value>,
+        method: &str,
+    ) -> Result<(Instance, Value), ConfigErrors> {
+        let failed = |error: HostError| ConfigErrors::from(ConfigError::new(error.to_string()));
+        let spec = self.spec(SpecKind::Config).map_err(failed)?;
+        let options = spec::encode(&spec, config.values())
+            .map_err(|(option, problem)| ConfigErrors::from(ConfigError::on(option, problem)))?;
+        let mut configs = facts;
+        configs.push(Value::Binary(options.to_string().into_bytes()));
+        let argument = message::record([("Configs", Value::Array(configs))]);
+        let asked = self.host.block_on(async {
+            let instance = self.host.instance(&self.id).await?;
+            let response = instance.ask(method, argument, "checking its options").await?;
+            Ok::<_, HostError>((instance, response))
+        });
+        let (instance, response) = asked.map_err(|error| match error.failure {
+            Failure::Remote(message) => config_errors(&message, config),
+            _ => failed(error),
+        })?;
+        match message::error(&response, "Error") {
+            None => Ok((instance, response)),
+            Some(error) => {
+                let warnings = config_warnings(&response, config);
+                Err(config_errors(&error, config).with_warnings(warnings))
+            }
+        }
+    }
+}
+
+/// A component that has its options, in a process of its own. A process that was not used goes back
+/// to the host, for the next one to be configured.
+pub(super) struct Configured {
+    pub(super) component: Component,
+    config: Config,
+    facts: Vec<Value>,
+    method: &'static str,
+    /// None while the process works, and after it was given up along with its work.
+    idle: Mutex<Option<Instance>>,
+    used: AtomicBool,
+}
+
+impl Configured {
+    /// See [`Component::configure`].
+    pub(super) fn new(
+        component: &Component,
+        config: &Config,
+        facts: Vec<Value>,
+        method: &'static str,
+    ) -> Result<Self, ConfigErrors> {
+        let (instance, _) = component.configure(config, facts.clone(), method)?;
+        let (component, config) = (component.clone(), config.clone());
+        let (idle, used) = (Mutex::new(Some(instance)), false.into());
+        Ok(Configured { component, config, facts, method, idle, used })
+    }
+
+    pub(super) fn host(&self) -> &Arc<Host> {
+        &self.component.host
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Option<Instance>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process to work with; a new one in the place of one that was given up.
+    pub(super) fn take(&self) -> ingot_sdk::Result<Instance> {
+        self.used.store(true, Ordering::Relaxed);
+        let idle = self.idle().take();
+        if let Some(instance) = idle {
+            return Ok(instance);
+        }
+        let facts = self.facts.clone();
+        Ok(self.component.configure(&self.config, facts, self.method)?.0)
+    }
+
+    /// Keeps a process that can work again.
+    pub(super) fn put_back(&self, instance: Instance) {
+        *self.idle() = Some(instance);
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        let idle = self.idle().take();
+        if let (false, Some(instance)) = (*self.used.get_mut(), idle) {
+            self.component.host.keep(instance);
+        }
+    }
+}
+
+/// What a plugin is told about the build that it is part of.
+pub(super) fn facts(ctx: &PrepareContext) -> Vec<(&'static str, Value)> {
+    let on_error = match ctx.on_error {
+        OnError::Cleanup => "cleanup",
+        OnError::Abort => "abort",
+        OnError::Ask => "ask",
+        OnError::RunCleanupProvisioner => "run-cleanup-provisioner",
+    };
+    vec![
+        ("packer_build_name", ctx.build_name.as_str().into()),
+        ("packer_builder_type", ctx.build_type.as_str().into()),
+        ("packer_core_version", COMPATIBLE_PACKER_VERSION.into()),
+        ("packer_debug", ctx.debug.to_string().into()),
+        ("packer_force", ctx.force.to_string().into()),
+        ("packer_on_error", on_error.into()),
+    ]
+}
+
+pub(super) fn map(entries: Vec<(&str, Value)>) -> Value {
+    Value::Map(entries.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
