@@ -1,6 +1,7 @@
 //! The data sources.
 
 mod ami;
+mod name;
 mod parameter_store;
 mod secrets_manager;
 
@@ -8,11 +9,4 @@ pub use ami::AmiData;
 pub use parameter_store::ParameterStoreData;
 pub use secrets_manager::SecretsManagerData;
 
-use ingot_sdk::{ConfigError, ConfigErrors};
-
-/// Complains about a `name` that is empty.
-fn check_name(name: &str, errors: &mut ConfigErrors) {
-    if name.is_empty() {
-        errors.push(ConfigError::on("name", "`name` must not be empty"));
-    }
-}
+use name::check_name;

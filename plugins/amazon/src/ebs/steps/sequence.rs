@@ -1,0 +1,77 @@
+//! The order of the steps.
+
+use aws_sdk_ec2::types::Image;
+use ingot_sdk::{ProvisionStep, Step};
+
+use super::state::State;
+use super::{
+    attributes, connect, copy, create_image, deregister, fast_launch, image_tags, key_pair, launch,
+    network, password, prevalidate, profile, protection, register, security_group, snapshot,
+    source_ami, spot, stop, swap, tunnel, volumes,
+};
+use crate::ebs::settings::{Product, Settings};
+
+/// The steps of a build with these options.
+pub(crate) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
+    let mut steps: Vec<Box<dyn Step<State>>> = Vec::new();
+    if settings.uses_session_manager() {
+        steps.push(Box::new(tunnel::FindPlugin));
+    }
+    let makes_image = settings.volumes().is_none();
+    if makes_image {
+        steps.push(Box::new(prevalidate::Prevalidate));
+    }
+    steps.push(Box::new(source_ami::FindSourceAmi));
+    steps.push(Box::new(network::FindNetwork));
+    steps.push(Box::new(key_pair::MakeKeyPair));
+    steps.push(Box::new(security_group::MakeSecurityGroup));
+    steps.push(Box::new(profile::MakeProfile));
+    if settings.is_spot() {
+        steps.push(Box::new(spot::MakeLaunchTemplate));
+    }
+    steps.push(Box::new(launch::Launch));
+    if !makes_image {
+        steps.push(Box::new(volumes::TagVolumes));
+    }
+    if settings.raw.communicator.kind() == "winrm" {
+        steps.push(Box::new(password::GetPassword));
+    }
+    if settings.uses_session_manager() {
+        steps.push(Box::new(tunnel::OpenTunnel));
+    }
+    steps.push(Box::new(connect::Connect));
+    steps.push(Box::new(ProvisionStep));
+    steps.push(Box::new(stop::Stop));
+    steps.push(Box::new(stop::Modify));
+    let registers = match &settings.product {
+        Product::Image => false,
+        Product::Surrogate(own) => !own.use_create_image,
+        Product::Volumes(_) => {
+            steps.push(Box::new(snapshot::SnapshotVolumes));
+            steps.push(Box::new(volumes::KeepVolumes));
+            return steps;
+        }
+    };
+    match &settings.product {
+        Product::Surrogate(_) if registers => steps.push(Box::new(snapshot::SnapshotVolumes)),
+        Product::Surrogate(_) => steps.push(Box::new(swap::SwapVolumes)),
+        Product::Image | Product::Volumes(_) => {}
+    }
+    if settings.raw.ami.force_deregister {
+        steps.push(Box::new(deregister::Deregister));
+    }
+    match registers {
+        true => steps.push(Box::new(register::RegisterImage)),
+        false => steps.push(Box::new(create_image::CreateImage)),
+    }
+    steps.push(Box::new(copy::CopyImage));
+    if settings.fast_launch().is_some() {
+        steps.push(Box::new(fast_launch::EnableFastLaunch));
+    }
+    steps.push(Box::new(protection::Deprecate));
+    steps.push(Box::new(attributes::ModifyAttributes));
+    steps.push(Box::new(image_tags::TagImages));
+    // Last, so that nothing can fail any more when an AMI cannot be removed.
+    steps.push(Box::new(protection::Protect));
+    steps
+}

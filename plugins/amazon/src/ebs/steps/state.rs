@@ -1,0 +1,208 @@
+//! What the steps of a build hand on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::types::{Image, Instance, Tag};
+use ingot_communicator::{KeyPair, Target};
+use ingot_sdk::{Communicator, Error, GeneratedData, JournalEntry, Resource, Result, RunContext};
+use serde_json::json;
+
+use super::fast_launch::LaunchTemplate;
+use super::launch::Launched;
+use super::snapshot::MadeSnapshot;
+use super::tunnel::Tunnel;
+use crate::access::{Access, Ec2};
+use crate::ebs::creation::{Creation, Patience};
+use crate::ebs::place::Place;
+use crate::ebs::removal::{ImageMark, Mark};
+use crate::ebs::session_manager::Plugin;
+use crate::ebs::settings::{Product, Settings};
+use crate::ebs::tags::BuildInfo;
+
+/// What the steps share.
+pub(crate) struct State {
+    /// The options.
+    pub settings: Settings,
+    /// The way into AWS.
+    pub access: Access,
+    /// Values for `build.*`.
+    pub data: GeneratedData,
+    /// The AMIs that were made, by region.
+    pub images: BTreeMap<String, MadeImage>,
+    pub(super) ec2: Ec2,
+    pub(super) region: String,
+    pub(super) place: Place,
+    pub(super) source: Option<Image>,
+    pub(super) info: BuildInfo,
+    pub(super) subnet: Subnet,
+    pub(super) key_name: Option<String>,
+    pub(super) key: Option<KeyPair>,
+    pub(super) made_key: Option<Creation<String>>,
+    pub(super) debug_key: Option<std::path::PathBuf>,
+    pub(super) security_groups: Vec<String>,
+    pub(super) made_group: Option<(String, Creation<String>)>,
+    pub(super) profile: Option<String>,
+    pub(super) made_profile: Option<(String, Creation<()>)>,
+    pub(super) made_template: Option<(String, Creation<String>)>,
+    pub(super) mark: Mark,
+    pub(super) launch: Option<Creation<Launched>>,
+    pub(super) instance: Option<Instance>,
+    pub(super) volumes: Vec<(String, JournalEntry)>,
+    pub(super) password: Option<String>,
+    pub(super) target: Option<Target>,
+    pub(super) communicator: Option<Arc<dyn Communicator>>,
+    /// AWS's program for sessions of Systems Manager.
+    pub(super) plugin: Option<Plugin>,
+    /// The way to the instance through Systems Manager.
+    pub(super) tunnel: Option<Tunnel>,
+    /// The launch templates that EC2 prepares fast launching with, by region.
+    pub(super) launch_templates: BTreeMap<String, LaunchTemplate>,
+    /// The AMI that was made from the instance.
+    pub(super) first: Option<MadeImage>,
+    pub(super) made_images: Vec<ImageCreation>,
+    pub(super) made_snapshots: Vec<MadeSnapshot>,
+    /// The snapshots that are ready, by the devices of their volumes.
+    pub(super) snapshots_by_device: BTreeMap<String, String>,
+    /// The same in the order in which they were made.
+    pub finished_snapshots: Vec<String>,
+    /// The volumes that are the user's from now on.
+    pub made_volumes: Vec<String>,
+}
+
+/// Where the instance runs, as far as that is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Subnet {
+    pub(super) vpc: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) zone: Option<String>,
+}
+
+/// An AMI that was made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MadeImage {
+    /// Its id.
+    pub id: String,
+    /// Its snapshots.
+    pub snapshots: Vec<String>,
+    /// Its tags, as AWS told them when it was ready.
+    pub(super) tags: Vec<Tag>,
+    /// When it was made, by AWS's clock.
+    pub(super) date: String,
+}
+
+/// An AMI that is being made, or was.
+pub(super) struct ImageCreation {
+    pub(super) region: String,
+    pub(super) mark: ImageMark,
+    /// What the journal says of it.
+    pub(super) resource: Resource,
+    /// Whether it is the one that was made from the instance.
+    pub(super) first: bool,
+    /// Whether a build that succeeds keeps it.
+    pub(super) kept: bool,
+    pub(super) call: Creation<String>,
+}
+
+impl State {
+    /// The state before the first step.
+    pub(crate) fn new(ctx: &RunContext, settings: Settings, access: Access) -> State {
+        let region = access.region().to_owned();
+        let launch = &settings.raw.instance.launch_block_device_mappings;
+        let kept = match settings.product {
+            // Not before the build has succeeded.
+            Product::Volumes(_) => BTreeSet::new(),
+            Product::Image | Product::Surrogate(_) => {
+                launch.iter().filter_map(|device| device.device_name.clone()).collect()
+            }
+        };
+        State {
+            mark: Mark { token: uuid::Uuid::new_v4().to_string(), kept },
+            place: Place::new(&settings.raw.access, &access, ctx),
+            ec2: access.client(&region),
+            region,
+            settings,
+            access,
+            data: GeneratedData::new(),
+            images: BTreeMap::new(),
+            source: None,
+            info: BuildInfo::default(),
+            subnet: Subnet::default(),
+            key_name: None,
+            key: None,
+            made_key: None,
+            debug_key: None,
+            security_groups: Vec::new(),
+            made_group: None,
+            profile: None,
+            made_profile: None,
+            made_template: None,
+            launch: None,
+            instance: None,
+            volumes: Vec::new(),
+            password: None,
+            target: None,
+            communicator: None,
+            plugin: None,
+            tunnel: None,
+            launch_templates: BTreeMap::new(),
+            first: None,
+            made_images: Vec::new(),
+            made_snapshots: Vec::new(),
+            snapshots_by_device: BTreeMap::new(),
+            finished_snapshots: Vec::new(),
+            made_volumes: Vec::new(),
+        }
+    }
+
+    /// The AMI to start from.
+    pub(super) fn source(&self) -> Result<&Image> {
+        self.source.as_ref().ok_or_else(|| Error::new("the source AMI was not looked for"))
+    }
+
+    pub(super) fn instance(&self) -> Result<&Instance> {
+        self.instance.as_ref().ok_or_else(|| Error::new("the instance was not started"))
+    }
+
+    pub(super) fn instance_id(&self) -> Result<&str> {
+        let id = self.instance()?.instance_id();
+        id.ok_or_else(|| Error::new("AWS did not tell the instance's id"))
+    }
+
+    /// The journal's record of something in the build's region.
+    pub(super) fn resource(&self, kind: &str, id: &str) -> Resource {
+        self.place.resource(kind, id)
+    }
+
+    /// How long to go on with calls that create something.
+    pub(super) fn patience(&self, ctx: &RunContext) -> Patience {
+        Patience::new(&ctx.cancel, self.access.tries())
+    }
+
+    /// The run tags, rendered.
+    pub(super) fn run_tags(&self, ctx: &RunContext) -> Result<Vec<Tag>> {
+        self.info.tags(ctx, "run_tags", &self.settings.raw.tags.run_tags)
+    }
+
+    /// What provisioners are told, under Packer's names.
+    pub(super) fn generated_data(&self, ctx: &RunContext) -> GeneratedData {
+        let mut data = self.settings.communication.generated_data(self.target.as_ref());
+        let id = self.instance_id().unwrap_or_default();
+        data.insert("ID".to_owned(), json!(id));
+        data.insert("PackerRunUUID".to_owned(), json!(ctx.prepare.run_uuid));
+        data.extend(self.info.generated());
+        data
+    }
+}
+
+/// Tells that something could not be removed. It stays in the journal.
+pub(super) fn left_behind(ctx: &RunContext, what: &str, why: impl std::fmt::Display) {
+    ctx.ui.error(format!("Could not remove {what}: {why}. `ingot cleanup` tries again."));
+}
+
+/// The same client, but for calls that are not to be repeated without looking first.
+pub(super) fn once(ec2: &Ec2) -> Ec2 {
+    let config = ec2.config().to_builder().retry_config(RetryConfig::disabled());
+    Ec2::from_conf(config.build())
+}
