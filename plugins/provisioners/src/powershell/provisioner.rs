@@ -1,0 +1,192 @@
+//! The provisioner, and one run of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::retry::Retry;
+use ingot_sdk::{
+    Communicator, Component, ConfigErrors, Context, Decoded, Error, ExitStatus, GeneratedData,
+    PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext, async_trait,
+    powershell, script,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::options::Options;
+use super::scripts;
+use crate::elevated;
+use crate::remote_script::{Start, Upload, pause};
+
+/// How long removing temporary files is tried.
+const CLEANING: Duration = Duration::from_secs(60);
+
+/// `provisioner "powershell"`
+pub(crate) struct PowershellProvisioner;
+
+/// Runs PowerShell scripts on the machine.
+pub(crate) struct Powershell {
+    options: Options,
+}
+
+impl Component for PowershellProvisioner {
+    const NAME: &'static str = "powershell";
+    type Options = Options;
+    type Ready = Powershell;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        ctx: &PrepareContext,
+    ) -> Result<Prepared<Powershell>, ConfigErrors> {
+        options.check(ctx)?;
+        Ok(Prepared::new(Powershell { options }))
+    }
+}
+
+#[async_trait]
+impl Provision for Powershell {
+    async fn provision(
+        &self,
+        ctx: &RunContext,
+        communicator: Arc<dyn Communicator>,
+        data: &GeneratedData,
+    ) -> Result<()> {
+        ctx.ui.say("Provisioning with Powershell...");
+        let run = Run::new(&self.options, ctx, &*communicator, data)?;
+        if !self.options.script.inline.is_empty() {
+            ctx.ui.say("Provisioning with powershell script: inline");
+            let text = scripts::inline(&self.options, &run.assignments);
+            run.script("inline.ps1", &powershell::file(&text)).await?;
+        }
+        for path in self.options.script.files() {
+            ctx.ui.say(format!("Provisioning with powershell script: {path}"));
+            let bytes = tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
+            run.script(script::file_name(path), &bytes).await?;
+        }
+        pause(ctx, self.options.pause_after).await;
+        Ok(())
+    }
+}
+
+/// One run of the provisioner.
+struct Run<'a> {
+    options: &'a Options,
+    ctx: &'a RunContext,
+    link: &'a dyn Communicator,
+    /// What `{{ .NAME }}` means in options.
+    names: Value,
+    /// The environment as PowerShell statements.
+    assignments: String,
+    remote_path: String,
+    variables_path: String,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        options: &'a Options,
+        ctx: &'a RunContext,
+        link: &'a dyn Communicator,
+        data: &GeneratedData,
+    ) -> Result<Self> {
+        let names = json!(data);
+        let variables = options.script.variables(ctx, data)?;
+        let format = options.variable_format();
+        let assignments = script::assignments_with(&variables, format, powershell::escape);
+        let path = |given: &Option<String>, name: &str| {
+            let given = given.clone().filter(|path| !path.is_empty());
+            given.unwrap_or_else(|| format!("c:/Windows/Temp/{name}-{}.ps1", Uuid::new_v4()))
+        };
+        Ok(Run {
+            remote_path: path(&options.remote_path, "script"),
+            variables_path: path(&options.remote_env_var_path, "ingot-ps-env-vars"),
+            options,
+            ctx,
+            link,
+            names,
+            assignments,
+        })
+    }
+
+    /// Runs one script, and removes what it left behind however it ends.
+    pub(super) async fn script(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let mut path = self.remote_path.clone();
+        if path.ends_with(['/', '\\']) {
+            path.push_str(name);
+        }
+        let mut names = self.names.clone();
+        names["Path"] = path.as_str().into();
+        names["Vars"] = self.variables_path.as_str().into();
+        let (option, template) = self.options.command();
+        let mut command = render(self.ctx, option, &template, &names)?;
+
+        let variables = powershell::file(&self.assignments);
+        let mut files = vec![Upload { path: &path, bytes, mode: 0o700 }];
+        // Inline scripts hold the variables themselves; only a command that asks for the file
+        // needs one more place with secrets.
+        if template.contains(".Vars") {
+            let path = self.variables_path.as_str();
+            files.push(Upload { path, bytes: &variables, mode: 0o600 });
+        }
+        let id = Uuid::new_v4();
+        let runner_path = format!("C:/Windows/Temp/ingot-elevated-{id}.ps1");
+        let runner;
+        if let Some(user) = self.options.elevated_user() {
+            let user = render(self.ctx, "elevated_user", user, &self.names)?;
+            let password = self.options.elevated_password.as_deref().unwrap_or_default();
+            let password = render(self.ctx, "elevated_password", password, &self.names)?;
+            let text = elevated::script(&format!("ingot-{id}"), &command, &user, &password);
+            runner = powershell::file(&text);
+            files.push(Upload { path: &runner_path, bytes: &runner, mode: 0o600 });
+            command = elevated::command(&runner_path);
+        }
+
+        let limit = self.options.script.start_retry_timeout;
+        let start = Start { ctx: self.ctx, link: self.link, limit, removes: false };
+        let ended = start.run(&files, &command).await;
+        let elevated_only = self.options.skip_clean;
+        let left: Vec<&str> = files
+            .iter()
+            .map(|file| file.path)
+            .filter(|&path| !elevated_only || path == runner_path)
+            .collect();
+        if !left.is_empty() && !matches!(ended, Err(Error::Cancelled)) {
+            // A machine that could not even start the script is asked once.
+            self.clean(&left, ended.is_err().then_some(1)).await;
+        }
+        self.options.script.check_exit(ended?.status)
+    }
+
+    /// Removes files. That they stay is a pity, but no reason to fail.
+    async fn clean(&self, paths: &[&str], tries: Option<u32>) {
+        let line = powershell::command(self.options.program(), &scripts::removal(paths));
+        let command = RemoteCommand::new(line);
+        let retry = Retry {
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(10),
+            tries,
+            timeout: Some(CLEANING),
+        };
+        let cleaned = retry
+            .run(&self.ctx.cancel, Error::is_transient, |_| async {
+                let output = CapturedOutput::default();
+                match self.link.exec(&command, &output).await? {
+                    ExitStatus::Code(0) => Ok(()),
+                    // What still has a file open will let go of it.
+                    status => Err(Error::new(format!(
+                        "it ended with {status:?}: {}",
+                        output.stderr_text().trim()
+                    ))
+                    .transient()),
+                }
+            })
+            .await;
+        if let Err(error) = cleaned {
+            self.ctx.ui.message(format!("Could not remove {}: {error}", paths.join(", ")));
+        }
+    }
+}
+
+fn render(ctx: &RunContext, option: &str, template: &str, names: &Value) -> Result<String> {
+    ctx.prepare.render(template, names).map_err(|error| Error::new(format!("{option}: {error}")))
+}
