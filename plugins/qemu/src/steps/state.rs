@@ -1,0 +1,110 @@
+//! What the steps of a build hand on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ingot_communicator::{KeyPair, Target};
+use ingot_sdk::output_file::MadeDirectories;
+use ingot_sdk::{Communicator, GeneratedData, JournalEntry, RunContext};
+use ingot_vm::http_server::HttpServer;
+use ingot_vm::ports::ReservedPort;
+use ingot_vm::scratch::ScratchFile;
+use serde_json::{Value, json};
+
+use super::tpm::Tpm;
+use crate::arguments::Situation;
+use crate::machine::Machine;
+use crate::settings::Settings;
+
+/// What the steps share.
+pub(crate) struct State {
+    /// The options.
+    pub settings: Settings,
+    /// What QEMU's command line depends on.
+    pub situation: Situation,
+    /// Values for `build.*`.
+    pub data: GeneratedData,
+    /// The way to the machine, once there is one.
+    pub communicator: Option<Arc<dyn Communicator>>,
+    /// The file to boot from: an installation disc or a disk image.
+    pub(super) medium: PathBuf,
+    pub(super) key: Option<KeyPair>,
+    pub(super) http: Option<HttpServer>,
+    pub(super) host_address: String,
+    pub(super) floppy: Option<ScratchFile>,
+    pub(super) cd: Option<ScratchFile>,
+    pub(super) ports: Vec<ReservedPort>,
+    pub(super) output: Option<JournalEntry>,
+    /// The directories created for the output directory.
+    pub made: MadeDirectories,
+    pub(super) tpm: Option<Tpm>,
+    pub(super) vnc_password: Option<String>,
+    pub(super) machine: Option<Machine>,
+    pub(super) target: Option<Target>,
+}
+
+impl State {
+    /// The state before the first step.
+    pub(crate) fn new(settings: Settings) -> State {
+        State {
+            settings,
+            situation: Situation::default(),
+            data: GeneratedData::new(),
+            communicator: None,
+            medium: PathBuf::new(),
+            key: None,
+            http: None,
+            host_address: String::new(),
+            floppy: None,
+            cd: None,
+            ports: Vec::new(),
+            output: None,
+            made: MadeDirectories::default(),
+            tpm: None,
+            vnc_password: None,
+            machine: None,
+            target: None,
+        }
+    }
+
+    /// Whether the steps were not cleaned up, as `-on-error` can ask for.
+    pub(crate) fn is_left(&self) -> bool {
+        self.output.is_some()
+    }
+
+    pub(super) fn http_port(&self) -> u16 {
+        self.http.as_ref().map_or(0, HttpServer::port)
+    }
+
+    pub(super) fn public_key(&self) -> &str {
+        self.key.as_ref().map_or("", |key| &key.public)
+    }
+
+    /// What `{{ }}` templates may name.
+    pub(super) fn template_data(&self) -> Value {
+        let raw = &self.settings.raw;
+        json!({
+            "HTTPIP": self.host_address,
+            "HTTPPort": self.http_port(),
+            "HTTPDir": raw.http.http_directory.as_deref().unwrap_or_default(),
+            "HTTPContent": raw.http.http_content,
+            "OutputDir": self.settings.output,
+            "Name": self.settings.vm_name,
+            "SSHHostPort": self.situation.forwarded_port.unwrap_or(0),
+            "SSHPublicKey": self.public_key(),
+        })
+    }
+
+    /// What provisioners are told, under Packer's names.
+    pub(super) fn generated_data(&self, ctx: &RunContext) -> GeneratedData {
+        let mut data = self.settings.communication.generated_data(self.target.as_ref());
+        // Packer has no id for machines of QEMU either.
+        data.insert("ID".to_owned(), json!("ERR_ID_NOT_IMPLEMENTED_BY_BUILDER"));
+        data.insert("PackerRunUUID".to_owned(), json!(ctx.prepare.run_uuid));
+        let (host, port) = (&self.host_address, self.http_port());
+        data.insert("PackerHTTPIP".to_owned(), json!(host));
+        data.insert("PackerHTTPPort".to_owned(), json!(port.to_string()));
+        data.insert("PackerHTTPAddr".to_owned(), json!(format!("{host}:{port}")));
+        data
+    }
+}
