@@ -1,43 +1,10 @@
 //! NTLM version 2, the client's side: Microsoft's MS-NLMP. No version 1 and no LM responses.
 
+mod hashes;
 mod messages;
 mod sealing;
 
 pub(crate) use messages::{Account, Challenge, authenticate, negotiate};
 pub(crate) use sealing::Sealing;
 
-use hmac::{Hmac, KeyInit, Mac};
-use md4::Md4;
-use md5::{Digest, Md5};
-
-/// 128 bits: a key, or what a hash or MAC yields.
-type Block = [u8; 16];
-
-fn md4(bytes: &[u8]) -> Block {
-    Md4::digest(bytes).into()
-}
-
-fn md5(parts: &[&[u8]]) -> Block {
-    let mut hash = Md5::new();
-    parts.iter().for_each(|part| hash.update(part));
-    hash.finalize().into()
-}
-
-/// HMAC-MD5 over `parts`.
-fn mac(key: &Block, parts: &[&[u8]]) -> Block {
-    // Any length is a valid key for HMAC; a block of MD5 has room for these 16 bytes.
-    let mut padded = [0; 64];
-    padded[..key.len()].copy_from_slice(key);
-    let mut mac = <Hmac<Md5> as KeyInit>::new(&padded.into());
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().into()
-}
-
-/// RC4 with `key`.
-fn rc4(key: &Block) -> rc4::Rc4 {
-    // The crate repeats a key until it has 256 bytes, as RC4 does, so twice the key is the key.
-    let mut doubled = [0; 32];
-    doubled[..16].copy_from_slice(key);
-    doubled[16..].copy_from_slice(key);
-    <rc4::Rc4 as rc4::KeyInit>::new(&doubled.into())
-}
+use hashes::{Block, mac, md4, md5, rc4};
