@@ -1,0 +1,44 @@
+//! What functions learn about the run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What is told of a secret text.
+type Told = dyn Fn(&str) + Send + Sync;
+
+/// Takes the secrets that expressions make; the default one drops them.
+#[derive(Clone, Default)]
+pub struct SecretSink(Option<Arc<Told>>);
+
+impl SecretSink {
+    /// A sink that hands every secret to `take`.
+    pub fn new(take: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        SecretSink(Some(Arc::new(take)))
+    }
+
+    /// Takes a secret.
+    pub fn add(&self, secret: &str) {
+        if let Some(take) = &self.0 {
+            take(secret);
+        }
+    }
+}
+
+impl std::fmt::Debug for SecretSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretSink")
+    }
+}
+
+/// What functions know about the run.
+#[derive(Debug, Clone)]
+pub struct FunctionContext {
+    /// The directory that relative paths start from: the template's.
+    pub base_dir: PathBuf,
+    /// When the run started, so that all timestamps of a run agree.
+    pub start: time::OffsetDateTime,
+    /// Whether `env` may be called: only in the defaults of variables.
+    pub env_allowed: bool,
+    /// What must never be shown: what expressions make of sensitive values is added to it.
+    pub secrets: SecretSink,
+}
