@@ -5,14 +5,7 @@ mod artifact;
 mod image;
 mod iteration;
 mod lookup;
+mod register;
 mod version;
 
-use ingot_sdk::PluginSet;
-
-/// Adds the data sources to `set`.
-pub fn register(set: &mut PluginSet) {
-    set.add_data_source(version::VersionData);
-    set.add_data_source(artifact::ArtifactData);
-    set.add_data_source(iteration::IterationData);
-    set.add_data_source(image::ImageData);
-}
+pub use register::register;

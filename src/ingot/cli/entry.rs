@@ -1,0 +1,58 @@
+//! From arguments to a command.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+use ingot_hcl::{Diagnostics, SourceMap};
+
+use super::args::{Cli, Command};
+use super::output::{answer, show};
+#[cfg(feature = "plugin-host")]
+use super::plugins;
+use super::{
+    argv, build, cleanup, command, console, fmt, init, inspect, packer_config, program, registry,
+    usage, validate, version,
+};
+use crate::ui::Redactor;
+
+/// Runs the program with this process's arguments.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let command = command::command();
+    if let Some(code) = usage::of_packer(&command, &args) {
+        return code;
+    }
+    let args = argv::normalize(&command, args.into_iter());
+    let parsed = command.try_get_matches_from(&args);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error, &args),
+    };
+    if let Err(error) = packer_config::check() {
+        let color = std::io::stderr().is_terminal();
+        show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
+        return ExitCode::FAILURE;
+    }
+    match cli.command {
+        Command::Build(args) => build::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Init(args) => init::run(&args),
+        #[cfg(feature = "plugin-host")]
+        Command::Plugins(args) => plugins::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
+        Command::Console(args) => console::run(&args),
+        Command::Cleanup(args) => cleanup::run(&args),
+        Command::Registry(args) => registry::run(&args),
+        Command::Version(args) => version::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let name = if program::is_packer() { "packer" } else { "ingot" };
+            clap_complete::generate(shell, &mut command::command(), name, &mut script);
+            answer(String::from_utf8_lossy(&script).trim_end());
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What commands show.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::FromArgMatches;
+use ingot_hcl::{Diagnostics, SourceMap};
+use ingot_sdk::Ui;
+
+use super::program;
+use crate::ui::Redactor;
+
+/// Whether the environment says that nothing is to be coloured.
+pub(super) fn plain() -> bool {
+    ["NO_COLOR", "PACKER_NO_COLOR"]
+        .into_iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// Shows diagnostics on standard error.
+pub(super) fn show(
+    diagnostics: &Diagnostics,
+    sources: &SourceMap,
+    redactor: &Redactor,
+    color: bool,
+) {
+    if !diagnostics.is_empty() {
+        let text = redactor.apply(&diagnostics.render(sources, color && !plain()));
+        let text = program::in_own_name(&text);
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Writes a line of what was asked for on standard output. A reader that went away is no failure.
+pub(super) fn answer(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Shows diagnostics where everything else that `ui` says is shown, as Packer does.
+pub(super) fn tell(ui: &Ui, diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    let text = diagnostics.render(sources, color && !plain());
+    let text = program::in_own_name(&text);
+    match diagnostics.has_errors() {
+        true => ui.error(text.trim_end()),
+        false => ui.say(text.trim_end()),
+    }
+}

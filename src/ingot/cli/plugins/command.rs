@@ -1,0 +1,96 @@
+//! The subcommands.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use ingot_hcl::{Diagnostic, SourceMap};
+use ingot_sdk::{Error, Ui};
+
+use super::installed::{installed, removed};
+use super::{describe, install, required};
+use crate::ui::{Renderer, UiOptions};
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginsArgs {
+    #[command(subcommand)]
+    command: PluginsCommand,
+    /// Print one line per event for programs
+    #[arg(long, global = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    machine_readable: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginsCommand {
+    /// Install a plugin: the newest version, or the newest that a constraint allows
+    Install(install::InstallArgs),
+    /// List the programs that are installed
+    Installed {
+        /// Packer takes and ignores them
+        #[arg(hide = true)]
+        ignored: Vec<String>,
+    },
+    /// List the plugins that a template requires, and the programs that will do
+    Required {
+        /// The template: a directory or a file
+        template: PathBuf,
+    },
+    /// Remove a plugin: all versions, those that a constraint allows, or one program
+    Remove {
+        /// The plugin, such as github.com/hashicorp/ansible, or the absolute path of its program
+        plugin: String,
+        /// Which versions
+        versions: Option<String>,
+    },
+    /// Show what installed plugins are and what they have
+    Describe(describe::DescribeArgs),
+}
+
+/// Where the lines of a list go. For programs they are messages, as in Packer.
+#[derive(Clone, Copy)]
+pub(super) struct Lines<'a> {
+    pub(super) ui: &'a Ui,
+    machine_readable: bool,
+}
+
+impl Lines<'_> {
+    pub(super) fn line(self, text: &str) {
+        match self.machine_readable {
+            true => self.ui.machine("ui", &["message", text]),
+            false => self.ui.message(text),
+        }
+    }
+}
+
+/// Runs `ingot plugins`.
+pub(crate) fn run(args: &PluginsArgs) -> ExitCode {
+    let options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };
+    let ui = Ui::new(Renderer::new(options));
+    let lines = Lines { ui: &ui, machine_readable: args.machine_readable };
+    let done = match &args.command {
+        PluginsCommand::Install(args) => install::run(args, &ui),
+        PluginsCommand::Installed { .. } => installed(lines),
+        PluginsCommand::Required { template } => return required::run(template, lines),
+        PluginsCommand::Remove { plugin, versions } => removed(plugin, versions.as_deref(), lines),
+        PluginsCommand::Describe(args) => describe::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let diagnostic = diagnostic_of(&error);
+            let color = std::io::stdout().is_terminal();
+            crate::cli::tell(&ui, &diagnostic.into(), &SourceMap::default(), color);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error as it is shown.
+pub(super) fn diagnostic_of(error: &Error) -> Diagnostic {
+    let diagnostic = Diagnostic::error(error.to_string());
+    match error.advice() {
+        Some(advice) => diagnostic.help(advice),
+        None => diagnostic,
+    }
+}

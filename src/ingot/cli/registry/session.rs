@@ -1,0 +1,75 @@
+//! What the commands that use a registry work with.
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use ingot_registry::api::{self, Code, Version};
+use ingot_registry::client::Registry;
+use ingot_registry::{Connected, all_pages};
+use ingot_sdk::{Error, Result};
+
+/// What commands work with.
+pub(super) struct Session {
+    pub(super) connected: Connected,
+}
+
+impl Session {
+    pub(super) fn registry(&self) -> &dyn Registry {
+        &*self.connected.registry
+    }
+
+    /// The version that a user means: by its fingerprint, its name (`v3`) or its id.
+    pub(super) async fn version(&self, bucket: &str, text: &str) -> Result<Version> {
+        let registry = self.registry();
+        match registry.get_version(bucket, text).await {
+            Err(error) if is_absent(&error) => {}
+            result => return result.map_err(told),
+        }
+        let versions = self.versions(bucket).await?;
+        let found = versions.iter().find(|version| version.name == text || version.id == text);
+        let none = || {
+            let known: Vec<&str> = versions.iter().map(|version| version.name.as_str()).collect();
+            let error = Error::new(format!("the bucket {bucket} has no version {text}"));
+            match known.is_empty() {
+                true => error.hint("it has no versions"),
+                false => error.hint(format!(
+                    "a version is its name, fingerprint or id; there are {}",
+                    known.join(", ")
+                )),
+            }
+        };
+        let fingerprint = &found.ok_or_else(none)?.fingerprint;
+        registry.get_version(bucket, fingerprint).await.map_err(told)
+    }
+
+    /// All versions of a bucket, newest first.
+    pub(super) async fn versions(&self, bucket: &str) -> Result<Vec<Version>> {
+        let registry = self.registry();
+        let ask = |page| async move { registry.list_versions(bucket, &page).await };
+        all_pages(ask).await.map_err(told)
+    }
+
+    /// All buckets, by name.
+    pub(super) async fn buckets(&self) -> Result<Vec<api::Bucket>> {
+        let registry = self.registry();
+        let ask = |page| async move { registry.list_buckets(&page).await };
+        all_pages(ask).await.map_err(told)
+    }
+}
+
+/// Whether a registry says that something is not there; HCP says so of versions in a way of its
+/// own.
+pub(super) fn is_absent(error: &api::Error) -> bool {
+    matches!(error.code, Code::NotFound | Code::Aborted)
+}
+
+/// A registry's error, for people.
+pub(super) fn told(error: api::Error) -> Error {
+    let advice = match error.code {
+        _ if error.advice.is_some() => error.advice.unwrap_or_default(),
+        Code::Unauthenticated => "check HCP_CLIENT_ID and HCP_CLIENT_SECRET",
+        Code::PermissionDenied => "the service principal's role does not allow it",
+        _ => return Error::new(error.message),
+    };
+    Error::new(error.message).hint(advice)
+}

@@ -1,0 +1,121 @@
+//! All that is told, put together.
+
+use std::path::Path;
+
+use ingot_registry::api::BuildMetadata;
+use ingot_registry::settings::variable;
+use ingot_sdk::PluginSet;
+use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use serde_json::{Value, json};
+
+use super::{ci, machine, vcs};
+use crate::graph::Node;
+
+/// How much is told of why a build failed, in characters.
+const REASON: usize = 4000;
+
+/// The options of `build` that are told. Values of variables are not: they may be secrets.
+#[derive(Debug, Clone, Default)]
+pub struct CommandOptions {
+    /// `-debug`
+    pub debug: bool,
+    /// `-force`
+    pub force: bool,
+    /// `-only`
+    pub only: Vec<String>,
+    /// `-except`
+    pub except: Vec<String>,
+    /// The files of `-var-file`
+    pub var_files: Vec<String>,
+    /// The names of `-var`
+    pub vars: Vec<String>,
+    /// The template
+    pub path: String,
+    /// `-skip-enforcement`, which is not told.
+    pub skip_enforcement: bool,
+}
+
+/// What all builds of a run have in common.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    options: Value,
+    machine: Value,
+    vcs: Option<Value>,
+    cicd: Option<Value>,
+    /// The commit that the template is at.
+    pub git_sha: Option<String>,
+}
+
+/// Packer's form of a list: null for none.
+fn list(items: &[String]) -> Value {
+    match items {
+        [] => Value::Null,
+        items => json!(items),
+    }
+}
+
+impl Metadata {
+    /// Looks around; `template_dir` is where the template is.
+    pub(crate) fn gather(options: &CommandOptions, template_dir: &Path) -> Self {
+        Metadata {
+            options: json!({
+                "debug": options.debug,
+                "force": options.force,
+                "only": list(&options.only),
+                "except": list(&options.except),
+                "var-files": list(&options.var_files),
+                "vars": list(&options.vars),
+                "path": options.path,
+            }),
+            machine: machine::about(),
+            vcs: vcs::about(Path::new(".")),
+            cicd: ci::about(&variable),
+            git_sha: vcs::sha(template_dir),
+        }
+    }
+
+    /// What is told about one build.
+    pub(crate) fn of(&self, node: &Node, plugins: &PluginSet) -> BuildMetadata {
+        let packer = json!({
+            // What Packer's own clients take for Packer's version.
+            "version": COMPATIBLE_PACKER_VERSION,
+            "tool": { "name": "ingot", "version": env!("CARGO_PKG_VERSION") },
+            "plugins": used_plugins(node, plugins),
+            "options": self.options,
+            "os": self.machine,
+        });
+        BuildMetadata { packer: Some(packer), vcs: self.vcs.clone(), cicd: self.cicd.clone() }
+    }
+
+    /// What is told about a build that failed, and why it did. The API has no field for that; what
+    /// it takes about the tool may be any JSON, so it is there: `packer.error`.
+    pub(crate) fn of_failure(&self, node: &Node, plugins: &PluginSet, why: &str) -> BuildMetadata {
+        let mut metadata = self.of(node, plugins);
+        if let Some(packer) = &mut metadata.packer {
+            // Registries refuse zero characters, and nobody wants to see others of their kind.
+            let shown = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+            packer["error"] = why.chars().filter(shown).take(REASON).collect::<String>().into();
+        }
+        metadata
+    }
+}
+
+/// The plugins a build uses that are not part of Packer itself.
+fn used_plugins(node: &Node, plugins: &PluginSet) -> Value {
+    let steps = node.provisioners.iter().chain(node.pipelines.iter().flatten());
+    let kinds = steps.map(|step| step.block.label(0)).chain([node.ty.as_str()]);
+    let kinds: Vec<&str> = kinds.collect();
+    let used = plugins.provided.iter().filter_map(|(source, version)| {
+        let name = source.rsplit('/').next().unwrap_or(source);
+        // A plugin's parts are called as it is, or start with its name and a dash.
+        let of = |kind: &&str| {
+            kind.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        kinds.iter().any(of).then(|| json!({ "name": name, "version": version }))
+    });
+    let used: Vec<Value> = used.collect();
+    match used.is_empty() {
+        true => Value::Null,
+        false => used.into(),
+    }
+}
