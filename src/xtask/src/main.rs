@@ -35,7 +35,7 @@ const DOC: Step = Step {
     )],
 };
 const DENY: Step = step(&["cargo", "deny", "check", "bans", "licenses", "sources"]);
-const MACHETE: Step = step(&["cargo", "machete"]);
+const SHEAR: Step = step(&["cargo", "shear"]);
 const REFERENCE: Step =
     Step { argv: &["cargo", "test", "--test", "reference"], env: &[("UPDATE", "1")] };
 const MESSAGES: Step =
@@ -53,7 +53,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "deps",
         about: "find unused dependencies, and licences and sources that are not allowed",
-        steps: &[MACHETE, DENY],
+        steps: &[SHEAR, DENY],
     },
     Task { name: "reference", about: "write docs/reference anew", steps: &[REFERENCE] },
     Task {
