@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::release_server::program_of;
-use ingot_test_support::trial_plugin::{arch, os, program};
+use ingot_sdk::Platform;
+use ingot_test_support::trial_plugin::program;
 use ingot_test_support::{Run, ingot_command, require, template};
 
 struct Plugins {
@@ -13,7 +14,7 @@ struct Plugins {
 
 impl Plugins {
     fn path(&self, version: &str) -> String {
-        let name = format!("packer-plugin-trial_v{version}_x5.0_{}_{}", os(), arch());
+        let name = format!("packer-plugin-trial_v{version}_x5.0_{}", Platform::current());
         self.directory.path().join("github.com/acme/trial").join(name).display().to_string()
     }
 

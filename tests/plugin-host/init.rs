@@ -9,7 +9,8 @@ use crate::release_server::{
     Answer, How, ReleaseServer, archive, github_path, github_zip, program_name, program_of, sha256,
     zip_of,
 };
-use ingot_test_support::trial_plugin::{arch, os, program};
+use ingot_sdk::Platform;
+use ingot_test_support::trial_plugin::program;
 use ingot_test_support::{Run, ingot_command, missing, require, template};
 
 /// A machine without plugins, and a server with releases.
@@ -116,7 +117,7 @@ impl Machine {
 
     /// Writes a lock file of version 1.0.0 with hashes for this machine: of `archives` or `programs`.
     fn lock(&self, name: &str, hash: &str) {
-        let hashes = format!("{name} = {{ {}_{} = \"sha256:{hash}\" }}", os(), arch());
+        let hashes = format!("{name} = {{ {} = \"sha256:{hash}\" }}", Platform::current());
         let text = format!("plugin \"{ACME}\" {{\n  version = \"1.0.0\"\n  {hashes}\n}}\n");
         std::fs::write(self.lock_file(), text).unwrap();
     }
@@ -303,8 +304,11 @@ fn what_is_not_there_is_told() {
     machine.server.put(&machine.sums("3.2.0"), Answer::status(404, &[]));
     let other = format!("{}  packer-plugin-trial_v3.1.0_x5.0_plan9_mips.zip\n", "e".repeat(64));
     machine.server.put(&machine.sums("3.1.0"), Answer::ok(other));
-    let newer =
-        format!("{}  packer-plugin-trial_v3.0.0_x6.1_{}_{}.zip\n", "e".repeat(64), os(), arch());
+    let newer = format!(
+        "{}  packer-plugin-trial_v3.0.0_x6.1_{}.zip\n",
+        "e".repeat(64),
+        Platform::current()
+    );
     machine.server.put(&machine.sums("3.0.0"), Answer::ok(newer));
     let told = machine.init_fails(&[], &[]);
     for part in [

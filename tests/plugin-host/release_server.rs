@@ -10,7 +10,8 @@ use std::time::Duration;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
-use ingot_test_support::trial_plugin::{arch, os, program};
+use ingot_sdk::Platform;
+use ingot_test_support::trial_plugin::program;
 
 /// What a path answers with.
 #[derive(Clone)]
@@ -141,7 +142,7 @@ impl ReleaseServer {
                 format!("/packer-plugin-trial/{version}/packer-plugin-trial_{version}_{file}")
             };
             let archive = archive(version);
-            let zip = format!("{}_{}.zip", os(), arch());
+            let zip = format!("{}.zip", Platform::current());
             let sums = format!("{}  packer-plugin-trial_{version}_{zip}\n", sha256(&archive));
             self.put(&at("SHA256SUMS"), Answer::ok(sums));
             self.put(&at(&zip), Answer::ok(archive));
@@ -163,7 +164,7 @@ pub(crate) fn github_zip(version: &str) -> String {
 
 /// The name of the program for this machine.
 pub(crate) fn program_name(version: &str) -> String {
-    format!("packer-plugin-trial_v{version}_x5.0_{}_{}", os(), arch())
+    format!("packer-plugin-trial_v{version}_x5.0_{}", Platform::current())
 }
 
 /// The program as the release `version` has it: each release has other bytes.

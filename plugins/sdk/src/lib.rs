@@ -50,7 +50,7 @@ pub use config::{Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue};
 pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext, UserVariable};
 pub use data_source::{DataSource, Fetch, FetchValue};
 pub use error::{Context, Error, ErrorKind, Result};
-pub use ingot_go_template::GoDuration;
+pub use ingot_go_template::{GoDuration, Platform};
 pub use journal::{Discovered, Journal, JournalEntry, Place, Reclaim, Resource};
 pub use output_file::OutputFile;
 pub use plugin_set::PluginSet;

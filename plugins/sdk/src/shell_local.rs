@@ -13,8 +13,8 @@ use crate::communicator::UiOutput;
 use crate::output_file::UNFINISHED_FILE;
 use crate::process::{self, LocalCommand};
 use crate::{
-    ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, JournalEntry, Resource,
-    Result, RunContext, script,
+    ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, JournalEntry, Platform,
+    Resource, Result, RunContext, script,
 };
 
 /// The options of `shell-local`.
@@ -115,10 +115,7 @@ impl ShellLocal {
     /// # Errors
     /// A script failed.
     pub async fn run(&self, ctx: &RunContext, data: &GeneratedData) -> Result<()> {
-        let system = match std::env::consts::OS {
-            "macos" => "darwin",
-            other => other,
-        };
+        let system = Platform::current().os;
         if !self.options.only_on.is_empty()
             && !self.options.only_on.iter().any(|name| name == system)
         {

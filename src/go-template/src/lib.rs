@@ -1,5 +1,5 @@
 //! What Go gives the options of Packer's templates: the language of `text/template`, durations and
-//! layouts of time.
+//! layouts of time, and the names of platforms.
 //!
 //! [`Template`] is a template; an [`Environment`] adds functions to Go's own and learns which
 //! output was made of secrets. The language is there as far as it makes sense inside an option:
@@ -18,6 +18,7 @@ mod eval;
 mod functions;
 mod lexer;
 mod parser;
+mod platform;
 mod printf;
 mod template;
 #[cfg(test)]
@@ -28,5 +29,6 @@ mod value;
 pub use duration::GoDuration;
 pub use environment::{Arguments, Call, Environment, Output};
 pub use error::Error;
+pub use platform::Platform;
 pub use template::{NO_VALUE, Template, has_actions};
 pub use value::text_of;

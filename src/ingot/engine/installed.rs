@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ingot_plugin_host::discovery::{self, Platform};
+use ingot_plugin_host::discovery;
 use ingot_plugin_host::lock_file::LockFile;
 use ingot_plugin_host::{Host, Installation, Program, RUN_VARIABLE, cache_directory};
-use ingot_sdk::PluginSet;
+use ingot_sdk::{Platform, PluginSet};
 
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::{Build, Template};

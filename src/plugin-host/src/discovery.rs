@@ -4,13 +4,12 @@
 //! `HOST/OWNER/NAME/packer-plugin-NAME_vX.Y.Z_x5.0_OS_ARCH` below the plugin directory, with its
 //! SHA-256 in a file beside it that ends in `_SHA256SUM`.
 
-use std::env::consts;
 use std::ffi::OsString;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::Platform;
 use semver::Version;
 
 use crate::cache;
@@ -64,41 +63,6 @@ pub struct Installation {
     pub version: Version,
     /// The version of the protocol, such as `x5.0`.
     pub api: String,
-}
-
-/// What programs run on, in Go's words: shown as `linux_amd64`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Platform {
-    os: &'static str,
-    arch: &'static str,
-}
-
-impl Platform {
-    /// This machine.
-    pub fn current() -> Platform {
-        let os = match consts::OS {
-            "macos" => "darwin",
-            os => os,
-        };
-        let arch = match consts::ARCH {
-            "x86_64" => "amd64",
-            "x86" => "386",
-            "aarch64" => "arm64",
-            arch => arch,
-        };
-        Platform { os, arch }
-    }
-
-    /// How the names of its programs end.
-    pub fn suffix(self) -> String {
-        format!("{self}{}", consts::EXE_SUFFIX)
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.os, self.arch)
-    }
 }
 
 /// How the programs of this machine end.

@@ -28,10 +28,9 @@ use std::path::{Path, PathBuf};
 use hcl_edit::expr::{Expression, Object, ObjectKey, ObjectValue};
 use hcl_edit::structure::{Attribute, Block, Body, Structure};
 use hcl_edit::{Decorate as _, Ident};
-use ingot_sdk::{Context, Error, Result};
+use ingot_sdk::{Context, Error, Platform, Result};
 use semver::Version;
 
-use crate::discovery::Platform;
 use crate::install::proof;
 
 /// The name of the file.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use ingot_sdk::Platform;
+
 /// Builds the plugin; none where Go is missing, which under CI is a failure.
 pub fn program() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -46,7 +48,7 @@ pub fn plugin_directory() -> Option<tempfile::TempDir> {
 fn install(program: &Path, directory: &Path, version: &str) -> PathBuf {
     let place = directory.join("github.com/acme/trial");
     std::fs::create_dir_all(&place).expect("a directory for the plugin");
-    let name = format!("packer-plugin-trial_v{version}_x5.0_{}_{}", os(), arch());
+    let name = format!("packer-plugin-trial_v{version}_x5.0_{}", Platform::current());
     let path = place.join(name);
     if std::fs::hard_link(program, &path).is_err() {
         std::fs::copy(program, &path).expect("the plugin can be copied");
@@ -57,21 +59,4 @@ fn install(program: &Path, directory: &Path, version: &str) -> PathBuf {
     beside.push("_SHA256SUM");
     std::fs::write(beside, sum.expect("a checksum")).expect("the checksum can be written");
     path
-}
-
-/// This machine's operating system, in Go's words.
-pub fn os() -> &'static str {
-    match std::env::consts::OS {
-        "macos" => "darwin",
-        os => os,
-    }
-}
-
-/// This machine's architecture, in Go's words.
-pub fn arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        arch => arch,
-    }
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ingot_plugin_host::discovery::{self, Platform};
+use ingot_plugin_host::discovery;
 use ingot_plugin_host::install::{Installed, Installer, PluginAddress, Request};
 use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
 use ingot_plugin_host::{Host, Installation, Program, cache_directory};
-use ingot_sdk::{Error, PluginSet, Result, Ui};
+use ingot_sdk::{Error, Platform, PluginSet, Result, Ui};
 use semver::Version;
 use tokio::runtime::Runtime;
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::file_lock::FileLock;
-use ingot_sdk::{Context, Error, Result, Ui};
+use ingot_sdk::{Context, Error, Platform, Result, Ui};
 use semver::Version;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ use super::origin::{Origin, Origins};
 use super::transfer::Transfer;
 use super::{archive, candidate, proof};
 use crate::cache;
-use crate::discovery::{self, Installation, Platform};
+use crate::discovery::{self, Installation};
 use crate::lock_file::LockedPlugin;
 
 /// How many versions are looked at for one that this machine can use.

@@ -12,7 +12,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::{Context, Error, Result, http};
+use ingot_sdk::{Context, Error, Platform, Result, http};
 use semver::Version;
 use serde::Deserialize;
 
@@ -297,7 +297,7 @@ impl Origin {
                 return Ok(Ok(vec![Asset {
                     file: file.to_string_lossy().into_owned(),
                     sha256,
-                    platform: discovery::Platform::current().to_string(),
+                    platform: Platform::current().to_string(),
                     api: Some(program.api),
                     archive: false,
                 }]));
