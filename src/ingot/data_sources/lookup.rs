@@ -6,11 +6,9 @@ use std::sync::Arc;
 use ingot_sdk::{ConfigError, ConfigErrors, Error, Result, Ui};
 use time::macros::format_description;
 
-use ingot_registry::api::{
-    Artifact, Build, LATEST_CHANNEL, Page, Timestamp, Version, VersionStatus,
-};
+use ingot_registry::api::{Artifact, Build, LATEST_CHANNEL, Timestamp, Version, VersionStatus};
 use ingot_registry::client::Registry;
-use ingot_registry::{Connected, connect};
+use ingot_registry::{Connected, connect, find_in_pages};
 
 /// How a version is named.
 #[derive(Debug, Clone, Copy)]
@@ -95,22 +93,20 @@ async fn what_else(registry: &dyn Registry, bucket: &str, channel: Option<&str>)
             "{version} can be built on: `ingot registry channel assign {bucket} {name} {version}`"
         ),
     };
-    let mut page = Page::default();
     let mut revoked = 0_usize;
-    loop {
-        let Ok(listed) = registry.list_versions(bucket, &page).await else {
-            return assign("another version");
-        };
-        for version in listed.versions.iter().filter(|version| version.is_complete()) {
-            if !is_revoked(version) {
-                return assign(&version.name);
-            }
-            revoked += 1;
-        }
-        page.next = listed.pagination.unwrap_or_default().next_page_token;
-        if page.next.is_empty() {
-            break;
-        }
+    let ask = |page| async move { registry.list_versions(bucket, &page).await };
+    let usable = find_in_pages(ask, |versions| {
+        let mut complete = versions.into_iter().filter(Version::is_complete);
+        complete.find(|version| {
+            let usable = !is_revoked(version);
+            revoked += usize::from(!usable);
+            usable
+        })
+    });
+    match usable.await {
+        Ok(Some(version)) => return assign(&version.name),
+        Ok(None) => {}
+        Err(_) => return assign("another version"),
     }
     match revoked {
         0 => format!("no version of {bucket} is complete: build one"),

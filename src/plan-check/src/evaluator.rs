@@ -10,6 +10,7 @@ use super::uses::{Inventory, Origin, Use};
 use super::{Behaviour, Rules};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry;
+use ingot_registry::first_pages;
 
 /// How many texts that nothing says are images the registry is asked for at most.
 const MOST: usize = 5_000;
@@ -381,18 +382,14 @@ impl Evaluator<'_> {
         if let Some(known) = self.histories.get(&key) {
             return Ok(known.clone());
         }
-        let (mut ids, mut page) = (BTreeSet::new(), Page::default());
-        for _ in 0..PAGES {
-            let answer = match self.registry.channel_history(bucket, channel, &page).await {
-                Err(error) if is_absent(&error) => break,
-                answer => answer?,
-            };
-            ids.extend(answer.history.into_iter().filter_map(|entry| Some(entry.version?.id)));
-            page.next = answer.pagination.unwrap_or_default().next_page_token;
-            if page.next.is_empty() {
-                break;
-            }
-        }
+        let registry = self.registry;
+        let ask = |page| async move { registry.channel_history(bucket, channel, &page).await };
+        let history = match first_pages(PAGES, ask).await {
+            Err(error) if is_absent(&error) => Vec::new(),
+            history => history?,
+        };
+        let ids: BTreeSet<String> =
+            history.into_iter().filter_map(|entry| Some(entry.version?.id)).collect();
         self.histories.insert(key, ids.clone());
         Ok(ids)
     }

@@ -8,6 +8,7 @@ use super::kinds;
 use super::uses::Use;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry;
+use ingot_registry::first_pages;
 
 /// How many questions are under way at once.
 const AT_ONCE: usize = 8;
@@ -42,20 +43,15 @@ async fn places(registry: &dyn Registry, name: &str) -> Result<Vec<ExternalArtif
         external_identifier: name.to_owned(),
         ..Default::default()
     };
-    let (mut all, mut page) = (Vec::new(), Page::default());
-    for _ in 0..PAGES {
-        let answer = match registry.search_artifact(&body, &page).await {
-            // The registry would never have taken such a name.
-            Err(error) if matches!(error.code, Code::NotFound | Code::InvalidArgument) => break,
-            answer => answer?,
-        };
-        all.extend(answer.artifacts);
-        page.next = answer.pagination.unwrap_or_default().next_page_token;
-        if page.next.is_empty() {
-            break;
+    let body = &body;
+    let ask = |page| async move { registry.search_artifact(body, &page).await };
+    match first_pages(PAGES, ask).await {
+        // The registry would never have taken such a name.
+        Err(error) if matches!(error.code, Code::NotFound | Code::InvalidArgument) => {
+            Ok(Vec::new())
         }
+        artifacts => artifacts,
     }
-    Ok(all)
 }
 
 /// A version of an image, as far as it matters here.

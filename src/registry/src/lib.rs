@@ -29,4 +29,4 @@ pub mod store;
 pub mod workload;
 
 pub use connect::{Connected, connect};
-pub use pages::{ListPage, all_pages, find_in_pages};
+pub use pages::{ListPage, all_pages, find_in_pages, first_pages};

@@ -51,6 +51,25 @@ where
     Ok(all)
 }
 
+/// The entries of a list's first pages, `most` of them at most: `ask` gets a page.
+///
+/// # Errors
+/// Those of `ask`, and [`Code::Internal`] if the list does not go on.
+pub async fn first_pages<P, F>(most: usize, ask: impl FnMut(Page) -> F) -> Result<Vec<P::Entry>>
+where
+    P: ListPage,
+    F: Future<Output = Result<P>>,
+{
+    let (mut all, mut pages) = (Vec::new(), 0);
+    find_in_pages(ask, |entries| {
+        all.extend(entries);
+        pages += 1;
+        (pages >= most).then_some(())
+    })
+    .await?;
+    Ok(all)
+}
+
 /// What `find` finds in the first page that has it; no page after that is asked for.
 ///
 /// # Errors
