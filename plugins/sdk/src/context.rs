@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::interpolate::{self, Interpolation};
-use crate::{Communicator, Error, Journal, Result, Secrets, Ui, process};
+use crate::process::Processes;
+use crate::{Communicator, Error, Journal, Result, Secrets, Ui};
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
 pub type GeneratedData = BTreeMap<String, serde_json::Value>;
@@ -108,6 +108,8 @@ pub struct RunContext {
     pub journal: Arc<dyn Journal>,
     /// The build's provisioners.
     pub hook: Arc<dyn Hook>,
+    /// The processes on this machine that work for it.
+    pub processes: Processes,
 }
 
 impl RunContext {
@@ -124,13 +126,21 @@ impl RunContext {
             result = &mut work => return result,
         }
         // The runner of processes bounds how long this takes.
-        while process::any_running() {
-            tokio::select! {
-                _ = &mut work => break,
-                () = tokio::time::sleep(Duration::from_millis(10)) => {}
-            }
+        tokio::select! {
+            _ = &mut work => {}
+            () = self.processes.ended() => {}
         }
         Err(Error::Cancelled)
+    }
+
+    /// The same for a part of the work, which can be cancelled by itself and is cancelled with the
+    /// whole.
+    pub fn part(&self) -> RunContext {
+        RunContext {
+            cancel: self.cancel.child_token(),
+            processes: self.processes.part(),
+            ..self.clone()
+        }
     }
 
     /// Runs the build's provisioners.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{Error, ExitStatus, OutputSink, Result, RunContext};
 
@@ -19,40 +21,50 @@ const GRACE: Duration = Duration::from_secs(5);
 /// open must not keep the build waiting.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// How many processes run. Counted for the whole program: when one build is cancelled, all are.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-
 /// Taken while a process is started and while a file that is to be run is being written: a process
 /// that starts meanwhile has the file open for a moment, and then it cannot be run.
 static STARTING: RwLock<()> = RwLock::new(());
 
 /// Does `work`, which writes a file that is to be run, while no process is being started.
 pub(crate) fn while_nothing_starts<T>(work: impl FnOnce() -> T) -> T {
-    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    let _alone = STARTING.write();
     work()
 }
 
-/// Whether a process that was started here runs, or is being ended.
-pub(crate) fn any_running() -> bool {
-    RUNNING.load(Ordering::SeqCst) > 0
+/// The processes that run, or are being ended, for a [`RunContext`]. Work that is cancelled is not
+/// given up before they have ended. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Processes {
+    own: TaskTracker,
+    /// Those of the context that this one is a part of; they include this one's.
+    outer: Option<Arc<Processes>>,
 }
 
-/// Counts a process for as long as it runs: a cancelled build waits until the last one is dropped.
-pub struct Running(());
+impl Processes {
+    /// Those of a part of the work, which can be cancelled by itself.
+    pub(crate) fn part(&self) -> Processes {
+        Processes { own: TaskTracker::new(), outer: Some(Arc::new(self.clone())) }
+    }
 
-impl Running {
-    /// From now on.
-    #[expect(clippy::new_without_default, reason = "making one has an effect")]
-    pub fn new() -> Self {
-        RUNNING.fetch_add(1, Ordering::SeqCst);
-        Running(())
+    /// Counts a process until what is returned is dropped.
+    #[must_use = "the process counts as ended when this is dropped"]
+    pub fn running(&self) -> Running {
+        let all = std::iter::successors(Some(self), |processes| processes.outer.as_deref());
+        Running { _tokens: all.map(|processes| processes.own.token()).collect() }
+    }
+
+    /// Waits until no process runs.
+    pub(crate) async fn ended(&self) {
+        // A tracker is done when it is closed and empty; it still counts what comes afterwards.
+        self.own.close();
+        self.own.wait().await;
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        RUNNING.fetch_sub(1, Ordering::SeqCst);
-    }
+/// A process that runs.
+#[derive(Debug)]
+pub struct Running {
+    _tokens: Vec<TaskTrackerToken>,
 }
 
 /// A program to run on this machine.
@@ -94,9 +106,9 @@ impl LocalCommand {
         }
         tracing::debug!(program, "running a local command");
         // What outlives the command that started it ends when the build is cleaned up.
-        let _running = (!self.outlives).then(Running::new);
+        let _running = (!self.outlives).then(|| ctx.processes.running());
         let spawned = {
-            let _others_may = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+            let _others_may = STARTING.read();
             command.spawn()
         };
         let mut child = spawned.map_err(|error| {

@@ -18,19 +18,14 @@ pub trait Provision: Send + Sync {
     /// after it failed (`max_retries`).
     ///
     /// # Errors
-    /// What failed. The engine races this future against cancellation and `timeout`.
+    /// What failed. The engine runs it [unless it is cancelled](RunContext::unless_cancelled), which
+    /// a `timeout` does too.
     async fn provision(
         &self,
         ctx: &RunContext,
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()>;
-
-    /// Whether the work stops by itself soon after `ctx.cancel` fires. Then a `timeout` gives it the
-    /// time to; otherwise its future is dropped at once.
-    fn stops_when_cancelled(&self) -> bool {
-        false
-    }
 }
 
 impl<P: Provision + 'static> Erase<P> for dyn Provision {

@@ -3,7 +3,7 @@
 mod machine;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -16,6 +16,7 @@ use crate::{
 };
 
 pub use machine::ThisMachine;
+use parking_lot::Mutex;
 
 /// Prepares `component` with `options`, a JSON object, the way the engine does: names are checked
 /// and `{{ }}` is rendered.
@@ -50,6 +51,7 @@ pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {
         cancel: Default::default(),
         journal: Arc::new(NoJournal),
         hook: Arc::new(NoProvisioners),
+        processes: Default::default(),
     }
 }
 
@@ -58,8 +60,8 @@ pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {
 pub struct Said(Mutex<Vec<Event>>);
 
 impl Said {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Event>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Vec<Event>> {
+        self.0.lock()
     }
 
     /// The texts of steps, details and errors.

@@ -1,5 +1,6 @@
 //! Runs a node's provisioners when its builder says that the machine is up.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,8 +104,8 @@ impl NodeHook {
     }
 }
 
-/// How long a provisioner that stops when it is cancelled has for that after its `timeout`.
-const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// How long a provisioner has to stop after its `timeout`.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A provisioner, and what it works on.
 struct Work<'a> {
@@ -152,17 +153,15 @@ async fn attempt(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<()> {
     let Some(limit) = step.timeout else { return run(ctx).await };
     let shown = GoDuration(limit);
     ctx.ui.say(format!("Setting a {shown} timeout for the next provisioner..."));
-    let own = RunContext { cancel: ctx.cancel.child_token(), ..ctx.clone() };
-    let mut running = run(&own);
+    let part = ctx.part();
+    let mut running = pin!(part.unless_cancelled(run(&part)));
     match tokio::time::timeout(limit, &mut running).await {
         Ok(result) => result,
         Err(_) => {
             ctx.ui.error("Cancelling provisioner after a timeout...");
-            own.cancel.cancel();
-            if work.ready.stops_when_cancelled() {
-                // What it says of that is not the reason.
-                let _ = tokio::time::timeout(STOP_WITHIN, running).await;
-            }
+            part.cancel.cancel();
+            // What it says of that is not the reason.
+            let _ = tokio::time::timeout(STOP_TIMEOUT, running).await;
             Err(Error::new(format!("the provisioner did not finish within its timeout of {shown}")))
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ingot_sdk::process::Processes;
 use ingot_sdk::{Artifact, Error, Hook, Result, RunContext, Ui};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -78,6 +79,7 @@ pub async fn run(
             cancel: options.cancel.child_token(),
             journal: options.journal.of_build(&prepared.node.name),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
+            processes: Processes::default(),
         };
         let publisher = options.publisher.clone();
         tasks.spawn(async move {

@@ -213,6 +213,7 @@ impl Run {
             cancel: CancellationToken::new(),
             journal: Arc::new(NoJournal),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
+            processes: Default::default(),
         };
         Run { ctx, events, hook }
     }

@@ -71,6 +71,7 @@ pub(crate) fn context(shown: &Arc<Shown>) -> RunContext {
         cancel: Default::default(),
         journal: Arc::new(NoJournal),
         hook: Arc::new(NoProvisioners),
+        processes: Default::default(),
     }
 }
 
