@@ -10,7 +10,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::keys::Key;
 use super::parser::{Expression, Remark, parse};
 use super::typist::{KeySink, Typist, pause};
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Artifact, Build, Config, ConfigErrors, Prepare, PrepareContext, Prepared, Result, RunContext,
-    Schema,
+    Artifact, Build, Config, ConfigErrors, PrepareContext, Prepared, Result, RunContext,
 };
 use rmpv::Value;
 
-use super::{Component, SpecKind, config_warnings, facts, map};
+use super::{Component, Configure, Hosted, config_warnings, facts, map};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -19,56 +18,34 @@ use crate::reclaim::WorkRecord;
 use crate::remote::artifact::RemoteArtifact;
 
 /// A builder of a plugin.
-pub struct HostedBuilder {
-    component: Component,
-}
+pub type HostedBuilder = Hosted<HostedBuild>;
 
 /// The same in a process that has the options.
-struct HostedBuild {
+pub struct HostedBuild {
     host: Arc<Host>,
     instance: Arc<Instance>,
 }
 
-impl HostedBuilder {
-    /// A builder that has no options yet.
-    pub fn new(component: Component) -> Self {
-        HostedBuilder { component }
-    }
+impl Configure for HostedBuild {
+    type Ready = dyn Build;
 
     fn configure(
-        &self,
+        component: &Component,
         config: &Config,
         ctx: &PrepareContext,
-    ) -> Result<Prepared<Instance>, ConfigErrors> {
-        let (instance, response) =
-            self.component.configure(config, vec![map(facts(ctx))], "Prepare")?;
+    ) -> Result<Prepared<Self>, ConfigErrors> {
+        let (instance, response) = component.configure(config, vec![map(facts(ctx))], "Prepare")?;
         let prepared = Prepared {
             warnings: config_warnings(&response, config),
             generated: list(field(&response, "GeneratedVars")),
             ..Prepared::default()
         };
-        Ok(prepared.with(instance))
-    }
-}
-
-impl Prepare<dyn Build> for HostedBuilder {
-    fn schema(&self) -> Schema {
-        self.component.schema(SpecKind::Config)
+        let (host, instance) = (Arc::clone(&component.host), Arc::new(instance));
+        Ok(prepared.with(HostedBuild { host, instance }))
     }
 
-    fn check(&self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        Ok(self.configure(config, ctx)?.with(()))
-    }
-
-    fn prepare(
-        &self,
-        config: &Config,
-        ctx: &PrepareContext,
-    ) -> Result<Prepared<Box<dyn Build>>, ConfigErrors> {
-        let host = Arc::clone(&self.component.host);
-        Ok(self.configure(config, ctx)?.map(|instance| {
-            Box::new(HostedBuild { host, instance: Arc::new(instance) }) as Box<dyn Build>
-        }))
+    fn erase(self) -> Box<dyn Build> {
+        Box::new(self)
     }
 }
 

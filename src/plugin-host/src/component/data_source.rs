@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Config, ConfigErrors, DataSource, FetchValue, Prepare, PrepareContext, Prepared, Result,
-    Schema, Ui,
+    Config, ConfigErrors, DataSource, FetchValue, PrepareContext, Prepared, Result, Schema, Ui,
 };
 use rmpv::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Component, SpecKind};
+use super::{Component, Configure, Hosted, SpecKind};
 use crate::cty::CtyValue;
 use crate::error::Failure;
 use crate::gob;
@@ -16,21 +15,12 @@ use crate::host::Instance;
 use crate::message::field;
 
 /// A data source of a plugin.
-pub struct HostedDataSource {
-    component: Component,
-}
+pub type HostedDataSource = Hosted<HostedFetch>;
 
 /// The same in a process that has the options.
-struct HostedFetch {
+pub struct HostedFetch {
     protobuf: bool,
     instance: Instance,
-}
-
-impl HostedDataSource {
-    /// A data source that has no options yet.
-    pub fn new(component: Component) -> Self {
-        HostedDataSource { component }
-    }
 }
 
 impl DataSource for HostedDataSource {
@@ -39,23 +29,20 @@ impl DataSource for HostedDataSource {
     }
 }
 
-impl Prepare<dyn FetchValue> for HostedDataSource {
-    fn schema(&self) -> Schema {
-        self.component.schema(SpecKind::Config)
-    }
+impl Configure for HostedFetch {
+    type Ready = dyn FetchValue;
 
-    fn check(&self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        Ok(self.prepare(config, ctx)?.with(()))
-    }
-
-    fn prepare(
-        &self,
+    fn configure(
+        component: &Component,
         config: &Config,
         _: &PrepareContext,
-    ) -> Result<Prepared<Box<dyn FetchValue>>, ConfigErrors> {
-        let (instance, _) = self.component.configure(config, Vec::new(), "Configure")?;
-        let protobuf = self.component.id.protobuf;
-        Ok(Prepared::new(Box::new(HostedFetch { protobuf, instance })))
+    ) -> Result<Prepared<Self>, ConfigErrors> {
+        let (instance, _) = component.configure(config, Vec::new(), "Configure")?;
+        Ok(Prepared::new(HostedFetch { protobuf: component.id.protobuf, instance }))
+    }
+
+    fn erase(self) -> Box<dyn FetchValue> {
+        Box::new(self)
     }
 }
 

@@ -1,10 +1,11 @@
 //! A component of a plugin program, and one that has its options.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
 use ingot_sdk::{Config, ConfigError, ConfigErrors, OnError, PrepareContext, Schema};
+use parking_lot::Mutex;
 use rmpv::Value;
 
 use super::config_errors::{config_errors, config_warnings};
@@ -154,8 +155,8 @@ impl Configured {
         &self.component.host
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Option<Instance>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> parking_lot::MutexGuard<'_, Option<Instance>> {
+        self.idle.lock()
     }
 
     /// The process to work with; a new one in the place of one that was given up.

@@ -4,12 +4,14 @@ mod builder;
 mod config_errors;
 mod data_source;
 mod hosted;
+mod kinds;
 mod post_processor;
 mod provisioner;
 
 pub use builder::HostedBuilder;
 pub use data_source::HostedDataSource;
 pub use hosted::{Component, SpecKind};
+pub use kinds::{Configure, Hosted};
 pub use post_processor::HostedPostProcessor;
 pub use provisioner::HostedProvisioner;
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ingot_sdk::process::Running;
 use ingot_sdk::{
-    Artifact, Config, ConfigErrors, GeneratedData, PostProcess, Prepare, PrepareContext, Prepared,
-    Processed, Result, RunContext, Schema,
+    Artifact, Config, ConfigErrors, GeneratedData, PostProcess, PrepareContext, Prepared,
+    Processed, Result, RunContext,
 };
 
-use super::{Component, Configured, SpecKind, facts, map};
+use super::{Component, Configure, Configured, Hosted, facts, map};
 use crate::callback::artifact::ArtifactService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -18,37 +17,26 @@ use crate::reclaim::WorkRecord;
 use crate::remote::artifact::RemoteArtifact;
 
 /// A post-processor of a plugin.
-pub struct HostedPostProcessor {
-    component: Component,
-}
+pub type HostedPostProcessor = Hosted<HostedPostProcess>;
 
 /// The same with its options.
-struct HostedPostProcess(Configured);
+pub struct HostedPostProcess(Configured);
 
-impl HostedPostProcessor {
-    /// A post-processor that has no options yet.
-    pub fn new(component: Component) -> Self {
-        HostedPostProcessor { component }
-    }
-}
+impl Configure for HostedPostProcess {
+    type Ready = dyn PostProcess;
 
-impl Prepare<dyn PostProcess> for HostedPostProcessor {
-    fn schema(&self) -> Schema {
-        self.component.schema(SpecKind::Config)
-    }
-
-    fn check(&self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        Ok(self.prepare(config, ctx)?.with(()))
-    }
-
-    fn prepare(
-        &self,
+    fn configure(
+        component: &Component,
         config: &Config,
         ctx: &PrepareContext,
-    ) -> Result<Prepared<Box<dyn PostProcess>>, ConfigErrors> {
+    ) -> Result<Prepared<Self>, ConfigErrors> {
         let facts = vec![map(facts(ctx))];
-        let configured = Configured::new(&self.component, config, facts, "Configure")?;
-        Ok(Prepared::new(Box::new(HostedPostProcess(configured))))
+        let configured = Configured::new(component, config, facts, "Configure")?;
+        Ok(Prepared::new(HostedPostProcess(configured)))
+    }
+
+    fn erase(self) -> Box<dyn PostProcess> {
+        Box::new(self)
     }
 }
 
@@ -63,7 +51,7 @@ impl PostProcess for HostedPostProcess {
         let instance = Arc::new(self.0.take()?);
         let _record = WorkRecord::open(ctx)?;
         // A cancelled build waits until the plugin has stopped.
-        let _running = Running::new();
+        let _running = ctx.processes.running();
         let callbacks = Callbacks {
             ui: Some(UiService::new(ctx.ui.clone())),
             artifact: Some(ArtifactService(artifact)),

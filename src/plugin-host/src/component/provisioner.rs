@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ingot_sdk::process::Running;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, GeneratedData, Prepare, PrepareContext, Prepared,
-    Provision, Result, RunContext, Schema,
+    Communicator, Config, ConfigErrors, GeneratedData, PrepareContext, Prepared, Provision, Result,
+    RunContext,
 };
 use rmpv::Value;
 
-use super::{Component, Configured, SpecKind, facts, map};
+use super::{Component, Configure, Configured, Hosted, facts, map};
 use crate::callback::communicator::CommunicatorService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -18,38 +17,27 @@ use crate::message::{from_json, record};
 use crate::reclaim::WorkRecord;
 
 /// A provisioner of a plugin.
-pub struct HostedProvisioner {
-    component: Component,
-}
+pub type HostedProvisioner = Hosted<HostedProvision>;
 
 /// The same with its options.
-struct HostedProvision(Configured);
+pub struct HostedProvision(Configured);
 
-impl HostedProvisioner {
-    /// A provisioner that has no options yet.
-    pub fn new(component: Component) -> Self {
-        HostedProvisioner { component }
-    }
-}
+impl Configure for HostedProvision {
+    type Ready = dyn Provision;
 
-impl Prepare<dyn Provision> for HostedProvisioner {
-    fn schema(&self) -> Schema {
-        self.component.schema(SpecKind::Config)
-    }
-
-    fn check(&self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {
-        Ok(self.prepare(config, ctx)?.with(()))
-    }
-
-    fn prepare(
-        &self,
+    fn configure(
+        component: &Component,
         config: &Config,
         ctx: &PrepareContext,
-    ) -> Result<Prepared<Box<dyn Provision>>, ConfigErrors> {
+    ) -> Result<Prepared<Self>, ConfigErrors> {
         let mut facts = facts(ctx);
         facts.push(("packer_sensitive_variables", Value::Array(Vec::new())));
-        let configured = Configured::new(&self.component, config, vec![map(facts)], "Prepare")?;
-        Ok(Prepared::new(Box::new(HostedProvision(configured))))
+        let configured = Configured::new(component, config, vec![map(facts)], "Prepare")?;
+        Ok(Prepared::new(HostedProvision(configured)))
+    }
+
+    fn erase(self) -> Box<dyn Provision> {
+        Box::new(self)
     }
 }
 
@@ -64,7 +52,7 @@ impl Provision for HostedProvision {
         let instance = self.0.take()?;
         let _record = WorkRecord::open(ctx)?;
         // A cancelled build waits until the plugin has stopped.
-        let _running = Running::new();
+        let _running = ctx.processes.running();
         let mux = instance.process().mux();
         let callbacks = Callbacks {
             ui: Some(UiService::new(ctx.ui.clone())),
@@ -82,9 +70,5 @@ impl Provision for HostedProvision {
         }
         result?;
         Ok(())
-    }
-
-    fn stops_when_cancelled(&self) -> bool {
-        true
     }
 }
