@@ -609,39 +609,3 @@ impl Communicator for DockerCommunicator {
         archive::download_directory(engine, container, &path, destination, contents_only).await
     }
 }
-
-/// The communicator `none`: for builds whose provisioners run on this machine only.
-pub(crate) struct NoCommunicator;
-
-fn no_way() -> Error {
-    Error::new("there is no way into the container: its communicator is \"none\"")
-        .hint("leave `communicator` out of the source block, or use shell-local")
-}
-
-#[async_trait]
-impl Communicator for NoCommunicator {
-    async fn exec(&self, _: &RemoteCommand, _: &dyn OutputSink) -> Result<ExitStatus> {
-        Err(no_way())
-    }
-
-    async fn upload(
-        &self,
-        _: &str,
-        _: &mut (dyn AsyncRead + Send + Unpin),
-        _: FileMeta,
-    ) -> Result<()> {
-        Err(no_way())
-    }
-
-    async fn upload_dir(&self, _: &Path, _: &str, _: bool) -> Result<()> {
-        Err(no_way())
-    }
-
-    async fn download(&self, _: &str, _: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<()> {
-        Err(no_way())
-    }
-
-    async fn download_dir(&self, _: &str, _: &Path, _: bool) -> Result<()> {
-        Err(no_way())
-    }
-}

@@ -11,6 +11,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RenameContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
+use ingot_sdk::communicator::NoCommunicator;
 use ingot_sdk::output_file::MadeDirectories;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
@@ -21,7 +22,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::commit::Commit;
-use crate::communicator::{DockerCommunicator, NoCommunicator};
+use crate::communicator::DockerCommunicator;
 use crate::config::{Goal, Options};
 use crate::credentials;
 use crate::engine::{Engine, EngineContext, describe, status};
