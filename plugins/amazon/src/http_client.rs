@@ -1,7 +1,7 @@
 //! The HTTP client of everything here, in the form that AWS's SDK takes one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Context, Result, http};
+use parking_lot::Mutex;
 use reqwest::{Certificate, Client};
 
 /// How long an answer of AWS may take to begin and to go on.
@@ -60,7 +61,7 @@ impl CommonClient {
     }
 
     fn near(&self, limits: Limits) -> Option<Client> {
-        let mut clients = self.near.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut clients = self.near.lock();
         if let Some(client) = clients.get(&limits) {
             return Some(client.clone());
         }

@@ -142,7 +142,7 @@ impl PostProcess for WriteChecksums {
 /// Adds `lines` to `output`; tells whether the file is new.
 fn append(journal: &Arc<dyn Journal>, output: &Path, lines: &[u8]) -> Result<bool> {
     let lock = file_lock(output);
-    let _guard = lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _guard = lock.lock();
     let before = match std::fs::read(output) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,

@@ -165,7 +165,7 @@ fn add(
     force: bool,
 ) -> Result<()> {
     let lock = file_lock(output);
-    let _builds_of_this_process = lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _builds_of_this_process = lock.lock();
     let _other_processes = LockFile::take(journal, stop, output)?;
     let mut manifest = read(output)?;
     let run = build.packer_run_uuid.clone();

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 use ingot_sdk::file_work::{CHUNK, Reader};
 use ingot_sdk::{Context, Error, GeneratedData, Result, RunContext};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +76,6 @@ pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
 pub(crate) fn file_lock(path: &Path) -> Arc<Mutex<()>> {
     static LOCKS: LazyLock<Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>> = LazyLock::new(Mutex::default);
     let key = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut locks = LOCKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut locks = LOCKS.lock();
     Arc::clone(locks.entry(key).or_default())
 }

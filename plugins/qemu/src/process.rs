@@ -1,11 +1,12 @@
 //! Programs that run as long as the machine does: QEMU itself and its software TPM.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::{Error, ExitStatus, JournalEntry, OutputSink, Resource, Result, RunContext};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -123,7 +124,7 @@ struct LastLines {
 
 impl LastLines {
     fn text(&self) -> String {
-        let lines = self.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let lines = self.lines.lock();
         let rest = String::from_utf8_lossy(&lines.1);
         let rest = Some(rest.trim_end()).filter(|rest| !rest.is_empty());
         lines.0.iter().map(String::as_str).chain(rest).collect::<Vec<_>>().join("\n")
@@ -136,7 +137,7 @@ impl OutputSink for LastLines {
     }
 
     fn stderr(&self, bytes: &[u8]) {
-        let mut lines = self.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut lines = self.lines.lock();
         lines.1.extend_from_slice(bytes);
         while let Some(end) = lines.1.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = lines.1.drain(..=end).collect();

@@ -1,13 +1,13 @@
 //! Runs `qemu-img`.
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Context, Error, ErrorKind, OutputSink, Progress, Result, RunContext};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 /// How often a disk that another process still has locked is tried again. A QEMU that is ending
@@ -129,7 +129,7 @@ struct ConvertOutput {
 
 impl OutputSink for ConvertOutput {
     fn stdout(&self, bytes: &[u8]) {
-        let mut line = self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut line = self.line.lock();
         line.extend_from_slice(bytes);
         let Some(end) = line.iter().rposition(|&byte| byte == b'\r' || byte == b'\n') else {
             return;

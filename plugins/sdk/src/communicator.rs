@@ -187,7 +187,7 @@ const LONGEST_LINE: usize = 1024 * 1024;
 /// end without a newline is shown by [`UiOutput::finish`] or on drop.
 pub struct UiOutput {
     ui: Ui,
-    pending: std::sync::Mutex<[Vec<u8>; 2]>,
+    pending: parking_lot::Mutex<[Vec<u8>; 2]>,
 }
 
 impl UiOutput {
@@ -197,7 +197,7 @@ impl UiOutput {
     }
 
     fn push(&self, stream: usize, bytes: &[u8]) {
-        let mut pending = self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut pending = self.pending.lock();
         let buffer = &mut pending[stream];
         buffer.extend_from_slice(bytes);
         let mut shown = 0;
@@ -228,7 +228,7 @@ impl UiOutput {
     /// Shows what is left of unfinished lines.
     pub fn finish(&self) {
         let rest = {
-            let mut pending = self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut pending = self.pending.lock();
             std::mem::take(&mut *pending)
         };
         for (stream, bytes) in rest.iter().enumerate() {
@@ -257,7 +257,7 @@ impl OutputSink for UiOutput {
 
 /// An [`OutputSink`] that keeps everything, for commands whose output is an answer.
 #[derive(Default)]
-pub struct CapturedOutput(std::sync::Mutex<(Vec<u8>, Vec<u8>)>);
+pub struct CapturedOutput(parking_lot::Mutex<(Vec<u8>, Vec<u8>)>);
 
 impl CapturedOutput {
     /// What was written to standard output so far, as text.
@@ -275,8 +275,8 @@ impl CapturedOutput {
         String::from_utf8_lossy(&self.lock().1).into_owned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (Vec<u8>, Vec<u8>)> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> parking_lot::MutexGuard<'_, (Vec<u8>, Vec<u8>)> {
+        self.0.lock()
     }
 }
 
@@ -351,7 +351,7 @@ mod tests {
         for _ in 0..40 {
             output.stdout(&b"word ".repeat(20_000));
         }
-        assert!(output.pending.lock().unwrap()[0].len() <= LONGEST_LINE);
+        assert!(output.pending.lock()[0].len() <= LONGEST_LINE);
         output.finish();
         let shown: usize = said.lines().iter().map(|line| line.matches("word").count()).sum();
         assert_eq!(shown, 40 * 20_000);

@@ -15,6 +15,21 @@ use crate::{Context, Error, Result};
 /// How often a lock that another holds is tried again. A call that waits could not be cancelled.
 const POLL: Duration = Duration::from_millis(200);
 
+/// Takes the lock on an open file, which holds it until it is closed; false when another has it.
+///
+/// # Errors
+/// The filesystem has no locks.
+pub fn try_lock(file: &File) -> std::io::Result<bool> {
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// A lock that is held until this is dropped or the process ends, however it does.
 #[derive(Debug)]
 pub struct FileLock {
@@ -38,13 +53,8 @@ impl FileLock {
                 .truncate(false)
                 .open(path)
                 .with_context(locking)?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(Errno::INTR) => continue,
-                Err(error) => {
-                    return Err(Error::from(std::io::Error::from(error)).context(locking()));
-                }
+            if !try_lock(&file).with_context(locking)? {
+                return Ok(None);
             }
             // Whoever held it before may have removed the file while this one was opened; then
             // the lock is on a file that nobody else will find.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::Ui;
 
@@ -49,7 +51,7 @@ impl Secrets {
     }
 
     fn found(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.found.lock()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Waiting for a machine and connecting to it.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Communicator, Error, GoDuration, Result, RunContext};
+use parking_lot::Mutex;
 use rustix::net::Shutdown;
 use tokio_util::sync::CancellationToken;
 
@@ -123,7 +124,7 @@ impl Connector {
         let told = Mutex::new(String::new());
         let refused = |error: &Error| {
             let text = error.to_string();
-            let mut told = told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut told = told.lock();
             if *told != text {
                 ctx.ui.message(format!("{text}; trying again"));
                 *told = text;
@@ -143,7 +144,7 @@ impl Connector {
     ) -> Result<Arc<Link>> {
         let settings = &self.settings;
         let last = Mutex::new(Last::default());
-        let lock = || last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let lock = || last.lock();
         let retry = Retry {
             initial: Duration::from_millis(250),
             max: DIAL_PAUSE,

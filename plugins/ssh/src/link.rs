@@ -3,9 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use ingot_sdk::{Error, ExitStatus, Result};
+use parking_lot::{Mutex, MutexGuard};
 use ssh2::Session;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::oneshot;
@@ -199,7 +200,7 @@ impl Link {
     }
 
     fn local_tunnels(&self) -> MutexGuard<'_, Vec<AbortOnDropHandle<()>>> {
-        self.tunnels.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.tunnels.lock()
     }
 
     /// Gives up the ports of local tunnels, so that the next connection can have them.

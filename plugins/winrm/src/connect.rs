@@ -1,11 +1,12 @@
 //! Waiting for a machine.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Communicator, GoDuration, RemoteCommand, Result, RunContext, powershell};
+use parking_lot::Mutex;
 
 use crate::communicator::{self, WinrmCommunicator};
 use crate::config::WinrmSettings;
@@ -59,7 +60,7 @@ impl WinrmSettings {
     async fn wait(&self, ctx: &RunContext, service: &Arc<Service>) -> Result<()> {
         ctx.ui.say("Waiting for WinRM to become available...");
         let last: Mutex<Option<Failure>> = Mutex::default();
-        let lock = || last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let lock = || last.lock();
         let mut told = String::new();
         let retry = Retry {
             initial: Duration::from_secs(1),

@@ -1,11 +1,11 @@
 //! The WinRM service of one machine: messages there and back.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use ingot_sdk::error::{IntoSdkError, causes};
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Result, http};
+use parking_lot::Mutex;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{ClientBuilder, StatusCode};
 
@@ -147,7 +147,7 @@ impl Service {
         message: &str,
     ) -> Result<Reply, Failure> {
         let limit = PATIENCE + NETWORK_GRACE;
-        let lock = || idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let lock = || idle.lock();
         // Sessions that are over, as after a reboot, are left one by one; a new one must do.
         loop {
             let known = lock().pop();

@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
+use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::{Context, Journal, Resource, Result};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -89,7 +89,7 @@ impl FileJournal {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock()
     }
 
     fn record(&self, build: &Arc<str>, resource: &Resource) -> std::io::Result<u64> {
@@ -227,21 +227,6 @@ fn create(run: &RunInfo, facts: &BTreeMap<Arc<str>, Facts>) -> std::io::Result<(
     // So that the file's name is on disk too.
     File::open(&directory)?.sync_all()?;
     Ok(created)
-}
-
-/// Takes the lock on a journal; false if somebody holds it.
-///
-/// # Errors
-/// There are no locks on this filesystem.
-pub(super) fn try_lock(file: &File) -> std::io::Result<bool> {
-    loop {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(true),
-            Err(Errno::WOULDBLOCK) => return Ok(false),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// The name of a new journal of this process: `PID-STARTTIME-RANDOM.journal`.

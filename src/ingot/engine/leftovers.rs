@@ -7,11 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result, Ui};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directory, owner_runs, try_lock};
+use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directory, owner_runs};
 
 /// How long a build waits for the removal of one thing that another run left.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, Result, Ui};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use super::channels::{self, assign, assign_forgotten, unassigned};
@@ -192,7 +193,7 @@ impl Publication {
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
-        self.builds.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.builds.lock()
     }
 
     /// Sets what is known of a build's status, and ends its heartbeat.

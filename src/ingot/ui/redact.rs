@@ -1,9 +1,9 @@
 //! Hides secrets in everything that is shown.
 
 use std::collections::HashSet;
-use std::sync::RwLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use parking_lot::RwLock;
 
 /// What stands where a secret was; Packer's word.
 const MASK: &str = "<sensitive>";
@@ -38,7 +38,7 @@ impl Redactor {
     /// From now on, hides `secrets`. One of several lines is hidden line by line too, because
     /// output comes in lines; and each also as it is written in quotes.
     pub fn add_all<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) {
-        let mut patterns = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut patterns = self.0.write();
         let before = patterns.secrets.len();
         for secret in secrets {
             let lines = secret.lines().map(str::trim).filter(|_| secret.contains('\n'));
@@ -59,7 +59,7 @@ impl Redactor {
 
     /// From now on, shows `names` as they are, whatever secret is part of them.
     pub fn keep(&self, names: impl IntoIterator<Item = String>) {
-        let mut patterns = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut patterns = self.0.write();
         patterns.names.extend(names.into_iter().filter(|name| !name.is_empty()));
         patterns.finders = None;
     }
@@ -67,7 +67,7 @@ impl Redactor {
     /// `text` without secrets.
     pub fn apply(&self, text: &str) -> String {
         {
-            let patterns = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let patterns = self.0.read();
             if patterns.secrets.is_empty() {
                 return text.to_owned();
             }
@@ -75,7 +75,7 @@ impl Redactor {
                 return finders.apply(text);
             }
         }
-        let mut patterns = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut patterns = self.0.write();
         patterns.finders = Finders::of(&patterns.secrets, &patterns.names);
         patterns.finders.as_ref().map_or_else(|| MASK.to_owned(), |finders| finders.apply(text))
     }

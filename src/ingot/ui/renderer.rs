@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use ingot_sdk::{Event, EventSink};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::redact::Redactor;
 use super::{machine, text};
@@ -84,7 +85,7 @@ impl Renderer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock()
     }
 
     /// Writes to standard output. Errors go there too, as with Packer: what a run says is one

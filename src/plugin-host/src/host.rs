@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
@@ -153,7 +154,7 @@ impl Host {
     }
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Instance>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 
     /// Takes back a component that was at most asked about options.

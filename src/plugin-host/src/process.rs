@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -60,7 +61,7 @@ struct LogLines {
 
 impl Log {
     fn push(&self, line: String) {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.0.lock();
         if ["panic: ", "fatal error: "].iter().any(|start| line.starts_with(start)) && !log.crashed
         {
             log.crashed = true;
@@ -76,7 +77,7 @@ impl Log {
     }
 
     fn lines(&self) -> Vec<String> {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.0.lock();
         log.lines.iter().cloned().collect()
     }
 }

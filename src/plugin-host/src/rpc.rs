@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, oneshot};
@@ -63,11 +64,11 @@ impl Drop for AbortOnDrop {
 
 impl Answers {
     fn pending(&self) -> MutexGuard<'_, Option<Pending>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock()
     }
 
     fn ended(&self) -> CallError {
-        let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut problem = self.problem.lock();
         match problem.take() {
             Some(problem) if problem.kind() == io::ErrorKind::InvalidData => {
                 CallError::Protocol(problem)
@@ -113,7 +114,7 @@ impl RpcClient {
         let reading = tokio::spawn(async move {
             let result = answers.read(reader).await;
             if let Err(error) = result {
-                *answers.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *answers.problem.lock() = Some(error);
             }
             // Dropping the senders tells those who wait.
             answers.pending().take();

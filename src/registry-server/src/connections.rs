@@ -9,13 +9,14 @@ use std::future::{Ready, ready};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum_server::accept::Accept;
 use futures_util::task::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -81,7 +82,7 @@ impl Connections {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<SocketAddr, Entry>> {
-        self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.open.lock()
     }
 
     /// Lets a connection in, if need be in place of an idle one.
@@ -174,7 +175,7 @@ impl Drop for UnderWay {
 pub(super) fn log_error(peer: Option<&SocketAddr>, error: &io::Error) {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     let Some(peer) = peer else {
-        let mut last = LAST.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut last = LAST.lock();
         if last.is_none_or(|last| last.elapsed() > Duration::from_secs(10)) {
             *last = Some(Instant::now());
             tracing::error!(%error, "connections cannot be accepted");

@@ -1,11 +1,11 @@
 //! How often somebody may ask: buckets of tokens, one for each, in this server's memory.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use super::secret;
 use ingot_registry::api::{Code, Error, Result};
+use parking_lot::Mutex;
 
 /// How many buckets are kept; those that are full again are forgotten then, and if few are, all.
 const MOST: usize = 10_000;
@@ -27,7 +27,7 @@ impl Meter {
     /// Takes `cost` out of somebody's bucket; whether there was one left.
     fn take(&self, who: &str, cost: f64) -> bool {
         let now = Instant::now();
-        let mut left = self.left.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut left = self.left.lock();
         let refilled = |(tokens, at): (f64, Instant)| {
             (tokens + now.duration_since(at).as_secs_f64() * self.rate).min(self.burst)
         };

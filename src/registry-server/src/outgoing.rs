@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -11,6 +11,7 @@ use axum::response::Response;
 use http_body::{Frame, SizeHint};
 
 use ingot_registry::api::{Code, Error, Result};
+use parking_lot::Mutex;
 
 /// What is larger counts, in bytes.
 const LARGE: u64 = 64 << 10;
@@ -37,7 +38,7 @@ impl Outgoing {
         let Some(size) = size.filter(|_| response.extensions().get::<Uncounted>().is_none()) else {
             return Ok(response);
         };
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.lock();
         let all: u64 = waiting.values().sum();
         let own = waiting.get(&address).copied().unwrap_or_default();
         // One that is larger than that by itself goes out alone.
@@ -63,7 +64,7 @@ struct Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut waiting = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.all.lock();
         let left = waiting.get(&self.address).copied().unwrap_or_default();
         match left.saturating_sub(self.size) {
             0 => waiting.remove(&self.address),
@@ -117,7 +118,7 @@ mod tests {
         assert!(outgoing.admit(large(), address(0)).is_err(), "it has its share");
         assert!(outgoing.admit(large(), address(9)).is_ok());
         waiting.clear();
-        assert!(outgoing.0.lock().unwrap().is_empty());
+        assert!(outgoing.0.lock().is_empty());
     }
 
     #[test]
@@ -131,6 +132,6 @@ mod tests {
                 outgoing.admit(response, address).expect("it is not counted")
             })
             .collect();
-        assert!(waiting.len() == 1000 && outgoing.0.lock().unwrap().is_empty());
+        assert!(waiting.len() == 1000 && outgoing.0.lock().is_empty());
     }
 }

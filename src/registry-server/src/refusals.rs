@@ -2,7 +2,8 @@
 //! the disk. Those of one principal from one address in a minute are one line and their number.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// How many principals and addresses are told apart in a minute; the others are counted together.
 const MOST: usize = 1000;
@@ -14,7 +15,7 @@ pub(super) struct Refusals(Mutex<HashMap<(String, String), u64>>);
 
 impl Refusals {
     fn counts(&self) -> MutexGuard<'_, HashMap<(String, String), u64>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock()
     }
 
     /// Counts a refusal; whether it is the first of its kind, which is to be written down itself.

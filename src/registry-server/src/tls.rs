@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
+use ingot_sdk::file_lock::FileLock;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_util::sync::CancellationToken;
 
 use super::Tls;
 use ingot_registry::api::{Code, Error, Result};
@@ -14,6 +16,9 @@ use ingot_registry::api::{Code, Error, Result};
 /// after the other.
 const READS: u32 = 5;
 const APART: Duration = Duration::from_millis(200);
+
+/// How long another server may take to create the certificate, which is a matter of milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The configuration of rustls for a certificate.
 pub(super) async fn config(tls: &Tls) -> Result<RustlsConfig> {
@@ -73,7 +78,7 @@ const OLDER: &str = "localhost\n127.0.0.1\n::1";
 ///
 /// # Errors
 /// The files cannot be written.
-pub fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
+pub async fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
     let fail = |error: String| {
         let directory = directory.display();
         Error::new(
@@ -86,8 +91,14 @@ pub fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
         Tls { certificate: directory.join("registry.crt"), key: directory.join("registry.key") };
     let list = directory.join("registry.names");
     std::fs::create_dir_all(directory).map_err(write_fail)?;
-    // Of several servers that start at once one makes it; the others wait for that.
-    let _lock = lock(&directory.join("registry.lock")).map_err(write_fail)?;
+    // Of several servers that start at once one creates it; the others wait for that.
+    let path = directory.join("registry.lock");
+    let never = CancellationToken::new();
+    let lock = FileLock::take(&never, &path, || tracing::info!("waiting for another server"));
+    let lock = tokio::time::timeout(LOCK_TIMEOUT, lock).await;
+    let _lock = lock
+        .map_err(|_| fail(format!("another process holds {}", path.display())))?
+        .map_err(|error| fail(error.to_string()))?;
     let known = std::fs::read_to_string(&list).unwrap_or_else(|_| OLDER.into());
     let known: Vec<&str> = known.lines().collect();
     if tls.certificate.exists() && tls.key.exists() && belong_together(&tls) {
@@ -117,14 +128,6 @@ fn belong_together(tls: &Tls) -> bool {
         builder.with_single_cert(certificates, key).ok()
     };
     read().is_some()
-}
-
-/// A lock that other processes wait for, for as long as the file is open.
-fn lock(path: &Path) -> std::io::Result<std::fs::File> {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    #[cfg(unix)]
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
-    Ok(file)
 }
 
 /// Writes a file beside the one that it then takes the place of, so that nobody reads half of it.

@@ -1,10 +1,10 @@
 //! The embedded registry: the same rules on a SQLite file, without a server.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use super::api::*;
 use super::client::{EnforcedBlocks, Registry};
@@ -63,7 +63,7 @@ impl LocalRegistry {
 
     /// Whether silent builds are to be looked for; then the next time is a while away.
     fn is_to_look(&self) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut looked = self.looked.lock();
         let due = looked.is_none_or(|at| at.elapsed() >= SILENT);
         if due {
             *looked = Some(Instant::now());

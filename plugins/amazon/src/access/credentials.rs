@@ -1,6 +1,5 @@
 //! Where credentials come from.
 
-use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -17,6 +16,7 @@ use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentials
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 use ingot_sdk::{Error, Result, Ui};
+use parking_lot::Mutex;
 
 use super::options::{AccessOptions, AssumeRoleOptions, set};
 use super::role::AssumedRole;
@@ -251,8 +251,8 @@ struct Kept {
 }
 
 impl Kept {
-    fn first(&self) -> std::sync::MutexGuard<'_, Option<Credentials>> {
-        self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn first(&self) -> parking_lot::MutexGuard<'_, Option<Credentials>> {
+        self.first.lock()
     }
 
     async fn fetch(&self) -> provider::Result {

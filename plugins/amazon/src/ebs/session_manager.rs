@@ -2,12 +2,12 @@
 //! `session-manager-plugin`, as `aws ssm start-session` opens them.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::{Error, ExitStatus, OutputSink, Result, RunContext};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -235,14 +235,14 @@ const LINE: usize = 500;
 impl LastLine {
     /// The line.
     pub(super) fn text(&self) -> String {
-        let text = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let text = self.0.lock();
         text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").to_owned()
     }
 
     fn add(&self, bytes: &[u8]) {
         let new = String::from_utf8_lossy(bytes);
         tracing::debug!("{PROGRAM}: {}", new.trim());
-        let mut text = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut text = self.0.lock();
         text.push_str(&new);
         let excess = text.chars().count().saturating_sub(LINE);
         *text = text.chars().skip(excess).collect();
@@ -276,6 +276,6 @@ mod tests {
         last.stdout(b"Starting session\n");
         last.stderr("Cannot perform ü\n\n".repeat(100).as_bytes());
         assert_eq!(last.text(), "Cannot perform ü");
-        assert!(last.0.lock().unwrap().chars().count() <= LINE);
+        assert!(last.0.lock().chars().count() <= LINE);
     }
 }

@@ -104,7 +104,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     let _hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
     // All that may go wrong first: the secret of the first run is shown just once.
     let run_task = run_task(args)?;
-    let tls = tls(args)?;
+    let tls = tls(args).await?;
     let listener = TcpListener::bind(args.listen).map_err(|error| {
         Error::new(Code::Unavailable, format!("cannot listen at {}: {error}", args.listen))
     })?;
@@ -157,7 +157,7 @@ fn run_task(args: &ServeArgs) -> Result<RunTaskOptions> {
     Ok(RunTaskOptions { public_url, hosts, http: args.run_task_http })
 }
 
-fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
+async fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
     if args.plain_http {
         return Ok(None);
     }
@@ -168,7 +168,7 @@ fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
     names.push(args.listen.ip().to_string());
     names.extend(args.tls_name.iter().cloned());
     names.dedup();
-    ingot_registry_server::self_signed(&data_directory(), names).map(Some)
+    ingot_registry_server::self_signed(&data_directory(), names).await.map(Some)
 }
 
 /// The setting of the database that says where the pages are of the server that was started last.

@@ -1,11 +1,12 @@
 //! The machine of a build, as a plugin's provisioner sees it.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ingot_sdk::{Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand};
+use parking_lot::Mutex;
 use rmpv::Value;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -113,7 +114,7 @@ impl CommunicatorService {
             }
         };
         {
-            let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut commands = self.commands.lock();
             while commands.try_join_next().is_some() {}
             commands.spawn(running);
         }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ingot_sdk::{Progress, Ui};
+use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 
 use crate::message::{field, string, strings, text};
@@ -33,7 +33,7 @@ impl UiService {
     }
 
     fn bars(&self) -> MutexGuard<'_, HashMap<String, Bar>> {
-        self.bars.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bars.lock()
     }
 
     /// Runs `method`, with its endpoint.

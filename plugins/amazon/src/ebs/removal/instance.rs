@@ -1,10 +1,10 @@
 //! Instances.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use aws_sdk_ec2::types::{Instance, InstanceBlockDeviceMapping, InstanceStateName};
 use ingot_sdk::{Result, Ui};
+use parking_lot::Mutex;
 
 use super::volume::remove_volume;
 use super::{look_for, persist};
@@ -158,7 +158,7 @@ pub(crate) async fn remove_instances(
         let instances = find_instances(ec2, mark).await?;
         // Those that were asked before, too: a call to stop it may have come in between.
         let live: Vec<String> = {
-            let mut found = found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut found = found.lock();
             instances.iter().filter_map(|instance| found.note(mark, instance)).collect()
         };
         if !live.is_empty() {
@@ -172,7 +172,7 @@ pub(crate) async fn remove_instances(
         })
     };
     until(ui, "the end of the instance", pace, look).await?;
-    let found = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let found = found.into_inner();
     for volume in found.volumes {
         remove_volume(ec2, &volume).await?;
     }
