@@ -5,7 +5,7 @@ use std::path::Path;
 use super::environment::{Environment, FINGERPRINT, FINGERPRINT_FROM};
 use super::metadata::vcs;
 use ingot_hcl::Diagnostic;
-use ingot_registry::store::new_id;
+use ingot_registry::new_id;
 
 /// The fingerprint of a run of the template in `dir`: the one that is given, or the commit's, or a
 /// new one.

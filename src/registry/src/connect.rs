@@ -1,5 +1,6 @@
 //! Finding the registry that the environment names.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ingot_sdk::{Error, Result};
@@ -7,7 +8,6 @@ use ingot_sdk::{Error, Result};
 use super::api;
 use super::client::Registry;
 use super::http::{HttpRegistry, Mask};
-use super::local::LocalRegistry;
 use super::settings::{self, Settings};
 
 /// What HCP's own registry is called.
@@ -37,12 +37,7 @@ impl ingot_sdk::error::NotSdkError for api::Error {}
 /// None is named, or it cannot be reached; the text says what to set.
 pub async fn connect(mask: Mask) -> Result<Connected> {
     match settings::from_environment()? {
-        Settings::Local(path) => {
-            let registry = LocalRegistry::open(&path).await.map_err(|error| {
-                Error::new(format!("the local registry {}: {error}", path.display()))
-            })?;
-            Ok(Connected { registry: Arc::new(registry), name: "local".into() })
-        }
+        Settings::Local(path) => open_local(&path).await,
         Settings::Remote(remote) => {
             let name = match remote.api.host_str().unwrap_or_default() {
                 host if host == "hashicorp.com" || host.ends_with(".hashicorp.com") => {
@@ -61,4 +56,18 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
             Ok(Connected { registry: Arc::new(registry), name })
         }
     }
+}
+
+#[cfg(feature = "store")]
+async fn open_local(path: &Path) -> Result<Connected> {
+    let registry = super::local::LocalRegistry::open(path).await;
+    let registry = registry
+        .map_err(|error| Error::new(format!("the local registry {}: {error}", path.display())))?;
+    Ok(Connected { registry: Arc::new(registry), name: "local".into() })
+}
+
+#[cfg(not(feature = "store"))]
+async fn open_local(path: &Path) -> Result<Connected> {
+    Err(Error::new(format!("this Ingot cannot open the local registry {}", path.display()))
+        .hint("use an Ingot that was built with the feature `registry-server`, or a server"))
 }

@@ -10,6 +10,9 @@
 //! - [`local`] is the trait over the service, for a registry in a file of this machine;
 //! - [`settings`] reads which registry the environment names, and [`connect()`] opens it.
 //!
+//! The feature `store`, which is on by default, holds the last three but for [`settings`] and
+//! [`connect()`]: without it this is a client of registries elsewhere, and no database is compiled.
+//!
 //! Knows nothing of templates, builds, HTTP servers or the command line: whoever embeds it brings
 //! those. Its tests need no other crate than the SDK.
 
@@ -19,14 +22,23 @@ extern crate self as ingot_registry;
 pub mod api;
 pub mod client;
 mod connect;
+mod data_directory;
 pub mod http;
+mod id;
+#[cfg(feature = "store")]
 pub mod local;
 mod pages;
+mod revocation_delay;
 mod sbom;
+#[cfg(feature = "store")]
 pub mod service;
 pub mod settings;
+#[cfg(feature = "store")]
 pub mod store;
 pub mod workload;
 
 pub use connect::{Connected, connect};
+pub use data_directory::{data_directory, default_path};
+pub use id::new_id;
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
+pub use revocation_delay::revocation_delay;

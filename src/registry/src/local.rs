@@ -1,6 +1,6 @@
 //! The embedded registry: the same rules on a SQLite file, without a server.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -70,23 +70,6 @@ impl LocalRegistry {
         }
         due
     }
-}
-
-/// Where the registry is if nothing else is said: `registry.db` in `$INGOT_DATA_DIR`, else in
-/// `$XDG_DATA_HOME/ingot`, else in `~/.local/share/ingot`.
-pub fn default_path() -> PathBuf {
-    data_directory().join("registry.db")
-}
-
-/// Where a registry keeps what is its own.
-pub fn data_directory() -> PathBuf {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(directory) = variable("INGOT_DATA_DIR") {
-        return directory.into();
-    }
-    let base = variable("XDG_DATA_HOME").map(PathBuf::from);
-    let base = base.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share")));
-    base.unwrap_or_default().join("ingot")
 }
 
 #[async_trait]

@@ -7,7 +7,7 @@ use ingot_sdk::{Error, Result};
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::local::default_path;
+use super::data_directory::default_path;
 use super::workload::Workload;
 
 /// Ingot's own variable: `local`, the path of a registry's file, or the URL of a server.

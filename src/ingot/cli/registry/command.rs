@@ -10,10 +10,11 @@ use ingot_registry::connect;
 use ingot_sdk::{Error, Result};
 use tracing_subscriber::filter::LevelFilter;
 
+#[cfg(feature = "registry-server")]
+use super::server;
 use super::session::Session;
 use super::{
-    admin, ancestry, artifact, backup, bucket, channel, check, enforced_block, push, revoke,
-    run_task, sbom, serve, sign_in_link, version,
+    ancestry, artifact, bucket, channel, check, enforced_block, push, revoke, sbom, version,
 };
 use crate::engine::signals;
 use crate::ui::Redactor;
@@ -32,8 +33,20 @@ enum RegistryCommand {
     Push(push::PushArgs),
     /// Check the images of Terraform plans: 0 if all may be applied, 2 if one must not be
     Check(check::CheckArgs),
+    #[cfg(feature = "registry-server")]
     #[command(flatten)]
-    Server(ServerCommand),
+    Server(server::ServerCommand),
+}
+
+impl RegistryCommand {
+    /// Whether it goes on until it is stopped.
+    fn serves(&self) -> bool {
+        #[cfg(feature = "registry-server")]
+        if let RegistryCommand::Server(command) = self {
+            return command.serves();
+        }
+        false
+    }
 }
 
 /// Commands that use the registry that the environment names.
@@ -65,33 +78,6 @@ enum UseCommand {
     Ancestry(ancestry::AncestryArgs),
 }
 
-/// Commands that work on the database of a registry that is served.
-#[derive(Debug, Subcommand)]
-enum ServerCommand {
-    /// Serve a registry to other machines
-    Serve(serve::ServeArgs),
-    /// Who may use a registry that is served
-    #[command(visible_alias = "principals", subcommand)]
-    Principal(admin::PrincipalCommand),
-    /// The projects of a registry that is served
-    #[command(visible_alias = "projects", subcommand)]
-    Project(admin::ProjectCommand),
-    /// Who is told what happens in a registry that is served
-    #[command(visible_alias = "webhooks", subcommand)]
-    Webhook(admin::WebhookCommand),
-    /// Make a link that signs in to the web pages of a registry that is served, once
-    SignInLink(sign_in_link::SignInLinkArgs),
-    /// The run task for Terraform of a registry that is served
-    #[command(visible_alias = "run-tasks", subcommand)]
-    RunTask(run_task::RunTaskCommand),
-    /// Show who changed what in a registry that is served
-    Audit(admin::AuditArgs),
-    /// Back up the database of a registry that is served, while it is
-    Backup(backup::BackupArgs),
-    /// Fill the empty database of a registry from a backup
-    RestoreBackup(backup::BackupArgs),
-}
-
 /// How to answer.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Form {
@@ -103,7 +89,7 @@ pub(super) struct Form {
 /// Runs a command: 0 if it did what it should, 1 if not; a check that fails says 2.
 pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
     let redactor = Arc::new(Redactor::default());
-    let serves = matches!(args.command, RegistryCommand::Server(ServerCommand::Serve(_)));
+    let serves = args.command.serves();
     crate::cli::logging::start_or(Arc::clone(&redactor), serves.then_some(LevelFilter::WARN));
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !serves {
@@ -142,7 +128,8 @@ async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result
     let redactor = Arc::clone(redactor);
     let connected = connect(Arc::new(move |secret: &str| redactor.add(secret)));
     match command {
-        RegistryCommand::Server(command) => serve(command).await?,
+        #[cfg(feature = "registry-server")]
+        RegistryCommand::Server(command) => server::run(command).await?,
         // What waits can be listed without a registry.
         RegistryCommand::Push(args) => push::run(args, connected).await?,
         RegistryCommand::Check(args) => {
@@ -169,20 +156,4 @@ async fn use_registry(command: &UseCommand, session: &Session) -> Result<()> {
         UseCommand::Restore(args) => revoke::restore(args, session).await,
         UseCommand::Ancestry(args) => ancestry::run(args, session).await,
     }
-}
-
-/// The commands that work on the database of a registry that is served.
-pub(super) async fn serve(command: &ServerCommand) -> Result<()> {
-    let done = match command {
-        ServerCommand::Serve(args) => serve::run(args).await,
-        ServerCommand::Principal(command) => admin::principal(command).await,
-        ServerCommand::Project(command) => admin::project(command).await,
-        ServerCommand::Webhook(command) => admin::webhook(command).await,
-        ServerCommand::SignInLink(args) => sign_in_link::run(args).await,
-        ServerCommand::RunTask(command) => run_task::run(command).await,
-        ServerCommand::Audit(args) => admin::audit(args).await,
-        ServerCommand::Backup(args) => backup::back_up(args).await,
-        ServerCommand::RestoreBackup(args) => backup::restore(args).await,
-    };
-    done.map_err(|error| Error::new(error.message))
 }

@@ -1,8 +1,10 @@
 //! `ingot registry`: one file per noun.
 
+#[cfg(feature = "registry-server")]
 mod admin;
 mod ancestry;
 mod artifact;
+#[cfg(feature = "registry-server")]
 mod backup;
 mod bucket;
 mod channel;
@@ -13,15 +15,20 @@ mod labels;
 mod output;
 mod push;
 mod revoke;
+#[cfg(feature = "registry-server")]
 mod run_task;
 mod sbom;
+#[cfg(feature = "registry-server")]
 mod serve;
+#[cfg(feature = "registry-server")]
+mod server;
 mod session;
+#[cfg(feature = "registry-server")]
 mod sign_in_link;
 mod version;
 
 pub(super) use command::{RegistryArgs, run};
 
-use command::{Form, serve};
+use command::Form;
 use labels::{ChangeLabels, SetLabels};
 use session::{Session, is_absent, told};

@@ -9,7 +9,7 @@ use super::output::{line, moment};
 use super::{Session, told};
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Timestamp, UpdateVersionBody, VersionStatus};
-use ingot_registry::service::revocation_delay;
+use ingot_registry::revocation_delay;
 
 #[derive(Debug, Args)]
 pub(super) struct RevokeArgs {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::signals::Signals;
 use ingot_registry::api::{Code, Error, Result};
-use ingot_registry::local::data_directory;
+use ingot_registry::data_directory;
 use ingot_registry::service::{Administration, Credentials};
 use ingot_registry::store::{Location, Project, Store, transaction};
 use ingot_registry_server::{

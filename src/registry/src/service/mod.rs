@@ -34,7 +34,6 @@ pub use events::EVENTS;
 pub use lineage::{AncestryEdge, Lineage, LineageQuery, Member};
 pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, words};
 pub use relations::{Relation, Relations};
-pub use rules::revocation_delay;
 pub use sboms::sbom_document;
 pub use session::{Caller, Session};
 pub use version_list::VersionList;

@@ -8,11 +8,6 @@ use crate::api::{Labels, Result, Timestamp};
 /// How many ids go into one statement; databases have a limit.
 pub(super) const CHUNK: usize = 500;
 
-/// A new ULID.
-pub fn new_id() -> String {
-    ulid::Ulid::generate().to_string()
-}
-
 /// `$1, $2, …`: as many as there are values, after the first `taken`.
 pub(super) fn marks(taken: usize, count: usize) -> String {
     let marks: Vec<String> = (1..=count).map(|mark| format!("${}", taken + mark)).collect();

@@ -27,10 +27,10 @@ mod transaction;
 mod version_list;
 mod versions;
 
+pub use crate::id::new_id;
 pub use buckets::{BucketRow, Keyset};
 pub use builds::{ArtifactRow, BuildRow, FoundArtifact};
 pub use channels::{AssignmentRow, ChannelRow};
-pub use columns::new_id;
 pub use database::Store;
 pub use enforced_blocks::{EnforcedBlockRow, EnforcedLinkRow, EnforcedVersionRow};
 pub use location::Location;

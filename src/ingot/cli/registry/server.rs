@@ -1,0 +1,56 @@
+//! The commands of a registry that is served.
+
+use clap::Subcommand;
+use ingot_sdk::{Error, Result};
+
+use super::{admin, backup, run_task, serve, sign_in_link};
+
+/// Commands that work on the database of a registry that is served.
+#[derive(Debug, Subcommand)]
+pub(super) enum ServerCommand {
+    /// Serve a registry to other machines
+    Serve(serve::ServeArgs),
+    /// Who may use a registry that is served
+    #[command(visible_alias = "principals", subcommand)]
+    Principal(admin::PrincipalCommand),
+    /// The projects of a registry that is served
+    #[command(visible_alias = "projects", subcommand)]
+    Project(admin::ProjectCommand),
+    /// Who is told what happens in a registry that is served
+    #[command(visible_alias = "webhooks", subcommand)]
+    Webhook(admin::WebhookCommand),
+    /// Make a link that signs in to the web pages of a registry that is served, once
+    SignInLink(sign_in_link::SignInLinkArgs),
+    /// The run task for Terraform of a registry that is served
+    #[command(visible_alias = "run-tasks", subcommand)]
+    RunTask(run_task::RunTaskCommand),
+    /// Show who changed what in a registry that is served
+    Audit(admin::AuditArgs),
+    /// Back up the database of a registry that is served, while it is
+    Backup(backup::BackupArgs),
+    /// Fill the empty database of a registry from a backup
+    RestoreBackup(backup::BackupArgs),
+}
+
+impl ServerCommand {
+    /// Whether it goes on until it is stopped.
+    pub(super) fn serves(&self) -> bool {
+        matches!(self, ServerCommand::Serve(_))
+    }
+}
+
+/// The commands that work on the database of a registry that is served.
+pub(super) async fn run(command: &ServerCommand) -> Result<()> {
+    let done = match command {
+        ServerCommand::Serve(args) => serve::run(args).await,
+        ServerCommand::Principal(command) => admin::principal(command).await,
+        ServerCommand::Project(command) => admin::project(command).await,
+        ServerCommand::Webhook(command) => admin::webhook(command).await,
+        ServerCommand::SignInLink(args) => sign_in_link::run(args).await,
+        ServerCommand::RunTask(command) => run_task::run(command).await,
+        ServerCommand::Audit(args) => admin::audit(args).await,
+        ServerCommand::Backup(args) => backup::back_up(args).await,
+        ServerCommand::RestoreBackup(args) => backup::restore(args).await,
+    };
+    done.map_err(|error| Error::new(error.message))
+}
