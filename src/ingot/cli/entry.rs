@@ -1,7 +1,7 @@
 //! From arguments to a command.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;

@@ -1,8 +1,7 @@
 //! What commands show.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
-use clap::FromArgMatches;
 use ingot_hcl::{Diagnostics, SourceMap};
 use ingot_sdk::Ui;
 

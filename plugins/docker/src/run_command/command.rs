@@ -1,9 +1,9 @@
 //! The command: its image, its command line, and whether to pull.
 
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::ContainerCreateBody;
 use ingot_sdk::ConfigError;
 
-use super::body::{body, healthcheck, host};
+use super::body::{body, host};
 use super::flags;
 use super::given::{Flags, check_conflicts};
 

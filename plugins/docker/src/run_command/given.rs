@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use clap::ArgMatches;
 
-use super::body::healthcheck;
 use super::values;
 
 /// The flags that were given.

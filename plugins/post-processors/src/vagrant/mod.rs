@@ -4,4 +4,4 @@ mod libvirt;
 mod packing;
 mod post_processor;
 
-pub use post_processor::{MakeBox, Options, Vagrant};
+pub use post_processor::Vagrant;

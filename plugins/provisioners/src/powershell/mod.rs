@@ -4,4 +4,4 @@ mod options;
 mod provisioner;
 mod scripts;
 
-pub(crate) use provisioner::{Powershell, PowershellProvisioner};
+pub(crate) use provisioner::PowershellProvisioner;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, ConfigWarning, Context, Error, GoDuration, OptionValue,
-    PrepareContext, Prepared, Result, RunContext, async_trait,
+    PrepareContext, Prepared, Result, RunContext,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use ingot_sdk::{Context, Error, Result, RunContext, async_trait};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
 use super::keys::Key;
 use super::parser::Action;

@@ -1,8 +1,7 @@
 //! What all functions have in common.
 
 use super::context::FunctionContext;
-use super::signature::{Failure, Function, Outcome, function, param};
-use super::table::get;
+use super::signature::{Failure, Function, Outcome};
 use crate::convert::convert;
 use crate::number::Number;
 use crate::value::Value;

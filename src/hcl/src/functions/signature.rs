@@ -1,9 +1,6 @@
 //! What a function takes and returns.
 
-use super::call::call;
 use super::context::FunctionContext;
-use super::table::names;
-use crate::number::Number;
 use crate::types::Type;
 use crate::value::Value;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::signature::{Function, function};
+use super::signature::Function;
 use super::{
     collection, csv, date, encoding, files, format, hash, json, list, map, network, numeric, regex,
     secrets, set, string, uuid, yaml,

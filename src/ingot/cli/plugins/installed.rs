@@ -1,10 +1,8 @@
 //! What is installed.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
 use ingot_plugin_host::install::{PluginAddress, remove};
 use ingot_plugin_host::{Host, Installation, Program, cache_directory, discovery};
 use ingot_sdk::{Error, Result};

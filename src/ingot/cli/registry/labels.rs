@@ -1,8 +1,6 @@
 //! Options that set labels.
 
-use std::io::IsTerminal;
-
-use clap::{Args, Subcommand};
+use clap::Args;
 use ingot_registry::api::Labels;
 use ingot_sdk::Result;
 

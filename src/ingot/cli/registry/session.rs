@@ -1,8 +1,5 @@
 //! What the commands that use a registry work with.
 
-use std::io::IsTerminal;
-
-use clap::{Args, Subcommand};
 use ingot_registry::api::{self, Code, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, all_pages};

@@ -3,11 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use super::cty::value as cty_value;
-use super::exit_status::{decode_exit_status, encode_exit_status};
-use super::spec::object_spec;
-use super::{cty, spec};
-
 /// How deep values may nest.
 pub(super) const MAX_DEPTH: usize = 64;
 

@@ -18,7 +18,7 @@ use super::checks::{
 };
 use super::origin::{Origin, Origins};
 use super::transfer::Transfer;
-use super::{archive, candidate, proof};
+use super::{archive, proof};
 use crate::cache;
 use crate::discovery::{self, Installation};
 use crate::lock_file::LockedPlugin;

@@ -12,7 +12,6 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::call::Call;
 use super::options::RunTaskOptions;
-use super::work::run;
 use crate::api_response::{self, ApiError};
 use crate::{Shared, secret};
 

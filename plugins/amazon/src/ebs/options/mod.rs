@@ -11,17 +11,15 @@ mod surrogate;
 mod tags;
 mod volumes;
 
-pub use source_block::Options;
+pub(super) use source_block::Options;
 
-pub(super) use ami::{AmiOptions, FastLaunch, clean_function, clean_name};
+pub(super) use ami::{FastLaunch, clean_function, clean_name};
 pub(super) use block_device::BlockDevice;
-pub(super) use instance::InstanceOptions;
-pub(super) use network::{NetworkOptions, SESSION_MANAGER};
+pub(super) use network::SESSION_MANAGER;
 pub(super) use schemas::{schema, surrogate_schema, volume_schema};
 pub(super) use source_block::given;
-pub(super) use spot::SpotOptions;
 pub(super) use surrogate::{RootDevice, Surrogate, SurrogateOptions};
-pub(super) use tags::{TagOptions, Tags};
+pub(super) use tags::Tags;
 pub(super) use volumes::{EbsVolume, VolumeOptions};
 
 use crate::access::AccessOptions;

@@ -2,11 +2,8 @@
 
 use ingot_sdk::schema::OptionType;
 use ingot_sdk::{Schema, TemplateFunction};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
 use super::ami;
-use super::ami::clean_function;
 use super::source_block::Options;
 use super::surrogate::SurrogateOptions;
 use super::volumes::VolumeOptions;

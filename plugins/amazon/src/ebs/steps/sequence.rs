@@ -1,6 +1,5 @@
 //! The order of the steps.
 
-use aws_sdk_ec2::types::Image;
 use ingot_sdk::{ProvisionStep, Step};
 
 use super::state::State;
