@@ -73,6 +73,9 @@ pub struct Project {
     secrets: Secrets,
     /// An id of this run.
     pub run_uuid: String,
+    /// Whether pre-releases of plugins are passed over.
+    #[cfg(feature = "plugin-host")]
+    releases_only: bool,
     /// The input variables that are strings, gathered once for all builds.
     user_variables: OnceLock<Arc<BTreeMap<String, UserVariable>>>,
 }
@@ -111,6 +114,8 @@ impl Project {
             plugins: options.plugins.clone(),
             secrets,
             run_uuid: uuid::Uuid::new_v4().to_string(),
+            #[cfg(feature = "plugin-host")]
+            releases_only: options.releases_only,
             user_variables: OnceLock::new(),
         };
         project.file = files.templates.first().filter(|file| *file == path).cloned();
@@ -162,6 +167,8 @@ impl Project {
             plugins: PluginSet::default(),
             secrets,
             run_uuid: String::new(),
+            #[cfg(feature = "plugin-host")]
+            releases_only: false,
             user_variables: OnceLock::new(),
         };
         let nothing = ProjectOptions::default();
@@ -294,7 +301,12 @@ impl Project {
         }
         #[cfg(feature = "plugin-host")]
         if !loaded.is_empty() {
-            let mut installed = InstalledPlugins::new(&self.template, &self.run_uuid, diagnostics);
+            let mut installed = InstalledPlugins::new(
+                &self.template,
+                &self.run_uuid,
+                self.releases_only,
+                diagnostics,
+            );
             installed.add_for_builds(&self.builds, &mut self.plugins, diagnostics);
         }
         loaded
