@@ -3,7 +3,6 @@
 use ingot_sdk::{Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue};
 use rmpv::Value;
 
-use super::hosted::map;
 use crate::message::{field, list};
 
 /// What a plugin says is wrong, one by one: several errors come as a list under a headline such as

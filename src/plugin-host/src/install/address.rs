@@ -1,9 +1,6 @@
 //! Where a plugin is from.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-
-use ingot_sdk::{Context, Error, Result};
+use ingot_sdk::{Error, Result};
 
 /// A plugin by its source, such as `github.com/hashicorp/ansible`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,12 @@
 //! What is checked before a program takes its place.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use ingot_sdk::{Context, Error, Result};
 use semver::Version;
 
 use super::candidate::Asset;
-use super::installer::remove;
 use super::origin::Origin;
 use crate::cache;
 use crate::description::Description;

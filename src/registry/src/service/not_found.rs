@@ -1,7 +1,5 @@
 //! Errors about what is not there.
 
-use async_trait::async_trait;
-
 use super::rules;
 use crate::api::*;
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use super::not_found::no_bucket;
 use crate::api::*;
 use crate::store::{AuditRow, Project, Role, Store, Tx, transaction};

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use sqlx::{Connection as _, Row};
-
 use crate::api::{Error, Result};
 
 /// Where the database is.
