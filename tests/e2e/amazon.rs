@@ -412,7 +412,7 @@ fn two_sources_that_make_one_ami_are_warned_of() {
     };
     let us = "  region = \"us-east-1\"";
     let said = checked(us, us);
-    let text = "`amazon-ebs.a` and `amazon-ebs.b` both make the AMI web-1 in us-east-1: the one \
+    let text = "`amazon-ebs.a` and `amazon-ebs.b` both create the AMI web-1 in us-east-1: the one \
                 that comes later fails";
     assert!(said.contains(text), "{said}");
     assert!(said.contains("t.pkr.hcl:8"), "{said}");
@@ -421,14 +421,14 @@ fn two_sources_that_make_one_ami_are_warned_of() {
         "  region = \"us-east-1\"\n  ami_regions = [\"eu-west-1\"]",
         "  region = \"us-west-2\"\n  ami_regions = [\"eu-west-1\"]",
     );
-    assert!(said.contains("both make the AMI web-1 in eu-west-1"), "{said}");
+    assert!(said.contains("both create the AMI web-1 in eu-west-1"), "{said}");
     for other in [
         "  region = \"us-west-2\"",
         "  region = \"us-east-1\"\n  profile = \"other-account\"",
         "  region = \"us-east-1\"\n  skip_create_ami = true",
     ] {
         let said = checked(us, other);
-        assert!(!said.contains("both make"), "{other}: {said}");
+        assert!(!said.contains("both create"), "{other}: {said}");
     }
     // Names that are made are told apart by what is made.
     let made = |name: &str| {
@@ -437,12 +437,12 @@ fn two_sources_that_make_one_ami_are_warned_of() {
         let dir = template(&format!("{one}{other}{build}"));
         ingot(dir.path(), &["validate", "."]).stdout
     };
-    assert!(made("web-{{timestamp}}").contains("both make the AMI web-"));
-    assert!(!made("web-{{uuid}}").contains("both make"));
+    assert!(made("web-{{timestamp}}").contains("both create the AMI web-"));
+    assert!(!made("web-{{uuid}}").contains("both create"));
     // One of the two is left out.
     let dir = template(&format!("{}{}{build}", ebs("a", us), ebs("b", us)));
     let run = ingot(dir.path(), &["validate", "-only=amazon-ebs.a", "."]);
-    assert!(!run.stdout.contains("both make"), "{}", run.stdout);
+    assert!(!run.stdout.contains("both create"), "{}", run.stdout);
 }
 
 #[test]

@@ -122,7 +122,7 @@ async fn machines_from_a_template_that_is_there_are_new_machines() {
         assert_eq!(run.code, Some(2), "{what}: {}{}", run.stdout, run.stderr);
         let line = "FAIL  aws_launch_template.t[0].image_id";
         assert!(run.stdout.contains(line), "{what}: {}", run.stdout);
-        let why = "; aws_autoscaling_group.g is to be made from it";
+        let why = "; aws_autoscaling_group.g is to be created from it";
         assert!(run.stdout.contains(why), "{what}: {}", run.stdout);
     }
     // What is there already, and what is made and is no machine.

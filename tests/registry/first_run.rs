@@ -231,7 +231,7 @@ async fn databases_that_cannot_be_used() {
     for (url, message) in [
         ("mysql://u:hunter2@h/d", "must be a postgres:// URL"),
         ("postgres://u:hunter2@127.0.0.1:1/d", "cannot be opened"),
-        ("/proc/nothing/registry.db", "cannot be made"),
+        ("/proc/nothing/registry.db", "cannot be created"),
     ] {
         let args = ["registry", "serve", "-listen=127.0.0.1:0", "-database-url", url];
         let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];

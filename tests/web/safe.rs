@@ -79,7 +79,7 @@ async fn sessions_end() {
     let mut wrong = Visitor::new(&server);
     let refused = wrong.sign_in(&id, "not the secret").await;
     assert_eq!(refused.status, 401);
-    assert!(refused.text.contains("The client id or the client secret is wrong."));
+    assert!(refused.text.contains("The client id or the client secret is invalid."));
     assert!(!refused.text.contains("not the secret"));
     assert!(!wrong.cookies.contains_key("__Host-ingot-session"));
 

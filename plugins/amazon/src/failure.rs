@@ -209,7 +209,7 @@ where
                 Failure::new(Kind::Unreachable, innermost(&error))
             }
             SdkError::ResponseError(_) => {
-                let message = format!("the answer makes no sense: {}", innermost(&error));
+                let message = format!("invalid response: {}", innermost(&error));
                 Failure::new(Kind::Broken, message)
             }
             _ => Failure::new(Kind::Refused, innermost(&error)),

@@ -262,7 +262,7 @@ impl Options {
                 if image.is_some() {
                     errors.push(
                         ConfigError::on("image", "cannot be combined with a `build` block")
-                            .hint("the block makes the image to start from: remove one of them"),
+                            .hint("the block builds the image to start from: remove one of them"),
                     );
                 }
                 check_dockerfile(build, &mut errors);

@@ -95,7 +95,7 @@ impl Component for FileProvisioner {
                     errors.push(
                         ConfigError::on(option, format!("cannot read {source}: {error}"))
                             .related(["direction", "generated"])
-                            .hint("if the build makes this file, set generated = true"),
+                            .hint("if the build creates this file, set generated = true"),
                     );
                 }
             }

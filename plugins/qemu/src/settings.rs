@@ -217,7 +217,7 @@ fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
         wrong(
             "use_backing_file",
             &["disk_image", "format"],
-            "only a qcow2 disk made from a disk image can have a backing file",
+            "only a qcow2 disk created from a disk image can have a backing file",
             "set disk_image = true and format = \"qcow2\"",
         );
     }
@@ -225,7 +225,7 @@ fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
         wrong(
             "skip_resize_disk",
             &["disk_image"],
-            "only a disk made from a disk image is resized",
+            "only a disk created from a disk image is resized",
             "remove the option, or set disk_image = true",
         );
     }

@@ -113,7 +113,7 @@ pub(crate) fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem
         let problem = KeyProblem::new(format!("there is no private key in {path}"));
         return Err(match text.starts_with("ssh-") || text.starts_with("ecdsa-") {
             true => problem.hint("this is a public key; the private one has no .pub in its name"),
-            false => problem.hint("keys are made with ssh-keygen"),
+            false => problem.hint("create keys with ssh-keygen"),
         });
     }
     let key = PKey::private_key_from_pem(text.as_bytes()).map_err(|error| {
@@ -176,7 +176,7 @@ fn certificate(path: &str, key: &PublicKey) -> Result<String, KeyProblem> {
     let text = read_text(path)?;
     let certificate = Certificate::from_openssh(text.trim()).map_err(|error| {
         KeyProblem::new(format!("cannot read the certificate {path}: {error}"))
-            .hint("certificates are made with ssh-keygen -s; their files end in -cert.pub")
+            .hint("create certificates with ssh-keygen -s; their files end in -cert.pub")
     })?;
     if certificate.public_key() != key.key_data() {
         return Err(KeyProblem::new(format!("the certificate {path} is for another key")));

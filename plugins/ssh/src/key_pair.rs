@@ -78,10 +78,9 @@ impl KeyPair {
     pub async fn generate(kind: KeyPairType, name: &str) -> Result<KeyPair> {
         let name = name.to_owned();
         let work = tokio::task::spawn_blocking(move || generate(kind, &name));
-        work.await
-            .map_err(|error| error.to_string())
-            .and_then(|made| made)
-            .map_err(|error| Error::new(format!("cannot make a {} key pair: {error}", kind.name())))
+        work.await.map_err(|error| error.to_string()).and_then(|made| made).map_err(|error| {
+            Error::new(format!("cannot create a {} key pair: {error}", kind.name()))
+        })
     }
 
     /// The key pair of a private key in OpenSSH's or a PEM form. `name` says what it is.

@@ -203,7 +203,7 @@ impl<'a> Evaluator<'a> {
                 break;
             }
             if self.output.len() > MAX_OUTPUT {
-                return Err(Fault::new(place, "this makes the text too long"));
+                return Err(Fault::new(place, "this makes the output too long"));
             }
             entry = entries.next();
         }
@@ -225,7 +225,7 @@ impl<'a> Evaluator<'a> {
         }
         self.output.push_str(&text);
         if self.output.len() > MAX_OUTPUT {
-            return Err(Fault::new(pipeline.span.start, "this makes the text too long"));
+            return Err(Fault::new(pipeline.span.start, "this makes the output too long"));
         }
         Ok(())
     }

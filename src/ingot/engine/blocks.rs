@@ -20,10 +20,10 @@ use ingot_hcl::{Scope, Unknowns};
 
 /// Plugins that Packer has and Ingot does not have yet, and what to do without them.
 const NOT_YET: &[(&str, &str, &str)] = &[
-    ("builder", "amazon-ebssurrogate", "amazon-ebs makes AMIs from an instance's own disk"),
-    ("builder", "amazon-ebsvolume", "amazon-ebs makes an AMI with the volumes as its disks"),
-    ("builder", "amazon-chroot", "amazon-ebs makes AMIs from an instance's own disk"),
-    ("builder", "amazon-instance", "amazon-ebs makes AMIs with disks of EBS"),
+    ("builder", "amazon-ebssurrogate", "amazon-ebs creates AMIs from an instance's own disk"),
+    ("builder", "amazon-ebsvolume", "amazon-ebs creates an AMI with the volumes as its disks"),
+    ("builder", "amazon-chroot", "amazon-ebs creates AMIs from an instance's own disk"),
+    ("builder", "amazon-instance", "amazon-ebs creates AMIs with disks of EBS"),
     (
         "post-processor",
         "amazon-import",

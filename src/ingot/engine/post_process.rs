@@ -57,7 +57,7 @@ impl Pipelines<'_> {
             artifacts.insert(0, built);
         } else {
             if failure.is_some() {
-                self.ctx.ui.say("Removing what the builder made: processing it failed");
+                self.ctx.ui.say("Removing what the builder created: post-processing failed");
             }
             built.destroy().await?;
         }

@@ -115,7 +115,7 @@ fn claims<B>(nodes: &[CheckedNode<B>], diagnostics: &mut Diagnostics) {
                 continue;
             }
             let text = format!(
-                "`{}` and `{}` both make {claim}: the one that comes later fails, or replaces the \
+                "`{}` and `{}` both create {claim}: the one that comes later fails, or replaces the \
                  other's",
                 first.name, node.name
             );

@@ -182,7 +182,8 @@ async fn run_node(
     let Some(built) = prepared.builder.build(ctx).await? else { return Ok(Vec::new()) };
     if ctx.cancel.is_cancelled() {
         // The builder does not remove what is whole, so somebody has to know of it.
-        ctx.ui.error(format!("It was made before the build was stopped: {}", built.description()));
+        ctx.ui
+            .error(format!("It was created before the build was stopped: {}", built.description()));
         return Err(Error::Cancelled);
     }
     Pipelines { hook, ctx }.run(built).await

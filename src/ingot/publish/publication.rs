@@ -230,9 +230,9 @@ impl Publication {
             loop {
                 tokio::time::sleep(period).await;
                 match registry.update_build(&bucket, &fingerprint, &id, &body).await {
-                    Ok(_) => tracing::trace!(build = id, "told the registry that a build runs"),
+                    Ok(_) => tracing::trace!(build = id, "notified the registry that a build runs"),
                     Err(error) => {
-                        tracing::warn!(%error, "could not tell the registry that a build runs");
+                        tracing::warn!(%error, "could not notify the registry that a build runs");
                     }
                 }
             }
@@ -389,8 +389,10 @@ fn images_of(artifacts: &[Arc<dyn Artifact>]) -> Result<Vec<RegistryImage>> {
         return Err(Error::new("an image has no id or no provider; this is a bug in its plugin"));
     }
     if images.is_empty() {
-        return Err(Error::new("the build made nothing that can be published: no image or file")
-            .hint("keep the builder's artifact with keep_input_artifact = true"));
+        return Err(Error::new(
+            "the build created nothing that can be published: no image or file",
+        )
+        .hint("keep the builder's artifact with keep_input_artifact = true"));
     }
     Ok(images)
 }
@@ -419,7 +421,7 @@ impl Publisher for Publication {
                 return Start::Done;
             }
             ui.error(format!(
-                "Warning: the registry could not be told that this build runs: {error}"
+                "Warning: the registry could not be notified that this build runs: {error}"
             ));
         }
         let heartbeat = self.spawn_heartbeat(id);
@@ -493,7 +495,7 @@ impl Publisher for Publication {
             told = registry.update_build(bucket, fingerprint, &id, &body).await;
         }
         if let Err(error) = told {
-            tracing::warn!(%error, component, "could not tell the registry that a build failed");
+            tracing::warn!(%error, component, "could not notify the registry that a build failed");
         }
     }
 }

@@ -282,7 +282,7 @@ impl Walk<'_> {
                 let known = kinds.iter().map(|(kind, _)| *kind);
                 let place = block.labels.first().map_or(block.header, |label| label.span);
                 self.diagnostics.push(match block.labels.is_empty() {
-                    true => Diagnostic::error("a dynamic block names the kind of block it makes")
+                    true => Diagnostic::error("a dynamic block names the kind of block it creates")
                         .at(place)
                         .help("write dynamic \"KIND\" { for_each = …  content { … } }"),
                     false => Diagnostic::error(format!("there is no block of type `{kind}` here"))

@@ -108,7 +108,7 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
     let form = "write dynamic \"KIND\" { for_each = …  content { … } }";
     if block.labels.len() != 1 {
         return complain(
-            "a dynamic block names the kind of block it makes".into(),
+            "a dynamic block names the kind of block it creates".into(),
             block.header,
             form,
         );

@@ -131,7 +131,7 @@ impl Evaluator<'_> {
         if verdict.status == Status::Revoked {
             match (&found.made_from_it, found.origin) {
                 (Some(made), _) => {
-                    finding.message.push_str(&format!("; {made} is to be made from it"));
+                    finding.message.push_str(&format!("; {made} is to be created from it"));
                 }
                 (None, _) if found.brings => {}
                 (None, Origin::DataSource) => {

@@ -110,7 +110,7 @@ pub(super) fn resolved_later(text: &str, kind: &str) -> Option<&'static str> {
         .or_else(|| ImageName::parse_short(text).filter(|_| provider(kind) == "google"));
     family
         .is_some_and(|image| image.family)
-        .then_some("a family, of which Google takes the newest image when a machine is made")
+        .then_some("a family, of which Google takes the newest image when a machine is created")
 }
 
 /// Whether a text can be an image's id at all, so that the registry may be asked for it.

@@ -14,7 +14,7 @@ pub enum PlanError {
     Empty,
     /// What `terraform plan -out` writes.
     #[error(
-        "it is a saved plan, not its JSON; make that with `terraform show -json tfplan > plan.json`"
+        "it is a saved plan, not its JSON; create that with `terraform show -json tfplan > plan.json`"
     )]
     Saved,
     /// The log of `terraform plan -json`.

@@ -126,7 +126,7 @@ impl Inventory {
             );
         }
         if plan.errored {
-            notes.push("Terraform failed while it made this plan, so it is not whole".into());
+            notes.push("Terraform failed while it created this plan, so it is not whole".into());
         }
         Inventory { uses, notes, evidence }
     }

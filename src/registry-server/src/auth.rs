@@ -58,7 +58,7 @@ pub(super) async fn token(
             }
             app.limits.failed(&address, &id);
             tracing::warn!(address, "somebody failed to sign in");
-            let why = "the client id or the client secret is wrong";
+            let why = "the client id or the client secret is invalid";
             refuse(StatusCode::UNAUTHORIZED, "invalid_client", why)
         }
         Err(error) => ApiError(error).into_response(),
@@ -89,8 +89,9 @@ impl FromRequestParts<Shared> for Authenticated {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
-        let unknown =
-            || Error::new(Code::Unauthenticated, "sign in: the token is missing, wrong or expired");
+        let unknown = || {
+            Error::new(Code::Unauthenticated, "sign in: the token is missing, invalid or expired")
+        };
         let header = parts.headers.get(header::AUTHORIZATION);
         let token = header.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let id = token.and_then(|token| app.tokens.principal(token)).ok_or_else(unknown)?;

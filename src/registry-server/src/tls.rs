@@ -83,7 +83,7 @@ pub async fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
         let directory = directory.display();
         Error::new(
             Code::Unavailable,
-            format!("a certificate cannot be made in {directory}: {error}"),
+            format!("a certificate cannot be created in {directory}: {error}"),
         )
     };
     let write_fail = |error: std::io::Error| fail(error.to_string());
@@ -105,7 +105,7 @@ pub async fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
         if names.iter().all(|name| known.contains(&name.as_str())) {
             return Ok(tls);
         }
-        tracing::warn!(?names, "made a new certificate, as the one there was is for other names");
+        tracing::warn!(?names, "created a new certificate: the one before is for other names");
     }
     let lines = names.join("\n");
     let pair =

@@ -97,7 +97,7 @@ impl Access {
         let failure = match answer.during("asking STS for the account") {
             Ok(answer) => match answer.account {
                 Some(account) => return Ok(account),
-                None => Failure::new(Kind::Broken, "STS does not tell the account"),
+                None => Failure::new(Kind::Broken, "STS did not return the account"),
             },
             Err(failure) => failure,
         };

@@ -133,7 +133,7 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
         VOLUME => remove_volume(ec2, id).await?,
         IMAGE => remove_images(ec2, resource).await?,
         SNAPSHOT => remove_snapshots_of(ec2, id).await?,
-        other => return Err(Error::new(format!("{other} is nothing that this builder makes"))),
+        other => return Err(Error::new(format!("{other} is nothing that this builder creates"))),
     }
     Ok(())
 }

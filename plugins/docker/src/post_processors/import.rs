@@ -72,7 +72,7 @@ impl PostProcess for Import {
                 "Unknown artifact type: {kind}. docker-import takes exported containers and \
                  artifacts of artifice"
             ))
-            .hint("with commit = true the docker builder has made an image already"));
+            .hint("with commit = true the docker builder has created an image already"));
         }
         let files = artifact.files();
         let path = files.first().ok_or_else(|| Error::new("the artifact has no file to import"))?;

@@ -20,7 +20,7 @@ pub(super) struct MakeKey;
 #[async_trait]
 impl Step<State> for MakeKey {
     fn name(&self) -> &'static str {
-        "make key pair"
+        "create key pair"
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
@@ -126,7 +126,7 @@ pub(super) struct MakeDiscs;
 #[async_trait]
 impl Step<State> for MakeDiscs {
     fn name(&self) -> &'static str {
-        "make CD and floppy"
+        "create CD and floppy"
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {

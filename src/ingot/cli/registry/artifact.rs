@@ -281,7 +281,7 @@ fn show(version: &Version, build: &Build) {
         ("version", format!("{} ({})", version.name, version.fingerprint)),
         ("status", build.status.to_string()),
         ("platform", build.platform.clone()),
-        ("made from", build.source_external_identifier.clone()),
+        ("built from", build.source_external_identifier.clone()),
         ("run", build.packer_run_uuid.clone()),
         ("labels", labels(&build.labels)),
         ("created", moment(build.created_at)),

@@ -52,16 +52,16 @@ impl RegistryCommand {
 /// Commands that use the registry that the environment names.
 #[derive(Debug, Subcommand)]
 enum UseCommand {
-    /// Images that are built again and again
+    /// Manage buckets: images that are built again and again
     #[command(visible_alias = "bucket", subcommand)]
     Buckets(bucket::BucketCommand),
-    /// What a run of a template built
+    /// Manage versions: what a run of a template built
     #[command(visible_alias = "version", subcommand)]
     Versions(version::VersionCommand),
-    /// Names for the versions that are to be used
+    /// Manage channels: names for the versions to use
     #[command(visible_alias = "channel", subcommand)]
     Channels(channel::ChannelCommand),
-    /// The images of a version
+    /// List the images of versions
     #[command(visible_alias = "artifact", subcommand)]
     Artifacts(artifact::ArtifactCommand),
     /// What is in the images of a version: software bills of materials
@@ -70,9 +70,9 @@ enum UseCommand {
     /// Provisioners that are run in each build of the buckets they are linked to
     #[command(visible_alias = "enforced-block", subcommand)]
     EnforcedBlocks(enforced_block::EnforcedBlockCommand),
-    /// Say that a version is not to be used any more
+    /// Revoke a version
     Revoke(revoke::RevokeArgs),
-    /// Make a revoked version valid again
+    /// Restore a revoked version
     Restore(revoke::RestoreArgs),
     /// Show what was built from what
     Ancestry(ancestry::AncestryArgs),

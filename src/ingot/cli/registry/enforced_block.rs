@@ -275,7 +275,9 @@ async fn find(session: &Session, name: &str) -> Result<EnforcedBlock> {
     let none = || {
         let error = Error::new(format!("there is no enforced block {name}"));
         match known.is_empty() {
-            true => error.hint("there are none; `ingot registry enforced-blocks create` makes one"),
+            true => {
+                error.hint("there are none; `ingot registry enforced-blocks create` creates one")
+            }
             false => error.hint(format!("there are: {}", known.join(", "))),
         }
     };

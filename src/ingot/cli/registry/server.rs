@@ -10,18 +10,18 @@ use super::{admin, backup, run_task, serve, sign_in_link};
 pub(super) enum ServerCommand {
     /// Serve a registry to other machines
     Serve(serve::ServeArgs),
-    /// Who may use a registry that is served
+    /// Manage who may use a registry that is served
     #[command(visible_alias = "principals", subcommand)]
     Principal(admin::PrincipalCommand),
-    /// The projects of a registry that is served
+    /// Manage the projects of a registry that is served
     #[command(visible_alias = "projects", subcommand)]
     Project(admin::ProjectCommand),
-    /// Who is told what happens in a registry that is served
+    /// Manage the webhooks of a registry that is served
     #[command(visible_alias = "webhooks", subcommand)]
     Webhook(admin::WebhookCommand),
-    /// Make a link that signs in to the web pages of a registry that is served, once
+    /// Create a link that signs in to the web pages of a registry that is served, once
     SignInLink(sign_in_link::SignInLinkArgs),
-    /// The run task for Terraform of a registry that is served
+    /// Manage the run task for Terraform of a registry that is served
     #[command(visible_alias = "run-tasks", subcommand)]
     RunTask(run_task::RunTaskCommand),
     /// Show who changed what in a registry that is served

@@ -201,7 +201,7 @@ impl Transfer {
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(true),
             StatusCode::NOT_FOUND => {
                 return Err(Error::new("the release has no such file")
-                    .hint("the list of checksums of the release names it: tell those who publish the plugin"));
+                    .hint("the list of checksums of the release names it: report it to those who publish the plugin"));
             }
             _ => return Err(self.refusal(&response)),
         };

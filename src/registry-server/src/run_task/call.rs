@@ -119,7 +119,7 @@ impl Call {
         let limit = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         if age.is_none_or(|age| age > limit(OLDEST) || age < -limit(AHEAD)) {
             tracing::warn!(run = self.run_id, "refused a run task's call about an old run");
-            let message = "the run was made too long ago, or in the future";
+            let message = "the run was created too long ago, or in the future";
             return Err(Error::new(Code::FailedPrecondition, message));
         }
         may_go(options, &self.task_result_callback_url)?;

@@ -146,7 +146,7 @@ async fn work(app: &App, client: &Client, job: &RunTaskJob) -> Result<()> {
         && let Err(failure) = remote.tell(&work, &outcome::running()).await
     {
         let (result, why) = (&job.task_result_id, failure.why());
-        tracing::warn!(result, why, "a run task's progress could not be told");
+        tracing::warn!(result, why, "a run task's progress could not be reported");
     }
     let json = match remote.plan(url, &work.token).await {
         Ok(json) => json,

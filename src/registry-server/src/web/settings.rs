@@ -162,7 +162,7 @@ fn audit(lines: &[AuditRow]) -> Markup {
             h2 #audit { "Audit log" }
             @if lines.is_empty() { p.dimmed { "Nothing was done so far." } }
             @else { (table("What was done last", &columns, &rows)) }
-            p.hint { "All of it is told by " code { "ingot registry audit" } " on the server." }
+            p.hint { "All of it is listed by " code { "ingot registry audit" } " on the server." }
         }
     }
 }

@@ -71,7 +71,7 @@ fn secret_form(token: &str, next: &str, id: &str, wrong: Option<&str>) -> Page {
                 button.main type="submit" { "Sign in" }
             }
             p.hint {
-                "Or open a link that signs you in once: the server’s administrator makes one with "
+                "Or open a link that signs you in once: the server’s administrator creates one with "
                 code { "ingot registry sign-in-link" } "."
             }
         }
@@ -128,7 +128,7 @@ pub(super) async fn with_secret(
         app.limits.sign_in(&address, id)?;
         app.limits.failed(&address, id);
         tracing::warn!(address, "somebody failed to sign in");
-        let wrong = "The client id or the client secret is wrong.";
+        let wrong = "The client id or the client secret is invalid.";
         let mut response =
             with_cookie(&app, &headers, |token| secret_form(token, next, id, Some(wrong)));
         *response.status_mut() = StatusCode::UNAUTHORIZED;

@@ -304,7 +304,7 @@ impl Fields {
             true => Ok(fields),
             false => Err(Error::new(
                 Code::PermissionDenied,
-                "the form was not made by this registry for you, or is too old; \
+                "the form was not created by this registry for you, or is too old; \
                  go back, load the page again and send it once more",
             )),
         }

@@ -155,7 +155,7 @@ impl HttpRegistry {
         let text = if body.is_empty() { b"{}".as_slice() } else { body };
         serde_json::from_slice(text).map_err(|error| {
             let host = host(&self.base);
-            Error::new(Code::Internal, format!("what {host} answered makes no sense: {error}"))
+            Error::new(Code::Internal, format!("invalid response from {host}: {error}"))
         })
     }
 

@@ -267,7 +267,7 @@ impl Session {
             Error::new(
                 Code::Aborted,
                 format!(
-                    "the channel {} has changed since the page was made; look at it again",
+                    "the channel {} has changed since the page was loaded; look at it again",
                     rules::quoted(channel)
                 ),
             )

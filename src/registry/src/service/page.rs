@@ -94,7 +94,7 @@ pub(super) fn cut_list<T>(list: Vec<T>, page: &Page) -> Result<(Vec<T>, Paginati
     let keys = keys(page)?;
     let position = match &keys.key {
         Some(key) => Some(
-            key.parse::<usize>().map_err(|_| Error::invalid("the pagination token is wrong"))?,
+            key.parse::<usize>().map_err(|_| Error::invalid("the pagination token is invalid"))?,
         ),
         None => None,
     };

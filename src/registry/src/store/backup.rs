@@ -92,7 +92,7 @@ impl Store {
         let log = beside(file, "-wal");
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
             return Err(Error::precondition(format!(
-                "{} is a database in use, not a backup; make one with `ingot registry backup`",
+                "{} is a database in use, not a backup; create one with `ingot registry backup`",
                 file.display()
             )));
         }

@@ -66,7 +66,7 @@ impl Store {
                     sqlx::Error::Database(error) => error.message().to_owned(),
                     sqlx::Error::Io(error) => error.to_string(),
                     sqlx::Error::PoolTimedOut => "it does not answer".into(),
-                    _ => "the URL is wrong or the server refuses it".into(),
+                    _ => "the URL is invalid or the server refuses it".into(),
                 };
                 Error::new(
                     Code::Unavailable,
@@ -107,7 +107,7 @@ fn prepare_file(path: &Path) -> Result<()> {
     let fail = |error: std::io::Error| {
         Error::new(
             Code::Unavailable,
-            format!("the registry's database {} cannot be made: {error}", path.display()),
+            format!("the registry's database {} cannot be created: {error}", path.display()),
         )
     };
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {

@@ -38,7 +38,7 @@ pub(super) async fn migrate(tx: &mut Tx) -> Result<()> {
     if taken > STEPS.len() {
         return Err(Error::new(
             Code::FailedPrecondition,
-            "the registry's database was made by a newer Ingot; use that one",
+            "the registry's database was created by a newer Ingot; use that one",
         ));
     }
     for (step, sql) in STEPS.iter().enumerate().skip(taken) {

@@ -154,7 +154,7 @@ fn metadata(raw: &Options, errors: &mut ConfigErrors) {
         wrong(
             errors,
             &block("instance_metadata_tags"),
-            "the metadata service is disabled, so it tells no tags",
+            "the metadata service is disabled, so it gives no tags",
             "remove one of the options",
         );
     }

@@ -59,7 +59,7 @@ pub(crate) fn login(
     if ssh.temporary_key_pair_bits.is_some_and(|bits| bits != 0) {
         warnings.push(ConfigWarning::on(
             "temporary_key_pair_bits",
-            "`temporary_key_pair_bits` has no effect: EC2 makes the key pair, and its RSA keys \
+            "`temporary_key_pair_bits` has no effect: EC2 creates the key pair, and its RSA keys \
              have 2048 bits",
         ));
     }

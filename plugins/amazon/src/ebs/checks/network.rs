@@ -97,7 +97,7 @@ fn session_manager(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<
                 &["iam_instance_profile", "temporary_iam_instance_profile_policy_document"],
             ),
             "Systems Manager reaches instances with an instance profile only",
-            "set iam_instance_profile to one with AmazonSSMManagedInstanceCore, or make one with \
+            "set iam_instance_profile to one with AmazonSSMManagedInstanceCore, or create one with \
              temporary_iam_instance_profile_policy_document",
         );
     }

@@ -22,7 +22,7 @@ pub(crate) fn is_spot(raw: &Options) -> bool {
 fn ignored(raw: &Options) -> impl Iterator<Item = ConfigWarning> {
     let instance = &raw.instance;
     let placement = instance.placement.clone().unwrap_or_default();
-    let cannot_stop = "a spot instance is not stopped before the AMI is made";
+    let cannot_stop = "a spot instance is not stopped before the AMI is created";
     let template = "the request for a spot instance does not carry it";
     let options = [
         ("shutdown_behavior", given(&instance.shutdown_behavior).is_some(), template),

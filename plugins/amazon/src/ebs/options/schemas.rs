@@ -12,7 +12,7 @@ use super::volumes::VolumeOptions;
 const NO_OPTIONS: &[(&str, &str)] =
     &[("boot_mode", FROM_SOURCE), ("tpm_support", FROM_SOURCE), ("uefi_data", FROM_SOURCE)];
 
-const FROM_SOURCE: &str = "an AMI that is made of an instance has that of the source AMI, here as in Packer; choose a \
+const FROM_SOURCE: &str = "an AMI that is created from an instance has that of the source AMI, here as in Packer; choose a \
      source AMI that has it";
 
 /// The schema of `amazon-ebs`.

@@ -143,7 +143,7 @@ pub(super) fn launched_at(state: &State) -> String {
 
 /// The failure of a call whose answer lacks the AMI's id.
 pub(super) fn nameless() -> Failure {
-    Failure::new(Kind::Broken, "AWS did not tell the AMI's id")
+    Failure::new(Kind::Broken, "AWS did not return the AMI's id")
 }
 
 /// The AMI that a call whose answer was lost has made.

@@ -84,7 +84,7 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
         let attempt = || async {
             let answer = request.clone().send().await.during("creating the temporary key pair")?;
             answer.key_material.ok_or_else(|| {
-                Failure::new(Kind::Refused, "AWS made a key pair without a private key")
+                Failure::new(Kind::Refused, "AWS created a key pair without a private key")
             })
         };
         // One whose private key was lost with the answer is of no use.
@@ -98,7 +98,7 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
     };
     let creation = Creation::begin(ctx, &state.resource(KEY_PAIR, name), call)?;
     let private = state.made_key.insert(creation).made().await?;
-    let pair = KeyPair::from_private(private, "the key pair that AWS made")?;
+    let pair = KeyPair::from_private(private, "the key pair that AWS created")?;
     pair.mask(&ctx.ui);
     if ctx.prepare.debug {
         let path = PathBuf::from(format!("ec2_{}.pem", ctx.prepare.build_name));

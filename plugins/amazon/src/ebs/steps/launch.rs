@@ -232,7 +232,7 @@ async fn request(
             let id = answer.instances().iter().find_map(|instance| instance.instance_id());
             match id {
                 Some(id) => Ok(Launched { instance: id.to_owned(), fleet: None }),
-                None => Err(Failure::new(Kind::Broken, "AWS did not tell the instance's id")),
+                None => Err(Failure::new(Kind::Broken, "AWS did not return the instance's id")),
             }
         };
         create(&cancel, attempt, || find(&ec2, &mark), |failure| not_seen_yet(temporary, failure))

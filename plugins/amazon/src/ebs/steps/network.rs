@@ -137,7 +137,7 @@ async fn find_subnet(ctx: &RunContext, state: &State, found: &mut Subnet) -> Res
             let random = || fitting[uuid::Uuid::new_v4().as_u128() as usize % fitting.len()];
             match options.most_free {
                 true => most_free(&fitting).ok_or_else(|| {
-                    Error::new("subnet_filter: no subnet tells its free addresses")
+                    Error::new("subnet_filter: no subnet reports its free addresses")
                 })?,
                 false => random(),
             }

@@ -102,7 +102,7 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
             let answer = answer.during("creating the temporary security group")?;
             note_account(&journal, answer.security_group_arn());
             answer.group_id.ok_or_else(|| {
-                Failure::new(Kind::Refused, "AWS made a security group without an id")
+                Failure::new(Kind::Refused, "AWS created a security group without an id")
             })
         };
         let find = || look_for(|| find_security_group(&ec2, &wanted, &run));

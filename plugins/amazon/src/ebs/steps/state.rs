@@ -167,7 +167,7 @@ impl State {
 
     pub(super) fn instance_id(&self) -> Result<&str> {
         let id = self.instance()?.instance_id();
-        id.ok_or_else(|| Error::new("AWS did not tell the instance's id"))
+        id.ok_or_else(|| Error::new("AWS did not return the instance's id"))
     }
 
     /// The journal's record of something in the build's region.
