@@ -59,7 +59,10 @@ pub(crate) async fn remote(server: &Server) -> HttpRegistry {
         token: url.join("/oauth2/token").expect("a URL"),
         api_insecure: true,
         auth_insecure: true,
-        credentials: Credentials { id: env("HCP_CLIENT_ID"), secret: env("HCP_CLIENT_SECRET") },
+        credentials: Credentials::Key {
+            id: env("HCP_CLIENT_ID"),
+            secret: env("HCP_CLIENT_SECRET"),
+        },
         organization: Some(env("HCP_ORGANIZATION_ID")),
         project: Some(env("HCP_PROJECT_ID")),
     };
