@@ -1,6 +1,6 @@
 //! The functions that expressions can call, one file per family.
 //!
-//! [`call`] does what all functions have in common: counting and converting arguments, refusing
+//! [`call()`] does what all functions have in common: counting and converting arguments, refusing
 //! null, standing aside for unknown values, and keeping results of secrets secret. A function
 //! itself sees plain, known values of the types it declares, unless its parameters say otherwise.
 
