@@ -15,6 +15,7 @@ mod messages;
 mod packer_block;
 mod parity;
 mod running;
+mod secret_stores;
 mod secrets;
 mod ssh;
 mod validate;

@@ -10,6 +10,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_types::service_config::ServiceConfigKey;
+use ingot_sdk::http;
 use ingot_sdk::retry::Retry;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ use crate::failure::{Failure, Kind, chain};
 
 /// How long a whole call may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// The largest response that is read, in bytes.
+const LARGEST: usize = 16 << 20;
 
 /// A service that speaks version 1.1 of AWS's JSON protocol.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +94,10 @@ impl Access {
         let status = answer.status();
         let kind = answer.headers().get("x-amzn-errortype");
         let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
-        let text = answer.bytes().await.map_err(unreachable)?;
+        let text = http::body(answer, LARGEST).await.map_err(|error| {
+            let kind = if error.is_transient() { Kind::Unreachable } else { Kind::Refused };
+            Failure::new(kind, error.to_string())
+        })?;
         let said = serde_json::from_slice(&text).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(said);

@@ -25,7 +25,7 @@ pub mod polling;
 
 use ingot_sdk::PluginSet;
 
-pub use data::{AmiData, ParameterStoreData, SecretsManagerData};
+pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
 pub use ebs::{EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG};
 pub use ecr::AmazonEcr;
 

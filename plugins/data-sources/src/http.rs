@@ -12,6 +12,9 @@ use reqwest::{Method, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The largest response that is read; a value of a template holds it whole.
+const LARGEST: usize = 64 << 20;
+
 const METHODS: &[&str] = &["HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -114,7 +117,7 @@ impl Fetch for Request {
             }
             joined.push_str(&value);
         }
-        let body = answer.bytes().await.with_context(asking)?;
+        let body = http::body(answer, LARGEST).await.map_err(|error| error.context(asking()))?;
         Ok(Output {
             url: url.clone(),
             body: String::from_utf8_lossy(&body).into_owned(),

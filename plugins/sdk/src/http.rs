@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Url};
+use reqwest::{Client, ClientBuilder, Response, Url};
 
 use crate::error::causes;
-use crate::{Context, Result};
+use crate::{Context, Error, Result};
 
 /// A client. Connecting may take half a minute; how long an answer may take is up to the caller.
 ///
@@ -28,6 +28,26 @@ pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Resul
         .user_agent(concat!("ingot/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(30));
     adjust(builder).build().context("starting the HTTP client")
+}
+
+/// The body of a response, of at most `limit` bytes.
+///
+/// # Errors
+/// It is longer, which no other try finds better, or the connection breaks (transient).
+pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>> {
+    let too_long = || Error::new(format!("the response is longer than {limit} bytes"));
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(too_long());
+    }
+    let mut body = Vec::new();
+    let broken = |error: reqwest::Error| Error::caused_by(error.without_url()).transient();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// Whether `error` means that a server's certificate is not accepted: no later try finds it better.

@@ -15,6 +15,7 @@ pub mod publish;
 pub mod reference;
 pub mod run;
 pub mod signals;
+mod stores;
 
 #[cfg(feature = "plugin-host")]
 pub(crate) use installed::is_for_other_builders;

@@ -10,6 +10,7 @@ use ingot_sdk::{OnError, PluginSet, PrepareContext, Secrets, Ui, UserVariable};
 use super::data::DataSources;
 #[cfg(feature = "plugin-host")]
 use super::installed::InstalledPlugins;
+use super::stores::stores;
 use crate::graph::Node;
 use crate::template::builds::SourceUse;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
@@ -39,8 +40,8 @@ pub struct ProjectOptions {
     pub lenient: bool,
     /// Pass over pre-releases of plugins that are programs of their own.
     pub releases_only: bool,
-    /// Where data sources that are fetched speak. Without it none is, and their values are
-    /// unknown.
+    /// Where data sources that are fetched speak, and the stores that functions read from. Without
+    /// it none is asked, and their values are unknown.
     pub fetch_data: Option<Ui>,
 }
 
@@ -99,6 +100,7 @@ impl Project {
             start: time::OffsetDateTime::now_utc(),
             env_allowed: false,
             secrets: sink(&secrets),
+            stores: stores(options.fetch_data.as_ref()),
         };
         let mut project = Project {
             sources,
@@ -145,8 +147,9 @@ impl Project {
         }
     }
 
-    /// A project without a template, for evaluating expressions.
-    pub fn empty() -> Project {
+    /// A project without a template, for evaluating expressions. `ui` is where stores that functions
+    /// read from speak.
+    pub fn empty(ui: &Ui) -> Project {
         let secrets = Secrets::default();
         let mut project = Project {
             sources: SourceMap::default(),
@@ -163,6 +166,7 @@ impl Project {
                 start: time::OffsetDateTime::now_utc(),
                 env_allowed: false,
                 secrets: sink(&secrets),
+                stores: stores(Some(ui)),
             },
             plugins: PluginSet::default(),
             secrets,

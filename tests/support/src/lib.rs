@@ -16,6 +16,7 @@ pub mod postgres;
 pub mod registry_server;
 mod require;
 mod run;
+pub mod secret_stores;
 pub mod sshd;
 mod templates;
 pub mod trial_plugin;

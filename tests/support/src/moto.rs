@@ -39,7 +39,7 @@ impl Moto {
             Err(error) => {
                 let missing = format!(
                     "moto_server cannot be run ({error}); it comes with \
-                     pip install 'moto[server,ec2,ssm,secretsmanager,ecr,iam,sts]'"
+                     pip install 'moto[server,ec2,ssm,secretsmanager,ecr,iam,sts,kms]'"
                 );
                 crate::missing(missing);
                 return None;

@@ -7,6 +7,6 @@ mod secrets_manager;
 
 pub use ami::AmiData;
 pub use parameter_store::ParameterStoreData;
-pub use secrets_manager::SecretsManagerData;
+pub use secrets_manager::{SecretsManagerData, read_secret};
 
 use name::check_name;

@@ -118,6 +118,38 @@ impl Fetch for ReadSecret {
     }
 }
 
+/// A secret as the functions `aws_secretsmanager` and `aws_secretsmanager_raw` give it: the value
+/// of `key`; without one, the only value of a JSON object, or the whole secret where it is something
+/// else. `raw` gives the whole secret always. Access comes from the environment alone. The secret is
+/// masked from here on.
+///
+/// # Errors
+/// There are no credentials or no region, AWS refuses, or the secret has no such value.
+pub async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> Result<String> {
+    let access = Access::open(&AccessOptions::default(), ui).await?;
+    let region = access.region();
+    let request = json!({ "SecretId": name, "VersionStage": "AWSCURRENT" });
+    let answer = access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await;
+    let answer = answer.map_err(|failure| told(failure, name, "AWSCURRENT", region))?;
+    let of_secret = |why: &str| Error::new(format!("the secret {name} {why}"));
+    let text = answer["SecretString"].as_str().ok_or_else(|| {
+        of_secret("was stored as bytes, not as text")
+            .hint("read secret_binary of a data \"amazon-secretsmanager\" block instead")
+    })?;
+    ui.mask(text);
+    if raw {
+        return Ok(text.to_owned());
+    }
+    let several = matches!(serde_json::from_str(text), Ok(Value::Object(all)) if all.len() > 1);
+    if key.is_none() && several {
+        return Err(of_secret("has several values, and no key says which")
+            .hint("give the key, as in aws_secretsmanager(\"name\", \"key\")"));
+    }
+    let value = value_of(text, key).map_err(|why| of_secret(&why))?;
+    ui.mask(&value);
+    Ok(value)
+}
+
 fn told(failure: Failure, name: &str, version: &str, region: &str) -> Error {
     if failure.kind == Kind::NotFound || failure.message.contains("because it was deleted") {
         return Error::new(format!("there is no secret {name} of version {version} in {region}"))

@@ -57,14 +57,10 @@ const FUNCTIONS: &[Entry] = &[
              may look like"
             .to_owned())
     }),
-    ("consul_key", 0, None, |_| Err(secret_store("Consul", "consul_key"))),
-    ("vault", 0, None, |_| Err(secret_store("Vault", "vault"))),
-    ("aws_secretsmanager", 0, None, |_| {
-        Err(secret_store("AWS Secrets Manager", "aws_secretsmanager"))
-    }),
-    ("aws_secretsmanager_raw", 0, None, |_| {
-        Err(secret_store("AWS Secrets Manager", "aws_secretsmanager_raw"))
-    }),
+    ("consul_key", 0, None, secret_store),
+    ("vault", 0, None, secret_store),
+    ("aws_secretsmanager", 0, None, secret_store),
+    ("aws_secretsmanager_raw", 0, None, secret_store),
 ];
 
 fn find(name: &str) -> Option<&'static Entry> {
@@ -126,11 +122,13 @@ fn env(call: &Call<'_>) -> Result<Output, String> {
     ))
 }
 
-fn secret_store(store: &str, function: &str) -> String {
-    format!(
-        "reading secrets from {store} with {{{{ {function} }}}} is not supported; pass the secret \
-         as a sensitive input variable, for example through PKR_VAR_name"
-    )
+/// The functions that read from stores of secrets. Packer has them only in the `variables` of JSON
+/// templates.
+fn secret_store(call: &Call<'_>) -> Result<Value, String> {
+    let name = call.name;
+    Err(format!(
+        "it is not allowed in options; write a local whose value is {name}(…), and use that local"
+    ))
 }
 
 /// The start of the run, so that all options of all plugins agree.

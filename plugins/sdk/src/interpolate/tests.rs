@@ -76,8 +76,8 @@ fn offers_the_functions_of_packer() {
     fails("{{ env `HOME` }}", "default of an input variable");
     fails("{{ split \"a\" \"-\" 1 }}", "there is no part 1");
     fails("{{ vault `a` `b` }}", "not supported");
-    fails("{{ consul_key `a` }}", "not supported");
-    fails("{{ aws_secretsmanager `a` }}", "not supported");
+    fails("{{ consul_key `a` }}", "a local whose value is consul_key(…)");
+    fails("{{ aws_secretsmanager `a` }}", "not allowed in options");
     fails("{{ sed `a` `b` }}", "use replace");
     fails("{{ clean_resource_name `a` }}", "only available");
 }

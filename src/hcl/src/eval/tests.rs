@@ -11,6 +11,7 @@ fn run(text: &str) -> Result {
         start: time::OffsetDateTime::UNIX_EPOCH,
         env_allowed: false,
         secrets: Default::default(),
+        stores: Default::default(),
     };
     let var = Value::object(BTreeMap::from([
         ("name".to_owned(), Value::from("web")),

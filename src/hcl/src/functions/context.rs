@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Stores;
+
 /// What is told of a secret text.
 type Told = dyn Fn(&str) + Send + Sync;
 
@@ -41,4 +43,6 @@ pub struct FunctionContext {
     pub env_allowed: bool,
     /// What must never be shown: what expressions make of sensitive values is added to it.
     pub secrets: SecretSink,
+    /// What functions read secrets and settings from.
+    pub stores: Stores,
 }

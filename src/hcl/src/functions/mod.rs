@@ -23,6 +23,7 @@ mod regex;
 mod secrets;
 mod set;
 mod signature;
+mod stores;
 mod string;
 mod table;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod yaml;
 pub use call::call;
 pub use context::{FunctionContext, SecretSink};
 pub use signature::{Accepts, Failure, Function, Outcome, Param, Returns, param, signature};
+pub use stores::{StoredValue, Stores};
 pub use table::{get, names};
 
 use call::{count, items, text, whole};

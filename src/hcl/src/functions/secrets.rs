@@ -1,7 +1,12 @@
-//! Functions that fetch secrets from services. None of them is supported yet: each says so, and
-//! what to do instead, when it is called.
+//! Functions that read from stores of secrets and settings outside of the template: Consul, Vault and
+//! AWS Secrets Manager. What they read is unknown where no store may be asked, as in `validate`.
 
-use super::{Accepts, Failure, Function, Outcome, Returns, function, param};
+use super::{
+    Accepts, Failure, Function, FunctionContext, Outcome, Returns, StoredValue, function, param,
+    text,
+};
+use crate::types::Type;
+use crate::value::Value;
 
 const STRING: Accepts = Accepts::String;
 
@@ -10,20 +15,43 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "aws_secretsmanager",
         &[param("name", STRING), param("key", STRING).or_null()],
         Returns::String,
-        |_, _| unsupported("AWS Secrets Manager"),
+        |args, ctx| {
+            let key = args[1].as_str().filter(|key| !key.is_empty()).map(str::to_owned);
+            secret(StoredValue::AwsSecret { name: name(args)?, key }, ctx)
+        },
     ),
-    function("aws_secretsmanager_raw", &[param("name", STRING)], Returns::String, |_, _| {
-        unsupported("AWS Secrets Manager")
+    function("aws_secretsmanager_raw", &[param("name", STRING)], Returns::String, |args, ctx| {
+        secret(StoredValue::AwsSecretRaw(name(args)?), ctx)
     }),
-    function("consul_key", &[param("key", STRING)], Returns::String, |_, _| unsupported("Consul")),
-    function("vault", &[param("path", STRING), param("key", STRING)], Returns::String, |_, _| {
-        unsupported("Vault")
+    // Settings as a rule, not secrets; Packer shows them too.
+    function("consul_key", &[param("key", STRING)], Returns::String, |args, ctx| {
+        read(&StoredValue::ConsulKey(name(args)?), ctx)
     }),
+    function(
+        "vault",
+        &[param("path", STRING), param("key", STRING)],
+        Returns::String,
+        |args, ctx| {
+            let key = text(&args[1]).to_owned();
+            secret(StoredValue::Vault { path: name(args)?, key }, ctx)
+        },
+    ),
 ];
 
-fn unsupported(service: &str) -> Outcome {
-    Err(Failure::new(format!(
-        "reading from {service} is not supported yet; declare a variable with `sensitive = true` \
-         and pass the value as PKR_VAR_name or with -var 'name=…'"
-    )))
+/// The first argument, which says what is read.
+fn name(args: &[Value]) -> Result<String, Failure> {
+    let name = text(&args[0]);
+    match name.is_empty() {
+        true => Err(Failure::argument(0, "it must not be empty")),
+        false => Ok(name.to_owned()),
+    }
+}
+
+fn secret(wanted: StoredValue, ctx: &FunctionContext) -> Outcome {
+    read(&wanted, ctx).map(|value| value.mark(true))
+}
+
+fn read(wanted: &StoredValue, ctx: &FunctionContext) -> Outcome {
+    let found = ctx.stores.read(wanted).map_err(Failure::new)?;
+    Ok(found.map_or_else(|| Value::unknown(Type::String), Value::from))
 }

@@ -7,6 +7,7 @@ fn context() -> FunctionContext {
         start: time::OffsetDateTime::UNIX_EPOCH,
         env_allowed: true,
         secrets: Default::default(),
+        stores: Default::default(),
     }
 }
 
@@ -142,11 +143,31 @@ fn gzip_and_bcrypt_can_be_read_back() {
 }
 
 #[test]
-fn secret_services_say_what_to_do() {
-    for name in ["aws_secretsmanager_raw", "consul_key"] {
-        let error = call(get(name).unwrap(), &["x".into()], &context()).unwrap_err();
-        assert!(error.message.contains("-var"), "{}", error.message);
+fn what_no_store_may_be_asked_for_is_unknown() {
+    for (name, secret) in [("aws_secretsmanager_raw", true), ("consul_key", false)] {
+        let function = get(name).unwrap();
+        let value = call(function, &["x".into()], &context()).unwrap();
+        assert!(value.is_unknown() && value.sensitive == secret, "{name}: {value:?}");
+        assert!(call(function, &["".into()], &context()).is_err(), "{name}");
     }
+}
+
+#[test]
+fn stores_are_asked_for_what_the_arguments_say() {
+    let read = |wanted: &StoredValue| match wanted {
+        StoredValue::Vault { path, key } => Ok(format!("{path}#{key}")),
+        StoredValue::AwsSecret { name, key: None } => Ok(name.clone()),
+        other => Err(format!("no {other:?}")),
+    };
+    let context = FunctionContext { stores: Stores::new(read), ..context() };
+    let value = call(get("vault").unwrap(), &["a/data/b".into(), "c".into()], &context).unwrap();
+    assert!(value.as_str() == Some("a/data/b#c") && value.sensitive);
+    let aws = get("aws_secretsmanager").unwrap();
+    for key in [Value::null(Type::String), "".into()] {
+        assert_eq!(call(aws, &["s".into(), key], &context).unwrap().as_str(), Some("s"));
+    }
+    let error = call(get("consul_key").unwrap(), &["k".into()], &context).unwrap_err();
+    assert!(error.message.contains("ConsulKey"), "{}", error.message);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn functions() -> FunctionContext {
         start: time::OffsetDateTime::UNIX_EPOCH,
         env_allowed: false,
         secrets: Default::default(),
+        stores: Default::default(),
     }
 }
 

@@ -1,0 +1,189 @@
+//! The HTTP client of both stores, with the TLS that the environment asks for.
+
+use std::time::Duration;
+
+use ingot_sdk::{Context, Error, Result, http};
+use reqwest::{Certificate, Client, Identity, Proxy, StatusCode, redirect};
+
+use crate::Environment;
+
+/// The largest response that is read. Consul holds values of up to half a mebibyte, Vault of one.
+const LARGEST: usize = 8 << 20;
+/// How many redirects are followed: a standby of a cluster names its leader.
+const REDIRECTS: usize = 3;
+
+/// What the variables of a store are called.
+pub(crate) struct Names {
+    /// The file of the certificates to trust.
+    pub ca_file: &'static str,
+    /// The directory of such files.
+    pub ca_directory: &'static str,
+    /// The file of the certificate to show.
+    pub certificate: &'static str,
+    /// The file of its key.
+    pub key: &'static str,
+    /// The name to expect in the server's certificate, which cannot be set here.
+    pub server_name: &'static str,
+}
+
+/// What else a client needs to know.
+pub(crate) struct Settings {
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Certificates to trust that stand in a variable themselves.
+    pub certificates: Option<String>,
+    /// The proxy, where the store has a variable of its own for that.
+    pub proxy: Option<String>,
+    /// The socket to speak over, instead of the network.
+    pub socket: Option<String>,
+}
+
+/// Makes a client.
+///
+/// # Errors
+/// A file cannot be read, or holds something else than it should.
+pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Result<Client> {
+    if env.get(names.server_name).is_some() {
+        return Err(Error::new(format!("{} is not supported", names.server_name)).hint(
+            "use the name in the server's certificate in the address, and unset the variable",
+        ));
+    }
+    let mut trusted = Vec::new();
+    let files = match &settings.certificates {
+        Some(pem) => vec![pem.clone().into_bytes()],
+        None => match env.file(names.ca_file)? {
+            Some(pem) => vec![pem],
+            None => env.directory(names.ca_directory)?,
+        },
+    };
+    for pem in files {
+        let reading = || format!("reading the certificates of {}", names.ca_file);
+        trusted.extend(Certificate::from_pem_bundle(&pem).with_context(reading)?);
+    }
+    let identity = match (env.file(names.certificate)?, env.file(names.key)?) {
+        (Some(certificate), Some(key)) => {
+            let both = [certificate, b"\n".to_vec(), key].concat();
+            let reading = || format!("reading {} and {}", names.certificate, names.key);
+            Some(Identity::from_pem(&both).with_context(reading)?)
+        }
+        (None, None) => None,
+        _ => {
+            let (certificate, key) = (names.certificate, names.key);
+            return Err(Error::new(format!("only one of {certificate} and {key} is set"))
+                .hint("set both, or none of them"));
+        }
+    };
+    let proxy = settings.proxy.map(|proxy| Proxy::all(&proxy).context("reading the proxy's URL"));
+    let proxy = proxy.transpose()?;
+    http::client_with(|mut builder| {
+        builder = builder.timeout(settings.timeout).redirect(redirects());
+        if !trusted.is_empty() {
+            builder = builder.tls_certs_only(trusted);
+        }
+        if let Some(identity) = identity {
+            builder = builder.identity(identity);
+        }
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(proxy);
+        }
+        #[cfg(unix)]
+        if let Some(socket) = settings.socket {
+            builder = builder.unix_socket(socket);
+        }
+        builder.tls_danger_accept_invalid_certs(settings.insecure)
+    })
+}
+
+/// Follows a redirect unless it gives up TLS, since the token goes along.
+fn redirects() -> redirect::Policy {
+    redirect::Policy::custom(|attempt| {
+        let from_tls = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        if attempt.previous().len() > REDIRECTS {
+            return attempt.error("too many redirects");
+        }
+        if from_tls && attempt.url().scheme() != "https" {
+            return attempt.error("redirected from https to http");
+        }
+        attempt.follow()
+    })
+}
+
+/// Sends a request, and reads what is answered.
+///
+/// # Errors
+/// Nobody answers in time, or with too much. Such an error is transient where another try may help.
+pub(crate) async fn send(
+    request: reqwest::RequestBuilder,
+    store: &str,
+    address: &str,
+) -> Result<(StatusCode, Vec<u8>)> {
+    let asking = || format!("asking {store} at {}", http::shown(address));
+    // The URL of the request, which reqwest adds, is said already.
+    let plain = |error: reqwest::Error| {
+        let bad = http::is_bad_certificate(&error);
+        let error = Error::caused_by(error.without_url());
+        if bad { error } else { error.transient() }
+    };
+    let response = request.send().await.map_err(|error| plain(error).context(asking()))?;
+    let status = response.status();
+    let body = http::body(response, LARGEST).await.map_err(|error| error.context(asking()))?;
+    Ok((status, body))
+}
+
+/// The key of a value as part of a URL's path; `/` separates its parts.
+pub(crate) fn path(key: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(key, KEPT).to_string()
+}
+
+/// Where a store is: a URL without slash at its end, and the socket if it is one.
+///
+/// # Errors
+/// `address` is none.
+pub(crate) fn address(
+    variable: &str,
+    address: &str,
+    scheme: &str,
+) -> Result<(String, Option<String>)> {
+    if let Some(socket) = address.strip_prefix("unix://") {
+        return Ok(("http://localhost".to_owned(), Some(socket.to_owned())));
+    }
+    let url = match address.contains("://") {
+        true => address.to_owned(),
+        false => format!("{scheme}://{address}"),
+    };
+    let parsed = reqwest::Url::parse(&url);
+    let usable = parsed.is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|h| !h.is_empty())
+    });
+    if !usable {
+        return Err(Error::new(format!("{variable} is not the URL of a server"))
+            .hint(format!("it looks like {scheme}://HOST:PORT")));
+    }
+    Ok((url.trim_end_matches('/').to_owned(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_become_paths() {
+        assert_eq!(path("a/b c?d#e%/ü"), "a/b%20c%3Fd%23e%25/%C3%BC");
+    }
+
+    #[test]
+    fn addresses() {
+        let url = |text: &str| address("X", text, "http").unwrap();
+        assert_eq!(url("127.0.0.1:8500").0, "http://127.0.0.1:8500");
+        assert_eq!(url("https://c.example/prefix/").0, "https://c.example/prefix");
+        assert_eq!(url("unix:///run/c.sock").1.as_deref(), Some("/run/c.sock"));
+        for bad in ["", "ftp://x", "http://", "a b"] {
+            assert!(address("X", bad, "http").is_err(), "{bad}");
+        }
+    }
+}
