@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ingot_provenance::KeyService;
 use ingot_sdk::PluginSet;
 use ingot_sdk::ecr::EcrLogin;
 
@@ -23,10 +24,24 @@ pub fn plugins() -> PluginSet {
     ingot_file::register(&mut set);
     ingot_null::register(&mut set);
     ingot_post_processors::register(&mut set);
+    ingot_provenance::register(&mut set, key_service());
     ingot_provisioners::register(&mut set);
     ingot_qemu::register(&mut set);
+    ingot_sbom::register(&mut set);
     crate::data_sources::register(&mut set);
     #[cfg(feature = "plugin-host")]
     set.reclaimer(ingot_plugin_host::ReclaimProcesses);
     set
+}
+
+/// What signs with the keys that a cloud keeps.
+pub(crate) fn key_service() -> Option<Arc<dyn KeyService>> {
+    #[cfg(feature = "amazon")]
+    {
+        Some(Arc::new(crate::aws_keys::AwsKeys))
+    }
+    #[cfg(not(feature = "amazon"))]
+    {
+        None
+    }
 }

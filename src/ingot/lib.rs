@@ -4,6 +4,8 @@
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
 //! plugins that are part of the program, [`cli`] puts all of it together.
 
+#[cfg(feature = "amazon")]
+mod aws_keys;
 pub mod builtin;
 pub mod cli;
 pub mod data_sources;

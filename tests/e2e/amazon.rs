@@ -33,6 +33,7 @@ fn found(run: &Run) -> Value {
 fn aws(moto: &Moto, target: &str, request: Value) -> Value {
     let service = match target.split('.').next() {
         Some("AmazonSSM") => "ssm",
+        Some("TrentService") => "kms",
         _ => "secretsmanager",
     };
     let script = format!(
@@ -188,6 +189,90 @@ fn secrets_are_read_and_never_shown() {
     assert!(said.contains("the secret db has no key `nope`"), "{said}");
     let (_, said) = check("name = \"none\"", "value");
     assert!(said.contains("there is no secret none of version AWSCURRENT"), "{said}");
+}
+
+#[test]
+fn functions_read_secrets_that_are_never_shown() {
+    let moto = require!(Moto::start());
+    let create = |name: &str, text: &str| {
+        let request = json!({ "Name": name, "SecretString": text });
+        aws(&moto, "secretsmanager.CreateSecret", request);
+    };
+    let one = r#"{"password":"pa55-w0rd-long"}"#;
+    create("plain", "pa55-w0rd-long");
+    create("one", one);
+    create("two", r#"{"password":"pa55-w0rd-long","port":5432}"#);
+    let check = |call: &str| {
+        let locals = format!("locals {{\n  it = {call}\n}}\n");
+        let dir = show(&locals, "local.it");
+        let file = "source \"file\" \"f\" {\n  content = local.it\n  target = \"out\"\n}\n";
+        let text = std::fs::read_to_string(dir.path().join("t.pkr.hcl")).unwrap();
+        let text = text.replace("[\"source.null.n\"]", "[\"source.null.n\", \"source.file.f\"]");
+        std::fs::write(dir.path().join("t.pkr.hcl"), format!("{text}{file}")).unwrap();
+        let run = build(dir.path(), &moto.environment());
+        assert!(!run.stdout.contains("pa55-w0rd-long"), "{}", run.stdout);
+        (std::fs::read_to_string(dir.path().join("out")).ok(), run.stdout)
+    };
+    for (call, value) in [
+        ("aws_secretsmanager(\"plain\", null)", "pa55-w0rd-long"),
+        ("aws_secretsmanager(\"one\", null)", "pa55-w0rd-long"),
+        ("aws_secretsmanager(\"two\", \"port\")", "5432"),
+        ("aws_secretsmanager_raw(\"one\")", one),
+    ] {
+        let (written, said) = check(call);
+        assert_eq!(written.as_deref(), Some(value), "{call}: {said}");
+        assert!(said.contains("found <sensitive>"), "{call}: {said}");
+    }
+    for (call, wanted) in [
+        ("aws_secretsmanager(\"two\", null)", "several values, and no key says which"),
+        ("aws_secretsmanager(\"two\", \"nope\")", "has no key `nope`"),
+        ("aws_secretsmanager_raw(\"nope\")", "there is no secret nope"),
+    ] {
+        let (_, said) = check(call);
+        assert!(said.contains("t.pkr.hcl:2:8") && said.contains(wanted), "{call}: {said}");
+    }
+}
+
+#[test]
+fn attestations_are_signed_with_keys_of_kms() {
+    let moto = require!(Moto::start());
+    let environment = moto.environment();
+    let env: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for spec in ["ECC_NIST_P256", "RSA_2048"] {
+        let request = json!({ "KeyUsage": "SIGN_VERIFY", "KeySpec": spec });
+        let made = aws(&moto, "TrentService.CreateKey", request);
+        let key = format!("awskms:///{}", made["KeyMetadata"]["Arn"].as_str().unwrap());
+        let dir = template(&format!(
+            "source \"file\" \"f\" {{\n  content = \"x\"\n  target = \"out/x\"\n}}\nbuild {{\n  \
+             sources = [\"source.file.f\"]\n  post-processor \"provenance\" {{\n    signing_mode = \
+             \"kms\"\n    signer = \"{key}\"\n  }}\n}}\n"
+        ));
+        let built = ingot_with(dir.path(), &["build", "."], &env);
+        assert_eq!(built.code, Some(0), "{spec}: {}", built.stdout);
+        let path = "out/f.x.provenance.json";
+        let by_key = format!("-key={key}");
+        let flags = ["verify-attestation", &by_key, "-artifact=out/x", path];
+        let verified = ingot_with(dir.path(), &flags, &env);
+        assert_eq!(verified.code, Some(0), "{spec}: {}", verified.stderr);
+        // What was signed there verifies without it.
+        let request = json!({ "KeyId": made["KeyMetadata"]["Arn"] });
+        let public = aws(&moto, "TrentService.GetPublicKey", request);
+        let public = public["PublicKey"].as_str().unwrap();
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{public}\n-----END PUBLIC KEY-----\n");
+        std::fs::write(dir.path().join("key.pub"), pem).unwrap();
+        let flags = ["verify-attestation", "-verifier=key.pub", path];
+        assert_eq!(ingot(dir.path(), &flags).code, Some(0), "{spec}");
+    }
+    let flags = ["verify-attestation", "-key=awskms:///alias/none", "x.json"];
+    let dir = template("");
+    std::fs::write(
+        dir.path().join("x.json"),
+        r#"{"payloadType": "application/vnd.in-toto+json", "payload": "", "signatures": []}"#,
+    )
+    .unwrap();
+    let failed = ingot_with(dir.path(), &flags, &env);
+    assert!(failed.stderr.contains("asking KMS for alias/none"), "{}", failed.stderr);
 }
 
 #[test]

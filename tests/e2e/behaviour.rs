@@ -306,17 +306,6 @@ fn sleep_waits() {
 }
 
 #[test]
-fn what_packer_has_and_ingot_does_not_is_said_so() {
-    for (kind, name) in [("provisioner", "hcp-sbom"), ("post-processor", "provenance")] {
-        let dir = template(&null_template(&format!("  {kind} \"{name}\" {{\n  }}")));
-        let run = ingot(dir.path(), &["validate", "."]);
-        assert_eq!(run.code, Some(1));
-        let said = format!("the {kind} `{name}` is not supported yet");
-        assert!(run.stdout.contains(&said), "{}", run.stdout);
-    }
-}
-
-#[test]
 fn names_without_a_value_are_warned_of() {
     let steps = r#"
   provisioner "shell-local" {

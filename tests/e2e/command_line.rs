@@ -122,8 +122,6 @@ fn packers_commands_are_known_by_name() {
         (&["fix", "old.json"][..], "hcl2_upgrade"),
         (&["hcl2_upgrade", "-output-file=x", "old.json"], "packer hcl2_upgrade"),
         (&["execute", "packer-builder-x"], "built in"),
-        (&["sbom-generate", "-o", "x"], "scanner"),
-        (&["verify-attestation", "-key", "x", "y"], "cosign"),
         (&["-autocomplete-install"], "ingot completions"),
     ] {
         let said = mistake(dir.path(), args, 1);

@@ -15,6 +15,7 @@ mod peer;
 mod publish;
 mod queue;
 mod refused;
+mod sboms;
 mod silent;
 mod template;
 mod world;

@@ -8,6 +8,7 @@
 //! | [`ebs`] | the builders `amazon-ebs`, `amazon-ebssurrogate` and `amazon-ebsvolume` |
 //! | [`failure`] | what AWS answered when a call failed, and what kind of failure that is |
 //! | [`filter`] | finding an AMI by what is known about it |
+//! | [`kms`] | signing with the keys of KMS |
 //! | [`json_call`] | calls of services whose crate in the SDK is not built |
 //! | [`polling`] | how long and how often to look whether something is done |
 //!
@@ -21,6 +22,7 @@ pub mod failure;
 pub mod filter;
 mod http_client;
 pub mod json_call;
+pub mod kms;
 pub mod polling;
 
 use ingot_sdk::PluginSet;

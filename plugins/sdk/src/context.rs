@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::interpolate::{self, Interpolation};
+use crate::journal::NoJournal;
 use crate::process::Processes;
-use crate::{Communicator, Error, Journal, Result, Secrets, Ui};
+use crate::{Communicator, Error, Journal, Result, Sbom, Secrets, Ui};
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
 pub type GeneratedData = BTreeMap<String, serde_json::Value>;
@@ -93,6 +94,9 @@ pub trait Hook: Send + Sync {
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
     ) -> Result<()>;
+    /// Takes a bill of materials of what the build makes, to be published with it. Whoever runs
+    /// provisioners for another purpose drops it.
+    fn keep_sbom(&self, _sbom: Sbom) {}
 }
 
 /// What a plugin runs in. Cheap to clone.
@@ -112,7 +116,43 @@ pub struct RunContext {
     pub processes: Processes,
 }
 
+/// Stands for the provisioners of what is no build.
+struct NoProvisioners;
+
+#[async_trait]
+impl Hook for NoProvisioners {
+    async fn provision(
+        &self,
+        _: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    async fn cleanup_provision(
+        &self,
+        _: &RunContext,
+        _: Arc<dyn Communicator>,
+        _: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl RunContext {
+    /// A context for work outside of a build, which has no provisioners and writes no journal.
+    pub fn detached(ui: Ui) -> Self {
+        RunContext {
+            prepare: Arc::default(),
+            ui,
+            cancel: CancellationToken::new(),
+            journal: Arc::new(NoJournal),
+            hook: Arc::new(NoProvisioners),
+            processes: Processes::default(),
+        }
+    }
+
     /// Waits for `work` unless the build is cancelled. Then `work` is dropped, but not before the
     /// processes it runs on this machine have ended: they are asked to, and have a moment.
     ///

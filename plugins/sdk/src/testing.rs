@@ -9,10 +9,9 @@ use async_trait::async_trait;
 
 use crate::component::prepare_typed;
 use crate::interpolate::Interpolation;
-use crate::journal::NoJournal;
 use crate::{
-    Communicator, Component, Config, ConfigError, ConfigErrors, Event, EventSink, GeneratedData,
-    Hook, PrepareContext, Prepared, Result, RunContext, Ui,
+    Component, Config, ConfigError, ConfigErrors, Event, EventSink, PrepareContext, Prepared,
+    RunContext, Ui,
 };
 
 pub use machine::ThisMachine;
@@ -45,14 +44,8 @@ pub fn prepare<C: Component>(
 
 /// A context for one build that has nobody to ask, no provisioners, and a journal that forgets.
 pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {
-    RunContext {
-        prepare: Arc::new(prepare),
-        ui: Ui::new(Arc::clone(said) as Arc<dyn EventSink>),
-        cancel: Default::default(),
-        journal: Arc::new(NoJournal),
-        hook: Arc::new(NoProvisioners),
-        processes: Default::default(),
-    }
+    let ui = Ui::new(Arc::clone(said) as Arc<dyn EventSink>);
+    RunContext { prepare: Arc::new(prepare), ..RunContext::detached(ui) }
 }
 
 /// Keeps what was said.
@@ -93,29 +86,6 @@ impl EventSink for Said {
     }
 
     fn mask(&self, _: &str) {}
-}
-
-struct NoProvisioners;
-
-#[async_trait]
-impl Hook for NoProvisioners {
-    async fn provision(
-        &self,
-        _: &RunContext,
-        _: Arc<dyn Communicator>,
-        _: GeneratedData,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    async fn cleanup_provision(
-        &self,
-        _: &RunContext,
-        _: Arc<dyn Communicator>,
-        _: GeneratedData,
-    ) -> Result<()> {
-        Ok(())
-    }
 }
 
 /// The names of all files below `directory`, sorted.

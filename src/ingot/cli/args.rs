@@ -39,6 +39,10 @@ pub(super) enum Command {
     Cleanup(CleanupArgs),
     /// Manage the image registry
     Registry(RegistryArgs),
+    /// Write the SBOM of a directory of this machine
+    SbomGenerate(SbomGenerateArgs),
+    /// Verify a signed attestation
+    VerifyAttestation(VerifyAttestationArgs),
     /// Print the version
     Version(VersionArgs),
     /// Print a completion script for a shell
@@ -186,6 +190,71 @@ pub(super) struct BuildArgs {
     /// Build without the provisioners that the registry enforces in the bucket
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub skip_enforcement: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SbomGenerateArgs {
+    /// The format: cyclonedx-json or spdx-json
+    #[arg(long = "output", alias = "o", default_value = "cyclonedx-json", value_name = "FORMAT")]
+    pub output: String,
+    /// Leave out what this glob pattern matches
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Means nothing for directories: squashed or all-layers
+    #[arg(long, hide = true, default_value = "squashed", value_name = "SCOPE")]
+    pub scope: String,
+    /// The directory, or a file
+    #[arg(default_value = "/")]
+    pub path: String,
+    #[command(flatten)]
+    pub unused: Unused,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyAttestationArgs {
+    /// The attestation: a file that `provenance` wrote
+    pub attestation: String,
+    /// How it was signed: key or kms. Found out by the key where it is not given
+    #[arg(long, value_name = "MODE")]
+    pub signing_mode: Option<String>,
+    /// The key that signed it: a PEM file, or the address of a key such as awskms:///alias/NAME
+    #[arg(long, value_name = "PATH_OR_URI")]
+    pub key: Option<String>,
+    /// The public key or certificate that verifies it, in PEM
+    #[arg(long, value_name = "PATH")]
+    pub verifier: Option<String>,
+    /// The type that the predicate must have
+    #[arg(long, value_name = "TYPE")]
+    pub predicate_type: Option<String>,
+    /// The builder that SLSA's provenance must name
+    #[arg(long, value_name = "ID")]
+    pub builder_id: Option<String>,
+    /// A source that SLSA's provenance must name
+    #[arg(long, value_name = "URI")]
+    pub source_uri: Option<String>,
+    /// A file that must be one of the subjects
+    #[arg(long, value_name = "PATH")]
+    pub artifact: Option<String>,
+    /// Of keyless attestations, which are not supported
+    #[arg(long, hide = true, value_name = "PATH")]
+    pub trusted_root_path: Option<String>,
+    /// Of keyless attestations, which are not supported
+    #[arg(long, hide = true, value_name = "IDENTITY")]
+    pub keyless_identity: Option<String>,
+    /// Of keyless attestations, which are not supported
+    #[arg(long, hide = true, value_name = "ISSUER")]
+    pub keyless_oidc_issuer: Option<String>,
+    /// Of keyless attestations, which are not supported
+    #[arg(long, hide = true, value_name = "PATH")]
+    pub bundle: Option<String>,
+    /// Of keyless attestations, which are not supported
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub require_rekor: bool,
+    /// Of keyless attestations, which are not supported
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub require_timestamp: bool,
+    #[command(flatten)]
+    pub unused: Unused,
 }
 
 #[derive(Debug, Args)]

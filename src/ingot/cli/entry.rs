@@ -13,7 +13,7 @@ use super::output::{answer, show};
 use super::plugins;
 use super::{
     argv, build, cleanup, command, console, fmt, init, inspect, packer_config, program, registry,
-    usage, validate, version,
+    sbom_generate, usage, validate, verify_attestation, version,
 };
 use crate::ui::Redactor;
 
@@ -46,6 +46,8 @@ pub fn main() -> ExitCode {
         Command::Console(args) => console::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Registry(args) => registry::run(&args),
+        Command::SbomGenerate(args) => sbom_generate::run(&args),
+        Command::VerifyAttestation(args) => verify_attestation::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -77,6 +77,18 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot cleanup -aws-region=eu-central-1 -json",
         ],
     ),
+    (
+        "sbom-generate",
+        &["ingot sbom-generate /mnt/root > sbom.json", "ingot sbom-generate -o spdx-json ."],
+    ),
+    (
+        "verify-attestation",
+        &[
+            "ingot verify-attestation -verifier=key.pub -artifact=disk.qcow2 \
+             disk.qcow2.provenance.json",
+            "ingot verify-attestation -key=awskms:///alias/builds -builder-id=ID web.provenance.json",
+        ],
+    ),
     ("version", &["ingot version"]),
     ("completions", &["ingot completions bash > ~/.local/share/bash-completion/completions/ingot"]),
     (

@@ -21,8 +21,10 @@ mod program;
 mod publish;
 pub mod reference;
 mod registry;
+mod sbom_generate;
 mod usage;
 mod validate;
+mod verify_attestation;
 mod version;
 
 pub use entry::main;

@@ -31,16 +31,6 @@ const OF_PACKER: &[(&str, &str)] = &[
          it makes: Ingot reads that as it is",
     ),
     ("execute", "Packer starts its own plugins with it; Ingot's are built in"),
-    (
-        "sbom-generate",
-        "run a scanner such as syft with a shell provisioner, and download its report with a file \
-         provisioner",
-    ),
-    (
-        "verify-attestation",
-        "sign with a shell-local post-processor, and verify with the same tool: `cosign \
-         verify-attestation`",
-    ),
 ];
 const PLUGINS: &str = "this Ingot was built without support for plugins that are programs of their \
      own; those of docker, qemu and amazon are built in";

@@ -29,8 +29,6 @@ const NOT_YET: &[(&str, &str, &str)] = &[
         "amazon-import",
         "run `aws ec2 import-image` in a shell-local post-processor",
     ),
-    ("provisioner", "hcp-sbom", "run the scanner with a shell provisioner and download its report"),
-    ("post-processor", "provenance", "sign with a shell-local post-processor"),
 ];
 
 /// The plugin called `name`. Where there is none, what the template requires says where it would

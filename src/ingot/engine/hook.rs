@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ingot_sdk::{
     Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Provision, Result, RunContext,
-    Schema,
+    Sbom, Schema,
 };
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::blocks::{overrides, prepare_config};
@@ -26,6 +27,8 @@ pub(super) struct NodeHook {
     pub project: Arc<Project>,
     pub node: Arc<Node>,
     pub values: Arc<BuildValues>,
+    /// The bills of materials that provisioners took or made.
+    pub sboms: Mutex<Vec<Sbom>>,
 }
 
 /// Evaluates a block with the values that only the run knows, and makes of its plugin what can run.
@@ -69,6 +72,11 @@ fn was_open(hook: &NodeHook, given: Given, schema: &Schema, reserved: &[&str]) -
 }
 
 impl NodeHook {
+    /// The bills of materials so far.
+    pub(super) fn sboms(&self) -> Vec<Sbom> {
+        self.sboms.lock().clone()
+    }
+
     async fn step(
         &self,
         step: &Step,
@@ -192,5 +200,9 @@ impl Hook for NodeHook {
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
         self.step(step, &ctx, &communicator, &data).await
+    }
+
+    fn keep_sbom(&self, sbom: Sbom) {
+        self.sboms.lock().push(sbom);
     }
 }

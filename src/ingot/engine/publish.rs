@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ingot_sdk::{Artifact, Error, Ui};
+use ingot_sdk::{Artifact, Error, Sbom, Ui};
 
 use crate::graph::Node;
 
@@ -13,7 +13,7 @@ pub trait Publisher: Send + Sync {
     /// A build is about to run.
     async fn start(&self, node: &Node, ui: &Ui) -> Start;
 
-    /// A build has made `artifacts`. Gives what stands for the publication among them.
+    /// A build has made `artifacts`, of which `sboms` say what is in them. Gives what stands for the publication among them.
     ///
     /// # Errors
     /// They could not be published.
@@ -21,6 +21,7 @@ pub trait Publisher: Send + Sync {
         &self,
         node: &Node,
         artifacts: &[Arc<dyn Artifact>],
+        sboms: &[Sbom],
         ui: &Ui,
     ) -> Result<Arc<dyn Artifact>, Unpublished>;
 

@@ -72,6 +72,7 @@ pub async fn run(
             project: Arc::clone(&project),
             node: Arc::clone(&prepared.node),
             values: Arc::clone(&prepared.values),
+            sboms: Default::default(),
         });
         let ctx = RunContext {
             prepare: Arc::clone(&prepared.context),
@@ -159,7 +160,7 @@ async fn published(
     let mut result = run_node(hook, prepared, ctx).await;
     let mut unpublished = None;
     match &mut result {
-        Ok(artifacts) => match publisher.publish(node, artifacts, &ctx.ui).await {
+        Ok(artifacts) => match publisher.publish(node, artifacts, &hook.sboms(), &ctx.ui).await {
             Ok(publication) => artifacts.push(publication),
             Err(why) => {
                 ctx.ui.error(why.error.to_string());

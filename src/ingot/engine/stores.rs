@@ -1,12 +1,12 @@
 //! The outside stores that functions read from: Consul, Vault and AWS Secrets Manager.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use ingot_hcl::functions::{StoredValue, Stores};
 use ingot_sdk::{Error, Result, Ui};
 use ingot_secret_stores::{Environment, consul_key, vault};
+use parking_lot::Mutex;
 
 use super::signals;
 
@@ -20,7 +20,7 @@ pub(super) fn stores(ui: Option<&Ui>) -> Stores {
     let known: Mutex<BTreeMap<StoredValue, Result<String, String>>> = Mutex::default();
     Stores::new(move |wanted| {
         // Held while asking, so that two who want the same ask once.
-        let mut known = known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known = known.lock();
         if let Some(found) = known.get(wanted) {
             return found.clone();
         }

@@ -9,6 +9,7 @@ mod metadata;
 mod plan;
 mod publication;
 pub mod queue;
+pub mod sboms;
 mod version;
 
 pub use metadata::CommandOptions;

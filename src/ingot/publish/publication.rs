@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, Result, Ui};
+use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, Result, Sbom, Ui};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
@@ -16,6 +16,7 @@ use super::labels;
 use super::metadata::{CommandOptions, Metadata};
 use super::plan::{Parent, Plan};
 use super::queue::{self, Queued};
+use super::sboms::{self, SbomUpload};
 use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
 use crate::engine::{Publisher, Start, Unpublished};
 use crate::graph::Node;
@@ -288,7 +289,13 @@ impl Publication {
     }
 
     /// Keeps what could not be told, so that it can be told later.
-    fn keep(&self, component: &str, update: UpdateBuildBody, why: &str) -> Unpublished {
+    fn keep(
+        &self,
+        component: &str,
+        update: UpdateBuildBody,
+        sboms: Vec<SbomUpload>,
+        why: &str,
+    ) -> Unpublished {
         let queued = Queued {
             address: self.registry.registry.address(),
             location: self.registry.registry.location().clone(),
@@ -296,6 +303,7 @@ impl Publication {
             fingerprint: self.plan.fingerprint.clone(),
             component: component.to_owned(),
             update,
+            sboms,
             channels: self.plan.channels.clone(),
             queued_at: Timestamp::now(),
             reason: why.to_owned(),
@@ -436,6 +444,7 @@ impl Publisher for Publication {
         &self,
         node: &Node,
         artifacts: &[Arc<dyn Artifact>],
+        sboms: &[Sbom],
         ui: &Ui,
     ) -> Result<Arc<dyn Artifact>, Unpublished> {
         let component = node.source();
@@ -454,12 +463,18 @@ impl Publisher for Publication {
         warnings.iter().for_each(|warning| warn(warning));
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         let registry = &*self.registry.registry;
-        match deliver(registry, bucket, fingerprint, &before.id, &body).await {
+        let sboms: Vec<SbomUpload> = sboms.iter().map(SbomUpload::from).collect();
+        // A build that is done takes no more.
+        let told = match sboms::upload(registry, bucket, fingerprint, &before.id, &sboms).await {
+            Ok(()) => deliver(registry, bucket, fingerprint, &before.id, &body).await,
+            Err(error) => Err(error),
+        };
+        match told {
             Ok(warning) => warning.iter().for_each(|warning| warn(warning)),
             Err(why) if is_final(registry, bucket, fingerprint, &why).await => {
                 return Err(self.give_up(node, &before.id, &body, &why, ui).await);
             }
-            Err(why) => return Err(self.keep(&component, body, &why.to_string())),
+            Err(why) => return Err(self.keep(&component, body, sboms, &why.to_string())),
         }
         self.settle(&component, BuildStatus::Done);
         if let Err(error) = self.assign_channels(ui).await {

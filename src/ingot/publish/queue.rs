@@ -8,6 +8,7 @@ use ingot_sdk::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::channels::{Late, assign_late};
+use super::sboms::{SbomUpload, upload};
 use super::version::{Target, complete_error, deliver, is_final};
 use crate::engine::journal;
 use ingot_registry::Connected;
@@ -28,6 +29,9 @@ pub struct Queued {
     pub component: String,
     /// What it made.
     pub update: UpdateBuildBody,
+    /// What is in it.
+    #[serde(default)]
+    pub sboms: Vec<SbomUpload>,
     /// Channels that are assigned the version when it is complete.
     pub channels: Vec<String>,
     /// Since when it waits.
@@ -162,6 +166,7 @@ impl Queued {
             false => api::Error::not_found(format!("there is no build {}", self.component)),
         };
         let id = &opened.builds.get(&self.component).ok_or_else(none)?.id;
+        upload(registry, bucket, fingerprint, id, &self.sboms).await?;
         let warning = deliver(registry, bucket, fingerprint, id, &self.update).await?;
         let version: Version = registry.get_version(bucket, fingerprint).await?;
         let channels = match version.is_complete() {

@@ -124,7 +124,7 @@ fn env(call: &Call<'_>) -> Result<Output, String> {
 
 /// The functions that read from stores of secrets. Packer has them only in the `variables` of JSON
 /// templates.
-fn secret_store(call: &Call<'_>) -> Result<Value, String> {
+fn secret_store(call: &Call<'_>) -> Result<Output, String> {
     let name = call.name;
     Err(format!(
         "it is not allowed in options; write a local whose value is {name}(…), and use that local"

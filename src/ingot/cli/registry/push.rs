@@ -63,6 +63,10 @@ fn list(waiting: &[(PathBuf, Queued)], form: Form) -> Result<()> {
     if form.json {
         let items = waiting.iter().map(|(path, queued)| {
             let mut item = json!(queued);
+            // The documents may be megabytes; they are in the file.
+            for sbom in item["sboms"].as_array_mut().into_iter().flatten() {
+                sbom.as_object_mut().and_then(|sbom| sbom.remove("document"));
+            }
             item["id"] = queue::id(path).into();
             item["file"] = path.display().to_string().into();
             item

@@ -1,0 +1,32 @@
+//! Attestations: signed statements of how an artifact came to be, and of what is in it.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`post_processor`] | `post-processor "provenance"` |
+//! | [`statement`] | in-toto statements and SLSA's provenance |
+//! | [`source`] | the repository and the CI job that a build runs in |
+//! | [`envelope`] | DSSE, the envelope that signatures are in |
+//! | [`keys`] | keys in PEM: RSA, ECDSA and Ed25519 |
+//! | [`signer`] | what signs: a key in a file, or one that a cloud keeps |
+//! | [`verify`] | checking an attestation's signature, and what it says |
+//!
+//! Keyless signing, which takes Sigstore's services, is not supported, and says so.
+
+pub mod envelope;
+pub mod keys;
+pub mod post_processor;
+pub mod signer;
+pub mod source;
+pub mod statement;
+pub mod verify;
+
+use std::sync::Arc;
+
+use ingot_sdk::PluginSet;
+
+pub use signer::KeyService;
+
+/// Adds this crate's plugins. `kms` signs with the keys that a cloud keeps, where there is one.
+pub fn register(set: &mut PluginSet, kms: Option<Arc<dyn KeyService>>) {
+    set.add_post_processor(post_processor::ProvenancePostProcessor { kms });
+}

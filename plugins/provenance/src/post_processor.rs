@@ -1,0 +1,480 @@
+//! `post-processor "provenance"`
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ingot_sdk::file_work::{Reader, blocking};
+use ingot_sdk::{
+    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, Error, GeneratedData,
+    OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, SbomFormat,
+    async_trait, hash,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::envelope::IN_TOTO;
+use crate::signer::{KeyService, Signer, is_kms, unsupported_kms, verifier_from_file};
+use crate::source::{Environment, repository};
+use crate::statement::{
+    BUILD_TYPE, BuildDefinition, Builder, Byproduct, CYCLONE_DX, Dependency, Digests, Metadata,
+    Provenance, RunDetails, SLSA_PROVENANCE, SPDX, Statement, Subject, versions,
+};
+use crate::verify::check_signature;
+
+/// What stands for the value of a sensitive variable; Packer's words.
+const REDACTED: &str = "[sensitive value redacted]";
+
+/// The options of `provenance`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Options {
+    /// Whether anything is done at all; true.
+    provenance: Option<bool>,
+    /// The kind of build, a URI; `https://packer.io/buildtypes/hcl2/v1`.
+    build_type: String,
+    /// Where the attestations go: the directory of the artifact's first file, or the current one.
+    output_dir: String,
+    /// The template that the artifact is of, to be named as a parameter.
+    template: String,
+    /// The builds that the artifact is of, to be named as a parameter.
+    only_builds: Vec<String>,
+    /// Input variables to be named as parameters, besides those of `PKR_VAR_name`. Sensitive ones
+    /// are named without their values.
+    user_variables: BTreeMap<String, String>,
+    /// The repository that the build is of; found out by the CI's variables or git.
+    source_uri: String,
+    /// Whether to write an SBOM of the artifact and attest that as well.
+    sbom: bool,
+    /// `cyclonedx` (the default) or `spdx`.
+    sbom_format: String,
+    /// The directory or file that the SBOM is of; the artifact's file, or the directory of its files.
+    sbom_scan_path: String,
+    /// `squashed` or `all-layers`: the same, as files have no layers.
+    sbom_scope: String,
+    /// Glob patterns of what the SBOM leaves out.
+    sbom_exclude: Vec<String>,
+    /// `none` (the default), `key` or `kms`. `keyless` is not supported.
+    signing_mode: String,
+    /// The private key: a PEM file, or the address of a key of AWS KMS, `awskms:///KEY`.
+    signer: String,
+    /// Another name for `signer`.
+    key: String,
+    /// A PEM file with the public key, with which the signature is checked; that of the signer.
+    verifier: String,
+    /// Of `keyless`, which is not supported.
+    fulcio_url: String,
+    /// Of `keyless`, which is not supported.
+    rekor_url: String,
+    /// Of `keyless`, which is not supported.
+    upload_tlog: bool,
+    /// Of `keyless`, which is not supported.
+    trusted_root_path: String,
+    /// Of `keyless`, which is not supported.
+    keyless_identity: String,
+    /// Of `keyless`, which is not supported.
+    keyless_oidc_issuer: String,
+}
+
+impl Options {
+    fn mode(&self) -> &str {
+        if self.signing_mode.is_empty() { "none" } else { &self.signing_mode }
+    }
+
+    fn signer(&self) -> &str {
+        if self.signer.is_empty() { &self.key } else { &self.signer }
+    }
+}
+
+/// `post-processor "provenance"`
+pub struct ProvenancePostProcessor {
+    /// Signs with the keys of AWS KMS.
+    pub kms: Option<Arc<dyn KeyService>>,
+}
+
+/// Writes attestations beside an artifact.
+pub struct Attest {
+    options: Options,
+    format: SbomFormat,
+    kms: Option<Arc<dyn KeyService>>,
+}
+
+impl Component for ProvenancePostProcessor {
+    const NAME: &'static str = "provenance";
+    type Options = Options;
+    type Ready = Attest;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<Attest>, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        check_signing(&options, &mut errors);
+        let mut format = SbomFormat::CycloneDx;
+        if !options.sbom_format.is_empty() {
+            match ingot_sbom::scanner_args::format(&options.sbom_format) {
+                Ok(found) => format = found,
+                Err(why) => errors.push(ConfigError::on("sbom_format", why)),
+            }
+        }
+        if !options.sbom_scope.is_empty()
+            && let Err(why) = ingot_sbom::scanner_args::scope(&options.sbom_scope)
+        {
+            errors.push(ConfigError::on("sbom_scope", why));
+        }
+        let patterns = options.sbom_exclude.iter().map(String::as_str);
+        if let Err(why) = ingot_sbom::scanner_args::exclude(patterns) {
+            errors.push(ConfigError::on("sbom_exclude", why));
+        }
+        let kms = self.kms.clone();
+        errors.into_result(Prepared::new(Attest { options, format, kms }))
+    }
+}
+
+/// Checks what is said of the key.
+fn check_signing(options: &Options, errors: &mut ConfigErrors) {
+    const SIGNER: [&str; 3] = ["signing_mode", "signer", "key"];
+    let Options { signer, key, .. } = options;
+    if !signer.is_empty() && !key.is_empty() && signer != key {
+        let error = ConfigError::on("key", "`signer` and `key` differ, and mean the same");
+        errors.push(error.related(["signer"]).hint("keep one of them"));
+    }
+    let signer = options.signer();
+    let missing = || {
+        let mode = options.mode();
+        ConfigError::new(format!("signing_mode = {mode:?} needs a `signer`"))
+            .related(SIGNER)
+            .hint("set it to the private key: a PEM file, or awskms:///KEY for `kms`")
+    };
+    match options.mode() {
+        "none" => {}
+        "key" | "kms" if signer.is_empty() => errors.push(missing()),
+        "key" => {}
+        "kms" if !is_kms(signer) => {
+            let error = ConfigError::on("signer", format!("{signer} is no address of a key"));
+            errors.push(
+                error.related(SIGNER).hint("it looks like awskms:///alias/NAME or awskms:///ARN"),
+            );
+        }
+        "kms" if !signer.starts_with("awskms://") => {
+            let error = unsupported_kms(signer);
+            let hint = error.advice().unwrap_or_default().to_owned();
+            let error = ConfigError::on("signer", error.to_string()).hint(hint);
+            errors.push(error.related(SIGNER));
+        }
+        "kms" => {}
+        "keyless" => errors.push(
+            ConfigError::on("signing_mode", "signing_mode = \"keyless\" is not supported").hint(
+                "it takes an OIDC token and Sigstore's Fulcio and Rekor; sign with \"key\" or \
+                 \"kms\"",
+            ),
+        ),
+        other => errors.push(
+            ConfigError::on("signing_mode", format!("`{other}` is not a way to sign"))
+                .hint("there are none, key and kms"),
+        ),
+    }
+}
+
+#[async_trait]
+impl PostProcess for Attest {
+    async fn process(
+        &self,
+        ctx: &RunContext,
+        artifact: Arc<dyn Artifact>,
+        _: &GeneratedData,
+    ) -> Result<Processed> {
+        if self.options.provenance != Some(false) {
+            self.attest(ctx, &*artifact).await?;
+        }
+        Ok(Processed { artifact: Some(artifact), keep_input: true, force_keep_input: true })
+    }
+}
+
+impl Attest {
+    async fn attest(&self, ctx: &RunContext, artifact: &dyn Artifact) -> Result<()> {
+        let identity = identity(artifact);
+        let subjects = subjects(ctx, artifact, &identity).await?;
+        let signer = self.signer().await?;
+        let directory = self.directory(artifact);
+        let stem = stem(&ctx.prepare.build_name, artifact);
+        let path = |ending: &str| directory.join(format!("{stem}.{ending}"));
+        let provenance = self.provenance(ctx, artifact, &identity).await?;
+        let statement = Statement::new(subjects.clone(), SLSA_PROVENANCE, provenance);
+        write_attestation(ctx, signer.as_ref(), &statement, &path("provenance.json")).await?;
+        if !self.options.sbom {
+            return Ok(());
+        }
+        let (ending, predicate_type) = match self.format {
+            SbomFormat::CycloneDx => ("sbom.cdx.json", CYCLONE_DX),
+            SbomFormat::Spdx => ("sbom.spdx.json", SPDX),
+        };
+        let document = self.sbom(ctx, artifact).await?;
+        let predicate: Value = serde_json::from_slice(&document).context("writing the SBOM")?;
+        let raw = path(ending);
+        write_file(ctx, &raw, document).await?;
+        let statement = Statement::new(subjects, predicate_type, predicate);
+        write_attestation(ctx, signer.as_ref(), &statement, &path("sbom.att.json")).await?;
+        ctx.ui.say(format!("Wrote SBOM to {}", raw.display()));
+        Ok(())
+    }
+
+    /// What signs, and can be verified with the key that the options name.
+    async fn signer(&self) -> Result<Option<Signer>> {
+        let options = &self.options;
+        let signer = match options.mode() {
+            "key" => Signer::from_file(options.signer())?,
+            "kms" => Signer::from_kms(options.signer(), self.kms.as_ref()).await?,
+            _ => return Ok(None),
+        };
+        if !options.verifier.is_empty() {
+            let verifier = verifier_from_file(&options.verifier)?;
+            if verifier.id()? != signer.public().id()? {
+                return Err(Error::new("the verifier is not the public key of the signer")
+                    .hint("leave `verifier` away, or name the file of the signer's public key"));
+            }
+        }
+        Ok(Some(signer))
+    }
+
+    fn directory(&self, artifact: &dyn Artifact) -> PathBuf {
+        if !self.options.output_dir.is_empty() {
+            return PathBuf::from(&self.options.output_dir);
+        }
+        let first = artifact.files().into_iter().next();
+        let parent = first.and_then(|file| file.parent().map(Path::to_owned));
+        parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| ".".into())
+    }
+
+    /// SLSA's provenance of the build.
+    async fn provenance(
+        &self,
+        ctx: &RunContext,
+        artifact: &dyn Artifact,
+        identity: &Value,
+    ) -> Result<Value> {
+        let lookup = |name: &str| std::env::var(name).ok();
+        let env = Environment(&lookup);
+        let mut internal = Map::new();
+        for (name, value) in [
+            ("packerVersion", versions().get("packer").copied().unwrap_or_default()),
+            ("packerBuildName", ctx.prepare.build_name.as_str()),
+            ("packerBuilderType", ctx.prepare.build_type.as_str()),
+        ] {
+            internal.insert(name.to_owned(), value.into());
+        }
+        let byproducts = match artifact.files().is_empty() {
+            // Others have no digest by which they could be told from another.
+            true => vec![Byproduct {
+                name: "cloud-artifact-identity",
+                content: STANDARD.encode(identity.to_string()),
+            }],
+            false => Vec::new(),
+        };
+        let invocation = env.invocation_id();
+        let provenance = Provenance {
+            build_definition: BuildDefinition {
+                build_type: match self.options.build_type.as_str() {
+                    "" => BUILD_TYPE.to_owned(),
+                    other => other.to_owned(),
+                },
+                external_parameters: self.external_parameters(ctx),
+                internal_parameters: internal,
+                resolved_dependencies: self.dependencies(ctx, &env).await,
+            },
+            run_details: RunDetails {
+                builder: Builder { id: env.builder_id(), version: versions() },
+                metadata: Metadata {
+                    invocation_id: invocation.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+                },
+                byproducts,
+            },
+        };
+        serde_json::to_value(provenance).context("writing the provenance")
+    }
+
+    async fn dependencies(&self, ctx: &RunContext, env: &Environment<'_>) -> Vec<Dependency> {
+        let found = repository(ctx, env).await;
+        let uri = self.options.source_uri.clone();
+        match (found, uri.is_empty()) {
+            (Some(found), true) => vec![found],
+            (Some(found), false) => vec![Dependency { uri, ..found }],
+            (None, false) => vec![Dependency { uri, digest: Digests::new() }],
+            (None, true) => Vec::new(),
+        }
+    }
+
+    fn external_parameters(&self, ctx: &RunContext) -> Map<String, Value> {
+        let Options { template, only_builds, user_variables, .. } = &self.options;
+        let mut parameters = Map::new();
+        if !template.is_empty() {
+            parameters.insert("template".to_owned(), template.as_str().into());
+        }
+        if !only_builds.is_empty() {
+            parameters.insert("onlyBuilds".to_owned(), json!(only_builds));
+        }
+        let declared = &ctx.prepare.user_variables;
+        // What no variable is declared for is no parameter, and may be anything.
+        let mut variables: BTreeMap<String, String> = declared
+            .keys()
+            .filter_map(|name| Some((name.clone(), std::env::var(format!("PKR_VAR_{name}")).ok()?)))
+            .collect();
+        variables.extend(user_variables.clone());
+        for (name, value) in &mut variables {
+            let sensitive = declared.get(name).is_some_and(|variable| variable.sensitive);
+            if sensitive || ctx.prepare.secrets.occur_in(value) {
+                *value = REDACTED.to_owned();
+            }
+        }
+        if !variables.is_empty() {
+            parameters.insert("userVariables".to_owned(), json!(variables));
+        }
+        parameters
+    }
+
+    /// The SBOM of what the options name, or of the artifact.
+    async fn sbom(&self, ctx: &RunContext, artifact: &dyn Artifact) -> Result<Vec<u8>> {
+        let path = self.scan_path(artifact)?;
+        let patterns = self.options.sbom_exclude.iter().map(String::as_str);
+        let exclude = ingot_sbom::scanner_args::exclude(patterns).map_err(Error::new)?;
+        let inventory = ingot_sbom::scan::scan(ctx, &path, &exclude).await;
+        let inventory = inventory.map_err(|error| error.context("generate SBOM"))?;
+        for note in &inventory.notes {
+            ctx.ui.message(format!("Note: {note}"));
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        Ok(ingot_sbom::write(&inventory, self.format, &name))
+    }
+
+    fn scan_path(&self, artifact: &dyn Artifact) -> Result<PathBuf> {
+        if !self.options.sbom_scan_path.is_empty() {
+            return Ok(PathBuf::from(&self.options.sbom_scan_path));
+        }
+        let needs = |why: &str| {
+            Error::new(format!("sbom = true needs `sbom_scan_path`, as {why}"))
+                .hint("set it to the directory or file that the SBOM is to be of")
+        };
+        let files = artifact.files();
+        let Some(first) = files.first() else { return Err(needs("the artifact has no files")) };
+        if files.len() == 1 {
+            return Ok(first.clone());
+        }
+        let parent = first.parent();
+        match files.iter().all(|file| file.parent() == parent) {
+            true => Ok(parent.unwrap_or(Path::new(".")).to_owned()),
+            false => Err(needs("the artifact's files are in several directories")),
+        }
+    }
+}
+
+/// What is known of an artifact that is kept by a service.
+fn identity(artifact: &dyn Artifact) -> Value {
+    // By name, so that the same artifact has the same digest.
+    let mut identity = BTreeMap::from([
+        ("builderId", Value::from(artifact.builder_id())),
+        ("id", Value::from(artifact.id())),
+    ]);
+    let images: Vec<Value> = artifact
+        .images()
+        .into_iter()
+        .map(|image| {
+            json!({
+                "ImageID": image.id,
+                "Labels": image.labels,
+                "ProviderName": image.provider,
+                "ProviderRegion": image.region,
+                "SourceImageID": image.source_id.unwrap_or_default(),
+            })
+        })
+        .collect();
+    if !images.is_empty() {
+        identity.insert("state", images.into());
+    }
+    json!(identity)
+}
+
+/// What the attestations are about: the artifact's files, or its identity.
+async fn subjects(
+    ctx: &RunContext,
+    artifact: &dyn Artifact,
+    identity: &Value,
+) -> Result<Vec<Subject>> {
+    let subject = |name: String, sum: String| Subject {
+        name,
+        digest: Digests::from([("sha256".to_owned(), sum)]),
+    };
+    let files = artifact.files();
+    if files.is_empty() {
+        let sum = hash::hex(&Sha256::digest(identity.to_string().as_bytes()));
+        return Ok(vec![subject(format!("{}:{}", artifact.builder_id(), artifact.id()), sum)]);
+    }
+    let mut reader = Reader::new(ctx, "Hashing", &files);
+    blocking(ctx, move |stop| {
+        let mut subjects = Vec::new();
+        for file in &files {
+            let sum = hash::sums_of(&mut reader, stop, file, &["sha256"])?.pop();
+            let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+            subjects.push(subject(name.into_owned(), sum.unwrap_or_default()));
+        }
+        Ok(subjects)
+    })
+    .await
+}
+
+/// The start of the names of all files that are written: the build's name and the artifact's, so that
+/// parallel builds do not write to the same.
+fn stem(build: &str, artifact: &dyn Artifact) -> String {
+    let plain = |text: &str| -> String {
+        let keep = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+        text.chars().map(|c| if keep(c) { c } else { '_' }).collect()
+    };
+    let first = artifact.files().into_iter().next();
+    let first = first.and_then(|file| Some(file.file_name()?.to_string_lossy().into_owned()));
+    let base =
+        first.unwrap_or_else(|| plain(&format!("{}-{}", artifact.builder_id(), artifact.id())));
+    let build = plain(build.trim());
+    match build.is_empty() || base == build || base.starts_with(&format!("{build}.")) {
+        true => base,
+        false => format!("{build}.{base}"),
+    }
+}
+
+/// Writes a statement: in an envelope where it is signed, else as it is.
+async fn write_attestation(
+    ctx: &RunContext,
+    signer: Option<&Signer>,
+    statement: &Statement,
+    path: &Path,
+) -> Result<()> {
+    let writing = "writing the attestation";
+    let text = match signer {
+        None => serde_json::to_vec_pretty(statement).context(writing)?,
+        Some(signer) => {
+            let payload = serde_json::to_vec(statement).context(writing)?;
+            let envelope = signer.seal(IN_TOTO, &payload).await;
+            let envelope = envelope.map_err(|error| error.context("sign attestation"))?;
+            check_signature(&envelope, &payload, &signer.public())
+                .map_err(|error| error.context("verify signed attestation"))?;
+            serde_json::to_vec_pretty(&envelope).context(writing)?
+        }
+    };
+    write_file(ctx, path, text).await?;
+    ctx.ui.say(format!("Wrote attestation to {}", path.display()));
+    Ok(())
+}
+
+async fn write_file(ctx: &RunContext, path: &Path, contents: Vec<u8>) -> Result<()> {
+    let output = OutputFile::open(&ctx.journal, path, 0o664).await?;
+    let writing = format!("writing {}", path.display());
+    let written = tokio::task::spawn_blocking(move || {
+        output.writer()?.write_all(&contents).context(writing)?;
+        output.finish()
+    });
+    written.await.context("working on files")?
+}

@@ -1,0 +1,142 @@
+//! What signs attestations: a key in a file, or one that a cloud keeps.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ingot_sdk::{Context, Error, Result};
+
+use crate::envelope::{Envelope, signed_bytes};
+use crate::keys::{Kind, PrivateKey, PublicKey};
+
+/// The largest key file that is read, in bytes.
+const LARGEST_KEY: u64 = 1 << 20;
+
+/// The schemes of addresses of keys that services keep.
+pub const KMS_SCHEMES: [&str; 4] = ["awskms://", "gcpkms://", "azurekms://", "hashivault://"];
+
+/// Whether `reference` is the address of a key that a service keeps.
+pub fn is_kms(reference: &str) -> bool {
+    KMS_SCHEMES.iter().any(|scheme| reference.starts_with(scheme))
+}
+
+/// Signs with keys that a service keeps.
+#[async_trait]
+pub trait KeyService: Send + Sync {
+    /// The public key as a SubjectPublicKeyInfo in DER.
+    ///
+    /// # Errors
+    /// There is no such key, or nobody may read it.
+    async fn public_key(&self, reference: &str) -> Result<Vec<u8>>;
+
+    /// Signs the SHA-256 of a message: with PKCS #1 v1.5 where `rsa`, else with ECDSA, in DER.
+    ///
+    /// # Errors
+    /// Nobody may sign with it.
+    async fn sign(&self, reference: &str, message: &[u8], rsa: bool) -> Result<Vec<u8>>;
+}
+
+/// Something that signs.
+pub enum Signer {
+    /// A key of a file.
+    Key(Box<PrivateKey>),
+    /// A key of a service.
+    Kms {
+        /// The service.
+        service: Arc<dyn KeyService>,
+        /// Its address.
+        reference: String,
+        /// What verifies its signatures.
+        public: Box<PublicKey>,
+    },
+}
+
+impl Signer {
+    /// Reads the key in a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn from_file(path: &str) -> Result<Signer> {
+        let reading = || format!("the signer {path}");
+        let key = PrivateKey::from_pem(&read(path)?).map_err(|error| error.context(reading()))?;
+        Ok(Signer::Key(Box::new(key)))
+    }
+
+    /// Finds a key that a service keeps.
+    ///
+    /// # Errors
+    /// There is none, or no such service is known.
+    pub async fn from_kms(
+        reference: &str,
+        service: Option<&Arc<dyn KeyService>>,
+    ) -> Result<Signer> {
+        let service = match (reference.starts_with("awskms://"), service) {
+            (true, Some(service)) => Arc::clone(service),
+            (true, None) => {
+                return Err(Error::new("this program was built without the feature `amazon`"));
+            }
+            (false, _) => return Err(unsupported_kms(reference)),
+        };
+        let finding = || format!("the signer {reference}");
+        let der = service.public_key(reference).await;
+        let der = der.map_err(|error| error.context(finding()))?;
+        let public = PublicKey::from_der(&der).map_err(|error| error.context(finding()))?;
+        // Others sign with longer hashes there, and would not verify elsewhere.
+        if !matches!(public.kind(), Kind::Rsa | Kind::P256) {
+            let kind = public.kind();
+            return Err(Error::new(format!("the signer {reference} is a {kind:?} key"))
+                .hint("use an RSA or an ECC_NIST_P256 key for SIGN_VERIFY"));
+        }
+        let reference = reference.to_owned();
+        Ok(Signer::Kms { service, reference, public: Box::new(public) })
+    }
+
+    /// Signs a payload.
+    ///
+    /// # Errors
+    /// The key does not sign.
+    pub async fn seal(&self, payload_type: &str, payload: &[u8]) -> Result<Envelope> {
+        let message = signed_bytes(payload_type, payload);
+        let signature = match self {
+            Signer::Key(key) => key.sign(&message)?,
+            Signer::Kms { service, reference, public } => {
+                let rsa = public.kind() == Kind::Rsa;
+                service.sign(reference, &message, rsa).await?
+            }
+        };
+        Ok(Envelope::new(payload_type, payload, self.public().id()?, &signature))
+    }
+
+    /// What verifies its signatures.
+    pub fn public(&self) -> PublicKey {
+        match self {
+            Signer::Key(key) => key.public(),
+            Signer::Kms { public, .. } => PublicKey::clone(public),
+        }
+    }
+}
+
+/// The error for a service whose keys are not supported.
+pub fn unsupported_kms(reference: &str) -> Error {
+    let scheme = reference.split("://").next().unwrap_or(reference);
+    Error::new(format!("keys of {scheme}:// are not supported"))
+        .hint("use awskms:// for a key of AWS KMS, or a key in a PEM file")
+}
+
+/// Reads the public key in a file.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn verifier_from_file(path: &str) -> Result<PublicKey> {
+    let reading = || format!("the verifier {path}");
+    PublicKey::from_pem(&read(path)?).map_err(|error| error.context(reading()))
+}
+
+fn read(path: &str) -> Result<Vec<u8>> {
+    let reading = || format!("reading {path}");
+    let size = std::fs::metadata(Path::new(path)).with_context(reading)?.len();
+    if size > LARGEST_KEY {
+        return Err(Error::new(format!("{path} has {size} bytes: it is no key")));
+    }
+    std::fs::read(path).with_context(reading)
+}

@@ -1,0 +1,187 @@
+//! Checking an attestation: its signature, and what it says.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use ingot_sdk::file_work::CHUNK;
+use ingot_sdk::{Context, Error, Result, hash};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::envelope::{Envelope, IN_TOTO, signed_bytes};
+use crate::keys::PublicKey;
+use crate::signer::{KeyService, Signer, is_kms, verifier_from_file};
+use crate::statement::{SLSA_PROVENANCE, STATEMENT, Statement, Subject};
+
+/// The largest attestation that is read, in bytes.
+const LARGEST: u64 = 256 << 20;
+
+/// What must be true of an attestation. What is none is not checked.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// How it was signed: `key` or `kms`; found out by the key where this is none.
+    pub signing_mode: Option<String>,
+    /// The key that signed it: a PEM file, or the address of a key that a service keeps.
+    pub key: Option<String>,
+    /// A PEM file with the public key or certificate; goes before `key`.
+    pub verifier: Option<String>,
+    /// The type of its predicate.
+    pub predicate_type: Option<String>,
+    /// Who built, of SLSA's provenance.
+    pub builder_id: Option<String>,
+    /// A source that went into the build, of SLSA's provenance.
+    pub source_uri: Option<String>,
+    /// A file that is one of its subjects.
+    pub artifact: Option<String>,
+}
+
+/// Verifies the attestation in a file, and gives what it states.
+///
+/// # Errors
+/// It cannot be read, its signature is not of the key, or it does not say what the policy asks for.
+pub async fn verify(
+    path: &str,
+    policy: &Policy,
+    kms: Option<&Arc<dyn KeyService>>,
+) -> Result<Statement> {
+    let reading = || format!("reading the attestation {path}");
+    let size = std::fs::metadata(path).with_context(reading)?.len();
+    if size > LARGEST {
+        return Err(Error::new(format!("{path} has {size} bytes: it is no attestation")));
+    }
+    let text = std::fs::read(path).with_context(reading)?;
+    let envelope: Envelope = serde_json::from_slice(&text).map_err(|error| {
+        let why = Error::new(format!("{path} is not a DSSE envelope: {error}"));
+        match serde_json::from_slice::<Statement>(&text) {
+            Ok(statement) if statement.kind == STATEMENT => why
+                .hint("it is a statement that was not signed; set `signing_mode` in the template"),
+            _ => why,
+        }
+    })?;
+    if envelope.payload_type != IN_TOTO {
+        let found = &envelope.payload_type;
+        return Err(Error::new(format!(
+            "the payload of {path} is of the type {found:?}, not {IN_TOTO:?}"
+        )));
+    }
+    let key = key_of(&envelope, policy, kms).await?;
+    let payload = envelope.payload()?;
+    check_signature(&envelope, &payload, &key)
+        .map_err(|error| error.context(format_args!("verifying {path}")))?;
+    let statement: Statement = serde_json::from_slice(&payload)
+        .map_err(|error| Error::new(format!("the payload of {path} is no statement: {error}")))?;
+    check_statement(&statement, policy)?;
+    Ok(statement)
+}
+
+/// Checks that one of the signatures is of the key.
+///
+/// # Errors
+/// None is.
+pub fn check_signature(envelope: &Envelope, payload: &[u8], key: &PublicKey) -> Result<()> {
+    if envelope.signatures.is_empty() {
+        return Err(Error::new("the envelope has no signatures"));
+    }
+    let message = signed_bytes(&envelope.payload_type, payload);
+    for signature in &envelope.signatures {
+        if key.verifies(&message, &signature.bytes()?) {
+            return Ok(());
+        }
+    }
+    Err(Error::new("signature verification failed")
+        .hint("the attestation was changed, or signed with another key"))
+}
+
+/// The key that the policy names.
+async fn key_of(
+    envelope: &Envelope,
+    policy: &Policy,
+    kms: Option<&Arc<dyn KeyService>>,
+) -> Result<PublicKey> {
+    let mode = policy.signing_mode.as_deref();
+    if mode == Some("keyless") || (mode.is_none() && envelope.is_keyless()) {
+        return Err(Error::new("verifying keyless attestations is not supported").hint(
+            "it takes Sigstore's certificates and logs; verify it with cosign or Packer, or sign \
+             with a key",
+        ));
+    }
+    if let Some(path) = &policy.verifier {
+        return verifier_from_file(path);
+    }
+    match (mode, policy.key.as_deref()) {
+        (Some("kms"), Some(key)) => Ok(Signer::from_kms(key, kms).await?.public()),
+        (None, Some(key)) if is_kms(key) => Ok(Signer::from_kms(key, kms).await?.public()),
+        (None | Some("key"), Some(key)) => verifier_from_file(key),
+        (None | Some("key" | "kms"), None) => {
+            Err(Error::new("no key is named that could verify the attestation")
+                .hint("name it with -verifier=PATH or -key=PATH_OR_URI"))
+        }
+        (Some(other), _) => Err(Error::new(format!("-signing-mode={other} does not exist"))
+            .hint("there are key and kms")),
+    }
+}
+
+fn check_statement(statement: &Statement, policy: &Policy) -> Result<()> {
+    if statement.kind != STATEMENT {
+        return Err(Error::new(format!("the statement is of the type {:?}", statement.kind)));
+    }
+    let found = statement.predicate_type.as_str();
+    if let Some(wanted) = policy.predicate_type.as_deref().filter(|wanted| *wanted != found) {
+        return Err(Error::new(format!("the predicate is of the type {found:?}, not {wanted:?}")));
+    }
+    if let Some(path) = &policy.artifact {
+        check_artifact(&statement.subject, Path::new(path))?;
+    }
+    if policy.builder_id.is_none() && policy.source_uri.is_none() {
+        return Ok(());
+    }
+    if found != SLSA_PROVENANCE {
+        return Err(Error::new(format!(
+            "builder and source are part of {SLSA_PROVENANCE:?} only, and this is {found:?}"
+        )));
+    }
+    if let Some(wanted) = &policy.builder_id {
+        let found = &statement.predicate["runDetails"]["builder"]["id"];
+        if found.as_str() != Some(wanted) {
+            return Err(Error::new(format!("the builder is {found}, not {wanted:?}")));
+        }
+    }
+    if let Some(wanted) = &policy.source_uri {
+        let all = &statement.predicate["buildDefinition"]["resolvedDependencies"];
+        let all = all.as_array().into_iter().flatten();
+        let uris: Vec<&str> = all.filter_map(|one| one["uri"].as_str()).collect();
+        if !uris.contains(&wanted.as_str()) {
+            let found = Value::from(uris);
+            return Err(Error::new(format!("the source {wanted:?} is not among {found}")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a file is one of the subjects, by name and checksum.
+fn check_artifact(subjects: &[Subject], path: &Path) -> Result<()> {
+    let reading = || format!("reading the artifact {}", path.display());
+    let mut file = std::fs::File::open(path).with_context(reading)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match file.read(&mut buffer).with_context(reading)? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    let sum = hash::hex(&hasher.finalize());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let named: Vec<&Subject> = subjects.iter().filter(|one| one.name == name).collect();
+    let same = |one: &&Subject| {
+        one.digest.get("sha256").is_some_and(|digest| digest.eq_ignore_ascii_case(&sum))
+    };
+    match (named.iter().any(same), named.is_empty()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Error::new(format!("the attestation is not about a file {name:?}"))),
+        (false, false) => Err(Error::new(format!(
+            "the attestation is about another {name:?}: the checksums differ"
+        ))),
+    }
+}

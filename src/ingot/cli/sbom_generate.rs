@@ -1,0 +1,50 @@
+//! `ingot sbom-generate`
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use ingot_sbom::scanner_args::ScannerArgs;
+use ingot_sdk::{Error, Result, RunContext, Ui};
+
+use super::args::SbomGenerateArgs;
+use crate::engine::signals;
+use crate::ui::{Renderer, UiOptions};
+
+/// Writes the SBOM of a directory of this machine to standard output.
+pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
+    match generate(args) {
+        Ok(document) => {
+            let mut out = std::io::stdout().lock();
+            // A reader that went away is no failure.
+            let _ = out.write_all(&document).and_then(|()| out.write_all(b"\n"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(advice) = error.advice() {
+                eprintln!("help: {advice}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate(args: &SbomGenerateArgs) -> Result<Vec<u8>> {
+    let SbomGenerateArgs { output, exclude, scope, path, .. } = args;
+    let mut flags = vec!["-o".to_owned(), output.clone(), format!("--scope={scope}")];
+    flags.extend(exclude.iter().map(|pattern| format!("--exclude={pattern}")));
+    let flags = ScannerArgs::parse(&flags).map_err(Error::new)?;
+    let ctx = RunContext::detached(Ui::new(Renderer::new(UiOptions::default())));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let inventory = runtime.map_err(Error::caused_by)?.block_on(async {
+        tokio::select! {
+            _ = signals::requested() => Err(Error::Cancelled),
+            found = ingot_sbom::scan::scan(&ctx, Path::new(path), &flags.exclude) => found,
+        }
+    })?;
+    for note in &inventory.notes {
+        eprintln!("note: {note}");
+    }
+    Ok(ingot_sbom::write(&inventory, flags.format, path))
+}

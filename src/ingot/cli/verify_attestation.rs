@@ -1,0 +1,56 @@
+//! `ingot verify-attestation`
+
+use std::process::ExitCode;
+
+use ingot_provenance::verify::{Policy, verify};
+
+use super::args::VerifyAttestationArgs;
+use crate::builtin::key_service;
+
+/// Verifies a signed attestation: 0 if it is what the flags ask for, 1 if not.
+pub(super) fn run(args: &VerifyAttestationArgs) -> ExitCode {
+    match check(args) {
+        Ok(()) => {
+            super::answer("Attestation verified.");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(advice) = error.advice() {
+                eprintln!("help: {advice}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(args: &VerifyAttestationArgs) -> ingot_sdk::Result<()> {
+    let flags = [
+        ("-require-rekor", args.require_rekor),
+        ("-require-timestamp", args.require_timestamp),
+        ("-bundle", args.bundle.is_some()),
+        ("-trusted-root-path", args.trusted_root_path.is_some()),
+        ("-keyless-identity", args.keyless_identity.is_some()),
+        ("-keyless-oidc-issuer", args.keyless_oidc_issuer.is_some()),
+    ];
+    if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
+        let error = ingot_sdk::Error::new(format!(
+            "{flag} is not supported: it is for keyless attestations"
+        ));
+        return Err(error.hint("verify those with cosign or Packer"));
+    }
+    let policy = Policy {
+        signing_mode: args.signing_mode.clone().filter(|mode| !mode.is_empty()),
+        key: args.key.clone(),
+        verifier: args.verifier.clone(),
+        predicate_type: args.predicate_type.clone(),
+        builder_id: args.builder_id.clone(),
+        source_uri: args.source_uri.clone(),
+        artifact: args.artifact.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(ingot_sdk::Error::caused_by)?;
+    let kms = key_service();
+    runtime.block_on(verify(&args.attestation, &policy, kms.as_ref()))?;
+    Ok(())
+}

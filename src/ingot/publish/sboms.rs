@@ -1,0 +1,47 @@
+//! SBOMs of builds on their way to the registry.
+
+use ingot_registry::api::{self, SbomFormat};
+use ingot_registry::client::Registry;
+use serde::{Deserialize, Serialize};
+
+/// An SBOM that is to be uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SbomUpload {
+    /// Its name; the registry finds one where this is empty.
+    pub name: String,
+    /// Its format.
+    pub format: SbomFormat,
+    /// The document: JSON, which is text.
+    pub document: String,
+}
+
+impl From<&ingot_sdk::Sbom> for SbomUpload {
+    fn from(sbom: &ingot_sdk::Sbom) -> Self {
+        SbomUpload {
+            name: sbom.name.clone().unwrap_or_default(),
+            format: match sbom.format {
+                ingot_sdk::SbomFormat::CycloneDx => SbomFormat::CycloneDx,
+                ingot_sdk::SbomFormat::Spdx => SbomFormat::Spdx,
+            },
+            document: String::from_utf8_lossy(&sbom.document).into_owned(),
+        }
+    }
+}
+
+/// Uploads the SBOMs of a build, which must not be done yet. One that is there is replaced.
+///
+/// # Errors
+/// The registry does not answer, or does not take one.
+pub(super) async fn upload(
+    registry: &dyn Registry,
+    bucket: &str,
+    fingerprint: &str,
+    build: &str,
+    sboms: &[SbomUpload],
+) -> api::Result<()> {
+    for SbomUpload { name, format, document } in sboms {
+        let document = document.as_bytes();
+        registry.upload_sbom(bucket, fingerprint, build, name, *format, document).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! `post-processor "provenance"` and `ingot verify-attestation`, with keys that OpenSSL makes.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use ingot_test_support::{Run, ingot, ingot_with, output_of, program, template};
+
+/// The template of a file and the attestations of it.
+fn attested(options: &str) -> String {
+    format!(
+        "variable \"password\" {{\n  sensitive = true\n  default = \"hunter2-Xy\"\n}}\nvariable \
+         \"place\" {{\n  default = \"here\"\n}}\nsource \"file\" \"f\" {{\n  content = \"hello\"\n  \
+         target = \"out/disk.img\"\n}}\nbuild {{\n  sources = [\"source.file.f\"]\n  post-processor \
+         \"provenance\" {{\n    {options}\n  }}\n}}\n"
+    )
+}
+
+/// A variable of the CI that tests run in would be part of what is stated.
+const NO_CI: [(&str, &str); 9] = [
+    ("GITHUB_WORKFLOW_REF", ""),
+    ("GITHUB_REPOSITORY", ""),
+    ("GITHUB_RUN_ID", ""),
+    ("CI_JOB_URL", ""),
+    ("CI_PIPELINE_URL", ""),
+    ("CI_PROJECT_URL", ""),
+    ("CI_PIPELINE_ID", ""),
+    ("CI_JOB_ID", ""),
+    ("BUILD_URL", ""),
+];
+
+fn run(dir: &Path, args: &[&str]) -> Run {
+    ingot_with(dir, args, &NO_CI)
+}
+
+fn said(run: &Run) -> String {
+    format!("{}{}", run.stdout, run.stderr)
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn openssl(dir: &Path, args: &[&str]) {
+    let made = Command::new("openssl").args(args).current_dir(dir).output().expect("openssl");
+    assert!(made.status.success(), "{args:?}: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// Writes a new key and its public half: `NAME.pem` and `NAME.pub`.
+fn key(dir: &Path, name: &str, make: &[&str]) -> (String, String) {
+    let (private, public) = (format!("{name}.pem"), format!("{name}.pub"));
+    openssl(dir, &[make, &["-out", &private]].concat());
+    openssl(dir, &["pkey", "-in", &private, "-pubout", "-out", &public]);
+    (private, public)
+}
+
+const P256: &[&str] = &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
+/// Every kind of key that signs, and the forms that files have them in.
+const KEYS: [(&str, &[&str]); 6] = [
+    ("p256", P256),
+    ("sec1", &["ecparam", "-name", "prime256v1", "-genkey", "-noout"]),
+    ("parameters", &["ecparam", "-name", "prime256v1", "-genkey"]),
+    ("rsa", &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+    ("pkcs1", &["genrsa", "-traditional", "2048"]),
+    ("ed25519", &["genpkey", "-algorithm", "ed25519"]),
+];
+
+const P384: &[&str] = &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
+
+/// The Packer on the PATH, if it is one that knows attestations.
+fn packer_with_attestations() -> bool {
+    let asked = Command::new("packer").args(["verify-attestation", "-help"]).output();
+    let knows = asked.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("ATTESTATION"));
+    if !knows {
+        // No package has one that new.
+        eprintln!("skipped: there is no Packer 1.16 on the PATH");
+    }
+    knows
+}
+
+#[test]
+fn attestations_of_all_keys_verify_here_and_with_packer() {
+    let packer = packer_with_attestations();
+    for (name, make) in KEYS {
+        let dir = template("");
+        let (private, public) = key(dir.path(), name, make);
+        let options = format!("signing_mode = \"key\"\n    signer = \"{private}\"");
+        std::fs::write(dir.path().join("t.pkr.hcl"), attested(&options)).unwrap();
+        let built = run(dir.path(), &["build", "."]);
+        assert_eq!(built.code, Some(0), "{name}: {}", said(&built));
+        let path = "out/f.disk.img.provenance.json";
+        assert!(said(&built).contains(&format!("Wrote attestation to {path}")), "{}", said(&built));
+        let verifier = format!("-verifier={public}");
+        let flags = [
+            "verify-attestation",
+            &verifier,
+            "-artifact=out/disk.img",
+            "-predicate-type=https://slsa.dev/provenance/v1",
+            "-builder-id=https://packer.io/local-build",
+            path,
+        ];
+        let verified = run(dir.path(), &flags);
+        assert_eq!(verified.code, Some(0), "{name}: {}", said(&verified));
+        assert_eq!(verified.stdout, "Attestation verified.\n");
+        // The private key verifies as well.
+        let by_key = ["verify-attestation", &format!("-key={private}"), path];
+        assert_eq!(run(dir.path(), &by_key).code, Some(0), "{name}");
+        if packer {
+            let theirs = program("packer", dir.path(), &flags, &[]);
+            assert_eq!(theirs.code, Some(0), "{name}: {}", said(&theirs));
+        }
+    }
+}
+
+#[test]
+fn attestations_of_packer_verify_here() {
+    if !packer_with_attestations() {
+        return;
+    }
+    // Packer does not look behind the parameters of a key.
+    for (name, make) in KEYS.into_iter().filter(|(name, _)| *name != "parameters") {
+        let dir = template("");
+        let (private, public) = key(dir.path(), name, make);
+        let options = format!("signing_mode = \"key\"\n    signer = \"{private}\"");
+        std::fs::write(dir.path().join("t.pkr.hcl"), attested(&options)).unwrap();
+        let built = program("packer", dir.path(), &["build", "."], &NO_CI);
+        assert_eq!(built.code, Some(0), "{name}: {}", said(&built));
+        let path = "out/f.disk.img.provenance.json";
+        let verifier = format!("-verifier={public}");
+        let flags = ["verify-attestation", &verifier, "-artifact=out/disk.img", path];
+        let verified = run(dir.path(), &flags);
+        assert_eq!(verified.code, Some(0), "{name}: {}", said(&verified));
+        // The same key has the same name.
+        let theirs = read(&dir.path().join(path))["signatures"][0]["keyid"].clone();
+        assert_eq!(run(dir.path(), &["build", "-force", "."]).code, Some(0));
+        assert_eq!(read(&dir.path().join(path))["signatures"][0]["keyid"], theirs, "{name}");
+    }
+    // Keys on P-384 verify, but do not sign here.
+    let dir = template(&attested("signing_mode = \"key\"\n    signer = \"a.pem\""));
+    let (_, public) = key(dir.path(), "a", P384);
+    assert_eq!(program("packer", dir.path(), &["build", "."], &NO_CI).code, Some(0));
+    let verifier = format!("-verifier={public}");
+    let flags = ["verify-attestation", &verifier, "out/f.disk.img.provenance.json"];
+    assert_eq!(run(dir.path(), &flags).code, Some(0));
+}
+
+#[test]
+fn certificates_verify_and_unusual_keys_are_told() {
+    let dir = template(&attested("signing_mode = \"key\"\n    signer = \"a.pem\""));
+    key(dir.path(), "a", P256);
+    let make = ["req", "-x509", "-key", "a.pem", "-subj", "/CN=builds", "-out", "a.crt"];
+    openssl(dir.path(), &make);
+    assert_eq!(run(dir.path(), &["build", "."]).code, Some(0));
+    let path = "out/f.disk.img.provenance.json";
+    let verified = run(dir.path(), &["verify-attestation", "-verifier=a.crt", path]);
+    assert_eq!(verified.code, Some(0), "{}", said(&verified));
+    let small: &[&str] = &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"];
+    let locked: &[&str] =
+        &["genpkey", "-algorithm", "ed25519", "-aes256", "-pass", "pass:hunter2-Xy"];
+    for (make, wanted) in [
+        (P384, "of a kind that is not supported"),
+        (small, "RSA keys have 2048 to 4096 bits"),
+        (locked, "the key is encrypted"),
+    ] {
+        openssl(dir.path(), &[make, &["-out", "a.pem"]].concat());
+        let failed = run(dir.path(), &["build", "-force", "."]);
+        assert_eq!(failed.code, Some(1));
+        assert!(said(&failed).contains(wanted), "{}", said(&failed));
+    }
+}
+
+#[test]
+fn what_does_not_verify_is_told() {
+    let dir = template(&attested("signing_mode = \"key\"\n    key = \"a.pem\""));
+    let (private, public) = key(dir.path(), "a", P256);
+    let (_, other) = key(dir.path(), "b", P256);
+    assert_eq!(run(dir.path(), &["build", "."]).code, Some(0));
+    let path = dir.path().join("out/f.disk.img.provenance.json");
+    let envelope = read(&path);
+    let write = |name: &str, value: &Value| {
+        std::fs::write(dir.path().join(name), value.to_string()).unwrap();
+    };
+    let mut changed = envelope.clone();
+    changed["payload"] = "eyJfdHlwZSI6ICJodHRwczovL2luLXRvdG8uaW8vU3RhdGVtZW50L3YxIn0=".into();
+    write("changed.json", &changed);
+    let mut unsigned = envelope.clone();
+    unsigned["signatures"] = json!([]);
+    write("unsigned.json", &unsigned);
+    let mut keyless = envelope.clone();
+    keyless["signatures"][0]["cert"] = "-----BEGIN CERTIFICATE-----".into();
+    write("keyless.json", &keyless);
+    let mut typed = envelope.clone();
+    typed["payloadType"] = "text/plain".into();
+    write("typed.json", &typed);
+    write("statement.json", &json!({"_type": "https://in-toto.io/Statement/v1"}));
+    std::fs::write(dir.path().join("disk.img"), "other").unwrap();
+    std::fs::write(dir.path().join("text"), "text").unwrap();
+    let good = "out/f.disk.img.provenance.json";
+    let (verifier, other) = (format!("-verifier={public}"), format!("-verifier={other}"));
+    let cases: &[(&[&str], &str)] = &[
+        (&[&other, good], "signature verification failed"),
+        (&[&verifier, "changed.json"], "signature verification failed"),
+        (&[&verifier, "unsigned.json"], "no signatures"),
+        (&["keyless.json"], "keyless attestations is not supported"),
+        (&[&verifier, "typed.json"], "text/plain"),
+        (&[&verifier, "statement.json"], "a statement that was not signed"),
+        (&[&verifier, "text"], "not a DSSE envelope"),
+        (&[&verifier, "nope.json"], "nope.json"),
+        (&[good], "no key is named"),
+        (&["-verifier=text", good], "there is no PEM block"),
+        (&["-key=gcpkms://a/b", good], "keys of gcpkms:// are not supported"),
+        (&[&verifier, "-artifact=disk.img", good], "the checksums differ"),
+        (&[&verifier, "-artifact=text", good], "not about a file \"text\""),
+        (&[&verifier, "-predicate-type=x", good], "not \"x\""),
+        (&[&verifier, "-builder-id=x", good], "not \"x\""),
+        (&[&verifier, "-source-uri=x", good], "\"x\" is not among"),
+        (&[&verifier, "-require-rekor", good], "-require-rekor is not supported"),
+    ];
+    for (args, wanted) in cases {
+        let failed = run(dir.path(), &[&["verify-attestation"], *args].concat());
+        assert_eq!(failed.code, Some(1), "{args:?}: {}", said(&failed));
+        assert!(said(&failed).contains(wanted), "{args:?}: {}", said(&failed));
+    }
+    // A key that is not the signer's would make attestations that nobody can verify.
+    let options =
+        format!("signing_mode = \"key\"\n    signer = \"{private}\"\n    verifier = \"b.pub\"");
+    std::fs::write(dir.path().join("t.pkr.hcl"), attested(&options)).unwrap();
+    let failed = run(dir.path(), &["build", "-force", "."]);
+    assert_eq!(failed.code, Some(1));
+    assert!(said(&failed).contains("not the public key of the signer"), "{}", said(&failed));
+}
+
+#[test]
+fn an_unsigned_statement_tells_of_the_build_and_of_no_secret() {
+    let options = "output_dir = \"made\"\n    template = \"t.pkr.hcl\"\n    only_builds = \
+                   [\"file.f\"]\n    user_variables = { extra = \"is ${var.password}\" }\n    \
+                   source_uri = \"git+https://example.org/r\"";
+    let dir = template(&attested(options));
+    let env = [
+        &NO_CI[..],
+        &[
+            ("PKR_VAR_password", "hunter2-Xy"),
+            ("PKR_VAR_place", "there"),
+            ("PKR_VAR_nobody", "knows"),
+            ("GITHUB_RUN_ID", "77"),
+        ],
+    ]
+    .concat();
+    let built = ingot_with(dir.path(), &["build", "."], &env);
+    assert_eq!(built.code, Some(0), "{}", said(&built));
+    let path = dir.path().join("made/f.disk.img.provenance.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("hunter2") && !text.contains("knows"), "{text}");
+    let statement = read(&path);
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    let sum = output_of("sh", &["-c", "printf hello | sha256sum | cut -d' ' -f1"]);
+    let subject = json!([{"name": "disk.img", "digest": {"sha256": sum}}]);
+    assert_eq!(statement["subject"], subject);
+    let definition = &statement["predicate"]["buildDefinition"];
+    assert_eq!(definition["buildType"], "https://packer.io/buildtypes/hcl2/v1");
+    let redacted = "[sensitive value redacted]";
+    assert_eq!(
+        definition["externalParameters"],
+        json!({
+            "template": "t.pkr.hcl",
+            "onlyBuilds": ["file.f"],
+            "userVariables": {"extra": redacted, "password": redacted, "place": "there"},
+        })
+    );
+    assert_eq!(definition["internalParameters"]["packerBuildName"], "f");
+    assert_eq!(definition["internalParameters"]["packerBuilderType"], "file");
+    assert_eq!(definition["resolvedDependencies"][0]["uri"], "git+https://example.org/r");
+    let details = &statement["predicate"]["runDetails"];
+    assert_eq!(details["metadata"]["invocationId"], "77");
+    assert_eq!(details["builder"]["id"], "https://packer.io/local-build");
+    // The artifact is what it was.
+    assert_eq!(std::fs::read_to_string(dir.path().join("out/disk.img")).unwrap(), "hello");
+}
+
+#[test]
+fn the_sbom_of_an_artifact_is_attested_too() {
+    let options = "sbom = true\n    sbom_scan_path = \"root\"\n    sbom_format = \"spdx\"\n    \
+                   sbom_exclude = [\"/skip\"]\n    signing_mode = \"key\"\n    signer = \"a.pem\"";
+    let dir = template(&attested(options));
+    let (_, public) = key(dir.path(), "a", P256);
+    for (directory, name) in [("root/app", "serde"), ("root/skip", "skipped")] {
+        let directory = dir.path().join(directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        let text = format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n");
+        std::fs::write(directory.join("Cargo.lock"), text).unwrap();
+    }
+    let built = run(dir.path(), &["build", "."]);
+    assert_eq!(built.code, Some(0), "{}", said(&built));
+    let document = read(&dir.path().join("out/f.disk.img.sbom.spdx.json"));
+    let names: Vec<&Value> =
+        document["packages"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["root", "serde"]);
+    let verifier = format!("-verifier={public}");
+    let predicate_type = "-predicate-type=https://spdx.dev/Document";
+    let path = "out/f.disk.img.sbom.att.json";
+    let flags = ["verify-attestation", &verifier, predicate_type, "-artifact=out/disk.img", path];
+    assert_eq!(run(dir.path(), &flags).code, Some(0));
+    // Of a single file, its checksum is what is known.
+    std::fs::write(dir.path().join("t.pkr.hcl"), attested("sbom = true")).unwrap();
+    let built = run(dir.path(), &["build", "-force", "."]);
+    assert_eq!(built.code, Some(0), "{}", said(&built));
+    let document = read(&dir.path().join("out/f.disk.img.sbom.cdx.json"));
+    assert_eq!(document["components"][0]["name"], "disk.img");
+    assert_eq!(document["components"][0]["hashes"][0]["alg"], "SHA-256");
+}
+
+#[test]
+fn what_cannot_sign_is_found_before_anything_runs() {
+    for (options, wanted) in [
+        ("signing_mode = \"key\"", "needs a `signer`"),
+        ("signing_mode = \"kms\"", "needs a `signer`"),
+        ("signing_mode = \"kms\"\n    signer = \"key.pem\"", "no address of a key"),
+        ("signing_mode = \"kms\"\n    signer = \"gcpkms://a\"", "gcpkms:// are not supported"),
+        ("signing_mode = \"keyless\"", "\"keyless\" is not supported"),
+        ("signing_mode = \"magic\"", "`magic` is not a way to sign"),
+        ("signer = \"a\"\n    key = \"b\"", "`signer` and `key` differ"),
+        ("sbom_format = \"table\"", "`table` is not a format"),
+        ("sbom_scope = \"some\"", "`some` is not a scope"),
+    ] {
+        let dir = template(&attested(options));
+        let failed = ingot(dir.path(), &["validate", "."]);
+        assert_eq!(failed.code, Some(1), "{options}: {}", said(&failed));
+        let said = said(&failed);
+        assert!(said.contains(wanted) && said.contains("t.pkr.hcl:"), "{options}: {said}");
+    }
+}
