@@ -49,7 +49,7 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
             project.evaluate(&options, &mut diagnostics);
             project
         }
-        None => Project::empty(&ui),
+        None => Project::empty(Some(&ui)),
     };
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());

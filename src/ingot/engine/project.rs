@@ -149,7 +149,7 @@ impl Project {
 
     /// A project without a template, for evaluating expressions. `ui` is where stores that functions
     /// read from speak.
-    pub fn empty(ui: &Ui) -> Project {
+    pub fn empty(ui: Option<&Ui>) -> Project {
         let secrets = Secrets::default();
         let mut project = Project {
             sources: SourceMap::default(),
@@ -166,7 +166,7 @@ impl Project {
                 start: time::OffsetDateTime::now_utc(),
                 env_allowed: false,
                 secrets: sink(&secrets),
-                stores: stores(Some(ui)),
+                stores: stores(ui),
             },
             plugins: PluginSet::default(),
             secrets,

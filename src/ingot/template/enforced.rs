@@ -98,6 +98,7 @@ mod tests {
             start: time::OffsetDateTime::UNIX_EPOCH,
             env_allowed: false,
             secrets: SecretSink::default(),
+            stores: Default::default(),
         };
         let scope = Scope::new(Default::default(), &functions);
         let ids = ["docker.a".to_owned()];

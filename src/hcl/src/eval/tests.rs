@@ -1,6 +1,10 @@
 use super::*;
+use crate::Scope;
+use crate::Type;
+use crate::Value;
 use crate::functions::FunctionContext;
 use crate::source::SourceMap;
+use std::collections::BTreeMap;
 
 fn run(text: &str) -> Result {
     let mut sources = SourceMap::default();

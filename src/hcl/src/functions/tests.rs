@@ -1,5 +1,8 @@
 use super::*;
 use crate::Kind;
+use crate::Type;
+use crate::Value;
+use crate::functions::table::TABLE;
 
 fn context() -> FunctionContext {
     FunctionContext {

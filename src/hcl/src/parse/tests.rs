@@ -1,3 +1,6 @@
+use crate::Diagnostics;
+use crate::SourceMap;
+use crate::Span;
 use std::collections::BTreeMap;
 
 use super::*;

@@ -114,7 +114,7 @@ impl NewContent {
 
 /// Checks that there are provisioners, and nothing else.
 fn check(file: &Path, content: &str) -> Result<()> {
-    let mut project = Project::empty();
+    let mut project = Project::empty(None);
     let mut diagnostics = Diagnostics::default();
     let block = Content {
         name: file.display().to_string(),

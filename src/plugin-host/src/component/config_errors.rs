@@ -115,6 +115,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::message;
 
     #[test]
     fn errors_are_told_one_by_one_at_their_options() {

@@ -281,6 +281,7 @@ impl<'a> Decoder<'a> {
 pub(crate) mod tests {
     use proptest::prelude::*;
 
+    use super::super::{cty, cty_value, decode_exit_status, encode_exit_status, object_spec, spec};
     use super::*;
 
     pub(crate) fn unhex(text: &str) -> Vec<u8> {

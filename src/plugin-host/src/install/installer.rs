@@ -391,6 +391,7 @@ pub fn remove(path: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::install::candidate;
 
     #[test]
     fn sources_stay_below_the_plugin_directory() {
