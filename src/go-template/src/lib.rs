@@ -20,6 +20,7 @@ mod lexer;
 mod parser;
 mod platform;
 mod printf;
+pub mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -12,36 +12,52 @@ const MAX_DEPTH: usize = 64;
 
 /// A part of a template.
 #[derive(Debug)]
-pub(crate) enum Node {
+pub enum Node {
+    /// Text outside of actions, without the white space that `{{-` and `-}}` remove.
     Text(String),
     /// A pipeline whose value is printed, unless it only sets a variable.
     Action(Pipeline),
+    /// `{{ if }}`
     If {
+        /// What decides.
         condition: Pipeline,
+        /// What is rendered if it is true.
         then: Vec<Node>,
+        /// What is rendered if not: what stands after `{{ else }}`.
         otherwise: Vec<Node>,
     },
+    /// `{{ with }}`
     With {
+        /// What `.` is inside.
         value: Pipeline,
+        /// What is rendered if it is not empty.
         then: Vec<Node>,
+        /// What is rendered if it is.
         otherwise: Vec<Node>,
     },
+    /// `{{ range }}`
     Range {
+        /// What is iterated.
         items: Pipeline,
+        /// What is rendered for every item.
         body: Vec<Node>,
+        /// What is rendered if there is none.
         otherwise: Vec<Node>,
     },
+    /// `{{ break }}`
     Break,
+    /// `{{ continue }}`
     Continue,
 }
 
 /// Commands joined by `|`, and the variables that take the result.
 #[derive(Debug)]
-pub(crate) struct Pipeline {
+pub struct Pipeline {
     /// The names, without `$`; at most one, two for `range`.
     pub variables: Vec<String>,
     /// Whether the variables are declared (`:=`) rather than set (`=`).
     pub declares: bool,
+    /// At least one.
     pub commands: Vec<Command>,
     /// Its place in the template.
     pub span: Range<usize>,
@@ -49,14 +65,15 @@ pub(crate) struct Pipeline {
 
 /// A value, or a function and its arguments.
 #[derive(Debug)]
-pub(crate) struct Command {
+pub struct Command {
     /// At least one.
     pub operands: Vec<Operand>,
 }
 
 /// Something that has a value.
 #[derive(Debug)]
-pub(crate) struct Operand {
+pub struct Operand {
+    /// What it starts from.
     pub base: Base,
     /// The names after it: `.A.B`.
     pub fields: Vec<String>,
@@ -66,12 +83,18 @@ pub(crate) struct Operand {
 
 /// What an operand starts from.
 #[derive(Debug)]
-pub(crate) enum Base {
+pub enum Base {
+    /// `.`
     Dot,
+    /// `$name`, without the `$`.
     Variable(String),
+    /// The name of a function.
     Function(String),
+    /// A pipeline in parentheses.
     Pipeline(Box<Pipeline>),
+    /// A string, number or boolean constant.
     Literal(Value),
+    /// `nil`
     Nil,
 }
 
