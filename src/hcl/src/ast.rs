@@ -15,11 +15,28 @@ pub struct Body {
     pub blocks: Vec<Block>,
     /// All of it.
     pub span: Span,
-    /// Whether it was JSON, where blocks and attributes look the same.
-    pub from_json: bool,
+    /// The syntax it was written in.
+    pub syntax: Syntax,
+}
+
+/// What a body was written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// HCL's own.
+    Native,
+    /// JSON, where blocks and attributes look the same.
+    Json,
+    /// The JSON of templates of before HCL2: the same, and strings, numbers and bools stand for
+    /// each other, as does an item for a list of one.
+    LegacyJson,
 }
 
 impl Body {
+    /// Whether it was JSON, where blocks and attributes look the same.
+    pub fn is_json(&self) -> bool {
+        self.syntax != Syntax::Native
+    }
+
     /// The attribute called `name`.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
@@ -301,7 +318,7 @@ impl Expr {
         }
     }
 
-    /// The blocks of a kind that an attribute of a [JSON body](Body::from_json) stands for: one for
+    /// The blocks of a kind that an attribute of a [JSON body](Body::is_json) stands for: one for
     /// an object, one for each object of a list. None if it is something else.
     pub fn json_blocks(&self, kind: &str, header: Span) -> Option<Vec<Block>> {
         match &self.kind {
@@ -311,7 +328,7 @@ impl Expr {
                     attributes: attributes.collect::<Option<_>>()?,
                     blocks: Vec::new(),
                     span: self.span,
-                    from_json: true,
+                    syntax: Syntax::Json,
                 };
                 Some(vec![Block { kind: kind.to_owned(), labels: Vec::new(), body, header }])
             }

@@ -2,7 +2,7 @@
 //!
 //! JSON alone does not tell a block from an attribute; a [`Shape`] says which names are blocks
 //! and how many labels they have. Where only a plugin knows, everything becomes an attribute of
-//! a body that says it came [from JSON](Body::from_json), and whoever reads it against the
+//! a body that says it came [from JSON](Body::is_json), and whoever reads it against the
 //! plugin's schema makes blocks of it with [`Expr::json_blocks`](super::Expr::json_blocks).
 
 use jsonc_parser::ast::{Object, ObjectProp, Value};
@@ -10,7 +10,7 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::errors::ParseErrorKind;
 use jsonc_parser::{ParseOptions, ParseStringErrorKind};
 
-use super::ast::{Attribute, Block, Body, Expr, ExprKind, Label};
+use super::ast::{Attribute, Block, Body, Expr, ExprKind, Label, Syntax};
 use super::diagnostic::Diagnostic;
 use super::parse::{self, MAX_DEPTH};
 use super::source::{FileId, SourceMap, Span};
@@ -40,6 +40,8 @@ pub enum Texts {
     Templates,
     /// Just texts; so it is in variable files.
     Plain,
+    /// Just texts, where nothing is a comment: templates of the form before HCL2.
+    Legacy,
 }
 
 /// Parses a template or variables file in JSON.
@@ -90,6 +92,7 @@ pub fn parse_body(sources: &SourceMap, file: FileId, shape: &Shape, texts: Texts
         match texts {
             Texts::Templates => error.help("write { \"source\": { … }, \"build\": { … } }"),
             Texts::Plain => error.help("write { \"NAME\": \"value\" }"),
+            Texts::Legacy => error.help("write { \"builders\": [ … ] }"),
         }
         .names_only()
     };
@@ -110,6 +113,7 @@ pub fn parse_body(sources: &SourceMap, file: FileId, shape: &Shape, texts: Texts
             Err(match texts {
                 Texts::Templates => error.help("write {} for an empty template"),
                 Texts::Plain => error.help("write {} for no values"),
+                Texts::Legacy => error.help("write { \"builders\": [ … ] }"),
             }
             .names_only())
         }
@@ -187,10 +191,11 @@ impl Lower<'_> {
 
     /// The objects together make one body: JSON may spread blocks over a list of objects.
     fn body(&self, objects: &[&Object], shape: &Shape, span: Span) -> Result<Body> {
-        let mut body = Body { attributes: Vec::new(), blocks: Vec::new(), span, from_json: true };
+        let mut body =
+            Body { attributes: Vec::new(), blocks: Vec::new(), span, syntax: Syntax::Json };
         for property in objects.iter().flat_map(|object| &object.properties) {
             let name = property.name.as_str();
-            if name == "//" {
+            if name == "//" && self.texts != Texts::Legacy {
                 // HCL's way to write a comment in JSON.
                 continue;
             }
@@ -298,7 +303,7 @@ impl Lower<'_> {
     }
 
     fn text(&self, text: &str, span: Span) -> Result<Expr> {
-        let plain = self.texts == Texts::Plain || !(text.contains("${") || text.contains("%{"));
+        let plain = self.texts != Texts::Templates || !(text.contains("${") || text.contains("%{"));
         if plain {
             return Ok(Expr { kind: ExprKind::String(text.to_owned()), span });
         }

@@ -1,7 +1,7 @@
 //! Arguments and blocks.
 
 use super::{MAX_ERRORS, Parser, Result};
-use crate::ast::{Attribute, Block, Body, Label};
+use crate::ast::{Attribute, Block, Body, Label, Syntax};
 use crate::diagnostic::Diagnostic;
 use crate::tokens::{Token, TokenKind};
 
@@ -30,7 +30,8 @@ impl Parser<'_> {
     fn body(&mut self, open: Option<Token>) -> Body {
         let start = open.map_or(0, |open| open.start);
         let span = self.span_of(start, self.text.len());
-        let mut body = Body { attributes: Vec::new(), blocks: Vec::new(), span, from_json: false };
+        let mut body =
+            Body { attributes: Vec::new(), blocks: Vec::new(), span, syntax: Syntax::Native };
         self.newlines = true;
         // Whether something was wrong with the item before: what follows it and is no item is a
         // part of that one more often than wrong in itself.
@@ -212,7 +213,7 @@ impl Parser<'_> {
                 attributes: vec![attribute],
                 blocks: Vec::new(),
                 span: self.span_from(open),
-                from_json: false,
+                syntax: Syntax::Native,
             }),
             None => Err(self.second_in_one_line(open)),
         }
