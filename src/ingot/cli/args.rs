@@ -33,6 +33,11 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Bring templates into canonical layout
     Fmt(FmtArgs),
+    /// Bring old options of a JSON template up to date
+    Fix(FixArgs),
+    /// Convert a JSON template to HCL2
+    #[command(name = "hcl2_upgrade")]
+    Hcl2Upgrade(UpgradeArgs),
     /// Evaluate expressions
     Console(ConsoleArgs),
     /// List and remove what killed runs left behind
@@ -365,15 +370,51 @@ pub(super) struct FmtArgs {
     pub recursive: bool,
     #[command(flatten)]
     unused: Unused,
+    #[command(flatten)]
+    variables: UnusedVariables,
+}
+
+/// Variables where they mean nothing.
+#[derive(Debug, Clone, Args)]
+pub(super) struct UnusedVariables {
     /// This sets variables
     #[arg(long = "var", hide = true, value_name = "NAME=VALUE")]
     values: Vec<String>,
     /// This sets variables
     #[arg(long = "var-file", hide = true, value_name = "PATH")]
     files: Vec<PathBuf>,
-    /// Templates are HCL2
+    /// The template is JSON
     #[arg(long, hide = true, value_enum)]
     config_type: Option<ConfigType>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FixArgs {
+    /// The JSON template, or - for standard input
+    pub template: PathBuf,
+    /// Only print what is fixed, whether or not it is a valid template
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub validate: bool,
+    #[command(flatten)]
+    unused: Unused,
+    #[command(flatten)]
+    variables: UnusedVariables,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpgradeArgs {
+    /// The JSON template
+    pub template: PathBuf,
+    /// Where to write HCL2 to; TEMPLATE.pkr.hcl if not given
+    #[arg(long, value_name = "PATH")]
+    pub output_file: Option<PathBuf>,
+    /// Explain the blocks in comments
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub with_annotations: bool,
+    #[command(flatten)]
+    unused: Unused,
+    #[command(flatten)]
+    variables: UnusedVariables,
 }
 
 #[derive(Debug, Args)]

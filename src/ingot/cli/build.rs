@@ -18,10 +18,9 @@ use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, check,
     prepare, reclaim_leftovers,
 };
-use crate::graph::Filter;
 use crate::ui::{Renderer, UiOptions};
+use ingot_hcl::Diagnostics;
 use ingot_hcl::parse::STACK_SIZE;
-use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
@@ -46,8 +45,8 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
-    let filter = Filter::new(&args.selection.only, &args.selection.except);
-    let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
+    let filter = project.filter(&args.selection.only, &args.selection.except);
+    let filter = diagnostics.keep(filter).unwrap_or_default();
     let flags = RunFlags {
         force: args.force,
         debug: args.debug,

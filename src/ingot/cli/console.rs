@@ -26,10 +26,6 @@ Type an expression, such as upper(\"a\") or var.name, and press enter to see its
 pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let color = std::io::stderr().is_terminal();
-    if args.indifferent.config_type == Some(ConfigType::Json) && args.template.is_none() {
-        eprintln!("error: JSON templates are not supported; leave -config-type away");
-        return ExitCode::FAILURE;
-    }
     if args.template.is_none() && !args.variables.0.is_empty() {
         eprintln!("error: -var and -var-file are for the variables of a template; name one");
         return ExitCode::FAILURE;
@@ -50,6 +46,10 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
             project
         }
         None => Project::empty(Some(&ui)),
+    };
+    let json = match args.template {
+        Some(_) => project.template.legacy.is_some(),
+        None => args.indifferent.config_type == Some(ConfigType::Json),
     };
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
@@ -74,7 +74,11 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
         if prompt && line == "exit" {
             break;
         }
-        last = match answer(&project, line) {
+        let answered = match json {
+            true => answer_json(&project, line),
+            false => answer(&project, line),
+        };
+        last = match answered {
             // What a data source makes of a secret is one too.
             Ok(text) => redactor.apply(&text),
             Err((diagnostics, sources)) => {
@@ -92,6 +96,35 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     }
     super::answer(&last);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+const JSON_HELP: &str = "\
+Type what a string in a JSON template may hold, such as {{timestamp}} or {{user `name`}}, and press
+enter to see what becomes of it.
+
+  variables  lists the variables of the template
+  help       shows this
+  exit       leaves, as do Ctrl-C and Ctrl-D";
+
+/// What the console says to a line about a JSON template of before HCL2.
+fn answer_json(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
+    match line {
+        "" | "exit" => return Ok(String::new()),
+        "help" => return Ok(JSON_HELP.to_owned()),
+        "variables" => {
+            let values = project.names.get("var").and_then(Value::as_entries);
+            let lines = values.into_iter().flatten().map(|(name, value)| {
+                let shown = match (value.sensitive, value.as_str()) {
+                    (true, _) => "<sensitive>",
+                    (false, text) => text.unwrap_or_default(),
+                };
+                format!("{name}: {shown},\n")
+            });
+            return Ok(format!("\n{}", lines.collect::<String>()));
+        }
+        _ => {}
+    }
+    project.render(line).map_err(|error| (error.into(), SourceMap::default()))
 }
 
 /// What the console says to a line.

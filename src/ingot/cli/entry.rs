@@ -12,8 +12,8 @@ use super::output::{answer, show};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::{
-    argv, build, cleanup, command, console, fmt, init, inspect, packer_config, program, registry,
-    sbom_generate, usage, validate, verify_attestation, version,
+    argv, build, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect, packer_config,
+    program, registry, sbom_generate, usage, validate, verify_attestation, version,
 };
 use crate::ui::Redactor;
 
@@ -43,6 +43,8 @@ pub fn main() -> ExitCode {
         Command::Plugins(args) => plugins::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Fix(args) => fix::run(&args),
+        Command::Hcl2Upgrade(args) => hcl2_upgrade::run(&args),
         Command::Console(args) => console::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
         Command::Registry(args) => registry::run(&args),

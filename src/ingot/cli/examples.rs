@@ -35,6 +35,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot init -locked -plugin-mirror=/srv/plugins .",
         ],
     ),
+    ("fix", &["ingot fix old.json > new.json", "ingot fix -validate=false old.json"]),
+    (
+        "hcl2_upgrade",
+        &[
+            "ingot hcl2_upgrade old.json",
+            "ingot hcl2_upgrade -with-annotations -output-file=web.pkr.hcl old.json",
+        ],
+    ),
     (
         "plugins",
         &[

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::FmtArgs;
+use super::whole_file;
 use crate::template::load::{conceal_unparsed, without_quotes};
 use crate::ui::Redactor;
 use ingot_hcl::format::format;
@@ -111,7 +112,7 @@ impl Run<'_> {
             return;
         }
         if self.write
-            && let Err(error) = replace(path, &formatted)
+            && let Err(error) = whole_file::write(path, &formatted)
         {
             return self.fail("write", path, &error);
         }
@@ -173,20 +174,4 @@ impl Run<'_> {
         let error = Diagnostic::error(format!("cannot {what} {}: {error}", path.display()));
         self.diagnostics.push(error);
     }
-}
-
-/// Replaces a file's text in one step, so that a reader or a crash sees the old text or the new.
-/// Links stay links, permissions what they were.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = path.canonicalize()?;
-    // A file that may not be written to is not replaced either.
-    let permissions =
-        std::fs::OpenOptions::new().write(true).open(&path)?.metadata()?.permissions();
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(permissions)?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
 }

@@ -9,7 +9,7 @@ use super::args::InitArgs;
 use crate::builtin::plugins;
 use crate::engine::{Project, ProjectOptions};
 use crate::ui::{Renderer, UiOptions};
-use ingot_hcl::Diagnostics;
+use ingot_hcl::{Diagnostic, Diagnostics};
 
 /// Installs the plugins that a template requires and that are not there: 0 if all are there then,
 /// 1 if not. What Ingot has built in needs no installing.
@@ -25,6 +25,9 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
     let ui = Ui::new(Renderer::new(ui_options));
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
+    if project.template.legacy.is_some() {
+        diagnostics.push(no_requirements());
+    }
     if !diagnostics.has_errors() {
         if project.template.required_plugins.is_empty() {
             ui.message(
@@ -39,6 +42,13 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     }
+}
+
+/// What is said of a JSON template of before HCL2.
+pub(super) fn no_requirements() -> Diagnostic {
+    Diagnostic::error("a JSON template cannot say which plugins it requires").help(
+        "install them with `ingot plugins install`, or convert the template: ingot hcl2_upgrade",
+    )
 }
 
 #[cfg(feature = "plugin-host")]

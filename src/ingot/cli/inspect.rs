@@ -1,5 +1,7 @@
 //! `ingot inspect`
 
+mod legacy;
+
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -31,6 +33,10 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         ..Default::default()
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
+    if let Some(template) = &project.template.legacy {
+        super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+        return legacy::show(template, &ui);
+    }
     project.evaluate(&options, &mut diagnostics);
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());

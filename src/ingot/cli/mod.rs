@@ -9,7 +9,9 @@ mod command;
 pub mod console;
 mod entry;
 mod examples;
+mod fix;
 mod fmt;
+mod hcl2_upgrade;
 mod init;
 mod inspect;
 mod logging;
@@ -26,6 +28,7 @@ mod usage;
 mod validate;
 mod verify_attestation;
 mod version;
+mod whole_file;
 
 pub use entry::main;
 

@@ -20,16 +20,6 @@ const OF_PACKER: &[(&str, &str)] = &[
     // It is there unless it was left out when Ingot was built.
     ("plugins", PLUGINS),
     ("plugin", PLUGINS),
-    (
-        "fix",
-        "it mends templates of the old JSON form; run `packer fix` and then `packer hcl2_upgrade` \
-         once, and keep what that makes",
-    ),
-    (
-        "hcl2_upgrade",
-        "it converts templates of the old JSON form; run `packer hcl2_upgrade` once, and keep what \
-         it makes: Ingot reads that as it is",
-    ),
     ("execute", "Packer starts its own plugins with it; Ingot's are built in"),
 ];
 const PLUGINS: &str = "this Ingot was built without support for plugins that are programs of their \

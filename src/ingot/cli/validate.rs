@@ -10,9 +10,8 @@ use super::publish;
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::engine::{Project, ProjectOptions, check};
-use crate::graph::Filter;
 use crate::ui::{Renderer, UiOptions};
-use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_hcl::Diagnostics;
 
 /// Checks a template: 0 if it is valid, 1 if not.
 pub(super) fn run(args: &ValidateArgs) -> ExitCode {
@@ -33,8 +32,8 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
-    let filter = Filter::new(&args.selection.only, &args.selection.except);
-    let filter = diagnostics.keep(filter.map_err(Diagnostic::error)).unwrap_or_default();
+    let filter = project.filter(&args.selection.only, &args.selection.except);
+    let filter = diagnostics.keep(filter).unwrap_or_default();
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
     if !args.syntax_only {

@@ -67,7 +67,8 @@ pub(super) fn find<'p, T>(
             match near {
                 true => diagnostic,
                 false => diagnostic.help(
-                    "if it is part of a plugin, add that to required_plugins and run `ingot init`",
+                    "if it is part of a plugin, add that to required_plugins and run `ingot init`, \
+                     or run `ingot plugins install`",
                 ),
             }
         }
@@ -154,14 +155,13 @@ impl Check<'_> {
         step: &Step,
         node: &Node,
         plugin: &dyn Prepare<R>,
-        reserved: &[&str],
         scope: &Scope,
     ) {
         let part = step.part();
         let overrides = overrides(step, node, scope, self.diagnostics);
         let (parts, header) = (&[&part][..], step.block.header);
         let given = Given { parts, overrides: overrides.as_ref(), header };
-        self.check(given, plugin, reserved, scope);
+        self.check(given, plugin, step.own_options, scope);
     }
 
     /// Evaluates a block and has its plugin judge what is known; what the plugin said if it could.

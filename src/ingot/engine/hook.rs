@@ -18,7 +18,7 @@ use super::prepare::run_names;
 use super::project::Project;
 use crate::graph::Node;
 use crate::template::options::{self, Given};
-use crate::template::steps::{PROVISIONER_OPTIONS, Step};
+use crate::template::steps::Step;
 use ingot_hcl::Unknowns;
 use ingot_hcl::diagnostic::Diagnostics;
 
@@ -36,11 +36,10 @@ pub(super) fn prepare_step<R: ?Sized>(
     hook: &NodeHook,
     step: &Step,
     plugin: &dyn Prepare<R>,
-    reserved: &[&str],
     data: &GeneratedData,
     ctx: &RunContext,
 ) -> Result<Box<R>> {
-    let schema = &plugin.schema();
+    let (schema, reserved) = (&plugin.schema(), step.own_options);
     let mut diagnostics = Diagnostics::default();
     let scope = hook.project.scope();
     let scope = scope.with(run_names(&hook.node, hook.values.during(data)));
@@ -88,7 +87,7 @@ impl NodeHook {
         let plugin = self.project.plugins.provisioners.get(kind);
         let plugin =
             plugin.ok_or_else(|| Error::new(format!("no provisioner is called `{kind}`")))?;
-        let ready = prepare_step(self, step, &**plugin, PROVISIONER_OPTIONS, data, ctx)?;
+        let ready = prepare_step(self, step, &**plugin, data, ctx)?;
         if let Some(complaint) = self.values.complaint(&step.block, data) {
             ctx.ui.error(complaint);
         }

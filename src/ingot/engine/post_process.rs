@@ -6,7 +6,7 @@ use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
 
 use super::hook::{NodeHook, prepare_step};
 use crate::graph::step_name;
-use crate::template::steps::{POST_PROCESSOR_OPTIONS, Step};
+use crate::template::steps::Step;
 
 type Shared = Arc<dyn Artifact>;
 
@@ -98,7 +98,7 @@ impl Pipelines<'_> {
         let plugin =
             plugin.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
         let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
-        let ready = prepare_step(hook, step, &**plugin, POST_PROCESSOR_OPTIONS, &data, ctx)?;
+        let ready = prepare_step(hook, step, &**plugin, &data, ctx)?;
         match step_name(step) {
             name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
             name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),

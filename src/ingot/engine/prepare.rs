@@ -12,7 +12,7 @@ use crate::graph::{self, Filter, Node};
 use crate::template::builds::{self, Part};
 use crate::template::dynamic::Names;
 use crate::template::options::Given;
-use crate::template::steps::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Step};
+use crate::template::steps::Step;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, Severity};
 use ingot_hcl::{Scope, Unknowns, Value};
 
@@ -77,7 +77,7 @@ fn nodes<B>(
     if !project.readable {
         return Vec::new();
     }
-    if project.template.builds.is_empty() && !diagnostics.has_errors() {
+    if project.builds.is_empty() && !diagnostics.has_errors() {
         diagnostics.push(
             Diagnostic::error("there is no build block, so there is nothing to build")
                 .help("write build { sources = [\"source.TYPE.NAME\"] }"),
@@ -213,7 +213,7 @@ fn prepare_node<B>(
     // What the run gives is not known yet; whatever else is not is found when the step runs.
     for step in node.provisioners.iter().chain(&node.error_cleanup) {
         if let Some(plugin) = plugins.provisioners.get(step.block.label(0)) {
-            check.step(step, &node, &**plugin, PROVISIONER_OPTIONS, &later);
+            check.step(step, &node, &**plugin, &later);
         }
     }
     if let Some(why) = &no_artifact {
@@ -231,7 +231,7 @@ fn prepare_node<B>(
     }
     for step in node.pipelines.iter().flatten() {
         if let Some(plugin) = plugins.post_processors.get(step.block.label(0)) {
-            check.step(step, &node, &**plugin, POST_PROCESSOR_OPTIONS, &later);
+            check.step(step, &node, &**plugin, &later);
         }
     }
     Some(CheckedNode {

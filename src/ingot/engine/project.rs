@@ -11,11 +11,11 @@ use super::data::DataSources;
 #[cfg(feature = "plugin-host")]
 use super::installed::InstalledPlugins;
 use super::stores::stores;
-use crate::graph::Node;
+use crate::graph::{Filter, Node};
 use crate::template::builds::SourceUse;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
 use crate::template::{
-    Build, EnforcedBlock, RegistryBlock, Template, builds, enforced, load, named, siblings,
+    Build, EnforcedBlock, RegistryBlock, Template, builds, enforced, legacy, load, named, siblings,
 };
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -91,9 +91,19 @@ impl Project {
         let found = files.is_some();
         let files = files.unwrap_or_default();
         let bodies = load::parse(&files, &mut sources, diagnostics);
+        let legacy = files.legacy.as_ref();
+        let legacy = legacy.and_then(|path| load::parse_legacy(path, &mut sources, diagnostics));
         // Values of a template that could only be read in part would be wrong in many ways.
         let readable = found && !diagnostics.has_errors();
-        let template = Template::collect(files.dir.clone(), bodies, diagnostics);
+        let template = match legacy {
+            Some(legacy) => {
+                if !options.syntax_only && !options.lenient {
+                    legacy::check(&legacy, diagnostics);
+                }
+                Template::of_legacy(files.dir.clone(), legacy)
+            }
+            None => Template::collect(files.dir.clone(), bodies, diagnostics),
+        };
         let secrets = Secrets::default();
         let functions = FunctionContext {
             base_dir: files.dir.clone(),
@@ -140,10 +150,14 @@ impl Project {
         self.point_to_siblings(diagnostics);
     }
 
-    /// Says of what is missing in a single file where beside it it is declared.
+    /// Says of what is missing in a single file where beside it it is declared, and of options of
+    /// old versions what replaces them.
     pub(super) fn point_to_siblings(&self, diagnostics: &mut Diagnostics) {
         if let Some(file) = &self.file {
             siblings::point_to(file, diagnostics);
+        }
+        if let Some(legacy) = &self.template.legacy {
+            legacy::point_to_fixes(legacy, diagnostics);
         }
     }
 
@@ -192,13 +206,24 @@ impl Project {
             warn_undeclared: options.warn_undeclared,
             check: !options.syntax_only && !options.lenient,
         };
-        let values = variables::evaluate(
-            &self.template,
-            &inputs,
-            &mut self.sources,
-            &self.functions,
-            diagnostics,
-        );
+        let context = self.context_of_variables();
+        let values = match &self.template.legacy {
+            Some(legacy) => legacy::variables::evaluate(
+                legacy,
+                &inputs,
+                &mut self.sources,
+                &self.functions,
+                &context,
+                diagnostics,
+            ),
+            None => variables::evaluate(
+                &self.template,
+                &inputs,
+                &mut self.sources,
+                &self.functions,
+                diagnostics,
+            ),
+        };
         self.sound = !diagnostics.has_errors();
         if options.syntax_only {
             return;
@@ -253,8 +278,7 @@ impl Project {
         };
         // What the builds are published as is not known yet, which may matter in steps.
         let unknowns_in_steps = [unknowns, Unknowns::Allow];
-        let blocks = &self.template.builds;
-        self.builds = builds::evaluate(blocks, &scope, unknowns_in_steps, diagnostics);
+        self.builds = self.evaluated_builds(&scope, unknowns_in_steps, diagnostics);
         #[cfg(feature = "plugin-host")]
         {
             installed.add_for_builds(&self.builds, &mut self.plugins, diagnostics);
@@ -336,7 +360,35 @@ impl Project {
         self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);
         let unknowns = [Unknowns::Refuse; 2];
-        self.builds = builds::evaluate(&self.template.builds, &scope, unknowns, diagnostics);
+        self.builds = self.evaluated_builds(&scope, unknowns, diagnostics);
+    }
+
+    /// The builds of the template. `unknowns` says what is not to be known in what is for a build
+    /// as a whole, and in its steps.
+    fn evaluated_builds(
+        &self,
+        scope: &Scope,
+        unknowns: [Unknowns; 2],
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Build> {
+        match &self.template.legacy {
+            Some(legacy) => {
+                let context = self.context_without_node(&RunFlags::default());
+                vec![legacy::build(legacy, scope, &context, diagnostics)]
+            }
+            None => builds::evaluate(&self.template.builds, scope, unknowns, diagnostics),
+        }
+    }
+
+    /// Which builds `-only` and `-except` select.
+    ///
+    /// # Errors
+    /// A pattern is not well-formed; the text says which and why.
+    pub fn filter(&self, only: &[String], except: &[String]) -> Result<Filter, Diagnostic> {
+        match self.template.legacy {
+            Some(_) => Ok(Filter::of_names(only, except)),
+            None => Filter::new(only, except).map_err(Diagnostic::error),
+        }
     }
 
     /// Reports what is wrong with locals that are unknown to the last and that `nodes` use.
@@ -429,6 +481,26 @@ impl Project {
             Arc::new(texts.collect())
         };
         self.user_variables.get_or_init(gather).clone()
+    }
+
+    /// `text` with what `{{ }}` in it come to.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn render(&self, text: &str) -> Result<String, Diagnostic> {
+        let context = self.context_without_node(&RunFlags::default());
+        let rendered = context.render(text, &serde_json::Value::Null);
+        rendered.map_err(|error| Diagnostic::error(error.to_string()))
+    }
+
+    /// What `{{ }}` in the variables of a JSON template of before HCL2 see.
+    fn context_of_variables(&self) -> PrepareContext {
+        PrepareContext {
+            template_dir: self.template.dir.clone(),
+            secrets: self.secrets.clone(),
+            start: Some(self.functions.start),
+            ..PrepareContext::default()
+        }
     }
 
     fn context_without_node(&self, flags: &RunFlags) -> PrepareContext {

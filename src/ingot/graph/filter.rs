@@ -7,8 +7,34 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest, list};
 /// Which builds to run.
 #[derive(Debug, Default)]
 pub struct Filter {
-    only: Vec<GlobMatcher>,
-    except: Vec<GlobMatcher>,
+    only: Vec<Pattern>,
+    except: Vec<Pattern>,
+}
+
+/// What a flag names.
+#[derive(Debug)]
+enum Pattern {
+    /// All names that it matches.
+    Glob(GlobMatcher),
+    /// This name.
+    Name(String),
+}
+
+impl Pattern {
+    fn is_match(&self, name: &str) -> bool {
+        match self {
+            Pattern::Glob(glob) => glob.is_match(name),
+            Pattern::Name(wanted) => wanted == name,
+        }
+    }
+
+    /// As it was given.
+    fn text(&self) -> &str {
+        match self {
+            Pattern::Glob(glob) => glob.glob().glob(),
+            Pattern::Name(name) => name,
+        }
+    }
 }
 
 impl Filter {
@@ -20,9 +46,19 @@ impl Filter {
         Ok(Filter { only: compile("-only", only)?, except: compile("-except", except)? })
     }
 
+    /// Names, as the flags give them for JSON templates of before HCL2: nothing in them stands for
+    /// anything else.
+    pub fn of_names(only: &[String], except: &[String]) -> Filter {
+        let names = |lists: &[String]| {
+            let names = lists.iter().flat_map(|list| list.split(','));
+            names.map(|name| Pattern::Name(name.to_owned())).collect()
+        };
+        Filter { only: names(only), except: names(except) }
+    }
+
     /// Whether a build of this name runs.
     pub fn selects(&self, name: &str) -> bool {
-        let any = |patterns: &[GlobMatcher]| patterns.iter().any(|glob| glob.is_match(name));
+        let any = |patterns: &[Pattern]| patterns.iter().any(|one| one.is_match(name));
         (self.only.is_empty() || any(&self.only)) && !any(&self.except)
     }
 
@@ -36,13 +72,13 @@ impl Filter {
         blocks: &[&str],
         diagnostics: &mut Diagnostics,
     ) {
-        let build = |glob: &GlobMatcher| names.iter().any(|name| glob.is_match(name));
-        let step = |glob: &GlobMatcher| steps.clone().any(|name| glob.is_match(name));
+        let build = |glob: &Pattern| names.iter().any(|name| glob.is_match(name));
+        let step = |glob: &Pattern| steps.clone().any(|name| glob.is_match(name));
         let only = self.only.iter().filter(|glob| !build(glob)).map(|glob| ("-only", glob));
         let except = self.except.iter().filter(|glob| !build(glob) && !step(glob));
         let builds: Vec<&str> = names.iter().map(String::as_str).collect();
         for (flag, glob) in only.chain(except.map(|glob| ("-except", glob))) {
-            let pattern = glob.glob().glob();
+            let pattern = glob.text();
             let mut targets = builds.clone();
             let what = match flag {
                 "-except" => {
@@ -97,12 +133,12 @@ fn split(list: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn compile(flag: &str, patterns: &[String]) -> Result<Vec<GlobMatcher>, String> {
+fn compile(flag: &str, patterns: &[String]) -> Result<Vec<Pattern>, String> {
     patterns
         .iter()
         .flat_map(|list| split(list))
         .map(|pattern| match Glob::new(pattern) {
-            Ok(glob) => Ok(glob.compile_matcher()),
+            Ok(glob) => Ok(Pattern::Glob(glob.compile_matcher())),
             Err(error) => Err(format!("{flag}: `{pattern}` is not a pattern: {}", error.kind())),
         })
         .collect()

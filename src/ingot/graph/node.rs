@@ -15,7 +15,8 @@ pub struct Node {
     pub name: String,
     /// The builder's type.
     pub ty: String,
-    /// The source's name in this build.
+    /// The source's name in this build; as it is written in a JSON template of before HCL2, where
+    /// it may have `{{ }}`.
     pub source_name: String,
     /// The name of the source block. `build_name` in `{{ }}` and in scripts is this one even if
     /// the build gives the source a name of its own, as in Packer.
@@ -24,6 +25,8 @@ pub struct Node {
     pub build_name: Option<String>,
     /// The source block, and what the build adds to it.
     pub parts: Vec<Part>,
+    /// What a registry calls it.
+    pub component: String,
     /// Where the source block starts.
     pub header: Span,
     /// The provisioners that apply.
@@ -32,13 +35,6 @@ pub struct Node {
     pub error_cleanup: Option<Step>,
     /// The post-processor pipelines that apply.
     pub pipelines: Vec<Vec<Step>>,
-}
-
-impl Node {
-    /// The source as `only` and `except` in provisioners name it.
-    pub fn source(&self) -> String {
-        format!("{}.{}", self.ty, self.source_name)
-    }
 }
 
 /// Makes the nodes of a template, leaving out what `filter` leaves out.
@@ -62,7 +58,12 @@ pub fn build(
                 Some(build) => format!("{build}.{source_id}"),
                 None => source_id.clone(),
             };
-            if names.contains(&name) {
+            let component = used.selector();
+            let selector = match &build.name {
+                Some(build) => format!("{build}.{component}"),
+                None => component.clone(),
+            };
+            if names.contains(&selector) {
                 diagnostics.push(
                     Diagnostic::warning(format!("two builds are called `{name}`"))
                         .at(used.span)
@@ -70,18 +71,25 @@ pub fn build(
                         .help("give the build block or an inline source a name of its own"),
                 );
             }
-            let selected = filter.selects(&name);
-            names.push(name.clone());
+            let selected = filter.selects(&selector);
+            names.push(selector);
             if !selected {
                 continue;
             }
-            let applies = |step: &&Step| step.applies.to(&source_id);
+            let applies = |step: &&Step| used.has_step(step);
             let source_part = Part { body: source.body.clone(), names: Default::default() };
             nodes.push(Node {
                 name,
                 ty: used.ty.clone(),
-                block_name: used.name.clone(),
-                source_name: used.local_name.clone().unwrap_or_else(|| used.name.clone()),
+                block_name: match used.legacy {
+                    true => used.local_name().to_owned(),
+                    false => used.name.clone(),
+                },
+                source_name: match used.legacy {
+                    true => used.name.clone(),
+                    false => used.local_name().to_owned(),
+                },
+                component,
                 build_name: build.name.clone(),
                 parts: [source_part].into_iter().chain(used.inline.clone()).collect(),
                 header: source.header,

@@ -10,7 +10,7 @@ use crate::template::Build;
 use crate::template::registry_block::{RegistryBlock, is_bucket_name};
 use ingot_hcl::Value;
 use ingot_hcl::{Diagnostic, Diagnostics};
-use ingot_registry::api::{LATEST_CHANNEL, Labels};
+use ingot_registry::api::{LATEST_CHANNEL, Labels, TemplateType};
 
 /// What a run publishes.
 #[derive(Debug, Clone)]
@@ -27,7 +27,10 @@ pub struct Plan {
     pub channels: Vec<String>,
     /// What the version is found by.
     pub fingerprint: String,
-    /// All builds of the template, selected or not, as `TYPE.NAME`.
+    /// The syntax of the template.
+    pub template_type: TemplateType,
+    /// All builds of the template, selected or not, as `TYPE.NAME`; as they are called in a JSON
+    /// template of before HCL2.
     pub components: Vec<String>,
     /// The versions that images come from which data sources looked up, by the images' ids.
     pub parents: BTreeMap<String, Parent>,
@@ -155,6 +158,10 @@ fn plan_with(
         channels: block.channels,
         // One that is wrong has been told of, and nothing is built.
         fingerprint: fingerprint.unwrap_or_default(),
+        template_type: match project.template.legacy {
+            Some(_) => TemplateType::Json,
+            None => TemplateType::Hcl2,
+        },
         components: components(build, diagnostics),
         parents: parents(project.names.get("data")),
         run_uuid: project.run_uuid.clone(),
@@ -206,7 +213,7 @@ fn the_build<'a>(builds: &'a [Build], diagnostics: &mut Diagnostics) -> Option<&
 fn components(build: &Build, diagnostics: &mut Diagnostics) -> Vec<String> {
     let mut seen = BTreeSet::new();
     for used in &build.sources {
-        if !seen.insert(used.id()) {
+        if !seen.insert(used.selector()) {
             diagnostics.push(
                 Diagnostic::error(format!("`{}` is published twice", used.id()))
                     .at(used.span)

@@ -92,7 +92,12 @@ impl Publication {
             labels::check("build_labels", &plan.build_labels)
                 .map_err(|error| error.hint("they are in hcp_packer_registry"))?;
         }
-        let target = Target { bucket: &bucket, fingerprint: &plan.fingerprint, describes: true };
+        let target = Target {
+            bucket: &bucket,
+            fingerprint: &plan.fingerprint,
+            template_type: plan.template_type,
+            describes: true,
+        };
         // The bucket comes first, so that channels can be created in it where they are missing.
         target.bucket(&*registry.registry).await.map_err(|error| wrong(&error))?;
         channels::check(&*registry.registry, &plan.bucket, &plan.channels).await.map_err(
@@ -301,6 +306,7 @@ impl Publication {
             location: self.registry.registry.location().clone(),
             bucket: self.bucket.clone(),
             fingerprint: self.plan.fingerprint.clone(),
+            template_type: self.plan.template_type,
             component: component.to_owned(),
             update,
             sboms,
@@ -339,7 +345,7 @@ impl Publication {
         why: &api::Error,
         ui: &Ui,
     ) -> Unpublished {
-        let component = node.source();
+        let component = node.component.clone();
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         let registry = &*self.registry.registry;
         let there = registry.get_build(bucket, fingerprint, id).await;
@@ -408,7 +414,7 @@ fn images_of(artifacts: &[Arc<dyn Artifact>]) -> Result<Vec<RegistryImage>> {
 #[async_trait]
 impl Publisher for Publication {
     async fn start(&self, node: &Node, ui: &Ui) -> Start {
-        let component = node.source();
+        let component = node.component.clone();
         let Some(id) = self.known().get(&component).map(|known| {
             let done = known.build.status == BuildStatus::Done || !known.build.artifacts.is_empty();
             (!done).then(|| known.build.id.clone())
@@ -447,7 +453,7 @@ impl Publisher for Publication {
         sboms: &[Sbom],
         ui: &Ui,
     ) -> Result<Arc<dyn Artifact>, Unpublished> {
-        let component = node.source();
+        let component = node.component.clone();
         self.stop_heartbeat(&component);
         let images = match images_of(artifacts) {
             Ok(images) => images,
@@ -489,7 +495,7 @@ impl Publisher for Publication {
     }
 
     async fn failed(&self, node: &Node, error: &Error, ui: &Ui) {
-        let component = node.source();
+        let component = node.component.clone();
         let status = match error.is_cancelled() {
             true => BuildStatus::Cancelled,
             false => BuildStatus::Failed,

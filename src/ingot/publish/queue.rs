@@ -12,7 +12,9 @@ use super::sboms::{SbomUpload, upload};
 use super::version::{Target, complete_error, deliver, is_final};
 use crate::engine::journal;
 use ingot_registry::Connected;
-use ingot_registry::api::{self, CreateBucketBody, Location, Timestamp, UpdateBuildBody, Version};
+use ingot_registry::api::{
+    self, CreateBucketBody, Location, TemplateType, Timestamp, UpdateBuildBody, Version,
+};
 
 /// A build that is to be published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct Queued {
     pub bucket: CreateBucketBody,
     /// The version's fingerprint.
     pub fingerprint: String,
+    /// The syntax of the template.
+    #[serde(default = "hcl2")]
+    pub template_type: TemplateType,
     /// The build's component.
     pub component: String,
     /// What it made.
@@ -38,6 +43,11 @@ pub struct Queued {
     pub queued_at: Timestamp,
     /// Why it was not published at once.
     pub reason: String,
+}
+
+/// That of all templates, when files did not say it.
+fn hcl2() -> TemplateType {
+    TemplateType::Hcl2
 }
 
 /// What became of a build that waited.
@@ -157,7 +167,8 @@ impl Queued {
     async fn publish(&self, connected: &Connected) -> api::Result<Pushed> {
         let registry = &*connected.registry;
         let (bucket, fingerprint) = (&self.bucket.name, &self.fingerprint);
-        let target = Target { bucket: &self.bucket, fingerprint, describes: false };
+        let template_type = self.template_type;
+        let target = Target { bucket: &self.bucket, fingerprint, template_type, describes: false };
         let components = [self.component.clone()];
         let opened = target.open(registry, &components, &self.update.packer_run_uuid).await?;
         // A version may be complete because this build has arrived after all.

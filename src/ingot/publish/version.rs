@@ -11,6 +11,8 @@ use ingot_registry::client::Registry;
 pub(super) struct Target<'a> {
     pub bucket: &'a CreateBucketBody,
     pub fingerprint: &'a str,
+    /// The syntax of the template.
+    pub template_type: TemplateType,
     /// Whether a bucket that is there gets the description and labels of this one: not from a run
     /// that is long over.
     pub describes: bool,
@@ -51,10 +53,14 @@ impl Target<'_> {
         run_uuid: &str,
     ) -> Result<Opened> {
         let version = self.version(registry).await?;
-        if version.template_type == TemplateType::Json {
+        let begun = version.template_type;
+        if begun != TemplateType::Unset && begun != self.template_type {
             return Err(Error::precondition(format!(
-                "the version with the fingerprint {} was begun with a template of the old JSON form",
-                self.fingerprint
+                "the version with the fingerprint {} was begun with a template in {}, and this one \
+                 is in {}",
+                self.fingerprint,
+                begun.as_str(),
+                self.template_type.as_str()
             )));
         }
         let builds = match version.is_complete() {
@@ -100,7 +106,7 @@ impl Target<'_> {
         }
         let body = CreateVersionBody {
             fingerprint: fingerprint.to_owned(),
-            template_type: TemplateType::Hcl2,
+            template_type: self.template_type,
         };
         match registry.create_version(bucket, &body).await {
             // Another run was faster.

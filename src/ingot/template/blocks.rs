@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::packer_block::{self, RequiredPlugin};
-use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind, Label};
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind, Label, Syntax};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::json::{ATTRIBUTES, Shape};
 use ingot_hcl::source::Span;
@@ -31,6 +31,9 @@ pub struct Template {
     pub builds: Vec<Block>,
     /// `hcp_packer_registry` blocks outside of builds; more than one is a mistake.
     pub registries: Vec<Block>,
+    /// The whole, if it is JSON of before HCL2: its builders are `sources`, and there is nothing
+    /// else here.
+    pub legacy: Option<ingot_json_template::Template>,
 }
 
 /// A value with a name: an attribute of `locals`, or a `local "name"` block.
@@ -134,6 +137,14 @@ static DYNAMIC_IN_PLUGIN: Shape =
     Shape { blocks: &[("content", 0, &ATTRIBUTES)], expressions: &["iterator"], literals: &[] };
 
 impl Template {
+    /// A JSON template of before HCL2.
+    pub fn of_legacy(dir: PathBuf, legacy: ingot_json_template::Template) -> Self {
+        let mut template = Template { dir, ..Default::default() };
+        super::legacy::sources(&legacy, &mut template);
+        template.legacy = Some(legacy);
+        template
+    }
+
     /// Sorts the blocks of all files.
     pub fn collect(dir: PathBuf, bodies: Vec<Body>, diagnostics: &mut Diagnostics) -> Self {
         let mut template = Template { dir, ..Default::default() };
@@ -209,7 +220,7 @@ impl Template {
                     attributes: vec![default],
                     blocks: Vec::new(),
                     span,
-                    from_json: false,
+                    syntax: Syntax::Native,
                 },
                 header: name_span,
             };

@@ -4,7 +4,7 @@ use super::blocks::{is_identifier, labels, only};
 use super::dynamic::{Expansion, Names, expand};
 use super::registry_block::{self, RegistryBlock};
 use super::steps::{Reader, Step};
-use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind, Syntax};
 use ingot_hcl::attribute;
 use ingot_hcl::constant;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -48,6 +48,8 @@ pub struct SourceUse {
     pub steps: Steps,
     /// Where it is named.
     pub span: Span,
+    /// Whether it is a builder of a JSON template of before HCL2, whose name is unique by itself.
+    pub legacy: bool,
 }
 
 /// The steps of a build. Each source has its own, as they can depend on which source it is.
@@ -63,9 +65,35 @@ pub struct Steps {
 }
 
 impl SourceUse {
-    /// Its name in this build: `TYPE.NAME`.
+    /// Its name in this build: `TYPE.NAME`, and just the type of a [`Self::legacy`] one without a
+    /// name.
     pub fn id(&self) -> String {
-        format!("{}.{}", self.ty, self.local_name())
+        match self.legacy && self.local_name() == self.ty {
+            true => self.ty.clone(),
+            false => format!("{}.{}", self.ty, self.local_name()),
+        }
+    }
+
+    /// What `-only`, `-except` and a registry call it, without the name of its build block.
+    pub fn selector(&self) -> String {
+        match self.legacy {
+            true => self.local_name().to_owned(),
+            false => self.id(),
+        }
+    }
+
+    /// What `only` and `except` of steps call it.
+    fn name_in_steps(&self) -> String {
+        match self.legacy {
+            // As it is written, before `{{ }}` in it are filled in.
+            true => self.name.clone(),
+            false => self.id(),
+        }
+    }
+
+    /// Whether a step is run for it.
+    pub fn has_step(&self, step: &Step) -> bool {
+        step.applies.to(&self.name_in_steps())
     }
 
     /// Its name in this build, without its type.
@@ -224,12 +252,20 @@ impl Walk<'_> {
             attributes: vec![attribute.clone()],
             blocks: Vec::new(),
             span: attribute.expr.span,
-            from_json: false,
+            syntax: Syntax::Native,
         };
         for (text, span) in attribute::texts(&body, "sources", self.scope, self.diagnostics) {
             if let Some((ty, name)) = self.source_name(&text, span, true) {
                 let steps = Steps::default();
-                found.push(SourceUse { ty, name, local_name: None, inline: None, steps, span });
+                found.push(SourceUse {
+                    ty,
+                    name,
+                    local_name: None,
+                    inline: None,
+                    steps,
+                    span,
+                    legacy: false,
+                });
             }
         }
     }
@@ -408,6 +444,7 @@ impl Walk<'_> {
         let local_name = local_name.as_ref().and_then(Value::as_str).map(str::to_owned);
         let local_name = local_name.filter(|name| !name.is_empty());
         let inline = Some(Part { body, names: names.clone() });
-        Some(SourceUse { ty, name, local_name, inline, steps: Steps::default(), span })
+        let steps = Steps::default();
+        Some(SourceUse { ty, name, local_name, inline, steps, span, legacy: false })
     }
 }

@@ -1,5 +1,6 @@
 //! Finding and parsing the files of a template.
 
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use ingot_hcl::ast::{Attribute, Block, Body, ExprKind};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::json::{self, Texts};
 use ingot_hcl::parse::parse_body;
-use ingot_hcl::source::{FileId, SourceMap, Span};
+use ingot_hcl::source::{FileId, SourceMap, Span, read_text, text_of};
 use ingot_hcl::tokens::word;
 
 /// The files a template is made of.
@@ -18,6 +19,8 @@ pub struct TemplateFiles {
     pub dir: PathBuf,
     /// `*.pkr.hcl`, then `*.pkr.json`.
     pub templates: Vec<PathBuf>,
+    /// A JSON template of before HCL2, which stands alone; `-` is standard input.
+    pub legacy: Option<PathBuf>,
     /// `*.auto.pkrvars.hcl`, then `*.auto.pkrvars.json`: the order they apply in.
     pub auto_variables: Vec<PathBuf>,
 }
@@ -28,27 +31,31 @@ pub struct TemplateFiles {
 /// There is nothing there, or no template in it.
 pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     let shown = path.display();
+    if path.as_os_str() == STANDARD_INPUT {
+        let legacy = Some(path.to_owned());
+        return Ok(TemplateFiles { dir: PathBuf::from("."), legacy, ..Default::default() });
+    }
     let metadata = std::fs::metadata(path).map_err(|error| {
         Diagnostic::error(format!("cannot read the template {shown}: {error}"))
             .help("give a directory with *.pkr.hcl files, or one such file")
     })?;
     if !metadata.is_dir() {
         let name = path.to_string_lossy();
-        if name.ends_with(".json") && !name.ends_with(".pkr.json") {
-            return Err(old_form(path));
-        }
-        if !name.ends_with(".pkr.hcl") && !name.ends_with(".pkr.json") {
-            return Err(Diagnostic::error(format!("{shown} is no template"))
-                .help("templates are files whose names end in .pkr.hcl or .pkr.json"));
+        let hcl2 = name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json");
+        if !hcl2 && !name.ends_with(".json") && !looks_like_json(path) {
+            return Err(Diagnostic::error(format!("{shown} is no template")).help(
+                "templates are files whose names end in .pkr.hcl or .pkr.json, and JSON files of \
+                 the form before HCL2",
+            ));
         }
         let dir = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        return Ok(TemplateFiles {
-            dir,
-            templates: vec![path.to_owned()],
-            auto_variables: Vec::new(),
+        let path = path.to_owned();
+        return Ok(match hcl2 {
+            true => TemplateFiles { dir, templates: vec![path], ..Default::default() },
+            false => TemplateFiles { dir, legacy: Some(path), ..Default::default() },
         });
     }
     let mut files = TemplateFiles { dir: path.to_owned(), ..Default::default() };
@@ -97,18 +104,78 @@ fn read_template(
     diagnostics.extend(found.into_iter().map(|error| without_quotes(error, sources)));
     let body = body?;
     let old = body.attributes.iter().find(|attribute| attribute.name == "builders");
-    if let (Some(Attribute { name_span, .. }), true) = (old, body.from_json) {
+    if let (Some(Attribute { name_span, .. }), true) = (old, body.is_json()) {
         diagnostics.push(old_form(path).at(*name_span));
         return None;
     }
     Some(body)
 }
 
-/// A template of the form that Packer had before HCL2.
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Whether the first character of a file, after white space, is a brace: only files in JSON of
+/// before HCL2 may have any name.
+fn looks_like_json(path: &Path) -> bool {
+    let Ok(text) = read_text(path) else { return true };
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
+}
+
+fn legacy_file(
+    path: &Path,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<FileId> {
+    if path.as_os_str() != STANDARD_INPUT {
+        return diagnostics.keep(read(sources, path));
+    }
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut bytes);
+    let text = read.and_then(|_| text_of(bytes)).map_err(|error| {
+        Diagnostic::error(format!("cannot read the template on standard input: {error}"))
+    });
+    Some(sources.add("<stdin>", diagnostics.keep(text)?))
+}
+
+/// The text of a JSON template of before HCL2. None if it cannot be read; why is added to
+/// `diagnostics`.
+pub fn read_legacy(
+    path: &Path,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let file = legacy_file(path, sources, diagnostics)?;
+    Some(sources.get(file).text.clone())
+}
+
+/// Reads and parses a JSON template of before HCL2. None if it cannot be read; what is wrong in it
+/// is added to `diagnostics`.
+pub fn parse_legacy(
+    path: &Path,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<ingot_json_template::Template> {
+    let file = legacy_file(path, sources, diagnostics)?;
+    let mut found = Diagnostics::default();
+    let template = ingot_json_template::read(sources, file, &mut found);
+    match &template {
+        None => conceal_unparsed(sources, file, true),
+        Some(template) => {
+            let sensitive = template.variables.iter().filter(|variable| variable.sensitive);
+            let defaults: Vec<Span> =
+                sensitive.filter_map(|one| one.default.as_ref()).map(|text| text.span).collect();
+            defaults.into_iter().for_each(|span| sources.conceal(span));
+        }
+    }
+    diagnostics.extend(found.into_iter().map(|error| without_quotes(error, sources)));
+    template
+}
+
+/// A template of the form before HCL2, under a name that says otherwise.
 fn old_form(path: &Path) -> Diagnostic {
     let shown = path.display();
-    Diagnostic::error(format!("{shown} is a template of the old JSON form, which is not supported"))
-        .help("convert it with `packer hcl2_upgrade`; HCL2 in JSON has names in .pkr.json")
+    Diagnostic::error(format!("{shown} is a JSON template of before HCL2, by a name of HCL2's"))
+        .help("rename it to end in .json alone, or convert it: ingot hcl2_upgrade")
 }
 
 /// Conceals the values in a block that says they are sensitive, or is meant to.
@@ -206,6 +273,22 @@ pub fn without_quotes(error: Diagnostic, sources: &SourceMap) -> Diagnostic {
         ..error
     };
     bare.help("a value is written NAME = \"value\", in quotes and on a line of its own")
+}
+
+/// Reads and parses a file of values in JSON, whatever its name is. See [`read_variables`].
+pub fn read_json_variables(
+    sources: &mut SourceMap,
+    path: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<Body> {
+    let file = diagnostics.keep(read(sources, path))?;
+    sources.conceal_all(file);
+    let parsed = json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain);
+    let parsed = parsed.map_err(|error| without_quotes(error, sources));
+    diagnostics.keep(parsed.map_err(|error| match is_json(path) {
+        true => error,
+        false => error.help("files of variables for a JSON template are JSON"),
+    }))
 }
 
 fn read(sources: &mut SourceMap, path: &Path) -> Result<FileId, Diagnostic> {

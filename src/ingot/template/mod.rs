@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod builds;
 pub mod dynamic;
 pub mod enforced;
+pub mod legacy;
 pub mod load;
 pub mod named;
 pub mod option_place;

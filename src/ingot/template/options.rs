@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use super::blocks::labels;
 use super::builds::Part;
 use super::dynamic::{Expansion, Names, expand};
+use super::legacy::conversion;
 use super::steps::Overrides;
-use ingot_hcl::ast::{Attribute, Block, Body, Expr};
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, Syntax};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::eval::eval;
@@ -43,7 +44,8 @@ pub fn evaluate(
     unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
 ) -> Config {
-    let mut walk = Walk { failed: Vec::new(), unknowns, scope, diagnostics };
+    let legacy = given.parts.iter().any(|part| part.body.syntax == Syntax::LegacyJson);
+    let mut walk = Walk { failed: Vec::new(), unknowns, scope, legacy, diagnostics };
     let mut values = Values::new();
     for (index, part) in given.parts.iter().enumerate() {
         walk.twice(&given.parts[..index], &part.body);
@@ -85,6 +87,8 @@ struct Walk<'a> {
     unknowns: Unknowns,
     /// What the block as a whole sees.
     scope: &'a Scope<'a>,
+    /// Whether it is of a JSON template of before HCL2.
+    legacy: bool,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -114,6 +118,7 @@ impl Walk<'_> {
         values: &mut Values,
     ) {
         let place = override_place(given);
+        let name = self.option(name, schema);
         match schema.get(name) {
             None if !schema.open => self.unknown_option(name, place, schema, &[]),
             spec => {
@@ -134,6 +139,7 @@ impl Walk<'_> {
             if reserved.contains(&name) {
                 continue;
             }
+            let name = self.option(name, schema);
             let Some(spec) = schema.get(name) else {
                 if schema.open {
                     let value = self.value(name, &attribute.expr, None, scope);
@@ -144,7 +150,7 @@ impl Walk<'_> {
                 continue;
             };
             if let OptionType::Block(_) | OptionType::Blocks(_) = spec.ty {
-                let blocks = match body.from_json {
+                let blocks = match body.is_json() {
                     true => attribute.expr.json_blocks(name, attribute.name_span),
                     false => None,
                 };
@@ -155,7 +161,10 @@ impl Walk<'_> {
                 self.diagnostics.push(
                     Diagnostic::error(format!("`{name}` is a block, not an argument"))
                         .at(attribute.name_span)
-                        .help(format!("write {name} {{ … }} without the equals sign")),
+                        .help(match body.is_json() {
+                            true => format!("write \"{name}\": {{ … }}"),
+                            false => format!("write {name} {{ … }} without the equals sign"),
+                        }),
                 );
                 continue;
             }
@@ -173,6 +182,16 @@ impl Walk<'_> {
             }
         }
         values
+    }
+
+    /// The option that `name` means: upper and lower case are the same in JSON of before HCL2.
+    fn option<'n>(&self, name: &'n str, schema: &'n Schema) -> &'n str {
+        if !self.legacy || schema.get(name).is_some() {
+            return name;
+        }
+        let mut options = schema.options.iter();
+        let same = options.find(|option| option.name.eq_ignore_ascii_case(name));
+        same.map_or(name, |option| option.name.as_str())
     }
 
     fn unknown_option(&mut self, name: &str, span: Span, schema: &Schema, reserved: &[&str]) {
@@ -270,7 +289,8 @@ impl Walk<'_> {
         spec: Option<&OptionSpec>,
     ) -> Option<OptionValue> {
         let ty = spec.map_or(Type::Dynamic, |spec| type_of(&spec.ty));
-        let value = match convert(value, &ty) {
+        let freely = spec.filter(|_| self.legacy).map(|spec| conversion::freely(value, &spec.ty));
+        let value = match convert(freely.as_ref().unwrap_or(value), &ty) {
             Ok(value) => value,
             Err(error) => {
                 let name = spec.map_or("", |spec| spec.name.as_str());
@@ -347,7 +367,7 @@ fn null_item(value: &Value, ty: &OptionType) -> Option<String> {
     }
 }
 
-fn type_of(option: &OptionType) -> Type {
+pub(super) fn type_of(option: &OptionType) -> Type {
     match option {
         OptionType::String => Type::String,
         OptionType::Number => Type::Number,

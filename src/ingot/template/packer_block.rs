@@ -165,7 +165,7 @@ fn text<'a>(expr: &'a Expr, name: &str, diagnostics: &mut Diagnostics) -> Option
     }
 }
 
-fn constraints(text: &str, span: Span) -> Result<VersionConstraints, Diagnostic> {
+pub(super) fn constraints(text: &str, span: Span) -> Result<VersionConstraints, Diagnostic> {
     VersionConstraints::parse(text).map_err(|part| {
         Diagnostic::error("this is not a version constraint")
             .at(span)

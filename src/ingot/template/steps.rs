@@ -23,6 +23,8 @@ pub struct Step {
     pub block: Block,
     /// Names that dynamic blocks around it give a meaning.
     pub names: Names,
+    /// Which of its options are the engine's own.
+    pub own_options: &'static [&'static str],
     /// `name`
     pub name: Option<String>,
     /// `only`, `except`
@@ -97,6 +99,9 @@ pub const PROVISIONER_OPTIONS: &[&str] = &[
     "timeout",
     "continue_on_error",
 ];
+/// The same in a JSON template of before HCL2.
+pub const LEGACY_PROVISIONER_OPTIONS: &[&str] =
+    &["only", "except", "override", "pause_before", "max_retries", "timeout"];
 /// Options of a post-processor that are the engine's own.
 pub const POST_PROCESSOR_OPTIONS: &[&str] = &["name", "only", "except", "keep_input_artifact"];
 
@@ -144,6 +149,7 @@ impl<'a> Reader<'a> {
         let mut step = self.step()?;
         let keep = self.value("keep_input_artifact", &Type::Bool);
         step.keep_input_artifact = keep.and_then(|flag| flag.as_bool());
+        step.own_options = POST_PROCESSOR_OPTIONS;
         Some(step)
     }
 
@@ -173,6 +179,7 @@ impl<'a> Reader<'a> {
         Some(Step {
             block: self.block.clone(),
             names: self.names.clone(),
+            own_options: PROVISIONER_OPTIONS,
             name,
             applies,
             pause_before: Duration::ZERO,

@@ -291,7 +291,7 @@ impl Given<'_, '_> {
     fn blocks(&mut self, path: &Path, body: &Body) -> bool {
         // In JSON nothing tells them from values but their name.
         let declares = |attribute: &&Attribute| {
-            body.from_json
+            body.is_json()
                 && attribute.name == "variable"
                 && matches!(attribute.expr.kind, ExprKind::Object(_) | ExprKind::Tuple(_))
         };

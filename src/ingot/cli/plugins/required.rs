@@ -30,6 +30,9 @@ pub(super) fn run(template: &Path, lines: Lines<'_>) -> ExitCode {
     let options = ProjectOptions { plugins: plugins(), syntax_only: true, ..Default::default() };
     let mut project = Project::load(template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
+    if project.template.legacy.is_some() {
+        diagnostics.push(crate::cli::init::no_requirements());
+    }
     if !diagnostics.has_errors() {
         match super::directory() {
             Ok(directory) => list(&project.template.required_plugins, &directory, lines),
