@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 /// Cases for what is not built yet.
 const LATER: &str = "later-";
+/// Cases of JSON templates of before HCL2.
+const LEGACY: &str = "legacy-";
 
 /// How a case differs from Packer on purpose.
 enum Difference {
@@ -106,6 +108,12 @@ struct Expected {
     valid: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     inspect: Option<Inspection>,
+    /// What `inspect` shows of a JSON template of before HCL2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inspect_json: Option<Vec<String>>,
+    /// What `fix` makes of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fixed: Option<serde_json::Value>,
 }
 
 struct Case {
@@ -165,7 +173,11 @@ impl Case {
     fn record(&self, packer: &str) {
         let valid = self.validate(packer).code == Some(0);
         let shown = (valid || self.options.inspect).then(|| self.inspect(packer));
-        let inspect = shown.map(|shown| {
+        let legacy = self.name.starts_with(LEGACY);
+        let inspect_json = shown.as_ref().filter(|_| legacy).map(|shown| lines(&shown.stdout));
+        let fixed = legacy.then(|| self.run(packer, "fix", &[]));
+        let fixed = fixed.and_then(|run| serde_json::from_str(&run.stdout).ok()).map(without_nulls);
+        let inspect = shown.filter(|_| !legacy).map(|shown| {
             let parsed = Inspection::parse(&shown.stdout)
                 .unwrap_or_else(|| panic!("{}: not understood:\n{}", self.name, shown.stdout));
             assert_eq!(parsed.render(), shown.stdout, "{}", self.name);
@@ -173,7 +185,7 @@ impl Case {
         });
         // What it leaves where it crashed is its own text, and names places of this machine.
         self.write("crash.log", "");
-        let expected = Expected { valid, inspect };
+        let expected = Expected { valid, inspect, inspect_json, fixed };
         let text = serde_json::to_string_pretty(&expected).expect("plain data");
         self.write("expected.json", &(text + "\n"));
     }
@@ -221,6 +233,9 @@ impl Case {
             wrong.push(format!("the message does not suggest `{name}`"));
         }
         wrong.extend(self.snapshot("message.txt", message(&run.stdout)));
+        if self.name.starts_with(LEGACY) {
+            wrong.extend(self.check_legacy(ingot, &expected, valid));
+        }
         if let Some(inspect) = expected.inspect.as_ref().filter(|_| wanted || self.options.inspect)
         {
             let mut shown = self.inspect(ingot);
@@ -246,6 +261,43 @@ impl Case {
         wrong
     }
 
+    /// What is wrong with what the commands for JSON templates of before HCL2 say.
+    fn check_legacy(&self, ingot: &str, expected: &Expected, valid: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if let Some(theirs) = &expected.inspect_json {
+            let shown = lines(&self.inspect(ingot).stdout);
+            if shown != *theirs {
+                wrong.push(format!("inspect: {theirs:#?} expected, {shown:#?} shown"));
+            }
+        }
+        if let Some(theirs) = &expected.fixed {
+            let run = self.run(ingot, "fix", &[]);
+            match serde_json::from_str(&run.stdout).map(without_nulls) {
+                Ok(fixed) if fixed == *theirs => {}
+                other => wrong.push(format!("fix: {theirs:#} expected, {other:#?}")),
+            }
+        }
+        // What is written in its place is as good as it was. (`-only` names other builds there.)
+        if valid && self.options.args.is_empty() {
+            let directory = tempfile::tempdir().expect("there is a temporary directory");
+            let written = directory.path().join("upgraded.pkr.hcl");
+            let written = written.to_str().expect("its name is plain").to_owned();
+            let run = self.run(ingot, "hcl2_upgrade", &[format!("-output-file={written}")]);
+            if run.code != Some(0) {
+                wrong.push(format!("hcl2_upgrade: {}{}", run.stdout, run.stderr));
+            }
+            let text = std::fs::read_to_string(&written).unwrap_or_default();
+            wrong.extend(self.snapshot("upgraded.pkr.hcl.txt", &text));
+            let args: Vec<&str> = ["validate", &written].to_vec();
+            let run = ingot_test_support::program(ingot, &self.dir, &args, &[]);
+            // Variables that are given values for one run are not declared in all files.
+            if run.code != Some(0) && self.options.variables.is_empty() {
+                wrong.push(format!("the upgraded template: {}", run.stdout));
+            }
+        }
+        wrong
+    }
+
     fn snapshot(&self, file: &str, text: &str) -> Option<String> {
         if std::env::var_os("UPDATE").is_some() {
             self.write(file, text);
@@ -254,6 +306,24 @@ impl Case {
         (before != text).then(|| {
             format!("{file} differs (- before, + now):\n{}", differing_lines(&before, text))
         })
+    }
+}
+
+/// What is shown, line by line; ends of lines that nobody sees are not compared.
+fn lines(text: &str) -> Vec<String> {
+    text.trim_end().lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Without nulls and empty lists, which fixers of Packer's add.
+fn without_nulls(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value::{Array, Null, Object};
+    match value {
+        Object(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, without_nulls(value)));
+            Object(fields.filter(|(_, value)| *value != Null && *value != Array(vec![])).collect())
+        }
+        Array(items) => Array(items.into_iter().map(without_nulls).collect()),
+        other => other,
     }
 }
 

@@ -36,8 +36,8 @@ fn a_wrong_line_fails_the_run() {
     assert_eq!((code, printed.as_str()), (Some(1), "2\n"));
     assert!(complaint.contains("no function is called `uper`"), "{complaint}");
     assert!(complaint.contains("<console>:1:1"), "{complaint}");
-    let (code, _, complaint) = console(&["-config-type=json"], "1");
-    assert!(code == Some(1) && complaint.contains("JSON"), "{complaint}");
+    let (code, _, complaint) = console(&["-config-type=json"], "{{ 1");
+    assert!(code == Some(1) && complaint.contains("never closed"), "{complaint}");
 }
 
 #[test]

@@ -119,9 +119,7 @@ fn mistakes_of_a_command_line_are_explained() {
 fn packers_commands_are_known_by_name() {
     let dir = template(NULL);
     for (args, wanted) in [
-        (&["fix", "old.json"][..], "hcl2_upgrade"),
-        (&["hcl2_upgrade", "-output-file=x", "old.json"], "packer hcl2_upgrade"),
-        (&["execute", "packer-builder-x"], "built in"),
+        (&["execute", "packer-builder-x"][..], "built in"),
         (&["-autocomplete-install"], "ingot completions"),
     ] {
         let said = mistake(dir.path(), args, 1);

@@ -86,20 +86,14 @@ fn mistakes_in_json_have_their_place() {
 }
 
 #[test]
-fn the_old_json_form_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("old.json"), r#"{ "builders": [{ "type": "null" }] }"#).unwrap();
-    let run = ingot(dir.path(), &["validate", "old.json"]);
-    assert_eq!(run.code, Some(1));
-    assert!(run.stdout.contains("hcl2_upgrade"), "{}", run.stdout);
-    // Under a name of the new form, too.
+fn json_of_before_hcl2_is_known_under_a_name_of_hcl2() {
     let old =
         r#"{ "variables": { "a": "" }, "builders": [{ "type": "null" }], "provisioners": [] }"#;
     for path in [".", "t.pkr.json"] {
         let run = ingot(directory(old).path(), &["validate", path]);
         assert_eq!(run.code, Some(1));
         assert!(run.stdout.contains("t.pkr.json:1:29"), "{}", run.stdout);
-        assert!(run.stdout.contains("old JSON form") && run.stdout.contains("hcl2_upgrade"));
+        assert!(run.stdout.contains("before HCL2") && run.stdout.contains("hcl2_upgrade"));
         assert_eq!(run.stdout.matches("error:").count(), 1, "{}", run.stdout);
     }
 }

@@ -11,6 +11,7 @@ mod command_line;
 mod data_sources;
 mod fmt;
 mod json;
+mod legacy;
 mod messages;
 mod packer_block;
 mod parity;
