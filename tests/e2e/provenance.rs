@@ -50,7 +50,8 @@ fn openssl(dir: &Path, args: &[&str]) {
 /// Writes a new key and its public half: `NAME.pem` and `NAME.pub`.
 fn key(dir: &Path, name: &str, make: &[&str]) -> (String, String) {
     let (private, public) = (format!("{name}.pem"), format!("{name}.pub"));
-    openssl(dir, &[make, &["-out", &private]].concat());
+    // Some take nothing after the size of the key.
+    openssl(dir, &[&make[..1], &["-out", &private], &make[1..]].concat());
     openssl(dir, &["pkey", "-in", &private, "-pubout", "-out", &public]);
     (private, public)
 }

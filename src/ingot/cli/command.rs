@@ -15,13 +15,18 @@ pub(super) fn command() -> Command {
     adapt(Cli::command(), "")
 }
 
+/// How wide help is taken to be, in columns: it is not wrapped, but where names of flags take more
+/// than four tenths of it all descriptions would go to lines of their own.
+const WIDTH: usize = 120;
+
 /// `path` are the names of the commands around this one.
 fn adapt(command: Command, path: &str) -> Command {
     let examples = examples::of(path);
-    let command = command.args_override_self(true).mut_args(|arg| match is_switch(&arg) {
-        true => switch(arg),
-        false => arg,
-    });
+    let command =
+        command.term_width(WIDTH).args_override_self(true).mut_args(|arg| match is_switch(&arg) {
+            true => switch(arg),
+            false => arg,
+        });
     let command = match examples.is_empty() {
         true => command,
         false => command.after_help(format!("Examples:\n{examples}")),

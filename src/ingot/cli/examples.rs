@@ -179,6 +179,30 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["ingot registry artifacts find ami-0123456789abcdef0 -platform=aws \
            -region=eu-central-1"],
     ),
+    ("registry sboms", &["ingot registry sboms list web v3", "ingot registry sboms get web v3"]),
+    ("registry sboms list", &["ingot registry sboms list web v3 -json"]),
+    ("registry sboms get", &["ingot registry sboms get web v3 docker.web -out=web.cdx.json"]),
+    (
+        "registry enforced-blocks",
+        &[
+            "ingot registry enforced-blocks create scan scan.pkr.hcl",
+            "ingot registry enforced-blocks link scan web api",
+        ],
+    ),
+    ("registry enforced-blocks list", &["ingot registry enforced-blocks list -json"]),
+    ("registry enforced-blocks show", &["ingot registry enforced-blocks show scan"]),
+    ("registry enforced-blocks content", &["ingot registry enforced-blocks content scan"]),
+    (
+        "registry enforced-blocks create",
+        &["ingot registry enforced-blocks create scan scan.pkr.hcl -label team=security"],
+    ),
+    (
+        "registry enforced-blocks add-version",
+        &["ingot registry enforced-blocks add-version scan scan.pkr.hcl"],
+    ),
+    ("registry enforced-blocks link", &["ingot registry enforced-blocks link scan web api"]),
+    ("registry enforced-blocks unlink", &["ingot registry enforced-blocks unlink scan api"]),
+    ("registry enforced-blocks delete", &["ingot registry enforced-blocks delete scan"]),
     (
         "registry revoke",
         &[

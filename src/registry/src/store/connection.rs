@@ -70,6 +70,9 @@ impl Deadline {
     }
 }
 
+/// After how long a connection that nobody uses is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// Milliseconds since some time before the first connection.
 fn clock() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -85,6 +88,8 @@ fn options<DB: Database>(connections: u32) -> PoolOptions<DB> {
     PoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(transaction::CONNECT)
+        // What a connection keeps of the database in memory goes with it.
+        .idle_timeout(IDLE)
         // A connection that was used just now is not asked whether it is alive.
         .test_before_acquire(false)
         .before_acquire(|connection: &mut DB::Connection, state| {
