@@ -474,7 +474,8 @@ fn wrong_options_are_told_offline() {
         };
         let said = ingot(template(&text).path(), &["validate", "."]).stdout;
         assert!(said.contains(&format!("the {kind} `amazon-")), "{said}");
-        assert!(said.contains("not supported yet"), "{said}");
+        assert!(said.contains("is not built in"), "{said}");
+        assert!(said.contains("part of the plugin github.com/hashicorp/amazon"), "{said}");
     }
 }
 

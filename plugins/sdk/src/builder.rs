@@ -18,7 +18,7 @@ pub trait Build: Send + Sync {
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`] when `ctx.cancel` fired, else what went wrong. Whatever was
-    /// created is gone by the time this returns, unless `ctx.on_error` says to keep it.
+    /// created is gone by the time this returns, unless `ctx.prepare.on_error` says to keep it.
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>>;
 }
 

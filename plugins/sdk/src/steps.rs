@@ -1,6 +1,6 @@
 //! Runs a builder's steps in order and undoes them in reverse.
 //!
-//! All builders build this way, so cancellation, `-on-error` and `-debug` work the same in all
+//! Builders that create something build this way (not `null` and `file`), so cancellation, `-on-error` and `-debug` work the same in all
 //! of them.
 
 use std::sync::Arc;

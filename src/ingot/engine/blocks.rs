@@ -18,17 +18,11 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::source::Span;
 use ingot_hcl::{Scope, Unknowns};
 
-/// Plugins that Packer has and Ingot does not have yet, and what to do without them.
-const NOT_YET: &[(&str, &str, &str)] = &[
-    ("builder", "amazon-ebssurrogate", "amazon-ebs creates AMIs from an instance's own disk"),
-    ("builder", "amazon-ebsvolume", "amazon-ebs creates an AMI with the volumes as its disks"),
-    ("builder", "amazon-chroot", "amazon-ebs creates AMIs from an instance's own disk"),
-    ("builder", "amazon-instance", "amazon-ebs creates AMIs with disks of EBS"),
-    (
-        "post-processor",
-        "amazon-import",
-        "run `aws ec2 import-image` in a shell-local post-processor",
-    ),
+/// Components of a plugin whose others are built in: the plugin's program has them.
+const OF_PROGRAMS: &[(&str, &str)] = &[
+    ("builder", "amazon-chroot"),
+    ("builder", "amazon-instance"),
+    ("post-processor", "amazon-import"),
 ];
 
 /// The plugin called `name`. Where there is none, what the template requires says where it would
@@ -45,12 +39,12 @@ pub(super) fn find<'p, T>(
     if found.is_some() {
         return found;
     }
-    let planned = NOT_YET.iter().find(|(of, called, _)| *of == kind && *called == name);
-    if let Some((_, _, advice)) = planned {
+    if OF_PROGRAMS.contains(&(kind, name)) {
         diagnostics.push(
-            Diagnostic::error(format!("the {kind} `{name}` is not supported yet"))
-                .at(place)
-                .help(*advice),
+            Diagnostic::error(format!("the {kind} `{name}` is not built in")).at(place).help(
+                "it is part of the plugin github.com/hashicorp/amazon: add that to \
+                     required_plugins and run `ingot init`",
+            ),
         );
         return None;
     }

@@ -247,7 +247,7 @@ impl Installer {
         Ok(Installed { installation, program, archives, new: true })
     }
 
-    /// Gets the program of `asset`, whose checksum was checked, under a name of its own.
+    /// Gets the program of `asset` and checks its checksum, under a name of its own.
     async fn unpacked(
         &self,
         origin: &Origin,
