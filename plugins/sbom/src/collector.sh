@@ -66,7 +66,7 @@ files() {
       whole "$name"
       continue
     fi
-    [ -r "$name" ] || continue
+    [ -f "$name" ] && [ -r "$name" ] || continue
     set -- "$@" "$name"
     if [ $# -ge 200 ]; then
       print_files "$@"
@@ -83,10 +83,14 @@ print_files() {
     past { next }
     head && /^\r?$/ { past = 1; next }
     { print " " $0 }
-  ' "$@"
+  ' "$@" || echo "N some files after $1 could not be read"
 }
 
-find "$root" \( -path "${root}proc" -o -path "${root}sys" -o -path "${root}dev" -o \
+nl='
+'
+
+# A name with a line end would be taken for several.
+find "$root" \( -path "*$nl*" -o -path "${root}proc" -o -path "${root}sys" -o -path "${root}dev" -o \
   -path "${root}run" -o -path '*/pkg/mod/*' -o -path '*/registry/src/*' \) -prune -o \
   -type f \( -path '*.dist-info/METADATA' -o -path '*.egg-info/PKG-INFO' -o -name '*.egg-info' -o \
   -path '*/node_modules/*/package.json' -o -name package-lock.json -o -name go.mod -o \

@@ -224,7 +224,12 @@ impl TakeSbom {
         let root = self.scan_path();
         let inventory = Inventory::of(&collected, root, &self.args.exclude);
         report(ctx, &inventory, root);
-        Ok(write(&inventory, self.args.format, root))
+        let document = write(&inventory, self.args.format, root);
+        if document.len() > LARGEST_DOCUMENT {
+            return Err(Error::new("the SBOM has more than 32 MiB, and registries take no more")
+                .hint("leave paths out with scanner_args = [\"--exclude\", \"GLOB\"]"));
+        }
+        Ok(document)
     }
 
     /// Runs the scanner, and gives what it wrote.

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use ingot_sdk::{Context, Error, Result};
 
+/// Tells the value of a variable.
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where variables are looked up. Those that are set to nothing count as not set.
-pub struct Environment(Box<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Environment(Box<Lookup>);
 
 impl Environment {
     /// The environment of this process.

@@ -55,14 +55,18 @@ async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<Enfor
         Error::new(what).hint("-skip-enforcement builds without them")
     })?;
     let block = |detail: api::EnforcedBlockDetail| {
-        let version = detail.version?;
-        Some(EnforcedBlock {
+        let version = detail.version.ok_or_else(|| {
+            let name = &detail.name;
+            Error::new(format!("the registry gave no content of the enforced block {name}"))
+                .hint("-skip-enforcement builds without it")
+        })?;
+        Ok(EnforcedBlock {
             name: detail.name,
             template_type: version.template_type.to_string(),
             content: version.block_content,
         })
     };
-    Ok(found.enforced_block_detail.into_iter().filter_map(block).collect())
+    found.enforced_block_detail.into_iter().map(block).collect()
 }
 
 impl Publication {
@@ -473,6 +477,10 @@ impl Publisher for Publication {
         // A build that is done takes no more.
         let told = match sboms::upload(registry, bucket, fingerprint, &before.id, &sboms).await {
             Ok(()) => deliver(registry, bucket, fingerprint, &before.id, &body).await,
+            Err(error) if error.code == api::Code::Unimplemented => {
+                warn("this registry keeps no SBOMs: the build is published without");
+                deliver(registry, bucket, fingerprint, &before.id, &body).await
+            }
             Err(error) => Err(error),
         };
         match told {

@@ -82,7 +82,8 @@ fn older(content: &str) -> Option<String> {
         let kind = options.shift_remove("type")?.as_str()?.to_owned();
         Some(serde_json::json!({ kind: options }))
     };
-    let blocks: Vec<serde_json::Value> = list.iter_mut().filter_map(block).collect();
+    // One that cannot be read is not left out: nothing may be built without it.
+    let blocks: Vec<serde_json::Value> = list.iter_mut().map(block).collect::<Option<_>>()?;
     Some(serde_json::json!({ "provisioner": blocks }).to_string())
 }
 

@@ -1,13 +1,15 @@
 //! Documents of SBOMs: how they are compressed on the wire and in the database, and whether one is of
 //! its format.
 
+use std::fmt;
 use std::io::{BufReader, Read};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::api::limits::{COMPRESSED_SBOM, SBOM};
 use crate::api::{Code, Error, Result, SbomFormat};
@@ -85,16 +87,76 @@ struct Head {
     spdx: Option<String>,
     /// SPDX 3, which is JSON-LD.
     #[serde(default, rename = "@context")]
-    context: Option<serde_json::Value>,
+    context: Context,
+}
+
+/// Whether a context of JSON-LD is SPDX's: a text, or a list of them. It is looked through and not
+/// kept, as it may be as large as the document.
+#[derive(Default)]
+struct Context(bool);
+
+impl<'de> Deserialize<'de> for Context {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(ContextVisitor)
+    }
+}
+
+struct ContextVisitor;
+
+impl<'de> Visitor<'de> for ContextVisitor {
+    type Value = Context;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a context of JSON-LD")
+    }
+
+    fn visit_str<E>(self, text: &str) -> std::result::Result<Context, E> {
+        Ok(Context(text.contains("spdx.org")))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Context, E> {
+        Ok(Context(false))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Context, E> {
+        Ok(Context(false))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<Context, E> {
+        Ok(Context(false))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Context, E> {
+        Ok(Context(false))
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Context, E> {
+        Ok(Context(false))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Context, A::Error> {
+        let mut found = false;
+        while let Some(Context(item)) = items.next_element()? {
+            found |= item;
+        }
+        Ok(Context(found))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(
+        self,
+        mut entries: A,
+    ) -> std::result::Result<Context, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Context(false))
+    }
 }
 
 impl Head {
     fn check(&self, format: SbomFormat) -> Result<()> {
-        let spdx3 = self.context.as_ref().is_some_and(|it| it.to_string().contains("spdx.org"));
         let found = match self {
             Head { cyclone_dx: Some(name), .. } if name == "CycloneDX" => SbomFormat::CycloneDx,
             Head { spdx: Some(version), .. } if version.starts_with("SPDX-") => SbomFormat::Spdx,
-            _ if spdx3 => SbomFormat::Spdx,
+            _ if self.context.0 => SbomFormat::Spdx,
             _ => SbomFormat::Unset,
         };
         match (format, found) {

@@ -75,7 +75,7 @@ fn offers_the_functions_of_packer() {
     fails("{{ build `Nope` }}", "${build.Nope}");
     fails("{{ env `HOME` }}", "default of an input variable");
     fails("{{ split \"a\" \"-\" 1 }}", "there is no part 1");
-    fails("{{ vault `a` `b` }}", "not supported");
+    fails("{{ vault `a` `b` }}", "a local whose value is vault(…)");
     fails("{{ consul_key `a` }}", "a local whose value is consul_key(…)");
     fails("{{ aws_secretsmanager `a` }}", "not allowed in options");
     fails("{{ sed `a` `b` }}", "use replace");

@@ -85,6 +85,9 @@ pub(crate) fn negotiate() -> Vec<u8> {
     message
 }
 
+/// What a challenge holds: its type, flags, nonce, target and target information.
+type Fields = (u32, u32, [u8; 8], Vec<u8>, Vec<u8>);
+
 /// The second message, which the server sends.
 #[derive(Debug)]
 pub(crate) struct Challenge {
@@ -101,7 +104,7 @@ impl Challenge {
     /// # Errors
     /// It is none, or one that NTLM version 2 with sealing cannot answer, in words.
     pub(crate) fn read(bytes: Vec<u8>) -> Result<Challenge, String> {
-        let read = || -> Option<(u32, u32, [u8; 8], Vec<u8>, Vec<u8>)> {
+        let read = || -> Option<Fields> {
             let word =
                 |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
             let field = |at: usize| {

@@ -178,6 +178,12 @@ impl Resolver<'_> {
             return;
         }
         let Some(Text { text, span }) = self.texts.get(name) else { return };
+        if self.open.len() >= DEEPEST {
+            let message = format!("more than {DEEPEST} variables ask for each other in a row");
+            self.diagnostics.push(Diagnostic::error(message).at(*span).names_only());
+            self.resolved.insert(name.to_owned(), Value::unknown(Type::String));
+            return;
+        }
         self.open.push(name.to_owned());
         let (text, fields) = without_fields(text);
         let uses = actions::variables_in(&text);
@@ -201,13 +207,15 @@ impl Resolver<'_> {
             unknown |= self.unset.contains(used.as_str());
             unknown |= self.resolved.get(used).is_some_and(Value::is_unknown);
         }
-        let later = AtomicBool::new(false);
+        let found = Found::default();
         let rendered = match unknown {
             true => Ok(String::new()),
-            false => self.render(&text, &later),
+            false => self.render(&text, &found),
         };
+        // What is made of a secret is one.
+        secret |= found.secret.load(Ordering::Relaxed);
         let value = match rendered {
-            _ if unknown || later.load(Ordering::Relaxed) => Value::unknown(Type::String),
+            _ if unknown || found.later.load(Ordering::Relaxed) => Value::unknown(Type::String),
             Ok(text) => Value::from(with_fields(text, &fields)),
             Err(error) => {
                 let message = format!("the variable `{name}` cannot be filled in");
@@ -221,7 +229,9 @@ impl Resolver<'_> {
             }
         };
         self.open.pop();
-        self.resolved.insert(name.to_owned(), value.mark(secret));
+        let value = value.mark(secret);
+        Scope::new(BTreeMap::new(), self.functions).add_secrets(&value);
+        self.resolved.insert(name.to_owned(), value);
     }
 
     /// What depends on it is not to be reported as well.
@@ -231,8 +241,8 @@ impl Resolver<'_> {
         self.resolved.insert(name.to_owned(), unknown);
     }
 
-    /// `text` with what its actions come to. `later` is set if some of it is not known yet.
-    fn render(&self, text: &str, later: &AtomicBool) -> Result<String, String> {
+    /// `text` with what its actions come to.
+    fn render(&self, text: &str, found: &Found) -> Result<String, String> {
         let user = |arguments: &[Json]| {
             let name = arguments.first().and_then(Json::as_str).unwrap_or_default();
             let value = self.resolved.get(name).and_then(Value::as_str);
@@ -251,14 +261,14 @@ impl Resolver<'_> {
             .with_function("user", Box::new(user))
             .with_function("env", Box::new(env));
         for name in OUTSIDE {
-            let call = move |arguments: &[Json]| self.call(name, arguments, later);
+            let call = move |arguments: &[Json]| self.call(name, arguments, found);
             interpolation = interpolation.with_function(name, Box::new(call));
         }
         interpolation.render_once(text, &Json::Null).map_err(|error| error.to_string())
     }
 
     /// Calls a function of HCL2.
-    fn call(&self, name: &str, arguments: &[Json], later: &AtomicBool) -> Result<Json, String> {
+    fn call(&self, name: &str, arguments: &[Json], found: &Found) -> Result<Json, String> {
         let file = ingot_hcl::FileId(0);
         let span = Span { file, start: 0, end: 0 };
         let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -272,14 +282,29 @@ impl Resolver<'_> {
         let scope = Scope::new(BTreeMap::new(), self.functions);
         let value = eval(&Expr { kind, span }, &scope).map_err(|error| error.message)?;
         scope.add_secrets(&value);
+        if value.sensitive {
+            found.secret.store(true, Ordering::Relaxed);
+        }
         match value.as_str() {
             Some(text) => Ok(text.into()),
             None => {
-                later.store(true, Ordering::Relaxed);
+                found.later.store(true, Ordering::Relaxed);
                 Ok("".into())
             }
         }
     }
+}
+
+/// How many variables may be filled in for each other, one in the other.
+const DEEPEST: usize = 200;
+
+/// What rendering a variable's value meets.
+#[derive(Default)]
+struct Found {
+    /// Whether some of it is not known yet.
+    later: AtomicBool,
+    /// Whether some of it is a secret.
+    secret: AtomicBool,
 }
 
 /// `{{ .Name }}`, which is for whoever renders the option that the variable ends up in.

@@ -1,5 +1,6 @@
 //! What things are called in HCL2, where a name is an identifier.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ingot_go_template::syntax::{self, Base, Node};
@@ -36,9 +37,9 @@ impl Names {
             variables.insert(variable.name.text.clone(), new);
         }
         for used in template.all_variables_used() {
-            if !variables.contains_key(&used) {
-                let name = unique(identifier(&used), &mut taken);
-                variables.insert(used, Variable::Input(name));
+            if let Entry::Vacant(free) = variables.entry(used) {
+                let name = unique(identifier(free.key()), &mut taken);
+                free.insert(Variable::Input(name));
             }
         }
         let mut sources = BTreeMap::new();

@@ -292,6 +292,7 @@ impl Session {
     /// The caller may not read, or the database failed.
     pub async fn enforced_summaries(&self) -> Result<Vec<EnforcedSummary>> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         let tx = &mut self.store.read().await?;
         let mut latest = tx.newest_enforced_versions(self.project_id()).await?;
         let links = tx.enforced_links_of_project(self.project_id()).await?;
