@@ -437,7 +437,7 @@ fn the_lock_file_decides() {
     let told = machine.init_fails(&["-locked"], &[]);
     assert!(told.contains(".ingot.lock.hcl names, and there is no such file"), "{told}");
     assert!(told.contains("run `ingot init` without -locked once"), "{told}");
-    let other = format!("plugin \"github.com/acme/other\" {{\n  version = \"1.0.0\"\n}}\n");
+    let other = "plugin \"github.com/acme/other\" {\n  version = \"1.0.0\"\n}\n";
     std::fs::write(machine.lock_file(), other).unwrap();
     let told = machine.init_fails(&["-locked"], &[]);
     assert!(told.contains("does not have it") && told.contains("ingot init -upgrade"), "{told}");

@@ -148,9 +148,12 @@ fn a_duration_that_is_none_is_told_by_its_flag() {
     }
 }
 
+/// What was given in exchange for tokens, with the paths.
+type Given = Arc<Mutex<Vec<(String, Value)>>>;
+
 /// A registry whose address also exchanges tokens of workloads, as HCP does, for one of the
-/// service principal's; and what was given in exchange, with the path.
-fn exchanging() -> (World, Arc<Mutex<Vec<(String, Value)>>>) {
+/// service principal's.
+fn exchanging() -> (World, Given) {
     let given = Arc::new(Mutex::new(Vec::new()));
     let login = Arc::new(OnceLock::new());
     let world = World::served_through(|server| {
