@@ -7,7 +7,9 @@ use serde_json::json;
 
 use crate::shelf::bucket;
 use crate::visitor::Visitor;
+use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::Server;
+use ingot_test_support::require;
 
 const ROOT: &str = "/projects/default/buckets";
 
@@ -57,8 +59,18 @@ async fn a_list_of_versions_tells_which_part_of_it_is_shown() {
 
 #[tokio::test]
 async fn short_fingerprints_are_found_by_search() {
+    find_short_fingerprints(&[]).await;
+}
+
+#[tokio::test]
+async fn so_they_are_with_postgresql() {
+    let postgres = require!(Postgres::start());
+    find_short_fingerprints(&["-database-url", &postgres.url()]).await;
+}
+
+async fn find_short_fingerprints(flags: &[&str]) {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path(), &[]);
+    let server = Server::start(dir.path(), flags);
     let admin = server.admin().await;
     for (name, print) in [("base", "a7"), ("web", "a71")] {
         bucket(&admin, name, "", json!({})).await;
