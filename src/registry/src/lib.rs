@@ -29,6 +29,8 @@ mod id;
 pub mod local;
 mod pages;
 mod revocation_delay;
+// A registry that is only asked packs SBOMs and checks none.
+#[cfg_attr(not(feature = "store"), allow(dead_code))]
 mod sbom;
 #[cfg(feature = "store")]
 pub mod service;
