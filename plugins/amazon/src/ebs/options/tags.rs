@@ -80,6 +80,11 @@ pub struct NameValue {
     pub value: String,
 }
 
+/// Moves the tags of blocks to the others; blocks win, as in Packer.
+pub(super) fn merge_blocks(tags: &mut Tags, blocks: &mut Vec<KeyValue>) {
+    tags.extend(blocks.drain(..).map(|tag| (tag.key, tag.value)));
+}
+
 impl TagOptions {
     /// Moves the tags of the blocks to the others; blocks win, as in Packer.
     pub fn merge(&mut self) {
@@ -90,7 +95,7 @@ impl TagOptions {
             (&mut self.spot_tags, &mut self.spot_tag),
             (&mut self.fleet_tags, &mut self.fleet_tag),
         ] {
-            tags.extend(blocks.drain(..).map(|tag| (tag.key, tag.value)));
+            merge_blocks(tags, blocks);
         }
         let volumes = self.run_volume_tag.drain(..).map(|tag| (tag.name, tag.value));
         self.run_volume_tags.extend(volumes);

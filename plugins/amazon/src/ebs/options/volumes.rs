@@ -9,7 +9,7 @@ use super::block_device::BlockDevice;
 use super::instance::InstanceOptions;
 use super::network::NetworkOptions;
 use super::spot::SpotOptions;
-use super::tags::{KeyValue, TagOptions, Tags};
+use super::tags::{KeyValue, TagOptions, Tags, merge_blocks};
 use super::{AccessOptions, Options};
 
 /// The options.
@@ -111,22 +111,20 @@ impl EbsVolume {
         self.device.is_volume() && self.device.delete_on_termination != Some(true)
     }
 
-    /// Moves the tags of the blocks to the others; blocks win, as in Packer.
+    /// Moves the tags of the blocks to the others.
     fn merge(&mut self) {
-        self.tags.extend(self.tag.drain(..).map(|tag| (tag.key, tag.value)));
-        let tags = self.snapshot_tag.drain(..).map(|tag| (tag.key, tag.value));
-        self.snapshot_tags.extend(tags);
+        merge_blocks(&mut self.tags, &mut self.tag);
+        merge_blocks(&mut self.snapshot_tags, &mut self.snapshot_tag);
     }
 }
 
 impl VolumeOptions {
     /// The options as those of an instance with these disks, and the volumes.
-    pub fn split(self) -> (Options, Vec<EbsVolume>) {
+    pub fn split(mut self) -> (Options, Vec<EbsVolume>) {
         let mut volumes = self.ebs_volumes;
         volumes.iter_mut().for_each(EbsVolume::merge);
         let devices = volumes.iter().map(|volume| volume.device.clone());
-        let (mut run_volume_tags, blocks) = (self.run_volume_tags, self.run_volume_tag);
-        run_volume_tags.extend(blocks.into_iter().map(|tag| (tag.key, tag.value)));
+        merge_blocks(&mut self.run_volume_tags, &mut self.run_volume_tag);
         let options = Options {
             access: self.access,
             ami: AmiOptions {
@@ -143,7 +141,7 @@ impl VolumeOptions {
             tags: TagOptions {
                 run_tags: self.run_tags,
                 run_tag: self.run_tag,
-                run_volume_tags,
+                run_volume_tags: self.run_volume_tags,
                 spot_tags: self.spot_tags,
                 spot_tag: self.spot_tag,
                 fleet_tags: self.fleet_tags,
