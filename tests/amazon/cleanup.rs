@@ -66,7 +66,7 @@ fn the_next_build_mentions_what_a_killed_one_left_and_makes_no_calls_for_it() {
 }
 
 #[test]
-fn what_cannot_be_removed_is_told_and_stays_in_the_journal() {
+fn what_cannot_be_removed_is_reported_and_stays_in_the_journal() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match call.action.as_str() {
         "DeleteSecurityGroup" => Act::Refuse(403, "UnauthorizedOperation"),
@@ -255,8 +255,8 @@ fn snapshots_that_the_template_names_are_the_users() {
                 "<blockDeviceMapping><item><deviceName>/dev/sdb</deviceName><ebs><snapshotId>{own}\
                  </snapshotId></ebs></item>"
             );
-            let made = call.action == "DescribeImages" && body.contains("<name>made</name>");
-            made.then(|| body.replace("<blockDeviceMapping>", &disk))
+            let created = call.action == "DescribeImages" && body.contains("<name>made</name>");
+            created.then(|| body.replace("<blockDeviceMapping>", &disk))
         });
         let ended = bench.run(&["build", "-color=false", "."]);
         assert_ne!(ended.code, Some(0), "{}", ended.said);
@@ -353,8 +353,8 @@ fn the_snapshot_of_an_ami_that_is_gone_is_found_by_what_it_was_made_of() {
     let bench = Bench::new(&cloud, &instances, "", "", plan);
     bench.run(&["build", "-color=false", "."]);
     // The build never learnt its id.
-    let made = bench.holds().into_iter().find(|line| line.contains(" image ")).unwrap();
-    let id = made.split(' ').nth(2).unwrap().to_owned();
+    let created = bench.holds().into_iter().find(|line| line.contains(" image ")).unwrap();
+    let id = created.split(' ').nth(2).unwrap().to_owned();
     bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
     assert!(bench.holds().iter().any(|line| line.contains(" snapshot snap-")));
     let cleaned = bench.run(&["cleanup"]);

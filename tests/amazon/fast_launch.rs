@@ -71,8 +71,8 @@ fn windows(bench: &Bench, states: &'static [(&'static str, &'static str)]) -> As
 fn launch_template(bench: &Bench) -> String {
     let parameters =
         [("LaunchTemplateName", "mine"), ("LaunchTemplateData.InstanceType", "t3.large")];
-    let made = bench.account.call("us-east-1", "CreateLaunchTemplate", &parameters);
-    value(&made, "launchTemplateId")
+    let created = bench.account.call("us-east-1", "CreateLaunchTemplate", &parameters);
+    value(&created, "launchTemplateId")
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn fast_launching_that_fails_leaves_nothing() {
 }
 
 #[test]
-fn what_cannot_start_fast_is_told_before_anything_is_made() {
+fn what_cannot_start_fast_is_reported_before_anything_is_created() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     // The base AMI is of Linux.
     let bench = Bench::new(&cloud, &instances, SOURCE, "", |_| Act::Forward);

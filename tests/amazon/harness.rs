@@ -29,7 +29,7 @@ fn proxy(account: &Account, act: Act) -> Proxy {
 fn calls_are_counted_and_can_be_hindered() {
     let cloud = require!(cloud());
     let key = [("KeyName", "k"), ("KeyType", "ed25519")];
-    let made = BTreeSet::from(["us-east-1 key-pair k".to_owned()]);
+    let created = BTreeSet::from(["us-east-1 key-pair k".to_owned()]);
     for (act, status, takes_effect) in [
         (Act::Forward, Some(200), true),
         (Act::Delay(Duration::from_millis(300)), Some(200), true),
@@ -51,7 +51,7 @@ fn calls_are_counted_and_can_be_hindered() {
         }
         proxy.settle();
         let held = account.holds("us-east-1");
-        assert_eq!(held, if takes_effect { made.clone() } else { BTreeSet::new() }, "{act:?}");
+        assert_eq!(held, if takes_effect { created.clone() } else { BTreeSet::new() }, "{act:?}");
         // The next call passes.
         let answer = through(&proxy, "DeleteKeyPair", &key[..1]).unwrap();
         assert_eq!(answer.status(), 200);

@@ -149,11 +149,11 @@ fn judge(bench: &Bench, ended: Ended, fault: Fault, finished: bool, reached: boo
     }
     let kept = succeeded || finished;
     verdict.leaks = leaks(&held, kept);
-    let told = |line: &String| match line.split_once(" image ") {
+    let message = |line: &String| match line.split_once(" image ") {
         Some((_, image)) => ended.said.contains(image.split(' ').next().unwrap_or(image)),
         None => true,
     };
-    if !held.iter().all(told) {
+    if !held.iter().all(message) {
         verdict.problem = Some(format!("an AMI is not told of: {held:?}\n{}", ended.said));
     }
     if kept && verdict.leaks.is_empty() && held.len() != 2 * REGIONS.len() {

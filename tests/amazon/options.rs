@@ -6,7 +6,7 @@ use super::proxy::Act;
 use ingot_test_support::require;
 
 #[test]
-fn options_of_other_builders_are_told_where_their_values_come_from() {
+fn options_of_other_builders_are_reported_where_their_values_come_from() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     for option in ["boot_mode", "tpm_support", "uefi_data"] {
         let source = format!("  {option} = \"x\"\n");

@@ -167,7 +167,7 @@ fn a_plugin_that_always_fails_ends_the_build() {
 }
 
 #[test]
-fn without_the_plugin_nothing_is_made() {
+fn without_the_plugin_nothing_is_created() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let (mut bench, _) = bench(&cloud, &instances, "1.2.600.0", 0);
     std::fs::remove_file(bench.path("plugin/session-manager-plugin")).unwrap();

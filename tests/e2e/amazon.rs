@@ -241,8 +241,8 @@ fn attestations_are_signed_with_keys_of_kms() {
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     for spec in ["ECC_NIST_P256", "RSA_2048"] {
         let request = json!({ "KeyUsage": "SIGN_VERIFY", "KeySpec": spec });
-        let made = aws(&moto, "TrentService.CreateKey", request);
-        let key = format!("awskms:///{}", made["KeyMetadata"]["Arn"].as_str().unwrap());
+        let created = aws(&moto, "TrentService.CreateKey", request);
+        let key = format!("awskms:///{}", created["KeyMetadata"]["Arn"].as_str().unwrap());
         let dir = template(&format!(
             "source \"file\" \"f\" {{\n  content = \"x\"\n  target = \"out/x\"\n}}\nbuild {{\n  \
              sources = [\"source.file.f\"]\n  post-processor \"provenance\" {{\n    signing_mode = \
@@ -256,7 +256,7 @@ fn attestations_are_signed_with_keys_of_kms() {
         let verified = ingot_with(dir.path(), &flags, &env);
         assert_eq!(verified.code, Some(0), "{spec}: {}", verified.stderr);
         // What was signed there verifies without it.
-        let request = json!({ "KeyId": made["KeyMetadata"]["Arn"] });
+        let request = json!({ "KeyId": created["KeyMetadata"]["Arn"] });
         let public = aws(&moto, "TrentService.GetPublicKey", request);
         let public = public["PublicKey"].as_str().unwrap();
         let pem = format!("-----BEGIN PUBLIC KEY-----\n{public}\n-----END PUBLIC KEY-----\n");
@@ -435,8 +435,8 @@ fn options_lead_to_a_role() {
     env.retain(|(name, _)| *name != "AWS_ENDPOINT_URL_STS");
     env.push(("AWS_ENDPOINT_URL_STS", format!("{}/nowhere", moto.endpoint())));
     let run = build(dir.path(), &env);
-    let told = "assuming the role arn:aws:iam::123456789012:role/builder";
-    assert!(run.code == Some(1) && run.stdout.contains(told), "{}", run.stdout);
+    let message = "assuming the role arn:aws:iam::123456789012:role/builder";
+    assert!(run.code == Some(1) && run.stdout.contains(message), "{}", run.stdout);
     assert!(!run.stdout.contains("very-secret-key"), "{}", run.stdout);
 }
 
@@ -517,14 +517,14 @@ fn two_sources_that_make_one_ami_are_warned_of() {
         assert!(!said.contains("both create"), "{other}: {said}");
     }
     // Names that are made are told apart by what is made.
-    let made = |name: &str| {
+    let created = |name: &str| {
         let one = ebs("a", us).replace("web-1", name);
         let other = ebs("b", us).replace("web-1", name);
         let dir = template(&format!("{one}{other}{build}"));
         ingot(dir.path(), &["validate", "."]).stdout
     };
-    assert!(made("web-{{timestamp}}").contains("both create the AMI web-"));
-    assert!(!made("web-{{uuid}}").contains("both create"));
+    assert!(created("web-{{timestamp}}").contains("both create the AMI web-"));
+    assert!(!created("web-{{uuid}}").contains("both create"));
     // One of the two is left out.
     let dir = template(&format!("{}{}{build}", ebs("a", us), ebs("b", us)));
     let run = ingot(dir.path(), &["validate", "-only=amazon-ebs.a", "."]);

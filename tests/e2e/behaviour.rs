@@ -257,7 +257,7 @@ fn command_on_terminal(
 }
 
 #[test]
-fn a_terminal_gets_colours_unless_told_otherwise() {
+fn a_terminal_gets_colours_unless_reported_otherwise() {
     let dir = template(&null_template(""));
     let colored = "\u{1b}[1;32mnull.n: output will be in this color.\u{1b}[0m";
     let (_, shown) = on_terminal(dir.path(), "", &[], "");
@@ -434,7 +434,7 @@ fn the_script_of_a_killed_build_is_removed_by_the_next() {
 }
 
 #[test]
-fn the_first_error_is_the_one_that_is_told() {
+fn the_first_error_is_the_one_that_is_reported() {
     let steps = r#"
   provisioner "shell-local" {
     inline = ["exit 41"]

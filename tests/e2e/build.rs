@@ -99,7 +99,7 @@ build {
 }
 
 #[test]
-fn steps_are_made_by_dynamic_blocks_and_overridden_by_source() {
+fn steps_are_created_by_dynamic_blocks_and_overridden_by_source() {
     let dir = template(
         r#"
 variable "words" {

@@ -213,8 +213,8 @@ fn a_docker_image_is_built() {
     );
     let run = good(dir.path(), &["build", "t.json"]);
     assert!(run.stdout.contains("docker.web"), "{}", run.stdout);
-    let made = output_of("docker", &["run", "--rm", "ingot-e2e-legacy:b", "cat", "/made"]);
-    assert_eq!(made, "from json docker\ntwo");
+    let created = output_of("docker", &["run", "--rm", "ingot-e2e-legacy:b", "cat", "/made"]);
+    assert_eq!(created, "from json docker\ntwo");
     let manifest = read(dir.path(), "packer-manifest.json");
     assert!(manifest.contains("\"name\": \"web\""), "{manifest}");
     for tag in ["a", "b"] {
@@ -223,7 +223,7 @@ fn a_docker_image_is_built() {
 }
 
 #[test]
-fn a_registry_is_told_that_it_is_json() {
+fn a_registry_is_reported_that_it_is_json() {
     let dir = directory(FILES);
     let env = [
         ("INGOT_REGISTRY", "local"),

@@ -43,8 +43,8 @@ fn read(path: &Path) -> Value {
 }
 
 fn openssl(dir: &Path, args: &[&str]) {
-    let made = Command::new("openssl").args(args).current_dir(dir).output().expect("openssl");
-    assert!(made.status.success(), "{args:?}: {}", String::from_utf8_lossy(&made.stderr));
+    let created = Command::new("openssl").args(args).current_dir(dir).output().expect("openssl");
+    assert!(created.status.success(), "{args:?}: {}", String::from_utf8_lossy(&created.stderr));
 }
 
 /// Writes a new key and its public half: `NAME.pem` and `NAME.pub`.
@@ -148,7 +148,7 @@ fn attestations_of_packer_verify_here() {
 }
 
 #[test]
-fn certificates_verify_and_unusual_keys_are_told() {
+fn certificates_verify_and_unusual_keys_are_reported() {
     let dir = template(&attested("signing_mode = \"key\"\n    signer = \"a.pem\""));
     key(dir.path(), "a", P256);
     let make = ["req", "-x509", "-key", "a.pem", "-subj", "/CN=builds", "-out", "a.crt"];
@@ -173,7 +173,7 @@ fn certificates_verify_and_unusual_keys_are_told() {
 }
 
 #[test]
-fn what_does_not_verify_is_told() {
+fn what_does_not_verify_is_reported() {
     let dir = template(&attested("signing_mode = \"key\"\n    key = \"a.pem\""));
     let (private, public) = key(dir.path(), "a", P256);
     let (_, other) = key(dir.path(), "b", P256);

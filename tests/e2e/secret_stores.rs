@@ -152,7 +152,7 @@ fn a_key_of_consul_is_read() {
 
 /// Whether or not there is a Consul.
 #[test]
-fn a_consul_that_does_not_answer_is_told() {
+fn a_consul_that_does_not_answer_is_reported() {
     let dir = template(&writes("consul_key(\"a\")"));
     let env = [("CONSUL_HTTP_ADDR", "127.0.0.1:1")];
     let wanted = ["t.pkr.hcl:2:11", "asking Consul at http://127.0.0.1:1"];

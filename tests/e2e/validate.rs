@@ -292,7 +292,7 @@ fn ecr_login_to_another_registry_is_a_warning() {
 }
 
 #[test]
-fn rows_that_are_null_are_left_out_and_other_nulls_in_lists_and_maps_are_told() {
+fn rows_that_are_null_are_left_out_and_other_nulls_in_lists_and_maps_are_reported() {
     let said = |options: &str| {
         let dir = template(&format!(
             "source \"qemu\" \"q\" {{\n  iso_url = \"x.iso\"\n  iso_checksum = \"none\"\n  \

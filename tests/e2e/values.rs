@@ -232,7 +232,7 @@ fn an_item_cannot_be_null() {
 }
 
 #[test]
-fn what_is_made_of_a_secret_is_a_secret() {
+fn what_is_created_of_a_secret_is_a_secret() {
     let steps = r#"
   provisioner "shell-local" {
     inline = ["echo {{ user `pw` | upper }} and ${base64encode(var.pw)} and words"]
@@ -302,7 +302,7 @@ fn a_literal_is_no_secret_and_names_are_never_hidden() {
 }
 
 #[test]
-fn brackets_of_values_that_are_never_closed_are_told() {
+fn brackets_of_values_that_are_never_closed_are_reported() {
     let dir = template(&format!("variable \"a\" {{\n  type = list(string)\n}}\n{NULL}"));
     std::fs::write(dir.path().join("v.pkrvars.hcl"), "a = [\"hunter2\"\n").unwrap();
     let run = ingot(dir.path(), &["validate", "-var-file=v.pkrvars.hcl", "."]);

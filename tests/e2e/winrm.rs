@@ -170,7 +170,7 @@ fn ntlm_over_tls_needs_no_encryption_of_its_own() {
 }
 
 #[test]
-fn what_ntlm_cannot_do_is_told() {
+fn what_ntlm_cannot_do_is_reported() {
     // A wrong password.
     let Some((server, dir)) = ntlm_server(":Administrator:another\n", &[]) else { return };
     let user = "winrm_use_ntlm = true\nwinrm_username = \"\\\\Administrator\"";
@@ -214,7 +214,7 @@ fn a_machine_that_is_not_there_is_waited_for() {
 }
 
 #[test]
-fn a_wrong_password_is_told_while_waiting() {
+fn a_wrong_password_is_reported_while_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let rules = dir.path().join("httpd.conf");
     std::fs::write(&rules, "/:Administrator:another\n").unwrap();
@@ -248,12 +248,12 @@ fn another_http_server_is_not_taken_for_winrm() {
 /// A key and a certificate that it signed itself; none where openssl is not installed.
 fn certificate(dir: &tempfile::TempDir) -> Option<[String; 2]> {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let made = Command::new("openssl")
+    let created = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=windows", "-days"])
         .args(["2", "-keyout", &path("key"), "-out", &path("certificate")])
         .stdout(Stdio::null())
         .status();
-    if !made.is_ok_and(|status| status.success()) {
+    if !created.is_ok_and(|status| status.success()) {
         ingot_test_support::missing("openssl makes no certificate");
         return None;
     }

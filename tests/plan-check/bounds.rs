@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::check::World;
-use crate::plans::{configured, made, plan};
+use crate::plans::{configured, created, plan};
 
 /// Eight modules one after another, of which each reads so many attributes of the one before: there
 /// are that many ways from each to the one before.
@@ -23,7 +23,7 @@ pub(crate) fn knot(ways: usize) -> Value {
             json!({ "expressions": { "in": input }, "module": { "outputs": out } }),
         )
     };
-    let mut web = made("aws_instance.web", "aws_instance", json!({}));
+    let mut web = created("aws_instance.web", "aws_instance", json!({}));
     web["change"]["after_unknown"] = json!({ "ami": true });
     let late = json!({
         "address": "data.hcp_packer_artifact.late", "mode": "data", "type": "hcp_packer_artifact",
@@ -75,7 +75,7 @@ fn endless() -> Value {
     let (mut changes, mut resources) = (Vec::new(), Vec::new());
     for index in 0..instances {
         let address = format!("aws_instance.i{index:03}");
-        let mut instance = made(&address, "aws_instance", json!({}));
+        let mut instance = created(&address, "aws_instance", json!({}));
         instance["change"]["after_unknown"] = json!({ "ami": true });
         changes.push(instance);
         resources.push(configured(&address, json!({ "ami": { "references": ["module.a.all"] } })));

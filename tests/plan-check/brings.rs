@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::check::World;
-use crate::plans::{self, change, configured, data, made};
+use crate::plans::{self, change, configured, created, data};
 use crate::stock::{CURRENT, REVOKED};
 
 /// A plan of these changes with the data sources of a revoked image, and the configuration of the
@@ -49,7 +49,7 @@ async fn data_sources_of_revoked_images_block_only_what_gets_these() {
     }
     // Another instance goes to a fresh image while this one keeps its own.
     let kept = change("aws_instance.a", "aws_instance", &["no-op"], has(), has());
-    let new = made("aws_instance.b", "aws_instance", json!({ "ami": CURRENT }));
+    let new = created("aws_instance.b", "aws_instance", json!({ "ami": CURRENT }));
     world.write("plan.json", &with_data(vec![kept.clone(), new], ami()));
     assert_eq!(world.check(&["plan.json"]).code, Some(0));
     assert_eq!(world.check(&["-existing=fail", "plan.json"]).code, Some(2));
@@ -60,11 +60,11 @@ async fn data_sources_of_revoked_images_block_only_what_gets_these() {
         change
     };
     let script = format!("#!/bin/sh\nbase={REVOKED}\n");
-    let script = made("aws_instance.a", "aws_instance", json!({ "user_data": script }));
+    let script = created("aws_instance.a", "aws_instance", json!({ "user_data": script }));
     for (what, plan) in [
-        ("made", with_data(vec![made("aws_instance.a", "aws_instance", has())], ami())),
+        ("made", with_data(vec![created("aws_instance.a", "aws_instance", has())], ami())),
         ("made, and it is not seen from what", {
-            with_data(vec![made("aws_instance.a", "aws_instance", has())], vec![])
+            with_data(vec![created("aws_instance.a", "aws_instance", has())], vec![])
         }),
         ("changed", {
             let before = json!({ "ami": CURRENT });
@@ -127,8 +127,8 @@ async fn machines_from_a_template_that_is_there_are_new_machines() {
     }
     // What is there already, and what is made and is no machine.
     let before = json!({ "name": "web", "launch_template": [{ "id": "lt-1" }] });
-    let security = made("aws_security_group.s", "aws_security_group", json!({ "name": "lt-1" }));
-    let role = made("aws_iam_policy.p", "aws_iam_policy", json!({ "name": "x" }));
+    let security = created("aws_security_group.s", "aws_security_group", json!({ "name": "lt-1" }));
+    let role = created("aws_iam_policy.p", "aws_iam_policy", json!({ "name": "x" }));
     for (other, expressions) in
         [(group(&["no-op"], before), refers()), (security, json!({})), (role, refers())]
     {
@@ -146,11 +146,15 @@ async fn a_machine_for_a_new_key_is_not_made_from_the_template_of_another() {
     let has = || json!({ "image_id": REVOKED, "id": "lt-1" });
     let old =
         change("aws_launch_template.t[\"a\"]", "aws_launch_template", &["no-op"], has(), has());
-    let new =
-        made("aws_launch_template.t[\"b\"]", "aws_launch_template", json!({ "image_id": CURRENT }));
+    let new = created(
+        "aws_launch_template.t[\"b\"]",
+        "aws_launch_template",
+        json!({ "image_id": CURRENT }),
+    );
     for (key, code) in [("b", 0), ("a", 2)] {
         let address = format!("aws_autoscaling_group.g[\"{key}\"]");
-        let mut group = made(&address, "aws_autoscaling_group", json!({ "launch_template": [{}] }));
+        let mut group =
+            created(&address, "aws_autoscaling_group", json!({ "launch_template": [{}] }));
         group["change"]["after_unknown"] = json!({ "launch_template": [{ "id": true }] });
         let mut plan = plans::plan(vec![old.clone(), new.clone(), group]);
         let refers = json!({ "launch_template": [{
@@ -168,11 +172,11 @@ async fn a_machine_for_a_new_key_is_not_made_from_the_template_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_be_in_a_dynamic_block_is_told() {
+async fn what_may_be_in_a_dynamic_block_is_reported() {
     let world = World::local().await;
     let kind = "google_compute_instance_template";
     let check = |expressions: Value| {
-        let mut template = made("google_compute_instance_template.t", kind, json!({}));
+        let mut template = created("google_compute_instance_template.t", kind, json!({}));
         template["change"]["after_unknown"] = json!({ "disk": [{ "source_image": true }] });
         let mut plan = plans::plan(vec![template]);
         let address = "google_compute_instance_template.t";

@@ -191,7 +191,7 @@ async fn what_is_in_use_does_not_block_other_changes() {
     assert!(run.stdout.contains("WARN") && run.stdout.contains("has it already"), "{}", run.stdout);
     assert_eq!(world.check(&["-existing=fail", "plan.json"]).code, Some(2));
     // One more resource with it is stopped.
-    let new = plans::made("aws_instance.y", "aws_instance", kept);
+    let new = plans::created("aws_instance.y", "aws_instance", kept);
     world.write("plan.json", &plans::plan(vec![new]));
     assert_eq!(world.check(&["plan.json"]).code, Some(2));
 }
@@ -309,10 +309,14 @@ fn run_without_registry(dir: &Path) -> Run {
 async fn an_image_of_somebody_elses_with_the_same_name_is_not_ours() {
     let world = World::local().await;
     let docker = |image: String| {
-        plans::made("docker_container.x", "docker_container", serde_json::json!({ "image": image }))
+        plans::created(
+            "docker_container.x",
+            "docker_container",
+            serde_json::json!({ "image": image }),
+        )
     };
     let google = |image: String| {
-        plans::made(
+        plans::created(
             "google_compute_disk.x",
             "google_compute_disk",
             serde_json::json!({ "image": image }),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::check::{World, by_place, json as report};
-use crate::plans::{self, made};
+use crate::plans::{self, created};
 use crate::stock::{self, ODD_AZURE, ODD_FILE, ODD_GOOGLE};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,7 +27,7 @@ async fn ids_of_azure_are_found(world: &World) {
     ] {
         let address = "azurerm_linux_virtual_machine.v";
         let after = json!({ "source_image_id": id });
-        world.write("plan.json", &plans::plan(vec![made(address, kind, after.clone())]));
+        world.write("plan.json", &plans::plan(vec![created(address, kind, after.clone())]));
         let run = world.check(&["plan.json"]);
         assert_eq!(run.code, Some(2), "{id}: {}{}", run.stdout, run.stderr);
         assert!(run.stdout.contains("is odd v1, which was revoked"), "{id}: {}", run.stdout);
@@ -41,7 +41,7 @@ async fn ids_of_azure_are_found(world: &World) {
         assert!(run.stdout.contains("has it already"), "{id}: {}", run.stdout);
     }
     // A data source that read it in one form, and a machine that gets it in another.
-    let machine = made("azurerm_linux_virtual_machine.v", kind, {
+    let machine = created("azurerm_linux_virtual_machine.v", kind, {
         json!({ "source_image_id": ODD_AZURE.to_lowercase() })
     });
     let mut plan = plans::plan(vec![machine]);
@@ -60,7 +60,7 @@ async fn things_that_happen_to_be_called_like_images_do_not_fail() {
     let world = World::local().await;
     stock::fill_odd(&*world.registry().await).await;
     let check = |kind: &str, after: Value| {
-        world.write("plan.json", &plans::plan(vec![made(&format!("{kind}.x"), kind, after)]));
+        world.write("plan.json", &plans::plan(vec![created(&format!("{kind}.x"), kind, after)]));
         world.check(&["plan.json"])
     };
     // What may be it, and is told.
@@ -156,7 +156,7 @@ async fn images_of_google_are_one_in_all_their_forms() {
                 let address = format!("google_compute_disk.{name}[{index}]");
                 // Short forms are of the resource's project.
                 let after = json!({ "image": form, "project": "golden" });
-                resources.push(made(&address, "google_compute_disk", after));
+                resources.push(created(&address, "google_compute_disk", after));
             }
         }
         let count = resources.len();
@@ -176,7 +176,7 @@ async fn images_of_google_are_one_in_all_their_forms() {
         );
         // Another project's image of that name is another one.
         let other = json!({ "image": "projects/other/global/images/as-path" });
-        let other = made("google_compute_disk.y", "google_compute_disk", other);
+        let other = created("google_compute_disk.y", "google_compute_disk", other);
         world.write("plan.json", &plans::plan(vec![same, other]));
         let run = world.check(&["plan.json"]);
         assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
@@ -198,7 +198,7 @@ async fn arns_and_urls_are_the_images_that_they_name() {
         ("azurerm_linux_virtual_machine", json!({ "source_image_id": url })),
         ("azurerm_linux_virtual_machine", json!({ "source_image_id": format!("{ODD_AZURE}/") })),
     ] {
-        world.write("plan.json", &plans::plan(vec![made(&format!("{kind}.x"), kind, after)]));
+        world.write("plan.json", &plans::plan(vec![created(&format!("{kind}.x"), kind, after)]));
         let run = world.check(&["plan.json"]);
         assert_eq!(run.code, Some(2), "{kind}: {}{}", run.stdout, run.stderr);
     }
@@ -227,7 +227,7 @@ async fn what_is_chosen_when_it_is_used_is_unknown_and_not_untracked() {
             "an image of a gallery without a version",
         ),
     ] {
-        world.write("plan.json", &plans::plan(vec![made(&format!("{kind}.x"), kind, after)]));
+        world.write("plan.json", &plans::plan(vec![created(&format!("{kind}.x"), kind, after)]));
         let run = world.check(&["plan.json"]);
         assert_eq!(run.code, Some(0), "{kind}: {}{}", run.stdout, run.stderr);
         assert!(run.stdout.starts_with("plan.json: 1 image: 1 unknown"), "{}", run.stdout);

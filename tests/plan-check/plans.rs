@@ -22,7 +22,7 @@ pub(crate) fn plan(changes: Vec<Value>) -> Value {
 }
 
 /// A resource that is made.
-pub(crate) fn made(address: &str, kind: &str, after: Value) -> Value {
+pub(crate) fn created(address: &str, kind: &str, after: Value) -> Value {
     change(address, kind, &["create"], Value::Null, after)
 }
 
@@ -66,10 +66,14 @@ pub(crate) fn configured(address: &str, expressions: Value) -> Value {
 /// A plan with one image of each kind.
 pub(crate) fn simple() -> Value {
     plan(vec![
-        made("aws_instance.old", "aws_instance", json!({ "ami": OLD, "region": "eu-west-1" })),
-        made("aws_instance.bad", "aws_instance", json!({ "ami": REVOKED, "region": "eu-west-1" })),
-        made("aws_instance.good", "aws_instance", json!({ "ami": CURRENT })),
-        made("aws_instance.strange", "aws_instance", json!({ "ami": STRANGE })),
+        created("aws_instance.old", "aws_instance", json!({ "ami": OLD, "region": "eu-west-1" })),
+        created(
+            "aws_instance.bad",
+            "aws_instance",
+            json!({ "ami": REVOKED, "region": "eu-west-1" }),
+        ),
+        created("aws_instance.good", "aws_instance", json!({ "ami": CURRENT })),
+        created("aws_instance.strange", "aws_instance", json!({ "ami": STRANGE })),
     ])
 }
 
@@ -153,7 +157,7 @@ pub(crate) fn large() -> Value {
                 json!({ "image_id": REVOKED, "tags": { "a": STRANGE } }),
             ),
             // Blocks in blocks.
-            made(
+            created(
                 "google_compute_instance.vm[\"a\"]", "google_compute_instance",
                 json!({
                     "boot_disk": [{ "initialize_params": [{
@@ -163,12 +167,12 @@ pub(crate) fn large() -> Value {
                 }),
             ),
             // An image in an attribute that nobody knows of.
-            made(
+            created(
                 "helm_release.web", "helm_release",
                 json!({ "set": [{ "name": "image", "value": format!("registry/web@{CHILD}") }] }),
             ),
             // By its channel it is fine, wherever else its version stands.
-            made("aws_instance.by_channel", "aws_instance", json!({ "ami": SCHEDULED })),
+            created("aws_instance.by_channel", "aws_instance", json!({ "ami": SCHEDULED })),
             // Sensitive, and unknown to the registry.
             {
                 "address": "aws_instance.hidden", "mode": "managed", "type": "aws_instance",

@@ -116,11 +116,11 @@ impl Terraform {
         let start = Instant::now();
         loop {
             let status = |asked: &Asked| asked.body["data"]["attributes"]["status"].clone();
-            let told = self.seen(id, &Method::PATCH);
-            if let Some(last) = told.iter().find(|it| status(it) != "running") {
+            let reported = self.seen(id, &Method::PATCH);
+            if let Some(last) = reported.iter().find(|it| status(it) != "running") {
                 return last.clone();
             }
-            assert!(start.elapsed() < Duration::from_secs(60), "no result for {id}: {told:?}");
+            assert!(start.elapsed() < Duration::from_secs(60), "no result for {id}: {reported:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -193,8 +193,8 @@ impl World {
         let server = World::serve(&data, &log, args);
         stock::fill(&stock::remote(&server).await).await;
         let admin = server.admin().await;
-        let told = admin.get("/runtasks/validation").await;
-        let part = |name: &str| told[name].as_str().expect("text").to_owned();
+        let reported = admin.get("/runtasks/validation").await;
+        let part = |name: &str| reported[name].as_str().expect("text").to_owned();
         let terraform = Terraform::start().await;
         let (url, key) = (part("api_url"), part("hmac_key"));
         World { _dir: dir, data, log, server, admin, terraform, url, key }
@@ -227,7 +227,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_checked_and_told_image_by_image() {
+async fn a_run_is_checked_and_reported_image_by_image() {
     let world = World::start(&OPEN).await;
     let terraform = &world.terraform;
     terraform.plan("plan-bad", &plans::simple());
@@ -241,8 +241,8 @@ async fn a_run_is_checked_and_told_image_by_image() {
     assert_eq!((asked.len(), &asked[0].token), (1, &bearer));
     assert_eq!(result.token, bearer);
     assert_eq!(result.kind.as_deref(), Some("application/vnd.api+json"));
-    let told = terraform.seen("taskrs-bad", &Method::PATCH);
-    assert_eq!(told[0].body["data"]["attributes"]["status"], "running");
+    let reported = terraform.seen("taskrs-bad", &Method::PATCH);
+    assert_eq!(reported[0].body["data"]["attributes"]["status"], "running");
 
     let data = &result.body["data"];
     assert_eq!(data["type"], "task-results");
@@ -294,19 +294,19 @@ async fn a_run_is_checked_and_told_image_by_image() {
     // As much as there is room for, the worst first.
     let many = (0..300).map(|index| {
         let address = format!("aws_instance.i{index:03}");
-        plans::made(&address, "aws_instance", json!({ "ami": STRANGE }))
+        plans::created(&address, "aws_instance", json!({ "ami": STRANGE }))
     });
-    let revoked = plans::made("aws_instance.z", "aws_instance", json!({ "ami": REVOKED }));
+    let revoked = plans::created("aws_instance.z", "aws_instance", json!({ "ami": REVOKED }));
     terraform.plan("plan-many", &plans::plan(many.chain([revoked]).collect()));
     let mut call = terraform.call("taskrs-many", "plan-many");
     call["capabilities"] = json!({ "outcomes": false });
     world.send(&call).await;
     let result = terraform.result("taskrs-many").await;
     let message = result.body["data"]["attributes"]["message"].as_str().expect("text");
-    let told = message.matches("aws_instance.").count();
+    let reported = message.matches("aws_instance.").count();
     assert!(message.starts_with("301 images: 1 revoked, 300 untracked. aws_instance.z.ami: "));
-    assert!(message.ends_with(&format!(". And {} more", 301 - told)), "{message}");
-    assert!(told > 10 && message.len() < 4_100, "{told} {}", message.len());
+    assert!(message.ends_with(&format!(". And {} more", 301 - reported)), "{message}");
+    assert!(reported > 10 && message.len() < 4_100, "{reported} {}", message.len());
 
     // A stage without a plan, and plans that are none.
     let mut call = terraform.call("taskrs-early", "x");
@@ -428,8 +428,8 @@ async fn replayed_calls_are_refused() {
         assert!(status == 400 && text.contains("too long ago"), "{status} {text}");
     }
     assert_eq!(world.terraform.seen("plan-1", &Method::GET).len(), 1);
-    let told = world.terraform.seen("taskrs-1", &Method::PATCH);
-    assert_eq!(told.len(), 2, "{told:?}");
+    let reported = world.terraform.seen("taskrs-1", &Method::PATCH);
+    assert_eq!(reported.len(), 2, "{reported:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,8 +92,8 @@ fn a_program_is_installed_listed_described_and_removed() {
     assert_eq!(described[0]["version"], "1.0.0");
     assert_eq!(described[1]["components"]["data_sources"][0], "trial-facts");
     assert!(plugins.said(&["plugins", "describe"]).contains("provisioners:    trial\n"));
-    let told = plugins.refused(&["plugins", "describe", "nothing"]);
-    assert!(told.contains("nothing is not installed"), "{told}");
+    let message = plugins.refused(&["plugins", "describe", "nothing"]);
+    assert!(message.contains("nothing is not installed"), "{message}");
 
     let dir = template(&format!(
         "packer {{\n  required_plugins {{\n    trial = {{\n      source = \"{ACME}\"\n      version = \
@@ -112,8 +112,8 @@ fn a_program_is_installed_listed_described_and_removed() {
     // A pre-release counts as what it comes before.
     assert_eq!(plugins.said(&["plugins", "remove", ACME, "> 1.0.0"]), format!("{two}\n"));
     let outside = format!("{}/github.com/../../x", plugins.directory.path().display());
-    let told = plugins.refused(&["plugins", "remove", &outside]);
-    assert!(told.contains("is not below the plugin directory"), "{told}");
+    let message = plugins.refused(&["plugins", "remove", &outside]);
+    assert!(message.contains("is not below the plugin directory"), "{message}");
     assert_eq!(plugins.said(&["plugins", "remove", &one]), format!("{one}\n"));
     assert!(!Path::new(&one).exists() && !Path::new(&format!("{one}_SHA256SUM")).exists());
     assert_eq!(plugins.said(&["plugins", "installed"]), "");
@@ -130,28 +130,28 @@ fn what_is_no_plugin_is_not_installed() {
     assert!(install("/nowhere", ACME).contains("/nowhere"));
     assert!(install("/", ACME).contains("it is a directory, not a program"));
     for source in ["github.com/acme", "acme", "github.com/../trial", "github.com/acme/"] {
-        let told = install(&file, source);
-        assert!(told.contains("is not the source of a plugin"), "{told}");
+        let message = install(&file, source);
+        assert!(message.contains("is not the source of a plugin"), "{message}");
     }
-    let told = install(&file, "github.com/acme/packer-plugin-trial");
-    assert!(told.contains("did you mean github.com/acme/trial?"), "{told}");
+    let message = install(&file, "github.com/acme/packer-plugin-trial");
+    assert!(message.contains("did you mean github.com/acme/trial?"), "{message}");
     let run = plugins.run_with(
         &["plugins", "install", "-path", &file, ACME],
         &[("TRIAL_VERSION", "1.0.0-beta1")],
     );
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("1.0.0-beta1"), "{}", run.stdout);
-    let told = plugins.refused(&["plugins", "install", ACME, "1.0.0-dev"]);
-    assert!(told.contains("Unsupported prerelease for constraint \"1.0.0-dev\""), "{told}");
-    let told = plugins.refused(&["plugins", "install", ACME, ">=x"]);
-    assert!(told.contains("malformed constraint: >=x"), "{told}");
-    let told = plugins.refused(&["plugins", "install", "-path", &file, ACME, "1.0.0"]);
-    assert!(told.contains("no version can be given"), "{told}");
-    let told = plugins.refused(&["plugins", "install", ACME]);
-    assert!(told.contains("127.0.0.1:1"), "{told}");
+    let message = plugins.refused(&["plugins", "install", ACME, "1.0.0-dev"]);
+    assert!(message.contains("Unsupported prerelease for constraint \"1.0.0-dev\""), "{message}");
+    let message = plugins.refused(&["plugins", "install", ACME, ">=x"]);
+    assert!(message.contains("malformed constraint: >=x"), "{message}");
+    let message = plugins.refused(&["plugins", "install", "-path", &file, ACME, "1.0.0"]);
+    assert!(message.contains("no version can be given"), "{message}");
+    let message = plugins.refused(&["plugins", "install", ACME]);
+    assert!(message.contains("127.0.0.1:1"), "{message}");
     assert_eq!(plugins.said(&["plugins", "installed"]), "");
     for args in [&["plugins"][..], &["plugins", "bogus"], &["plugins", "install"]] {
-        let told = plugins.refused(args);
-        assert!(told.contains("Usage") || told.contains("unrecognized"), "{told}");
+        let message = plugins.refused(args);
+        assert!(message.contains("Usage") || message.contains("unrecognized"), "{message}");
     }
 }

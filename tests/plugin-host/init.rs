@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::installed::put_program;
 use crate::release_server::{
-    Answer, How, ReleaseServer, archive, github_path, github_zip, program_name, program_of, sha256,
-    zip_of,
+    How, ReleaseServer, Response, archive, github_path, github_zip, program_name, program_of,
+    sha256, zip_of,
 };
 use ingot_sdk::Platform;
 use ingot_test_support::trial_plugin::program;
@@ -136,8 +136,8 @@ impl Machine {
     fn tamper(&self) {
         let changed = zip_of(&[(&program_name("1.0.0"), &self.tampered())], false);
         let sums = format!("{}  {}\n", sha256(&changed), github_zip("1.0.0"));
-        self.server.put(&self.sums("1.0.0"), Answer::ok(sums));
-        self.server.put(&self.zip("1.0.0"), Answer::ok(changed));
+        self.server.put(&self.sums("1.0.0"), Response::ok(sums));
+        self.server.put(&self.zip("1.0.0"), Response::ok(changed));
     }
 
     fn zip(&self, version: &str) -> String {
@@ -203,10 +203,10 @@ fn hashicorp_s_plugins_come_from_the_releases_server_and_else_from_github() {
     assert!(asked.iter().all(|path| path.starts_with("/packer-plugin-trial/")), "{asked:?}");
     // The releases server is away.
     std::fs::remove_dir_all(machine.plugins()).unwrap();
-    machine.server.put("/packer-plugin-trial/index.json", Answer::status(404, &[]));
+    machine.server.put("/packer-plugin-trial/index.json", Response::status(404, &[]));
     machine.server.github(&["1.2.0"]);
-    let told = machine.init_fails(&["-upgrade"], &[]);
-    assert!(told.contains("hashicorp/packer-plugin-trial"), "{told}");
+    let message = machine.init_fails(&["-upgrade"], &[]);
+    assert!(message.contains("hashicorp/packer-plugin-trial"), "{message}");
     assert!(
         machine
             .server
@@ -220,10 +220,10 @@ fn a_wrong_checksum_installs_nothing() {
     let machine = require!(machine(ACME, ">= 1.0"));
     machine.server.github(&["1.0.0"]);
     let other = zip_of(&[(&program_name("1.0.0"), b"something else")], false);
-    machine.server.put(&machine.zip("1.0.0"), Answer::ok(other.clone()));
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("wrong checksum") && told.contains(&sha256(&other)), "{told}");
-    assert!(told.contains("t.pkr.hcl:5:"), "{told}");
+    machine.server.put(&machine.zip("1.0.0"), Response::ok(other.clone()));
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("wrong checksum") && message.contains(&sha256(&other)), "{message}");
+    assert!(message.contains("t.pkr.hcl:5:"), "{message}");
     assert!(!machine.lock_file().exists());
     // Mended on the server, the next run does not go on with what it had.
     machine.server.github(&["1.0.0"]);
@@ -254,11 +254,11 @@ fn a_server_that_sends_nothing_is_given_up() {
     machine.server.github(&["1.0.0"]);
     machine.server.change(&machine.zip("1.0.0"), |answer| answer.how = How::Stall(1000));
     let begun = Instant::now();
-    let told = machine.init_fails(&[], &[("INGOT_PLUGIN_DOWNLOAD_TIMEOUT", "300ms")]);
-    assert!(told.contains("the server sent nothing for 0.3 seconds"), "{told}");
+    let message = machine.init_fails(&[], &[("INGOT_PLUGIN_DOWNLOAD_TIMEOUT", "300ms")]);
+    assert!(message.contains("the server sent nothing for 0.3 seconds"), "{message}");
     assert!(begun.elapsed() < Duration::from_secs(30));
-    let told = machine.init_fails(&[], &[("INGOT_PLUGIN_GITHUB_API_URL", "http://127.0.0.1:1")]);
-    assert!(told.contains("127.0.0.1:1") && told.contains("refused"), "{told}");
+    let message = machine.init_fails(&[], &[("INGOT_PLUGIN_GITHUB_API_URL", "http://127.0.0.1:1")]);
+    assert!(message.contains("127.0.0.1:1") && message.contains("refused"), "{message}");
 }
 
 #[test]
@@ -269,10 +269,10 @@ fn a_rate_limit_is_explained_and_the_token_goes_to_the_api_only() {
     let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let reset = (soon.as_secs() + 600).to_string();
     let limited = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", reset.as_str())];
-    machine.server.put(tags, Answer::status(403, &limited));
-    let told = machine.init_fails(&[], &[]);
+    machine.server.put(tags, Response::status(403, &limited));
+    let message = machine.init_fails(&[], &[]);
     for part in ["takes no more requests for now", "10 minutes", "PACKER_GITHUB_API_TOKEN"] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(message.contains(part), "{part}: {message}");
     }
     machine.server.github(&["1.0.0"]);
     machine.server.asked();
@@ -282,46 +282,46 @@ fn a_rate_limit_is_explained_and_the_token_goes_to_the_api_only() {
         let sent = head.contains("authorization: bearer s3cret-t0ken");
         assert_eq!(sent, path == tags, "{path}: {head}");
     }
-    machine.server.put(tags, Answer::status(401, &[]));
+    machine.server.put(tags, Response::status(401, &[]));
     let bad = [("PACKER_GITHUB_API_TOKEN", "s3cret-t0ken")];
-    let told = machine.init_fails(&["-upgrade"], &bad);
-    assert!(told.contains("check the token") && !told.contains("s3cret-t0ken"), "{told}");
+    let message = machine.init_fails(&["-upgrade"], &bad);
+    assert!(message.contains("check the token") && !message.contains("s3cret-t0ken"), "{message}");
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn what_is_not_there_is_reported() {
     let machine = require!(machine(ACME, ">= 3.0"));
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("has no repository acme/packer-plugin-trial"), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("has no repository acme/packer-plugin-trial"), "{message}");
     machine.server.github(&["1.0.0", "2.0.0"]);
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("\">= 3.0\"") && told.contains("is 2.0.0"), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("\">= 3.0\"") && message.contains("is 2.0.0"), "{message}");
     machine.server.github(&["3.0.0-rc1"]);
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("pre-release 3.0.0-rc1"), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("pre-release 3.0.0-rc1"), "{message}");
     // A tag without a release, one without a program for this machine, one in another protocol.
     machine.server.github(&["3.0.0", "3.1.0", "3.2.0"]);
-    machine.server.put(&machine.sums("3.2.0"), Answer::status(404, &[]));
+    machine.server.put(&machine.sums("3.2.0"), Response::status(404, &[]));
     let other = format!("{}  packer-plugin-trial_v3.1.0_x5.0_plan9_mips.zip\n", "e".repeat(64));
-    machine.server.put(&machine.sums("3.1.0"), Answer::ok(other));
+    machine.server.put(&machine.sums("3.1.0"), Response::ok(other));
     let newer = format!(
         "{}  packer-plugin-trial_v3.0.0_x6.1_{}.zip\n",
         "e".repeat(64),
         Platform::current()
     );
-    machine.server.put(&machine.sums("3.0.0"), Answer::ok(newer));
-    let told = machine.init_fails(&[], &[]);
+    machine.server.put(&machine.sums("3.0.0"), Response::ok(newer));
+    let message = machine.init_fails(&[], &[]);
     for part in [
         "version 3.2.0 has no packer-plugin-trial_v3.2.0_SHA256SUMS",
         "version 3.1.0 has no program for",
         "only for plan9_mips",
         "version 3.0.0 speaks version 6.1 of the plugin protocol, not 5.0",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(message.contains(part), "{part}: {message}");
     }
     // With one that will do below them, that is taken.
     machine.server.github(&["3.0.0", "3.1.0", "3.2.0"]);
-    machine.server.put(&machine.sums("3.2.0"), Answer::status(404, &[]));
+    machine.server.put(&machine.sums("3.2.0"), Response::status(404, &[]));
     assert!(machine.init(&[]).contains("v3.1.0"));
 }
 
@@ -333,9 +333,9 @@ fn without_a_network_a_mirror_is_named() {
         let away = "http://127.0.0.1:1";
         let names =
             ["INGOT_PLUGIN_GITHUB_URL", "INGOT_PLUGIN_GITHUB_API_URL", "INGOT_PLUGIN_RELEASES_URL"];
-        let told = machine.init_fails(&[], &names.map(|name| (name, away)));
-        assert!(told.contains("-plugin-mirror or INGOT_PLUGIN_MIRROR"), "{told}");
-        assert!(told.contains("127.0.0.1:1"), "{told}");
+        let message = machine.init_fails(&[], &names.map(|name| (name, away)));
+        assert!(message.contains("-plugin-mirror or INGOT_PLUGIN_MIRROR"), "{message}");
+        assert!(message.contains("127.0.0.1:1"), "{message}");
     }
 }
 
@@ -345,32 +345,32 @@ fn archives_that_are_not_what_they_should_be_are_refused() {
     machine.server.github(&["1.0.0"]);
     let serve = |archive: Vec<u8>| {
         let sums = format!("{}  {}\n", sha256(&archive), github_zip("1.0.0"));
-        machine.server.put(&machine.sums("1.0.0"), Answer::ok(sums));
-        machine.server.put(&machine.zip("1.0.0"), Answer::ok(archive));
+        machine.server.put(&machine.sums("1.0.0"), Response::ok(sums));
+        machine.server.put(&machine.zip("1.0.0"), Response::ok(archive));
     };
     let name = program_name("1.0.0");
     let small = [("INGOT_PLUGIN_MAX_SIZE", "16")];
     serve(zip_of(&[(&name, &vec![0; 17 << 20])], true));
-    let told = machine.init_fails(&[], &small);
-    assert!(told.contains("larger than 16 MiB"), "{told}");
+    let message = machine.init_fails(&[], &small);
+    assert!(message.contains("larger than 16 MiB"), "{message}");
     serve(vec![0; 17 << 20]);
-    let told = machine.init_fails(&[], &small);
-    assert!(told.contains("larger than 16 MiB"), "{told}");
+    let message = machine.init_fails(&[], &small);
+    assert!(message.contains("larger than 16 MiB"), "{message}");
     serve(b"this is no archive".to_vec());
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("no zip archive"), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("no zip archive"), "{message}");
     serve(zip_of(&[("README.md", b"hello"), (&format!("../{name}"), b"x")], false));
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains(&format!("there is no {name} in the archive")), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains(&format!("there is no {name} in the archive")), "{message}");
     serve(zip_of(&[(&name, b"#!/bin/sh\nexit 3\n")], false));
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("exit code 3"), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("exit code 3"), "{message}");
     // What says that it is another version than its release.
     serve(zip_of(&[(&name, &program_of("1.0.0"))], false));
-    let told = machine.init_fails(&[], &[("TRIAL_VERSION", "1.0.1")]);
-    assert!(told.contains("the program says that it is version 1.0.1"), "{told}");
-    let told = machine.init_fails(&[], &[("TRIAL_VERSION", "1.0.0-dev")]);
-    assert!(told.contains("the pre-release 1.0.0-dev"), "{told}");
+    let message = machine.init_fails(&[], &[("TRIAL_VERSION", "1.0.1")]);
+    assert!(message.contains("the program says that it is version 1.0.1"), "{message}");
+    let message = machine.init_fails(&[], &[("TRIAL_VERSION", "1.0.0-dev")]);
+    assert!(message.contains("the pre-release 1.0.0-dev"), "{message}");
 }
 
 #[test]
@@ -434,13 +434,16 @@ fn upgrade_and_force_install_what_is_there_again() {
 fn the_lock_file_decides() {
     let machine = require!(machine(ACME, ">= 1.0"));
     machine.server.github(&["1.0.0"]);
-    let told = machine.init_fails(&["-locked"], &[]);
-    assert!(told.contains(".ingot.lock.hcl names, and there is no such file"), "{told}");
-    assert!(told.contains("run `ingot init` without -locked once"), "{told}");
+    let message = machine.init_fails(&["-locked"], &[]);
+    assert!(message.contains(".ingot.lock.hcl names, and there is no such file"), "{message}");
+    assert!(message.contains("run `ingot init` without -locked once"), "{message}");
     let other = "plugin \"github.com/acme/other\" {\n  version = \"1.0.0\"\n}\n";
     std::fs::write(machine.lock_file(), other).unwrap();
-    let told = machine.init_fails(&["-locked"], &[]);
-    assert!(told.contains("does not have it") && told.contains("ingot init -upgrade"), "{told}");
+    let message = machine.init_fails(&["-locked"], &[]);
+    assert!(
+        message.contains("does not have it") && message.contains("ingot init -upgrade"),
+        "{message}"
+    );
     std::fs::remove_file(machine.lock_file()).unwrap();
     machine.init(&[]);
     let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
@@ -455,19 +458,19 @@ fn the_lock_file_decides() {
     std::fs::remove_dir_all(machine.plugins()).unwrap();
     machine.server.github(&["1.1.0"]);
     for flags in [&["-locked"][..], &[]] {
-        let told = machine.init_fails(flags, &[]);
+        let message = machine.init_fails(flags, &[]);
         let gone = "version 1.0.0, which the lock file names, cannot be had";
-        assert!(told.contains(gone) && told.contains("ingot init -upgrade"), "{told}");
+        assert!(message.contains(gone) && message.contains("ingot init -upgrade"), "{message}");
     }
     // The release was changed.
     machine.server.github(&["1.0.0", "1.1.0"]);
     let changed = zip_of(&[(&program_name("1.0.0"), &program_of("1.0.0 changed"))], false);
     let sums = format!("{}  {}\n", sha256(&changed), github_zip("1.0.0"));
-    machine.server.put(&machine.sums("1.0.0"), Answer::ok(sums));
-    machine.server.put(&machine.zip("1.0.0"), Answer::ok(changed));
+    machine.server.put(&machine.sums("1.0.0"), Response::ok(sums));
+    machine.server.put(&machine.zip("1.0.0"), Response::ok(changed));
     for flags in [&["-locked"][..], &[]] {
-        let told = machine.init_fails(flags, &[]);
-        assert!(told.contains("as in the lock file"), "{told}");
+        let message = machine.init_fails(flags, &[]);
+        assert!(message.contains("as in the lock file"), "{message}");
     }
     // Another program was put in its place by hand.
     machine.server.github(&["1.0.0", "1.1.0"]);
@@ -485,8 +488,8 @@ fn the_lock_file_decides() {
     assert_whole(&path, "1.0.0");
     // The template asks for another version now.
     std::fs::write(machine.dir.path().join("t.pkr.hcl"), requiring(ACME, ">= 1.1")).unwrap();
-    let told = machine.init_fails(&["-locked"], &[]);
-    assert!(told.contains("version 1.0.0, which \">= 1.1\" does not allow"), "{told}");
+    let message = machine.init_fails(&["-locked"], &[]);
+    assert!(message.contains("version 1.0.0, which \">= 1.1\" does not allow"), "{message}");
     assert!(machine.init(&[]).contains("v1.1.0"));
     assert_eq!(machine.run(&["validate", "."]).code, Some(0));
     // Somebody broke it.
@@ -505,14 +508,14 @@ fn a_program_is_compared_with_the_lock_file_before_it_runs() {
     machine.tamper();
     machine.lock("programs", &sha256(&program_of("1.0.0")));
     for flags in [&["-locked"][..], &[], &["-upgrade"]] {
-        let told = machine.init_fails(flags, &[]);
-        assert!(told.contains("not the one in the lock file"), "{told}");
+        let message = machine.init_fails(flags, &[]);
+        assert!(message.contains("not the one in the lock file"), "{message}");
         assert!(!machine.marker().exists(), "it ran with {flags:?}");
     }
     // Where nothing is locked, it runs.
     std::fs::remove_file(machine.lock_file()).unwrap();
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("exit code 3") && machine.marker().exists(), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("exit code 3") && machine.marker().exists(), "{message}");
 }
 
 #[test]
@@ -523,8 +526,8 @@ fn a_mirror_s_program_is_no_proof_where_only_the_archive_is_locked() {
     machine.lock("archives", &sha256(&archive("1.0.0")));
     let flag = format!("-plugin-mirror={}", mirror.display());
     for flags in [&["-locked", flag.as_str()][..], &[flag.as_str()]] {
-        let told = machine.init_fails(flags, &[]);
-        assert!(told.contains("knows only the archive of this plugin"), "{told}");
+        let message = machine.init_fails(flags, &[]);
+        assert!(message.contains("knows only the archive of this plugin"), "{message}");
         assert!(!machine.marker().exists(), "it ran with {flags:?}");
     }
 }
@@ -537,8 +540,8 @@ fn upgrade_takes_no_other_release_of_the_same_version() {
     let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
     machine.tamper();
     for flags in [&["-upgrade"][..], &["-upgrade", "-force"]] {
-        let told = machine.init_fails(flags, &[]);
-        assert!(told.contains("as in the lock file"), "{told}");
+        let message = machine.init_fails(flags, &[]);
+        assert!(message.contains("as in the lock file"), "{message}");
         assert!(!machine.marker().exists(), "it ran with {flags:?}");
     }
     assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
@@ -546,7 +549,7 @@ fn upgrade_takes_no_other_release_of_the_same_version() {
     machine.server.github(&["1.0.0"]);
     let sums = String::from_utf8(machine.server.body(&machine.sums("1.0.0"))).unwrap();
     let sums = sums.replace(&"d".repeat(64), &"e".repeat(64));
-    machine.server.put(&machine.sums("1.0.0"), Answer::ok(sums));
+    machine.server.put(&machine.sums("1.0.0"), Response::ok(sums));
     machine.init(&["-upgrade"]);
     assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
 }
@@ -584,8 +587,8 @@ fn an_installed_program_is_no_proof_where_only_the_archive_is_locked() {
 fn mirrors_take_the_place_of_everything_else() {
     let other = "git.example.com/tools/trial";
     let machine = require!(machine(other, ">= 1.0"));
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("INGOT_PLUGIN_MIRROR"), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("INGOT_PLUGIN_MIRROR"), "{message}");
     assert_eq!(machine.server.asked(), Vec::<String>::new());
     // A directory with files of releases.
     let mirror = machine.home.path().join("mirror");
@@ -608,15 +611,15 @@ fn mirrors_take_the_place_of_everything_else() {
     // A server.
     std::fs::remove_dir_all(machine.plugins()).unwrap();
     let at = |file: &str| format!("/mirror/{other}/{file}");
-    machine.server.put(&at("index.json"), Answer::ok("{\"versions\": {\"1.3.0\": {}}}"));
-    machine.server.put(&at("packer-plugin-trial_v1.3.0_SHA256SUMS"), Answer::ok(sums));
-    machine.server.put(&at(&zip), Answer::ok(archive("1.3.0")));
+    machine.server.put(&at("index.json"), Response::ok("{\"versions\": {\"1.3.0\": {}}}"));
+    machine.server.put(&at("packer-plugin-trial_v1.3.0_SHA256SUMS"), Response::ok(sums));
+    machine.server.put(&at(&zip), Response::ok(archive("1.3.0")));
     machine.init(&["-locked", &format!("-plugin-mirror={}/mirror", machine.server.url)]);
     assert_whole(&machine.installed(other, "1.3.0"), "1.3.0");
-    let told = machine.run(&["init", "-plugin-mirror=/nowhere", "."]);
-    assert!(told.stdout.contains("/nowhere is no URL and no directory"), "{}", told.stdout);
-    let told = machine.run(&["init", "-plugin-mirror=ftp://me:s3cret@h/x", "."]);
-    assert!(told.stdout.contains("ftp://h/x is no URL with"), "{}", told.stdout);
+    let message = machine.run(&["init", "-plugin-mirror=/nowhere", "."]);
+    assert!(message.stdout.contains("/nowhere is no URL and no directory"), "{}", message.stdout);
+    let message = machine.run(&["init", "-plugin-mirror=ftp://me:s3cret@h/x", "."]);
+    assert!(message.stdout.contains("ftp://h/x is no URL with"), "{}", message.stdout);
 }
 
 /// Signs with a key of its own.
@@ -679,18 +682,21 @@ fn with_a_keyring_only_signed_releases_are_installed() {
     machine.server.github(&["1.0.0"]);
     let keyring = signer.keyring();
     let env = [("INGOT_PLUGIN_KEYRING", keyring.as_str())];
-    let told = machine.init_fails(&[], &env);
-    assert!(told.contains("it is not signed") && told.contains("_SHA256SUMS.sig"), "{told}");
+    let message = machine.init_fails(&[], &env);
+    assert!(
+        message.contains("it is not signed") && message.contains("_SHA256SUMS.sig"),
+        "{message}"
+    );
     let signature = format!("{}.sig", machine.sums("1.0.0"));
-    machine.server.put(&signature, Answer::ok(signer.sign(b"something else")));
-    let told = machine.init_fails(&[], &env);
-    assert!(told.contains("no valid signature by a key of INGOT_PLUGIN_KEYRING"), "{told}");
+    machine.server.put(&signature, Response::ok(signer.sign(b"something else")));
+    let message = machine.init_fails(&[], &env);
+    assert!(message.contains("no valid signature by a key of INGOT_PLUGIN_KEYRING"), "{message}");
     let sums = machine.server.body(&machine.sums("1.0.0"));
     let other = require!(Signer::new());
-    machine.server.put(&signature, Answer::ok(other.sign(&sums)));
-    let told = machine.init_fails(&[], &env);
-    assert!(told.contains("no valid signature"), "{told}");
-    machine.server.put(&signature, Answer::ok(signer.sign(&sums)));
+    machine.server.put(&signature, Response::ok(other.sign(&sums)));
+    let message = machine.init_fails(&[], &env);
+    assert!(message.contains("no valid signature"), "{message}");
+    machine.server.put(&signature, Response::ok(signer.sign(&sums)));
     let run = machine.run_with(&["init", "."], &env);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
@@ -714,8 +720,11 @@ fn what_is_built_in_is_not_downloaded() {
     assert!(!machine.lock_file().exists());
     // Ingot lacks this builder: the program is needed for it.
     std::fs::write(&file, text("amazon-chroot")).unwrap();
-    let told = machine.init_fails(&[], &[]);
-    assert!(told.contains("hashicorp/amazon") && !told.contains("hashicorp/docker"), "{told}");
+    let message = machine.init_fails(&[], &[]);
+    assert!(
+        message.contains("hashicorp/amazon") && !message.contains("hashicorp/docker"),
+        "{message}"
+    );
     std::fs::write(&file, "locals {\n  a = 1\n}\n").unwrap();
     assert!(machine.init(&[]).contains("requires no plugins"));
 }

@@ -15,7 +15,7 @@ use ingot_test_support::trial_plugin::program;
 
 /// What a path answers with.
 #[derive(Clone)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Arc<Vec<u8>>,
@@ -35,21 +35,21 @@ pub(crate) enum How {
     Stall(usize),
 }
 
-impl Answer {
-    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Answer {
-        Answer { status: 200, headers: Vec::new(), body: Arc::new(body.into()), how: How::Whole }
+impl Response {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Response {
+        Response { status: 200, headers: Vec::new(), body: Arc::new(body.into()), how: How::Whole }
     }
 
-    pub(crate) fn status(status: u16, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn status(status: u16, headers: &[(&str, &str)]) -> Response {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let headers = headers.iter().map(own).collect();
-        Answer { status, headers, ..Answer::ok("") }
+        Response { status, headers, ..Response::ok("") }
     }
 }
 
 #[derive(Default)]
 struct Shared {
-    answers: Mutex<HashMap<String, Answer>>,
+    answers: Mutex<HashMap<String, Response>>,
     /// Each request: its path, and its head.
     requests: Mutex<Vec<(String, String)>>,
 }
@@ -75,7 +75,7 @@ impl ReleaseServer {
         ReleaseServer { url, shared }
     }
 
-    pub(crate) fn put(&self, path: &str, answer: Answer) {
+    pub(crate) fn put(&self, path: &str, answer: Response) {
         self.shared.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
@@ -85,7 +85,7 @@ impl ReleaseServer {
     }
 
     /// Changes what a path answers with.
-    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&mut Answer)) {
+    pub(crate) fn change(&self, path: &str, change: impl FnOnce(&mut Response)) {
         let mut answers = self.shared.answers.lock().unwrap();
         change(answers.get_mut(path).unwrap_or_else(|| panic!("nothing at {path}")));
     }
@@ -108,7 +108,7 @@ impl ReleaseServer {
             .collect();
         self.put(
             "/repos/acme/packer-plugin-trial/git/matching-refs/tags",
-            Answer::ok(format!("[{}]", tags.join(","))),
+            Response::ok(format!("[{}]", tags.join(","))),
         );
         for version in versions {
             let zip = github_zip(version);
@@ -119,8 +119,8 @@ impl ReleaseServer {
                 "d".repeat(64),
                 sha256(&archive)
             );
-            self.put(&github_path(version, &list), Answer::ok(sums));
-            self.put(&github_path(version, &zip), Answer::ok(archive));
+            self.put(&github_path(version, &list), Response::ok(sums));
+            self.put(&github_path(version, &zip), Response::ok(archive));
         }
     }
 
@@ -136,7 +136,7 @@ impl ReleaseServer {
             "{{\"name\": \"packer-plugin-trial\", \"versions\": {{{}}}}}",
             listed.join(",")
         );
-        self.put("/packer-plugin-trial/index.json", Answer::ok(index));
+        self.put("/packer-plugin-trial/index.json", Response::ok(index));
         for version in versions {
             let at = |file: &str| {
                 format!("/packer-plugin-trial/{version}/packer-plugin-trial_{version}_{file}")
@@ -144,10 +144,10 @@ impl ReleaseServer {
             let archive = archive(version);
             let zip = format!("{}.zip", Platform::current());
             let sums = format!("{}  packer-plugin-trial_{version}_{zip}\n", sha256(&archive));
-            self.put(&at("SHA256SUMS"), Answer::ok(sums));
-            self.put(&at(&zip), Answer::ok(archive));
+            self.put(&at("SHA256SUMS"), Response::ok(sums));
+            self.put(&at(&zip), Response::ok(archive));
             let manifest = "{\"version\": 1, \"metadata\": {\"protocol_version\": \"5.0\"}}";
-            self.put(&at("manifest.json"), Answer::ok(manifest));
+            self.put(&at("manifest.json"), Response::ok(manifest));
         }
     }
 }
@@ -216,7 +216,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
             }
             now
         });
-        found.unwrap_or_else(|| Answer::status(404, &[]))
+        found.unwrap_or_else(|| Response::status(404, &[]))
     };
     let from = range_start(&head).filter(|from| answer.status == 200 && *from < answer.body.len());
     let body = &answer.body[from.unwrap_or(0)..];

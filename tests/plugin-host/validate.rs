@@ -52,7 +52,7 @@ fn options_are_checked_by_the_plugin_s_own_specification() {
         ),
     );
     assert_eq!(run.code, Some(1));
-    for told in [
+    for message in [
         "there is no option called `txet` here",
         "did you mean `text`?",
         "this is no value for `number`",
@@ -62,7 +62,7 @@ fn options_are_checked_by_the_plugin_s_own_specification() {
         "there is no option called `flags` here",
         "t.pkr.hcl:2:1",
     ] {
-        assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
+        assert!(run.stdout.contains(message), "{message}: {}", run.stdout);
     }
 }
 
@@ -87,13 +87,13 @@ fn what_the_plugin_refuses_is_shown_at_its_place() {
 }
 
 #[test]
-fn a_plugin_in_another_version_is_told() {
+fn a_plugin_in_another_version_is_reported() {
     let plugins = require!(installed());
     let text = required(">= 2.0") + &build("directory = \"/x\"", "");
     let run = validate(&plugins, &text);
     assert_eq!(run.code, Some(1));
-    let told = "the plugin `github.com/acme/trial` is not installed";
-    assert!(run.stdout.contains(told), "{}", run.stdout);
+    let message = "the plugin `github.com/acme/trial` is not installed";
+    assert!(run.stdout.contains(message), "{}", run.stdout);
     assert!(run.stdout.contains("installed: 1.0.0"), "{}", run.stdout);
     assert!(run.stdout.contains("ingot init"), "{}", run.stdout);
     assert_eq!(run.stdout.matches("error").count(), 1, "{}", run.stdout);
@@ -122,8 +122,8 @@ fn a_broken_newer_program_is_passed_over() {
     let run = validate(&plugins, &(required(">= 1.1, < 1.3") + &own));
     assert_eq!(run.code, Some(1));
     let program = directory.join(program_name("1.2.0"));
-    let told = format!("{} cannot be started: No such file or directory", program.display());
-    assert!(run.stdout.contains(&told), "{}", run.stdout);
+    let message = format!("{} cannot be started: No such file or directory", program.display());
+    assert!(run.stdout.contains(&message), "{}", run.stdout);
     let run = validate(&plugins, &(required("1.1.0") + &own));
     assert!(run.stdout.contains("it ended with exit code 3 while describing"), "{}", run.stdout);
 }
@@ -137,8 +137,8 @@ fn pre_releases_are_used_unless_they_are_to_be_ignored() {
     for command in ["validate", "build"] {
         let run = plugins.ingot(dir.path(), &[command, "-ignore-prerelease-plugins", "."]);
         assert_eq!(run.code, Some(1));
-        let told = "the plugin `github.com/acme/trial` is not installed";
-        assert!(run.stdout.contains(told), "{}", run.stdout);
+        let message = "the plugin `github.com/acme/trial` is not installed";
+        assert!(run.stdout.contains(message), "{}", run.stdout);
         assert!(run.stdout.contains("installed: 1.0.0\n"), "{}", run.stdout);
     }
     let dir = template(&(required(">= 1.0") + &build("directory = \"/x\"", "")));
@@ -186,8 +186,8 @@ fn a_plugin_that_crashes_is_an_error_with_its_last_lines() {
     let dir = template(&build("directory = \"/x\"", ""));
     let run = plugins.ingot_with(dir.path(), &["validate", "."], &[("TRIAL_START", "crash")]);
     assert_eq!(run.code, Some(1));
-    let told = "the plugin packer-plugin-trial failed: it ended with exit code 3 while starting";
-    assert!(run.stdout.contains(told), "{}", run.stdout);
+    let message = "the plugin packer-plugin-trial failed: it ended with exit code 3 while starting";
+    assert!(run.stdout.contains(message), "{}", run.stdout);
     assert!(run.stdout.contains("trial: crashing on purpose"), "{}", run.stdout);
 }
 

@@ -45,10 +45,10 @@ async fn from_sqlite_to_postgres_and_back() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let before = names(&admin).await;
     let backup = at("backup.db");
-    let made = tokio::task::block_in_place(|| run(dir.path(), "backup", &backup, &sqlite));
+    let created = tokio::task::block_in_place(|| run(dir.path(), "backup", &backup, &sqlite));
     stop.store(true, Ordering::Relaxed);
     writers.join_all().await;
-    assert_eq!(made.code, Some(0), "{}{}", made.stdout, made.stderr);
+    assert_eq!(created.code, Some(0), "{}{}", created.stdout, created.stderr);
     assert!(before.len() > 3, "nothing was written meanwhile");
 
     // Into PostgreSQL, out of it again, and into SQLite.

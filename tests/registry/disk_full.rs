@@ -64,18 +64,18 @@ async fn what_is_acknowledged_holds_after_a_full_disk() {
 /// What a path of the server's health says once it answers with a status, within seconds.
 async fn health(server: &Server, path: &str, status: u16) -> String {
     let client = server.client();
-    let mut told = String::new();
+    let mut reported = String::new();
     for _ in 0..50 {
         let response = client.get(format!("{}{path}", server.url())).send().await;
         let response = response.expect("the server answers");
         let found = response.status().as_u16();
-        told = response.text().await.expect("an answer");
+        reported = response.text().await.expect("an answer");
         if found == status {
-            return told;
+            return reported;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    panic!("{path} is never {status}: {told}");
+    panic!("{path} is never {status}: {reported}");
 }
 
 /// Writes more than there is room for, from many sides at once; how many were refused. Every one is

@@ -88,8 +88,9 @@ fn blocks_are_enforced(dir: &Path, env: &Env<'_>) {
     write("empty.hcl", "\n");
     assert!(wrong(&["create", "scan", "empty.hcl"]).contains("has no provisioner block"));
 
-    let made = blocks(&["create", "scan", "scan.hcl", "-version", "1.0", "-description", "Scans"]);
-    assert_eq!(made.stdout, "Created the enforced block scan, version 1.0.\n");
+    let created =
+        blocks(&["create", "scan", "scan.hcl", "-version", "1.0", "-description", "Scans"]);
+    assert_eq!(created.stdout, "Created the enforced block scan, version 1.0.\n");
     assert!(wrong(&["create", "scan", "scan.hcl"]).contains("an enforced block \"scan\" already"));
     blocks(&["create", "harden", "harden.json"]);
     blocks(&["link", "scan", "web"]);
@@ -147,9 +148,12 @@ fn blocks_are_enforced(dir: &Path, env: &Env<'_>) {
     blocks(&["create", "unknown", "unknown.hcl"]);
     blocks(&["link", "unknown", "web"]);
     let run = build("seven", &[]);
-    let told = format!("{}{}", run.stdout, run.stderr);
-    assert_eq!(run.code, Some(1), "{told}");
-    assert!(told.contains("nobody") && told.contains("enforced block \"unknown\""), "{told}");
+    let message = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{message}");
+    assert!(
+        message.contains("nobody") && message.contains("enforced block \"unknown\""),
+        "{message}"
+    );
     assert!(logged(dir).is_empty());
 }
 
@@ -176,9 +180,9 @@ async fn blocks_are_enforced_on_sqlite() {
     let root = "/enforced_blocks";
     let body = json!({ "name": "api", "version": "1", "block_content": "provisioner \"file\" {}",
         "template_type": "HCL2", "labels": { "team": "security" } });
-    let made = admin.put(root, body).await["enforced_block"].clone();
-    let id = made["id"].as_str().expect("an id");
-    assert_eq!(made["latest_version"]["version"], "1");
+    let created = admin.put(root, body).await["enforced_block"].clone();
+    let id = created["id"].as_str().expect("an id");
+    assert_eq!(created["latest_version"]["version"], "1");
     let body = json!({ "block_content": "provisioner \"file\" {}", "template_type": "HCL2" });
     let next = admin.put(&format!("{root}/{id}/versions"), body).await;
     let version = next["enforced_block_version"].clone();
@@ -238,8 +242,8 @@ async fn blocks_are_enforced_on_sqlite() {
         (Method::DELETE, format!("{root}/{id}"), Value::Null, "unlink it first"),
     ] {
         let (status, answer) = admin.call(method, &path, body).await;
-        let told = answer["message"].as_str().unwrap_or_default();
-        assert!((400..500).contains(&status) && told.contains(why), "{why}: {status} {answer}");
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!((400..500).contains(&status) && message.contains(why), "{why}: {status} {answer}");
     }
     let (name, secret) = server.principal(&["builder", "-role", "contributor"]);
     let builder = server.sign_in(&name, &secret).await;

@@ -79,9 +79,9 @@ async fn what_was_acknowledged_is_there_after_a_kill_and_after_a_stop() {
                     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
                 }
             }
-            let made: Vec<String> = writers.join_all().await.into_iter().flatten().collect();
-            assert!(!made.is_empty(), "nothing was written before the {stop}");
-            acknowledged.extend(made);
+            let created: Vec<String> = writers.join_all().await.into_iter().flatten().collect();
+            assert!(!created.is_empty(), "nothing was written before the {stop}");
+            acknowledged.extend(created);
         }
     }
     let server = Server::start(dir.path(), &["-rate-limit=0"]);

@@ -48,8 +48,8 @@ async fn what_is_printed_can_be_used_as_it_is() {
         .env("HOME", dir.path())
         .output()
         .expect("a shell");
-    let told = String::from_utf8_lossy(&shell.stderr);
-    assert_eq!(String::from_utf8_lossy(&shell.stdout), "[]\n", "{told}");
+    let reported = String::from_utf8_lossy(&shell.stderr);
+    assert_eq!(String::from_utf8_lossy(&shell.stdout), "[]\n", "{reported}");
 
     // A link is to where the server was last, wherever it listens.
     let env = [("INGOT_DATA_DIR", data.to_str().expect("a plain name"))];

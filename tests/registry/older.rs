@@ -18,9 +18,9 @@ async fn an_older_client_publishes_and_reads() {
     let (status, answer) =
         older.call(Method::GET, "/images/old/iteration?fingerprint=f1", Value::Null).await;
     assert_eq!((status, &answer["code"]), (409, &json!(10)), "{answer}");
-    let made = older.post("/images/old/iterations", json!({ "fingerprint": "f1" })).await;
-    let iteration = made["iteration"]["id"].as_str().expect("an id").to_owned();
-    assert_eq!(made["iteration"]["incremental_version"], 0);
+    let created = older.post("/images/old/iterations", json!({ "fingerprint": "f1" })).await;
+    let iteration = created["iteration"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(created["iteration"]["incremental_version"], 0);
     let body = json!({ "build": { "component_type": "docker.a", "status": "UNSET" } });
     let build = older.post(&format!("/images/old/iterations/{iteration}"), body).await;
     let path = format!("/builds/{}", build["build"]["id"].as_str().expect("an id"));

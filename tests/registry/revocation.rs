@@ -17,7 +17,7 @@ async fn all(server: &Server, database: &[&str]) {
     what_is_being_built_does_not_escape(&admin).await;
     removing_the_ancestor_lets_nobody_off(&admin).await;
     numbers_are_given_once(&admin).await;
-    restricted_channels_are_not_told(server, database, &admin).await;
+    restricted_channels_are_not_reported(server, database, &admin).await;
     ids_of_azure_are_the_same_in_any_case(&admin).await;
     channels_do_not_go_forward(&admin).await;
     many_children_at_once(&admin).await;
@@ -217,7 +217,7 @@ async fn numbers_are_given_once(admin: &Caller) {
     assert_eq!(admin.publish("once", "o3", None).await["name"], "v3");
 }
 
-async fn restricted_channels_are_not_told(server: &Server, database: &[&str], admin: &Caller) {
+async fn restricted_channels_are_not_reported(server: &Server, database: &[&str], admin: &Caller) {
     for name in ["hidden", "open"] {
         admin.put("/buckets", json!({ "name": name })).await;
     }

@@ -38,8 +38,8 @@ fn id(value: &Value) -> &str {
 }
 
 async fn versions_are_numbered_when_they_are_complete(admin: &Caller) {
-    let made = admin.put("/buckets", json!({ "name": "num", "labels": { "a": "b" } })).await;
-    assert_eq!(made["bucket"]["labels"], json!({ "a": "b" }));
+    let created = admin.put("/buckets", json!({ "name": "num", "labels": { "a": "b" } })).await;
+    assert_eq!(created["bucket"]["labels"], json!({ "a": "b" }));
     let (status, answer) = admin.call(Method::PUT, "/buckets", json!({ "name": "num" })).await;
     assert_eq!((status, &answer["code"]), (409, &json!(6)), "{answer}");
     let path = "/buckets/num/versions";

@@ -53,12 +53,12 @@ async fn sboms_come_and_go(server: &Server, database: &[&str]) {
         (json!({ "name": "bom", "format": "SPDX", "compressed_sbom": "e30=" }), "zstd"),
         (json!({ "name": "bom", "format": "SPDX" }), "must hold an SBOM"),
     ] {
-        let told = refused(&admin, &sboms, body).await;
-        assert!(told.contains(why), "{why}: {told}");
+        let reported = refused(&admin, &sboms, body).await;
+        assert!(reported.contains(why), "{why}: {reported}");
     }
     let large = format!(r#"{{"bomFormat":"CycloneDX"{}}}"#, " ".repeat(33 << 20));
-    let told = refused(&admin, &sboms, upload("bom", "CYCLONEDX", &large)).await;
-    assert!(told.contains("larger than 32 MiB"), "{told}");
+    let reported = refused(&admin, &sboms, upload("bom", "CYCLONEDX", &large)).await;
+    assert!(reported.contains("larger than 32 MiB"), "{reported}");
     // Not even read to its end.
     let longest = 8 * 1024 * 1024 / 3 * 4 + 64 * 1024;
     let body = json!({ "name": "bom", "format": "SPDX", "compressed_sbom": "A".repeat(longest) });
@@ -105,16 +105,16 @@ async fn sboms_come_and_go(server: &Server, database: &[&str]) {
     for number in 0..14 {
         admin.put(&sboms, upload(&format!("more-{number}"), "SPDX", SPDX)).await;
     }
-    let told = refused(&admin, &sboms, upload("too-many", "SPDX", SPDX)).await;
-    assert!(told.contains("more than 16 SBOMs"), "{told}");
+    let reported = refused(&admin, &sboms, upload("too-many", "SPDX", SPDX)).await;
+    assert!(reported.contains("more than 16 SBOMs"), "{reported}");
 
     // What is done does not change, but a client that did not hear the answer asks again.
     let done = json!({ "status": "BUILD_DONE", "platform": "docker",
         "artifacts": [{ "external_identifier": "sha256:1", "region": "here" }] });
     admin.patch(&build, done).await;
     admin.put(&sboms, upload("packages", "SPDX", SPDX)).await;
-    let told = refused(&admin, &sboms, upload("packages", "CYCLONEDX", CYCLONE_DX)).await;
-    assert!(told.contains("the build is done"), "{told}");
+    let reported = refused(&admin, &sboms, upload("packages", "CYCLONEDX", CYCLONE_DX)).await;
+    assert!(reported.contains("the build is done"), "{reported}");
 
     // Viewers read and do not write.
     let (id, secret) = server.principal(&[&["reader", "-role", "viewer"], database].concat());

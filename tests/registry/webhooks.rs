@@ -46,7 +46,7 @@ async fn until(what: &str, seconds: u64, condition: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_is_told_even_if_the_server_is_killed() {
+async fn what_happens_is_reported_even_if_the_server_is_killed() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;

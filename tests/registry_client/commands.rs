@@ -4,7 +4,7 @@ use crate::publish::{FILES, build_of};
 use crate::world::with_both;
 
 #[test]
-fn buckets_are_made_changed_and_removed() {
+fn buckets_are_created_changed_and_removed() {
     with_both(|world| {
         assert_eq!(world.json(&["buckets", "list"]), serde_json::json!([]));
         let create = [

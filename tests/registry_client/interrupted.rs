@@ -38,7 +38,7 @@ fn status(world: &World) -> String {
 }
 
 #[test]
-fn failed_and_cancelled_builds_are_told_and_done_again() {
+fn failed_and_cancelled_builds_are_reported_and_done_again() {
     with_both(|world| {
         let build = slow(world);
         world.write("go", "fail");

@@ -84,7 +84,7 @@ fn each_way_leads_to_the_same_registry() {
 }
 
 #[test]
-fn certificates_are_checked_unless_told_not_to() {
+fn certificates_are_checked_unless_reported_not_to() {
     let world = World::served();
     world.ok(&["registry", "buckets", "create", "here"]);
     let unknown = list(&world, |command| {
@@ -143,8 +143,8 @@ fn a_duration_that_is_none_is_told_by_its_flag() {
     for text in ["30", "1y", "soon"] {
         let run = world.ingot(&["registry", "revoke", "web", "v1", &format!("-in={text}")]);
         assert_ne!(run.code, Some(0), "{}", run.stdout);
-        let told = format!("{}{}", run.stdout, run.stderr);
-        assert!(told.contains("30d or 2h45m") && !told.contains("revoke_in"), "{told}");
+        let message = format!("{}{}", run.stdout, run.stderr);
+        assert!(message.contains("30d or 2h45m") && !message.contains("revoke_in"), "{message}");
     }
 }
 

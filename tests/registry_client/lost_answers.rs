@@ -14,14 +14,14 @@ fn lossy(upstream: &str, lose: &[(&'static str, bool)]) -> (String, Arc<Mutex<Ve
     let upstream = upstream.to_owned();
     let left = Arc::new(Mutex::new(lose.to_vec()));
     let lost = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&lost);
+    let message = Arc::clone(&lost);
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let (upstream, left, lost) = (upstream.clone(), Arc::clone(&left), Arc::clone(&lost));
             std::thread::spawn(move || pass_on(client, &upstream, &left, &lost));
         }
     });
-    (address, told)
+    (address, message)
 }
 
 fn pass_on(

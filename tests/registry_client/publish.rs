@@ -37,9 +37,9 @@ pub(crate) fn build_of<'a>(version: &'a Value, component: &str) -> &'a Value {
 fn a_run_is_a_version() {
     with_both(|world| {
         // A local can be made of what is known only then.
-        let told = "\"a of ${packer.versionFingerprint}\"";
-        let locals = format!("locals {{\n  told = {told}\n}}\n");
-        world.write("files.pkr.hcl", &(locals + &FILES.replace(told, "local.told")));
+        let message = "\"a of ${packer.versionFingerprint}\"";
+        let locals = format!("locals {{\n  told = {message}\n}}\n");
+        world.write("files.pkr.hcl", &(locals + &FILES.replace(message, "local.told")));
         world.write("from.txt", "b");
         let run = world.build("files.pkr.hcl", "run-1");
         let said = format!("Tracking build on {} with fingerprint \"run-1\"", world.name);

@@ -4,14 +4,14 @@ use ingot_test_support::require;
 use serde_json::json;
 
 use crate::shelf::{bucket, fill};
-use crate::visitor::{Answer, Visitor};
+use crate::visitor::{Response, Visitor};
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::Server;
 
 const ROOT: &str = "/projects/default/buckets";
 
 /// The names of the buckets of a page, in order.
-fn names(page: &Answer) -> Vec<String> {
+fn names(page: &Response) -> Vec<String> {
     let cells = page.text.split("<th scope=\"row\" role=\"rowheader\"><a href=\"").skip(1);
     cells
         .map(|cell| {
@@ -22,7 +22,7 @@ fn names(page: &Answer) -> Vec<String> {
 }
 
 /// Where the link of this text leads.
-fn link(page: &Answer, text: &str) -> Option<String> {
+fn link(page: &Response, text: &str) -> Option<String> {
     let end = page.text.find(&format!(">{text}</a>"))?;
     let start = page.text[..end].rfind("href=\"")? + 6;
     let path = page.text[start..].split_once('"')?.0;
@@ -93,7 +93,7 @@ async fn see_all(args: &[&str]) {
     let admin = server.admin().await;
     fill(&admin).await;
     let mut visitor = Visitor::admin(&server).await;
-    let shows = |page: &Answer, parts: &[&str]| {
+    let shows = |page: &Response, parts: &[&str]| {
         assert_eq!(page.status, 200);
         for part in parts {
             assert!(page.text.contains(part), "{part:?} is not in {}", page.text);

@@ -18,8 +18,8 @@ async fn one_command_and_a_template_fill_a_page() {
         run.stdout
     };
     env.push(("HCP_PACKER_BUILD_FINGERPRINT", "first"));
-    let told = run(&["build", &format!("{examples}/base")], &env);
-    assert!(told.contains("registry packer/example-base/versions/"), "{told}");
+    let message = run(&["build", &format!("{examples}/base")], &env);
+    assert!(message.contains("registry packer/example-base/versions/"), "{message}");
     let args = ["registry", "channels", "create", "example-base", "production", "-assign=v1"];
     run(&args, &env);
     run(&["build", &format!("{examples}/app")], &env);

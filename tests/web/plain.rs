@@ -156,10 +156,11 @@ async fn enforced_blocks_have_pages() {
     let content = "provisioner \"shell\" {\n  inline = [\"<script>\"]\n}\n";
     let body = json!({ "name": "harden", "version": "1.0", "block_content": content,
         "additional_description": "CIS level 1", "template_type": "HCL2" });
-    let made = admin.put("/enforced_blocks", body).await["enforced_block"].clone();
-    let version = &made["latest_version"]["id"];
+    let created = admin.put("/enforced_blocks", body).await["enforced_block"].clone();
+    let version = &created["latest_version"]["id"];
     let id = |value: &serde_json::Value| value.as_str().expect("an id").to_owned();
-    let buckets = format!("/enforced_blocks/{}/versions/{}/buckets", id(&made["id"]), id(version));
+    let buckets =
+        format!("/enforced_blocks/{}/versions/{}/buckets", id(&created["id"]), id(version));
     let before = visitor.get(&format!("{ROOT}/base")).await;
     assert!(!before.text.contains("Enforced provisioners"));
     admin.post(&buckets, json!({ "bucket_names": ["base"] })).await;

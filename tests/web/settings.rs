@@ -8,7 +8,7 @@ use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, there_is_a_browser};
 use crate::shelf::{assign, bucket, first_link};
-use crate::visitor::{Answer, Visitor};
+use crate::visitor::{Response, Visitor};
 use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::{Caller, Server};
 
@@ -17,15 +17,15 @@ const SETTINGS: &str = "/projects/default/settings";
 
 /// Waits until the API tells something.
 async fn until(admin: &Caller, path: &str, is_so: impl Fn(&Value) -> bool) {
-    let mut told = Value::Null;
+    let mut message = Value::Null;
     for _ in 0..100 {
-        told = admin.get(path).await;
-        if is_so(&told) {
+        message = admin.get(path).await;
+        if is_so(&message) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{path} stays {told}");
+    panic!("{path} stays {message}");
 }
 
 #[tokio::test]
@@ -53,10 +53,10 @@ async fn administrators_look_after_a_project() {
     // Terraform's run task: what the API tells, and a new key.
     browser.follow("Settings").await;
     browser.wait_for("h1", "Settings").await;
-    let told = admin.get("/runtasks/validation").await;
+    let message = admin.get("/runtasks/validation").await;
     let task = "section[aria-labelledby=terraform]";
-    assert!(browser.text(task).await.contains(told["api_url"].as_str().expect("a URL")));
-    let key = told["hmac_key"].as_str().expect("a key").to_owned();
+    assert!(browser.text(task).await.contains(message["api_url"].as_str().expect("a URL")));
+    let key = message["hmac_key"].as_str().expect("a key").to_owned();
     assert!(!browser.text(task).await.contains(&key), "it is shown only when asked for");
     browser.click(&format!("{task} dl summary")).await;
     assert!(browser.text(task).await.contains(&key));
@@ -200,7 +200,7 @@ async fn administrators_add_members_and_webhooks() {
     // What browsers do not send is refused as well.
     let mut admin = Visitor::admin(&server).await;
     let page = admin.get(SETTINGS).await;
-    let alert = |answer: &Answer| {
+    let alert = |answer: &Response| {
         assert_eq!(answer.status, 422, "{}", answer.text);
         let start = answer.text.find("role=\"alert\">").expect("an alert");
         answer.text[start..].split('<').next().unwrap_or_default().to_owned()

@@ -15,13 +15,13 @@ pub(crate) struct Visitor {
 }
 
 /// What a page answered.
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl Response {
     /// Where it leads to.
     pub(crate) fn location(&self) -> &str {
         self.headers.get("location").map_or("", |value| value.to_str().expect("text"))
@@ -54,12 +54,12 @@ impl Visitor {
         Visitor { client, url: server.url(), cookies: BTreeMap::new() }
     }
 
-    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Response {
         self.send(Method::GET, path, None).await
     }
 
     /// Sends a form.
-    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.send(Method::POST, path, Some(body)).await
     }
@@ -67,15 +67,15 @@ impl Visitor {
     /// Sends a form with its token.
     pub(crate) async fn submit(
         &mut self,
-        page: &Answer,
+        page: &Response,
         path: &str,
         fields: &[(&str, &str)],
-    ) -> Answer {
+    ) -> Response {
         let token = page.form_token();
         self.post(path, &[fields, &[("form_token", &token)]].concat()).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Answer {
+    async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Response {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self.client.request(method, format!("{}{path}", self.url));
@@ -98,11 +98,11 @@ impl Visitor {
             };
         }
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("an answer") }
+        Response { status, headers, text: response.text().await.expect("an answer") }
     }
 
     /// Signs in with an id and a secret.
-    pub(crate) async fn sign_in(&mut self, id: &str, secret: &str) -> Answer {
+    pub(crate) async fn sign_in(&mut self, id: &str, secret: &str) -> Response {
         let page = self.get("/sign-in").await;
         let fields = [("client_id", id), ("client_secret", secret)];
         self.submit(&page, "/sign-in", &fields).await

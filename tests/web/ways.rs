@@ -157,7 +157,7 @@ async fn notices_tell_what_is_true() {
     let page = visitor.get(&path).await;
     assert!(page.text.contains("Undo: back to v1"), "{}", page.text);
     // To the one whose doing it was it is told, each only what it was.
-    for (path, told) in [
+    for (path, message) in [
         ("/base/versions/revoked?done=revoked", "is revoked."),
         ("/base/versions/scheduled?done=scheduled", "will be revoked at"),
         ("/base/versions/restored?done=restored", "is valid again."),
@@ -171,8 +171,8 @@ async fn notices_tell_what_is_true() {
         let page = visitor.get(&format!("{ROOT}{path}")).await;
         let notice = page.text.split_once("role=\"status\">").map(|(_, rest)| rest);
         let notice = notice.and_then(|rest| rest.split_once("</div>")).map_or("", |(it, _)| it);
-        assert_eq!(notice.is_empty(), told.is_empty(), "{path}: {notice}");
-        assert!(notice.contains(told), "{path}: {notice}");
+        assert_eq!(notice.is_empty(), message.is_empty(), "{path}: {notice}");
+        assert!(notice.contains(message), "{path}: {notice}");
     }
     // A version that is revoked itself and by what it was built from: one of the two is taken back.
     let path = format!("{ROOT}/child/versions/c");
@@ -182,8 +182,8 @@ async fn notices_tell_what_is_true() {
     let form = visitor.get(&format!("{path}/restore")).await;
     let answer = visitor.submit(&form, &format!("{path}/restore"), &[]).await;
     let page = visitor.get(answer.location()).await;
-    let told = "itself is taken back. What it was built from will be revoked at";
-    assert!(page.text.contains(told), "{}: {}", answer.location(), page.text);
+    let message = "itself is taken back. What it was built from will be revoked at";
+    assert!(page.text.contains(message), "{}: {}", answer.location(), page.text);
     // Who signed in long ago is not told that they have just now.
     let page = visitor.get("/projects?done=signed-in").await;
     assert!(page.text.contains("You are signed in as admin."), "{}", page.text);

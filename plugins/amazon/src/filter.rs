@@ -42,19 +42,19 @@ impl AmiFilter {
     /// Adds to `errors` what is wrong with the options. `option` names the block they stand in,
     /// if that is not the plugin's own.
     pub fn check(&self, option: Option<&str>, errors: &mut ConfigErrors) {
-        let complain = |name: &str, message: &str| match option {
+        let invalid = |name: &str, message: &str| match option {
             Some(option) => ConfigError::on(format!("{option}.{name}"), message),
             None => ConfigError::on(name, message),
         };
         if self.is_empty() {
             errors.push(
-                complain("filters", "`filters` must say which AMI is meant")
+                invalid("filters", "`filters` must say which AMI is meant")
                     .hint("for example: filters = { name = \"ubuntu/images/*-24.04-amd64-*\" }"),
             );
         }
         if self.owners.is_empty() {
             errors.push(
-                complain(
+                invalid(
                     "owners",
                     "`owners` must say whose AMIs are trusted: anybody can publish one of any name",
                 )

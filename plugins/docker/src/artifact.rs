@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bollard::query_parameters::RemoveImageOptions;
-use ingot_sdk::output_file::MadeDirectories;
+use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Result, async_trait};
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ pub(crate) struct ExportArtifact {
     /// The tar file.
     pub path: Option<PathBuf>,
     /// The directories that were created for it.
-    pub made: MadeDirectories,
+    pub created: CreatedDirectories,
     /// What the build learnt.
     pub data: GeneratedData,
 }
@@ -143,7 +143,7 @@ impl Artifact for ExportArtifact {
                     .context(format_args!("removing {}", path.display())))
             }
             _ => {
-                self.made.remove();
+                self.created.remove();
                 Ok(())
             }
         }

@@ -100,7 +100,7 @@ impl Build for DockerBuild {
                     Goal::Export(path) => Some(path.into()),
                     Goal::Commit | Goal::Discard => None,
                 },
-                made: state.made,
+                created: state.created,
                 data: state.data,
             }),
         };

@@ -118,7 +118,7 @@ impl Step<State> for Commit {
         let committed = task.await.context("committing the container")?;
         state.commit = None;
         let image = committed.doing("committing the container")?;
-        unfinished.made(ctx, &state.engine, &image, state.image_name.as_deref()).await?;
+        unfinished.created(ctx, &state.engine, &image, state.image_name.as_deref()).await?;
         state.data.insert("ImageSha256".into(), json!(image));
         ctx.ui.message(format!("Image ID: {image}"));
         state.image_id = Some(image);

@@ -76,7 +76,7 @@ impl Step<State> for BuildImage {
             archive::add_directory(&mut tar, &directory, Path::new(""), Some(root), &keep).await?;
             tar.finish().await.context("sending the build context")
         };
-        let told = async {
+        let reported = async {
             let mut image = None;
             tokio::pin!(lines);
             while let Some(line) = lines.next().await {
@@ -94,11 +94,11 @@ impl Step<State> for BuildImage {
             }
             image.ok_or_else(|| Error::new("the Engine did not say what it built"))
         };
-        tokio::pin!(written, told);
+        tokio::pin!(written, reported);
         let mut sending = true;
         let image = loop {
             tokio::select! {
-                built = &mut told => {
+                built = &mut reported => {
                     break built.context(format_args!("building {}", path.display()))?;
                 }
                 // When the Engine hangs up first, its answer says why.
@@ -110,7 +110,7 @@ impl Step<State> for BuildImage {
                 }
             }
         };
-        unfinished.made(ctx, &state.engine, &image, None).await?;
+        unfinished.created(ctx, &state.engine, &image, None).await?;
         ctx.ui.say(format!("Finished building base image {image:?}"));
         state.image = image;
         Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use ingot_sdk::output_file::{MadeDirectories, OutputFile};
+use ingot_sdk::output_file::{CreatedDirectories, OutputFile};
 use ingot_sdk::{Context, Result, RunContext};
 use tokio::io::AsyncWriteExt;
 
@@ -23,13 +23,13 @@ pub(crate) async fn save_stream(
     label: &str,
     stream: impl Stream<Item = Result<Bytes, bollard::errors::Error>> + Unpin,
     path: &Path,
-) -> Result<MadeDirectories> {
+) -> Result<CreatedDirectories> {
     let output = OutputFile::open(&ctx.journal, path, 0o666).await?;
     let file = tokio::fs::File::from_std(output.writer()?);
     write(ctx, label, stream, file, path).await?;
-    let made = output.made();
+    let created = output.created();
     output.finish()?;
-    Ok(made)
+    Ok(created)
 }
 
 async fn write(

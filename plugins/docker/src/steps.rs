@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 use ingot_sdk::communicator::NoCommunicator;
-use ingot_sdk::output_file::MadeDirectories;
+use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
     Communicator, Context, Error, GeneratedData, JournalEntry, Provisioned, Result, RunContext,
@@ -54,7 +54,7 @@ pub(crate) struct State {
     /// The image to start from, as long as it is not finished.
     pub unfinished_base: Option<UnfinishedImage>,
     /// The directories created for the exported file.
-    pub made: MadeDirectories,
+    pub created: CreatedDirectories,
     /// The call that commits, while it is under way.
     pub commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
     /// A name of the image to start from, if it has one.
@@ -114,7 +114,7 @@ impl State {
             image_id: None,
             unfinished: None,
             unfinished_base: None,
-            made: MadeDirectories::default(),
+            created: CreatedDirectories::default(),
             commit: None,
             image_name: None,
             image_entrypoint: Vec::new(),
@@ -460,7 +460,7 @@ impl Step<State> for Export {
         let path = Path::new(path);
         let label = format!("Exporting to {}", path.display());
         let stream = state.engine.api.export_container(&id);
-        state.made = save_stream(ctx, &label, stream, path).await?;
+        state.created = save_stream(ctx, &label, stream, path).await?;
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ impl UnfinishedImage {
     ///
     /// # Errors
     /// What the Engine says.
-    pub(crate) async fn made(
+    pub(crate) async fn created(
         &mut self,
         ctx: &RunContext,
         engine: &Engine,

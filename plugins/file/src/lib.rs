@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ingot_sdk::output_file::{MadeDirectories, OutputFile};
+use ingot_sdk::output_file::{CreatedDirectories, OutputFile};
 use ingot_sdk::{
     Artifact, Build, Component, ConfigError, ConfigErrors, Context, Decoded, FileArtifact,
     GeneratedData, PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext,
@@ -87,7 +87,7 @@ impl Build for WriteFile {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let Options { content, source, target } = &self.options;
         let path = PathBuf::from(target);
-        let made = if source.is_empty() {
+        let created = if source.is_empty() {
             // What a template holds may be a secret: a new file is for its owner only, as in
             // Packer.
             let writing = || format!("writing {target}");
@@ -95,9 +95,9 @@ impl Build for WriteFile {
             let mut file = tokio::fs::File::from_std(output.writer()?);
             file.write_all(content.as_bytes()).await.with_context(writing)?;
             file.flush().await.with_context(writing)?;
-            let made = output.made();
+            let created = output.created();
             output.finish()?;
-            made
+            created
         } else {
             let copying = || format!("copying {source} to {target}");
             let mut from = tokio::fs::File::open(source).await.with_context(copying)?;
@@ -110,14 +110,14 @@ impl Build for WriteFile {
                 })
                 .await?;
             to.flush().await.with_context(copying)?;
-            let made = output.made();
+            let created = output.created();
             output.finish()?;
             ctx.ui.say(format!("Copied {copied} bytes"));
-            made
+            created
         };
         let data = GeneratedData::new();
         ctx.provision(Arc::new(Nowhere(ctx.ui.clone())), data).await?;
-        Ok(Some(Arc::new(Written { target: path, made, source: source.clone() })))
+        Ok(Some(Arc::new(Written { target: path, created, source: source.clone() })))
     }
 }
 
@@ -125,7 +125,7 @@ impl Build for WriteFile {
 struct Written {
     target: PathBuf,
     /// The directories that were created for it.
-    made: MadeDirectories,
+    created: CreatedDirectories,
     source: String,
 }
 
@@ -176,7 +176,7 @@ impl Artifact for Written {
 
     async fn destroy(&self) -> Result<()> {
         self.file().destroy().await?;
-        self.made.remove();
+        self.created.remove();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Build, artifact, made, names};
+use common::{Build, artifact, created, names};
 use serde_json::json;
 
 #[tokio::test]
@@ -23,12 +23,12 @@ async fn replaces_the_artifact() {
         build.run("artifice", json!({"files": files}), &artifact(&[&old])).await.unwrap();
     // Kept unless the template says otherwise.
     assert!(processed.keep_input && !processed.force_keep_input);
-    let made = made(processed);
-    assert_eq!(made.builder_id(), "packer.post-processor.artifice");
-    assert_eq!(made.id(), "");
-    assert_eq!(made.files(), [a.clone(), b.clone(), build.path("out/c.log")]);
+    let created = created(processed);
+    assert_eq!(created.builder_id(), "packer.post-processor.artifice");
+    assert_eq!(created.id(), "");
+    assert_eq!(created.files(), [a.clone(), b.clone(), build.path("out/c.log")]);
     let list = format!("{}, {}, {directory}/out/c.log", a.display(), b.display());
-    assert_eq!(made.description(), format!("Created artifact from files: {list}"));
+    assert_eq!(created.description(), format!("Created artifact from files: {list}"));
     assert_eq!(
         build.said.lines(),
         [
@@ -37,7 +37,7 @@ async fn replaces_the_artifact() {
             format!("Using these artifact files: {list}"),
         ]
     );
-    made.destroy().await.unwrap();
+    created.destroy().await.unwrap();
     assert_eq!(names(build.directory.path()), ["old.img"]);
 }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Build, artifact, made, names, tool};
+use common::{Build, artifact, created, names, tool};
 use serde_json::json;
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn the_tools_agree() {
         .await
         .unwrap();
     assert!(processed.keep_input && processed.force_keep_input);
-    let artifact = made(processed);
+    let artifact = created(processed);
     assert_eq!(artifact.builder_id(), "packer.post-processor.checksum");
     assert_eq!(artifact.id(), "");
     assert_eq!(artifact.files().len(), 2 + types.len());
@@ -51,9 +51,9 @@ async fn adds_to_what_is_there() {
     let one = build.file("one.txt", "hello one\n");
     let output = build.path("new/sums");
     let options = json!({"output": output});
-    let first = made(build.run("checksum", options.clone(), &artifact(&[&one])).await.unwrap());
+    let first = created(build.run("checksum", options.clone(), &artifact(&[&one])).await.unwrap());
     assert_eq!(first.files(), [one.clone(), output.clone()]);
-    let second = made(build.run("checksum", options, &artifact(&[&one])).await.unwrap());
+    let second = created(build.run("checksum", options, &artifact(&[&one])).await.unwrap());
     // A file that was there before is not part of the artifact.
     assert_eq!(second.files(), [one]);
     let line = "7f3d153acc6786644c2eba0554adfe06\tone.txt\n";

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Build, artifact, made, names, tool};
+use common::{Build, artifact, created, names, tool};
 use ingot_sdk::{Artifact, Event};
 use serde_json::json;
 
@@ -28,11 +28,11 @@ async fn packs_archives_that_the_tools_read() {
         let options = json!({"output": output});
         let processed = build.run("compress", options, &artifact(&[&one, &long])).await.unwrap();
         assert!(!processed.keep_input && !processed.force_keep_input);
-        let made = made(processed);
+        let created = created(processed);
         let target = build.path(&format!("new/web{ending}"));
-        assert_eq!(made.files(), std::slice::from_ref(&target));
-        assert_eq!(made.builder_id(), "packer.post-processor.compress");
-        assert_eq!(made.description(), format!("compressed artifacts in: {}", target.display()));
+        assert_eq!(created.files(), std::slice::from_ref(&target));
+        assert_eq!(created.builder_id(), "packer.post-processor.compress");
+        assert_eq!(created.description(), format!("compressed artifacts in: {}", target.display()));
         // Nothing unfinished is left beside it.
         assert_eq!(names(&build.path("new")), [format!("web{ending}")]);
         let mut argv: Vec<&str> = lists.split(' ').collect();
@@ -194,7 +194,7 @@ async fn the_packed_file_can_be_destroyed() {
     let build = Build::new("web");
     let one = build.file("one", "1");
     let options = json!({"output": build.path("x.zip")});
-    let packed = made(build.run("compress", options, &artifact(&[&one])).await.unwrap());
+    let packed = created(build.run("compress", options, &artifact(&[&one])).await.unwrap());
     Artifact::destroy(&*packed).await.unwrap();
     assert_eq!(names(build.directory.path()), ["one"]);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Build, artifact, made, names};
+use common::{Build, artifact, created, names};
 use serde_json::{Value, json};
 
 fn read(path: &Path) -> Value {
@@ -29,7 +29,7 @@ async fn lists_builds() {
     let processed = build.run("manifest", options, &input).await.unwrap();
     assert!(processed.keep_input && processed.force_keep_input);
     // The artifact is passed on as it is.
-    assert!(Arc::ptr_eq(&made(processed), &input));
+    assert!(Arc::ptr_eq(&created(processed), &input));
     let expected = r#"{
   "builds": [
     {

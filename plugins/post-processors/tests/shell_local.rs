@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Build, artifact, made, names};
+use common::{Build, artifact, created, names};
 use serde_json::json;
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn runs_scripts_and_passes_the_artifact_on() {
     });
     let processed = build.run("shell-local", options, &input).await.unwrap();
     assert!(processed.keep_input && processed.force_keep_input);
-    assert!(Arc::ptr_eq(&made(processed), &input));
+    assert!(Arc::ptr_eq(&created(processed), &input));
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "web file it's two  words\n");
     let said = build.said.lines();
     assert!(said[0].starts_with("Running local shell script: "), "{said:?}");

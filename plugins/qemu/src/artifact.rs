@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::output_file::MadeDirectories;
+use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::{Artifact, Context, RegistryImage, Result, async_trait};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ pub(crate) const BUILDER_ID: &str = "transcend.qemu";
 pub(crate) struct QemuArtifact {
     directory: PathBuf,
     /// The directories that were created for it.
-    made: MadeDirectories,
+    created: CreatedDirectories,
     files: Vec<PathBuf>,
     disks: Vec<PathBuf>,
     /// The name of the file that the machine was made from.
@@ -51,7 +51,7 @@ impl QemuArtifact {
         });
         Ok(QemuArtifact {
             directory: settings.output.clone(),
-            made: state.made.clone(),
+            created: state.created.clone(),
             files,
             disks: settings.disks(),
             source,
@@ -120,7 +120,7 @@ impl Artifact for QemuArtifact {
 
     async fn destroy(&self) -> Result<()> {
         remove(&self.directory).await?;
-        self.made.remove();
+        self.created.remove();
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ impl Process {
         // Cancellation ends the step that waits; cleanup then ends the program, in order.
         let end = CancellationToken::new();
         let own = RunContext { cancel: end.clone(), ..ctx.clone() };
-        let (tell, ended) = watch::channel(None);
+        let (sender, ended) = watch::channel(None);
         let output = Arc::new(LastLines { name, lines: Mutex::default() });
         tracing::debug!(?argv, "starting {name}");
         let lines = Arc::clone(&output);
@@ -56,7 +56,7 @@ impl Process {
             let status = command.run(&own, &*lines).await;
             tracing::debug!(?status, "{name} has ended");
             // Fails only if nobody wants to know.
-            let _ = tell.send(Some(status.map_err(Arc::new)));
+            let _ = sender.send(Some(status.map_err(Arc::new)));
         });
         Ok(Process { name, end, ended, output, record: Some(record) })
     }

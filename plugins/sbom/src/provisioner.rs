@@ -210,16 +210,16 @@ impl TakeSbom {
         }
         let name = format!("/tmp/ingot-sbom-{}", uuid::Uuid::new_v4());
         let (script, output) = (format!("{name}.sh"), format!("{name}.out"));
-        let made = self.scan(ctx, link, &script, &output).await;
+        let created = self.scan(ctx, link, &script, &output).await;
         let remove = format!("rm -f {} {}", quote(&script), quote(&output));
         let removed = link.exec(&RemoteCommand::new(remove), &CapturedOutput::default()).await;
         if !matches!(removed, Ok(ExitStatus::Code(0))) {
             ctx.ui.error(format!("{script} and {output} could not be removed from the machine."));
         }
-        let made = made?;
-        let Some(collected) = Collected::parse(&made) else {
+        let created = created?;
+        let Some(collected) = Collected::parse(&created) else {
             // The user's own scanner.
-            return Ok(made);
+            return Ok(created);
         };
         let root = self.scan_path();
         let inventory = Inventory::of(&collected, root, &self.args.exclude);
@@ -279,8 +279,8 @@ impl TakeSbom {
                 return Err(Error::new("the connection ended while the scanner ran"));
             }
         }
-        let made = download(link, output, LARGEST_DATABASES).await;
-        made.map_err(|error| error.context("Failed to download what the scanner wrote"))
+        let created = download(link, output, LARGEST_DATABASES).await;
+        created.map_err(|error| error.context("Failed to download what the scanner wrote"))
     }
 
     fn scan_path(&self) -> &str {

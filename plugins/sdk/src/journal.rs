@@ -41,7 +41,7 @@ pub trait Journal: Send + Sync {
     /// The record could not be made durable; the resource must then not be created.
     fn record(&self, resource: &Resource) -> Result<u64>;
     /// Strikes out a record: the resource is gone, or is now the user's.
-    fn strike(&self, record: u64);
+    fn resolve(&self, record: u64);
     /// Writes down more about what a record is of, such as an id that is known by now. That is
     /// help for whoever removes it, without which it is found too, so that nothing has to be
     /// stopped if it fails.
@@ -79,7 +79,7 @@ impl JournalEntry {
 
     /// The resource is gone, or has become something the user wants to keep.
     pub fn done(self) {
-        self.journal.strike(self.record);
+        self.journal.resolve(self.record);
     }
 }
 
@@ -112,14 +112,14 @@ pub trait Reclaim: Send + Sync {
     ///
     /// # Errors
     /// It could not be asked.
-    async fn discover(&self, _place: &Place) -> Result<Option<Vec<Discovered>>> {
+    async fn discover(&self, _place: &DiscoveryScope) -> Result<Option<Vec<Discovered>>> {
         Ok(None)
     }
 }
 
 /// Where to look for things that are in no journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum DiscoveryScope {
     /// A region of AWS, with the credentials that the environment names.
     Aws {
         /// Such as `eu-west-1`.
@@ -147,5 +147,5 @@ impl Journal for NoJournal {
         Ok(0)
     }
 
-    fn strike(&self, _: u64) {}
+    fn resolve(&self, _: u64) {}
 }

@@ -52,7 +52,7 @@ pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext, User
 pub use data_source::{DataSource, Fetch, FetchValue};
 pub use error::{Context, Error, ErrorKind, Result};
 pub use ingot_go_template::{GoDuration, Platform};
-pub use journal::{Discovered, Journal, JournalEntry, Place, Reclaim, Resource};
+pub use journal::{Discovered, DiscoveryScope, Journal, JournalEntry, Reclaim, Resource};
 pub use output_file::OutputFile;
 pub use plugin_set::PluginSet;
 pub use post_processor::{PostProcess, PostProcessor, Processed};

@@ -26,26 +26,26 @@ pub struct OutputFile {
     unfinished: Option<PathBuf>,
     target: PathBuf,
     entry: Option<JournalEntry>,
-    made: MadeDirectories,
+    created: CreatedDirectories,
 }
 
 /// Directories that were created for a file, the deepest first.
 #[derive(Debug, Clone, Default)]
-pub struct MadeDirectories(Vec<PathBuf>);
+pub struct CreatedDirectories(Vec<PathBuf>);
 
-impl MadeDirectories {
+impl CreatedDirectories {
     /// Creates what is missing of `directory`, which is absolute.
     ///
     /// # Errors
     /// It cannot be created.
     pub fn create(directory: &Path) -> std::io::Result<Self> {
         let missing = directory.ancestors().take_while(|path| !path.exists());
-        let made = MadeDirectories(missing.map(Path::to_owned).collect());
+        let created = CreatedDirectories(missing.map(Path::to_owned).collect());
         if let Err(error) = std::fs::create_dir_all(directory) {
-            made.remove();
+            created.remove();
             return Err(error);
         }
-        Ok(made)
+        Ok(created)
     }
 
     /// Removes those that are empty: what others have put there meanwhile stays.
@@ -99,7 +99,7 @@ impl OutputFile {
             .to_string_lossy()
             .into_owned();
         let directory = absolute.parent().unwrap_or(Path::new("/"));
-        let made = MadeDirectories::create(directory)
+        let created = CreatedDirectories::create(directory)
             .with_context(|| format!("creating the directory {}", directory.display()))?;
         let unfinished = directory.join(format!(".{name}.{}.unfinished", uuid::Uuid::new_v4()));
         let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
@@ -115,7 +115,7 @@ impl OutputFile {
             unfinished: Some(unfinished.clone()),
             target: absolute.clone(),
             entry: Some(entry),
-            made,
+            created,
         };
         let file = match options.open(&unfinished) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied && there.is_some() => {
@@ -135,8 +135,8 @@ impl OutputFile {
         let mut options = std::fs::OpenOptions::new();
         let opened = options.write(true).create(true).truncate(true).open(path);
         let file = opened.with_context(|| format!("writing {}", shown.display()))?;
-        let (target, made) = (path.to_owned(), MadeDirectories::default());
-        Ok(OutputFile { file: Some(file), unfinished: None, target, entry: None, made })
+        let (target, created) = (path.to_owned(), CreatedDirectories::default());
+        Ok(OutputFile { file: Some(file), unfinished: None, target, entry: None, created })
     }
 
     /// [`OutputFile::create`], where waiting, as for the reader of a pipe, must not block.
@@ -164,8 +164,8 @@ impl OutputFile {
     }
 
     /// The directories that were created for it, for whoever removes the finished file.
-    pub fn made(&self) -> MadeDirectories {
-        self.made.clone()
+    pub fn created(&self) -> CreatedDirectories {
+        self.created.clone()
     }
 
     /// Puts the file where it belongs, replacing what was there.
@@ -188,7 +188,7 @@ impl OutputFile {
                 self.entry.take().into_iter().for_each(JournalEntry::done);
             }
         }
-        self.made = MadeDirectories::default();
+        self.created = CreatedDirectories::default();
         Ok(())
     }
 }
@@ -205,7 +205,7 @@ impl Drop for OutputFile {
             // It stays in the journal; the next run tries again.
             Err(error) => tracing::warn!(file = %unfinished.display(), %error, "cannot remove"),
         }
-        self.made.remove();
+        self.created.remove();
     }
 }
 

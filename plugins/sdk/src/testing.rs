@@ -116,7 +116,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 /// It cannot be written.
 pub fn file(directory: &Path, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.join(name);
-    let made = std::fs::create_dir_all(path.parent().unwrap_or(directory));
-    made.and_then(|()| std::fs::write(&path, contents)).expect("a file that can be written");
+    let created = std::fs::create_dir_all(path.parent().unwrap_or(directory));
+    created.and_then(|()| std::fs::write(&path, contents)).expect("a file that can be written");
     path
 }

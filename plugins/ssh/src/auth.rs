@@ -25,7 +25,7 @@ const KEY_SIGN: [i32; 2] = [-10, -16];
 
 /// A server, as messages name it.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct Endpoint {
     /// The user there.
     pub user: String,
     /// Its name or address.
@@ -36,7 +36,7 @@ pub(crate) struct Place {
     pub role: &'static str,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bare = !self.host.contains(':');
         let (open, close) = if bare { ("", "") } else { ("[", "]") };
@@ -94,7 +94,7 @@ pub(crate) struct Credentials {
 /// Opens a session over `socket` and logs in.
 pub(crate) fn log_in(
     socket: Arc<OwnedFd>,
-    place: &Place,
+    endpoint: &Endpoint,
     credentials: &Credentials,
 ) -> Result<Session, Failure> {
     let local = |error: ssh2::Error| Failure::new(Kind::Local, error.message().to_owned());
@@ -111,9 +111,9 @@ pub(crate) fn log_in(
         session.method_pref(MethodType::Kex, &kex).map_err(local)?;
     }
     session.set_tcp_stream(Socket(socket));
-    session.handshake().map_err(|error| handshake_failure(&error, place))?;
-    log_host_key(&session, place);
-    authenticate(&session, place, credentials)?;
+    session.handshake().map_err(|error| handshake_failure(&error, endpoint))?;
+    log_host_key(&session, endpoint);
+    authenticate(&session, endpoint, credentials)?;
     Ok(session)
 }
 
@@ -126,12 +126,12 @@ impl AsRawFd for Socket {
     }
 }
 
-fn log_host_key(session: &Session, place: &Place) {
+fn log_host_key(session: &Session, endpoint: &Endpoint) {
     let kind = session.host_key().map(|(_, kind)| format!("{kind:?}")).unwrap_or_default();
     let hash = session.host_key_hash(HashType::Sha256).unwrap_or_default();
     let fingerprint = openssl::base64::encode_block(hash);
     tracing::info!(
-        server = %place, kind, fingerprint = format!("SHA256:{}", fingerprint.trim_end_matches('=')),
+        server = %endpoint, kind, fingerprint = format!("SHA256:{}", fingerprint.trim_end_matches('=')),
         kex = session.methods(MethodType::Kex), cipher = session.methods(MethodType::CryptCs),
         "host key (not checked, as the machine is new)"
     );
@@ -144,23 +144,26 @@ fn session_code(error: &ssh2::Error) -> i32 {
     }
 }
 
-fn handshake_failure(error: &ssh2::Error, place: &Place) -> Failure {
+fn handshake_failure(error: &ssh2::Error, endpoint: &Endpoint) -> Failure {
     let code = session_code(error);
     let failed = |text: String| Failure::new(Kind::Network, text);
     if code == TIMEOUT {
         let seconds = HANDSHAKE_TIMEOUT.as_secs();
-        return failed(format!("{place} takes connections, but did not answer in {seconds} s"))
+        return failed(format!("{endpoint} takes connections, but did not answer in {seconds} s"))
             .hint("check that it is an SSH server");
     }
     if KEX_FAILURES.contains(&code) {
-        return failed(format!("{place} and we have no algorithms in common: {}", error.message()))
-            .hint("see ssh_ciphers and ssh_key_exchange_algorithms, and the server's log");
+        return failed(format!(
+            "{endpoint} and we have no algorithms in common: {}",
+            error.message()
+        ))
+        .hint("see ssh_ciphers and ssh_key_exchange_algorithms, and the server's log");
     }
     if BANNER_FAILURES.contains(&code) || error.message().contains("banner") {
-        return failed(format!("{place} closed the connection, or is not an SSH server"))
+        return failed(format!("{endpoint} closed the connection, or is not an SSH server"))
             .hint("check the port, and the server's log (MaxStartups, PerSourcePenalties, …)");
     }
-    failed(format!("the SSH handshake with {place} failed: {}", error.message()))
+    failed(format!("the SSH handshake with {endpoint} failed: {}", error.message()))
 }
 
 /// Answers every question with the password.
@@ -175,11 +178,11 @@ impl KeyboardInteractivePrompt for PasswordAnswers<'_> {
 /// Tries, in Packer's order: the agent's keys, the private keys, the password.
 fn authenticate(
     session: &Session,
-    place: &Place,
+    endpoint: &Endpoint,
     credentials: &Credentials,
 ) -> Result<(), Failure> {
-    let user = place.user.as_str();
-    let mut attempts = Attempts { place, tried: Vec::new() };
+    let user = endpoint.user.as_str();
+    let mut attempts = Attempts { endpoint, tried: Vec::new() };
     // The list of methods is asked for with a login that needs none, and may succeed.
     let offered = match session.auth_methods(user) {
         Ok(offered) => offered.to_owned(),
@@ -238,7 +241,7 @@ fn try_agent(session: &Session, user: &str, attempts: &mut Attempts<'_>) -> Resu
 
 /// What was tried so far.
 struct Attempts<'a> {
-    place: &'a Place,
+    endpoint: &'a Endpoint,
     tried: Vec<String>,
 }
 
@@ -246,7 +249,7 @@ impl Attempts<'_> {
     /// Whether an attempt with `what` succeeded. A failure that ends the connection is an error.
     fn note(&mut self, tried: Result<(), ssh2::Error>, what: &str) -> Result<bool, Failure> {
         let Err(error) = tried else { return Ok(true) };
-        tracing::debug!(server = %self.place, what, %error, "login refused");
+        tracing::debug!(server = %self.endpoint, what, %error, "login refused");
         self.tried.push(what.to_owned());
         let code = session_code(&error);
         // libssh2 gives an answer that does not come the code of a refusal.
@@ -262,16 +265,16 @@ impl Attempts<'_> {
     }
 
     fn broken(&self, error: &ssh2::Error) -> Failure {
-        let place = self.place;
+        let endpoint = self.endpoint;
         match self.tried.len() {
             0 => Failure::new(
                 Kind::Network,
-                format!("{place} closed the connection: {}", error.message()),
+                format!("{endpoint} closed the connection: {}", error.message()),
             ),
             count => Failure::new(
                 Kind::Login,
                 format!(
-                    "{place} closed the connection after {count} attempts to log in, with {}",
+                    "{endpoint} closed the connection after {count} attempts to log in, with {}",
                     self.tried.join(", ")
                 ),
             )
@@ -280,8 +283,8 @@ impl Attempts<'_> {
     }
 
     fn refused(&self, offered: &str) -> Failure {
-        let place = self.place;
-        let options = match place.role.is_empty() {
+        let endpoint = self.endpoint;
+        let options = match endpoint.role.is_empty() {
             true => "ssh_username and ssh_password, ssh_private_key_file or ssh_agent_auth",
             false => {
                 "ssh_bastion_username and ssh_bastion_password, ssh_bastion_private_key_file or \
@@ -292,7 +295,7 @@ impl Attempts<'_> {
             true => "we have nothing it takes".to_owned(),
             false => format!("tried {}", self.tried.join(", ")),
         };
-        let message = format!("{place} refused the login: {tried}; it takes {offered}");
+        let message = format!("{endpoint} refused the login: {tried}; it takes {offered}");
         Failure::new(Kind::Login, message).hint(format!("check {options}"))
     }
 }

@@ -44,7 +44,7 @@ impl SshCommunicator {
         self.ending.over().await;
         let mut link = self.link.lock().await;
         if link.is_lost() {
-            tracing::info!(machine = %self.connector.place(), reason = %link.lost(), "reconnecting");
+            tracing::info!(machine = %self.connector.endpoint(), reason = %link.lost(), "reconnecting");
             link.close_tunnels().await;
             // Not the build's token: cleaning up after a cancelled build needs the machine too,
             // and whoever gives up waiting drops this future.

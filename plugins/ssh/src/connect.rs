@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 use rustix::net::Shutdown;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Credentials, Failure, Kind, Place};
+use crate::auth::{self, Credentials, Endpoint, Failure, Kind};
 use crate::communicator::SshCommunicator;
 use crate::dial;
 use crate::key_pair::{KeyPair, mask};
 use crate::link::Link;
 use crate::settings::{Login, Route, SshSettings};
-use crate::worker::Care;
+use crate::worker::KeepAlive;
 
 /// The pause between two attempts to log in. Packer takes as long, so that a machine whose user
 /// or key is set up late gets as much time for as many attempts.
@@ -39,10 +39,10 @@ pub struct Target {
 /// Makes connections to one machine.
 pub(crate) struct Connector {
     settings: SshSettings,
-    place: Place,
+    endpoint: Endpoint,
     credentials: Credentials,
     /// The bastion and what it takes, if there is one.
-    bastion: Option<(Place, Credentials)>,
+    bastion: Option<(Endpoint, Credentials)>,
 }
 
 impl SshSettings {
@@ -90,23 +90,23 @@ impl Connector {
         }
         let bastion = match &settings.route {
             Route::Bastion(bastion) => {
-                let place = Place {
+                let endpoint = Endpoint {
                     user: bastion.login.user.clone(),
                     host: bastion.host.clone(),
                     port: bastion.port,
                     role: "the bastion ",
                 };
-                Some((place, credentials(&bastion.login)?))
+                Some((endpoint, credentials(&bastion.login)?))
             }
             Route::Direct | Route::Proxy(_) => None,
         };
-        let place = Place {
+        let endpoint = Endpoint {
             user: settings.login.user.clone(),
             host: target.host.clone(),
             port: target.port.unwrap_or(settings.port),
             role: "",
         };
-        Ok(Connector { settings: settings.clone(), place, credentials: own, bastion })
+        Ok(Connector { settings: settings.clone(), endpoint, credentials: own, bastion })
     }
 
     /// The settings it connects with.
@@ -115,19 +115,19 @@ impl Connector {
     }
 
     /// The machine, as messages name it.
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     async fn wait_aloud(&self, ctx: &RunContext) -> Result<Arc<Link>> {
         ctx.ui.say("Waiting for SSH to become available...");
-        let told = Mutex::new(String::new());
+        let reported = Mutex::new(String::new());
         let refused = |error: &Error| {
             let text = error.to_string();
-            let mut told = told.lock();
-            if *told != text {
+            let mut reported = reported.lock();
+            if *reported != text {
                 ctx.ui.message(format!("{text}; trying again"));
-                *told = text;
+                *reported = text;
             }
         };
         let link = self.wait(&ctx.cancel, &refused).await?;
@@ -156,7 +156,7 @@ impl Connector {
             cancel,
             |error| {
                 let last = lock();
-                let allowed = attempts.is_none_or(|limit| last.refusals < limit);
+                let allowed = attempts.is_none_or(|limit| last.failed_logins < limit);
                 match last.kind {
                     Some(Kind::Login) if allowed => {
                         refused(error);
@@ -186,7 +186,7 @@ impl Connector {
             Ok(Err(error)) => error,
             Err(_) => {
                 let message =
-                    last.message.unwrap_or_else(|| format!("no answer from {}", self.place));
+                    last.message.unwrap_or_else(|| format!("no answer from {}", self.endpoint));
                 last.hint.into_iter().fold(Error::new(message), Error::hint)
             }
         };
@@ -194,26 +194,25 @@ impl Connector {
             (Some(Kind::Network) | None, Some(limit)) => {
                 error.context(format_args!("no SSH connection within {}", GoDuration(limit)))
             }
-            (Some(Kind::Login), _) if last.refusals > 1 => {
-                error.context(format_args!("gave up after {} attempts to log in", last.refusals))
-            }
+            (Some(Kind::Login), _) if last.failed_logins > 1 => error
+                .context(format_args!("gave up after {} attempts to log in", last.failed_logins)),
             _ => error,
         })
     }
 
     /// Connects once.
     pub(crate) async fn open(&self) -> Result<Arc<Link>, Failure> {
-        let place = &self.place;
+        let endpoint = &self.endpoint;
         let (socket, bastion) = match (&self.settings.route, &self.bastion) {
             (Route::Bastion(_), Some((there, credentials))) => {
                 let socket = dial::direct(there).await?;
                 let link = self.session(socket, there, credentials, None).await?;
                 (self.through(&link, there).await?, Some(Box::new(link)))
             }
-            (Route::Proxy(proxy), _) => (dial::through_proxy(proxy, place).await?, None),
-            _ => (dial::direct(place).await?, None),
+            (Route::Proxy(proxy), _) => (dial::through_proxy(proxy, endpoint).await?, None),
+            _ => (dial::direct(endpoint).await?, None),
         };
-        let link = Arc::new(self.session(socket, place, &self.credentials, bastion).await?);
+        let link = Arc::new(self.session(socket, endpoint, &self.credentials, bastion).await?);
         for tunnel in &self.settings.remote_tunnels {
             link.listen_there(tunnel).await?;
         }
@@ -224,12 +223,12 @@ impl Connector {
     }
 
     /// A socket that leads to the machine through the bastion `link`.
-    async fn through(&self, link: &Link, there: &Place) -> Result<OwnedFd, Failure> {
+    async fn through(&self, link: &Link, there: &Endpoint) -> Result<OwnedFd, Failure> {
         let network = |error: Error| Failure { kind: Kind::Network, error };
         let pair = std::os::unix::net::UnixStream::pair();
         let (near, far) = pair.map_err(|error| network(error.into()))?;
         far.set_nonblocking(true).map_err(|error| network(error.into()))?;
-        let (host, port) = (self.place.host.as_str(), self.place.port);
+        let (host, port) = (self.endpoint.host.as_str(), self.endpoint.port);
         link.reach(host, port, far.into()).await.map_err(|error| {
             let message = format!("{there} cannot connect to {host}:{port}: {error}");
             Failure::new(Kind::Network, message)
@@ -241,7 +240,7 @@ impl Connector {
     async fn session(
         &self,
         socket: OwnedFd,
-        place: &Place,
+        endpoint: &Endpoint,
         credentials: &Credentials,
         bastion: Option<Box<Link>>,
     ) -> Result<Link, Failure> {
@@ -249,14 +248,16 @@ impl Connector {
         // Should the build be cancelled meanwhile, this unblocks libssh2.
         let guard = ShutDown(Some(Arc::clone(&socket)));
         let work = {
-            let (socket, place, credentials) = (socket.clone(), place.clone(), credentials.clone());
-            tokio::task::spawn_blocking(move || auth::log_in(socket, &place, &credentials))
+            let (socket, endpoint, credentials) =
+                (socket.clone(), endpoint.clone(), credentials.clone());
+            tokio::task::spawn_blocking(move || auth::log_in(socket, &endpoint, &credentials))
         };
         let session =
             work.await.map_err(|error| Failure::new(Kind::Local, error.to_string()))??;
         guard.disarm();
-        let care = Care { keep_alive: self.settings.keep_alive, silence: self.settings.silence };
-        Link::new(session, socket, place.clone(), care, bastion)
+        let liveness =
+            KeepAlive { keep_alive: self.settings.keep_alive, silence: self.settings.silence };
+        Link::new(session, socket, endpoint.clone(), liveness, bastion)
             .map_err(|error| Failure { kind: Kind::Local, error })
     }
 }
@@ -266,7 +267,7 @@ impl Connector {
 struct Last {
     kind: Option<Kind>,
     /// How often the login was refused.
-    refusals: u32,
+    failed_logins: u32,
     message: Option<String>,
     hint: Option<String>,
 }
@@ -274,7 +275,7 @@ struct Last {
 impl Last {
     fn note(&mut self, failure: &Failure) {
         self.kind = Some(failure.kind);
-        self.refusals += u32::from(failure.kind == Kind::Login);
+        self.failed_logins += u32::from(failure.kind == Kind::Login);
         self.message = Some(failure.error.to_string());
         self.hint = failure.error.advice().map(str::to_owned);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_socks::tcp::Socks5Stream;
 
-use crate::auth::{Failure, Kind, Place};
+use crate::auth::{Endpoint, Failure, Kind};
 use crate::settings::Proxy;
 
 /// How long one attempt to connect may take, as in Packer.
@@ -16,10 +16,10 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// With the server asked for signs of life, this is how a machine that is gone is noticed.
 const DEAD_PEER: Duration = Duration::from_secs(60);
 
-/// Connects to the server at `place`.
-pub(crate) async fn direct(place: &Place) -> Result<OwnedFd, Failure> {
-    let name = place.to_string();
-    let connecting = connect(&place.host, place.port, &name);
+/// Connects to the server at `endpoint`.
+pub(crate) async fn direct(endpoint: &Endpoint) -> Result<OwnedFd, Failure> {
+    let name = endpoint.to_string();
+    let connecting = connect(&endpoint.host, endpoint.port, &name);
     match tokio::time::timeout(DIAL_TIMEOUT, connecting).await {
         Ok(stream) => ready(stream?),
         Err(_) => Err(no_answer(&name)),
@@ -38,23 +38,25 @@ async fn connect(host: &str, port: u16, what: &str) -> Result<TcpStream, Failure
     TcpStream::connect(&addresses[..]).await.map_err(|error| dial_failure(&error, what))
 }
 
-/// Connects to the server at `place` through a SOCKS5 proxy, which looks up its name.
-pub(crate) async fn through_proxy(proxy: &Proxy, place: &Place) -> Result<OwnedFd, Failure> {
+/// Connects to the server at `endpoint` through a SOCKS5 proxy, which looks up its name.
+pub(crate) async fn through_proxy(proxy: &Proxy, endpoint: &Endpoint) -> Result<OwnedFd, Failure> {
     let name = format!("the proxy {}:{} (ssh_proxy_host)", proxy.host, proxy.port);
     let connecting = async {
         let stream = connect(&proxy.host, proxy.port, &name).await?;
-        let target = (place.host.as_str(), place.port);
+        let target = (endpoint.host.as_str(), endpoint.port);
         let connected = match &proxy.login {
             Some((user, password)) => {
                 Socks5Stream::connect_with_password_and_socket(stream, target, user, password).await
             }
             None => Socks5Stream::connect_with_socket(stream, target).await,
         };
-        connected.map(Socks5Stream::into_inner).map_err(|error| proxy_failure(&error, &name, place))
+        connected
+            .map(Socks5Stream::into_inner)
+            .map_err(|error| proxy_failure(&error, &name, endpoint))
     };
     match tokio::time::timeout(DIAL_TIMEOUT, connecting).await {
         Ok(stream) => ready(stream?),
-        Err(_) => Err(no_answer(&format!("{place} through {name}"))),
+        Err(_) => Err(no_answer(&format!("{endpoint} through {name}"))),
     }
 }
 
@@ -92,7 +94,7 @@ fn dial_failure(error: &std::io::Error, what: &str) -> Failure {
     }
 }
 
-fn proxy_failure(error: &tokio_socks::Error, name: &str, place: &Place) -> Failure {
+fn proxy_failure(error: &tokio_socks::Error, name: &str, endpoint: &Endpoint) -> Failure {
     use tokio_socks::Error;
     match error {
         Error::PasswordAuthFailure(_) | Error::NoAcceptableAuthMethods => {
@@ -105,7 +107,7 @@ fn proxy_failure(error: &tokio_socks::Error, name: &str, place: &Place) -> Failu
         | Error::TtlExpired
         | Error::ConnectionNotAllowedByRuleset
         | Error::GeneralSocksServerFailure => {
-            Failure::new(Kind::Network, format!("{name} cannot connect to {place}: {error}"))
+            Failure::new(Kind::Network, format!("{name} cannot connect to {endpoint}: {error}"))
                 .hint("check the address as the proxy sees it, and the proxy's rules")
         }
         _ => Failure::new(Kind::Network, format!("{name} does not speak SOCKS5: {error}"))

@@ -78,7 +78,7 @@ impl KeyPair {
     pub async fn generate(kind: KeyPairType, name: &str) -> Result<KeyPair> {
         let name = name.to_owned();
         let work = tokio::task::spawn_blocking(move || generate(kind, &name));
-        work.await.map_err(|error| error.to_string()).and_then(|made| made).map_err(|error| {
+        work.await.map_err(|error| error.to_string()).and_then(|created| created).map_err(|error| {
             Error::new(format!("cannot create a {} key pair: {error}", kind.name()))
         })
     }

@@ -5,23 +5,23 @@
 //!
 //! How it works inside: libssh2's sessions cannot be used from several places at once, and its
 //! calls block. So every connection is a thread of its own (`worker`) that nothing else touches.
-//! It joins SSH channels to local sockets (`joint`): a command's output, a tunnel's peer and the
+//! It joins SSH channels to local sockets (`channel_pump`): a command's output, a tunnel's peer and the
 //! way through a bastion are all sockets to the rest of the program, which reads and writes them
 //! like any other. Dropping the near end of a socket ends what runs at its far end.
 
 mod algorithms;
 mod auth;
 mod authorized_keys;
+mod channel_pump;
+mod commands;
 mod communicator;
 mod config;
 mod connect;
 mod dial;
 mod ending;
-mod joint;
 mod key;
 mod key_pair;
 mod link;
-mod orders;
 mod path;
 mod scp;
 mod settings;

@@ -12,15 +12,15 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::auth::{Failure, Kind, Place};
-use crate::orders::{Opening, Order, Orders, Purpose, SftpWork};
+use crate::auth::{Endpoint, Failure, Kind};
+use crate::commands::{Opening, Purpose, SftpWork, WorkerCommand, WorkerCommands};
 use crate::tunnel::Tunnel;
-use crate::worker::{self, Care};
+use crate::worker::{self, KeepAlive};
 
 /// A session that is logged in. Dropping it ends it.
 pub(crate) struct Link {
-    place: Place,
-    orders: Orders,
+    endpoint: Endpoint,
+    commands: WorkerCommands,
     lost: Arc<OnceLock<String>>,
     /// How many commands run over it.
     running: Arc<AtomicUsize>,
@@ -37,7 +37,7 @@ pub(crate) struct Process {
     /// Its standard error.
     pub errors: UnixStream,
     ended: oneshot::Receiver<ExitStatus>,
-    orders: Orders,
+    commands: WorkerCommands,
     running: Arc<AtomicUsize>,
 }
 
@@ -51,7 +51,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.ended.close();
-        self.orders.give(Order::Look);
+        self.commands.give(WorkerCommand::Look);
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -65,19 +65,19 @@ pub(crate) fn socket_pair() -> std::io::Result<(UnixStream, OwnedFd)> {
 }
 
 impl Link {
-    /// Takes over a session that is logged in to `place` over `socket`.
+    /// Takes over a session that is logged in to `endpoint` over `socket`.
     pub(crate) fn new(
         session: Session,
         socket: Arc<OwnedFd>,
-        place: Place,
-        care: Care,
+        endpoint: Endpoint,
+        liveness: KeepAlive,
         bastion: Option<Box<Link>>,
     ) -> Result<Link> {
         let lost = Arc::new(OnceLock::new());
-        let orders = worker::start(session, socket, care, Arc::clone(&lost))?;
+        let commands = worker::start(session, socket, liveness, Arc::clone(&lost))?;
         Ok(Link {
-            place,
-            orders,
+            endpoint,
+            commands,
             lost,
             running: Arc::default(),
             tunnels: Mutex::default(),
@@ -98,7 +98,7 @@ impl Link {
     /// Says that it has. The machine may be back soon.
     pub(crate) fn lost(&self) -> Error {
         let reason = self.lost.get().map_or("the connection ended", String::as_str);
-        Error::new(format!("lost the connection to {}: {reason}", self.place)).transient()
+        Error::new(format!("lost the connection to {}: {reason}", self.endpoint)).transient()
     }
 
     async fn open(
@@ -106,7 +106,7 @@ impl Link {
         opening: Opening,
         opened: oneshot::Receiver<Result<(), String>>,
     ) -> Result<()> {
-        self.orders.give(Order::Open(opening));
+        self.commands.give(WorkerCommand::Open(opening));
         match opened.await {
             Ok(result) => result.map_err(Error::new),
             Err(_) => Err(self.lost()),
@@ -120,21 +120,22 @@ impl Link {
     pub(crate) async fn run(&self, line: &str, pty: bool) -> Result<Process> {
         let (data, far_data) = socket_pair()?;
         let (errors, far_errors) = socket_pair()?;
-        let (told, ended) = oneshot::channel();
+        let (reported, ended) = oneshot::channel();
         let (reply, opened) = oneshot::channel();
         let opening = Opening {
             purpose: Purpose::Command { line: line.to_owned(), pty },
             data: far_data,
             errors: Some(far_errors),
-            ended: Some(told),
+            ended: Some(reported),
             opened: reply,
         };
         self.running.fetch_add(1, Ordering::Relaxed);
-        let (orders, running) = (self.orders.clone(), Arc::clone(&self.running));
-        let process = Process { data, errors, ended, orders, running };
+        let (commands, running) = (self.commands.clone(), Arc::clone(&self.running));
+        let process = Process { data, errors, ended, commands, running };
         let started = self.open(opening, opened).await;
-        started
-            .map_err(|error| error.context(format_args!("starting a command on {}", self.place)))?;
+        started.map_err(|error| {
+            error.context(format_args!("starting a command on {}", self.endpoint))
+        })?;
         Ok(process)
     }
 
@@ -154,18 +155,18 @@ impl Link {
     /// # Errors
     /// The connection is lost.
     pub(crate) fn sftp(&self, work: SftpWork) -> Result<()> {
-        if self.orders.give(Order::Sftp(work)) { Ok(()) } else { Err(self.lost()) }
+        if self.commands.give(WorkerCommand::Sftp(work)) { Ok(()) } else { Err(self.lost()) }
     }
 
     /// Lets a port of the machine lead here.
     pub(crate) async fn listen_there(&self, tunnel: &Tunnel) -> Result<(), Failure> {
         let (reply, listening) = oneshot::channel();
-        self.orders.give(Order::Listen(tunnel.clone(), reply));
+        self.commands.give(WorkerCommand::Listen(tunnel.clone(), reply));
         let result = listening.await.unwrap_or_else(|_| Err(self.lost().to_string()));
         result.map_err(|error| {
             let message = format!(
                 "{} refused to listen on port {} for the tunnel {tunnel} (ssh_remote_tunnels): {error}",
-                self.place, tunnel.listen
+                self.endpoint, tunnel.listen
             );
             Failure::new(Kind::Login, message)
                 .hint("the port may be taken there, or sshd's AllowTcpForwarding may forbid it")
@@ -215,6 +216,6 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.orders.give(Order::Stop);
+        self.commands.give(WorkerCommand::Stop);
     }
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use ssh2::{ErrorCode, File, FileStat, FileType, OpenFlags, OpenType, Sftp};
 use tokio::sync::oneshot;
 
-use crate::joint::{Progress, again, would_block};
+use crate::channel_pump::{Progress, again, would_block};
 use crate::link::Link;
 use crate::worker::ends_session;
 use ingot_sdk::walk::{Entry, What};
@@ -283,7 +283,7 @@ pub(crate) async fn is_directory(link: &Link, path: &str) -> Result<Option<bool>
 /// Makes the directory `path` unless it is there, and gives it `mode`.
 pub(crate) async fn make_directory(link: &Link, path: &str, mode: u32) -> Result<()> {
     let name = PathBuf::from(path);
-    let made = request(link, move |sftp| {
+    let created = request(link, move |sftp| {
         let bits = i32::try_from(mode & 0o7777).unwrap_or(0o755);
         if let Err(error) = sftp.mkdir(&name, bits)
             && !sftp.stat(&name).is_ok_and(|stat| stat.is_dir())
@@ -293,7 +293,7 @@ pub(crate) async fn make_directory(link: &Link, path: &str, mode: u32) -> Result
         sftp.setstat(&name, only_mode(mode))
     });
     let doing = || format!("creating the directory {path} on the machine");
-    made.await?.map_err(|error| Error::new(explain(&error))).with_context(doing)
+    created.await?.map_err(|error| Error::new(explain(&error))).with_context(doing)
 }
 
 /// What is in the remote directory `path`, following links, with the sizes that the server tells.

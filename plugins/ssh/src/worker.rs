@@ -2,7 +2,7 @@
 //!
 //! It waits, with one `poll`, for the server, for the sockets that channels are joined to, and
 //! for orders; then it moves what can be moved. libssh2 is used without blocking, with one
-//! exception: short SFTP requests, see [`Order::Sftp`].
+//! exception: short SFTP requests, see [`WorkerCommand::Sftp`].
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, Channel, Listener, Session, Sftp};
 
-use crate::joint::{Joint, Progress, again, would_block};
-use crate::orders::{Opening, Order, Orders, Purpose, SftpWork};
+use crate::channel_pump::{ChannelPump, Progress, again, would_block};
+use crate::commands::{Opening, Purpose, SftpWork, WorkerCommand, WorkerCommands};
 use crate::sftp::Copy;
 use crate::tunnel::Tunnel;
 
@@ -33,7 +33,7 @@ const CLOSED: PollFlags = PollFlags::empty();
 
 /// How a session is looked after.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Care {
+pub(crate) struct KeepAlive {
     /// How often the server is asked for a sign of life.
     pub keep_alive: Option<Duration>,
     /// How long it may be silent.
@@ -48,38 +48,38 @@ pub(crate) struct Care {
 pub(crate) fn start(
     session: Session,
     socket: Arc<OwnedFd>,
-    care: Care,
+    liveness: KeepAlive,
     lost: Arc<OnceLock<String>>,
-) -> std::io::Result<Orders> {
-    let (bell, ring) = UnixStream::pair()?;
-    bell.set_nonblocking(true)?;
-    ring.set_nonblocking(true)?;
-    let (queue, orders) = std::sync::mpsc::channel();
-    let handle = Orders::new(queue, ring);
+) -> std::io::Result<WorkerCommands> {
+    let (notifier, notify) = UnixStream::pair()?;
+    notifier.set_nonblocking(true)?;
+    notify.set_nonblocking(true)?;
+    let (queue, commands) = std::sync::mpsc::channel();
+    let handle = WorkerCommands::new(queue, notify);
     session.set_blocking(false);
     session.set_timeout(u32::try_from(REQUEST_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
-    if let Some(interval) = care.keep_alive {
+    if let Some(interval) = liveness.keep_alive {
         let seconds = u32::try_from(interval.as_secs().max(1)).unwrap_or(u32::MAX);
         session.set_keepalive(true, seconds);
     }
     let worker = Worker {
         session,
         socket,
-        care,
-        orders,
-        own_orders: handle.clone(),
-        bell,
+        liveness,
+        commands,
+        own_commands: handle.clone(),
+        notifier,
         opening: VecDeque::new(),
         begun: None,
         sftp_waiting: VecDeque::new(),
         sftp: None,
-        joints: Vec::new(),
+        pumps: Vec::new(),
         copies: Vec::new(),
         listeners: Vec::new(),
         callers: HashMap::new(),
         next_caller: 0,
         heard: Instant::now(),
-        keep_alive_due: Instant::now() + care.keep_alive.unwrap_or_default(),
+        keep_alive_due: Instant::now() + liveness.keep_alive.unwrap_or_default(),
         stopping: false,
     };
     std::thread::Builder::new().name("ssh".into()).spawn(move || worker.run(&lost))?;
@@ -89,17 +89,17 @@ pub(crate) fn start(
 struct Worker {
     session: Session,
     socket: Arc<OwnedFd>,
-    care: Care,
-    orders: Receiver<Order>,
-    own_orders: Orders,
-    bell: UnixStream,
+    liveness: KeepAlive,
+    commands: Receiver<WorkerCommand>,
+    own_commands: WorkerCommands,
+    notifier: UnixStream,
     /// Channels to open. libssh2 can open one at a time.
     opening: VecDeque<Opening>,
     /// The channel of the first of them, once it is there and has to be set up.
     begun: Option<(Channel, bool)>,
     sftp_waiting: VecDeque<SftpWork>,
     sftp: Option<Sftp>,
-    joints: Vec<Joint>,
+    pumps: Vec<ChannelPump>,
     copies: Vec<Copy>,
     listeners: Vec<(Listener, Tunnel)>,
     /// Channels that came in through remote tunnels and wait for their targets.
@@ -123,8 +123,8 @@ impl Worker {
             tracing::debug!(reason, "an SSH session ended");
         }
         let _ = lost.set(reason.clone().unwrap_or_else(|| "it was closed".into()));
-        for joint in self.joints.drain(..) {
-            joint.lose();
+        for channel_pump in self.pumps.drain(..) {
+            channel_pump.lose();
         }
         if reason.is_none() {
             self.session.set_blocking(true);
@@ -137,12 +137,12 @@ impl Worker {
 
     /// One round: takes orders, moves what can be moved, waits.
     fn turn(&mut self) -> Result<(), String> {
-        self.take_orders();
+        self.take_commands();
         if self.stopping {
             return Ok(());
         }
         let mut moved = self.open_next()?;
-        moved |= self.step_joints()?;
+        moved |= self.step_pumps()?;
         moved |= self.step_copies()?;
         moved |= self.accept_callers()?;
         if !self.sending() {
@@ -161,19 +161,19 @@ impl Worker {
         matches!(self.session.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
     }
 
-    fn take_orders(&mut self) {
-        let mut rings = [0; 64];
-        let _ = self.bell.read(&mut rings);
+    fn take_commands(&mut self) {
+        let mut notifications = [0; 64];
+        let _ = self.notifier.read(&mut notifications);
         loop {
-            match self.orders.try_recv() {
-                Ok(Order::Open(opening)) => self.opening.push_back(opening),
-                Ok(Order::Sftp(work)) => self.sftp_waiting.push_back(work),
-                Ok(Order::Listen(tunnel, listening)) => {
+            match self.commands.try_recv() {
+                Ok(WorkerCommand::Open(opening)) => self.opening.push_back(opening),
+                Ok(WorkerCommand::Sftp(work)) => self.sftp_waiting.push_back(work),
+                Ok(WorkerCommand::Listen(tunnel, listening)) => {
                     let _ = listening.send(self.listen(tunnel));
                 }
-                Ok(Order::Join(caller, target)) => self.join(caller, target),
-                Ok(Order::Look) => {}
-                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                Ok(WorkerCommand::Join(caller, target)) => self.join(caller, target),
+                Ok(WorkerCommand::Look) => {}
+                Ok(WorkerCommand::Stop) | Err(TryRecvError::Disconnected) => {
                     self.stopping = true;
                     return;
                 }
@@ -199,7 +199,7 @@ impl Worker {
                 let Opening { data, errors, ended, opened, .. } = opening;
                 // Nobody waits any more: the joint finds out and closes the channel.
                 let _ = opened.send(Ok(()));
-                self.joints.push(Joint::new(channel, data, errors, ended));
+                self.pumps.push(ChannelPump::new(channel, data, errors, ended));
             }
             Err(error) => {
                 let _ = opening.opened.send(Err(error.to_string()));
@@ -208,23 +208,23 @@ impl Worker {
         Ok(true)
     }
 
-    fn step_joints(&mut self) -> Result<bool, String> {
+    fn step_pumps(&mut self) -> Result<bool, String> {
         let mut moved = false;
         let mut index = 0;
-        while index < self.joints.len() {
+        while index < self.pumps.len() {
             let sending = self.sending();
-            match self.joints[index].step(sending) {
+            match self.pumps[index].step(sending) {
                 Ok(Progress::Moved) => moved = true,
                 Ok(Progress::Waiting) => {}
                 Ok(Progress::Done) => {
-                    self.joints.swap_remove(index);
+                    self.pumps.swap_remove(index);
                     moved = true;
                     continue;
                 }
                 Err(error) => {
                     self.check_session()?;
                     tracing::debug!(%error, "an SSH channel broke");
-                    self.joints.swap_remove(index).lose();
+                    self.pumps.swap_remove(index).lose();
                     moved = true;
                     continue;
                 }
@@ -284,7 +284,7 @@ impl Worker {
         let listener = self.session.channel_forward_listen(tunnel.listen, Some("localhost"), None);
         self.session.set_blocking(false);
         // libssh2 would take the answer to a keep-alive for the answer to the next request.
-        self.keep_alive_due = Instant::now() + self.care.keep_alive.unwrap_or_default();
+        self.keep_alive_due = Instant::now() + self.liveness.keep_alive.unwrap_or_default();
         let (listener, _) = listener.map_err(|error| error.message().to_owned())?;
         self.listeners.push((listener, tunnel));
         Ok(())
@@ -299,13 +299,13 @@ impl Worker {
             let id = self.next_caller;
             self.next_caller += 1;
             self.callers.insert(id, channel);
-            let (orders, target) = (self.own_orders.clone(), tunnel.clone());
+            let (commands, target) = (self.own_commands.clone(), tunnel.clone());
             let connect = move || {
                 let stream = TcpStream::connect((target.host.as_str(), target.port));
                 if let Err(error) = &stream {
                     tracing::warn!(tunnel = %target, %error, "cannot reach a tunnel's target");
                 }
-                orders.give(Order::Join(id, stream));
+                commands.give(WorkerCommand::Join(id, stream));
             };
             let spawned = std::thread::Builder::new().name("ssh tunnel".into()).spawn(connect);
             if let Err(error) = spawned {
@@ -326,11 +326,11 @@ impl Worker {
                 Err(_) => return,
             },
         };
-        self.joints.push(Joint::new(channel, data, None, None));
+        self.pumps.push(ChannelPump::new(channel, data, None, None));
     }
 
     fn keep_alive(&mut self) -> Result<(), String> {
-        let Some(interval) = self.care.keep_alive else { return Ok(()) };
+        let Some(interval) = self.liveness.keep_alive else { return Ok(()) };
         let now = Instant::now();
         if now < self.keep_alive_due {
             return Ok(());
@@ -358,8 +358,8 @@ impl Worker {
     fn wait(&mut self) -> Result<(), String> {
         let now = Instant::now();
         let reading = self.reading();
-        let silent_at = self.care.silence.filter(|_| reading).map(|limit| self.heard + limit);
-        let keep_alive_at = self.care.keep_alive.map(|_| self.keep_alive_due);
+        let silent_at = self.liveness.silence.filter(|_| reading).map(|limit| self.heard + limit);
+        let keep_alive_at = self.liveness.keep_alive.map(|_| self.keep_alive_due);
         let until = [silent_at, keep_alive_at].into_iter().flatten().min();
         let timeout = until.map(|until| {
             // At least a moment, so that what is due but cannot be done does not spin.
@@ -373,8 +373,8 @@ impl Worker {
         let mut server = if reading { PollFlags::IN } else { CLOSED };
         server.set(PollFlags::OUT, self.sending());
         let mut fds =
-            vec![PollFd::new(&*self.socket, server), PollFd::new(&self.bell, PollFlags::IN)];
-        let watched = self.joints.iter().flat_map(Joint::interest);
+            vec![PollFd::new(&*self.socket, server), PollFd::new(&self.notifier, PollFlags::IN)];
+        let watched = self.pumps.iter().flat_map(ChannelPump::interest);
         let watched = watched.chain(self.copies.iter().filter_map(Copy::interest));
         fds.extend(watched.map(|(fd, flags)| PollFd::new(fd, flags)));
         match poll(&mut fds, timeout.as_ref()) {
@@ -387,7 +387,7 @@ impl Worker {
         if answered || !reading {
             self.heard = now;
         } else if silent_at.is_some_and(|at| now >= at) {
-            let limit = ingot_sdk::GoDuration(self.care.silence.unwrap_or_default());
+            let limit = ingot_sdk::GoDuration(self.liveness.silence.unwrap_or_default());
             return Err(format!("the server was silent for {limit} (ssh_read_write_timeout)"));
         }
         if !reading && answered {
@@ -401,7 +401,7 @@ impl Worker {
         !self.opening.is_empty()
             || !self.copies.is_empty()
             || !self.listeners.is_empty()
-            || self.joints.iter().any(Joint::reads)
+            || self.pumps.iter().any(ChannelPump::reads)
     }
 }
 

@@ -38,7 +38,7 @@ impl WinrmCommunicator {
 
     /// `failure` for the user.
     pub(crate) fn error(&self, failure: &Failure) -> Error {
-        failure.at(self.service.place())
+        failure.at(self.service.endpoint())
     }
 }
 

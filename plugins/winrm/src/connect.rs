@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::communicator::{self, WinrmCommunicator};
 use crate::config::WinrmSettings;
-use crate::failure::{Failure, Place};
+use crate::failure::{Endpoint, Failure};
 use crate::service::Service;
 
 /// The longest pause between two attempts.
@@ -40,7 +40,7 @@ impl WinrmSettings {
         ctx: &RunContext,
         target: &Target,
     ) -> Result<Arc<dyn Communicator>> {
-        let place = Place {
+        let endpoint = Endpoint {
             host: target.host.clone(),
             port: target.port.unwrap_or(self.port),
             user: self.user.clone(),
@@ -51,7 +51,7 @@ impl WinrmSettings {
         target.password.iter().for_each(|password| ctx.ui.mask(password));
         let password = target.password.clone().or_else(|| self.password.clone());
         let password = password.unwrap_or_default();
-        let service = Service::new(place, password, self.access)?;
+        let service = Service::new(endpoint, password, self.access)?;
         let service = Arc::new(service);
         self.wait(ctx, &service).await?;
         Ok(Arc::new(WinrmCommunicator::new(service, ctx.ui.clone())))
@@ -61,7 +61,7 @@ impl WinrmSettings {
         ctx.ui.say("Waiting for WinRM to become available...");
         let last: Mutex<Option<Failure>> = Mutex::default();
         let lock = || last.lock();
-        let mut told = String::new();
+        let mut reported = String::new();
         let retry = Retry {
             initial: Duration::from_secs(1),
             max: PAUSE,
@@ -78,16 +78,16 @@ impl WinrmSettings {
                 // That the machine is not up yet is what waiting is for; that it is up and
                 // refuses is worth knowing, once.
                 let text = error.to_string();
-                if passes && !is_network && told != text {
+                if passes && !is_network && reported != text {
                     ctx.ui.message(format!("{text}; trying again"));
-                    told = text;
+                    reported = text;
                 }
                 passes
             },
             |_| async {
                 greet(service).await.map_err(|failure| {
                     tracing::debug!(?failure, "no connection yet");
-                    let error = failure.at(service.place());
+                    let error = failure.at(service.endpoint());
                     *lock() = Some(failure);
                     error
                 })
@@ -103,7 +103,7 @@ impl WinrmSettings {
                 return Ok(());
             }
             Ok(Err(error)) => error,
-            Err(_) => last.as_ref().unwrap_or(&Failure::Silence).at(service.place()),
+            Err(_) => last.as_ref().unwrap_or(&Failure::Silence).at(service.endpoint()),
         };
         match last {
             Some(failure) if !failure.may_pass() => Err(error),

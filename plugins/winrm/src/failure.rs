@@ -8,7 +8,7 @@ use crate::answer::{Fault, Unreadable};
 
 /// The machine, as messages name it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Endpoint {
     /// Its name or address.
     pub host: String,
     /// Its port.
@@ -21,7 +21,7 @@ pub(crate) struct Place {
     pub ntlm: bool,
 }
 
-impl Place {
+impl Endpoint {
     /// The service's address.
     pub(crate) fn url(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
@@ -80,39 +80,42 @@ impl Failure {
     }
 
     /// The error for the user.
-    pub(crate) fn at(&self, place: &Place) -> Error {
-        let error = self.described(place);
+    pub(crate) fn at(&self, endpoint: &Endpoint) -> Error {
+        let error = self.described(endpoint);
         if self.may_pass() { error.transient() } else { error }
     }
 
-    fn described(&self, place: &Place) -> Error {
-        let Place { user, tls, .. } = place;
+    fn described(&self, endpoint: &Endpoint) -> Error {
+        let Endpoint { user, tls, .. } = endpoint;
         match self {
-            Failure::Network(text) => Error::new(format!("cannot reach WinRM at {place}: {text}"))
-                .hint(
+            Failure::Network(text) => {
+                Error::new(format!("cannot reach WinRM at {endpoint}: {text}")).hint(
                     "on the machine, WinRM must be set up (`winrm quickconfig`) and the port be \
                      open in its firewall and on the way there",
-                ),
-            Failure::Silence => Error::new(format!("no answer from WinRM at {place}")).hint(
+                )
+            }
+            Failure::Silence => Error::new(format!("no answer from WinRM at {endpoint}")).hint(
                 "the machine may hang or be rebooting; if it never answers, look at its firewall \
                  and the way there",
             ),
             Failure::Certificate(text) => Error::new(format!(
-                "the certificate of WinRM at {place} is not trusted: {text}"
+                "the certificate of WinRM at {endpoint} is not trusted: {text}"
             ))
             .hint(
                 "set winrm_insecure = true to take any certificate, or let an authority that this \
                  system trusts sign it, for the name in winrm_host",
             ),
-            Failure::Login if place.ntlm => Error::new(format!(
-                "WinRM at {place} turned down the user `{user}`"
+            Failure::Login if endpoint.ntlm => Error::new(format!(
+                "WinRM at {endpoint} turned down the user `{user}`"
             ))
             .hint(
                 "check winrm_username and winrm_password (a user of a domain is DOMAIN\\user), and \
                  that the user may log in over the network",
             ),
-            Failure::Login => Error::new(format!("WinRM at {place} turned down the user `{user}`"))
-                .hint(format!("check winrm_username and winrm_password; {}", allow_basic(*tls))),
+            Failure::Login => {
+                Error::new(format!("WinRM at {endpoint} turned down the user `{user}`"))
+                    .hint(format!("check winrm_username and winrm_password; {}", allow_basic(*tls)))
+            }
             Failure::NoBasic(offers) => {
                 let offers_ntlm = offers.iter().any(|way| is_ntlm(way));
                 let hint = match offers_ntlm {
@@ -123,15 +126,15 @@ impl Failure {
                     false => "",
                 };
                 Error::new(format!(
-                    "WinRM at {place} takes no basic authentication: it offers {}",
+                    "WinRM at {endpoint} takes no basic authentication: it offers {}",
                     offers.join(", ")
                 ))
                 .hint(format!("{hint}{}", allow_basic(*tls)))
             }
             Failure::NoNtlm(offers) => Error::new(match offers.is_empty() {
-                true => format!("WinRM at {place} does not offer NTLM"),
+                true => format!("WinRM at {endpoint} does not offer NTLM"),
                 false => {
-                    format!("WinRM at {place} does not offer NTLM, but {}", offers.join(", "))
+                    format!("WinRM at {endpoint} does not offer NTLM, but {}", offers.join(", "))
                 }
             })
             .hint(
@@ -140,12 +143,13 @@ impl Failure {
                  winrm_use_ntlm where basic authentication is allowed",
             ),
             Failure::NotWinrm(status) => Error::new(format!(
-                "what answers at {place} is no WinRM service: HTTP status {status} for /wsman"
+                "what answers at {endpoint} is no WinRM service: HTTP status {status} for /wsman"
             ))
             .hint("check winrm_host, winrm_port and winrm_use_ssl, and proxies (winrm_no_proxy)"),
             Failure::Fault(fault) => {
                 let code = fault.code.map_or_else(String::new, |code| format!(" (code {code})"));
-                let error = Error::new(format!("WinRM at {place} refused: {}{code}", fault.text));
+                let error =
+                    Error::new(format!("WinRM at {endpoint} refused: {}{code}", fault.text));
                 // ERROR_ACCESS_DENIED
                 match fault.code == Some(5) || fault.subcode == "AccessDenied" {
                     true => error.hint(format!(
@@ -155,7 +159,7 @@ impl Failure {
                     false => error,
                 }
             }
-            Failure::Unreadable(text) => Error::new(format!("WinRM at {place}: {text}")),
+            Failure::Unreadable(text) => Error::new(format!("WinRM at {endpoint}: {text}")),
             Failure::Request(text) => Error::new(text.clone()),
         }
     }

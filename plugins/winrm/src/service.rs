@@ -10,7 +10,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{ClientBuilder, StatusCode};
 
 use crate::answer;
-use crate::failure::{Failure, Place};
+use crate::failure::{Endpoint, Failure};
 use crate::message::Request;
 use crate::ntlm::Account;
 use crate::ntlm_session::{Lost, NtlmLogin, NtlmSession, offers};
@@ -48,7 +48,7 @@ impl Access {
 
 /// A machine's WinRM service.
 pub(crate) struct Service {
-    place: Place,
+    endpoint: Endpoint,
     url: String,
     access: Access,
     login: Login,
@@ -72,33 +72,33 @@ pub(crate) struct Reply {
 }
 
 impl Service {
-    /// The service at `place`, of which nothing is asked yet.
+    /// The service at `endpoint`, of which nothing is asked yet.
     ///
     /// # Errors
     /// There can be no HTTP client.
-    pub(crate) fn new(place: Place, password: String, access: Access) -> Result<Self> {
-        let url = place.url();
+    pub(crate) fn new(endpoint: Endpoint, password: String, access: Access) -> Result<Self> {
+        let url = endpoint.url();
         let parsed = reqwest::Url::parse(&url).map_err(|error| {
-            ingot_sdk::Error::new(format!("`{}` is not the name of a host: {error}", place.host))
+            ingot_sdk::Error::new(format!("`{}` is not the name of a host: {error}", endpoint.host))
         })?;
         let login = match access.ntlm {
             true => Login::Ntlm {
                 login: NtlmLogin {
                     url: url.clone(),
                     host: parsed.host_str().unwrap_or_default().to_owned(),
-                    account: Account::new(&place.user, password),
-                    seals: !place.tls,
+                    account: Account::new(&endpoint.user, password),
+                    seals: !endpoint.tls,
                 },
                 idle: Mutex::default(),
             },
             false => Login::Basic { client: http::client_with(|b| access.adjust(b))?, password },
         };
-        Ok(Service { place, url, access, login })
+        Ok(Service { endpoint, url, access, login })
     }
 
     /// The machine, as messages name it.
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// Asks for something and returns the answer, which is not a fault.
@@ -111,7 +111,7 @@ impl Service {
             Login::Basic { client, password } => {
                 let request = client
                     .post(&self.url)
-                    .basic_auth(&self.place.user, Some(password))
+                    .basic_auth(&self.endpoint.user, Some(password))
                     .header(CONTENT_TYPE, CONTENT)
                     .timeout(PATIENCE + NETWORK_GRACE)
                     .body(message);

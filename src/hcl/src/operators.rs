@@ -98,15 +98,15 @@ fn arithmetic(operator: BinaryOp, a: &Number, b: &Number) -> Option<Value> {
 }
 
 fn operand(value: &Value, ty: &Type, symbol: &str, expr: &Expr) -> Outcome {
-    let complain = |message: String| {
+    let invalid = |message: String| {
         Err(Diagnostic::error(format!("`{symbol}` cannot work with this value"))
             .at(expr.span)
             .label(message))
     };
     if value.is_null() {
-        return complain(format!("{} is required, this is null", ty.with_article()));
+        return invalid(format!("{} is required, this is null", ty.with_article()));
     }
-    convert(value, ty).or_else(|error| complain(error.to_string()))
+    convert(value, ty).or_else(|error| invalid(error.to_string()))
 }
 
 /// Whether two values are equal; none while that cannot be said. Values of different types never

@@ -16,7 +16,7 @@ use crate::engine::run::human;
 use crate::engine::signals::Signals;
 use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, check,
-    prepare, reclaim_leftovers,
+    prepare, reclaim_orphaned_runs,
 };
 use crate::ui::{Renderer, UiOptions};
 use ingot_hcl::Diagnostics;
@@ -82,7 +82,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             prepared.len()
         }
     };
-    super::tell(&ui, &diagnostics, &project.sources, color);
+    super::report(&ui, &diagnostics, &project.sources, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
     }
@@ -108,7 +108,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         publication = Some(Arc::new(opened));
         prepared = prepare(&project, &filter, &flags, &mut found);
         if found.has_errors() {
-            super::tell(&ui, &found, &project.sources, color);
+            super::report(&ui, &found, &project.sources, color);
             return ExitCode::FAILURE;
         }
     }
@@ -139,7 +139,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             Ok(signals) => drop(tokio::spawn(stop_on_signal(signals, cancel.clone(), ui.clone()))),
             Err(error) => tracing::warn!(%error, "signals cannot be listened for"),
         }
-        reclaim_leftovers(&project.plugins, &ui).await;
+        reclaim_orphaned_runs(&project.plugins, &ui).await;
         let options = RunOptions {
             parallel: match args.debug {
                 true => Some(1),
@@ -164,7 +164,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         false => summary(&ui, &outcomes),
     };
     if let Some(publication) = &publication {
-        runtime.block_on(publication.tell_what_is_missing(&ui));
+        runtime.block_on(publication.report_missing(&ui));
     }
     // A question on standard input may still be waiting on a thread of its own.
     runtime.shutdown_background();
@@ -201,17 +201,17 @@ fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
             ui.verdict(true, format!("--> {name}: {}", ui.masked(&error.to_string())));
         }
     }
-    let made: Vec<_> = outcomes
+    let created: Vec<_> = outcomes
         .iter()
         .filter_map(|outcome| Some((&outcome.name, outcome.result.as_ref().ok()?)))
         .filter(|(_, artifacts)| !artifacts.is_empty())
         .collect();
-    if made.is_empty() {
+    if created.is_empty() {
         ui.verdict(false, "\n==> Builds finished but no artifacts were created.");
     } else {
         ui.verdict(false, "\n==> Builds finished. The artifacts of successful builds are:");
     }
-    for (name, artifacts) in made {
+    for (name, artifacts) in created {
         let speaker = ui.for_build(name);
         speaker.machine("artifact-count", &[&artifacts.len().to_string()]);
         for (index, artifact) in artifacts.iter().enumerate() {

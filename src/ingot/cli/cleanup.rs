@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use ingot_sdk::{Error, Place, PluginSet, Result, Ui};
+use ingot_sdk::{DiscoveryScope, Error, PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
 use super::args::CleanupArgs;
 use crate::builtin::plugins;
-use crate::engine::leftovers::{DeadRun, Leftover, dead_runs, living_runs, place, shown_time};
+use crate::engine::orphaned_runs::{
+    OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
+};
 use crate::ui::{Renderer, UiOptions};
 
 /// Lists and removes what killed runs left: 1 if something could not be removed.
@@ -46,9 +48,10 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
         .hint("look with -list, then choose runs with -run=ID or -older-than=24h"));
     }
     // These stay locked until the end, so that no build removes the same things meanwhile.
-    let mut runs: Vec<Run> = dead_runs().into_iter().map(Run::recorded).collect();
+    let mut runs: Vec<Run> = orphaned_runs().into_iter().map(Run::recorded).collect();
     for region in &args.aws_region {
-        let found = discover(&plugins, Place::Aws { region: region.clone() }, &runs).await?;
+        let found =
+            discover(&plugins, DiscoveryScope::Aws { region: region.clone() }, &runs).await?;
         runs.extend(found);
     }
     let mut report =
@@ -67,11 +70,11 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
 struct Run {
     id: Option<String>,
     started: Option<OffsetDateTime>,
-    dead: DeadRun,
+    dead: OrphanedRun,
 }
 
 impl Run {
-    fn recorded(dead: DeadRun) -> Run {
+    fn recorded(dead: OrphanedRun) -> Run {
         let info = dead.info.as_ref();
         Run { id: info.map(|info| info.run.clone()), started: info.map(|info| info.started), dead }
     }
@@ -100,10 +103,10 @@ impl Run {
 
 /// What carries the tag of a run at `place`, of runs that do not live here; without what is in
 /// the journals of `known`.
-async fn discover(plugins: &PluginSet, place: Place, known: &[Run]) -> Result<Vec<Run>> {
+async fn discover(plugins: &PluginSet, place: DiscoveryScope, known: &[Run]) -> Result<Vec<Run>> {
     let mut able = false;
     let living = living_runs();
-    let mut runs: BTreeMap<String, Vec<Leftover>> = BTreeMap::new();
+    let mut runs: BTreeMap<String, Vec<OrphanedResource>> = BTreeMap::new();
     for reclaimer in &plugins.reclaimers {
         let Some(found) = reclaimer.discover(&place).await? else { continue };
         able = true;
@@ -112,7 +115,7 @@ async fn discover(plugins: &PluginSet, place: Place, known: &[Run]) -> Result<Ve
                 (&left.resource.kind, &left.resource.id) == (&one.resource.kind, &one.resource.id)
             });
             if !living.contains(&one.run) && !recorded {
-                let left = Leftover::unrecorded(one.resource, one.since);
+                let left = OrphanedResource::unrecorded(one.resource, one.since);
                 runs.entry(one.run).or_default().push(left);
             }
         }
@@ -125,7 +128,7 @@ async fn discover(plugins: &PluginSet, place: Place, known: &[Run]) -> Result<Ve
         .map(|(id, left)| Run {
             id: Some(id),
             started: left.iter().filter_map(|one| one.since).min(),
-            dead: DeadRun::unrecorded(left),
+            dead: OrphanedRun::unrecorded(left),
         })
         .collect())
 }
@@ -152,12 +155,12 @@ impl Report<'_> {
             self.say(format!("{}:", run.describe()));
         }
         let mut things = Vec::new();
-        for leftover in run.dead.in_turn(self.plugins) {
+        for orphan in run.dead.in_turn(self.plugins) {
             let result = match self.args.dry_run {
                 true => None,
-                false => Some(run.dead.remove(&leftover, self.plugins).await),
+                false => Some(run.dead.remove(&orphan, self.plugins).await),
             };
-            things.push(self.tell(&run, &leftover, result));
+            things.push(self.report(&run, &orphan, result));
         }
         if !things.is_empty() {
             self.runs.push(json!({
@@ -170,15 +173,15 @@ impl Report<'_> {
         run.dead.close();
     }
 
-    fn tell(&mut self, run: &Run, leftover: &Leftover, result: Option<Result<()>>) -> Json {
+    fn report(&mut self, run: &Run, orphan: &OrphanedResource, result: Option<Result<()>>) -> Json {
         let mut details = Vec::new();
-        details.extend(leftover.since.map(|time| format!("since {}", shown_time(time))));
-        details.extend(leftover.build.clone());
+        details.extend(orphan.since.map(|time| format!("since {}", shown_time(time))));
+        details.extend(orphan.build.clone());
         let details = match details.is_empty() {
             true => String::new(),
             false => format!(", {}", details.join(", ")),
         };
-        let what = format!("{}{details}", leftover.describe(self.plugins));
+        let what = format!("{}{details}", orphan.describe(self.plugins));
         let (status, error) = match result {
             None => ("left", None),
             Some(Ok(())) => {
@@ -201,16 +204,16 @@ impl Report<'_> {
             Some(_) => {}
         }
         let error = error.map(|error| error.to_string());
-        let place = place(self.plugins, &leftover.resource);
-        let since = leftover.since.map(shown_time);
+        let place = place(self.plugins, &orphan.resource);
+        let since = orphan.since.map(shown_time);
         let template = run.dead.info.as_ref().map(|info| info.template.display().to_string());
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        self.ui.for_build(&text(&leftover.build)).machine(
+        self.ui.for_build(&text(&orphan.build)).machine(
             "leftover",
             &[
                 status,
-                &leftover.resource.kind,
-                &leftover.resource.id,
+                &orphan.resource.kind,
+                &orphan.resource.id,
                 &text(&place),
                 &text(&since),
                 &text(&run.id),
@@ -219,11 +222,11 @@ impl Report<'_> {
             ],
         );
         json!({
-            "kind": leftover.resource.kind,
-            "id": leftover.resource.id,
+            "kind": orphan.resource.kind,
+            "id": orphan.resource.id,
             "where": place,
             "since": since,
-            "build": leftover.build,
+            "build": orphan.build,
             "status": status,
             "error": error,
         })

@@ -37,7 +37,7 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
         }
         install(args, &project, &ui, &mut diagnostics);
     }
-    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    super::report(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     match diagnostics.has_errors() {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,

@@ -34,13 +34,13 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     if let Some(template) = &project.template.legacy {
-        super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+        super::report(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
         return legacy::show(template, &ui);
     }
     project.evaluate(&options, &mut diagnostics);
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
-    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    super::report(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if !project.sound {
         return ExitCode::FAILURE;
     }

@@ -32,4 +32,4 @@ mod whole_file;
 
 pub use entry::main;
 
-use output::{answer, plain, show, tell};
+use output::{answer, plain, report, show};

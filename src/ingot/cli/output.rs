@@ -35,7 +35,7 @@ pub(super) fn answer(line: &str) {
 }
 
 /// Shows diagnostics where everything else that `ui` says is shown, as Packer does.
-pub(super) fn tell(ui: &Ui, diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
+pub(super) fn report(ui: &Ui, diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
     if diagnostics.is_empty() {
         return;
     }

@@ -22,7 +22,7 @@ pub(super) fn open(
     runtime: &Runtime,
     ui: &Ui,
 ) -> Result<Option<Publication>> {
-    let options = told_options(args);
+    let options = command_options(args);
     let masking = ui.clone();
     let opening = async {
         let registry = connect(Arc::new(move |secret: &str| masking.mask(secret))).await?;
@@ -49,7 +49,7 @@ pub(super) fn open(
 }
 
 /// The options that are told; of variables, only the names.
-fn told_options(args: &BuildArgs) -> CommandOptions {
+fn command_options(args: &BuildArgs) -> CommandOptions {
     let list = |patterns: &[String]| {
         let parts = patterns.iter().flat_map(|list| list.split(','));
         parts.map(str::to_owned).collect()

@@ -41,7 +41,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
         let nodes = check(&project, &filter, &flags, &mut diagnostics);
         publish::check(&project, &nodes, &mut diagnostics);
     }
-    super::tell(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    super::report(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
     }

@@ -7,7 +7,7 @@ use super::blocks::{Check, find, label_span};
 use super::signals;
 use crate::template::builds::Part;
 use crate::template::dynamic::Names;
-use crate::template::named::FetchData;
+use crate::template::locals_and_data::FetchData;
 use crate::template::options::{Given, from_json, object_type};
 use crate::template::packer_block::RequiredPlugin;
 use ingot_hcl::ast::Block;

@@ -136,7 +136,7 @@ impl FileJournal {
     }
 
     /// Strikes out what `gone` says is gone.
-    fn strike(&self, gone: impl Fn(u64, &str) -> bool) {
+    fn resolve(&self, gone: impl Fn(u64, &str) -> bool) {
         let mut state = self.state();
         let struck: Vec<u64> = state
             .open
@@ -180,8 +180,8 @@ impl Journal for BuildJournal {
         self.file.record(&self.build, resource).context("writing the journal of created resources")
     }
 
-    fn strike(&self, record: u64) {
-        self.file.strike(|number, _| number == record);
+    fn resolve(&self, record: u64) {
+        self.file.resolve(|number, _| number == record);
     }
 
     fn amend(&self, record: u64, resource: &Resource) {
@@ -193,7 +193,7 @@ impl Journal for BuildJournal {
     }
 
     fn release(&self) {
-        self.file.strike(|_, build| *build == *self.build);
+        self.file.resolve(|_, build| *build == *self.build);
     }
 }
 

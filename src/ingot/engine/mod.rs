@@ -7,7 +7,7 @@ mod hook;
 #[cfg(feature = "plugin-host")]
 mod installed;
 pub mod journal;
-pub mod leftovers;
+pub mod orphaned_runs;
 mod post_process;
 pub mod prepare;
 pub mod project;
@@ -20,7 +20,7 @@ mod stores;
 #[cfg(feature = "plugin-host")]
 pub(crate) use installed::is_for_other_builders;
 pub use journal::{FileJournal, RunInfo};
-pub use leftovers::reclaim_leftovers;
+pub use orphaned_runs::reclaim_orphaned_runs;
 pub use prepare::{CheckedNode, PreparedNode, check, prepare};
 pub use project::{Project, ProjectOptions};
 pub use publish::{Publisher, Start, Unpublished};

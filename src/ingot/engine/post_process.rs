@@ -19,7 +19,7 @@ pub(super) struct Pipelines<'a> {
 /// How one step of a pipeline went.
 struct Done {
     /// What the pipeline goes on with.
-    made: Shared,
+    created: Shared,
     /// Whether what the step was given stays.
     keep_input: bool,
 }
@@ -43,7 +43,7 @@ impl Pipelines<'_> {
         let mut failure = None;
         for pipeline in &self.hook.node.pipelines {
             match self.pipeline(pipeline, &built, &mut keep_built).await {
-                Ok(mut made) => artifacts.append(&mut made),
+                Ok(mut created) => artifacts.append(&mut created),
                 Err(error) => {
                     let cancelled = error.is_cancelled();
                     failure.get_or_insert(error);
@@ -77,15 +77,15 @@ impl Pipelines<'_> {
         let mut current = Arc::clone(built);
         let mut left: Vec<Shared> = Vec::new();
         for (position, step) in pipeline.iter().enumerate() {
-            let Done { made, keep_input } = self.step(step, &current, built).await?;
+            let Done { created, keep_input } = self.step(step, &current, built).await?;
             // What is handed on is not to be deleted, whatever the template asks for.
-            let same = Arc::ptr_eq(&made, &current);
+            let same = Arc::ptr_eq(&created, &current);
             match (position, keep_input || same) {
                 (0, keep) => *keep_built |= keep,
                 (_, true) => left.push(Arc::clone(&current)),
                 (_, false) => current.destroy().await?,
             }
-            current = made;
+            current = created;
         }
         left.push(current);
         Ok(left)
@@ -121,7 +121,7 @@ impl Pipelines<'_> {
             Some(keep) => keep,
             None => processed.keep_input || processed.force_keep_input,
         };
-        let made = processed.artifact.unwrap_or_else(|| Arc::clone(current));
-        Ok(Done { made, keep_input })
+        let created = processed.artifact.unwrap_or_else(|| Arc::clone(current));
+        Ok(Done { created, keep_input })
     }
 }

@@ -105,13 +105,13 @@ fn claims<B>(nodes: &[CheckedNode<B>], diagnostics: &mut Diagnostics) {
     for prepared in nodes {
         let node = &*prepared.node;
         // One warning for two builds, however much both make.
-        let mut told = false;
+        let mut message = false;
         for claim in &prepared.claims {
             let Some(first) = claimed.get(claim.as_str()) else {
                 claimed.insert(claim, node);
                 continue;
             };
-            if std::mem::replace(&mut told, true) {
+            if std::mem::replace(&mut message, true) {
                 continue;
             }
             let text = format!(

@@ -15,7 +15,8 @@ use crate::graph::{Filter, Node};
 use crate::template::builds::SourceUse;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
 use crate::template::{
-    Build, EnforcedBlock, RegistryBlock, Template, builds, enforced, legacy, load, named, siblings,
+    Build, EnforcedBlock, RegistryBlock, Template, builds, enforced, legacy, load, locals_and_data,
+    siblings,
 };
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -268,7 +269,7 @@ impl Project {
             ui: options.fetch_data.as_ref(),
             runtime: None,
         };
-        let values = named::evaluate(&self.template, &scope, &mut fetch, diagnostics);
+        let values = locals_and_data::evaluate(&self.template, &scope, &mut fetch, diagnostics);
         self.add_secrets(values.values());
         self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);
@@ -355,7 +356,8 @@ impl Project {
         let bodies = blocks.map(|block| &block.body);
         // What is wrong with a local is reported when it is known which builds run, and use it.
         let ignored = &mut Diagnostics::default();
-        let values = named::evaluate_again(template, &scope, &self.names, bodies, ignored);
+        let values =
+            locals_and_data::evaluate_again(template, &scope, &self.names, bodies, ignored);
         self.add_secrets(values.values());
         self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);
@@ -399,7 +401,13 @@ impl Project {
             let parts = node.parts.iter().map(|part| &part.body);
             parts.chain(steps.map(|step| &step.block.body))
         });
-        named::evaluate_again(&self.template, &self.scope(), &self.names, bodies, diagnostics);
+        locals_and_data::evaluate_again(
+            &self.template,
+            &self.scope(),
+            &self.names,
+            bodies,
+            diagnostics,
+        );
     }
 
     fn add_secrets<'v>(&self, values: impl IntoIterator<Item = &'v Value>) {

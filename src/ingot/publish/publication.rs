@@ -164,7 +164,7 @@ impl Publication {
     }
 
     /// Says which builds the version still lacks, if there are any.
-    pub async fn tell_what_is_missing(&self, ui: &Ui) {
+    pub async fn report_missing(&self, ui: &Ui) {
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         // Other runs may have filled in some; who does not answer cannot say so.
         let fresh = all_builds(&*self.registry.registry, bucket, fingerprint).await.ok();
@@ -361,7 +361,7 @@ impl Publication {
                 self.failed(node, &error, ui).await;
             }
         }
-        let made: Vec<String> = update
+        let created: Vec<String> = update
             .artifacts
             .iter()
             .map(|one| format!("{} ({})", one.external_identifier, one.region))
@@ -374,7 +374,7 @@ impl Publication {
         let error = error.hint(format!(
             "what was built is there, and the registry does not know it: {}; \
              `ingot registry artifacts create` records it in a version of its own",
-            made.join(", ")
+            created.join(", ")
         ));
         Unpublished { error, kept: false }
     }
@@ -475,7 +475,7 @@ impl Publisher for Publication {
         let registry = &*self.registry.registry;
         let sboms: Vec<SbomUpload> = sboms.iter().map(SbomUpload::from).collect();
         // A build that is done takes no more.
-        let told = match sboms::upload(registry, bucket, fingerprint, &before.id, &sboms).await {
+        let message = match sboms::upload(registry, bucket, fingerprint, &before.id, &sboms).await {
             Ok(()) => deliver(registry, bucket, fingerprint, &before.id, &body).await,
             Err(error) if error.code == api::Code::Unimplemented => {
                 warn("this registry keeps no SBOMs: the build is published without");
@@ -483,7 +483,7 @@ impl Publisher for Publication {
             }
             Err(error) => Err(error),
         };
-        match told {
+        match message {
             Ok(warning) => warning.iter().for_each(|warning| warn(warning)),
             Err(why) if is_final(registry, bucket, fingerprint, &why).await => {
                 return Err(self.give_up(node, &before.id, &body, &why, ui).await);
@@ -518,12 +518,12 @@ impl Publisher for Publication {
         }
         let id = id.unwrap_or_default();
         let registry = &self.registry.registry;
-        let mut told = registry.update_build(bucket, fingerprint, &id, &body).await;
-        if told.is_err() && body.metadata.take().is_some() {
+        let mut message = registry.update_build(bucket, fingerprint, &id, &body).await;
+        if message.is_err() && body.metadata.take().is_some() {
             // That it failed matters more than why.
-            told = registry.update_build(bucket, fingerprint, &id, &body).await;
+            message = registry.update_build(bucket, fingerprint, &id, &body).await;
         }
-        if let Err(error) = told {
+        if let Err(error) = message {
             tracing::warn!(%error, component, "could not notify the registry that a build failed");
         }
     }

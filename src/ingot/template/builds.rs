@@ -330,8 +330,8 @@ impl Walk<'_> {
             let scope = self.scope.with(names.clone());
             let expansion = expand(block, labels.len(), &scope, self.unknowns, self.diagnostics);
             let Expansion { blocks, .. } = expansion;
-            for (made, own) in blocks {
-                found.push((made, names.clone().into_iter().chain(own).collect()));
+            for (created, own) in blocks {
+                found.push((created, names.clone().into_iter().chain(own).collect()));
             }
         }
         found

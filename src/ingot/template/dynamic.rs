@@ -41,7 +41,7 @@ pub fn expand(
     {
         return nothing;
     }
-    let complain = |what: String| {
+    let invalid = |what: String| {
         Diagnostic::error("`for_each` needs a list, set, map or object")
             .at(parts.each.span)
             .label(what)
@@ -54,11 +54,11 @@ pub fn expand(
             vec![(unknown.clone(), unknown)]
         }
         None if collection.is_null() => {
-            diagnostics.push(complain("this is null".into()));
+            diagnostics.push(invalid("this is null".into()));
             return nothing;
         }
         None => {
-            diagnostics.push(complain(format!("this is a {}", collection.ty().friendly())));
+            diagnostics.push(invalid(format!("this is a {}", collection.ty().friendly())));
             return nothing;
         }
     };
@@ -101,13 +101,13 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
     if !only(body, &["for_each", "iterator", "labels"], &["content"], diagnostics) {
         return None;
     }
-    let mut complain = |message: String, span: Span, help: &str| {
+    let mut invalid = |message: String, span: Span, help: &str| {
         diagnostics.push(Diagnostic::error(message).at(span).help(help));
         None
     };
     let form = "write dynamic \"KIND\" { for_each = …  content { … } }";
     if block.labels.len() != 1 {
-        return complain(
+        return invalid(
             "a dynamic block names the kind of block it creates".into(),
             block.header,
             form,
@@ -115,14 +115,14 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
     }
     let contents: Vec<&Block> = body.blocks_of("content").collect();
     let Some(each) = body.attribute("for_each") else {
-        return complain("this dynamic block has no `for_each`".into(), block.header, form);
+        return invalid("this dynamic block has no `for_each`".into(), block.header, form);
     };
     let content = match contents.as_slice() {
         [content] => content,
-        [] => return complain("this dynamic block has no `content`".into(), block.header, form),
+        [] => return invalid("this dynamic block has no `content`".into(), block.header, form),
         [_, second, ..] => {
             let message = "a dynamic block has one `content` block";
-            return complain(message.into(), second.header, "remove all but one");
+            return invalid(message.into(), second.header, "remove all but one");
         }
     };
     let iterator = match body.attribute("iterator").map(|attribute| &attribute.expr) {
@@ -130,7 +130,7 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
         Some(Expr { kind: ExprKind::Variable(name), .. }) => name.clone(),
         Some(other) => {
             let message = "`iterator` is a plain name without quotes";
-            return complain(message.into(), other.span, "write iterator = item");
+            return invalid(message.into(), other.span, "write iterator = item");
         }
     };
     let given = body.attribute("labels");
@@ -139,7 +139,7 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
         Some((_, ExprKind::Tuple(items))) => items.as_slice(),
         Some((expr, _)) => {
             let message = "`labels` is a list of the labels of each block";
-            return complain(message.into(), expr.span, "write labels = [\"shell\"]");
+            return invalid(message.into(), expr.span, "write labels = [\"shell\"]");
         }
     };
     if exprs.len() != labels || (given.is_some() && labels == 0) {
@@ -155,7 +155,7 @@ fn parts<'a>(block: &'a Block, labels: usize, diagnostics: &mut Diagnostics) -> 
                 "write labels = [\"FIRST\", \"SECOND\"]".to_owned(),
             ),
         };
-        return complain(message, span, &help);
+        return invalid(message, span, &help);
     }
     Some(Parts { each: &each.expr, iterator, labels: exprs, content: &content.body })
 }

@@ -138,8 +138,8 @@ mod tests {
             ("provisioner \"shell\" {\n  timeout = \"x\"\n}", "enforced block \"scan\":2"),
             (r#"{"provisioner": "#, "not valid JSON"),
         ] {
-            let told = kinds(content).expect_err(content);
-            assert!(told.contains(why), "{content}: {told}");
+            let message = kinds(content).expect_err(content);
+            assert!(message.contains(why), "{content}: {message}");
         }
     }
 }

@@ -6,7 +6,7 @@ pub mod dynamic;
 pub mod enforced;
 pub mod legacy;
 pub mod load;
-pub mod named;
+pub mod locals_and_data;
 pub mod option_place;
 pub mod options;
 pub mod packer_block;

@@ -251,7 +251,7 @@ fn overrides(
     wanted: &str,
     diagnostics: &mut Diagnostics,
 ) -> Option<Overrides> {
-    let mut complain = |what: String| {
+    let mut invalid = |what: String| {
         diagnostics.push(
             Diagnostic::error("`override` gives options by the name of a source")
                 .at(expr.span)
@@ -266,7 +266,7 @@ fn overrides(
         return Some(Overrides::Unknown);
     }
     let Some(sources) = value.as_entries() else {
-        complain(format!("this is a {}", value.ty().friendly()));
+        invalid(format!("this is a {}", value.ty().friendly()));
         return None;
     };
     let mut found = None;
@@ -282,7 +282,7 @@ fn overrides(
             None if options.is_unknown() => Overrides::Unknown,
             None if options.is_null() => continue,
             None => {
-                complain(format!("`{source}` is a {} here", options.ty().friendly()));
+                invalid(format!("`{source}` is a {} here", options.ty().friendly()));
                 continue;
             }
         };

@@ -44,7 +44,7 @@ struct Task {
     label: String,
     bar: Option<ProgressBar>,
     /// The last tenth that was told where there is no bar.
-    told: u64,
+    reported: u64,
 }
 
 impl Renderer {
@@ -151,7 +151,7 @@ impl Renderer {
             bar.set_message(label.clone());
             bar
         });
-        self.state().progress.insert(id, Task { build, label, bar, told: 0 });
+        self.state().progress.insert(id, Task { build, label, bar, reported: 0 });
     }
 
     fn advance(&self, id: u64, position: u64, total: Option<u64>) {
@@ -168,10 +168,10 @@ impl Renderer {
             Some(total) if total > 0 => position * 10 / total,
             _ => return,
         };
-        if tenth <= task.told || tenth == 0 {
+        if tenth <= task.reported || tenth == 0 {
             return;
         }
-        task.told = tenth;
+        task.reported = tenth;
         let (build, message) = (task.build.clone(), format!("{}: {}%", task.label, tenth * 10));
         drop(state);
         self.line(build.as_ref(), text::Level::Say, &message);

@@ -15,7 +15,7 @@ use crate::template::{Template, Text};
 
 /// Where a string stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Position {
     /// In a builder, before there is a machine.
     Builder,
     /// In a provisioner or post-processor.
@@ -23,14 +23,14 @@ pub enum Place {
 }
 
 /// The same as [`lower`] for the values of an object only: its keys stay as they are.
-pub fn lower_values(expr: &Expr, place: Place) -> Expr {
+pub fn lower_values(expr: &Expr, place: Position) -> Expr {
     let ExprKind::Object(items) = &expr.kind else { return lower(expr, place) };
     let items = items.iter().map(|(key, value)| (key.clone(), lower(value, place)));
     Expr { kind: ExprKind::Object(items.collect()), span: expr.span }
 }
 
 /// An expression for what a string, or the strings in a list or an object, ask of the engine.
-pub fn lower(expr: &Expr, place: Place) -> Expr {
+pub fn lower(expr: &Expr, place: Position) -> Expr {
     let kind = match &expr.kind {
         ExprKind::String(text) => lower_text(text, expr.span, place),
         ExprKind::Tuple(items) => {
@@ -45,7 +45,7 @@ pub fn lower(expr: &Expr, place: Place) -> Expr {
     Expr { kind, span: expr.span }
 }
 
-fn lower_text(text: &str, span: Span, place: Place) -> ExprKind {
+fn lower_text(text: &str, span: Span, place: Position) -> ExprKind {
     let plain = || ExprKind::String(text.to_owned());
     if !has_actions(text) {
         return plain();
@@ -59,7 +59,7 @@ fn lower_text(text: &str, span: Span, place: Place) -> ExprKind {
             Node::Text(text) => TemplatePart::Literal(text.clone()),
             Node::Action(pipeline) => match called(pipeline) {
                 Some(("user", name)) => reference("var", name, span),
-                Some(("build", name)) if place == Place::Step => reference("build", name, span),
+                Some(("build", name)) if place == Position::Step => reference("build", name, span),
                 _ => {
                     let inner = text.get(pipeline.span.clone()).unwrap_or_default();
                     TemplatePart::Literal(format!("{{{{ {inner} }}}}"))

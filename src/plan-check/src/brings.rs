@@ -47,8 +47,8 @@ impl Brought {
         let templates = Templates::of(&managed);
         for planned in &managed {
             let references = brought.by_references(plan, follower, evidence, planned);
-            if planned.is_made() {
-                brought.made(planned, &references.to, &templates);
+            if planned.is_created() {
+                brought.created(planned, &references.to, &templates);
             }
         }
         brought.through_data_sources(plan, follower, evidence);
@@ -62,13 +62,13 @@ impl Brought {
     }
 
     /// What is to be made from a template.
-    pub(crate) fn made_from(&self, template: &str) -> Option<&str> {
+    pub(crate) fn created_from(&self, template: &str) -> Option<&str> {
         self.templates.get(template).map(String::as_str)
     }
 
     /// Notes that something is made from templates: those that its attributes name, else those that
     /// its configuration refers to.
-    fn made<'a>(
+    fn created<'a>(
         &mut self,
         planned: &Planned,
         references: &BTreeSet<String>,
@@ -137,7 +137,7 @@ impl Brought {
                 self.sources.extend(found.map(|source| source.address.clone()));
             }
         }
-        if !planned.is_made() {
+        if !planned.is_created() {
             return Rc::default();
         }
         let references = follower.references(&modules, &configured.expressions);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::evidence::{Evidence, Source};
+use super::image_version::{ImageVersion, PAGES, is_absent, search};
 use super::kinds;
-use super::place::{PAGES, Place, is_absent, search};
 use super::report::{Finding, Level, Replacement, Report, Status};
 use super::uses::{Inventory, Origin, Use};
 use super::{Behaviour, Rules};
@@ -129,9 +129,9 @@ impl Evaluator<'_> {
         }
         finding.level = self.level(verdict.status, found.brings);
         if verdict.status == Status::Revoked {
-            match (&found.made_from_it, found.origin) {
-                (Some(made), _) => {
-                    finding.message.push_str(&format!("; {made} is to be created from it"));
+            match (&found.created_from_it, found.origin) {
+                (Some(created), _) => {
+                    finding.message.push_str(&format!("; {created} is to be created from it"));
                 }
                 (None, _) if found.brings => {}
                 (None, Origin::DataSource) => {
@@ -168,31 +168,35 @@ impl Evaluator<'_> {
     }
 
     /// Where an image is from: only places of the region it is used in, if there are such.
-    fn places_of(&self, value: &str, found: &Use) -> Vec<Place> {
-        let mut places: Vec<Place> = Vec::new();
+    fn places_of(&self, value: &str, found: &Use) -> Vec<ImageVersion> {
+        let mut places: Vec<ImageVersion> = Vec::new();
         for name in kinds::names(value, found.caller()) {
             let artifacts = self.places.get(&*name.text).into_iter().flatten();
             let short = kinds::may_be_short(value, &found.kind);
-            let own = |place: &Place| {
+            let own = |place: &ImageVersion| {
                 (name.exact || (short && kinds::is_google(&place.platform)))
                     && (found.origin != Origin::Any
                         || kinds::can_be_of(&place.platform, &found.kind))
             };
-            for place in artifacts.filter_map(Place::of_artifact).filter(own) {
+            for place in artifacts.filter_map(ImageVersion::of_artifact).filter(own) {
                 if !places.contains(&place) {
                     places.push(place);
                 }
             }
         }
-        let here: Vec<Place> =
+        let here: Vec<ImageVersion> =
             places.iter().filter(|it| found.region.as_ref() == Some(&it.region)).cloned().collect();
         if here.is_empty() { places } else { here }
     }
 
     /// The verdict on an image that is known from several places: that it is revoked in one counts
     /// wherever else it is, that it is out of date in one does not if it is fine in another.
-    async fn worst(&mut self, found: &Use, places: Vec<Place>) -> Result<Option<(Place, Verdict)>> {
-        let mut judged: Vec<(Place, Verdict)> = Vec::new();
+    async fn worst(
+        &mut self,
+        found: &Use,
+        places: Vec<ImageVersion>,
+    ) -> Result<Option<(ImageVersion, Verdict)>> {
+        let mut judged: Vec<(ImageVersion, Verdict)> = Vec::new();
         for place in places {
             let source = match (&found.source, &found.value) {
                 (Some(source), _) => Some(source.clone()),
@@ -215,7 +219,7 @@ impl Evaluator<'_> {
     }
 
     /// What the data source says that a use is, or refers to: its version, or its channel's.
-    async fn by_source(&mut self, found: &Use) -> Result<Option<(Place, Verdict)>> {
+    async fn by_source(&mut self, found: &Use) -> Result<Option<(ImageVersion, Verdict)>> {
         let Some(source) = found.source.clone() else { return Ok(None) };
         if source.bucket.is_empty() {
             return Ok(None);
@@ -232,10 +236,10 @@ impl Evaluator<'_> {
             (fingerprint, ..) => self.version(&source.bucket, fingerprint, false).await?,
         };
         let Some(version) = version else { return Ok(None) };
-        let place = Place {
+        let place = ImageVersion {
             platform: source.platform.clone(),
             region: source.region.clone(),
-            ..Place::of_version(&version)
+            ..ImageVersion::of_version(&version)
         };
         let verdict = self.verdict(&place, channel).await?;
         Ok(Some((place, verdict)))
@@ -301,7 +305,7 @@ impl Evaluator<'_> {
     }
 
     /// The verdict on a version, that was found by a channel if that is known.
-    async fn verdict(&mut self, place: &Place, channel: Option<&str>) -> Result<Verdict> {
+    async fn verdict(&mut self, place: &ImageVersion, channel: Option<&str>) -> Result<Verdict> {
         let from = self.came_from(place, channel).await?;
         let (shown, at) = (place.shown(), moment(place.revoke_at));
         let because = match place.reason.as_str() {
@@ -341,7 +345,11 @@ impl Evaluator<'_> {
 
     /// The channel that a version came from: the one that the plan names, else one that points at
     /// it, else one that did, else the newest version's.
-    async fn came_from(&mut self, place: &Place, named: Option<&str>) -> Result<Option<Channel>> {
+    async fn came_from(
+        &mut self,
+        place: &ImageVersion,
+        named: Option<&str>,
+    ) -> Result<Option<Channel>> {
         let channels = self.channels(&place.bucket).await?;
         if let Some(channel) = channels.iter().find(|channel| Some(channel.name.as_str()) == named)
         {
@@ -413,7 +421,7 @@ impl Evaluator<'_> {
     }
 
     /// What a version was built from and should not be any more, in words.
-    async fn outdated_parent(&mut self, place: &Place) -> Result<Option<String>> {
+    async fn outdated_parent(&mut self, place: &ImageVersion) -> Result<Option<String>> {
         let key = (place.bucket.clone(), place.fingerprint.clone());
         if let Some(known) = self.parents.get(&key) {
             return Ok(known.clone());
@@ -429,22 +437,22 @@ impl Evaluator<'_> {
             answer => answer?.relations,
         };
         let outdated = relations.into_iter().find(|it| it.status == AncestryStatus::OutOfDate);
-        let told = outdated.and_then(|relation| relation.parent).map(|parent| {
+        let reported = outdated.and_then(|relation| relation.parent).map(|parent| {
             let now = parent.channel_version.unwrap_or_default().name;
             let (bucket, version) = (&parent.bucket_name, &parent.version_name);
             format!("{bucket} {version}, whose channel {} is at {now}", parent.channel_name)
         });
-        self.parents.insert(key, told.clone());
-        Ok(told)
+        self.parents.insert(key, reported.clone());
+        Ok(reported)
     }
 }
 
-fn points_at(channel: &Channel, place: &Place) -> bool {
+fn points_at(channel: &Channel, place: &ImageVersion) -> bool {
     channel.version.as_ref().is_some_and(|version| version.id == place.id)
 }
 
 /// The image of a version for the platform and region of another.
-fn replacement(version: &Version, place: &Place) -> Option<String> {
+fn replacement(version: &Version, place: &ImageVersion) -> Option<String> {
     let builds = version.builds.iter().filter(|build| build.platform == place.platform);
     let artifacts = builds.flat_map(|build| &build.artifacts);
     let mut found: BTreeMap<&str, &Artifact> = BTreeMap::new();

@@ -230,7 +230,7 @@ pub(super) struct Planned<'a> {
 
 impl Planned<'_> {
     /// Whether it is made, also in place of something.
-    pub(crate) fn is_made(&self) -> bool {
+    pub(crate) fn is_created(&self) -> bool {
         self.before.is_null()
     }
 }
@@ -320,7 +320,7 @@ impl Plan {
             if !change.deposed.is_empty() || (goes && !actions.is_empty()) {
                 continue;
             }
-            let made = actions.iter().any(|action| action == "create");
+            let created = actions.iter().any(|action| action == "create");
             planned.push(Planned {
                 address: &change.address,
                 mode: change.mode,
@@ -328,7 +328,7 @@ impl Plan {
                 after: &change.change.after,
                 unknown: &change.change.after_unknown,
                 sensitive: &change.change.after_sensitive,
-                before: if made { NULL } else { &change.change.before },
+                before: if created { NULL } else { &change.change.before },
             });
         }
         // Terraform lists all of them among the changes; a program that filters plans may not.

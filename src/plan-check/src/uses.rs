@@ -48,7 +48,7 @@ pub struct Use {
     /// Whether the plan brings the image to the resource: it is not there yet, or with another.
     pub brings: bool,
     /// What is to be made from this, which has the image already and is a template.
-    pub made_from_it: Option<String>,
+    pub created_from_it: Option<String>,
     /// What the attribute's expression refers to in the end; only where the value is not known.
     pub references: Vec<String>,
     /// Whether it may refer to more than that, which was too much to follow.
@@ -99,8 +99,8 @@ impl Inventory {
             uses.iter().filter(|it| it.brings).filter_map(|it| it.value.clone()).collect();
         let brought = Brought::of(plan, &mut follower, &evidence, &images);
         for found in uses.iter_mut().filter(|it| kinds::is_template(&it.kind) && !it.brings) {
-            found.made_from_it = brought.made_from(&found.address).map(str::to_owned);
-            found.brings = found.made_from_it.is_some();
+            found.created_from_it = brought.created_from(&found.address).map(str::to_owned);
+            found.brings = found.created_from_it.is_some();
         }
         uses.extend(evidence.sources.iter().map(|source| Use {
             address: source.address.clone(),
@@ -112,7 +112,7 @@ impl Inventory {
             project: None,
             origin: Origin::DataSource,
             brings: brought.source(&source.address),
-            made_from_it: None,
+            created_from_it: None,
             references: Vec::new(),
             cut: false,
             source: Some(source.clone()),
@@ -161,7 +161,7 @@ fn known_values(planned: &Planned, region: Option<&str>, uses: &mut Vec<Use>) {
             brings: !at(planned.before, &leaf.path).is_some_and(|before| {
                 before.as_str().is_some_and(|before| kinds::key(before) == kinds::key(text))
             }),
-            made_from_it: None,
+            created_from_it: None,
             references: Vec::new(),
             cut: false,
             source: None,
@@ -225,7 +225,7 @@ fn unknown_values<'a>(
             project: None,
             origin: Origin::Attribute,
             brings: true,
-            made_from_it: None,
+            created_from_it: None,
             references: to.iter().cloned().collect(),
             cut: *cut,
             source,

@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn what_is_no_lock_file_is_refused() {
-        for (text, told) in [
+        for (text, reported) in [
             ("plugin \"a/b/c\" {", "line"),
             ("x = 1", "only `plugin` blocks"),
             ("provider \"a/b/c\" {}", "not `provider`"),
@@ -383,7 +383,7 @@ mod tests {
             ),
         ] {
             let problem = parse(text).unwrap_err();
-            assert!(problem.contains(told), "{text}: {problem}");
+            assert!(problem.contains(reported), "{text}: {problem}");
         }
     }
 }

@@ -210,7 +210,7 @@ impl FromRequestParts<Shared> for Call {
 /// Writes down that somebody asked for what is not theirs: the first time, and then once a minute how
 /// often they did.
 async fn refused(app: &Shared, who: &Authenticated, parts: &Parts) -> Result<()> {
-    if !app.refusals.is_first(&who.principal.id, &who.address) {
+    if !app.refused_requests.is_first(&who.principal.id, &who.address) {
         return Ok(());
     }
     let target = parts.uri.path().chars().take(500).collect();

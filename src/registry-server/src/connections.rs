@@ -52,20 +52,20 @@ struct Entry {
 /// Tells a connection to close.
 #[derive(Debug, Default)]
 struct Close {
-    told: AtomicBool,
+    requested: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl Close {
-    fn tell(&self) {
-        self.told.store(true, Ordering::Release);
+    fn request(&self) {
+        self.requested.store(true, Ordering::Release);
         self.waker.wake();
     }
 
     /// Whether to go on; if it is to close later, the task is woken then.
     fn go_on(&self, context: &Context<'_>) -> io::Result<()> {
         self.waker.register(context.waker());
-        match self.told.load(Ordering::Acquire) {
+        match self.requested.load(Ordering::Acquire) {
             true => Err(io::ErrorKind::TimedOut.into()),
             false => Ok(()),
         }
@@ -101,7 +101,7 @@ impl Connections {
             let oldest = oldest.and_then(|peer| open.remove(&peer));
             let oldest =
                 oldest.ok_or_else(|| io::Error::other("there are too many connections"))?;
-            oldest.close.tell();
+            oldest.close.request();
         }
         let close = Arc::new(Close::default());
         let entry = Entry { requests: 0, since: Instant::now(), close: close.clone() };
@@ -123,7 +123,7 @@ impl Connections {
             tokio::time::sleep((self.idle / 4).min(Duration::from_secs(5))).await;
             let idle = |entry: &Entry| entry.requests == 0 && entry.since.elapsed() >= self.idle;
             for entry in self.open().values().filter(|entry| idle(entry)) {
-                entry.close.tell();
+                entry.close.request();
             }
         }
     }

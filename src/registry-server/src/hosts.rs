@@ -214,8 +214,8 @@ mod tests {
             ("https://localhost/", "own network"),
             ("https://nowhere.invalid/", "cannot find the host nowhere.invalid"),
         ] {
-            let told = check_webhook(&named, url).await.expect_err(url);
-            assert!(told.contains(why), "{url}: {told}");
+            let message = check_webhook(&named, url).await.expect_err(url);
+            assert!(message.contains(why), "{url}: {message}");
         }
     }
 

@@ -20,7 +20,7 @@ mod metrics;
 mod openapi;
 mod outgoing;
 mod proxy;
-mod refusals;
+mod refused_requests;
 mod resources;
 mod routes;
 mod run_task;
@@ -106,7 +106,7 @@ struct App {
     limits: Limits,
     metrics: Metrics,
     readiness: health::Readiness,
-    refusals: refusals::Refusals,
+    refused_requests: refused_requests::RefusedRequests,
     outgoing: outgoing::Outgoing,
     /// Who may upload an SBOM now.
     uploads: tokio::sync::Semaphore,
@@ -160,7 +160,7 @@ pub async fn serve(
         limits: Limits::new(options.rate),
         metrics: Metrics::default(),
         readiness: health::Readiness::default(),
-        refusals: refusals::Refusals::default(),
+        refused_requests: refused_requests::RefusedRequests::default(),
         outgoing: outgoing::Outgoing::default(),
         uploads: tokio::sync::Semaphore::new(sboms::UPLOADS),
         audit_retention: options.audit_retention,

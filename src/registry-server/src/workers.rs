@@ -60,7 +60,7 @@ async fn revoke(app: Shared) {
 async fn keep_audit(app: Shared) {
     let mut forgotten = None::<Instant>;
     loop {
-        for (principal, address, count) in app.refusals.take() {
+        for (principal, address, count) in app.refused_requests.take() {
             let row = AuditRow {
                 principal,
                 action: "requests".into(),

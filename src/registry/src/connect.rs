@@ -47,10 +47,10 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
             };
             let registry = HttpRegistry::connect(&remote, mask).await;
             let registry = registry.map_err(|error| {
-                let told = Error::new(format!("the {name} registry: {error}"));
+                let message = Error::new(format!("the {name} registry: {error}"));
                 match error.advice {
-                    Some(advice) => told.hint(advice),
-                    None => told,
+                    Some(advice) => message.hint(advice),
+                    None => message,
                 }
             })?;
             Ok(Connected { registry: Arc::new(registry), name })

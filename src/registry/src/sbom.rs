@@ -166,8 +166,8 @@ impl Head {
             (_, SbomFormat::Unset) => Err(Error::invalid(
                 "the SBOM is neither CycloneDX (a `bomFormat`) nor SPDX (a `spdxVersion`) in JSON",
             )),
-            (told, found) if told != found => {
-                Err(Error::invalid(format!("the SBOM is said to be {told} and is {found}")))
+            (reported, found) if reported != found => {
+                Err(Error::invalid(format!("the SBOM is said to be {reported} and is {found}")))
             }
             _ => Ok(()),
         }

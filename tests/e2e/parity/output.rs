@@ -135,7 +135,7 @@ fn the_other_commands_say_the_same() {
 }
 
 #[test]
-fn errors_of_templates_are_told_in_the_same_place() {
+fn errors_of_templates_are_reported_in_the_same_place() {
     let wrong = TEMPLATE.replace("inline       =", "inlin        =");
     for args in [["validate", "-machine-readable", "."], ["build", "-machine-readable", "."]] {
         let Some(runs) = both(&wrong, &args) else { return };

@@ -70,7 +70,7 @@ impl Fetch for ReadParameter {
         let request = json!({ "Name": name, "WithDecryption": with_decryption });
         let answer = match access.call(&SYSTEMS_MANAGER, region, "GetParameter", &request).await {
             Ok(answer) => answer,
-            Err(failure) => return Err(access.explain(told(failure, name, region)).await),
+            Err(failure) => return Err(access.explain(lookup_error(failure, name, region)).await),
         };
         let parameter = &answer["Parameter"];
         let value = parameter["Value"].as_str().ok_or_else(|| {
@@ -87,7 +87,7 @@ impl Fetch for ReadParameter {
     }
 }
 
-fn told(failure: Failure, name: &str, region: &str) -> Error {
+fn lookup_error(failure: Failure, name: &str, region: &str) -> Error {
     if failure.is("ParameterNotFound") {
         return Error::new(format!("there is no parameter {name} in {region}"))
             .hint("check the name, which begins with / if it has one inside, and the region");

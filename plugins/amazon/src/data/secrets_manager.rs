@@ -97,7 +97,7 @@ impl Fetch for ReadSecret {
         let answer = match access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await {
             Ok(answer) => answer,
             Err(failure) => {
-                return Err(access.explain(told(failure, name, version, region)).await);
+                return Err(access.explain(lookup_error(failure, name, version, region)).await);
             }
         };
         let text = answer["SecretString"].as_str().unwrap_or_default();
@@ -130,7 +130,7 @@ pub async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> R
     let region = access.region();
     let request = json!({ "SecretId": name, "VersionStage": "AWSCURRENT" });
     let answer = access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await;
-    let answer = answer.map_err(|failure| told(failure, name, "AWSCURRENT", region))?;
+    let answer = answer.map_err(|failure| lookup_error(failure, name, "AWSCURRENT", region))?;
     let of_secret = |why: &str| Error::new(format!("the secret {name} {why}"));
     let text = answer["SecretString"].as_str().ok_or_else(|| {
         of_secret("was stored as bytes, not as text")
@@ -150,7 +150,7 @@ pub async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> R
     Ok(value)
 }
 
-fn told(failure: Failure, name: &str, version: &str, region: &str) -> Error {
+fn lookup_error(failure: Failure, name: &str, version: &str, region: &str) -> Error {
     if failure.kind == Kind::NotFound || failure.message.contains("because it was deleted") {
         return Error::new(format!("there is no secret {name} of version {version} in {region}"))
             .hint("check the name, the version, the region, and whether it was deleted");

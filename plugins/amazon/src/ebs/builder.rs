@@ -109,7 +109,7 @@ impl Build for EbsBuild {
             Product::Volumes(_) => {
                 let artifact = VolumeArtifact {
                     access: state.access,
-                    volumes: state.made_volumes,
+                    volumes: state.created_volumes,
                     snapshots: state.finished_snapshots,
                     data: state.data,
                 };

@@ -41,7 +41,7 @@ impl Patience {
 pub(super) struct Creation<T> {
     entry: JournalEntry,
     call: Option<JoinHandle<Result<T, Failure>>>,
-    made: Option<T>,
+    created: Option<T>,
 }
 
 impl<T: Clone + Send + 'static> Creation<T> {
@@ -55,36 +55,36 @@ impl<T: Clone + Send + 'static> Creation<T> {
         call: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<Creation<T>> {
         let entry = JournalEntry::open(&ctx.journal, resource)?;
-        Ok(Creation { entry, call: Some(tokio::spawn(call)), made: None })
+        Ok(Creation { entry, call: Some(tokio::spawn(call)), created: None })
     }
 
     /// Waits for what is created. Dropping the future does not stop the call.
     ///
     /// # Errors
     /// Why nothing was created, as far as that is known.
-    pub(super) async fn made(&mut self) -> Result<T, Failure> {
-        if let Some(made) = &self.made {
-            return Ok(made.clone());
+    pub(super) async fn created(&mut self) -> Result<T, Failure> {
+        if let Some(created) = &self.created {
+            return Ok(created.clone());
         }
         let Some(call) = &mut self.call else {
             return Err(Failure::new(Kind::Broken, "the call failed before"));
         };
         let answer = call.await;
         self.call = None;
-        let made = answer.unwrap_or_else(|error| {
+        let created = answer.unwrap_or_else(|error| {
             Err(Failure::new(Kind::Broken, format!("the call ended early: {error}")))
         })?;
-        self.made = Some(made.clone());
-        Ok(made)
+        self.created = Some(created.clone());
+        Ok(created)
     }
 
     /// What was created, if that is known or will be soon. None where it must be looked for.
     pub(super) async fn settle(&mut self) -> Option<T> {
-        let made = timeout(SETTLE, self.made()).await;
+        let created = timeout(SETTLE, self.created()).await;
         if let Some(call) = self.call.take() {
             call.abort();
         }
-        made.ok()?.ok()
+        created.ok()?.ok()
     }
 
     /// Writes down more about it, such as the id that it has.
@@ -119,7 +119,7 @@ where
     loop {
         tried += 1;
         let failure = match attempt().await {
-            Ok(made) => return Ok(made),
+            Ok(created) => return Ok(created),
             Err(failure) => failure,
         };
         let lost = matches!(failure.kind, Kind::Unreachable | Kind::Broken);
@@ -164,8 +164,8 @@ mod tests {
         };
         let never = Patience::new(&CancellationToken::new(), 0);
         let found = || async { Ok(Some(7)) };
-        let made = create(&never, attempt, found, |_| false).await.unwrap();
-        assert_eq!((made, calls.get()), (7, 1));
+        let created = create(&never, attempt, found, |_| false).await.unwrap();
+        assert_eq!((created, calls.get()), (7, 1));
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_is_made_again_only_where_that_makes_sense() {
+    async fn a_call_is_created_again_only_where_that_makes_sense() {
         for (failures, result) in [
             (vec![lost(), Failure::answered("Throttling", "")], Ok(3)),
             (vec![Failure::answered("InvalidParameterValue", "")], Err(1)),
@@ -192,8 +192,8 @@ mod tests {
                 }
             };
             let never = Patience::new(&CancellationToken::new(), 0);
-            let made = create(&never, attempt, || async { Ok(None) }, |_| false).await;
-            assert_eq!(made.map_err(|_| calls.get()), result, "{failures:?}");
+            let created = create(&never, attempt, || async { Ok(None) }, |_| false).await;
+            assert_eq!(created.map_err(|_| calls.get()), result, "{failures:?}");
         }
     }
 }

@@ -11,8 +11,8 @@ use ingot_sdk::{Discovered, Resource, Result, Ui};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::place::Place;
 use super::reclaim::Silent;
+use super::region_access::RegionAccess;
 use super::removal::{ImageMark, Mark, TOKEN_TAG, iam, is_over};
 use super::resources::{
     IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, VOLUME, image_resource,
@@ -36,15 +36,16 @@ pub(super) async fn discover(region: &str) -> Result<Vec<Discovered>> {
     let mut add =
         |kind: &str, id: &str, tags: &[Tag], since: Option<&DateTime>, mark: Option<Mark>| {
             let Some(run) = value(tags, RUN_TAG) else { return };
-            let resource = Place::found(region, run).resource(kind, id);
+            let resource = RegionAccess::found(region, run).resource(kind, id);
             let resource: Resource = match mark {
                 Some(mark) => instance_resource(resource, &mark),
                 None => resource,
             };
-            let made = since.and_then(|time| OffsetDateTime::from_unix_timestamp(time.secs()).ok());
+            let created =
+                since.and_then(|time| OffsetDateTime::from_unix_timestamp(time.secs()).ok());
             let run_began = value(tags, STARTED_TAG)
                 .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
-            let since = made.or(run_began);
+            let since = created.or(run_began);
             found.push(Discovered { resource, run: run.to_owned(), since });
         };
 
@@ -94,7 +95,8 @@ async fn intermediaries(ec2: &Ec2, region: &str) -> Result<Vec<Discovered>> {
             not_before: image.creation_date().unwrap_or_default().to_owned(),
             ..ImageMark::default()
         };
-        let resource = image_resource(Place::found(region, run).resource(IMAGE, name), &mark);
+        let resource =
+            image_resource(RegionAccess::found(region, run).resource(IMAGE, name), &mark);
         // Which snapshots in it are the user's is not known, but EC2 tells which were made for it.
         let resource = resource.with("image_id", image.image_id()?).with("only_made", true);
         let since = image.creation_date();
@@ -134,7 +136,7 @@ async fn profiles(access: &Access, region: &str) -> Result<Vec<Discovered>> {
         let Some(run) = tags.iter().find(|tag| tag.key() == RUN_TAG) else { continue };
         let run = run.value().to_owned();
         let since = OffsetDateTime::from_unix_timestamp(profile.create_date().secs()).ok();
-        let resource = Place::found(region, &run).resource(PROFILE, name);
+        let resource = RegionAccess::found(region, &run).resource(PROFILE, name);
         found.push(Discovered { resource, run, since });
     }
     Ok(found)

@@ -8,7 +8,7 @@
 //! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
 //! | [`resources`] | the kinds of things that a build makes, as the journal records them |
 //! | [`discovery`] | finding what is left by its tag |
-//! | [`place`] | where things are, for the journal |
+//! | [`region_access`] | where things are, for the journal |
 //! | [`wait`], [`pace`] | waiting for AWS |
 //! | [`session_manager`] | reaching the instance through Systems Manager |
 //! | [`tags`] | tags, and what templates know about the source AMI |
@@ -21,8 +21,8 @@ mod devices;
 mod discovery;
 mod options;
 mod pace;
-mod place;
 mod reclaim;
+mod region_access;
 mod removal;
 mod resources;
 mod session_manager;

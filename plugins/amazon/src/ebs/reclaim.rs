@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::{
-    Discovered, Error, Event, EventSink, Place, Reclaim, Resource, Result, Ui, async_trait,
+    Discovered, DiscoveryScope, Error, Event, EventSink, Reclaim, Resource, Result, Ui, async_trait,
 };
 
-use super::place::{ACCOUNT, access_options, attribute};
+use super::region_access::{ACCOUNT, access_options, attribute};
 use super::removal::{
     Snapshots, find_images, find_key_pair, find_launch_template, find_security_group, iam,
     look_for, orphans, remove_image, remove_instances, remove_key_pair, remove_launch_template,
@@ -87,8 +87,8 @@ impl Reclaim for EbsReclaim {
         attribute(resource, "region").map(str::to_owned)
     }
 
-    async fn discover(&self, place: &Place) -> Result<Option<Vec<Discovered>>> {
-        let Place::Aws { region } = place;
+    async fn discover(&self, place: &DiscoveryScope) -> Result<Option<Vec<Discovered>>> {
+        let DiscoveryScope::Aws { region } = place;
         super::discovery::discover(region).await.map(Some)
     }
 
@@ -155,7 +155,7 @@ async fn remove_images(ec2: &Ec2, resource: &Resource) -> Result<()> {
         let which = Snapshots {
             known: list(resource, "snapshots"),
             kept: mark.kept.clone(),
-            only_made: resource.attributes.contains_key("only_made"),
+            only_created: resource.attributes.contains_key("only_made"),
         };
         remove_image(ec2, &id, which, |_| {}).await?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ingot_sdk::Resource;
 
-use super::place::attribute;
+use super::region_access::attribute;
 use super::removal::{ImageMark, Mark};
 
 /// A key pair; the id is its name.

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn looks_are_counted_as_looks_and_the_time_told_is_the_real_one() {
+    async fn looks_are_counted_as_looks_and_the_time_reported_is_the_real_one() {
         for (tries, said) in [(1, "looked at once"), (3, "looked at 3 times")] {
             let looks = Cell::new(0);
             let look = || async {
@@ -146,9 +146,9 @@ mod tests {
             let took = started.elapsed().as_millis();
             assert_eq!(looks.get(), tries);
             assert!(error.contains(said), "{error}");
-            let told = error.split("after ").nth(1).and_then(|rest| rest.split("ms").next());
-            let told: u128 = told.and_then(|text| text.parse().ok()).unwrap_or(0);
-            assert!(told <= took && took - told < 100, "{error} took {took} ms");
+            let shown_text = error.split("after ").nth(1).and_then(|rest| rest.split("ms").next());
+            let shown_text: u128 = shown_text.and_then(|text| text.parse().ok()).unwrap_or(0);
+            assert!(shown_text <= took && took - shown_text < 100, "{error} took {took} ms");
         }
     }
 

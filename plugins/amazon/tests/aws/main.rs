@@ -51,7 +51,7 @@ fn trusty() -> AmiFilter {
 }
 
 #[tokio::test]
-async fn throttled_and_broken_calls_are_made_again() {
+async fn throttled_and_broken_calls_are_created_again() {
     let moto = require!(Moto::start());
     let faults = [Fault::Answer(503, LIMITED), Fault::Cut, Fault::Half];
     let proxy = Proxy::start(moto.port, &faults);
@@ -72,7 +72,7 @@ async fn patience_ends_with_a_failure_that_says_why() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_at_once_and_decoded_where_that_is_asked_for() {
+async fn refusals_are_reported_at_once_and_decoded_where_that_is_asked_for() {
     let moto = require!(Moto::start());
     let proxy = Proxy::start(moto.port, &[Fault::Answer(403, DENIED)]);
     let access = access(&proxy.endpoint(), |_| {}).await;
@@ -151,7 +151,7 @@ fn profile(directory: &tempfile::TempDir, endpoint: &str) -> String {
 }
 
 #[tokio::test]
-async fn calls_of_json_services_are_made_again_too() {
+async fn calls_of_json_services_are_created_again_too() {
     let moto = require!(Moto::start());
     let limited = "{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}";
     let proxy = Proxy::start(moto.port, &[Fault::Answer(400, limited), Fault::Cut, Fault::Half]);

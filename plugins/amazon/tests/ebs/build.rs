@@ -36,8 +36,8 @@ async fn makes_an_ami_and_leaves_nothing_else() {
     let data = cloud.hook.data.lock().unwrap().clone();
     assert_eq!((&data["SourceAMI"], &data["Host"]), (&json!(SOURCE), &json!("127.0.0.1")));
 
-    let made = images(&cloud.moto, REGION).await;
-    let [image] = &made[..] else { panic!("{made:?}") };
+    let created = images(&cloud.moto, REGION).await;
+    let [image] = &created[..] else { panic!("{created:?}") };
     let id = image.image_id().unwrap();
     assert_eq!(artifact.id(), format!("{REGION}:{id}"));
     assert_eq!(artifact.description(), format!("AMIs were created:\n{REGION}: {id}\n"));
@@ -134,7 +134,7 @@ async fn without_an_ami_there_is_no_artifact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_exist_is_told_before_anything_is_made() {
+async fn what_does_not_exist_is_reported_before_anything_is_created() {
     let Some(cloud) = Cloud::start() else { return };
     cloud.record();
     for (more, message) in [
@@ -152,7 +152,7 @@ async fn what_does_not_exist_is_told_before_anything_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_taken_in_any_region_is_told_before_anything_is_made() {
+async fn a_name_that_is_taken_in_any_region_is_reported_before_anything_is_created() {
     let Some(cloud) = Cloud::start() else { return };
     // The account's own image of that name, in a region that the AMI is to be copied to.
     let ec2 = client(&cloud.moto, "eu-west-1").await;
@@ -188,7 +188,7 @@ async fn a_name_that_is_taken_in_any_region_is_told_before_anything_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_cannot_be_shared_is_told_before_anything_is_made() {
+async fn an_image_that_cannot_be_shared_is_reported_before_anything_is_created() {
     let Some(cloud) = Cloud::start() else { return };
     cloud.record();
     // At `validate` nobody knew which region the profile has.

@@ -48,7 +48,7 @@ impl Journal for Written {
         Ok(record)
     }
 
-    fn strike(&self, record: u64) {
+    fn resolve(&self, record: u64) {
         self.lines.lock().unwrap().remove(&record);
     }
 

@@ -26,8 +26,8 @@ async fn is_copied_encrypted_and_shared() {
     let regions = ["ap-northeast-1", "eu-west-1", REGION];
     let mut ids = Vec::new();
     for region in regions {
-        let made = images(&cloud.moto, region).await;
-        let [image] = &made[..] else { panic!("{region}: {made:?}") };
+        let created = images(&cloud.moto, region).await;
+        let [image] = &created[..] else { panic!("{region}: {created:?}") };
         let id = image.image_id().unwrap();
         assert_eq!(image.name(), Some("web-1"));
         assert_eq!(image.tags()[0].value(), Some("everywhere"));

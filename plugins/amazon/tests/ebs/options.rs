@@ -226,7 +226,7 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let options = json!({ "ami_name": "a:", "region": "us-east-1" });
     let errors = prepare(options).err().unwrap().0;
     let texts: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();

@@ -33,7 +33,7 @@ fn with(more: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_ami_is_made_of_snapshots_of_the_disks() {
+async fn an_ami_is_created_of_snapshots_of_the_disks() {
     let Some(cloud) = Cloud::start() else { return };
     cloud.hook.commands.lock().unwrap().push("echo provisioned".into());
     cloud.record();
@@ -48,8 +48,8 @@ async fn an_ami_is_made_of_snapshots_of_the_disks() {
     }));
     let artifact = cloud.build_with(&EbsSurrogateBuilder, options, &[]).await.unwrap();
     assert_eq!(artifact.builder_id(), "mitchellh.amazon.ebssurrogate");
-    let made = images(&cloud.moto, REGION).await;
-    let [image] = &made[..] else { panic!("{made:?}") };
+    let created = images(&cloud.moto, REGION).await;
+    let [image] = &created[..] else { panic!("{created:?}") };
     assert_eq!(artifact.id(), format!("{REGION}:{}", image.image_id().unwrap()));
     assert_eq!(*cloud.hook.output.lock().unwrap(), "provisioned\n");
 

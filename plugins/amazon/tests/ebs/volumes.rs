@@ -46,13 +46,13 @@ async fn volumes_and_snapshots_stay_and_nothing_else() {
     // Neither run_volume_tags nor the marks of the build.
     assert_eq!(tags(volume.tags()), [format!("Base={SOURCE}"), "Name=data".to_owned()]);
     assert_eq!(volume.size(), Some(3));
-    let mut made = snapshots(&cloud.moto, REGION).await;
-    made.retain(|id| !before.contains(id));
-    let [snapshot] = &made[..] else { panic!("{made:?}") };
+    let mut created = snapshots(&cloud.moto, REGION).await;
+    created.retain(|id| !before.contains(id));
+    let [snapshot] = &created[..] else { panic!("{created:?}") };
     let answer = ec2.describe_snapshots().snapshot_ids(snapshot).send().await.unwrap();
-    let told = &answer.snapshots()[0];
-    assert_eq!(told.description(), Some(format!("of {SOURCE}").as_str()));
-    assert_eq!(tags(told.tags()), ["Kind=seed"]);
+    let reported = &answer.snapshots()[0];
+    assert_eq!(reported.description(), Some(format!("of {SOURCE}").as_str()));
+    assert_eq!(tags(reported.tags()), ["Kind=seed"]);
     let mut ids = [format!("{REGION}:{id}"), format!("{REGION}:{snapshot}")];
     ids.sort();
     assert_eq!(artifact.id(), ids.join(","));

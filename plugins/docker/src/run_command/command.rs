@@ -46,32 +46,30 @@ impl RunCommand {
     /// # Errors
     /// A flag is unknown or not supported, or a value cannot be read; the error names it.
     pub(crate) fn parse(arguments: Vec<String>) -> Result<RunCommand, ConfigError> {
-        let complain = |message: String| ConfigError::on("run_command", message);
+        let invalid = |message: String| ConfigError::on("run_command", message);
         let matches =
             flags::command().try_get_matches_from(&arguments).map_err(|e| flags::explain(&e))?;
         let flags = Flags(&matches);
         let mut rest = flags.texts(flags::REST).into_iter();
         let image = rest.next().filter(|image| !image.is_empty()).ok_or_else(|| {
-            complain("the image is missing".to_owned()).hint("end it with {{.Image}}")
+            invalid("the image is missing".to_owned()).hint("end it with {{.Image}}")
         })?;
         if flags.switch("detach") != Some(true) {
-            return Err(complain(
-                "without -d the build would wait for the container to end".into(),
-            )
-            .hint("add \"-d\""));
+            return Err(invalid("without -d the build would wait for the container to end".into())
+                .hint("add \"-d\""));
         }
         if flags.switch("use-api-socket") == Some(true) {
-            return Err(complain(
+            return Err(invalid(
                 "--use-api-socket would leave the credentials of this machine in the image".into(),
             )
             .hint("for the socket alone: \"-v\", \"/var/run/docker.sock:/var/run/docker.sock\""));
         }
-        check_conflicts(&flags).map_err(complain)?;
+        check_conflicts(&flags).map_err(invalid)?;
         let mut run = RunCommand {
             name: flags.text("name"),
             platform: flags.text("platform"),
             user: flags.text("user"),
-            pull: pull(&flags).map_err(complain)?,
+            pull: pull(&flags).map_err(invalid)?,
             id_file: flags.text("cidfile").filter(|path| !path.is_empty()),
             ..RunCommand::default()
         };
@@ -79,9 +77,9 @@ impl RunCommand {
             let warning = "--kernel-memory has no effect: Docker Engines know it no longer";
             run.warnings.push(warning.to_owned());
         }
-        let (mut host, networking) = host(&flags).map_err(complain)?;
+        let (mut host, networking) = host(&flags).map_err(invalid)?;
         host.container_id_file.clone_from(&run.id_file);
-        run.body = body(&flags, &mut host).map_err(complain)?;
+        run.body = body(&flags, &mut host).map_err(invalid)?;
         let command: Vec<String> = rest.collect();
         run.body.cmd = (!command.is_empty()).then_some(command);
         run.body.image = Some(image);
@@ -213,8 +211,8 @@ mod tests {
         };
         let image = format!("ingot-test-flags:{}", std::process::id());
         let script = format!("tar -c --files-from=/dev/null | docker import - {image}");
-        let made = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = directory.path().join(name);

@@ -28,7 +28,7 @@ impl Journal for Records {
         Ok(records.len() as u64 - 1)
     }
 
-    fn strike(&self, record: u64) {
+    fn resolve(&self, record: u64) {
         self.0.lock().unwrap()[record as usize] = None;
     }
 }

@@ -154,11 +154,12 @@ impl Registry {
         );
         if let Some(password) = password {
             let users = directory.path().join("htpasswd");
-            let Ok(made) = Command::new("htpasswd").args(["-Bbn", "me", password]).output() else {
+            let Ok(created) = Command::new("htpasswd").args(["-Bbn", "me", password]).output()
+            else {
                 missing("htpasswd (apache2-utils)");
                 return None;
             };
-            std::fs::write(&users, made.stdout).unwrap();
+            std::fs::write(&users, created.stdout).unwrap();
             config +=
                 &format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", users.display());
         }

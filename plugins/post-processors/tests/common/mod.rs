@@ -98,6 +98,6 @@ pub(crate) fn artifact(files: &[&Path]) -> Arc<dyn Artifact> {
 }
 
 /// The artifact that a post-processor made.
-pub(crate) fn made(processed: Processed) -> Arc<dyn Artifact> {
+pub(crate) fn created(processed: Processed) -> Arc<dyn Artifact> {
     processed.artifact.expect("an artifact")
 }

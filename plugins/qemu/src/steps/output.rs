@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use ingot_sdk::output_file::MadeDirectories;
+use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
 
@@ -34,7 +34,7 @@ impl Step<State> for PrepareOutput {
         // Absolute, because the run that reclaims it may have another current directory.
         let absolute = std::path::absolute(directory).with_context(creating)?;
         if let Some(parent) = absolute.parent() {
-            state.made = MadeDirectories::create(parent).with_context(creating)?;
+            state.created = CreatedDirectories::create(parent).with_context(creating)?;
         }
         let announced = JournalEntry::open(&ctx.journal, &output_resource(&absolute))?;
         if let Err(error) = std::fs::create_dir(&absolute) {
@@ -64,7 +64,7 @@ impl Step<State> for PrepareOutput {
         let directory = &state.settings.output;
         match remove(directory).await {
             Ok(()) => {
-                state.made.remove();
+                state.created.remove();
                 entry.done();
             }
             Err(error) => ctx.ui.error(error.to_string()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ingot_communicator::{KeyPair, Target};
-use ingot_sdk::output_file::MadeDirectories;
+use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::{Communicator, GeneratedData, JournalEntry, RunContext};
 use ingot_vm::http_server::HttpServer;
 use ingot_vm::ports::ReservedPort;
@@ -36,7 +36,7 @@ pub(crate) struct State {
     pub(super) ports: Vec<ReservedPort>,
     pub(super) output: Option<JournalEntry>,
     /// The directories created for the output directory.
-    pub made: MadeDirectories,
+    pub created: CreatedDirectories,
     pub(super) tpm: Option<Tpm>,
     pub(super) vnc_password: Option<String>,
     pub(super) machine: Option<Machine>,
@@ -59,7 +59,7 @@ impl State {
             cd: None,
             ports: Vec::new(),
             output: None,
-            made: MadeDirectories::default(),
+            created: CreatedDirectories::default(),
             tpm: None,
             vnc_password: None,
             machine: None,

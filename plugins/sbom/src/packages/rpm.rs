@@ -35,8 +35,8 @@ mod tests {
         assert_eq!((bash.version.as_str(), &bash.epoch), ("5.1.8-9.el9", &None));
         assert_eq!(bash.supplier.as_deref(), Some("Red Hat, Inc."));
         let line = "hand-made\t2\t1-1\tnoarch\t(none)\t(none)\t(none)";
-        let made = package(line).unwrap();
-        assert_eq!((made.epoch.as_deref(), &made.upstream), (Some("2"), &None));
+        let created = package(line).unwrap();
+        assert_eq!((created.epoch.as_deref(), &created.upstream), (Some("2"), &None));
         assert_eq!(package("gpg-pubkey\t\t1-2\t(none)\t(none)\tpubkey\t(none)"), None);
         assert_eq!(package(""), None);
     }

@@ -107,7 +107,7 @@ fn renders_what_values_contain() {
 }
 
 #[test]
-fn what_is_made_of_a_secret_is_a_secret() {
+fn what_is_created_of_a_secret_is_a_secret() {
     for (template, secrets) in [
         ("{{ user `region` | upper }}", &[][..]),
         ("echo {{ user `pw` | upper }} {{ .Port }}", &["HUNTER2"]),

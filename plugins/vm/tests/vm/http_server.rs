@@ -83,7 +83,7 @@ async fn a_directory_is_served_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn texts_are_served_and_provisioners_are_told() {
+async fn texts_are_served_and_provisioners_are_reported() {
     let build = Build::new();
     let content = json!({"/user-data": "#cloud-config", "/a/b": "c"});
     let server =

@@ -71,7 +71,7 @@ async fn a_download_is_checked_against_a_list_and_kept() {
 }
 
 #[tokio::test]
-async fn mirrors_are_tried_in_order_and_all_reasons_are_told() {
+async fn mirrors_are_tried_in_order_and_all_reasons_are_reported() {
     let Some(server) = Nginx::start("0") else { return };
     let build = Build::new();
     let (good, bad) = (noise(SIZE, 3), noise(SIZE, 4));
@@ -350,7 +350,7 @@ async fn packed_files_are_unpacked_once() {
         let (plain, packed) = (build.path("plain"), build.path(&format!("disk.iso.{ending}")));
         std::fs::write(&plain, &bytes).unwrap();
         let paths = [plain.to_str().unwrap(), packed.to_str().unwrap()];
-        let made = match program {
+        let created = match program {
             "python3" => output_of(program, &["-c", zip, paths[0], paths[1]]),
             // Two pieces in one file, as what is packed in parallel has.
             _ => output_of(
@@ -365,7 +365,7 @@ async fn packed_files_are_unpacked_once() {
                 ],
             ),
         };
-        assert_eq!(made, "", "{program}");
+        assert_eq!(created, "", "{program}");
         let archive = std::fs::read(&packed).unwrap();
         server.put(&format!("disk.iso.{ending}"), &archive);
         let urls = [packed.display().to_string(), server.url(&format!("disk.iso.{ending}"))];
@@ -399,7 +399,7 @@ async fn packed_files_are_unpacked_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_unpacked_is_told_and_leaves_nothing() {
+async fn what_cannot_be_unpacked_is_reported_and_leaves_nothing() {
     let build = Build::new();
     let bytes = noise(100_000, 9);
     std::fs::write(build.path("plain"), &bytes).unwrap();

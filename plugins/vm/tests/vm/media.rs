@@ -13,7 +13,7 @@ fn floppy(value: Value) -> FloppyOptions {
 }
 
 #[tokio::test]
-async fn a_floppy_has_what_it_was_told() {
+async fn a_floppy_has_what_it_was_reported() {
     let build = Build::new();
     let noise = noise(200_000, 30);
     build.file("answers/Autounattend.xml", "<xml/>");
@@ -62,7 +62,7 @@ async fn a_floppy_has_what_it_was_told() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_on_a_floppy_is_told() {
+async fn what_does_not_fit_on_a_floppy_is_reported() {
     let build = Build::new();
     build.file("big", vec![0; 1_400_000]);
     build.file("small", vec![0; 60_000]);
@@ -84,7 +84,7 @@ async fn what_does_not_fit_on_a_floppy_is_told() {
 }
 
 #[tokio::test]
-async fn a_cd_has_what_it_was_told() {
+async fn a_cd_has_what_it_was_reported() {
     let build = Build::new();
     let Some(_) = tool(build.directory.path(), &["xorriso", "-version"]) else { return };
     let noise = noise(3_000_000, 31);
@@ -175,7 +175,7 @@ fn each_program_that_makes_cds_will_do_and_none_is_an_error() {
 }
 
 #[test]
-fn missing_files_are_told_early() {
+fn missing_files_are_reported_early() {
     let build = Build::new();
     let (mut prepared, mut errors) = (Prepared::default(), ConfigErrors::default());
     floppy(json!({

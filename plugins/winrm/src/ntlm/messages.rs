@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn challenges_that_cannot_be_answered_are_told() {
+    fn challenges_that_cannot_be_answered_are_reported() {
         let end = [0; 4];
         let read = |bytes: Vec<u8>| Challenge::read(bytes).map(drop);
         assert_eq!(read(challenge(WANTED, &end)), Ok(()));

@@ -160,10 +160,10 @@ fn conditional(parts: &[Expr; 3], scope: &Scope) -> Result {
 
 pub(super) fn condition_of(expr: &Expr, scope: &Scope) -> Result {
     let value = eval(expr, scope)?;
-    let complain =
+    let invalid =
         |label: String| Diagnostic::error("a condition is a bool").at(expr.span).label(label);
     if value.is_null() {
-        return Err(complain("this is null".into()));
+        return Err(invalid("this is null".into()));
     }
-    convert(&value, &Type::Bool).map_err(|error| complain(error.to_string()))
+    convert(&value, &Type::Bool).map_err(|error| invalid(error.to_string()))
 }

@@ -92,14 +92,14 @@ pub(super) fn iterate(collection: &Expr, scope: &Scope) -> Result<Iteration> {
     if value.is_unknown() && iterable {
         return Ok(Iteration::Unknown(Value::unknown(Type::Dynamic).mark(value.sensitive)));
     }
-    let complain = |what: String| {
+    let invalid = |what: String| {
         Diagnostic::error("`for` needs a list, set, map or object").at(collection.span).label(what)
     };
     if value.is_null() {
-        return Err(complain("this is null".into()));
+        return Err(invalid("this is null".into()));
     }
     match value.iterate() {
         Some(entries) => Ok(Iteration::Items(entries, value.sensitive)),
-        None => Err(complain(format!("this is {}", value.ty().with_article()))),
+        None => Err(invalid(format!("this is {}", value.ty().with_article()))),
     }
 }

@@ -51,14 +51,14 @@ fn write_parts(
             TemplatePart::Interpolation(inner) => {
                 let value = filled(inner, scope)?;
                 *sensitive |= value.sensitive;
-                let complain = |label: String| {
+                let invalid = |label: String| {
                     Diagnostic::error("this cannot be part of a text").at(inner.span).label(label)
                 };
                 if value.is_null() {
-                    return Err(complain("it is null".into()));
+                    return Err(invalid("it is null".into()));
                 }
                 let value = convert(&value, &Type::String).map_err(|error| {
-                    complain(error.to_string())
+                    invalid(error.to_string())
                         .help("turn it into text first: jsonencode(…), join(…)")
                 })?;
                 match (value.as_str(), &mut *text) {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::Stores;
 
 /// What is told of a secret text.
-type Told = dyn Fn(&str) + Send + Sync;
+type SecretObserver = dyn Fn(&str) + Send + Sync;
 
 /// Takes the secrets that expressions make; the default one drops them.
 #[derive(Clone, Default)]
-pub struct SecretSink(Option<Arc<Told>>);
+pub struct SecretSink(Option<Arc<SecretObserver>>);
 
 impl SecretSink {
     /// A sink that hands every secret to `take`.

@@ -5,12 +5,12 @@
 //! several slips has all of them reported, and how deep things nest is bounded.
 
 mod body;
-mod complain;
+mod body_errors;
 mod expr;
+mod expression_errors;
 mod input;
 mod parser;
 mod recover;
-mod slips;
 #[cfg(test)]
 mod tests;
 mod text;

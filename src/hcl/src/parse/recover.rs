@@ -2,7 +2,7 @@
 //! not reported as many.
 
 use super::Parser;
-use super::slips::heredoc_marker;
+use super::expression_errors::heredoc_marker;
 use crate::tokens::{Token, TokenKind, tokenize_from, word};
 
 impl Parser<'_> {

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &PluginsArgs) -> ExitCode {
         Err(error) => {
             let diagnostic = diagnostic_of(&error);
             let color = std::io::stdout().is_terminal();
-            crate::cli::tell(&ui, &diagnostic.into(), &SourceMap::default(), color);
+            crate::cli::report(&ui, &diagnostic.into(), &SourceMap::default(), color);
             ExitCode::FAILURE
         }
     }

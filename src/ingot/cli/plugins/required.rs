@@ -39,7 +39,7 @@ pub(super) fn run(template: &Path, lines: Lines<'_>) -> ExitCode {
             Err(error) => diagnostics.push(super::diagnostic_of(&error)),
         }
     }
-    super::super::tell(lines.ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    super::super::report(lines.ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     match diagnostics.has_errors() {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,

@@ -109,9 +109,9 @@ pub(super) async fn principal(command: &PrincipalCommand) -> Result<()> {
     match command {
         PrincipalCommand::Create { name, role, project, database } => {
             let administration = database.administration().await?;
-            let made = administration.create_principal(name, *role, project.as_deref()).await?;
-            output::line(format!("HCP_CLIENT_ID={}", made.principal.id));
-            output::line(format!("HCP_CLIENT_SECRET={}", made.secret));
+            let created = administration.create_principal(name, *role, project.as_deref()).await?;
+            output::line(format!("HCP_CLIENT_ID={}", created.principal.id));
+            output::line(format!("HCP_CLIENT_SECRET={}", created.secret));
         }
         PrincipalCommand::List { database } => {
             let administration = database.administration().await?;
@@ -157,9 +157,9 @@ pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
     match command {
         WebhookCommand::Create { url, events, project, database } => {
             let administration = database.administration().await?;
-            let made = administration.create_webhook(url, events, project.as_deref()).await?;
-            output::line(format!("id {}", made.id));
-            output::line(format!("secret {}", made.secret));
+            let created = administration.create_webhook(url, events, project.as_deref()).await?;
+            output::line(format!("id {}", created.id));
+            output::line(format!("secret {}", created.secret));
         }
         WebhookCommand::List { database } => {
             let administration = database.administration().await?;

@@ -8,7 +8,7 @@ use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::output::{json, line, plain};
-use super::{Form, Session, told};
+use super::{Form, Session, registry_error};
 use ingot_registry::all_pages;
 use ingot_registry::api::{
     AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType,
@@ -90,7 +90,7 @@ struct Ancestry {
 pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
     let all = match &args.bucket {
         Some(bucket) => {
-            let root = session.registry().get_bucket(bucket).await.map_err(told)?;
+            let root = session.registry().get_bucket(bucket).await.map_err(registry_error)?;
             let parents = relations(session, bucket, BucketAncestryType::Parents).await?;
             let mut forest = Forest::from(session, vec![bucket.clone()]).await?;
             let parents = parents.iter().map(From::of).collect();
@@ -206,7 +206,7 @@ async fn relations(
     let query = AncestryQuery { kind, ..AncestryQuery::default() };
     let (registry, query) = (session.registry(), &query);
     let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    all_pages(ask).await.map_err(told)
+    all_pages(ask).await.map_err(registry_error)
 }
 
 fn show(Ancestry { parents, tree }: &Ancestry) {

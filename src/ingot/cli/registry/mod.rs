@@ -31,4 +31,4 @@ pub(super) use command::{RegistryArgs, run};
 
 use command::Form;
 use labels::{ChangeLabels, SetLabels};
-use session::{Session, is_absent, told};
+use session::{Session, is_absent, registry_error};

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output::{line, moment};
-use super::{Session, told};
+use super::{Session, registry_error};
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Timestamp, UpdateVersionBody, VersionStatus};
 use ingot_registry::revocation_delay;
@@ -74,7 +74,8 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         ..UpdateVersionBody::default()
     };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
-    let now = registry.update_version(&args.bucket, fingerprint, &body).await.map_err(told)?;
+    let now =
+        registry.update_version(&args.bucket, fingerprint, &body).await.map_err(registry_error)?;
     let shown = format!("{} ({fingerprint})", version.name);
     match now.status {
         VersionStatus::RevocationScheduled => {
@@ -92,7 +93,8 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
     }
     let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
-    let now = registry.update_version(&args.bucket, fingerprint, &body).await.map_err(told)?;
+    let now =
+        registry.update_version(&args.bucket, fingerprint, &body).await.map_err(registry_error)?;
     let name = &version.name;
     match (&now.revocation_inherited_from, now.revoke_at.is_set()) {
         (Some(from), _) => {

@@ -116,9 +116,9 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
         Some(first) => Some(ingot_registry_server::web::new_link(&store, &first.principal).await?),
         None => None,
     };
-    let place = Place::new(args, address, tls.as_ref());
-    transaction!(store, |tx| tx.put_setting(PAGES_AT, &place.pages))?;
-    greet(args, &place, tls.as_ref(), &project, first.as_ref(), link.as_deref());
+    let server = ServerAddress::new(args, address, tls.as_ref());
+    transaction!(store, |tx| tx.put_setting(PAGES_AT, &server.pages))?;
+    greet(args, &server, tls.as_ref(), &project, first.as_ref(), link.as_deref());
 
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
@@ -175,7 +175,7 @@ async fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
 pub(super) const PAGES_AT: &str = "pages_at";
 
 /// Where the server is.
-struct Place {
+struct ServerAddress {
     scheme: &'static str,
     /// Where clients on this machine connect to.
     address: SocketAddr,
@@ -185,7 +185,7 @@ struct Place {
     pages: String,
 }
 
-impl Place {
+impl ServerAddress {
     fn new(args: &ServeArgs, address: SocketAddr, tls: Option<&Tls>) -> Self {
         let is_loopback = address.ip().is_loopback();
         // A client cannot connect to "any address".
@@ -196,21 +196,21 @@ impl Place {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let public = args.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
         let pages = public.unwrap_or_else(|| format!("{scheme}://{address}"));
-        Place { scheme, address, is_loopback, pages }
+        ServerAddress { scheme, address, is_loopback, pages }
     }
 }
 
 fn greet(
     args: &ServeArgs,
-    place: &Place,
+    server: &ServerAddress,
     tls: Option<&Tls>,
     project: &Project,
     first: Option<&Credentials>,
     link: Option<&str>,
 ) {
-    let Place { scheme, address: shown, pages: at, .. } = place;
+    let ServerAddress { scheme, address: shown, pages: at, .. } = server;
     output::line(format!("The registry is at {scheme}://{shown}"));
-    if tls.is_none() && !place.is_loopback {
+    if tls.is_none() && !server.is_loopback {
         output::line(
             "Warning: it is served without TLS; tokens and secrets can be read on the way",
         );

@@ -20,7 +20,7 @@ impl Session {
         let registry = self.registry();
         match registry.get_version(bucket, text).await {
             Err(error) if is_absent(&error) => {}
-            result => return result.map_err(told),
+            result => return result.map_err(registry_error),
         }
         let versions = self.versions(bucket).await?;
         let found = versions.iter().find(|version| version.name == text || version.id == text);
@@ -36,21 +36,21 @@ impl Session {
             }
         };
         let fingerprint = &found.ok_or_else(none)?.fingerprint;
-        registry.get_version(bucket, fingerprint).await.map_err(told)
+        registry.get_version(bucket, fingerprint).await.map_err(registry_error)
     }
 
     /// All versions of a bucket, newest first.
     pub(super) async fn versions(&self, bucket: &str) -> Result<Vec<Version>> {
         let registry = self.registry();
         let ask = |page| async move { registry.list_versions(bucket, &page).await };
-        all_pages(ask).await.map_err(told)
+        all_pages(ask).await.map_err(registry_error)
     }
 
     /// All buckets, by name.
     pub(super) async fn buckets(&self) -> Result<Vec<api::Bucket>> {
         let registry = self.registry();
         let ask = |page| async move { registry.list_buckets(&page).await };
-        all_pages(ask).await.map_err(told)
+        all_pages(ask).await.map_err(registry_error)
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn is_absent(error: &api::Error) -> bool {
 }
 
 /// A registry's error, for people.
-pub(super) fn told(error: api::Error) -> Error {
+pub(super) fn registry_error(error: api::Error) -> Error {
     let advice = match error.code {
         _ if error.advice.is_some() => error.advice.unwrap_or_default(),
         Code::Unauthenticated => "check HCP_CLIENT_ID and HCP_CLIENT_SECRET",

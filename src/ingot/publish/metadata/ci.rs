@@ -94,10 +94,10 @@ const KNOWN: &[Ci] = &[
 /// The CI that an environment is of.
 pub(super) fn about(environment: Environment) -> Option<Value> {
     let ci = KNOWN.iter().find(|ci| environment(ci.sign).is_some())?;
-    let told = ci.variables.iter();
-    let told =
-        told.filter_map(|name| Some(((*name).to_owned(), harmless(environment(name)?).into())));
-    let mut details: Map<String, Value> = told.collect();
+    let message = ci.variables.iter();
+    let message =
+        message.filter_map(|name| Some(((*name).to_owned(), harmless(environment(name)?).into())));
+    let mut details: Map<String, Value> = message.collect();
     if ci.name == "github" {
         // No variable holds this one; Packer puts it together.
         let part = |name| environment(name).unwrap_or_default();
@@ -126,7 +126,7 @@ mod tests {
     use super::{about, harmless};
 
     #[test]
-    fn passwords_in_urls_are_not_told() {
+    fn passwords_in_urls_are_not_reported() {
         let url = harmless("https://me:token@git.example/r.git".into());
         assert_eq!(url, "https://git.example/r.git");
         assert_eq!(harmless("main".into()), "main");
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn github_is_told_with_its_run() {
-        let told = about(&|name| match name {
+        let message = about(&|name| match name {
             "GITHUB_ACTIONS" => Some("true".into()),
             "GITHUB_SERVER_URL" => Some("https://github.com".into()),
             "GITHUB_REPOSITORY" => Some("o/r".into()),
@@ -142,11 +142,11 @@ mod tests {
             "SECRET" => Some("s".into()),
             _ => None,
         });
-        let told = told.expect("a CI");
-        assert_eq!(told["type"], "github");
+        let message = message.expect("a CI");
+        assert_eq!(message["type"], "github");
         let url = "https://github.com/o/r/actions/runs/7";
-        assert_eq!(told["details"]["GITHUB_WORKFLOW_URL"], url);
-        assert_eq!(told["details"].as_object().expect("details").len(), 2);
+        assert_eq!(message["details"]["GITHUB_WORKFLOW_URL"], url);
+        assert_eq!(message["details"].as_object().expect("details").len(), 2);
         assert!(about(&|_| None).is_none());
     }
 }

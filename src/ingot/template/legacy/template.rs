@@ -5,7 +5,7 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::eval::eval;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
-use ingot_json_template::actions::{self, Place};
+use ingot_json_template::actions::{self, Position};
 use ingot_json_template::{Component, Template as JsonTemplate, Text, fix};
 use ingot_sdk::PrepareContext;
 use ingot_sdk::interpolate::{COMPATIBLE_PACKER_VERSION, Interpolation};
@@ -20,7 +20,7 @@ use crate::template::steps::{LEGACY_PROVISIONER_OPTIONS, Reader, Step};
 pub(in crate::template) fn sources(template: &JsonTemplate, into: &mut Template) {
     for builder in &template.builders {
         let key = (builder.ty.text.clone(), builder.label().text.clone());
-        let mut block = block("source", builder, Place::Builder);
+        let mut block = block("source", builder, Position::Builder);
         block.labels.push(label(builder.label()));
         into.sources.insert(key, block);
     }
@@ -108,7 +108,7 @@ fn name(
 ) -> Result<String, Diagnostic> {
     let Text { text, span } = builder.label();
     let expr = Expr { kind: ExprKind::String(text.clone()), span: *span };
-    let value = eval(&actions::lower(&expr, Place::Builder), scope)?;
+    let value = eval(&actions::lower(&expr, Position::Builder), scope)?;
     // In a template that is only shown, a variable may have no value.
     let Some(name) = value.as_str() else { return Ok(text.clone()) };
     Interpolation::new(context)
@@ -124,7 +124,7 @@ fn steps(
 ) -> Steps {
     let none = Names::new();
     let mut provisioner = |component: &Component| -> Option<Step> {
-        let block = block("provisioner", component, Place::Step);
+        let block = block("provisioner", component, Position::Step);
         let reader = Reader::new((&block, &none), scope, builders, diagnostics);
         let step = reader.provisioner()?;
         Some(Step { own_options: LEGACY_PROVISIONER_OPTIONS, ..step })
@@ -138,7 +138,7 @@ fn steps(
     for pipeline in &template.post_processors {
         let mut chain = Vec::with_capacity(pipeline.len());
         for component in pipeline {
-            let mut block = block("post-processor", component, Place::Step);
+            let mut block = block("post-processor", component, Position::Step);
             if let Some(Text { text, span }) = &component.name {
                 let expr = Expr { kind: ExprKind::String(text.clone()), span: *span };
                 let attribute = Attribute { name: "name".to_owned(), name_span: *span, expr };
@@ -152,15 +152,15 @@ fn steps(
     Steps { provisioners, error_cleanup, post_processors }
 }
 
-fn block(kind: &str, component: &Component, place: Place) -> Block {
+fn block(kind: &str, component: &Component, place: Position) -> Block {
     // Packer's own, which it leaves alone in any plugin.
     let attributes = component.attributes.iter();
     let attributes = attributes.filter(|attribute| !attribute.name.starts_with("packer_"));
     let lower = |attribute: &Attribute| {
         let expr = match (place, attribute.name.as_str()) {
             // These name builders as they are written.
-            (Place::Step, "only" | "except") => attribute.expr.clone(),
-            (Place::Step, "override") => actions::lower_values(&attribute.expr, place),
+            (Position::Step, "only" | "except") => attribute.expr.clone(),
+            (Position::Step, "override") => actions::lower_values(&attribute.expr, place),
             _ => actions::lower(&attribute.expr, place),
         };
         Attribute { expr, ..attribute.clone() }

@@ -8,9 +8,9 @@ use super::{Form, Kind, Plugins, Upgraded, upgrade};
 
 /// Knows the forms that it was told, by `type.option.option`.
 #[derive(Default)]
-struct Told(BTreeMap<&'static str, Form>);
+struct TestPlugins(BTreeMap<&'static str, Form>);
 
-impl Plugins for Told {
+impl Plugins for TestPlugins {
     fn has(&self, _: Kind, ty: &str) -> bool {
         ty != "odd"
     }
@@ -40,7 +40,7 @@ fn upgraded_with(json: &str, plugins: &dyn Plugins, annotate: bool) -> Upgraded 
 }
 
 fn upgraded(json: &str) -> String {
-    upgraded_with(json, &Told::default(), false).text
+    upgraded_with(json, &TestPlugins::default(), false).text
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn actions_become_expressions() {
 fn what_has_no_counterpart_says_so() {
     let json = r#"{ "builders": [{ "type": "null", "a": "{{ replace `a` `b` 1 (user `v`) }}",
         "b": "{{ if true }}{{ user `v` }}{{ end }}", "c": "{{ env `HOME` }}", "d": "{{ broken" }] }"#;
-    let Upgraded { text, left, .. } = upgraded_with(json, &Told::default(), false);
+    let Upgraded { text, left, .. } = upgraded_with(json, &TestPlugins::default(), false);
     assert_eq!(left, 4, "{text}");
     assert!(text.contains("# TODO: `a` has no counterpart for {{ replace `a` `b` 1"), "{text}");
     assert!(text.contains("# TODO: `b` asks for variables in {{ if }}"), "{text}");
@@ -262,7 +262,7 @@ fn names_become_identifiers() {
 
 #[test]
 fn plugins_say_how_options_are_written() {
-    let told = Told(BTreeMap::from([
+    let plugins = TestPlugins(BTreeMap::from([
         ("docker.login_options", Form::Block),
         ("shell.inline", Form::List),
         ("shell.scripts", Form::List),
@@ -272,7 +272,7 @@ fn plugins_say_how_options_are_written() {
     let json = r#"{ "builders": [{ "type": "docker", "login_options": { "user": "me" }, "other": { "a": "b" } }],
         "provisioners": [{ "type": "shell", "inline": "a,{{ .B }},c", "scripts": "{{user `s`}}",
           "flag": 0, "map": [{ "a": "b" }, { "c": "d" }] }] }"#;
-    let text = upgraded_with(json, &told, false).text;
+    let text = upgraded_with(json, &plugins, false).text;
     assert!(text.contains("  login_options {\n    user = \"me\"\n  }"), "{text}");
     assert!(text.contains("  other = {\n    a = \"b\"\n  }"), "{text}");
     let lists = "inline  = [\"a\", \"{{ .B }}\", \"c\"]\n    scripts = split(\",\", var.s)";
@@ -295,7 +295,7 @@ fn lines_of_text_are_a_heredoc() {
 #[test]
 fn annotations_explain() {
     let json = r#"{ "variables": { "a": "" }, "builders": [{ "type": "odd", "name": "x" }] }"#;
-    let Upgraded { text, unknown, .. } = upgraded_with(json, &Told::default(), true);
+    let Upgraded { text, unknown, .. } = upgraded_with(json, &TestPlugins::default(), true);
     assert!(text.starts_with("# This was written from a JSON template."), "{text}");
     for part in ["# Input variables.", "# A source is a builder", "# A build runs provisioners"] {
         assert!(text.contains(part), "{part} in {text}");

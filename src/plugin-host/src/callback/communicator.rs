@@ -82,7 +82,7 @@ impl CommunicatorService {
         let response = self.dial(argument, "ResponseStreamId").await?;
         let command = string(argument, "Command");
         let communicator = Arc::clone(&self.communicator);
-        let (told, failed) = tokio::sync::oneshot::channel();
+        let (reported, failed) = tokio::sync::oneshot::channel();
         let running = async move {
             let (output, feeding) = Output::new(stdout, stderr);
             let mut stdin = stdin;
@@ -99,7 +99,7 @@ impl CommunicatorService {
                 Ok(ExitStatus::Disconnected) => DISCONNECTED,
                 Err(error) => {
                     tracing::debug!(%error, "a plugin's command did not run");
-                    if told.send(error).is_ok() {
+                    if reported.send(error).is_ok() {
                         return;
                     }
                     LOST

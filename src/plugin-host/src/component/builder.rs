@@ -60,8 +60,8 @@ impl Build for HostedBuild {
             ..Callbacks::default()
         };
         let (stream, offered) = offer(instance.process().mux(), callbacks);
-        let made = instance.work("Run", stream.into(), &ctx.cancel, "building").await?;
-        let id = match &made {
+        let created = instance.work("Run", stream.into(), &ctx.cancel, "building").await?;
+        let id = match &created {
             Value::Integer(id) => id.as_u64().and_then(|id| u32::try_from(id).ok()).unwrap_or(0),
             _ => 0,
         };

@@ -118,7 +118,7 @@ mod tests {
     use crate::message;
 
     #[test]
-    fn errors_are_told_one_by_one_at_their_options() {
+    fn errors_are_reported_one_by_one_at_their_options() {
         let options = json!({"ssh_port": 1, "name": "x", "disk_size": "1"});
         let config = Config::new(options.as_object().unwrap().clone());
         let message =
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn warnings_are_told_at_their_options() {
+    fn warnings_are_reported_at_their_options() {
         let options = json!({"ssh_port": 1});
         let config = Config::new(options.as_object().unwrap().clone());
         let said = ["ssh_port is odd", "odd"].map(Value::from).to_vec();

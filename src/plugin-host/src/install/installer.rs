@@ -402,8 +402,8 @@ mod tests {
             assert!(PluginAddress::parse(source).is_err(), "{source}");
         }
         assert!(PluginAddress::parse("github.com/a_b/thing").is_ok());
-        let told = PluginAddress::parse("github.com/acme/my_thing").unwrap_err().to_string();
-        assert!(told.contains("cannot have a `_`"), "{told}");
+        let message = PluginAddress::parse("github.com/acme/my_thing").unwrap_err().to_string();
+        assert!(message.contains("cannot have a `_`"), "{message}");
     }
 
     #[test]

@@ -81,10 +81,10 @@ impl RemoteCommunicator {
             std::future::pending::<()>().await;
         };
         let ending = async {
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             let mut stream = self.accept(response).await?.take(MAX_END);
-            stream.read_to_end(&mut told).await?;
-            gob::decode_exit_status(&told)
+            stream.read_to_end(&mut reported).await?;
+            gob::decode_exit_status(&reported)
         };
         tokio::pin!(start, reading, feeding, ending);
         let (mut started, mut read) = (false, false);

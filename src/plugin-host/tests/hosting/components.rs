@@ -68,7 +68,7 @@ fn options_of_every_shape_arrive() {
 }
 
 #[test]
-fn what_is_wrong_with_options_is_told_at_the_options() {
+fn what_is_wrong_with_options_is_reported_at_the_options() {
     let Some(trial) = trial(&[]) else { return };
     let wrong = config(json!({"directory": "nowhere", "text": "wrong"}));
     let errors = trial.builder().check(&wrong, &facts()).unwrap_err().0;
@@ -193,7 +193,7 @@ fn provisioners_work_over_the_machine_of_a_hosted_builder() {
 }
 
 #[test]
-fn a_failed_provisioner_is_told_and_cleaned_up_after() {
+fn a_failed_provisioner_is_reported_and_cleaned_up_after() {
     let Some(trial) = trial(&[]) else { return };
     let options = config(json!({"directory": trial.path("built")}));
     let builder = trial.builder().prepare(&options, &facts()).unwrap().ready;
@@ -289,12 +289,12 @@ async fn post_process(trial: &Trial) {
     assert_eq!(trial.line("artifact "), "File of packer.file: Stored file");
     assert_eq!(trial.line("file "), "made");
     assert_eq!(trial.line("state "), "size: <nil>");
-    let made = done.artifact.unwrap();
+    let created = done.artifact.unwrap();
     assert_eq!(std::fs::read_to_string(trial.path("out/list")).unwrap(), "File\n");
     // Another process hands on what the first one made; what it offers then goes on.
     let options = json!({"same": true, "keep": true, "force": true});
     let second = trial.post_processor().prepare(&config(options), &facts()).unwrap().ready;
-    let same = second.process(&trial.ctx(), made, &data).await.unwrap();
+    let same = second.process(&trial.ctx(), created, &data).await.unwrap();
     assert!(same.force_keep_input);
     let same = same.artifact.unwrap();
     assert_eq!(same.id(), "out");

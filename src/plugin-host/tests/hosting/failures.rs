@@ -11,8 +11,8 @@ use crate::components::{build, run};
 use crate::harness::{config, facts, trial};
 
 #[test]
-fn what_is_no_plugin_is_told_when_it_starts() {
-    for (how, told) in [
+fn what_is_no_plugin_is_reported_when_it_starts() {
+    for (how, message) in [
         ("crash", "it ended with exit code 3 while starting"),
         ("rubbish", "it printed \"what is this?\" where the address it listens on was expected"),
         ("version", "it speaks version 6.0 of the plugin protocol; this program speaks 5.0"),
@@ -24,7 +24,7 @@ fn what_is_no_plugin_is_told_when_it_starts() {
         // Its options cannot be had, so that any are taken, and what is wrong is told then.
         assert!(trial.builder().schema().open);
         let error = build(&trial, json!({})).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(told), "{how}: {error}");
+        assert!(error.contains(message), "{how}: {error}");
         assert!(error.contains("the plugin packer-plugin-trial failed"), "{how}: {error}");
         if how == "crash" {
             assert!(error.contains("log:\n  trial: crashing on purpose"), "{error}");
@@ -35,7 +35,7 @@ fn what_is_no_plugin_is_told_when_it_starts() {
 
 #[test]
 fn a_plugin_that_dies_in_mid_build_is_told_with_its_last_lines() {
-    for (how, told, log) in [
+    for (how, message, log) in [
         ("crash", "it ended with exit code 2 while building", "panic: crashing on purpose"),
         ("exit", "it ended with exit code 4 while building", "trial: leaving on purpose"),
         ("kill", "it ended by signal 9 while building", ""),
@@ -44,13 +44,13 @@ fn a_plugin_that_dies_in_mid_build_is_told_with_its_last_lines() {
     ] {
         let Some(trial) = trial(&[]) else { return };
         let error = build(&trial, json!({"fail": how})).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(told), "{how}: {error}");
+        assert!(error.contains(message), "{how}: {error}");
         assert!(error.contains(log), "{how}: {error}");
     }
 }
 
 #[test]
-fn a_plugin_that_does_not_answer_is_told_after_the_timeout() {
+fn a_plugin_that_does_not_answer_is_reported_after_the_timeout() {
     let Some(mut trial) = trial(&[]) else { return };
     trial.limit(Duration::from_millis(500));
     let before = Instant::now();

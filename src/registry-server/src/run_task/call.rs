@@ -111,11 +111,12 @@ impl Call {
         if self.task_result_id.len() > LONGEST || self.run_id.len() > LONGEST {
             return Err(Error::invalid("task_result_id or run_id is too long"));
         }
-        let made: Timestamp = self
+        let created: Timestamp = self
             .run_created_at
             .parse()
             .map_err(|_| Error::invalid("run_created_at is not a time of RFC 3339"))?;
-        let age = now.micros().zip(made.micros()).map(|(now, made)| now.saturating_sub(made));
+        let age =
+            now.micros().zip(created.micros()).map(|(now, created)| now.saturating_sub(created));
         let limit = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         if age.is_none_or(|age| age > limit(OLDEST) || age < -limit(AHEAD)) {
             tracing::warn!(run = self.run_id, "refused a run task's call about an old run");
@@ -126,7 +127,7 @@ impl Call {
         if !self.plan_json_api_url.is_empty() {
             may_go(options, &self.plan_json_api_url)?;
         }
-        Ok(made)
+        Ok(created)
     }
 
     /// What is kept of it, as JSON.
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_says_is_not_told() {
+    fn what_serde_says_is_not_reported() {
         let body = br#"{"payload_version":1,"access_token":["hidden"]}"#;
         let error = Call::read(body).err().expect("an error");
         assert!(!error.message.contains("hidden"), "{error}");

@@ -77,19 +77,19 @@ async fn receive(
     if call.is_test() {
         return Ok(StatusCode::OK);
     }
-    let made = call.check(&app.run_tasks.options, Timestamp::now())?;
+    let created = call.check(&app.run_tasks.options, Timestamp::now())?;
     app.limits.request(&key.api_id)?;
-    remember(&app, &key, &call, made).await?;
+    remember(&app, &key, &call, created).await?;
     app.run_tasks.notifier.notify_one();
     Ok(StatusCode::OK)
 }
 
-async fn remember(app: &Shared, key: &RunTaskKey, call: &Call, made: Timestamp) -> Result<()> {
+async fn remember(app: &Shared, key: &RunTaskKey, call: &Call, created: Timestamp) -> Result<()> {
     let row = RunTaskCall {
         project_id: key.location.project_id.clone(),
         task_result_id: call.task_result_id.clone(),
         run_id: call.run_id.clone(),
-        run_created_at: made,
+        run_created_at: created,
         call: call.work(),
     };
     transaction!(app.store, |tx| tx.insert_run_task(&row)).map_err(|error| {

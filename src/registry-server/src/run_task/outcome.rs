@@ -25,10 +25,10 @@ pub(super) fn failed(why: &str) -> Value {
 /// What came of the check; in parts if Terraform takes them.
 pub(super) fn checked(report: &Report, url: &str, parts: bool) -> Value {
     let status = if report.level() == Level::Fail { "failed" } else { "passed" };
-    let told: Vec<&Finding> =
+    let reported: Vec<&Finding> =
         report.images.iter().filter(|finding| finding.level != Level::Pass).collect();
     let mut message = report.summary();
-    if parts && told.len() > MOST {
+    if parts && reported.len() > MOST {
         message.push_str(&format!(" (the worst {MOST} are shown)"));
     }
     for note in &report.notes {
@@ -37,19 +37,19 @@ pub(super) fn checked(report: &Report, url: &str, parts: bool) -> Value {
     if parts {
         message = short(&message);
     } else {
-        in_words(&told, &mut message);
+        in_words(&reported, &mut message);
     }
-    let outcomes = told.iter().take(MOST).enumerate().map(|(index, it)| outcome(index, it));
+    let outcomes = reported.iter().take(MOST).enumerate().map(|(index, it)| outcome(index, it));
     let outcomes = if parts { outcomes.collect() } else { Vec::new() };
     result(status, &message, Some(url).filter(|url| !url.is_empty()), outcomes)
 }
 
 /// Adds to a message what is told in parts elsewhere: the worst first, as many as it has room for.
-fn in_words(told: &[&Finding], message: &mut String) {
-    for (index, finding) in told.iter().enumerate() {
+fn in_words(reported: &[&Finding], message: &mut String) {
+    for (index, finding) in reported.iter().enumerate() {
         let next = short(&format!("{}: {}", finding.place(), finding.message));
         if message.len() + next.len() > MESSAGE {
-            message.push_str(&format!(". And {} more", told.len() - index));
+            message.push_str(&format!(". And {} more", reported.len() - index));
             return;
         }
         message.push_str(&format!(". {next}"));

@@ -98,7 +98,7 @@ impl<'a> Remote<'a> {
     }
 
     /// Sends a result.
-    pub(super) async fn tell(&self, work: &Work, body: &Value) -> Result<(), Failure> {
+    pub(super) async fn report(&self, work: &Work, body: &Value) -> Result<(), Failure> {
         let url = self.url(&work.callback)?;
         let request = self
             .client

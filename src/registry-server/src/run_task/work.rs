@@ -143,7 +143,7 @@ async fn work(app: &App, client: &Client, job: &RunTaskJob) -> Result<()> {
     };
     // That it takes a moment is good to know, no more.
     if job.attempts == 1
-        && let Err(failure) = remote.tell(&work, &outcome::running()).await
+        && let Err(failure) = remote.report(&work, &outcome::running()).await
     {
         let (result, why) = (&job.task_result_id, failure.why());
         tracing::warn!(result, why, "a run task's progress could not be reported");
@@ -232,7 +232,7 @@ async fn end(
     body: &serde_json::Value,
     summary: &str,
 ) -> Result<()> {
-    match remote.tell(work, body).await {
+    match remote.report(work, body).await {
         Ok(()) => {
             tracing::info!(result = job.task_result_id, summary, "a run task is done");
             transaction!(app.store, |tx| tx.end_run_task(job, summary))

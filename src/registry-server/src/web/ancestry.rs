@@ -7,12 +7,12 @@ use axum::extract::Query;
 use maud::{Markup, html};
 
 use super::bucket;
-use super::fold::{Fold, fold};
 use super::graph;
 use super::page::Page;
 use super::parts::{Tab, ancestry_status, cell, head_cell, status, table, tabs, version_link};
 use super::problem::Problem;
-use super::web_session::{Fields, Place};
+use super::sibling_groups::{HiddenSiblings, hide_siblings};
+use super::web_session::{Fields, PageContext};
 use ingot_registry::api::AncestryStatus;
 use ingot_registry::client::Registry as _;
 use ingot_registry::service::{AncestryEdge, Lineage, LineageQuery, Member, VersionName};
@@ -73,23 +73,23 @@ impl Asked {
 }
 
 pub(super) async fn show(
-    place: Place,
+    context: PageContext,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
-    let name = place.names.bucket.clone();
+    let name = context.names.bucket.clone();
     let asked = Asked::of(&Fields::new(query));
-    let bucket = place.session.get_bucket(&name).await?;
-    let lineage = place.session.lineage(&name, asked.query()).await?;
-    let path = place.bucket_path(&name, "/ancestry");
-    let way = [(name.as_str(), place.bucket_path(&name, "")), ("Ancestry", path.clone())];
-    let (shown, folds) = match asked.unfolded {
+    let bucket = context.session.get_bucket(&name).await?;
+    let lineage = context.session.lineage(&name, asked.query()).await?;
+    let path = context.bucket_path(&name, "/ancestry");
+    let way = [(name.as_str(), context.bucket_path(&name, "")), ("Ancestry", path.clone())];
+    let (shown, hidden) = match asked.unfolded {
         true => (lineage.clone(), Vec::new()),
-        false => fold(&lineage),
+        false => hide_siblings(&lineage),
     };
     let all = asked.path(&path, asked.depth.0, true);
-    Ok(Page::new(format!("Ancestry of {name}")).place(&place, &way).body(html! {
+    Ok(Page::new(format!("Ancestry of {name}")).context(&context, &way).body(html! {
         (bucket::head(&bucket))
-        (tabs(&place, &name, Some(Tab::Ancestry)))
+        (tabs(&context, &name, Some(Tab::Ancestry)))
         h2.hidden { "Ancestry" }
         (choices(&path, &asked))
         @if lineage.kin.is_empty() {
@@ -105,8 +105,8 @@ pub(super) async fn show(
                 }
             }
         } @else {
-            (graph::picture(&place, &shown, &folds, &all, &format!("Ancestry of {name}")))
-            (generations(&place, &shown, &folds, &all))
+            (graph::picture(&context, &shown, &hidden, &all, &format!("Ancestry of {name}")))
+            (generations(&context, &shown, &hidden, &all))
             (legend())
             @if lineage.deeper {
                 p { "There are more generations. " a href=(asked.path(&path, "all", asked.unfolded)) { "Show all" } }
@@ -114,7 +114,7 @@ pub(super) async fn show(
             @if lineage.more {
                 p.dimmed { "There are more relations than are shown here." }
             }
-            (relations(&place, &lineage))
+            (relations(&context, &lineage))
         }
     }))
 }
@@ -145,7 +145,12 @@ fn choices(path: &str, asked: &Asked) -> Markup {
 
 /// A family by generations, from top to bottom: on a phone, where the picture would not show the
 /// bucket that it is of.
-fn generations(place: &Place, lineage: &Lineage, folds: &[Fold], all: &str) -> Markup {
+fn generations(
+    context: &PageContext,
+    lineage: &Lineage,
+    hidden: &[HiddenSiblings],
+    all: &str,
+) -> Markup {
     let mut generations: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
     for (number, member) in lineage.members.iter().enumerate() {
         generations.entry(member.generation).or_default().push(number);
@@ -164,9 +169,9 @@ fn generations(place: &Place, lineage: &Lineage, folds: &[Fold], all: &str) -> M
                     h3 { (title(*generation)) }
                     ul.plain.rows {
                         @for number in members {
-                            (member(place, &lineage.members[*number], lineage, *number))
+                            (member(context, &lineage.members[*number], lineage, *number))
                         }
-                        @for it in folds.iter().filter(|it| {
+                        @for it in hidden.iter().filter(|it| {
                             let step = if it.children { 1 } else { -1 };
                             lineage.members[it.of].generation + step == *generation
                         }) {
@@ -180,7 +185,7 @@ fn generations(place: &Place, lineage: &Lineage, folds: &[Fold], all: &str) -> M
     }
 }
 
-fn member(place: &Place, member: &Member, lineage: &Lineage, number: usize) -> Markup {
+fn member(context: &PageContext, member: &Member, lineage: &Lineage, number: usize) -> Markup {
     // What it is to its parents; of the bucket's own parents, what the bucket is to them.
     let kin = lineage.kin.iter().filter(|kin| match member.generation {
         0 => false,
@@ -190,9 +195,9 @@ fn member(place: &Place, member: &Member, lineage: &Lineage, number: usize) -> M
     let worst: Option<AncestryStatus> = kin.map(|kin| kin.status).max();
     html! {
         li.here[number == 0] {
-            a href=(place.bucket_path(&member.bucket, "")) { (member.bucket) }
+            a href=(context.bucket_path(&member.bucket, "")) { (member.bucket) }
             @if let Some(version) = &member.latest {
-                span { (version_link(place, version)) " " (status(version.status)) }
+                span { (version_link(context, version)) " " (status(version.status)) }
             }
             @if let Some(worst) = worst { span { (ancestry_status(worst)) } }
         }
@@ -210,15 +215,15 @@ fn legend() -> Markup {
     }
 }
 
-fn relations(place: &Place, lineage: &Lineage) -> Markup {
+fn relations(context: &PageContext, lineage: &Lineage) -> Markup {
     let columns = ["Parent", "Child", "Channel", "Ancestry status"];
-    let rows = html! { @for kin in &lineage.kin { (row(place, kin)) } };
+    let rows = html! { @for kin in &lineage.kin { (row(context, kin)) } };
     table("The same as a table", &columns, &rows)
 }
 
-fn row(place: &Place, kin: &AncestryEdge) -> Markup {
+fn row(context: &PageContext, kin: &AncestryEdge) -> Markup {
     let named =
-        |version: &VersionName| html! { (version.bucket) " " (version_link(place, version)) };
+        |version: &VersionName| html! { (version.bucket) " " (version_link(context, version)) };
     html! {
         tr role="row" {
             (head_cell(&named(&kin.parent_version)))

@@ -11,7 +11,7 @@ use super::notice;
 use super::page::Page;
 use super::parts::{own_path, shown_version, status, token_field, version_link_to};
 use super::problem::{Problem, sentence};
-use super::web_session::{Change, Fields, Place};
+use super::web_session::{Change, Fields, PageContext};
 use super::when::{ago, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
@@ -30,13 +30,13 @@ pub(super) struct Move<'a> {
 }
 
 /// A form of one button that moves a channel.
-pub(super) fn button(place: &Place, it: Move<'_>, text: &str, class: &str) -> Markup {
-    form(place, it, &back(place), false, &html! { button.(class) type="submit" { (text) } })
+pub(super) fn button(context: &PageContext, it: Move<'_>, text: &str, class: &str) -> Markup {
+    form(context, it, &back(context), false, &html! { button.(class) type="submit" { (text) } })
 }
 
 /// The button that takes a move back: from `to`, where the channel points now, to `before`.
 pub(super) fn undo(
-    place: &Place,
+    context: &PageContext,
     bucket: &str,
     channel: &str,
     to: Option<&Version>,
@@ -51,15 +51,15 @@ pub(super) fn undo(
         None => "Undo: leave it unassigned".to_owned(),
     };
     let it = Move { bucket, channel, from: &from, to: &to };
-    form(place, it, &back(place), true, &html! { button.quiet type="submit" { (text) } })
+    form(context, it, &back(context), true, &html! { button.quiet type="submit" { (text) } })
 }
 
 /// A form that moves a channel. `confirmed` if it is not to be asked whether that is meant.
-fn form(place: &Place, it: Move<'_>, back: &str, confirmed: bool, rest: &Markup) -> Markup {
-    let action = place.channel_path(it.bucket, it.channel, "/assign");
+fn form(context: &PageContext, it: Move<'_>, back: &str, confirmed: bool, rest: &Markup) -> Markup {
+    let action = context.channel_path(it.bucket, it.channel, "/assign");
     html! {
         form method="post" action=(action) {
-            (token_field(&place.visit.form_token))
+            (token_field(&context.visit.form_token))
             input type="hidden" name="from" value=(it.from);
             @if it.to.is_empty() {
                 input type="hidden" name="unassign" value="yes";
@@ -74,8 +74,8 @@ fn form(place: &Place, it: Move<'_>, back: &str, confirmed: bool, rest: &Markup)
 }
 
 /// The page that a form is on, to come back to.
-fn back(place: &Place) -> String {
-    let path = &place.visit.path;
+fn back(context: &PageContext) -> String {
+    let path = &context.visit.path;
     path.split_once('?').map_or(path.as_str(), |(path, _)| path).to_owned()
 }
 
@@ -123,26 +123,26 @@ fn cautions(channel: &Channel, to: &Version) -> Vec<Markup> {
 
 /// Asks whether a move is meant.
 pub(super) async fn confirm(
-    place: Place,
+    context: PageContext,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
-    if place.visit.principal.role < Role::Contributor {
+    if context.visit.principal.role < Role::Contributor {
         let text = "assigning a channel needs the role contributor";
         return Err(Error::new(Code::PermissionDenied, text).into());
     }
     let fields = Fields::new(query);
-    let (bucket, name) = (place.names.bucket.clone(), place.names.channel.clone());
-    let channel = place.session.get_channel(&bucket, &name).await?;
-    let to = place.session.get_version(&bucket, fields.text("version")).await?;
-    let own = place.channel_path(&bucket, &name, "");
+    let (bucket, name) = (context.names.bucket.clone(), context.names.channel.clone());
+    let channel = context.session.get_channel(&bucket, &name).await?;
+    let to = context.session.get_version(&bucket, fields.text("version")).await?;
+    let own = context.channel_path(&bucket, &name, "");
     let back = own_path(fields.text("back")).unwrap_or(&own);
     let shown = shown_version(&to.name, &to.fingerprint);
     let title = format!("Assign {shown} to {name}");
     let way = [
-        (bucket.as_str(), place.bucket_path(&bucket, "")),
-        ("Channels", place.bucket_path(&bucket, "/channels")),
+        (bucket.as_str(), context.bucket_path(&bucket, "")),
+        ("Channels", context.bucket_path(&bucket, "/channels")),
         (name.as_str(), own.clone()),
-        ("Assign", place.visit.path.clone()),
+        ("Assign", context.visit.path.clone()),
     ];
     let it =
         Move { bucket: &bucket, channel: &name, from: fields.text("from"), to: &to.fingerprint };
@@ -152,7 +152,7 @@ pub(super) async fn confirm(
             a.button href=(back) { "Cancel" }
         }
     };
-    Ok(Page::new(title.clone()).place(&place, &way).body(html! {
+    Ok(Page::new(title.clone()).context(&context, &way).body(html! {
         div.dialogue.card {
             h1 { (title) "?" }
             p.lead { strong { (name) } ": " (in_short(channel.version.as_ref(), &to)) " " (status(to.status)) }
@@ -163,43 +163,43 @@ pub(super) async fn confirm(
                 }
             }
             p.hint { "Nothing has been changed so far." }
-            (form(&place, it, back, true, &buttons))
+            (form(&context, it, back, true, &buttons))
         }
     }))
 }
 
 /// Points a channel at a version, and goes back to where that was asked for. Asks first whether it
 /// is meant, where it goes back, or to what is out of date or soon to be revoked.
-pub(super) async fn assign(Change { place, fields }: Change) -> Result<Response, Problem> {
-    let channel = place.names.channel.clone();
-    go(&place, &fields, &channel, fields.text("from"), fields.text("version")).await
+pub(super) async fn assign(Change { context, fields }: Change) -> Result<Response, Problem> {
+    let channel = context.names.channel.clone();
+    go(&context, &fields, &channel, fields.text("from"), fields.text("version")).await
 }
 
 /// As [`assign`], where the form names the channel and what it points at, as `production=c3b85f60`.
-pub(super) async fn promote(Change { place, fields }: Change) -> Result<Response, Problem> {
+pub(super) async fn promote(Change { context, fields }: Change) -> Result<Response, Problem> {
     let (channel, from) = fields.text("channel").split_once('=').unwrap_or_default();
     if channel.is_empty() {
         return Err(Error::invalid("choose a channel").into());
     }
-    go(&place, &fields, channel, from, &place.names.version).await
+    go(&context, &fields, channel, from, &context.names.version).await
 }
 
 async fn go(
-    place: &Place,
+    context: &PageContext,
     fields: &Fields,
     channel: &str,
     from: &str,
     to: &str,
 ) -> Result<Response, Problem> {
-    let bucket = &place.names.bucket;
+    let bucket = &context.names.bucket;
     if to.is_empty() && !fields.ticked("unassign") {
         return Err(Error::invalid("choose a version").into());
     }
-    let own = place.channel_path(bucket, channel, "");
+    let own = context.channel_path(bucket, channel, "");
     let back = own_path(fields.text("back")).unwrap_or(&own);
-    if place.visit.may_write() && !to.is_empty() && !fields.ticked("confirmed") {
-        let now = place.session.get_channel(bucket, channel).await?;
-        let version = place.session.get_version(bucket, to).await?;
+    if context.visit.may_write() && !to.is_empty() && !fields.ticked("confirmed") {
+        let now = context.session.get_channel(bucket, channel).await?;
+        let version = context.session.get_version(bucket, to).await?;
         let same = now.version.as_ref().map_or("", |it| &it.fingerprint) == from;
         let valid =
             matches!(version.status, VersionStatus::Active | VersionStatus::RevocationScheduled);
@@ -207,18 +207,18 @@ async fn go(
             let pairs = [("version", to), ("from", from), ("back", back)];
             let query =
                 form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-            let path = place.channel_path(bucket, channel, &format!("/assign?{query}"));
+            let path = context.channel_path(bucket, channel, &format!("/assign?{query}"));
             return Ok(Redirect::to(&path).into_response());
         }
     }
-    match place.session.move_channel(bucket, channel, from, to).await {
+    match context.session.move_channel(bucket, channel, from, to).await {
         Ok(_) => {
             let path = format!("{back}?{}", notice::assigned(channel));
             Ok(Redirect::to(&path).into_response())
         }
         Err(error) if matches!(error.code, Code::Aborted | Code::FailedPrecondition) => {
-            let alert = not_done(place, channel, from, to, &error).await?;
-            let page = channels::show_with(place, channel, &[], Some(&alert)).await?;
+            let alert = not_done(context, channel, from, to, &error).await?;
+            let page = channels::show_with(context, channel, &[], Some(&alert)).await?;
             Ok((StatusCode::CONFLICT, page).into_response())
         }
         Err(error) => Err(error.into()),
@@ -227,26 +227,26 @@ async fn go(
 
 /// Why a channel was not moved: what has changed since the page was loaded.
 async fn not_done(
-    place: &Place,
+    context: &PageContext,
     name: &str,
     from: &str,
     to: &str,
     error: &Error,
 ) -> Result<Markup> {
-    let bucket = &place.names.bucket;
-    let channel = place.session.get_channel(bucket, name).await?;
+    let bucket = &context.names.bucket;
+    let channel = context.session.get_channel(bucket, name).await?;
     let now = channel.version.as_ref();
     let now_print = now.map_or("", |version| &version.fingerprint);
     // Versions may have been removed in the meantime.
     let (seen, wanted) = match error.code {
         Code::Aborted => (
-            place.session.get_version(bucket, from).await.ok(),
-            place.session.get_version(bucket, to).await.ok(),
+            context.session.get_version(bucket, from).await.ok(),
+            context.session.get_version(bucket, to).await.ok(),
         ),
         _ => (None, None),
     };
     let shown =
-        |version: &Version| version_link_to(place, bucket, &version.name, &version.fingerprint);
+        |version: &Version| version_link_to(context, bucket, &version.name, &version.fingerprint);
     Ok(html! {
         section.alert.bad role="alert" aria-label="Not done" {
             p { strong { "Nothing was changed." } }
@@ -273,8 +273,8 @@ async fn not_done(
             section.actions aria-label="Try again" {
                 @let it = Move { bucket, channel: name, from: now_print, to: &wanted.fingerprint };
                 @let text = format!("Assign {} to {name} all the same", wanted.name);
-                @let back = place.channel_path(bucket, name, "");
-                (form(place, it, &back, false, &html! { button type="submit" { (text) } }))
+                @let back = context.channel_path(bucket, name, "");
+                (form(context, it, &back, false, &html! { button type="submit" { (text) } }))
             }
         }
     })

@@ -11,7 +11,7 @@ use super::parts::{
 };
 use super::problem::Problem;
 use super::usage::{self, Choice};
-use super::web_session::{Fields, Place};
+use super::web_session::{Fields, PageContext};
 use super::when::{ago, moment};
 use ingot_registry::api::{
     AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Channel, Version,
@@ -25,45 +25,45 @@ const RELATIVES: usize = 8;
 const IMAGES: usize = 12;
 
 pub(super) async fn show(
-    place: Place,
+    context: PageContext,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
-    let name = place.names.bucket.clone();
-    let bucket = place.session.get_bucket(&name).await?;
-    let channels = place.session.list_channels(&name).await?.channels;
+    let name = context.names.bucket.clone();
+    let bucket = context.session.get_bucket(&name).await?;
+    let channels = context.session.list_channels(&name).await?.channels;
     let related = async |kind| {
         let query = AncestryQuery { kind, ..AncestryQuery::default() };
         let page = ingot_registry::api::Page { size: RELATIVES as u32, ..Default::default() };
-        place.session.list_ancestry(&name, &query, &page).await
+        context.session.list_ancestry(&name, &query, &page).await
     };
     let parents = related(BucketAncestryType::Parents).await?;
     let children = related(BucketAncestryType::Children).await?;
-    let enforced = place.session.enforced_links_of(&name).await?;
-    let path = place.bucket_path(&name, "");
+    let enforced = context.session.enforced_links_of(&name).await?;
+    let path = context.bucket_path(&name, "");
     let choice = Choice::of(&Fields::new(query), &channels);
-    Ok(Page::new(name.clone()).place(&place, &[(&name, path)]).body(html! {
+    Ok(Page::new(name.clone()).context(&context, &[(&name, path)]).body(html! {
         (head(&bucket))
-        (tabs(&place, &name, Some(Tab::Overview)))
-        (facts(&place, &bucket))
+        (tabs(&context, &name, Some(Tab::Overview)))
+        (facts(&context, &bucket))
         div.columns {
-            (channel_list(&place, &name, &channels))
+            (channel_list(&context, &name, &channels))
             section.card aria-labelledby="family" {
                 h2 #family { "Ancestry" }
-                (family(&place, "Parents", "No parents are known.", parents.total_count, &parents.relations, bucket.parents.as_ref().map(|it| it.status)))
-                (family(&place, "Children", "Nothing was built from it so far.", children.total_count, &children.relations, bucket.children.as_ref().map(|it| it.status)))
+                (family(&context, "Parents", "No parents are known.", parents.total_count, &parents.relations, bucket.parents.as_ref().map(|it| it.status)))
+                (family(&context, "Children", "Nothing was built from it so far.", children.total_count, &children.relations, bucket.children.as_ref().map(|it| it.status)))
             }
         }
         @match &bucket.latest_version {
-            Some(version) => (newest(&place, version)),
+            Some(version) => (newest(&context, version)),
             None => div.card.empty {
                 h2 { "There is no valid version" }
                 p { "A version is valid when all its builds are done and it is not revoked." }
             },
         }
-        (enforced_blocks::of_bucket(&place, &enforced))
-        (usage::show(&place, &name, &channels, &choice))
-        @if place.visit.principal.role >= Role::Admin {
-            p { a.button.danger href=(place.bucket_path(&name, "/delete")) { "Delete bucket…" } }
+        (enforced_blocks::of_bucket(&context, &enforced))
+        (usage::show(&context, &name, &channels, &choice))
+        @if context.visit.principal.role >= Role::Admin {
+            p { a.button.danger href=(context.bucket_path(&name, "/delete")) { "Delete bucket…" } }
         }
     }))
 }
@@ -78,20 +78,20 @@ pub(super) fn head(bucket: &Bucket) -> Markup {
     }
 }
 
-fn facts(place: &Place, bucket: &Bucket) -> Markup {
+fn facts(context: &PageContext, bucket: &Bucket) -> Markup {
     html! {
         @if !bucket.description.is_empty() { p.lead dir="auto" { (bucket.description) } }
         dl.facts {
             div { dt { "Latest version" } dd {
                 @match &bucket.latest_version {
                     Some(version) => (version_link_to(
-                        place, &bucket.name, &version.name, &version.fingerprint
+                        context, &bucket.name, &version.name, &version.fingerprint
                     )),
                     None => span.dimmed { "None valid" },
                 }
             } }
             div { dt { "Versions" } dd {
-                a href=(place.bucket_path(&bucket.name, "/versions")) { (bucket.version_count) }
+                a href=(context.bucket_path(&bucket.name, "/versions")) { (bucket.version_count) }
             } }
             div { dt { "Platforms" } dd { (chips(&bucket.platforms)) } }
             div { dt { "Created" } dd { (moment(bucket.created_at)) } }
@@ -101,18 +101,18 @@ fn facts(place: &Place, bucket: &Bucket) -> Markup {
     }
 }
 
-fn channel_list(place: &Place, bucket: &str, channels: &[Channel]) -> Markup {
+fn channel_list(context: &PageContext, bucket: &str, channels: &[Channel]) -> Markup {
     html! {
         section.card aria-labelledby="channels" {
             h2 #channels { "Channels" }
             ul.plain.rows {
                 @for channel in channels {
                     li {
-                        a href=(place.channel_path(bucket, &channel.name, "")) { (channel.name) }
+                        a href=(context.channel_path(bucket, &channel.name, "")) { (channel.name) }
                         span {
                             @match &channel.version {
                                 Some(version) => {
-                                    (version_link_to(place, bucket, &version.name, &version.fingerprint))
+                                    (version_link_to(context, bucket, &version.name, &version.fingerprint))
                                     " " (status(version.status))
                                 },
                                 None => span.none { "Unassigned" },
@@ -128,14 +128,14 @@ fn channel_list(place: &Place, bucket: &str, channels: &[Channel]) -> Markup {
 
 /// The parents or the children, the first of them.
 fn family(
-    place: &Place,
+    context: &PageContext,
     title: &str,
     none: &str,
     count: i32,
     relations: &[BucketAncestry],
     overall: Option<AncestryStatus>,
 ) -> Markup {
-    let bucket = &place.names.bucket;
+    let bucket = &context.names.bucket;
     html! {
         h3 {
             (title) " " span.dimmed { (count) }
@@ -152,9 +152,9 @@ fn family(
                     };
                     @if let Some((name, version, print)) = relative {
                         li {
-                            a href=(place.bucket_path(name, "")) { (name) }
+                            a href=(context.bucket_path(name, "")) { (name) }
                             span {
-                                (version_link_to(place, name, &shown_version(version, print), print))
+                                (version_link_to(context, name, &shown_version(version, print), print))
                                 " " (ancestry_status(relation.status))
                             }
                         }
@@ -162,14 +162,14 @@ fn family(
                 }
             }
             @if usize::try_from(count).unwrap_or(0) > relations.len() {
-                p { a href=(place.bucket_path(bucket, "/ancestry")) { "All " (count) } }
+                p { a href=(context.bucket_path(bucket, "/ancestry")) { "All " (count) } }
             }
         }
     }
 }
 
 /// The newest version's images.
-fn newest(place: &Place, version: &Version) -> Markup {
+fn newest(context: &PageContext, version: &Version) -> Markup {
     let images: Vec<_> = version
         .builds
         .iter()
@@ -198,7 +198,7 @@ fn newest(place: &Place, version: &Version) -> Markup {
             } @else {
                 (table(&caption, &["Image id", "Platform", "Region", "Created"], &rows))
                 @if images.len() > IMAGES {
-                    p { a href=(place.version_path(&version.bucket_name, &version.fingerprint, "")) {
+                    p { a href=(context.version_path(&version.bucket_name, &version.fingerprint, "")) {
                         "All " (images.len()) " images"
                     } }
                 }

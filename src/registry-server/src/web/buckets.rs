@@ -8,7 +8,7 @@ use super::page::Page;
 use super::parts::{cell, chips, choice, head_cell, pager, part, shown_version, status, table};
 use super::parts::{version_link, version_link_to};
 use super::problem::Problem;
-use super::web_session::{Fields, Place};
+use super::web_session::{Fields, PageContext};
 use super::when::ago;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
@@ -94,35 +94,35 @@ impl Asked {
     }
 
     /// What the buckets have in common, in words.
-    fn told(&self) -> String {
-        let mut told = Vec::new();
+    fn message(&self) -> String {
+        let mut message = Vec::new();
         if !self.text.is_empty() {
-            told.push(format!("with “{}”", self.text));
+            message.push(format!("with “{}”", self.text));
         }
         if let Some(status) = STATUSES.iter().find(|it| it.0 == self.status) {
-            told.push(format!("status {}", status.1));
+            message.push(format!("status {}", status.1));
         }
         if !self.platform.is_empty() {
-            told.push(format!("platform {}", self.platform));
+            message.push(format!("platform {}", self.platform));
         }
         if !self.label.is_empty() {
-            told.push(format!("label {}", self.label));
+            message.push(format!("label {}", self.label));
         }
         if self.outdated {
-            told.push("out of date".to_owned());
+            message.push("out of date".to_owned());
         }
-        told.join(", ")
+        message.join(", ")
     }
 }
 
 pub(super) async fn show(
-    place: Place,
+    context: PageContext,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
     let page = part(&query, SIZE);
     let asked = Asked::of(&Fields::new(query));
-    let overview = place.session.overview(&asked.filter(), asked.order(), &page).await?;
-    let platforms = place.session.platforms().await?;
+    let overview = context.session.overview(&asked.filter(), asked.order(), &page).await?;
+    let platforms = context.session.platforms().await?;
     let images = match asked.text.as_str() {
         "" => Vec::new(),
         id => {
@@ -131,19 +131,19 @@ pub(super) async fn show(
                 ..SearchExternalArtifactRequestBody::default()
             };
             let page = ingot_registry::api::Page { size: 10, ..Default::default() };
-            place.session.search_artifact(&asked, &page).await?.artifacts
+            context.session.search_artifact(&asked, &page).await?.artifacts
         }
     };
-    let path = place.buckets_path();
+    let path = context.buckets_path();
     let columns =
         ["Bucket", "Latest version", "Status", "Platforms", "Parents", "Children", "Updated"];
-    let rows = html! { @for bucket in &overview.buckets { (row(&place, bucket)) } };
-    let title = format!("Buckets of {}", place.project.name);
-    let notice = notice::signed_in(&place.visit);
-    Ok(Page::new(title).place(&place, &[]).notice(notice).body(html! {
+    let rows = html! { @for bucket in &overview.buckets { (row(&context, bucket)) } };
+    let title = format!("Buckets of {}", context.project.name);
+    let notice = notice::signed_in(&context.visit);
+    Ok(Page::new(title).context(&context, &[]).notice(notice).body(html! {
         h1 { "Buckets" }
         (search(&path, &asked, &platforms))
-        (found_images(&place, &images))
+        (found_images(&context, &images))
         @if !overview.buckets.is_empty() {
             (table(&caption(&overview, &asked), &columns, &rows))
             (pager("buckets", &path, &asked.query(), Some(&overview.pagination)))
@@ -163,9 +163,9 @@ fn caption(overview: &Overview, asked: &Asked) -> String {
         }
         false => format!("{total} bucket{plural}"),
     };
-    match asked.told().as_str() {
+    match asked.message().as_str() {
         "" => count,
-        told => format!("{count}: {told}"),
+        message => format!("{count}: {message}"),
     }
 }
 
@@ -208,10 +208,10 @@ fn search(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
 }
 
 fn empty(asked: &Asked, path: &str) -> Markup {
-    let told = asked.told();
+    let message = asked.message();
     html! {
         div.card.empty {
-            @if told.is_empty() {
+            @if message.is_empty() {
                 h2 { "There are no buckets yet" }
                 p {
                     "Add an " code { "hcp_packer_registry" } " block to a template’s "
@@ -219,25 +219,25 @@ fn empty(asked: &Asked, path: &str) -> Markup {
                 }
             } @else {
                 h2 { "No bucket was found" }
-                p { "There is none " (told) ". " a href=(path) { "Show all buckets" } }
+                p { "There is none " (message) ". " a href=(path) { "Show all buckets" } }
             }
         }
     }
 }
 
-fn row(place: &Place, bucket: &BucketSummary) -> Markup {
+fn row(context: &PageContext, bucket: &BucketSummary) -> Markup {
     let latest = bucket.latest.as_ref();
     let newest = bucket.newest.as_ref();
     html! {
         tr role="row" {
             (head_cell(&html! {
-                a href=(place.bucket_path(&bucket.name, "")) { (bucket.name) }
+                a href=(context.bucket_path(&bucket.name, "")) { (bucket.name) }
                 @if !bucket.description.is_empty() { span.sub dir="auto" { (bucket.description) } }
             }))
             (cell("Latest version", &html! {
                 @match latest {
                     Some(version) => {
-                        (version_link(place, version))
+                        (version_link(context, version))
                         @if bucket.version_count > 1 {
                             span.sub { "of " (bucket.version_count) }
                         }
@@ -254,14 +254,14 @@ fn row(place: &Place, bucket: &BucketSummary) -> Markup {
                 @if latest.is_none() && newest.is_none() { span.badge.dim { "Empty" } }
             }))
             (cell("Platforms", &chips(&bucket.platforms)))
-            (cell("Parents", &relatives(place, bucket, bucket.parents, "parent")))
-            (cell("Children", &relatives(place, bucket, bucket.children, "child")))
+            (cell("Parents", &relatives(context, bucket, bucket.parents, "parent")))
+            (cell("Children", &relatives(context, bucket, bucket.children, "child")))
             (cell("Updated", &ago(bucket.updated_at)))
         }
     }
 }
 
-fn relatives(place: &Place, bucket: &BucketSummary, of: Relatives, kind: &str) -> Markup {
+fn relatives(context: &PageContext, bucket: &BucketSummary, of: Relatives, kind: &str) -> Markup {
     let kinds = match (of.count, kind) {
         (1, kind) => kind,
         (_, "child") => "children",
@@ -271,7 +271,7 @@ fn relatives(place: &Place, bucket: &BucketSummary, of: Relatives, kind: &str) -
         @if of.count == 0 {
             span.none { "–" }
         } @else {
-            a href=(place.bucket_path(&bucket.name, "/ancestry"))
+            a href=(context.bucket_path(&bucket.name, "/ancestry"))
                 aria-label=(format!("{} {kinds} of {}", of.count, bucket.name)) { (of.count) }
             @if of.out_of_date > 0 {
                 " " span.badge.warn { (of.out_of_date) " out of date" }
@@ -281,7 +281,7 @@ fn relatives(place: &Place, bucket: &BucketSummary, of: Relatives, kind: &str) -
 }
 
 /// Where the image comes from whose id was searched for.
-fn found_images(place: &Place, images: &[ExternalArtifact]) -> Markup {
+fn found_images(context: &PageContext, images: &[ExternalArtifact]) -> Markup {
     html! {
         @if !images.is_empty() {
             section.card aria-labelledby="images" {
@@ -291,10 +291,10 @@ fn found_images(place: &Place, images: &[ExternalArtifact]) -> Markup {
                         @if let (Some(bucket), Some(version), Some(build)) =
                             (&image.bucket, &image.version, &image.build) {
                             li {
-                                a href=(place.bucket_path(&bucket.name, "")) { (bucket.name) }
+                                a href=(context.bucket_path(&bucket.name, "")) { (bucket.name) }
                                 " "
                                 (version_link_to(
-                                    place, &bucket.name, &version.name, &version.fingerprint
+                                    context, &bucket.name, &version.name, &version.fingerprint
                                 ))
                                 " " (status(version.status)) " "
                                 span.dimmed {

@@ -15,7 +15,7 @@ use super::parts::{
 };
 use super::problem::{Problem, sentence};
 use super::removal;
-use super::web_session::{Change, Place};
+use super::web_session::{Change, PageContext};
 use super::when::{ago, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
@@ -26,45 +26,49 @@ const SIZE: u32 = 25;
 /// How many versions there are to choose from.
 const CHOICES: u32 = 100;
 
-pub(super) async fn list(place: Place) -> Result<Page, Problem> {
-    list_with(&place, "", None).await
+pub(super) async fn list(context: PageContext) -> Result<Page, Problem> {
+    list_with(&context, "", None).await
 }
 
-async fn list_with(place: &Place, name: &str, wrong: Option<&str>) -> Result<Page, Problem> {
-    let bucket_name = place.names.bucket.clone();
-    let bucket = place.session.get_bucket(&bucket_name).await?;
-    let channels = place.session.list_channels(&bucket_name).await?.channels;
+async fn list_with(
+    context: &PageContext,
+    name: &str,
+    wrong: Option<&str>,
+) -> Result<Page, Problem> {
+    let bucket_name = context.names.bucket.clone();
+    let bucket = context.session.get_bucket(&bucket_name).await?;
+    let channels = context.session.list_channels(&bucket_name).await?.channels;
     let mut cards = Vec::new();
     for channel in &channels {
-        let previous = place.session.previous_of(&bucket_name, &channel.name).await?;
-        cards.push(card(place, channel, bucket.latest_version.as_ref(), previous.as_ref()));
+        let previous = context.session.previous_of(&bucket_name, &channel.name).await?;
+        cards.push(card(context, channel, bucket.latest_version.as_ref(), previous.as_ref()));
     }
     let path = [
-        (bucket_name.as_str(), place.bucket_path(&bucket_name, "")),
-        ("Channels", place.bucket_path(&bucket_name, "/channels")),
+        (bucket_name.as_str(), context.bucket_path(&bucket_name, "")),
+        ("Channels", context.bucket_path(&bucket_name, "/channels")),
     ];
-    let notice = notice::moved(place, &bucket_name).await;
-    Ok(Page::new(format!("Channels of {bucket_name}")).place(place, &path).notice(notice).body(
+    let notice = notice::moved(context, &bucket_name).await;
+    Ok(Page::new(format!("Channels of {bucket_name}")).context(context, &path).notice(notice).body(
         html! {
             (bucket::head(&bucket))
-            (tabs(place, &bucket_name, Some(Tab::Channels)))
+            (tabs(context, &bucket_name, Some(Tab::Channels)))
             h2.hidden { "Channels" }
             ul.cards {
                 @for card in cards { li { (card) } }
             }
-            @if place.visit.may_write() { (new_channel(place, name, wrong)) }
+            @if context.visit.may_write() { (new_channel(context, name, wrong)) }
         },
     ))
 }
 
 fn card(
-    place: &Place,
+    context: &PageContext,
     channel: &Channel,
     latest: Option<&Version>,
     previous: Option<&VersionName>,
 ) -> Markup {
     let (bucket, name) = (&channel.bucket_name, &channel.name);
-    let path = place.channel_path(bucket, name, "");
+    let path = context.channel_path(bucket, name, "");
     html! {
         article.card.channel {
             div.title {
@@ -74,7 +78,7 @@ fn card(
             p.points {
                 @match &channel.version {
                     Some(version) => {
-                        (version_link_to(place, bucket, &version.name, &version.fingerprint)) " "
+                        (version_link_to(context, bucket, &version.name, &version.fingerprint)) " "
                         (status(version.status))
                     },
                     None => span.none { "Unassigned" },
@@ -84,8 +88,8 @@ fn card(
                 "Changed " (ago(channel.updated_at))
                 @if !channel.author_id.is_empty() { " by " bdi { (channel.author_id) } }
             }
-            @if place.visit.may_write() && !channel.managed {
-                (moves(place, channel, latest, previous))
+            @if context.visit.may_write() && !channel.managed {
+                (moves(context, channel, latest, previous))
             }
             p { a href=(path) aria-label=(format!("History of {name}")) { "History" } }
         }
@@ -102,7 +106,7 @@ fn kind(channel: &Channel) -> Markup {
 
 /// The moves of one click: on to the newest version, back to the one before.
 fn moves(
-    place: &Place,
+    context: &PageContext,
     channel: &Channel,
     latest: Option<&Version>,
     previous: Option<&VersionName>,
@@ -117,24 +121,24 @@ fn moves(
             div.moves {
                 @if let Some(to) = latest {
                     @let text = format!("Promote {} to {name}", to.name);
-                    (assign::button(place, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "main"))
+                    (assign::button(context, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "main"))
                 }
                 @if let Some(to) = previous {
                     @let text = format!("Roll {name} back to {}", to.name);
-                    (assign::button(place, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "back"))
+                    (assign::button(context, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "back"))
                 }
             }
         }
     }
 }
 
-fn new_channel(place: &Place, name: &str, wrong: Option<&str>) -> Markup {
-    let action = place.bucket_path(&place.names.bucket, "/channels");
+fn new_channel(context: &PageContext, name: &str, wrong: Option<&str>) -> Markup {
+    let action = context.bucket_path(&context.names.bucket, "/channels");
     html! {
         section.card aria-labelledby="new" {
             h2 #new { "Create channel" }
             form.line method="post" action=(action) {
-                (token_field(&place.visit.form_token))
+                (token_field(&context.visit.form_token))
                 div.field {
                     label for="name" { "Name" }
                     input #name name="name" value=(name) required maxlength="64" autocomplete="off"
@@ -158,21 +162,21 @@ fn new_channel(place: &Place, name: &str, wrong: Option<&str>) -> Markup {
 }
 
 /// Makes a channel that points nowhere.
-pub(super) async fn create(Change { place, fields }: Change) -> Result<Response, Problem> {
-    let bucket = &place.names.bucket;
+pub(super) async fn create(Change { context, fields }: Change) -> Result<Response, Problem> {
+    let bucket = &context.names.bucket;
     let name = fields.text("name").trim();
     let body = CreateChannelBody {
         name: name.to_owned(),
         restricted: fields.ticked("restricted"),
         ..CreateChannelBody::default()
     };
-    match place.session.create_channel(bucket, &body).await {
+    match context.session.create_channel(bucket, &body).await {
         Ok(_) => {
-            let path = place.channel_path(bucket, name, "?done=created");
+            let path = context.channel_path(bucket, name, "?done=created");
             Ok(Redirect::to(&path).into_response())
         }
         Err(error) if matches!(error.code, Code::InvalidArgument | Code::AlreadyExists) => {
-            let page = list_with(&place, name, Some(&sentence(&error.message))).await?;
+            let page = list_with(&context, name, Some(&sentence(&error.message))).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
         Err(error) => Err(error.into()),
@@ -180,60 +184,60 @@ pub(super) async fn create(Change { place, fields }: Change) -> Result<Response,
 }
 
 pub(super) async fn show(
-    place: Place,
+    context: PageContext,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
-    let name = place.names.channel.clone();
-    show_with(&place, &name, &query, None).await
+    let name = context.names.channel.clone();
+    show_with(&context, &name, &query, None).await
 }
 
 /// The page of a channel, with something on top that has gone wrong.
 pub(super) async fn show_with(
-    place: &Place,
+    context: &PageContext,
     name: &str,
     query: &[(String, String)],
     alert: Option<&Markup>,
 ) -> Result<Page, Problem> {
-    let bucket = place.names.bucket.clone();
-    let channel = place.session.get_channel(&bucket, name).await?;
-    let history = place.session.channel_history(&bucket, name, &part(query, SIZE)).await?;
-    let moves = match place.visit.may_write() && !channel.managed {
+    let bucket = context.names.bucket.clone();
+    let channel = context.session.get_channel(&bucket, name).await?;
+    let history = context.session.channel_history(&bucket, name, &part(query, SIZE)).await?;
+    let moves = match context.visit.may_write() && !channel.managed {
         true => {
-            let latest = place.session.get_bucket(&bucket).await?.latest_version;
-            let previous = place.session.previous_of(&bucket, name).await?;
-            let choices = place.session.assignable(&bucket, CHOICES).await?;
+            let latest = context.session.get_bucket(&bucket).await?.latest_version;
+            let previous = context.session.previous_of(&bucket, name).await?;
+            let choices = context.session.assignable(&bucket, CHOICES).await?;
             html! {
                 section.actions aria-label="Actions" {
-                    (moves(place, &channel, latest.as_ref(), previous.as_ref()))
-                    (choose(place, &channel, &choices))
+                    (moves(context, &channel, latest.as_ref(), previous.as_ref()))
+                    (choose(context, &channel, &choices))
                 }
             }
         }
         false => html! {},
     };
-    let path = place.channel_path(&bucket, name, "");
+    let path = context.channel_path(&bucket, name, "");
     let way = [
-        (bucket.as_str(), place.bucket_path(&bucket, "")),
-        ("Channels", place.bucket_path(&bucket, "/channels")),
+        (bucket.as_str(), context.bucket_path(&bucket, "")),
+        ("Channels", context.bucket_path(&bucket, "/channels")),
         (name, path.clone()),
     ];
     let count = history.count;
     let caption = format!("{count} assignment{}", if count == 1 { "" } else { "s" });
-    let columns: &[&str] = match place.visit.may_write() && !channel.managed {
+    let columns: &[&str] = match context.visit.may_write() && !channel.managed {
         true => &["Version", "Status", "When", "By", "Action"],
         false => &["Version", "Status", "When", "By"],
     };
     let rows = html! {
         @for (number, entry) in history.history.iter().enumerate() {
             @let newest = number == 0 && query.iter().all(|(key, _)| !matches!(key.as_str(), "after" | "before"));
-            (assignment(place, &channel, entry, newest, columns.len() > 4))
+            (assignment(context, &channel, entry, newest, columns.len() > 4))
         }
     };
-    let notice = match notice::created(place, &channel).await {
+    let notice = match notice::created(context, &channel).await {
         Some(notice) => Some(notice),
-        None => notice::moved(place, &bucket).await,
+        None => notice::moved(context, &bucket).await,
     };
-    Ok(Page::new(format!("Channel {name} of {bucket}")).place(place, &way).notice(notice).body(
+    Ok(Page::new(format!("Channel {name} of {bucket}")).context(context, &way).notice(notice).body(
         html! {
             @if let Some(alert) = alert { (alert) }
             div.title {
@@ -244,7 +248,7 @@ pub(super) async fn show_with(
                 @match &channel.version {
                     Some(version) => {
                         span.dimmed { "Points at " }
-                        (version_link_to(place, &bucket, &version.name, &version.fingerprint)) " "
+                        (version_link_to(context, &bucket, &version.name, &version.fingerprint)) " "
                         (status(version.status))
                     },
                     None => span.none { "Unassigned" },
@@ -263,18 +267,18 @@ pub(super) async fn show_with(
                     (pager("assignments", &path, &[], history.pagination.as_ref()))
                 }
             }
-            @if place.visit.may_write() && !channel.managed { (removal::channel_settings(place, &channel)) }
+            @if context.visit.may_write() && !channel.managed { (removal::channel_settings(context, &channel)) }
         },
     ))
 }
 
-fn choose(place: &Place, channel: &Channel, choices: &[Version]) -> Markup {
+fn choose(context: &PageContext, channel: &Channel, choices: &[Version]) -> Markup {
     let from = channel.version.as_ref().map_or("", |version| &version.fingerprint);
-    let action = place.channel_path(&channel.bucket_name, &channel.name, "/assign");
+    let action = context.channel_path(&channel.bucket_name, &channel.name, "/assign");
     html! {
         @if choices.iter().any(|version| version.fingerprint != from) {
             form.line method="post" action=(action) {
-                (token_field(&place.visit.form_token))
+                (token_field(&context.visit.form_token))
                 input type="hidden" name="from" value=(from);
                 div.field {
                     label for="version" { "Another version" }
@@ -293,7 +297,7 @@ fn choose(place: &Place, channel: &Channel, choices: &[Version]) -> Markup {
 }
 
 fn assignment(
-    place: &Place,
+    context: &PageContext,
     channel: &Channel,
     entry: &ChannelAssignment,
     newest: bool,
@@ -311,7 +315,7 @@ fn assignment(
             (head_cell(&html! {
                 @match version {
                     Some(version) =>
-                        (version_link_to(place, bucket, &version.name, &version.fingerprint)),
+                        (version_link_to(context, bucket, &version.name, &version.fingerprint)),
                     None => span.none { "Unassigned" },
                 }
                 @if newest { " " span.badge.busy { "Current" } }
@@ -330,7 +334,7 @@ fn assignment(
                         Some(to) => {
                             @let text = format!("Roll back to {}", to.name);
                             @let it = Move { bucket, channel: name, from, to: &to.fingerprint };
-                            (assign::button(place, it, &text, "back"))
+                            (assign::button(context, it, &text, "back"))
                         },
                         None => span.none { "–" },
                     }

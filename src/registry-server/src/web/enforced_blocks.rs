@@ -5,26 +5,26 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::parts::{cell, head_cell, labels, table};
 use super::problem::Problem;
-use super::web_session::{Place, segment};
+use super::web_session::{PageContext, segment};
 use super::when::{ago, moment};
 use ingot_registry::api::{EnforcedBlockVersion, TemplateType};
 use ingot_registry::store::EnforcedLinkRow;
 
 /// The path of the list, or of a block in it.
-fn path(place: &Place, block: Option<&str>) -> String {
-    let all = format!("/projects/{}/enforced-blocks", segment(&place.project.name));
+fn path(context: &PageContext, block: Option<&str>) -> String {
+    let all = format!("/projects/{}/enforced-blocks", segment(&context.project.name));
     block.map_or_else(|| all.clone(), |block| format!("{all}/{}", segment(block)))
 }
 
-pub(super) async fn list(place: Place) -> Result<Page, Problem> {
-    let blocks = place.session.enforced_summaries().await?;
+pub(super) async fn list(context: PageContext) -> Result<Page, Problem> {
+    let blocks = context.session.enforced_summaries().await?;
     let columns = ["Name", "Latest version", "Buckets", "Updated"];
     let rows = html! {
         @for entry in &blocks {
             @let block = &entry.block;
             tr role="row" {
                 (head_cell(&html! {
-                    a href=(path(&place, Some(&block.name))) { (block.name) }
+                    a href=(path(&context, Some(&block.name))) { (block.name) }
                     @if let Some(version) = &block.latest_version {
                         span.sub dir="auto" { (version.additional_description) }
                     }
@@ -35,13 +35,13 @@ pub(super) async fn list(place: Place) -> Result<Page, Problem> {
                         None => span.none { "–" },
                     }
                 }))
-                (cell("Buckets", &buckets(&place, entry.links.iter())))
+                (cell("Buckets", &buckets(&context, entry.links.iter())))
                 (cell("Updated", &ago(block.updated_at)))
             }
         }
     };
     let title = "Enforced provisioners";
-    Ok(Page::new(title).place(&place, &[(title, path(&place, None))]).body(html! {
+    Ok(Page::new(title).context(&context, &[(title, path(&context, None))]).body(html! {
         h1 { (title) }
         p.lead {
             "Provisioners that Packer and Ingot run at the end of each build of the buckets that they \
@@ -59,19 +59,25 @@ pub(super) async fn list(place: Place) -> Result<Page, Problem> {
     }))
 }
 
-pub(super) async fn show(place: Place) -> Result<Page, Problem> {
-    let name = place.names.block.clone();
-    let (summary, versions) = place.session.enforced_block_by_name(&name).await?;
-    let way =
-        [("Enforced provisioners", path(&place, None)), (name.as_str(), path(&place, Some(&name)))];
-    Ok(Page::new(format!("Enforced block {name}")).place(&place, &way).body(html! {
+pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
+    let name = context.names.block.clone();
+    let (summary, versions) = context.session.enforced_block_by_name(&name).await?;
+    let way = [
+        ("Enforced provisioners", path(&context, None)),
+        (name.as_str(), path(&context, Some(&name))),
+    ];
+    Ok(Page::new(format!("Enforced block {name}")).context(&context, &way).body(html! {
         h1 { (name) }
         (labels(&summary.block.labels))
-        @for version in &versions { (one_version(&place, version, &summary.links)) }
+        @for version in &versions { (one_version(&context, version, &summary.links)) }
     }))
 }
 
-fn one_version(place: &Place, version: &EnforcedBlockVersion, links: &[EnforcedLinkRow]) -> Markup {
+fn one_version(
+    context: &PageContext,
+    version: &EnforcedBlockVersion,
+    links: &[EnforcedLinkRow],
+) -> Markup {
     let linked = links.iter().filter(|link| link.version_id == version.id);
     html! {
         article.card aria-labelledby=(version.id) {
@@ -80,7 +86,7 @@ fn one_version(place: &Place, version: &EnforcedBlockVersion, links: &[EnforcedL
                 p dir="auto" { (version.additional_description) }
             }
             dl.facts.small {
-                div { dt { "Buckets" } dd { (buckets(place, linked)) } }
+                div { dt { "Buckets" } dd { (buckets(context, linked)) } }
                 div { dt { "Template" } dd {
                     @match version.template_type {
                         TemplateType::Json => "JSON",
@@ -97,13 +103,13 @@ fn one_version(place: &Place, version: &EnforcedBlockVersion, links: &[EnforcedL
     }
 }
 
-fn buckets<'a>(place: &Place, links: impl Iterator<Item = &'a EnforcedLinkRow>) -> Markup {
+fn buckets<'a>(context: &PageContext, links: impl Iterator<Item = &'a EnforcedLinkRow>) -> Markup {
     let mut links = links.peekable();
     html! {
         @if links.peek().is_none() { span.none { "None" } }
         span.chips {
             @for link in links {
-                a.chip href=(place.bucket_path(&link.bucket_name, "")) { (link.bucket_name) }
+                a.chip href=(context.bucket_path(&link.bucket_name, "")) { (link.bucket_name) }
                 " "
             }
         }
@@ -111,7 +117,7 @@ fn buckets<'a>(place: &Place, links: impl Iterator<Item = &'a EnforcedLinkRow>) 
 }
 
 /// What is enforced in a bucket, on its page; nothing where nothing is.
-pub(super) fn of_bucket(place: &Place, links: &[EnforcedLinkRow]) -> Markup {
+pub(super) fn of_bucket(context: &PageContext, links: &[EnforcedLinkRow]) -> Markup {
     html! {
         @if !links.is_empty() {
             section.card aria-labelledby="enforced" {
@@ -120,7 +126,7 @@ pub(super) fn of_bucket(place: &Place, links: &[EnforcedLinkRow]) -> Markup {
                 ol.plain.rows {
                     @for link in links {
                         li {
-                            a href=(path(place, Some(&link.block_name))) { (link.block_name) }
+                            a href=(path(context, Some(&link.block_name))) { (link.block_name) }
                             span { "Version " (link.version) }
                             span.dimmed { (ago(link.created_at)) }
                         }
@@ -132,13 +138,13 @@ pub(super) fn of_bucket(place: &Place, links: &[EnforcedLinkRow]) -> Markup {
 }
 
 /// The way to the list, on the page of settings.
-pub(super) fn section(place: &Place) -> Markup {
+pub(super) fn section(context: &PageContext) -> Markup {
     html! {
         section.card aria-labelledby="enforced" {
             h2 #enforced { "Enforced provisioners" }
             p {
                 "Provisioners that are run in each build of the buckets that they are linked to. "
-                a href=(path(place, None)) { "Show enforced blocks" }
+                a href=(path(context, None)) { "Show enforced blocks" }
             }
         }
     }

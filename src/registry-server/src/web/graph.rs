@@ -3,9 +3,9 @@
 
 use maud::{Markup, html};
 
-use super::fold::Fold;
 use super::parts::{status_class, status_name};
-use super::web_session::Place;
+use super::sibling_groups::HiddenSiblings;
+use super::web_session::PageContext;
 use ingot_registry::api::AncestryStatus;
 use ingot_registry::service::{AncestryEdge, Lineage, Member};
 
@@ -87,15 +87,15 @@ fn order(columns: &mut [Vec<usize>], nodes: usize, edges: &[(usize, usize)]) {
         neighbours[*parent].push(*child);
         neighbours[*child].push(*parent);
     }
-    let mut place = vec![0.0_f64; nodes];
-    let put = |column: &[usize], place: &mut Vec<f64>| {
+    let mut position = vec![0.0_f64; nodes];
+    let put = |column: &[usize], position: &mut Vec<f64>| {
         let middle = column.len() as f64 / 2.0;
         for (row, node) in column.iter().enumerate() {
-            place[*node] = row as f64 + 0.5 - middle;
+            position[*node] = row as f64 + 0.5 - middle;
         }
     };
     for column in columns.iter() {
-        put(column, &mut place);
+        put(column, &mut position);
     }
     for sweep in 0..SWEEPS {
         let mut turn: Vec<usize> = (0..columns.len()).collect();
@@ -106,24 +106,24 @@ fn order(columns: &mut [Vec<usize>], nodes: usize, edges: &[(usize, usize)]) {
             let mean = |node: usize| {
                 let around = &neighbours[node];
                 match around.len() {
-                    0 => place[node],
-                    count => around.iter().map(|it| place[*it]).sum::<f64>() / count as f64,
+                    0 => position[node],
+                    count => around.iter().map(|it| position[*it]).sum::<f64>() / count as f64,
                 }
             };
             let mut ranked: Vec<(f64, usize)> =
                 columns[column].iter().map(|node| (mean(*node), *node)).collect();
             ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
             columns[column] = ranked.into_iter().map(|(_, node)| node).collect();
-            put(&columns[column], &mut place);
+            put(&columns[column], &mut position);
         }
     }
 }
 
-/// The picture of a family; `folds` are boxes for more of it, which lead to `all`.
+/// The picture of a family; `hidden` are boxes for more of it, which lead to `all`.
 pub(super) fn picture(
-    place: &Place,
+    context: &PageContext,
     lineage: &Lineage,
-    folds: &[Fold],
+    hidden: &[HiddenSiblings],
     all: &str,
     title: &str,
 ) -> Markup {
@@ -131,10 +131,10 @@ pub(super) fn picture(
     let mut starts: Vec<i32> = lineage.members.iter().map(|member| member.generation).collect();
     let mut edges: Vec<(usize, usize)> =
         lineage.kin.iter().map(|kin| (kin.parent, kin.child)).collect();
-    for (number, fold) in folds.iter().enumerate() {
-        starts.push(starts[fold.of] + if fold.children { 1 } else { -1 });
+    for (number, group) in hidden.iter().enumerate() {
+        starts.push(starts[group.of] + if group.children { 1 } else { -1 });
         let other = count + number;
-        edges.push(if fold.children { (fold.of, other) } else { (other, fold.of) });
+        edges.push(if group.children { (group.of, other) } else { (other, group.of) });
     }
     let layout = layout(&starts, &edges);
     let size = format!("0 0 {} {}", layout.width, layout.height);
@@ -169,10 +169,10 @@ pub(super) fn picture(
                     }
                 }
                 @for (number, member) in lineage.members.iter().enumerate() {
-                    (node(place, member, layout.corners[number], number == 0))
+                    (node(context, member, layout.corners[number], number == 0))
                 }
-                @for (number, fold) in folds.iter().enumerate() {
-                    (more(fold, all, layout.corners[count + number]))
+                @for (number, group) in hidden.iter().enumerate() {
+                    (more(group, all, layout.corners[count + number]))
                 }
             }
         }
@@ -213,12 +213,12 @@ fn line_name(kin: &AncestryEdge, layout: &Layout) -> Markup {
     }
 }
 
-fn node(place: &Place, member: &Member, (x, y): (usize, usize), here: bool) -> Markup {
+fn node(context: &PageContext, member: &Member, (x, y): (usize, usize), here: bool) -> Markup {
     let version = member.latest.as_ref();
     let class = version.map_or("dim", |version| status_class(version.status));
     let path = match version {
-        Some(version) => place.version_path(&member.bucket, &version.fingerprint, ""),
-        None => place.bucket_path(&member.bucket, ""),
+        Some(version) => context.version_path(&member.bucket, &version.fingerprint, ""),
+        None => context.bucket_path(&member.bucket, ""),
     };
     let name = cut(&member.bucket, NAME);
     let state = version.map_or("no complete version".to_owned(), |version| {
@@ -237,18 +237,18 @@ fn node(place: &Place, member: &Member, (x, y): (usize, usize), here: bool) -> M
 }
 
 /// What stands for siblings that are not shown.
-pub(super) fn more_text(fold: &Fold) -> (String, String) {
-    let kind = if fold.children { "children" } else { "parents" };
-    let text = format!("{} more {kind}", fold.count);
-    let state = match fold.out_of_date {
+pub(super) fn more_text(group: &HiddenSiblings) -> (String, String) {
+    let kind = if group.children { "children" } else { "parents" };
+    let text = format!("{} more {kind}", group.count);
+    let state = match group.out_of_date {
         0 => "show all".to_owned(),
         count => format!("{count} out of date · show all"),
     };
     (text, state)
 }
 
-fn more(fold: &Fold, all: &str, (x, y): (usize, usize)) -> Markup {
-    let (text, state) = more_text(fold);
+fn more(group: &HiddenSiblings, all: &str, (x, y): (usize, usize)) -> Markup {
+    let (text, state) = more_text(group);
     html! {
         a.node.more href=(all) {
             rect x=(x) y=(y) width=(WIDTH) height=(HEIGHT) rx="8" {}

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::parts::{cell, head_cell, table, token_field};
 use super::problem::{Problem, sentence};
 use super::settings::{Entered, Shown, back, path, refused, show_with};
-use super::web_session::{Change, Place};
+use super::web_session::{Change, PageContext};
 use super::when::moment;
 use crate::Shared;
 use ingot_registry::api::Code;
@@ -21,11 +21,11 @@ const ROLES: [(Role, &str); 3] = [
 ];
 
 /// The members, and the forms that add and remove them.
-pub(super) fn section(place: &Place, members: &[Principal], entered: &Entered) -> Markup {
+pub(super) fn section(context: &PageContext, members: &[Principal], entered: &Entered) -> Markup {
     let columns = ["Name", "Role", "Client id", "Covers", "Created", "Action"];
-    let everywhere = place.visit.principal.project_id.is_none();
+    let everywhere = context.visit.principal.project_id.is_none();
     let may_remove = |member: &Principal| {
-        member.id != place.visit.principal.id && (everywhere || member.project_id.is_some())
+        member.id != context.visit.principal.id && (everywhere || member.project_id.is_some())
     };
     let rows = html! {
         @for member in members {
@@ -38,7 +38,7 @@ pub(super) fn section(place: &Place, members: &[Principal], entered: &Entered) -
                 }))
                 (cell("Created", &moment(member.created_at)))
                 (cell("Action", &html! {
-                    @if may_remove(member) { (remove_form(place, member)) } @else { span.none { "–" } }
+                    @if may_remove(member) { (remove_form(context, member)) } @else { span.none { "–" } }
                 }))
             }
         }
@@ -47,17 +47,17 @@ pub(super) fn section(place: &Place, members: &[Principal], entered: &Entered) -
         section aria-labelledby="members" {
             h2 #members { "Members" }
             (table("Service principals that may use this project", &columns, &rows))
-            (add_form(place, entered, everywhere))
+            (add_form(context, entered, everywhere))
         }
     }
 }
 
-fn remove_form(place: &Place, member: &Principal) -> Markup {
+fn remove_form(context: &PageContext, member: &Principal) -> Markup {
     html! {
         details {
             summary { "Remove…" span.hidden { " " (member.name) } }
-            form method="post" action=(path(place, "/members/remove")) {
-                (token_field(&place.visit.form_token))
+            form method="post" action=(path(context, "/members/remove")) {
+                (token_field(&context.visit.form_token))
                 input type="hidden" name="id" value=(member.id);
                 p.hint { "Its tokens and sessions are refused from then on." }
                 button.danger type="submit" { "Remove " (member.name) }
@@ -66,14 +66,14 @@ fn remove_form(place: &Place, member: &Principal) -> Markup {
     }
 }
 
-fn add_form(place: &Place, entered: &Entered, everywhere: bool) -> Markup {
+fn add_form(context: &PageContext, entered: &Entered, everywhere: bool) -> Markup {
     let role = entered.fields.text("role");
     let wrong = entered.why("name");
     html! {
         section.card aria-labelledby="add-member" {
             h3 #add-member { "Add a member" }
-            form.line method="post" action=(path(place, "/members")) novalidate {
-                (token_field(&place.visit.form_token))
+            form.line method="post" action=(path(context, "/members")) novalidate {
+                (token_field(&context.visit.form_token))
                 div.field {
                     label for="member-name" { "Name" }
                     input #member-name name="name" value=(entered.fields.text("name")) required
@@ -107,13 +107,13 @@ fn add_form(place: &Place, entered: &Entered, everywhere: bool) -> Markup {
 }
 
 /// What a new member signs in with.
-fn created(made: &Credentials) -> Markup {
+fn created(credentials: &Credentials) -> Markup {
     html! {
-        p { "The member " strong { bdi { (made.principal.name) } } " was added. "
+        p { "The member " strong { bdi { (credentials.principal.name) } } " was added. "
             "Keep its secret now: it is not shown again." }
         dl.facts {
-            div.wide { dt { "HCP_CLIENT_ID" } dd { code.id { (made.principal.id) } } }
-            div.wide { dt { "HCP_CLIENT_SECRET" } dd { code.id #secret { (made.secret) } } }
+            div.wide { dt { "HCP_CLIENT_ID" } dd { code.id { (credentials.principal.id) } } }
+            div.wide { dt { "HCP_CLIENT_SECRET" } dd { code.id #secret { (credentials.secret) } } }
         }
     }
 }
@@ -121,7 +121,7 @@ fn created(made: &Credentials) -> Markup {
 /// Adds a member.
 pub(super) async fn add(
     State(app): State<Shared>,
-    Change { place, fields }: Change,
+    Change { context, fields }: Change,
 ) -> Result<Response, Problem> {
     let name = fields.text("name").trim().to_owned();
     let role = ROLES.iter().find(|(role, _)| role.as_str() == fields.text("role"));
@@ -130,22 +130,22 @@ pub(super) async fn add(
         ..Shown::default()
     };
     let Some((role, _)) = role else {
-        return refused(&app, &place, refuse(fields, "Choose one of the roles.".into())).await;
+        return refused(&app, &context, refuse(fields, "Choose one of the roles.".into())).await;
     };
-    match place.session.create_member(&name, *role, fields.ticked("all")).await {
-        Ok(made) => {
-            let shown = Shown { created: Some(created(&made)), ..Shown::default() };
-            Ok(show_with(&app, &place, shown).await?.into_response())
+    match context.session.create_member(&name, *role, fields.ticked("all")).await {
+        Ok(credentials) => {
+            let shown = Shown { created: Some(created(&credentials)), ..Shown::default() };
+            Ok(show_with(&app, &context, shown).await?.into_response())
         }
         Err(error) if matches!(error.code, Code::InvalidArgument | Code::AlreadyExists) => {
-            refused(&app, &place, refuse(fields, sentence(&error.message))).await
+            refused(&app, &context, refuse(fields, sentence(&error.message))).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Removes a member.
-pub(super) async fn remove(Change { place, fields }: Change) -> Result<Redirect, Problem> {
-    place.session.delete_member(fields.text("id")).await?;
-    Ok(back(&place, "#members"))
+pub(super) async fn remove(Change { context, fields }: Change) -> Result<Redirect, Problem> {
+    context.session.delete_member(fields.text("id")).await?;
+    Ok(back(&context, "#members"))
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::assign;
 use super::parts::shown_version;
-use super::web_session::{Place, WebSession};
+use super::web_session::{PageContext, WebSession};
 use super::when::{RECENT, is_recent, moment};
 use ingot_registry::api::{Channel, Page, RevocationType, Version, VersionStatus};
 use ingot_registry::client::Registry as _;
@@ -26,16 +26,16 @@ pub(super) fn signed_in(visit: &WebSession) -> Option<Markup> {
 }
 
 /// That the visitor moved a channel just now, from where to where, and the way back.
-pub(super) async fn moved(place: &Place, bucket: &str) -> Option<Markup> {
-    if place.visit.asked("done") != "assigned" {
+pub(super) async fn moved(context: &PageContext, bucket: &str) -> Option<Markup> {
+    if context.visit.asked("done") != "assigned" {
         return None;
     }
-    let name = place.visit.asked("channel");
+    let name = context.visit.asked("channel");
     let page = Page { size: 2, ..Page::default() };
     // A notice that cannot be had is none; the page itself tells of failures.
-    let history = place.session.channel_history(bucket, &name, &page).await.ok()?.history;
+    let history = context.session.channel_history(bucket, &name, &page).await.ok()?.history;
     let last = history.first()?;
-    if last.author_id != place.visit.principal.name || !is_recent(last.assigned_at) {
+    if last.author_id != context.visit.principal.name || !is_recent(last.assigned_at) {
         return None;
     }
     let shown = |version: &Version| shown_version(&version.name, &version.fingerprint);
@@ -57,35 +57,35 @@ pub(super) async fn moved(place: &Place, bucket: &str) -> Option<Markup> {
             }
         }
         @if before.is_none_or(|it| valid(&it)) {
-            (assign::undo(place, bucket, &name, to, before))
+            (assign::undo(context, bucket, &name, to, before))
         }
     })
 }
 
 /// Whether the visitor did this just now, as the audit log says. A notice that cannot be had is none;
 /// the page itself tells of failures.
-async fn did(place: &Place, action: &str, target: &str) -> bool {
-    place.session.did(action, target, RECENT).await.unwrap_or_default()
+async fn did(context: &PageContext, action: &str, target: &str) -> bool {
+    context.session.did(action, target, RECENT).await.unwrap_or_default()
 }
 
 /// That the visitor created a channel just now.
-pub(super) async fn created(place: &Place, channel: &Channel) -> Option<Markup> {
-    let target = format!("{}/{}", place.names.bucket, channel.name);
-    let so = place.visit.asked("done") == "created"
+pub(super) async fn created(context: &PageContext, channel: &Channel) -> Option<Markup> {
+    let target = format!("{}/{}", context.names.bucket, channel.name);
+    let so = context.visit.asked("done") == "created"
         && is_recent(channel.created_at)
-        && did(place, CREATE_CHANNEL, &target).await;
+        && did(context, CREATE_CHANNEL, &target).await;
     so.then(|| html! { p { "The channel " strong { (channel.name) } " was created." } })
 }
 
 /// What the visitor did to a version just now: that it is revoked, will be, or is valid again.
-pub(super) async fn revocation(place: &Place, version: &Version) -> Option<Markup> {
+pub(super) async fn revocation(context: &PageContext, version: &Version) -> Option<Markup> {
     let name = shown_version(&version.name, &version.fingerprint);
     let own = version.revocation_type == RevocationType::Manual
-        && version.revocation_author == place.visit.principal.name;
+        && version.revocation_author == context.visit.principal.name;
     let inherited = version.revocation_inherited_from.is_some();
     let (status, at) = (version.status, version.revoke_at);
     let target = format!("{}/{}", version.bucket_name, version.fingerprint);
-    let done = place.visit.asked("done");
+    let done = context.visit.asked("done");
     let (so, action) = match done.as_str() {
         "revoked" => (own && status == VersionStatus::Revoked && is_recent(at), REVOKE),
         "scheduled" => (own && status == VersionStatus::RevocationScheduled, REVOKE),
@@ -94,7 +94,7 @@ pub(super) async fn revocation(place: &Place, version: &Version) -> Option<Marku
         "cancelled" => (status == VersionStatus::Active || inherited, CANCEL_REVOCATION),
         _ => return None,
     };
-    if !so || !did(place, action, &target).await {
+    if !so || !did(context, action, &target).await {
         return None;
     }
     Some(html! {

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets;
 use super::parts::token_field;
-use super::web_session::{Place, WebSession, segment};
+use super::web_session::{PageContext, WebSession, segment};
 
 /// Nothing but our own style sheet and icon is loaded, nothing runs, nobody frames the page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -52,12 +52,12 @@ impl Page {
     }
 
     /// A page of a project, under others: their names and paths.
-    pub(super) fn place(mut self, place: &Place, path: &[(&str, String)]) -> Self {
-        self = self.visit(&place.visit);
-        self.buckets = place.buckets_path();
-        let settings = format!("/projects/{}/settings", segment(&place.project.name));
-        self.settings = place.visit.may_write().then_some(settings);
-        let root = (place.project.name.clone(), place.buckets_path());
+    pub(super) fn context(mut self, context: &PageContext, path: &[(&str, String)]) -> Self {
+        self = self.visit(&context.visit);
+        self.buckets = context.buckets_path();
+        let settings = format!("/projects/{}/settings", segment(&context.project.name));
+        self.settings = context.visit.may_write().then_some(settings);
+        let root = (context.project.name.clone(), context.buckets_path());
         let path = path.iter().map(|(name, path)| ((*name).to_owned(), path.clone()));
         self.path = std::iter::once(root).chain(path).collect();
         self
@@ -150,8 +150,8 @@ impl Page {
             @if !self.path.is_empty() {
                 nav.way aria-label="Breadcrumb" {
                     ol {
-                        @for (place, (name, path)) in self.path.iter().enumerate() {
-                            @let here = !self.above && place + 1 == self.path.len();
+                        @for (context, (name, path)) in self.path.iter().enumerate() {
+                            @let here = !self.above && context + 1 == self.path.len();
                             li {
                                 a href=(path) aria-current=[here.then_some("page")] { (name) }
                             }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::web_session::{FORM_TOKEN, Place};
+use super::web_session::{FORM_TOKEN, PageContext};
 use ingot_registry::api::*;
 use ingot_registry::service::VersionName;
 
@@ -89,18 +89,18 @@ pub(super) fn chips<'a>(words: impl IntoIterator<Item = &'a String>) -> Markup {
 }
 
 /// A link to a version.
-pub(super) fn version_link(place: &Place, version: &VersionName) -> Markup {
-    version_link_to(place, &version.bucket, &version.name, &version.fingerprint)
+pub(super) fn version_link(context: &PageContext, version: &VersionName) -> Markup {
+    version_link_to(context, &version.bucket, &version.name, &version.fingerprint)
 }
 
 /// A link to a version, by its parts. One that is not complete goes by its fingerprint.
 pub(super) fn version_link_to(
-    place: &Place,
+    context: &PageContext,
     bucket: &str,
     name: &str,
     fingerprint: &str,
 ) -> Markup {
-    let path = place.version_path(bucket, fingerprint, "");
+    let path = context.version_path(bucket, fingerprint, "");
     html! { a href=(path) { (shown_version(name, fingerprint)) } }
 }
 
@@ -233,7 +233,7 @@ pub(super) enum Tab {
 }
 
 /// The ways between the pages of a bucket.
-pub(super) fn tabs(place: &Place, bucket: &str, now: Option<Tab>) -> Markup {
+pub(super) fn tabs(context: &PageContext, bucket: &str, now: Option<Tab>) -> Markup {
     let tabs = [
         (Tab::Overview, "Overview", ""),
         (Tab::Versions, "Versions", "/versions"),
@@ -244,7 +244,7 @@ pub(super) fn tabs(place: &Place, bucket: &str, now: Option<Tab>) -> Markup {
         nav.tabs aria-label=(format!("Bucket {bucket}")) {
             @for (tab, name, rest) in tabs {
                 @let current = (now == Some(tab)).then_some("page");
-                a href=(place.bucket_path(bucket, rest)) aria-current=[current] { (name) }
+                a href=(context.bucket_path(bucket, rest)) aria-current=[current] { (name) }
             }
         }
     }

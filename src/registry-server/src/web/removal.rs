@@ -7,26 +7,26 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::parts::{no_enter, token_field};
 use super::problem::Problem;
-use super::web_session::{Change, Place};
+use super::web_session::{Change, PageContext};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 use ingot_registry::store::Role;
 
-fn need(place: &Place, role: Role) -> Result<()> {
-    if place.visit.principal.role >= role {
+fn need(context: &PageContext, role: Role) -> Result<()> {
+    if context.visit.principal.role >= role {
         return Ok(());
     }
     Err(Error::new(Code::PermissionDenied, format!("this needs the role {}", role.as_str())))
 }
 
 /// What can be set of a channel, on its page.
-pub(super) fn channel_settings(place: &Place, channel: &Channel) -> Markup {
-    let path = |rest: &str| place.channel_path(&channel.bucket_name, &channel.name, rest);
+pub(super) fn channel_settings(context: &PageContext, channel: &Channel) -> Markup {
+    let path = |rest: &str| context.channel_path(&channel.bucket_name, &channel.name, rest);
     html! {
         section.card aria-labelledby="settings" {
             h2 #settings { "Settings" }
             form.line method="post" action=(path("/access")) {
-                (token_field(&place.visit.form_token))
+                (token_field(&context.visit.form_token))
                 label.choice {
                     input type="checkbox" name="restricted" value="yes" checked[channel.restricted];
                     span { "Restricted: viewers cannot read it" }
@@ -39,34 +39,34 @@ pub(super) fn channel_settings(place: &Place, channel: &Channel) -> Markup {
 }
 
 /// Sets who may read a channel.
-pub(super) async fn access(Change { place, fields }: Change) -> Result<Redirect, Problem> {
-    let (bucket, name) = (&place.names.bucket, &place.names.channel);
+pub(super) async fn access(Change { context, fields }: Change) -> Result<Redirect, Problem> {
+    let (bucket, name) = (&context.names.bucket, &context.names.channel);
     let change = UpdateChannelBody {
         update_mask: "restricted".into(),
         restricted: fields.ticked("restricted"),
         ..UpdateChannelBody::default()
     };
-    place.session.update_channel(bucket, name, &change).await?;
-    Ok(Redirect::to(&place.channel_path(bucket, name, "")))
+    context.session.update_channel(bucket, name, &change).await?;
+    Ok(Redirect::to(&context.channel_path(bucket, name, "")))
 }
 
 /// Asks whether a channel is to go.
-pub(super) async fn ask_channel(place: Place) -> Result<Page, Problem> {
-    need(&place, Role::Contributor)?;
-    let (bucket, name) = (place.names.bucket.clone(), place.names.channel.clone());
-    let channel = place.session.get_channel(&bucket, &name).await?;
-    let own = place.channel_path(&bucket, &name, "");
-    let action = place.channel_path(&bucket, &name, "/delete");
+pub(super) async fn ask_channel(context: PageContext) -> Result<Page, Problem> {
+    need(&context, Role::Contributor)?;
+    let (bucket, name) = (context.names.bucket.clone(), context.names.channel.clone());
+    let channel = context.session.get_channel(&bucket, &name).await?;
+    let own = context.channel_path(&bucket, &name, "");
+    let action = context.channel_path(&bucket, &name, "/delete");
     let way = [
-        (bucket.as_str(), place.bucket_path(&bucket, "")),
+        (bucket.as_str(), context.bucket_path(&bucket, "")),
         (name.as_str(), own.clone()),
         ("Delete", action.clone()),
     ];
     let title = format!("Delete the channel {name} of {bucket}");
-    Ok(Page::new(title.clone()).place(&place, &way).body(html! {
+    Ok(Page::new(title.clone()).context(&context, &way).body(html! {
         form.dialogue.card method="post" action=(action) {
             h1 { (title) "?" }
-            (token_field(&place.visit.form_token))
+            (token_field(&context.visit.form_token))
             ul.plain {
                 li { "Templates and Terraform configurations that ask for it fail." }
                 li { "Its history is gone. What was built by way of it is not, but whether that is "
@@ -84,33 +84,33 @@ pub(super) async fn ask_channel(place: Place) -> Result<Page, Problem> {
 }
 
 /// Removes a channel.
-pub(super) async fn channel(Change { place, .. }: Change) -> Result<Redirect, Problem> {
-    let (bucket, name) = (&place.names.bucket, &place.names.channel);
-    place.session.delete_channel(bucket, name).await?;
-    Ok(Redirect::to(&place.bucket_path(bucket, "/channels")))
+pub(super) async fn channel(Change { context, .. }: Change) -> Result<Redirect, Problem> {
+    let (bucket, name) = (&context.names.bucket, &context.names.channel);
+    context.session.delete_channel(bucket, name).await?;
+    Ok(Redirect::to(&context.bucket_path(bucket, "/channels")))
 }
 
 /// Asks whether a bucket is to go, and for its name.
-pub(super) async fn ask_bucket(place: Place) -> Result<Page, Problem> {
-    bucket_page(&place, None).await
+pub(super) async fn ask_bucket(context: PageContext) -> Result<Page, Problem> {
+    bucket_page(&context, None).await
 }
 
-async fn bucket_page(place: &Place, wrong: Option<&str>) -> Result<Page, Problem> {
-    need(place, Role::Admin)?;
-    let name = place.names.bucket.clone();
-    let bucket = place.session.get_bucket(&name).await?;
-    let channels = place.session.list_channels(&name).await?.channels.len();
+async fn bucket_page(context: &PageContext, wrong: Option<&str>) -> Result<Page, Problem> {
+    need(context, Role::Admin)?;
+    let name = context.names.bucket.clone();
+    let bucket = context.session.get_bucket(&name).await?;
+    let channels = context.session.list_channels(&name).await?.channels.len();
     let query = AncestryQuery { kind: BucketAncestryType::Children, ..AncestryQuery::default() };
     let page = ingot_registry::api::Page { size: 1, ..Default::default() };
-    let children = place.session.list_ancestry(&name, &query, &page).await?.total_count;
-    let own = place.bucket_path(&name, "");
-    let action = place.bucket_path(&name, "/delete");
+    let children = context.session.list_ancestry(&name, &query, &page).await?.total_count;
+    let own = context.bucket_path(&name, "");
+    let action = context.bucket_path(&name, "/delete");
     let way = [(name.as_str(), own.clone()), ("Delete", action.clone())];
     let title = format!("Delete the bucket {name}");
-    Ok(Page::new(title.clone()).place(place, &way).body(html! {
+    Ok(Page::new(title.clone()).context(context, &way).body(html! {
         form.dialogue.card method="post" action=(action) novalidate {
             h1 { (title) "?" }
-            (token_field(&place.visit.form_token))
+            (token_field(&context.visit.form_token))
             (no_enter())
             ul.plain {
                 li { "Versions that go with it: " strong { (bucket.version_count) } }
@@ -136,13 +136,13 @@ async fn bucket_page(place: &Place, wrong: Option<&str>) -> Result<Page, Problem
 }
 
 /// Removes a bucket, if its name was typed.
-pub(super) async fn bucket(Change { place, fields }: Change) -> Result<Response, Problem> {
-    let name = place.names.bucket.clone();
+pub(super) async fn bucket(Change { context, fields }: Change) -> Result<Response, Problem> {
+    let name = context.names.bucket.clone();
     if fields.text("name").trim() != name {
         let wrong = format!("This is not the bucket’s name, which is {name}. Nothing was deleted.");
-        let page = bucket_page(&place, Some(&wrong)).await?;
+        let page = bucket_page(&context, Some(&wrong)).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
-    place.session.delete_bucket(&name).await?;
-    Ok(Redirect::to(&place.buckets_path()).into_response())
+    context.session.delete_bucket(&name).await?;
+    Ok(Redirect::to(&context.buckets_path()).into_response())
 }

@@ -6,7 +6,7 @@ use maud::html;
 use super::page::Page;
 use super::parts::{shown_version, token_field, version_link};
 use super::problem::Problem;
-use super::web_session::{Change, Place};
+use super::web_session::{Change, PageContext};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 use ingot_registry::store::Role;
@@ -15,41 +15,41 @@ use ingot_registry::store::Role;
 const LISTED: u32 = 100;
 
 /// Asks whether it is meant, and says what it does and what it does not.
-pub(super) async fn show(place: Place) -> Result<Page, Problem> {
-    if place.visit.principal.role < Role::Contributor {
+pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
+    if context.visit.principal.role < Role::Contributor {
         let text = "restoring a version needs the role contributor";
         return Err(Error::new(Code::PermissionDenied, text).into());
     }
-    let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
-    let version = place.session.get_version(&bucket, &print).await?;
+    let (bucket, print) = (context.names.bucket.clone(), context.names.version.clone());
+    let version = context.session.get_version(&bucket, &print).await?;
     if !version.revoke_at.is_set() {
         return Err(Error::precondition(
             "the version is not revoked, so there is nothing to restore",
         )
         .into());
     }
-    let around = place.session.relations_of(&bucket, &print).await?;
-    let (descendants, _) = place.session.descendants(&bucket, &print, LISTED).await?;
+    let around = context.session.relations_of(&bucket, &print).await?;
+    let (descendants, _) = context.session.descendants(&bucket, &print, LISTED).await?;
     let name = shown_version(&version.name, &print);
     let revoked = version.status == VersionStatus::Revoked;
     let title = match revoked {
         true => format!("Restore {bucket} {name}"),
         false => format!("Cancel scheduled revocation of {bucket} {name}"),
     };
-    let back = place.version_path(&bucket, &print, "");
-    let action = place.version_path(&bucket, &print, "/restore");
+    let back = context.version_path(&bucket, &print, "");
+    let action = context.version_path(&bucket, &print, "/restore");
     let way = [
-        (bucket.as_str(), place.bucket_path(&bucket, "")),
+        (bucket.as_str(), context.bucket_path(&bucket, "")),
         (name.as_str(), back.clone()),
         ("Restore", action.clone()),
     ];
     let parents: Vec<_> =
         around.parents.iter().filter(|it| it.version.status == VersionStatus::Revoked).collect();
     let children = descendants.iter().filter(|it| it.status == version.status).count();
-    Ok(Page::new(title.clone()).place(&place, &way).body(html! {
+    Ok(Page::new(title.clone()).context(&context, &way).body(html! {
         form.dialogue.card method="post" action=(action) aria-labelledby="title" {
             h1 #title { (title) "?" }
-            (token_field(&place.visit.form_token))
+            (token_field(&context.visit.form_token))
             ul.plain {
                 @if revoked {
                     li { (name) " can be used again." }
@@ -66,7 +66,7 @@ pub(super) async fn show(place: Place) -> Result<Page, Problem> {
             @for parent in &parents {
                 div.alert.warn {
                     p { "It was built from " (parent.version.bucket) " "
-                        (version_link(&place, &parent.version)) ", which is revoked and stays so. "
+                        (version_link(&context, &parent.version)) ", which is revoked and stays so. "
                         @if version.revocation_inherited_from.is_some() {
                             "It is not inherited from it any more after this."
                         } @else {
@@ -87,14 +87,14 @@ pub(super) async fn show(place: Place) -> Result<Page, Problem> {
 }
 
 /// Makes it so.
-pub(super) async fn restore(Change { place, .. }: Change) -> Result<Redirect, Problem> {
-    let (bucket, print) = (&place.names.bucket, &place.names.version);
+pub(super) async fn restore(Change { context, .. }: Change) -> Result<Redirect, Problem> {
+    let (bucket, print) = (&context.names.bucket, &context.names.version);
     let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
-    let before = place.session.get_version(bucket, print).await?.status;
-    place.session.update_version(bucket, print, &body).await?;
+    let before = context.session.get_version(bucket, print).await?.status;
+    context.session.update_version(bucket, print, &body).await?;
     let done = match before {
         VersionStatus::RevocationScheduled => "cancelled",
         _ => "restored",
     };
-    Ok(Redirect::to(&place.version_path(bucket, print, &format!("?done={done}"))))
+    Ok(Redirect::to(&context.version_path(bucket, print, &format!("?done={done}"))))
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::parts::{no_enter, shown_version, status, token_field, version_link};
 use super::problem::{Problem, sentence};
-use super::web_session::{Change, Fields, Place};
+use super::web_session::{Change, Fields, PageContext};
 use super::when::{field, moment, read_field};
 use crate::secret;
 use ingot_registry::api::*;
@@ -106,10 +106,10 @@ struct Effect {
 }
 
 impl Effect {
-    async fn of(place: &Place, version: &Version) -> Result<Self> {
+    async fn of(context: &PageContext, version: &Version) -> Result<Self> {
         let (bucket, print) = (&version.bucket_name, &version.fingerprint);
-        let descendants = place.session.descendants(bucket, print, LISTED).await?;
-        let (rollbacks, channels) = place.session.rollbacks_of(bucket, print, LISTED).await?;
+        let descendants = context.session.descendants(bucket, print, LISTED).await?;
+        let (rollbacks, channels) = context.session.rollbacks_of(bucket, print, LISTED).await?;
         let (own, others): (Vec<_>, Vec<_>) = rollbacks.into_iter().partition(|it| it.own);
         let hidden = channels - (own.len() + others.len()) as i64;
         Ok(Effect { descendants, own, others, hidden })
@@ -129,23 +129,24 @@ impl Effect {
     }
 }
 
-pub(super) async fn show(place: Place) -> Result<Page, Problem> {
-    let version = place.session.get_version(&place.names.bucket, &place.names.version).await?;
+pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
+    let version =
+        context.session.get_version(&context.names.bucket, &context.names.version).await?;
     let draft = Draft::of(&version);
-    page(&place, &version, &draft).await
+    page(&context, &version, &draft).await
 }
 
 /// Revokes it; the dialogue again if something is wrong.
-pub(super) async fn revoke(Change { place, fields }: Change) -> Result<Response, Problem> {
-    let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
-    let version = place.session.get_version(&bucket, &print).await?;
+pub(super) async fn revoke(Change { context, fields }: Change) -> Result<Response, Problem> {
+    let (bucket, print) = (context.names.bucket.clone(), context.names.version.clone());
+    let version = context.session.get_version(&bucket, &print).await?;
     let mut draft = Draft::read(&fields);
     let at = draft.check(version.revoke_at);
     let seen = fields.text("seen");
     if at.is_some()
-        && place.visit.may_write()
+        && context.visit.may_write()
         && !seen.is_empty()
-        && Effect::of(&place, &version).await?.digest() != seen
+        && Effect::of(&context, &version).await?.digest() != seen
     {
         let text = "Channels or descendants have changed since the page was loaded. They are shown \
                     below as they are now: look at them, and revoke it once more.";
@@ -159,10 +160,10 @@ pub(super) async fn revoke(Change { place, fields }: Change) -> Result<Response,
             skip_descendants_revocation: !draft.descendants,
             ..UpdateVersionBody::default()
         };
-        match place.session.update_version(&bucket, &print, &body).await {
+        match context.session.update_version(&bucket, &print, &body).await {
             Ok(_) => {
                 let done = if draft.now { "revoked" } else { "scheduled" };
-                let path = place.version_path(&bucket, &print, &format!("?done={done}"));
+                let path = context.version_path(&bucket, &print, &format!("?done={done}"));
                 return Ok(Redirect::to(&path).into_response());
             }
             Err(error)
@@ -173,12 +174,12 @@ pub(super) async fn revoke(Change { place, fields }: Change) -> Result<Response,
             Err(error) => return Err(error.into()),
         }
     }
-    let page = page(&place, &version, &draft).await?;
+    let page = page(&context, &version, &draft).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 
-async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, Problem> {
-    if place.visit.principal.role < Role::Contributor {
+async fn page(context: &PageContext, version: &Version, draft: &Draft) -> Result<Page, Problem> {
+    if context.visit.principal.role < Role::Contributor {
         return Err(Error::new(
             Code::PermissionDenied,
             "revoking a version needs the role contributor",
@@ -187,17 +188,17 @@ async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, P
     }
     let bucket = &version.bucket_name;
     let name = shown_version(&version.name, &version.fingerprint);
-    let effect = Effect::of(place, version).await?;
-    let back = place.version_path(bucket, &version.fingerprint, "");
-    let action = place.version_path(bucket, &version.fingerprint, "/revoke");
+    let effect = Effect::of(context, version).await?;
+    let back = context.version_path(bucket, &version.fingerprint, "");
+    let action = context.version_path(bucket, &version.fingerprint, "/revoke");
     let path = [
-        (bucket.as_str(), place.bucket_path(bucket, "")),
+        (bucket.as_str(), context.bucket_path(bucket, "")),
         (name.as_str(), back.clone()),
         ("Revoke", action.clone()),
     ];
     let title = format!("Revoke {bucket} {name}");
     let wrong = draft.wrong();
-    Ok(Page::new(title.clone()).place(place, &path).body(html! {
+    Ok(Page::new(title.clone()).context(context, &path).body(html! {
         form.dialogue.card method="post" action=(action) aria-labelledby="title" novalidate {
             h1 #title { (title) "?" }
             p.lead {
@@ -214,13 +215,13 @@ async fn page(place: &Place, version: &Version, draft: &Draft) -> Result<Page, P
                     }
                 }
             }
-            (token_field(&place.visit.form_token))
+            (token_field(&context.visit.form_token))
             (no_enter())
             (when(draft))
             (reason(draft))
             input type="hidden" name="seen" value=(effect.digest());
-            (rollback(place, draft, &effect.own))
-            (family(place, draft, &effect))
+            (rollback(context, draft, &effect.own))
+            (family(context, draft, &effect))
             div.buttons {
                 button.danger #revoke type="submit" {
                     "Revoke " (name)
@@ -276,7 +277,7 @@ fn reason(draft: &Draft) -> Markup {
     }
 }
 
-fn rollback(place: &Place, draft: &Draft, rollbacks: &[Rollback]) -> Markup {
+fn rollback(context: &PageContext, draft: &Draft, rollbacks: &[Rollback]) -> Markup {
     html! {
         fieldset {
             legend { "Channels" }
@@ -290,7 +291,7 @@ fn rollback(place: &Place, draft: &Draft, rollbacks: &[Rollback]) -> Markup {
                     p { "No channel points at this version now." }
                 } @else {
                     ul.plain {
-                        @for it in rollbacks { li { strong { (it.channel) } " " (goes(place, it)) } }
+                        @for it in rollbacks { li { strong { (it.channel) } " " (goes(context, it)) } }
                     }
                 }
             }
@@ -298,17 +299,17 @@ fn rollback(place: &Place, draft: &Draft, rollbacks: &[Rollback]) -> Markup {
     }
 }
 
-fn goes(place: &Place, rollback: &Rollback) -> Markup {
+fn goes(context: &PageContext, rollback: &Rollback) -> Markup {
     html! {
         @match &rollback.to {
-            Some(version) => { "goes to " (version_link(place, version)) },
+            Some(version) => { "goes to " (version_link(context, version)) },
             None => "has no valid version to go to and will be unassigned",
         }
     }
 }
 
 /// What was built from the version, and the channels that point at that.
-fn family(place: &Place, draft: &Draft, effect: &Effect) -> Markup {
+fn family(context: &PageContext, draft: &Draft, effect: &Effect) -> Markup {
     let Effect { descendants: (descendants, count), others: channels, hidden, .. } = effect;
     let (count, hidden) = (*count, *hidden);
     let all = channels.len() as i64 + hidden;
@@ -331,7 +332,7 @@ fn family(place: &Place, draft: &Draft, effect: &Effect) -> Markup {
                         }
                         ul.plain {
                             @for version in descendants {
-                                li { (version.bucket) " " (version_link(place, version)) " "
+                                li { (version.bucket) " " (version_link(context, version)) " "
                                     (status(version.status)) }
                             }
                             @let more = count - descendants.len() as i64;
@@ -346,7 +347,7 @@ fn family(place: &Place, draft: &Draft, effect: &Effect) -> Markup {
                             }
                             ul.plain {
                                 @for it in channels {
-                                    li { strong { (it.bucket) " " (it.channel) } " " (goes(place, it)) }
+                                    li { strong { (it.bucket) " " (it.channel) } " " (goes(context, it)) }
                                 }
                                 @if hidden > 0 { li { "and " (hidden) " more" } }
                             }

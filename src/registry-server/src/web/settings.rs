@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::page::Page;
 use super::parts::{cell, head_cell, table, token_field};
 use super::problem::Problem;
-use super::web_session::{Change, Fields, Place, segment};
+use super::web_session::{Change, Fields, PageContext, segment};
 use super::when::moment;
 use super::{enforced_blocks, members, webhooks};
 use crate::{Shared, run_task};
@@ -20,8 +20,8 @@ use ingot_registry::store::{AuditRow, Role};
 /// How many lines of the audit log are shown.
 const LINES: usize = 100;
 
-pub(super) fn path(place: &Place, rest: &str) -> String {
-    format!("/projects/{}/settings{rest}", segment(&place.project.name))
+pub(super) fn path(context: &PageContext, rest: &str) -> String {
+    format!("/projects/{}/settings{rest}", segment(&context.project.name))
 }
 
 /// What of a form was filled in, and what is invalid in it.
@@ -53,50 +53,59 @@ pub(super) struct Shown {
     pub created: Option<Markup>,
 }
 
-pub(super) async fn show(State(app): State<Shared>, place: Place) -> Result<Page, Problem> {
-    show_with(&app, &place, Shown::default()).await
+pub(super) async fn show(State(app): State<Shared>, context: PageContext) -> Result<Page, Problem> {
+    show_with(&app, &context, Shown::default()).await
 }
 
 /// The page again, with a form that was refused.
 pub(super) async fn refused(
     app: &Shared,
-    place: &Place,
+    context: &PageContext,
     shown: Shown,
 ) -> Result<Response, Problem> {
-    let page = show_with(app, place, shown).await?;
+    let page = show_with(app, context, shown).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 
 /// The page with more on it.
-pub(super) async fn show_with(app: &Shared, place: &Place, shown: Shown) -> Result<Page, Problem> {
-    if !place.visit.may_write() {
+pub(super) async fn show_with(
+    app: &Shared,
+    context: &PageContext,
+    shown: Shown,
+) -> Result<Page, Problem> {
+    if !context.visit.may_write() {
         let text = "the settings of a project need the role contributor";
         return Err(Error::new(Code::PermissionDenied, text).into());
     }
-    let task = run_task::api::of(app, &place.session).await?;
-    let config = place.session.run_task_config().await?;
-    let admin = place.visit.principal.role >= Role::Admin;
+    let task = run_task::api::of(app, &context.session).await?;
+    let config = context.session.run_task_config().await?;
+    let admin = context.visit.principal.role >= Role::Admin;
     let rest = match admin {
         true => html! {
-            (members::section(place, &place.session.members().await?, &shown.member))
-            (webhooks::section(place, &place.session.webhooks().await?, &shown.webhook))
-            (audit(&place.session.audit_log(LINES).await?))
+            (members::section(context, &context.session.members().await?, &shown.member))
+            (webhooks::section(context, &context.session.webhooks().await?, &shown.webhook))
+            (audit(&context.session.audit_log(LINES).await?))
         },
         false => html! {
             p.dimmed { "Members, webhooks and the audit log are shown to administrators." }
         },
     };
-    let way = [("Settings", path(place, ""))];
-    let title = format!("Settings of {}", place.project.name);
-    Ok(Page::new(title).place(place, &way).notice(shown.created).body(html! {
+    let way = [("Settings", path(context, ""))];
+    let title = format!("Settings of {}", context.project.name);
+    Ok(Page::new(title).context(context, &way).notice(shown.created).body(html! {
         h1 { "Settings" }
-        (terraform(place, &task, &config, admin))
-        (enforced_blocks::section(place))
+        (terraform(context, &task, &config, admin))
+        (enforced_blocks::section(context))
         (rest)
     }))
 }
 
-fn terraform(place: &Place, task: &RunTaskApi, config: &RunTaskConfig, admin: bool) -> Markup {
+fn terraform(
+    context: &PageContext,
+    task: &RunTaskApi,
+    config: &RunTaskConfig,
+    admin: bool,
+) -> Markup {
     html! {
         section.card aria-labelledby="terraform" {
             h2 #terraform { "Terraform run task" }
@@ -111,16 +120,16 @@ fn terraform(place: &Place, task: &RunTaskApi, config: &RunTaskConfig, admin: bo
                 } }
             }
             @if admin {
-                form.line method="post" action=(path(place, "/run-task")) {
-                    (token_field(&place.visit.form_token))
+                form.line method="post" action=(path(context, "/run-task")) {
+                    (token_field(&context.visit.form_token))
                     (behaviour("untracked", "Images that are not known", config.on_untracked_image))
                     (behaviour("outdated", "Images that are out of date", config.on_outdated_image))
                     button type="submit" { "Save" }
                 }
                 details {
                     summary { "Make a new key…" }
-                    form method="post" action=(path(place, "/run-task-key")) {
-                        (token_field(&place.visit.form_token))
+                    form method="post" action=(path(context, "/run-task-key")) {
+                        (token_field(&context.visit.form_token))
                         p.hint { "Calls that are signed with the key there is are refused from then on, "
                             "until Terraform has the new one." }
                         button.danger type="submit" { "Replace the key" }
@@ -167,18 +176,18 @@ fn audit(lines: &[AuditRow]) -> Markup {
     }
 }
 
-pub(super) fn back(place: &Place, part: &str) -> Redirect {
-    Redirect::to(&path(place, part))
+pub(super) fn back(context: &PageContext, part: &str) -> Redirect {
+    Redirect::to(&path(context, part))
 }
 
 /// Gives the run task another key.
-pub(super) async fn replace_key(Change { place, .. }: Change) -> Result<Redirect, Problem> {
-    place.session.rotate_run_task().await?;
-    Ok(back(&place, "#terraform"))
+pub(super) async fn replace_key(Change { context, .. }: Change) -> Result<Redirect, Problem> {
+    context.session.rotate_run_task().await?;
+    Ok(back(&context, "#terraform"))
 }
 
 /// Changes what the run task does.
-pub(super) async fn configure(Change { place, fields }: Change) -> Result<Redirect, Problem> {
+pub(super) async fn configure(Change { context, fields }: Change) -> Result<Redirect, Problem> {
     let read = |name: &str| match fields.text(name) {
         "FAIL" => Ok(RunTaskBehaviour::Fail),
         "WARN" => Ok(RunTaskBehaviour::Warn),
@@ -188,6 +197,6 @@ pub(super) async fn configure(Change { place, fields }: Change) -> Result<Redire
         on_untracked_image: read("untracked")?,
         on_outdated_image: read("outdated")?,
     };
-    place.session.configure_run_task(&change).await?;
-    Ok(back(&place, "#terraform"))
+    context.session.configure_run_task(&change).await?;
+    Ok(back(&context, "#terraform"))
 }

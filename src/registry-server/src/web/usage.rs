@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::web_session::{Fields, Place};
+use super::web_session::{Fields, PageContext};
 use ingot_registry::api::Channel;
 
 /// What is chosen.
@@ -47,7 +47,12 @@ fn key((platform, region): &(String, String)) -> String {
 }
 
 /// The section of a page.
-pub(super) fn show(place: &Place, bucket: &str, channels: &[Channel], choice: &Choice) -> Markup {
+pub(super) fn show(
+    context: &PageContext,
+    bucket: &str,
+    channels: &[Channel],
+    choice: &Choice,
+) -> Markup {
     let Some(channel) = channels.iter().find(|it| it.name == choice.channel) else {
         return html! {};
     };
@@ -56,7 +61,7 @@ pub(super) fn show(place: &Place, bucket: &str, channels: &[Channel], choice: &C
     html! {
         section.card aria-labelledby="usage" {
             h2 #usage { "How to use it" }
-            form.line method="get" action=(format!("{}#usage", place.bucket_path(bucket, ""))) {
+            form.line method="get" action=(format!("{}#usage", context.bucket_path(bucket, ""))) {
                 div.field {
                     label for="usage-channel" { "Channel" }
                     select #usage-channel name="channel" {
@@ -67,7 +72,7 @@ pub(super) fn show(place: &Place, bucket: &str, channels: &[Channel], choice: &C
                 }
                 div.field {
                     label for="usage-place" { "Platform and region" }
-                    select #usage-place name="place" {
+                    select #usage-context name="place" {
                         @for it in &places {
                             option value=(key(it)) selected[*it == chosen] {
                                 (it.0) @if !it.1.is_empty() { " · " (it.1) }

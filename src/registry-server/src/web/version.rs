@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
 use super::assign::{in_short, number};
-use super::made::Made;
+use super::build_origin::BuildOrigin;
 use super::notice;
 use super::page::Page;
 use super::parts::{
@@ -13,7 +13,7 @@ use super::parts::{
     tabs, token_field, version_link_to,
 };
 use super::problem::Problem;
-use super::web_session::{Place, segment};
+use super::web_session::{PageContext, segment};
 use super::when::{duration, moment};
 use crate::{Shared, sboms};
 use ingot_registry::api::*;
@@ -21,69 +21,69 @@ use ingot_registry::client::Registry as _;
 use ingot_registry::service::{Relation, Relations, VersionName, sbom_document};
 use ingot_registry::store::SbomRow;
 
-pub(super) async fn show(place: Place) -> Result<Response, Problem> {
-    let (bucket, print) = (place.names.bucket.clone(), place.names.version.clone());
-    let version = match place.session.get_version(&bucket, &print).await {
+pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
+    let (bucket, print) = (context.names.bucket.clone(), context.names.version.clone());
+    let version = match context.session.get_version(&bucket, &print).await {
         Err(error) if error.code == Code::NotFound => {
             // People know versions by their numbers.
             let Some(number) = number(&print).and_then(|it| i64::try_from(it).ok()) else {
                 return Err(error.into());
             };
-            let print = place.session.fingerprint_of(&bucket, number).await?;
-            let path = place.version_path(&bucket, &print, "");
+            let print = context.session.fingerprint_of(&bucket, number).await?;
+            let path = context.version_path(&bucket, &print, "");
             return Ok(Redirect::to(&path).into_response());
         }
         found => found?,
     };
-    let channels = place.session.list_channels(&bucket).await?.channels;
-    let around = place.session.relations_of(&bucket, &print).await?;
-    let sboms = place.session.sboms_of(&bucket, &print).await?;
+    let channels = context.session.list_channels(&bucket).await?.channels;
+    let around = context.session.relations_of(&bucket, &print).await?;
+    let sboms = context.session.sboms_of(&bucket, &print).await?;
     let name = shown_version(&version.name, &print);
     let path = [
-        (bucket.as_str(), place.bucket_path(&bucket, "")),
-        ("Versions", place.bucket_path(&bucket, "/versions")),
-        (name.as_str(), path_of(&place)),
+        (bucket.as_str(), context.bucket_path(&bucket, "")),
+        ("Versions", context.bucket_path(&bucket, "/versions")),
+        (name.as_str(), path_of(&context)),
     ];
     let title = format!("{bucket} {name}");
-    let notice = match notice::revocation(&place, &version).await {
+    let notice = match notice::revocation(&context, &version).await {
         Some(notice) => Some(notice),
-        None => notice::moved(&place, &bucket).await,
+        None => notice::moved(&context, &bucket).await,
     };
-    let page = Page::new(title).place(&place, &path).notice(notice).body(html! {
+    let page = Page::new(title).context(&context, &path).notice(notice).body(html! {
         div.title {
             h1 { (bucket) " " span.version { (name) } }
             (status(version.status))
-            (neighbours(&place, &bucket, &around))
+            (neighbours(&context, &bucket, &around))
         }
-        (tabs(&place, &bucket, Some(Tab::Versions)))
-        (revocation(&place, &version))
-        (revoked_parents(&place, &around))
+        (tabs(&context, &bucket, Some(Tab::Versions)))
+        (revocation(&context, &version))
+        (revoked_parents(&context, &around))
         dl.facts {
             div.wide { dt { "Fingerprint" } dd { code.id { (version.fingerprint) } } }
-            div { dt { "Channels" } dd { (pointing(&place, &version, &channels)) } }
+            div { dt { "Channels" } dd { (pointing(&context, &version, &channels)) } }
             div { dt { "Created by" } dd { bdi { (version.author_id) } } }
             div { dt { "Created" } dd { (moment(version.created_at)) } }
             div { dt { "Template" } dd { (template(version.template_type)) } }
         }
-        @if place.visit.may_write() { (actions(&place, &version, &channels)) }
+        @if context.visit.may_write() { (actions(&context, &version, &channels)) }
         (images(&version))
-        (parents(&place, &around))
-        (children(&place, &around))
-        (builds(&place, &version, &sboms))
+        (parents(&context, &around))
+        (children(&context, &around))
+        (builds(&context, &version, &sboms))
     });
     Ok(page.into_response())
 }
 
 /// The ways to the versions before and after.
-fn neighbours(place: &Place, bucket: &str, around: &Relations) -> Markup {
+fn neighbours(context: &PageContext, bucket: &str, around: &Relations) -> Markup {
     html! {
         @if around.previous.is_some() || around.next.is_some() {
             nav.pager.aside aria-label="Versions before and after" {
                 @if let Some(print) = &around.previous {
-                    a href=(place.version_path(bucket, print, "")) rel="prev" { "Previous version" }
+                    a href=(context.version_path(bucket, print, "")) rel="prev" { "Previous version" }
                 }
                 @if let Some(print) = &around.next {
-                    a href=(place.version_path(bucket, print, "")) rel="next" { "Next version" }
+                    a href=(context.version_path(bucket, print, "")) rel="next" { "Next version" }
                 }
             }
         }
@@ -91,14 +91,14 @@ fn neighbours(place: &Place, bucket: &str, around: &Relations) -> Markup {
 }
 
 /// A warning where what it was built from is revoked and it is not.
-fn revoked_parents(place: &Place, around: &Relations) -> Markup {
+fn revoked_parents(context: &PageContext, around: &Relations) -> Markup {
     let revoked =
         |status| matches!(status, VersionStatus::Revoked | VersionStatus::RevocationScheduled);
     html! {
         @for parent in around.parents.iter().filter(|it| revoked(it.version.status)) {
             section.alert.warn aria-label="Parent" {
                 p {
-                    "It was built from " (named(place, &parent.version)) ", which is "
+                    "It was built from " (named(context, &parent.version)) ", which is "
                     @if parent.version.status == VersionStatus::Revoked { "revoked." }
                     @else { "scheduled for revocation." }
                 }
@@ -108,13 +108,13 @@ fn revoked_parents(place: &Place, around: &Relations) -> Markup {
 }
 
 /// A link to a version of any bucket.
-fn named(place: &Place, version: &VersionName) -> Markup {
+fn named(context: &PageContext, version: &VersionName) -> Markup {
     let text = format!("{} {}", version.bucket, shown_version(&version.name, &version.fingerprint));
-    version_link_to(place, &version.bucket, &text, &version.fingerprint)
+    version_link_to(context, &version.bucket, &text, &version.fingerprint)
 }
 
-fn path_of(place: &Place) -> String {
-    place.version_path(&place.names.bucket, &place.names.version, "")
+fn path_of(context: &PageContext) -> String {
+    context.version_path(&context.names.bucket, &context.names.version, "")
 }
 
 fn template(kind: TemplateType) -> &'static str {
@@ -125,7 +125,7 @@ fn template(kind: TemplateType) -> &'static str {
     }
 }
 
-fn pointing(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
+fn pointing(context: &PageContext, version: &Version, channels: &[Channel]) -> Markup {
     let mut here = channels
         .iter()
         .filter(|channel| channel.version.as_ref().is_some_and(|it| it.id == version.id))
@@ -134,7 +134,7 @@ fn pointing(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
         @if here.peek().is_none() { span.none { "None" } }
         span.chips {
             @for channel in here {
-                a.chip href=(place.channel_path(&version.bucket_name, &channel.name, "")) {
+                a.chip href=(context.channel_path(&version.bucket_name, &channel.name, "")) {
                     (channel.name)
                 }
                 " "
@@ -144,7 +144,7 @@ fn pointing(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
 }
 
 /// What is to be known of a revocation.
-fn revocation(place: &Place, version: &Version) -> Markup {
+fn revocation(context: &PageContext, version: &Version) -> Markup {
     let scheduled = version.status == VersionStatus::RevocationScheduled;
     html! {
         @if version.revoke_at.is_set() {
@@ -157,7 +157,7 @@ fn revocation(place: &Place, version: &Version) -> Markup {
                     @if let Some(ancestor) = &version.revocation_inherited_from {
                         ". Inherited from "
                         (version_link_to(
-                            place,
+                            context,
                             &ancestor.bucket_name,
                             &format!("{} {}", ancestor.bucket_name, ancestor.version_name),
                             &ancestor.version_fingerprint,
@@ -175,7 +175,7 @@ fn revocation(place: &Place, version: &Version) -> Markup {
 }
 
 /// One-click promotion, revocation and restoring: what the version's state allows.
-fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
+fn actions(context: &PageContext, version: &Version, channels: &[Channel]) -> Markup {
     let bucket = &version.bucket_name;
     let valid =
         matches!(version.status, VersionStatus::Active | VersionStatus::RevocationScheduled);
@@ -190,14 +190,14 @@ fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
                 @if valid && !channels.iter().any(|it| !it.managed) {
                     p.dimmed {
                         "There is no channel to promote it to. "
-                        a href=(place.bucket_path(bucket, "/channels")) { "Create one" }
+                        a href=(context.bucket_path(bucket, "/channels")) { "Create one" }
                     }
                 } @else if valid && targets.peek().is_some() {
                     form.line method="post"
-                        action=(place.version_path(bucket, &version.fingerprint, "/promote")) {
-                        (token_field(&place.visit.form_token))
+                        action=(context.version_path(bucket, &version.fingerprint, "/promote")) {
+                        (token_field(&context.visit.form_token))
                         input type="hidden" name="back"
-                            value=(place.version_path(bucket, &version.fingerprint, ""));
+                            value=(context.version_path(bucket, &version.fingerprint, ""));
                         div.field {
                             label for="channel" { "Promote to channel" }
                             select #channel name="channel" {
@@ -214,14 +214,14 @@ fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
                     }
                 }
                 @if version.revoke_at.is_set() {
-                    a.button href=(place.version_path(bucket, &version.fingerprint, "/restore")) {
+                    a.button href=(context.version_path(bucket, &version.fingerprint, "/restore")) {
                         @if version.status == VersionStatus::Revoked { "Restore…" }
                         @else { "Cancel scheduled revocation…" }
                     }
                 }
                 @if revocable {
                     a.button.danger
-                        href=(place.version_path(bucket, &version.fingerprint, "/revoke")) {
+                        href=(context.version_path(bucket, &version.fingerprint, "/revoke")) {
                         @if version.revoke_at.is_set() { "Change scheduled revocation…" }
                         @else { "Revoke…" }
                     }
@@ -231,12 +231,12 @@ fn actions(place: &Place, version: &Version, channels: &[Channel]) -> Markup {
     }
 }
 
-fn channel_of(place: &Place, relation: &Relation, bucket: &str) -> Markup {
+fn channel_of(context: &PageContext, relation: &Relation, bucket: &str) -> Markup {
     html! {
         @match &relation.channel {
             None => span.none { "–" },
             Some(channel) => {
-                a href=(place.channel_path(bucket, channel, "")) { (channel) }
+                a href=(context.channel_path(bucket, channel, "")) { (channel) }
                 @if let Some(now) = &relation.channel_version {
                     span.sub { "now at " (shown_version(&now.name, &now.fingerprint)) }
                 }
@@ -245,14 +245,14 @@ fn channel_of(place: &Place, relation: &Relation, bucket: &str) -> Markup {
     }
 }
 
-fn parents(place: &Place, around: &Relations) -> Markup {
+fn parents(context: &PageContext, around: &Relations) -> Markup {
     let columns = ["Parent", "Parent’s status", "Channel", "Ancestry status"];
     let rows = html! {
         @for relation in &around.parents {
             tr role="row" {
-                (head_cell(&named(place, &relation.version)))
+                (head_cell(&named(context, &relation.version)))
                 (cell("Parent’s status", &status(relation.version.status)))
-                (cell("Channel", &channel_of(place, relation, &relation.version.bucket)))
+                (cell("Channel", &channel_of(context, relation, &relation.version.bucket)))
                 (cell("Ancestry status", &ancestry_status(relation.status)))
             }
         }
@@ -267,15 +267,15 @@ fn parents(place: &Place, around: &Relations) -> Markup {
     }
 }
 
-fn children(place: &Place, around: &Relations) -> Markup {
+fn children(context: &PageContext, around: &Relations) -> Markup {
     let columns = ["Child", "Status", "Found by channel", "Ancestry status"];
-    let bucket = &place.names.bucket;
+    let bucket = &context.names.bucket;
     let rows = html! {
         @for relation in &around.children {
             tr role="row" {
-                (head_cell(&named(place, &relation.version)))
+                (head_cell(&named(context, &relation.version)))
                 (cell("Status", &status(relation.version.status)))
-                (cell("Found by channel", &channel_of(place, relation, bucket)))
+                (cell("Found by channel", &channel_of(context, relation, bucket)))
                 (cell("Ancestry status", &ancestry_status(relation.status)))
             }
         }
@@ -335,31 +335,34 @@ fn images(version: &Version) -> Markup {
 }
 
 /// The document of an SBOM, to be saved.
-pub(super) async fn sbom(State(app): State<Shared>, place: Place) -> Result<Response, Problem> {
-    let names = &place.names;
-    let found = place.session.find_sbom(&names.bucket, &names.version, &names.build, &names.sbom);
+pub(super) async fn sbom(
+    State(app): State<Shared>,
+    context: PageContext,
+) -> Result<Response, Problem> {
+    let names = &context.names;
+    let found = context.session.find_sbom(&names.bucket, &names.version, &names.build, &names.sbom);
     let sbom = found.await?;
     Ok(sboms::document(&sbom, sbom_document(&app.store, &sbom.id).await?))
 }
 
-fn builds(place: &Place, version: &Version, sboms: &[SbomRow]) -> Markup {
+fn builds(context: &PageContext, version: &Version, sboms: &[SbomRow]) -> Markup {
     html! {
         section aria-labelledby="builds" {
             h2 #builds { "Builds" }
             @if version.builds.is_empty() { p.dimmed { "There are no builds yet." } }
             @for build in &version.builds {
-                (one_build(build, &sboms_of(place, version, build, sboms)))
+                (one_build(build, &sboms_of(context, version, build, sboms)))
             }
         }
     }
 }
 
 /// The SBOMs of a build, each a link that downloads it.
-fn sboms_of(place: &Place, version: &Version, build: &Build, all: &[SbomRow]) -> Markup {
+fn sboms_of(context: &PageContext, version: &Version, build: &Build, all: &[SbomRow]) -> Markup {
     let sboms: Vec<&SbomRow> = all.iter().filter(|sbom| sbom.build_id == build.id).collect();
     let path = |sbom: &SbomRow| {
         let rest = format!("/builds/{}/sboms/{}", sbom.build_id, segment(&sbom.name));
-        place.version_path(&version.bucket_name, &version.fingerprint, &rest)
+        context.version_path(&version.bucket_name, &version.fingerprint, &rest)
     };
     html! {
         @if !sboms.is_empty() {
@@ -393,7 +396,7 @@ fn bytes(size: i64) -> String {
 }
 
 fn one_build(build: &Build, sboms: &Markup) -> Markup {
-    let made = Made::of(build);
+    let origin = BuildOrigin::of(build);
     let ended =
         matches!(build.status, BuildStatus::Done | BuildStatus::Failed | BuildStatus::Cancelled);
     html! {
@@ -406,9 +409,9 @@ fn one_build(build: &Build, sboms: &Markup) -> Markup {
             @if build.status == BuildStatus::Failed {
                 p.wrong {
                     "The build failed after " (duration(build.created_at, build.updated_at))
-                    @if made.error.is_empty() {
+                    @if origin.error.is_empty() {
                         ". Why was not recorded: "
-                        @match &made.pipeline {
+                        @match &origin.pipeline {
                             Some((_, Some(url))) => { "see the log of its " a href=(url) rel="noreferrer" { "pipeline" } "." }
                             _ => "see the log of the run.",
                         }
@@ -416,15 +419,15 @@ fn one_build(build: &Build, sboms: &Markup) -> Markup {
                         ":"
                     }
                 }
-                @if !made.error.is_empty() {
+                @if !origin.error.is_empty() {
                     pre.reason tabindex="0" role="region" dir="auto"
-                        aria-label=(format!("Why {} failed", build.component_type)) { (made.error) }
+                        aria-label=(format!("Why {} failed", build.component_type)) { (origin.error) }
                 }
             }
             (labels(&build.labels))
             dl.facts.small {
                 (fact("Source image", &build.source_external_identifier, true))
-                @if let Some((name, url)) = &made.pipeline {
+                @if let Some((name, url)) = &origin.pipeline {
                     div { dt { "Pipeline" } dd {
                         @match url {
                             Some(url) => a href=(url) rel="noreferrer" { (name) },
@@ -432,7 +435,7 @@ fn one_build(build: &Build, sboms: &Markup) -> Markup {
                         }
                     } }
                 }
-                @for (name, value, code) in &made.facts { (fact(name, value, *code)) }
+                @for (name, value, code) in &origin.facts { (fact(name, value, *code)) }
                 div { dt { "Started" } dd { (moment(build.created_at)) } }
                 @if ended {
                     div { dt { "Duration" } dd { (duration(build.created_at, build.updated_at)) } }
@@ -464,9 +467,11 @@ fn metadata(build: &Build) -> Markup {
         ("Builder", metadata.and_then(|it| it.packer.as_ref())),
         ("Version control", metadata.and_then(|it| it.vcs.as_ref())),
     ];
-    let told = |value: &&serde_json::Value| !value.is_null() && **value != serde_json::json!({});
-    let parts: Vec<_> =
-        parts.into_iter().filter_map(|(name, value)| Some((name, value.filter(told)?))).collect();
+    let message = |value: &&serde_json::Value| !value.is_null() && **value != serde_json::json!({});
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.filter(message)?)))
+        .collect();
     html! {
         @if !parts.is_empty() {
             details {

@@ -12,7 +12,7 @@ use super::parts::{
     table, tabs, version_link_to,
 };
 use super::problem::Problem;
-use super::web_session::{Fields, Place};
+use super::web_session::{Fields, PageContext};
 use super::when::ago;
 use ingot_registry::api::{AncestryStatus, Version, VersionStatus};
 use ingot_registry::client::Registry as _;
@@ -76,30 +76,30 @@ impl Asked {
             true => format!("{}–{} of {total} version{plural}", before + 1, before + shown),
             false => format!("{total} version{plural}"),
         };
-        let mut told = vec![count];
-        told.extend(self.status().map(|status| format!("status {}", status_name(status))));
+        let mut message = vec![count];
+        message.extend(self.status().map(|status| format!("status {}", status_name(status))));
         if !self.platform.is_empty() {
-            told.push(format!("platform {}", self.platform));
+            message.push(format!("platform {}", self.platform));
         }
         match (total, self.order()) {
             (..=1, _) => {}
-            (_, VersionOrder::Newest) => told.push("newest first".into()),
-            (_, VersionOrder::Oldest) => told.push("oldest first".into()),
+            (_, VersionOrder::Newest) => message.push("newest first".into()),
+            (_, VersionOrder::Oldest) => message.push("oldest first".into()),
         }
-        told.join(", ")
+        message.join(", ")
     }
 }
 
 pub(super) async fn show(
-    place: Place,
+    context: PageContext,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
-    let name = place.names.bucket.clone();
+    let name = context.names.bucket.clone();
     let page = part(&query, SIZE);
     let asked = Asked::of(&Fields::new(query));
-    let bucket = place.session.get_bucket(&name).await?;
-    let list = place.session.version_list(&name, &asked.filter(), asked.order(), &page).await?;
-    let channels = place.session.list_channels(&name).await?.channels;
+    let bucket = context.session.get_bucket(&name).await?;
+    let list = context.session.version_list(&name, &asked.filter(), asked.order(), &page).await?;
+    let channels = context.session.list_channels(&name).await?.channels;
     let mut pointing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for channel in &channels {
         if let Some(version) = &channel.version {
@@ -111,15 +111,15 @@ pub(super) async fn show(
     let rows = html! {
         @for version in &list.versions {
             @let channels = pointing.get(version.id.as_str()).map_or(&[][..], |it| it);
-            (row(&place, version, channels))
+            (row(&context, version, channels))
         }
     };
-    let path = place.bucket_path(&name, "/versions");
-    let way = [(name.as_str(), place.bucket_path(&name, "")), ("Versions", path.clone())];
+    let path = context.bucket_path(&name, "/versions");
+    let way = [(name.as_str(), context.bucket_path(&name, "")), ("Versions", path.clone())];
     let none = list.total == 0 && !asked.is_filtered();
-    Ok(Page::new(format!("Versions of {name}")).place(&place, &way).body(html! {
+    Ok(Page::new(format!("Versions of {name}")).context(&context, &way).body(html! {
         (bucket::head(&bucket))
-        (tabs(&place, &name, Some(Tab::Versions)))
+        (tabs(&context, &name, Some(Tab::Versions)))
         h2.hidden { "Versions" }
         @if !none { (filters(&path, &asked, &list.platforms)) }
         @if !list.versions.is_empty() {
@@ -161,13 +161,13 @@ fn filters(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
     }
 }
 
-fn row(place: &Place, version: &Version, channels: &[&str]) -> Markup {
+fn row(context: &PageContext, version: &Version, channels: &[&str]) -> Markup {
     let platforms: std::collections::BTreeSet<&String> =
         version.builds.iter().map(|build| &build.platform).filter(|it| !it.is_empty()).collect();
     html! {
         tr role="row" {
             (head_cell(&html! {
-                (version_link_to(place, &version.bucket_name, &version.name, &version.fingerprint))
+                (version_link_to(context, &version.bucket_name, &version.name, &version.fingerprint))
                 code.sub { (short(&version.fingerprint)) }
             }))
             (cell("Status", &status(version.status)))
@@ -177,7 +177,7 @@ fn row(place: &Place, version: &Version, channels: &[&str]) -> Markup {
                 } @else {
                     span.chips {
                         @for channel in channels {
-                            a.chip href=(place.channel_path(&version.bucket_name, channel, "")) {
+                            a.chip href=(context.channel_path(&version.bucket_name, channel, "")) {
                                 (channel)
                             }
                             " "

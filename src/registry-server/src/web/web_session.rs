@@ -195,7 +195,7 @@ pub(super) struct Names {
 
 /// A visit to a page of a project.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct PageContext {
     /// Who visits.
     pub visit: WebSession,
     /// What they can do and see there.
@@ -206,7 +206,7 @@ pub(super) struct Place {
     pub names: Names,
 }
 
-impl Place {
+impl PageContext {
     /// The path of a bucket's page, or of what is under it.
     pub(super) fn bucket_path(&self, bucket: &str, rest: &str) -> String {
         format!("{}/{}{rest}", self.buckets_path(), segment(bucket))
@@ -245,7 +245,11 @@ pub(super) async fn projects_of(app: &Shared, principal: &Principal) -> Result<V
     Ok(projects)
 }
 
-pub(super) async fn place(parts: &mut Parts, app: &Shared, visit: WebSession) -> Result<Place> {
+pub(super) async fn context(
+    parts: &mut Parts,
+    app: &Shared,
+    visit: WebSession,
+) -> Result<PageContext> {
     let wrong = |_| Error::not_found("there is no such page");
     let Path(names) = Path::<Names>::from_request_parts(parts, app).await.map_err(wrong)?;
     let projects = projects_of(app, &visit.principal).await?;
@@ -260,15 +264,15 @@ pub(super) async fn place(parts: &mut Parts, app: &Shared, visit: WebSession) ->
         address: visit.address.clone(),
     };
     let session = Session::new(app.store.clone(), project.clone(), caller, app.address.clone());
-    Ok(Place { visit, session, project, names })
+    Ok(PageContext { visit, session, project, names })
 }
 
-impl FromRequestParts<Shared> for Place {
+impl FromRequestParts<Shared> for PageContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
         let visit = WebSession::from_request_parts(parts, app).await?;
-        Ok(place(parts, app, visit).await?)
+        Ok(context(parts, app, visit).await?)
     }
 }
 
@@ -329,7 +333,7 @@ impl FromRequest<Shared> for Form {
 /// A form of a page of a project.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub place: Place,
+    pub context: PageContext,
     pub fields: Fields,
 }
 
@@ -339,9 +343,9 @@ impl FromRequest<Shared> for Change {
     async fn from_request(request: Request, app: &Shared) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let (visit, cookie) = visit(&parts, app).await?;
-        let place = place(&mut parts, app, visit).await?;
+        let context = context(&mut parts, app, visit).await?;
         let fields = Fields::read(Request::from_parts(parts, body), &cookie).await?;
-        Ok(Change { place, fields })
+        Ok(Change { context, fields })
     }
 }
 

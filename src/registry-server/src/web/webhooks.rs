@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::parts::{cell, head_cell, table, token_field};
 use super::problem::{Problem, sentence};
 use super::settings::{Entered, Shown, back, path, refused, show_with};
-use super::web_session::{Change, Place};
+use super::web_session::{Change, PageContext};
 use super::when::moment;
 use crate::{Shared, hosts};
 use ingot_registry::api::Code;
@@ -16,7 +16,7 @@ use ingot_registry::store::Webhook;
 use ingot_sdk::http::shown;
 
 /// The webhooks, and the forms that add and remove them.
-pub(super) fn section(place: &Place, hooks: &[Webhook], entered: &Entered) -> Markup {
+pub(super) fn section(context: &PageContext, hooks: &[Webhook], entered: &Entered) -> Markup {
     let columns = ["URL", "Events", "Created", "Action"];
     let rows = html! {
         @for hook in hooks {
@@ -27,8 +27,8 @@ pub(super) fn section(place: &Place, hooks: &[Webhook], entered: &Entered) -> Ma
                 }))
                 (cell("Created", &moment(hook.created_at)))
                 (cell("Action", &html! {
-                    form method="post" action=(path(place, "/webhooks/remove")) {
-                        (token_field(&place.visit.form_token))
+                    form method="post" action=(path(context, "/webhooks/remove")) {
+                        (token_field(&context.visit.form_token))
                         input type="hidden" name="id" value=(hook.id);
                         button.danger type="submit" aria-label=(format!("Remove {}", shown(&hook.url))) {
                             "Remove"
@@ -46,18 +46,18 @@ pub(super) fn section(place: &Place, hooks: &[Webhook], entered: &Entered) -> Ma
             } @else {
                 (table("Where events of this project are posted to", &columns, &rows))
             }
-            (add_form(place, entered))
+            (add_form(context, entered))
         }
     }
 }
 
-fn add_form(place: &Place, entered: &Entered) -> Markup {
+fn add_form(context: &PageContext, entered: &Entered) -> Markup {
     let wrong = entered.why("url");
     html! {
         section.card aria-labelledby="add-webhook" {
             h3 #add-webhook { "Add a webhook" }
-            form method="post" action=(path(place, "/webhooks")) novalidate {
-                (token_field(&place.visit.form_token))
+            form method="post" action=(path(context, "/webhooks")) novalidate {
+                (token_field(&context.visit.form_token))
                 div.field {
                     label for="webhook-url" { "URL" }
                     input #webhook-url name="url" type="url" value=(entered.fields.text("url")) required
@@ -92,7 +92,7 @@ fn add_form(place: &Place, entered: &Entered) -> Markup {
 /// Adds a webhook.
 pub(super) async fn add(
     State(app): State<Shared>,
-    Change { place, fields }: Change,
+    Change { context, fields }: Change,
 ) -> Result<Response, Problem> {
     let url = fields.text("url").trim().to_owned();
     let refuse = |fields, why: String| Shown {
@@ -100,21 +100,21 @@ pub(super) async fn add(
         ..Shown::default()
     };
     // Before the host is looked up: not for somebody who may not add any.
-    place.session.webhooks().await?;
+    context.session.webhooks().await?;
     if let Err(why) = hosts::check_webhook(&app.webhook_hosts, &url).await {
-        return refused(&app, &place, refuse(fields, why)).await;
+        return refused(&app, &context, refuse(fields, why)).await;
     }
     let events: Vec<String> =
         EVENTS.iter().filter(|event| fields.ticked(event)).map(|it| (*it).to_owned()).collect();
-    match place.session.create_webhook(&url, &events).await {
-        Ok(made) => {
+    match context.session.create_webhook(&url, &events).await {
+        Ok(created) => {
             let created = html! {
                 p { "The webhook to " code { (shown(&url)) } " was added. "
                     "Keep its secret now: it is not shown again." }
-                dl.facts { div.wide { dt { "Secret" } dd { code.id #secret { (made.secret) } } } }
+                dl.facts { div.wide { dt { "Secret" } dd { code.id #secret { (created.secret) } } } }
             };
             let shown = Shown { created: Some(created), ..Shown::default() };
-            Ok(show_with(&app, &place, shown).await?.into_response())
+            Ok(show_with(&app, &context, shown).await?.into_response())
         }
         Err(error)
             if matches!(
@@ -122,14 +122,14 @@ pub(super) async fn add(
                 Code::InvalidArgument | Code::AlreadyExists | Code::FailedPrecondition
             ) =>
         {
-            refused(&app, &place, refuse(fields, sentence(&error.message))).await
+            refused(&app, &context, refuse(fields, sentence(&error.message))).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Removes a webhook.
-pub(super) async fn remove(Change { place, fields }: Change) -> Result<Redirect, Problem> {
-    place.session.delete_webhook(fields.text("id")).await?;
-    Ok(back(&place, "#webhooks"))
+pub(super) async fn remove(Change { context, fields }: Change) -> Result<Redirect, Problem> {
+    context.session.delete_webhook(fields.text("id")).await?;
+    Ok(back(&context, "#webhooks"))
 }

@@ -97,17 +97,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_told_in_the_largest_unit() {
+    fn distances_are_reported_in_the_largest_unit() {
         let now = Timestamp::from_micros(Some(1_800_000_000_000_000));
-        let told = |seconds: i64| {
+        let message = |seconds: i64| {
             let at = Timestamp::from_micros(now.micros().map(|now| now - seconds * 1_000_000));
             distance(at, now).expect("a distance")
         };
-        assert_eq!(told(5), "just now");
-        assert_eq!(told(60), "1 minute ago");
-        assert_eq!(told(7200), "2 hours ago");
-        assert_eq!(told(-3 * 86400), "in 3 days");
-        assert_eq!(told(800 * 86400), "2 years ago");
+        assert_eq!(message(5), "just now");
+        assert_eq!(message(60), "1 minute ago");
+        assert_eq!(message(7200), "2 hours ago");
+        assert_eq!(message(-3 * 86400), "in 3 days");
+        assert_eq!(message(800 * 86400), "2 years ago");
     }
 
     #[test]

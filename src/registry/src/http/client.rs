@@ -320,7 +320,7 @@ pub(crate) fn host(url: &Url) -> String {
 /// What an answer that is no success says.
 pub(super) fn status_error(status: StatusCode, body: &[u8], place: &str) -> Error {
     match serde_json::from_slice::<Status>(body) {
-        Ok(told) if told.code != 0 && !told.message.is_empty() => told.into(),
+        Ok(reported) if reported.code != 0 && !reported.message.is_empty() => reported.into(),
         _ => {
             let code = match status.as_u16() {
                 400 => Code::InvalidArgument,

@@ -149,11 +149,11 @@ impl Session {
         transaction!(self.store, |tx| async {
             self.still_needs_admin(tx, all_projects).await?;
             let only = (!all_projects).then_some(location.project_id.as_str());
-            let made = Credentials::new(&location.organization_id, only, name, role);
-            insert_principal(tx, &made).await?;
-            let target = format!("{name} {} ({})", role.as_str(), made.principal.id);
+            let created = Credentials::new(&location.organization_id, only, name, role);
+            insert_principal(tx, &created).await?;
+            let target = format!("{name} {} ({})", role.as_str(), created.principal.id);
             self.audit(tx, "create principal", target).await?;
-            Ok(made)
+            Ok(created)
         })
     }
 
@@ -194,9 +194,9 @@ impl Session {
         self.need(Role::Admin)?;
         transaction!(self.store, |tx| async {
             self.still_needs_admin(tx, false).await?;
-            let made = insert_webhook(tx, self.project_id(), url, events, false).await?;
-            self.audit(tx, "create webhook", webhook_target(url, &made.id)).await?;
-            Ok(made)
+            let created = insert_webhook(tx, self.project_id(), url, events, false).await?;
+            self.audit(tx, "create webhook", webhook_target(url, &created.id)).await?;
+            Ok(created)
         })
     }
 
@@ -258,9 +258,9 @@ impl Administration {
             if !tx.principals().await?.is_empty() {
                 return Ok((project, None));
             }
-            let made = Credentials::new(&organization, None, ADMIN, Role::Admin);
-            tx.insert_principal(&made.principal).await?;
-            Ok((project, Some(made)))
+            let created = Credentials::new(&organization, None, ADMIN, Role::Admin);
+            tx.insert_principal(&created.principal).await?;
+            Ok((project, Some(created)))
         });
         match first {
             // Another server on this database was a moment earlier.
@@ -299,9 +299,9 @@ impl Administration {
     pub async fn create_project(&self, name: &str) -> Result<Project> {
         transaction!(self.store, |tx| async {
             let first = find_project(tx, None).await?;
-            let made = tx.ensure_project(&first.location.organization_id, name).await?;
-            note(tx, &made.location.project_id, "create project", name.to_owned()).await?;
-            Ok(made)
+            let created = tx.ensure_project(&first.location.organization_id, name).await?;
+            note(tx, &created.location.project_id, "create project", name.to_owned()).await?;
+            Ok(created)
         })
     }
 
@@ -326,11 +326,11 @@ impl Administration {
         transaction!(self.store, |tx| async {
             let found = find_project(tx, project).await?;
             let only = project.is_some().then_some(found.location.project_id.as_str());
-            let made = Credentials::new(&found.location.organization_id, only, name, role);
-            insert_principal(tx, &made).await?;
-            let target = format!("{name} {} ({})", role.as_str(), made.principal.id);
+            let created = Credentials::new(&found.location.organization_id, only, name, role);
+            insert_principal(tx, &created).await?;
+            let target = format!("{name} {} ({})", role.as_str(), created.principal.id);
             note(tx, only.unwrap_or_default(), "create principal", target).await?;
-            Ok(made)
+            Ok(created)
         })
     }
 
@@ -373,9 +373,9 @@ impl Administration {
     ) -> Result<NewWebhook> {
         transaction!(self.store, |tx| async {
             let project = find_project(tx, project).await?.location.project_id;
-            let made = insert_webhook(tx, &project, url, events, true).await?;
-            note(tx, &project, "create webhook", webhook_target(url, &made.id)).await?;
-            Ok(made)
+            let created = insert_webhook(tx, &project, url, events, true).await?;
+            note(tx, &project, "create webhook", webhook_target(url, &created.id)).await?;
+            Ok(created)
         })
     }
 
@@ -512,9 +512,9 @@ mod tests {
         let organization = &project.location.organization_id;
         let filled = transaction!(store, |tx| async {
             for number in 2..PRINCIPALS {
-                let made =
+                let created =
                     Credentials::new(organization, None, &format!("p{number}"), Role::Viewer);
-                tx.insert_principal(&made.principal).await?;
+                tx.insert_principal(&created.principal).await?;
             }
             Ok(())
         });

@@ -22,7 +22,7 @@ pub const EVENTS: &[&str] = &[COMPLETED, REVOKED, RESTORED, ASSIGNED];
 
 /// Tells what happened to a version.
 pub(super) async fn version(tx: &mut Tx, event: &str, id: &str, author: &str) -> Result<()> {
-    tell(tx, event, Some(id), None, author).await
+    notify(tx, event, Some(id), None, author).await
 }
 
 /// Points a channel at a version and tells it.
@@ -35,7 +35,7 @@ pub(super) async fn assign(
     tx.assign(&channel.id, version, author).await?;
     // What it pointed at before is there as long as what it points at now is not.
     let about = version.or(channel.version_id.as_deref());
-    tell(tx, ASSIGNED, about, Some((channel, version.is_some())), author).await
+    notify(tx, ASSIGNED, about, Some((channel, version.is_some())), author).await
 }
 
 /// Points a bucket's managed channel at its newest valid version. The bucket must be locked.
@@ -48,7 +48,7 @@ pub(super) async fn move_latest(tx: &mut Tx, bucket: &str, author: &str) -> Resu
     }
 }
 
-async fn tell(
+async fn notify(
     tx: &mut Tx,
     event: &str,
     version: Option<&str>,

@@ -78,7 +78,7 @@ struct Search {
 
 impl Search {
     /// Takes a bucket in; whether it is new and there is room for it.
-    fn meet(&mut self, bucket: &str, generation: i32) -> bool {
+    fn visit(&mut self, bucket: &str, generation: i32) -> bool {
         if self.generations.contains_key(bucket) {
             return false;
         }
@@ -115,7 +115,7 @@ impl Session {
         let tx = &mut self.store.read().await?;
         let start = self.bucket_id(tx, bucket).await?;
         let mut search = Search::default();
-        search.meet(&start, 0);
+        search.visit(&start, 0);
         let (depth, all) = (i32::try_from(query.depth).unwrap_or(i32::MAX), self.sees_all());
         if query.parents {
             ancestors(tx, &mut search, &start, depth, all).await?;
@@ -126,10 +126,10 @@ impl Session {
         if query.out_of_date {
             search.keep_out_of_date(&start);
         }
-        self.tell(tx, search).await
+        self.describe(tx, search).await
     }
 
-    async fn tell(&self, tx: &mut Tx, search: Search) -> Result<Lineage> {
+    async fn describe(&self, tx: &mut Tx, search: Search) -> Result<Lineage> {
         let buckets = tx.bucket_lines(&search.order).await?;
         let buckets: HashMap<&str, &BucketLine> =
             buckets.iter().map(|line| (line.id.as_str(), line)).collect();
@@ -196,7 +196,7 @@ async fn ancestors(
         buckets = Vec::new();
         for relation in relations {
             let child = of[&relation.child_id].clone();
-            if search.meet(&relation.parent_bucket_id, generation) {
+            if search.visit(&relation.parent_bucket_id, generation) {
                 buckets.push(relation.parent_bucket_id.clone());
             }
             search.relations.push((relation, child));
@@ -239,7 +239,7 @@ async fn descendants(
                 search.more = true;
                 continue;
             };
-            if search.meet(&child, generation) {
+            if search.visit(&child, generation) {
                 buckets.push(child.clone());
             }
             search.relations.push((relation, child));

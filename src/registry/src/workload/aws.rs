@@ -154,16 +154,16 @@ fn signed(region: &str, keys: &Keys, resource: &str, now: OffsetDateTime) -> Val
         keys.id,
         ingot_sdk::hash::hex(&key)
     );
-    let mut told = json!({
+    let mut message = json!({
         "Authorization": authorization,
         "Host": host,
         "X-Amz-Date": time,
         "X-Hcp-Workload-Identity-Provider": resource,
     });
     if !keys.token.is_empty() {
-        told["X-Amz-Security-Token"] = keys.token.as_str().into();
+        message["X-Amz-Security-Token"] = keys.token.as_str().into();
     }
-    json!({ "headers": told, "method": "POST", "url": format!("https://{host}?{QUERY}") })
+    json!({ "headers": message, "method": "POST", "url": format!("https://{host}?{QUERY}") })
 }
 
 fn hash(text: &str) -> String {

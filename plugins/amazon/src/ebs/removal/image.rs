@@ -58,7 +58,7 @@ pub(crate) struct Snapshots {
     pub kept: BTreeSet<String>,
     /// Only those that EC2 says were made for it: which others it refers to are the user's is not
     /// known.
-    pub only_made: bool,
+    pub only_created: bool,
 }
 
 /// Removes an AMI and its snapshots, also those that it does not tell of yet. `about` is told all of
@@ -76,8 +76,8 @@ pub(crate) async fn remove_image(
     };
     let image = look_for(describe).await?;
     let mut snapshots = which.known;
-    snapshots.extend(snapshots_made_for(ec2, id).await?);
-    if !which.only_made {
+    snapshots.extend(snapshots_created_for(ec2, id).await?);
+    if !which.only_created {
         snapshots.extend(image.iter().flat_map(snapshots_of));
     }
     snapshots.retain(|snapshot| !which.kept.contains(snapshot));
@@ -131,7 +131,7 @@ pub(crate) fn snapshots_of(image: &Image) -> Vec<String> {
 
 /// An AMI that is not ready may not tell of its snapshots, but they tell of it: EC2 writes its id
 /// in their descriptions.
-async fn snapshots_made_for(ec2: &Ec2, id: &str) -> Result<Vec<String>, Failure> {
+async fn snapshots_created_for(ec2: &Ec2, id: &str) -> Result<Vec<String>, Failure> {
     let descriptions =
         format!("Created by CreateImage(*) for {id}*,Copied for DestinationAmi {id}*");
     let found = described_as(ec2, &descriptions).await?;

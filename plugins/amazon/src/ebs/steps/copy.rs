@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
 
-use super::create_image::{available, find_one, made, nameless, remove_or_keep};
+use super::create_image::{available, created, find_one, nameless, remove_or_keep};
 use super::image_tags::{AmiTags, merged};
-use super::{ImageCreation, MadeImage, State, once};
+use super::{CreatedImage, ImageCreation, State, once};
 use crate::access::Access;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::removal::{ImageMark, look_for};
@@ -36,14 +36,14 @@ impl Step<State> for CopyImage {
             return Ok(());
         };
         ctx.ui.say(format!("Copying/Encrypting AMI ({}) to other regions...", source.id));
-        let first = state.made_images.len();
+        let first = state.created_images.len();
         for region in &regions {
             ctx.ui.message(format!("Copying to: {region}"));
             let creation = begin(ctx, state, &source, region)?;
-            state.made_images.push(creation);
+            state.created_images.push(creation);
         }
         ctx.ui.message("Waiting for all copies to complete...");
-        let copies = state.made_images.iter_mut().skip(first);
+        let copies = state.created_images.iter_mut().skip(first);
         let done = join_all(copies.map(|copy| finish(&ctx.ui, &state.access, copy))).await;
         let mut problems = Vec::new();
         for (region, copied) in regions.into_iter().zip(done) {
@@ -65,9 +65,9 @@ impl Step<State> for CopyImage {
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
         if outcome == Outcome::Failed {
             // The first image goes with the step that made it.
-            let all = std::mem::take(&mut state.made_images).into_iter();
+            let all = std::mem::take(&mut state.created_images).into_iter();
             let (first, copies) = all.partition(|image| image.first);
-            state.made_images = first;
+            state.created_images = first;
             remove_or_keep(ctx, state, copies, outcome).await;
         }
     }
@@ -77,7 +77,7 @@ impl Step<State> for CopyImage {
 fn begin(
     ctx: &RunContext,
     state: &State,
-    source: &MadeImage,
+    source: &CreatedImage,
     region: &str,
 ) -> Result<ImageCreation> {
     let ami = &state.settings.raw.ami;
@@ -124,12 +124,12 @@ fn begin(
 }
 
 /// Waits for one copy.
-async fn finish(ui: &Ui, access: &Access, copy: &mut ImageCreation) -> Result<MadeImage> {
-    let id = copy.call.made().await?;
+async fn finish(ui: &Ui, access: &Access, copy: &mut ImageCreation) -> Result<CreatedImage> {
+    let id = copy.call.created().await?;
     copy.known(&id, &BTreeSet::new());
     let ec2 = access.client(&copy.region);
     let image = available(ui, access, &ec2, &id).await?;
-    let made = made(id, &image);
-    copy.known(&made.id, &made.snapshots.iter().cloned().collect());
-    Ok(made)
+    let created = created(id, &image);
+    copy.known(&created.id, &created.snapshots.iter().cloned().collect());
+    Ok(created)
 }

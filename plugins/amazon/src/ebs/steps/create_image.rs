@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{Image, ImageState, ResourceType};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
 
-use super::{ImageCreation, MadeImage, State, once};
+use super::{CreatedImage, ImageCreation, State, once};
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
@@ -79,7 +79,7 @@ impl Step<State> for CreateImage {
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
         state.first = None;
-        let own = std::mem::take(&mut state.made_images);
+        let own = std::mem::take(&mut state.created_images);
         remove_or_keep(ctx, state, own, outcome).await;
     }
 }
@@ -105,9 +105,9 @@ pub(super) async fn make(
     let region = state.region.clone();
     let kept = !state.settings.is_intermediary();
     let image = ImageCreation { region, mark, resource, first: true, kept, call };
-    state.made_images.push(image);
-    let Some(creation) = state.made_images.last_mut() else { return Ok(()) };
-    let id = creation.call.made().await.map_err(|failure| {
+    state.created_images.push(image);
+    let Some(creation) = state.created_images.last_mut() else { return Ok(()) };
+    let id = creation.call.created().await.map_err(|failure| {
         let disks = &state.settings.raw.ami.ami_block_device_mappings;
         match devices::refused(&failure, "ami_block_device_mappings", disks) {
             Some(hint) => Error::from(failure).hint(hint),
@@ -118,19 +118,19 @@ pub(super) async fn make(
     ctx.ui.say(format!("AMI: {id}"));
     ctx.ui.say("Waiting for AMI to become ready...");
     let image = available(&ctx.ui, &state.access, &state.ec2, &id).await?;
-    let made = made(id, &image);
-    creation.known(&made.id, &made.snapshots.iter().cloned().collect());
+    let created = created(id, &image);
+    creation.known(&created.id, &created.snapshots.iter().cloned().collect());
     if kept {
-        state.images.insert(state.region.clone(), made.clone());
+        state.images.insert(state.region.clone(), created.clone());
     }
-    state.first = Some(made);
+    state.first = Some(created);
     Ok(())
 }
 
 /// What is to be known of an AMI that is ready.
-pub(super) fn made(id: String, image: &Image) -> MadeImage {
+pub(super) fn created(id: String, image: &Image) -> CreatedImage {
     let date = image.creation_date().unwrap_or_default().to_owned();
-    MadeImage { id, snapshots: snapshots_of(image), tags: image.tags().to_vec(), date }
+    CreatedImage { id, snapshots: snapshots_of(image), tags: image.tags().to_vec(), date }
 }
 
 /// AWS's clock when the instance was launched, as AMIs tell theirs.
@@ -187,10 +187,10 @@ pub(super) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> 
 pub(super) async fn remove_or_keep(
     ctx: &RunContext,
     state: &mut State,
-    made: Vec<ImageCreation>,
+    created: Vec<ImageCreation>,
     outcome: Outcome,
 ) {
-    for mut image in made.into_iter().rev() {
+    for mut image in created.into_iter().rev() {
         if outcome == Outcome::Succeeded && image.kept {
             image.call.done();
             continue;

@@ -81,9 +81,9 @@ pub(super) fn merged(tags: Vec<Tag>, winning: Vec<Tag>) -> Vec<Tag> {
     all
 }
 
-/// Whether all `wanted` tags are among `told`.
-fn has_all(told: &[Tag], wanted: &[Tag]) -> bool {
-    wanted.iter().all(|tag| told.contains(tag))
+/// Whether all `wanted` tags are among `message`.
+fn has_all(message: &[Tag], wanted: &[Tag]) -> bool {
+    wanted.iter().all(|tag| message.contains(tag))
 }
 
 async fn add(
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn what_a_copy_has_is_not_given_again() {
-        let told = [tag("aws:x", "y"), tag("a", "1"), tag("b", "2")];
-        assert!(has_all(&told, &[tag("b", "2"), tag("a", "1")]));
-        assert!(!has_all(&told, &[tag("b", "3")]));
+        let message = [tag("aws:x", "y"), tag("a", "1"), tag("b", "2")];
+        assert!(has_all(&message, &[tag("b", "2"), tag("a", "1")]));
+        assert!(!has_all(&message, &[tag("b", "3")]));
     }
 }

@@ -54,7 +54,7 @@ impl Step<State> for MakeKeyPair {
         {
             ctx.ui.error(format!("removing the debug key {}: {error}", path.display()));
         }
-        let Some(mut creation) = state.made_key.take() else { return };
+        let Some(mut creation) = state.created_key.take() else { return };
         let KeyChoice::Temporary(name) = &state.settings.key else { return };
         ctx.ui.say("Deleting temporary keypair...");
         let known = creation.settle().await.is_some();
@@ -97,7 +97,7 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
         create(&cancel, attempt, find, |_| false).await
     };
     let creation = Creation::begin(ctx, &state.resource(KEY_PAIR, name), call)?;
-    let private = state.made_key.insert(creation).made().await?;
+    let private = state.created_key.insert(creation).created().await?;
     let pair = KeyPair::from_private(private, "the key pair that AWS created")?;
     pair.mask(&ctx.ui);
     if ctx.prepare.debug {

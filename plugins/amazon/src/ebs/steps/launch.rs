@@ -20,7 +20,7 @@ use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::options::given;
 use crate::ebs::pace;
-use crate::ebs::place::ACCOUNT;
+use crate::ebs::region_access::ACCOUNT;
 use crate::ebs::removal::{
     Known, Mark, find_instances, is_over, remove_fleet, remove_instances, remove_volume,
 };
@@ -56,8 +56,8 @@ impl Step<State> for Launch {
         } else {
             Creation::begin(ctx, &resource, request(ctx, state).await?)?
         };
-        let made = state.launch.insert(creation).made().await;
-        let id = made.map_err(|failure| explained(state, failure))?.instance;
+        let created = state.launch.insert(creation).created().await;
+        let id = created.map_err(|failure| explained(state, failure))?.instance;
         ctx.ui.say(format!("Instance ID: {id}"));
         ctx.ui.say(format!("Waiting for instance ({id}) to become ready..."));
         let instance = running(ctx, state, &id).await?;

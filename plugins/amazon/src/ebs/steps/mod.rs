@@ -27,6 +27,6 @@ mod tunnel;
 mod volumes;
 
 pub(super) use sequence::steps;
-pub(super) use state::{MadeImage, State};
+pub(super) use state::{CreatedImage, State};
 
 use state::{ImageCreation, Subnet, left_behind, once};

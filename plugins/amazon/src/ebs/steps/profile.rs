@@ -10,7 +10,7 @@ use ingot_sdk::{Context, Journal, Result, RunContext, Step, async_trait};
 use super::State;
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
-use crate::ebs::place::note_account;
+use crate::ebs::region_access::note_account;
 use crate::ebs::removal::{iam, once_iam, remove_profile};
 use crate::ebs::resources::PROFILE;
 use crate::ebs::tags::marked;
@@ -60,13 +60,13 @@ impl Step<State> for MakeProfile {
         let call =
             async move { make(&cancel, &journal, &single, &iam, &called, &policy, tags).await };
         let creation = Creation::begin(ctx, &state.resource(PROFILE, &name), call)?;
-        state.made_profile.insert((name.clone(), creation)).1.made().await?;
+        state.created_profile.insert((name.clone(), creation)).1.created().await?;
         state.profile = Some(name);
         Ok(())
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
-        let Some((name, mut creation)) = state.made_profile.take() else { return };
+        let Some((name, mut creation)) = state.created_profile.take() else { return };
         // How far it got does not matter, as long as it goes no further.
         let known = creation.settle().await.is_some();
         ctx.ui.say("Deleting temporary role and instance profile...");
@@ -101,8 +101,8 @@ async fn make(
         let request = single.create_instance_profile().instance_profile_name(name);
         let call = request.set_tags(Some(tags.clone())).send().await;
         let answer = call.during("creating the temporary instance profile");
-        let made = answer.as_ref().ok().and_then(|answer| answer.instance_profile());
-        note_account(journal, made.map(|profile| profile.arn()));
+        let created = answer.as_ref().ok().and_then(|answer| answer.instance_profile());
+        note_account(journal, created.map(|profile| profile.arn()));
         answer.map(drop).or_else(exists)
     };
     create(cancel, profile, nothing, soon).await?;

@@ -67,7 +67,7 @@ impl Step<State> for RegisterImage {
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
         state.first = None;
-        let own = std::mem::take(&mut state.made_images);
+        let own = std::mem::take(&mut state.created_images);
         remove_or_keep(ctx, state, own, outcome).await;
     }
 }

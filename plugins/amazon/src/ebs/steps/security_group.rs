@@ -7,7 +7,7 @@ use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 use super::{State, once};
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
-use crate::ebs::place::note_account;
+use crate::ebs::region_access::note_account;
 use crate::ebs::removal::{find_security_group, look_for, remove_security_group};
 use crate::ebs::resources::SECURITY_GROUP;
 use crate::ebs::settings::Cidr;
@@ -60,7 +60,7 @@ impl Step<State> for MakeSecurityGroup {
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
-        let Some((name, mut creation)) = state.made_group.take() else { return };
+        let Some((name, mut creation)) = state.created_group.take() else { return };
         ctx.ui.say("Deleting temporary security group...");
         let known = creation.settle().await;
         let removed = async {
@@ -109,7 +109,7 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
         create(&cancel, attempt, find, |_| false).await
     };
     let creation = Creation::begin(ctx, &state.resource(SECURITY_GROUP, &name), call)?;
-    let id = state.made_group.insert((name, creation)).1.made().await?;
+    let id = state.created_group.insert((name, creation)).1.created().await?;
     state.security_groups = vec![id.clone()];
     if state.settings.uses_session_manager() {
         // The instance calls Systems Manager, and nobody calls the instance.

@@ -26,7 +26,7 @@ use crate::failure::{During, Failure, Kind};
 pub(super) struct SnapshotVolumes;
 
 /// A snapshot that is being made, or was.
-pub(super) struct MadeSnapshot {
+pub(super) struct CreatedSnapshot {
     /// The instance's device that its volume is.
     device: String,
     volume: String,
@@ -54,11 +54,11 @@ impl Step<State> for SnapshotVolumes {
             report(ctx, &one.tags);
             ctx.ui.say(format!("Creating snapshot of EBS Volume {}...", one.volume));
             let call = begin(ctx, state, one)?;
-            state.made_snapshots.push(call);
+            state.created_snapshots.push(call);
         }
         let pace = pace::slow(state.access.polling(), pace::IMAGE);
-        for snapshot in &mut state.made_snapshots {
-            let id = snapshot.call.made().await?;
+        for snapshot in &mut state.created_snapshots {
+            let id = snapshot.call.created().await?;
             ctx.ui.say(format!("Waiting for {id} to be ready."));
             let look = || async {
                 let answer = state.ec2.describe_snapshots().snapshot_ids(&id).send().await;
@@ -89,15 +89,15 @@ impl Step<State> for SnapshotVolumes {
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        let made = std::mem::take(&mut state.made_snapshots);
+        let created = std::mem::take(&mut state.created_snapshots);
         if outcome == Outcome::Succeeded {
-            made.into_iter().for_each(|snapshot| snapshot.call.done());
+            created.into_iter().for_each(|snapshot| snapshot.call.done());
             return;
         }
-        if !made.is_empty() {
+        if !created.is_empty() {
             ctx.ui.say("Removing snapshots since we cancelled or halted...");
         }
-        for mut snapshot in made {
+        for mut snapshot in created {
             let removed = match snapshot.call.settle().await {
                 Some(id) => remove_snapshot(&state.ec2, &id).await,
                 None => remove_snapshots_of(&state.ec2, &snapshot.volume).await,
@@ -113,7 +113,7 @@ impl Step<State> for SnapshotVolumes {
     }
 }
 
-fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<MadeSnapshot> {
+fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<CreatedSnapshot> {
     let tags = specification(ResourceType::Snapshot, wanted.tags.clone());
     let request = once(&state.ec2)
         .create_snapshot()
@@ -134,7 +134,7 @@ fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<MadeSnapsho
         create(&patience, attempt, find, |_| false).await
     };
     let call = Creation::begin(ctx, &resource, call)?;
-    Ok(MadeSnapshot { device: wanted.device.clone(), volume, call })
+    Ok(CreatedSnapshot { device: wanted.device.clone(), volume, call })
 }
 
 /// Which volumes of the instance there are to be snapshots of.

@@ -19,7 +19,7 @@ use super::{State, once};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::options::given;
-use crate::ebs::place::note_account;
+use crate::ebs::region_access::note_account;
 use crate::ebs::removal::{find_launch_template, look_for, remove_launch_template};
 use crate::ebs::resources::LAUNCH_TEMPLATE;
 use crate::ebs::tags::{marked, report, specification, template_specification};
@@ -55,21 +55,21 @@ impl Step<State> for MakeLaunchTemplate {
         let call = async move {
             let attempt = || async {
                 let answer = request.clone().send().await.during("creating the launch template")?;
-                let made = answer.launch_template;
-                note_account(&journal, made.as_ref().and_then(|made| made.created_by()));
-                Ok(made.and_then(|made| made.launch_template_id).unwrap_or_default())
+                let created = answer.launch_template;
+                note_account(&journal, created.as_ref().and_then(|created| created.created_by()));
+                Ok(created.and_then(|created| created.launch_template_id).unwrap_or_default())
             };
             let find = || look_for(|| find_launch_template(&ec2, &wanted, &run));
             create(&cancel, attempt, find, |_| false).await
         };
         let creation = Creation::begin(ctx, &state.resource(LAUNCH_TEMPLATE, &name), call)?;
-        let id = state.made_template.insert((name, creation)).1.made().await?;
+        let id = state.created_template.insert((name, creation)).1.created().await?;
         ctx.ui.say(format!("Created Spot Fleet launch template: {id}"));
         Ok(())
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
-        let Some((name, mut creation)) = state.made_template.take() else { return };
+        let Some((name, mut creation)) = state.created_template.take() else { return };
         let known = creation.settle().await.is_some();
         let removed = async {
             let run = &ctx.prepare.run_uuid;
@@ -213,7 +213,7 @@ pub(super) fn request(
     state: &State,
 ) -> Result<impl Future<Output = Result<Launched, Failure>> + Send + 'static> {
     let raw = &state.settings.raw;
-    let name = state.made_template.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
+    let name = state.created_template.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
     let overrides = raw.spot.spot_instance_types.iter().map(|kind| {
         let kind = InstanceType::from(kind.as_str());
         FleetLaunchTemplateOverridesRequest::builder().instance_type(kind).build()

@@ -11,11 +11,11 @@ use serde_json::json;
 
 use super::fast_launch::LaunchTemplate;
 use super::launch::Launched;
-use super::snapshot::MadeSnapshot;
+use super::snapshot::CreatedSnapshot;
 use super::tunnel::Tunnel;
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience};
-use crate::ebs::place::Place;
+use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{ImageMark, Mark};
 use crate::ebs::session_manager::Plugin;
 use crate::ebs::settings::{Product, Settings};
@@ -30,22 +30,22 @@ pub(crate) struct State {
     /// Values for `build.*`.
     pub data: GeneratedData,
     /// The AMIs that were made, by region.
-    pub images: BTreeMap<String, MadeImage>,
+    pub images: BTreeMap<String, CreatedImage>,
     pub(super) ec2: Ec2,
     pub(super) region: String,
-    pub(super) place: Place,
+    pub(super) place: RegionAccess,
     pub(super) source: Option<Image>,
     pub(super) info: BuildInfo,
     pub(super) subnet: Subnet,
     pub(super) key_name: Option<String>,
     pub(super) key: Option<KeyPair>,
-    pub(super) made_key: Option<Creation<String>>,
+    pub(super) created_key: Option<Creation<String>>,
     pub(super) debug_key: Option<std::path::PathBuf>,
     pub(super) security_groups: Vec<String>,
-    pub(super) made_group: Option<(String, Creation<String>)>,
+    pub(super) created_group: Option<(String, Creation<String>)>,
     pub(super) profile: Option<String>,
-    pub(super) made_profile: Option<(String, Creation<()>)>,
-    pub(super) made_template: Option<(String, Creation<String>)>,
+    pub(super) created_profile: Option<(String, Creation<()>)>,
+    pub(super) created_template: Option<(String, Creation<String>)>,
     pub(super) mark: Mark,
     pub(super) launch: Option<Creation<Launched>>,
     pub(super) instance: Option<Instance>,
@@ -60,15 +60,15 @@ pub(crate) struct State {
     /// The launch templates that EC2 prepares fast launching with, by region.
     pub(super) launch_templates: BTreeMap<String, LaunchTemplate>,
     /// The AMI that was made from the instance.
-    pub(super) first: Option<MadeImage>,
-    pub(super) made_images: Vec<ImageCreation>,
-    pub(super) made_snapshots: Vec<MadeSnapshot>,
+    pub(super) first: Option<CreatedImage>,
+    pub(super) created_images: Vec<ImageCreation>,
+    pub(super) created_snapshots: Vec<CreatedSnapshot>,
     /// The snapshots that are ready, by the devices of their volumes.
     pub(super) snapshots_by_device: BTreeMap<String, String>,
     /// The same in the order in which they were made.
     pub finished_snapshots: Vec<String>,
     /// The volumes that are the user's from now on.
-    pub made_volumes: Vec<String>,
+    pub created_volumes: Vec<String>,
 }
 
 /// Where the instance runs, as far as that is known.
@@ -81,7 +81,7 @@ pub(super) struct Subnet {
 
 /// An AMI that was made.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MadeImage {
+pub(crate) struct CreatedImage {
     /// Its id.
     pub id: String,
     /// Its snapshots.
@@ -119,7 +119,7 @@ impl State {
         };
         State {
             mark: Mark { token: uuid::Uuid::new_v4().to_string(), kept },
-            place: Place::new(&settings.raw.access, &access, ctx),
+            place: RegionAccess::new(&settings.raw.access, &access, ctx),
             ec2: access.client(&region),
             region,
             settings,
@@ -131,13 +131,13 @@ impl State {
             subnet: Subnet::default(),
             key_name: None,
             key: None,
-            made_key: None,
+            created_key: None,
             debug_key: None,
             security_groups: Vec::new(),
-            made_group: None,
+            created_group: None,
             profile: None,
-            made_profile: None,
-            made_template: None,
+            created_profile: None,
+            created_template: None,
             launch: None,
             instance: None,
             volumes: Vec::new(),
@@ -148,11 +148,11 @@ impl State {
             tunnel: None,
             launch_templates: BTreeMap::new(),
             first: None,
-            made_images: Vec::new(),
-            made_snapshots: Vec::new(),
+            created_images: Vec::new(),
+            created_snapshots: Vec::new(),
             snapshots_by_device: BTreeMap::new(),
             finished_snapshots: Vec::new(),
-            made_volumes: Vec::new(),
+            created_volumes: Vec::new(),
         }
     }
 

@@ -79,7 +79,7 @@ impl Step<State> for KeepVolumes {
         state.volumes = rest;
         let kept: Vec<_> = kept;
         kept.into_iter().for_each(|(_, entry)| entry.done());
-        state.made_volumes = ids;
+        state.created_volumes = ids;
         Ok(())
     }
 }

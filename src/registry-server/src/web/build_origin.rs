@@ -18,7 +18,7 @@ const BRANCHES: &[&str] = &["GITHUB_REF", "CI_COMMIT_REF_NAME", "BITBUCKET_BRANC
 
 /// How a build came about.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Made {
+pub(super) struct BuildOrigin {
     /// Why it failed, if that was recorded.
     pub error: String,
     /// What the pipeline is called, and where it is.
@@ -31,7 +31,7 @@ fn text(value: &Value) -> String {
     value.as_str().map(str::to_owned).unwrap_or_default()
 }
 
-impl Made {
+impl BuildOrigin {
     /// What is known of a build.
     pub(super) fn of(build: &Build) -> Self {
         let none = Value::Null;
@@ -79,7 +79,7 @@ impl Made {
             ("Built on", system.trim().to_owned(), false),
         ];
         let error = text(&packer["error"]);
-        Made {
+        BuildOrigin {
             error,
             pipeline,
             facts: facts.into_iter().filter(|(_, it, _)| !it.is_empty()).collect(),
@@ -111,17 +111,17 @@ mod tests {
             ),
             vcs: Some(json!({ "type": "git", "details": { "ref": "main" } })),
         };
-        let made = Made::of(&Build { metadata: Some(metadata), ..Build::default() });
+        let origin = BuildOrigin::of(&Build { metadata: Some(metadata), ..Build::default() });
         let link = Some("https://git.example/p/7".to_owned());
-        assert_eq!(made.error, "no space left");
-        assert_eq!(made.pipeline, Some(("gitlab".to_owned(), link)));
-        let has = |name, value: &str| made.facts.iter().any(|it| it.0 == name && it.1 == value);
+        assert_eq!(origin.error, "no space left");
+        assert_eq!(origin.pipeline, Some(("gitlab".to_owned(), link)));
+        let has = |name, value: &str| origin.facts.iter().any(|it| it.0 == name && it.1 == value);
         for (name, value) in
             [("Commit", "c0ffee"), ("Tool", "ingot 2"), ("Plugins", "docker 1"), ("Branch", "main")]
         {
-            assert!(has(name, value), "{name}: {made:?}");
+            assert!(has(name, value), "{name}: {origin:?}");
         }
-        assert_eq!(Made::of(&Build::default()), Made::default());
+        assert_eq!(BuildOrigin::of(&Build::default()), BuildOrigin::default());
     }
 
     #[test]

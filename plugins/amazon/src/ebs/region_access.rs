@@ -12,7 +12,7 @@ pub(super) const ACCOUNT: &str = "account";
 
 /// A place to make things in.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Place {
+pub(super) struct RegionAccess {
     options: AccessOptions,
     /// The region of the build, whose endpoint the options may name.
     home: String,
@@ -20,27 +20,32 @@ pub(super) struct Place {
     run: String,
 }
 
-impl Place {
+impl RegionAccess {
     /// The place that a build with these options works in.
-    pub(super) fn new(options: &AccessOptions, access: &Access, ctx: &RunContext) -> Place {
+    pub(super) fn new(options: &AccessOptions, access: &Access, ctx: &RunContext) -> RegionAccess {
         let run = ctx.prepare.run_uuid.clone();
         let region = access.region().to_owned();
         if let Some(account) = access.account() {
             ctx.journal.note(ACCOUNT, account);
         }
-        Place { options: options.clone(), home: region.clone(), region, run }
+        RegionAccess { options: options.clone(), home: region.clone(), region, run }
     }
 
     /// The place in a region where something of the run `run` was found, with the access that the
     /// environment gives.
-    pub(super) fn found(region: &str, run: &str) -> Place {
+    pub(super) fn found(region: &str, run: &str) -> RegionAccess {
         let options = AccessOptions::default();
-        Place { options, home: region.to_owned(), region: region.to_owned(), run: run.to_owned() }
+        RegionAccess {
+            options,
+            home: region.to_owned(),
+            region: region.to_owned(),
+            run: run.to_owned(),
+        }
     }
 
     /// The same account in another region.
-    pub(super) fn in_region(&self, region: &str) -> Place {
-        Place { region: region.to_owned(), ..self.clone() }
+    pub(super) fn in_region(&self, region: &str) -> RegionAccess {
+        RegionAccess { region: region.to_owned(), ..self.clone() }
     }
 
     /// The journal's record of something here.

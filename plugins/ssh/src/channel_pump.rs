@@ -55,7 +55,7 @@ impl Buffer {
 }
 
 /// A channel and the sockets it is joined to.
-pub(crate) struct Joint {
+pub(crate) struct ChannelPump {
     channel: Channel,
     /// Bytes for the channel's input and from its output.
     data: OwnedFd,
@@ -78,7 +78,7 @@ pub(crate) struct Joint {
     far_closed: bool,
 }
 
-impl Joint {
+impl ChannelPump {
     /// Joins `channel`; `ended` is there for a command.
     pub(crate) fn new(
         channel: Channel,
@@ -86,7 +86,7 @@ impl Joint {
         errors: Option<OwnedFd>,
         ended: Option<oneshot::Sender<ExitStatus>>,
     ) -> Self {
-        Joint {
+        ChannelPump {
             channel,
             data,
             errors,

@@ -50,7 +50,7 @@ pub(crate) struct Opening {
 pub(crate) type SftpWork = Box<dyn FnOnce(Result<&Sftp, ssh2::Error>) -> Option<Copy> + Send>;
 
 /// What a worker is asked to do.
-pub(crate) enum Order {
+pub(crate) enum WorkerCommand {
     /// Open a channel.
     Open(Opening),
     /// Do short SFTP requests. They block everything else on the session while they last.
@@ -67,22 +67,22 @@ pub(crate) enum Order {
 
 /// Hands orders to a worker.
 #[derive(Clone)]
-pub(crate) struct Orders {
-    queue: Sender<Order>,
-    bell: Arc<UnixStream>,
+pub(crate) struct WorkerCommands {
+    queue: Sender<WorkerCommand>,
+    notifier: Arc<UnixStream>,
 }
 
-impl Orders {
-    /// Orders go into `queue`; `bell` is rung for each.
-    pub(crate) fn new(queue: Sender<Order>, bell: UnixStream) -> Self {
-        Orders { queue, bell: Arc::new(bell) }
+impl WorkerCommands {
+    /// Orders go into `queue`; `notifier` is rung for each.
+    pub(crate) fn new(queue: Sender<WorkerCommand>, notifier: UnixStream) -> Self {
+        WorkerCommands { queue, notifier: Arc::new(notifier) }
     }
 
     /// Hands over an order; whether the worker is still there to take it.
-    pub(crate) fn give(&self, order: Order) -> bool {
-        let taken = self.queue.send(order).is_ok();
+    pub(crate) fn give(&self, command: WorkerCommand) -> bool {
+        let taken = self.queue.send(command).is_ok();
         // Full means that it has been rung already.
-        let _ = rustix::io::write(&*self.bell, b"!");
+        let _ = rustix::io::write(&*self.notifier, b"!");
         taken
     }
 }

@@ -56,7 +56,7 @@ async fn places(registry: &dyn Registry, name: &str) -> Result<Vec<ExternalArtif
 
 /// A version of an image, as far as it matters here.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Place {
+pub(super) struct ImageVersion {
     pub bucket: String,
     pub id: String,
     pub name: String,
@@ -68,12 +68,12 @@ pub(super) struct Place {
     pub region: String,
 }
 
-impl Place {
+impl ImageVersion {
     pub(crate) fn of_artifact(found: &ExternalArtifact) -> Option<Self> {
         let version = found.version.as_ref()?;
         let build = found.build.clone().unwrap_or_default();
         let region = build.artifacts.first().map(|artifact| artifact.region.clone());
-        Some(Place {
+        Some(ImageVersion {
             bucket: found.bucket.as_ref()?.name.clone(),
             id: version.id.clone(),
             name: version.name.clone(),
@@ -87,7 +87,7 @@ impl Place {
     }
 
     pub(crate) fn of_version(version: &Version) -> Self {
-        Place {
+        ImageVersion {
             bucket: version.bucket_name.clone(),
             id: version.id.clone(),
             name: version.name.clone(),
@@ -95,7 +95,7 @@ impl Place {
             status: version.status,
             revoke_at: version.revoke_at,
             reason: version.revocation_message.clone(),
-            ..Place::default()
+            ..ImageVersion::default()
         }
     }
 

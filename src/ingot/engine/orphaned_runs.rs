@@ -21,7 +21,7 @@ const NAMED: usize = 5;
 
 /// A thing that a run left.
 #[derive(Debug, Clone)]
-pub struct Leftover {
+pub struct OrphanedResource {
     /// The thing.
     pub resource: Resource,
     /// The build that made it, where it is known.
@@ -32,10 +32,10 @@ pub struct Leftover {
     record: u64,
 }
 
-impl Leftover {
+impl OrphanedResource {
     /// A thing that is in no journal.
     pub fn unrecorded(resource: Resource, since: Option<OffsetDateTime>) -> Self {
-        Leftover { resource, build: None, since, record: 0 }
+        OrphanedResource { resource, build: None, since, record: 0 }
     }
 
     /// Its kind and id, and where it is.
@@ -50,22 +50,22 @@ impl Leftover {
 
 /// What one dead run left. As long as this lives, no other process takes care of it.
 #[derive(Debug)]
-pub struct DeadRun {
+pub struct OrphanedRun {
     /// Which run it was, where the journal says.
     pub info: Option<RunInfo>,
     /// What it left, newest first: later things may need that earlier ones are there.
-    pub left: Vec<Leftover>,
+    pub left: Vec<OrphanedResource>,
     journal: Option<(File, PathBuf)>,
 }
 
-impl DeadRun {
+impl OrphanedRun {
     /// A run of which there is no journal.
-    pub fn unrecorded(left: Vec<Leftover>) -> Self {
-        DeadRun { info: None, left, journal: None }
+    pub fn unrecorded(left: Vec<OrphanedResource>) -> Self {
+        OrphanedRun { info: None, left, journal: None }
     }
 
     /// Reads and locks a journal; none if its run lives or another process has it.
-    fn open(path: PathBuf) -> Option<DeadRun> {
+    fn open(path: PathBuf) -> Option<OrphanedRun> {
         if path.extension()?.to_str()? != EXTENSION || owner_runs(&path) {
             return None;
         }
@@ -83,11 +83,11 @@ impl DeadRun {
             let _ = file.set_len(whole as u64);
         }
         let (info, left) = read(&text);
-        Some(DeadRun { info, left, journal: Some((file, path)) })
+        Some(OrphanedRun { info, left, journal: Some((file, path)) })
     }
 
     /// What is left, in the order in which it can be removed.
-    pub fn in_turn(&self, plugins: &PluginSet) -> Vec<Leftover> {
+    pub fn in_turn(&self, plugins: &PluginSet) -> Vec<OrphanedResource> {
         let mut left = self.left.clone();
         left.sort_by_key(|one| {
             reclaimer(plugins, &one.resource).map_or(0, |reclaim| reclaim.turn(&one.resource))
@@ -95,18 +95,18 @@ impl DeadRun {
         left
     }
 
-    /// Removes `leftover`, which is one of this run's, and strikes it out.
+    /// Removes `orphan`, which is one of this run's, and strikes it out.
     ///
     /// # Errors
     /// It may still exist.
-    pub async fn remove(&mut self, leftover: &Leftover, plugins: &PluginSet) -> Result<()> {
-        let resource = &leftover.resource;
+    pub async fn remove(&mut self, orphan: &OrphanedResource, plugins: &PluginSet) -> Result<()> {
+        let resource = &orphan.resource;
         let reclaimer = reclaimer(plugins, resource)
             .ok_or_else(|| Error::new("nothing here can remove things of this kind"))?;
         reclaimer.reclaim(resource).await?;
         self.left.retain(|other| other.resource != *resource);
         if let Some((file, _)) = &mut self.journal
-            && let Err(error) = append(file, &Line::Struck { struck: leftover.record })
+            && let Err(error) = append(file, &Line::Struck { struck: orphan.record })
         {
             tracing::warn!(%error, "could not strike out a record of the journal");
         }
@@ -134,8 +134,8 @@ impl DeadRun {
 }
 
 /// The lines of a journal: which run it is of, and what is left, newest first.
-fn read(text: &str) -> (Option<RunInfo>, Vec<Leftover>) {
-    let mut open: BTreeMap<u64, Leftover> = BTreeMap::new();
+fn read(text: &str) -> (Option<RunInfo>, Vec<OrphanedResource>) {
+    let mut open: BTreeMap<u64, OrphanedResource> = BTreeMap::new();
     let mut about: BTreeMap<String, Facts> = BTreeMap::new();
     let mut info = None;
     for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
@@ -143,7 +143,7 @@ fn read(text: &str) -> (Option<RunInfo>, Vec<Leftover>) {
             Line::Run(run) => info = Some(run),
             Line::Created { record, resource, build, at } => {
                 let since = at.or_else(|| open.get(&record)?.since);
-                open.insert(record, Leftover { resource, build, since, record });
+                open.insert(record, OrphanedResource { resource, build, since, record });
             }
             Line::Struck { struck } => drop(open.remove(&struck)),
             Line::About { about: build, facts } => about.entry(build).or_default().extend(facts),
@@ -184,10 +184,10 @@ pub fn place(plugins: &PluginSet, resource: &Resource) -> Option<String> {
 
 /// The runs that are dead and have left something, oldest first. Costs one look into a directory
 /// when there is nothing.
-pub fn dead_runs() -> Vec<DeadRun> {
+pub fn orphaned_runs() -> Vec<OrphanedRun> {
     let Ok(entries) = std::fs::read_dir(directory()) else { return Vec::new() };
     let mut runs: Vec<_> =
-        entries.flatten().filter_map(|entry| DeadRun::open(entry.path())).collect();
+        entries.flatten().filter_map(|entry| OrphanedRun::open(entry.path())).collect();
     runs.sort_by_key(|run| run.info.as_ref().map(|info| info.started));
     runs
 }
@@ -213,16 +213,16 @@ pub fn living_runs() -> Vec<String> {
 /// What a build does about the leftovers of other runs: it removes those on this machine, and
 /// names the others. Those cost credentials, calls and time that are not this build's to spend,
 /// and what it may not remove would fail again and again: `ingot cleanup` is for them.
-pub async fn reclaim_leftovers(plugins: &PluginSet, ui: &Ui) {
-    for mut run in dead_runs() {
+pub async fn reclaim_orphaned_runs(plugins: &PluginSet, ui: &Ui) {
+    for mut run in orphaned_runs() {
         let (local, elsewhere): (Vec<_>, Vec<_>) =
-            run.in_turn(plugins).into_iter().partition(|leftover| {
-                reclaimer(plugins, &leftover.resource)
-                    .is_none_or(|one| one.is_local(&leftover.resource))
+            run.in_turn(plugins).into_iter().partition(|orphan| {
+                reclaimer(plugins, &orphan.resource)
+                    .is_none_or(|one| one.is_local(&orphan.resource))
             });
-        for leftover in local {
-            let what = format!("{} {}", leftover.resource.kind, leftover.resource.id);
-            let removed = tokio::time::timeout(PATIENCE, run.remove(&leftover, plugins)).await;
+        for orphan in local {
+            let what = format!("{} {}", orphan.resource.kind, orphan.resource.id);
+            let removed = tokio::time::timeout(PATIENCE, run.remove(&orphan, plugins)).await;
             match removed.unwrap_or_else(|_| Err(Error::new("it takes too long"))) {
                 Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
                 Err(error) => ui.error(format!(
@@ -236,12 +236,11 @@ pub async fn reclaim_leftovers(plugins: &PluginSet, ui: &Ui) {
     }
 }
 
-fn mention(run: &DeadRun, left: &[Leftover], plugins: &PluginSet, ui: &Ui) {
+fn mention(run: &OrphanedRun, left: &[OrphanedResource], plugins: &PluginSet, ui: &Ui) {
     if left.is_empty() {
         return;
     }
-    let things: Vec<_> =
-        left.iter().take(NAMED).map(|leftover| leftover.describe(plugins)).collect();
+    let things: Vec<_> = left.iter().take(NAMED).map(|orphan| orphan.describe(plugins)).collect();
     let more = match left.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -285,13 +284,13 @@ mod tests {
         let other = record.replace(":1,", ":3,");
         let torn = &record.replace(":1,", ":2,")[..20];
         std::fs::write(&path, format!("{RUN}\n{record}\n{other}\n{torn}")).unwrap();
-        let mut run = DeadRun::open(path.clone()).unwrap();
+        let mut run = OrphanedRun::open(path.clone()).unwrap();
         assert_eq!(run.left.len(), 2);
         if let Some((file, _)) = &mut run.journal {
             append(file, &Line::Struck { struck: 1 }).unwrap();
         }
         drop(run);
-        let left = DeadRun::open(path).unwrap().left;
+        let left = OrphanedRun::open(path).unwrap().left;
         assert!(left.len() == 1 && left[0].record == 3, "{left:?}");
     }
 }

@@ -11,9 +11,9 @@ const MOST: usize = 1000;
 /// What was refused since it was last written down: principal and address, and how often after the
 /// first time.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<HashMap<(String, String), u64>>);
+pub(super) struct RefusedRequests(Mutex<HashMap<(String, String), u64>>);
 
-impl Refusals {
+impl RefusedRequests {
     fn counts(&self) -> MutexGuard<'_, HashMap<(String, String), u64>> {
         self.0.lock()
     }
@@ -51,14 +51,15 @@ mod tests {
 
     #[test]
     fn one_line_and_a_number() {
-        let refusals = Refusals::default();
-        let first: Vec<bool> = (0..5).map(|_| refusals.is_first("p", "a")).collect();
+        let refused_requests = RefusedRequests::default();
+        let first: Vec<bool> = (0..5).map(|_| refused_requests.is_first("p", "a")).collect();
         assert_eq!(first, [true, false, false, false, false]);
-        assert!(refusals.is_first("p", "b"));
-        assert_eq!(refusals.take(), [(String::from("p"), String::from("a"), 4)]);
-        assert!(refusals.take().is_empty() && refusals.is_first("p", "a"));
-        let written = (0..5000).filter(|at| refusals.is_first(&at.to_string(), "a")).count();
+        assert!(refused_requests.is_first("p", "b"));
+        assert_eq!(refused_requests.take(), [(String::from("p"), String::from("a"), 4)]);
+        assert!(refused_requests.take().is_empty() && refused_requests.is_first("p", "a"));
+        let written =
+            (0..5000).filter(|at| refused_requests.is_first(&at.to_string(), "a")).count();
         assert!(written <= MOST, "{written}");
-        assert_eq!(refusals.take().len(), 1);
+        assert_eq!(refused_requests.take().len(), 1);
     }
 }

@@ -7,12 +7,12 @@ use ingot_registry::api::AncestryStatus;
 use ingot_registry::service::{AncestryEdge, Lineage};
 
 /// From how many on siblings are folded, and how many of them are shown then.
-const FOLD: usize = 8;
+const LARGE_GROUP: usize = 8;
 const SHOWN: usize = 6;
 
 /// Siblings that are not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fold {
+pub(super) struct HiddenSiblings {
     /// Of whom, as a place in the members.
     pub of: usize,
     /// Whether they are its children, not its parents.
@@ -24,9 +24,9 @@ pub(super) struct Fold {
 }
 
 /// A family without the siblings that are too many, and what was left out.
-pub(super) fn fold(lineage: &Lineage) -> (Lineage, Vec<Fold>) {
+pub(super) fn hide_siblings(lineage: &Lineage) -> (Lineage, Vec<HiddenSiblings>) {
     let mut gone: BTreeSet<usize> = BTreeSet::new();
-    let mut folds = Vec::new();
+    let mut hidden = Vec::new();
     for of in 0..lineage.members.len() {
         for children in [true, false] {
             let other = |kin: &AncestryEdge| match children {
@@ -50,7 +50,7 @@ pub(super) fn fold(lineage: &Lineage) -> (Lineage, Vec<Fold>) {
                     None => siblings.push((kin.status, member)),
                 }
             }
-            if siblings.len() < FOLD {
+            if siblings.len() < LARGE_GROUP {
                 continue;
             }
             // What is out of date first: it is what people look for.
@@ -61,13 +61,13 @@ pub(super) fn fold(lineage: &Lineage) -> (Lineage, Vec<Fold>) {
             let rest = &siblings[SHOWN..];
             gone.extend(rest.iter().map(|it| it.1));
             let out_of_date = rest.iter().filter(|it| it.0 == AncestryStatus::OutOfDate).count();
-            folds.push(Fold { of, children, count: rest.len(), out_of_date });
+            hidden.push(HiddenSiblings { of, children, count: rest.len(), out_of_date });
         }
     }
     let kept: Vec<usize> = (0..lineage.members.len()).filter(|it| !gone.contains(it)).collect();
-    let place = |of: usize| kept.iter().position(|it| *it == of);
+    let position = |of: usize| kept.iter().position(|it| *it == of);
     let kin = lineage.kin.iter().filter_map(|kin| {
-        let (parent, child) = place(kin.parent).zip(place(kin.child))?;
+        let (parent, child) = position(kin.parent).zip(position(kin.child))?;
         Some(AncestryEdge { parent, child, ..kin.clone() })
     });
     let folded = Lineage {
@@ -76,8 +76,11 @@ pub(super) fn fold(lineage: &Lineage) -> (Lineage, Vec<Fold>) {
         more: lineage.more,
         deeper: lineage.deeper,
     };
-    let folds = folds.into_iter().filter_map(|it| Some(Fold { of: place(it.of)?, ..it })).collect();
-    (folded, folds)
+    let hidden = hidden
+        .into_iter()
+        .filter_map(|it| Some(HiddenSiblings { of: position(it.of)?, ..it }))
+        .collect();
+    (folded, hidden)
 }
 
 #[cfg(test)]
@@ -118,11 +121,11 @@ mod tests {
 
     #[test]
     fn eight_siblings_are_folded_and_seven_are_not() {
-        let (seven, folds) = fold(&family(7));
-        assert_eq!((seven.members.len(), folds.len()), (8, 0));
-        let (eight, folds) = fold(&family(8));
+        let (seven, hidden) = hide_siblings(&family(7));
+        assert_eq!((seven.members.len(), hidden.len()), (8, 0));
+        let (eight, hidden) = hide_siblings(&family(8));
         assert_eq!(eight.members.len(), 1 + SHOWN);
-        assert_eq!(folds, [Fold { of: 0, children: true, count: 2, out_of_date: 0 }]);
+        assert_eq!(hidden, [HiddenSiblings { of: 0, children: true, count: 2, out_of_date: 0 }]);
         // Those that are out of date are shown first.
         assert!(eight.members.iter().any(|it| it.bucket == "b08"));
         assert!(eight.kin.iter().all(|kin| kin.child < eight.members.len()));
