@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::peer;
+use super::peer::peer;
 use ingot_test_support::moto::Moto;
 use ingot_test_support::require;
 use ingot_test_support::sshd::{self, Server};

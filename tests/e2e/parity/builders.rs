@@ -1,6 +1,6 @@
 //! The builders: docker, file, null.
 
-use super::{Case, write};
+use super::peer::{Case, write};
 use ingot_test_support::docker_template;
 
 /// What most docker builds here do with their container.

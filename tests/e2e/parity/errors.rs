@@ -1,6 +1,6 @@
 //! What goes wrong in one goes wrong in the other, with the same exit code and the same leftovers.
 
-use super::{Case, Since, write};
+use super::peer::{Case, Since, write};
 use ingot_test_support::null_template;
 
 /// What the first versions that read HCL do with some mistakes.

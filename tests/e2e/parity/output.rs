@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{compare, peer, run, write};
+use super::compare;
+use super::peer::{peer, run, write};
 
 const TEMPLATE: &str = r#"
 variable "secret" {

@@ -1,6 +1,6 @@
 //! Provisioners and post-processors.
 
-use super::{Case, write};
+use super::peer::{Case, write};
 use ingot_test_support::{docker_template, null_template};
 
 /// What most docker builds here do with their container.

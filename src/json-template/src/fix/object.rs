@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Object;
+use super::fixer::Object;
 
 /// Gives `old` the name `new`, in its place; a `new` that was there before goes.
 pub(super) fn rename(object: &mut Object, old: &str, new: &str) {

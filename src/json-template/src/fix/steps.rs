@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::builders;
+use super::fixer::{Object, Types};
 use super::object::{self, string};
-use super::{Object, Types, builders};
 
 type Result = std::result::Result<(), String>;
 

@@ -7,11 +7,11 @@ use hcl_edit::Ident;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::{Attribute, Block, Structure};
 
-use super::Writer;
 use super::actions::{call, environment_variable};
 use super::annotations::comment;
 use super::layout;
 use super::names::Variable;
+use super::writer::Writer;
 use crate::template;
 
 /// What variables became.

@@ -1,12 +1,8 @@
 //! `compress`, checked with the tools people unpack with.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{Build, artifact, created, names, tool};
+use crate::build::{Build, artifact, created, names, tool};
 use ingot_sdk::{Artifact, Event};
 use serde_json::json;
 

@@ -1,10 +1,6 @@
 //! `artifice`: what the artifact is afterwards.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
-
-mod common;
-
-use common::{Build, artifact, created, names};
+use crate::build::{Build, artifact, created, names};
 use serde_json::json;
 
 #[tokio::test]

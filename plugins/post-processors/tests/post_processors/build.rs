@@ -1,17 +1,14 @@
 //! What a post-processor needs around it to run by itself.
-#![allow(dead_code)] // Not every test file uses everything.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
-#[allow(unused_imports)] // As above.
 pub(crate) use ingot_sdk::testing::{Said, names};
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, FileArtifact, GeneratedData, PluginSet, PostProcess,
     PrepareContext, Prepared, Processed, Result, RunContext, testing,
 };
-#[allow(unused_imports)] // As above.
 pub(crate) use ingot_test_support::tool;
 use serde_json::Value;
 

@@ -1,12 +1,8 @@
 //! `shell-local` as a post-processor: what the scripts see, and what becomes of the artifact.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
-
-mod common;
-
 use std::sync::Arc;
 
-use common::{Build, artifact, created, names};
+use crate::build::{Build, artifact, created, names};
 use serde_json::json;
 
 #[tokio::test]

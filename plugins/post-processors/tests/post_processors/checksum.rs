@@ -1,10 +1,6 @@
 //! `checksum`, checked with the tools people check with.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
-
-mod common;
-
-use common::{Build, artifact, created, names, tool};
+use crate::build::{Build, artifact, created, names, tool};
 use serde_json::json;
 
 #[tokio::test]

@@ -1,14 +1,10 @@
 //! `manifest`: what it writes, and that it survives company.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
-
-mod common;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Build, artifact, created, names};
+use crate::build::{Build, artifact, created, names};
 use serde_json::{Value, json};
 
 fn read(path: &Path) -> Value {
