@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+/// The memory that a server's large responses took is given back when they are done, also what
+/// SQLite took. The system's own allocator keeps most of it for its threads.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What walks a template recurses: a stack of a known size, whatever the shell's limit is. Only
 /// what is used of it takes memory.
 const STACK_SIZE: usize = 128 << 20;

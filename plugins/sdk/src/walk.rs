@@ -1,7 +1,10 @@
 //! Local directories, entry by entry.
 
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
 
 use crate::{Context, Error, Result};
 
@@ -58,46 +61,22 @@ impl Entry {
 /// # Errors
 /// A directory cannot be read, or a link leads back to a directory above it.
 pub fn tree(root: &Path) -> Result<Vec<Entry>> {
+    let walk = WalkDir::new(root).follow_links(true).sort_by_file_name().min_depth(1);
     let mut entries = Vec::new();
-    let real = |path: &Path| {
-        std::fs::canonicalize(path).with_context(|| format!("reading {}", path.display()))
-    };
-    descend(root, &mut vec![real(root)?], &mut entries)?;
-    Ok(entries)
-}
-
-fn descend(directory: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<Entry>) -> Result<()> {
-    let reading = || format!("reading {}", directory.display());
-    let mut inside = Vec::new();
-    for entry in std::fs::read_dir(directory).with_context(reading)? {
-        inside.push(entry.with_context(reading)?);
-    }
-    inside.sort_by_key(std::fs::DirEntry::file_name);
-    for found in inside {
-        let path = found.path();
-        let Some(entry) = Entry::at(&path)? else { continue };
-        let directory = entry.what == What::Directory;
-        entries.push(entry);
-        if !directory {
-            continue;
-        }
-        // Only a link can lead back up.
-        let link = found.file_type().with_context(reading)?.is_symlink();
-        let real = match link {
-            true => std::fs::canonicalize(&path).with_context(reading)?,
-            false => above.last().map_or_else(|| path.clone(), |up| up.join(found.file_name())),
-        };
-        if above.iter().any(|up| up.starts_with(&real)) {
-            return Err(Error::new(format!(
+    for found in walk {
+        let found = found.map_err(|error| match (error.loop_ancestor(), error.path()) {
+            (Some(_), Some(link)) => Error::new(format!(
                 "{} is a link to a directory that it is in itself",
-                path.display()
-            )));
-        }
-        above.push(real);
-        descend(&path, above, entries)?;
-        above.pop();
+                link.display()
+            )),
+            (_, path) => {
+                let reading = format!("reading {}", path.unwrap_or(root).display());
+                Error::from(io::Error::from(error)).context(reading)
+            }
+        })?;
+        entries.extend(Entry::at(found.path())?);
     }
-    Ok(())
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri, header};
+use axum_extra::extract::cookie::{self, CookieJar};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::{digest, hmac};
@@ -47,20 +48,20 @@ impl Cookie {
 
     /// Its value, of the request.
     pub(super) fn of(self, headers: &HeaderMap, secure: bool) -> Option<String> {
-        let name = self.name(secure);
-        let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = pairs.flat_map(|value| value.split(';'));
-        pairs.find_map(|pair| {
-            let (key, value) = pair.trim().split_once('=')?;
-            (key == name && !value.is_empty()).then(|| value.to_owned())
-        })
+        let jar = CookieJar::from_headers(headers);
+        let value = jar.get(self.name(secure))?.value();
+        (!value.is_empty()).then(|| value.to_owned())
     }
 
     /// The header that sets it, for so many seconds.
     pub(super) fn set(self, value: &str, seconds: i64, secure: bool) -> String {
-        let name = self.name(secure);
-        let secure = if secure { "; Secure" } else { "" };
-        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+        cookie::Cookie::build((self.name(secure), value))
+            .path("/")
+            .http_only(true)
+            .same_site(cookie::SameSite::Lax)
+            .max_age(time::Duration::seconds(seconds))
+            .secure(secure)
+            .to_string()
     }
 }
 

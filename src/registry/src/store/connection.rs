@@ -73,6 +73,10 @@ impl Deadline {
 /// After how long a connection that nobody uses is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// After how long a connection to a SQLite file is closed. What it keeps of the file in memory is
+/// given back then. None is ever idle for long: the server's own queries take them in turn.
+const LIFETIME: Duration = Duration::from_secs(60);
+
 /// Milliseconds since some time before the first connection.
 fn clock() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -120,7 +124,8 @@ impl Pool {
             .pragma("cache_size", CACHE);
         let start = Instant::now();
         loop {
-            match options(connections).connect_with(file.clone()).await {
+            let options = options(connections).max_lifetime(LIFETIME);
+            match options.connect_with(file.clone()).await {
                 Err(error)
                     if Failure::of(&error) == Failure::Conflict && start.elapsed() < BUSY =>
                 {
