@@ -14,7 +14,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::server;
 use super::session::Session;
 use super::{
-    ancestry, artifact, bucket, channel, check, enforced_block, push, revoke, sbom, version,
+    ancestry, artifact, bucket, channel, check, enforced_block, push, revoke, sbom, transfer,
+    version,
 };
 use crate::engine::signals;
 use crate::ui::Redactor;
@@ -76,6 +77,13 @@ enum UseCommand {
     Restore(revoke::RestoreArgs),
     /// Show what was built from what
     Ancestry(ancestry::AncestryArgs),
+    /// Write buckets, with their versions and channels, to a file
+    Export(transfer::ExportArgs),
+    /// Read what `export` wrote into this registry
+    ///
+    /// Versions keep their fingerprints, builds, artifacts, parents and revocations, channels what
+    /// they point at. What is there already stays as it is.
+    Import(transfer::ImportArgs),
 }
 
 /// How to answer.
@@ -155,5 +163,7 @@ async fn use_registry(command: &UseCommand, session: &Session) -> Result<()> {
         UseCommand::Revoke(args) => revoke::revoke(args, session).await,
         UseCommand::Restore(args) => revoke::restore(args, session).await,
         UseCommand::Ancestry(args) => ancestry::run(args, session).await,
+        UseCommand::Export(args) => transfer::export(args, session).await,
+        UseCommand::Import(args) => transfer::import(args, session).await,
     }
 }

@@ -25,6 +25,7 @@ mod server;
 mod session;
 #[cfg(feature = "registry-server")]
 mod sign_in_link;
+mod transfer;
 mod version;
 
 pub(super) use command::{RegistryArgs, run};

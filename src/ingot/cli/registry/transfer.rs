@@ -1,0 +1,412 @@
+//! `ingot registry export` and `import`: a registry's buckets as a file, and into another registry,
+//! whichever the two are. Both use the API that every client has, so that HCP Packer can be left or
+//! entered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ingot_registry::all_pages;
+use ingot_registry::api::{
+    AncestryQuery, ArtifactCreateBody, Bucket, BucketAncestryType, Build, BuildStatus, Channel,
+    CreateBucketBody, CreateBuildBody, CreateChannelBody, CreateVersionBody, Parent,
+    RevocationType, UpdateBuildBody, UpdateChannelBody, UpdateVersionBody, Version,
+};
+use ingot_registry::client::Registry;
+use ingot_sdk::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use super::output::line;
+use super::{Session, is_absent, registry_error};
+use crate::cli::whole_file;
+
+/// The form of the file that this program writes and reads.
+const FORM: u32 = 1;
+
+/// The largest file that is read, in bytes: some hundred thousand versions.
+const LARGEST: u64 = 256 << 20;
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The file to write
+    file: PathBuf,
+    /// A bucket; all of them unless one is given. Can be given again
+    #[arg(long, value_name = "BUCKET")]
+    bucket: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// A file that `ingot registry export` wrote
+    file: PathBuf,
+    /// A bucket of the file; all of them unless one is given. Can be given again
+    #[arg(long, value_name = "BUCKET")]
+    bucket: Vec<String>,
+}
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Export {
+    /// [`FORM`].
+    ingot_registry_export: u32,
+    /// The registry that it is of.
+    registry: String,
+    buckets: Vec<ExportedBucket>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ExportedBucket {
+    bucket: Bucket,
+    /// The complete ones, oldest first.
+    versions: Vec<ExportedVersion>,
+    /// Without those that the registry manages.
+    channels: Vec<Channel>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ExportedVersion {
+    version: Version,
+    /// What it was built from.
+    parents: Vec<Parent>,
+}
+
+/// Writes the buckets of the registry in use to a file.
+pub(super) async fn export(args: &ExportArgs, session: &Session) -> Result<()> {
+    let registry = session.registry();
+    let all = session.buckets().await?;
+    let unknown = args.bucket.iter().find(|name| all.iter().all(|bucket| bucket.name != **name));
+    if let Some(name) = unknown {
+        return Err(Error::new(format!("there is no bucket {name}")));
+    }
+    let mut buckets = Vec::new();
+    let mut incomplete = 0;
+    for mut bucket in all {
+        if !args.bucket.is_empty() && !args.bucket.contains(&bucket.name) {
+            continue;
+        }
+        let mut versions = Vec::new();
+        for listed in session.versions(&bucket.name).await?.into_iter().rev() {
+            if !listed.is_complete() {
+                incomplete += 1;
+                continue;
+            }
+            // With the builds' metadata, which lists leave out.
+            let version = registry.get_version(&bucket.name, &listed.fingerprint).await;
+            let version = version.map_err(registry_error)?;
+            let parents = parents(registry, &bucket.name, &version.fingerprint).await?;
+            versions.push(ExportedVersion { version, parents });
+        }
+        let channels = registry.list_channels(&bucket.name).await.map_err(registry_error)?.channels;
+        let channels = channels.into_iter().filter(|channel| !channel.managed).collect();
+        // It is one of the versions.
+        bucket.latest_version = None;
+        buckets.push(ExportedBucket { bucket, versions, channels });
+    }
+    let count: usize = buckets.iter().map(|bucket| bucket.versions.len()).sum();
+    let text = serde_json::to_string_pretty(&Export {
+        ingot_registry_export: FORM,
+        registry: session.connected.name.clone(),
+        buckets,
+    });
+    let text = text.map_err(Error::caused_by)? + "\n";
+    let file = args.file.display();
+    whole_file::write(&args.file, &text)
+        .map_err(|error| Error::new(format!("{file} cannot be written: {error}")))?;
+    line(format!("Exported {count} versions of {} to {file}.", session.connected.name));
+    if incomplete > 0 {
+        line(format!("{incomplete} incomplete versions were left out."));
+    }
+    Ok(())
+}
+
+/// What a version was built from.
+async fn parents(registry: &dyn Registry, bucket: &str, fingerprint: &str) -> Result<Vec<Parent>> {
+    let query = AncestryQuery {
+        kind: BucketAncestryType::Parents,
+        version_fingerprint: fingerprint.to_owned(),
+        ..AncestryQuery::default()
+    };
+    let query = &query;
+    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
+    let relations = all_pages(ask).await.map_err(registry_error)?;
+    Ok(relations.into_iter().filter_map(|relation| relation.parent).collect())
+}
+
+/// Reads a file of buckets into the registry in use. What is there already stays as it is, so that
+/// an import that was interrupted is gone on with.
+pub(super) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
+    let mut export = read(&args.file)?;
+    let known: BTreeSet<&str> =
+        export.buckets.iter().map(|bucket| bucket.bucket.name.as_str()).collect();
+    if let Some(name) = args.bucket.iter().find(|name| !known.contains(name.as_str())) {
+        return Err(Error::new(format!("{} has no bucket {name}", args.file.display())));
+    }
+    if !args.bucket.is_empty() {
+        export.buckets.retain(|bucket| args.bucket.contains(&bucket.bucket.name));
+    }
+    let mut import = Import::new(session.registry());
+    for bucket in &export.buckets {
+        import.bucket(bucket).await?;
+    }
+    // Over all buckets by age, so that what something was built from is there before it.
+    let mut versions: Vec<&ExportedVersion> =
+        export.buckets.iter().flat_map(|bucket| &bucket.versions).collect();
+    versions.sort_by_key(|exported| exported.version.created_at);
+    for exported in &versions {
+        import.version(exported).await?;
+    }
+    for bucket in &export.buckets {
+        for channel in &bucket.channels {
+            import.assign(channel).await?;
+        }
+    }
+    import.revocations(&versions).await?;
+    line(format!(
+        "Imported {} versions of {} into {}; {} were there already.",
+        import.imported, export.registry, session.connected.name, import.there
+    ));
+    Ok(())
+}
+
+/// Reads the file.
+fn read(path: &Path) -> Result<Export> {
+    let file = path.display();
+    let failed = |error: std::io::Error| Error::new(format!("{file} cannot be read: {error}"));
+    let mut text = String::new();
+    let opened = std::fs::File::open(path).map_err(failed)?;
+    opened.take(LARGEST + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > LARGEST {
+        return Err(Error::new(format!("{file} is larger than {} MiB", LARGEST >> 20))
+            .hint("export and import it bucket by bucket: -bucket=NAME"));
+    }
+    let export: Export = serde_json::from_str(&text).map_err(|error| {
+        Error::new(format!("{file} is not an export of a registry: {error}"))
+            .hint("`ingot registry export FILE` writes one")
+    })?;
+    match export.ingot_registry_export {
+        FORM => Ok(export),
+        other => Err(Error::new(format!("{file} has form {other}; this Ingot reads form {FORM}"))
+            .hint("use the Ingot that wrote it, or a newer one")),
+    }
+}
+
+/// An import that is under way.
+struct Import<'a> {
+    registry: &'a dyn Registry,
+    /// The ids that channels have in this registry, by bucket and name.
+    channels: BTreeMap<(String, String), String>,
+    /// The ids that versions have in this registry, by bucket and fingerprint.
+    versions: BTreeMap<(String, String), String>,
+    imported: usize,
+    there: usize,
+}
+
+/// An error with what it was about.
+fn about(what: String) -> impl FnOnce(ingot_registry::api::Error) -> Error {
+    move |error| {
+        let error = registry_error(error);
+        let text = format!("{what}: {error}");
+        match error.advice() {
+            Some(advice) => Error::new(text).hint(advice),
+            None => Error::new(text),
+        }
+    }
+}
+
+impl<'a> Import<'a> {
+    fn new(registry: &'a dyn Registry) -> Self {
+        Import {
+            registry,
+            channels: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            imported: 0,
+            there: 0,
+        }
+    }
+
+    /// Creates a bucket and its channels, which point nowhere yet.
+    async fn bucket(&mut self, exported: &ExportedBucket) -> Result<()> {
+        let bucket = &exported.bucket;
+        let name = &bucket.name;
+        let body = CreateBucketBody {
+            name: name.clone(),
+            description: bucket.description.clone(),
+            labels: bucket.labels.clone(),
+        };
+        match self.registry.get_bucket(name).await {
+            Err(error) if is_absent(&error) => {
+                let created = self.registry.create_bucket(&body).await;
+                created.map_err(about(format!("the bucket {name}")))?;
+            }
+            found => drop(found.map_err(registry_error)?),
+        }
+        for channel in &exported.channels {
+            let body = CreateChannelBody {
+                name: channel.name.clone(),
+                restricted: channel.restricted,
+                version_fingerprint: String::new(),
+            };
+            let there = match self.registry.get_channel(name, &channel.name).await {
+                Err(error) if is_absent(&error) => {
+                    let created = self.registry.create_channel(name, &body).await;
+                    created.map_err(about(format!("the channel {} of {name}", channel.name)))?
+                }
+                found => found.map_err(registry_error)?,
+            };
+            self.channels.insert((name.clone(), channel.name.clone()), there.id);
+        }
+        Ok(())
+    }
+
+    /// Creates a version with its builds, unless it is there.
+    async fn version(&mut self, exported: &ExportedVersion) -> Result<()> {
+        let ExportedVersion { version, parents } = exported;
+        let (registry, bucket, fingerprint) =
+            (self.registry, &version.bucket_name, &version.fingerprint);
+        let what = format!("{bucket} {} ({fingerprint})", version.name);
+        let key = (bucket.clone(), fingerprint.clone());
+        let there = match registry.get_version(bucket, fingerprint).await {
+            Ok(there) if there.is_complete() => {
+                self.versions.insert(key, there.id);
+                self.there += 1;
+                return Ok(());
+            }
+            Err(error) if is_absent(&error) => {
+                let body = CreateVersionBody {
+                    fingerprint: fingerprint.clone(),
+                    template_type: version.template_type,
+                };
+                registry.create_version(bucket, &body).await.map_err(about(what.clone()))?
+            }
+            there => there.map_err(registry_error)?,
+        };
+        // All are made known before one is done: the last one that is done completes the version.
+        let mut open = Vec::new();
+        for build in &version.builds {
+            let component = &build.component_type;
+            let known = there.builds.iter().find(|known| known.component_type == *component);
+            match known {
+                Some(known) if known.status == BuildStatus::Done => {}
+                Some(known) => open.push((build, known.id.clone())),
+                None => {
+                    let body = CreateBuildBody {
+                        component_type: component.clone(),
+                        packer_run_uuid: build.packer_run_uuid.clone(),
+                        status: BuildStatus::Running,
+                        platform: build.platform.clone(),
+                        ..CreateBuildBody::default()
+                    };
+                    let created = registry.create_build(bucket, fingerprint, &body).await;
+                    let created = created.map_err(about(format!("{what}, {component}")))?;
+                    open.push((build, created.id));
+                }
+            }
+        }
+        for (index, (build, id)) in open.into_iter().enumerate() {
+            let body = self.done(build, self.parent(build, parents, index));
+            let updated = registry.update_build(bucket, fingerprint, &id, &body).await;
+            updated.map_err(about(format!("{what}, {}", build.component_type)))?;
+        }
+        let now = registry.get_version(bucket, fingerprint).await.map_err(registry_error)?;
+        if !now.is_complete() {
+            let body = UpdateVersionBody { complete: true, ..UpdateVersionBody::default() };
+            let completed = registry.update_version(bucket, fingerprint, &body).await;
+            completed.map_err(about(what))?;
+        }
+        let name = match now.name == version.name {
+            true => String::new(),
+            false => format!(", which is {} here", now.name),
+        };
+        line(format!("{bucket} {} ({fingerprint}){name}", version.name));
+        self.versions.insert(key, now.id);
+        self.imported += 1;
+        Ok(())
+    }
+
+    /// Which of its version's parents a build was built from: the one that has the image, or, where
+    /// that is not known, the one at the same place.
+    fn parent<'p>(&self, build: &Build, parents: &'p [Parent], index: usize) -> Option<&'p Parent> {
+        match parents {
+            [only] if !build.source_external_identifier.is_empty() || index == 0 => Some(only),
+            several => several.get(index),
+        }
+    }
+
+    /// What tells that a build is done.
+    fn done(&self, build: &Build, parent: Option<&Parent>) -> UpdateBuildBody {
+        let id = |ids: &BTreeMap<(String, String), String>, name: fn(&Parent) -> &String| {
+            let key = |parent: &Parent| (parent.bucket_name.clone(), name(parent).clone());
+            parent.and_then(|parent| ids.get(&key(parent))).cloned().unwrap_or_default()
+        };
+        let artifact = |artifact: &ingot_registry::api::Artifact| ArtifactCreateBody {
+            external_identifier: artifact.external_identifier.clone(),
+            region: artifact.region.clone(),
+        };
+        UpdateBuildBody {
+            packer_run_uuid: build.packer_run_uuid.clone(),
+            status: BuildStatus::Done,
+            platform: build.platform.clone(),
+            artifacts: build.artifacts.iter().map(artifact).collect(),
+            labels: build.labels.clone(),
+            metadata: build.metadata.clone(),
+            source_external_identifier: build.source_external_identifier.clone(),
+            parent_version_id: id(&self.versions, |parent| &parent.version_fingerprint),
+            parent_channel_id: id(&self.channels, |parent| &parent.channel_name),
+        }
+    }
+
+    /// Points a channel where it pointed, unless it points somewhere already.
+    async fn assign(&self, channel: &Channel) -> Result<()> {
+        let Some(version) = &channel.version else { return Ok(()) };
+        let (bucket, name) = (&channel.bucket_name, &channel.name);
+        let key = (bucket.clone(), version.fingerprint.clone());
+        if version.fingerprint.is_empty() || !self.versions.contains_key(&key) {
+            return Ok(());
+        }
+        let there = self.registry.get_channel(bucket, name).await.map_err(registry_error)?;
+        if there.version.is_some_and(|version| !version.fingerprint.is_empty()) {
+            return Ok(());
+        }
+        let body = UpdateChannelBody {
+            update_mask: "versionFingerprint".to_owned(),
+            version_fingerprint: version.fingerprint.clone(),
+            ..UpdateChannelBody::default()
+        };
+        let assigned = self.registry.update_channel(bucket, name, &body).await;
+        assigned.map_err(about(format!("the channel {name} of {bucket}"))).map(drop)
+    }
+
+    /// Revokes what was revoked, or is to be: by hand first, as others inherit that.
+    async fn revocations(&self, versions: &[&ExportedVersion]) -> Result<()> {
+        let revoked = versions.iter().map(|exported| &exported.version);
+        let revoked: Vec<&Version> = revoked.filter(|one| one.revoke_at.is_set()).collect();
+        let heirs: BTreeSet<(&str, &str)> = revoked
+            .iter()
+            .filter_map(|one| one.revocation_inherited_from.as_ref())
+            .map(|from| (from.bucket_name.as_str(), from.version_fingerprint.as_str()))
+            .collect();
+        let inherited = |one: &&&Version| one.revocation_type == RevocationType::Inherited;
+        let by_hand = revoked.iter().filter(|one| !inherited(one));
+        for version in by_hand.chain(revoked.iter().filter(inherited)) {
+            let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
+            let there =
+                self.registry.get_version(bucket, fingerprint).await.map_err(registry_error)?;
+            if there.revoke_at.is_set() {
+                continue;
+            }
+            let body = UpdateVersionBody {
+                revoke_at: version.revoke_at,
+                revocation_message: version.revocation_message.clone(),
+                // The channels point where they pointed.
+                disable_rollback_channels: true,
+                skip_descendants_revocation: !heirs
+                    .contains(&(bucket.as_str(), fingerprint.as_str())),
+                ..UpdateVersionBody::default()
+            };
+            let done = self.registry.update_version(bucket, fingerprint, &body).await;
+            done.map_err(about(format!("the revocation of {bucket} {}", version.name)))?;
+        }
+        Ok(())
+    }
+}
