@@ -55,6 +55,11 @@ pub(super) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages
+    ManPages {
+        /// The directory to write them to; it is created if it is not there
+        directory: PathBuf,
+    },
 }
 
 /// `-var` and `-var-file`, in the order they were given, which is the order they apply in.

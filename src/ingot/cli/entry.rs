@@ -12,8 +12,8 @@ use super::output::{answer, show};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::{
-    argv, build, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect, packer_config,
-    program, registry, sbom_generate, usage, validate, verify_attestation, version,
+    argv, build, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect, man_pages,
+    packer_config, program, registry, sbom_generate, usage, validate, verify_attestation, version,
 };
 use crate::ui::Redactor;
 
@@ -58,5 +58,6 @@ pub fn main() -> ExitCode {
             answer(String::from_utf8_lossy(&script).trim_end());
             ExitCode::SUCCESS
         }
+        Command::ManPages { directory } => man_pages::run(&directory),
     }
 }

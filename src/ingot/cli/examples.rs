@@ -99,6 +99,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("version", &["ingot version"]),
     ("completions", &["ingot completions bash > ~/.local/share/bash-completion/completions/ingot"]),
+    ("man-pages", &["ingot man-pages ~/.local/share/man/man1"]),
     (
         "registry",
         &[
@@ -107,6 +108,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot registry revoke web v2 -reason='CVE-2026-1234'",
             "ingot registry serve -listen=0.0.0.0:7420",
         ],
+    ),
+    (
+        "registry export",
+        &["ingot registry export hcp.json", "ingot registry export web.json -bucket=web"],
+    ),
+    (
+        "registry import",
+        &["ingot registry import hcp.json", "ingot registry import hcp.json -bucket=web"],
     ),
     ("registry buckets", &["ingot registry buckets list", "ingot registry buckets show web -json"]),
     ("registry buckets list", &["ingot registry buckets list -json"]),

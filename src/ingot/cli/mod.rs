@@ -15,6 +15,7 @@ mod hcl2_upgrade;
 mod init;
 mod inspect;
 mod logging;
+mod man_pages;
 mod output;
 mod packer_config;
 #[cfg(feature = "plugin-host")]

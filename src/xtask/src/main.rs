@@ -1,31 +1,51 @@
 //! The tasks of this repository: `cargo xtask TASK`. `.ci/run` and people run the same ones.
 //!
-//! Knows Cargo and nothing of Ingot's crates, so that it is built in a second.
+//! Knows Cargo and nothing of Ingot's crates, so that it is built in a second. What makes a release
+//! stands in [`dist`].
+
+mod dist;
+mod targets;
 
 use std::process::{Command, ExitCode};
 
-/// A task: its name, what it does, and the commands it runs in turn.
+/// A task: its name, what it does, and what it does in turn.
 struct Task {
     name: &'static str,
     about: &'static str,
     steps: &'static [Step],
 }
 
-/// One command, with variables in its environment.
-struct Step {
-    argv: &'static [&'static str],
-    env: &'static [(&'static str, &'static str)],
+enum Step {
+    /// A command, with variables in its environment.
+    Command { argv: &'static [&'static str], env: &'static [(&'static str, &'static str)] },
+    /// A function of this program.
+    Function(fn() -> Result<(), String>),
 }
 
 const fn step(argv: &'static [&'static str]) -> Step {
-    Step { argv, env: &[] }
+    Step::Command { argv, env: &[] }
+}
+
+impl Step {
+    fn run(&self) -> Result<(), String> {
+        let (argv, env) = match self {
+            Step::Command { argv, env } => (argv, env),
+            Step::Function(function) => return function(),
+        };
+        eprintln!("> {}", argv.join(" "));
+        match Command::new(argv[0]).args(&argv[1..]).envs(env.iter().copied()).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{} failed: {status}", argv[0])),
+            Err(error) => Err(format!("{} cannot be run: {error}", argv[0])),
+        }
+    }
 }
 
 const FMT: Step = step(&["cargo", "fmt", "--all", "--check"]);
 const CLIPPY: Step =
     step(&["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
 const TEST: Step = step(&["cargo", "test", "--workspace"]);
-const DOC: Step = Step {
+const DOC: Step = Step::Command {
     // With what is private, as the readers are those who work on it.
     argv: &["cargo", "doc", "--workspace", "--no-deps", "--document-private-items"],
     // Links to what is private are right there; URLs in help are for people to copy.
@@ -37,9 +57,17 @@ const DOC: Step = Step {
 const DENY: Step = step(&["cargo", "deny", "check", "bans", "licenses", "sources"]);
 const SHEAR: Step = step(&["cargo", "shear"]);
 const REFERENCE: Step =
-    Step { argv: &["cargo", "test", "--test", "reference"], env: &[("UPDATE", "1")] };
-const MESSAGES: Step =
-    Step { argv: &["cargo", "test", "--test", "conformance_templates"], env: &[("UPDATE", "1")] };
+    Step::Command { argv: &["cargo", "test", "--test", "reference"], env: &[("UPDATE", "1")] };
+const MESSAGES: Step = Step::Command {
+    argv: &["cargo", "test", "--test", "conformance_templates"],
+    env: &[("UPDATE", "1")],
+};
+const RELEASE: Step = step(&["cargo", "build", "--release", "--locked", "--bin", "ingot"]);
+const PACKAGES: Step = Step::Function(dist::packages);
+const SBOM: Step = Step::Function(dist::sbom);
+const PROVENANCE: Step = Step::Function(dist::provenance);
+const CHECKSUMS: Step = Step::Function(dist::checksums);
+const SITE: Step = step(&["mdbook", "build", "docs"]);
 
 const TASKS: &[Task] = &[
     Task { name: "fmt", about: "check the layout of the code", steps: &[FMT] },
@@ -62,6 +90,33 @@ const TASKS: &[Task] = &[
         steps: &[MESSAGES],
     },
     Task { name: "ci", about: "all that CI checks, in its order", steps: &[FMT, CLIPPY, TEST] },
+    Task { name: "site", about: "build the documentation as a site, target/site", steps: &[SITE] },
+    Task {
+        name: "targets",
+        about: "check the crates of the template language for other targets",
+        steps: &[Step::Function(targets::check)],
+    },
+    Task { name: "release", about: "compile the program as it is released", steps: &[RELEASE] },
+    Task {
+        name: "pages",
+        about: "write manual pages and completions to target/dist",
+        steps: &[Step::Function(dist::pages)],
+    },
+    Task {
+        name: "packages",
+        about: "pack what `release` compiled: archive, .deb and .rpm in target/dist",
+        steps: &[PACKAGES],
+    },
+    Task {
+        name: "dist",
+        about: "`packages`, then their SBOM, provenance and checksums",
+        steps: &[PACKAGES, SBOM, PROVENANCE, CHECKSUMS],
+    },
+    Task {
+        name: "images",
+        about: "build the container image of what `release` compiled",
+        steps: &[Step::Function(dist::images)],
+    },
 ];
 
 fn main() -> ExitCode {
@@ -76,18 +131,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     for step in tasks.iter().flat_map(|task| task.steps) {
-        eprintln!("> {}", step.argv.join(" "));
-        let status = Command::new(step.argv[0])
-            .args(&step.argv[1..])
-            .envs(step.env.iter().copied())
-            .status();
-        match status {
-            Ok(status) if status.success() => {}
-            Ok(_) => return ExitCode::FAILURE,
-            Err(error) => {
-                eprintln!("{} cannot be run: {error}", step.argv[0]);
-                return ExitCode::FAILURE;
-            }
+        if let Err(error) = step.run() {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
