@@ -44,13 +44,15 @@ if ! docker run --rm --privileged "$image" true 2>/dev/null; then
     --security-opt seccomp=unconfined --security-opt apparmor=unconfined
     --security-opt systempaths=unconfined)
 fi
-# /etc/ssl and the variables: certificates of a proxy, where this machine is behind one.
 docker run -d --name "$name" "${rights[@]}" -v "$work/ingot:/ingot" -v "$target:/ingot/target" \
   -v "$work/docker:/var/lib/docker" \
-  -v "$work/cargo:/cargo" -v "$toolchain:/rust:ro" -v /etc/ssl/certs:/etc/ssl/certs:ro \
+  -v "$work/cargo:/cargo" -v "$toolchain:/rust:ro" \
   -e CARGO_HOME=/cargo -e "PATH=/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-  -e "PIP_CERT=${PIP_CERT:-}" -e "CARGO_BUILD_JOBS=${CARGO_BUILD_JOBS:-2}" -w /ingot "$image" \
+  -e PIP_CERT=/etc/ssl/certs/ca-certificates.crt -e "CARGO_BUILD_JOBS=${CARGO_BUILD_JOBS:-2}" -w /ingot "$image" \
   sleep infinity >/dev/null
+# The certificates of a proxy, where this machine is behind one.
+docker cp -q /usr/local/share/ca-certificates "$name:/usr/local/share/" 2>/dev/null || true
+docker exec "$name" update-ca-certificates >/dev/null 2>&1
 # The engine inside makes control groups, which only a privileged container has writable.
 docker exec "$name" sh -c 'for group in /sys/fs/cgroup /sys/fs/cgroup/*; do
     mount -o remount,bind,rw "$group" 2>/dev/null || true

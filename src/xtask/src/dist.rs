@@ -36,6 +36,11 @@ impl Paths {
         Ok(Paths { triple, target })
     }
 
+    /// Whether the program is linked statically.
+    fn is_static(&self) -> bool {
+        self.triple.ends_with("-musl")
+    }
+
     /// The compiled program.
     fn program(&self) -> Result<PathBuf> {
         let directory = match env::var_os("CARGO_BUILD_TARGET") {
@@ -49,14 +54,19 @@ impl Paths {
         }
     }
 
-    /// The directory of what is published.
+    /// The directory of what goes into all packages.
     fn dist(&self) -> PathBuf {
         self.target.join("dist")
     }
 
+    /// The directory of what is published for this target.
+    fn release(&self) -> PathBuf {
+        self.dist().join(&self.triple)
+    }
+
     /// A file that is published: `ingot-0.1.0-x86_64-unknown-linux-gnu.tar.gz`.
     fn published(&self, ending: &str) -> PathBuf {
-        self.dist().join(format!("ingot-{VERSION}-{}{ending}", self.triple))
+        self.release().join(format!("ingot-{VERSION}-{}{ending}", self.triple))
     }
 }
 
@@ -73,9 +83,7 @@ pub(crate) fn pages() -> Result<()> {
     let (program, dist) = (paths.program()?, paths.dist());
     // Pages of commands that are gone must not stay.
     let man = dist.join("man");
-    if man.exists() {
-        fs::remove_dir_all(&man).map_err(|error| file_error(&man, &error))?;
-    }
+    remove(&man)?;
     run(&program, [OsStr::new("man-pages"), man.as_os_str()])?;
     let completions = dist.join("completions");
     create(&completions)?;
@@ -85,13 +93,20 @@ pub(crate) fn pages() -> Result<()> {
     Ok(())
 }
 
-/// Packs the program, its pages and completions: an archive, a .deb and a .rpm.
+/// Packs the program, its pages and completions: an archive, and, but for a static program, which
+/// would have the same names, a .deb and a .rpm.
 pub(crate) fn packages() -> Result<()> {
     pages()?;
     let paths = Paths::find()?;
+    // What an older version left must not be published.
+    remove(&paths.release())?;
+    create(&paths.release())?;
     archive(&paths)?;
+    if paths.is_static() {
+        return Ok(());
+    }
     // Both take the version and what belongs in from Cargo.toml.
-    let mut options = vec!["--output".into(), paths.dist().into_os_string()];
+    let mut options = vec!["--output".into(), paths.release().into_os_string()];
     if let Some(triple) = env::var_os("CARGO_BUILD_TARGET") {
         options.extend(["--target".into(), triple]);
     }
@@ -106,9 +121,7 @@ fn archive(paths: &Paths) -> Result<()> {
     let archive = paths.published(".tar.gz");
     let name = format!("ingot-{VERSION}-{}", paths.triple);
     let directory = paths.target.join("archive").join(&name);
-    if directory.exists() {
-        fs::remove_dir_all(&directory).map_err(|error| file_error(&directory, &error))?;
-    }
+    remove(&directory)?;
     create(&directory)?;
     copy(&paths.program()?, &directory.join("ingot"))?;
     for document in DOCUMENTS {
@@ -141,7 +154,7 @@ fn archive(paths: &Paths) -> Result<()> {
 /// directory, so that nothing else of the source is taken for a part of it.
 pub(crate) fn sbom() -> Result<()> {
     let paths = Paths::find()?;
-    create(&paths.dist())?;
+    create(&paths.release())?;
     let directory = paths.target.join("sbom");
     create(&directory)?;
     copy(Path::new("Cargo.lock"), &directory.join("Cargo.lock"))?;
@@ -149,7 +162,7 @@ pub(crate) fn sbom() -> Result<()> {
     write(&paths.published(".cdx.json"), &output_of(&paths.program()?, arguments)?)
 }
 
-/// Attests what is in `target/dist`: SLSA provenance in an in-toto statement, signed with the PEM
+/// Attests what is published: SLSA provenance in an in-toto statement, signed with the PEM
 /// key in the file that `INGOT_RELEASE_KEY` names, unsigned where it is not set.
 pub(crate) fn provenance() -> Result<()> {
     let paths = Paths::find()?;
@@ -174,15 +187,15 @@ pub(crate) fn provenance() -> Result<()> {
 /// Writes `SHA256SUMS`, which `sha256sum -c` checks.
 pub(crate) fn checksums() -> Result<()> {
     let paths = Paths::find()?;
-    let names: Vec<_> = files(&paths.dist())?
+    let names: Vec<_> = files(&paths.release())?
         .iter()
         .filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
         .filter(|name| name != "SHA256SUMS")
         .collect();
     let mut command = Command::new("sha256sum");
-    command.args(&names).current_dir(paths.dist());
+    command.args(&names).current_dir(paths.release());
     let text = output(&mut command)?;
-    write(&paths.dist().join("SHA256SUMS"), &text)
+    write(&paths.release().join("SHA256SUMS"), &text)
 }
 
 /// Builds the container images with the Docker Engine: `ingot:VERSION` on a debian base, and, where
@@ -193,7 +206,7 @@ pub(crate) fn images() -> Result<()> {
     create(&context)?;
     copy(&paths.program()?, &context.join("ingot"))?;
     copy(Path::new("/etc/ssl/certs/ca-certificates.crt"), &context.join("ca-certificates.crt"))?;
-    let (file, tag) = match paths.triple.ends_with("-musl") {
+    let (file, tag) = match paths.is_static() {
         true => ("scratch.Dockerfile", format!("ingot:{VERSION}-static")),
         false => ("debian.Dockerfile", format!("ingot:{VERSION}")),
     };
@@ -219,7 +232,7 @@ fn subjects(paths: &Paths) -> Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         name != "SHA256SUMS" && !name.ends_with(".provenance.json")
     };
-    Ok(files(&paths.dist())?.into_iter().filter(own).collect())
+    Ok(files(&paths.release())?.into_iter().filter(own).collect())
 }
 
 /// The files of a directory, by their names.
@@ -237,6 +250,14 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>> {
 
 fn file_error(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
+}
+
+/// Removes a directory with what is in it, if it is there.
+fn remove(directory: &Path) -> Result<()> {
+    match directory.exists() {
+        true => fs::remove_dir_all(directory).map_err(|error| file_error(directory, &error)),
+        false => Ok(()),
+    }
 }
 
 fn create(directory: &Path) -> Result<()> {

@@ -104,7 +104,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "packages",
-        about: "pack what `release` compiled: archive, .deb and .rpm in target/dist",
+        about: "pack what `release` compiled: archive, .deb and .rpm below target/dist",
         steps: &[PACKAGES],
     },
     Task {
