@@ -25,6 +25,40 @@ pub async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || job(&stop)).await.context("working on files")?
 }
 
+/// Reads a small file whole, such as a key, without ever waiting for it or taking more memory than
+/// `most` bytes: what is at `path` may be anything, and may change meanwhile. `what` names what the
+/// file should be, such as `key`.
+///
+/// # Errors
+/// It cannot be read, is not a regular file, or has more than `most` bytes.
+pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let reading = || format!("reading {shown}");
+    let mut options = File::options();
+    options.read(true);
+    // Opening a pipe that nobody writes to would wait for somebody who does.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits() as i32,
+    );
+    let file = options.open(path).with_context(reading)?;
+    let kind = file.metadata().with_context(reading)?.file_type();
+    if kind.is_dir() {
+        return Err(Error::new(format!("{shown} is a directory, not a file")));
+    }
+    if !kind.is_file() {
+        return Err(Error::new(format!("{shown} is a pipe, socket or device, not a regular file"))
+            .hint("write it to a file, and name that"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).with_context(reading)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::new(format!("{shown} has more than {most} bytes: it is no {what}")));
+    }
+    Ok(bytes)
+}
+
 /// Less than this is done before anybody could watch a progress bar.
 const WORTH_WATCHING: u64 = 16 * 1024 * 1024;
 
@@ -123,5 +157,36 @@ impl Read for Watched<'_> {
         let length = self.file.read(buffer)?;
         self.reader.advance(length);
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_are_read_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("key"), "0123456789").unwrap();
+        let refused = |name: &str, most| read_small(&path(name), "key", most).unwrap_err();
+        assert_eq!(read_small(&path("key"), "key", 10).unwrap(), b"0123456789");
+        let error = refused("key", 9).to_string();
+        assert!(error.ends_with("key has more than 9 bytes: it is no key"), "{error}");
+        assert!(refused("", 9).to_string().ends_with("is a directory, not a file"));
+        assert!(refused("nope", 9).to_string().contains("nope"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_or_device_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [pipe.as_path(), Path::new("/dev/zero")] {
+            let error = read_small(path, "key", 9).unwrap_err().to_string();
+            assert!(error.ends_with("is a pipe, socket or device, not a regular file"), "{error}");
+        }
     }
 }

@@ -7,10 +7,18 @@ use crate::error::Fault;
 use crate::functions;
 use crate::parser::{Base, Command, Node, Operand, Pipeline};
 use crate::template::NO_VALUE;
-use crate::value::{kind_of, text_of, truth};
+use crate::value::{kind_of, size_of, text_of, truth};
 
-/// More output than any option has; keeps `range` over a huge number from eating the memory.
+/// More output than any option has, in bytes; a value that a function returns is not longer either.
 const MAX_OUTPUT: usize = 64 << 20;
+
+/// More work than any option takes: one for each node, operand and function, and one for every
+/// [`BYTES_OF_WORK`] that are copied. A second or so; without it `range` over a huge number would
+/// not end.
+const MAX_WORK: u64 = 2_000_000;
+
+/// How many bytes are copied for one of [`MAX_WORK`].
+const BYTES_OF_WORK: u64 = 1024;
 
 /// One rendering.
 pub(crate) struct Evaluator<'a> {
@@ -22,6 +30,8 @@ pub(crate) struct Evaluator<'a> {
     /// Whether what is being evaluated is made of a secret.
     secret: bool,
     output: String,
+    /// How much has been done, see [`MAX_WORK`].
+    work: u64,
     /// What had no value, where that is no error.
     missing: Option<Vec<String>>,
 }
@@ -62,6 +72,7 @@ impl<'a> Evaluator<'a> {
             variables: vec![all],
             secret: false,
             output: String::new(),
+            work: 0,
             missing: None,
         }
     }
@@ -92,6 +103,17 @@ impl<'a> Evaluator<'a> {
         }
         self.variables.truncate(scope);
         Ok(flow)
+    }
+
+    /// Counts one step, which copies `bytes`.
+    fn count(&mut self, bytes: u64, place: usize) -> Result<(), Fault> {
+        self.work += 1 + bytes / BYTES_OF_WORK;
+        match self.work > MAX_WORK {
+            true => {
+                Err(Fault::new(place, "this takes too long: more steps than a template may do"))
+            }
+            false => Ok(()),
+        }
     }
 
     fn node(&mut self, node: &Node, dot: Dot<'_>) -> Result<Flow, Fault> {
@@ -192,6 +214,7 @@ impl<'a> Evaluator<'a> {
         }
         let scope = self.variables.len();
         while let Some((key, item)) = entry {
+            self.count(0, place)?;
             match items.variables.len() {
                 0 => {}
                 1 => self.set(items, std::slice::from_ref(&item)),
@@ -277,6 +300,12 @@ impl<'a> Evaluator<'a> {
     }
 
     fn operand(&mut self, operand: &Operand, dot: Dot<'_>) -> Result<Value, Fault> {
+        let value = self.operand_inside(operand, dot)?;
+        self.count(size_of(&value), operand.span.start)?;
+        Ok(value)
+    }
+
+    fn operand_inside(&mut self, operand: &Operand, dot: Dot<'_>) -> Result<Value, Fault> {
         let owned;
         let mut current = match &operand.base {
             Base::Dot => {
@@ -353,6 +382,14 @@ impl<'a> Evaluator<'a> {
         };
         let output =
             result.map_err(|message| Fault::new(at.span.start, format!("{name}: {message}")))?;
+        let size = size_of(&output.value);
+        if size > MAX_OUTPUT as u64 {
+            return Err(Fault::new(
+                at.span.start,
+                format!("{name}: this makes the value too long"),
+            ));
+        }
+        self.count(size, at.span.start)?;
         self.secret |= output.secret;
         Ok(output.value)
     }

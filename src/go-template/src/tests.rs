@@ -224,3 +224,21 @@ fn never_panics_on_broken_input() {
         }
     }
 }
+
+#[test]
+fn what_would_not_end_is_an_error() {
+    fails("{{ range 9000000000000000000 }}{{ end }}", "this takes too long");
+    fails("{{ range 9000000000000000000 }}{{ continue }}{{ end }}", "this takes too long");
+    let nested = "{{ range 30000 }}{{ range 30000 }}{{ if . }}{{ end }}{{ end }}{{ end }}";
+    fails(nested, "this takes too long");
+    fails("{{ range 9000000000000000000 }}x{{ end }}", "this");
+    // What doubles with every turn takes few turns to fill all memory.
+    let doubles =
+        r#"{{ $x := "0123456789" }}{{ range 99 }}{{ $x = printf "%s%s" $x $x }}{{ end }}"#;
+    fails(doubles, "printf: this makes the value too long (at column");
+    // Few turns that each copy a lot.
+    let copies = r#"{{ $x := printf "%9999s" "" }}{{ range 11 }}{{ $x = printf "%s%s" $x $x }}{{ end }}
+        {{- range 1000000 }}{{ if eq $x "" }}{{ end }}{{ end }}"#;
+    fails(copies, "this takes too long");
+    gives("{{ range 3 }}{{ . }}{{ end }}{{ len (printf \"%9999s\" \"\") }}", "0129999");
+}

@@ -65,6 +65,19 @@ pub(crate) fn go_exponent(scientific: &str) -> String {
     format!("{mantissa}e{sign}{digits:0>2}")
 }
 
+/// About how many bytes a copy of `value` takes.
+pub(crate) fn size_of(value: &Value) -> u64 {
+    let item = std::mem::size_of::<Value>() as u64;
+    match value {
+        Value::String(text) => text.len() as u64,
+        Value::Array(items) => items.iter().map(|inner| item + size_of(inner)).sum(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, inner)| item + name.len() as u64 + size_of(inner)).sum()
+        }
+        _ => 0,
+    }
+}
+
 /// What `value` is, for messages.
 pub(crate) fn kind_of(value: &Value) -> String {
     match value {
