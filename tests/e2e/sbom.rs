@@ -274,3 +274,225 @@ fn the_sbom_of_a_directory_is_written_to_standard_output() {
         assert!(run.stderr.contains(wanted), "{}", run.stderr);
     }
 }
+
+/// A directory with a database of dpkg that lists one package, at `path` below `dir`.
+fn dpkg(dir: &Path, path: &str, package: &str) {
+    std::fs::create_dir_all(dir.join(path)).unwrap();
+    let status = format!("Package: {package}\nStatus: install ok installed\nVersion: 1\n");
+    std::fs::write(dir.join(path).join("status"), status).unwrap();
+}
+
+/// Makes a link, and the directory it is in.
+fn link(target: impl AsRef<Path>, at: &Path) {
+    std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(target, at).unwrap();
+}
+
+#[test]
+fn links_that_lead_out_of_the_directory_are_not_followed() {
+    let dir = template("");
+    let path = |name: &str| dir.path().join(name);
+    dpkg(dir.path(), "host", "secret-of-the-host");
+    std::fs::write(path("host/os-release"), "ID=host\n").unwrap();
+    // A directory and files that lead out, by relative and by absolute links.
+    link("../../../host", &path("root/var/lib/dpkg"));
+    link(path("host/os-release"), &path("root/etc/os-release"));
+    link("../../../../host/status", &path("root/lib/apk/db/installed"));
+    link(path("host/status"), &path("root/var/lib/rpm/rpmdb.sqlite"));
+    link(path("host"), &path("root/srv/linked"));
+    std::fs::write(path("host/Cargo.lock"), "[[package]]\nname = \"h\"\nversion = \"1\"\n")
+        .unwrap();
+    // What leads to another place inside of it is read.
+    std::fs::create_dir_all(path("root/usr/lib")).unwrap();
+    std::fs::write(path("root/usr/lib/real"), "ID=guest\n").unwrap();
+    link("real", &path("root/usr/lib/os-release"));
+    for root in ["root", "./root/", "root/usr/.."] {
+        let run = ingot(dir.path(), &["sbom-generate", root]);
+        assert_eq!(run.code, Some(0), "{}", said(&run));
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(packages(&document), [].into(), "{root}: {}", run.stdout);
+        assert_eq!(document["metadata"]["component"]["name"], "guest", "{}", run.stderr);
+        for name in [
+            "etc/os-release",
+            "var/lib/dpkg/status",
+            "lib/apk/db/installed",
+            "var/lib/rpm/rpmdb.sqlite",
+        ] {
+            let wanted = format!("root/{name} leads out of ");
+            assert!(run.stderr.contains(&wanted), "{wanted}: {}", run.stderr);
+        }
+    }
+    // The directory itself may be a link.
+    dpkg(dir.path(), "other/var/lib/dpkg", "bash");
+    link("other", &path("linked"));
+    let run = ingot(dir.path(), &["sbom-generate", "linked"]);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(packages(&document), ["bash 1".to_owned()].into());
+    assert_eq!(document["components"][0]["properties"][0]["value"], "/var/lib/dpkg/status");
+}
+
+#[test]
+fn what_is_too_large_or_broken_is_passed_over_and_named() {
+    let dir = template("");
+    dpkg(dir.path(), "root/var/lib/dpkg", "bash");
+    let app = dir.path().join("root/srv");
+    for name in ["large", "broken", "good"] {
+        std::fs::create_dir_all(app.join(name)).unwrap();
+    }
+    let large = std::fs::File::create(app.join("large/package-lock.json")).unwrap();
+    large.set_len(100 << 20).unwrap();
+    std::fs::write(app.join("broken/package-lock.json"), "{\"packages\": [").unwrap();
+    let lock = r#"{"packages": {"node_modules/a": {"version": "2.0.0"}}}"#;
+    std::fs::write(app.join("good/package-lock.json"), lock).unwrap();
+    let run = ingot(dir.path(), &["sbom-generate", "root"]);
+    assert_eq!(run.code, Some(0), "{}", said(&run));
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(packages(&document), ["bash 1".to_owned(), "a 2.0.0".to_owned()].into());
+    for wanted in [
+        "root/srv/large/package-lock.json has more than 64 MiB and is passed over",
+        "note: /srv/broken/package-lock.json is passed over: it is not valid JSON: EOF",
+    ] {
+        assert!(run.stderr.contains(wanted), "{wanted}: {}", run.stderr);
+    }
+}
+
+/// Runs rpm on this machine.
+fn rpm(dir: &Path, program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).current_dir(dir).output().expect(program);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn an_sbom_lists_what_rpm_does() {
+    require!(tool(Path::new("/"), &["rpmbuild", "--version"]));
+    let dir = template("");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (root, top) = (path("root"), format!("_topdir {}", path("top")));
+    std::fs::create_dir_all(&root).unwrap();
+    rpm(dir.path(), "rpm", &["--root", &root, "--dbpath", "/var/lib/rpm", "--initdb"]);
+    for (name, more) in [("hello", "Epoch: 3\nVendor: Example\n"), ("lib hello", ""), ("tools", "")]
+    {
+        let name = name.replace(' ', "-");
+        let spec = format!(
+            "Name: {name}\nVersion: 1.2\nRelease: 3\nSummary: {name}\nLicense: MIT AND ISC\n\
+             BuildArch: noarch\n{more}\n%description\nA test.\n\n%files\n"
+        );
+        std::fs::write(dir.path().join(format!("{name}.spec")), spec).unwrap();
+        let spec = format!("{name}.spec");
+        rpm(dir.path(), "rpmbuild", &["-bb", "--quiet", "--define", &top, &spec]);
+        let package = path(&format!("top/RPMS/noarch/{name}-1.2-3.noarch.rpm"));
+        let flags = ["--nodeps", "--noscripts", "--justdb", "--ignoreos", "--ignorearch"];
+        let install = ["--root", &root, "--dbpath", "/var/lib/rpm", "-i"];
+        rpm(dir.path(), "rpm", &[&install[..], &flags, &[&package]].concat());
+    }
+    let query = ["--root", &root, "--dbpath", "/var/lib/rpm", "-qa", "--qf"];
+    let listed =
+        rpm(dir.path(), "rpm", &[&query[..], &["%{NAME} %{VERSION}-%{RELEASE}\n"]].concat());
+    let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    // A relative path, which rpm itself does not take.
+    let run = ingot(dir.path(), &["sbom-generate", "root"]);
+    assert_eq!(run.code, Some(0), "{}", said(&run));
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(packages(&document), listed, "{}", run.stderr);
+    let hello = &document["components"][0];
+    let wanted = "pkg:rpm/hello@1.2-3?arch=noarch&epoch=3&upstream=hello-1.2-3.src.rpm";
+    assert_eq!(hello["purl"], wanted);
+    assert_eq!(hello["supplier"]["name"], "Example");
+    assert_eq!(hello["licenses"][0]["license"]["name"], "MIT AND ISC");
+}
+
+/// A module proxy in a directory with the module `example.org/dep` in the version 1.2.3.
+const MODULE_PROXY: &str = r#"
+import json, os, sys, zipfile
+place = os.path.join(sys.argv[1], "example.org/dep/@v")
+os.makedirs(place)
+module = "module example.org/dep\n\ngo 1.18\n"
+for name, text in [("list", "v1.2.3\n"), ("v1.2.3.mod", module),
+                   ("v1.2.3.info", json.dumps({"Version": "v1.2.3"}))]:
+    open(os.path.join(place, name), "w").write(text)
+with zipfile.ZipFile(os.path.join(place, "v1.2.3.zip"), "w") as archive:
+    for name, text in [("go.mod", module), ("dep.go", "package dep\n\nconst Word = 7\n")]:
+        archive.writestr("example.org/dep@v1.2.3/" + name, text)
+"#;
+
+/// Adds the section of cargo-auditable to a program, as its linker does.
+const AUDITABLE: &str = r#"
+import json, subprocess, sys, zlib
+packages = [{"name": "serde", "version": "1.0.2", "source": "crates.io"},
+            {"name": "cc", "version": "1.0.0", "source": "crates.io", "kind": "build"},
+            {"name": "me", "version": "0.1.0", "source": "local", "root": True}]
+open("dep-v0", "wb").write(zlib.compress(json.dumps({"packages": packages}).encode()))
+subprocess.check_call(["objcopy", "--add-section", ".dep-v0=dep-v0", sys.argv[1], sys.argv[2]])
+"#;
+
+#[test]
+fn an_sbom_lists_what_programs_of_go_and_rust_were_built_of() {
+    require!(docker());
+    require!(tool(Path::new("/"), &["go", "version"]));
+    require!(tool(Path::new("/"), &["objcopy", "--version"]));
+    let dir = template("");
+    let path = |name: &str| dir.path().join(name);
+    let run_in = |directory: &str, argv: &[&str]| {
+        let output = Command::new(argv[0])
+            .args(&argv[1..])
+            .current_dir(path(directory))
+            .env("CGO_ENABLED", "0")
+            .env("GOPROXY", format!("file://{}", path("proxy").display()))
+            .env("GOMODCACHE", path("cache"))
+            .env("GOFLAGS", "-mod=mod -modcacherw")
+            .env("GONOSUMDB", "*")
+            .output()
+            .expect(argv[0]);
+        assert!(output.status.success(), "{argv:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run_in("", &["python3", "-c", MODULE_PROXY, path("proxy").to_str().unwrap()]);
+    std::fs::create_dir_all(path("me")).unwrap();
+    let module = "module example.org/me\n\ngo 1.18\n\nrequire example.org/dep v1.2.3\n";
+    std::fs::write(path("me/go.mod"), module).unwrap();
+    let main = "package main\n\nimport \"example.org/dep\"\n\nfunc main() { println(dep.Word) }\n";
+    std::fs::write(path("me/main.go"), main).unwrap();
+    std::fs::create_dir_all(path("root/opt/it's here")).unwrap();
+    let program = path("root/opt/it's here/hello");
+    // Stripped, as programs in images are.
+    run_in("me", &["go", "build", "-ldflags=-s -w", "-o", program.to_str().unwrap(), "."]);
+    let shell = std::fs::canonicalize("/bin/bash").unwrap();
+    let rust = path("root/opt/rusty");
+    run_in("", &["python3", "-c", AUDITABLE, shell.to_str().unwrap(), rust.to_str().unwrap()]);
+    // What Go itself reads in it.
+    let told = run_in("", &["go", "version", "-m", program.to_str().unwrap()]);
+    let version = told.lines().next().unwrap().rsplit(": go").next().unwrap();
+    assert!(told.contains("\tdep\texample.org/dep\tv1.2.3"), "{told}");
+    let wanted: BTreeSet<String> = [
+        format!("stdlib {version}"),
+        "example.org/dep v1.2.3".to_owned(),
+        "serde 1.0.2".to_owned(),
+        "me 0.1.0".to_owned(),
+    ]
+    .into();
+    let names = |document: &Value| {
+        let components = document["components"].as_array().unwrap().iter();
+        // Of the program itself Go knows no version here.
+        let versions = components.filter(|one| one["name"] != "example.org/me");
+        let shown = |one: &Value| {
+            format!("{} {}", one["name"].as_str().unwrap(), one["version"].as_str().unwrap())
+        };
+        versions.map(shown).collect::<BTreeSet<String>>()
+    };
+    let run = ingot(dir.path(), &["sbom-generate", "root"]);
+    assert_eq!(run.code, Some(0), "{}", said(&run));
+    let here: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(names(&here), wanted, "{}", said(&run));
+    // The same in a container, which has busybox and nothing else.
+    let root = path("root/opt").display().to_string();
+    let steps = format!(
+        "provisioner \"file\" {{\n    source = \"{root}\"\n    destination = \"/\"\n  }}\n  provisioner \
+         \"hcp-sbom\" {{\n    auto_generate = true\n    scan_path = \"/opt\"\n    destination = \
+         \"cdx.json\"\n  }}\n"
+    );
+    let (built, run) = build(&steps);
+    assert_eq!(run.code, Some(0), "{}", said(&run));
+    assert_eq!(names(&read(&built.path().join("cdx.json"))), wanted, "{}", said(&run));
+}

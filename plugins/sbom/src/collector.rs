@@ -1,45 +1,96 @@
 //! The script that prints a machine's package databases, and what it printed.
 
+use std::borrow::Cow;
+use std::iter::Peekable;
+
 /// The script. It takes any arguments; the last is the directory to look in.
 pub const SCRIPT: &str = include_str!("collector.sh");
 
 /// The first line of its output.
-const HEADER: &str = "INGOT-PACKAGES 1";
+const HEADER: &[u8] = b"INGOT-PACKAGES 2";
 
-/// What the script printed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Collected {
-    /// Files: their paths and what is in them.
-    pub files: Vec<(String, String)>,
-    /// Packages of rpm, one line each.
-    pub rpm: Vec<String>,
+/// The most that is kept of one file, in bytes. The script leaves larger ones out itself.
+pub(crate) const LARGEST_FILE: usize = 64 << 20;
+
+/// The most that is kept of one section, in bytes. The script leaves larger ones out itself.
+const LARGEST_SECTION: usize = 1 << 20;
+
+/// Something that the script printed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// The directory that was looked in.
+    Root(Cow<'a, str>),
+    /// A file: its path, and what is in it; nothing where that is more than 64 MiB.
+    File(Cow<'a, str>, Option<String>),
+    /// A package of rpm.
+    Rpm(Cow<'a, str>),
+    /// A Go program, and its section `.go.buildinfo`.
+    GoProgram(Cow<'a, str>, Vec<u8>),
+    /// A Rust program, and its section `.dep-v0`.
+    RustProgram(Cow<'a, str>, Vec<u8>),
     /// What could not be read.
-    pub notes: Vec<String>,
+    Note(Cow<'a, str>),
 }
 
-impl Collected {
-    /// Reads the script's output; none if this is the output of something else.
-    pub fn parse(output: &[u8]) -> Option<Collected> {
-        let text = String::from_utf8_lossy(output);
-        let mut lines = text.split('\n');
-        lines.next().filter(|line| *line == HEADER)?;
-        let mut collected = Collected::default();
-        for line in lines {
-            let (kind, rest) = line.split_at_checked(1).unwrap_or((line, ""));
-            match kind {
-                " " => {
-                    if let Some((_, text)) = collected.files.last_mut() {
-                        text.push_str(rest);
-                        text.push('\n');
-                    }
-                }
-                "F" => collected.files.push((rest.trim_start().to_owned(), String::new())),
-                "R" => collected.rpm.push(rest.trim_start_matches(' ').to_owned()),
-                "N" => collected.notes.push(rest.trim_start().to_owned()),
-                _ => {}
+/// What the script printed, one file after the other, so that only one is in memory twice.
+pub struct Records<'a, L: Iterator<Item = &'a [u8]>>(Peekable<L>);
+
+/// Reads the script's output; none if this is the output of something else.
+pub fn records(output: &[u8]) -> Option<Records<'_, impl Iterator<Item = &[u8]>>> {
+    let mut lines = output.split(|&byte| byte == b'\n').peekable();
+    lines.next().filter(|line| *line == HEADER)?;
+    Some(Records(lines))
+}
+
+impl<'a, L: Iterator<Item = &'a [u8]>> Records<'a, L> {
+    /// The lines of the file whose path was read last.
+    fn text(&mut self) -> Option<String> {
+        let mut text = Some(String::new());
+        while let Some(line) = self.0.next_if(|line| line.first() == Some(&b' ')) {
+            let line = String::from_utf8_lossy(&line[1..]);
+            if let Some(text) = text.as_mut().filter(|it| it.len() + line.len() < LARGEST_FILE) {
+                text.push_str(&line);
+                text.push('\n');
+            } else {
+                text = None;
             }
         }
-        Some(collected)
+        text
+    }
+
+    /// The bytes of the section whose program was read last, in hexadecimal.
+    fn section(&mut self) -> Vec<u8> {
+        let mut section = Vec::new();
+        while let Some(line) = self.0.next_if(|line| line.first() == Some(&b' ')) {
+            let bytes = line.split(|byte| *byte == b' ').filter(|byte| byte.len() == 2);
+            let bytes = bytes.filter_map(|byte| std::str::from_utf8(byte).ok());
+            let bytes = bytes.filter_map(|byte| u8::from_str_radix(byte, 16).ok());
+            section.extend(bytes.take(LARGEST_SECTION - section.len()));
+        }
+        section
+    }
+}
+
+impl<'a, L: Iterator<Item = &'a [u8]>> Iterator for Records<'a, L> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        loop {
+            let (kind, rest) = self.0.next()?.split_first_chunk().unwrap_or((b" ", &[]));
+            let rest = String::from_utf8_lossy(rest.strip_prefix(b" ").unwrap_or(rest));
+            return Some(match kind {
+                b"D" => Record::Root(rest),
+                b"F" => {
+                    let text = self.text();
+                    Record::File(rest, text)
+                }
+                b"R" => Record::Rpm(rest),
+                b"G" => Record::GoProgram(rest, self.section()),
+                b"C" => Record::RustProgram(rest, self.section()),
+                b"N" => Record::Note(rest),
+                _ => continue,
+            });
+        }
     }
 }
 
@@ -49,19 +100,28 @@ mod tests {
 
     #[test]
     fn what_the_script_prints() {
-        let output = "INGOT-PACKAGES 1\nF /etc/os release\n ID=x\n \n F /not\nN no rpm\nR a\t\t1\nF /b\n é\n";
-        let collected = Collected::parse(output.as_bytes()).unwrap();
-        assert_eq!(
-            collected.files,
-            [
-                ("/etc/os release".to_owned(), "ID=x\n\nF /not\n".to_owned()),
-                ("/b".to_owned(), "é\n".to_owned())
-            ]
-        );
-        assert_eq!(
-            (collected.rpm.len(), collected.notes.as_slice()),
-            (1, &["no rpm".to_owned()][..])
-        );
-        assert_eq!(Collected::parse(b"{}"), None);
+        let output = "INGOT-PACKAGES 2\nD /\nF /etc/os release\n ID=x\n \n F /not\nN no rpm\nR a\t\t1\n\
+                      F /b\n é\nG /bin/x\n  ff 20\n  47\n";
+        let found: Vec<Record<'_>> = records(output.as_bytes()).unwrap().collect();
+        let wanted = [
+            Record::Root("/".into()),
+            Record::File("/etc/os release".into(), Some("ID=x\n\nF /not\n".into())),
+            Record::Note("no rpm".into()),
+            Record::Rpm("a\t\t1".into()),
+            Record::File("/b".into(), Some("é\n".into())),
+            Record::GoProgram("/bin/x".into(), vec![0xff, 0x20, 0x47]),
+        ];
+        assert_eq!(found, wanted);
+        assert!(records(b"{}").is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_kept() {
+        let line = format!(" {}\n", "x".repeat(1023));
+        let lines = line.repeat(LARGEST_FILE / 1024 + 1);
+        let output = format!("INGOT-PACKAGES 2\nF /a\n{lines}F /b\n b\n");
+        let found: Vec<Record<'_>> = records(output.as_bytes()).unwrap().collect();
+        assert!(matches!(&found[0], Record::File(path, None) if path == "/a"));
+        assert_eq!(found[1], Record::File("/b".into(), Some("b\n".into())));
     }
 }

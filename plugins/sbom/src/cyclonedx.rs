@@ -132,7 +132,7 @@ fn component(index: usize, package: &Package, inventory: &Inventory) -> Componen
     let properties = package
         .locations
         .iter()
-        .map(|path| Property { name: "ingot:location", value: path.clone() });
+        .map(|path| Property { name: "ingot:location", value: path.to_string() });
     let license = package.license.iter();
     let licenses = license.map(|name| LicenseChoice { license: License { name: name.clone() } });
     Component {

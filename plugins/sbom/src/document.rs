@@ -1,40 +1,71 @@
 //! Whether a document is a bill of materials, and in which format.
 
 use ingot_sdk::SbomFormat;
-use serde_json::Value;
+use serde::de::MapAccess;
 
-/// The format of a document.
+use crate::json::{self, Field, OnField, Shape};
+
+/// The fields of a document that tell its format. Nothing else is kept.
+#[derive(Default)]
+struct Head {
+    spdx_version: Shape,
+    spdx_id: Shape,
+    bom_format: Shape,
+    spec_version: Shape,
+    components: Shape,
+}
+
+impl<'de> OnField<'de> for Head {
+    fn field<A: MapAccess<'de>>(
+        &mut self,
+        name: String,
+        value: Field<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        let place = match name.as_str() {
+            "spdxVersion" => &mut self.spdx_version,
+            "SPDXID" => &mut self.spdx_id,
+            "bomFormat" => &mut self.bom_format,
+            "specVersion" => &mut self.spec_version,
+            "components" => &mut self.components,
+            _ => return value.skip(),
+        };
+        *place = value.shape()?;
+        Ok(())
+    }
+}
+
+/// The format of a document. It takes a while for a large one.
 ///
 /// # Errors
 /// It is neither, with what is missing, as a sentence without full stop.
 pub fn format_of(document: &[u8]) -> Result<SbomFormat, String> {
-    let parsed: Value = match serde_json::from_slice(document) {
-        Ok(parsed) => parsed,
-        Err(_) if document.trim_ascii().is_empty() => return Err("it is empty".to_owned()),
-        Err(error) => return Err(format!("it is not JSON: {error}")),
-    };
-    let Value::Object(fields) = &parsed else {
+    let first = document.trim_ascii().first().ok_or_else(|| "it is empty".to_owned())?;
+    let head = json::read(document, Head::default());
+    let head = head.map_err(|error| format!("it is not JSON: {error}"))?;
+    if *first != b'{' {
         return Err("it is not a JSON object".to_owned());
-    };
-    let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
-    if let Some(version) = text("spdxVersion") {
+    }
+    if let Some(version) = head.spdx_version.text() {
         return match version.strip_prefix("SPDX-2.") {
-            Some(_) if text("SPDXID").is_none() => Err("it is SPDX without `SPDXID`".to_owned()),
+            Some(_) if head.spdx_id.text().is_none() => {
+                Err("it is SPDX without `SPDXID`".to_owned())
+            }
             Some(_) => Ok(SbomFormat::Spdx),
             None => Err(format!("it is SPDX of version {version:?}, not of 2.2 or 2.3")),
         };
     }
-    match text("bomFormat") {
-        Some(format) if format.eq_ignore_ascii_case("CycloneDX") => match text("specVersion") {
-            Some(_) => {}
-            None => return Err("it is CycloneDX without `specVersion`".to_owned()),
-        },
+    match head.bom_format.text() {
+        Some(format) if format.eq_ignore_ascii_case("CycloneDX") => {
+            if head.spec_version.text().is_none() {
+                return Err("it is CycloneDX without `specVersion`".to_owned());
+            }
+        }
         Some(other) => return Err(format!("its `bomFormat` is {other:?}, not \"CycloneDX\"")),
         None => return Err("it has neither `spdxVersion` nor `bomFormat`".to_owned()),
     }
-    match fields.get("components") {
-        None | Some(Value::Array(_)) => Ok(SbomFormat::CycloneDx),
-        Some(_) => Err("it is CycloneDX whose `components` are no list".to_owned()),
+    match head.components {
+        Shape::Missing | Shape::List => Ok(SbomFormat::CycloneDx),
+        _ => Err("it is CycloneDX whose `components` are no list".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `provisioner "hcp-sbom"`
 
-use std::io::{Error as IoError, Result as IoResult, Write};
+use std::io::{Result as IoResult, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,15 +18,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::io::AsyncWrite;
 
-use crate::collector::{Collected, SCRIPT};
+use crate::collector::SCRIPT;
 use crate::document::format_of;
 use crate::packages::{Ecosystem, Inventory};
 use crate::scan::LARGEST_DATABASES;
 use crate::scanner_args::ScannerArgs;
-use crate::write;
-
-/// The largest document that is taken, in bytes; registries take no larger ones.
-const LARGEST_DOCUMENT: usize = 32 << 20;
+use crate::{Bounded, LARGEST_DOCUMENT, read, write};
 
 /// The options of `hcp-sbom`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -173,7 +170,10 @@ impl Provision for TakeSbom {
             false => self.take(ctx, link).await?,
             true => self.generate(ctx, link, data).await?,
         };
-        let format = format_of(&document).map_err(|why| {
+        let check = move || (format_of(&document), document);
+        let checked = tokio::task::spawn_blocking(check).await;
+        let (format, document) = checked.context("checking the SBOM")?;
+        let format = format.map_err(|why| {
             Error::new(format!("SBOM validation failed: {why}"))
                 .hint("an SBOM is CycloneDX or SPDX 2 in JSON")
         })?;
@@ -216,20 +216,18 @@ impl TakeSbom {
         if !matches!(removed, Ok(ExitStatus::Code(0))) {
             ctx.ui.error(format!("{script} and {output} could not be removed from the machine."));
         }
-        let created = created?;
-        let Some(collected) = Collected::parse(&created) else {
+        let inventory = match read(created?, self.args.exclude.clone()).await? {
+            Ok(inventory) => inventory,
             // The user's own scanner.
-            return Ok(created);
+            Err(other) if other.len() <= LARGEST_DOCUMENT => return Ok(other),
+            Err(_) => return Err(Error::new("the scanner wrote more than 32 MiB")),
         };
         let root = self.scan_path();
-        let inventory = Inventory::of(&collected, root, &self.args.exclude);
         report(ctx, &inventory, root);
-        let document = write(&inventory, self.args.format, root);
-        if document.len() > LARGEST_DOCUMENT {
-            return Err(Error::new("the SBOM has more than 32 MiB, and registries take no more")
-                .hint("leave paths out with scanner_args = [\"--exclude\", \"GLOB\"]"));
-        }
-        Ok(document)
+        write(inventory, self.args.format, root, LARGEST_DOCUMENT).await.map_err(|error| {
+            let advice = "leave paths out with scanner_args = [\"--exclude\", \"GLOB\"]";
+            Error::new(format!("{error}, and registries take no more")).hint(advice)
+        })
     }
 
     /// Runs the scanner, and gives what it wrote.
@@ -318,16 +316,13 @@ fn report(ctx: &RunContext, inventory: &Inventory, root: &str) {
 
 /// A file of the machine that has no more than `limit` bytes.
 async fn download(link: &dyn Communicator, source: &str, limit: usize) -> Result<Vec<u8>> {
-    let mut sink = Sink { bytes: Vec::new(), limit };
+    let mut sink = Sink(Bounded { bytes: Vec::new(), most: limit });
     link.download(source, &mut sink).await?;
-    Ok(sink.bytes)
+    Ok(sink.0.bytes)
 }
 
-/// Keeps what is written, up to a limit.
-struct Sink {
-    bytes: Vec<u8>,
-    limit: usize,
-}
+/// Keeps what is downloaded.
+struct Sink(Bounded);
 
 impl AsyncWrite for Sink {
     fn poll_write(
@@ -335,12 +330,7 @@ impl AsyncWrite for Sink {
         _: &mut TaskContext<'_>,
         bytes: &[u8],
     ) -> Poll<IoResult<usize>> {
-        if self.bytes.len() + bytes.len() > self.limit {
-            let limit = self.limit;
-            return Poll::Ready(Err(IoError::other(format!("it has more than {limit} bytes"))));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(self.0.keep(bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<IoResult<()>> {

@@ -8,7 +8,7 @@ use ingot_sdk::process::LocalCommand;
 use ingot_sdk::{Context, Error, ExitStatus, OutputSink, Result, RunContext, hash};
 use parking_lot::Mutex;
 
-use crate::collector::{Collected, SCRIPT};
+use crate::collector::SCRIPT;
 use crate::packages::Inventory;
 
 /// The most that package databases may come to, in bytes.
@@ -27,11 +27,11 @@ pub async fn scan(ctx: &RunContext, path: &Path, exclude: &GlobSet) -> Result<In
     let argv = ["sh", "-c", SCRIPT, "collector", "sbom-generate", &root];
     let command =
         LocalCommand { argv: argv.map(str::to_owned).to_vec(), ..LocalCommand::default() };
-    let output = Bounded::default();
+    let output = Output::default();
     let status = command.run(ctx, &output).await?;
     let bytes = output.into_bytes().with_context(|| format!("reading the packages in {root}"))?;
-    match (status, Collected::parse(&bytes)) {
-        (ExitStatus::Code(0), Some(collected)) => Ok(Inventory::of(&collected, &root, exclude)),
+    match (status, crate::read(bytes, exclude.clone()).await?) {
+        (ExitStatus::Code(0), Ok(inventory)) => Ok(inventory),
         _ => Err(Error::new(format!("the packages in {root} cannot be read"))),
     }
 }
@@ -46,11 +46,11 @@ async fn file(ctx: &RunContext, path: PathBuf) -> Result<Inventory> {
 
 /// Keeps standard output, up to a bound.
 #[derive(Default)]
-struct Bounded {
+struct Output {
     stdout: Mutex<Vec<u8>>,
 }
 
-impl Bounded {
+impl Output {
     fn into_bytes(self) -> Result<Vec<u8>> {
         let bytes = self.stdout.into_inner();
         match bytes.len() > LARGEST_DATABASES {
@@ -60,7 +60,7 @@ impl Bounded {
     }
 }
 
-impl OutputSink for Bounded {
+impl OutputSink for Output {
     fn stdout(&self, bytes: &[u8]) {
         let mut kept = self.stdout.lock();
         // One byte more than may be says that there was more.

@@ -11,6 +11,9 @@ use super::args::SbomGenerateArgs;
 use crate::engine::signals;
 use crate::ui::{Renderer, UiOptions};
 
+/// The largest document that is written, in bytes. Registries take less, other tools may not.
+const LARGEST: usize = 256 << 20;
+
 /// Writes the SBOM of a directory of this machine to standard output.
 pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
     match generate(args) {
@@ -36,15 +39,18 @@ fn generate(args: &SbomGenerateArgs) -> Result<Vec<u8>> {
     flags.extend(exclude.iter().map(|pattern| format!("--exclude={pattern}")));
     let flags = ScannerArgs::parse(&flags).map_err(Error::new)?;
     let ctx = RunContext::detached(Ui::new(Renderer::new(UiOptions::default())));
+    let generate = async {
+        let inventory = ingot_sbom::scan::scan(&ctx, Path::new(path), &flags.exclude).await?;
+        for note in &inventory.notes {
+            eprintln!("note: {note}");
+        }
+        ingot_sbom::write(inventory, flags.format, path, LARGEST).await
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let inventory = runtime.map_err(Error::caused_by)?.block_on(async {
+    runtime.map_err(Error::caused_by)?.block_on(async {
         tokio::select! {
             _ = signals::requested() => Err(Error::Cancelled),
-            found = ingot_sbom::scan::scan(&ctx, Path::new(path), &flags.exclude) => found,
+            document = generate => document,
         }
-    })?;
-    for note in &inventory.notes {
-        eprintln!("note: {note}");
-    }
-    Ok(ingot_sbom::write(&inventory, flags.format, path))
+    })
 }

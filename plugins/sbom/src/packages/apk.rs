@@ -3,8 +3,8 @@
 use super::{Ecosystem, Package, some};
 
 /// The packages that are there.
-pub(super) fn parse(text: &str) -> Vec<Package> {
-    text.split("\n\n").filter_map(package).collect()
+pub(super) fn parse(text: &str) -> impl Iterator<Item = Package> {
+    text.split("\n\n").filter_map(package)
 }
 
 fn package(paragraph: &str) -> Option<Package> {
@@ -31,7 +31,7 @@ mod tests {
         let installed = "C:Q1abc=\nP:musl-utils\nV:1.2.5-r0\nA:x86_64\nS:1\nI:2\nL:MIT AND BSD-2-Clause\n\
                          o:musl\nm:Natanael Copa <n@example.org>\nF:sbin\nR:ldconfig\na:0:0:755\n\n\
                          P:busybox\nV:1.36.1-r29\no:busybox\n\n";
-        let packages = parse(installed);
+        let packages: Vec<Package> = parse(installed).collect();
         assert_eq!(packages.len(), 2);
         assert_eq!(packages[0].upstream.as_deref(), Some("musl"));
         assert_eq!(packages[0].license.as_deref(), Some("MIT AND BSD-2-Clause"));

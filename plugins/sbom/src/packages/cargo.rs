@@ -1,34 +1,57 @@
 //! Rust: `Cargo.lock`, and `.crates2.json`, in which `cargo install` writes down what it installed.
 
-use serde_json::Value;
+use serde::de::MapAccess;
 
-use super::{Ecosystem, Package};
+use super::found::Found;
+use super::{Ecosystem, Package, read};
+use crate::json::{Field, Fields, OnField};
 
 /// The packages of a lock file. Cargo writes one `key = "value"` on a line.
-pub(super) fn lock_file(text: &str) -> Vec<Package> {
-    let mut packages = Vec::new();
-    for part in text.split("[[package]]").skip(1) {
+pub(super) fn lock_file(text: &str) -> impl Iterator<Item = Package> {
+    text.split("[[package]]").skip(1).filter_map(|part| {
         let value = |name: &str| {
             let lines = part.lines().take_while(|line| !line.starts_with('['));
             let value = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(" = \""));
             value.map(|value| value.trim_end().trim_end_matches('"')).next()
         };
-        if let (Some(name), Some(version)) = (value("name"), value("version")) {
-            packages.push(Package::new(Ecosystem::Cargo, name, version));
-        }
-    }
-    packages
+        Some(Package::new(Ecosystem::Cargo, value("name")?, value("version")?))
+    })
 }
 
 /// The installed programs: keys such as `ripgrep 14.1.0 (registry+https://…)`.
-pub(super) fn installed(text: &str) -> Vec<Package> {
-    let Ok(file) = serde_json::from_str::<Value>(text) else { return Vec::new() };
-    let keys = file["installs"].as_object().into_iter().flatten().map(|(key, _)| key);
-    keys.filter_map(|key| {
+pub(super) fn installed(text: &str, found: &mut Found) -> Result<(), String> {
+    read(text, Crates2(found)).map(drop)
+}
+
+struct Crates2<'f>(&'f mut Found);
+
+impl<'de> OnField<'de> for Crates2<'_> {
+    fn field<A: MapAccess<'de>>(
+        &mut self,
+        name: String,
+        value: Field<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        match name.as_str() {
+            "installs" => value.read(Fields(Installs(&mut *self.0))).map(drop),
+            _ => value.skip(),
+        }
+    }
+}
+
+struct Installs<'f>(&'f mut Found);
+
+impl<'de> OnField<'de> for Installs<'_> {
+    fn field<A: MapAccess<'de>>(
+        &mut self,
+        key: String,
+        value: Field<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
         let mut words = key.split(' ');
-        Some(Package::new(Ecosystem::Cargo, words.next()?, words.next()?))
-    })
-    .collect()
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            self.0.push(Package::new(Ecosystem::Cargo, name, version));
+        }
+        value.skip()
+    }
 }
 
 #[cfg(test)]
@@ -40,10 +63,13 @@ mod tests {
         let lock = "version = 4\n\n[[package]]\nname = \"serde\"\nversion = \"1.0.0\"\nsource = \
                     \"registry+x\"\ndependencies = [\n \"syn\",\n]\n\n[[package]]\nname = \"me\"\n\
                     version = \"0.1.0\"\n";
-        let found: Vec<String> =
-            lock_file(lock).iter().map(|p| format!("{} {}", p.name, p.version)).collect();
-        assert_eq!(found, ["serde 1.0.0", "me 0.1.0"]);
-        let file = r#"{"installs": {"ripgrep 14.1.0 (registry+https://x)": {"bins": ["rg"]}}}"#;
-        assert_eq!(installed(file)[0].version, "14.1.0");
+        let mut found = Found::default();
+        found.extend(lock_file(lock));
+        assert_eq!(found.names(), ["serde 1.0.0", "me 0.1.0"]);
+        let file =
+            r#"{"v": 1, "installs": {"ripgrep 14.1.0 (registry+https://x)": {"bins": ["rg"]}}}"#;
+        let mut found = Found::default();
+        installed(file, &mut found).unwrap();
+        assert_eq!(found.names(), ["ripgrep 14.1.0"]);
     }
 }

@@ -3,19 +3,29 @@
 mod apk;
 mod cargo;
 mod dpkg;
+mod fields;
+mod found;
 mod go;
+mod go_program;
 mod npm;
 mod os_release;
 mod python;
 mod rpm;
+mod rust_program;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use globset::GlobSet;
 use packageurl::PackageUrl;
 
-use crate::collector::Collected;
+use crate::collector::{LARGEST_FILE, Record, records};
+use crate::json::{self, OnField};
+use found::{Found, MOST_PACKAGES};
 pub use os_release::OperatingSystem;
+
+/// The most notes that are shown.
+const MOST_NOTES: usize = 50;
 
 /// What a package manager calls its packages in a package URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +86,7 @@ pub struct Package {
     /// Who maintains or supplies it.
     pub supplier: Option<String>,
     /// The files that tell of it.
-    pub locations: Vec<String>,
+    pub locations: Vec<Arc<str>>,
 }
 
 impl Package {
@@ -146,25 +156,136 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Reads what the collector printed, but for the paths that `exclude` matches. Paths start at
-    /// `root`, the directory that was looked in.
-    pub fn of(collected: &Collected, root: &str, exclude: &GlobSet) -> Inventory {
-        let mut found = Inventory { notes: collected.notes.clone(), ..Inventory::default() };
-        let mut packages = Vec::new();
-        for (path, text) in &collected.files {
-            let path = inside(path, root);
-            if exclude.is_match(&path) {
-                continue;
+    /// Reads what the collector printed, but for the paths that `exclude` matches; none if this is the
+    /// output of something else. It takes a while for a large machine.
+    pub fn of(output: &[u8], exclude: &GlobSet) -> Option<Inventory> {
+        let mut reading = Reading::new(exclude);
+        for record in records(output)? {
+            reading.record(record);
+        }
+        Some(reading.finish())
+    }
+}
+
+/// What tells packages apart.
+type Key = (Ecosystem, String, String, Option<String>);
+
+/// What has been read so far of a collector's output.
+struct Reading<'e> {
+    exclude: &'e GlobSet,
+    root: String,
+    os: Option<OperatingSystem>,
+    packages: BTreeMap<Key, Package>,
+    rpm: Found,
+    notes: Vec<String>,
+    more_notes: usize,
+}
+
+impl<'e> Reading<'e> {
+    fn new(exclude: &'e GlobSet) -> Self {
+        Reading {
+            exclude,
+            root: String::new(),
+            os: None,
+            packages: BTreeMap::new(),
+            rpm: Found::default(),
+            notes: Vec::new(),
+            more_notes: 0,
+        }
+    }
+
+    fn record(&mut self, record: Record<'_>) {
+        match record {
+            Record::Root(root) => self.root = root.into_owned(),
+            Record::Note(note) => self.note(note.into_owned()),
+            Record::Rpm(line) => self.rpm.extend(rpm::package(&line)),
+            Record::GoProgram(path, section) => self.program(&path, &section, go_program::parse),
+            Record::RustProgram(path, section) => {
+                self.program(&path, &section, rust_program::parse);
             }
-            let before = packages.len();
-            read(&path, text, &mut found, &mut packages);
-            for package in &mut packages[before..] {
-                package.locations.push(path.clone());
+            Record::File(path, text) => {
+                let path = inside(&path, &self.root);
+                if self.exclude.is_match(&path) {
+                    return;
+                }
+                match text {
+                    Some(text) => self.file(&path, &text),
+                    None => {
+                        let most = LARGEST_FILE >> 20;
+                        self.note(format!("{path} has more than {most} MiB and is passed over"));
+                    }
+                }
             }
         }
-        packages.extend(collected.rpm.iter().filter_map(|line| rpm::package(line)));
-        found.packages = merge(packages);
-        found
+    }
+
+    fn file(&mut self, path: &str, text: &str) {
+        if let "/etc/os-release" | "/usr/lib/os-release" = path {
+            self.os = os_release::parse(text).or(self.os.take());
+            return;
+        }
+        let mut found = Found::default();
+        match parse(path, text, &mut found) {
+            Ok(()) => self.add(path, Some(path), found),
+            Err(why) => self.note(format!("{path} is passed over: {why}")),
+        }
+    }
+
+    fn program(
+        &mut self,
+        path: &str,
+        section: &[u8],
+        parse: impl FnOnce(&[u8], &mut Found) -> Result<(), String>,
+    ) {
+        let path = inside(path, &self.root);
+        if self.exclude.is_match(&path) {
+            return;
+        }
+        let mut found = Found::default();
+        match parse(section, &mut found) {
+            Ok(()) => self.add(&path, Some(&path), found),
+            Err(why) => self.note(format!("{path} is passed over: {why}")),
+        }
+    }
+
+    /// Adds the packages of a file, all or none.
+    fn add(&mut self, shown: &str, path: Option<&str>, found: Found) {
+        let room = MOST_PACKAGES - self.packages.len();
+        let Some(packages) = found.into_packages().filter(|found| found.len() <= room) else {
+            self.note(format!(
+                "{shown} is passed over: with it there would be more than {MOST_PACKAGES} packages"
+            ));
+            return;
+        };
+        let location: Option<Arc<str>> = path.map(Arc::from);
+        for package in packages {
+            let Package { ecosystem, name, version, architecture, .. } = &package;
+            let key = (*ecosystem, name.clone(), version.clone(), architecture.clone());
+            // Each package once, with all places that tell of it.
+            let known = self.packages.entry(key).or_insert(package);
+            if let Some(location) = &location
+                && known.locations.last() != Some(location)
+            {
+                known.locations.push(Arc::clone(location));
+            }
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        match self.notes.len() < MOST_NOTES {
+            true => self.notes.push(note),
+            false => self.more_notes += 1,
+        }
+    }
+
+    fn finish(mut self) -> Inventory {
+        let rpm = std::mem::take(&mut self.rpm);
+        self.add("the database of rpm", None, rpm);
+        if self.more_notes > 0 {
+            self.notes.push(format!("{} more files are passed over", self.more_notes));
+        }
+        let packages = self.packages.into_values().collect();
+        Inventory { os: self.os, packages, notes: self.notes, files: Vec::new() }
     }
 }
 
@@ -179,79 +300,40 @@ fn inside(path: &str, root: &str) -> String {
     }
 }
 
-fn read(path: &str, text: &str, found: &mut Inventory, packages: &mut Vec<Package>) {
+/// Reads the packages that a file tells of.
+///
+/// # Errors
+/// Why it cannot be read.
+fn parse(path: &str, text: &str, found: &mut Found) -> Result<(), String> {
+    let ends = |ending: &str| path.ends_with(ending);
     match path {
-        "/etc/os-release" | "/usr/lib/os-release" => {
-            found.os = os_release::parse(text).or(found.os.take());
+        "/lib/apk/db/installed" | "/usr/lib/apk/db/installed" => found.extend(apk::parse(text)),
+        path if path.starts_with("/var/lib/dpkg/") => found.extend(dpkg::parse(text)),
+        _ if ends("/METADATA") || ends("/PKG-INFO") || ends(".egg-info") => {
+            found.extend(python::parse(text));
         }
-        "/lib/apk/db/installed" | "/usr/lib/apk/db/installed" => packages.extend(apk::parse(text)),
-        path if path.starts_with("/var/lib/dpkg/") => packages.extend(dpkg::parse(text)),
-        path if path.ends_with("/METADATA")
-            || path.ends_with("/PKG-INFO")
-            || path.ends_with(".egg-info") =>
-        {
-            packages.extend(python::parse(text));
-        }
-        path if path.ends_with("/package.json") => packages.extend(npm::installed(path, text)),
-        path if path.ends_with("/package-lock.json") => packages.extend(npm::lock_file(text)),
-        path if path.ends_with("/go.mod") => packages.extend(go::parse(text)),
-        path if path.ends_with("/Cargo.lock") => packages.extend(cargo::lock_file(text)),
-        path if path.ends_with("/.crates2.json") => packages.extend(cargo::installed(text)),
+        _ if ends("/package.json") => npm::installed(path, text, found)?,
+        _ if ends("/package-lock.json") => npm::lock_file(text, found)?,
+        _ if ends("/go.mod") => go::parse(text, found)?,
+        _ if ends("/Cargo.lock") => found.extend(cargo::lock_file(text)),
+        _ if ends("/.crates2.json") => cargo::installed(text, found)?,
         _ => {}
     }
+    Ok(())
 }
 
-/// Each package once, with all places that tell of it.
-fn merge(packages: Vec<Package>) -> Vec<Package> {
-    let mut merged: BTreeMap<(Ecosystem, String, String, Option<String>), Package> =
-        BTreeMap::new();
-    for package in packages {
-        let Package { ecosystem, name, version, architecture, .. } = &package;
-        let key = (*ecosystem, name.clone(), version.clone(), architecture.clone());
-        match merged.get_mut(&key) {
-            Some(known) => {
-                for location in package.locations {
-                    if !known.locations.contains(&location) {
-                        known.locations.push(location);
-                    }
-                }
-            }
-            None => drop(merged.insert(key, package)),
-        }
-    }
-    merged.into_values().collect()
+/// Reads a file that is JSON.
+///
+/// # Errors
+/// It is not.
+fn read<'de, F: OnField<'de>>(text: &'de str, fields: F) -> Result<F, String> {
+    json::read(text.as_bytes(), fields).map_err(|error| format!("it is not valid JSON: {error}"))
 }
 
 /// Text that says something.
 fn some(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
-}
-
-/// The fields of text in the form of mail headers: `Name: value`, where lines that start with a
-/// blank go on with the one before.
-fn headers(text: &str) -> Vec<(&str, String)> {
-    let mut fields: Vec<(&str, String)> = Vec::new();
-    for line in text.lines() {
-        let line = line.trim_end_matches('\r');
-        match line.split_once(':') {
-            _ if line.starts_with([' ', '\t']) => {
-                if let Some((_, value)) = fields.last_mut() {
-                    value.push('\n');
-                    value.push_str(line.trim());
-                }
-            }
-            Some((name, value)) => fields.push((name, value.trim().to_owned())),
-            None => {}
-        }
-    }
-    fields
-}
-
-/// The value of the first field called `name`.
-fn field<'a>(fields: &'a [(&str, String)], name: &str) -> Option<&'a str> {
-    let found = fields.iter().find(|(field, _)| *field == name);
-    found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -289,5 +371,53 @@ mod tests {
         assert_eq!(inside("/etc/os-release", "/"), "/etc/os-release");
         assert_eq!(inside("/mnt/root/etc/os-release", "/mnt/root/"), "/etc/os-release");
         assert_eq!(inside("./a/b", "a"), "/b");
+    }
+
+    /// The inventory of files.
+    fn inventory(files: &[(&str, &str)]) -> Inventory {
+        let mut output = "INGOT-PACKAGES 2\nD /\n".to_owned();
+        for (path, text) in files {
+            output += &format!("F {path}\n");
+            text.lines().for_each(|line| output += &format!(" {line}\n"));
+        }
+        Inventory::of(output.as_bytes(), &GlobSet::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_package_is_listed_once_with_all_places() {
+        let lock = "[[package]]\nname = \"a\"\nversion = \"1\"\n";
+        let twice = lock.repeat(2);
+        let found = inventory(&[("/x/Cargo.lock", &twice), ("/y/Cargo.lock", lock)]);
+        assert_eq!(found.packages.len(), 1);
+        let places: Vec<&str> = found.packages[0].locations.iter().map(|it| &**it).collect();
+        assert_eq!(places, ["/x/Cargo.lock", "/y/Cargo.lock"]);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_named_and_the_rest_is_listed() {
+        let lock = |count: usize| -> String {
+            let one = |index| format!("[[package]]\nname = \"a{index}\"\nversion = \"1\"\n");
+            (0..count).map(one).collect()
+        };
+        let found = inventory(&[
+            ("/a/Cargo.lock", &lock(2)),
+            ("/b/Cargo.lock", &lock(MOST_PACKAGES + 1)),
+            ("/c/Cargo.lock", &lock(MOST_PACKAGES)),
+            ("/d/package-lock.json", "{"),
+            ("/e/Cargo.lock", &lock(3)),
+        ]);
+        assert_eq!(found.packages.len(), 3);
+        let wanted = [
+            "/b/Cargo.lock is passed over: with it there would be more than 200000 packages",
+            "/c/Cargo.lock is passed over: with it there would be more than 200000 packages",
+            "/d/package-lock.json is passed over: it is not valid JSON: EOF",
+        ];
+        assert_eq!(found.notes.len(), wanted.len(), "{:?}", found.notes);
+        for (note, wanted) in found.notes.iter().zip(wanted) {
+            assert!(note.starts_with(wanted), "{note}");
+        }
+        let many = vec![("/x/package-lock.json", "{"); 60];
+        let notes = inventory(&many).notes;
+        assert_eq!((notes.len(), notes[50].as_str()), (51, "10 more files are passed over"));
     }
 }

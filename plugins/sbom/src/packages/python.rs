@@ -1,18 +1,18 @@
 //! The metadata of an installed Python distribution: `METADATA` of wheels, `PKG-INFO` of eggs.
 
-use super::{Ecosystem, Package, field, headers, some};
+use super::fields::fields;
+use super::{Ecosystem, Package};
 
 /// The distribution; none if the file names none.
 pub(super) fn parse(text: &str) -> Option<Package> {
     // Behind the first empty line stands the description.
     let head = text.split("\n\n").next().unwrap_or(text);
-    let fields = headers(head);
-    let mut package =
-        Package::new(Ecosystem::Pypi, field(&fields, "Name")?, field(&fields, "Version")?);
-    let license = field(&fields, "License-Expression").or(field(&fields, "License"));
+    let names = ["Name", "Version", "License-Expression", "License", "Author"];
+    let [name, version, expression, license, author] = fields(head, names);
+    let mut package = Package::new(Ecosystem::Pypi, &name?, &version?);
     // Some put the whole text there.
-    package.license = license.and_then(some).filter(|license| license.len() <= 200);
-    package.supplier = field(&fields, "Author").and_then(some);
+    package.license = expression.or(license).filter(|license| license.len() <= 200);
+    package.supplier = author;
     Some(package)
 }
 
