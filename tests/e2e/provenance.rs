@@ -281,6 +281,122 @@ fn an_unsigned_statement_tells_of_the_build_and_of_no_secret() {
 }
 
 #[test]
+fn nothing_that_is_secret_is_attested_wherever_it_stands() {
+    let options = "template = \"https://me:hunter2-Xy@h.example/t.pkr.hcl\"\n    only_builds = \
+                   [\"file.${var.password}\", \"file.f\"]\n    build_type = \
+                   \"https://tok-7@h.example/types?v=1\"\n    source_uri = \
+                   \"git+https://me:tok-7@h.example/r@refs/heads/main\"\n    user_variables = { \
+                   from = \"ssh://me:tok-7@h.example/x\" }";
+    let dir = template(&attested(options));
+    let env = [("BUILD_URL", "https://me:tok-7@jenkins.example/job/1/?token=tok-7")];
+    let env = [&NO_CI[..8], &env].concat();
+    let path = dir.path().join("out/f.disk.img.provenance.json");
+    let build = |env: &[(&str, &str)]| {
+        let built = ingot_with(dir.path(), &["build", "-force", "."], env);
+        assert_eq!(built.code, Some(0), "{}", said(&built));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("tok-7"), "{text}");
+        read(&path)["predicate"].clone()
+    };
+    let predicate = build(&env);
+    let definition = &predicate["buildDefinition"];
+    assert_eq!(definition["buildType"], "https://h.example/types?v=1");
+    let redacted = "[sensitive value redacted]";
+    assert_eq!(
+        definition["externalParameters"],
+        json!({
+            "template": redacted,
+            "onlyBuilds": [redacted, "file.f"],
+            "userVariables": {"from": "ssh://h.example/x"},
+        })
+    );
+    let uri = &definition["resolvedDependencies"][0]["uri"];
+    assert_eq!(uri, "git+https://h.example/r@refs/heads/main");
+    assert_eq!(predicate["runDetails"]["builder"]["id"], "https://jenkins.example/job/1/");
+    // Of a checkout, whose address need not be one that can be read.
+    std::fs::write(dir.path().join("t.pkr.hcl"), attested("")).unwrap();
+    let git = |args: &[&str]| {
+        let done = Command::new("git").args(args).current_dir(dir.path()).output().expect("git");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    git(&["init", "-q", "-b", "main"]);
+    let me = ["-c", "user.name=me", "-c", "user.email=me@h.example"];
+    git(&[&me[..], &["commit", "-q", "--allow-empty", "-m", "x"]].concat());
+    git(&["remote", "add", "origin", "x"]);
+    for (remote, wanted) in [
+        ("https://me:tok-7@h.example/r.git?x=tok-7", "git+https://h.example/r.git@refs/heads/main"),
+        ("https://me:tok-7@h.example:port/r", "git+[address redacted]@refs/heads/main"),
+        ("me:tok-7@h.example:r.git", "git+h.example:r.git@refs/heads/main"),
+        ("git@h.example:r.git", "git+git@h.example:r.git@refs/heads/main"),
+    ] {
+        git(&["remote", "set-url", "origin", remote]);
+        let predicate = build(&NO_CI);
+        let uri = &predicate["buildDefinition"]["resolvedDependencies"][0]["uri"];
+        assert_eq!(uri, wanted, "{remote}");
+    }
+}
+
+#[test]
+fn one_good_signature_is_enough_in_any_base64() {
+    let dir = template(&attested("signing_mode = \"key\"\n    signer = \"a.pem\""));
+    let (_, public) = key(dir.path(), "a", P256);
+    assert_eq!(run(dir.path(), &["build", "."]).code, Some(0));
+    let envelope = read(&dir.path().join("out/f.disk.img.provenance.json"));
+    let verifier = format!("-verifier={public}");
+    // The alphabet for URLs, as other libraries write it.
+    let for_urls = |value: &Value| value.as_str().unwrap().replace('+', "-").replace('/', "_");
+    let mut url_safe = envelope.clone();
+    url_safe["payload"] = for_urls(&envelope["payload"]).into();
+    url_safe["signatures"][0]["sig"] = for_urls(&envelope["signatures"][0]["sig"]).into();
+    std::fs::write(dir.path().join("urls.json"), url_safe.to_string()).unwrap();
+    let found = run(dir.path(), &["verify-attestation", &verifier, "urls.json"]);
+    assert_eq!(found.code, Some(0), "{}", said(&found));
+    // Signatures of others, which may be of any form.
+    for sig in ["not base64!", "AAAA", ""] {
+        let mut several = envelope.clone();
+        let ours = several["signatures"][0].clone();
+        several["signatures"] = json!([{"keyid": "other", "sig": sig}, ours]);
+        std::fs::write(dir.path().join("several.json"), several.to_string()).unwrap();
+        let found = run(dir.path(), &["verify-attestation", &verifier, "several.json"]);
+        assert_eq!(found.code, Some(0), "{sig}: {}", said(&found));
+        several["signatures"] = json!([{"keyid": "other", "sig": sig}]);
+        std::fs::write(dir.path().join("other.json"), several.to_string()).unwrap();
+        assert_eq!(run(dir.path(), &["verify-attestation", &verifier, "other.json"]).code, Some(1));
+    }
+}
+
+#[test]
+fn keys_and_attestations_are_files_of_a_bounded_size() {
+    let dir = template(&attested("signing_mode = \"key\"\n    signer = \"pipe\""));
+    let made = Command::new("mkfifo").arg(dir.path().join("pipe")).status().expect("mkfifo");
+    assert!(made.success());
+    let large = std::fs::File::create(dir.path().join("large")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    std::fs::write(
+        dir.path().join("e.json"),
+        json!({"payloadType": "application/vnd.in-toto+json",
+        "payload": "", "signatures": []})
+        .to_string(),
+    )
+    .unwrap();
+    let pipe = "pipe is a pipe, socket or device, not a regular file";
+    for (args, wanted) in [
+        (&["-verifier=pipe", "e.json"][..], pipe),
+        (&["-key=large", "e.json"], "large has more than 1048576 bytes: it is no key"),
+        (&["-key=/dev/zero", "e.json"], "/dev/zero is a pipe, socket or device"),
+        (&["-key=k", "pipe"], pipe),
+        (&["-key=k", "large"], "large has more than 67108864 bytes: it is no attestation"),
+        (&["-key=k", "."], ". is a directory, not a file"),
+    ] {
+        let failed = run(dir.path(), &[&["verify-attestation"], args].concat());
+        assert_eq!(failed.code, Some(1), "{args:?}: {}", said(&failed));
+        assert!(said(&failed).contains(wanted), "{args:?}: {}", said(&failed));
+    }
+    let failed = run(dir.path(), &["build", "."]);
+    assert!(failed.code == Some(1) && said(&failed).contains(pipe), "{}", said(&failed));
+}
+
+#[test]
 fn the_sbom_of_an_artifact_is_attested_too() {
     let options = "sbom = true\n    sbom_scan_path = \"root\"\n    sbom_format = \"spdx\"\n    \
                    sbom_exclude = [\"/skip\"]\n    signing_mode = \"key\"\n    signer = \"a.pem\"";

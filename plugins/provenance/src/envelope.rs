@@ -1,7 +1,8 @@
 //! DSSE, the "Dead Simple Signing Envelope". See <https://github.com/secure-systems-lab/dsse>.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine as _, alphabet};
 use ingot_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +50,8 @@ impl Envelope {
     /// # Errors
     /// It is not base64.
     pub fn payload(&self) -> Result<Vec<u8>> {
-        let payload = STANDARD.decode(&self.payload);
-        payload.map_err(|error| Error::new(format!("the payload is not base64: {error}")))
+        decode(&self.payload)
+            .map_err(|error| Error::new(format!("the payload is not base64: {error}")))
     }
 
     /// Whether it was signed with a key of a certificate.
@@ -65,9 +66,21 @@ impl EnvelopeSignature {
     /// # Errors
     /// It is not base64.
     pub fn bytes(&self) -> Result<Vec<u8>> {
-        let bytes = STANDARD.decode(&self.sig);
-        bytes.map_err(|error| Error::new(format!("a signature is not base64: {error}")))
+        decode(&self.sig).map_err(|error| Error::new(format!("a signature is not base64: {error}")))
     }
+}
+
+/// Reads base64 as Go's library for envelopes does: of the standard alphabet or that for URLs, padded,
+/// and with line breaks in it.
+fn decode(text: &str) -> Result<Vec<u8>, DecodeError> {
+    const LAX: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    let standard = GeneralPurpose::new(&alphabet::STANDARD, LAX).decode(&text);
+    standard.or_else(|error| {
+        let for_urls = GeneralPurpose::new(&alphabet::URL_SAFE, LAX).decode(&text);
+        for_urls.map_err(|_| error)
+    })
 }
 
 /// What is signed of a payload: DSSE's "pre-authentication encoding".

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::envelope::IN_TOTO;
 use crate::signer::{KeyService, Signer, is_kms, unsupported_kms, verifier_from_file};
-use crate::source::{Environment, repository};
+use crate::source::{Environment, repository, without_user};
 use crate::statement::{
     BUILD_TYPE, BuildDefinition, Builder, Byproduct, CYCLONE_DX, Dependency, Digests, Metadata,
     Provenance, RunDetails, SLSA_PROVENANCE, SPDX, Statement, Subject, versions,
@@ -199,7 +199,7 @@ impl PostProcess for Attest {
 
 impl Attest {
     async fn attest(&self, ctx: &RunContext, artifact: &dyn Artifact) -> Result<()> {
-        let identity = identity(artifact);
+        let identity = identity(ctx, artifact);
         let subjects = subjects(ctx, artifact, &identity).await?;
         let signer = self.signer().await?;
         let directory = self.directory(artifact);
@@ -282,14 +282,17 @@ impl Attest {
             build_definition: BuildDefinition {
                 build_type: match self.options.build_type.as_str() {
                     "" => BUILD_TYPE.to_owned(),
-                    other => other.to_owned(),
+                    other => without_secrets(ctx, other),
                 },
                 external_parameters: self.external_parameters(ctx),
                 internal_parameters: internal,
                 resolved_dependencies: self.dependencies(ctx, &env).await,
             },
             run_details: RunDetails {
-                builder: Builder { id: env.builder_id(), version: versions() },
+                builder: Builder {
+                    id: without_secrets(ctx, &env.builder_id()),
+                    version: versions(),
+                },
                 metadata: Metadata {
                     invocation_id: invocation.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
                 },
@@ -301,9 +304,11 @@ impl Attest {
 
     async fn dependencies(&self, ctx: &RunContext, env: &Environment<'_>) -> Vec<Dependency> {
         let found = repository(ctx, env).await;
-        let uri = self.options.source_uri.clone();
+        let uri = without_secrets(ctx, &self.options.source_uri);
         match (found, uri.is_empty()) {
-            (Some(found), true) => vec![found],
+            (Some(found), true) => {
+                vec![Dependency { uri: without_secrets(ctx, &found.uri), ..found }]
+            }
             (Some(found), false) => vec![Dependency { uri, ..found }],
             (None, false) => vec![Dependency { uri, digest: Digests::new() }],
             (None, true) => Vec::new(),
@@ -314,10 +319,11 @@ impl Attest {
         let Options { template, only_builds, user_variables, .. } = &self.options;
         let mut parameters = Map::new();
         if !template.is_empty() {
-            parameters.insert("template".to_owned(), template.as_str().into());
+            parameters.insert("template".to_owned(), without_secrets(ctx, template).into());
         }
         if !only_builds.is_empty() {
-            parameters.insert("onlyBuilds".to_owned(), json!(only_builds));
+            let builds = only_builds.iter().map(|build| without_secrets(ctx, build));
+            parameters.insert("onlyBuilds".to_owned(), builds.collect::<Vec<_>>().into());
         }
         let declared = &ctx.prepare.user_variables;
         // What no variable is declared for is no parameter, and may be anything.
@@ -328,9 +334,10 @@ impl Attest {
         variables.extend(user_variables.clone());
         for (name, value) in &mut variables {
             let sensitive = declared.get(name).is_some_and(|variable| variable.sensitive);
-            if sensitive || ctx.prepare.secrets.occur_in(value) {
+            if sensitive {
                 *value = REDACTED.to_owned();
             }
+            *value = without_secrets(ctx, value);
         }
         if !variables.is_empty() {
             parameters.insert("userVariables".to_owned(), json!(variables));
@@ -349,7 +356,7 @@ impl Attest {
             ctx.ui.message(format!("Note: {note}"));
         }
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        Ok(ingot_sbom::write(&inventory, self.format, &name))
+        ingot_sbom::write(inventory, self.format, &name, ingot_sbom::LARGEST_DOCUMENT).await
     }
 
     fn scan_path(&self, artifact: &dyn Artifact) -> Result<PathBuf> {
@@ -373,8 +380,18 @@ impl Attest {
     }
 }
 
+/// A value as an attestation may show it, which is read by others: nothing in place of one that holds a
+/// secret of the template, and an address without its user and password.
+fn without_secrets(ctx: &RunContext, value: &str) -> String {
+    match ctx.prepare.secrets.occur_in(value) {
+        true => REDACTED.to_owned(),
+        false if value.contains("://") => without_user(value),
+        false => value.to_owned(),
+    }
+}
+
 /// What is known of an artifact that is kept by a service.
-fn identity(artifact: &dyn Artifact) -> Value {
+fn identity(ctx: &RunContext, artifact: &dyn Artifact) -> Value {
     // By name, so that the same artifact has the same digest.
     let mut identity = BTreeMap::from([
         ("builderId", Value::from(artifact.builder_id())),
@@ -384,9 +401,12 @@ fn identity(artifact: &dyn Artifact) -> Value {
         .images()
         .into_iter()
         .map(|image| {
+            let labels = image.labels.iter();
+            let labels: BTreeMap<&String, String> =
+                labels.map(|(name, value)| (name, without_secrets(ctx, value))).collect();
             json!({
                 "ImageID": image.id,
-                "Labels": image.labels,
+                "Labels": labels,
                 "ProviderName": image.provider,
                 "ProviderRegion": image.region,
                 "SourceImageID": image.source_id.unwrap_or_default(),

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ingot_sdk::{Context, Error, Result};
+use ingot_sdk::file_work::read_small;
+use ingot_sdk::{Error, Result};
 
 use crate::envelope::{Envelope, signed_bytes};
 use crate::keys::{Kind, PrivateKey, PublicKey};
@@ -133,10 +134,5 @@ pub fn verifier_from_file(path: &str) -> Result<PublicKey> {
 }
 
 fn read(path: &str) -> Result<Vec<u8>> {
-    let reading = || format!("reading {path}");
-    let size = std::fs::metadata(Path::new(path)).with_context(reading)?.len();
-    if size > LARGEST_KEY {
-        return Err(Error::new(format!("{path} has {size} bytes: it is no key")));
-    }
-    std::fs::read(path).with_context(reading)
+    read_small(Path::new(path), "key", LARGEST_KEY)
 }

@@ -27,7 +27,9 @@ impl Environment<'_> {
     /// Who builds: the workflow or job of GitHub, GitLab or Jenkins, else this machine.
     pub fn builder_id(&self) -> String {
         let names = ["GITHUB_WORKFLOW_REF", "CI_JOB_URL", "CI_PIPELINE_URL", "BUILD_URL"];
-        self.first(&names).unwrap_or_else(|| LOCAL_BUILDER.to_owned())
+        let found = self.first(&names).unwrap_or_else(|| LOCAL_BUILDER.to_owned());
+        // A workflow's name has an `@` before its branch, and no user.
+        if found.contains("://") { without_credentials(&found) } else { found }
     }
 
     /// The number of the run of GitHub, GitLab or Jenkins.
@@ -57,7 +59,7 @@ impl Environment<'_> {
 fn dependency(place: &str, reference: Option<String>, commit: String) -> Dependency {
     let reference = reference.map_or(String::new(), |reference| format!("@{reference}"));
     Dependency {
-        uri: format!("git+{place}{reference}"),
+        uri: format!("git+{}{reference}", without_credentials(place)),
         digest: Digests::from([("gitCommit".to_owned(), commit)]),
     }
 }
@@ -75,7 +77,7 @@ async fn local(ctx: &RunContext) -> Option<Dependency> {
     let commit = git(ctx, &["rev-parse", "HEAD"]).await?;
     let remote = git(ctx, &["config", "--get", "remote.origin.url"]).await;
     let place = match remote {
-        Some(remote) => without_user(&remote),
+        Some(remote) => remote,
         None => {
             let directory = git(ctx, &["rev-parse", "--show-toplevel"]).await?;
             Url::from_directory_path(directory).ok()?.as_str().trim_end_matches('/').to_owned()
@@ -96,18 +98,45 @@ async fn git(ctx: &RunContext, args: &[&str]) -> Option<String> {
     (status == ExitStatus::Code(0) && !text.is_empty()).then_some(text)
 }
 
-/// A remote's address without user and password, which may be a token.
-fn without_user(remote: &str) -> String {
-    match Url::parse(remote) {
-        Ok(mut url) if remote.contains("://") => {
-            // Both fail only for addresses that have no user.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
+/// An address without user and password, which may be tokens. Only the user `git` of addresses of SSH
+/// stays: everybody's is called so.
+pub fn without_user(address: &str) -> String {
+    let git = |user: &str| user == "git";
+    match Url::parse(address) {
+        Ok(mut url) if address.contains("://") && url.host().is_some() => {
+            let ssh = url.scheme().ends_with("ssh") && git(url.username());
+            let user = !url.username().is_empty() && !ssh;
+            if !user && url.password().is_none() {
+                return address.to_owned();
+            }
+            let stripped =
+                (!user || url.set_username("").is_ok()) && url.set_password(None).is_ok();
+            if stripped { url.to_string() } else { UNREADABLE.to_owned() }
         }
-        _ => remote.to_owned(),
+        // A file has no user.
+        Ok(url) if url.scheme() == "file" => address.to_owned(),
+        // What cannot be read may have it anywhere.
+        _ if address.contains("://") && address.contains('@') => UNREADABLE.to_owned(),
+        _ if address.contains("://") => address.to_owned(),
+        // SSH's own form, `user@host:path`, and paths.
+        _ => match address.rsplit_once('@') {
+            Some((user, _)) if git(user) => address.to_owned(),
+            Some((_, rest)) => rest.to_owned(),
+            None => address.to_owned(),
+        },
     }
 }
+
+/// An address that nobody wrote down to be shown: also without query and fragment, where other servers
+/// take tokens.
+fn without_credentials(address: &str) -> String {
+    let address = without_user(address);
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    address[..end].to_owned()
+}
+
+/// What stands for an address that may hold a token, and of which it cannot be told where.
+const UNREADABLE: &str = "[address redacted]";
 
 #[cfg(test)]
 mod tests {
@@ -146,8 +175,41 @@ mod tests {
 
     #[test]
     fn tokens_in_addresses_are_left_out() {
-        assert_eq!(without_user("https://me:tok@h.example/r.git"), "https://h.example/r.git");
-        assert_eq!(without_user("https://tok@h.example/r.git"), "https://h.example/r.git");
-        assert_eq!(without_user("git@h.example:o/r.git"), "git@h.example:o/r.git");
+        for (address, wanted) in [
+            ("https://me:tok@h.example/r.git", "https://h.example/r.git"),
+            ("https://tok@h.example/r.git", "https://h.example/r.git"),
+            ("https://h.example/r.git?private_token=tok#tok", "https://h.example/r.git"),
+            ("git+https://me:tok@h.example:8443/r", "git+https://h.example:8443/r"),
+            ("ssh://git@h.example/r.git", "ssh://git@h.example/r.git"),
+            ("ssh://git:tok@h.example/r.git", "ssh://git@h.example/r.git"),
+            ("ssh://tok@h.example/r.git", "ssh://h.example/r.git"),
+            ("git@h.example:o/r.git", "git@h.example:o/r.git"),
+            ("me:tok@h.example:o/r.git", "h.example:o/r.git"),
+            ("tok@h.example:o/r.git", "h.example:o/r.git"),
+            ("https://me:tok@/r.git", UNREADABLE),
+            ("https://me:tok@h.example:port/r.git", UNREADABLE),
+            ("https://me:to/k@h.example:443x/r.git", UNREADABLE),
+            ("/srv/git/r.git", "/srv/git/r.git"),
+            ("../r.git", "../r.git"),
+            ("file:///srv/a@b", "file:///srv/a@b"),
+        ] {
+            assert_eq!(without_credentials(address), wanted, "{address}");
+        }
+        // What a template says is left as it is.
+        let kind = "https://me:tok@h.example/types?v=1#build";
+        assert_eq!(without_user(kind), "https://h.example/types?v=1#build");
+        assert_eq!(without_user("https://h.example"), "https://h.example");
+    }
+
+    #[test]
+    fn addresses_of_ci_jobs_lose_their_tokens_too() {
+        let gitlab = lookup(&[
+            ("CI_PROJECT_URL", "https://me:tok@gitlab.example/a/b"),
+            ("CI_COMMIT_SHA", "def"),
+            ("BUILD_URL", "https://me:tok@jenkins.example/job/1/"),
+        ]);
+        let env = Environment(&gitlab);
+        assert_eq!(env.repository().unwrap().uri, "git+https://gitlab.example/a/b");
+        assert_eq!(env.builder_id(), "https://jenkins.example/job/1/");
     }
 }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_sdk::file_work::CHUNK;
+use ingot_sdk::file_work::{CHUNK, Reader, read_small};
 use ingot_sdk::{Context, Error, Result, hash};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -14,8 +14,8 @@ use crate::keys::PublicKey;
 use crate::signer::{KeyService, Signer, is_kms, verifier_from_file};
 use crate::statement::{SLSA_PROVENANCE, STATEMENT, Statement, Subject};
 
-/// The largest attestation that is read, in bytes.
-const LARGEST: u64 = 256 << 20;
+/// The largest attestation that is read, in bytes: it may hold an SBOM.
+const LARGEST: u64 = 64 << 20;
 
 /// What must be true of an attestation. What is none is not checked.
 #[derive(Debug, Clone, Default)]
@@ -45,12 +45,7 @@ pub async fn verify(
     policy: &Policy,
     kms: Option<&Arc<dyn KeyService>>,
 ) -> Result<Statement> {
-    let reading = || format!("reading the attestation {path}");
-    let size = std::fs::metadata(path).with_context(reading)?.len();
-    if size > LARGEST {
-        return Err(Error::new(format!("{path} has {size} bytes: it is no attestation")));
-    }
-    let text = std::fs::read(path).with_context(reading)?;
+    let text = read_small(Path::new(path), "attestation", LARGEST)?;
     let envelope: Envelope = serde_json::from_slice(&text).map_err(|error| {
         let why = Error::new(format!("{path} is not a DSSE envelope: {error}"));
         match serde_json::from_slice::<Statement>(&text) {
@@ -75,7 +70,8 @@ pub async fn verify(
     Ok(statement)
 }
 
-/// Checks that one of the signatures is of the key.
+/// Checks that one of the signatures is of the key. Others may be of other keys, or of kinds that are
+/// not known here.
 ///
 /// # Errors
 /// None is.
@@ -84,10 +80,16 @@ pub fn check_signature(envelope: &Envelope, payload: &[u8], key: &PublicKey) -> 
         return Err(Error::new("the envelope has no signatures"));
     }
     let message = signed_bytes(&envelope.payload_type, payload);
+    let mut unreadable = None;
     for signature in &envelope.signatures {
-        if key.verifies(&message, &signature.bytes()?) {
-            return Ok(());
+        match signature.bytes() {
+            Ok(bytes) if key.verifies(&message, &bytes) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => unreadable = Some(error),
         }
+    }
+    if let Some(error) = unreadable.filter(|_| envelope.signatures.len() == 1) {
+        return Err(error);
     }
     Err(Error::new("signature verification failed")
         .hint("the attestation was changed, or signed with another key"))
@@ -162,7 +164,7 @@ fn check_statement(statement: &Statement, policy: &Policy) -> Result<()> {
 /// Checks that a file is one of the subjects, by name and checksum.
 fn check_artifact(subjects: &[Subject], path: &Path) -> Result<()> {
     let reading = || format!("reading the artifact {}", path.display());
-    let mut file = std::fs::File::open(path).with_context(reading)?;
+    let mut file = Reader::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; CHUNK];
     loop {
