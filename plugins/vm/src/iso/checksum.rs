@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Context, Error, Result, RunContext, http};
 
 use super::source::Source;
@@ -133,11 +134,8 @@ async fn download(url: &reqwest::Url) -> Result<String> {
 /// The checksum in the list at `path`.
 pub(super) fn from_file(path: &Path, urls: &[&str]) -> Result<Checksum> {
     let reading = || format!("reading the checksums in {}", path.display());
-    let found = std::fs::metadata(path).with_context(reading)?;
-    if found.len() > MAX_LIST as u64 {
-        return Err(Error::new("this is too long to be a list of checksums").context(reading()));
-    }
-    let bytes = std::fs::read(path).with_context(reading)?;
+    let bytes = read_small(path, "list of checksums", MAX_LIST as u64);
+    let bytes = bytes.map_err(|error| error.context(reading()))?;
     find(&String::from_utf8_lossy(&bytes), &path.display().to_string(), urls)
 }
 

@@ -165,6 +165,8 @@ impl IsoOptions {
             checksum = option.resolve(ctx, &[url]).await?;
         }
         let packing = source.packing();
+        // Held until the file is unpacked: another build may download it again.
+        let _lock;
         let path = match source {
             Source::File(path) => {
                 check_file(ctx, &path, checksum.as_ref()).await?;
@@ -178,7 +180,7 @@ impl IsoOptions {
                 }
                 // Beside the file, as Packer's.
                 let lock_path = with_suffix(&target, ".lock");
-                let _lock = FileLock::take(&ctx.cancel, &lock_path, || {
+                _lock = FileLock::take(&ctx.cancel, &lock_path, || {
                     ctx.ui
                         .say(format!("Waiting for another build that is downloading this {what}"));
                 })

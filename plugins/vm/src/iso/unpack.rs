@@ -2,15 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use ingot_sdk::file_lock::FileLock;
-use ingot_sdk::file_work::{CHUNK, Reader, blocking};
+use ingot_sdk::file_work::{CHUNK, Reader, blocking, read_small};
 use ingot_sdk::{Context, Error, OutputFile, Result, RunContext};
+use lzma_rust2::XzReader;
 use tokio_util::sync::CancellationToken;
 
 use super::{sha1, with_suffix};
+
+/// The most memory that unpacking xz may take, in KiB. `xz -9` needs 65 MiB; what needs more was made
+/// by hand, or to do harm: the file itself may ask for 4 GiB.
+const XZ_MEMORY_KIB: u32 = 512 << 10;
 
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +53,20 @@ impl Packing {
     /// # Errors
     /// `from` is not packed so, or holds several files; `to` cannot be written; cancelled.
     pub(super) async fn unpack(self, ctx: &RunContext, from: &Path, to: &Path) -> Result<()> {
+        if is_same(from, to) {
+            return Err(Error::new(format!(
+                "{} cannot be unpacked in its own place, which `iso_target_path` names",
+                from.display()
+            ))
+            .hint("name another file there, or leave `iso_target_path` out"));
+        }
         let lock_path = with_suffix(to, ".lock");
         let waiting = || ctx.ui.say(format!("Waiting for another build that unpacks {to:?}"));
         let _lock = FileLock::take(&ctx.cancel, &lock_path, waiting).await?;
-        let (mark, file) = (mark(from)?, with_suffix(to, ".unpacked"));
-        if to.exists() && std::fs::read_to_string(&file).is_ok_and(|known| known == mark) {
+        let (packed, file) = (state(from)?, with_suffix(to, ".unpacked"));
+        let mark = |unpacked: &str| format!("{packed}\n{unpacked}\n");
+        let known = read_small(&file, "mark of an unpacked file", 1024).unwrap_or_default();
+        if state(to).is_ok_and(|unpacked| mark(&unpacked).as_bytes() == known) {
             return Ok(());
         }
         ctx.ui.say(format!("Unpacking {}", from.display()));
@@ -66,7 +80,8 @@ impl Packing {
             unpacked.with_context(|| format!("unpacking {}", source.display()))
         })
         .await?;
-        std::fs::write(&file, mark).with_context(|| format!("writing {}", file.display()))
+        let writing = || format!("writing {}", file.display());
+        std::fs::write(&file, mark(&state(to)?)).with_context(writing)
     }
 
     fn run(self, ctx: &RunContext, stop: &CancellationToken, from: &Path, to: &Path) -> Result<()> {
@@ -89,7 +104,14 @@ impl Packing {
                     copy(stop, &mut flate2::read::MultiGzDecoder::new(packed), &mut writer)
                 }
                 Packing::Xz | Packing::Zip => {
-                    copy(stop, &mut lzma_rust2::XzReader::new(packed, true), &mut writer)
+                    let mut unpacked = XzReader::new_mem_limit(packed, true, XZ_MEMORY_KIB);
+                    copy(stop, &mut unpacked, &mut writer).map_err(|error| match error.kind() {
+                        io::ErrorKind::OutOfMemory => io::Error::other(format!(
+                            "it takes more than {} MiB",
+                            XZ_MEMORY_KIB >> 10
+                        )),
+                        _ => error,
+                    })
                 }
             }?;
         }
@@ -133,11 +155,18 @@ fn copy(
     Ok(())
 }
 
-/// What tells whether a file is the one that was unpacked before.
-fn mark(path: &Path) -> Result<String> {
-    let looking = || format!("looking at {}", path.display());
-    let found = std::fs::metadata(path).with_context(looking)?;
-    let changed = found.modified().with_context(looking)?;
-    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    Ok(sha1(&format!("{}\n{}\n{changed}", path.display(), found.len())))
+/// Whether two paths are of one file, also by links.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// What changes when a file is written to or replaced: its size in bytes and when it was last changed,
+/// by whichever program.
+fn state(path: &Path) -> Result<String> {
+    let found =
+        std::fs::metadata(path).with_context(|| format!("looking at {}", path.display()))?;
+    let modified = format!("{}.{}", found.mtime(), found.mtime_nsec());
+    let changed = format!("{}.{}", found.ctime(), found.ctime_nsec());
+    Ok(sha1(&format!("{}\n{}\n{modified}\n{changed}", path.display(), found.len())))
 }
