@@ -109,7 +109,7 @@ struct App {
     refused_requests: refused_requests::RefusedRequests,
     outgoing: outgoing::Outgoing,
     /// Who may upload an SBOM now.
-    uploads: tokio::sync::Semaphore,
+    uploads: Arc<tokio::sync::Semaphore>,
     /// How long lines of the audit log are kept; none: for ever.
     audit_retention: Option<Duration>,
     address: String,
@@ -162,7 +162,7 @@ pub async fn serve(
         readiness: health::Readiness::default(),
         refused_requests: refused_requests::RefusedRequests::default(),
         outgoing: outgoing::Outgoing::default(),
-        uploads: tokio::sync::Semaphore::new(sboms::UPLOADS),
+        uploads: Arc::new(tokio::sync::Semaphore::new(sboms::UPLOADS)),
         audit_retention: options.audit_retention,
         address,
         public_url,

@@ -29,12 +29,12 @@ pub(super) async fn upload(
 ) -> ApiResponse<UploadSbomResponse> {
     // Before the body is read: not for somebody who may not upload any.
     call.session.need(Role::Contributor)?;
-    let turn = app.uploads.acquire().await;
-    let _turn = turn.map_err(|_| Error::new(Code::Unavailable, "the registry is stopping"))?;
+    let turn = app.uploads.clone().acquire_owned().await;
+    let turn = turn.map_err(|_| Error::new(Code::Unavailable, "the registry is stopping"))?;
     let body = Body::<UploadSbomBody>::from_request(request, &app).await?.0;
     let names = &call.names;
     let (bucket, version) = (&names.bucket, &names.version);
-    let sbom = call.session.upload_packed_sbom(bucket, version, &names.build, body).await?;
+    let sbom = call.session.upload_packed_sbom(bucket, version, &names.build, body, turn).await?;
     Ok(Json(UploadSbomResponse { sbom: Some(sbom) }))
 }
 

@@ -17,6 +17,10 @@ use crate::api::{Code, Error, Result, SbomFormat};
 /// How all of zstd's frames begin.
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// The largest window that is decompressed, in bytes. Level 19 takes 8 MiB; what is one segment takes
+/// as much as the document has.
+const LARGEST_WINDOW: u64 = 32 << 20;
+
 /// A compressed document in base64, as the API and the database have it.
 ///
 /// # Errors
@@ -35,12 +39,17 @@ pub(crate) async fn pack(document: Vec<u8>) -> Result<String> {
     .await
 }
 
-/// The document of what [`pack`] made.
+/// The document of what [`pack`] made. `turn` is what allows it to take memory: it is held until all is
+/// done, also where nobody waits for that any more.
 ///
 /// # Errors
 /// It is not that, or too large.
-pub(crate) async fn unpack(packed: String) -> Result<Vec<u8>> {
-    in_background(move || decompress(&decode(&packed)?)).await
+pub(crate) async fn unpack(packed: String, turn: impl Send + 'static) -> Result<Vec<u8>> {
+    in_background(move || {
+        let _turn = turn;
+        decompress(&decode(&packed)?)
+    })
+    .await
 }
 
 /// What was downloaded, decompressed if it is compressed.
@@ -55,11 +64,16 @@ pub(crate) async fn unpack_download(downloaded: Vec<u8>) -> Result<Vec<u8>> {
 }
 
 /// Checks a packed document: that it can be read, within bounds, and is of its format. How large it
-/// is compressed and how large as it is, in bytes. The document is never in memory as a whole.
+/// is compressed and how large as it is, in bytes; and it, with the `turn` that allows it to take
+/// memory, see [`unpack`]. The document is never in memory as a whole.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) async fn check(packed: String, format: SbomFormat) -> Result<(i64, i64)> {
+pub(crate) async fn check<T: Send + 'static>(
+    packed: String,
+    format: SbomFormat,
+    turn: T,
+) -> Result<Checked<T>> {
     in_background(move || {
         let compressed = decode(&packed)?;
         let mut left = decoder(&compressed)?.take(SBOM + 1);
@@ -73,9 +87,22 @@ pub(crate) async fn check(packed: String, format: SbomFormat) -> Result<(i64, i6
             false => Error::invalid(format!("the SBOM is not JSON: {error}")),
         })?;
         head.check(format)?;
-        Ok((compressed.len() as i64, size as i64))
+        let compressed_size = compressed.len() as i64;
+        Ok(Checked { packed, compressed_size, size: size as i64, turn })
     })
     .await
+}
+
+/// A packed document that is what it should be.
+#[derive(Debug)]
+pub(crate) struct Checked<T> {
+    pub packed: String,
+    /// How large it is compressed, in bytes.
+    pub compressed_size: i64,
+    /// How large it is, in bytes.
+    pub size: i64,
+    /// What allows it to be in memory.
+    pub turn: T,
 }
 
 /// What tells a format from others.
@@ -188,8 +215,32 @@ fn decode(packed: &str) -> Result<Vec<u8>> {
 }
 
 fn decoder(compressed: &[u8]) -> Result<impl Read + use<'_>> {
-    // What it keeps in memory is bounded by itself: it refuses windows of more than 100 MiB.
+    // It gives nothing before a whole window is in memory, and has no bound of its own.
+    if window(compressed).ok_or_else(not_zstd)? > LARGEST_WINDOW {
+        let most = LARGEST_WINDOW >> 20;
+        return Err(Error::invalid(format!(
+            "the SBOM is compressed with a window of more than {most} MiB; compress it with an \
+             ordinary level, and without --long"
+        )));
+    }
     StreamingDecoder::new(compressed).map_err(|_| not_zstd())
+}
+
+/// How much of what it has decompressed a decoder has to keep for a frame, in bytes: RFC 8878, section
+/// 3.1.1.1.
+fn window(frame: &[u8]) -> Option<u64> {
+    let (descriptor, rest) = frame.strip_prefix(&MAGIC)?.split_first()?;
+    if descriptor & 0x20 == 0 {
+        let window = rest.first()?;
+        let base = 1u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    // It is one segment: all of it.
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let (length, add) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(descriptor >> 6)];
+    let mut size = [0; 8];
+    size[..length].copy_from_slice(rest.get(dictionary..dictionary + length)?);
+    u64::from_le_bytes(size).checked_add(add)
 }
 
 fn decompress(compressed: &[u8]) -> Result<Vec<u8>> {
@@ -232,14 +283,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_packed_can_be_unpacked_and_is_of_its_format() {
         let packed = pack(CYCLONE_DX.to_vec()).await.expect("it packs");
-        let (_, size) = check(packed.clone(), SbomFormat::CycloneDx).await.expect("it is one");
-        assert_eq!(size as usize, CYCLONE_DX.len());
-        assert_eq!(unpack(packed.clone()).await.as_deref(), Ok(CYCLONE_DX));
+        let checked = check(packed.clone(), SbomFormat::CycloneDx, ()).await.expect("it is one");
+        assert_eq!(checked.size as usize, CYCLONE_DX.len());
+        assert_eq!(unpack(packed.clone(), ()).await.as_deref(), Ok(CYCLONE_DX));
         // What zstd's own program makes of it.
         let theirs = "KLUv/QRoqQEAeyJjb21wb25lbnRzIjpbeyJuYW1lIjoiYSJ9XSwiYm9tRm9ybWF0IjoiQ3ljbG9u\
                       ZURYIn1gzvTE";
-        assert_eq!(unpack(theirs.into()).await.as_deref(), Ok(CYCLONE_DX));
-        let other = check(packed, SbomFormat::Spdx).await.expect_err("it is not");
+        assert_eq!(unpack(theirs.into(), ()).await.as_deref(), Ok(CYCLONE_DX));
+        let other = check(packed, SbomFormat::Spdx, ()).await.expect_err("it is not");
         assert_eq!(other.message, "the SBOM is said to be SPDX and is CYCLONEDX");
     }
 
@@ -257,7 +308,7 @@ mod tests {
             (pack(r#"{"bomFormat":"CycloneDX"} x"#), "not JSON"),
             (pack(r#"{"bomFormat":["CycloneDX"]}"#), "not JSON"),
         ] {
-            let error = check(packed, SbomFormat::CycloneDx).await.expect_err(why);
+            let error = check(packed, SbomFormat::CycloneDx, ()).await.expect_err(why);
             assert!(error.code == Code::InvalidArgument && error.message.contains(why), "{error}");
         }
     }
@@ -267,9 +318,53 @@ mod tests {
         let large = format!(r#"{{"bomFormat":"CycloneDX"{}}}"#, " ".repeat(SBOM as usize));
         let bomb = STANDARD.encode(compress_to_vec(large.as_bytes(), CompressionLevel::Fastest));
         assert!(bomb.len() < 10_000);
-        let refused = check(bomb.clone(), SbomFormat::CycloneDx).await.expect_err("too large");
+        let refused = check(bomb.clone(), SbomFormat::CycloneDx, ()).await.expect_err("too large");
         assert!(refused.message.contains("larger than 32 MiB"), "{refused}");
-        assert!(unpack(bomb).await.is_err());
+        assert!(unpack(bomb, ()).await.is_err());
         assert!(super::pack(large.into_bytes()).await.is_err());
+    }
+
+    /// A frame of this header, and so many blocks that each are 128 KiB of blanks.
+    fn frame(header: &[u8], blocks: usize) -> Vec<u8> {
+        // Of the kind that repeats one byte; the last says that it is.
+        let block = |last: usize| {
+            let head = ((128 << 10) << 3 | 1 << 1 | last).to_le_bytes();
+            [head[0], head[1], head[2], b' ']
+        };
+        let blocks = (1..=blocks).flat_map(|index| block(usize::from(index == blocks)));
+        MAGIC.iter().chain(header).copied().chain(blocks).collect()
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_whatever_window_a_frame_asks_for() {
+        // Windows of 2 TiB, 64 MiB and, as one segment, of 1 TiB.
+        for header in [&[0x00, 0xf8][..], &[0x00, 0x80], &[0xe0, 0, 0, 0, 0, 0, 1, 0, 0]] {
+            let bomb = STANDARD.encode(frame(header, 4));
+            let error = unpack(bomb.clone(), ()).await.expect_err("its window is too large");
+            assert!(error.message.contains("window of more than 32 MiB"), "{error}");
+            assert!(check(bomb, SbomFormat::CycloneDx, ()).await.is_err());
+        }
+        // What is said of the size does not have to be true.
+        let long = STANDARD.encode(frame(&[0x00, 0x78], 40_000));
+        let error = unpack(long, ()).await.expect_err("it is too large");
+        assert!(error.message.contains("larger than 32 MiB"), "{error}");
+        let fits = STANDARD.encode(frame(&[0x00, 0x78], 4));
+        assert_eq!(unpack(fits, ()).await.map(|document| document.len()), Ok(512 << 10));
+        assert_eq!(window(&MAGIC), None);
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_held_until_the_work_is_done() {
+        let large = format!(r#"{{"bomFormat":"CycloneDX"{}}}"#, " ".repeat(8 << 20));
+        let packed = pack(large.into_bytes()).await.expect("it packs");
+        let turn = std::sync::Arc::new(());
+        let checking = check(packed, SbomFormat::CycloneDx, turn.clone());
+        // Whoever asked has gone away meanwhile.
+        let gone = tokio::time::timeout(std::time::Duration::from_millis(1), checking).await;
+        assert!(gone.is_err(), "it takes longer");
+        assert_eq!(std::sync::Arc::strong_count(&turn), 2, "the work still takes memory");
+        while std::sync::Arc::strong_count(&turn) > 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 }

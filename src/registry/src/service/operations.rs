@@ -139,7 +139,7 @@ impl Registry for Session {
     ) -> Result<Sbom> {
         let compressed_sbom = sbom::pack(document.to_vec()).await?;
         let body = UploadSbomBody { compressed_sbom, format, name: name.to_owned() };
-        self.upload_packed_sbom(bucket, fingerprint, build, body).await
+        self.upload_packed_sbom(bucket, fingerprint, build, body, ()).await
     }
 
     async fn list_sboms(

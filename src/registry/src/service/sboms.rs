@@ -17,13 +17,14 @@ fn view(row: SbomRow) -> Sbom {
 /// There is none, or the database failed.
 pub async fn sbom_document(store: &Store, id: &str) -> Result<Vec<u8>> {
     // It takes memory, as a list does.
-    let _turn = store.list_turn().await?;
+    let turn = store.list_turn().await?;
     let packed = store.read().await?.sbom_document(id).await?;
-    sbom::unpack(packed.ok_or_else(|| Error::not_found("there is no such SBOM"))?).await
+    sbom::unpack(packed.ok_or_else(|| Error::not_found("there is no such SBOM"))?, turn).await
 }
 
 impl Session {
-    /// Uploads an SBOM as the API has it: compressed, in base64.
+    /// Uploads an SBOM as the API has it: compressed, in base64. `turn` is what allows it to take
+    /// memory: it is held as long as it does, also where the caller does not wait for that.
     ///
     /// # Errors
     /// It is not an SBOM of its format, it or what the build has is too large, the build is done, or
@@ -34,6 +35,7 @@ impl Session {
         fingerprint: &str,
         build: &str,
         mut body: UploadSbomBody,
+        turn: impl Send + 'static,
     ) -> Result<Sbom> {
         self.need(Role::Contributor)?;
         if body.name.is_empty() {
@@ -41,8 +43,8 @@ impl Session {
         } else {
             rules::sbom_name(&body.name)?;
         }
-        let packed = std::mem::take(&mut body.compressed_sbom);
-        let (compressed_size, size) = sbom::check(packed.clone(), body.format).await?;
+        let checked = sbom::check(body.compressed_sbom, body.format, turn).await?;
+        let sbom::Checked { packed, compressed_size, size, turn: _turn } = checked;
         let row = SbomRow {
             id: String::new(),
             build_id: build.to_owned(),

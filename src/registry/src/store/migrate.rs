@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_sboms.sql"),
     include_str!("migrations/0007_webhook_targets.sql"),
     include_str!("migrations/0008_enforced_blocks.sql"),
+    include_str!("migrations/0009_sboms_by_build.sql"),
 ];
 
 /// What servers that start at once queue up for.

@@ -100,3 +100,29 @@ impl Tx {
         Ok(query.fetch_optional(self.raw()).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::store::{Location, Store};
+
+    #[tokio::test]
+    async fn a_list_reads_no_documents() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("registry.db");
+        let store = Store::open(&Location::Sqlite(file), 2).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let sql = AssertSqlSafe(format!(
+            "EXPLAIN QUERY PLAN {SBOM} JOIN builds d ON d.id = s.build_id WHERE d.version_id IN \
+             ('a', 'b') ORDER BY s.id"
+        ));
+        let plan = sqlx::query(sql).fetch_all(tx.raw()).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        // The index has all that is asked for.
+        let covered =
+            plan.iter().any(|step| step.contains("s USING COVERING INDEX sboms_by_build"));
+        assert!(covered, "{plan:?}");
+    }
+}
