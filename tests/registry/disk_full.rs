@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::disk::Disk;
 use crate::soak;
+use ingot_test_support::disk::Disk;
 use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::{Caller, Server};
 

@@ -8,7 +8,6 @@ mod bad_input;
 mod certificates;
 mod cluster;
 mod connections;
-mod disk;
 mod disk_full;
 mod embedded;
 mod enforced_blocks;

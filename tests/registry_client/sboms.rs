@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use crate::world::{World, finish, with_both};
+use ingot_sdk::testing::names;
+use ingot_test_support::disk::Disk;
 use ingot_test_support::{BASE, docker, require};
 
 /// A container with two SBOMs.
@@ -82,4 +84,52 @@ fn sboms_of_what_could_not_be_published_are_kept_with_it() {
     assert!(said.contains("docker.d: Published metadata to"), "{said}");
     let names: Vec<String> = in_registry(&world).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["cyclonedx-of-d", "spdx-of-d"]);
+}
+
+#[test]
+fn a_build_is_kept_where_its_sbom_does_not_fit() {
+    require!(docker());
+    let disk = require!(Disk::mount(4));
+    let mut world = World::served();
+    let state = disk.path().display().to_string();
+    // As much as the disk has, and a small one.
+    let steps = r#"provisioner "shell" {
+    inline = [
+      "echo '{\"bomFormat\": \"CycloneDX\", \"specVersion\": \"1.6\", \"serialNumber\": \"' > /large.json",
+      "head -c 5000000 /dev/zero | tr '\\0' x >> /large.json",
+      "echo '\"}' >> /large.json",
+      "tr -d '\n' < /large.json > /one-line.json",
+    ]
+  }
+  provisioner "hcp-sbom" {
+    source    = "/one-line.json"
+    sbom_name = "large-one"
+  }
+  provisioner "shell-local" {
+    inline = ["until [ -e go ]; do sleep 0.1; done"]
+  }"#;
+    world.write("images.pkr.hcl", &template(steps));
+    let env = [("HCP_PACKER_BUILD_FINGERPRINT", "run-1"), ("INGOT_STATE_DIR", state.as_str())];
+    let build = world.spawn_build("images.pkr.hcl", &env);
+    world.wait_for("images", "run-1", "docker.d", "BUILD_RUNNING");
+    world.kill_server();
+    world.write("go", "");
+    let run = finish(build);
+    assert_eq!(run.code, Some(75), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("the SBOM large-one could not be kept: "), "{}", run.stdout);
+    let files = || names(&disk.path().join("unpublished"));
+    // The build, and the two SBOMs that fit; nothing that was begun.
+    let kept = files();
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert_eq!(kept.iter().filter(|name| name.ends_with(".sbom")).count(), 2, "{kept:?}");
+    // What is listed is small, whatever belongs to it.
+    let listed = world.ingot_with(&["registry", "push", "-list", "-json"], &env[1..]);
+    assert!(listed.stdout.len() < 10_000 && listed.stdout.contains("large-one"), "{listed:?}");
+    world.start_server();
+    let pushed = world.ingot_with(&["registry", "push"], &env[1..]);
+    assert_eq!(pushed.code, Some(0), "{}{}", pushed.stdout, pushed.stderr);
+    assert!(pushed.stdout.contains("published without the SBOM large-one"), "{}", pushed.stdout);
+    let names: Vec<String> = in_registry(&world).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["cyclonedx-of-d", "spdx-of-d"]);
+    assert_eq!(files(), [""; 0]);
 }

@@ -15,7 +15,7 @@ use super::environment::heartbeat;
 use super::labels;
 use super::metadata::{CommandOptions, Metadata};
 use super::plan::{Parent, Plan};
-use super::queue::{self, Queued};
+use super::queue::{self, Kept, Queued};
 use super::sboms::{self, SbomUpload};
 use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
 use crate::engine::{Publisher, Start, Unpublished};
@@ -55,18 +55,15 @@ async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<Enfor
         Error::new(what).hint("-skip-enforcement builds without them")
     })?;
     let block = |detail: api::EnforcedBlockDetail| {
-        let version = detail.version.ok_or_else(|| {
-            let name = &detail.name;
-            Error::new(format!("the registry gave no content of the enforced block {name}"))
-                .hint("-skip-enforcement builds without it")
-        })?;
-        Ok(EnforcedBlock {
+        // As for Packer, what has no content has nothing to run; it is warned of later.
+        let version = detail.version.unwrap_or_default();
+        EnforcedBlock {
             name: detail.name,
             template_type: version.template_type.to_string(),
             content: version.block_content,
-        })
+        }
     };
-    found.enforced_block_detail.into_iter().map(block).collect()
+    Ok(found.enforced_block_detail.into_iter().map(block).collect())
 }
 
 impl Publication {
@@ -313,17 +310,19 @@ impl Publication {
             template_type: self.plan.template_type,
             component: component.to_owned(),
             update,
-            sboms,
+            sboms: Vec::new(),
             channels: self.plan.channels.clone(),
             queued_at: Timestamp::now(),
             reason: why.to_owned(),
         };
-        match queued.keep() {
-            Ok(path) => {
+        match queued.keep(&sboms) {
+            Ok(Kept { path, lost }) => {
                 if let Some(known) = self.known().get_mut(component) {
                     known.kept = true;
                 }
-                let error = Error::new(format!("built, but not published: {why}")).hint(format!(
+                let lost = lost.iter().map(|lost| format!("; {lost}")).collect::<String>();
+                let error = Error::new(format!("built, but not published: {why}{lost}"));
+                let error = error.hint(format!(
                     "it is kept in {}: `ingot registry push` publishes it, and \
                      `ingot registry push -drop={}` gives it up",
                     path.display(),

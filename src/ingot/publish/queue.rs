@@ -1,10 +1,14 @@
 //! What could not be published is kept on disk until it can be: one file for each build, in the
-//! directory `unpublished` beside the journals.
+//! directory `unpublished` beside the journals. Documents of SBOMs, which may be large, are in files of
+//! their own beside it, and are read when they are published.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use ingot_sdk::{Context, Result};
+use ingot_sdk::file_work::read_small;
+use ingot_sdk::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::channels::{Late, assign_late};
@@ -12,8 +16,10 @@ use super::sboms::{SbomUpload, upload};
 use super::version::{Target, complete_error, deliver, is_final};
 use crate::engine::journal;
 use ingot_registry::Connected;
+use ingot_registry::api::limits::SBOM;
 use ingot_registry::api::{
-    self, CreateBucketBody, Location, TemplateType, Timestamp, UpdateBuildBody, Version,
+    self, Code, CreateBucketBody, Location, SbomFormat, TemplateType, Timestamp, UpdateBuildBody,
+    Version,
 };
 
 /// A build that is to be published.
@@ -36,7 +42,7 @@ pub struct Queued {
     pub update: UpdateBuildBody,
     /// What is in it.
     #[serde(default)]
-    pub sboms: Vec<SbomUpload>,
+    pub sboms: Vec<KeptSbom>,
     /// Channels that are assigned the version when it is complete.
     pub channels: Vec<String>,
     /// Since when it waits.
@@ -44,6 +50,64 @@ pub struct Queued {
     /// Why it was not published at once.
     pub reason: String,
 }
+
+/// An SBOM of a build that is to be published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeptSbom {
+    /// Its name; the registry finds one where this is empty.
+    pub name: String,
+    /// Its format.
+    pub format: SbomFormat,
+    /// The name of the file that its document is in.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// Why its document could not be kept.
+    #[serde(default)]
+    pub lost: Option<String>,
+    /// The document itself, where entries held that.
+    #[serde(default, skip_serializing)]
+    document: Option<String>,
+}
+
+impl KeptSbom {
+    /// What people call it.
+    fn shown(&self) -> String {
+        match self.name.as_str() {
+            "" => format!("the {} SBOM", self.format),
+            name => format!("the SBOM {name}"),
+        }
+    }
+
+    /// The document, if it was kept.
+    fn upload(&self) -> Result<Option<SbomUpload>> {
+        let document = match (&self.file, &self.document) {
+            (Some(file), _) => read_small(&directory().join(file), "SBOM", SBOM)?,
+            (None, Some(document)) => document.clone().into_bytes(),
+            (None, None) => return Ok(None),
+        };
+        let (name, format) = (self.name.clone(), self.format);
+        Ok(Some(SbomUpload { name, format, document: document.into() }))
+    }
+}
+
+/// Where a build is kept.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Its file.
+    pub path: PathBuf,
+    /// SBOMs that could not be kept with it, and why.
+    pub lost: Vec<String>,
+}
+
+/// The largest entry that is read, in bytes. A registry takes no more than 8 MiB of a version.
+const LARGEST_ENTRY: u64 = 64 << 20;
+
+/// How old a file has to be that belongs to no entry before it is removed: another run may be about to
+/// write the entry.
+const ORPHANED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The ending of files with documents.
+const DOCUMENT: &str = "sbom";
 
 /// That of all templates, when files did not say it.
 fn hcl2() -> TemplateType {
@@ -58,7 +122,7 @@ pub enum Pushed {
         /// The version's id.
         version_id: String,
         /// What is not as it should be with what was published.
-        warning: Option<&'static str>,
+        warnings: Vec<String>,
         /// What became of the template's channels.
         channels: Late,
     },
@@ -117,30 +181,109 @@ pub fn list() -> Result<Waiting> {
 }
 
 fn read(path: &Path) -> Result<Queued> {
-    let text = std::fs::read(path).context("reading it")?;
+    let text = read_small(path, "unpublished build", LARGEST_ENTRY)?;
     serde_json::from_slice(&text).context("this is no unpublished build")
 }
 
-impl Queued {
-    /// Writes it down; where.
-    pub(super) fn keep(&self) -> Result<PathBuf> {
-        let directory = directory();
-        let writing = || format!("writing to {}", directory.display());
-        std::fs::create_dir_all(&directory).with_context(writing)?;
-        // For its owner only, and whole or not at all.
-        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(&directory);
-        let mut file = file.with_context(writing)?;
-        let text = serde_json::to_vec_pretty(self).with_context(writing)?;
-        file.write_all(&text).with_context(writing)?;
-        file.as_file().sync_all().with_context(writing)?;
-        let name = format!("{}-{}.json", self.bucket.name, uuid::Uuid::new_v4().simple());
-        let path = directory.join(name);
-        file.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
-        if let Ok(directory) = std::fs::File::open(&directory) {
-            // The name has to last too.
-            let _ = directory.sync_all();
+/// Removes an entry, and the documents that belong to it.
+///
+/// # Errors
+/// The entry cannot be removed.
+pub fn remove(path: &Path) -> std::io::Result<()> {
+    std::fs::remove_file(path)?;
+    let of = id(path);
+    each_document(|name, document| {
+        if name.split('.').next() == Some(&of) {
+            // One that stays belongs to nothing, and is removed with the others some day.
+            let _ = std::fs::remove_file(document);
         }
-        Ok(path)
+    });
+    Ok(())
+}
+
+/// Removes documents that belong to no entry, as a killed run may leave them.
+pub fn remove_orphans() {
+    let mut entries = BTreeSet::new();
+    let found = std::fs::read_dir(directory()).into_iter().flatten().flatten();
+    for path in found.map(|entry| entry.path()) {
+        if path.extension().is_some_and(|extension| extension == "json") {
+            entries.insert(id(&path));
+        }
+    }
+    each_document(|name, document| {
+        let changed = std::fs::metadata(document).and_then(|found| found.modified());
+        let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+        let owned = name.split('.').next().is_some_and(|of| entries.contains(of));
+        if !owned && age.is_some_and(|age| age > ORPHANED) {
+            let _ = std::fs::remove_file(document);
+        }
+    });
+}
+
+/// Calls `with` for each file with a document, with its name and its path.
+fn each_document(with: impl Fn(&str, &Path)) {
+    let found = std::fs::read_dir(directory()).into_iter().flatten().flatten();
+    for path in found.map(|entry| entry.path()) {
+        if path.extension().is_some_and(|extension| extension == DOCUMENT) {
+            with(&path.file_name().unwrap_or_default().to_string_lossy(), &path);
+        }
+    }
+}
+
+/// Writes a file of the directory for its owner only, and whole or not at all.
+fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let writing = || format!("writing to {}", directory.display());
+    let file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory);
+    let mut file = file.with_context(writing)?;
+    file.write_all(bytes).with_context(writing)?;
+    file.as_file().sync_all().with_context(writing)?;
+    let path = directory.join(name);
+    file.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
+    if let Ok(directory) = std::fs::File::open(directory) {
+        // The name has to last too.
+        let _ = directory.sync_all();
+    }
+    Ok(path)
+}
+
+impl Queued {
+    /// Writes it down, with its SBOMs. What it made matters more than they: where the disk has room
+    /// for the build alone, it is kept without them.
+    pub(super) fn keep(mut self, sboms: &[SbomUpload]) -> Result<Kept> {
+        let directory = directory();
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("writing to {}", directory.display()))?;
+        let stem = format!("{}-{}", self.bucket.name, uuid::Uuid::new_v4().simple());
+        let entry = format!("{stem}.json");
+        for (index, sbom) in sboms.iter().enumerate() {
+            let name = format!("{stem}.{index}.{DOCUMENT}");
+            let kept = write(&directory, &name, &sbom.document);
+            let (file, lost) = match kept {
+                Ok(_) => (Some(name), None),
+                Err(error) => (None, Some(error.to_string())),
+            };
+            let (name, format) = (sbom.name.clone(), sbom.format);
+            self.sboms.push(KeptSbom { name, format, file, lost, document: None });
+        }
+        let path = self.write_to(&directory, &entry).or_else(|error| {
+            // Without the documents there may be room for it.
+            for sbom in &mut self.sboms {
+                if let Some(file) = sbom.file.take() {
+                    let _ = std::fs::remove_file(directory.join(file));
+                    sbom.lost = Some(error.to_string());
+                }
+            }
+            self.write_to(&directory, &entry)
+        })?;
+        let lost = self.sboms.iter().filter_map(|sbom| Some((sbom.shown(), sbom.lost.as_ref()?)));
+        let lost = lost.map(|(sbom, why)| format!("{sbom} could not be kept: {why}")).collect();
+        Ok(Kept { path, lost })
+    }
+
+    fn write_to(&self, directory: &Path, name: &str) -> Result<PathBuf> {
+        let text = serde_json::to_vec_pretty(self)
+            .with_context(|| format!("writing to {}", directory.display()))?;
+        write(directory, name, &text)
     }
 
     /// Publishes it to `connected`, if it is for that one. A bucket that is there keeps its
@@ -177,8 +320,19 @@ impl Queued {
             false => api::Error::not_found(format!("there is no build {}", self.component)),
         };
         let id = &opened.builds.get(&self.component).ok_or_else(none)?.id;
-        upload(registry, bucket, fingerprint, id, &self.sboms).await?;
+        let mut warnings = Vec::new();
+        for sbom in &self.sboms {
+            let unreadable = |error: Error| api::Error::new(Code::Internal, error.to_string());
+            match sbom.upload().map_err(unreadable)? {
+                // One at a time, as they may be large.
+                Some(document) => {
+                    upload(registry, bucket, fingerprint, id, &[document]).await?;
+                }
+                None => warnings.push(format!("it is published without {}", sbom.shown())),
+            }
+        }
         let warning = deliver(registry, bucket, fingerprint, id, &self.update).await?;
+        warnings.extend(warning.map(str::to_owned));
         let version: Version = registry.get_version(bucket, fingerprint).await?;
         let channels = match version.is_complete() {
             true => {
@@ -187,6 +341,6 @@ impl Queued {
             }
             false => Late::default(),
         };
-        Ok(Pushed::Done { version_id: version.id, warning, channels })
+        Ok(Pushed::Done { version_id: version.id, warnings, channels })
     }
 }

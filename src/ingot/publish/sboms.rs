@@ -1,18 +1,18 @@
 //! SBOMs of builds on their way to the registry.
 
+use bytes::Bytes;
 use ingot_registry::api::{self, SbomFormat};
 use ingot_registry::client::Registry;
-use serde::{Deserialize, Serialize};
 
 /// An SBOM that is to be uploaded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SbomUpload {
     /// Its name; the registry finds one where this is empty.
     pub name: String,
     /// Its format.
     pub format: SbomFormat,
-    /// The document: JSON, which is text.
-    pub document: String,
+    /// The document, which is JSON.
+    pub document: Bytes,
 }
 
 impl From<&ingot_sdk::Sbom> for SbomUpload {
@@ -23,7 +23,7 @@ impl From<&ingot_sdk::Sbom> for SbomUpload {
                 ingot_sdk::SbomFormat::CycloneDx => SbomFormat::CycloneDx,
                 ingot_sdk::SbomFormat::Spdx => SbomFormat::Spdx,
             },
-            document: String::from_utf8_lossy(&sbom.document).into_owned(),
+            document: sbom.document.clone(),
         }
     }
 }
@@ -40,7 +40,6 @@ pub(super) async fn upload(
     sboms: &[SbomUpload],
 ) -> api::Result<()> {
     for SbomUpload { name, format, document } in sboms {
-        let document = document.as_bytes();
         registry.upload_sbom(bucket, fingerprint, build, name, *format, document).await?;
     }
     Ok(())

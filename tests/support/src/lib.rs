@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
+pub mod disk;
 mod docker;
 pub mod moto;
 pub mod postgres;

@@ -49,6 +49,7 @@ pub(super) async fn run(
     for (path, queued) in waiting {
         complete &= push(&path, &queued, &connected).await;
     }
+    queue::remove_orphans();
     match complete {
         true => Ok(()),
         false => Err(Error::new("not everything could be published")),
@@ -63,10 +64,6 @@ fn list(waiting: &[(PathBuf, Queued)], form: Form) -> Result<()> {
     if form.json {
         let items = waiting.iter().map(|(path, queued)| {
             let mut item = json!(queued);
-            // The documents may be megabytes; they are in the file.
-            for sbom in item["sboms"].as_array_mut().into_iter().flatten() {
-                sbom.as_object_mut().and_then(|sbom| sbom.remove("document"));
-            }
             item["id"] = queue::id(path).into();
             item["file"] = path.display().to_string().into();
             item
@@ -108,7 +105,7 @@ fn give_up(ids: &[String], waiting: &[(&PathBuf, Option<&Queued>)]) -> Result<()
         dropped.push(found);
     }
     for (path, queued) in dropped {
-        std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
+        queue::remove(path).with_context(|| format!("removing {}", path.display()))?;
         let shown = queued.map_or_else(|| path.display().to_string(), what);
         line(format!("Gave up {shown}; what was built is still there."));
     }
@@ -119,9 +116,9 @@ fn give_up(ids: &[String], waiting: &[(&PathBuf, Option<&Queued>)]) -> Result<()
 async fn push(path: &Path, queued: &Queued, connected: &Connected) -> bool {
     let shown = what(queued);
     match queued.push(connected).await {
-        Ok(Pushed::Done { version_id, warning, channels }) => {
+        Ok(Pushed::Done { version_id, warnings, channels }) => {
             // It will be told again, which is no mistake.
-            if let Err(error) = std::fs::remove_file(path) {
+            if let Err(error) = queue::remove(path) {
                 line(format!("Warning: {} could not be removed: {error}", path.display()));
             }
             let (name, bucket) = (&connected.name, &queued.bucket.name);
@@ -129,7 +126,7 @@ async fn push(path: &Path, queued: &Queued, connected: &Connected) -> bool {
                 "{}: Published metadata to {name} registry packer/{bucket}/versions/{version_id}",
                 queued.component
             ));
-            if let Some(warning) = warning {
+            for warning in warnings {
                 line(format!("Warning: {shown}: {warning}"));
             }
             for channel in channels.assigned {

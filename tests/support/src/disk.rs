@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A mounted tmpfs. It is unmounted when it is dropped.
-pub(crate) struct Disk {
+pub struct Disk {
     dir: tempfile::TempDir,
 }
 
 impl Disk {
     /// Mounts one. Without the right to mount a test fails under CI and is skipped elsewhere.
-    pub(crate) fn mount(megabytes: u32) -> Option<Disk> {
+    pub fn mount(megabytes: u32) -> Option<Disk> {
         let dir = tempfile::tempdir().expect("a directory");
         let output = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
@@ -19,14 +19,14 @@ impl Disk {
             .output()
             .expect("mount can be run");
         if !output.status.success() {
-            ingot_test_support::missing("a tmpfs cannot be mounted (only root may)");
+            crate::missing("a tmpfs cannot be mounted (only root may)");
             return None;
         }
         Some(Disk { dir })
     }
 
     /// Where it is mounted.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
@@ -35,7 +35,7 @@ impl Disk {
     }
 
     /// Fills it to the last byte.
-    pub(crate) fn fill(&self) {
+    pub fn fill(&self) {
         let mut file = std::fs::File::create(self.filler()).expect("a file");
         for size in [64 << 10, 4 << 10, 1] {
             let block = vec![b'x'; size];
@@ -44,7 +44,7 @@ impl Disk {
     }
 
     /// Makes room again.
-    pub(crate) fn free(&self) {
+    pub fn free(&self) {
         std::fs::remove_file(self.filler()).expect("it was filled");
     }
 }
