@@ -200,6 +200,24 @@ async fn blocks_are_enforced_on_sqlite() {
         .map(|it| &it["name"])
         .collect();
     assert_eq!(names, ["harden", "unknown", "api"]);
+    // What has nothing to run stops no build, as with Packer, and is not passed over in silence.
+    let body = json!({ "name": "blank", "version": "1", "block_content": "# later\n",
+        "template_type": "HCL2" });
+    let blank = admin.put(root, body).await["enforced_block"].clone();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let (block, version) = (text(&blank["id"]), text(&blank["latest_version"]["id"]));
+    admin.put("/buckets", json!({ "name": "other" })).await;
+    let linked = format!("{root}/{block}/versions/{version}/buckets");
+    admin.post(&linked, json!({ "bucket_names": ["other"] })).await;
+    let environment = environment(&server);
+    let more = [("HCP_PACKER_BUCKET_NAME", "other"), ("HCP_PACKER_BUILD_FINGERPRINT", "blank")];
+    let env = [environment.as_slice(), &more].concat();
+    let run = ingot_with(dir.path(), &["build", "t.pkr.hcl"], &env);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let warning = "Warning: the enforced block \"blank\" holds no provisioner";
+    assert!(run.stdout.contains(warning), "{}", run.stdout);
+    assert_eq!(logged(dir.path()), ["own"]);
+
     let rename = json!({ "name": "renamed", "update_mask": "name" });
     let renamed = admin.patch(&format!("{root}/{id}"), rename).await;
     assert_eq!(renamed["enforced_block"]["labels"]["team"], "security");

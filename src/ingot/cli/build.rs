@@ -102,8 +102,14 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         // What there is to warn of has been said.
         let mut found = Diagnostics::default();
         project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
-        for loaded in project.enforce(opened.enforced(), &mut found) {
+        let enforced = project.enforce(opened.enforced(), &mut found);
+        for loaded in enforced.loaded {
             ui.say(loaded);
+        }
+        for block in enforced.without {
+            ui.error(format!(
+                "Warning: the enforced block {block:?} holds no provisioner: nothing of it is run"
+            ));
         }
         publication = Some(Arc::new(opened));
         prepared = prepare(&project, &filter, &flags, &mut found);

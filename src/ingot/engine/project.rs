@@ -82,6 +82,15 @@ pub struct Project {
     user_variables: OnceLock<Arc<BTreeMap<String, UserVariable>>>,
 }
 
+/// What was found in enforced blocks.
+#[derive(Debug, Default)]
+pub struct Enforced {
+    /// What is to be said of those that hold provisioners, in Packer's words.
+    pub loaded: Vec<String>,
+    /// The names of those that hold none. Packer passes them over.
+    pub without: Vec<String>,
+}
+
 impl Project {
     /// Reads a template's files. Nothing is evaluated, and nothing asked over a network, before
     /// [`Project::evaluate`]. Always yields a project, so that its diagnostics can be shown against
@@ -302,20 +311,20 @@ impl Project {
         self.evaluate_again(packer(version_id.into(), fingerprint.into()), diagnostics);
     }
 
-    /// Adds the provisioners of enforced blocks after those of each build, in order. What is to be said
-    /// of it, in Packer's words.
-    pub fn enforce(
-        &mut self,
-        blocks: &[EnforcedBlock],
-        diagnostics: &mut Diagnostics,
-    ) -> Vec<String> {
-        let mut loaded = Vec::new();
-        for block in blocks.iter().filter(|block| !block.content.trim().is_empty()) {
+    /// Adds the provisioners of enforced blocks after those of each build, in order.
+    pub fn enforce(&mut self, blocks: &[EnforcedBlock], diagnostics: &mut Diagnostics) -> Enforced {
+        let (mut loaded, mut without) = (Vec::new(), Vec::new());
+        for block in blocks {
             // The engine's own options are constants in them; a plugin's see what the template's do.
             let scope = Scope::new(BTreeMap::new(), &self.functions);
             let sources = self.builds.iter().flat_map(|build| &build.sources);
             let ids: Vec<String> = sources.map(SourceUse::id).collect();
-            let steps = enforced::read(&mut self.sources, block, (&scope, &ids), diagnostics);
+            let mut found = Diagnostics::default();
+            let steps = enforced::read(&mut self.sources, block, (&scope, &ids), &mut found);
+            if steps.is_empty() && !found.has_errors() {
+                without.push(block.name.clone());
+            }
+            diagnostics.extend(found);
             if !steps.is_empty() {
                 loaded.push(format!(
                     "Loaded {} enforced provisioner(s) from HCP block {:?} and template type {:?}",
@@ -338,7 +347,7 @@ impl Project {
             );
             installed.add_for_builds(&self.builds, &mut self.plugins, diagnostics);
         }
-        loaded
+        Enforced { loaded, without }
     }
 
     /// Says that the builds are not published, so that there is neither `packer.iterationID` nor

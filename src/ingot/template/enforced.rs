@@ -76,7 +76,8 @@ fn parse(
 /// The provisioners of an older template, `{"provisioners": [{"type": "shell", …}]}`, as blocks.
 fn older(content: &str) -> Option<String> {
     let mut value: serde_json::Value = serde_json::from_str(content).ok()?;
-    let list = value.get_mut("provisioners")?.as_array_mut()?;
+    // Packer takes an empty list for a mistake, too.
+    let list = value.get_mut("provisioners")?.as_array_mut().filter(|list| !list.is_empty())?;
     let block = |entry: &mut serde_json::Value| {
         let mut options = std::mem::take(entry.as_object_mut()?);
         let kind = options.shift_remove("type")?.as_str()?.to_owned();
@@ -123,6 +124,10 @@ mod tests {
         for content in [hcl, json, older] {
             assert_eq!(kinds(content), Ok(vec!["shell".into(), "file".into()]), "{content}");
         }
+        // As for Packer, what holds no provisioner is no error.
+        for nothing in ["", " \n", "# nothing\n", "{}"] {
+            assert_eq!(kinds(nothing), Ok(Vec::new()), "{nothing:?}");
+        }
         // A source that the template does not have is no error.
         let other = "provisioner \"shell\" {\n  only = [\"amazon-ebs.b\"]\n}\n";
         assert_eq!(kinds(other), Ok(vec!["shell".into()]));
@@ -137,6 +142,7 @@ mod tests {
             ("provisioner {}", "takes one label"),
             ("provisioner \"shell\" {\n  timeout = \"x\"\n}", "enforced block \"scan\":2"),
             (r#"{"provisioner": "#, "not valid JSON"),
+            (r#"{"provisioners": []}"#, "provisioners"),
         ] {
             let message = kinds(content).expect_err(content);
             assert!(message.contains(why), "{content}: {message}");

@@ -121,7 +121,7 @@ fn check(file: &Path, content: &str) -> Result<()> {
         template_type: String::new(),
         content: content.to_owned(),
     };
-    let loaded = project.enforce(&[block], &mut diagnostics);
+    let loaded = project.enforce(&[block], &mut diagnostics).loaded;
     if diagnostics.has_errors() {
         return Err(Error::new(diagnostics.render(&project.sources, false).trim_end()));
     }
