@@ -223,6 +223,29 @@ fn functions_read_secrets_that_are_never_shown() {
         assert_eq!(written.as_deref(), Some(value), "{call}: {said}");
         assert!(said.contains("found <sensitive>"), "{call}: {said}");
     }
+    // JSON templates of before HCL2 may leave the key out.
+    for (action, value) in [
+        ("{{ aws_secretsmanager `plain` }}", "pa55-w0rd-long"),
+        ("{{ aws_secretsmanager `one` }}", "pa55-w0rd-long"),
+        ("{{ aws_secretsmanager `two` `password` }}", "pa55-w0rd-long"),
+        ("{{ aws_secretsmanager_raw `one` }}", one),
+    ] {
+        let dir = template("");
+        let file = json!({ "type": "file", "target": "out", "content": "{{ user `it` }}" });
+        let show = json!({ "type": "shell-local", "inline": ["echo 'found {{ user `it` }}'"] });
+        let text = json!({ "variables": { "it": action }, "builders": [file],
+            "provisioners": [show] });
+        std::fs::write(dir.path().join("t.json"), text.to_string()).unwrap();
+        let environment = moto.environment();
+        let env: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let run = ingot_with(dir.path(), &["build", "t.json"], &env);
+        assert_eq!(run.code, Some(0), "{action}: {}", run.stdout);
+        let shown = run.stdout.contains("pa55-w0rd-long");
+        assert!(!shown && run.stdout.contains("found <sensitive>"), "{action}: {}", run.stdout);
+        let written = std::fs::read_to_string(dir.path().join("out")).ok();
+        assert_eq!(written.as_deref(), Some(value), "{action}");
+    }
     for (call, wanted) in [
         ("aws_secretsmanager(\"two\", null)", "several values, and no key says which"),
         ("aws_secretsmanager(\"two\", \"nope\")", "has no key `nope`"),

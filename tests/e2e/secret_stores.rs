@@ -158,3 +158,71 @@ fn a_consul_that_does_not_answer_is_reported() {
     let wanted = ["t.pkr.hcl:2:11", "asking Consul at http://127.0.0.1:1"];
     says(&run(dir.path(), &["build", "."], &env), 1, &wanted);
 }
+
+/// A JSON template of before HCL2 that writes the value of an action to a file, and says it.
+fn writes_json(action: &str) -> tempfile::TempDir {
+    let dir = template("");
+    let text = format!(
+        r#"{{
+  "variables": {{
+    "value": "{action}",
+    "made": "{{{{ user `value` | upper }}}}"
+  }},
+  "builders": [{{ "type": "file", "target": "out", "content": "{{{{ user `value` }}}} {{{{ user `made` }}}}" }}],
+  "provisioners": [{{ "type": "shell-local", "inline": ["echo got {{{{ user `value` }}}}"] }}]
+}}"#
+    );
+    std::fs::remove_file(dir.path().join("t.pkr.hcl")).unwrap();
+    std::fs::write(dir.path().join("t.json"), text).unwrap();
+    dir
+}
+
+#[test]
+fn json_templates_read_vault_as_hcl2_does() {
+    let server = require!(with_secret());
+    let env = [("VAULT_ADDR", server.address.as_str()), ("VAULT_TOKEN", TOKEN)];
+    let dir = writes_json("{{ vault `secret/data/app` `password` }}");
+    says(&run(dir.path(), &["build", "t.json"], &env), 0, &["got <sensitive>"]);
+    let written = std::fs::read_to_string(dir.path().join("out")).unwrap();
+    assert_eq!(written, format!("{SECRET} {}", SECRET.to_uppercase()));
+    // Nobody is asked to validate.
+    let nowhere = [("VAULT_ADDR", "http://127.0.0.1:1"), ("VAULT_TOKEN", TOKEN)];
+    says(&run(dir.path(), &["validate", "t.json"], &nowhere), 0, &[]);
+    for (action, wanted) in [
+        ("{{ vault `secret/data/nope` `x` }}", "Vault has no secret at \"secret/data/nope\""),
+        ("{{ vault `secret/data/app` `nope` }}", "has no key \"nope\""),
+        ("{{ vault `secret/data/app` }}", "vault"),
+    ] {
+        let dir = writes_json(action);
+        let failed = run(dir.path(), &["build", "t.json"], &env);
+        says(&failed, 1, &["t.json:3:14", "the variable `value` cannot be filled in", wanted]);
+    }
+    // Only variables may ask.
+    let dir = writes_json("x");
+    let text = std::fs::read_to_string(dir.path().join("t.json")).unwrap();
+    let text =
+        text.replace("echo got {{ user `value` }}", "{{ vault `secret/data/app` `password` }}");
+    std::fs::write(dir.path().join("t.json"), text).unwrap();
+    says(&run(dir.path(), &["build", "t.json"], &env), 1, &["vault", "not allowed in options"]);
+}
+
+#[test]
+fn json_templates_read_consul_as_hcl2_does() {
+    let server = require!(consul());
+    server.put("/v1/kv/app/base%20image", "debian-12");
+    let address = server.address.trim_start_matches("http://");
+    let env = [("CONSUL_HTTP_ADDR", address), ("CONSUL_HTTP_TOKEN", TOKEN)];
+    let dir = writes_json("{{ consul_key `app/base image` }}");
+    says(&run(dir.path(), &["build", "t.json"], &env), 0, &["got debian-12"]);
+    let written = std::fs::read_to_string(dir.path().join("out")).unwrap();
+    assert_eq!(written, "debian-12 DEBIAN-12");
+}
+
+/// Whether or not there is a Consul.
+#[test]
+fn a_consul_that_does_not_answer_is_told_for_json_templates() {
+    let dir = writes_json("{{ consul_key `a` }}");
+    let env = [("CONSUL_HTTP_ADDR", "127.0.0.1:1")];
+    let wanted = ["t.json:3:14", "asking Consul at http://127.0.0.1:1"];
+    says(&run(dir.path(), &["build", "t.json"], &env), 1, &wanted);
+}

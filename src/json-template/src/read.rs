@@ -267,8 +267,11 @@ impl Reader<'_> {
             match key.as_str() {
                 "type" => ty = self.string("type", value),
                 "name" if kind != Kind::Provisioner => {
-                    name = match value.kind {
+                    name = match &value.kind {
                         ExprKind::Null => None,
+                        ExprKind::Number(number) if kind == Kind::Builder => {
+                            Some(Text { text: number.to_string(), span: value.span })
+                        }
                         _ => self.string("name", value),
                     };
                 }
@@ -307,6 +310,14 @@ impl Reader<'_> {
                 "only" | "except" => {
                     if let ExprKind::String(_) = expr.kind {
                         expr.kind = ExprKind::Tuple(vec![expr.clone()]);
+                    }
+                    // As in Packer, a number stands for a builder of that name.
+                    if let ExprKind::Tuple(items) = &mut expr.kind {
+                        for item in items {
+                            if let ExprKind::Number(number) = &item.kind {
+                                item.kind = ExprKind::String(number.to_string());
+                            }
+                        }
                     }
                     if !matches!(expr.kind, ExprKind::Null) {
                         self.strings(&attribute.name, expr);

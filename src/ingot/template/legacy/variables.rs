@@ -273,12 +273,12 @@ impl Resolver<'_> {
         let span = Span { file, start: 0, end: 0 };
         let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let args = arguments.iter().map(|value| Expr { kind: ExprKind::String(text(value)), span });
-        let kind = ExprKind::Call {
-            name: name.to_owned(),
-            name_span: span,
-            args: args.collect(),
-            expand: false,
-        };
+        let mut args: Vec<Expr> = args.collect();
+        // HCL2 writes null for the only value of a secret.
+        if name == "aws_secretsmanager" && args.len() == 1 {
+            args.push(Expr { kind: ExprKind::Null, span });
+        }
+        let kind = ExprKind::Call { name: name.to_owned(), name_span: span, args, expand: false };
         let scope = Scope::new(BTreeMap::new(), self.functions);
         let value = eval(&Expr { kind, span }, &scope).map_err(|error| error.message)?;
         scope.add_secrets(&value);
