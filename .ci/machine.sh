@@ -62,15 +62,17 @@ install_missing() {
   printf '  %s\n' "${MISSING_REASONS[@]}"
   log=$(mktemp)
   apt_get "$log" update || { tail -n 20 "$log" >&2; fail 'apt-get update failed'; }
-  # Images of Debian may come with newer packages than those of the release, which others depend on
-  # in the release's version. Downgrading changes what is there: only CI's machine may.
-  local options=(--no-install-recommends --no-upgrade)
-  [ "${CI:-}" != true ] || options+=(--allow-downgrades)
-  if ! apt_get "$log" install -y "${options[@]}" "${MISSING_PACKAGES[@]}"; then
-    tail -n 20 "$log" >&2
-    rm -f "$log"
-    fail 'apt-get could not install them; its last lines are above' \
-      "try it yourself: apt-get install --no-install-recommends $names"
+  local install=(install -y --no-install-recommends --no-upgrade)
+  if ! apt_get "$log" "${install[@]}" "${MISSING_PACKAGES[@]}"; then
+    # Images of Debian may come with newer packages than those of the release, which others depend on
+    # in the release's version. Downgrading changes what is there: only CI may, where nothing else helps.
+    if [ "${CI:-}" != true ] ||
+      ! apt_get "$log" "${install[@]}" --allow-downgrades "${MISSING_PACKAGES[@]}"; then
+      tail -n 20 "$log" >&2
+      rm -f "$log"
+      fail 'apt-get could not install them; its last lines are above' \
+        "try it yourself: apt-get install --no-install-recommends $names"
+    fi
   fi
   rm -f "$log"
   MISSING_PACKAGES=()

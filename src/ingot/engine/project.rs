@@ -206,9 +206,11 @@ impl Project {
 
     fn evaluate_blocks(&mut self, options: &ProjectOptions, diagnostics: &mut Diagnostics) {
         let inputs = VariableInputs {
-            environment: std::env::vars()
+            environment: std::env::vars_os()
                 .filter_map(|(name, value)| {
-                    name.strip_prefix("PKR_VAR_").map(|name| (name.to_owned(), value))
+                    let name = name.to_str()?.strip_prefix("PKR_VAR_")?.to_owned();
+                    // Templates are text: what is not UTF-8 in a value becomes U+FFFD.
+                    Some((name, value.to_string_lossy().into_owned()))
                 })
                 .collect(),
             files: self.auto_variables.clone(),

@@ -41,8 +41,12 @@ impl Paths {
         self.triple.ends_with("-musl")
     }
 
-    /// The compiled program.
+    /// The compiled program, or the one that `INGOT_PROGRAM` names: what is packed for one machine
+    /// is attested on another.
     fn program(&self) -> Result<PathBuf> {
+        if let Some(program) = env::var_os("INGOT_PROGRAM") {
+            return Ok(program.into());
+        }
         let directory = match env::var_os("CARGO_BUILD_TARGET") {
             Some(_) => self.target.join(&self.triple),
             None => self.target.clone(),

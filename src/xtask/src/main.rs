@@ -112,6 +112,12 @@ const TASKS: &[Task] = &[
         about: "`packages`, then their SBOM, provenance and checksums",
         steps: &[PACKAGES, SBOM, PROVENANCE, CHECKSUMS],
     },
+    Task { name: "sbom", about: "write the SBOM of what `release` compiled", steps: &[SBOM] },
+    Task {
+        name: "attest",
+        about: "write the provenance and checksums of what was packed",
+        steps: &[PROVENANCE, CHECKSUMS],
+    },
     Task {
         name: "images",
         about: "build the container image of what `release` compiled",

@@ -111,6 +111,14 @@ pub(super) async fn export(args: &ExportArgs, session: &Session) -> Result<()> {
     });
     let text = text.map_err(Error::caused_by)? + "\n";
     let file = args.file.display();
+    if text.len() as u64 > LARGEST {
+        let size = text.len() >> 20;
+        return Err(Error::new(format!(
+            "these buckets are {size} MiB, and a file of more than {} MiB could not be imported",
+            LARGEST >> 20
+        ))
+        .hint("export fewer at once: -bucket=NAME"));
+    }
     whole_file::write(&args.file, &text)
         .map_err(|error| Error::new(format!("{file} cannot be written: {error}")))?;
     line(format!("Exported {count} versions of {} to {file}.", session.connected.name));
@@ -145,7 +153,7 @@ pub(super) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
     if !args.bucket.is_empty() {
         export.buckets.retain(|bucket| args.bucket.contains(&bucket.bucket.name));
     }
-    let mut import = Import::new(session.registry());
+    let mut import = Import::new(session.registry(), &export);
     for bucket in &export.buckets {
         import.bucket(bucket).await?;
     }
@@ -161,11 +169,23 @@ pub(super) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
             import.assign(channel).await?;
         }
     }
-    import.revocations(&versions).await?;
+    let left = import.revocations(&versions).await?;
     line(format!(
         "Imported {} versions of {} into {}; {} were there already.",
-        import.imported, export.registry, session.connected.name, import.there
+        import.created.len(),
+        export.registry,
+        session.connected.name,
+        import.there
     ));
+    if !left.is_empty() {
+        line(format!(
+            "Of those, {} are revoked in the file and not here. To revoke them, too:",
+            left.len()
+        ));
+        for Version { bucket_name, fingerprint, .. } in left {
+            line(format!("  ingot registry revoke {bucket_name} {fingerprint}"));
+        }
+    }
     Ok(())
 }
 
@@ -184,6 +204,16 @@ fn read(path: &Path) -> Result<Export> {
         Error::new(format!("{file} is not an export of a registry: {error}"))
             .hint("`ingot registry export FILE` writes one")
     })?;
+    for ExportedBucket { bucket, versions, channels } in &export.buckets {
+        let versions = versions.iter().map(|exported| &exported.version.bucket_name);
+        let mut names = versions.chain(channels.iter().map(|channel| &channel.bucket_name));
+        if let Some(other) = names.find(|name| **name != bucket.name) {
+            return Err(Error::new(format!(
+                "{file} is damaged: the bucket {} holds something of {other}",
+                bucket.name
+            )));
+        }
+    }
     match export.ingot_registry_export {
         FORM => Ok(export),
         other => Err(Error::new(format!("{file} has form {other}; this Ingot reads form {FORM}"))
@@ -198,7 +228,10 @@ struct Import<'a> {
     channels: BTreeMap<(String, String), String>,
     /// The ids that versions have in this registry, by bucket and fingerprint.
     versions: BTreeMap<(String, String), String>,
-    imported: usize,
+    /// The images of the versions in the file, by bucket and fingerprint.
+    images: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The versions that this import brought, by bucket and fingerprint.
+    created: BTreeSet<(String, String)>,
     there: usize,
 }
 
@@ -215,12 +248,19 @@ fn about(what: String) -> impl FnOnce(ingot_registry::api::Error) -> Error {
 }
 
 impl<'a> Import<'a> {
-    fn new(registry: &'a dyn Registry) -> Self {
+    fn new(registry: &'a dyn Registry, export: &Export) -> Self {
+        let versions = export.buckets.iter().flat_map(|bucket| &bucket.versions);
+        let images = versions.map(|ExportedVersion { version, .. }| {
+            let artifacts = version.builds.iter().flat_map(|build| &build.artifacts);
+            let names = artifacts.map(|artifact| artifact.external_identifier.clone());
+            ((version.bucket_name.clone(), version.fingerprint.clone()), names.collect())
+        });
         Import {
             registry,
             channels: BTreeMap::new(),
             versions: BTreeMap::new(),
-            imported: 0,
+            images: images.collect(),
+            created: BTreeSet::new(),
             there: 0,
         }
     }
@@ -303,8 +343,8 @@ impl<'a> Import<'a> {
                 }
             }
         }
-        for (index, (build, id)) in open.into_iter().enumerate() {
-            let body = self.done(build, self.parent(build, parents, index));
+        for (build, id) in open {
+            let body = self.done(build, self.parent(build, parents));
             let updated = registry.update_build(bucket, fingerprint, &id, &body).await;
             updated.map_err(about(format!("{what}, {}", build.component_type)))?;
         }
@@ -319,17 +359,22 @@ impl<'a> Import<'a> {
             false => format!(", which is {} here", now.name),
         };
         line(format!("{bucket} {} ({fingerprint}){name}", version.name));
-        self.versions.insert(key, now.id);
-        self.imported += 1;
+        self.versions.insert(key.clone(), now.id);
+        self.created.insert(key);
         Ok(())
     }
 
-    /// Which of its version's parents a build was built from: the one that has the image, or, where
-    /// that is not known, the one at the same place.
-    fn parent<'p>(&self, build: &Build, parents: &'p [Parent], index: usize) -> Option<&'p Parent> {
+    /// Which of its version's parents a build was built from: the one that has its source image in
+    /// the file. Where none has, the only one; of several it is not known then.
+    fn parent<'p>(&self, build: &Build, parents: &'p [Parent]) -> Option<&'p Parent> {
+        let source = &build.source_external_identifier;
+        let has_image = |parent: &&Parent| {
+            let key = (parent.bucket_name.clone(), parent.version_fingerprint.clone());
+            self.images.get(&key).is_some_and(|images| images.contains(source))
+        };
         match parents {
-            [only] if !build.source_external_identifier.is_empty() || index == 0 => Some(only),
-            several => several.get(index),
+            [only] => Some(only),
+            several => several.iter().find(has_image),
         }
     }
 
@@ -377,10 +422,12 @@ impl<'a> Import<'a> {
         assigned.map_err(about(format!("the channel {name} of {bucket}"))).map(drop)
     }
 
-    /// Revokes what was revoked, or is to be: by hand first, as others inherit that.
-    async fn revocations(&self, versions: &[&ExportedVersion]) -> Result<()> {
+    /// Revokes what was revoked, or is to be: by hand first, as others inherit that. Returns what
+    /// was here before and is not revoked, as somebody may have restored it.
+    async fn revocations<'v>(&self, versions: &[&'v ExportedVersion]) -> Result<Vec<&'v Version>> {
+        let mut left = Vec::new();
         let revoked = versions.iter().map(|exported| &exported.version);
-        let revoked: Vec<&Version> = revoked.filter(|one| one.revoke_at.is_set()).collect();
+        let revoked: Vec<&'v Version> = revoked.filter(|one| one.revoke_at.is_set()).collect();
         let heirs: BTreeSet<(&str, &str)> = revoked
             .iter()
             .filter_map(|one| one.revocation_inherited_from.as_ref())
@@ -395,6 +442,10 @@ impl<'a> Import<'a> {
             if there.revoke_at.is_set() {
                 continue;
             }
+            if !self.created.contains(&(bucket.clone(), fingerprint.clone())) {
+                left.push(version);
+                continue;
+            }
             let body = UpdateVersionBody {
                 revoke_at: version.revoke_at,
                 revocation_message: version.revocation_message.clone(),
@@ -407,6 +458,6 @@ impl<'a> Import<'a> {
             let done = self.registry.update_version(bucket, fingerprint, &body).await;
             done.map_err(about(format!("the revocation of {bucket} {}", version.name)))?;
         }
-        Ok(())
+        Ok(left)
     }
 }
