@@ -31,7 +31,7 @@ case "$root" in
 esac
 root=${root%/}/
 echo 'INGOT-PACKAGES 2'
-echo "D $root"
+printf 'D %s\n' "$root"
 
 if command -v awk >/dev/null 2>&1; then awk=yes; else awk=; fi
 if command -v readlink >/dev/null 2>&1; then readlink=yes; else readlink=; fi
@@ -49,7 +49,7 @@ inside() {
   case "$place" in
     "$root"*) return 0 ;;
   esac
-  echo "N $1 leads out of $root and is passed over"
+  printf 'N %s leads out of %s and is passed over\n' "$1" "$root"
   return 1
 }
 
@@ -57,14 +57,14 @@ inside() {
 whole() {
   [ -f "$1" ] && inside "$1" || return 0
   if [ ! -r "$1" ]; then
-    echo "N $1 cannot be read"
+    printf 'N %s cannot be read\n' "$1"
     return 0
   fi
   if [ -n "$(find -H "$1" -size +65536k 2>/dev/null)" ]; then
-    echo "N $1 has more than 64 MiB and is passed over"
+    printf 'N %s has more than 64 MiB and is passed over\n' "$1"
     return 0
   fi
-  echo "F $1"
+  printf 'F %s\n' "$1"
   sed 's/^/ /' "$1"
   # A file may lack the end of its last line.
   echo
@@ -95,12 +95,12 @@ for name in var/lib/rpm usr/lib/sysimage/rpm; do
   [ -n "$(ls -A "$root$name")" ] || continue
   all_inside "$root$name" || continue
   if ! command -v rpm >/dev/null 2>&1; then
-    echo "N there is a database of rpm in $root$name, and no rpm that could read it"
+    printf 'N there is a database of rpm in %s, and no rpm that could read it\n' "$root$name"
     break
   fi
   set -- -qa --qf 'R %{NAME}\t%|EPOCH?{%{EPOCH}}|\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{LICENSE}\t%{VENDOR}\n'
   [ "$root" = / ] || set -- --root "$root" --dbpath "/$name" "$@"
-  rpm "$@" || echo "N rpm cannot read its database in $root$name"
+  rpm "$@" || printf 'N rpm cannot read its database in %s\n' "$root$name"
   break
 done
 
@@ -111,7 +111,7 @@ files() {
   while IFS= read -r name; do
     case "$name" in
       N*)
-        echo "$name"
+        printf '%s\n' "$name"
         continue
         ;;
     esac
@@ -136,7 +136,7 @@ print_files() {
     past { next }
     head && /^\r?$/ { past = 1; next }
     { print " " $0 }
-  ' "$@" || echo "N some files after $1 could not be read"
+  ' "$@" || printf 'N some files after %s could not be read\n' "$1"
 }
 
 # Finds what has these properties. It follows no links. A name with a line end would be taken for

@@ -55,15 +55,23 @@ async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<Enfor
         Error::new(what).hint("-skip-enforcement builds without them")
     })?;
     let block = |detail: api::EnforcedBlockDetail| {
-        // As for Packer, what has no content has nothing to run; it is warned of later.
-        let version = detail.version.unwrap_or_default();
-        EnforcedBlock {
+        // As for Packer, what has no content has nothing to run; it is warned of later. A block whose
+        // version is not said would be one that is not enforced.
+        let Some(version) = detail.version else {
+            let what = format!(
+                "the registry enforces the block {} in the bucket {bucket}, and does not say in which \
+                 version",
+                detail.name
+            );
+            return Err(Error::new(what).hint("-skip-enforcement builds without it"));
+        };
+        Ok(EnforcedBlock {
             name: detail.name,
             template_type: version.template_type.to_string(),
             content: version.block_content,
-        }
+        })
     };
-    Ok(found.enforced_block_detail.into_iter().map(block).collect())
+    found.enforced_block_detail.into_iter().map(block).collect()
 }
 
 impl Publication {

@@ -81,7 +81,11 @@ impl KeptSbom {
     /// The document, if it was kept.
     fn upload(&self) -> Result<Option<SbomUpload>> {
         let document = match (&self.file, &self.document) {
-            (Some(file), _) => read_small(&directory().join(file), "SBOM", SBOM)?,
+            (Some(file), _) => match read_small(&directory().join(file), "SBOM", SBOM) {
+                // Somebody has removed it; that must not keep the build for ever.
+                Err(error) if error.is_io(std::io::ErrorKind::NotFound) => return Ok(None),
+                document => document?,
+            },
             (None, Some(document)) => document.clone().into_bytes(),
             (None, None) => return Ok(None),
         };
