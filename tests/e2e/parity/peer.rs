@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::compare::Image;
+use super::compare::{self, Image};
 use ingot_test_support::{BASE, Run, docker};
 
 /// The base image of the templates; `NAME.pkr.hcl` says `@BASE@`.
