@@ -380,6 +380,12 @@ fn keys_and_attestations_are_files_of_a_bounded_size() {
     )
     .unwrap();
     let pipe = "pipe is a pipe, socket or device, not a regular file";
+    let signed = attested("signing_mode = \"key\"\n    signer = \"a.pem\"");
+    std::fs::create_dir(dir.path().join("signed")).unwrap();
+    std::fs::write(dir.path().join("signed/t.pkr.hcl"), signed).unwrap();
+    let (_, public) = key(dir.path(), "a", P256);
+    assert_eq!(run(dir.path(), &["build", "signed"]).code, Some(0));
+    let (verifier, good) = (format!("-verifier={public}"), "out/f.disk.img.provenance.json");
     for (args, wanted) in [
         (&["-verifier=pipe", "e.json"][..], pipe),
         (&["-key=large", "e.json"], "large has more than 1048576 bytes: it is no key"),
@@ -387,6 +393,7 @@ fn keys_and_attestations_are_files_of_a_bounded_size() {
         (&["-key=k", "pipe"], pipe),
         (&["-key=k", "large"], "large has more than 67108864 bytes: it is no attestation"),
         (&["-key=k", "."], ". is a directory, not a file"),
+        (&[&verifier, "-artifact=pipe", good], pipe),
     ] {
         let failed = run(dir.path(), &[&["verify-attestation"], args].concat());
         assert_eq!(failed.code, Some(1), "{args:?}: {}", said(&failed));

@@ -216,9 +216,12 @@ impl Attest {
             SbomFormat::Spdx => ("sbom.spdx.json", SPDX),
         };
         let document = self.sbom(ctx, artifact).await?;
-        let predicate: Value = serde_json::from_slice(&document).context("writing the SBOM")?;
         let raw = path(ending);
-        write_file(ctx, &raw, document).await?;
+        write_file(ctx, &raw, document.clone()).await?;
+        // It may be large.
+        let parse = move || serde_json::from_slice::<Value>(&document);
+        let parsed = tokio::task::spawn_blocking(parse).await.context("working on the SBOM")?;
+        let predicate = parsed.context("writing the SBOM")?;
         let statement = Statement::new(subjects, predicate_type, predicate);
         write_attestation(ctx, signer.as_ref(), &statement, &path("sbom.att.json")).await?;
         ctx.ui.say(format!("Wrote SBOM to {}", raw.display()));

@@ -33,7 +33,22 @@ pub async fn blocking<T: Send + 'static>(
 /// It cannot be read, is not a regular file, or has more than `most` bytes.
 pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
     let shown = path.display();
-    let reading = || format!("reading {shown}");
+    let file = open_file(path, "reading")?;
+    if !file.metadata().with_context(|| format!("looking at {shown}"))?.is_file() {
+        return Err(no_file(path));
+    }
+    let mut bytes = Vec::new();
+    let read = file.take(most + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("reading {shown}"))?;
+    if bytes.len() as u64 > most {
+        return Err(Error::new(format!("{shown} has more than {most} bytes: it is no {what}")));
+    }
+    Ok(bytes)
+}
+
+/// Opens a file, or a disk. `doing` says what for.
+fn open_file(path: &Path, doing: &str) -> Result<File> {
+    let shown = path.display();
     let mut options = File::options();
     options.read(true);
     // Opening a pipe that nobody writes to would wait for somebody who does.
@@ -42,21 +57,25 @@ pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
         &mut options,
         rustix::fs::OFlags::NONBLOCK.bits() as i32,
     );
-    let file = options.open(path).with_context(reading)?;
-    let kind = file.metadata().with_context(reading)?.file_type();
+    let file = options.open(path).with_context(|| format!("{doing} {shown}"))?;
+    let kind = file.metadata().with_context(|| format!("looking at {shown}"))?.file_type();
     if kind.is_dir() {
         return Err(Error::new(format!("{shown} is a directory, not a file")));
     }
-    if !kind.is_file() {
-        return Err(Error::new(format!("{shown} is a pipe, socket or device, not a regular file"))
-            .hint("write it to a file, and name that"));
+    #[cfg(unix)]
+    let is_disk = std::os::unix::fs::FileTypeExt::is_block_device(&kind);
+    #[cfg(not(unix))]
+    let is_disk = false;
+    match kind.is_file() || is_disk {
+        true => Ok(file),
+        false => Err(no_file(path)),
     }
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).with_context(reading)?;
-    if bytes.len() as u64 > most {
-        return Err(Error::new(format!("{shown} has more than {most} bytes: it is no {what}")));
-    }
-    Ok(bytes)
+}
+
+fn no_file(path: &Path) -> Error {
+    let shown = path.display();
+    Error::new(format!("{shown} is a pipe, socket or device, not a regular file"))
+        .hint("write it to a file, and name that")
 }
 
 /// Less than this is done before anybody could watch a progress bar.
@@ -85,17 +104,12 @@ impl Reader {
         self.done
     }
 
-    /// Opens `path`, which must be a regular file or lead to one.
+    /// Opens `path`, which must be a regular file or a disk, or lead to one.
     ///
     /// # Errors
-    /// It cannot be opened, or is a directory.
+    /// It cannot be opened, or is something else, such as a pipe that would be waited for.
     pub fn open(path: &Path) -> Result<File> {
-        let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-        let found = file.metadata().with_context(|| format!("looking at {}", path.display()))?;
-        if found.is_dir() {
-            return Err(Error::new(format!("{} is a directory, not a file", path.display())));
-        }
-        Ok(file)
+        open_file(path, "opening")
     }
 
     /// Feeds the contents of `file` to `sink`.
@@ -185,8 +199,14 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
         for path in [pipe.as_path(), Path::new("/dev/zero")] {
-            let error = read_small(path, "key", 9).unwrap_err().to_string();
-            assert!(error.ends_with("is a pipe, socket or device, not a regular file"), "{error}");
+            let errors = [read_small(path, "key", 9).err(), Reader::open(path).err()];
+            for error in errors {
+                let error = error.unwrap().to_string();
+                assert!(
+                    error.ends_with("is a pipe, socket or device, not a regular file"),
+                    "{error}"
+                );
+            }
         }
     }
 }

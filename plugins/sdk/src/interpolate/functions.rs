@@ -127,7 +127,8 @@ fn env(call: &Call<'_>) -> Result<Output, String> {
 fn secret_store(call: &Call<'_>) -> Result<Output, String> {
     let name = call.name;
     Err(format!(
-        "it is not allowed in options; write a local whose value is {name}(…), and use that local"
+        "it is not allowed in options; write a local whose value is {name}(…), in a JSON template a \
+         variable whose value is {{{{ {name} … }}}}, and use that"
     ))
 }
 
