@@ -435,7 +435,7 @@ impl<'a> Import<'a> {
             .collect();
         let inherited = |one: &&&Version| one.revocation_type == RevocationType::Inherited;
         let by_hand = revoked.iter().filter(|one| !inherited(one));
-        for version in by_hand.chain(revoked.iter().filter(inherited)) {
+        for &version in by_hand.chain(revoked.iter().filter(inherited)) {
             let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
             let there =
                 self.registry.get_version(bucket, fingerprint).await.map_err(registry_error)?;
