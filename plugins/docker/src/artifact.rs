@@ -29,6 +29,8 @@ pub(crate) struct ImageArtifact {
     pub id: String,
     /// The names that docker-tag gave it.
     pub tags: Vec<String>,
+    /// How many bytes its layers take, where that is known.
+    pub size: Option<u64>,
     /// What the build learnt about it.
     pub data: GeneratedData,
 }
@@ -53,6 +55,10 @@ impl Artifact for ImageArtifact {
         } else {
             format!("Imported Docker image: {} with tags {}", self.id, self.tags.join(" "))
         }
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.size
     }
 
     fn state(&self, name: &str) -> Option<Value> {

@@ -93,6 +93,7 @@ impl Build for DockerBuild {
                 builder_id: IMPORTED,
                 id,
                 tags: Vec::new(),
+                size: state.image_size,
                 data: state.data,
             }),
             None => Arc::new(ExportArtifact {

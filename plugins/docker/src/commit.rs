@@ -121,6 +121,8 @@ impl Step<State> for Commit {
         unfinished.created(ctx, &state.engine, &image, state.image_name.as_deref()).await?;
         state.data.insert("ImageSha256".into(), json!(image));
         ctx.ui.message(format!("Image ID: {image}"));
+        let inspected = state.engine.api.inspect_image(&image).await.ok();
+        state.image_size = inspected.and_then(|image| u64::try_from(image.size?).ok());
         state.image_id = Some(image);
         Ok(())
     }

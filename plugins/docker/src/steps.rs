@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub data: GeneratedData,
     /// The committed image.
     pub image_id: Option<String>,
+    /// How many bytes it takes.
+    pub image_size: Option<u64>,
     /// The same, as long as it is not finished.
     pub unfinished: Option<UnfinishedImage>,
     /// The image to start from, as long as it is not finished.
@@ -112,6 +114,7 @@ impl State {
             image,
             data: data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             image_id: None,
+            image_size: None,
             unfinished: None,
             unfinished_base: None,
             created: CreatedDirectories::default(),

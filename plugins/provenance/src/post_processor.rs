@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, Error, GeneratedData,
-    OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, SbomFormat,
-    async_trait, hash,
+    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, DocumentKind, Error,
+    GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result,
+    RunContext, SbomFormat, async_trait, hash,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -207,7 +207,9 @@ impl Attest {
         let path = |ending: &str| directory.join(format!("{stem}.{ending}"));
         let provenance = self.provenance(ctx, artifact, &identity).await?;
         let statement = Statement::new(subjects.clone(), SLSA_PROVENANCE, provenance);
-        write_attestation(ctx, signer.as_ref(), &statement, &path("provenance.json")).await?;
+        let attestation = path("provenance.json");
+        write_attestation(ctx, signer.as_ref(), &statement, &attestation).await?;
+        ctx.ui.document(DocumentKind::Provenance, &attestation);
         if !self.options.sbom {
             return Ok(());
         }
@@ -225,6 +227,7 @@ impl Attest {
         let statement = Statement::new(subjects, predicate_type, predicate);
         write_attestation(ctx, signer.as_ref(), &statement, &path("sbom.att.json")).await?;
         ctx.ui.say(format!("Wrote SBOM to {}", raw.display()));
+        ctx.ui.document(DocumentKind::Sbom, &raw);
         Ok(())
     }
 

@@ -9,9 +9,9 @@ use std::task::{Context as TaskContext, Poll};
 use ingot_sdk::communicator::{CapturedOutput, UiOutput};
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded, Error,
-    ExitStatus, GeneratedData, OutputFile, PrepareContext, Prepared, Provision, RemoteCommand,
-    Result, RunContext, Sbom, async_trait, command::quote,
+    Communicator, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded,
+    DocumentKind, Error, ExitStatus, GeneratedData, OutputFile, PrepareContext, Prepared,
+    Provision, RemoteCommand, Result, RunContext, Sbom, async_trait, command::quote,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -181,6 +181,7 @@ impl Provision for TakeSbom {
         if !self.options.destination.is_empty() {
             let path = save(ctx, &self.options.destination, document.clone()).await?;
             ctx.ui.message(format!("Wrote the SBOM to {}", path.display()));
+            ctx.ui.document(DocumentKind::Sbom, &path);
         }
         ctx.hook.keep_sbom(Sbom { name, format, document: document.into() });
         Ok(())

@@ -23,6 +23,11 @@ pub trait Artifact: Send + Sync {
     fn state(&self, _name: &str) -> Option<serde_json::Value> {
         None
     }
+    /// How many bytes it takes where it lives, if it is not made of [`Artifact::files`] and that is
+    /// known.
+    fn size(&self) -> Option<u64> {
+        None
+    }
     /// The images that an image registry would record for this artifact.
     fn images(&self) -> Vec<RegistryImage> {
         Vec::new()

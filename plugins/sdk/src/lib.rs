@@ -61,4 +61,7 @@ pub use sbom::{Sbom, SbomFormat};
 pub use schema::{OptionSpec, OptionType, Schema, TemplateFunction};
 pub use secrets::Secrets;
 pub use steps::{ProvisionStep, Provisioned, Step, run_steps};
-pub use ui::{Event, EventSink, Progress, Ui};
+pub use ui::{
+    ArtifactSummary, DocumentKind, Event, EventSink, Progress, REGISTRY_VERSION, RegistryVersion,
+    RunningStep, StepInfo, StepKind, StepOutcome, TemplatePlace, Ui,
+};

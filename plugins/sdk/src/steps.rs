@@ -8,7 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::communicator::NoCommunicator;
-use crate::{Communicator, Error, GeneratedData, OnError, Result, RunContext};
+use crate::{
+    Communicator, Error, GeneratedData, OnError, Result, RunContext, StepInfo, StepKind,
+    StepOutcome,
+};
 
 /// One step of a build, over the state `S` that the builder's steps share.
 #[async_trait]
@@ -133,9 +136,19 @@ pub async fn run_steps<S: Send>(
         started += 1;
         loop {
             tracing::debug!(step = step.name(), "running step");
+            let info = StepInfo::new(StepKind::BuilderStep, step.name());
+            let running = ctx.ui.step(info.numbered(started, steps.len()));
             let ran = ctx.unless_cancelled(step.run(ctx, state)).await;
-            let Err(error) = ran else { break };
-            match decide(ctx, step.name(), &error).await {
+            let Err(error) = ran else {
+                running.end_as(StepOutcome::Succeeded);
+                break;
+            };
+            let decision = decide(ctx, step.name(), &error).await;
+            match decision {
+                Decision::Retry => running.tolerate(&error),
+                Decision::CleanUp | Decision::Leave => running.fail(&error),
+            }
+            match decision {
                 Decision::Retry => {
                     step.cleanup(ctx, state, Outcome::Failed).await;
                     continue;
@@ -165,9 +178,11 @@ pub async fn run_steps<S: Send>(
         return result;
     }
     let outcome = if result.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
+    let cleanup = ctx.ui.step(StepInfo::new(StepKind::Cleanup, "clean up"));
     for step in steps[..started].iter().rev() {
         step.cleanup(ctx, state, outcome).await;
     }
+    cleanup.end_as(StepOutcome::Succeeded);
     result
 }
 
@@ -269,5 +284,29 @@ mod tests {
         let (result, done) = steps(OnError::Cleanup, false, false).await;
         result.unwrap();
         assert_eq!(done, ["one runs", "two runs", "two is cleaned up", "one is cleaned up"]);
+    }
+
+    #[tokio::test]
+    async fn each_step_is_told_of_with_how_it_went() {
+        let said = Arc::new(Said::default());
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.ui = ctx.ui.for_build("null.a");
+        let step = |name, fails| Box::new(Noted { name, cancels: false, fails });
+        let steps: [Box<dyn Step<Vec<String>>>; 3] =
+            [step("one", false), step("two", true), step("three", false)];
+        run_steps(&ctx, &steps, &mut Vec::new()).await.unwrap_err();
+        let mut told = Vec::new();
+        for event in said.events() {
+            match event {
+                crate::Event::StepStart { step, .. } => told.push(format!("{} begins", step.name)),
+                crate::Event::StepEnd { outcome, .. } => told.push(format!("{outcome:?}")),
+                _ => {}
+            }
+        }
+        let failed = "Failed(\"no luck\")";
+        assert_eq!(
+            told,
+            ["one begins", "Succeeded", "two begins", failed, "clean up begins", "Succeeded"]
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ingot_sdk::{
     Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Provision, Result, RunContext,
-    Sbom, Schema,
+    Sbom, Schema, StepInfo, StepKind,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -76,13 +76,41 @@ impl NodeHook {
         self.sboms.lock().clone()
     }
 
+    /// What is told of a step.
+    pub(super) fn info(&self, kind: StepKind, step: &Step) -> StepInfo {
+        StepInfo {
+            label: step.name.clone().filter(|name| !name.is_empty()),
+            place: Some(self.project.place(step.block.header)),
+            ..StepInfo::new(kind, step.block.label(0))
+        }
+    }
+
+    /// Runs a provisioner, and tells of it as `info`.
     async fn step(
+        &self,
+        step: &Step,
+        info: StepInfo,
+        ctx: &RunContext,
+        communicator: &Arc<dyn Communicator>,
+        data: &GeneratedData,
+    ) -> Result<()> {
+        let running = ctx.ui.step(info);
+        let result = self.run_step(step, ctx, communicator, data).await;
+        match &result {
+            Ok(Some(tolerated)) => running.tolerate(tolerated),
+            _ => running.end(&result),
+        }
+        result.map(drop)
+    }
+
+    /// Runs a provisioner. A failure after which the build goes on is given back.
+    async fn run_step(
         &self,
         step: &Step,
         ctx: &RunContext,
         communicator: &Arc<dyn Communicator>,
         data: &GeneratedData,
-    ) -> Result<()> {
+    ) -> Result<Option<Error>> {
         let kind = step.block.label(0);
         let plugin = self.project.plugins.provisioners.get(kind);
         let plugin =
@@ -104,9 +132,9 @@ impl NodeHook {
                      continuing the build.",
                     error.to_string()
                 ));
-                Ok(())
+                Ok(Some(error))
             }
-            result => result,
+            result => result.map(|()| None),
         }
     }
 }
@@ -182,8 +210,10 @@ impl Hook for NodeHook {
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
     ) -> Result<()> {
-        for step in &self.node.provisioners {
-            self.step(step, ctx, &communicator, &data).await?;
+        let steps = &self.node.provisioners;
+        for (index, step) in steps.iter().enumerate() {
+            let info = self.info(StepKind::Provisioner, step).numbered(index + 1, steps.len());
+            self.step(step, info, ctx, &communicator, &data).await?;
         }
         Ok(())
     }
@@ -198,7 +228,8 @@ impl Hook for NodeHook {
         let Some(step) = &self.node.error_cleanup else { return Ok(()) };
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
-        self.step(step, &ctx, &communicator, &data).await
+        let info = self.info(StepKind::ErrorCleanup, step);
+        self.step(step, info, &ctx, &communicator, &data).await
     }
 
     fn keep_sbom(&self, sbom: Sbom) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext};
+use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext, StepKind};
 
 use super::hook::{NodeHook, prepare_step};
 use crate::graph::step_name;
@@ -41,8 +41,12 @@ impl Pipelines<'_> {
         let mut keep_built = self.hook.node.pipelines.is_empty();
         let mut artifacts = Vec::new();
         let mut failure = None;
+        let all = self.hook.node.pipelines.iter().map(Vec::len).sum();
+        let mut before = 0;
         for pipeline in &self.hook.node.pipelines {
-            match self.pipeline(pipeline, &built, &mut keep_built).await {
+            let numbers = (before, all);
+            before += pipeline.len();
+            match self.pipeline(pipeline, numbers, &built, &mut keep_built).await {
                 Ok(mut created) => artifacts.append(&mut created),
                 Err(error) => {
                     let cancelled = error.is_cancelled();
@@ -67,17 +71,23 @@ impl Pipelines<'_> {
         }
     }
 
-    /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept.
+    /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept. There are
+    /// `before` steps in the pipelines before, and `all` in all of them.
     async fn pipeline(
         &self,
         pipeline: &[Step],
+        (before, all): (usize, usize),
         built: &Shared,
         keep_built: &mut bool,
     ) -> Result<Vec<Shared>> {
         let mut current = Arc::clone(built);
         let mut left: Vec<Shared> = Vec::new();
         for (position, step) in pipeline.iter().enumerate() {
-            let Done { created, keep_input } = self.step(step, &current, built).await?;
+            let info = self.hook.info(StepKind::PostProcessor, step);
+            let running = self.ctx.ui.step(info.numbered(before + position + 1, all));
+            let done = self.step(step, &current, built).await;
+            running.end(&done);
+            let Done { created, keep_input } = done?;
             // What is handed on is not to be deleted, whatever the template asks for.
             let same = Arc::ptr_eq(&created, &current);
             match (position, keep_input || same) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
-use ingot_sdk::{OnError, PluginSet, PrepareContext, Secrets, Ui, UserVariable};
+use ingot_sdk::{OnError, PluginSet, PrepareContext, Secrets, TemplatePlace, Ui, UserVariable};
 
 use super::data::DataSources;
 #[cfg(feature = "plugin-host")]
@@ -21,7 +21,7 @@ use crate::template::{
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::functions::{FunctionContext, SecretSink};
-use ingot_hcl::source::SourceMap;
+use ingot_hcl::source::{SourceMap, Span};
 use ingot_hcl::types::Type;
 use ingot_hcl::{Scope, Unknowns, Value};
 
@@ -447,6 +447,12 @@ impl Project {
     /// The names that every block sees.
     pub fn scope(&self) -> Scope<'_> {
         Scope::new(self.names.clone(), &self.functions)
+    }
+
+    /// A position, for those who do not know the template's texts.
+    pub fn place(&self, span: Span) -> TemplatePlace {
+        let (line, column) = self.sources.position(span);
+        TemplatePlace { file: self.sources.get(span.file).name.clone(), line, column }
     }
 
     /// What must never be shown: sensitive values, and what was made of them so far.

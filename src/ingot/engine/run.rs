@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ingot_sdk::process::Processes;
-use ingot_sdk::{Artifact, Error, Hook, Result, RunContext, Ui};
+use ingot_sdk::{
+    Artifact, ArtifactSummary, Error, Hook, Result, RunContext, StepInfo, StepKind, StepOutcome, Ui,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::hook::NodeHook;
 use super::journal::FileJournal;
@@ -83,26 +86,33 @@ pub async fn run(
             processes: Processes::default(),
         };
         let publisher = options.publisher.clone();
-        tasks.spawn(async move {
-            let _slot = slot;
-            tracing::info!(build = prepared.node.name, "starting a build");
-            let started = Instant::now();
-            let ended = match publisher {
-                Some(publisher) => published(&*publisher, &hook, &prepared, &ctx).await,
-                None => {
-                    let result = run_node(&hook, &prepared, &ctx).await;
-                    Some(Ended { result, unpublished: None })
+        // What the log says of a build is found by this.
+        let span = tracing::info_span!("build", name = prepared.node.name);
+        tasks.spawn(
+            async move {
+                let _slot = slot;
+                tracing::info!(build = prepared.node.name, "starting a build");
+                let started = Instant::now();
+                ui.build_start(Some(hook.project.place(prepared.node.header)));
+                let ended = match publisher {
+                    Some(publisher) => published(&*publisher, &hook, &prepared, &ctx).await,
+                    None => {
+                        let result = run_node(&hook, &prepared, &ctx).await;
+                        Some(Ended { result, unpublished: None })
+                    }
+                };
+                let took = started.elapsed();
+                let name = &prepared.node.name;
+                match &ended {
+                    Some(ended) => announce(&ui, name, &ended.result, took),
+                    None => ui.verdict(false, format!("skipping already done build {name:?}")),
                 }
-            };
-            let took = started.elapsed();
-            let name = &prepared.node.name;
-            match &ended {
-                Some(ended) => announce(&ui, name, &ended.result, took),
-                None => ui.verdict(false, format!("skipping already done build {name:?}")),
+                tell_end(&ui, ended.as_ref());
+                let nothing = || Ended { result: Ok(Vec::new()), unpublished: None };
+                (index, ended.unwrap_or_else(nothing), took)
             }
-            let nothing = || Ended { result: Ok(Vec::new()), unpublished: None };
-            (index, ended.unwrap_or_else(nothing), took)
-        });
+            .instrument(span),
+        );
     }
     let mut outcomes: Vec<Option<Outcome>> = names.iter().map(|_| None).collect();
     while let Some(joined) = tasks.join_next().await {
@@ -130,6 +140,25 @@ pub async fn run(
             })
         })
         .collect()
+}
+
+/// Tells those who show or write down what happens how a build ended; none was done before.
+fn tell_end(ui: &Ui, ended: Option<&Ended>) {
+    let Some(ended) = ended else {
+        return ui.build_end(StepOutcome::Skipped, None, Vec::new());
+    };
+    let outcome = match (&ended.result, &ended.unpublished) {
+        (Ok(_), Some(Unpublished { error, kept: true })) => {
+            StepOutcome::Tolerated(error.to_string())
+        }
+        (Ok(_), Some(Unpublished { error, kept: false })) => StepOutcome::of_error(error),
+        (result, _) => StepOutcome::of(result),
+    };
+    let error = ended.result.as_ref().err();
+    let error = error.or(ended.unpublished.as_ref().map(|unpublished| &unpublished.error));
+    let artifacts = ended.result.iter().flatten();
+    let artifacts = artifacts.map(|artifact| ArtifactSummary::of(&**artifact)).collect();
+    ui.build_end(outcome, error.and_then(Error::advice), artifacts);
 }
 
 fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: Duration) {
@@ -160,16 +189,26 @@ async fn published(
     let mut result = run_node(hook, prepared, ctx).await;
     let mut unpublished = None;
     match &mut result {
-        Ok(artifacts) => match publisher.publish(node, artifacts, &hook.sboms(), &ctx.ui).await {
-            Ok(publication) => artifacts.push(publication),
-            Err(why) => {
-                ctx.ui.error(why.error.to_string());
-                if let Some(advice) = why.error.advice() {
-                    ctx.ui.error(format!("help: {advice}"));
+        Ok(artifacts) => {
+            let running = ctx.ui.step(StepInfo::new(StepKind::Publish, "publish"));
+            match publisher.publish(node, artifacts, &hook.sboms(), &ctx.ui).await {
+                Ok(publication) => {
+                    running.end_as(StepOutcome::Succeeded);
+                    artifacts.push(publication);
                 }
-                unpublished = Some(why);
+                Err(why) => {
+                    match why.kept {
+                        true => running.tolerate(&why.error),
+                        false => running.fail(&why.error),
+                    }
+                    ctx.ui.error(why.error.to_string());
+                    if let Some(advice) = why.error.advice() {
+                        ctx.ui.error(format!("help: {advice}"));
+                    }
+                    unpublished = Some(why);
+                }
             }
-        },
+        }
         Err(error) => publisher.failed(node, error, &ctx.ui).await,
     }
     Some(Ended { result, unpublished })
@@ -180,7 +219,12 @@ async fn run_node(
     prepared: &PreparedNode,
     ctx: &RunContext,
 ) -> Result<Vec<Arc<dyn Artifact>>> {
-    let Some(built) = prepared.builder.build(ctx).await? else { return Ok(Vec::new()) };
+    let mut step = StepInfo::new(StepKind::Builder, &prepared.node.ty);
+    step.place = Some(hook.project.place(prepared.node.header));
+    let running = ctx.ui.step(step);
+    let built = prepared.builder.build(ctx).await;
+    running.end(&built);
+    let Some(built) = built? else { return Ok(Vec::new()) };
     if ctx.cancel.is_cancelled() {
         // The builder does not remove what is whole, so somebody has to know of it.
         ctx.ui

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, Result, Sbom, Ui};
+use ingot_sdk::{
+    Artifact, Error, PluginSet, REGISTRY_VERSION, RegistryImage, RegistryVersion, Result, Sbom, Ui,
+};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
@@ -506,6 +508,12 @@ impl Publisher for Publication {
                 "Published metadata to {} registry packer/{bucket}/versions/{}",
                 self.registry.name, self.version_id
             ),
+            version: RegistryVersion {
+                registry: self.registry.name.to_string(),
+                bucket: bucket.clone(),
+                version_id: self.version_id.clone(),
+                fingerprint: fingerprint.clone(),
+            },
         }))
     }
 
@@ -539,6 +547,7 @@ impl Publisher for Publication {
 /// What stands for a publication among a build's artifacts.
 struct Published {
     text: String,
+    version: RegistryVersion,
 }
 
 #[async_trait]
@@ -558,6 +567,10 @@ impl Artifact for Published {
 
     fn description(&self) -> String {
         self.text.clone()
+    }
+
+    fn state(&self, name: &str) -> Option<serde_json::Value> {
+        (name == REGISTRY_VERSION).then(|| serde_json::to_value(&self.version).ok())?
     }
 
     async fn destroy(&self) -> Result<()> {

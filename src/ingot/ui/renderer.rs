@@ -203,6 +203,11 @@ impl EventSink for Renderer {
                     bar.finish_and_clear();
                 }
             }
+            Event::BuildStart { .. }
+            | Event::BuildEnd { .. }
+            | Event::StepStart { .. }
+            | Event::StepEnd { .. }
+            | Event::Document { .. } => {}
         }
     }
 

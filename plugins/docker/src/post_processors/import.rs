@@ -114,7 +114,8 @@ impl PostProcess for Import {
         let mut data = data_of(&*artifact);
         data.insert("ImageSha256".to_owned(), json!(id));
         let id = if name.is_empty() { id } else { name };
-        let imported = ImageArtifact { engine, builder_id: IMPORTED, id, tags: Vec::new(), data };
+        let (builder_id, tags, size) = (IMPORTED, Vec::new(), None);
+        let imported = ImageArtifact { engine, builder_id, id, tags, size, data };
         Ok(Processed {
             artifact: Some(Arc::new(imported)),
             keep_input: false,

@@ -170,7 +170,8 @@ impl PostProcess for Push {
         let digest = digests.iter().find(ours).or(digests.first()).cloned();
         let mut data = data_of(&*artifact);
         data.insert("Digest".to_owned(), json!(digest.unwrap_or_default()));
-        let pushed = ImageArtifact { engine, builder_id: IMPORTED, id, tags, data };
+        let size = artifact.size();
+        let pushed = ImageArtifact { engine, builder_id: IMPORTED, id, tags, size, data };
         Ok(Processed {
             artifact: Some(Arc::new(pushed)),
             keep_input: true,

@@ -94,6 +94,7 @@ impl PostProcess for Tag {
             builder_id: TAGGED,
             id: names.last().cloned().unwrap_or_default(),
             tags,
+            size: artifact.size(),
             data: data_of(&*artifact),
         };
         // A name on a removed image would be no use.
