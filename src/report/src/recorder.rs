@@ -1,0 +1,490 @@
+//! Keeps what happens in a run, within bounds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ingot_sdk::{
+    ArtifactSummary, DocumentKind, Event, StepInfo, StepKind, StepOutcome, TemplatePlace,
+};
+use parking_lot::Mutex;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::model::{
+    Artifact, ArtifactFile, Build, Diagnostic, Document, Failure, Log, LogLine, Place,
+    RegistryVersion, Report, Run, Severity, Status, Step, Stream, VERSION,
+};
+use super::shown::describe;
+
+/// How many of a step's last lines go with its failure.
+const OUTPUT_LINES: usize = 20;
+/// How many characters of a line are kept.
+const LINE_LENGTH: usize = 2000;
+/// How many steps of a build are kept: one that is retried for ever must not fill the memory.
+const MAX_STEPS: usize = 5000;
+
+/// Keeps what happens in a run. Its events must have no secrets in them any more.
+pub struct Recorder {
+    started: Instant,
+    started_at: OffsetDateTime,
+    /// How many of a build's last lines are kept.
+    log_lines: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    builds: Vec<BuildRecord>,
+    index: BTreeMap<Arc<str>, usize>,
+}
+
+#[derive(Default)]
+struct BuildRecord {
+    name: Arc<str>,
+    place: Option<TemplatePlace>,
+    started: Option<u64>,
+    ended: Option<(u64, StepOutcome)>,
+    hint: Option<String>,
+    steps: Vec<StepRecord>,
+    /// The positions in `steps` of those that run, the innermost last.
+    running: Vec<usize>,
+    /// What failed, as far as nothing around it has recovered.
+    failed: Option<FailedStep>,
+    log: VecDeque<LogLine>,
+    /// How many lines there were.
+    lines: u64,
+    log_file: Option<String>,
+    artifacts: Vec<ArtifactSummary>,
+    documents: Vec<Document>,
+}
+
+struct StepRecord {
+    id: u64,
+    parent: Option<u64>,
+    info: StepInfo,
+    started: u64,
+    ended: Option<(u64, StepOutcome)>,
+    /// How many lines the build had said before.
+    lines_before: u64,
+}
+
+struct FailedStep {
+    position: usize,
+    depth: usize,
+    output: Vec<String>,
+}
+
+/// What a report says of the run as a whole that no event tells.
+#[derive(Debug, Clone, Default)]
+pub struct RunFacts {
+    /// Its id.
+    pub id: String,
+    /// The template, as it was given.
+    pub template: String,
+    /// How it went, where builds alone do not say.
+    pub status: Option<Status>,
+    /// What was found in the template.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Recorder {
+    /// One that keeps the last `log_lines` lines of each build.
+    pub fn new(log_lines: usize) -> Arc<Self> {
+        Arc::new(Recorder {
+            started: Instant::now(),
+            started_at: OffsetDateTime::now_utc(),
+            log_lines: log_lines.max(OUTPUT_LINES),
+            state: Mutex::default(),
+        })
+    }
+
+    /// These builds will run, in this order.
+    pub fn expect<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        let mut state = self.state.lock();
+        for name in names {
+            state.build(&name.into());
+        }
+    }
+
+    /// The debug log of a build was kept.
+    pub fn log_file(&self, build: &str, path: String) {
+        self.state.lock().build(&build.into()).log_file = Some(path);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Keeps an event.
+    pub fn record(&self, event: &Event) {
+        let now = self.now();
+        let mut state = self.state.lock();
+        match event {
+            Event::Say { build: Some(name), text } | Event::Message { build: Some(name), text } => {
+                self.lines(&mut state, name, Stream::Output, text, now);
+            }
+            Event::Error { build: Some(name), text } => {
+                self.lines(&mut state, name, Stream::Error, text, now);
+            }
+            Event::BuildStart { build, place } => {
+                let build = state.build(build);
+                build.place = place.clone();
+                build.started = Some(now);
+            }
+            Event::BuildEnd { build, outcome, hint, artifacts } => {
+                let build = state.build(build);
+                build.ended = Some((now, outcome.clone()));
+                build.hint = hint.clone();
+                build.artifacts = artifacts.clone();
+            }
+            Event::StepStart { build, id, step } => state.build(build).begin(*id, step, now),
+            Event::StepEnd { build, id, outcome } => state.build(build).end(*id, outcome, now),
+            Event::Document { build: Some(name), kind, path } => {
+                let kind = match kind {
+                    DocumentKind::Sbom => "sbom",
+                    DocumentKind::Provenance => "provenance",
+                };
+                if let Some(build) = state.owner(name) {
+                    build.documents.push(Document { kind: kind.to_owned(), path: path.clone() });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn lines(&self, state: &mut State, name: &Arc<str>, stream: Stream, text: &str, now: u64) {
+        let Some(build) = state.owner(name) else { return };
+        for line in text.trim_end().split('\n') {
+            build.lines += 1;
+            if build.log.len() >= self.log_lines {
+                build.log.pop_front();
+            }
+            let text = line.chars().take(LINE_LENGTH).collect();
+            build.log.push_back(LogLine { offset_ms: now, stream, text });
+        }
+    }
+
+    /// What is known by now. Builds that run are told of as cancelled: whoever asks then ends them.
+    pub fn report(&self, facts: &RunFacts) -> Report {
+        let now = self.now();
+        let state = self.state.lock();
+        let builds: Vec<Build> = state.builds.iter().map(|build| build.report(now)).collect();
+        let all = |status| builds.iter().any(|build| build.status == status);
+        let broken = facts.diagnostics.iter().any(|one| one.severity == Severity::Error);
+        let status = match facts.status {
+            Some(status) => status,
+            None if broken || all(Status::Failed) => Status::Failed,
+            None if all(Status::Cancelled) || all(Status::NotRun) => Status::Cancelled,
+            None if all(Status::Tolerated) => Status::Tolerated,
+            None => Status::Succeeded,
+        };
+        Report {
+            version: VERSION,
+            ingot: env!("CARGO_PKG_VERSION").to_owned(),
+            run: Run {
+                id: facts.id.clone(),
+                template: facts.template.clone(),
+                started: self.started_at.format(&Rfc3339).unwrap_or_default(),
+                duration_ms: now,
+                status,
+            },
+            diagnostics: facts.diagnostics.clone(),
+            builds,
+        }
+    }
+}
+
+impl State {
+    /// The record of a build.
+    fn build(&mut self, name: &Arc<str>) -> &mut BuildRecord {
+        let position = *self.index.entry(Arc::clone(name)).or_insert_with(|| {
+            self.builds.push(BuildRecord { name: Arc::clone(name), ..BuildRecord::default() });
+            self.builds.len() - 1
+        });
+        &mut self.builds[position]
+    }
+
+    /// The record of the build that is called `speaker`, or has a step called `speaker`.
+    fn owner(&mut self, speaker: &str) -> Option<&mut BuildRecord> {
+        let found = self.index.get(speaker);
+        let found = found.or_else(|| self.index.get(speaker.rsplit_once(" (")?.0));
+        found.copied().and_then(|position| self.builds.get_mut(position))
+    }
+}
+
+impl BuildRecord {
+    fn begin(&mut self, id: u64, info: &StepInfo, now: u64) {
+        if self.steps.len() >= MAX_STEPS {
+            return;
+        }
+        let parent = self.running.last().map(|position| self.steps[*position].id);
+        self.running.push(self.steps.len());
+        self.steps.push(StepRecord {
+            id,
+            parent,
+            info: info.clone(),
+            started: now,
+            ended: None,
+            lines_before: self.lines,
+        });
+    }
+
+    fn end(&mut self, id: u64, outcome: &StepOutcome, now: u64) {
+        let found = self.running.iter().rposition(|position| self.steps[*position].id == id);
+        let Some(depth) = found else { return };
+        let position = self.running[depth];
+        self.running.truncate(depth);
+        self.steps[position].ended = Some((now, outcome.clone()));
+        match outcome {
+            StepOutcome::Failed(_) if self.failed.is_none() => {
+                // Those around it fail with it; the innermost says why.
+                let output = self.output_since(self.steps[position].lines_before);
+                self.failed = Some(FailedStep { position, depth, output });
+            }
+            StepOutcome::Succeeded | StepOutcome::Tolerated(_) => {
+                // What failed inside of it was recovered from.
+                if self.failed.as_ref().is_some_and(|failed| failed.depth > depth) {
+                    self.failed = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The last lines after the first `before`.
+    fn output_since(&self, before: u64) -> Vec<String> {
+        let count = usize::try_from(self.lines - before).unwrap_or(usize::MAX).min(OUTPUT_LINES);
+        let first = self.log.len().saturating_sub(count);
+        self.log.iter().skip(first).map(|line| line.text.clone()).collect()
+    }
+
+    /// The block of a step, or else of what it is part of.
+    fn place_of(&self, position: usize) -> Option<&TemplatePlace> {
+        let mut step = self.steps.get(position);
+        while let Some(found) = step {
+            if found.info.place.is_some() {
+                return found.info.place.as_ref();
+            }
+            step = self.steps.iter().find(|other| Some(other.id) == found.parent);
+        }
+        self.place.as_ref()
+    }
+
+    fn report(&self, now: u64) -> Build {
+        let failure = match &self.ended {
+            Some((_, StepOutcome::Failed(message) | StepOutcome::Tolerated(message))) => {
+                let step = self.failed.as_ref();
+                let record = step.map(|step| &self.steps[step.position]);
+                let place = match step {
+                    Some(step) => self.place_of(step.position),
+                    None => self.place.as_ref(),
+                };
+                Some(Failure {
+                    message: message.clone(),
+                    hint: self.hint.clone(),
+                    step: record.map(|record| describe(&record.info)),
+                    step_id: record.map(|record| record.id),
+                    place: place.map(shown_place),
+                    output: step.map_or_else(Vec::new, |step| step.output.clone()),
+                })
+            }
+            _ => None,
+        };
+        let started = self.started.unwrap_or(now);
+        let version = self.artifacts.iter().find_map(|one| one.registry_version.as_ref());
+        Build {
+            name: self.name.to_string(),
+            place: self.place.as_ref().map(shown_place),
+            status: match (&self.ended, self.started) {
+                (Some((_, outcome)), _) => status(outcome),
+                (None, Some(_)) => Status::Cancelled,
+                (None, None) => Status::NotRun,
+            },
+            offset_ms: started,
+            duration_ms: self.ended.as_ref().map_or(now, |(at, _)| *at).saturating_sub(started),
+            failure,
+            steps: self.steps.iter().map(|step| step.report(now)).collect(),
+            log: Log {
+                omitted: self.lines - self.log.len() as u64,
+                lines: self.log.iter().cloned().collect(),
+            },
+            log_file: self.log_file.clone(),
+            artifacts: self.artifacts.iter().map(artifact).collect(),
+            registry_version: version.map(|version| RegistryVersion {
+                registry: version.registry.clone(),
+                bucket: version.bucket.clone(),
+                version_id: version.version_id.clone(),
+                fingerprint: version.fingerprint.clone(),
+            }),
+            documents: self.documents.clone(),
+        }
+    }
+}
+
+impl StepRecord {
+    fn report(&self, now: u64) -> Step {
+        let ended = self.ended.as_ref();
+        Step {
+            id: self.id,
+            parent: self.parent,
+            kind: kind(self.info.kind).to_owned(),
+            name: self.info.name.clone(),
+            label: self.info.label.clone(),
+            number: self.info.number.map(|(number, _)| number),
+            of: self.info.number.map(|(_, of)| of),
+            place: self.info.place.as_ref().map(shown_place),
+            status: ended.map_or(Status::Cancelled, |(_, outcome)| status(outcome)),
+            offset_ms: self.started,
+            duration_ms: ended.map_or(now, |(at, _)| *at).saturating_sub(self.started),
+            error: match ended {
+                Some((_, StepOutcome::Failed(why) | StepOutcome::Tolerated(why))) => {
+                    Some(why.clone())
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
+fn kind(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Builder => "builder",
+        StepKind::BuilderStep => "builder_step",
+        StepKind::Provisioner => "provisioner",
+        StepKind::ErrorCleanup => "error_cleanup_provisioner",
+        StepKind::Cleanup => "cleanup",
+        StepKind::PostProcessor => "post_processor",
+        StepKind::Publish => "publish",
+    }
+}
+
+fn status(outcome: &StepOutcome) -> Status {
+    match outcome {
+        StepOutcome::Succeeded => Status::Succeeded,
+        StepOutcome::Failed(_) => Status::Failed,
+        StepOutcome::Tolerated(_) => Status::Tolerated,
+        StepOutcome::Cancelled => Status::Cancelled,
+        StepOutcome::Skipped => Status::Skipped,
+    }
+}
+
+fn shown_place(place: &TemplatePlace) -> Place {
+    Place { file: place.file.clone(), line: place.line, column: place.column }
+}
+
+fn artifact(artifact: &ArtifactSummary) -> Artifact {
+    let files: Vec<ArtifactFile> = artifact
+        .files
+        .iter()
+        .map(|path| {
+            // Of a directory the size says nothing.
+            let size = std::fs::metadata(path).ok().filter(|found| found.is_file());
+            ArtifactFile { path: path.clone(), size: size.map(|found| found.len()) }
+        })
+        .collect();
+    let sizes: Option<Vec<u64>> = files.iter().map(|file| file.size).collect();
+    let of_files = sizes.filter(|sizes| !sizes.is_empty()).map(|sizes| sizes.iter().sum());
+    Artifact {
+        builder_id: artifact.builder_id.clone(),
+        id: artifact.id.clone(),
+        description: artifact.description.clone(),
+        size: artifact.size.or(of_files),
+        files,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> Arc<str> {
+        "null.a".into()
+    }
+
+    fn say(recorder: &Recorder, build: &str, text: &str) {
+        recorder.record(&Event::Say { build: Some(build.into()), text: text.into() });
+    }
+
+    fn begin(recorder: &Recorder, id: u64, kind: StepKind, name_of: &str, line: usize) {
+        let mut step = StepInfo::new(kind, name_of).numbered(1, 2);
+        step.place = (line > 0).then(|| TemplatePlace { file: "t".into(), line, column: 3 });
+        recorder.record(&Event::StepStart { build: name(), id, step });
+    }
+
+    fn end(recorder: &Recorder, id: u64, outcome: StepOutcome) {
+        recorder.record(&Event::StepEnd { build: name(), id, outcome });
+    }
+
+    fn build_end(recorder: &Recorder, outcome: StepOutcome) {
+        let artifacts = Vec::new();
+        recorder.record(&Event::BuildEnd { build: name(), outcome, hint: None, artifacts });
+    }
+
+    #[test]
+    fn the_innermost_step_that_failed_is_named_with_its_own_output() {
+        let recorder = Recorder::new(100);
+        recorder.expect(["null.a", "null.b"]);
+        recorder.record(&Event::BuildStart { build: name(), place: None });
+        let failed = || StepOutcome::Failed("exit 3".into());
+        begin(&recorder, 1, StepKind::Builder, "null", 5);
+        begin(&recorder, 2, StepKind::Provisioner, "shell", 10);
+        say(&recorder, "null.a", "tolerated output");
+        end(&recorder, 2, StepOutcome::Tolerated("no".into()));
+        begin(&recorder, 3, StepKind::Provisioner, "shell", 20);
+        say(&recorder, "null.a", "one\ntwo");
+        say(&recorder, "null.a (shell)", "three");
+        say(&recorder, "null.other", "of nobody");
+        end(&recorder, 3, failed());
+        begin(&recorder, 4, StepKind::Cleanup, "clean up", 0);
+        say(&recorder, "null.a", "cleaning up");
+        end(&recorder, 4, StepOutcome::Succeeded);
+        end(&recorder, 1, failed());
+        build_end(&recorder, failed());
+        let report = recorder.report(&RunFacts::default());
+        let [a, b] = &report.builds[..] else { panic!("{report:?}") };
+        let failure = a.failure.as_ref().unwrap();
+        assert_eq!(failure.step.as_deref(), Some("provisioner `shell` (1 of 2)"));
+        assert_eq!(failure.place.as_ref().unwrap().line, 20);
+        assert_eq!(failure.output, ["one", "two", "three"]);
+        assert_eq!(a.log.lines.len(), 5);
+        assert_eq!((b.status, report.run.status), (Status::NotRun, Status::Failed));
+        assert_eq!(
+            a.steps.iter().map(|s| s.parent).collect::<Vec<_>>(),
+            [None, Some(1), Some(1), Some(1)]
+        );
+    }
+
+    #[test]
+    fn what_was_recovered_from_is_no_failure_and_a_builder_lends_its_place() {
+        let recorder = Recorder::new(100);
+        begin(&recorder, 1, StepKind::Builder, "docker", 5);
+        begin(&recorder, 2, StepKind::BuilderStep, "provision", 0);
+        begin(&recorder, 3, StepKind::Provisioner, "shell", 10);
+        end(&recorder, 3, StepOutcome::Failed("first".into()));
+        end(&recorder, 2, StepOutcome::Tolerated("first".into()));
+        begin(&recorder, 4, StepKind::BuilderStep, "commit", 0);
+        end(&recorder, 4, StepOutcome::Failed("second".into()));
+        end(&recorder, 1, StepOutcome::Failed("second".into()));
+        build_end(&recorder, StepOutcome::Failed("second".into()));
+        let report = recorder.report(&RunFacts::default());
+        let failure = report.builds[0].failure.clone().unwrap();
+        assert_eq!(failure.step.as_deref(), Some("step `commit` of the builder"));
+        assert_eq!(failure.place.unwrap().line, 5);
+        assert!(failure.output.is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let recorder = Recorder::new(30);
+        recorder.expect(["null.a"]);
+        for number in 0..100 {
+            say(&recorder, "null.a", &number.to_string());
+        }
+        say(&recorder, "null.a", &"x".repeat(100_000));
+        let report = recorder.report(&RunFacts::default());
+        let log = &report.builds[0].log;
+        assert_eq!((log.lines.len(), log.omitted), (30, 71));
+        assert_eq!(log.lines[29].text.len(), LINE_LENGTH);
+    }
+}
