@@ -33,6 +33,11 @@ fn the_reference_of_commands_is_true() {
     hold("commands.md", &ingot::cli::reference::page());
 }
 
+#[test]
+fn the_schema_of_build_reports_is_true() {
+    hold("build-report.schema.json", &ingot_report::schema());
+}
+
 /// The source files below a directory, without tests.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {

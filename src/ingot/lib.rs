@@ -2,10 +2,12 @@
 //!
 //! Data flows one way: template text → [`ingot_hcl`] → [`template`] → [`graph`] → [`engine`] → plugins →
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
-//! plugins that are part of the program, [`cli`] puts all of it together.
+//! plugins that are part of the program, [`build_logs`] keeps what a build says while it runs, [`cli`]
+//! puts all of it together.
 
 #[cfg(feature = "amazon")]
 mod aws_keys;
+pub mod build_logs;
 pub mod builtin;
 pub mod cli;
 pub mod data_sources;
@@ -13,4 +15,4 @@ pub mod engine;
 pub mod graph;
 pub mod publish;
 pub mod template;
-pub mod ui;
+pub use ingot_ui as ui;

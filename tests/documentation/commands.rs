@@ -105,6 +105,7 @@ fn environment(directory: &Path) -> Vec<(String, String)> {
         // What a page needs of this repository; the reader has a clone.
         pair("INGOT_REPOSITORY", plain(&repository("").canonicalize().unwrap())),
         pair("CI", String::new()),
+        pair("INGOT_CI", "off".to_owned()),
     ]
 }
 
@@ -137,6 +138,11 @@ fn the_tutorial() {
 #[test]
 fn how_to_build_in_ci() {
     page_is_true("docs/how-to/ci.md");
+}
+
+#[test]
+fn what_a_build_shows_and_leaves() {
+    page_is_true("docs/build-output.md");
 }
 
 #[test]

@@ -42,6 +42,7 @@ impl Running {
             .arg(".")
             .current_dir(dir)
             .env("INGOT_STATE_DIR", dir.join("state"))
+            .env("INGOT_CI", "off")
             .stdin(Stdio::null())
             .stdout(stdout.try_clone().unwrap())
             .stderr(stdout);
@@ -102,7 +103,8 @@ pub(crate) const DISCARD: &str = "discard = true";
 pub(crate) const SLEEP: &str =
     "  provisioner \"shell\" {\n    inline = [\"echo asleep; sleep 300\"]\n  }";
 
-/// How many files there are in the directory for journals.
+/// How many journals there are in the directory for them, which also holds the logs of builds.
 pub(crate) fn states(dir: &Path) -> usize {
-    std::fs::read_dir(dir.join("state")).map_or(0, Iterator::count)
+    let entries = std::fs::read_dir(dir.join("state"));
+    entries.map_or(0, |all| all.flatten().filter(|entry| entry.file_name() != "logs").count())
 }

@@ -47,7 +47,7 @@ fn fetch(dir: &Path) {
 }
 
 /// What axe-core finds on the page that is shown: serious and critical findings, in words.
-async fn findings(browser: &Browser) -> Vec<String> {
+pub(crate) async fn findings(browser: &Browser) -> Vec<String> {
     let script = format!(
         "{}\nconst done = arguments[arguments.length - 1];\n\
          axe.run(document, {{ resultTypes: ['violations'] }}).then(\

@@ -38,6 +38,8 @@ pub(crate) fn there_is_a_browser() -> bool {
 impl Browser {
     /// Starts one, with JavaScript or without.
     pub(crate) async fn start(javascript: bool) -> Browser {
+        // The driver's client needs TLS set up, though it speaks without; this does that.
+        let _ = ingot_sdk::http::client();
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())

@@ -4,6 +4,7 @@
 
 mod accessible;
 mod browser;
+mod build_report;
 mod content;
 mod details;
 mod first_run;

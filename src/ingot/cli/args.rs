@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use ingot_report::ReportTarget;
 use ingot_sdk::GoDuration;
 
 use super::registry::RegistryArgs;
@@ -161,6 +162,15 @@ pub(super) enum OnErrorFlag {
     RunCleanupProvisioner,
 }
 
+/// What is shown while builds run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressFlag {
+    #[default]
+    Auto,
+    Live,
+    Plain,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
     /// The template: a directory or a file
@@ -191,6 +201,12 @@ pub(super) struct BuildArgs {
     /// Warn of values for variables that are not declared
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub warn_on_undeclared_var: bool,
+    /// What to show while builds run: each build's step in place (live), or lines only (plain)
+    #[arg(long, value_enum, default_value = "auto", value_name = "VIEW")]
+    pub progress: ProgressFlag,
+    /// Write a report to this file: .html, .json, .xml for JUnit, or FORMAT:FILE. May be repeated
+    #[arg(long, value_name = "FILE")]
+    pub report: Vec<ReportTarget>,
     /// What to do with what was created when a build fails
     #[arg(long, value_enum, default_value = "cleanup", value_name = "ACTION")]
     pub on_error: OnErrorFlag,

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ingot_sdk::{OnError, Ui};
+use ingot_report::Status;
+use ingot_sdk::{EventSink, OnError, Ui};
 use tokio_util::sync::CancellationToken;
 
-use super::args::{BuildArgs, OnErrorFlag};
-use super::publish;
+use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
+use super::run_report::{self, RunReport};
+use super::{failures, publish};
+use crate::build_logs::{self, BuildLogs, Slot};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::engine::run::human;
@@ -18,21 +21,87 @@ use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, check,
     prepare, reclaim_orphaned_runs,
 };
-use crate::ui::{Renderer, UiOptions};
-use ingot_hcl::Diagnostics;
+use crate::ui::ci::CiSystem;
+use crate::ui::{Renderer, UiOptions, View};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::parse::STACK_SIZE;
+
+/// How a run ended.
+struct Ending {
+    code: ExitCode,
+    /// How it went, where its builds do not say.
+    status: Option<Status>,
+}
+
+impl Ending {
+    /// A run that failed before anything was built.
+    const FAILED: Ending = Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
+}
+
+/// What shows and reports a run.
+struct Reporting {
+    renderer: Arc<Renderer>,
+    ui: Ui,
+    /// Whether text may be coloured.
+    color: bool,
+    report: Arc<RunReport>,
+    /// The logs of the builds, once there are some.
+    logs: Option<Slot>,
+}
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
-    let color = args.color && !super::plain() && std::io::stdout().is_terminal();
+    let may_color = args.color && !super::plain();
+    let color = may_color && std::io::stdout().is_terminal();
+    let ci = CiSystem::detect().filter(|_| !args.machine_readable);
     let renderer = Renderer::new(UiOptions {
         machine_readable: args.machine_readable,
         color,
+        view_color: may_color,
         timestamps: args.timestamp_ui,
+        view: view(args.progress),
+        ci,
     });
-    super::logging::start(renderer.redactor());
-    let ui = Ui::new(renderer.clone());
+    if args.progress == ProgressFlag::Live && !renderer.can_show_view() {
+        let why = match args.machine_readable {
+            true => "-progress=live and -machine-readable exclude each other",
+            false => "-progress=live needs a terminal whose cursor can be moved",
+        };
+        run_report::show(Diagnostic::error(why).help("-progress=auto shows what can be shown"));
+        return ExitCode::FAILURE;
+    }
+    let logs: Option<Slot> = (!build_logs::turned_off()).then(Slot::default);
+    super::logging::start_for_builds(renderer.redactor(), renderer.log_writer(), logs.clone());
+    let report = match RunReport::open(args, &renderer, ci) {
+        Ok(report) => report,
+        Err(diagnostic) => {
+            run_report::show(diagnostic);
+            return ExitCode::FAILURE;
+        }
+    };
+    let ui = Ui::new(Arc::clone(&renderer) as Arc<dyn EventSink>);
+    let reporting = Reporting { renderer, ui, color, report, logs };
+    let Ending { code, status } = build(args, &reporting);
+    match reporting.report.write(status) {
+        true => code,
+        false => ExitCode::FAILURE,
+    }
+}
 
+/// What is drawn while builds run.
+fn view(flag: ProgressFlag) -> View {
+    let in_ci = std::env::var("CI").is_ok_and(|value| !matches!(&*value, "" | "0" | "false"));
+    match flag {
+        ProgressFlag::Plain => View::Nothing,
+        ProgressFlag::Live => View::Always,
+        ProgressFlag::Auto if in_ci => View::Transfers,
+        ProgressFlag::Auto => View::Several,
+    }
+}
+
+fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
+    let Reporting { renderer, ui, color, report, logs } = reporting;
+    let color = *color;
     let mut diagnostics = Diagnostics::default();
     let options = ProjectOptions {
         plugins: plugins(),
@@ -57,7 +126,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },
     };
-    project.secrets().hide_in(&ui);
+    project.secrets().hide_in(ui);
     renderer.redactor().keep(project.public_names());
     let plan = match diagnostics.has_errors() {
         true => None,
@@ -82,23 +151,31 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
             prepared.len()
         }
     };
-    super::report(&ui, &diagnostics, &project.sources, color);
+    report.set_run(&project.run_uuid);
+    super::report(ui, &diagnostics, &project.sources, color);
+    report.add(&diagnostics, &project.sources);
     if diagnostics.has_errors() {
-        return ExitCode::FAILURE;
+        return Ending::FAILED;
     }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = match runtime.enable_all().thread_stack_size(STACK_SIZE).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             ui.error(format!("cannot start the threads that builds run on: {error}"));
-            return ExitCode::FAILURE;
+            return Ending::FAILED;
         }
     };
     let mut publication = None;
     if let Some(plan) = plan.filter(|_| selected > 0) {
-        let opened = publish::open(plan, args, &project, &runtime, &ui);
-        let Ok(opened) = opened else { return ExitCode::FAILURE };
-        let Some(opened) = opened else { return ExitCode::SUCCESS };
+        let opened = match publish::open(plan, args, &project, &runtime, ui) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ending { code: ExitCode::SUCCESS, status: None },
+            Err(error) => {
+                let why = Diagnostic::error(format!("nothing is built: {error}"));
+                report.add(&why.into(), &project.sources);
+                return Ending::FAILED;
+            }
+        };
         // What there is to warn of has been said.
         let mut found = Diagnostics::default();
         project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
@@ -114,8 +191,9 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         publication = Some(Arc::new(opened));
         prepared = prepare(&project, &filter, &flags, &mut found);
         if found.has_errors() {
-            super::report(&ui, &found, &project.sources, color);
-            return ExitCode::FAILURE;
+            super::report(ui, &found, &project.sources, color);
+            report.add(&found, &project.sources);
+            return Ending::FAILED;
         }
     }
     if args.skip_enforcement {
@@ -125,13 +203,22 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     if args.debug {
         ui.say("Debug mode enabled. Builds will not be parallelized.");
     }
-    renderer.register_builds(prepared.iter().map(|node| &*node.node.name));
+    let limit = match args.debug {
+        true => Some(1),
+        false => usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0),
+    };
+    let parallel = prepared.len() > 1 && limit != Some(1);
+    let names: Vec<String> = prepared.iter().map(|node| node.node.name.clone()).collect();
+    renderer.register_builds(names.iter().map(String::as_str), parallel);
     if prepared.is_empty() {
-        ui.error(
-            "There is nothing to build: no build has a source that -only and -except let through.",
-        );
-        return ExitCode::FAILURE;
+        let why = "There is nothing to build: no build has a source that -only and -except let \
+                   through.";
+        ui.error(why);
+        report.add(&Diagnostic::error(why).into(), &project.sources);
+        return Ending::FAILED;
     }
+    report.recorder().expect(names.iter().map(String::as_str));
+    let logs = open_logs(logs.as_ref(), &names, renderer);
     let journal = FileJournal::new(RunInfo {
         run: project.run_uuid.clone(),
         template: std::path::absolute(&args.template).unwrap_or_else(|_| args.template.clone()),
@@ -139,27 +226,33 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     });
     let started = Instant::now();
     let mut interrupted = false;
+    let project = Arc::new(project);
     let outcomes = runtime.block_on(async {
         let cancel = CancellationToken::new();
         match Signals::new() {
-            Ok(signals) => drop(tokio::spawn(stop_on_signal(signals, cancel.clone(), ui.clone()))),
+            Ok(signals) => {
+                let (renderer, report) = (Arc::clone(renderer), Arc::clone(report));
+                tokio::spawn(stop_on_signal(signals, cancel.clone(), ui.clone(), renderer, report));
+            }
             Err(error) => tracing::warn!(%error, "signals cannot be listened for"),
         }
-        reclaim_orphaned_runs(&project.plugins, &ui).await;
+        reclaim_orphaned_runs(&project.plugins, ui).await;
         let options = RunOptions {
-            parallel: match args.debug {
-                true => Some(1),
-                false => usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0),
-            },
+            parallel: limit,
             ui: ui.clone(),
             journal,
             cancel: cancel.clone(),
             publisher: publication.clone().map(|publication| publication as Arc<dyn Publisher>),
         };
-        let outcomes = engine::run(Arc::new(project), prepared, &options).await;
+        let outcomes = engine::run(Arc::clone(&project), prepared, &options).await;
         interrupted = cancel.is_cancelled();
         outcomes
     });
+    renderer.end_view();
+    let told = report.report();
+    if parallel {
+        report.fold_failed(&told, renderer);
+    }
     let took = human(started.elapsed());
     ui.verdict(false, format!("\n==> Wait completed after {took}"));
     if interrupted {
@@ -167,25 +260,56 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     }
     let code = match interrupted {
         true => ExitCode::FAILURE,
-        false => summary(&ui, &outcomes),
+        false => summary(ui, &outcomes),
     };
     if let Some(publication) = &publication {
-        runtime.block_on(publication.report_missing(&ui));
+        runtime.block_on(publication.report_missing(ui));
+    }
+    let kept = failures::keep_logs(logs.as_deref(), &told);
+    for log in &kept {
+        report.recorder().log_file(&log.build, log.path.display().to_string());
+    }
+    if !args.machine_readable {
+        failures::show(&told, &kept, &project.sources, &renderer.redactor());
     }
     // A question on standard input may still be waiting on a thread of its own.
     runtime.shutdown_background();
-    code
+    Ending { code, status: interrupted.then_some(Status::Cancelled) }
+}
+
+/// Begins the logs of the builds `names`, if there are to be any.
+fn open_logs(slot: Option<&Slot>, names: &[String], renderer: &Renderer) -> Option<Arc<BuildLogs>> {
+    let slot = slot?;
+    let logs = match BuildLogs::open(names.iter().map(String::as_str), renderer.redactor()) {
+        Ok(logs) => logs,
+        Err(error) => {
+            tracing::warn!(%error, "the builds keep no logs");
+            return None;
+        }
+    };
+    let _ = slot.set(Arc::clone(&logs));
+    let listening = Arc::clone(&logs);
+    renderer.listen(Arc::new(move |event| listening.record(event)));
+    Some(logs)
 }
 
 /// The first signal asks the builds to stop and clean up, the second ends the process; what is then
 /// left is in the journal.
-async fn stop_on_signal(mut signals: Signals, cancel: CancellationToken, ui: Ui) {
+async fn stop_on_signal(
+    mut signals: Signals,
+    cancel: CancellationToken,
+    ui: Ui,
+    renderer: Arc<Renderer>,
+    report: Arc<RunReport>,
+) {
     let signal = signals.next().await;
     ui.error(format!("Cancelling build after receiving {signal}"));
     ui.error("Interrupt again to stop at once, without cleaning up.");
     cancel.cancel();
     signals.next().await;
+    renderer.end_view();
     ui.error("Stopping at once. `ingot cleanup` removes what is left.");
+    report.write_now();
     std::process::exit(1);
 }
 

@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 
-use crate::ui::Redactor;
+use crate::build_logs::{BuildLogLayer, Slot};
+use crate::ui::{LogWriter, Redactor};
 
 /// Starts the log if the environment asks for one. Secrets are hidden in it as everywhere.
 pub(super) fn start(redactor: Arc<Redactor>) {
@@ -14,10 +17,40 @@ pub(super) fn start(redactor: Arc<Redactor>) {
 }
 
 /// As [`start`], with a level to log at if the environment says nothing.
-pub(super) fn start_or(redactor: Arc<Redactor>, level: Option<LevelFilter>) {
+pub(super) fn start_or(redactor: Arc<Redactor>, default: Option<LevelFilter>) {
+    if let Some(lines) = lines(redactor, default, Box::new(std::io::stderr())) {
+        begin(tracing_subscriber::registry().with(lines));
+    }
+}
+
+/// As [`start`], for builds: their own logs get what happens, too, once `logs` holds them. What goes
+/// to standard error is written by `stderr`.
+pub(super) fn start_for_builds(redactor: Arc<Redactor>, stderr: LogWriter, logs: Option<Slot>) {
+    let lines = lines(redactor, None, Box::new(stderr));
+    // Libraries say little that helps, and much.
+    let own =
+        Targets::new().with_default(LevelFilter::WARN).with_target("ingot", LevelFilter::DEBUG);
+    let logs = logs.map(|logs| BuildLogLayer(logs).with_filter(own));
+    if lines.is_some() || logs.is_some() {
+        begin(tracing_subscriber::registry().with(lines).with(logs));
+    }
+}
+
+fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
+    // A log that is on already stays.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ingot");
+}
+
+/// The lines that the environment asks for, or else those of level `default`.
+fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
+    redactor: Arc<Redactor>,
+    default: Option<LevelFilter>,
+    stderr: Box<dyn Write + Send>,
+) -> Option<impl Layer<S> + Send + Sync> {
     let level = match std::env::var("PACKER_LOG").unwrap_or_default().to_uppercase().as_str() {
-        "" if level.is_some() => level.unwrap_or(LevelFilter::OFF),
-        "" | "0" | "OFF" => return,
+        "" => default?,
+        "0" | "OFF" => return None,
         "TRACE" => LevelFilter::TRACE,
         "INFO" => LevelFilter::INFO,
         "WARN" => LevelFilter::WARN,
@@ -26,21 +59,18 @@ pub(super) fn start_or(redactor: Arc<Redactor>, level: Option<LevelFilter>) {
     };
     let path = std::env::var_os("PACKER_LOG_PATH").filter(|path| !path.is_empty());
     let target: Box<dyn Write + Send> = match path {
-        None => Box::new(std::io::stderr()),
+        None => stderr,
         Some(path) => match std::fs::OpenOptions::new().create(true).append(true).open(&path) {
             Ok(file) => Box::new(file),
             Err(error) => {
                 eprintln!("cannot write the log to {}: {error}", path.display());
-                return;
+                return None;
             }
         },
     };
     let writer = Mutex::new(Redacted { target, redactor });
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
-    let subscriber = tracing_subscriber::registry().with(lines).with(targets(level));
-    // A log that is on already stays.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ingot");
+    Some(lines.with_filter(targets(level)))
 }
 
 /// Libraries that write whole requests and answers to the log, with passwords, keys and tokens that

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use ingot_sdk::Ui;
 
 use super::args::ValidateArgs;
-use super::publish;
+use super::{publish, run_report};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::engine::{Project, ProjectOptions, check};
+use crate::ui::ci::CiSystem;
 use crate::ui::{Renderer, UiOptions};
 use ingot_hcl::Diagnostics;
 
@@ -42,6 +43,8 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
         publish::check(&project, &nodes, &mut diagnostics);
     }
     super::report(&ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    let ci = CiSystem::detect().filter(|_| !args.machine_readable);
+    run_report::annotate(ci, &diagnostics, &project.sources, &redactor);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
     }

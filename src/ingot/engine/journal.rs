@@ -231,14 +231,19 @@ fn create(run: &RunInfo, facts: &BTreeMap<Arc<str>, Facts>) -> std::io::Result<(
 
 /// The name of a new journal of this process: `PID-STARTTIME-RANDOM.journal`.
 fn own_name() -> String {
+    format!("{}.{EXTENSION}", process_name())
+}
+
+/// A new name of something of this process's: `PID-STARTTIME-RANDOM`.
+pub(crate) fn process_name() -> String {
     let pid = std::process::id();
     let started = started(pid).unwrap_or(0);
     let unique = uuid::Uuid::new_v4().simple().to_string();
-    format!("{pid}-{started}-{}.{EXTENSION}", &unique[..8])
+    format!("{pid}-{started}-{}", &unique[..8])
 }
 
-/// Whether the process that a journal's name names runs on this machine.
-pub(super) fn owner_runs(path: &Path) -> bool {
+/// Whether the process that the name of a journal, or of its logs, names runs on this machine.
+pub(crate) fn owner_runs(path: &Path) -> bool {
     let mut parts = path.file_name().and_then(|name| name.to_str()).unwrap_or("").split('-');
     let pid = parts.next().and_then(|part| part.parse().ok());
     let start = parts.next().and_then(|part| part.parse::<u64>().ok());

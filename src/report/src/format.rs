@@ -17,10 +17,11 @@ pub enum Format {
 }
 
 impl Format {
-    /// The report in this form.
-    pub fn write(self, report: &Report) -> String {
+    /// The report in this form. What it links to is given as seen from the file `path`, which it is
+    /// written to.
+    pub fn write(self, report: &Report, path: &Path) -> String {
         match self {
-            Format::Html => html::page(report),
+            Format::Html => html::page(report, path),
             // A report has nothing that JSON cannot hold.
             Format::Json => {
                 serde_json::to_string_pretty(report).map(|text| text + "\n").unwrap_or_default()

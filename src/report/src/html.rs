@@ -1,5 +1,7 @@
 //! The report as one HTML page that needs nothing else: no script, no other file.
 
+use std::path::{Component, Path, PathBuf};
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::{
@@ -10,7 +12,7 @@ use super::shown::{bytes, describe_step, duration};
 const STYLE: &str = include_str!("report.css");
 
 /// The whole page.
-pub(super) fn page(report: &Report) -> String {
+pub(super) fn page(report: &Report, path: &Path) -> String {
     let run = &report.run;
     let title = format!("{} – {}", run.template, run.status.name());
     // Maud escapes every text that is not marked as markup.
@@ -39,7 +41,7 @@ pub(super) fn page(report: &Report) -> String {
                     @if !report.diagnostics.is_empty() { (diagnostics(&report.diagnostics)) }
                     @if !report.builds.is_empty() { (overview(report)) }
                     @for (number, build) in report.builds.iter().enumerate() {
-                        (build_section(number, build))
+                        (build_section(number, build, path))
                     }
                 }
                 footer {
@@ -49,6 +51,15 @@ pub(super) fn page(report: &Report) -> String {
         }
     };
     page.into_string()
+}
+
+/// Words of which those in backticks are names.
+fn words(text: &str) -> Markup {
+    html! {
+        @for (number, part) in text.split('`').enumerate() {
+            @if number % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn counts(report: &Report) -> String {
@@ -161,7 +172,7 @@ fn bar(offset: u64, length: u64, whole: u64, status: Status) -> Markup {
     }
 }
 
-fn build_section(number: usize, build: &Build) -> Markup {
+fn build_section(number: usize, build: &Build, page: &Path) -> Markup {
     let id = format!("build-{number}");
     html! {
         section.build aria-labelledby=(id) {
@@ -185,7 +196,7 @@ fn build_section(number: usize, build: &Build) -> Markup {
                             "sbom" => "SBOM",
                             _ => "Provenance",
                         };
-                        li { (kind) ": " a href=(link(&path)) { (path) } }
+                        li { (kind) ": " a href=(link(&document.path, page)) { (path) } }
                     }
                 }
             }
@@ -197,10 +208,20 @@ fn build_section(number: usize, build: &Build) -> Markup {
     }
 }
 
-/// A path as a reference that is never taken for a scheme such as `javascript:`.
-fn link(path: &str) -> String {
-    let mut url = String::from(if path.starts_with('/') { "" } else { "./" });
-    for byte in path.bytes() {
+/// A path as a reference in the page at `page`. It is never taken for a scheme such as
+/// `javascript:`.
+fn link(path: &Path, page: &Path) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (path, page) = (absolute(path), absolute(page));
+    let directory: Vec<Component> = page.parent().into_iter().flat_map(Path::components).collect();
+    let parts: Vec<Component> = path.components().collect();
+    let common = parts.iter().zip(&directory).take_while(|(one, other)| one == other).count();
+    let mut url = "../".repeat(directory.len() - common);
+    if url.is_empty() {
+        url.push_str("./");
+    }
+    let rest: PathBuf = parts[common..].iter().collect();
+    for byte in rest.to_string_lossy().bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
                 url.push(char::from(byte));
@@ -214,7 +235,7 @@ fn link(path: &str) -> String {
 fn failure(why: &Failure) -> Markup {
     html! {
         div.failure role="group" aria-label="Failure" {
-            @if let Some(step) = &why.step { p.step { "Failed in " (step) } }
+            @if let Some(step) = &why.step { p.step { "Failed in " (words(step)) } }
             @if let Some(at) = &why.place { p { "at " (place(at)) } }
             pre { (why.message) }
             @if let Some(hint) = &why.hint { p.note { "Help: " (hint) } }
@@ -244,7 +265,7 @@ fn steps(build: &Build) -> Markup {
                 @for step in &build.steps {
                     tr {
                         th scope="row" class={ "depth-" (depth(step)) } {
-                            (describe_step(step))
+                            (words(&describe_step(step)))
                             @if let Some(at) = &step.place { " " (place(at)) }
                         }
                         td { (badge(step.status)) }

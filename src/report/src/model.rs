@@ -29,7 +29,7 @@ pub struct Report {
 pub struct Run {
     /// Its id, which builds see as `build.PackerRunUUID`.
     pub id: String,
-    /// The template, as it was given.
+    /// The template: a file or a directory, as an absolute path.
     pub template: String,
     /// When it started, by RFC 3339.
     pub started: String,
@@ -359,10 +359,10 @@ pub(crate) mod tests {
 
     #[test]
     fn texts_of_programs_are_escaped_in_pages_and_summaries() {
-        let page = crate::Format::Html.write(&report());
+        let page = crate::Format::Html.write(&report(), "out/r".as_ref());
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;/pre&gt;&lt;script&gt;") && page.contains("null.&lt;a&gt;"));
-        assert!(page.contains("href=\"./javascript%3Aalert%281%29\""), "{page}");
+        assert!(page.contains("href=\"../javascript%3Aalert%281%29\""), "{page}");
         let summary = crate::markdown::summary(&report());
         assert!(
             !summary.contains("<script") && summary.contains("&#124; last &#124;"),
@@ -372,7 +372,7 @@ pub(crate) mod tests {
 
     #[test]
     fn json_is_read_back_as_it_was() {
-        let text = crate::Format::Json.write(&report());
+        let text = crate::Format::Json.write(&report(), "out/r".as_ref());
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
     }
 
@@ -380,7 +380,7 @@ pub(crate) mod tests {
     fn all_texts_can_be_changed() {
         let mut report = report();
         report.map_texts(&|text| text.replace("exit", "<sensitive>").replace("alert", "x"));
-        let text = crate::Format::Json.write(&report);
+        let text = crate::Format::Json.write(&report, "out/r".as_ref());
         assert!(!text.contains("exit <3>") && !text.contains("script>alert"), "{text}");
     }
 }

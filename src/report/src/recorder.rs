@@ -19,6 +19,8 @@ use super::shown::describe;
 
 /// How many of a step's last lines go with its failure.
 const OUTPUT_LINES: usize = 20;
+/// How many of these are of standard error, if there are so many.
+const ERROR_LINES: usize = 5;
 /// How many characters of a line are kept.
 const LINE_LENGTH: usize = 2000;
 /// How many steps of a build are kept: one that is retried for ever must not fill the memory.
@@ -80,7 +82,7 @@ struct FailedStep {
 pub struct RunFacts {
     /// Its id.
     pub id: String,
-    /// The template, as it was given.
+    /// The template: a file or a directory, as an absolute path.
     pub template: String,
     /// How it went, where builds alone do not say.
     pub status: Option<Status>,
@@ -252,11 +254,21 @@ impl BuildRecord {
         }
     }
 
-    /// The last lines after the first `before`.
+    /// The last lines after the first `before`. Standard error and standard output come on ways of
+    /// their own: the last lines of the former are among them though many of the latter follow.
     fn output_since(&self, before: u64) -> Vec<String> {
-        let count = usize::try_from(self.lines - before).unwrap_or(usize::MAX).min(OUTPUT_LINES);
-        let first = self.log.len().saturating_sub(count);
-        self.log.iter().skip(first).map(|line| line.text.clone()).collect()
+        let count = usize::try_from(self.lines - before).unwrap_or(usize::MAX);
+        let lines = self.log.iter().skip(self.log.len().saturating_sub(count));
+        let lines: Vec<&LogLine> = lines.collect();
+        let (older, last) = lines.split_at(lines.len().saturating_sub(OUTPUT_LINES));
+        let in_last = last.iter().filter(|line| line.stream == Stream::Error).count();
+        let wanted = ERROR_LINES.saturating_sub(in_last);
+        let errors = older.iter().filter(|line| line.stream == Stream::Error);
+        let mut kept: Vec<&LogLine> = errors.rev().take(wanted).copied().collect();
+        kept.reverse();
+        let first = kept.len().min(last.len());
+        kept.extend(&last[first..]);
+        kept.iter().map(|line| line.text.clone()).collect()
     }
 
     /// The block of a step, or else of what it is part of.
@@ -472,6 +484,20 @@ mod tests {
         assert_eq!(failure.step.as_deref(), Some("step `commit` of the builder"));
         assert_eq!(failure.place.unwrap().line, 5);
         assert!(failure.output.is_empty());
+    }
+
+    #[test]
+    fn the_last_errors_are_among_the_last_lines() {
+        let recorder = Recorder::new(100);
+        begin(&recorder, 1, StepKind::Provisioner, "shell", 1);
+        recorder.record(&Event::Error { build: Some(name()), text: "no such package".into() });
+        (0..30).for_each(|number| say(&recorder, "null.a", &format!("line {number}")));
+        end(&recorder, 1, StepOutcome::Failed("no".into()));
+        build_end(&recorder, StepOutcome::Failed("no".into()));
+        let output =
+            recorder.report(&RunFacts::default()).builds[0].failure.clone().unwrap().output;
+        assert_eq!((output.len(), output[0].as_str()), (OUTPUT_LINES, "no such package"));
+        assert_eq!((output[1].as_str(), output[19].as_str()), ("line 11", "line 29"));
     }
 
     #[test]

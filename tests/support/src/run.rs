@@ -41,7 +41,8 @@ fn no_plugins() -> PathBuf {
 /// A command that runs `ingot`, without plugins that are programs of their own.
 pub fn ingot_command() -> Command {
     let mut command = Command::new(ingot_program());
-    command.env("PACKER_PLUGIN_PATH", no_plugins());
+    // Tests may run in a CI system, for which Ingot writes more.
+    command.env("PACKER_PLUGIN_PATH", no_plugins()).env("INGOT_CI", "off");
     command
 }
 
@@ -56,7 +57,7 @@ pub fn ingot_with(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let state = state.to_str().expect("directories of tests have plain names");
     let plugins = no_plugins();
     let plugins = plugins.to_str().expect("a plain name");
-    let own = [("INGOT_STATE_DIR", state), ("PACKER_PLUGIN_PATH", plugins)];
+    let own = [("INGOT_STATE_DIR", state), ("PACKER_PLUGIN_PATH", plugins), ("INGOT_CI", "off")];
     let env = [&own[..], env].concat();
     let path = ingot_program();
     program(path.to_str().expect("a plain name"), dir, args, &env)

@@ -12,7 +12,7 @@ pub(super) enum Level {
 }
 
 /// ANSI colours of builds: green, cyan, magenta, yellow, blue; Packer's order.
-const COLORS: [u8; 5] = [32, 36, 35, 33, 34];
+pub(super) const COLORS: [u8; 5] = [32, 36, 35, 33, 34];
 const RED: u8 = 31;
 
 /// The lines of `text`, each with the build's name before it.

@@ -1,0 +1,275 @@
+//! What `ingot build` reports of a run besides its output: files of `-report`, and what CI systems
+//! read.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ingot_hcl::diagnostic::{self, Diagnostic, Diagnostics};
+use ingot_hcl::source::{FileId, SourceMap, Span};
+use ingot_report::{Place, Recorder, Report, ReportTarget, RunFacts, Severity, Status, markdown};
+use ingot_sdk::{OutputFile, Result};
+use parking_lot::Mutex;
+use time::OffsetDateTime;
+
+use super::args::BuildArgs;
+use crate::engine::{FileJournal, RunInfo};
+use crate::ui::ci::{CiSystem, Level};
+use crate::ui::{Redactor, Renderer};
+
+/// How many of a build's lines are kept for reports.
+const LOG_LINES: usize = 2000;
+/// GitHub shows no more annotations of one kind than these.
+const ANNOTATIONS: usize = 10;
+/// How long a process that ends at once waits for its reports.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is reported of a run.
+pub(super) struct RunReport {
+    recorder: Arc<Recorder>,
+    targets: Vec<ReportTarget>,
+    ci: Option<CiSystem>,
+    redactor: Arc<Redactor>,
+    facts: Mutex<RunFacts>,
+    written: AtomicBool,
+}
+
+impl RunReport {
+    /// Starts to listen to `renderer`.
+    ///
+    /// # Errors
+    /// A report cannot be written where it shall be.
+    pub(super) fn open(
+        args: &BuildArgs,
+        renderer: &Renderer,
+        ci: Option<CiSystem>,
+    ) -> Result<Arc<Self>, Diagnostic> {
+        for (position, target) in args.report.iter().enumerate() {
+            let path = target.path.display();
+            if args.report[..position].iter().any(|other| other.path == target.path) {
+                return Err(Diagnostic::error(format!("two reports would be written to {path}"))
+                    .help("give each -report a file of its own"));
+            }
+            check(&target.path).map_err(|error| {
+                Diagnostic::error(format!("the report {path} cannot be written: {error}"))
+                    .help("name a file in a directory that can be written to")
+            })?;
+        }
+        let lines = if args.report.is_empty() && ci.is_none() { 0 } else { LOG_LINES };
+        let recorder = Recorder::new(lines);
+        let listening = Arc::clone(&recorder);
+        renderer.listen(Arc::new(move |event| listening.record(event)));
+        let template = std::path::absolute(&args.template);
+        let template = template.as_ref().unwrap_or(&args.template).display().to_string();
+        Ok(Arc::new(RunReport {
+            recorder,
+            targets: args.report.clone(),
+            ci,
+            redactor: renderer.redactor(),
+            facts: Mutex::new(RunFacts { template, ..RunFacts::default() }),
+            written: AtomicBool::new(false),
+        }))
+    }
+
+    /// What is recorded of the builds.
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The run's id is `id`.
+    pub(super) fn set_run(&self, id: &str) {
+        id.clone_into(&mut self.facts.lock().id);
+    }
+
+    /// Takes what was found in the template to the report, and annotates it.
+    pub(super) fn add(&self, diagnostics: &Diagnostics, sources: &SourceMap) {
+        annotate(self.ci, diagnostics, sources, &self.redactor);
+        let found = diagnostics.iter().map(|one| ingot_report::Diagnostic {
+            severity: match one.severity {
+                diagnostic::Severity::Error => Severity::Error,
+                diagnostic::Severity::Warning => Severity::Warning,
+            },
+            message: one.message.clone(),
+            place: one.span.map(|span| place(span, sources)),
+            notes: one.notes.clone(),
+        });
+        self.facts.lock().diagnostics.extend(found);
+    }
+
+    /// Shows the logs of builds that failed, each in a group of lines, on a CI system that folds
+    /// them: where builds run at once their lines are mixed.
+    pub(super) fn fold_failed(&self, report: &Report, renderer: &Renderer) {
+        let Some(ci) = self.ci else { return };
+        for build in report.builds.iter().filter(|build| build.status == Status::Failed) {
+            let (mut text, end) = ci.group(&format!("Log of build '{}'", build.name), true);
+            // Each line begins with something: at its start it could be taken for a command.
+            for line in &build.log.lines {
+                text.push_str("| ");
+                text.push_str(&line.text);
+                text.push('\n');
+            }
+            text.push_str(&end);
+            renderer.raw(&text);
+        }
+    }
+
+    /// The report as it is now.
+    pub(super) fn report(&self) -> Report {
+        let mut report = self.recorder.report(&self.facts.lock());
+        // What is known to be secret by now may have been recorded before it was.
+        report.map_texts(&|text| self.redactor.apply(text));
+        report
+    }
+
+    /// Writes the reports of a run that has ended with `status`, or as its builds say. Whether all
+    /// could be written; what could not is told.
+    pub(super) fn write(&self, status: Option<Status>) -> bool {
+        if self.written.swap(true, Ordering::SeqCst) {
+            return true;
+        }
+        if self.targets.is_empty() && self.ci.is_none() {
+            return true;
+        }
+        self.facts.lock().status = status;
+        let report = self.report();
+        if self.ci == Some(CiSystem::GitHub) {
+            annotate_failures(&report);
+            summarize(&report);
+        }
+        let journal = FileJournal::new(RunInfo {
+            run: report.run.id.clone(),
+            template: report.run.template.clone().into(),
+            started: OffsetDateTime::now_utc(),
+        })
+        .of_build("report");
+        let mut all = true;
+        for ReportTarget { format, path } in &self.targets {
+            let written = OutputFile::create(&journal, path, 0o666).and_then(|output| {
+                output.writer()?.write_all(format.write(&report, path).as_bytes())?;
+                output.finish()
+            });
+            if let Err(error) = written {
+                all = false;
+                let message = format!("the report {} was not written: {error}", path.display());
+                show(Diagnostic::error(message));
+            }
+        }
+        all
+    }
+
+    /// Writes the reports before the process ends at once.
+    pub(super) fn write_now(self: &Arc<Self>) {
+        let (done, waiting) = std::sync::mpsc::channel();
+        let report = Arc::clone(self);
+        std::thread::spawn(move || {
+            report.write(Some(Status::Cancelled));
+            let _ = done.send(());
+        });
+        let _ = waiting.recv_timeout(PATIENCE);
+    }
+}
+
+/// Shows a diagnostic that is about no source.
+pub(super) fn show(diagnostic: Diagnostic) {
+    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let diagnostics = Diagnostics::from(diagnostic);
+    super::show(&diagnostics, &SourceMap::default(), &Redactor::default(), color);
+}
+
+/// Whether a report can be written to `path`. Nothing is left there.
+fn check(path: &Path) -> Result<()> {
+    // Pipes wait for their reader when they are opened.
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return Ok(());
+    }
+    let info = RunInfo {
+        run: String::new(),
+        template: path.to_owned(),
+        started: OffsetDateTime::now_utc(),
+    };
+    OutputFile::create(&FileJournal::new(info).of_build("report"), path, 0o666).map(drop)
+}
+
+/// Where a span begins.
+fn place(span: Span, sources: &SourceMap) -> Place {
+    let (line, column) = sources.position(span);
+    Place { file: sources.get(span.file).name.clone(), line, column }
+}
+
+/// What stands at a place, to the end of its line.
+pub(super) fn span_of(place: &Place, sources: &SourceMap) -> Option<Span> {
+    let file = sources.names().position(|name| name == place.file)?;
+    let file = FileId(u32::try_from(file).ok()?);
+    let text = &sources.get(file).text;
+    let before = text.split_inclusive('\n').take(place.line.checked_sub(1)?);
+    let before: usize = before.map(str::len).sum();
+    let line = text.get(before..)?.lines().next()?;
+    let start = line.char_indices().nth(place.column.checked_sub(1)?).map_or(0, |(at, _)| at);
+    let end = line.trim_end().trim_end_matches('{').trim_end().len().max(start);
+    let offset = |at: usize| u32::try_from(before + at).ok();
+    Some(Span { file, start: offset(start)?, end: offset(end)? })
+}
+
+/// Annotates the places of diagnostics, on a CI system that takes that.
+pub(super) fn annotate(
+    ci: Option<CiSystem>,
+    diagnostics: &Diagnostics,
+    sources: &SourceMap,
+    redactor: &Redactor,
+) {
+    let Some(ci) = ci else { return };
+    let (mut errors, mut warnings) = (0, 0);
+    for one in diagnostics.iter() {
+        let (level, title, count) = match one.severity {
+            diagnostic::Severity::Error => (Level::Error, "Invalid template", &mut errors),
+            diagnostic::Severity::Warning => (Level::Warning, "Template", &mut warnings),
+        };
+        *count += 1;
+        if *count > ANNOTATIONS {
+            continue;
+        }
+        let at = one.span.filter(|span| sources.get(span.file).path.is_some());
+        let at = at.map(|span| place(span, sources));
+        let at = at.as_ref().map(|at| (at.file.as_str(), at.line, at.column));
+        let text: Vec<&str> =
+            [&one.message].into_iter().chain(&one.notes).map(String::as_str).collect();
+        write_line(ci.annotation(level, at, title, &redactor.apply(&text.join("\n"))));
+    }
+}
+
+/// Annotates the steps that failed.
+fn annotate_failures(report: &Report) {
+    let failed = report.builds.iter().filter(|build| build.status == Status::Failed);
+    for build in failed.take(ANNOTATIONS) {
+        let Some(failure) = &build.failure else { continue };
+        let at = failure.place.as_ref();
+        let at = at.map(|at| (at.file.as_str(), at.line, at.column));
+        let title = format!("Build '{}' failed", build.name);
+        let message = match &failure.step {
+            Some(step) => format!("{step}: {}", failure.message),
+            None => failure.message.clone(),
+        };
+        write_line(CiSystem::GitHub.annotation(Level::Error, at, &title, &message));
+    }
+}
+
+/// Workflow commands go to standard error, so that standard output is what it is elsewhere.
+fn write_line(line: Option<String>) {
+    if let Some(line) = line {
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// Adds to the summary of the job.
+fn summarize(report: &Report) {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return;
+    };
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    let text = markdown::summary(report);
+    if let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) {
+        tracing::warn!(%error, "cannot write the summary of the job");
+    }
+}

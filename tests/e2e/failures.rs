@@ -1,0 +1,157 @@
+//! What a build that fails leaves: a report with its place, and its log.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use ingot_test_support::{BASE, Run, docker, ingot, ingot_with, require, template};
+
+use crate::running::Running;
+
+/// The logs that are kept in a directory's state.
+fn logs(dir: &Path) -> Vec<PathBuf> {
+    let runs = std::fs::read_dir(dir.join("state/logs")).into_iter().flatten().flatten();
+    let files = runs.flat_map(|run| std::fs::read_dir(run.path()).into_iter().flatten().flatten());
+    files.map(|file| file.path()).collect()
+}
+
+const FAILING: &str = r#"
+variable "token" {
+  default   = "s3cr3t-value"
+  sensitive = true
+}
+source "null" "good" {
+  communicator = "none"
+}
+source "null" "bad" {
+  communicator = "none"
+}
+build {
+  sources = ["null.good", "null.bad"]
+  provisioner "shell-local" {
+    inline = ["echo before"]
+  }
+  provisioner "shell-local" {
+    only   = ["null.bad"]
+    inline = ["for i in $(seq 1 50); do echo line $i; done", "echo token is ${var.token}", "exit 7"]
+  }
+}
+"#;
+
+/// What FAILING ends with on standard output.
+fn ends_as_packer_does(run: &Run) {
+    let last = "\n==> Builds finished. The artifacts of successful builds are:\n\
+                --> null.good: Did not export anything. This is the null builder\n";
+    assert!(run.stdout.ends_with(last), "{}", run.stdout);
+}
+
+#[test]
+fn a_failed_build_ends_with_its_step_place_last_lines_and_log() {
+    let dir = template(FAILING);
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    ends_as_packer_does(&run);
+    let [log] = &logs(dir.path())[..] else { panic!("{:?}", logs(dir.path())) };
+    let output: Vec<String> = (32..=50).map(|n| format!("     line {n}\n")).collect();
+    let wanted = format!(
+        "error: build 'null.bad' failed in provisioner `shell-local` (2 of 2)\n   \
+         ┌─ ./t.pkr.hcl:17:3\n   │\n\
+         17 │   provisioner \"shell-local\" {{\n   │   \
+         ^^^^^^^^^^^^^^^^^^^^^^^^^ Script exited with non-zero exit status: 7. Allowed exit codes \
+         are: [0]\n   │\n   = the last lines of its output:\n{}     token is <sensitive>\n   = its log is {}\n",
+        output.concat(),
+        log.display()
+    );
+    assert!(run.stderr.contains(&wanted), "{}\nwanted:\n{wanted}", run.stderr);
+    let text = std::fs::read_to_string(log).unwrap();
+    assert!(text.contains("SAID     line 1\n") && text.contains(" DEBUG "), "{text}");
+    assert!(text.contains("token is <sensitive>") && !text.contains("s3cr3t"), "{text}");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(log), mode(log.parent().unwrap())), (0o600, 0o700));
+    assert!(log.file_name().unwrap().to_str().unwrap() == "02-null.bad.log", "{log:?}");
+}
+
+#[test]
+fn logs_are_kept_only_of_what_fails_and_can_be_turned_off() {
+    let dir = template(FAILING);
+    let run = ingot(dir.path(), &["build", "-only=null.good", "."]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{}", run.stdout);
+    assert!(!dir.path().join("state/logs").exists());
+    let run = ingot_with(dir.path(), &["build", "."], &[("INGOT_BUILD_LOG", "off")]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("failed in provisioner") && !run.stderr.contains("log is"));
+    assert!(!dir.path().join("state/logs").exists());
+}
+
+#[test]
+fn machine_readable_output_gets_no_report() {
+    let dir = template(FAILING);
+    let run = ingot_with(
+        dir.path(),
+        &["-machine-readable", "build", "."],
+        &[("INGOT_CI", ""), ("GITHUB_ACTIONS", "true")],
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""), "{}", run.stdout);
+    assert!(!run.stdout.contains("::group") && !run.stdout.contains("log is"), "{}", run.stdout);
+    assert!(run.stdout.lines().all(|line| line.split(',').count() > 2), "{}", run.stdout);
+}
+
+#[test]
+fn a_directory_of_logs_that_cannot_be_written_fails_no_build() {
+    let dir = template(FAILING);
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    std::fs::write(dir.path().join("state/logs"), "in the way").unwrap();
+    let run = ingot(dir.path(), &["build", "-only=null.good", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn the_log_of_a_killed_run_stays() {
+    let text = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = \
+                [\"null.n\"]\n  provisioner \"shell-local\" {\n    inline = [\"echo asleep; sleep \
+                300\"]\n  }\n}\n";
+    let mut run = Running::start(text, &["-color=false"]);
+    run.wait_for("asleep");
+    run.signal("KILL");
+    run.end();
+    let [log] = &logs(run.dir.path())[..] else { panic!("{:?}", logs(run.dir.path())) };
+    assert!(std::fs::read_to_string(log).unwrap().contains("SAID     asleep\n"));
+}
+
+#[test]
+fn a_disk_without_room_for_a_log_fails_no_build() {
+    let noisy = FAILING.replace("seq 1 50", "seq 1 400");
+    for (exit, code) in [("exit 0", 0), ("exit 7", 1)] {
+        let dir = template(&noisy.replace("exit 7", exit));
+        // No file may be longer than 4 KiB: what is written beyond fails as on a full disk.
+        let limited = format!(
+            "ulimit -f 8; trap '' XFSZ; exec {} build -color=false -only=null.bad .",
+            ingot_test_support::ingot_program().display()
+        );
+        let state = dir.path().join("state");
+        let env = [("INGOT_STATE_DIR", state.to_str().unwrap()), ("INGOT_CI", "off")];
+        let run = ingot_test_support::program("sh", dir.path(), &["-c", &limited], &env);
+        assert_eq!(run.code, Some(code), "{}{}", run.stdout, run.stderr);
+        let told = "its log, which is incomplete (File too large (os error 27)), is ";
+        assert_eq!(run.stderr.contains(told), code == 1, "{}", run.stderr);
+        assert_eq!(logs(dir.path()).len(), usize::from(code == 1));
+    }
+}
+
+#[test]
+fn a_builder_s_own_step_is_named_at_its_source_block() {
+    require!(docker());
+    let dir = template(&format!(
+        "source \"docker\" \"d\" {{\n  image = \"{BASE}\"\n  pull = false\n  discard = true\n  \
+         run_command = [\"-d\", \"-i\", \"-t\", \"--entrypoint=/no/such/program\", \"--\", \"{{{{.Image}}}}\"]\n}}\n\
+         build {{\n  sources = [\"docker.d\"]\n}}\n"
+    ));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(
+        run.stderr
+            .contains("error: build 'docker.d' failed in step `start container` of the builder"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("./t.pkr.hcl:1:1"), "{}", run.stderr);
+}
