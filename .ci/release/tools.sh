@@ -1,5 +1,5 @@
-# What packs a release, at fixed versions: cargo-deb and cargo-generate-rpm, compiled without
-# optimization, as they run for seconds. (Python wheels of them are from before resolver 3.) A target
+# What packs a release, at fixed versions: cargo-deb and cargo-generate-rpm, compiled here, since
+# Python wheels of them are older than resolver 3. A target
 # with musl takes Debian's musl-gcc for its C parts. Sourced by bash in the repository's root.
 
 RELEASE_TOOLS=${RELEASE_TOOLS:-$PWD/target/release-tools}
@@ -20,5 +20,5 @@ install_release_tools() {
   need 'has xz' xz-utils 'compresses packages'
   need 'has dpkg-shlibdeps' dpkg-dev 'dependencies of the .deb'
   install_missing
-  cargo install --quiet --debug --locked --root "$RELEASE_TOOLS" cargo-deb@3.8.0 cargo-generate-rpm@0.21.1
+  cargo install --quiet --locked --root "$RELEASE_TOOLS" cargo-deb@3.8.0 cargo-generate-rpm@0.21.1
 }

@@ -4,7 +4,12 @@ use crate::world::{World, with_both};
 
 /// Publishes `name`, built from the newest versions of others, each of which is a bucket and the
 /// build in it.
-fn publish(world: &World, name: &str, parents: &[(&str, &str)]) {
+pub(crate) fn publish(world: &World, name: &str, parents: &[(&str, &str)]) {
+    publish_as(world, name, &format!("{name}-1"), parents);
+}
+
+/// As [`publish`], with a fingerprint.
+pub(crate) fn publish_as(world: &World, name: &str, fingerprint: &str, parents: &[(&str, &str)]) {
     let mut template = format!("hcp_packer_registry {{\n  bucket_name = \"{name}\"\n}}\n");
     let mut sources = Vec::new();
     for (parent, build) in parents {
@@ -33,7 +38,7 @@ source "file" "from-{parent}" {{
     }
     template.push_str(&format!("build {{\n  sources = [{}]\n}}\n", sources.join(", ")));
     world.write("t.pkr.hcl", &template);
-    world.build("t.pkr.hcl", &format!("{name}-1"));
+    world.build("t.pkr.hcl", fingerprint);
 }
 
 #[test]

@@ -18,4 +18,5 @@ mod refused;
 mod sboms;
 mod silent;
 mod template;
+mod transfer;
 mod world;
