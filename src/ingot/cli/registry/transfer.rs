@@ -321,6 +321,9 @@ impl<'a> Import<'a> {
             }
             there => there.map_err(registry_error)?,
         };
+        for parent in parents {
+            self.know(parent).await?;
+        }
         // All are made known before one is done: the last one that is done completes the version.
         let mut open = Vec::new();
         for build in &version.builds {
@@ -376,6 +379,28 @@ impl<'a> Import<'a> {
             [only] => Some(only),
             several => several.iter().find(has_image),
         }
+    }
+
+    /// Learns the ids of a parent that this run does not import and that may be here.
+    async fn know(&mut self, parent: &Parent) -> Result<()> {
+        let (bucket, fingerprint) = (&parent.bucket_name, &parent.version_fingerprint);
+        let key = (bucket.clone(), fingerprint.clone());
+        if !self.versions.contains_key(&key) {
+            match self.registry.get_version(bucket, fingerprint).await {
+                Err(error) if is_absent(&error) => return Ok(()),
+                found => self.versions.insert(key, found.map_err(registry_error)?.id),
+            };
+        }
+        let key = (bucket.clone(), parent.channel_name.clone());
+        if !parent.channel_name.is_empty() && !self.channels.contains_key(&key) {
+            match self.registry.get_channel(bucket, &parent.channel_name).await {
+                Err(error) if is_absent(&error) => {}
+                found => {
+                    self.channels.insert(key, found.map_err(registry_error)?.id);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What tells that a build is done.
