@@ -12,7 +12,10 @@ fn known(world: &World) -> Vec<String> {
         let shown = world.json(&["buckets", "show", bucket]);
         known.push(format!("{} {} {}", shown["name"], shown["description"], shown["labels"]));
         for version in world.json(&["versions", "list", bucket]).as_array().expect("a list") {
-            let fields = ["name", "fingerprint", "status", "template_type", "revoke_at"];
+            let fields = ["name", "fingerprint", "status", "template_type"];
+            // A time to come is kept; what is past is revoked when it is imported.
+            let scheduled = version["status"] == "VERSION_REVOCATION_SCHEDULED";
+            known.extend(scheduled.then(|| version["revoke_at"].to_string()));
             let more = ["revocation_message", "revocation_type"];
             let inherited = &version["revocation_inherited_from"]["version_fingerprint"];
             let fields = fields.iter().chain(&more).map(|field| version[field].to_string());
