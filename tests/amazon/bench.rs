@@ -230,9 +230,10 @@ build {{
         held
     }
 
-    /// How many journals there are.
+    /// How many journals there are. Logs of builds that failed are beside them.
     pub(crate) fn journals(&self) -> usize {
-        std::fs::read_dir(self.path("state")).map_or(0, Iterator::count)
+        let entries = std::fs::read_dir(self.path("state"));
+        entries.map_or(0, |all| all.flatten().filter(|entry| entry.file_name() != "logs").count())
     }
 }
 
