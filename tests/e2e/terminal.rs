@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use ingot_test_support::{ingot_program, missing};
@@ -16,6 +17,8 @@ pub(crate) struct Terminal {
     child: Child,
     keys: ChildStdin,
     parser: Arc<Mutex<vt100::Parser>>,
+    /// Ends when all that was written was read.
+    reader: Option<JoinHandle<()>>,
 }
 
 /// Whether there is what makes a terminal.
@@ -49,14 +52,14 @@ impl Terminal {
             .unwrap();
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 500)));
         let (mut output, screen) = (child.stdout.take().unwrap(), Arc::clone(&parser));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = output.read(&mut buffer) {
                 screen.lock().unwrap().process(&buffer[..count]);
             }
         });
         let keys = child.stdin.take().unwrap();
-        Terminal { child, keys, parser }
+        Terminal { child, keys, parser, reader: Some(reader) }
     }
 
     /// The rows of the screen, without blanks at their ends, and without those that are empty at its
@@ -108,7 +111,9 @@ impl Terminal {
             std::thread::sleep(std::time::Duration::from_millis(20));
         };
         // What it wrote last may still be on its way.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         (code, self.screen())
     }
 }
