@@ -58,8 +58,8 @@ pub struct KeptLog {
     pub build: String,
     /// The file.
     pub path: PathBuf,
-    /// Why it ends before the build did, if it does.
-    pub broken: Option<String>,
+    /// What is wrong with it, as in "it is incomplete", without the subject.
+    pub flaw: Option<String>,
 }
 
 /// Whether the environment says that builds keep no log.
@@ -155,21 +155,29 @@ impl BuildLogs {
         }
     }
 
-    /// Keeps the logs of the builds `names` and removes the others. Secrets that were not known when they were written are taken out now.
+    /// Keeps the logs of the builds `names` and removes the others. Secrets that were not known when
+    /// they were written are taken out now.
     pub fn keep(&self, names: &[&str]) -> Vec<KeptLog> {
         let mut kept = Vec::new();
         for (name, log) in self.logs.lock().iter_mut() {
             log.file = None;
-            let wanted = names.contains(&&**name) && log.length > 0;
-            if wanted && self.clean(&log.path).is_ok() {
-                kept.push(KeptLog {
-                    build: name.to_string(),
-                    path: log.path.clone(),
-                    broken: log.broken.clone(),
-                });
-            } else {
+            if !names.contains(&&**name) || log.length == 0 {
                 let _ = std::fs::remove_file(&log.path);
+                continue;
             }
+            let incomplete = log.broken.as_ref().map(|why| format!("is incomplete ({why})"));
+            let unclean = match self.clean(&log.path) {
+                Ok(()) => None,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                // It is private, and may be all that says why the build failed.
+                Err(error) => Some(format!("may hold secrets ({error})")),
+            };
+            let flaws: Vec<String> = incomplete.into_iter().chain(unclean).collect();
+            kept.push(KeptLog {
+                build: name.to_string(),
+                path: log.path.clone(),
+                flaw: (!flaws.is_empty()).then(|| flaws.join(" and ")),
+            });
         }
         if kept.is_empty() {
             let _ = std::fs::remove_dir_all(&self.directory);
@@ -180,10 +188,23 @@ impl BuildLogs {
     }
 
     fn clean(&self, path: &Path) -> std::io::Result<()> {
-        let text = std::fs::read_to_string(path)?;
+        let bytes = std::fs::read(path)?;
+        // A full disk may have cut a character.
+        let text = String::from_utf8_lossy(&bytes);
         let clean = self.redactor.apply(&text);
-        // In place, so that it stays private.
-        if clean != text { std::fs::write(path, clean) } else { Ok(()) }
+        if clean == text {
+            return Ok(());
+        }
+        // Beside it: the disk may be full now.
+        let beside = path.with_extension("clean");
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(true).mode(0o600);
+        let written = options.open(&beside).and_then(|mut file| file.write_all(clean.as_bytes()));
+        let moved = written.and_then(|()| std::fs::rename(&beside, path));
+        if moved.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        moved
     }
 }
 
@@ -307,6 +328,36 @@ mod tests {
         assert_eq!(text.len() as u64, log.length);
         assert!(text.starts_with("(the lines before are left out)\nü"));
         assert!(text.ends_with("the last line\n"));
+    }
+
+    #[test]
+    fn secrets_that_were_learnt_late_are_taken_out_and_a_log_that_cannot_be_cleaned_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let redactor = Arc::new(Redactor::default());
+        let mut logs = HashMap::new();
+        for name in ["cut", "stuck", "gone"] {
+            let path = dir.path().join(format!("{name}.log"));
+            if name != "gone" {
+                std::fs::write(&path, b"a late-secret \xc3").unwrap();
+            }
+            logs.insert(name.into(), BuildLog { path, file: None, length: 14, broken: None });
+        }
+        // In the way of what would replace the log.
+        std::fs::create_dir(dir.path().join("stuck.clean")).unwrap();
+        let logs = BuildLogs {
+            directory: dir.path().to_owned(),
+            redactor: Arc::clone(&redactor),
+            logs: Mutex::new(logs),
+            _lock: File::open(dir.path()).unwrap(),
+        };
+        redactor.add("late-secret");
+        let mut kept = logs.keep(&["cut", "stuck", "gone"]);
+        kept.sort_by(|one, other| one.build.cmp(&other.build));
+        let [cut, stuck] = &kept[..] else { panic!("{kept:?}") };
+        assert_eq!(cut.flaw, None);
+        assert_eq!(std::fs::read_to_string(&cut.path).unwrap(), "a <sensitive> \u{fffd}");
+        assert!(stuck.flaw.as_ref().unwrap().starts_with("may hold secrets ("), "{stuck:?}");
+        assert_eq!(std::fs::read(&stuck.path).unwrap(), b"a late-secret \xc3");
     }
 
     #[test]

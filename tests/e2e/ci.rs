@@ -83,6 +83,26 @@ fn builds_at_once_keep_their_lines_and_what_failed_is_folded_at_the_end() {
 }
 
 #[test]
+fn nothing_that_programs_print_is_a_command() {
+    let said =
+        ["::set-output name=a::b", " ::add-mask::x", "::stop-commands::y", "##[set-output a]b"];
+    let prints: Vec<String> = said.iter().map(|line| format!("\"echo '{line}'\"")).collect();
+    let print = format!("\"printf 'over\\\\r::set-env name=a::b\\\\n'\", {}", prints.join(", "));
+    let dir = template(&TWO.replace("\"exit 3\"", &format!("{print}, \"exit 3\"")));
+    for args in [&["build", "."][..], &["build", "-parallel-builds=1", "."]] {
+        let run = github(dir.path(), args);
+        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("     | ::stop-commands::y\n"), "{}", run.stderr);
+        let all = format!("{}\n{}", run.stdout, run.stderr).replace('\r', "\n");
+        assert!(!all.contains("##["), "{all}");
+        let own = ["::group::", "::endgroup::", "::error "];
+        for command in commands(&all) {
+            assert!(own.iter().any(|own| command.starts_with(own)), "{command}");
+        }
+    }
+}
+
+#[test]
 fn mistakes_of_a_template_are_annotated() {
     let dir = template(
         "source \"null\" \"n\" {\n  comunicator = \"none\"\n}\nbuild {\n  sources = [\"null.n\"]\n}\n",

@@ -71,6 +71,48 @@ fn a_failed_build_ends_with_its_step_place_last_lines_and_log() {
 }
 
 #[test]
+fn errors_are_among_the_last_lines_and_nothing_of_programs_moves_the_terminal() {
+    let dir = template(
+        r#"
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+  provisioner "shell-local" {
+    inline = [
+      "echo no such package >&2; sleep 0.5",
+      "printf '\\033]0;title\\007\\033[2Jclean\\033[0Ksection_start:1:x\\n'",
+      "for i in $(seq 1 15); do echo line $i; done",
+      "for i in $(seq 16 30); do echo line $i; done",
+      "exit 3",
+    ]
+  }
+}
+"#,
+    );
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let (_, last) = run.stderr.split_once("the last lines of its output:\n").unwrap();
+    assert!(last.starts_with("    no such package\n    line 12\n"), "{last}");
+    let noisy = std::fs::read_to_string(dir.path().join("t.pkr.hcl")).unwrap();
+    std::fs::write(dir.path().join("t.pkr.hcl"), noisy.replace("seq 1 15", "seq 16 15")).unwrap();
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    let (_, last) = run.stderr.split_once("the last lines of its output:\n").unwrap();
+    assert!(last.contains("    cleansection_start:1:x\n"), "{last:?}");
+    assert!(!last.contains(['\u{1b}', '\u{7}']), "{last:?}");
+    let env = [("INGOT_CI", ""), ("GITLAB_CI", "true"), ("GITHUB_ACTIONS", "")];
+    std::fs::write(
+        dir.path().join("u.pkr.hcl"),
+        "source \"null\" \"other\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = \
+         [\"null.other\"]\n}\n",
+    )
+    .unwrap();
+    let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
+    assert!(run.stdout.contains("\n| cleansection_start:1:x\n"), "{:?}", run.stdout);
+}
+
+#[test]
 fn logs_are_kept_only_of_what_fails_and_can_be_turned_off() {
     let dir = template(FAILING);
     let run = ingot(dir.path(), &["build", "-only=null.good", "."]);

@@ -171,6 +171,18 @@ fn it_is_on_standard_error_while_standard_output_gets_plain_lines() {
 }
 
 #[test]
+fn it_does_not_tear_what_a_reader_of_standard_output_writes() {
+    require!(there_is_a_terminal());
+    let dir = template(WAITING);
+    go(dir.path());
+    let command = "$INGOT build . | tee log.txt";
+    let wrapped = format!("script -qec '{command}' typescript >/dev/null");
+    drop(Terminal::start(dir.path(), 60, 24, &wrapped).end());
+    let typed = std::fs::read_to_string(dir.path().join("typescript")).unwrap();
+    assert!(typed.contains("==> null.one: first") && !typed.contains('●'), "{typed}");
+}
+
+#[test]
 fn plain_and_dumb_terminals_have_no_view_and_live_says_when_it_cannot_be() {
     require!(there_is_a_terminal());
     let dir = template(WAITING);

@@ -128,8 +128,47 @@ fn what_cannot_be_written_is_found_before_anything_runs() {
         assert!(run.stderr.contains(error), "{}", run.stderr);
         assert!(!dir.path().join("good.txt").exists());
     }
+    // Nobody will ever read it.
+    let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe.json")).status();
+    assert!(made.unwrap().success());
+    let run = ingot(dir.path(), &["build", "-report=pipe.json", "."]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("pipe.json is not a regular file"), "{}", run.stderr);
+    let run = ingot(dir.path(), &["build", "-only=file.good", "-report=json:/dev/stdout", "."]);
+    assert!(run.code == Some(0) && run.stdout.ends_with("\n}\n"), "{}{}", run.stdout, run.stderr);
     let run = ingot(dir.path(), &["build", "-report=r.json", "-report=r.json", "."]);
     assert!(run.stderr.contains("two reports would be written to r.json"), "{}", run.stderr);
+}
+
+#[test]
+fn no_text_of_a_report_holds_a_secret() {
+    let text = r#"
+variable "token" {
+  default   = "s3cr3t-value"
+  sensitive = true
+}
+source "file" "f" {
+  content = "abc"
+  target  = "out-${var.token}.txt"
+}
+build {
+  sources = ["file.f"]
+  post-processor "provenance" {
+    output_dir = "attested-${var.token}"
+  }
+}
+"#;
+    let dir = template(text);
+    let run = ingot(dir.path(), &["build", "-report=r.json", "-report=r.html", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let report = json(dir.path(), "r.json");
+    let build = &report["builds"][0];
+    assert_eq!(build["artifacts"][0]["files"][0]["size"], 3, "{report}");
+    for path in [&build["artifacts"][0]["files"][0]["path"], &build["documents"][0]["path"]] {
+        assert!(path.as_str().unwrap().contains("<sensitive>"), "{report}");
+    }
+    let page = std::fs::read_to_string(dir.path().join("r.html")).unwrap();
+    assert!(!page.contains("s3cr3t"), "{page}");
 }
 
 #[test]
@@ -170,6 +209,9 @@ fn a_run_that_is_interrupted_once_or_twice_is_reported() {
         let report = json(run.dir.path(), "r.json");
         assert_eq!(report["run"]["status"], "cancelled", "{report}");
         assert_eq!(report["builds"][0]["status"], "cancelled", "{report}");
+        let log = report["builds"][0]["log_file"].as_str().unwrap();
+        assert!(run.said().contains(&format!("its log is {log}")) || times == 1, "{}", run.said());
+        assert!(Path::new(log).exists());
         let left: Vec<_> = std::fs::read_dir(run.dir.path()).unwrap().flatten().collect();
         assert!(left.iter().all(|one| !one.file_name().to_string_lossy().contains("unfinished")));
     }

@@ -232,7 +232,8 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         match Signals::new() {
             Ok(signals) => {
                 let (renderer, report) = (Arc::clone(renderer), Arc::clone(report));
-                tokio::spawn(stop_on_signal(signals, cancel.clone(), ui.clone(), renderer, report));
+                let (cancel, ui, logs) = (cancel.clone(), ui.clone(), logs.clone());
+                tokio::spawn(stop_on_signal(signals, cancel, ui, renderer, report, logs));
             }
             Err(error) => tracing::warn!(%error, "signals cannot be listened for"),
         }
@@ -301,6 +302,7 @@ async fn stop_on_signal(
     ui: Ui,
     renderer: Arc<Renderer>,
     report: Arc<RunReport>,
+    logs: Option<Arc<BuildLogs>>,
 ) {
     let signal = signals.next().await;
     ui.error(format!("Cancelling build after receiving {signal}"));
@@ -309,7 +311,7 @@ async fn stop_on_signal(
     signals.next().await;
     renderer.end_view();
     ui.error("Stopping at once. `ingot cleanup` removes what is left.");
-    report.write_now();
+    report.write_now(logs, ui);
     std::process::exit(1);
 }
 

@@ -11,6 +11,7 @@ use ingot_report::{Build, Report, Status};
 use super::run_report::span_of;
 use crate::build_logs::{BuildLogs, KeptLog};
 use crate::ui::Redactor;
+use crate::ui::ci::CiSystem;
 
 /// How many builds are told of.
 const TOLD: usize = 10;
@@ -72,18 +73,27 @@ fn diagnostic(build: &Build, log: Option<&KeptLog>, sources: &SourceMap) -> Diag
         false => diagnostic.note(message),
     };
     if !failure.output.is_empty() {
-        let lines = failure.output.join("\n");
+        // GitHub takes lines for commands though blanks are before them.
+        let mark = if CiSystem::detect() == Some(CiSystem::GitHub) { "| " } else { "" };
+        let lines: Vec<String> =
+            failure.output.iter().map(|line| format!("{mark}{line}")).collect();
+        let lines = lines.join("\n");
         diagnostic = diagnostic.note(format!("the last lines of its output:\n{lines}"));
     }
     if let Some(hint) = &failure.hint {
         diagnostic = diagnostic.help(hint);
     }
     if let Some(log) = log {
-        let path = log.path.display();
-        diagnostic = diagnostic.note(match &log.broken {
-            Some(why) => format!("its log, which is incomplete ({why}), is {path}"),
-            None => format!("its log is {path}"),
-        });
+        diagnostic = diagnostic.note(where_it_is(log));
     }
     diagnostic
+}
+
+/// Where a log is, and what is wrong with it.
+pub(super) fn where_it_is(log: &KeptLog) -> String {
+    let path = log.path.display();
+    match &log.flaw {
+        Some(flaw) => format!("its log, which {flaw}, is {path}"),
+        None => format!("its log is {path}"),
+    }
 }

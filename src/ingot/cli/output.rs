@@ -7,6 +7,7 @@ use ingot_sdk::Ui;
 
 use super::program;
 use crate::ui::Redactor;
+use crate::ui::ci::CiSystem;
 
 /// Whether the environment says that nothing is to be coloured.
 pub(super) fn plain() -> bool {
@@ -23,9 +24,18 @@ pub(super) fn show(
     color: bool,
 ) {
     if !diagnostics.is_empty() {
-        let text = redactor.apply(&diagnostics.render(sources, color && !plain()));
-        let text = program::in_own_name(&text);
+        let text = redactor.apply(&rendered(diagnostics, sources, color));
         let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Diagnostics as text, which may quote what programs said: none of it is a command of a CI system.
+fn rendered(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> String {
+    let text = diagnostics.render(sources, color && !plain());
+    let text = program::in_own_name(&text);
+    match CiSystem::detect() {
+        Some(ci) => ci.harmless(&text),
+        None => text.to_string(),
     }
 }
 
@@ -39,8 +49,7 @@ pub(super) fn report(ui: &Ui, diagnostics: &Diagnostics, sources: &SourceMap, co
     if diagnostics.is_empty() {
         return;
     }
-    let text = diagnostics.render(sources, color && !plain());
-    let text = program::in_own_name(&text);
+    let text = rendered(diagnostics, sources, color);
     match diagnostics.has_errors() {
         true => ui.error(text.trim_end()),
         false => ui.say(text.trim_end()),

@@ -2,27 +2,31 @@
 //! read.
 
 use std::io::Write as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ingot_hcl::diagnostic::{self, Diagnostic, Diagnostics};
 use ingot_hcl::source::{FileId, SourceMap, Span};
 use ingot_report::{Place, Recorder, Report, ReportTarget, RunFacts, Severity, Status, markdown};
-use ingot_sdk::{OutputFile, Result};
+use ingot_sdk::{Error, Journal, OutputFile, Result, Ui};
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 use super::args::BuildArgs;
+use super::failures;
+use crate::build_logs::BuildLogs;
 use crate::engine::{FileJournal, RunInfo};
 use crate::ui::ci::{CiSystem, Level};
-use crate::ui::{Redactor, Renderer};
+use crate::ui::{Redactor, Renderer, plain};
 
 /// How many of a build's lines are kept for reports.
 const LOG_LINES: usize = 2000;
 /// GitHub shows no more annotations of one kind than these.
 const ANNOTATIONS: usize = 10;
+/// How long a report waits for who reads the pipe that it is written to.
+const PIPE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a process that ends at once waits for its reports.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -33,7 +37,8 @@ pub(super) struct RunReport {
     ci: Option<CiSystem>,
     redactor: Arc<Redactor>,
     facts: Mutex<RunFacts>,
-    written: AtomicBool,
+    /// Whether all could be written, once that was tried; held while it is.
+    written: Mutex<Option<bool>>,
 }
 
 impl RunReport {
@@ -69,7 +74,7 @@ impl RunReport {
             ci,
             redactor: renderer.redactor(),
             facts: Mutex::new(RunFacts { template, ..RunFacts::default() }),
-            written: AtomicBool::new(false),
+            written: Mutex::default(),
         }))
     }
 
@@ -106,8 +111,7 @@ impl RunReport {
             let (mut text, end) = ci.group(&format!("Log of build '{}'", build.name), true);
             // Each line begins with something: at its start it could be taken for a command.
             for line in &build.log.lines {
-                text.push_str("| ");
-                text.push_str(&line.text);
+                text.push_str(&ci.harmless(&format!("| {}", line.text)));
                 text.push('\n');
             }
             text.push_str(&end);
@@ -118,17 +122,21 @@ impl RunReport {
     /// The report as it is now.
     pub(super) fn report(&self) -> Report {
         let mut report = self.recorder.report(&self.facts.lock());
-        // What is known to be secret by now may have been recorded before it was.
-        report.map_texts(&|text| self.redactor.apply(text));
+        // What is known to be secret by now may have been recorded before it was. Without what a
+        // terminal would obey there may be secrets that were not seen before.
+        report.map_texts(&|text| self.redactor.apply(&plain(&self.redactor.apply(text))));
         report
     }
 
     /// Writes the reports of a run that has ended with `status`, or as its builds say. Whether all
     /// could be written; what could not is told.
     pub(super) fn write(&self, status: Option<Status>) -> bool {
-        if self.written.swap(true, Ordering::SeqCst) {
-            return true;
-        }
+        // Who comes second waits for the first.
+        let mut written = self.written.lock();
+        *written.get_or_insert_with(|| self.write_all(status))
+    }
+
+    fn write_all(&self, status: Option<Status>) -> bool {
         if self.targets.is_empty() && self.ci.is_none() {
             return true;
         }
@@ -146,11 +154,8 @@ impl RunReport {
         .of_build("report");
         let mut all = true;
         for ReportTarget { format, path } in &self.targets {
-            let written = OutputFile::create(&journal, path, 0o666).and_then(|output| {
-                output.writer()?.write_all(format.write(&report, path).as_bytes())?;
-                output.finish()
-            });
-            if let Err(error) = written {
+            let written = format.write(&report, path).map_err(Error::from);
+            if let Err(error) = written.and_then(|text| write_to(&journal, path, text)) {
                 all = false;
                 let message = format!("the report {} was not written: {error}", path.display());
                 show(Diagnostic::error(message));
@@ -159,11 +164,16 @@ impl RunReport {
         all
     }
 
-    /// Writes the reports before the process ends at once.
-    pub(super) fn write_now(self: &Arc<Self>) {
+    /// Keeps the logs of the builds that run, and writes the reports, before the process ends at
+    /// once.
+    pub(super) fn write_now(self: &Arc<Self>, logs: Option<Arc<BuildLogs>>, ui: Ui) {
         let (done, waiting) = std::sync::mpsc::channel();
         let report = Arc::clone(self);
         std::thread::spawn(move || {
+            for log in failures::keep_logs(logs.as_deref(), &report.report()) {
+                report.recorder.log_file(&log.build, log.path.display().to_string());
+                ui.error(format!("Build '{}': {}", log.build, failures::where_it_is(&log)));
+            }
             report.write(Some(Status::Cancelled));
             let _ = done.send(());
         });
@@ -180,9 +190,17 @@ pub(super) fn show(diagnostic: Diagnostic) {
 
 /// Whether a report can be written to `path`. Nothing is left there.
 fn check(path: &Path) -> Result<()> {
-    // Pipes wait for their reader when they are opened.
-    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        return Ok(());
+    if let Ok(there) = std::fs::metadata(path).map(|there| there.file_type())
+        && !there.is_file()
+        && !there.is_dir()
+    {
+        // Pipes wait for their reader when they are opened; the process's own have had one.
+        let own = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"];
+        let own = own.iter().any(|own| path.to_string_lossy().starts_with(own));
+        return match own || there.is_char_device() {
+            true => Ok(()),
+            false => Err(Error::new(format!("{} is not a regular file", path.display()))),
+        };
     }
     let info = RunInfo {
         run: String::new(),
@@ -190,6 +208,26 @@ fn check(path: &Path) -> Result<()> {
         started: OffsetDateTime::now_utc(),
     };
     OutputFile::create(&FileJournal::new(info).of_build("report"), path, 0o666).map(drop)
+}
+
+/// Writes a report: whole, or not at all where that can be.
+fn write_to(journal: &Arc<dyn Journal>, path: &Path, text: String) -> Result<()> {
+    let write = move |journal: &Arc<dyn Journal>, path: &Path| {
+        let output = OutputFile::create(journal, path, 0o666)?;
+        output.writer()?.write_all(text.as_bytes())?;
+        output.finish()
+    };
+    if std::fs::metadata(path).map_or(true, |there| there.is_file()) {
+        return write(journal, path);
+    }
+    // Nobody may read a pipe any more.
+    let (done, waiting) = std::sync::mpsc::channel();
+    let (journal, owned) = (Arc::clone(journal), path.to_owned());
+    std::thread::spawn(move || {
+        let _ = done.send(write(&journal, &owned));
+    });
+    let waited = waiting.recv_timeout(PIPE_PATIENCE);
+    waited.unwrap_or_else(|_| Err(Error::new("nobody reads it")))
 }
 
 /// Where a span begins.

@@ -19,15 +19,15 @@ pub enum Format {
 impl Format {
     /// The report in this form. What it links to is given as seen from the file `path`, which it is
     /// written to.
-    pub fn write(self, report: &Report, path: &Path) -> String {
-        match self {
+    ///
+    /// # Errors
+    /// The report holds something that this form cannot.
+    pub fn write(self, report: &Report, path: &Path) -> std::io::Result<String> {
+        Ok(match self {
             Format::Html => html::page(report, path),
-            // A report has nothing that JSON cannot hold.
-            Format::Json => {
-                serde_json::to_string_pretty(report).map(|text| text + "\n").unwrap_or_default()
-            }
+            Format::Json => serde_json::to_string_pretty(report)? + "\n",
             Format::Junit => junit::document(report),
-        }
+        })
     }
 
     fn of_name(name: &str) -> Option<Format> {

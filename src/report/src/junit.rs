@@ -222,7 +222,7 @@ mod tests {
     fn it_is_xml_whatever_programs_put_out() {
         let mut report = report();
         report.builds[0].log.lines[0].text = "\u{1b}[31m<b>&]]>\u{0}\u{b}".to_owned();
-        let xml = Format::Junit.write(&report, "out/r".as_ref());
+        let xml = Format::Junit.write(&report, "out/r".as_ref()).unwrap();
         let document = roxmltree::Document::parse(&xml).unwrap();
         let suites = document.root_element();
         assert_eq!(

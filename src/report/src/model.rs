@@ -1,10 +1,10 @@
 //! The report as data. Its JSON form is a public format: what is added gets a default, what is
 //! changed or removed raises [`VERSION`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
@@ -231,6 +231,8 @@ pub struct Artifact {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArtifactFile {
     /// Where it is.
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "PathBuf")]
     pub path: PathBuf,
     /// How many bytes it has, if it can be read.
     pub size: Option<u64>,
@@ -255,32 +257,92 @@ pub struct Document {
     /// `sbom` or `provenance`.
     pub kind: String,
     /// The file.
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "PathBuf")]
     pub path: PathBuf,
 }
 
+/// A path as text, whose bytes may be none: JSON holds nothing else.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 impl Report {
-    /// Changes every text that may quote what programs said, as to hide secrets in it.
+    /// Changes every text that a run or its programs gave, as to hide secrets in it. What the files
+    /// and blocks of the template are called stays: it is looked up by others.
+    // No pattern leaves a field out, so that a new one is not forgotten here.
     pub fn map_texts(&mut self, change: &dyn Fn(&str) -> String) {
+        let Report { version: _, ingot: _, run, diagnostics, builds } = self;
+        let Run { id: _, template: _, started: _, duration_ms: _, status: _ } = run;
         let apply = |text: &mut String| *text = change(text);
-        for diagnostic in &mut self.diagnostics {
-            apply(&mut diagnostic.message);
-            diagnostic.notes.iter_mut().for_each(apply);
+        for Diagnostic { severity: _, message, place: _, notes } in diagnostics {
+            apply(message);
+            notes.iter_mut().for_each(apply);
         }
-        for build in &mut self.builds {
-            build.log.lines.iter_mut().for_each(|line| apply(&mut line.text));
-            if let Some(failure) = &mut build.failure {
-                apply(&mut failure.message);
-                failure.hint.iter_mut().for_each(apply);
-                failure.output.iter_mut().for_each(apply);
+        builds.iter_mut().for_each(|build| build.map_texts(change));
+    }
+}
+
+impl Build {
+    fn map_texts(&mut self, change: &dyn Fn(&str) -> String) {
+        let Build {
+            name: _,
+            place: _,
+            status: _,
+            offset_ms: _,
+            duration_ms: _,
+            failure,
+            steps,
+            log: Log { omitted: _, lines },
+            log_file: _,
+            artifacts,
+            registry_version,
+            documents,
+        } = self;
+        let apply = |text: &mut String| *text = change(text);
+        let apply_path = |path: &mut PathBuf| {
+            let text = path.to_string_lossy();
+            let changed = change(&text);
+            if changed != text {
+                *path = changed.into();
             }
-            for step in &mut build.steps {
-                step.error.iter_mut().for_each(apply);
-                step.label.iter_mut().for_each(apply);
+        };
+        if let Some(Failure { message, hint, step, step_id: _, place: _, output }) = failure {
+            [message].into_iter().chain(hint).chain(step).chain(output).for_each(apply);
+        }
+        for step in steps {
+            let Step {
+                id: _,
+                parent: _,
+                kind: _,
+                name,
+                label,
+                number: _,
+                of: _,
+                place: _,
+                status: _,
+                offset_ms: _,
+                duration_ms: _,
+                error,
+            } = step;
+            [name].into_iter().chain(label).chain(error).for_each(apply);
+        }
+        for LogLine { offset_ms: _, stream: _, text } in lines {
+            apply(text);
+        }
+        for Artifact { builder_id, id, description, size: _, files } in artifacts {
+            [builder_id, id, description].into_iter().for_each(apply);
+            for ArtifactFile { path, size: _ } in files {
+                apply_path(path);
             }
-            for artifact in &mut build.artifacts {
-                apply(&mut artifact.id);
-                apply(&mut artifact.description);
-            }
+        }
+        if let Some(RegistryVersion { registry, bucket, version_id, fingerprint }) =
+            registry_version
+        {
+            [registry, bucket, version_id, fingerprint].into_iter().for_each(apply);
+        }
+        for Document { kind: _, path } in documents {
+            apply_path(path);
         }
     }
 }
@@ -359,7 +421,7 @@ pub(crate) mod tests {
 
     #[test]
     fn texts_of_programs_are_escaped_in_pages_and_summaries() {
-        let page = crate::Format::Html.write(&report(), "out/r".as_ref());
+        let page = crate::Format::Html.write(&report(), "out/r".as_ref()).unwrap();
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;/pre&gt;&lt;script&gt;") && page.contains("null.&lt;a&gt;"));
         assert!(page.contains("href=\"../javascript%3Aalert%281%29\""), "{page}");
@@ -372,15 +434,26 @@ pub(crate) mod tests {
 
     #[test]
     fn json_is_read_back_as_it_was() {
-        let text = crate::Format::Json.write(&report(), "out/r".as_ref());
+        let text = crate::Format::Json.write(&report(), "out/r".as_ref()).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_no_text_are_reported_as_far_as_they_are() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let mut report = report();
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"b\xff.txt"));
+        report.builds[0].documents[0].path = path.to_owned();
+        let text = crate::Format::Json.write(&report, "out/r".as_ref()).unwrap();
+        assert!(text.contains("\"b\u{fffd}.txt\""), "{text}");
     }
 
     #[test]
     fn all_texts_can_be_changed() {
         let mut report = report();
         report.map_texts(&|text| text.replace("exit", "<sensitive>").replace("alert", "x"));
-        let text = crate::Format::Json.write(&report, "out/r".as_ref());
+        let text = crate::Format::Json.write(&report, "out/r".as_ref()).unwrap();
         assert!(!text.contains("exit <3>") && !text.contains("script>alert"), "{text}");
     }
 }

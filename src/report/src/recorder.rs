@@ -21,6 +21,8 @@ use super::shown::describe;
 const OUTPUT_LINES: usize = 20;
 /// How many of these are of standard error, if there are so many.
 const ERROR_LINES: usize = 5;
+/// How many lines of a build are kept at least, among which its errors are looked for.
+const LEAST_LINES: usize = 300;
 /// How many characters of a line are kept.
 const LINE_LENGTH: usize = 2000;
 /// How many steps of a build are kept: one that is retried for ever must not fill the memory.
@@ -91,12 +93,12 @@ pub struct RunFacts {
 }
 
 impl Recorder {
-    /// One that keeps the last `log_lines` lines of each build.
+    /// One that keeps the last `log_lines` lines of each build, or more.
     pub fn new(log_lines: usize) -> Arc<Self> {
         Arc::new(Recorder {
             started: Instant::now(),
             started_at: OffsetDateTime::now_utc(),
-            log_lines: log_lines.max(OUTPUT_LINES),
+            log_lines: log_lines.max(LEAST_LINES),
             state: Mutex::default(),
         })
     }
@@ -502,15 +504,15 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let recorder = Recorder::new(30);
+        let recorder = Recorder::new(0);
         recorder.expect(["null.a"]);
-        for number in 0..100 {
+        for number in 0..400 {
             say(&recorder, "null.a", &number.to_string());
         }
         say(&recorder, "null.a", &"x".repeat(100_000));
         let report = recorder.report(&RunFacts::default());
         let log = &report.builds[0].log;
-        assert_eq!((log.lines.len(), log.omitted), (30, 71));
-        assert_eq!(log.lines[29].text.len(), LINE_LENGTH);
+        assert_eq!((log.lines.len(), log.omitted), (300, 101));
+        assert_eq!(log.lines[299].text.len(), LINE_LENGTH);
     }
 }

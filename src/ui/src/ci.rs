@@ -58,6 +58,28 @@ impl CiSystem {
         }
     }
 
+    /// `text` so that no line of it is taken for a command.
+    pub fn harmless(self, text: &str) -> String {
+        if self != CiSystem::GitHub {
+            return text.to_owned();
+        }
+        // This form is looked for in the middle of lines, too.
+        let text = text.replace("##[", "# #[");
+        let mut harmless = String::with_capacity(text.len());
+        // What reads the output takes a carriage return for the end of a line.
+        for line in text.split_inclusive(['\n', '\r']) {
+            let command = line.trim_start();
+            if command.starts_with("::") {
+                harmless.push_str(&line[..line.len() - command.len()]);
+                harmless.push_str("| ");
+                harmless.push_str(command);
+            } else {
+                harmless.push_str(line);
+            }
+        }
+        harmless
+    }
+
     /// The line that annotates a place of a file, on systems that take one.
     pub fn annotation(
         self,
@@ -121,6 +143,16 @@ fn escape_property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_programs_are_no_commands() {
+        let text = "::a::\nb ::c\r  ::stop-commands::x\n| ##[set-output name=a]";
+        assert_eq!(
+            CiSystem::GitHub.harmless(text),
+            "| ::a::\nb ::c\r  | ::stop-commands::x\n| # #[set-output name=a]"
+        );
+        assert_eq!(CiSystem::GitLab.harmless(text), text);
+    }
 
     #[test]
     fn texts_cannot_leave_their_command() {

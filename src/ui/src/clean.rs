@@ -55,6 +55,12 @@ pub(super) fn lines(text: &str) -> String {
     lines.join("\n")
 }
 
+/// All lines of `text` without anything that a terminal would obey, colours too.
+pub fn plain(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|text| line(text, false)).collect();
+    lines.join("\n")
+}
+
 /// What follows `ESC [`, to the byte that ends it. One that does not end as it should is cut short.
 fn control_sequence(rest: &mut std::iter::Peekable<std::str::Chars>) -> String {
     let mut sequence = String::new();

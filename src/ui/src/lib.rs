@@ -13,5 +13,6 @@ mod renderer;
 mod screen;
 mod text;
 
+pub use clean::plain;
 pub use redact::Redactor;
 pub use renderer::{Listener, LogWriter, Renderer, UiOptions, View};

@@ -86,7 +86,7 @@ impl Renderer {
             options,
             redactor: Arc::new(Redactor::default()),
             state: Mutex::default(),
-            screen: Screen::new(view),
+            screen: Screen::new(view, options.view == View::Always),
             live: RwLock::default(),
             listeners: RwLock::default(),
             asking: tokio::sync::Mutex::default(),
@@ -198,6 +198,8 @@ impl Renderer {
             return;
         }
         let color = build.map(|name| self.color_of(name));
+        let harmless = self.options.ci.map(|ci| ci.harmless(message));
+        let message = harmless.as_deref().unwrap_or(message);
         self.write(&text::render(level, message, color, &self.options));
     }
 

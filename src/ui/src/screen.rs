@@ -5,7 +5,10 @@
 //! Nothing of the terminal is switched: whatever ends the process leaves it as it was.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -44,6 +47,13 @@ fn can_move_cursor() -> bool {
     std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }
 
+/// Whether standard output leads to a file or a device, so that nobody shows it on the terminal.
+fn out_is_silent() -> bool {
+    let out = std::io::stdout().as_fd().try_clone_to_owned();
+    let kind = out.and_then(|out| Ok(File::from(out).metadata()?.file_type()));
+    kind.is_ok_and(|kind| kind.is_file() || kind.is_char_device())
+}
+
 /// The rows of the view for a terminal of so many columns and rows.
 pub(super) type Rows = Box<dyn Fn(usize, usize) -> Vec<String> + Send + Sync>;
 
@@ -71,13 +81,14 @@ struct State {
 
 impl Screen {
     /// The streams of this process. There can be a view if `view` says so and one of them is a
-    /// terminal on which the cursor can be moved.
-    pub(super) fn new(view: bool) -> Arc<Self> {
+    /// terminal on which the cursor can be moved. Beside a pipe there is one on standard error only
+    /// if it is `forced`: what reads the pipe may write to the same terminal, as `tee` does.
+    pub(super) fn new(view: bool, forced: bool) -> Arc<Self> {
         let terminals = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
         let terminal = match terminals {
             (true, _) => Some(Stream::Out),
-            (false, true) => Some(Stream::Err),
-            (false, false) => None,
+            (false, true) if forced || out_is_silent() => Some(Stream::Err),
+            (false, _) => None,
         };
         let view = terminal.filter(|_| view && can_move_cursor());
         Arc::new(Screen { view, terminals, state: Mutex::default() })
