@@ -291,7 +291,7 @@ fn prune(all: &Path, own: &Path) {
         runs.push((found.modified().unwrap_or(SystemTime::UNIX_EPOCH), path, size));
     }
     // The newest first.
-    runs.sort_by(|one, other| other.0.cmp(&one.0));
+    runs.sort_by_key(|run| std::cmp::Reverse(run.0));
     let (mut count, mut bytes) = (0, 0);
     for (modified, path, size) in runs {
         (count, bytes) = (count + 1, bytes + size);

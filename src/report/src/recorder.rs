@@ -246,11 +246,11 @@ impl BuildRecord {
                 let output = self.output_since(self.steps[position].lines_before);
                 self.failed = Some(FailedStep { position, depth, output });
             }
-            StepOutcome::Succeeded | StepOutcome::Tolerated(_) => {
-                // What failed inside of it was recovered from.
-                if self.failed.as_ref().is_some_and(|failed| failed.depth > depth) {
-                    self.failed = None;
-                }
+            // What failed inside of it was recovered from.
+            StepOutcome::Succeeded | StepOutcome::Tolerated(_)
+                if self.failed.as_ref().is_some_and(|failed| failed.depth > depth) =>
+            {
+                self.failed = None;
             }
             _ => {}
         }

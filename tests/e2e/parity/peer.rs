@@ -135,9 +135,12 @@ pub(super) fn run(program: &Path, dir: &Path, args: &[&str]) -> Run {
         .env("INGOT_STATE_DIR", &state)
         .output()
         .expect("the program can be run");
-    let left = std::fs::read_dir(&state).map_or(0, Iterator::count);
+    // The logs of a build that failed stay.
+    let journals = |entry: &std::fs::DirEntry| entry.file_name() != "logs";
+    let left = std::fs::read_dir(&state);
+    let left = left.map_or(0, |entries| entries.flatten().filter(journals).count());
     assert_eq!(left, 0, "the journal of a finished run is gone");
-    let _ = std::fs::remove_dir(&state);
+    let _ = std::fs::remove_dir_all(&state);
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

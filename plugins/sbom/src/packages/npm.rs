@@ -71,7 +71,9 @@ impl<'de> OnField<'de> for Manifest<'_> {
             "license" => self.license = value.text()?,
             "author" => self.author = value.text()?,
             // In a package.json these are texts, and add nothing.
-            "dependencies" => drop(value.read(Fields(Nested(&mut *self.found)))?),
+            "dependencies" => {
+                value.read(Fields(Nested(&mut *self.found)))?;
+            }
             _ => value.skip()?,
         }
         Ok(())
