@@ -117,3 +117,11 @@ impl Terminal {
         (code, self.screen())
     }
 }
+
+impl Drop for Terminal {
+    /// A test that fails leaves nothing that runs.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -147,8 +147,12 @@ impl Screen {
         }
         let mut state = self.state.lock();
         if state.drawn.is_empty() && state.pending.is_empty() {
-            // There is nothing that could be torn.
-            stream.write(text);
+            // There is nothing that could be torn yet. Where there will be, what the text would make
+            // the terminal do must not happen either: it may clear the lines above.
+            match state.rows {
+                Some(_) => stream.write(&clean::lines(text)),
+                None => stream.write(text),
+            }
             return;
         }
         state.pending.push((stream, clean::lines(text)));

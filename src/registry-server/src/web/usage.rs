@@ -72,7 +72,7 @@ pub(super) fn show(
                 }
                 div.field {
                     label for="usage-place" { "Platform and region" }
-                    select #usage-context name="place" {
+                    select #usage-place name="place" {
                         @for it in &places {
                             option value=(key(it)) selected[*it == chosen] {
                                 (it.0) @if !it.1.is_empty() { " · " (it.1) }
