@@ -146,12 +146,7 @@ impl RunReport {
             annotate_failures(&report);
             summarize(&report);
         }
-        let journal = FileJournal::new(RunInfo {
-            run: report.run.id.clone(),
-            template: report.run.template.clone().into(),
-            started: OffsetDateTime::now_utc(),
-        })
-        .of_build("report");
+        let journal = journal(report.run.id.clone(), Path::new(&report.run.template));
         let mut all = true;
         for ReportTarget { format, path } in &self.targets {
             let written = format.write(&report, path).map_err(Error::from);
@@ -202,12 +197,13 @@ fn check(path: &Path) -> Result<()> {
             false => Err(Error::new(format!("{} is not a regular file", path.display()))),
         };
     }
-    let info = RunInfo {
-        run: String::new(),
-        template: path.to_owned(),
-        started: OffsetDateTime::now_utc(),
-    };
-    OutputFile::create(&FileJournal::new(info).of_build("report"), path, 0o666).map(drop)
+    OutputFile::create(&journal(String::new(), path), path, 0o666).map(drop)
+}
+
+/// The journal of what is created for a report.
+fn journal(run: String, template: &Path) -> Arc<dyn Journal> {
+    let info = RunInfo { run, template: template.to_owned(), started: OffsetDateTime::now_utc() };
+    FileJournal::new(info).of_build("report")
 }
 
 /// Writes a report: whole, or not at all where that can be.
