@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::interpolate::{self, Interpolation};
 use crate::journal::NoJournal;
 use crate::process::Processes;
-use crate::{Communicator, Error, Journal, Result, Sbom, Secrets, Ui};
+use crate::{Communicator, Error, Journal, Provisioning, Result, Sbom, Secrets, StateKey, Ui};
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
 pub type GeneratedData = BTreeMap<String, serde_json::Value>;
@@ -23,6 +23,8 @@ pub enum OnError {
     Cleanup,
     /// Leave everything as it is.
     Abort,
+    /// Leave the machine, and write down what `-resume` needs to go on with it.
+    Keep,
     /// Ask the user.
     Ask,
     /// Run the error-cleanup-provisioner, then leave everything as it is.
@@ -80,12 +82,14 @@ impl PrepareContext {
 /// Runs the provisioners of a build. The engine implements it; builders call it.
 #[async_trait]
 pub trait Hook: Send + Sync {
-    /// Runs the build's provisioners in order.
+    /// Runs the build's provisioners in order, but for those that ran on the machine before, and
+    /// keeps states between them as `provisioning` says.
     async fn provision(
         &self,
         ctx: &RunContext,
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
+        provisioning: Provisioning,
     ) -> Result<()>;
     /// Runs the build's error-cleanup-provisioner, if it has one.
     async fn cleanup_provision(
@@ -97,6 +101,25 @@ pub trait Hook: Send + Sync {
     /// Takes a bill of materials of what the build makes, to be published with it. Whoever runs
     /// provisioners for another purpose drops it.
     fn keep_sbom(&self, _sbom: Sbom) {}
+    /// Under what the states after each of the build's provisioners may be kept and found, where
+    /// `base` names the machine before the first. They end before the first provisioner with an
+    /// input that is not known or not stable; none at all where nothing is to be cached.
+    async fn state_keys(&self, _ctx: &RunContext, _base: &StateKey) -> Vec<StateKey> {
+        Vec::new()
+    }
+    /// What a builder wrote down of the machine that an earlier run kept for this build, if the
+    /// build is to go on with it; what ran on it already is not run again.
+    fn kept_machine(&self) -> Option<serde_json::Value> {
+        None
+    }
+    /// Writes down how a later run finds the machine that this one leaves (`-on-error=keep`).
+    /// `machine` is the builder's own and holds no secrets; keys go to files of their own.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn keep_machine(&self, _machine: serde_json::Value) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a plugin runs in. Cheap to clone.
@@ -126,6 +149,7 @@ impl Hook for NoProvisioners {
         _: &RunContext,
         _: Arc<dyn Communicator>,
         _: GeneratedData,
+        _: Provisioning,
     ) -> Result<()> {
         Ok(())
     }
@@ -192,7 +216,7 @@ impl RunContext {
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
     ) -> Result<()> {
-        self.hook.provision(self, communicator, data).await
+        self.hook.provision(self, communicator, data, Provisioning::default()).await
     }
 
     /// Runs the build's error-cleanup-provisioner after a failure, and reports its own. The build

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -25,20 +26,25 @@ pub async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || job(&stop)).await.context("working on files")?
 }
 
-/// Reads a small file whole, such as a key, without ever waiting for it or taking more memory than
-/// `most` bytes: what is at `path` may be anything, and may change meanwhile. `what` names what the
-/// file should be, such as `key`.
+/// How long a pipe may take to give all it has.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads a small file whole, such as a key, without taking more memory than `most` bytes: what is at
+/// `path` may be anything, and may change meanwhile. A pipe, such as a shell's `<(…)`, is waited for
+/// ten seconds at most, and nothing else. `what` names what the file should be, such as `key`.
 ///
 /// # Errors
-/// It cannot be read, is not a regular file, or has more than `most` bytes.
+/// It cannot be read, is neither a regular file nor a pipe, or has more than `most` bytes.
 pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
     let shown = path.display();
-    let file = open_file(path, "reading")?;
-    if !file.metadata().with_context(|| format!("looking at {shown}"))?.is_file() {
-        return Err(no_file(path));
-    }
+    let file = open_any(path, "reading")?;
+    let kind = file.metadata().with_context(|| format!("looking at {shown}"))?.file_type();
     let mut bytes = Vec::new();
-    let read = file.take(most + 1).read_to_end(&mut bytes);
+    let read = match kind.is_file() {
+        true => file.take(most + 1).read_to_end(&mut bytes).map(drop),
+        false if is_pipe(&kind) => read_pipe(file, most + 1, &mut bytes),
+        false => return Err(no_file(path)),
+    };
     read.with_context(|| format!("reading {shown}"))?;
     if bytes.len() as u64 > most {
         return Err(Error::new(format!("{shown} has more than {most} bytes: it is no {what}")));
@@ -46,8 +52,52 @@ pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+#[cfg(unix)]
+fn is_pipe(kind: &std::fs::FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(kind)
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::FileType) -> bool {
+    false
+}
+
+/// Reads what a pipe that does not block gives until it ends, `most` bytes of it. Before somebody
+/// has opened its other end, it looks as if it had ended.
+fn read_pipe(mut pipe: File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let deadline = Instant::now() + PIPE_TIMEOUT;
+    let mut buffer = [0; 4096];
+    while (bytes.len() as u64) < most {
+        match pipe.read(&mut buffer) {
+            Ok(0) if !bytes.is_empty() => return Ok(()),
+            Ok(length) if length > 0 => bytes.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ if Instant::now() >= deadline => return Err(io::ErrorKind::TimedOut.into()),
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    Ok(())
+}
+
 /// Opens a file, or a disk. `doing` says what for.
 fn open_file(path: &Path, doing: &str) -> Result<File> {
+    let file = open_any(path, doing)?;
+    let kind = file.metadata().with_context(|| format!("looking at {}", path.display()))?;
+    let kind = kind.file_type();
+    #[cfg(unix)]
+    let is_disk = std::os::unix::fs::FileTypeExt::is_block_device(&kind);
+    #[cfg(not(unix))]
+    let is_disk = false;
+    match kind.is_file() || is_disk {
+        true => Ok(file),
+        false => Err(no_file(path)),
+    }
+}
+
+/// Opens what is at `path` without waiting for anything, if it is no directory.
+fn open_any(path: &Path, doing: &str) -> Result<File> {
     let shown = path.display();
     let mut options = File::options();
     options.read(true);
@@ -62,14 +112,7 @@ fn open_file(path: &Path, doing: &str) -> Result<File> {
     if kind.is_dir() {
         return Err(Error::new(format!("{shown} is a directory, not a file")));
     }
-    #[cfg(unix)]
-    let is_disk = std::os::unix::fs::FileTypeExt::is_block_device(&kind);
-    #[cfg(not(unix))]
-    let is_disk = false;
-    match kind.is_file() || is_disk {
-        true => Ok(file),
-        false => Err(no_file(path)),
-    }
+    Ok(file)
 }
 
 fn no_file(path: &Path) -> Error {
@@ -198,15 +241,39 @@ mod tests {
         let pipe = directory.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
-        for path in [pipe.as_path(), Path::new("/dev/zero")] {
-            let errors = [read_small(path, "key", 9).err(), Reader::open(path).err()];
-            for error in errors {
-                let error = error.unwrap().to_string();
-                assert!(
-                    error.ends_with("is a pipe, socket or device, not a regular file"),
-                    "{error}"
-                );
-            }
+        let zero = Path::new("/dev/zero");
+        let refused =
+            [Reader::open(&pipe).err(), Reader::open(zero).err(), read_small(zero, "key", 9).err()];
+        for error in refused {
+            let error = error.unwrap().to_string();
+            assert!(error.ends_with("is a pipe, socket or device, not a regular file"), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_small_file_may_be_a_pipe() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let fed = |parts: &'static [&'static str]| {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || {
+                let mut pipe = File::options().write(true).open(pipe).unwrap();
+                for part in parts {
+                    // The reader may have had enough.
+                    let _ = io::Write::write_all(&mut pipe, part.as_bytes());
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+            })
+        };
+        let writer = fed(&["one ", "two"]);
+        assert_eq!(read_small(&pipe, "key", 10).unwrap(), b"one two");
+        writer.join().unwrap();
+        let writer = fed(&["0123456789"]);
+        let error = read_small(&pipe, "key", 9).unwrap_err().to_string();
+        assert!(error.ends_with("has more than 9 bytes: it is no key"), "{error}");
+        writer.join().unwrap();
     }
 }

@@ -9,6 +9,8 @@
 
 pub mod artifact;
 pub mod builder;
+pub mod byte_size;
+pub mod checkpoint;
 pub mod command;
 pub mod communicator;
 pub mod component;
@@ -45,6 +47,8 @@ pub mod walk;
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;
 pub use builder::{Build, Builder};
+pub use byte_size::byte_size;
+pub use checkpoint::{Provisioning, Snapshots, StateKey};
 pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCommand};
 pub use component::{Component, Decoded, Erase, Prepare, Prepared};
 pub use config::{Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue};

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use crate::communicator::NoCommunicator;
 use crate::{
-    Communicator, Error, GeneratedData, OnError, Result, RunContext, StepInfo, StepKind,
-    StepOutcome,
+    Communicator, Error, GeneratedData, OnError, Provisioning, Result, RunContext, StepInfo,
+    StepKind, StepOutcome,
 };
 
 /// One step of a build, over the state `S` that the builder's steps share.
@@ -42,6 +42,12 @@ pub trait Provisioned: Send {
 
     /// Values for `build.*`.
     fn data(&self) -> GeneratedData;
+
+    /// How far the machine's provisioners are, and what is kept of it between them. By default it
+    /// is new, and nothing is.
+    fn provisioning(&self) -> Provisioning {
+        Provisioning::default()
+    }
 
     /// Ends, with the reason, when the machine fails: its connection would only hang. By default
     /// it never does.
@@ -76,7 +82,8 @@ impl<S: Provisioned> Step<S> for ProvisionStep {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut S) -> Result<()> {
-        let provisioning = ctx.provision(Self::communicator(state), state.data());
+        let (communicator, data) = (Self::communicator(state), state.data());
+        let provisioning = ctx.hook.provision(ctx, communicator, data, state.provisioning());
         tokio::select! {
             biased;
             provisioned = provisioning => provisioned?,
@@ -189,13 +196,13 @@ pub async fn run_steps<S: Send>(
 async fn decide(ctx: &RunContext, step: &str, error: &Error) -> Decision {
     if error.is_cancelled() {
         return match ctx.prepare.on_error {
-            OnError::Abort | OnError::RunCleanupProvisioner => Decision::Leave,
+            OnError::Abort | OnError::Keep | OnError::RunCleanupProvisioner => Decision::Leave,
             OnError::Cleanup | OnError::Ask => Decision::CleanUp,
         };
     }
     match ctx.prepare.on_error {
         OnError::Cleanup => Decision::CleanUp,
-        OnError::Abort | OnError::RunCleanupProvisioner => Decision::Leave,
+        OnError::Abort | OnError::Keep | OnError::RunCleanupProvisioner => Decision::Leave,
         OnError::Ask => {
             ctx.ui.error(error.to_string());
             let question = format!(

@@ -158,6 +158,7 @@ pub(super) enum OnErrorFlag {
     #[default]
     Cleanup,
     Abort,
+    Keep,
     Ask,
     RunCleanupProvisioner,
 }

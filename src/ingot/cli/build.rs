@@ -122,6 +122,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         on_error: match args.on_error {
             OnErrorFlag::Cleanup => OnError::Cleanup,
             OnErrorFlag::Abort => OnError::Abort,
+            OnErrorFlag::Keep => OnError::Keep,
             OnErrorFlag::Ask => OnError::Ask,
             OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
         },

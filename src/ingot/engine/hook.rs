@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Provision, Result, RunContext,
-    Sbom, Schema, StepInfo, StepKind,
+    Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Provision, Provisioning, Result,
+    RunContext, Sbom, Schema, StepInfo, StepKind,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -209,9 +209,10 @@ impl Hook for NodeHook {
         ctx: &RunContext,
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
+        provisioning: Provisioning,
     ) -> Result<()> {
         let steps = &self.node.provisioners;
-        for (index, step) in steps.iter().enumerate() {
+        for (index, step) in steps.iter().enumerate().skip(provisioning.done) {
             let info = self.info(StepKind::Provisioner, step).numbered(index + 1, steps.len());
             self.step(step, info, ctx, &communicator, &data).await?;
         }

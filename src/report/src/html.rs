@@ -2,12 +2,13 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use ingot_sdk::byte_size;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::{
     Artifact, Build, Diagnostic, Failure, Place, Report, Severity, Status, Step, Stream,
 };
-use super::shown::{bytes, describe_step, duration};
+use super::shown::{describe_step, duration};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -291,7 +292,7 @@ fn artifacts(all: &[Artifact]) -> Markup {
                     p { (one.description) }
                     dl.facts {
                         @if !one.id.is_empty() { div { dt { "Id" } dd { code { (one.id) } } } }
-                        @if let Some(size) = one.size { div { dt { "Size" } dd { (bytes(size)) } } }
+                        @if let Some(size) = one.size { div { dt { "Size" } dd { (byte_size(size)) } } }
                         div { dt { "Kind" } dd { code { (one.builder_id) } } }
                     }
                     @if !one.files.is_empty() {
@@ -299,7 +300,7 @@ fn artifacts(all: &[Artifact]) -> Markup {
                             @for file in &one.files {
                                 li {
                                     code { (file.path.display()) }
-                                    @if let Some(size) = file.size { " (" (bytes(size)) ")" }
+                                    @if let Some(size) = file.size { " (" (byte_size(size)) ")" }
                                 }
                             }
                         }

@@ -25,4 +25,4 @@ pub use model::{
     RegistryVersion, Report, Run, Severity, Status, Step, Stream, VERSION,
 };
 pub use recorder::{Recorder, RunFacts};
-pub use shown::{bytes, describe, duration};
+pub use shown::{describe, duration};

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use ingot_sdk::byte_size;
+
 use super::model::{Build, Place, Report, Severity};
-use super::shown::{bytes, duration};
+use super::shown::duration;
 
 /// How many bytes a summary may have: GitHub takes 1 MiB from each step of a job, and drops what is
 /// longer.
@@ -48,7 +50,7 @@ fn at(place: &Place) -> String {
 
 fn artifacts(build: &Build) -> String {
     let shown = build.artifacts.iter().take(10).map(|artifact| {
-        let size = artifact.size.map(|size| format!(" ({})", bytes(size)));
+        let size = artifact.size.map(|size| format!(" ({})", byte_size(size)));
         format!("{}{}", inline(&artifact.description), size.unwrap_or_default())
     });
     shown.collect::<Vec<_>>().join("<br>")

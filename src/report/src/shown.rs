@@ -15,20 +15,6 @@ pub fn duration(millis: u64) -> String {
     }
 }
 
-/// A number of bytes: `512 B`, `1.4 MiB`.
-pub fn bytes(count: u64) -> String {
-    let (mut value, mut unit) = (count as f64, 0);
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{count} B"),
-        _ => format!("{value:.1} {}", UNITS[unit]),
-    }
-}
-
 /// A step in a sentence: "provisioner `shell` (2 of 3)".
 pub fn describe(step: &StepInfo) -> String {
     in_words(step.kind, &step.name, step.label.as_deref(), step.number)
@@ -75,14 +61,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_are_short() {
+    fn durations_are_short() {
         for (millis, shown) in
             [(850, "850 ms"), (12_345, "12.3 s"), (245_000, "4 m 05 s"), (7_800_000, "2 h 10 m")]
         {
             assert_eq!(duration(millis), shown);
-        }
-        for (count, shown) in [(512, "512 B"), (1_468_006, "1.4 MiB"), (u64::MAX, "16384.0 PiB")] {
-            assert_eq!(bytes(count), shown);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use console::{measure_text_width, truncate_str};
-use ingot_sdk::{Event, StepInfo, StepKind, StepOutcome};
+use ingot_sdk::{Event, StepInfo, StepKind, StepOutcome, byte_size};
 use parking_lot::Mutex;
 
 use super::clean;
@@ -311,14 +311,14 @@ impl Transfer {
         let seconds = self.started.elapsed().as_secs();
         // In the first second the speed says nothing.
         let speed = match self.position.checked_div(seconds) {
-            Some(speed) if speed > 0 => format!("  {}/s", bytes(speed)),
+            Some(speed) if speed > 0 => format!("  {}/s", byte_size(speed)),
             _ => String::new(),
         };
-        let done = bytes(self.position);
+        let done = byte_size(self.position);
         match self.total.filter(|total| *total > 0) {
             Some(total) => {
                 let percent = (u128::from(self.position) * 100 / u128::from(total)).min(100);
-                format!("    {label}  {percent}%  {done}/{}{speed}", bytes(total))
+                format!("    {label}  {percent}%  {done}/{}{speed}", byte_size(total))
             }
             None => format!("    {label}  {done}{speed}"),
         }
@@ -337,24 +337,6 @@ fn elapsed(duration: Duration) -> String {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
-/// A number of bytes: `512 B`, `1.4 MiB`.
-fn bytes(count: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = "B";
-    for larger in UNITS {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    match unit {
-        "B" => format!("{count} B"),
-        _ => format!("{value:.1} {unit}"),
     }
 }
 

@@ -99,6 +99,7 @@ impl Hook for Commands {
         _: &RunContext,
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
+        _: ingot_sdk::Provisioning,
     ) -> Result<()> {
         *self.data.lock().unwrap() = data;
         self.begun.notify_one();

@@ -164,6 +164,7 @@ impl Hook for Closure {
         _: &RunContext,
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
+        _: ingot_sdk::Provisioning,
     ) -> Result<()> {
         (self.work)(communicator, data).await
     }

@@ -50,6 +50,7 @@ impl Hook for NoProvisioners {
         _: &RunContext,
         _: Arc<dyn Communicator>,
         _: GeneratedData,
+        _: ingot_sdk::Provisioning,
     ) -> Result<()> {
         Ok(())
     }

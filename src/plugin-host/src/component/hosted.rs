@@ -189,7 +189,8 @@ impl Drop for Configured {
 pub(super) fn facts(ctx: &PrepareContext) -> Vec<(&'static str, Value)> {
     let on_error = match ctx.on_error {
         OnError::Cleanup => "cleanup",
-        OnError::Abort => "abort",
+        // Its protocol knows no more.
+        OnError::Abort | OnError::Keep => "abort",
         OnError::Ask => "ask",
         OnError::RunCleanupProvisioner => "run-cleanup-provisioner",
     };

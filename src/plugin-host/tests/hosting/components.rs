@@ -106,6 +106,7 @@ impl Hook for UsesMachine {
         _: &RunContext,
         machine: Arc<dyn Communicator>,
         data: GeneratedData,
+        _: ingot_sdk::Provisioning,
     ) -> Result<()> {
         *self.data.lock().unwrap() = data;
         if self.fail {
