@@ -53,6 +53,32 @@ pub(crate) trait OnField<'de> {
     ) -> Result<(), A::Error>;
 }
 
+/// Reads one field of an object with `seed`, the first of that name, and passes the others over.
+pub(crate) struct OnlyField<S> {
+    name: &'static str,
+    seed: Option<S>,
+}
+
+impl<S> OnlyField<S> {
+    /// Reads the field called `name` with `seed`.
+    pub(crate) fn new(name: &'static str, seed: S) -> Self {
+        OnlyField { name, seed: Some(seed) }
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> OnField<'de> for OnlyField<S> {
+    fn field<A: MapAccess<'de>>(
+        &mut self,
+        name: String,
+        value: Field<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        match self.seed.take_if(|_| name == self.name) {
+            Some(seed) => value.read(seed).map(drop),
+            None => value.skip(),
+        }
+    }
+}
+
 impl<'de, F: OnField<'de>> DeserializeSeed<'de> for Fields<F> {
     type Value = F;
 

@@ -1,6 +1,7 @@
 //! apk's `installed`: paragraphs of fields with names of one letter. See Alpine's `apk spec`.
 
-use super::{Ecosystem, Package, some};
+use super::text::some;
+use super::{Ecosystem, Package};
 
 /// The packages that are there.
 pub(super) fn parse(text: &str) -> impl Iterator<Item = Package> {

@@ -3,8 +3,9 @@
 use serde::de::MapAccess;
 
 use super::found::Found;
-use super::{Ecosystem, Package, read};
-use crate::json::{Field, Fields, OnField};
+use super::text::read_json;
+use super::{Ecosystem, Package};
+use crate::json::{Field, Fields, OnField, OnlyField};
 
 /// The packages of a lock file. Cargo writes one `key = "value"` on a line.
 pub(super) fn lock_file(text: &str) -> impl Iterator<Item = Package> {
@@ -20,22 +21,7 @@ pub(super) fn lock_file(text: &str) -> impl Iterator<Item = Package> {
 
 /// The installed programs: keys such as `ripgrep 14.1.0 (registry+https://…)`.
 pub(super) fn installed(text: &str, found: &mut Found) -> Result<(), String> {
-    read(text, Crates2(found)).map(drop)
-}
-
-struct Crates2<'f>(&'f mut Found);
-
-impl<'de> OnField<'de> for Crates2<'_> {
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        name: String,
-        value: Field<'_, 'de, A>,
-    ) -> Result<(), A::Error> {
-        match name.as_str() {
-            "installs" => value.read(Fields(Installs(&mut *self.0))).map(drop),
-            _ => value.skip(),
-        }
-    }
+    read_json(text, OnlyField::new("installs", Fields(Installs(found)))).map(drop)
 }
 
 struct Installs<'f>(&'f mut Found);

@@ -3,7 +3,8 @@
 use serde::de::MapAccess;
 
 use super::found::Found;
-use super::{Ecosystem, Package, read};
+use super::text::read_json;
+use super::{Ecosystem, Package};
 use crate::json::{Field, Fields, OnField};
 
 /// The package that is installed at `path`; none where the file belongs to something else inside of
@@ -17,7 +18,7 @@ pub(super) fn installed(path: &str, text: &str, found: &mut Found) -> Result<(),
     if parts != 1 + usize::from(name.starts_with('@')) {
         return Ok(());
     }
-    let mut manifest = read(text, Manifest::new(&mut *found))?;
+    let mut manifest = read_json(text, Manifest::new(&mut *found))?;
     if let Some(name) = manifest.name.take() {
         manifest.add(&name);
     }
@@ -27,7 +28,7 @@ pub(super) fn installed(path: &str, text: &str, found: &mut Found) -> Result<(),
 /// The packages that a lock file of any version names, but for the project's own.
 pub(super) fn lock_file(text: &str, found: &mut Found) -> Result<(), String> {
     let (has_packages, nested) = (false, Found::default());
-    let lock = read(text, LockFile { found: &mut *found, has_packages, nested })?;
+    let lock = read_json(text, LockFile { found: &mut *found, has_packages, nested })?;
     if !lock.has_packages {
         *found = lock.nested;
     }

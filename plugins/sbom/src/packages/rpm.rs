@@ -1,6 +1,7 @@
 //! What `rpm -qa` tells of each package, in the fields that the collector asks for.
 
-use super::{Ecosystem, Package, some};
+use super::text::some;
+use super::{Ecosystem, Package};
 
 /// What rpm prints for a tag that a package does not have.
 const NONE: &str = "(none)";

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::found::Found;
 use super::{Ecosystem, Package};
-use crate::json::{self, Field, Fields, OnField};
+use crate::json::{self, Field, Fields, OnField, OnlyField};
 
 /// The most that a section may come to when it is decompressed, in bytes.
 const LARGEST: u64 = 8 << 20;
@@ -24,23 +24,8 @@ pub(super) fn parse(section: &[u8], found: &mut Found) -> Result<(), String> {
     if text.len() as u64 > LARGEST {
         return Err(format!("its list of crates has more than {} MiB", LARGEST >> 20));
     }
-    let read = json::read(&text, VersionInfo(found));
+    let read = json::read(&text, OnlyField::new("packages", Packages(found)));
     read.map(drop).map_err(|error| format!("its list of crates is not valid JSON: {error}"))
-}
-
-struct VersionInfo<'f>(&'f mut Found);
-
-impl<'de> OnField<'de> for VersionInfo<'_> {
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        name: String,
-        value: Field<'_, 'de, A>,
-    ) -> Result<(), A::Error> {
-        match name.as_str() {
-            "packages" => value.read(Packages(&mut *self.0)),
-            _ => value.skip(),
-        }
-    }
 }
 
 /// The list of packages.
