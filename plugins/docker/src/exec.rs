@@ -26,6 +26,10 @@ const END_GRACE: u32 = 5;
 /// How long ending a command that nobody waits for any more may take.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How often, and how long apart, a container is looked at whose stop the Engine may not have noticed.
+const STOP_LAG_TRIES: u32 = 10;
+const STOP_LAG_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long the Engine may take to say what a stopped container has printed.
 const LOGS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -135,10 +139,10 @@ impl Runner {
         if is_away(error) {
             return Error::new(text).context("running a command").transient();
         }
-        if let Some(stopped) = self.stopped().await {
-            return stopped.context("running a command");
+        match self.stopped_soon().await {
+            Some(stopped) => stopped.context("running a command"),
+            None => Runner::not_started(&text, how.user),
         }
-        Runner::not_started(&text, how.user)
     }
 
     /// What the Engine, or the runtime below it, says of a command that it could not start.
@@ -151,6 +155,18 @@ impl Runner {
             _ if said.contains("/bin/sh") => error.hint("provisioners need a /bin/sh in the image"),
             _ => error,
         }
+    }
+
+    /// The same as [`Runner::stopped`], for a container that may just have stopped: for a moment
+    /// the Engine says then that it runs, while it has no process any more to run a command beside.
+    async fn stopped_soon(&self) -> Option<Error> {
+        for _ in 0..STOP_LAG_TRIES {
+            if let Some(stopped) = self.stopped().await {
+                return Some(stopped);
+            }
+            tokio::time::sleep(STOP_LAG_PAUSE).await;
+        }
+        self.stopped().await
     }
 
     /// Why the container runs no commands, if it is the one to blame.
