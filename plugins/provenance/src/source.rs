@@ -118,7 +118,9 @@ pub fn without_user(address: &str) -> String {
         // What cannot be read may have it anywhere.
         _ if address.contains("://") && address.contains('@') => UNREADABLE.to_owned(),
         _ if address.contains("://") => address.to_owned(),
-        // SSH's own form, `user@host:path`, and paths.
+        // A path has no user.
+        _ if address.starts_with(['/', '.', '~']) => address.to_owned(),
+        // SSH's own form, `user@host:path`.
         _ => match address.rsplit_once('@') {
             Some((user, _)) if git(user) => address.to_owned(),
             Some((_, rest)) => rest.to_owned(),
@@ -199,6 +201,9 @@ mod tests {
         let kind = "https://me:tok@h.example/types?v=1#build";
         assert_eq!(without_user(kind), "https://h.example/types?v=1#build");
         assert_eq!(without_user("https://h.example"), "https://h.example");
+        for path in ["/builds/team@x/repo", "./a@b", "~/a@b"] {
+            assert_eq!(without_user(path), path);
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ fn hex(bytes: &[u8]) -> String {
 const USUAL_COST: u32 = 10;
 /// The least and the largest that there is.
 const COSTS: std::ops::RangeInclusive<i64> = 4..=31;
+/// From here on one hash takes minutes to days, and nothing could stop it.
+const TOO_LARGE: i64 = 21;
 /// bcrypt looks at no more bytes than these.
 const LONGEST_PASSWORD: usize = 72;
 
@@ -44,6 +46,10 @@ fn bcrypt(args: &[Value]) -> Outcome {
         Some(_) => match whole(args, 1)? {
             // Less than the least means the usual, as in Go.
             low if low < *COSTS.start() => USUAL_COST,
+            cost if (TOO_LARGE..=*COSTS.end()).contains(&cost) => {
+                let why = format!("a hash of cost {cost} takes minutes to days; take 20 or less");
+                return Err(Failure::argument(1, why));
+            }
             cost if COSTS.contains(&cost) => cost as u32,
             _ => return Err(Failure::argument(1, "the cost must be a number from 4 to 31")),
         },

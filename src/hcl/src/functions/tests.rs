@@ -143,6 +143,11 @@ fn gzip_and_bcrypt_can_be_read_back() {
     let args = ["hello".into(), Value::from(4i64)];
     let hash = call(get("bcrypt").unwrap(), &args, &context()).unwrap();
     assert!(::bcrypt::verify("hello", text(&hash)).unwrap());
+    for (cost, why) in [(31i64, "takes minutes to days"), (32, "from 4 to 31")] {
+        let args = ["hello".into(), Value::from(cost)];
+        let error = call(get("bcrypt").unwrap(), &args, &context()).unwrap_err();
+        assert!(error.message.contains(why), "{error:?}");
+    }
 }
 
 #[test]
