@@ -86,6 +86,7 @@ impl Settings {
         let mut errors = ConfigErrors::default();
         let mut warnings = Vec::new();
         raw.tags.merge();
+        raw.spot.merge();
         raw.ami.force_deregister |= ctx.force;
         let protection = raw.ami.deregistration_protection.as_mut();
         if let Some(protection) = protection {

@@ -57,8 +57,7 @@ fn ignored(raw: &Options) -> impl Iterator<Item = ConfigWarning> {
 /// Checks the options of spot instances.
 pub(crate) fn spot(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<ConfigWarning>) {
     let spot = &raw.spot;
-    for (option, tags) in [("spot_tags", &raw.tags.spot_tags), ("fleet_tags", &raw.tags.fleet_tags)]
-    {
+    for (option, tags) in [("spot_tags", &spot.spot_tags), ("fleet_tags", &spot.fleet_tags)] {
         if !tags.is_empty() && !is_spot(raw) {
             let related = (option, &["spot_price"][..]);
             let message = "this needs a spot instance";

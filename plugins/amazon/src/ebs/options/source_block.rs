@@ -8,7 +8,7 @@ use super::ami::AmiOptions;
 use super::instance::InstanceOptions;
 use super::network::NetworkOptions;
 use super::spot::SpotOptions;
-use super::tags::TagOptions;
+use super::tags::{TagOptions, Tags};
 use crate::access::AccessOptions;
 
 /// The options.
@@ -35,6 +35,20 @@ pub struct Options {
     /// `communicator`, `ssh_*`, `winrm_*`.
     #[serde(flatten)]
     pub communicator: CommunicatorConfig,
+}
+
+impl Options {
+    /// The tags, by the option that gives them. To be asked for once those of blocks are merged.
+    pub(crate) fn all_tags(&self) -> [(&'static str, &Tags); 6] {
+        [
+            ("tags", &self.tags.tags),
+            ("snapshot_tags", &self.tags.snapshot_tags),
+            ("run_tags", &self.tags.run_tags),
+            ("run_volume_tags", &self.tags.run_volume_tags),
+            ("spot_tags", &self.spot.spot_tags),
+            ("fleet_tags", &self.spot.fleet_tags),
+        ]
+    }
 }
 
 /// A text that was given; an empty one is the same as none, as in Packer.

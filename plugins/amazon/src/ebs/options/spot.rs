@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::tags::{KeyValue, Tags, merge_blocks};
+
 /// Options of spot instances.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct SpotOptions {
@@ -19,4 +21,28 @@ pub struct SpotOptions {
     pub spot_price_auto_product: Option<String>,
     /// Had spot instances last for this long. EC2 no longer offers it.
     pub block_duration_minutes: Option<i64>,
+    /// Tags of the request for a spot instance.
+    #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
+    pub spot_tags: Tags,
+    /// The same as blocks.
+    #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
+    pub spot_tag: Vec<KeyValue>,
+    /// Tags of the fleet that a spot instance is requested with.
+    #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
+    pub fleet_tags: Tags,
+    /// The same as blocks.
+    #[serde(default)]
+    #[schemars(extend("rendered_late" = true))]
+    pub fleet_tag: Vec<KeyValue>,
+}
+
+impl SpotOptions {
+    /// Moves the tags of the blocks to the others; blocks win, as in Packer.
+    pub fn merge(&mut self) {
+        merge_blocks(&mut self.spot_tags, &mut self.spot_tag);
+        merge_blocks(&mut self.fleet_tags, &mut self.fleet_tag);
+    }
 }

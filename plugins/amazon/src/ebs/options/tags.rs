@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// Tags as written: values by key.
 pub(crate) type Tags = BTreeMap<String, String>;
 
-/// All tags.
+/// All tags but those of requests for spot instances.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct TagOptions {
     /// Tags of the AMI and its snapshots.
@@ -44,22 +44,6 @@ pub struct TagOptions {
     #[serde(default)]
     #[schemars(extend("rendered_late" = true))]
     pub run_volume_tag: Vec<NameValue>,
-    /// Tags of the request for a spot instance.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub spot_tags: Tags,
-    /// The same as blocks.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub spot_tag: Vec<KeyValue>,
-    /// Tags of the fleet that a spot instance is requested with.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub fleet_tags: Tags,
-    /// The same as blocks.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub fleet_tag: Vec<KeyValue>,
 }
 
 /// A tag.
@@ -92,8 +76,6 @@ impl TagOptions {
             (&mut self.tags, &mut self.tag),
             (&mut self.snapshot_tags, &mut self.snapshot_tag),
             (&mut self.run_tags, &mut self.run_tag),
-            (&mut self.spot_tags, &mut self.spot_tag),
-            (&mut self.fleet_tags, &mut self.fleet_tag),
         ] {
             merge_blocks(tags, blocks);
         }

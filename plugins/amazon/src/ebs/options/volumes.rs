@@ -53,22 +53,6 @@ pub struct VolumeOptions {
     #[serde(default)]
     #[schemars(extend("rendered_late" = true))]
     pub run_volume_tag: Vec<KeyValue>,
-    /// Tags of the request for a spot instance.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub spot_tags: Tags,
-    /// The same as blocks.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub spot_tag: Vec<KeyValue>,
-    /// Tags of the fleet that a spot instance is requested with.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub fleet_tags: Tags,
-    /// The same as blocks.
-    #[serde(default)]
-    #[schemars(extend("rendered_late" = true))]
-    pub fleet_tag: Vec<KeyValue>,
     /// `communicator`, `ssh_*`, `winrm_*`.
     #[serde(flatten)]
     pub communicator: CommunicatorConfig,
@@ -142,10 +126,6 @@ impl VolumeOptions {
                 run_tags: self.run_tags,
                 run_tag: self.run_tag,
                 run_volume_tags: self.run_volume_tags,
-                spot_tags: self.spot_tags,
-                spot_tag: self.spot_tag,
-                fleet_tags: self.fleet_tags,
-                fleet_tag: self.fleet_tag,
                 ..TagOptions::default()
             },
             communicator: self.communicator,

@@ -55,15 +55,7 @@ fn check(state: &State, image: &Image, id: &str) -> Result<()> {
 
 /// Renders all tags, so that what is wrong with them is told before anything is made.
 fn try_tags(ctx: &RunContext, state: &State) -> Result<()> {
-    let tags = &state.settings.raw.tags;
-    for (option, tags) in [
-        ("tags", &tags.tags),
-        ("snapshot_tags", &tags.snapshot_tags),
-        ("run_tags", &tags.run_tags),
-        ("run_volume_tags", &tags.run_volume_tags),
-        ("spot_tags", &tags.spot_tags),
-        ("fleet_tags", &tags.fleet_tags),
-    ] {
+    for (option, tags) in state.settings.raw.all_tags() {
         state.info.tags(ctx, option, tags)?;
     }
     if let Some(text) = given(&state.settings.raw.ami.ami_description) {

@@ -40,7 +40,7 @@ impl Step<State> for MakeLaunchTemplate {
         let name = format!("packer-fleet-launch-template-{unique}");
         let data = template(ctx, state).await?;
         ctx.ui.say("Creating Spot Fleet launch template...");
-        let tags = state.info.tags(ctx, "spot_tags", &state.settings.raw.tags.spot_tags)?;
+        let tags = state.info.tags(ctx, "spot_tags", &state.settings.raw.spot.spot_tags)?;
         let tags = specification(ResourceType::LaunchTemplate, marked(ctx, &tags));
         let ec2 = state.ec2.clone();
         let request = once(&ec2)
@@ -234,7 +234,7 @@ pub(super) fn request(
     let strategy = given(&raw.spot.spot_allocation_strategy).map(SpotAllocationStrategy::from);
     let strategy = strategy
         .map(|strategy| SpotOptionsRequest::builder().allocation_strategy(strategy).build());
-    let tags = state.info.tags(ctx, "fleet_tags", &raw.tags.fleet_tags)?;
+    let tags = state.info.tags(ctx, "fleet_tags", &raw.spot.fleet_tags)?;
     report(ctx, &tags);
     let tags = specification(ResourceType::Fleet, marked(ctx, &tags));
     let request = once(&state.ec2)
@@ -297,7 +297,7 @@ fn together(failures: Vec<Failure>) -> Failure {
 
 /// Gives the request for the spot instance its tags.
 pub(super) async fn tag_request(ctx: &RunContext, state: &State) -> Result<()> {
-    let tags = state.info.tags(ctx, "spot_tags", &state.settings.raw.tags.spot_tags)?;
+    let tags = state.info.tags(ctx, "spot_tags", &state.settings.raw.spot.spot_tags)?;
     let Some(id) = state.instance()?.spot_instance_request_id().filter(|_| !tags.is_empty()) else {
         return Ok(());
     };
