@@ -15,6 +15,7 @@ mod faults;
 mod first_run;
 mod hostile;
 mod large;
+mod migrations;
 mod older;
 mod peer;
 mod proxy;

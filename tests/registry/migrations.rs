@@ -1,0 +1,106 @@
+//! A database that an older Ingot created, with what was in it: a newer one brings it up to date and
+//! answers of all of it.
+
+use ingot_test_support::require;
+use serde_json::json;
+use sqlx::{AnyConnection, Connection as _};
+
+use ingot_test_support::postgres::Postgres;
+use ingot_test_support::registry_server::Server;
+
+/// The tables as they were before revocations had one of their own.
+const OLD: [&str; 3] = [
+    include_str!("../../src/registry/src/store/migrations/0001_registry.sql"),
+    include_str!("../../src/registry/src/store/migrations/0002_run_tasks.sql"),
+    include_str!("../../src/registry/src/store/migrations/0003_web.sql"),
+];
+
+/// A parent with a version that is scheduled to be revoked, and a child built from it whose version
+/// inherits a revocation: `base` v1 (old), v2 and `web` v1.
+const CONTENTS: &str = "
+CREATE TABLE migrations (step BIGINT NOT NULL PRIMARY KEY, at BIGINT NOT NULL);
+INSERT INTO migrations (step, at) VALUES (1, 1), (2, 1), (3, 1);
+INSERT INTO organizations VALUES ('0b0f6b4e-0000-4000-8000-000000000001', 'default', 1);
+INSERT INTO projects VALUES ('0b0f6b4e-0000-4000-8000-000000000002',
+  '0b0f6b4e-0000-4000-8000-000000000001', 'default', '01AAAAAAAAAAAAAAAAAAAAAAAA', 1, 1, 1);
+INSERT INTO buckets VALUES
+  ('01B0000000000000000000BASE', '0b0f6b4e-0000-4000-8000-000000000002', 'base', 'Base', '{}', 1, 1),
+  ('01B00000000000000000000WEB', '0b0f6b4e-0000-4000-8000-000000000002', 'web', '', '{}', 1, 1);
+INSERT INTO versions VALUES
+  ('01V00000000000000000BASEV1', '01B0000000000000000000BASE', 'f1', 1, 'HCL2', 'ann', 1000000, 1,
+   'CVE-1', 'ann', 'MANUAL', NULL, 0, 1, 1, 1),
+  ('01V00000000000000000BASEV2', '01B0000000000000000000BASE', 'f2', 2, 'HCL2', 'ann',
+   4102444800000000, 0, 'planned', 'ann', 'MANUAL', NULL, 0, 0, 2, 2),
+  ('01V000000000000000000WEBV1', '01B00000000000000000000WEB', 'f3', 1, 'HCL2', 'bob', 1000000, 1,
+   'CVE-1', 'ann', 'INHERITED', '01V00000000000000000BASEV1', 0, 1, 3, 3);
+INSERT INTO channels VALUES
+  ('01C000000000000000000BASEL', '01B0000000000000000000BASE', 'latest', 1, 0,
+   '01V00000000000000000BASEV2', 'ann', 1, 2),
+  ('01C0000000000000000000WEBL', '01B00000000000000000000WEB', 'latest', 1, 0,
+   '01V000000000000000000WEBV1', 'bob', 1, 3);
+INSERT INTO builds VALUES
+  ('01D00000000000000000BASEB1', '01V00000000000000000BASEV1', 'docker.base', 'BUILD_DONE', 'r1',
+   'docker', '{}', '{}', '', NULL, NULL, 1, 1),
+  ('01D00000000000000000BASEB2', '01V00000000000000000BASEV2', 'docker.base', 'BUILD_DONE', 'r2',
+   'docker', '{}', '{}', '', NULL, NULL, 2, 2),
+  ('01D000000000000000000WEBB1', '01V000000000000000000WEBV1', 'docker.web', 'BUILD_DONE', 'r3',
+   'docker', '{}', '{}', 'sha256:1', '01V00000000000000000BASEV1', NULL, 3, 3);
+INSERT INTO artifacts VALUES
+  ('01E0000000000000000000ART1', '01D00000000000000000BASEB1', 'sha256:1', 'docker', 1),
+  ('01E0000000000000000000ART3', '01D000000000000000000WEBB1', 'sha256:3', 'docker', 3);
+";
+
+/// Makes an old database at `url`.
+async fn fill(url: &str) {
+    sqlx::any::install_default_drivers();
+    let mut database = AnyConnection::connect(url).await.expect("the database");
+    for step in OLD {
+        sqlx::raw_sql(step).execute(&mut database).await.expect("the tables");
+    }
+    sqlx::raw_sql(CONTENTS).execute(&mut database).await.expect("the contents");
+    database.close().await.expect("it is written");
+}
+
+async fn is_brought_up_to_date(mut server: Server, start_again: impl Fn() -> Server) {
+    let admin = server.admin().await;
+    let version = async |bucket: &str, print: &str| {
+        let found = admin.get(&format!("/buckets/{bucket}/versions/{print}")).await;
+        found["version"].clone()
+    };
+    let old = version("base", "f1").await;
+    assert_eq!((&old["name"], &old["status"]), (&json!("v1"), &json!("VERSION_REVOKED")), "{old}");
+    assert_eq!(old["revocation_message"], "CVE-1");
+    let planned = version("base", "f2").await;
+    assert_eq!(planned["status"], "VERSION_REVOCATION_SCHEDULED", "{planned}");
+    let child = version("web", "f3").await;
+    assert_eq!(child["status"], "VERSION_REVOKED", "{child}");
+    assert_eq!(child["builds"][0]["artifacts"][0]["external_identifier"], "sha256:3", "{child}");
+    // What is restored stays restored for those that inherited it, and the next number is new.
+    admin.patch("/buckets/base/versions/f1", json!({ "restore": true })).await;
+    assert_eq!(version("base", "f1").await["status"], "VERSION_ACTIVE");
+    assert_eq!(version("web", "f3").await["status"], "VERSION_ACTIVE");
+    let next = admin.publish("base", "f4", None).await;
+    assert_eq!(version("base", "f4").await["name"], "v3", "{next}");
+    // A second start finds nothing left to do.
+    assert_eq!(server.stop(), Some(0));
+    drop(start_again());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_sqlite() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("registry-server.db");
+    fill(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    let start = || Server::start(dir.path(), &["-rate-limit=0"]);
+    is_brought_up_to_date(start(), start).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_postgresql() {
+    let postgres = require!(Postgres::start());
+    fill(&postgres.url()).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = postgres.url();
+    let start = || Server::start(dir.path(), &["-rate-limit=0", "-database-url", &url]);
+    is_brought_up_to_date(start(), start).await;
+}
