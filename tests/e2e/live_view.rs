@@ -123,6 +123,28 @@ fn an_interrupt_leaves_the_terminal_in_order() {
 }
 
 #[test]
+fn the_view_is_away_while_the_process_is_stopped() {
+    require!(there_is_a_terminal());
+    let dir = template(WAITING);
+    // A shell with job control, as people have, goes on when Ctrl-Z stops what it runs.
+    let command = "exec bash -mc '$INGOT build .; echo it is stopped; \
+                   until [ -e on ]; do sleep 0.05; done; fg; echo \"code $?\"'";
+    let mut terminal = Terminal::start(dir.path(), 60, 24, command);
+    terminal.wait_for("the whole view", is_whole);
+    terminal.press("\u{1a}");
+    let stopped = |row: &String| row == "it is stopped";
+    let screen = terminal.wait_for("stopped", |screen| screen.iter().any(stopped));
+    assert!(view(&screen).is_empty(), "{}", screen.join("\n"));
+    std::fs::write(dir.path().join("on"), "").unwrap();
+    let screen = terminal.wait_for("the whole view again", is_whole);
+    assert!(screen.iter().any(stopped), "{}", screen.join("\n"));
+    go(dir.path());
+    let (_, screen) = terminal.end();
+    let left = screen.join("\n");
+    assert!(left.ends_with("code 1") && view(&screen).is_empty(), "{left}");
+}
+
+#[test]
 fn the_view_makes_way_for_questions() {
     require!(there_is_a_terminal());
     let dir = template(

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use super::run_report::{self, RunReport};
-use super::{failures, publish};
+use super::{failures, publish, suspend};
 use crate::build_logs::{self, BuildLogs, Slot};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
@@ -238,6 +238,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
             }
             Err(error) => tracing::warn!(%error, "signals cannot be listened for"),
         }
+        tokio::spawn(suspend::without_view(Arc::clone(renderer)));
         reclaim_orphaned_runs(&project.plugins, ui).await;
         let options = RunOptions {
             parallel: limit,

@@ -27,6 +27,7 @@ pub mod reference;
 mod registry;
 mod run_report;
 mod sbom_generate;
+mod suspend;
 mod usage;
 mod validate;
 mod verify_attestation;

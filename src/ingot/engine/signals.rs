@@ -44,7 +44,7 @@ impl Signals {
         let all = signals.iter().filter(|(kind, _)| {
             let number = kind.as_raw_value();
             let optional = *kind == SignalKind::hangup() || *kind == SignalKind::quit();
-            !(optional && ignored >> (number - 1) & 1 == 1)
+            !(optional && is_in(ignored, number))
         });
         all.map(|(kind, name)| Ok((signal(*kind)?, *name))).collect::<Result<_>>().map(Signals)
     }
@@ -69,6 +69,15 @@ pub async fn requested() -> &'static str {
             std::future::pending().await
         }
     }
+}
+
+/// Whether the process ignores a signal.
+pub fn is_ignored(kind: SignalKind) -> bool {
+    is_in(ignored(), kind.as_raw_value())
+}
+
+fn is_in(signals: u64, number: i32) -> bool {
+    signals >> (number - 1) & 1 == 1
 }
 
 /// The signals that the process ignores: bit 0 stands for signal 1. Linux tells it in a file (see

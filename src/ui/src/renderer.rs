@@ -154,6 +154,11 @@ impl Renderer {
         *self.live.write() = None;
     }
 
+    /// Does something while there is no view, and nobody draws one.
+    pub fn without_view(&self, work: impl FnOnce()) {
+        self.screen.without_view(work);
+    }
+
     /// Whether there is a terminal that a view can be on.
     pub fn can_show_view(&self) -> bool {
         self.screen.has_view()

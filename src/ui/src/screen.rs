@@ -139,6 +139,13 @@ impl Screen {
         Suspended(Arc::clone(self))
     }
 
+    /// Does something while the view is away. Nothing is written meanwhile.
+    pub(super) fn without_view(&self, work: impl FnOnce()) {
+        let mut state = self.state.lock();
+        self.flush(&mut state, false);
+        work();
+    }
+
     /// Writes text.
     pub(super) fn write(&self, stream: Stream, text: &str) {
         if self.view.is_none() || !self.is_terminal(stream) {
