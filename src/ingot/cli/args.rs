@@ -217,6 +217,22 @@ pub(super) struct BuildArgs {
     /// Build without the provisioners that the registry enforces in the bucket
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub skip_enforcement: bool,
+    #[command(flatten)]
+    pub step_cache: StepCacheArgs,
+}
+
+/// How the step cache is used.
+#[derive(Debug, Args)]
+pub(super) struct StepCacheArgs {
+    /// Keep the state of the machine after each step, and do not run again what is unchanged
+    #[arg(long, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub cache: Option<bool>,
+    /// Run every step, and keep no states; beats -cache, INGOT_CACHE and the companion file
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub no_cache: bool,
+    /// Say of every step whether it is run or taken from the cache, and why
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub explain: bool,
 }
 
 #[derive(Debug, Args)]

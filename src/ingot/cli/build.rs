@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use super::run_report::{self, RunReport};
-use super::{failures, publish, suspend};
+use super::{failures, publish, step_cache, suspend};
 use crate::build_logs::{self, BuildLogs, Slot};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
@@ -112,6 +112,8 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         lenient: false,
         releases_only: args.installed.ignore_prerelease_plugins,
     };
+    let cache = step_cache::options(&args.step_cache, &args.template);
+    let cache = diagnostics.keep(cache.map_err(Diagnostic::error)).unwrap_or_default();
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
     let filter = project.filter(&args.selection.only, &args.selection.except);
@@ -246,6 +248,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
             journal,
             cancel: cancel.clone(),
             publisher: publication.clone().map(|publication| publication as Arc<dyn Publisher>),
+            step_cache: Arc::new(step_cache::open(cache, ui).await),
         };
         let outcomes = engine::run(Arc::clone(&project), prepared, &options).await;
         interrupted = cancel.is_cancelled();

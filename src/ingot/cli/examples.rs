@@ -17,6 +17,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot build -var 'name=web' -var-file=production.pkrvars.hcl .",
             "ingot build -only='docker.*' -except=docker-push templates/web",
             "ingot build -force -on-error=ask -timestamp-ui web.pkr.hcl",
+            "ingot build -cache -explain .",
             "ingot build -progress=plain -report=report.html -report=report.xml .",
         ],
     ),

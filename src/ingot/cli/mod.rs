@@ -27,6 +27,7 @@ pub mod reference;
 mod registry;
 mod run_report;
 mod sbom_generate;
+mod step_cache;
 mod suspend;
 mod usage;
 mod validate;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ingot_sdk::{
     Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Provision, Provisioning, Result,
-    RunContext, Sbom, Schema, StepInfo, StepKind,
+    RunContext, Sbom, Schema, StateKey, StepInfo, StepKind,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use super::blocks::{overrides, prepare_config};
 use super::build_values::BuildValues;
 use super::prepare::run_names;
 use super::project::Project;
+use super::step_cache::{NodeCache, Ran};
 use crate::graph::Node;
 use crate::template::options::{self, Given};
 use crate::template::steps::Step;
@@ -29,6 +30,8 @@ pub(super) struct NodeHook {
     pub values: Arc<BuildValues>,
     /// The bills of materials that provisioners took or made.
     pub sboms: Mutex<Vec<Sbom>>,
+    /// What becomes of the states of its machine.
+    pub cache: NodeCache,
 }
 
 /// Evaluates a block with the values that only the run knows, and makes of its plugin what can run.
@@ -93,24 +96,28 @@ impl NodeHook {
         ctx: &RunContext,
         communicator: &Arc<dyn Communicator>,
         data: &GeneratedData,
-    ) -> Result<()> {
+    ) -> Result<Ran> {
         let running = ctx.ui.step(info);
         let result = self.run_step(step, ctx, communicator, data).await;
         match &result {
-            Ok(Some(tolerated)) => running.tolerate(tolerated),
+            Ok(Ended::Tolerated(error)) => running.tolerate(error),
             _ => running.end(&result),
         }
-        result.map(drop)
+        Ok(match result? {
+            Ended::Cleanly => Ran::Cleanly,
+            Ended::Again => Ran::Again,
+            Ended::Tolerated(_) => Ran::Tolerated,
+        })
     }
 
-    /// Runs a provisioner. A failure after which the build goes on is given back.
+    /// Runs a provisioner.
     async fn run_step(
         &self,
         step: &Step,
         ctx: &RunContext,
         communicator: &Arc<dyn Communicator>,
         data: &GeneratedData,
-    ) -> Result<Option<Error>> {
+    ) -> Result<Ended> {
         let kind = step.block.label(0);
         let plugin = self.project.plugins.provisioners.get(kind);
         let plugin =
@@ -132,11 +139,23 @@ impl NodeHook {
                      continuing the build.",
                     error.to_string()
                 ));
-                Ok(Some(error))
+                Ok(Ended::Tolerated(error))
             }
-            result => result.map(|()| None),
+            Ok(true) => Ok(Ended::Cleanly),
+            Ok(false) => Ok(Ended::Again),
+            Err(error) => Err(error),
         }
     }
+}
+
+/// How a provisioner ended after which the build goes on.
+enum Ended {
+    /// It succeeded at once.
+    Cleanly,
+    /// It succeeded after it had failed.
+    Again,
+    /// It failed, which the template tolerates.
+    Tolerated(Error),
 }
 
 /// How long a provisioner has to stop after its `timeout`.
@@ -150,7 +169,8 @@ struct Work<'a> {
 }
 
 /// Runs a provisioner the way the engine's own options of the step ask for. What is said is Packer's.
-async fn provision(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<()> {
+/// Gives whether it succeeded at once.
+async fn provision(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<bool> {
     if ctx.prepare.debug {
         tokio::select! {
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
@@ -172,7 +192,7 @@ async fn provision(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<()>
                 if result.is_err() && step.max_retries > 0 {
                     ctx.ui.say("retry limit reached.");
                 }
-                return result;
+                return result.map(|()| left == step.max_retries);
             }
         }
     }
@@ -212,9 +232,18 @@ impl Hook for NodeHook {
         provisioning: Provisioning,
     ) -> Result<()> {
         let steps = &self.node.provisioners;
-        for (index, step) in steps.iter().enumerate().skip(provisioning.done) {
+        let mut states = self.cache.begin(self, ctx, &provisioning);
+        for (index, step) in steps.iter().enumerate() {
             let info = self.info(StepKind::Provisioner, step).numbered(index + 1, steps.len());
-            self.step(step, info, ctx, &communicator, &data).await?;
+            if states.is_cached(index) {
+                states.use_cached(index, info).await;
+                continue;
+            }
+            if index < provisioning.done {
+                continue;
+            }
+            let ran = self.step(step, info, ctx, &communicator, &data).await?;
+            states.keep(index, ran).await?;
         }
         Ok(())
     }
@@ -230,7 +259,11 @@ impl Hook for NodeHook {
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
         let info = self.info(StepKind::ErrorCleanup, step);
-        self.step(step, info, &ctx, &communicator, &data).await
+        self.step(step, info, &ctx, &communicator, &data).await.map(drop)
+    }
+
+    async fn state_keys(&self, ctx: &RunContext, base: &StateKey) -> Vec<StateKey> {
+        self.cache.state_keys(self, ctx, base).await
     }
 
     fn keep_sbom(&self, sbom: Sbom) {

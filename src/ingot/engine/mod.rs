@@ -15,6 +15,8 @@ pub mod publish;
 pub mod reference;
 pub mod run;
 pub mod signals;
+pub(crate) mod state_file;
+pub mod step_cache;
 mod stores;
 
 #[cfg(feature = "plugin-host")]
@@ -25,6 +27,7 @@ pub use prepare::{CheckedNode, PreparedNode, check, prepare};
 pub use project::{Project, ProjectOptions};
 pub use publish::{Publisher, Start, Unpublished};
 pub use run::{Outcome, RunOptions, run};
+pub use step_cache::{StepCache, StepCacheOptions};
 
 #[cfg(test)]
 mod unknown_tests;

@@ -121,6 +121,7 @@ impl Project {
             env_allowed: false,
             secrets: sink(&secrets),
             stores: stores(options.fetch_data.as_ref()),
+            volatile: Default::default(),
         };
         let mut project = Project {
             sources,
@@ -191,6 +192,7 @@ impl Project {
                 env_allowed: false,
                 secrets: sink(&secrets),
                 stores: stores(ui),
+                volatile: Default::default(),
             },
             plugins: PluginSet::default(),
             secrets,

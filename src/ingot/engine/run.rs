@@ -18,6 +18,7 @@ use super::post_process::Pipelines;
 use super::prepare::PreparedNode;
 use super::project::Project;
 use super::publish::{Publisher, Start, Unpublished};
+use super::step_cache::{NodeCache, StepCache};
 
 /// How to run.
 pub struct RunOptions {
@@ -31,6 +32,8 @@ pub struct RunOptions {
     pub cancel: CancellationToken,
     /// Publishes what is made; none where nothing is.
     pub publisher: Option<Arc<dyn Publisher>>,
+    /// Keeps states of machines for later runs.
+    pub step_cache: Arc<StepCache>,
 }
 
 /// How a node went.
@@ -76,6 +79,7 @@ pub async fn run(
             node: Arc::clone(&prepared.node),
             values: Arc::clone(&prepared.values),
             sboms: Default::default(),
+            cache: NodeCache::new(Arc::clone(&options.step_cache)),
         });
         let ctx = RunContext {
             prepare: Arc::clone(&prepared.context),

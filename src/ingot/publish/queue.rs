@@ -3,7 +3,6 @@
 //! their own beside it, and are read when they are published.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::channels::{Late, assign_late};
 use super::sboms::{SbomUpload, upload};
 use super::version::{Target, complete_error, deliver, is_final};
 use crate::engine::journal;
+use crate::engine::state_file::write;
 use ingot_registry::Connected;
 use ingot_registry::api::limits::SBOM;
 use ingot_registry::api::{
@@ -232,22 +232,6 @@ fn each_document(with: impl Fn(&str, &Path)) {
             with(&path.file_name().unwrap_or_default().to_string_lossy(), &path);
         }
     }
-}
-
-/// Writes a file of the directory for its owner only, and whole or not at all.
-fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-    let writing = || format!("writing to {}", directory.display());
-    let file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory);
-    let mut file = file.with_context(writing)?;
-    file.write_all(bytes).with_context(writing)?;
-    file.as_file().sync_all().with_context(writing)?;
-    let path = directory.join(name);
-    file.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
-    if let Ok(directory) = std::fs::File::open(directory) {
-        // The name has to last too.
-        let _ = directory.sync_all();
-    }
-    Ok(path)
 }
 
 impl Queued {

@@ -101,6 +101,7 @@ mod tests {
             env_allowed: false,
             secrets: SecretSink::default(),
             stores: Default::default(),
+            volatile: Default::default(),
         };
         let scope = Scope::new(Default::default(), &functions);
         let ids = ["docker.a".to_owned()];

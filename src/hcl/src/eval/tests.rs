@@ -16,6 +16,7 @@ fn run(text: &str) -> Result {
         env_allowed: false,
         secrets: Default::default(),
         stores: Default::default(),
+        volatile: Default::default(),
     };
     let var = Value::object(BTreeMap::from([
         ("name".to_owned(), Value::from("web")),

@@ -11,6 +11,7 @@ use crate::value::Value;
 /// # Errors
 /// The arguments do not fit, or the function says why it cannot do its work.
 pub fn call(function: &Function, args: &[Value], ctx: &FunctionContext) -> Outcome {
+    ctx.volatile.note(function.name);
     if args.len() < function.params.len() {
         let missing = function.params[args.len()].name;
         return Err(Failure::new(format!("the argument `{missing}` is missing")));

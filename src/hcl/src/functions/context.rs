@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Stores;
+use super::{Stores, VolatileCalls};
 
 /// What is told of a secret text.
 type SecretObserver = dyn Fn(&str) + Send + Sync;
@@ -45,4 +45,6 @@ pub struct FunctionContext {
     pub secrets: SecretSink,
     /// What functions read secrets and settings from.
     pub stores: Stores,
+    /// Which functions were called whose results differ from run to run.
+    pub volatile: VolatileCalls,
 }

@@ -29,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod uuid;
+mod volatile;
 mod yaml;
 
 pub use call::call;
@@ -36,6 +37,7 @@ pub use context::{FunctionContext, SecretSink};
 pub use signature::{Accepts, Failure, Function, Outcome, Param, Returns, param, signature};
 pub use stores::{StoredValue, Stores};
 pub use table::{get, names};
+pub use volatile::VolatileCalls;
 
 use call::{count, items, text, whole};
 use signature::{function, of_text};

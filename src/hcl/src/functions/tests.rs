@@ -11,6 +11,7 @@ fn context() -> FunctionContext {
         env_allowed: true,
         secrets: Default::default(),
         stores: Default::default(),
+        volatile: Default::default(),
     }
 }
 
@@ -176,6 +177,20 @@ fn stores_are_asked_for_what_the_arguments_say() {
     }
     let error = call(get("consul_key").unwrap(), &["k".into()], &context).unwrap_err();
     assert!(error.message.contains("ConsulKey"), "{}", error.message);
+}
+
+#[test]
+fn calls_are_noted_whose_results_differ_each_time() {
+    use super::volatile::VOLATILE;
+    for name in VOLATILE {
+        let context = FunctionContext { volatile: VolatileCalls::watched(), ..context() };
+        // Also where the arguments are missing or not known yet.
+        let _ = call(get(name).unwrap(), &[], &context);
+        assert_eq!(context.volatile.names(), [*name]);
+    }
+    let context = FunctionContext { volatile: VolatileCalls::watched(), ..context() };
+    call(get("upper").unwrap(), &["x".into()], &context).unwrap();
+    assert_eq!(context.volatile.names(), [""; 0]);
 }
 
 #[test]

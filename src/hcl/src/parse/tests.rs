@@ -39,6 +39,7 @@ fn functions() -> FunctionContext {
         env_allowed: false,
         secrets: Default::default(),
         stores: Default::default(),
+        volatile: Default::default(),
     }
 }
 

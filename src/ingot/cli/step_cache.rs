@@ -1,0 +1,39 @@
+//! Whether and how a build uses the step cache.
+
+use std::path::Path;
+
+use ingot_sdk::Ui;
+
+use super::args::{StepCacheArgs, go_bool};
+use crate::engine::{StepCache, StepCacheOptions};
+
+/// The environment variable that turns the cache on.
+const VARIABLE: &str = "INGOT_CACHE";
+
+/// What the command line and the environment say about the cache of the builds of `template`.
+///
+/// # Errors
+/// A variable of the environment cannot be understood; the text says which and why.
+pub(super) fn options(args: &StepCacheArgs, template: &Path) -> Result<StepCacheOptions, String> {
+    let asked = match std::env::var(VARIABLE).unwrap_or_default().as_str() {
+        "" => None,
+        value => Some(go_bool(value).map_err(|error| format!("{VARIABLE} is {value:?}: {error}"))?),
+    };
+    Ok(StepCacheOptions {
+        enabled: !args.no_cache && args.cache.or(asked).unwrap_or(false),
+        explain: args.explain,
+        template: std::path::absolute(template).unwrap_or_else(|_| template.to_owned()),
+        ..StepCacheOptions::default()
+    })
+}
+
+/// Opens the cache; where that fails nothing is cached, which is said.
+pub(super) async fn open(options: StepCacheOptions, ui: &Ui) -> StepCache {
+    match StepCache::open(options).await {
+        Ok(cache) => cache,
+        Err(error) => {
+            ui.error(format!("The step cache is not used: {error}"));
+            StepCache::off()
+        }
+    }
+}

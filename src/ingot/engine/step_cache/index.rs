@@ -1,0 +1,184 @@
+//! What the step cache writes down: a secret that keys are made with, and which state is of which
+//! step. States themselves are where their builder keeps them.
+//!
+//! All of it is in the directory `step-cache` beside the journals. Where it is lost or damaged, it
+//! starts anew: states that nobody knows any more are not used.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::file_lock::FileLock;
+use ingot_sdk::file_work::read_small;
+use ingot_sdk::{Context, Result, StateKey};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::inputs::Inputs;
+use crate::engine::{journal, state_file};
+
+/// The largest index that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+/// How many states are remembered; those that were used last stay.
+const MOST: usize = 10_000;
+/// How many digits at the start of a key say whose cache it is in.
+pub const OWNER_DIGITS: usize = 8;
+
+const INDEX: &str = "index.json";
+const SECRET: &str = "secret";
+
+/// What keys are made with, so that they tell nothing of what they are made of to those who do not
+/// have it.
+#[derive(Clone)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    /// A hash of `parts`, in hexadecimal.
+    pub(super) fn hash<P: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = P>) -> String {
+        let parts: Vec<P> = parts.into_iter().collect();
+        let parts = parts.iter().map(AsRef::as_ref);
+        let all = std::iter::once(self.0.as_bytes()).chain(parts);
+        StateKey::of("step cache 1", all).to_string()
+    }
+
+    /// The digits that the keys of this cache begin with.
+    pub(super) fn owner(&self) -> String {
+        self.hash(["owner"])[..OWNER_DIGITS].to_owned()
+    }
+}
+
+/// A state that was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptState {
+    /// The type of the builder that keeps it.
+    pub builder: String,
+    /// The template, as an absolute path.
+    pub template: PathBuf,
+    /// The build.
+    pub build: String,
+    /// The step after which it was kept.
+    pub step: String,
+    /// Which of the build's provisioners that is, from 1.
+    pub number: usize,
+    /// When it was kept.
+    #[serde(with = "time::serde::timestamp")]
+    pub created: OffsetDateTime,
+    /// When it was last used or found to be there.
+    #[serde(with = "time::serde::timestamp")]
+    pub used: OffsetDateTime,
+    /// What the step depended on.
+    pub(super) inputs: Inputs,
+}
+
+/// All that is known of kept states.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Index {
+    /// By their keys.
+    pub states: BTreeMap<String, KeptState>,
+}
+
+impl Index {
+    fn read(directory: &Path) -> Index {
+        let path = directory.join(INDEX);
+        let read = match read_small(&path, "index", LARGEST) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            Err(error) if error.is_io(std::io::ErrorKind::NotFound) => return Index::default(),
+            Err(error) => Err(error.to_string()),
+        };
+        read.unwrap_or_else(|error: String| {
+            tracing::warn!(%error, path = %path.display(), "the index of the step cache is damaged");
+            Index::default()
+        })
+    }
+
+    /// The state that a step made when it was last kept.
+    pub(super) fn last(&self, like: &KeptState) -> Option<&KeptState> {
+        let same = |one: &&KeptState| {
+            (&one.template, &one.build, &one.step) == (&like.template, &like.build, &like.step)
+        };
+        self.states.values().filter(same).max_by_key(|one| (one.used, one.created))
+    }
+}
+
+/// Where the step cache writes things down.
+#[derive(Debug, Clone)]
+pub struct CacheDirectory(PathBuf);
+
+impl CacheDirectory {
+    /// The one of this user; it is created if need be.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn open() -> Result<CacheDirectory> {
+        let path = journal::directory().join("step-cache");
+        let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        created.with_context(|| format!("creating the directory {}", path.display()))?;
+        Ok(CacheDirectory(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    async fn lock(&self) -> Result<FileLock> {
+        // Whoever holds it does so for an instant, and a process that ends gives it up.
+        FileLock::take(&CancellationToken::new(), &self.0.join("lock"), || {}).await
+    }
+
+    /// The secret of this cache, which is made the first time.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub(super) async fn secret(&self) -> Result<Secret> {
+        let path = self.0.join(SECRET);
+        let read = || {
+            let bytes = read_small(&path, "secret", 1024).ok()?;
+            let text = String::from_utf8(bytes).ok()?;
+            let whole = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            whole.then_some(Secret(text))
+        };
+        if let Some(secret) = read() {
+            return Ok(secret);
+        }
+        let _lock = self.lock().await?;
+        if let Some(secret) = read() {
+            return Ok(secret);
+        }
+        // 244 bits of chance.
+        let text: String = (0..2).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
+        state_file::write(&self.0, SECRET, text.as_bytes())?;
+        Ok(Secret(text))
+    }
+
+    /// The digits that the keys of this cache begin with.
+    ///
+    /// # Errors
+    /// Its secret cannot be read or written.
+    pub async fn owner(&self) -> Result<String> {
+        Ok(self.secret().await?.owner())
+    }
+
+    /// What is known of kept states.
+    pub fn index(&self) -> Index {
+        Index::read(&self.0)
+    }
+
+    /// Changes what is known of kept states.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub async fn change(&self, change: impl FnOnce(&mut Index)) -> Result<()> {
+        let _lock = self.lock().await?;
+        let mut index = Index::read(&self.0);
+        change(&mut index);
+        while index.states.len() > MOST {
+            let oldest = index.states.iter().min_by_key(|(_, state)| state.used);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else { break };
+            index.states.remove(&key);
+        }
+        let text = serde_json::to_vec(&index).context("writing the index of the step cache")?;
+        state_file::write(&self.0, INDEX, &text).map(drop)
+    }
+}

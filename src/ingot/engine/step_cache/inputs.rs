@@ -1,0 +1,217 @@
+//! What the effect of a provisioner depends on, part by part, or why that cannot be said.
+
+use ingot_hcl::diagnostic::Diagnostics;
+use ingot_hcl::{Scope, Unknowns};
+use ingot_sdk::file_work::{Reader, blocking};
+use ingot_sdk::interpolate::{COMPATIBLE_PACKER_VERSION, Interpolation};
+use ingot_sdk::{Config, OptionValue, Result, RunContext, Schema, StateKey};
+use serde_json::json;
+
+use super::files::{Contents, LocalFile};
+use super::index::Secret;
+use super::volatile::{called, volatile_actions, volatile_reference, watched};
+use crate::engine::blocks::overrides;
+use crate::engine::hook::NodeHook;
+use crate::engine::prepare::run_names;
+use crate::template::options::{self, Given};
+use crate::template::steps::Step;
+
+/// The form of keys. What changes what a key stands for takes a new one.
+const FORMAT: &str = "1";
+
+/// What a step's effect depends on: what each part is called and a hash of it. Hashes are made with
+/// the cache's secret, so that nobody can try out what a part might be.
+pub(super) type Inputs = Vec<(String, String)>;
+
+/// Why a step is not cached, for people. Holds no values of options.
+pub(super) type Reason = String;
+
+/// What a step depends on, before its files are read.
+pub(super) struct Description {
+    parts: Vec<(String, String)>,
+    /// The files, and the options that name them.
+    files: Vec<(String, LocalFile)>,
+}
+
+/// How a provisioner of this program gets at what is on this machine.
+enum Reads {
+    /// Not at all.
+    Nothing,
+    /// It runs `script` and `scripts`, whose names do not matter.
+    Scripts,
+    /// It copies `source` and `sources`.
+    Copies,
+}
+
+/// What the provisioner `kind` reads.
+fn reads(kind: &str) -> Result<Reads, Reason> {
+    match kind {
+        "shell" | "powershell" | "windows-shell" => Ok(Reads::Scripts),
+        "file" => Ok(Reads::Copies),
+        "sleep" | "windows-restart" => Ok(Reads::Nothing),
+        "shell-local" => Err("it runs on this machine, and what it does here is not known".into()),
+        "breakpoint" => Err("it waits for somebody who may change anything".into()),
+        "hcp-sbom" => Err("each build needs the bill of materials that it makes".into()),
+        other => Err(format!("what the provisioner `{other}` reads is not known")),
+    }
+}
+
+/// What `step` depends on.
+///
+/// # Errors
+/// Why that is not known before it runs, or is never the same.
+pub(super) fn describe(
+    hook: &NodeHook,
+    ctx: &RunContext,
+    step: &Step,
+) -> Result<Description, Reason> {
+    let kind = step.block.label(0);
+    let plugin = hook.project.plugins.provisioners.get(kind);
+    let schema = plugin.ok_or("its plugin is not there")?.schema();
+    if schema.renders_itself || schema.open {
+        return Err(format!(
+            "what the plugin of `{kind}`, a program of its own, reads is not known"
+        ));
+    }
+    let reads = reads(kind)?;
+    if let Some(why) = volatile_reference(&hook.project, step) {
+        return Err(why);
+    }
+    let config = evaluated(hook, step, &schema)?;
+    let is_late = |option: &str| schema.get(option).is_some_and(|spec| spec.rendered_late);
+    if let Some(why) = volatile_actions(&config, &ctx.prepare, is_late) {
+        return Err(why);
+    }
+    let rendered = Interpolation::new(&ctx.prepare).render_config(&config, &schema);
+    let (config, _) = rendered.map_err(|_| "its options cannot be rendered before it runs")?;
+    let mut found = Description {
+        parts: vec![
+            ("Ingot".into(), format!("{FORMAT} {}", env!("CARGO_PKG_VERSION"))),
+            ("the type of the provisioner".into(), format!("{kind} {COMPATIBLE_PACKER_VERSION}")),
+            (
+                "how the engine runs it".into(),
+                json!([
+                    step.pause_before.as_nanos().to_string(),
+                    step.timeout.map(|limit| limit.as_nanos().to_string()),
+                    step.max_retries,
+                    step.continue_on_error
+                ])
+                .to_string(),
+            ),
+        ],
+        files: Vec::new(),
+    };
+    let files: &[&str] = match reads {
+        Reads::Nothing => &[],
+        Reads::Scripts => {
+            // Scripts see these as PACKER_BUILD_NAME and PACKER_BUILDER_TYPE.
+            let names = json!([ctx.prepare.build_name, ctx.prepare.build_type]).to_string();
+            found.parts.push(("the name of the source".into(), names));
+            &["script", "scripts"]
+        }
+        Reads::Copies => {
+            if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
+                return Err("it copies files to this machine, which each build has to do".into());
+            }
+            if config.get("generated").and_then(OptionValue::as_bool) == Some(true) {
+                return Err("its source only comes to be while the build runs".into());
+            }
+            &["source", "sources"]
+        }
+    };
+    let copied = matches!(reads, Reads::Copies);
+    for (option, value) in config.values() {
+        match files.contains(&option.as_str()) {
+            true => paths(value).into_iter().for_each(|path| {
+                let file = LocalFile { path: path.to_owned(), copied };
+                found.files.push((option.clone(), file));
+            }),
+            false => {
+                found.parts.push((format!("option {option}"), text(ctx, &schema, option, value)?))
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The options of a step as they are known before it runs, which must be all of them.
+fn evaluated(hook: &NodeHook, step: &Step, schema: &Schema) -> Result<Config, Reason> {
+    let project = &hook.project;
+    let functions = watched(project);
+    let scope = Scope::new(project.names.clone(), &functions);
+    let scope = scope.with(run_names(&hook.node, hook.values.before()));
+    let mut diagnostics = Diagnostics::default();
+    let part = step.part();
+    let (parts, header) = (&[&part][..], step.block.header);
+    let overrides = overrides(step, &hook.node, &scope, &mut diagnostics);
+    let given = Given { parts, overrides: overrides.as_ref(), header };
+    let (reserved, unknowns) = (step.own_options, Unknowns::Allow);
+    let config = options::evaluate(given, schema, reserved, &scope, unknowns, &mut diagnostics);
+    if let Some(why) = called(&functions) {
+        return Err(why);
+    }
+    if let Some(option) = config.unknown().next() {
+        return Err(format!("{option} is known only while the build runs"));
+    }
+    match diagnostics.has_errors() {
+        true => Err("its options cannot be evaluated before it runs".into()),
+        false => Ok(config),
+    }
+}
+
+fn paths(value: &OptionValue) -> Vec<&str> {
+    match value {
+        OptionValue::List(items) => items.iter().flat_map(paths).collect(),
+        value => value.as_str().into_iter().filter(|path| !path.is_empty()).collect(),
+    }
+}
+
+/// An option as text, with what is rendered while the step runs as it will be, but for the names of
+/// temporary files.
+fn text(
+    ctx: &RunContext,
+    schema: &Schema,
+    option: &str,
+    value: &OptionValue,
+) -> Result<String, Reason> {
+    let late = schema.get(option).is_some_and(|spec| spec.rendered_late);
+    let plain = value.known().unwrap_or_default().to_string();
+    let Some(template) = value.as_str().filter(|text| late && text.contains("{{")) else {
+        return Ok(plain);
+    };
+    let names = json!({ "Path": "<Path>", "Vars": "<Vars>", "EnvVarFile": "<EnvVarFile>" });
+    let rendered = ctx.prepare.render(template, &names);
+    let rendered = rendered.map_err(|_| format!("{option} cannot be rendered before it runs"))?;
+    Ok(json!([plain, rendered]).to_string())
+}
+
+/// Reads the files and hashes all parts.
+///
+/// # Errors
+/// Why a file cannot be read; or the build is cancelled.
+pub(super) async fn inputs(
+    ctx: &RunContext,
+    secret: &Secret,
+    description: Description,
+) -> Result<Inputs> {
+    let Description { parts, files } = description;
+    let mut inputs: Inputs = Vec::with_capacity(parts.len() + files.len());
+    inputs.extend(parts.into_iter().map(|(name, text)| {
+        let hash = secret.hash([name.as_bytes(), text.as_bytes()]);
+        (name, hash)
+    }));
+    let paths: Vec<_> = files.iter().map(|(_, file)| file.path.clone().into()).collect();
+    let reader = Reader::new(ctx, "Looking for changed files", &paths);
+    let read = blocking(ctx, move |stop| {
+        let mut contents = Contents::new(reader, stop);
+        files
+            .into_iter()
+            .map(|(option, file)| Ok((contents.of(&file)?, option, file)))
+            .collect::<Result<Vec<(StateKey, String, LocalFile)>>>()
+    });
+    inputs.extend(read.await?.into_iter().map(|(key, option, file)| {
+        let hash = secret.hash([option.as_bytes(), key.as_str().as_bytes()]);
+        (file.path, hash)
+    }));
+    Ok(inputs)
+}
