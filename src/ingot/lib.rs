@@ -2,12 +2,13 @@
 //!
 //! Data flows one way: template text → [`ingot_hcl`] → [`template`] → [`graph`] → [`engine`] → plugins →
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
-//! plugins that are part of the program, [`build_logs`] keeps what a build says while it runs, [`cli`]
+//! plugins that are part of the program, [`build_plan`] is what a run would do, [`build_logs`] keeps what a build says while it runs, [`cli`]
 //! puts all of it together.
 
 #[cfg(feature = "amazon")]
 mod aws_keys;
 pub mod build_logs;
+pub mod build_plan;
 pub mod builtin;
 pub mod cli;
 pub mod data_sources;

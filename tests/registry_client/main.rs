@@ -12,6 +12,7 @@ mod late;
 mod login;
 mod lost_answers;
 mod peer;
+mod plan;
 mod publish;
 mod queue;
 mod refused;

@@ -27,7 +27,7 @@ impl Span {
 }
 
 /// One text: a file, or a value given on the command line or in the environment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SourceFile {
     /// What diagnostics call it: the path as the user would write it.
     pub name: String,
@@ -40,7 +40,7 @@ pub struct SourceFile {
 }
 
 /// All texts of a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
 }

@@ -24,6 +24,8 @@ pub(super) enum Command {
     Build(BuildArgs),
     /// Check that a template is valid, offline
     Validate(ValidateArgs),
+    /// Show what `build` would do, without doing it
+    Plan(PlanArgs),
     /// Install the plugins that a template requires
     Init(InitArgs),
     /// Install, list and remove plugins
@@ -217,6 +219,9 @@ pub(super) struct BuildArgs {
     /// Build without the provisioners that the registry enforces in the bucket
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub skip_enforcement: bool,
+    /// Build only if something changed since the last version that was published
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub changed_only: bool,
     #[command(flatten)]
     pub step_cache: StepCacheArgs,
 }
@@ -324,6 +329,44 @@ pub(super) struct ValidateArgs {
     /// Print one line per event for programs
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    #[default]
+    Tree,
+    Json,
+    Dot,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The template: a directory or a file
+    pub template: PathBuf,
+    #[command(flatten)]
+    pub variables: Variables,
+    #[command(flatten)]
+    pub indifferent: Indifferent,
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub installed: InstalledPluginsArgs,
+    /// How to show it: as a tree, as JSON, or as a graph for Graphviz
+    #[arg(long, value_enum, default_value = "tree", value_name = "FORMAT")]
+    pub format: PlanFormat,
+    /// Ask no registry: compare with nothing
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub offline: bool,
+    /// Fetch all data sources, not only those that read the registry
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub evaluate_datasources: bool,
+    /// Plan without the provisioners that the registry enforces in the bucket
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub skip_enforcement: bool,
+    /// Print without colours
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub color: bool,
 }
 
 #[derive(Debug, Args)]

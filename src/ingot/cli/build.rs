@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use super::run_report::{self, RunReport};
-use super::{failures, publish, step_cache, suspend};
+use super::{changed_only, failures, publish, step_cache, suspend};
 use crate::build_logs::{self, BuildLogs, Slot};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
@@ -21,6 +21,7 @@ use crate::engine::{
     self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, check,
     prepare, reclaim_orphaned_runs,
 };
+use crate::publish::changes;
 use crate::ui::ci::CiSystem;
 use crate::ui::{Renderer, UiOptions, View};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -109,6 +110,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         warn_undeclared: args.warn_on_undeclared_var,
         syntax_only: false,
         fetch_data: Some(ui.clone()),
+        registry_data: None,
         lenient: false,
         releases_only: args.installed.ignore_prerelease_plugins,
     };
@@ -168,6 +170,30 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
             return Ending::FAILED;
         }
     };
+    if args.changed_only {
+        let Some(plan) = &plan else {
+            let why = "-changed-only compares with what was published, and this publishes nothing";
+            let why = Diagnostic::error(why)
+                .help("add an hcp_packer_registry block, or build without -changed-only");
+            super::report(ui, &why.clone().into(), &project.sources, color);
+            report.add(&why.into(), &project.sources);
+            return Ending::FAILED;
+        };
+        let selection = (&filter, &flags);
+        match changed_only::anything(args, &mut project, plan, selection, &runtime, ui) {
+            Ok(true) => {}
+            Ok(false) => return Ending { code: ExitCode::SUCCESS, status: None },
+            Err(error) => {
+                ui.error(format!("It cannot be told what changed: {error}"));
+                if let Some(advice) = error.advice() {
+                    ui.error(format!("help: {advice}"));
+                }
+                let why = Diagnostic::error(format!("nothing is built: {error}"));
+                report.add(&why.into(), &project.sources);
+                return Ending::FAILED;
+            }
+        }
+    }
     let mut publication = None;
     if let Some(plan) = plan.filter(|_| selected > 0) {
         let opened = match publish::open(plan, args, &project, &runtime, ui) {
@@ -191,13 +217,15 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
                 "Warning: the enforced block {block:?} holds no provisioner: nothing of it is run"
             ));
         }
-        publication = Some(Arc::new(opened));
+        let opened = Arc::new(opened);
+        publication = Some(Arc::clone(&opened));
         prepared = prepare(&project, &filter, &flags, &mut found);
         if found.has_errors() {
             super::report(ui, &found, &project.sources, color);
             report.add(&found, &project.sources);
             return Ending::FAILED;
         }
+        opened.set_inputs(changes::records(&project, &prepared));
     }
     if args.skip_enforcement {
         // Packer's words.

@@ -13,7 +13,8 @@ use super::output::{answer, show};
 use super::plugins;
 use super::{
     argv, build, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect, man_pages,
-    packer_config, program, registry, sbom_generate, usage, validate, verify_attestation, version,
+    packer_config, plan, program, registry, sbom_generate, usage, validate, verify_attestation,
+    version,
 };
 use crate::ui::Redactor;
 
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Build(args) => build::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Init(args) => init::run(&args),
         #[cfg(feature = "plugin-host")]
         Command::Plugins(args) => plugins::run(&args),

@@ -30,6 +30,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "plan",
+        &[
+            "ingot plan .",
+            "ingot plan -offline -only='docker.*' web.pkr.hcl",
+            "ingot plan -format=json . > plan.json",
+            "ingot plan -format=dot . | dot -Tsvg > plan.svg",
+        ],
+    ),
+    (
         "init",
         &[
             "ingot init .",

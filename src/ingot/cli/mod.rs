@@ -4,6 +4,7 @@
 mod args;
 mod argv;
 mod build;
+mod changed_only;
 mod cleanup;
 mod command;
 pub mod console;
@@ -19,6 +20,7 @@ mod logging;
 mod man_pages;
 mod output;
 mod packer_config;
+mod plan;
 #[cfg(feature = "plugin-host")]
 mod plugins;
 mod program;

@@ -30,6 +30,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
         lenient: false,
         releases_only: args.installed.ignore_prerelease_plugins,
         fetch_data: args.evaluate_datasources.then(|| ui.clone()),
+        registry_data: None,
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);

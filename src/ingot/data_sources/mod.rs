@@ -5,7 +5,9 @@ mod artifact;
 mod image;
 mod iteration;
 mod lookup;
+mod parents;
 mod register;
 mod version;
 
+pub use parents::{FoundBy, ParentReference, parent_references, reads_registry};
 pub use register::register;

@@ -70,6 +70,15 @@ impl BuildValues {
         self.object(self.names.iter().map(unknown))
     }
 
+    /// For comparing builds without running them: each value is its own name.
+    pub(super) fn placeholders(&self) -> Value {
+        if !self.complete {
+            return Value::unknown(Type::Dynamic);
+        }
+        let named = |name: &String| (name.clone(), Value::from(format!("<build.{name}>")));
+        self.object(self.names.iter().map(named))
+    }
+
     /// During the run, when the builder has given `data`.
     pub(super) fn during(&self, data: &GeneratedData) -> Value {
         let nothing = self.names.iter().map(|name| (name.clone(), Value::from(NO_VALUE)));

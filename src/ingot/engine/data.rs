@@ -5,6 +5,7 @@ use tokio::runtime::Runtime;
 
 use super::blocks::{Check, find, label_span};
 use super::signals;
+use crate::data_sources::reads_registry;
 use crate::template::builds::Part;
 use crate::template::dynamic::Names;
 use crate::template::locals_and_data::FetchData;
@@ -23,6 +24,8 @@ pub(super) struct DataSources<'a> {
     pub required: &'a [RequiredPlugin],
     /// Where those that are fetched speak; none leaves the values unknown.
     pub ui: Option<&'a Ui>,
+    /// The same for those that read the registry of images.
+    pub registry_ui: Option<&'a Ui>,
     /// Runs the fetches; made for the first.
     pub runtime: Option<Runtime>,
 }
@@ -61,7 +64,8 @@ impl FetchData for DataSources<'_> {
         let ty = object_type(&output);
         let plugin: &dyn Prepare<dyn FetchValue> = &*plugin;
         let mut check = Check { context: &self.context, diagnostics };
-        let Some(ui) = self.ui else {
+        let ui = self.ui.or(self.registry_ui.filter(|_| reads_registry(kind)));
+        let Some(ui) = ui else {
             check.check(given, plugin, &[], scope);
             return Value::unknown(ty);
         };

@@ -4,6 +4,7 @@ mod blocks;
 mod build_values;
 mod data;
 mod hook;
+pub mod inputs;
 #[cfg(feature = "plugin-host")]
 mod installed;
 pub mod journal;

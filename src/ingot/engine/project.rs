@@ -44,6 +44,8 @@ pub struct ProjectOptions {
     /// Where data sources that are fetched speak, and the stores that functions read from. Without
     /// it none is asked, and their values are unknown.
     pub fetch_data: Option<Ui>,
+    /// Where data sources that read the registry of images speak, where only they are fetched.
+    pub registry_data: Option<Ui>,
 }
 
 /// A template with its values.
@@ -65,6 +67,8 @@ pub struct Project {
     pub file: Option<PathBuf>,
     /// The files of variables that are read unasked.
     auto_variables: Vec<PathBuf>,
+    /// Where the values of variables come from.
+    variable_inputs: VariableInputs,
     /// `var`, `local` and the other names that all blocks see.
     pub names: BTreeMap<String, Value>,
     /// What functions know.
@@ -80,6 +84,14 @@ pub struct Project {
     releases_only: bool,
     /// The input variables that are strings, gathered once for all builds.
     user_variables: OnceLock<Arc<BTreeMap<String, UserVariable>>>,
+}
+
+/// What blocks see in every run: see [`Project::reproducible`].
+pub(super) struct Reproducible {
+    /// What functions know.
+    pub functions: FunctionContext,
+    /// `var`, `local` and the other names.
+    pub names: BTreeMap<String, Value>,
 }
 
 /// What was found in enforced blocks.
@@ -118,6 +130,7 @@ impl Project {
         let functions = FunctionContext {
             base_dir: files.dir.clone(),
             start: time::OffsetDateTime::now_utc(),
+            reproducible: false,
             env_allowed: false,
             secrets: sink(&secrets),
             stores: stores(options.fetch_data.as_ref()),
@@ -132,6 +145,7 @@ impl Project {
             sound: false,
             file: None,
             auto_variables: Vec::new(),
+            variable_inputs: VariableInputs::default(),
             names: BTreeMap::new(),
             functions,
             plugins: options.plugins.clone(),
@@ -185,10 +199,12 @@ impl Project {
             sound: true,
             file: None,
             auto_variables: Vec::new(),
+            variable_inputs: VariableInputs::default(),
             names: BTreeMap::new(),
             functions: FunctionContext {
                 base_dir: PathBuf::from("."),
                 start: time::OffsetDateTime::now_utc(),
+                reproducible: false,
                 env_allowed: false,
                 secrets: sink(&secrets),
                 stores: stores(ui),
@@ -207,7 +223,7 @@ impl Project {
     }
 
     fn evaluate_blocks(&mut self, options: &ProjectOptions, diagnostics: &mut Diagnostics) {
-        let inputs = VariableInputs {
+        self.variable_inputs = VariableInputs {
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| {
                     let name = name.to_str()?.strip_prefix("PKR_VAR_")?.to_owned();
@@ -221,29 +237,15 @@ impl Project {
             check: !options.syntax_only && !options.lenient,
         };
         let context = self.context_of_variables();
-        let values = match &self.template.legacy {
-            Some(legacy) => legacy::variables::evaluate(
-                legacy,
-                &inputs,
-                &mut self.sources,
-                &self.functions,
-                &context,
-                diagnostics,
-            ),
-            None => variables::evaluate(
-                &self.template,
-                &inputs,
-                &mut self.sources,
-                &self.functions,
-                diagnostics,
-            ),
-        };
+        let mut sources = std::mem::take(&mut self.sources);
+        let values = self.variable_values(&mut sources, &self.functions, &context, diagnostics);
+        self.sources = sources;
         self.sound = !diagnostics.has_errors();
         if options.syntax_only {
             return;
         }
         self.add_secrets(values.values());
-        if let Some(ui) = &options.fetch_data {
+        if let Some(ui) = options.fetch_data.as_ref().or(options.registry_data.as_ref()) {
             self.secrets.hide_in(ui);
         }
         diagnostics.extend(self.template.late.iter().cloned());
@@ -280,6 +282,7 @@ impl Project {
             context: self.context_without_node(&RunFlags::default()),
             required: &self.template.required_plugins,
             ui: options.fetch_data.as_ref(),
+            registry_ui: options.registry_data.as_ref(),
             runtime: None,
         };
         let values = locals_and_data::evaluate(&self.template, &scope, &mut fetch, diagnostics);
@@ -301,6 +304,58 @@ impl Project {
         }
         let registries = &self.template.registries;
         self.registry = builds::registry(registries, &scope, unknowns, diagnostics);
+    }
+
+    /// The values of all variables.
+    fn variable_values(
+        &self,
+        sources: &mut SourceMap,
+        functions: &FunctionContext,
+        context: &PrepareContext,
+        diagnostics: &mut Diagnostics,
+    ) -> BTreeMap<String, Value> {
+        let (template, inputs) = (&self.template, &self.variable_inputs);
+        match &template.legacy {
+            Some(legacy) => legacy::variables::evaluate(
+                legacy,
+                inputs,
+                sources,
+                functions,
+                context,
+                diagnostics,
+            ),
+            None => variables::evaluate(template, inputs, sources, functions, diagnostics),
+        }
+    }
+
+    /// What blocks see, evaluated so that it is the same in every run as long as the template, its
+    /// variables and what its data sources gave are: it is the epoch, and nothing is random.
+    pub(super) fn reproducible(&self) -> Reproducible {
+        let functions = FunctionContext {
+            start: time::OffsetDateTime::UNIX_EPOCH,
+            reproducible: true,
+            ..self.functions.clone()
+        };
+        // What is wrong was reported when it was evaluated first.
+        let ignored = &mut Diagnostics::default();
+        let context =
+            PrepareContext { start: Some(functions.start), ..self.context_of_variables() };
+        let variables =
+            self.variable_values(&mut self.sources.clone(), &functions, &context, ignored);
+        let mut names = self.names.clone();
+        names.insert("var".into(), Value::object(variables));
+        let own = |name: &str| Value::from(format!("<packer.{name}>"));
+        names.insert("packer".into(), packer(own("iterationID"), own("versionFingerprint")));
+        let data = names.get("data").cloned();
+        let fetched = data.into_iter().map(|data| ("data".to_owned(), data)).collect();
+        let template = &self.template;
+        let blocks = template.builds.iter().chain(template.sources.values());
+        let bodies = blocks.map(|block| &block.body);
+        let scope = Scope::new(names.clone(), &functions);
+        let values = locals_and_data::evaluate_again(template, &scope, &fetched, bodies, ignored);
+        drop(scope);
+        names.extend(values);
+        Reproducible { functions, names }
     }
 
     /// Says as what the builds are published: `packer.iterationID` and

@@ -1,6 +1,7 @@
 //! Publishing what builds make: one version of a bucket for a run, or for several that share a
 //! fingerprint.
 
+pub mod changes;
 mod channels;
 mod environment;
 mod fingerprint;
@@ -14,4 +15,4 @@ mod version;
 
 pub use metadata::CommandOptions;
 pub use plan::{Plan, check, check_artifacts, plan};
-pub use publication::Publication;
+pub use publication::{Publication, enforced_blocks};

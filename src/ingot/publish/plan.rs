@@ -27,6 +27,8 @@ pub struct Plan {
     pub channels: Vec<String>,
     /// What the version is found by.
     pub fingerprint: String,
+    /// Whether the environment says the fingerprint: otherwise it is new in each run.
+    pub fingerprint_given: bool,
     /// The syntax of the template.
     pub template_type: TemplateType,
     /// All builds of the template, selected or not, as `TYPE.NAME`; as they are called in a JSON
@@ -158,6 +160,8 @@ fn plan_with(
         channels: block.channels,
         // One that is wrong has been told of, and nothing is built.
         fingerprint: fingerprint.unwrap_or_default(),
+        fingerprint_given: environment.fingerprint.is_some()
+            || environment.fingerprint_from.is_some(),
         template_type: match project.template.legacy {
             Some(_) => TemplateType::Json,
             None => TemplateType::Hcl2,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use ingot_sdk::{
@@ -12,6 +12,7 @@ use ingot_sdk::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
+use super::changes::add_inputs;
 use super::channels::{self, assign, assign_forgotten, unassigned};
 use super::environment::heartbeat;
 use super::labels;
@@ -20,6 +21,7 @@ use super::plan::{Parent, Plan};
 use super::queue::{self, Kept, Queued};
 use super::sboms::{self, SbomUpload};
 use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
+use crate::engine::inputs::InputsRecord;
 use crate::engine::{Publisher, Start, Unpublished};
 use crate::graph::Node;
 use crate::template::EnforcedBlock;
@@ -39,6 +41,8 @@ pub struct Publication {
     version_id: String,
     enforced: Vec<EnforcedBlock>,
     builds: Mutex<BTreeMap<String, Known>>,
+    /// What the builds are made from, by their components, once that is known.
+    inputs: OnceLock<BTreeMap<String, InputsRecord>>,
 }
 
 /// What is known of a build.
@@ -51,7 +55,10 @@ struct Known {
 }
 
 /// The blocks that a registry enforces in a bucket.
-async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<EnforcedBlock>> {
+///
+/// # Errors
+/// The registry does not say, or does not answer.
+pub async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<EnforcedBlock>> {
     let found = registry.registry.enforced_blocks(bucket).await.map_err(|error| {
         let what = format!("fetching the enforced provisioners of the bucket {bucket}: {error}");
         Error::new(what).hint("-skip-enforcement builds without them")
@@ -152,6 +159,7 @@ impl Publication {
             version_id: version.id,
             enforced,
             builds: Mutex::new(known),
+            inputs: OnceLock::new(),
         }))
     }
 
@@ -168,6 +176,21 @@ impl Publication {
     /// The blocks that the registry enforces in the bucket, in order; none if that is to be skipped.
     pub fn enforced(&self) -> &[EnforcedBlock] {
         &self.enforced
+    }
+
+    /// Says what the builds are made from, by their components, which is published with them. The
+    /// first call counts.
+    pub fn set_inputs(&self, inputs: BTreeMap<String, InputsRecord>) {
+        let _ = self.inputs.set(inputs);
+    }
+
+    /// What is told of how a build was made.
+    fn metadata_of(&self, node: &Node) -> api::BuildMetadata {
+        let mut metadata = self.metadata.of(node, &self.plugins);
+        if let Some(record) = self.inputs.get().and_then(|inputs| inputs.get(&node.component)) {
+            add_inputs(&mut metadata, record);
+        }
+        metadata
     }
 
     /// Says which builds the version still lacks, if there are any.
@@ -296,7 +319,7 @@ impl Publication {
                 })
                 .collect(),
             labels,
-            metadata: Some(self.metadata.of(node, &self.plugins)),
+            metadata: Some(self.metadata_of(node)),
             source_external_identifier: source,
             parent_version_id: parent.version_id,
             parent_channel_id: parent.channel_id,

@@ -98,6 +98,7 @@ mod tests {
         let functions = FunctionContext {
             base_dir: ".".into(),
             start: time::OffsetDateTime::UNIX_EPOCH,
+            reproducible: false,
             env_allowed: false,
             secrets: SecretSink::default(),
             stores: Default::default(),

@@ -13,6 +13,7 @@ pub mod packer_block;
 pub mod registry_block;
 pub mod siblings;
 pub mod steps;
+pub mod uses;
 mod validation;
 pub mod variables;
 pub mod version;

@@ -16,6 +16,8 @@ pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";
 const CLIENT_ID: &str = "HCP_CLIENT_ID";
 const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
 const CRED_FILE: &str = "HCP_CRED_FILE";
+/// Where credentials are if nothing else is said, from the home directory.
+const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
 
 /// Which registry is meant.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +78,17 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// A variable of this process's environment.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Whether the environment names a registry, or credentials for one, whether they are in order or
+/// not.
+pub fn is_configured() -> bool {
+    let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let file = || {
+        let home = variable("HOME").filter(|home| !home.is_empty());
+        home.is_some_and(|home| Path::new(&home).join(DEFAULT_CRED_FILE).exists())
+    };
+    [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(set) || file()
 }
 
 /// What this process's environment says.
@@ -243,7 +256,7 @@ fn credentials(environment: Environment) -> Result<Credentials> {
             ),
         ));
     }
-    let default = || Some(Path::new(&set("HOME")?).join(".config/hcp/cred_file.json"));
+    let default = || Some(Path::new(&set("HOME")?).join(DEFAULT_CRED_FILE));
     let path = named.or_else(default);
     let Some(path) = path.filter(|path| path.exists()) else {
         return Err(Error::new("there are no credentials for a registry").hint(format!(

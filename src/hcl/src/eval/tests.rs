@@ -13,6 +13,7 @@ fn run(text: &str) -> Result {
     let functions = FunctionContext {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
+        reproducible: false,
         env_allowed: false,
         secrets: Default::default(),
         stores: Default::default(),

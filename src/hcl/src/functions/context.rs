@@ -39,6 +39,9 @@ pub struct FunctionContext {
     pub base_dir: PathBuf,
     /// When the run started, so that all timestamps of a run agree.
     pub start: time::OffsetDateTime,
+    /// Whether what is random is to be the same in every run: UUIDs and salts. With a fixed `start`,
+    /// expressions then come to the same as long as what they are made of is.
+    pub reproducible: bool,
     /// Whether `env` may be called: only in the defaults of variables.
     pub env_allowed: bool,
     /// What must never be shown: what expressions make of sensitive values is added to it.

@@ -8,6 +8,7 @@ fn context() -> FunctionContext {
     FunctionContext {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
+        reproducible: false,
         env_allowed: true,
         secrets: Default::default(),
         stores: Default::default(),

@@ -8,7 +8,10 @@ use super::{Accepts, Failure, Function, Returns, function, param, text};
 const STRING: Accepts = Accepts::String;
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    function("uuidv4", &[], Returns::String, |_, _| Ok(Uuid::new_v4().to_string().into())),
+    function("uuidv4", &[], Returns::String, |_, ctx| {
+        let id = if ctx.reproducible { Uuid::nil() } else { Uuid::new_v4() };
+        Ok(id.to_string().into())
+    }),
     function(
         "uuidv5",
         &[param("namespace", STRING), param("name", STRING)],

@@ -36,6 +36,7 @@ fn functions() -> FunctionContext {
     FunctionContext {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
+        reproducible: false,
         env_allowed: false,
         secrets: Default::default(),
         stores: Default::default(),

@@ -1,0 +1,67 @@
+//! `ingot build -changed-only`: whether there is anything to build.
+
+use ingot_hcl::Diagnostics;
+use ingot_sdk::{Error, Result, Ui};
+use tokio::runtime::Runtime;
+
+use super::args::BuildArgs;
+use crate::data_sources::parent_references;
+use crate::engine::inputs::InputReader;
+use crate::engine::project::RunFlags;
+use crate::engine::{Project, check, signals};
+use crate::graph::Filter;
+use crate::publish::Plan;
+use crate::publish::changes::{Change, Published, compare, last_published, parent_records};
+
+/// Whether a build that is selected differs from the last version of its bucket that is complete; it is
+/// said of each. The provisioners that the registry enforces are added to `project`, which has to be
+/// evaluated anew afterwards.
+///
+/// # Errors
+/// The registry does not answer.
+pub(super) fn anything(
+    args: &BuildArgs,
+    project: &mut Project,
+    plan: &Plan,
+    (filter, flags): (&Filter, &RunFlags),
+    runtime: &Runtime,
+    ui: &Ui,
+) -> Result<bool> {
+    let asked = runtime.block_on(async {
+        tokio::select! {
+            _ = signals::requested() => Err(Error::Cancelled),
+            asked = last_published(plan, args.skip_enforcement, ui) => asked,
+        }
+    });
+    let Published { last, enforced, .. } = asked?;
+    // What there is to say of the template was said.
+    let ignored = &mut Diagnostics::default();
+    project.enforce(&enforced, ignored);
+    let nodes = check(project, filter, flags, ignored);
+    let parents = parent_records(&parent_references(&project.template, &project.scope()));
+    let reader = InputReader::new(project);
+    let since = last.as_ref().map(|last| format!(" since {}", last.name)).unwrap_or_default();
+    let mut any = false;
+    for checked in &nodes {
+        let inputs = reader.read(checked);
+        let name = &checked.node.name;
+        match compare(last.as_ref(), &checked.node.component, &inputs, &parents) {
+            Change::Unchanged => ui.say(format!("{name}: unchanged{since}")),
+            Change::New(why) => {
+                any = true;
+                ui.say(format!("{name}: new: {why}"));
+            }
+            Change::Changed(what) | Change::Undecided(what) => {
+                any = true;
+                ui.say(format!("{name}: changed{since}: {}", what.join("; ")));
+            }
+        }
+    }
+    match (any, nodes.len()) {
+        (false, _) => ui.say("Nothing has changed: nothing is built."),
+        (true, 1) => {}
+        // A version has all builds of its template.
+        (true, _) => ui.say("A version holds all builds: those that are unchanged are built too."),
+    }
+    Ok(any)
+}

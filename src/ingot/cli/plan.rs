@@ -1,0 +1,113 @@
+//! `ingot plan`
+
+use std::io::{IsTerminal, Write as _};
+use std::process::ExitCode;
+
+use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_registry::settings;
+use ingot_sdk::{Error, Result, Ui};
+
+use super::args::{PlanArgs, PlanFormat};
+use crate::build_plan::{self, BuildPlan};
+use crate::builtin::plugins;
+use crate::engine::project::RunFlags;
+use crate::engine::{Project, ProjectOptions, check, signals};
+use crate::publish::changes::{Published, is_there, last_published};
+use crate::publish::{self, Plan};
+use crate::ui::{Redactor, Renderer, UiOptions};
+
+/// Shows what `build` would do: 0 if that can be said, 1 if not.
+pub(super) fn run(args: &PlanArgs) -> ExitCode {
+    let renderer = Renderer::new(UiOptions::default());
+    super::logging::start(renderer.redactor());
+    let redactor = renderer.redactor();
+    let ui = Ui::new(renderer);
+    let mut diagnostics = Diagnostics::default();
+    let asks = !args.offline && settings::is_configured();
+    // A registry's file that is not there must not be created by looking into it.
+    let there = match asks {
+        true => match is_there() {
+            Ok(there) => there,
+            Err(error) => return failed(&error, &redactor),
+        },
+        false => false,
+    };
+    let options = ProjectOptions {
+        plugins: plugins(),
+        variables: args.variables.0.clone(),
+        warn_undeclared: true,
+        releases_only: args.installed.ignore_prerelease_plugins,
+        fetch_data: args.evaluate_datasources.then(|| ui.clone()),
+        registry_data: there.then(|| ui.clone()),
+        ..ProjectOptions::default()
+    };
+    let mut project = Project::load(&args.template, &options, &mut diagnostics);
+    project.evaluate(&options, &mut diagnostics);
+    let filter = project.filter(&args.selection.only, &args.selection.except);
+    let filter = diagnostics.keep(filter).unwrap_or_default();
+    project.secrets().hide_in(&ui);
+    redactor.keep(project.public_names());
+    let publish = match diagnostics.has_errors() {
+        true => None,
+        false => publish::plan(&project, &mut diagnostics),
+    };
+    let mut registry = None;
+    if let Some(plan) = publish.as_ref().filter(|_| asks && !diagnostics.has_errors()) {
+        let found = match ask(plan, args.skip_enforcement, &ui) {
+            Ok(found) => found,
+            Err(error) => return failed(&error, &redactor),
+        };
+        project.enforce(&found.enforced, &mut diagnostics);
+        registry = Some(found);
+    }
+    let nodes = check(&project, &filter, &RunFlags::default(), &mut diagnostics);
+    publish::check_artifacts(&project, &nodes, &mut diagnostics);
+    let color = args.color && std::io::stderr().is_terminal();
+    super::show(&diagnostics, &project.sources, &redactor, color);
+    if diagnostics.has_errors() {
+        return ExitCode::FAILURE;
+    }
+    let template = args.template.display().to_string();
+    let plan = build_plan::gather(template, &project, &nodes, publish.as_ref(), registry.as_ref());
+    show(&plan, args, &redactor)
+}
+
+/// What the registry says of the bucket.
+fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = runtime.block_on(async {
+        tokio::select! {
+            _ = signals::requested() => Err(Error::Cancelled),
+            asked = last_published(plan, skip_enforcement, ui) => asked,
+        }
+    });
+    asked.map_err(|error| {
+        let advice = error.advice().map(|advice| format!("{advice}; ")).unwrap_or_default();
+        error.hint(format!("{advice}-offline plans without the registry"))
+    })
+}
+
+fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
+    let mut diagnostic = Diagnostic::error(error.to_string());
+    if let Some(advice) = error.advice() {
+        diagnostic = diagnostic.help(advice);
+    }
+    let color = std::io::stderr().is_terminal();
+    super::show(&Diagnostics::from(diagnostic), &Default::default(), redactor, color);
+    ExitCode::FAILURE
+}
+
+fn show(plan: &BuildPlan, args: &PlanArgs, redactor: &Redactor) -> ExitCode {
+    let color = args.color && !super::plain() && std::io::stdout().is_terminal();
+    let text = match args.format {
+        PlanFormat::Tree => build_plan::tree(plan).render(color),
+        PlanFormat::Dot => build_plan::dot(plan),
+        PlanFormat::Json => match serde_json::to_string_pretty(plan) {
+            Ok(json) => json + "\n",
+            Err(error) => return failed(&Error::new(error.to_string()), redactor),
+        },
+    };
+    // A reader that went away is no failure.
+    let _ = std::io::stdout().lock().write_all(redactor.apply(&text).as_bytes());
+    ExitCode::SUCCESS
+}

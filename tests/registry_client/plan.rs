@@ -1,0 +1,211 @@
+//! What a build would do, and what changed since it was done last.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::world::{World, with_both};
+
+/// A template with everything that a plan tells of.
+const WEB: &str = r#"
+variable "who" {
+  default = "web"
+}
+variable "token" {
+  default   = "hush-hush"
+  sensitive = true
+}
+variable "unused" {
+  default = "x"
+}
+locals {
+  greeting = "hello ${var.who} ${timestamp()}"
+}
+hcp_packer_registry {
+  bucket_name   = "web"
+  bucket_labels = { team = "shop" }
+  build_labels  = { stage = "test" }
+}
+source "file" "web" {
+  content = "${local.greeting} ${uuidv4()} ${var.token}"
+  target  = "web.txt"
+}
+build {
+  sources = ["source.file.web"]
+  provisioner "shell-local" {
+    name   = "check"
+    script = "${path.root}/check.sh"
+    execute_command = ["sh", "{{ .Script }}"]
+  }
+  post-processor "manifest" {
+    output = "manifest.json"
+  }
+}
+"#;
+
+fn web(world: &World) {
+    world.write("web.pkr.hcl", WEB);
+    world.write("check.sh", "true\n");
+}
+
+fn plan(world: &World, args: &[&str]) -> Value {
+    let text = world.ok(&[&["plan", "-format=json"], args, &["web.pkr.hcl"]].concat());
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The state of the one build, and why.
+fn state(world: &World, args: &[&str]) -> (String, Vec<String>) {
+    let plan = plan(world, args);
+    let build = &plan["builds"][0];
+    let reasons = build["reasons"].as_array().expect("reasons").iter();
+    let reasons = reasons.map(|reason| reason.as_str().expect("text").to_owned());
+    (build["state"].as_str().expect("a state").to_owned(), reasons.collect())
+}
+
+#[test]
+fn a_plan_tells_what_would_be_built_and_writes_nothing() {
+    let world = World::local();
+    web(&world);
+    let before: Vec<_> = std::fs::read_dir(world.path()).expect("it").collect();
+    let plan = plan(&world, &[]);
+    let after: Vec<_> = std::fs::read_dir(world.path()).expect("it").collect();
+    assert_eq!(after.len(), before.len(), "{after:?}");
+
+    assert_eq!(plan["format"], 1);
+    assert_eq!(plan["template"], "web.pkr.hcl");
+    assert_eq!(plan["publish"]["bucket"], "web");
+    assert_eq!(plan["publish"]["bucket_labels"]["team"], "shop");
+    assert_eq!(plan["publish"]["build_labels"]["stage"], "test");
+    assert!(plan["publish"]["last_version"].is_null() && plan["publish"]["fingerprint"].is_null());
+    let build = &plan["builds"][0];
+    assert_eq!((&build["name"], &build["state"]), (&"file.web".into(), &"new".into()));
+    assert_eq!(build["source"]["type"], "file");
+    assert_eq!(build["source"]["name"], "web");
+    assert_eq!(build["source"]["line"], 20, "{build:#}");
+    assert_eq!(build["source"]["volatile"], serde_json::json!(["content"]));
+    assert_eq!(build["source"]["holds_secret"], true);
+    let check = &build["provisioners"][0];
+    assert_eq!((&check["type"], &check["name"]), (&"shell-local".into(), &"check".into()));
+    assert_eq!(check["files"][0]["sha256"], sha256sum(&world, "check.sh"));
+    assert_eq!(build["post_processors"][0][0]["type"], "manifest");
+    let variables = build["variables"].as_array().expect("variables");
+    let names: Vec<_> = variables.iter().map(|one| one["name"].as_str().expect("text")).collect();
+    assert_eq!(names, ["token", "who"]);
+    assert!(variables[0]["value"].is_null() && variables[0]["sensitive"] == true);
+    assert_eq!(variables[1]["value"], "web");
+    assert!(!plan.to_string().contains("hush"), "{plan:#}");
+}
+
+fn sha256sum(world: &World, file: &str) -> String {
+    let output = Command::new("sha256sum").arg(file).current_dir(world.path()).output();
+    let output = output.expect("coreutils are there").stdout;
+    String::from_utf8_lossy(&output).split(' ').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_plan_for_people_fits_60_columns() {
+    let world = World::local();
+    web(&world);
+    world.build("web.pkr.hcl", "one");
+    let text = world.ok(&["plan", "web.pkr.hcl"]);
+    assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    for line in [
+        "├── file.web: unchanged",
+        "│   ├── source file.web (web.pkr.hcl:20)",
+        "│   │   ├── new in each run: content",
+        "│   ├── provisioner 1: shell-local \"check\"",
+        "│   ├── var.token (sensitive)",
+        "│   └── var.who = \"web\"",
+        "└── publish to web (local)",
+        "    └── last version: v1 (one)",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("hush") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn graphviz_reads_a_plan() {
+    let world = World::local();
+    web(&world);
+    let text = world.ok(&["plan", "-format=dot", "-offline", "web.pkr.hcl"]);
+    assert!(text.contains("\"file.web source\" -> \"file.web provisioner 1\";"), "{text}");
+    assert!(text.contains("-> \"bucket web\";"), "{text}");
+    if Command::new("dot").arg("-V").output().is_err() {
+        eprintln!("Graphviz is not installed: its reading is not tested");
+        return;
+    }
+    let mut dot = Command::new("dot");
+    let dot = dot.arg("-Tsvg").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut dot = dot.expect("dot runs");
+    let mut input = dot.stdin.take().expect("its input");
+    std::io::Write::write_all(&mut input, text.as_bytes()).expect("it reads");
+    drop(input);
+    let output = dot.wait_with_output().expect("it ends");
+    let svg = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && svg.contains("shell&#45;local check"), "{svg}");
+}
+
+#[test]
+fn what_changed_since_the_last_version_is_told() {
+    with_both(|world| {
+        web(world);
+        let state = |args: &[&str]| state(world, args);
+        assert_eq!(state(&[]).0, "new");
+        world.build("web.pkr.hcl", "one");
+        // Neither the time nor a random value is a change, nor is a secret.
+        assert_eq!(state(&[]), ("unchanged".into(), Vec::new()));
+        assert_eq!(state(&["-var=token=other-secret"]).0, "unchanged");
+        assert_eq!(state(&["-var=unused=y"]).0, "unchanged");
+        assert_eq!(state(&["-offline"]).0, "not_compared");
+
+        let changed = |args: &[&str], reason: &str| {
+            assert_eq!(state(args), ("changed".into(), vec![reason.to_owned()]));
+        };
+        changed(&["-var=who=shop"], "the options of source file.web");
+        world.write("check.sh", "true # changed\n");
+        changed(&[], "the content of <path.root>/check.sh");
+        world.write("check.sh", "true\n");
+        let sleep = "  provisioner \"sleep\" {\n  }\n  provisioner \"shell-local\" {\n    name";
+        let with_sleep = WEB.replace("  provisioner \"shell-local\" {\n    name", sleep);
+        world.write("web.pkr.hcl", &with_sleep);
+        changed(&[], "provisioner 1 (sleep) is new");
+        // Layout and comments are no change, nor is where the template is.
+        world.write("web.pkr.hcl", &format!("# a comment\n{}", WEB.replace("  ", " ")));
+        assert_eq!(state(&[]).0, "unchanged");
+        let absolute = world.path().join("web.pkr.hcl").display().to_string();
+        let text = world.ok(&["plan", "-format=json", &absolute]);
+        assert!(text.contains("\"state\": \"unchanged\""), "{text}");
+
+        // Nothing that is published tells the secret, or its hash.
+        let version = world.json(&["versions", "show", "web", "one"]).to_string();
+        assert!(version.contains("\"inputs\"") && !version.contains("hush"), "{version}");
+        world.ok(&["registry", "revoke", "web", "one"]);
+        assert_eq!(state(&[]), ("changed".into(), vec!["v1 is revoked".into()]));
+    });
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_an_error() {
+    let world = World::local();
+    web(&world);
+    let env = [
+        ("INGOT_REGISTRY", "http://127.0.0.1:1"),
+        ("HCP_CLIENT_ID", "id"),
+        ("HCP_CLIENT_SECRET", "nobody-knows"),
+    ];
+    let run = world.ingot_with(&["plan", "web.pkr.hcl"], &env);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("-offline plans without"), "{}", run.stderr);
+    let run = world.ingot_with(&["plan", "-offline", "web.pkr.hcl"], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
+
+#[test]
+fn mistakes_in_a_template_are_told_as_by_validate() {
+    let world = World::local();
+    world.write("web.pkr.hcl", &WEB.replace("target  =", "tarqet  ="));
+    let run = world.ingot(&["plan", "web.pkr.hcl"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("web.pkr.hcl:22:3"), "{}", run.stderr);
+}
