@@ -146,6 +146,11 @@ fn what_a_build_shows_and_leaves() {
 }
 
 #[test]
+fn how_to_plan() {
+    page_is_true("docs/how-to/plan.md");
+}
+
+#[test]
 fn how_to_check_before_a_commit() {
     page_is_true("docs/how-to/pre-commit.md");
 }

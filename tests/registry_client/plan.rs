@@ -113,7 +113,7 @@ fn a_plan_for_people_fits_60_columns() {
         "├── file.web: unchanged",
         "│   ├── source file.web (web.pkr.hcl:20)",
         "│   │   ├── new in each run: content",
-        "│   ├── provisioner 1: shell-local \"check\"",
+        "│   ├── provisioner 1: shell-local \"check\" (web.pkr.hcl:26)",
         "│   ├── var.token (sensitive)",
         "│   └── var.who = \"web\"",
         "└── publish to web (local)",
@@ -208,4 +208,35 @@ fn mistakes_in_a_template_are_told_as_by_validate() {
     let run = world.ingot(&["plan", "web.pkr.hcl"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     assert!(run.stderr.contains("web.pkr.hcl:22:3"), "{}", run.stderr);
+}
+
+#[test]
+fn only_what_changed_is_built() {
+    with_both(|world| {
+        web(world);
+        let build = |args: &[&str]| {
+            world.ok(&[&["build", "-changed-only"], args, &["web.pkr.hcl"]].concat())
+        };
+        let versions = || world.json(&["versions", "list", "web"]).as_array().map(Vec::len);
+        let said = build(&[]);
+        assert!(said.contains("file.web: new: its bucket has no complete version"), "{said}");
+        assert_eq!(versions(), Some(1));
+        std::fs::remove_file(world.path().join("web.txt")).expect("it was built");
+        let said = build(&["-var=token=another"]);
+        assert!(said.contains("file.web: unchanged since v1"), "{said}");
+        assert!(said.contains("Nothing has changed: nothing is built."), "{said}");
+        assert!(!world.path().join("web.txt").exists(), "nothing is built");
+        assert_eq!(versions(), Some(1));
+        let said = build(&["-var=who=shop"]);
+        let why = "file.web: changed since v1: the options of source file.web";
+        assert!(said.contains(why), "{said}");
+        assert_eq!(versions(), Some(2));
+    });
+    let world = World::local();
+    world.write(
+        "web.pkr.hcl",
+        &WEB.replace("hcp_packer_registry", "# hcp_packer_registry {}\nlocals"),
+    );
+    let said = world.fails(&["build", "-changed-only", "web.pkr.hcl"]);
+    assert!(said.contains("this publishes nothing"), "{said}");
 }
