@@ -233,6 +233,7 @@ fn only_what_changed_is_built() {
         assert_eq!(versions(), Some(2));
     });
     let world = World::local();
+    web(&world);
     world.write(
         "web.pkr.hcl",
         &WEB.replace("hcp_packer_registry", "# hcp_packer_registry {}\nlocals"),
