@@ -32,6 +32,11 @@ pub trait Artifact: Send + Sync {
     fn images(&self) -> Vec<RegistryImage> {
         Vec::new()
     }
+    /// What a later process has to remove besides [`Artifact::files`] to delete the artifact, for
+    /// the [`crate::Reclaim`] of its kind.
+    fn resources(&self) -> Vec<crate::Resource> {
+        Vec::new()
+    }
     /// Deletes the artifact. Used when a post-processor replaced it and it was not kept.
     async fn destroy(&self) -> Result<()>;
 }

@@ -55,6 +55,9 @@ pub struct PrepareContext {
     pub debug: bool,
     /// `-on-error`.
     pub on_error: OnError,
+    /// Whether the run goes on with what an earlier one kept (`-resume`): what a build makes may be
+    /// there already, and be its own.
+    pub resumes: bool,
     /// The template's input variables that are strings, for `{{ user }}`; all builds share them.
     pub user_variables: Arc<BTreeMap<String, UserVariable>>,
     /// What must never be shown. What `{{ }}` makes of a secret is added to it.
@@ -112,14 +115,12 @@ pub trait Hook: Send + Sync {
     fn kept_machine(&self) -> Option<serde_json::Value> {
         None
     }
-    /// Writes down how a later run finds the machine that this one leaves (`-on-error=keep`).
-    /// `machine` is the builder's own and holds no secrets; keys go to files of their own.
-    ///
-    /// # Errors
-    /// It could not be written.
-    fn keep_machine(&self, _machine: serde_json::Value) -> Result<()> {
-        Ok(())
-    }
+    /// Says how a later run finds the machine that this one leaves (`-on-error=keep`); called by
+    /// [`crate::Step::leave`]. `machine` is an object of the builder's own, for its
+    /// [`Hook::kept_machine`]. Its member `secrets`, such as a key made for the build, goes to a file
+    /// of its own that only the user can read. What the template or the environment says again, such
+    /// as a password, has no place in it.
+    fn keep_machine(&self, _machine: serde_json::Value) {}
 }
 
 /// What a plugin runs in. Cheap to clone.

@@ -178,10 +178,11 @@ pub async fn run_steps<S: Send>(
     }
     if leave {
         ctx.ui.error("Leaving what was built so far in place, as -on-error asks.");
-        ctx.journal.release();
         for step in steps[..started].iter().rev() {
             step.leave(ctx, state).await;
         }
+        // Only now: what is left in the middle of it is still known.
+        ctx.journal.release();
         return result;
     }
     let outcome = if result.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
