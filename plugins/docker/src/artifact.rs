@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use bollard::query_parameters::RemoveImageOptions;
 use ingot_sdk::output_file::CreatedDirectories;
-use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Result, async_trait};
+use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Resource, Result, async_trait};
 use serde_json::{Value, json};
 
 use crate::engine::{Engine, EngineContext, status, text_of};
+use crate::reclaim::image_resource;
 
 /// The builder id of exported containers, and of the builder itself.
 pub(crate) const EXPORTED: &str = "packer.docker";
@@ -95,6 +96,10 @@ impl Artifact for ImageArtifact {
             image.labels.insert("tags".to_owned(), self.tags.join(","));
         }
         vec![image]
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        vec![image_resource(&self.engine, &self.id)]
     }
 
     async fn destroy(&self) -> Result<()> {

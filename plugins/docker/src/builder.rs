@@ -14,6 +14,7 @@ use crate::credentials::Login;
 use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
+use crate::kept::{KeptContainer, ResumeContainer};
 use crate::run_command::Pull;
 use crate::steps::{Connect, Export, FindImage, RunContainer, State};
 
@@ -63,22 +64,35 @@ impl DockerBuild {
 #[async_trait]
 impl Build for DockerBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
+        let kept = KeptContainer::of(ctx)?;
+        let connecting = async {
+            match &kept {
+                Some(kept) => kept.endpoint().connect().await,
+                None => Engine::connect(self.options.podman).await,
+            }
+        };
         let engine = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(ingot_sdk::Error::Cancelled),
-            engine = Engine::connect(self.options.podman) => engine?,
+            engine = connecting => engine?,
         };
         let mut options = self.options.clone();
-        if let Some(login) = ctx.unless_cancelled(self.ecr_login(ctx)).await? {
+        if kept.is_none()
+            && let Some(login) = ctx.unless_cancelled(self.ecr_login(ctx)).await?
+        {
             options.login = Some(login);
         }
         let mut state = State::new(engine, options, ctx);
         let mut steps: Vec<Box<dyn Step<State>>> = Vec::new();
-        if self.options.raw.build.is_some() {
-            steps.push(Box::new(BuildImage));
+        if let Some(kept) = kept {
+            steps.push(Box::new(ResumeContainer(kept)));
+        } else {
+            if self.options.raw.build.is_some() {
+                steps.push(Box::new(BuildImage));
+            }
+            steps.push(Box::new(FindImage));
+            steps.push(Box::new(RunContainer));
         }
-        steps.push(Box::new(FindImage));
-        steps.push(Box::new(RunContainer));
         steps.push(Box::new(Connect));
         steps.push(Box::new(ProvisionStep));
         match self.options.goal {

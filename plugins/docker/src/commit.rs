@@ -3,7 +3,7 @@
 use bollard::models::ContainerConfig;
 use bollard::query_parameters::CommitContainerOptionsBuilder;
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Context, OnError, Result, RunContext, Step, async_trait};
 use serde_json::json;
 
 use crate::config::Goal;
@@ -138,6 +138,13 @@ impl Step<State> for Commit {
         }
         state.image_id = None;
         remove_unfinished(ctx, &state.engine, image).await;
+    }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut State) {
+        // The container is kept, of which it is made again.
+        if ctx.prepare.on_error == OnError::Keep {
+            self.cleanup(ctx, state, Outcome::Failed).await;
+        }
     }
 }
 

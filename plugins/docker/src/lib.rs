@@ -14,6 +14,7 @@ mod dockerfile;
 mod ecr;
 mod engine;
 mod exec;
+mod kept;
 mod mounts;
 mod post_processors;
 mod progress;

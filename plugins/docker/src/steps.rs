@@ -27,6 +27,7 @@ use crate::config::{Goal, Options};
 use crate::credentials;
 use crate::engine::{Engine, EngineContext, describe, status};
 use crate::exec::Runner;
+use crate::kept;
 use crate::mounts::Mounts;
 use crate::progress::LayerProgress;
 use crate::reclaim::{container_resource, remove_container};
@@ -65,21 +66,36 @@ pub(crate) struct State {
     pub image_entrypoint: Vec<String>,
     pub image_command: Vec<String>,
     image_user: String,
-    container: Option<Container>,
+    /// The container, once it is about to be created.
+    pub container: Option<Container>,
     communicator: Arc<dyn Communicator>,
 }
 
 /// The build's container. It is noted before it is created.
-struct Container {
+pub(crate) struct Container {
     /// The name we chose.
-    name: String,
+    pub name: String,
     /// The call that creates it, while it is under way.
-    creating: Option<JoinHandle<Result<ContainerCreateResponse, bollard::errors::Error>>>,
+    pub creating: Option<JoinHandle<Result<ContainerCreateResponse, bollard::errors::Error>>>,
     /// The id, once it exists.
-    id: Option<String>,
+    pub id: Option<String>,
     /// The user it runs as.
-    user: String,
-    records: Vec<JournalEntry>,
+    pub user: String,
+    /// By what names and ids it is in the journal.
+    pub recorded: Vec<String>,
+    /// Those records.
+    pub records: Vec<JournalEntry>,
+}
+
+impl Container {
+    /// Waits for the call that creates it, if that is under way.
+    async fn created(&mut self) {
+        if let Some(task) = self.creating.take()
+            && let Ok(Ok(Ok(created))) = tokio::time::timeout(CLEANUP_TIMEOUT, task).await
+        {
+            self.id = Some(created.id);
+        }
+    }
 }
 
 impl State {
@@ -261,6 +277,7 @@ impl Step<State> for RunContainer {
         let record = JournalEntry::open(&ctx.journal, &container_resource(&state.engine, &name))?;
         let user = command.user.clone().unwrap_or_else(|| state.image_user.clone());
         let container = state.container.insert(Container {
+            recorded: vec![name.clone()],
             name,
             creating: None,
             id: None,
@@ -297,6 +314,7 @@ impl Step<State> for RunContainer {
             // by its id: a container of that name that was there before must not be removed.
             let resource = container_resource(&state.engine, &id);
             container.records.push(JournalEntry::open(&ctx.journal, &resource)?);
+            container.recorded.push(id.clone());
             let options = RenameContainerOptionsBuilder::new().name(wanted).build();
             let renamed = api.rename_container(&container.name, options).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
@@ -313,11 +331,7 @@ impl Step<State> for RunContainer {
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
         let Some(mut container) = state.container.take() else { return };
-        if let Some(task) = container.creating.take()
-            && let Ok(Ok(Ok(created))) = tokio::time::timeout(CLEANUP_TIMEOUT, task).await
-        {
-            container.id = Some(created.id);
-        }
+        container.created().await;
         let id = container.id.as_deref().unwrap_or(&container.name);
         if container.id.is_some() {
             ctx.ui.say(format!("Killing the container: {id}"));
@@ -330,6 +344,13 @@ impl Step<State> for RunContainer {
             Ok(Err(error)) => ctx.ui.error(format!("The container may be left over: {error}")),
             Err(_) => ctx.ui.error(format!("The container {id} may be left over: no answer")),
         }
+    }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut State) {
+        if let Some(container) = &mut state.container {
+            container.created().await;
+        }
+        kept::keep(ctx, state);
     }
 }
 

@@ -51,6 +51,31 @@ impl UnfinishedImage {
         Ok(image)
     }
 
+    /// What [`UnfinishedImage::again`] takes: the tag of its name, and its id.
+    pub(crate) fn identity(&self) -> (String, Option<String>) {
+        (self.tag.clone(), self.id.clone())
+    }
+
+    /// An image that an earlier run of the build has made.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub(crate) fn again(
+        ctx: &RunContext,
+        engine: &Engine,
+        tag: &str,
+        id: Option<&str>,
+    ) -> Result<UnfinishedImage> {
+        let (tag, id) = (tag.to_owned(), id.map(str::to_owned));
+        let mut image = UnfinishedImage { tag, id, entries: Vec::new() };
+        let name = image.name();
+        let names = [Some(name.clone()), Some(format!("{name}-empty")), image.id.clone()];
+        for name in names.into_iter().flatten() {
+            image.note(ctx, &image_resource(engine, &name))?;
+        }
+        Ok(image)
+    }
+
     /// The tag to make it with, in [`REPOSITORY`].
     pub(crate) fn tag(&self) -> &str {
         &self.tag
