@@ -165,6 +165,11 @@ fn how_to_move_from_hcp_packer() {
     page_is_true("docs/how-to/from-hcp-packer.md");
 }
 
+#[test]
+fn how_to_resume_a_failed_build() {
+    page_is_true("docs/how-to/resume.md");
+}
+
 /// No page with commands is left out above, and what is not run says why.
 #[test]
 fn every_command_is_run_or_says_why_not() {

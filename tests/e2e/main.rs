@@ -19,6 +19,7 @@ mod messages;
 mod packer_block;
 mod parity;
 mod provenance;
+mod resume;
 mod run_report;
 mod running;
 mod sbom;

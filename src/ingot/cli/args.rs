@@ -210,9 +210,21 @@ pub(super) struct BuildArgs {
     /// Write a report to this file: .html, .json, .xml for JUnit, or FORMAT:FILE. May be repeated
     #[arg(long, value_name = "FILE")]
     pub report: Vec<ReportTarget>,
-    /// What to do with what was created when a build fails
-    #[arg(long, value_enum, default_value = "cleanup", value_name = "ACTION")]
-    pub on_error: OnErrorFlag,
+    /// What to do with what was created when a build fails: cleanup if not given; keep for -resume
+    #[arg(long, value_enum, value_name = "ACTION")]
+    pub on_error: Option<OnErrorFlag>,
+    /// Go on with the builds that failed and were kept, where they failed
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub resume: bool,
+    /// With -resume: go on at this provisioner, by its name or type
+    #[arg(long, value_name = "NAME")]
+    pub start_at: Option<String>,
+    /// Stop before this provisioner, by its name or type, and keep the machine
+    #[arg(long, value_name = "NAME")]
+    pub stop_before: Option<String>,
+    /// Run only the post-processors, over what a build made that was kept
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub only_post_processors: bool,
     /// How many builds to run at once; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub parallel_builds: i64,
@@ -503,6 +515,9 @@ pub(super) struct CleanupArgs {
     /// Only list what is left
     #[arg(long, alias = "list", default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub dry_run: bool,
+    /// Also remove what is kept for `ingot build -resume`
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub kept: bool,
     /// Print one JSON document
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub json: bool,

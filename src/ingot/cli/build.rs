@@ -14,16 +14,19 @@ use super::run_report::{self, RunReport};
 use super::{changed_only, failures, publish, step_cache, suspend};
 use crate::build_logs::{self, BuildLogs, Slot};
 use crate::builtin::plugins;
+use crate::engine::kept::record::Stage;
+use crate::engine::kept::{KeptBuild, KeptRecord};
 use crate::engine::project::RunFlags;
 use crate::engine::run::human;
 use crate::engine::signals::Signals;
 use crate::engine::{
-    self, FileJournal, Outcome, Project, ProjectOptions, Publisher, RunInfo, RunOptions, check,
-    prepare, reclaim_orphaned_runs,
+    self, FileJournal, KeepOptions, Outcome, Project, ProjectOptions, Publisher, ResumeFlags,
+    RunInfo, RunOptions, check, kept, prepare, reclaim_orphaned_runs,
 };
 use crate::publish::changes;
 use crate::ui::ci::CiSystem;
 use crate::ui::{Renderer, UiOptions, View};
+use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::parse::STACK_SIZE;
 
@@ -104,6 +107,22 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     let Reporting { renderer, ui, color, report, logs } = reporting;
     let color = *color;
     let mut diagnostics = Diagnostics::default();
+    let resume = ResumeFlags {
+        resume: args.resume,
+        start_at: args.start_at.clone(),
+        stop_before: args.stop_before.clone(),
+        only_post_processors: args.only_post_processors,
+    };
+    let records = match kept_builds(args, &resume) {
+        Ok(records) => records,
+        Err(diagnostic) => {
+            let found = Diagnostics::from(diagnostic);
+            super::report(ui, &found, &SourceMap::default(), color);
+            report.add(&found, &SourceMap::default());
+            return Ending::FAILED;
+        }
+    };
+    let newest = records.last().map(|record| &record.build);
     let options = ProjectOptions {
         plugins: plugins(),
         variables: args.variables.0.clone(),
@@ -113,6 +132,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         registry_data: None,
         lenient: false,
         releases_only: args.installed.ignore_prerelease_plugins,
+        started: newest.and_then(KeptBuild::started),
     };
     let cache = step_cache::options(&args.step_cache, &args.template);
     let cache = diagnostics.keep(cache.map_err(Diagnostic::error)).unwrap_or_default();
@@ -124,18 +144,27 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         force: args.force,
         debug: args.debug,
         on_error: match args.on_error {
-            OnErrorFlag::Cleanup => OnError::Cleanup,
-            OnErrorFlag::Abort => OnError::Abort,
-            OnErrorFlag::Keep => OnError::Keep,
-            OnErrorFlag::Ask => OnError::Ask,
-            OnErrorFlag::RunCleanupProvisioner => OnError::RunCleanupProvisioner,
+            Some(OnErrorFlag::Cleanup) => OnError::Cleanup,
+            Some(OnErrorFlag::Abort) => OnError::Abort,
+            Some(OnErrorFlag::Keep) => OnError::Keep,
+            Some(OnErrorFlag::Ask) => OnError::Ask,
+            Some(OnErrorFlag::RunCleanupProvisioner) => OnError::RunCleanupProvisioner,
+            // What was kept once is kept again.
+            None if resume.resumes() || resume.stop_before.is_some() => OnError::Keep,
+            None => OnError::Cleanup,
         },
+        resumes: resume.resumes(),
     };
     project.secrets().hide_in(ui);
     renderer.redactor().keep(project.public_names());
     let plan = match diagnostics.has_errors() {
         true => None,
-        false => publish::plan(&project, &mut diagnostics),
+        false => {
+            // What is published already counts for the version that was begun.
+            let begun = newest.filter(|build| build.stage != Stage::Built);
+            let begun = begun.and_then(|build| build.fingerprint.as_deref());
+            publish::plan(&project, begun, &mut diagnostics)
+        }
     };
     if plan.is_none() && !diagnostics.has_errors() {
         project.unpublished(&mut diagnostics);
@@ -227,6 +256,15 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         }
         opened.set_inputs(changes::records(&project, &prepared));
     }
+    let mut found = Diagnostics::default();
+    let (prepared, plans) = kept::plan(&project, prepared, &resume, records, ui, &mut found);
+    if !found.is_empty() {
+        super::report(ui, &found, &project.sources, color);
+        report.add(&found, &project.sources);
+    }
+    if found.has_errors() {
+        return Ending::FAILED;
+    }
     if args.skip_enforcement {
         // Packer's words.
         ui.say("Skipping HCP Packer enforced provisioners (--skip-enforcement flag set)");
@@ -255,6 +293,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         template: std::path::absolute(&args.template).unwrap_or_else(|_| args.template.clone()),
         started: time::OffsetDateTime::now_utc(),
     });
+    let fingerprint = publication.as_ref().map(|opened| opened.fingerprint().to_owned());
     let started = Instant::now();
     let mut interrupted = false;
     let project = Arc::new(project);
@@ -277,6 +316,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
             cancel: cancel.clone(),
             publisher: publication.clone().map(|publication| publication as Arc<dyn Publisher>),
             step_cache: Arc::new(step_cache::open(cache, ui).await),
+            keep: KeepOptions::new(args.template.clone(), fingerprint, plans),
         };
         let outcomes = engine::run(Arc::clone(&project), prepared, &options).await;
         interrupted = cancel.is_cancelled();
@@ -309,6 +349,41 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     // A question on standard input may still be waiting on a thread of its own.
     runtime.shutdown_background();
     Ending { code, status: interrupted.then_some(Status::Cancelled) }
+}
+
+/// The builds of the template that a run goes on with, the oldest first; none for one that begins.
+///
+/// # Errors
+/// The flags contradict each other, or nothing is kept.
+fn kept_builds(args: &BuildArgs, flags: &ResumeFlags) -> Result<Vec<KeptRecord>, Diagnostic> {
+    let exclude = |one: &str, other: &str| {
+        Diagnostic::error(format!("{one} and {other} exclude each other")).help("keep one of them")
+    };
+    if flags.start_at.is_some() && !flags.resume {
+        return Err(Diagnostic::error("-start-at is for going on with a build that was kept")
+            .help("add -resume; a new machine needs all of its provisioners"));
+    }
+    if flags.only_post_processors {
+        let steps = [("-start-at", &flags.start_at), ("-stop-before", &flags.stop_before)];
+        if let Some((flag, _)) = steps.iter().find(|(_, name)| name.is_some()) {
+            return Err(exclude(flag, "-only-post-processors"));
+        }
+    }
+    if flags.stop_before.is_some()
+        && args.on_error.is_some_and(|flag| !matches!(flag, OnErrorFlag::Keep))
+    {
+        return Err(Diagnostic::error("-stop-before keeps the machine").help(
+            "leave -on-error out, or set it to keep, which is what -stop-before does for failures",
+        ));
+    }
+    if !flags.resumes() {
+        return Ok(Vec::new());
+    }
+    let records = kept::record::of_template(&args.template);
+    match records.is_empty() && flags.start_at.is_none() {
+        true => Err(kept::nothing_kept(flags)),
+        false => Ok(records),
+    }
 }
 
 /// Begins the logs of the builds `names`, if there are to be any.

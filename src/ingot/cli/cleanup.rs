@@ -9,6 +9,8 @@ use time::OffsetDateTime;
 
 use super::args::CleanupArgs;
 use crate::builtin::plugins;
+use crate::engine::kept::KeptRecord;
+use crate::engine::kept::record::{self as kept, Stage};
 use crate::engine::orphaned_runs::{
     OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
 };
@@ -54,8 +56,15 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
             discover(&plugins, DiscoveryScope::Aws { region: region.clone() }, &runs).await?;
         runs.extend(found);
     }
-    let mut report =
-        Report { ui, args, plugins: &plugins, runs: Vec::new(), removed: 0, failed: 0 };
+    let mut report = Report {
+        ui,
+        args,
+        plugins: &plugins,
+        runs: Vec::new(),
+        kept: Vec::new(),
+        removed: 0,
+        failed: 0,
+    };
     for run in runs {
         if run.is_chosen(args) {
             report.clean_up(run).await;
@@ -63,7 +72,23 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
             run.dead.close();
         }
     }
+    for record in kept::list() {
+        let (run, since) = (Some(&record.build.run), Some(record.build.kept_at));
+        if is_chosen(args, run, since) {
+            report.kept(record).await;
+        }
+    }
     Ok(report.finish())
+}
+
+/// Whether the flags select what the run `run` left at `since`.
+fn is_chosen(args: &CleanupArgs, run: Option<&String>, since: Option<OffsetDateTime>) -> bool {
+    let old = |limit| {
+        let age = since.map(|since| OffsetDateTime::now_utc() - since);
+        age.is_some_and(|age| age >= limit)
+    };
+    (args.run.is_empty() || run.is_some_and(|id| args.run.contains(id)))
+        && args.older_than.is_none_or(old)
 }
 
 /// A run with leftovers, from the journal or from tags.
@@ -80,13 +105,7 @@ impl Run {
     }
 
     fn is_chosen(&self, args: &CleanupArgs) -> bool {
-        let named = |id: &String| args.run.contains(id);
-        let old = |limit| {
-            let age = self.started.map(|started| OffsetDateTime::now_utc() - started);
-            age.is_some_and(|age| age >= limit)
-        };
-        (args.run.is_empty() || self.id.as_ref().is_some_and(named))
-            && args.older_than.is_none_or(old)
+        is_chosen(args, self.id.as_ref(), self.started)
     }
 
     fn describe(&self) -> String {
@@ -105,7 +124,7 @@ impl Run {
 /// the journals of `known`.
 async fn discover(plugins: &PluginSet, place: DiscoveryScope, known: &[Run]) -> Result<Vec<Run>> {
     let mut able = false;
-    let living = living_runs();
+    let (living, kept) = (living_runs(), kept::resources());
     let mut runs: BTreeMap<String, Vec<OrphanedResource>> = BTreeMap::new();
     for reclaimer in &plugins.reclaimers {
         let Some(found) = reclaimer.discover(&place).await? else { continue };
@@ -114,7 +133,8 @@ async fn discover(plugins: &PluginSet, place: DiscoveryScope, known: &[Run]) -> 
             let recorded = known.iter().flat_map(|run| &run.dead.left).any(|left| {
                 (&left.resource.kind, &left.resource.id) == (&one.resource.kind, &one.resource.id)
             });
-            if !living.contains(&one.run) && !recorded {
+            let is_kept = kept.contains(&(one.resource.kind.clone(), one.resource.id.clone()));
+            if !living.contains(&one.run) && !recorded && !is_kept {
                 let left = OrphanedResource::unrecorded(one.resource, one.since);
                 runs.entry(one.run).or_default().push(left);
             }
@@ -139,6 +159,8 @@ struct Report<'a> {
     args: &'a CleanupArgs,
     plugins: &'a PluginSet,
     runs: Vec<Json>,
+    /// What is kept for `-resume`.
+    kept: Vec<Json>,
     removed: usize,
     failed: usize,
 }
@@ -160,7 +182,7 @@ impl Report<'_> {
                 true => None,
                 false => Some(run.dead.remove(&orphan, self.plugins).await),
             };
-            things.push(self.report(&run, &orphan, result));
+            things.push(self.report(&run, &orphan, "left", result));
         }
         if !things.is_empty() {
             self.runs.push(json!({
@@ -173,7 +195,93 @@ impl Report<'_> {
         run.dead.close();
     }
 
-    fn report(&mut self, run: &Run, orphan: &OrphanedResource, result: Option<Result<()>>) -> Json {
+    /// Lists what is kept of a build, and removes it with `-kept`.
+    async fn kept(&mut self, record: KeptRecord) {
+        let build = &record.build;
+        if build.stage == Stage::Built {
+            // Nothing is left of it that is not the user's.
+            if self.args.kept && !self.args.dry_run {
+                let _ = record.remove();
+            }
+            return;
+        }
+        let _lock = match record.lock() {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return self.say(format!("A run goes on with '{}'.", build.build)),
+            Err(error) => return self.ui.error(error.to_string()),
+        };
+        self.say(format!(
+            "{} of {}, kept at {} for `ingot build -resume`:",
+            build.build,
+            build.template.display(),
+            shown_time(build.kept_at)
+        ));
+        let removes = self.args.kept && !self.args.dry_run;
+        let mut left = Vec::new();
+        for resource in &build.left {
+            let mut orphan = OrphanedResource::unrecorded(resource.clone(), None);
+            orphan.build = Some(build.build.clone());
+            left.push(orphan);
+        }
+        let mut run = Run {
+            id: Some(build.run.clone()),
+            started: build.started(),
+            dead: OrphanedRun::unrecorded(left),
+        };
+        let mut things = Vec::new();
+        let failed = self.failed;
+        for orphan in run.dead.in_turn(self.plugins) {
+            let result = match removes {
+                false => None,
+                true => Some(run.dead.remove(&orphan, self.plugins).await),
+            };
+            things.push(self.report(&run, &orphan, "kept", result));
+        }
+        let artifact = build.artifact.as_ref().filter(|_| build.owns_artifact);
+        if let Some(artifact) = artifact {
+            let what = artifact.description();
+            match removes {
+                false => self.say(format!("  {what}")),
+                true => match artifact.destroy(&self.plugins.reclaimers).await {
+                    Ok(()) => {
+                        self.removed += 1;
+                        self.say(format!("  removed {what}"));
+                    }
+                    Err(error) => {
+                        self.failed += 1;
+                        self.ui.error(format!("  could not remove {what}: {error}"));
+                    }
+                },
+            }
+        }
+        if things.is_empty() && artifact.is_none() {
+            self.say("  how far it came");
+        }
+        if removes
+            && failed == self.failed
+            && let Err(error) = record.remove()
+        {
+            self.failed += 1;
+            self.ui.error(format!("  could not remove the record of it: {error}"));
+        }
+        self.kept.push(json!({
+            "build": build.build,
+            "template": build.template,
+            "run": build.run,
+            "kept_at": shown_time(build.kept_at),
+            "reason": build.reason,
+            "artifact": build.artifact.as_ref().map(|artifact| artifact.description()),
+            "things": things,
+        }));
+    }
+
+    fn report(
+        &mut self,
+        run: &Run,
+        orphan: &OrphanedResource,
+        untouched: &'static str,
+        result: Option<Result<()>>,
+    ) -> Json {
         let mut details = Vec::new();
         details.extend(orphan.since.map(|time| format!("since {}", shown_time(time))));
         details.extend(orphan.build.clone());
@@ -183,7 +291,7 @@ impl Report<'_> {
         };
         let what = format!("{}{details}", orphan.describe(self.plugins));
         let (status, error) = match result {
-            None => ("left", None),
+            None => (untouched, None),
             Some(Ok(())) => {
                 self.removed += 1;
                 ("removed", None)
@@ -241,8 +349,8 @@ impl Report<'_> {
         let left: usize =
             self.runs.iter().map(|run| run["things"].as_array().map_or(0, Vec::len)).sum();
         if self.args.json {
-            super::answer(&format!("{:#}", json!({ "runs": self.runs })));
-        } else if left == 0 {
+            super::answer(&format!("{:#}", json!({ "runs": self.runs, "kept": self.kept })));
+        } else if left == 0 && self.removed + self.failed == 0 {
             self.ui.say("Nothing is left of interrupted runs.");
         } else if self.args.dry_run {
             self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));
@@ -254,6 +362,9 @@ impl Report<'_> {
                 count(self.removed),
                 count(self.failed)
             ));
+        }
+        if !self.args.json && !self.kept.is_empty() && !(self.args.kept && !self.args.dry_run) {
+            self.ui.say("What is kept goes with -kept.");
         }
         self.failed == 0
     }

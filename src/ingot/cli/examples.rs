@@ -19,6 +19,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot build -force -on-error=ask -timestamp-ui web.pkr.hcl",
             "ingot build -cache -explain .",
             "ingot build -progress=plain -report=report.html -report=report.xml .",
+            "ingot build -on-error=keep web.pkr.hcl",
+            "ingot build -resume -start-at=configure web.pkr.hcl",
         ],
     ),
     (
@@ -93,6 +95,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "ingot cleanup -list",
             "ingot cleanup -older-than=24h",
+            "ingot cleanup -kept -list",
             "ingot cleanup -aws-region=eu-central-1 -json",
         ],
     ),

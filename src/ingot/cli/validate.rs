@@ -31,6 +31,7 @@ pub(super) fn run(args: &ValidateArgs) -> ExitCode {
         releases_only: args.installed.ignore_prerelease_plugins,
         fetch_data: args.evaluate_datasources.then(|| ui.clone()),
         registry_data: None,
+        started: None,
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);

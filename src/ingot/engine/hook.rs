@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocks::{overrides, prepare_config};
 use super::build_values::BuildValues;
+use super::kept::Keeper;
 use super::prepare::run_names;
 use super::project::Project;
 use super::step_cache::{NodeCache, Ran};
-use crate::graph::Node;
+use crate::graph::{Node, step_name};
 use crate::template::options::{self, Given};
 use crate::template::steps::Step;
 use ingot_hcl::Unknowns;
@@ -32,6 +33,8 @@ pub(super) struct NodeHook {
     pub sboms: Mutex<Vec<Sbom>>,
     /// What becomes of the states of its machine.
     pub cache: NodeCache,
+    /// From where to where the build goes, and what is kept of it.
+    pub keeper: Arc<Keeper>,
 }
 
 /// Evaluates a block with the values that only the run knows, and makes of its plugin what can run.
@@ -232,17 +235,27 @@ impl Hook for NodeHook {
         provisioning: Provisioning,
     ) -> Result<()> {
         let steps = &self.node.provisioners;
+        let first = provisioning.done.max(self.keeper.start());
         let mut states = self.cache.begin(self, ctx, &provisioning);
+        self.keeper.provisioned(first);
         for (index, step) in steps.iter().enumerate() {
             let info = self.info(StepKind::Provisioner, step).numbered(index + 1, steps.len());
             if states.is_cached(index) {
                 states.use_cached(index, info).await;
                 continue;
             }
-            if index < provisioning.done {
+            if index < first {
                 continue;
             }
+            if self.keeper.stops_before(index) {
+                let name = step_name(step);
+                ctx.ui
+                    .say(format!("Stopping before the provisioner {name:?}, as -stop-before asks"));
+                self.keeper.stop(name);
+                return Err(Error::Cancelled);
+            }
             let ran = self.step(step, info, ctx, &communicator, &data).await?;
+            self.keeper.provisioned(index + 1);
             states.keep(index, ran).await?;
         }
         Ok(())
@@ -263,10 +276,22 @@ impl Hook for NodeHook {
     }
 
     async fn state_keys(&self, ctx: &RunContext, base: &StateKey) -> Vec<StateKey> {
-        self.cache.state_keys(self, ctx, base).await
+        let mut keys = self.cache.state_keys(self, ctx, base).await;
+        // Nothing beyond where the build is to stop.
+        keys.truncate(self.keeper.stop_index().unwrap_or(usize::MAX));
+        keys
     }
 
     fn keep_sbom(&self, sbom: Sbom) {
+        self.keeper.took(&sbom);
         self.sboms.lock().push(sbom);
+    }
+
+    fn kept_machine(&self) -> Option<serde_json::Value> {
+        self.keeper.kept_machine()
+    }
+
+    fn keep_machine(&self, machine: serde_json::Value) {
+        self.keeper.keep_machine(machine);
     }
 }

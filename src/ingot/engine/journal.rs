@@ -71,8 +71,8 @@ pub struct FileJournal {
 struct State {
     file: Option<(File, PathBuf)>,
     next: u64,
-    /// The records that are not struck out, and whose they are.
-    open: BTreeMap<u64, Arc<str>>,
+    /// The records that are not struck out.
+    open: BTreeMap<u64, Open>,
     /// What is known of each build's things.
     facts: BTreeMap<Arc<str>, Facts>,
 }
@@ -86,6 +86,19 @@ impl FileJournal {
     /// What the build called `name` writes in.
     pub fn of_build(self: &Arc<Self>, name: &str) -> Arc<dyn Journal> {
         Arc::new(BuildJournal { file: Arc::clone(self), build: name.into() })
+    }
+
+    /// What the build called `name` has created and not removed, newest first.
+    pub(super) fn left_by(&self, name: &str) -> Vec<Resource> {
+        let state = self.state();
+        let facts = state.facts.get(name);
+        let open = state.open.values().rev().filter(|open| *open.build == *name);
+        let left = open.map(|open| {
+            let mut resource = open.resource.clone();
+            resource.attributes.extend(facts.cloned().unwrap_or_default());
+            resource
+        });
+        left.collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,19 +121,16 @@ impl FileJournal {
         if let Some((file, _)) = &mut state.file {
             append(file, &line)?;
         }
-        state.open.insert(record, Arc::clone(build));
+        state.open.insert(record, Open { build: Arc::clone(build), resource: resource.clone() });
         Ok(record)
     }
 
     fn amend(&self, record: u64, resource: &Resource) {
         let state = &mut *self.state();
-        let Some(build) = state.open.get(&record) else { return };
-        let line = Line::Created {
-            record,
-            resource: resource.clone(),
-            build: Some(build.to_string()),
-            at: None,
-        };
+        let Some(open) = state.open.get_mut(&record) else { return };
+        open.resource = resource.clone();
+        let build = Some(open.build.to_string());
+        let line = Line::Created { record, resource: resource.clone(), build, at: None };
         state.add(&line);
     }
 
@@ -141,7 +151,7 @@ impl FileJournal {
         let struck: Vec<u64> = state
             .open
             .iter()
-            .filter(|(record, build)| gone(**record, build))
+            .filter(|(record, open)| gone(**record, &open.build))
             .map(|(record, _)| *record)
             .collect();
         struck.iter().for_each(|record| drop(state.open.remove(record)));
@@ -167,6 +177,13 @@ impl State {
             tracing::warn!(%error, "could not add a line to the journal");
         }
     }
+}
+
+/// A record that is not struck out.
+#[derive(Debug)]
+struct Open {
+    build: Arc<str>,
+    resource: Resource,
 }
 
 /// A build's part of the journal.

@@ -8,6 +8,7 @@ pub mod inputs;
 #[cfg(feature = "plugin-host")]
 mod installed;
 pub mod journal;
+pub mod kept;
 pub mod orphaned_runs;
 mod post_process;
 pub mod prepare;
@@ -23,6 +24,7 @@ mod stores;
 #[cfg(feature = "plugin-host")]
 pub(crate) use installed::is_for_other_builders;
 pub use journal::{FileJournal, RunInfo};
+pub use kept::{KeepOptions, ResumeFlags};
 pub use orphaned_runs::reclaim_orphaned_runs;
 pub use prepare::{CheckedNode, PreparedNode, check, prepare};
 pub use project::{Project, ProjectOptions};

@@ -1,6 +1,6 @@
 //! What runs that are dead have left behind, and its removal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directory, owner_runs};
+use super::kept;
 
 /// How long a build waits for the removal of one thing that another run left.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -113,6 +114,21 @@ impl OrphanedRun {
         Ok(())
     }
 
+    /// Strikes out what is kept for `-resume`, of which there is a record of its own.
+    fn leave(&mut self, kept: &BTreeSet<(String, String)>) {
+        let is_kept = |orphan: &OrphanedResource| {
+            let Resource { kind, id, .. } = &orphan.resource;
+            kept.contains(&(kind.clone(), id.clone()))
+        };
+        for orphan in self.left.extract_if(.., |orphan| is_kept(orphan)) {
+            if let Some((file, _)) = &mut self.journal
+                && let Err(error) = append(file, &Line::Struck { struck: orphan.record })
+            {
+                tracing::warn!(%error, "could not strike out a record of the journal");
+            }
+        }
+    }
+
     /// Removes the journal if nothing of it is left; else whoever looks next finds what is.
     pub fn close(self) {
         if let (Some((_, path)), true) = (&self.journal, self.left.is_empty()) {
@@ -188,6 +204,12 @@ pub fn orphaned_runs() -> Vec<OrphanedRun> {
     let Ok(entries) = std::fs::read_dir(directory()) else { return Vec::new() };
     let mut runs: Vec<_> =
         entries.flatten().filter_map(|entry| OrphanedRun::open(entry.path())).collect();
+    // Only after they are locked: no run keeps anything of theirs any more.
+    let kept = match runs.is_empty() {
+        true => BTreeSet::new(),
+        false => kept::record::resources(),
+    };
+    runs.iter_mut().for_each(|run| run.leave(&kept));
     runs.sort_by_key(|run| run.info.as_ref().map(|info| info.started));
     runs
 }

@@ -57,18 +57,22 @@ impl Pipelines<'_> {
                 }
             }
         }
+        let keeper = &self.hook.keeper;
+        if let Some(error) = failure {
+            if !keeper.leaves(&*built, keep_built, &error) {
+                self.ctx.ui.say("Removing what the builder created: post-processing failed");
+                built.destroy().await?;
+            }
+            return Err(error);
+        }
         if keep_built {
+            keeper.succeeded(Some(&*built));
             artifacts.insert(0, built);
         } else {
-            if failure.is_some() {
-                self.ctx.ui.say("Removing what the builder created: post-processing failed");
-            }
             built.destroy().await?;
+            keeper.succeeded(None);
         }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(artifacts),
-        }
+        Ok(artifacts)
     }
 
     /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept. There are

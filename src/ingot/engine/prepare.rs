@@ -245,7 +245,7 @@ fn prepare_node<B>(
 }
 
 /// `source` as the blocks of a node see it.
-fn source_names(node: &Node) -> Names {
+pub(super) fn source_names(node: &Node) -> Names {
     builds::source_names(node.ty.as_str().into(), node.source_name.as_str().into())
 }
 

@@ -41,6 +41,9 @@ pub struct ProjectOptions {
     pub lenient: bool,
     /// Pass over pre-releases of plugins that are programs of their own.
     pub releases_only: bool,
+    /// When the run counts as started; now if none. A run that goes on with an earlier one sees its
+    /// time, so that names with a timestamp stay what they are.
+    pub started: Option<time::OffsetDateTime>,
     /// Where data sources that are fetched speak, and the stores that functions read from. Without
     /// it none is asked, and their values are unknown.
     pub fetch_data: Option<Ui>,
@@ -129,8 +132,8 @@ impl Project {
         let secrets = Secrets::default();
         let functions = FunctionContext {
             base_dir: files.dir.clone(),
-            start: time::OffsetDateTime::now_utc(),
             reproducible: false,
+            start: options.started.unwrap_or_else(time::OffsetDateTime::now_utc),
             env_allowed: false,
             secrets: sink(&secrets),
             stores: stores(options.fetch_data.as_ref()),
@@ -593,6 +596,7 @@ impl Project {
             force: flags.force,
             debug: flags.debug,
             on_error: flags.on_error,
+            resumes: flags.resumes,
             user_variables: self.user_variables(),
             secrets: self.secrets.clone(),
             run_uuid: self.run_uuid.clone(),
@@ -638,4 +642,6 @@ pub struct RunFlags {
     pub debug: bool,
     /// `-on-error`
     pub on_error: OnError,
+    /// Whether the run goes on with what an earlier one kept.
+    pub resumes: bool,
 }

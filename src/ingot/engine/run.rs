@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::hook::NodeHook;
 use super::journal::FileJournal;
+use super::kept::{KeepOptions, Told};
 use super::post_process::Pipelines;
 use super::prepare::PreparedNode;
 use super::project::Project;
@@ -34,6 +35,8 @@ pub struct RunOptions {
     pub publisher: Option<Arc<dyn Publisher>>,
     /// Keeps states of machines for later runs.
     pub step_cache: Arc<StepCache>,
+    /// From where to where builds go, and how they are kept.
+    pub keep: KeepOptions,
 }
 
 /// How a node went.
@@ -46,6 +49,8 @@ pub struct Outcome {
     pub unpublished: Option<Unpublished>,
     /// How long it took.
     pub took: Duration,
+    /// Whether it stopped where it was asked to, and has made nothing for that reason.
+    pub stopped: bool,
 }
 
 /// How a node went, without its name.
@@ -74,18 +79,20 @@ pub async fn run(
         };
         let project = Arc::clone(&project);
         let ui = options.ui.for_build(&prepared.node.name);
+        let keeper = Arc::new(options.keep.keeper(&project, &prepared, &options.journal, &ui));
         let hook = Arc::new(NodeHook {
             project: Arc::clone(&project),
             node: Arc::clone(&prepared.node),
             values: Arc::clone(&prepared.values),
-            sboms: Default::default(),
+            sboms: keeper.sboms().into(),
             cache: NodeCache::new(Arc::clone(&options.step_cache)),
+            keeper: Arc::clone(&keeper),
         });
         let ctx = RunContext {
             prepare: Arc::clone(&prepared.context),
             ui: ui.clone(),
             cancel: options.cancel.child_token(),
-            journal: options.journal.of_build(&prepared.node.name),
+            journal: keeper.journal(options.journal.of_build(&prepared.node.name)),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
             processes: Processes::default(),
         };
@@ -107,13 +114,22 @@ pub async fn run(
                 };
                 let took = started.elapsed();
                 let name = &prepared.node.name;
-                match &ended {
-                    Some(ended) => announce(&ui, name, &ended.result, took),
-                    None => ui.verdict(false, format!("skipping already done build {name:?}")),
+                let Told { stopped, kept } = hook.keeper.told();
+                match (&ended, &stopped) {
+                    (Some(_), Some(step)) => ui.verdict(
+                        false,
+                        format!("Build '{name}' stopped before the provisioner {step:?}."),
+                    ),
+                    (Some(ended), None) => announce(&ui, name, &ended.result, took),
+                    (None, _) => ui.verdict(false, format!("skipping already done build {name:?}")),
                 }
-                tell_end(&ui, ended.as_ref());
+                if let Some(kept) = kept {
+                    ui.verdict(stopped.is_none(), kept);
+                }
+                tell_end(&ui, ended.as_ref().filter(|_| stopped.is_none()));
                 let nothing = || Ended { result: Ok(Vec::new()), unpublished: None };
-                (index, ended.unwrap_or_else(nothing), took)
+                let ended = ended.filter(|_| stopped.is_none()).unwrap_or_else(nothing);
+                (index, ended, took, stopped.is_some())
             }
             .instrument(span),
         );
@@ -121,9 +137,9 @@ pub async fn run(
     let mut outcomes: Vec<Option<Outcome>> = names.iter().map(|_| None).collect();
     while let Some(joined) = tasks.join_next().await {
         match joined {
-            Ok((index, Ended { result, unpublished }, took)) => {
+            Ok((index, Ended { result, unpublished }, took, stopped)) => {
                 let name = names[index].clone();
-                outcomes[index] = Some(Outcome { name, result, unpublished, took });
+                outcomes[index] = Some(Outcome { name, result, unpublished, took, stopped });
             }
             Err(error) => tracing::error!(%error, "a build ended abnormally"),
         }
@@ -141,6 +157,7 @@ pub async fn run(
                 }),
                 unpublished: None,
                 took: Duration::ZERO,
+                stopped: false,
             })
         })
         .collect()
@@ -223,16 +240,27 @@ async fn run_node(
     prepared: &PreparedNode,
     ctx: &RunContext,
 ) -> Result<Vec<Arc<dyn Artifact>>> {
-    let mut step = StepInfo::new(StepKind::Builder, &prepared.node.ty);
-    step.place = Some(hook.project.place(prepared.node.header));
-    let running = ctx.ui.step(step);
-    let built = prepared.builder.build(ctx).await;
-    running.end(&built);
-    let Some(built) = built? else { return Ok(Vec::new()) };
+    let built = match hook.keeper.artifact() {
+        Some(built) => built,
+        None => {
+            let mut step = StepInfo::new(StepKind::Builder, &prepared.node.ty);
+            step.place = Some(hook.project.place(prepared.node.header));
+            let running = ctx.ui.step(step);
+            let built = prepared.builder.build(ctx).await;
+            running.end(&built);
+            let built = built.inspect_err(|error| hook.keeper.failed(error))?;
+            let Some(built) = built else {
+                hook.keeper.succeeded(None);
+                return Ok(Vec::new());
+            };
+            built
+        }
+    };
     if ctx.cancel.is_cancelled() {
         // The builder does not remove what is whole, so somebody has to know of it.
         ctx.ui
             .error(format!("It was created before the build was stopped: {}", built.description()));
+        hook.keeper.leaves(&*built, true, &Error::Cancelled);
         return Err(Error::Cancelled);
     }
     Pipelines { hook, ctx }.run(built).await

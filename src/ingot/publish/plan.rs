@@ -104,9 +104,14 @@ pub fn check_artifacts<B>(
     }
 }
 
-/// What to publish; none if nothing is to be. What is wrong goes to `diagnostics`.
-pub fn plan(project: &Project, diagnostics: &mut Diagnostics) -> Option<Plan> {
-    plan_with(&Environment::read(), project, diagnostics)
+/// What to publish; none if nothing is to be. A run that goes on with another fills the version that
+/// one has `begun`, unless the environment names one. What is wrong goes to `diagnostics`.
+pub fn plan(project: &Project, begun: Option<&str>, diagnostics: &mut Diagnostics) -> Option<Plan> {
+    let mut environment = Environment::read();
+    if environment.fingerprint.is_none() {
+        environment.fingerprint = begun.map(str::to_owned);
+    }
+    plan_with(&environment, project, diagnostics)
 }
 
 fn plan_with(

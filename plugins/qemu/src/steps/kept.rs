@@ -1,0 +1,161 @@
+//! A machine that a build leaves running for `-resume`, and goes on with.
+
+use std::path::PathBuf;
+
+use ingot_communicator::{KeyPair, Way};
+use ingot_sdk::steps::Outcome;
+use ingot_sdk::{
+    Context, Error, JournalEntry, OnError, Result, RunContext, Step, async_trait,
+};
+use ingot_vm::scratch::ScratchFile;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::State;
+use super::tpm::Tpm;
+use crate::machine::Machine;
+use crate::reclaim::created_output_resource;
+
+/// What a later run needs to go on with the machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeptMachine {
+    /// The directory that relative paths in the options start from.
+    directory: PathBuf,
+    /// The temporary directories and files that QEMU uses.
+    scratch: PathBuf,
+    tpm: Option<PathBuf>,
+    cd: Option<PathBuf>,
+    floppy: Option<PathBuf>,
+    accelerator: String,
+    forwarded_port: Option<u16>,
+    vnc_port: u16,
+    efi_variables: Option<PathBuf>,
+    http_port: u16,
+    #[serde(default)]
+    secrets: Secrets,
+}
+
+/// What is in a file of its own.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Secrets {
+    /// The private key that was made for the build.
+    private_key: Option<String>,
+}
+
+impl KeptMachine {
+    /// What an earlier run kept for this build, if the run goes on with it.
+    ///
+    /// # Errors
+    /// It is not a machine's.
+    pub(crate) fn of(ctx: &RunContext) -> Result<Option<KeptMachine>> {
+        let Some(kept) = ctx.hook.kept_machine() else { return Ok(None) };
+        serde_json::from_value(kept).context("reading what was kept of the machine").map(Some)
+    }
+}
+
+/// Says how the machine is found that a build leaves, where it is to be kept.
+pub(super) fn keep(ctx: &RunContext, state: &State) {
+    let Some(machine) = state.machine.as_ref().filter(|machine| machine.runs()) else { return };
+    if ctx.prepare.on_error != OnError::Keep {
+        return;
+    }
+    let Ok(directory) = std::env::current_dir() else { return };
+    // The user's own key is read again.
+    let made = match &state.settings.communication.way {
+        Way::Ssh(ssh) => ssh.login.key.is_none(),
+        Way::Winrm(_) | Way::None => false,
+    };
+    let key = state.key.as_ref().filter(|_| made);
+    let file = |file: &Option<ScratchFile>| file.as_ref().map(|file| file.path().to_owned());
+    let kept = KeptMachine {
+        directory,
+        scratch: machine.scratch().to_owned(),
+        tpm: state.tpm.as_ref().map(|tpm| tpm.directory().to_owned()),
+        cd: file(&state.cd),
+        floppy: file(&state.floppy),
+        accelerator: state.situation.accelerator.clone(),
+        forwarded_port: state.situation.forwarded_port,
+        vnc_port: state.situation.vnc_port,
+        efi_variables: state.situation.efi_variables.clone(),
+        http_port: state.http_port(),
+        secrets: Secrets { private_key: key.map(|key| key.private.clone()) },
+    };
+    ctx.hook.keep_machine(json!(kept));
+}
+
+/// Takes over a machine that was kept, in the place of the steps up to the one that starts it.
+pub(super) struct ResumeMachine(pub KeptMachine);
+
+#[async_trait]
+impl Step<State> for ResumeMachine {
+    fn name(&self) -> &'static str {
+        "resume machine"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let kept = &self.0;
+        if std::env::current_dir().is_ok_and(|here| here != kept.directory) {
+            return Err(Error::new("the machine was made in another directory").hint(format!(
+                "run this in {}, where the paths in the template lead to the same files",
+                kept.directory.display()
+            )));
+        }
+        // Before anything is taken over that would be removed with it.
+        let machine = Machine::resume(ctx, &kept.scratch).await.map_err(|error| {
+            error.context("the machine that was kept is gone").hint(
+                "`ingot cleanup -kept` removes what is left of it; then build without -resume",
+            )
+        })?;
+        state.machine = Some(machine);
+        ctx.ui.say("Going on with the machine that was kept");
+        let output = std::path::absolute(&state.settings.output)
+            .and_then(std::fs::canonicalize)
+            .context("finding the output directory")?;
+        let output = created_output_resource(&output)?;
+        state.output = Some(JournalEntry::open(&ctx.journal, &output)?);
+        state.tpm = kept.tpm.as_deref().map(|tpm| Tpm::resume(ctx, tpm)).transpose()?;
+        let file = |file: &Option<PathBuf>| {
+            file.as_deref().map(|path| ScratchFile::resume(ctx, path)).transpose()
+        };
+        (state.cd, state.floppy) = (file(&kept.cd)?, file(&kept.floppy)?);
+        state.situation.accelerator.clone_from(&kept.accelerator);
+        state.situation.forwarded_port = kept.forwarded_port;
+        state.situation.vnc_port = kept.vnc_port;
+        state.situation.efi_variables.clone_from(&kept.efi_variables);
+        state.http_port_before = Some(kept.http_port).filter(|&port| port != 0);
+        if let Way::Ssh(ssh) = &state.settings.communication.way {
+            state.key = match (&ssh.login.key, &kept.secrets.private_key) {
+                (Some(file), _) => Some(KeyPair::read(&file.path)?),
+                (None, Some(private)) => {
+                    let pair = KeyPair::from_private(private.clone(), "the key that was kept")?;
+                    pair.mask(&ctx.ui);
+                    Some(pair)
+                }
+                (None, None) => None,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// A step whose work the earlier run has done, and which is undone as ever.
+pub(super) struct Done(pub Box<dyn Step<State>>);
+
+#[async_trait]
+impl Step<State> for Done {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn run(&self, _: &RunContext, _: &mut State) -> Result<()> {
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
+        self.0.cleanup(ctx, state, outcome).await;
+    }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut State) {
+        self.0.leave(ctx, state).await;
+    }
+}

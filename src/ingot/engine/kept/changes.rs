@@ -1,0 +1,171 @@
+//! What changed in a template since a build of it was kept.
+
+use super::inputs::{Inputs, StepInputs, different, shown};
+
+/// Options that say how a machine is reached and turned off, in every builder: they may change while
+/// it waits.
+const REACH: &[&str] = &[
+    "ssh_",
+    "winrm_",
+    "communicator",
+    "pause_before_connecting",
+    "shutdown_command",
+    "shutdown_timeout",
+    "disable_shutdown",
+];
+/// Those among them that the machine was made with.
+const MADE_WITH: &[&str] = &["ssh_keypair_name", "ssh_host_port_min", "ssh_host_port_max"];
+
+/// What changed, and what that means for going on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// All of it, a line each.
+    pub lines: Vec<String>,
+    /// The source's options that the machine was made with.
+    pub source: Vec<String>,
+    /// The first provisioner that is not what it was, of those there were and are.
+    pub first_provisioner: Option<usize>,
+}
+
+impl Changes {
+    /// What is not now as it was.
+    pub(super) fn between(before: &Inputs, now: &Inputs) -> Changes {
+        let mut changes = Changes::default();
+        let source = different(&before.source, &now.source);
+        if !source.is_empty() {
+            changes.lines.push(format!("the source: {}", shown(source.iter().copied())));
+        }
+        let matters = |option: &&&str| !may_change(option);
+        changes.source = source.iter().filter(matters).map(|&option| option.to_owned()).collect();
+        let steps = before.provisioners.len().max(now.provisioners.len());
+        for index in 0..steps {
+            let (old, new) = (before.provisioners.get(index), now.provisioners.get(index));
+            if let Some(line) = step_line("provisioner", index, old, new) {
+                changes.first_provisioner.get_or_insert(index);
+                changes.lines.push(line);
+            }
+        }
+        let steps = before.post_processors.len().max(now.post_processors.len());
+        for index in 0..steps {
+            let (old, new) = (before.post_processors.get(index), now.post_processors.get(index));
+            changes.lines.extend(step_line("post-processor", index, old, new));
+        }
+        let variables = different(&before.variables, &now.variables);
+        let values = |name: &&&str| {
+            before.variables.contains_key(**name) && now.variables.contains_key(**name)
+        };
+        let values: Vec<&str> = variables.iter().filter(values).copied().collect();
+        if !values.is_empty() {
+            let what = if values.len() == 1 { "the variable" } else { "the variables" };
+            changes.lines.push(format!("{what} {}", shown(values.into_iter())));
+        }
+        changes
+    }
+}
+
+/// Whether an option of a source may change while its machine waits.
+fn may_change(option: &str) -> bool {
+    !MADE_WITH.contains(&option) && REACH.iter().any(|reach| option.starts_with(reach))
+}
+
+/// What is to be said of a step that is not what it was.
+fn step_line(
+    what: &str,
+    index: usize,
+    before: Option<&StepInputs>,
+    now: Option<&StepInputs>,
+) -> Option<String> {
+    let number = index + 1;
+    match (before, now) {
+        (Some(old), Some(new)) if old.is_same(new) => None,
+        (None, None) => None,
+        (Some(old), None) => Some(format!("{what} {number}, {}, is gone", old.describe())),
+        (None, Some(new)) => {
+            Some(format!("{what} {number}, {}, is new ({})", new.describe(), new.place))
+        }
+        (Some(old), Some(new)) if (&old.kind, &old.name) != (&new.kind, &new.name) => {
+            Some(format!(
+                "{what} {number} is {} now, and was {} ({})",
+                new.describe(),
+                old.describe(),
+                new.place
+            ))
+        }
+        (Some(old), Some(new)) => {
+            let options = different(&old.options, &new.options);
+            let files = different(&old.files, &new.files);
+            let mut parts = Vec::new();
+            if !options.is_empty() {
+                parts.push(shown(options.into_iter()));
+            }
+            if !files.is_empty() {
+                let what = if files.len() == 1 { "the file" } else { "the files" };
+                parts.push(format!("{what} {}", files.join(", ")));
+            }
+            let parts = parts.join(" and ");
+            Some(format!("{what} {number}, {} ({}): {parts}", new.describe(), new.place))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn digests(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+        entries.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    fn step(name: Option<&str>, inline: &str, file: &str) -> StepInputs {
+        StepInputs {
+            kind: "shell".into(),
+            name: name.map(str::to_owned),
+            place: "t.pkr.hcl:1:1".into(),
+            options: digests(&[("inline", inline)]),
+            files: digests(&[("setup.sh", file)]),
+        }
+    }
+
+    fn inputs(source: &[(&str, &str)], provisioners: Vec<StepInputs>) -> Inputs {
+        Inputs {
+            salt: String::new(),
+            source: digests(source),
+            variables: digests(&[("v", source.first().map_or("", |(_, value)| value))]),
+            provisioners,
+            post_processors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn changes_are_told_by_name_and_place() {
+        let before = inputs(
+            &[("image", "a"), ("ssh_username", "u")],
+            vec![step(None, "1", "x"), step(Some("two"), "2", "x"), step(None, "3", "x")],
+        );
+        assert_eq!(Changes::between(&before, &before), Changes::default());
+        let now = inputs(
+            &[("image", "b"), ("ssh_username", "w")],
+            vec![step(None, "1", "x"), step(Some("two"), "other", "y")],
+        );
+        let changes = Changes::between(&before, &now);
+        assert_eq!(changes.source, ["image"]);
+        assert_eq!(changes.first_provisioner, Some(1));
+        assert_eq!(
+            changes.lines,
+            [
+                "the source: `image`, `ssh_username`",
+                "provisioner 2, shell \"two\" (t.pkr.hcl:1:1): `inline` and the file setup.sh",
+                "provisioner 3, shell, is gone",
+                "the variable `v`",
+            ]
+        );
+    }
+
+    #[test]
+    fn how_a_machine_is_reached_may_change_and_what_it_was_made_with_may_not() {
+        assert!(may_change("ssh_username") && may_change("shutdown_command"));
+        assert!(!may_change("ssh_keypair_name") && !may_change("image"));
+    }
+}

@@ -1,0 +1,24 @@
+//! Builds that failed and are kept for `-resume`: what `-on-error=keep` writes down, and how a later
+//! run goes on with it.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`record`] | what is written down of a build, and where |
+//! | [`inputs`] | what a build's steps are made of, so that changes since can be told |
+//! | [`changes`] | those changes, and which of them make going on wrong |
+//! | [`keeper`] | writes the record while and after the build runs |
+//! | [`artifact`] | what a builder made, as a later process knows it |
+//! | [`resumption`] | what a run goes on with, and from where |
+
+mod artifact;
+mod changes;
+mod inputs;
+mod keeper;
+pub mod record;
+mod resumption;
+
+pub use artifact::RecordedArtifact;
+pub(super) use keeper::{Keeper, Told};
+pub use record::{KeptBuild, KeptRecord};
+pub(crate) use resumption::nothing_kept;
+pub use resumption::{KeepOptions, Plans, ResumeFlags, plan};
