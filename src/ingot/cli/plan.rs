@@ -49,7 +49,7 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
     redactor.keep(project.public_names());
     let publish = match diagnostics.has_errors() {
         true => None,
-        false => publish::plan(&project, &mut diagnostics),
+        false => publish::plan(&project, None, &mut diagnostics),
     };
     let mut registry = None;
     if let Some(plan) = publish.as_ref().filter(|_| asks && !diagnostics.has_errors()) {
