@@ -10,4 +10,5 @@ mod hosted;
 mod interrupted;
 mod media;
 mod network;
+mod resume;
 mod vagrant;

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::output_file::CreatedDirectories;
-use ingot_sdk::{Artifact, Context, RegistryImage, Result, async_trait};
+use ingot_sdk::{Artifact, Context, RegistryImage, Resource, Result, async_trait};
 use serde_json::{Map, Value, json};
 
+use crate::reclaim::created_output_resource;
 use crate::steps::{EFI_VARIABLES, State, remove};
 
 /// The builder's id.
@@ -116,6 +117,11 @@ impl Artifact for QemuArtifact {
             labels: labels.clone().map(|(name, value)| (name.to_owned(), value)).into(),
         };
         self.disks.iter().filter(|disk| self.files.contains(disk)).map(image).collect()
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        let directory = std::path::absolute(&self.directory).ok();
+        directory.and_then(|path| created_output_resource(&path).ok()).into_iter().collect()
     }
 
     async fn destroy(&self) -> Result<()> {

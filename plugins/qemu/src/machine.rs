@@ -18,6 +18,8 @@ use crate::qmp::Qmp;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often QEMU is asked whether it listens yet.
 const START_POLL: Duration = Duration::from_millis(20);
+/// The name of the socket that QEMU is asked through.
+const SOCKET: &str = "qmp";
 /// How often the machine is asked how it is.
 const STATE_POLL: Duration = Duration::from_secs(1);
 
@@ -49,7 +51,7 @@ impl Machine {
         arguments: Vec<String>,
     ) -> Result<Machine> {
         let scratch = Scratch::create(ctx)?;
-        let socket = scratch.path().join("qmp");
+        let socket = scratch.path().join(SOCKET);
         // One of our own besides the user's, whose place others may have taken.
         let path = socket.display().to_string();
         let mut argv = vec![program.to_owned()];
@@ -57,6 +59,31 @@ impl Machine {
         argv.extend(["-qmp".to_owned(), format!("unix:{path},server=on,wait=off")]);
         let process = Process::start(ctx, "QEMU", argv, &path)?;
         Ok(Machine { process, socket, scratch })
+    }
+
+    /// The machine that an earlier run left running, whose temporary files are in `scratch`. One that
+    /// was halted goes on.
+    ///
+    /// # Errors
+    /// It does not run any more.
+    pub(crate) async fn resume(ctx: &RunContext, scratch: &Path) -> Result<Machine> {
+        let socket = scratch.join(SOCKET);
+        let mut qmp = Qmp::connect(&socket).await?;
+        let status = qmp.execute("query-status", Value::Null).await?;
+        match status["status"].as_str().unwrap_or_default() {
+            "running" => {}
+            "paused" | "suspended" => drop(qmp.execute("cont", Value::Null).await?),
+            "shutdown" => return Err(Error::new("it has turned itself off")),
+            other => return Err(fault(other, "")),
+        }
+        drop(qmp);
+        let process = Process::resume(ctx, "QEMU", &socket.display().to_string())?;
+        Ok(Machine { process, scratch: Scratch::resume(ctx, scratch)?, socket })
+    }
+
+    /// Where its temporary files are.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// Waits until QEMU answers.

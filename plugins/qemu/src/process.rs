@@ -10,12 +10,19 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::reclaim::PROCESS;
+use rustix::process::Signal;
+
+use crate::reclaim::{PROCESS, runs, send};
 
 /// How many of the last lines of output an error shows.
 const SHOWN_LINES: usize = 8;
 /// How long a program may take to end; it is killed before that.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long one that this process did not start has to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often is looked whether such a one runs.
+const POLL: Duration = Duration::from_millis(200);
 
 /// How a program ended, as far as it did.
 type Ended = Option<Result<ExitStatus, Arc<Error>>>;
@@ -58,6 +65,29 @@ impl Process {
             // Fails only if nobody wants to know.
             let _ = sender.send(Some(status.map_err(Arc::new)));
         });
+        Ok(Process { name, end, ended, output, record: Some(record) })
+    }
+
+    /// A program that an earlier run started, with `marker` on its command line.
+    ///
+    /// # Errors
+    /// It does not run any more, or cannot be written down.
+    pub(crate) fn resume(ctx: &RunContext, name: &'static str, marker: &str) -> Result<Process> {
+        if !runs(marker)? {
+            return Err(Error::new(format!("{name} does not run any more")));
+        }
+        let resource = Resource::new(PROCESS, marker).with("program", name);
+        let record = JournalEntry::open(&ctx.journal, &resource)?;
+        let end = CancellationToken::new();
+        let (sender, ended) = watch::channel(None);
+        let (ending, marker) = (end.clone(), marker.to_owned());
+        tokio::spawn(async move {
+            let status = watch_over(&marker, &ending).await;
+            tracing::debug!(?status, "{name} has ended");
+            // Fails only if nobody wants to know.
+            let _ = sender.send(Some(status.map_err(Arc::new)));
+        });
+        let output = Arc::new(LastLines { name, lines: Mutex::default() });
         Ok(Process { name, end, ended, output, record: Some(record) })
     }
 
@@ -114,6 +144,29 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end.cancel();
     }
+}
+
+/// Waits until a program that this process did not start has ended; ends it when `end` fires. How
+/// it ended is known to who started it, and nobody else.
+async fn watch_over(marker: &str, end: &CancellationToken) -> Result<ExitStatus> {
+    loop {
+        if !runs(marker)? {
+            return Ok(ExitStatus::Disconnected);
+        }
+        tokio::select! {
+            () = end.cancelled() => break,
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+    send(marker, Signal::TERM)?;
+    let asked = tokio::time::Instant::now();
+    while runs(marker)? {
+        if asked.elapsed() > GRACE {
+            send(marker, Signal::KILL)?;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Err(Error::Cancelled)
 }
 
 /// Sends a program's output to the log and keeps its end.

@@ -103,6 +103,26 @@ async fn kill(marker: &str) -> Result<()> {
     }
 }
 
+/// Whether a process runs that has `marker` in its command line.
+///
+/// # Errors
+/// The marker may be anybody's, or processes cannot be listed.
+pub(crate) fn runs(marker: &str) -> Result<bool> {
+    Ok(!with_marker(marker)?.is_empty())
+}
+
+/// Sends a signal to the processes whose command line has `marker` in it.
+///
+/// # Errors
+/// The marker may be anybody's, or processes cannot be listed.
+pub(crate) fn send(marker: &str, signal: Signal) -> Result<()> {
+    for pid in with_marker(marker)?.into_iter().filter_map(Pid::from_raw) {
+        // Fails if it has just ended.
+        let _ = kill_process(pid, signal);
+    }
+    Ok(())
+}
+
 fn with_marker(marker: &str) -> Result<Vec<i32>> {
     if marker.len() < 32 {
         return Err(Error::new(format!("{marker:?} may be part of anybody's command line")));

@@ -98,7 +98,7 @@ impl Settings {
         let vm_name = given(&raw.vm_name).map_or_else(|| format!("packer-{name}"), str::to_owned);
         let output =
             given(&raw.output_directory).map_or_else(|| format!("output-{name}"), str::to_owned);
-        if !ctx.force && Path::new(&output).exists() {
+        if !ctx.force && !ctx.resumes && Path::new(&output).exists() {
             errors.push(
                 ConfigError::on(
                     "output_directory",

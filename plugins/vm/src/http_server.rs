@@ -65,6 +65,15 @@ impl HttpOptions {
         self.http_directory.as_deref().filter(|directory| !directory.is_empty())
     }
 
+    /// The same for a server on `port`, which one had before, if that is free now.
+    pub fn at(mut self, port: u16) -> Self {
+        let address = self.address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        if std::net::TcpListener::bind((address, port)).is_ok() {
+            (self.http_port_min, self.http_port_max) = (Some(port), Some(port));
+        }
+        self
+    }
+
     /// The ports the server may use.
     pub fn ports(&self) -> PortRange {
         let set = |port: Option<u16>, default| port.filter(|&port| port != 0).unwrap_or(default);

@@ -46,6 +46,23 @@ impl Scratch {
         Ok(scratch)
     }
 
+    /// The directory `path`, which an earlier run has made.
+    ///
+    /// # Errors
+    /// It is not there, is not such a directory, or cannot be written down.
+    pub fn resume(ctx: &RunContext, path: &Path) -> Result<Self> {
+        let ours = path.file_name().and_then(|name| name.to_str());
+        if !ours.is_some_and(|name| name.starts_with(PREFIX)) || !path.is_dir() {
+            return Err(Error::new(format!(
+                "the temporary directory {} is not there any more",
+                path.display()
+            )));
+        }
+        let resource = Resource::new(SCRATCH_DIRECTORY, path.to_string_lossy());
+        let entry = JournalEntry::open(&ctx.journal, &resource)?;
+        Ok(Scratch { path: path.to_owned(), entry: Some(Entry(entry)) })
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -77,6 +94,15 @@ impl ScratchFile {
     /// The file `path` in `directory`.
     pub(crate) fn new(path: PathBuf, directory: Scratch) -> Self {
         ScratchFile { path, _directory: directory }
+    }
+
+    /// The file `path`, which an earlier run has made with its directory.
+    ///
+    /// # Errors
+    /// See [`Scratch::resume`].
+    pub fn resume(ctx: &RunContext, path: &Path) -> Result<Self> {
+        let directory = Scratch::resume(ctx, path.parent().unwrap_or(Path::new("/")))?;
+        Ok(ScratchFile::new(path.to_owned(), directory))
     }
 
     /// Where it is.

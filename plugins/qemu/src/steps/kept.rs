@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use ingot_communicator::{KeyPair, Way};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{
-    Context, Error, JournalEntry, OnError, Result, RunContext, Step, async_trait,
-};
+use ingot_sdk::{Context, Error, JournalEntry, OnError, Result, RunContext, Step, async_trait};
 use ingot_vm::scratch::ScratchFile;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

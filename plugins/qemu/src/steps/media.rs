@@ -111,7 +111,19 @@ impl Step<State> for StartHttp {
         // The server's own port is not known yet.
         let data = state.template_data();
         render(ctx, "http_content", &mut options.http_content, &data)?;
+        if let Some(port) = state.http_port_before {
+            options = options.at(port);
+        }
         state.http = HttpServer::start(ctx, &options).await?;
+        let now = state.http.as_ref().map(HttpServer::port);
+        if let (Some(before), Some(now)) = (state.http_port_before, now)
+            && before != now
+        {
+            ctx.ui.error(format!(
+                "Warning: the HTTP server was on port {before} before, which is taken now: what the \
+                 machine knows of it leads nowhere"
+            ));
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! other's address.
 
 mod disks;
+mod kept;
 mod media;
 mod output;
 mod run;
@@ -10,6 +11,7 @@ mod sequence;
 mod state;
 mod tpm;
 
+pub(crate) use kept::KeptMachine;
 pub(crate) use output::{EFI_VARIABLES, remove};
 pub(crate) use sequence::steps;
 pub(crate) use state::State;

@@ -143,6 +143,10 @@ impl Step<State> for StartMachine {
         }
         remove_socket(state);
     }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut State) {
+        super::kept::keep(ctx, state);
+    }
 }
 
 /// The user's QMP socket, which QEMU leaves behind when it is killed.

@@ -2,13 +2,27 @@
 
 use ingot_sdk::{ProvisionStep, Step};
 
+use super::kept::{Done, KeptMachine, ResumeMachine};
 use super::state::State;
 use super::{disks, media, output, run, tpm};
 use crate::settings::Settings;
 
-/// The steps of a build with these options.
-pub(crate) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
+/// The steps of a build with these options; of one that goes on with a machine that was kept, if
+/// there is one.
+pub(crate) fn steps(settings: &Settings, kept: Option<KeptMachine>) -> Vec<Box<dyn Step<State>>> {
     let raw = &settings.raw;
+    if let Some(kept) = kept {
+        let mut steps: Vec<Box<dyn Step<State>>> = vec![
+            Box::new(ResumeMachine(kept)),
+            Box::new(Done(Box::new(output::PrepareOutput))),
+            Box::new(media::StartHttp),
+            Box::new(Done(Box::new(tpm::StartTpm))),
+            Box::new(Done(Box::new(media::MakeDiscs))),
+            Box::new(Done(Box::new(run::StartMachine))),
+        ];
+        steps.extend(from_connecting(settings));
+        return steps;
+    }
     let mut steps: Vec<Box<dyn Step<State>>> = vec![
         Box::new(media::MakeKey),
         Box::new(media::FindMedium),
@@ -28,9 +42,14 @@ pub(crate) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
     if !raw.disable_vnc && raw.boot.is_set() {
         steps.push(Box::new(run::TypeBootCommand));
     }
-    steps.push(Box::new(run::Connect));
-    steps.push(Box::new(ProvisionStep));
-    steps.push(Box::new(run::ShutDown));
+    steps.extend(from_connecting(settings));
+    steps
+}
+
+/// The steps once the machine runs.
+fn from_connecting(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
+    let mut steps: Vec<Box<dyn Step<State>>> =
+        vec![Box::new(run::Connect), Box::new(ProvisionStep), Box::new(run::ShutDown)];
     if settings.converts {
         steps.push(Box::new(disks::ConvertDisk));
     }

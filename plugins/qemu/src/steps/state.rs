@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(super) medium: PathBuf,
     pub(super) key: Option<KeyPair>,
     pub(super) http: Option<HttpServer>,
+    /// The port that an earlier run had it on.
+    pub(super) http_port_before: Option<u16>,
     pub(super) host_address: String,
     pub(super) floppy: Option<ScratchFile>,
     pub(super) cd: Option<ScratchFile>,
@@ -54,6 +56,7 @@ impl State {
             medium: PathBuf::new(),
             key: None,
             http: None,
+            http_port_before: None,
             host_address: String::new(),
             floppy: None,
             cd: None,

@@ -13,10 +13,30 @@ use crate::process::Process;
 /// How long swtpm may take until it listens.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The name of its socket.
+const SOCKET: &str = "vtpm.sock";
+
 /// A TPM for one machine.
 pub(super) struct Tpm {
     process: Process,
-    _state: Scratch,
+    state: Scratch,
+}
+
+impl Tpm {
+    /// One that an earlier run started, with its state in `directory`.
+    ///
+    /// # Errors
+    /// It does not run any more.
+    pub(super) fn resume(ctx: &RunContext, directory: &Path) -> Result<Tpm> {
+        let marker = directory.join(SOCKET).display().to_string();
+        let process = Process::resume(ctx, "swtpm", &marker)?;
+        Ok(Tpm { process, state: Scratch::resume(ctx, directory)? })
+    }
+
+    /// Where its state is.
+    pub(super) fn directory(&self) -> &Path {
+        self.state.path()
+    }
 }
 
 /// Starts swtpm.
@@ -30,7 +50,7 @@ impl Step<State> for StartTpm {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let directory = Scratch::create(ctx)?;
-        let (path, socket) = (directory.path().display(), directory.path().join("vtpm.sock"));
+        let (path, socket) = (directory.path().display(), directory.path().join(SOCKET));
         let mut argv = vec![
             "swtpm".to_owned(),
             "socket".to_owned(),
@@ -44,7 +64,7 @@ impl Step<State> for StartTpm {
         }
         let marker = socket.display().to_string();
         let process = Process::start(ctx, "swtpm", argv, &marker)?;
-        let tpm = state.tpm.insert(Tpm { process, _state: directory });
+        let tpm = state.tpm.insert(Tpm { process, state: directory });
         tokio::select! {
             biased;
             error = tpm.process.unexpected_end() => {

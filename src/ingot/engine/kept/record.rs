@@ -161,11 +161,15 @@ impl KeptRecord {
     ) -> Result<KeptRecord> {
         let all = directory();
         let writing = || format!("writing to {}", all.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(&all).with_context(writing)?;
         remove_unfinished(&all);
         let name = process_name();
         let new = all.join(format!("{UNFINISHED}{name}"));
-        DirBuilder::new().mode(0o700).create(&new).with_context(writing)?;
+        let create = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(&all)?;
+            DirBuilder::new().mode(0o700).create(&new)
+        };
+        // Another run may have removed the directory of all records meanwhile, which was empty.
+        create().or_else(|_| create()).with_context(writing)?;
         let path = all.join(name);
         let written = write_into(&new, &mut build, secrets, sboms)
             .and_then(|()| std::fs::rename(&new, &path).with_context(writing));
@@ -257,7 +261,10 @@ impl KeptRecord {
     pub fn remove(&self) -> std::io::Result<()> {
         // First what makes it one.
         std::fs::remove_file(self.path.join(RECORD))?;
-        std::fs::remove_dir_all(&self.path)
+        std::fs::remove_dir_all(&self.path)?;
+        // Only if there are no others.
+        let _ = self.path.parent().map(std::fs::remove_dir);
+        Ok(())
     }
 }
 

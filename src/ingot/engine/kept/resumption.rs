@@ -488,6 +488,7 @@ impl Planner<'_> {
                         place.column
                     )
                 }
+                None if steps.is_empty() => "goes on".to_owned(),
                 None => "goes on after its provisioners".to_owned(),
             }
         };
