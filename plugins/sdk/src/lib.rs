@@ -40,6 +40,7 @@ pub mod secrets;
 pub mod shell_local;
 pub mod shown;
 pub mod steps;
+pub mod test_machine;
 pub mod testing;
 pub mod ui;
 pub mod walk;
@@ -65,6 +66,7 @@ pub use sbom::{Sbom, SbomFormat};
 pub use schema::{OptionSpec, OptionType, Schema, TemplateFunction};
 pub use secrets::Secrets;
 pub use steps::{ProvisionStep, Provisioned, Step, run_steps};
+pub use test_machine::{TestMachine, TestRun, TestSubject};
 pub use ui::{
     ArtifactSummary, DocumentKind, Event, EventSink, Progress, REGISTRY_VERSION, RegistryVersion,
     RunningStep, StepInfo, StepKind, StepOutcome, TemplatePlace, Ui,

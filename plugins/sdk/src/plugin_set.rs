@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     Build, Builder, Component, DataSource, Fetch, PostProcess, PostProcessor, Provision,
-    Provisioner, Reclaim,
+    Provisioner, Reclaim, TestMachine,
 };
 
 /// All plugins known to a run. Each plugin crate adds its own with a `register` function.
@@ -13,6 +13,8 @@ use crate::{
 pub struct PluginSet {
     /// `source "NAME"`.
     pub builders: BTreeMap<String, Arc<Builder>>,
+    /// What runs the artifacts of a builder, by the builder's name. Those of others cannot be tested.
+    pub test_machines: BTreeMap<String, Arc<dyn TestMachine>>,
     /// `provisioner "NAME"`.
     pub provisioners: BTreeMap<String, Arc<Provisioner>>,
     /// `post-processor "NAME"`.
@@ -29,6 +31,11 @@ impl PluginSet {
     /// Adds a builder.
     pub fn add_builder<C: Component<Ready: Build>>(&mut self, builder: C) {
         self.builders.insert(C::NAME.to_owned(), Arc::new(builder));
+    }
+
+    /// Adds what runs the artifacts of the builder `builder`.
+    pub fn add_test_machine(&mut self, builder: &str, machine: impl TestMachine + 'static) {
+        self.test_machines.insert(builder.to_owned(), Arc::new(machine));
     }
 
     /// Adds a provisioner.
@@ -61,6 +68,7 @@ impl PluginSet {
             return;
         }
         also(&mut self.builders, own, name);
+        also(&mut self.test_machines, own, name);
         also(&mut self.provisioners, own, name);
         also(&mut self.post_processors, own, name);
         also(&mut self.data_sources, own, name);

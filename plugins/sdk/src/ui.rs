@@ -171,6 +171,10 @@ pub enum StepKind {
     ErrorCleanup,
     /// The builder undoes its steps.
     Cleanup,
+    /// A test of what the builder made; the machine that is tested and the checks are inside.
+    Test,
+    /// A check of a test.
+    Check,
     /// A post-processor.
     PostProcessor,
     /// What was made is published to a registry.

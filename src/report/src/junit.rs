@@ -160,8 +160,10 @@ fn case(step: &Step, build: &Build) -> Case {
         Status::Failed => {
             let failure = build.failure.as_ref().filter(|one| one.step_id == Some(step.id));
             // What is around the step that failed fails with it, and is counted once.
-            let inner = build.failure.as_ref().is_some_and(|one| {
-                one.step_id.is_some_and(|inner| inner != step.id && within(build, inner, step.id))
+            let inner = build.steps.iter().any(|inner| {
+                inner.status == Status::Failed
+                    && inner.id != step.id
+                    && within(build, inner.id, step.id)
             });
             (!inner).then(|| {
                 let mut text = why.clone();

@@ -159,8 +159,8 @@ pub struct Step {
     pub id: u64,
     /// The `id` of the step that it is part of.
     pub parent: Option<u64>,
-    /// `builder`, `builder_step`, `provisioner`, `error_cleanup_provisioner`, `cleanup`,
-    /// `post_processor` or `publish`.
+    /// `builder`, `builder_step`, `provisioner`, `error_cleanup_provisioner`, `cleanup`, `test`,
+    /// `check`, `post_processor` or `publish`.
     pub kind: String,
     /// The type of its plugin, or what a builder calls its step.
     pub name: String,

@@ -368,6 +368,8 @@ fn kind(kind: StepKind) -> &'static str {
         StepKind::Provisioner => "provisioner",
         StepKind::ErrorCleanup => "error_cleanup_provisioner",
         StepKind::Cleanup => "cleanup",
+        StepKind::Test => "test",
+        StepKind::Check => "check",
         StepKind::PostProcessor => "post_processor",
         StepKind::Publish => "publish",
     }

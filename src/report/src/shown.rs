@@ -27,6 +27,8 @@ pub(super) fn describe_step(step: &Step) -> String {
         "builder_step" => StepKind::BuilderStep,
         "error_cleanup_provisioner" => StepKind::ErrorCleanup,
         "cleanup" => StepKind::Cleanup,
+        "test" => StepKind::Test,
+        "check" => StepKind::Check,
         "post_processor" => StepKind::PostProcessor,
         "publish" => StepKind::Publish,
         _ => StepKind::Provisioner,
@@ -51,6 +53,8 @@ fn in_words(
         StepKind::Provisioner => format!("provisioner `{name}`{label}{number}"),
         StepKind::ErrorCleanup => format!("error-cleanup-provisioner `{name}`{label}"),
         StepKind::Cleanup => "cleanup".to_owned(),
+        StepKind::Test => format!("test {name:?}"),
+        StepKind::Check => format!("check `{name}`{label}{number}"),
         StepKind::PostProcessor => format!("post-processor `{name}`{label}{number}"),
         StepKind::Publish => "publishing to the registry".to_owned(),
     }

@@ -296,6 +296,8 @@ fn short(step: &StepInfo) -> String {
         StepKind::Provisioner => numbered("provisioner"),
         StepKind::ErrorCleanup => numbered("error-cleanup-provisioner"),
         StepKind::Cleanup => "cleaning up".to_owned(),
+        StepKind::Test => format!("test {}", step.name),
+        StepKind::Check => numbered("check"),
         StepKind::PostProcessor => numbered("post-processor"),
         StepKind::Publish => "publishing".to_owned(),
     };
