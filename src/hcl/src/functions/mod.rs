@@ -38,6 +38,7 @@ pub use signature::{Accepts, Failure, Function, Outcome, Param, Returns, param, 
 pub use stores::{StoredValue, Stores};
 pub use table::{get, names};
 pub use volatile::VolatileCalls;
+pub use yaml::yaml_value;
 
 use call::{count, items, text, whole};
 use signature::{function, of_text};

@@ -3,7 +3,17 @@
 mod decode;
 mod encode;
 
+use crate::Value;
+
 use super::{Accepts, Failure, Function, Returns, function, param, text};
+
+/// The value that a document of YAML stands for, as `yamldecode` reads it.
+///
+/// # Errors
+/// What is wrong, with its line.
+pub fn yaml_value(document: &str) -> Result<Value, String> {
+    decode::decode(document)
+}
 
 pub(super) static FUNCTIONS: &[Function] = &[
     function("yamldecode", &[param("src", Accepts::String)], Returns::Any, |args, _| {

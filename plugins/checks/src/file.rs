@@ -1,0 +1,212 @@
+//! Files: that they are there, what they are and what is in them.
+
+use ingot_sdk::command::quote;
+use ingot_sdk::{ConfigError, ConfigErrors, Result};
+
+use crate::check::{expect, refuse_details};
+use crate::lines::Lines;
+use crate::options::FileOptions;
+use crate::pattern::Pattern;
+use crate::shell::{Shell, field};
+
+/// Prints what a path is: nothing if there is nothing. `stat` of GNU and of BusyBox knows these
+/// formats, that of the BSDs others.
+const SCRIPT: &str = r#"
+p=$1
+if [ ! -e "$p" ] && [ ! -L "$p" ]; then
+  d=$(dirname "$p")
+  if [ -d "$d" ] && [ ! -x "$d" ]; then echo "unreadable=$d"; fi
+  exit 0
+fi
+if [ -L "$p" ]; then t=symlink
+elif [ -f "$p" ]; then t=file
+elif [ -d "$p" ]; then t=directory
+elif [ -S "$p" ]; then t=socket
+elif [ -p "$p" ]; then t=pipe
+elif [ -b "$p" ]; then t=block-device
+elif [ -c "$p" ]; then t=character-device
+else t=unknown; fi
+echo "type=$t"
+[ "$t" != symlink ] || echo "linked_to=$(readlink "$p")"
+s=$(stat -c '%a|%U|%G|%u|%g|%s' "$p" 2>/dev/null) || s=$(stat -f '%Lp|%Su|%Sg|%u|%g|%z' "$p") || exit 1
+echo "stat=$s"
+"#;
+
+/// Prints sums of what is in a file.
+const SUMS: &str = r#"
+p=$1; shift
+for kind in "$@"; do
+  sum=$("${kind}sum" < "$p") || exit 1
+  echo "$kind=${sum%% *}"
+done
+"#;
+
+/// What the types of files are called.
+const TYPES: &[&str] =
+    &["file", "directory", "symlink", "socket", "pipe", "block-device", "character-device"];
+
+/// A file that must be as it should.
+#[derive(Debug, Clone)]
+pub(crate) struct FileCheck {
+    path: String,
+    exists: bool,
+    file_type: Option<String>,
+    mode: Option<u32>,
+    owner: Option<String>,
+    group: Option<String>,
+    size: Option<u64>,
+    linked_to: Option<String>,
+    contains: Vec<Pattern>,
+    /// The kind of each sum, and what it must be in hexadecimal.
+    sums: Vec<(&'static str, String)>,
+}
+
+impl FileCheck {
+    pub(crate) fn new(name: &str, options: FileOptions, errors: &mut ConfigErrors) -> Self {
+        let exists = options.exists.unwrap_or(true);
+        if !exists {
+            let given = [
+                ("type", options.file_type.is_some()),
+                ("mode", options.mode.is_some()),
+                ("owner", options.owner.is_some()),
+                ("group", options.group.is_some()),
+                ("size", options.size.is_some()),
+                ("linked_to", options.linked_to.is_some()),
+                ("contains", !options.contains.is_empty()),
+                ("md5", options.md5.is_some()),
+                ("sha256", options.sha256.is_some()),
+                ("sha512", options.sha512.is_some()),
+            ];
+            refuse_details("exists", &given, errors);
+        }
+        if let Some(wrong) = options.file_type.as_deref().filter(|ty| !TYPES.contains(ty)) {
+            let error = ConfigError::on("type", format!("there is no type of files {wrong:?}"));
+            errors.push(match ingot_suggest::closest(wrong, TYPES.iter().copied()) {
+                Some(close) => error.hint(format!("did you mean `{close}`?")),
+                None => error.hint(format!("it is one of {}", TYPES.join(", "))),
+            });
+        }
+        let mode = options.mode.as_deref().and_then(|text| match u32::from_str_radix(text, 8) {
+            Ok(mode) if mode <= 0o7777 => Some(mode),
+            _ => {
+                errors.push(
+                    ConfigError::on("mode", format!("{text:?} is no mode of a file"))
+                        .hint("write it in octal, as in \"0644\""),
+                );
+                None
+            }
+        });
+        let mut sums = Vec::new();
+        let given = [
+            ("md5", options.md5, 32),
+            ("sha256", options.sha256, 64),
+            ("sha512", options.sha512, 128),
+        ];
+        for (kind, sum, length) in given {
+            let Some(sum) = sum else { continue };
+            let sum = sum.to_ascii_lowercase();
+            if sum.len() != length || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                let message = format!("this is no sum of this kind: it has {length} digits");
+                errors.push(ConfigError::on(kind, message));
+            }
+            sums.push((kind, sum));
+        }
+        FileCheck {
+            path: name.to_owned(),
+            exists,
+            file_type: options.file_type,
+            mode,
+            owner: options.owner,
+            group: options.group,
+            size: options.size,
+            linked_to: options.linked_to,
+            contains: Pattern::list("contains", &options.contains, errors),
+            sums,
+        }
+    }
+
+    pub(crate) async fn examine(&self, shell: Shell<'_>) -> Result<Vec<String>> {
+        let found = shell.script(SCRIPT, &[&self.path]).await?;
+        if let Some(directory) = field(&found, "unreadable") {
+            return Ok(vec![format!("{directory} cannot be looked into by this user")]);
+        }
+        let Some(file_type) = field(&found, "type") else {
+            return Ok(match self.exists {
+                true => vec!["it does not exist".to_owned()],
+                false => Vec::new(),
+            });
+        };
+        if !self.exists {
+            return Ok(vec![format!("it exists, as a {file_type}")]);
+        }
+        let mut problems = Vec::new();
+        let file_type = file_type.to_owned();
+        expect(&mut problems, "the type", self.file_type.as_ref(), &file_type);
+        let stat: Vec<&str> = field(&found, "stat").unwrap_or_default().split('|').collect();
+        if let [mode, owner, group, uid, gid, size] = stat[..] {
+            self.compare(&mut problems, mode, [owner, uid], [group, gid], size);
+        } else {
+            problems.push("its mode and owner cannot be read".to_owned());
+        }
+        if let Some(wanted) = &self.linked_to {
+            match field(&found, "linked_to") {
+                Some(target) if target == wanted => {}
+                Some(target) => problems.push(format!("it leads to {target}, not to {wanted}")),
+                None => problems.push(format!("it is no link to {wanted} but a {file_type}")),
+            }
+        }
+        self.compare_sums(shell, &mut problems).await?;
+        if !self.contains.is_empty() {
+            let lines = Lines::new(&self.contains, &[]);
+            let command = format!("cat -- {}", quote(&self.path));
+            if !shell.command(&command, &lines).await?.success() {
+                problems.push(format!("it cannot be read: {}", lines.shown().join(", ")));
+            } else {
+                problems.extend(lines.problems(0, "it"));
+            }
+        }
+        Ok(problems)
+    }
+
+    fn compare(
+        &self,
+        problems: &mut Vec<String>,
+        mode: &str,
+        owner: [&str; 2],
+        group: [&str; 2],
+        size: &str,
+    ) {
+        let found = u32::from_str_radix(mode, 8).ok();
+        if let Some(wanted) = self.mode.filter(|wanted| Some(*wanted) != found) {
+            problems.push(format!("the mode is {mode:0>4}, not {wanted:04o}"));
+        }
+        for (what, wanted, found) in [("owner", &self.owner, owner), ("group", &self.group, group)]
+        {
+            if let Some(wanted) = wanted.as_deref().filter(|wanted| !found.contains(wanted)) {
+                let [name, number] = found;
+                problems.push(format!("the {what} is {name} ({number}), not {wanted}"));
+            }
+        }
+        if let Some(wanted) = self.size.filter(|wanted| size.parse() != Ok(*wanted)) {
+            problems.push(format!("the size is {size} bytes, not {wanted}"));
+        }
+    }
+
+    async fn compare_sums(&self, shell: Shell<'_>, problems: &mut Vec<String>) -> Result<()> {
+        if self.sums.is_empty() {
+            return Ok(());
+        }
+        let kinds = self.sums.iter().map(|(kind, _)| *kind);
+        let arguments: Vec<&str> = std::iter::once(self.path.as_str()).chain(kinds).collect();
+        match shell.script(SUMS, &arguments).await {
+            Ok(found) => {
+                for (kind, wanted) in &self.sums {
+                    let found = field(&found, kind).unwrap_or_default().to_owned();
+                    expect(problems, &format!("the {kind} sum"), Some(wanted), &found);
+                }
+            }
+            Err(error) => problems.push(format!("its sum cannot be computed: {error}")),
+        }
+        Ok(())
+    }
+}

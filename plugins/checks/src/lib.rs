@@ -1,0 +1,22 @@
+//! Checks of a machine: what must be true of it, and whether it is. They look through a
+//! communicator, so they are the same for containers, virtual machines and instances.
+//!
+//! A [`Check`] is made of the options of a block of a `test` ([`Check::of_block`]) or of an entry of
+//! a goss file ([`goss::checks`]), and [`Check::run`] gives a [`Verdict`].
+
+mod account;
+mod check;
+mod command;
+mod file;
+pub mod goss;
+mod lines;
+mod options;
+mod package;
+mod pattern;
+mod port;
+mod process;
+mod service;
+mod shell;
+
+pub use check::{Check, Defaults, KINDS, Verdict, schema};
+pub use shell::Shell;
