@@ -9,6 +9,7 @@ mod build;
 mod ci;
 mod cleanup;
 mod command_line;
+mod companion;
 mod data_sources;
 mod failures;
 mod fmt;

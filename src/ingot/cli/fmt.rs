@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::args::FmtArgs;
 use super::whole_file;
-use crate::template::load::{conceal_unparsed, without_quotes};
+use crate::template::load::{COMPANION, conceal_unparsed, without_quotes};
 use crate::ui::Redactor;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
@@ -42,8 +42,9 @@ pub(super) fn run(args: &FmtArgs) -> ExitCode {
                 false => "does not exist",
             };
             let error = Diagnostic::error(format!("{} {problem}", path.display()));
-            run.diagnostics
-                .push(error.help("give a directory, or a .pkr.hcl or .pkrvars.hcl file"));
+            run.diagnostics.push(
+                error.help("give a directory, or a .pkr.hcl, .pkrvars.hcl or .ingot.hcl file"),
+            );
         }
     }
     let color = std::io::stderr().is_terminal();
@@ -57,7 +58,7 @@ pub(super) fn run(args: &FmtArgs) -> ExitCode {
 
 fn is_template(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    name.ends_with(".pkr.hcl") || name.ends_with(VARIABLES)
+    [".pkr.hcl", VARIABLES, COMPANION].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Whether a name in a directory is passed over: hidden files and what editors leave behind.

@@ -1,5 +1,6 @@
 //! `ingot inspect`
 
+mod companion;
 mod legacy;
 
 use std::fmt::Write as _;
@@ -47,6 +48,9 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
     ui.say("Packer Inspect: HCL2 mode\n");
     ui.say(values(&project));
     ui.say(builds(&project.builds));
+    if !project.companion.is_empty() {
+        ui.say(companion::text(&project.companion));
+    }
     ExitCode::SUCCESS
 }
 

@@ -9,7 +9,7 @@ use ingot_sdk::{
 };
 
 use crate::graph::Node;
-use crate::template::option_place::option_place;
+use crate::template::option_place::{config_errors, option_place};
 use crate::template::options::{self, Given};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::steps::{Overrides, Step};
@@ -221,30 +221,9 @@ impl Check<'_> {
 
     fn report_warnings(&mut self, given: Given, warnings: &[ConfigWarning]) {
         for warning in warnings {
-            let place = place(warning.option.as_deref(), given).unwrap_or(given.header);
+            let place = warning.option.as_deref().and_then(|option| option_place(option, given));
+            let place = place.unwrap_or(given.header);
             self.diagnostics.push(Diagnostic::warning(&warning.message).at(place));
         }
-    }
-}
-
-/// Where the option stands that a plugin speaks of.
-fn place(option: Option<&str>, given: Given) -> Option<Span> {
-    option.and_then(|option| option_place(option, given))
-}
-
-fn config_errors(errors: ConfigErrors, given: Given, diagnostics: &mut Diagnostics) {
-    for error in errors.0 {
-        let place = place(error.option.as_deref(), given);
-        let message = match (&error.option, place) {
-            (Some(option), None) if !error.message.contains(option.as_str()) => {
-                format!("{option}: {}", error.message)
-            }
-            _ => error.message,
-        };
-        let diagnostic = Diagnostic::error(message).at(place.unwrap_or(given.header));
-        diagnostics.push(match error.hint {
-            Some(hint) => diagnostic.help(hint),
-            None => diagnostic,
-        });
     }
 }

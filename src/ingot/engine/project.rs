@@ -15,10 +15,10 @@ use crate::graph::{Filter, Node};
 use crate::template::builds::SourceUse;
 use crate::template::variables::{self, VariableFlag, VariableInputs};
 use crate::template::{
-    Build, EnforcedBlock, RegistryBlock, Template, builds, enforced, legacy, load, locals_and_data,
-    siblings,
+    Build, Companion, EnforcedBlock, RegistryBlock, Template, builds, companion, enforced, legacy,
+    load, locals_and_data, siblings,
 };
-use ingot_hcl::ast::Block;
+use ingot_hcl::ast::{Block, Body};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::functions::{FunctionContext, SecretSink};
 use ingot_hcl::source::{SourceMap, Span};
@@ -61,6 +61,10 @@ pub struct Project {
     pub builds: Vec<Build>,
     /// Its registry block outside of builds, evaluated.
     pub registry: Option<RegistryBlock>,
+    /// What its companion files say, evaluated.
+    pub companion: Companion,
+    /// The companion files, parsed.
+    companions: Vec<Body>,
     /// Whether all files could be parsed; nothing is evaluated otherwise.
     pub readable: bool,
     /// Whether its blocks and the values of its variables are in order, whatever comes of
@@ -118,6 +122,7 @@ impl Project {
         let bodies = load::parse(&files, &mut sources, diagnostics);
         let legacy = files.legacy.as_ref();
         let legacy = legacy.and_then(|path| load::parse_legacy(path, &mut sources, diagnostics));
+        let companions = load::parse_companions(&files, &mut sources, diagnostics);
         // Values of a template that could only be read in part would be wrong in many ways.
         let readable = found && !diagnostics.has_errors();
         let template = match legacy {
@@ -144,6 +149,8 @@ impl Project {
             template,
             builds: Vec::new(),
             registry: None,
+            companion: Companion::default(),
+            companions,
             readable,
             sound: false,
             file: None,
@@ -198,6 +205,8 @@ impl Project {
             template: Template::default(),
             builds: Vec::new(),
             registry: None,
+            companion: Companion::default(),
+            companions: Vec::new(),
             readable: true,
             sound: true,
             file: None,
@@ -307,6 +316,9 @@ impl Project {
         }
         let registries = &self.template.registries;
         self.registry = builds::registry(registries, &scope, unknowns, diagnostics);
+        let (bodies, builds) = (&self.companions, &self.builds);
+        let unknowns = Unknowns::Allow;
+        self.companion = companion::read(bodies, builds, &scope, unknowns, diagnostics);
     }
 
     /// The values of all variables.
@@ -424,7 +436,7 @@ impl Project {
         let scope = Scope::new(self.names.clone(), &self.functions);
         let template = &self.template;
         let blocks = template.builds.iter().chain(template.sources.values());
-        let bodies = blocks.map(|block| &block.body);
+        let bodies = blocks.map(|block| &block.body).chain(&self.companions);
         // What is wrong with a local is reported when it is known which builds run, and use it.
         let ignored = &mut Diagnostics::default();
         let values =
@@ -434,6 +446,9 @@ impl Project {
         let scope = Scope::new(self.names.clone(), &self.functions);
         let unknowns = [Unknowns::Refuse; 2];
         self.builds = self.evaluated_builds(&scope, unknowns, diagnostics);
+        let (bodies, builds) = (&self.companions, &self.builds);
+        let unknowns = Unknowns::Refuse;
+        self.companion = companion::read(bodies, builds, &scope, unknowns, diagnostics);
     }
 
     /// The builds of the template. `unknowns` says what is not to be known in what is for a build
@@ -538,6 +553,8 @@ impl Project {
                 steps.for_each(|step| add_names(&step.block, &mut names));
             }
         }
+        let blocks = self.companions.iter().flat_map(|body| &body.blocks);
+        blocks.for_each(|block| add_names(block, &mut names));
         names
     }
 

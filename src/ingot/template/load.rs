@@ -21,6 +21,9 @@ pub struct TemplateFiles {
     pub templates: Vec<PathBuf>,
     /// A JSON template of before HCL2, which stands alone; `-` is standard input.
     pub legacy: Option<PathBuf>,
+    /// `*.ingot.hcl`: what Packer has no blocks for. Of a single file `web.pkr.hcl` or `web.json`
+    /// that is `web.ingot.hcl`.
+    pub companions: Vec<PathBuf>,
     /// `*.auto.pkrvars.hcl`, then `*.auto.pkrvars.json`: the order they apply in.
     pub auto_variables: Vec<PathBuf>,
 }
@@ -52,10 +55,11 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
+        let companions = companion_of(path).into_iter().collect();
         let path = path.to_owned();
         return Ok(match hcl2 {
-            true => TemplateFiles { dir, templates: vec![path], ..Default::default() },
-            false => TemplateFiles { dir, legacy: Some(path), ..Default::default() },
+            true => TemplateFiles { dir, templates: vec![path], companions, ..Default::default() },
+            false => TemplateFiles { dir, legacy: Some(path), companions, ..Default::default() },
         });
     }
     let mut files = TemplateFiles { dir: path.to_owned(), ..Default::default() };
@@ -73,6 +77,7 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
         names.map(|name| path.join(name))
     };
     files.templates.extend(ending(".pkr.hcl").chain(ending(".pkr.json")));
+    files.companions.extend(ending(COMPANION));
     let auto = ending(".auto.pkrvars.hcl").chain(ending(".auto.pkrvars.json"));
     files.auto_variables.extend(auto);
     if files.templates.is_empty() {
@@ -80,6 +85,37 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
             .help("templates are files whose names end in .pkr.hcl or .pkr.json"));
     }
     Ok(files)
+}
+
+/// How the name of a companion file ends.
+pub const COMPANION: &str = ".ingot.hcl";
+
+/// The companion file of a template that is a single file, if there is one.
+fn companion_of(template: &Path) -> Option<PathBuf> {
+    let name = template.file_name()?.to_str()?;
+    let endings = [".pkr.hcl", ".pkr.json", ".json"];
+    let stem = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+    let path = template.with_file_name(format!("{stem}{COMPANION}"));
+    path.is_file().then_some(path)
+}
+
+/// Reads and parses the companion files. One that cannot be parsed is reported and left out.
+pub fn parse_companions(
+    files: &TemplateFiles,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Body> {
+    let mut bodies = Vec::new();
+    for path in &files.companions {
+        let Some(file) = diagnostics.keep(read(sources, path)) else { continue };
+        let mut found = Diagnostics::default();
+        let body = parse_body(sources, file, &mut found);
+        if !found.has_errors() {
+            bodies.push(body);
+        }
+        diagnostics.extend(found);
+    }
+    bodies
 }
 
 /// Reads and parses one file of a template. None if it cannot be read; what is wrong in it is added

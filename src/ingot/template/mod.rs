@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod builds;
+pub mod companion;
 pub mod dynamic;
 pub mod enforced;
 pub mod legacy;
@@ -20,5 +21,6 @@ pub mod version;
 
 pub use blocks::Template;
 pub use builds::Build;
+pub use companion::Companion;
 pub use enforced::EnforcedBlock;
 pub use registry_block::RegistryBlock;

@@ -1,8 +1,11 @@
 //! Where a template sets an option that a plugin names in an error or a warning.
 
+use ingot_sdk::ConfigErrors;
+
 use super::options::{Given, override_place};
 use super::steps::Overrides;
 use ingot_hcl::ast::{Block, Body, Expr, ExprKind};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::source::Span;
 
 /// One step of a path such as `disks[1].size`: a name, and which of several.
@@ -28,6 +31,24 @@ pub fn option_place(option: &str, given: Given) -> Option<Span> {
         return Some(inside(&attribute.expr, first.index, rest).span);
     }
     block(bodies().flat_map(|body| &body.blocks), first, rest)
+}
+
+/// Reports what is wrong with the options of a block, each at its place.
+pub fn config_errors(errors: ConfigErrors, given: Given, diagnostics: &mut Diagnostics) {
+    for error in errors.0 {
+        let place = error.option.as_deref().and_then(|option| option_place(option, given));
+        let message = match (&error.option, place) {
+            (Some(option), None) if !error.message.contains(option.as_str()) => {
+                format!("{option}: {}", error.message)
+            }
+            _ => error.message,
+        };
+        let diagnostic = Diagnostic::error(message).at(place.unwrap_or(given.header));
+        diagnostics.push(match error.hint {
+            Some(hint) => diagnostic.help(hint),
+            None => diagnostic,
+        });
+    }
 }
 
 fn steps(option: &str) -> Vec<Step<'_>> {

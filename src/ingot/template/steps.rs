@@ -79,6 +79,19 @@ pub struct Applies {
 }
 
 impl Applies {
+    /// To those in `only`, or if that is empty to all but those in `except`.
+    pub(super) fn new(only: Vec<String>, except: Vec<String>) -> Self {
+        Applies { only, except }
+    }
+
+    /// The sources that it names, as they are written, and whether it is for them alone.
+    pub fn named(&self) -> (&[String], bool) {
+        match self.only.is_empty() {
+            true => (&self.except, false),
+            false => (&self.only, true),
+        }
+    }
+
     /// Whether it applies to a source, named `TYPE.NAME`.
     pub fn to(&self, source: &str) -> bool {
         match (self.only.as_slice(), self.except.as_slice()) {
