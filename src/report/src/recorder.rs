@@ -246,6 +246,13 @@ impl BuildRecord {
                 let output = self.output_since(self.steps[position].lines_before);
                 self.failed = Some(FailedStep { position, depth, output });
             }
+            // What is around a failure has failed as well: a step beside it that succeeds, such as
+            // the cleanup, recovers from nothing.
+            StepOutcome::Failed(_) | StepOutcome::Cancelled => {
+                if let Some(failed) = self.failed.as_mut().filter(|failed| failed.depth > depth) {
+                    failed.depth = depth;
+                }
+            }
             // What failed inside of it was recovered from.
             StepOutcome::Succeeded | StepOutcome::Tolerated(_)
                 if self.failed.as_ref().is_some_and(|failed| failed.depth > depth) =>
@@ -469,6 +476,24 @@ mod tests {
             a.steps.iter().map(|s| s.parent).collect::<Vec<_>>(),
             [None, Some(1), Some(1), Some(1)]
         );
+    }
+
+    #[test]
+    fn a_cleanup_that_succeeds_recovers_from_nothing() {
+        let recorder = Recorder::new(100);
+        let failed = || StepOutcome::Failed("exit 1".into());
+        begin(&recorder, 1, StepKind::Builder, "docker", 5);
+        begin(&recorder, 2, StepKind::BuilderStep, "provision", 0);
+        begin(&recorder, 3, StepKind::Provisioner, "shell", 10);
+        end(&recorder, 3, failed());
+        end(&recorder, 2, failed());
+        begin(&recorder, 4, StepKind::Cleanup, "clean up", 0);
+        end(&recorder, 4, StepOutcome::Succeeded);
+        end(&recorder, 1, failed());
+        build_end(&recorder, failed());
+        let report = recorder.report(&RunFacts::default());
+        let failure = report.builds[0].failure.clone().unwrap();
+        assert_eq!(failure.step.as_deref(), Some("provisioner `shell` (1 of 2)"));
     }
 
     #[test]
