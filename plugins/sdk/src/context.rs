@@ -110,6 +110,11 @@ pub trait Hook: Send + Sync {
     async fn state_keys(&self, _ctx: &RunContext, _base: &StateKey) -> Vec<StateKey> {
         Vec::new()
     }
+    /// Under what the machine before the first provisioner may be kept and found, which `base` names;
+    /// none where nothing is to be cached. For builders whose machine takes long to come up.
+    async fn base_state_key(&self, _ctx: &RunContext, _base: &StateKey) -> Option<StateKey> {
+        None
+    }
     /// What a builder wrote down of the machine that an earlier run kept for this build, if the
     /// build is to go on with it; what ran on it already is not run again.
     fn kept_machine(&self) -> Option<serde_json::Value> {

@@ -282,6 +282,11 @@ impl Hook for NodeHook {
         keys
     }
 
+    async fn base_state_key(&self, ctx: &RunContext, base: &StateKey) -> Option<StateKey> {
+        // With -debug, somebody may change anything between the builder's steps.
+        (!ctx.prepare.debug).then(|| self.cache.base_state_key(base)).flatten()
+    }
+
     fn keep_sbom(&self, sbom: Sbom) {
         self.keeper.took(&sbom);
         self.sboms.lock().push(sbom);

@@ -134,12 +134,7 @@ impl NodeCache {
         let Some((_, secret)) = &self.run.open else { return Vec::new() };
         let mut keys = Vec::new();
         let mut plan = Vec::new();
-        // With a limit on age, states are made anew at the same times by everybody. What is older
-        // than the beginning of such a time cannot be part of a state, on which others build.
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let limit = self.run.options.max_age.map(|age| age.as_secs().max(1));
-        let window = limit.map(|limit| format!("{limit} {}", since.as_secs() / limit));
-        let mut before = base.then([secret.hash([window.unwrap_or_default()])]);
+        let mut before = self.before_all(secret, base);
         for (index, step) in hook.node.provisioners.iter().enumerate() {
             let found = match keys.len() == index {
                 true => self.step_inputs(hook, ctx, secret, step).await,
@@ -165,6 +160,22 @@ impl NodeCache {
         }
         *self.plan.lock() = plan;
         keys
+    }
+
+    /// The key of the machine before the first step, and of nothing else.
+    fn before_all(&self, secret: &Secret, base: &StateKey) -> StateKey {
+        // With a limit on age, states are made anew at the same times by everybody. What is older
+        // than the beginning of such a time cannot be part of a state, on which others build.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let limit = self.run.options.max_age.map(|age| age.as_secs().max(1));
+        let window = limit.map(|limit| format!("{limit} {}", since.as_secs() / limit));
+        base.then([secret.hash([window.unwrap_or_default()])])
+    }
+
+    /// See [`ingot_sdk::Hook::base_state_key`].
+    pub(super) fn base_state_key(&self, base: &StateKey) -> Option<StateKey> {
+        let (_, secret) = self.run.open.as_ref()?;
+        Some(owned(&self.before_all(secret, base), secret))
     }
 
     /// What a step depends on, or why it is not cached, before its files are read.
