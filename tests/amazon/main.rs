@@ -14,4 +14,5 @@ mod http;
 mod matrix;
 mod options;
 mod proxy;
+mod resume;
 mod session_manager;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Result, async_trait};
+use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Resource, Result, async_trait};
 use serde_json::{Value, json};
 
 use super::removal::{Snapshots, remove_image};
@@ -24,6 +24,8 @@ pub(super) struct AmiArtifact {
     pub images: BTreeMap<String, String>,
     /// The snapshots that are not theirs but the user's.
     pub kept: BTreeSet<String>,
+    /// What a later process removes them by.
+    pub resources: Vec<Resource>,
     /// What `build.*` knew.
     pub data: GeneratedData,
 }
@@ -73,6 +75,10 @@ impl Artifact for AmiArtifact {
             labels: BTreeMap::new(),
         };
         self.images.iter().map(image).collect()
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        self.resources.clone()
     }
 
     async fn destroy(&self) -> Result<()> {

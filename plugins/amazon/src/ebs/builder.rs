@@ -12,7 +12,7 @@ use super::options::{
     Options, SurrogateOptions, VolumeOptions, schema, surrogate_schema, volume_schema,
 };
 use super::settings::{Product, Settings};
-use super::steps::{State, steps};
+use super::steps::{KeptInstance, State, steps};
 use super::volume_artifact::VolumeArtifact;
 use crate::access::Access;
 
@@ -98,7 +98,7 @@ impl Build for EbsBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let settings = self.settings.clone();
         let access = ctx.unless_cancelled(Access::open(&settings.raw.access, &ctx.ui)).await?;
-        let steps = steps(&settings);
+        let steps = steps(&settings, KeptInstance::of(ctx)?);
         let mut state = State::new(ctx, settings, access);
         if let Err(error) = run_steps(ctx, &steps, &mut state).await {
             return Err(state.access.explain(error).await);
@@ -120,11 +120,13 @@ impl Build for EbsBuild {
         if state.images.is_empty() {
             return Ok(None);
         }
+        let resources = state.image_resources();
         let images = state.images.iter().map(|(region, image)| (region.clone(), image.id.clone()));
         Ok(Some(Arc::new(AmiArtifact {
             builder_id,
             images: images.collect(),
             kept: state.settings.own_snapshots(),
+            resources,
             access: state.access,
             data: state.data,
         })))

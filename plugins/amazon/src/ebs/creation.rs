@@ -58,6 +58,20 @@ impl<T: Clone + Send + 'static> Creation<T> {
         Ok(Creation { entry, call: Some(tokio::spawn(call)), created: None })
     }
 
+    /// Something that an earlier run of the build has created.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) fn again(ctx: &RunContext, resource: &Resource, created: T) -> Result<Creation<T>> {
+        let entry = JournalEntry::open(&ctx.journal, resource)?;
+        Ok(Creation { entry, call: None, created: Some(created) })
+    }
+
+    /// What was created, where that is known.
+    pub(super) fn known(&self) -> Option<T> {
+        self.created.clone()
+    }
+
     /// Waits for what is created. Dropping the future does not stop the call.
     ///
     /// # Errors

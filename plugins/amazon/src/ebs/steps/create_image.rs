@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Image, ImageState, ResourceType};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
+use ingot_sdk::{Error, OnError, Result, RunContext, Step, Ui, async_trait};
 
 use super::{CreatedImage, ImageCreation, State, once};
 use crate::access::{Access, Ec2};
@@ -81,6 +81,13 @@ impl Step<State> for CreateImage {
         state.first = None;
         let own = std::mem::take(&mut state.created_images);
         remove_or_keep(ctx, state, own, outcome).await;
+    }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut State) {
+        // The instance is kept, of which it is made again.
+        if ctx.prepare.on_error == OnError::Keep {
+            self.cleanup(ctx, state, Outcome::Failed).await;
+        }
     }
 }
 

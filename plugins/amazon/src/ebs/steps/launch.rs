@@ -110,11 +110,19 @@ impl Step<State> for Launch {
             ));
         }
     }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut State) {
+        super::kept::keep(ctx, state).await;
+    }
 }
 
 /// Writes down the volumes that would outlive the instance, such as those that the source AMI
 /// says are to stay; and marks them, for when the journal is lost.
-async fn note_volumes(ctx: &RunContext, state: &mut State, instance: &Instance) -> Result<()> {
+pub(super) async fn note_volumes(
+    ctx: &RunContext,
+    state: &mut State,
+    instance: &Instance,
+) -> Result<()> {
     let volumes = state.mark.lasting_volumes(instance);
     for volume in &volumes {
         let entry = JournalEntry::open(&ctx.journal, &state.resource(VOLUME, volume))?;
@@ -381,7 +389,7 @@ pub(super) async fn user_data(state: &State) -> Result<String> {
 }
 
 /// Waits until the instance runs, and tells all about it.
-async fn running(ctx: &RunContext, state: &State, id: &str) -> Result<Instance> {
+pub(super) async fn running(ctx: &RunContext, state: &State, id: &str) -> Result<Instance> {
     let pace = pace::quick(state.access.polling(), pace::MACHINE);
     let what = format!("the instance {id}");
     let look = || async {

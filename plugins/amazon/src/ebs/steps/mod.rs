@@ -7,6 +7,7 @@ mod create_image;
 mod deregister;
 mod fast_launch;
 mod image_tags;
+mod kept;
 mod key_pair;
 mod launch;
 mod network;
@@ -26,6 +27,7 @@ mod swap;
 mod tunnel;
 mod volumes;
 
+pub(super) use kept::KeptInstance;
 pub(super) use sequence::steps;
 pub(super) use state::{CreatedImage, State};
 

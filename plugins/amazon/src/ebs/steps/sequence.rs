@@ -2,6 +2,7 @@
 
 use ingot_sdk::{ProvisionStep, Step};
 
+use super::kept::{Done, KeptInstance, ResumeInstance};
 use super::state::State;
 use super::{
     attributes, connect, copy, create_image, deregister, fast_launch, image_tags, key_pair, launch,
@@ -10,8 +11,23 @@ use super::{
 };
 use crate::ebs::settings::{Product, Settings};
 
-/// The steps of a build with these options.
-pub(crate) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
+/// The steps that create the instance, and what it needs.
+fn creations(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
+    let mut steps: Vec<Box<dyn Step<State>>> = vec![
+        Box::new(key_pair::MakeKeyPair),
+        Box::new(security_group::MakeSecurityGroup),
+        Box::new(profile::MakeProfile),
+    ];
+    if settings.is_spot() {
+        steps.push(Box::new(spot::MakeLaunchTemplate));
+    }
+    steps.push(Box::new(launch::Launch));
+    steps
+}
+
+/// The steps of a build with these options; of one that goes on with an instance that was kept, if
+/// there is one.
+pub(crate) fn steps(settings: &Settings, kept: Option<KeptInstance>) -> Vec<Box<dyn Step<State>>> {
     let mut steps: Vec<Box<dyn Step<State>>> = Vec::new();
     if settings.uses_session_manager() {
         steps.push(Box::new(tunnel::FindPlugin));
@@ -21,16 +37,21 @@ pub(crate) fn steps(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
         steps.push(Box::new(prevalidate::Prevalidate));
     }
     steps.push(Box::new(source_ami::FindSourceAmi));
-    steps.push(Box::new(network::FindNetwork));
-    steps.push(Box::new(key_pair::MakeKeyPair));
-    steps.push(Box::new(security_group::MakeSecurityGroup));
-    steps.push(Box::new(profile::MakeProfile));
-    if settings.is_spot() {
-        steps.push(Box::new(spot::MakeLaunchTemplate));
-    }
-    steps.push(Box::new(launch::Launch));
-    if !makes_image {
-        steps.push(Box::new(volumes::TagVolumes));
+    match kept {
+        None => {
+            steps.push(Box::new(network::FindNetwork));
+            steps.extend(creations(settings));
+            if !makes_image {
+                steps.push(Box::new(volumes::TagVolumes));
+            }
+        }
+        Some(kept) => {
+            // In this order all is removed as ever, should this fail.
+            let done = creations(settings).into_iter();
+            let done = done.map(|step| Box::new(Done(step)) as Box<dyn Step<State>>);
+            steps.extend(done);
+            steps.push(Box::new(ResumeInstance(kept)));
+        }
     }
     if settings.raw.communicator.kind() == "winrm" {
         steps.push(Box::new(password::GetPassword));

@@ -17,6 +17,7 @@ use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience};
 use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{ImageMark, Mark};
+use crate::ebs::resources::{IMAGE, image_resource, known_image};
 use crate::ebs::session_manager::Plugin;
 use crate::ebs::settings::{Product, Settings};
 use crate::ebs::tags::BuildInfo;
@@ -173,6 +174,18 @@ impl State {
     /// The journal's record of something in the build's region.
     pub(super) fn resource(&self, kind: &str, id: &str) -> Resource {
         self.place.resource(kind, id)
+    }
+
+    /// What a later process has to remove to remove the AMIs.
+    pub(crate) fn image_resources(&self) -> Vec<Resource> {
+        let kept = self.settings.own_snapshots();
+        let resource = |(region, image): (&String, &CreatedImage)| {
+            let place = self.place.in_region(region);
+            let mark = ImageMark { kept: kept.clone(), ..ImageMark::default() };
+            let resource = image_resource(place.resource(IMAGE, &image.id), &mark);
+            known_image(&resource, &image.id, &image.snapshots.iter().cloned().collect())
+        };
+        self.images.iter().map(resource).collect()
     }
 
     /// How long to go on with calls that create something.
