@@ -2,8 +2,9 @@
 //!
 //! Data flows one way: template text → [`ingot_hcl`] → [`template`] → [`graph`] → [`engine`] → plugins →
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
-//! plugins that are part of the program, [`build_plan`] is what a run would do, [`build_logs`] keeps what a build says while it runs, [`cli`]
-//! puts all of it together.
+//! plugins that are part of the program, [`state_stores`] where they keep states, [`build_plan`] is
+//! what a run would do, [`build_logs`] keeps what a build says while it runs, [`cli`] puts all of it
+//! together.
 
 #[cfg(feature = "amazon")]
 mod aws_keys;
@@ -15,5 +16,6 @@ pub mod data_sources;
 pub mod engine;
 pub mod graph;
 pub mod publish;
+pub mod state_stores;
 pub mod template;
 pub use ingot_ui as ui;

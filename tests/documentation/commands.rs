@@ -170,6 +170,11 @@ fn how_to_resume_a_failed_build() {
     page_is_true("docs/how-to/resume.md");
 }
 
+#[test]
+fn how_not_to_run_unchanged_steps_again() {
+    page_is_true("docs/how-to/step-cache.md");
+}
+
 /// No page with commands is left out above, and what is not run says why.
 #[test]
 fn every_command_is_run_or_says_why_not() {

@@ -27,6 +27,7 @@ mod sbom;
 mod secret_stores;
 mod secrets;
 mod ssh;
+mod step_cache;
 mod terminal;
 mod validate;
 mod values;

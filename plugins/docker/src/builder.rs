@@ -16,6 +16,7 @@ use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::kept::{KeptContainer, ResumeContainer};
 use crate::run_command::Pull;
+use crate::states::FindState;
 use crate::steps::{Connect, Export, FindImage, RunContainer, State};
 
 /// `source "docker"`
@@ -91,6 +92,7 @@ impl Build for DockerBuild {
                 steps.push(Box::new(BuildImage));
             }
             steps.push(Box::new(FindImage));
+            steps.push(Box::new(FindState));
             steps.push(Box::new(RunContainer));
         }
         steps.push(Box::new(Connect));

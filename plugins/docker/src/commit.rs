@@ -87,6 +87,8 @@ impl Step<State> for Commit {
             // The Engine takes a configuration that is given for all there is.
             let found = state.engine.api.inspect_container(&id, None).await;
             config = found.doing("looking at the container")?.config.unwrap_or_default();
+            // Where the container starts from a state, that may be gone tomorrow.
+            config.image = state.run_command(ctx)?.body.image;
             if no_entrypoint {
                 config.entrypoint = Some(Vec::new());
             }

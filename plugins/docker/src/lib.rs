@@ -21,6 +21,7 @@ mod progress;
 mod reclaim;
 mod run_command;
 mod save;
+mod states;
 mod steps;
 mod unfinished;
 
@@ -32,6 +33,7 @@ use ingot_sdk::ecr::EcrLogin;
 pub use builder::DockerBuilder;
 pub use post_processors::{DockerImport, DockerPush, DockerSave, DockerTag};
 pub use reclaim::DockerReclaim;
+pub use states::{KeptImage, kept_images, remove_kept_image};
 
 /// Adds the plugins of this crate to `set`. `ecr` gets passwords for `ecr_login`, where the program
 /// has something that can.

@@ -15,8 +15,8 @@ use ingot_sdk::communicator::NoCommunicator;
 use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
-    Communicator, Context, Error, GeneratedData, JournalEntry, Provisioned, Result, RunContext,
-    Step, async_trait,
+    Communicator, Context, Error, GeneratedData, JournalEntry, Provisioned, Provisioning, Result,
+    RunContext, Snapshots, Step, async_trait,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -31,8 +31,9 @@ use crate::kept;
 use crate::mounts::Mounts;
 use crate::progress::LayerProgress;
 use crate::reclaim::{container_resource, remove_container};
-use crate::run_command::Pull;
+use crate::run_command::{Pull, RunCommand};
 use crate::save::save_stream;
+use crate::states::{self, BaseImage, ContainerStates, FoundState, StartedWhenUsed};
 use crate::unfinished::{UnfinishedImage, is_ours};
 
 /// How long tidying up may wait for the Engine.
@@ -68,6 +69,13 @@ pub(crate) struct State {
     image_user: String,
     /// The container, once it is about to be created.
     pub container: Option<Container>,
+    /// The image to start from, as its states know it.
+    pub base: BaseImage,
+    /// The state that the container starts from in its place.
+    pub found: Option<FoundState>,
+    /// How far the provisioners are on it, and how states are kept.
+    pub provisioning: Provisioning,
+    states: Option<Arc<ContainerStates>>,
     communicator: Arc<dyn Communicator>,
 }
 
@@ -139,9 +147,27 @@ impl State {
             image_entrypoint: Vec::new(),
             image_command: Vec::new(),
             image_user: String::new(),
+            base: BaseImage::default(),
+            found: None,
+            provisioning: Provisioning::default(),
+            states: None,
             container: None,
             communicator: Arc::new(NoCommunicator),
         }
+    }
+
+    /// What the container is created with.
+    ///
+    /// # Errors
+    /// An argument cannot be understood; the error names it.
+    pub(crate) fn run_command(&self, ctx: &RunContext) -> Result<RunCommand> {
+        let command = self.options.run_command(&self.image, &ctx.prepare);
+        let mut command =
+            command.map_err(|error| Error::from(ingot_sdk::ConfigErrors::from(error)))?;
+        if Commit::leaves_nothing(self) {
+            join_command(&mut command.body, &self.image_entrypoint, &self.image_command);
+        }
+        Ok(command)
     }
 
     /// The id of the container.
@@ -197,6 +223,7 @@ impl Step<State> for FindImage {
                 }
             },
         };
+        state.base = BaseImage::from(&inspected);
         let tags = inspected.repo_tags.unwrap_or_default();
         state.image_name = tags.into_iter().find(|tag| !is_ours(tag));
         let digest = inspected.repo_digests.unwrap_or_default().into_iter().next();
@@ -256,21 +283,23 @@ impl Step<State> for RunContainer {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        let image = state.image.clone();
-        let mut command = state
-            .options
-            .run_command(&image, &ctx.prepare)
-            .map_err(|error| Error::from(ingot_sdk::ConfigErrors::from(error)))?;
-        if Commit::leaves_nothing(state) {
-            join_command(&mut command.body, &state.image_entrypoint, &state.image_command);
-        }
+        let mut command = state.run_command(ctx)?;
         check_version(&command.body, &state.engine)?;
         if let Some(path) = command.id_file.as_deref().filter(|path| Path::new(path).exists()) {
             return Err(Error::new(format!("--cidfile: the file {path} exists already"))
                 .hint("remove it, or name another one"));
         }
         mount_scratch(&mut command.body, &state.options.container_dir);
-        ctx.ui.say("Starting docker container...");
+        let waits = match &state.found {
+            Some(found) => {
+                states::start_from(&mut command.body, found);
+                found.complete
+            }
+            None => false,
+        };
+        if !waits {
+            ctx.ui.say("Starting docker container...");
+        }
         ctx.ui.message(format!("Run command: docker run {}", command.arguments.join(" ")));
 
         let name = format!("ingot-{}", uuid::Uuid::new_v4());
@@ -298,7 +327,15 @@ impl Step<State> for RunContainer {
         };
         let created = container.creating.insert(task).await.context("creating the container")?;
         container.creating = None;
-        let created = created.doing("creating the container")?;
+        let created = match created.doing("creating the container") {
+            Err(error) if state.found.is_some() => {
+                let container = state.container.take();
+                container.into_iter().flat_map(|one| one.records).for_each(JournalEntry::done);
+                states::give_up(ctx, state, &error);
+                return self.run(ctx, state).await;
+            }
+            created => created?,
+        };
         for warning in &created.warnings {
             ctx.ui.message(format!("Docker warns: {warning}"));
         }
@@ -319,17 +356,22 @@ impl Step<State> for RunContainer {
             let renamed = api.rename_container(&container.name, options).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
         }
-        api.start_container(&id, None).await.map_err(|error| {
-            Error::new(describe(&error))
-                .context("starting the container")
-                .hint("run_command decides what it runs; the default needs /bin/sh in the image")
-        })?;
+        if !waits {
+            api.start_container(&id, None).await.map_err(|error| {
+                Error::new(describe(&error)).context("starting the container").hint(
+                    "run_command decides what it runs; the default needs /bin/sh in the image",
+                )
+            })?;
+        }
         state.data.insert("ID".into(), json!(id));
         ctx.ui.message(format!("Container ID: {id}"));
         Ok(())
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, _: Outcome) {
+        if let Some(states) = state.states.take() {
+            states.settle(ctx).await;
+        }
         let Some(mut container) = state.container.take() else { return };
         container.created().await;
         let id = container.id.as_deref().unwrap_or(&container.name);
@@ -347,6 +389,10 @@ impl Step<State> for RunContainer {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
+        // The container stays; a state of it that is not whole does not.
+        if let Some(states) = state.states.take() {
+            states.settle(ctx).await;
+        }
         if let Some(container) = &mut state.container {
             container.created().await;
         }
@@ -437,21 +483,45 @@ impl Step<State> for Connect {
         let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
         ctx.ui.say(format!("Using docker communicator to connect: {}", &id[..id.len().min(12)]));
         let exec_user = state.options.raw.exec_user.clone().filter(|user| !user.is_empty());
-        let runner = Runner::new(state.engine.clone(), id);
+        let runner = Runner::new(state.engine.clone(), id.clone());
         state.communicator = Arc::new(DockerCommunicator {
             mounts: Mounts::of(&runner).await?,
-            runner,
+            runner: runner.clone(),
             exec_user,
             pty: state.options.raw.pty,
             user,
             gives: state.options.raw.fix_upload_owner,
             ui: ctx.ui.clone(),
         });
-        if let Some(pause) = state.options.raw.pause_before_connecting
+        let pause = state.options.raw.pause_before_connecting;
+        if state.found.as_ref().is_some_and(|found| found.complete) {
+            state.communicator = Arc::new(StartedWhenUsed {
+                inner: Arc::clone(&state.communicator),
+                engine: state.engine.clone(),
+                container: id,
+                pause,
+                ui: ctx.ui.clone(),
+                started: Default::default(),
+            });
+            return Ok(());
+        }
+        if let Some(pause) = pause
             && !pause.0.is_zero()
         {
             ctx.ui.say(format!("Pausing {pause} before connecting..."));
             tokio::time::sleep(pause.0).await;
+        }
+        if state.provisioning.keys.is_empty() {
+            return Ok(());
+        }
+        let (engine, scratch) = (&state.engine, &state.options.container_dir);
+        match ContainerStates::new(engine, &runner, &state.base, scratch).await {
+            Ok(states) => {
+                let states = state.states.insert(Arc::new(states));
+                let snapshots = Arc::clone(states) as Arc<dyn Snapshots>;
+                state.provisioning.snapshots = Some(snapshots);
+            }
+            Err(why) => ctx.ui.say(format!("No state of the container is kept: {why}")),
         }
         Ok(())
     }
@@ -465,6 +535,10 @@ impl Provisioned for State {
 
     fn data(&self) -> GeneratedData {
         self.data.clone()
+    }
+
+    fn provisioning(&self) -> Provisioning {
+        self.provisioning.clone()
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) enum Command {
     Console(ConsoleArgs),
     /// List and remove what killed runs left behind
     Cleanup(CleanupArgs),
+    /// List and remove the states that the step cache keeps
+    Cache(super::cache::CacheArgs),
     /// Manage the image registry
     Registry(RegistryArgs),
     /// Write the SBOM of a directory of this machine
@@ -553,7 +555,7 @@ pub(super) struct VersionArgs {
 }
 
 /// Go's form of a duration.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     GoDuration::parse(text).map(|duration| duration.0)
 }
 

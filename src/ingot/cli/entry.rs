@@ -12,9 +12,9 @@ use super::output::{answer, show};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::{
-    argv, build, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect, man_pages,
-    packer_config, plan, program, registry, sbom_generate, usage, validate, verify_attestation,
-    version,
+    argv, build, cache, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect,
+    man_pages, packer_config, plan, program, registry, sbom_generate, usage, validate,
+    verify_attestation, version,
 };
 use crate::ui::Redactor;
 
@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Hcl2Upgrade(args) => hcl2_upgrade::run(&args),
         Command::Console(args) => console::run(&args),
         Command::Cleanup(args) => cleanup::run(&args),
+        Command::Cache(args) => cache::run(&args),
         Command::Registry(args) => registry::run(&args),
         Command::SbomGenerate(args) => sbom_generate::run(&args),
         Command::VerifyAttestation(args) => verify_attestation::run(&args),

@@ -23,6 +23,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot build -resume -start-at=configure web.pkr.hcl",
         ],
     ),
+    ("cache list", &["ingot cache list", "ingot cache list -json"]),
+    ("cache show", &["ingot cache show 3f9a"]),
+    (
+        "cache prune",
+        &["ingot cache prune -older-than=168h", "ingot cache prune -keep-bytes=10GB -dry-run"],
+    ),
     (
         "validate",
         &[

@@ -4,6 +4,7 @@
 mod args;
 mod argv;
 mod build;
+mod cache;
 mod changed_only;
 mod cleanup;
 mod command;

@@ -276,6 +276,10 @@ impl Hook for NodeHook {
     }
 
     async fn state_keys(&self, ctx: &RunContext, base: &StateKey) -> Vec<StateKey> {
+        if self.keeper.start() > 0 {
+            // What is left out is missing on the machine, which is then no state of its steps.
+            return Vec::new();
+        }
         let mut keys = self.cache.state_keys(self, ctx, base).await;
         // Nothing beyond where the build is to stop.
         keys.truncate(self.keeper.stop_index().unwrap_or(usize::MAX));

@@ -12,7 +12,7 @@ mod check;
 mod command;
 mod enforced_block;
 mod labels;
-mod output;
+pub(super) mod output;
 mod push;
 mod revoke;
 #[cfg(feature = "registry-server")]

@@ -6,19 +6,19 @@ use serde::Serialize;
 use ingot_registry::api::{Labels, Timestamp, Version, VersionStatus};
 
 /// Writes a line of the answer. A reader that went away is no failure.
-pub(super) fn line(text: impl AsRef<str>) {
+pub(in crate::cli) fn line(text: impl AsRef<str>) {
     crate::cli::answer(text.as_ref());
 }
 
 /// Answers in JSON.
-pub(super) fn json(value: &impl Serialize) -> Result<()> {
+pub(in crate::cli) fn json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value);
     line(text.map_err(|error| Error::new(error.to_string()))?);
     Ok(())
 }
 
 /// Answers with a table, whose first row is its head.
-pub(super) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) {
+pub(in crate::cli) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) {
     let head = head.map(str::to_owned);
     let rows: Vec<[String; N]> = [head].into_iter().chain(rows).map(|row| row.map(plain)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -30,7 +30,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) {
 }
 
 /// Answers with names and values, leaving out those without a value.
-pub(super) fn fields(fields: &[(&str, String)]) {
+pub(in crate::cli) fn fields(fields: &[(&str, String)]) {
     let fields: Vec<_> = fields.iter().filter(|(_, value)| !value.is_empty()).collect();
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in fields {
@@ -51,7 +51,7 @@ pub(super) fn plain(text: String) -> String {
 }
 
 /// A moment, to the second.
-pub(super) fn moment(at: Timestamp) -> String {
+pub(in crate::cli) fn moment(at: Timestamp) -> String {
     let format =
         time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     at.datetime().and_then(|at| at.format(format).ok()).unwrap_or_default()

@@ -71,6 +71,13 @@ pub struct KeptState {
     pub(super) inputs: Inputs,
 }
 
+impl KeptState {
+    /// What the step depended on, by name.
+    pub fn input_names(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(|(name, _)| name.as_str())
+    }
+}
+
 /// All that is known of kept states.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Index {
@@ -115,6 +122,11 @@ impl CacheDirectory {
         let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         created.with_context(|| format!("creating the directory {}", path.display()))?;
         Ok(CacheDirectory(path))
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(path: &Path) -> CacheDirectory {
+        CacheDirectory(path.to_owned())
     }
 
     /// Where it is.
@@ -179,6 +191,6 @@ impl CacheDirectory {
             index.states.remove(&key);
         }
         let text = serde_json::to_vec(&index).context("writing the index of the step cache")?;
-        state_file::write(&self.0, INDEX, &text).map(drop)
+        state_file::write_replaceable(&self.0, INDEX, &text).map(drop)
     }
 }

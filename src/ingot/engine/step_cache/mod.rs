@@ -13,6 +13,9 @@
 mod files;
 mod index;
 mod inputs;
+mod store;
+#[cfg(test)]
+mod tests;
 mod volatile;
 
 use std::collections::BTreeSet;
@@ -25,6 +28,7 @@ use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 pub use index::{CacheDirectory, Index, KeptState, OWNER_DIGITS};
+pub use store::{StateStore, StoredState};
 
 use super::hook::NodeHook;
 use crate::graph::step_name;

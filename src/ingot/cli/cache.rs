@@ -1,0 +1,346 @@
+//! `ingot cache`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use ingot_hcl::diagnostic::closest;
+use ingot_registry::api::Timestamp;
+use ingot_sdk::{Error, Result, StateKey, Ui, byte_size};
+use serde_json::{Value as Json, json};
+use time::OffsetDateTime;
+
+use super::args::{duration, go_bool};
+use super::registry::output::{fields, json, line, moment, table};
+use crate::engine::step_cache::{CacheDirectory, KeptState};
+use crate::state_stores::state_stores;
+use crate::ui::{Renderer, UiOptions};
+
+/// How many digits of a key tables show.
+const SHOWN_DIGITS: usize = 16;
+
+#[derive(Debug, Args)]
+pub(super) struct CacheArgs {
+    #[command(subcommand)]
+    command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// List the states that the step cache keeps
+    List {
+        /// Print one JSON document
+        #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+        json: bool,
+    },
+    /// Show what is known of a state
+    Show {
+        /// Its key, or how that begins
+        key: String,
+        /// Print one JSON document
+        #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+        json: bool,
+    },
+    /// Remove states, those that were not used for the longest time first
+    Prune(PruneArgs),
+}
+
+#[derive(Debug, Args)]
+struct PruneArgs {
+    /// Remove what was not used for longer than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    older_than: Option<Duration>,
+    /// Remove until what is left takes no more than this, such as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    keep_bytes: Option<u64>,
+    /// Remove all
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    all: bool,
+    /// Only say what would be removed
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    dry_run: bool,
+    /// Print one JSON document
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    json: bool,
+}
+
+/// Lists, shows and removes the states of the step cache: 1 if something cannot be done.
+pub(super) fn run(args: &CacheArgs) -> ExitCode {
+    let renderer = Renderer::new(UiOptions::default());
+    super::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime
+        .map_err(|error| Error::new(format!("cannot start: {error}")))
+        .and_then(|runtime| runtime.block_on(answer(&args.command, &ui)));
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            report(&ui, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(ui: &Ui, error: &Error) {
+    ui.error(format!("Error: {error}"));
+    if let Some(advice) = error.advice() {
+        ui.error(format!("help: {advice}"));
+    }
+}
+
+/// Whether all was done.
+async fn answer(command: &CacheCommand, ui: &Ui) -> Result<bool> {
+    let directory = CacheDirectory::open()?;
+    let (states, whole) = states(&directory, ui).await?;
+    match command {
+        CacheCommand::List { json: true } => json(&json!({
+            "states": states.iter().map(State::json).collect::<Vec<_>>(),
+            "bytes": total(&states),
+        }))?,
+        CacheCommand::List { .. } => list(&states),
+        CacheCommand::Show { key, json: as_json } => {
+            let state = find(&states, key)?;
+            match as_json {
+                true => json(&state.json())?,
+                false => state.show(),
+            }
+        }
+        CacheCommand::Prune(args) => return Ok(prune(args, &directory, states, ui).await? && whole),
+    }
+    Ok(whole)
+}
+
+/// A state that is there, and what is known of it.
+struct State {
+    key: StateKey,
+    builder: &'static str,
+    bytes: u64,
+    created: OffsetDateTime,
+    known: Option<KeptState>,
+}
+
+impl State {
+    fn used(&self) -> OffsetDateTime {
+        self.known.as_ref().map_or(self.created, |known| known.used)
+    }
+
+    fn json(&self) -> Json {
+        let known = self.known.as_ref();
+        json!({
+            "key": self.key.as_str(),
+            "builder": self.builder,
+            "bytes": self.bytes,
+            "created": Timestamp::from(self.created),
+            "used": Timestamp::from(self.used()),
+            "template": known.map(|known| &known.template),
+            "build": known.map(|known| &known.build),
+            "step": known.map(|known| &known.step),
+            "number": known.map(|known| known.number),
+            "inputs": known.map(|known| known.input_names().collect::<Vec<_>>()),
+        })
+    }
+
+    fn show(&self) {
+        let known = self.known.as_ref();
+        let of_known = |part: fn(&KeptState) -> String| known.map(part).unwrap_or_default();
+        fields(&[
+            ("Key", self.key.to_string()),
+            ("Builder", self.builder.to_owned()),
+            ("Template", of_known(|known| known.template.display().to_string())),
+            ("Build", of_known(|known| known.build.clone())),
+            ("After", of_known(|known| known.step.clone())),
+            ("Size", byte_size(self.bytes)),
+            ("Kept", moment(self.created.into())),
+            ("Used", moment(self.used().into())),
+            ("Depends on", of_known(|known| known.input_names().collect::<Vec<_>>().join(", "))),
+        ]);
+    }
+}
+
+/// All states that are there, those that were used last first, and whether these are all.
+async fn states(directory: &CacheDirectory, ui: &Ui) -> Result<(Vec<State>, bool)> {
+    let owner = directory.owner().await?;
+    let index = directory.index();
+    let (mut states, mut whole) = (Vec::new(), true);
+    for store in state_stores() {
+        let builder = store.builder();
+        let found = match store.list(&owner).await {
+            Ok(found) => found,
+            // Who has never kept one there need not hear of it.
+            Err(error) if index.states.values().any(|known| known.builder == builder) => {
+                report(ui, &error);
+                whole = false;
+                continue;
+            }
+            Err(error) => {
+                tracing::info!(%error, builder, "states cannot be listed");
+                continue;
+            }
+        };
+        states.extend(found.into_iter().map(|state| {
+            State {
+                known: index.states.get(state.key.as_str()).cloned(),
+                created: OffsetDateTime::from_unix_timestamp(state.created)
+                    .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+                key: state.key,
+                builder,
+                bytes: state.bytes,
+            }
+        }));
+    }
+    states.sort_by_key(|state| std::cmp::Reverse((state.used(), state.created)));
+    Ok((states, whole))
+}
+
+fn total(states: &[State]) -> u64 {
+    states.iter().map(|state| state.bytes).sum()
+}
+
+fn list(states: &[State]) {
+    let row = |state: &State| {
+        let known = state.known.as_ref();
+        let build = known.map(|known| known.build.clone());
+        let step = known.map(|known| known.step.clone());
+        [
+            state.key.as_str()[..SHOWN_DIGITS].to_owned(),
+            state.builder.to_owned(),
+            build.unwrap_or_else(|| "unknown".to_owned()),
+            step.unwrap_or_default(),
+            byte_size(state.bytes),
+            moment(state.used().into()),
+        ]
+    };
+    if states.is_empty() {
+        line("The step cache keeps no states. `ingot build -cache` keeps some.");
+        return;
+    }
+    let head = ["KEY", "BUILDER", "BUILD", "AFTER", "SIZE", "USED"];
+    table(head, states.iter().map(row).collect());
+    line(format!("{}, {}", counted(states.len()), byte_size(total(states))));
+}
+
+fn counted(number: usize) -> String {
+    match number {
+        1 => "1 state".to_owned(),
+        number => format!("{number} states"),
+    }
+}
+
+/// The one state whose key begins like this.
+fn find<'a>(states: &'a [State], key: &str) -> Result<&'a State> {
+    let mut found = states.iter().filter(|state| state.key.as_str().starts_with(key));
+    match (found.next(), found.next()) {
+        (Some(state), None) => Ok(state),
+        (Some(_), Some(_)) => {
+            Err(Error::new(format!("several keys begin with {key:?}")).hint("give more digits"))
+        }
+        (None, _) => {
+            let error = Error::new(format!("no state has a key that begins with {key:?}"));
+            let keys = states.iter().map(|state| &state.key.as_str()[..SHOWN_DIGITS]);
+            Err(match closest(key, keys) {
+                Some(close) => error.hint(format!("did you mean {close}?")),
+                None => error.hint("`ingot cache list` shows all"),
+            })
+        }
+    }
+}
+
+/// Whether all that was to be removed is.
+async fn prune(
+    args: &PruneArgs,
+    directory: &CacheDirectory,
+    states: Vec<State>,
+    ui: &Ui,
+) -> Result<bool> {
+    if args.older_than.is_none() && args.keep_bytes.is_none() && !args.all {
+        return Err(Error::new("it is not said which states to remove")
+            .hint("write -older-than=168h, -keep-bytes=10GB or -all"));
+    }
+    let now = OffsetDateTime::now_utc();
+    let (mut kept, mut chosen) = (0, Vec::new());
+    for state in &states {
+        let old = args.older_than.is_some_and(|limit| now - state.used() > limit);
+        let large = args.keep_bytes.is_some_and(|most| kept + state.bytes > most);
+        match args.all || old || large {
+            true => chosen.push(state),
+            false => kept += state.bytes,
+        }
+    }
+    let stores = state_stores();
+    let (mut removed, mut failed) = (Vec::new(), 0);
+    // Those that others may be started from last.
+    chosen.sort_by_key(|state| std::cmp::Reverse(state.created));
+    for state in chosen {
+        let store = stores.iter().find(|store| store.builder() == state.builder);
+        let done = match (args.dry_run, store) {
+            (true, _) | (_, None) => Ok(()),
+            (false, Some(store)) => store.remove(&state.key).await,
+        };
+        match done {
+            Ok(()) => removed.push(state),
+            Err(error) => {
+                failed += 1;
+                report(ui, &error.context(format_args!("removing the state {}", state.key)));
+            }
+        }
+    }
+    if !args.dry_run {
+        let keys: Vec<&str> = removed.iter().map(|state| state.key.as_str()).collect();
+        directory
+            .change(|index| keys.iter().for_each(|key| drop(index.states.remove(*key))))
+            .await?;
+    }
+    let bytes = removed.iter().map(|state| state.bytes).sum();
+    if args.json {
+        json(&json!({
+            "removed": removed.iter().map(|state| state.json()).collect::<Vec<_>>(),
+            "bytes": bytes,
+            "failed": failed,
+            "dry_run": args.dry_run,
+        }))?;
+    } else {
+        let verb = if args.dry_run { "Would remove" } else { "Removed" };
+        line(format!("{verb} {}, {}", counted(removed.len()), byte_size(bytes)));
+    }
+    Ok(failed == 0)
+}
+
+/// A number of bytes with a unit: `500MB`, `10GB`, `2GiB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: &[(&str, u64)] = &[
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("TIB", 1 << 40),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+        ("", 1),
+    ];
+    let upper = text.trim().to_ascii_uppercase();
+    let wrong = || "write a number of bytes such as 500MB, 10GB or 2GiB".to_owned();
+    let split = upper.find(|c: char| !c.is_ascii_digit()).unwrap_or(upper.len());
+    let (number, unit) = upper.split_at(split);
+    let (_, size) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(*size).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        for (text, size) in [("0", 0), ("12 B", 12), ("10GB", 10_000_000_000), ("2GiB", 2 << 30)] {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for wrong in ["", "GB", "10 potatoes", "-1", "99999999999999TB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Where the builders of this program keep the states of the step cache.
+
+use async_trait::async_trait;
+use ingot_sdk::{Result, StateKey};
+
+use crate::engine::step_cache::{StateStore, StoredState};
+
+/// All of them.
+pub fn state_stores() -> Vec<Box<dyn StateStore>> {
+    vec![Box::new(DockerImages)]
+}
+
+/// The images of the builder `docker`, on the Engine that the environment names.
+struct DockerImages;
+
+#[async_trait]
+impl StateStore for DockerImages {
+    fn builder(&self) -> &'static str {
+        "docker"
+    }
+
+    async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
+        let images = ingot_docker::kept_images(owner).await?.into_iter();
+        Ok(images
+            .map(|image| StoredState { key: image.key, created: image.created, bytes: image.bytes })
+            .collect())
+    }
+
+    async fn remove(&self, key: &StateKey) -> Result<()> {
+        ingot_docker::remove_kept_image(key).await
+    }
+}

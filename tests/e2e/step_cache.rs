@@ -1,0 +1,535 @@
+//! The step cache with the real Engine: what is run again and what is not, and that what comes out is
+//! the same.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::running::{PATIENCE, Running};
+use ingot_test_support::{BASE, Run, docker, docker_template, ingot, output_of, require, template};
+
+/// A directory with a template, and the cache of whoever builds it, which goes with it.
+struct Cached {
+    dir: tempfile::TempDir,
+    images: Vec<String>,
+}
+
+impl Cached {
+    fn new(text: &str) -> Cached {
+        Cached { dir: template(text), images: Vec::new() }
+    }
+
+    /// A template of these steps.
+    fn of(steps: &str) -> Cached {
+        Cached::new(&docker_template("commit = true", steps))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        ingot(self.dir.path(), &[&["build", "-color=false"], args, &["."]].concat())
+    }
+
+    /// Builds, which must succeed; what was said.
+    fn build(&mut self, args: &[&str]) -> String {
+        let run = self.run(args);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        self.images.extend(image_in(&run.stdout));
+        run.stdout
+    }
+
+    /// The image that was built last.
+    fn image(&self) -> &str {
+        self.images.last().unwrap()
+    }
+
+    /// What `command` prints in the image that was built last.
+    fn inside(&self, command: &str) -> String {
+        inside(self.image(), command)
+    }
+
+    fn cache(&self, args: &[&str]) -> Run {
+        ingot(self.dir.path(), &[&["cache"], args].concat())
+    }
+
+    /// The states, as `ingot cache list -json` shows them.
+    fn states(&self) -> Vec<Value> {
+        let list = self.cache(&["list", "-json"]);
+        assert_eq!(list.code, Some(0), "{}", list.stdout);
+        let list: Value = serde_json::from_str(&list.stdout).unwrap();
+        list["states"].as_array().unwrap().clone()
+    }
+}
+
+impl Drop for Cached {
+    fn drop(&mut self) {
+        self.cache(&["prune", "-all"]);
+        for image in &self.images {
+            let _ = Command::new("docker").args(["rmi", "-f", image]).output();
+        }
+    }
+}
+
+fn image_in(said: &str) -> Option<String> {
+    let line = said.lines().find(|line| line.contains("Image ID: "))?;
+    line.split("Image ID: ").nth(1).map(str::to_owned)
+}
+
+fn inside(image: &str, command: &str) -> String {
+    output_of("docker", &["run", "--rm", "--entrypoint=/bin/sh", image, "-c", command])
+}
+
+/// What an image is configured to be. The host's name is that of the container it comes from.
+fn config(image: &str) -> Value {
+    let text = output_of("docker", &["inspect", "-f", "{{json .Config}}", image]);
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["Hostname"] = Value::Null;
+    config
+}
+
+/// All files of an image: kind, mode, owner and contents, but for what the Engine mounts.
+fn files(image: &str) -> String {
+    inside(
+        image,
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /etc/hosts -o -path \
+         /etc/hostname -o -path /etc/resolv.conf \\) -prune -o -print | sort | while read -r f; do \
+         stat -c '%n %F %a %u %g' \"$f\"; [ -f \"$f\" ] && [ ! -h \"$f\" ] && [ ! -x \"$f\" ] && \
+         md5sum \"$f\"; done; true",
+    )
+}
+
+/// How many steps were run, and how many came from the cache.
+fn steps(said: &str) -> (usize, usize) {
+    let count = |text: &str| said.lines().filter(|line| line.contains(text)).count();
+    (
+        count("Provisioning with shell script") + count(": Uploading "),
+        count("Using cached state for "),
+    )
+}
+
+/// A step that leaves a line that differs each time it is run.
+fn shell(name: &str) -> String {
+    format!(
+        "  provisioner \"shell\" {{\n    inline = [\"echo {name} $(cat /proc/sys/kernel/random/uuid) \
+         >>/log\"]\n  }}\n"
+    )
+}
+
+const UPLOAD: &str =
+    "  provisioner \"file\" {\n    source = \"up\"\n    destination = \"/root/up\"\n  }\n";
+
+/// Three steps: a script of its own text, a file, a script in a file.
+fn three_steps() -> Cached {
+    let script = "  provisioner \"shell\" {\n    script = \"last.sh\"\n  }\n";
+    let variable = "variable \"word\" {\n  default = \"first\"\n}\n";
+    let steps = shell("${var.word}") + UPLOAD + script;
+    let options =
+        "commit = true\n  changes = [\"ENV ADDED=yes\", \"LABEL who=me\"]\n  message = \"m\"";
+    let cached = Cached::new(&(variable.to_owned() + &docker_template(options, &steps)));
+    std::fs::create_dir(cached.path("up")).unwrap();
+    cached.write("up/file", "one");
+    cached.write("last.sh", "echo last >>/log");
+    cached
+}
+
+#[test]
+fn an_unchanged_build_runs_nothing() {
+    require!(docker());
+    let mut cached = three_steps();
+    let first = cached.build(&["-cache"]);
+    assert_eq!(steps(&first), (3, 0), "{first}");
+    let log = cached.inside("cat /log");
+    let again = cached.build(&["-cache", "-report=report.json"]);
+    assert_eq!(steps(&again), (0, 3), "{again}");
+    for line in ["shell (1 of 3)", "file (2 of 3)", "shell (3 of 3)"] {
+        let line = format!("==> docker.d: Using cached state for {line}\n");
+        assert!(again.contains(&line), "{again}");
+    }
+    assert!(!again.contains("Starting docker container"), "{again}");
+    assert_eq!(cached.inside("cat /log"), log);
+    let (new, before) = (cached.images[1].clone(), cached.images[0].clone());
+    assert_ne!(new, before);
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(cached.path("report.json")).unwrap()).unwrap();
+    assert!(report.to_string().contains("\"skipped\""), "{report}");
+    // The image is what a build without the cache makes.
+    let uncached = cached.build(&["-no-cache", "-cache"]);
+    assert_eq!(steps(&uncached), (3, 0), "{uncached}");
+    assert_eq!(config(&new), config(cached.image()));
+    let about =
+        |image: &str| output_of("docker", &["inspect", "-f", "{{.Author}}/{{.Comment}}", image]);
+    assert_eq!(about(&new), about(cached.image()));
+    let without_log = |image: &str| {
+        files(image).lines().filter(|line| !line.ends_with(" /log")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_log(&new), without_log(cached.image()));
+    // For programs, and what the environment says.
+    let lines = ingot_test_support::ingot_with(
+        cached.dir.path(),
+        &["build", "-machine-readable", "."],
+        &[("INGOT_CACHE", "1")],
+    );
+    assert_eq!(lines.code, Some(0), "{}", lines.stdout);
+    cached.images.extend(image_in(&lines.stdout.replace("%!(PACKER_COMMA)", ",")));
+    assert!(lines.stdout.contains(",docker.d,step-cache,1,shell,cached,"), "{}", lines.stdout);
+    let wrong = ingot_test_support::ingot_with(
+        cached.dir.path(),
+        &["build", "."],
+        &[("INGOT_CACHE", "maybe")],
+    );
+    assert_eq!(wrong.code, Some(1));
+    assert!(
+        wrong.stdout.contains("INGOT_CACHE is \"maybe\": write true or false"),
+        "{}",
+        wrong.stdout
+    );
+}
+
+#[test]
+fn an_image_is_configured_as_without_the_cache() {
+    require!(docker());
+    let container = output_of("docker", &["create", BASE]);
+    let mut commit = vec!["commit"];
+    for change in [
+        "ENV A=1 PATH=/bin",
+        "LABEL from=base",
+        "EXPOSE 80",
+        "USER 1000",
+        "WORKDIR /tmp",
+        "ENTRYPOINT [\"/bin/id\"]",
+        "CMD [\"-u\"]",
+        "HEALTHCHECK CMD true",
+    ] {
+        commit.extend(["--change", change]);
+    }
+    commit.push(&container);
+    let base = output_of("docker", &commit);
+    output_of("docker", &["rm", &container]);
+    let log = "  provisioner \"shell\" {\n    inline = [\"id >>/tmp/log\"]\n  }\n";
+    let name = format!("ingot-test-configured:{}", std::process::id());
+    output_of("docker", &["tag", &base, &name]);
+    for image in [&name, BASE] {
+        for options in [
+            "",
+            "changes = [\"ENV B=2\", \"USER 0\", \"CMD []\"]",
+            "changes = [\"ENTRYPOINT []\", \"CMD []\"]",
+            "run_command = [\"-d\", \"-e\", \"C=3\", \"-l\", \"who=me\", \"-h\", \"box\", \
+             \"--entrypoint=sleep\", \"--\", \"{{.Image}}\", \"600\"]",
+        ] {
+            let text = docker_template(&format!("commit = true\n  {options}"), log);
+            let mut cached = Cached::new(&text.replace(BASE, image));
+            cached.build(&["-cache"]);
+            assert_eq!(steps(&cached.build(&["-cache"])), (0, 1), "{options}");
+            let with = cached.image().to_owned();
+            cached.build(&[]);
+            assert_eq!(config(&with), config(cached.image()), "{image} {options}");
+        }
+    }
+    output_of("docker", &["rmi", &name]);
+}
+
+#[test]
+fn what_changed_and_what_comes_after_it_is_run_again() {
+    require!(docker());
+    let mut cached = three_steps();
+    let explain = ["-cache", "-explain"];
+    cached.build(&["-cache"]);
+    cached.write("last.sh", "echo changed >>/log");
+    let said = cached.build(&explain);
+    assert_eq!(steps(&said), (1, 2), "{said}");
+    assert!(said.contains("shell (3 of 3) was run and kept: changed: last.sh"), "{said}");
+    assert!(cached.inside("cat /log").ends_with("changed"));
+    cached.write("up/file", "two");
+    let said = cached.build(&explain);
+    assert_eq!(steps(&said), (2, 1), "{said}");
+    assert!(said.contains("file (2 of 3) was run and kept: changed: up"), "{said}");
+    assert_eq!(cached.inside("cat /root/up/up/file || cat /root/up/file"), "two");
+    std::fs::set_permissions(cached.path("up/file"), PermissionsExt::from_mode(0o600)).unwrap();
+    assert_eq!(steps(&cached.build(&["-cache"])), (2, 1));
+    let said = cached.build(&["-cache", "-explain", "-var", "word=second"]);
+    assert_eq!(steps(&said), (3, 0), "{said}");
+    assert!(said.contains("shell (1 of 3) was run and kept: changed: option inline"), "{said}");
+    assert!(cached.inside("cat /log").starts_with("second "));
+    // All earlier states are there still.
+    assert_eq!(steps(&cached.build(&["-cache"])), (0, 3));
+    // Other options of the builder are another machine.
+    let text = std::fs::read_to_string(cached.path("t.pkr.hcl")).unwrap();
+    cached.write("t.pkr.hcl", &text.replace("commit = true", "commit = true\n  exec_user = \"0\""));
+    assert_eq!(steps(&cached.build(&["-cache"])), (3, 0));
+    // Without -cache, nothing is kept, and nothing taken.
+    let before = cached.states().len();
+    let said = cached.build(&["-explain"]);
+    assert_eq!(steps(&said), (3, 0));
+    assert!(said.contains("The step cache is off: -cache turns it on"), "{said}");
+    assert_eq!(cached.states().len(), before);
+}
+
+#[test]
+fn what_an_image_does_not_hold_is_not_cached() {
+    require!(docker());
+    let leaves = |command: &str| {
+        let step = format!("  provisioner \"shell\" {{\n    inline = [{command:?}]\n  }}\n");
+        Cached::of(&(step + &shell("after")))
+    };
+    for (command, why) in [
+        ("sleep 300 >/dev/null 2>&1 &", "the process `sleep` is still running"),
+        ("echo 10.0.0.1 db >>/etc/hosts", "/etc/hosts"),
+        ("echo x >/dev/shm/x", "an image does not hold /dev/shm/x"),
+        ("echo x >/packer-files/.x", "an image does not hold /packer-files/.x"),
+    ] {
+        let mut cached = leaves(command);
+        let said = cached.build(&["-cache", "-explain"]);
+        let line =
+            said.lines().find(|line| line.contains("The state after shell (1 of 2) is not kept: "));
+        assert!(line.is_some_and(|line| line.contains(why)), "{command}: {said}");
+        assert!(said.contains("shell (2 of 2) was run, not cached: a step before it"), "{said}");
+        assert_eq!(cached.states().len(), 0, "{command}");
+        assert_eq!(steps(&cached.build(&["-cache"])), (2, 0), "{command}");
+    }
+    // A process that is about to end is waited for.
+    let mut cached = leaves("sleep 0.3 >/dev/null 2>&1 &");
+    cached.build(&["-cache"]);
+    assert_eq!(steps(&cached.build(&["-cache"])), (0, 2));
+    for (options, why) in [
+        ("volumes = { \"/tmp\" = \"/data\" }", "what is mounted at /data"),
+        ("tmpfs = [\"/run\"]", "what is mounted at /run"),
+        (
+            "run_command = [\"-d\", \"--entrypoint=/bin/sh\", \"--\", \"{{.Image}}\", \"-c\", \"sleep 600\"]",
+            "its main program `sh`",
+        ),
+    ] {
+        let options = format!("commit = true\n  {options}");
+        let mut cached = Cached::new(&docker_template(&options, &shell("one")));
+        let said = cached.build(&["-cache"]);
+        let line = said.lines().find(|line| line.contains("No state of the container is kept: "));
+        assert!(line.is_some_and(|line| line.contains(why)), "{said}");
+        assert_eq!(cached.states().len(), 0);
+    }
+}
+
+#[test]
+fn a_step_after_one_that_is_not_cached_is_run_on_a_cached_state() {
+    require!(docker());
+    let volatile =
+        "  provisioner \"shell\" {\n    inline = [\"echo ${timestamp()} >>/log\"]\n  }\n";
+    let mut cached = Cached::of(&(shell("one") + volatile + &shell("two")));
+    let said = cached.build(&["-cache", "-explain"]);
+    assert!(said.contains("shell (2 of 3) was run, not cached: timestamp() gives"), "{said}");
+    let first = cached.inside("head -n 1 /log");
+    let said = cached.build(&["-cache"]);
+    assert_eq!(steps(&said), (2, 1), "{said}");
+    // The container runs after all, and what it is called is right to the end.
+    assert!(said.contains("Starting docker container"), "{said}");
+    assert_eq!(cached.inside("head -n 1 /log"), first);
+    assert_eq!(cached.inside("wc -l </log"), "3");
+}
+
+#[test]
+fn states_that_are_gone_or_not_what_they_seem_are_made_again() {
+    require!(docker());
+    let mut cached = Cached::of(&(shell("one") + &shell("two")));
+    cached.build(&["-cache"]);
+    let states = cached.states();
+    assert_eq!(states.len(), 2, "{states:?}");
+    let last = states.iter().find(|state| state["number"] == 2).unwrap();
+    let name = format!("ingot-cache:{}", last["key"].as_str().unwrap());
+    // Somebody gives the name to another image.
+    output_of("docker", &["tag", BASE, &name]);
+    let said = cached.build(&["-cache"]);
+    assert_eq!(steps(&said), (1, 1), "{said}");
+    assert_eq!(cached.inside("wc -l </log"), "2");
+    assert_eq!(steps(&cached.build(&["-cache"])), (0, 2));
+    // Somebody removes it.
+    output_of("docker", &["rmi", &name]);
+    assert_eq!(steps(&cached.build(&["-cache"])), (1, 1));
+    // The index is damaged; what is there is used all the same, and can be removed.
+    cached.write("state/step-cache/index.json", "{\"states\": {");
+    assert_eq!(steps(&cached.build(&["-cache"])), (0, 2));
+    let list = cached.cache(&["list"]);
+    assert!(list.stdout.contains("unknown") && list.stdout.contains("2 states"), "{}", list.stdout);
+    let pruned = cached.cache(&["prune", "-all"]);
+    assert!(pruned.stdout.starts_with("Removed 2 states"), "{}", pruned.stdout);
+    assert_eq!(steps(&cached.build(&["-cache"])), (2, 0));
+}
+
+#[test]
+fn states_are_listed_shown_and_removed() {
+    require!(docker());
+    let fill = |name: &str, count: u32| {
+        format!(
+            "  provisioner \"shell\" {{\n    name = \"{name}\"\n    inline = [\"dd if=/dev/zero \
+             of=/{name} bs=1000 count={count}\"]\n  }}\n"
+        )
+    };
+    let mut cached = Cached::of(&(fill("small", 100) + &fill("large", 900)));
+    let empty = cached.cache(&["list"]);
+    assert!(empty.stdout.contains("keeps no states"), "{}", empty.stdout);
+    cached.build(&["-cache"]);
+    let list = cached.cache(&["list"]).stdout;
+    for part in ["docker.d", "small (1 of 2)", "large (2 of 2)", "2 states, "] {
+        assert!(list.contains(part), "no {part} in {list}");
+    }
+    let states = cached.states();
+    let bytes = |number: u64| {
+        states.iter().find(|state| state["number"] == number).unwrap()["bytes"].as_u64().unwrap()
+    };
+    assert!(bytes(1) >= 100_000 && bytes(1) < 150_000, "{states:?}");
+    assert!(bytes(2) >= 1_000_000, "{states:?}");
+    let key = states[0]["key"].as_str().unwrap();
+    let shown = cached.cache(&["show", &key[..20]]).stdout;
+    for part in [key, "docker.d", "option inline", "t.pkr.hcl"].iter().take(3) {
+        assert!(shown.contains(part), "no {part} in {shown}");
+    }
+    let none = cached.cache(&["show", "ffff"]);
+    assert_eq!(none.code, Some(1));
+    let unsaid = cached.cache(&["prune"]);
+    assert_eq!(unsaid.code, Some(1));
+    let said = format!("{}{}", unsaid.stdout, unsaid.stderr);
+    assert!(said.contains("-older-than=168h, -keep-bytes=10GB or -all"), "{said}");
+    assert!(cached.cache(&["prune", "-older-than=1h"]).stdout.starts_with("Removed 0 states"));
+    let dry = cached.cache(&["prune", "-keep-bytes=500kB", "-dry-run"]).stdout;
+    assert!(dry.starts_with("Would remove 1 state,"), "{dry}");
+    assert_eq!(cached.states().len(), 2);
+    let json = cached.cache(&["prune", "-keep-bytes=500kB", "-json"]);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["removed"][0]["step"], "large (2 of 2)", "{json}");
+    assert_eq!(cached.states().len(), 1);
+    // The image that was built from them is the user's.
+    assert_eq!(cached.inside("ls /small /large | wc -l"), "2");
+    assert_eq!(cached.cache(&["prune", "-older-than=1ms"]).code, Some(0));
+    assert_eq!(cached.states().len(), 0);
+}
+
+#[test]
+fn builds_share_a_cache_at_the_same_time() {
+    require!(docker());
+    let mut cached = Cached::of(&(shell("one") + &shell("two")));
+    let spawn = || Running::spawn(cached.dir.path(), &["-cache", "-color=false"]);
+    let mut builds = [spawn(), spawn()];
+    for build in &mut builds {
+        assert!(build.wait().unwrap().success());
+    }
+    let said = cached.build(&["-cache"]);
+    assert_eq!(steps(&said), (0, 2), "{said}");
+    assert_eq!(cached.inside("wc -l </log"), "2");
+    assert_eq!(cached.states().len(), 2);
+    let made = format!("{}{said}", std::fs::read_to_string(cached.path("stdout")).unwrap());
+    cached.images.extend(made.lines().filter_map(image_in));
+}
+
+/// Whether a container's processes stand still, as while it is committed.
+fn is_paused(container: &str) -> bool {
+    let state =
+        Command::new("docker").args(["inspect", "-f", "{{.State.Paused}}", container]).output();
+    state.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).trim() == "true")
+}
+
+#[test]
+fn a_build_that_is_killed_while_it_keeps_a_state_leaves_none_that_is_not_whole() {
+    require!(docker());
+    let fill = "  provisioner \"shell\" {\n    inline = [\"dd if=/dev/urandom of=/big bs=1M \
+                count=150\"]\n  }\n";
+    let mut cached = Cached::of(&(fill.to_owned() + &shell("two")));
+    let child = Running::spawn(cached.dir.path(), &["-cache", "-color=false"]);
+    let dir = std::mem::replace(&mut cached.dir, tempfile::tempdir().unwrap());
+    let mut running = Running { child, dir };
+    running.wait_for("Container ID: ");
+    let said = running.said();
+    let container = said.split("Container ID: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let start = Instant::now();
+    while !is_paused(&container) {
+        assert!(start.elapsed() < PATIENCE, "it is never committed: {}", running.said());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal("KILL");
+    running.end();
+    cached.dir = running.dir;
+    let said = cached.build(&["-cache"]);
+    // Either the Engine had all of it, or it is made again; never a part.
+    assert_eq!(cached.inside("wc -c </big"), "157286400", "{said}");
+    assert!(said.contains("Removed docker-container"), "{said}");
+    assert_eq!(steps(&cached.build(&["-cache"])), (0, 2));
+    let unfinished = output_of("docker", &["images", "-q", "ingot-unfinished"]);
+    let journals = |dir: &Path| {
+        let entries = std::fs::read_dir(dir.join("state")).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "journal")).count()
+    };
+    // Others may be at work; what this one wrote down is gone.
+    assert_eq!(journals(cached.dir.path()), 0, "{unfinished}");
+}
+
+/// A small generator of numbers, the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// A step of a random template, which does the same each time it is run on the same machine.
+fn random_step(numbers: &mut Numbers) -> String {
+    let number = numbers.below(3);
+    let options = match numbers.below(6) {
+        0 => format!("inline = [\"echo {number} >>/log\"]"),
+        1 => format!("script = \"s{number}\""),
+        2 => "inline = [\"cat /log /root/* >/sum 2>/dev/null; md5sum /sum >>/log\"]".to_owned(),
+        3 => "inline = [\"echo ${var.word} >>/log\"]".to_owned(),
+        4 => format!("inline = [\"rm -rf /root/up{number}; ln -s /log /root/link{number}\"]"),
+        _ => {
+            let slash = if number == 0 { "/" } else { "" };
+            return format!(
+                "  provisioner \"file\" {{\n    source = \"up{slash}\"\n    destination = \
+                 \"/root/up{number}\"\n  }}\n"
+            );
+        }
+    };
+    format!("  provisioner \"shell\" {{\n    {options}\n    valid_exit_codes = [0, 1]\n  }}\n")
+}
+
+#[test]
+fn random_edits_of_random_templates_give_what_they_give_without_the_cache() {
+    require!(docker());
+    let mut numbers = Numbers(u64::from(std::process::id()));
+    println!("begins with {}", numbers.0);
+    let mut cached = three_steps();
+    for name in ["s0", "s1", "s2"] {
+        cached.write(name, &format!("echo {name} >>/log"));
+    }
+    let mut list: Vec<String> = (0..4).map(|_| random_step(&mut numbers)).collect();
+    let mut word = "first".to_owned();
+    let mut from_cache = 0;
+    for round in 0..15 {
+        let at = numbers.below(list.len() as u64) as usize;
+        match numbers.below(6) {
+            0 => list[at] = random_step(&mut numbers),
+            1 => list.insert(at, random_step(&mut numbers)),
+            2 if list.len() > 2 => drop(list.remove(at)),
+            3 => cached
+                .write(&format!("s{}", numbers.below(3)), &format!("echo round {round} >>/log")),
+            4 => cached.write("up/file", &format!("round {round}")),
+            _ => word = format!("word {}", numbers.below(2)),
+        }
+        let variable = format!("variable \"word\" {{\n  default = \"{word}\"\n}}\n");
+        let text = docker_template("commit = true", &list.concat());
+        cached.write("t.pkr.hcl", &(variable + &text));
+        let said = cached.build(&["-cache"]);
+        from_cache += steps(&said).1;
+        let with = cached.image().to_owned();
+        cached.build(&[]);
+        assert_eq!(files(&with), files(cached.image()), "round {round}: {text}");
+        assert_eq!(config(&with), config(cached.image()), "round {round}: {text}");
+    }
+    assert!(from_cache > 8, "{from_cache} steps came from the cache");
+}
