@@ -148,6 +148,8 @@ fn what_a_build_shows_and_leaves() {
 #[test]
 fn how_to_plan() {
     page_is_true("docs/how-to/plan.md");
+fn how_to_test_an_image() {
+    page_is_true("docs/how-to/test-images.md");
 }
 
 #[test]

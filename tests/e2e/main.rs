@@ -4,6 +4,7 @@
 
 #[cfg(feature = "amazon")]
 mod amazon;
+mod artifact_tests;
 mod behaviour;
 mod build;
 mod ci;

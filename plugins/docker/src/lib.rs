@@ -23,6 +23,7 @@ mod run_command;
 mod save;
 mod states;
 mod steps;
+mod test_machine;
 mod unfinished;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub use states::{KeptImage, kept_images, remove_kept_image};
 pub fn register(set: &mut PluginSet, ecr: Option<Arc<dyn EcrLogin>>) {
     let ecr = ecr::Ecr(ecr);
     set.add_builder(DockerBuilder { ecr: ecr.clone() });
+    set.add_test_machine("docker", test_machine::ImageTest);
     set.add_post_processor(DockerPush { ecr });
     set.add_post_processor(DockerTag);
     set.add_post_processor(DockerSave);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use ingot_report::ReportTarget;
-use ingot_sdk::GoDuration;
+use ingot_sdk::{GoDuration, TestSubject};
 
 use super::registry::RegistryArgs;
 use crate::template::variables::VariableFlag;
@@ -26,6 +26,8 @@ pub(super) enum Command {
     Validate(ValidateArgs),
     /// Show what `build` would do, without doing it
     Plan(PlanArgs),
+    /// Test an image by the tests beside its template
+    Test(TestArgs),
     /// Install the plugins that a template requires
     Init(InitArgs),
     /// Install, list and remove plugins
@@ -230,6 +232,9 @@ pub(super) struct BuildArgs {
     /// How many builds to run at once; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub parallel_builds: i64,
+    /// Do not run the tests of the companion file
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub skip_tests: bool,
     /// Build without the provisioners that the registry enforces in the bucket
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub skip_enforcement: bool,
@@ -238,6 +243,9 @@ pub(super) struct BuildArgs {
     pub changed_only: bool,
     #[command(flatten)]
     pub step_cache: StepCacheArgs,
+    /// What `ingot test` tests, in place of what the builders make.
+    #[arg(skip)]
+    pub artifact: Option<TestSubject>,
 }
 
 /// How the step cache is used.
@@ -252,6 +260,38 @@ pub(super) struct StepCacheArgs {
     /// Say of every step whether it is run or taken from the cache, and why
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    /// The template: a directory or a file; with -goss the artifact
+    pub template: PathBuf,
+    /// The artifact: a Docker image, a disk, or an AMI's id
+    #[arg(required_unless_present = "goss", conflicts_with = "goss")]
+    pub artifact: Option<String>,
+    /// Check this goss file instead of a template's tests, on docker:IMAGE
+    #[arg(long, value_name = "FILE")]
+    pub goss: Option<PathBuf>,
+    #[command(flatten)]
+    pub variables: Variables,
+    #[command(flatten)]
+    pub indifferent: Indifferent,
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub installed: InstalledPluginsArgs,
+    /// Print without colours
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub color: bool,
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
+    /// Put the time before every line
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub timestamp_ui: bool,
+    /// Write a report to this file: .html, .json, .xml for JUnit, or FORMAT:FILE. May be repeated
+    #[arg(long, value_name = "FILE")]
+    pub report: Vec<ReportTarget>,
 }
 
 #[derive(Debug, Args)]

@@ -21,7 +21,7 @@ use crate::engine::run::human;
 use crate::engine::signals::Signals;
 use crate::engine::{
     self, FileJournal, KeepOptions, Outcome, Project, ProjectOptions, Publisher, ResumeFlags,
-    RunInfo, RunOptions, check, kept, prepare, reclaim_orphaned_runs,
+    RunInfo, RunOptions, Tests, check, kept, prepare, reclaim_orphaned_runs,
 };
 use crate::publish::changes;
 use crate::ui::ci::CiSystem;
@@ -157,7 +157,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     };
     project.secrets().hide_in(ui);
     renderer.redactor().keep(project.public_names());
-    let plan = match diagnostics.has_errors() {
+    let plan = match diagnostics.has_errors() || args.artifact.is_some() {
         true => None,
         false => {
             // What is published already counts for the version that was begun.
@@ -276,6 +276,13 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         true => Some(1),
         false => usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0),
     };
+    if let Some(artifact) = &args.artifact
+        && let Err(error) = super::test::choose(&project, &mut prepared, artifact)
+    {
+        super::report(ui, &error.clone().into(), &project.sources, color);
+        report.add(&error.into(), &project.sources);
+        return Ending::FAILED;
+    }
     let parallel = prepared.len() > 1 && limit != Some(1);
     let names: Vec<String> = prepared.iter().map(|node| node.node.name.clone()).collect();
     renderer.register_builds(names.iter().map(String::as_str), parallel);
@@ -286,6 +293,11 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         report.add(&Diagnostic::error(why).into(), &project.sources);
         return Ending::FAILED;
     }
+    let tests = match (&args.artifact, args.skip_tests) {
+        (Some(artifact), _) => Tests::Only(artifact.clone()),
+        (None, true) => Tests::Skipped,
+        (None, false) => Tests::Built,
+    };
     report.recorder().expect(names.iter().map(String::as_str));
     let logs = open_logs(logs.as_ref(), &names, renderer);
     let journal = FileJournal::new(RunInfo {
@@ -317,6 +329,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
             publisher: publication.clone().map(|publication| publication as Arc<dyn Publisher>),
             step_cache: Arc::new(step_cache::open(cache, ui).await),
             keep: KeepOptions::new(args.template.clone(), fingerprint, plans),
+            tests: tests.clone(),
         };
         let outcomes = engine::run(Arc::clone(&project), prepared, &options).await;
         interrupted = cancel.is_cancelled();
@@ -334,6 +347,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     }
     let code = match interrupted {
         true => ExitCode::FAILURE,
+        false if args.artifact.is_some() => super::test::summary(ui, &outcomes),
         false => summary(ui, &outcomes),
     };
     if let Some(publication) = &publication {

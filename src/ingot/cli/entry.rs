@@ -13,7 +13,7 @@ use super::output::{answer, show};
 use super::plugins;
 use super::{
     argv, build, cache, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect,
-    man_pages, packer_config, plan, program, registry, sbom_generate, usage, validate,
+    man_pages, packer_config, plan, program, registry, sbom_generate, test, usage, validate,
     verify_attestation, version,
 };
 use crate::ui::Redactor;
@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
     }
     match cli.command {
         Command::Build(args) => build::run(&args),
+        Command::Test(args) => test::run(args),
         Command::Validate(args) => validate::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Init(args) => init::run(&args),

@@ -47,6 +47,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "test",
+        &[
+            "ingot test . web:latest",
+            "ingot test -only='qemu.*' -report=tests.xml . output-disk/packer-disk",
+            "ingot test -goss=goss.yaml docker:web:latest",
+        ],
+    ),
+    (
         "init",
         &[
             "ingot init .",

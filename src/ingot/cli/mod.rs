@@ -32,6 +32,7 @@ mod run_report;
 mod sbom_generate;
 mod step_cache;
 mod suspend;
+mod test;
 mod usage;
 mod validate;
 mod verify_attestation;

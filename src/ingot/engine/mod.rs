@@ -1,5 +1,6 @@
 //! Prepares and runs the nodes of the build graph.
 
+mod artifact_tests;
 mod blocks;
 mod build_values;
 mod data;
@@ -29,7 +30,7 @@ pub use orphaned_runs::reclaim_orphaned_runs;
 pub use prepare::{CheckedNode, PreparedNode, check, prepare};
 pub use project::{Project, ProjectOptions};
 pub use publish::{Publisher, Start, Unpublished};
-pub use run::{Outcome, RunOptions, run};
+pub use run::{Outcome, RunOptions, Tests, run};
 pub use step_cache::{StepCache, StepCacheOptions};
 
 #[cfg(test)]

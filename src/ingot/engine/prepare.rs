@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ingot_sdk::{Build, Builder, PrepareContext, Prepared};
 
+use super::artifact_tests;
 use super::blocks::{Check, find, label_span};
 use super::build_values::BuildValues;
 use super::project::{Project, RunFlags};
@@ -234,6 +235,7 @@ fn prepare_node<B>(
             check.step(step, &node, &**plugin, &later);
         }
     }
+    artifact_tests::check(project, &node, check.diagnostics);
     Some(CheckedNode {
         builder: builder?,
         node: Arc::new(node),

@@ -6,14 +6,17 @@ use std::fmt::Write;
 
 use ingot_sdk::{OptionSpec, OptionType, PluginSet, Schema};
 
-/// The pages by file name: one for each kind of plugin.
+/// The pages by file name: one for each kind of plugin, and one for the checks of tests.
 pub fn pages(plugins: &PluginSet) -> BTreeMap<&'static str, String> {
     let builders = plugins.builders.iter().map(|(name, one)| (name, vec![one.schema()]));
     let provisioners = plugins.provisioners.iter().map(|(name, one)| (name, vec![one.schema()]));
     let post = plugins.post_processors.iter().map(|(name, one)| (name, vec![one.schema()]));
     let data = plugins.data_sources.iter();
     let data = data.map(|(name, one)| (name, vec![one.schema(), one.output()]));
+    let kinds: Vec<String> = ingot_checks::KINDS.iter().map(|kind| (*kind).to_owned()).collect();
+    let checks = kinds.iter().map(|kind| (kind, ingot_checks::schema(kind).into_iter().collect()));
     BTreeMap::from([
+        ("checks.md", page("Checks", "KIND \"NAME\"` in a `test \"NAME\"", checks)),
         ("builders.md", page("Builders", "source \"TYPE\" \"NAME\"", builders)),
         ("provisioners.md", page("Provisioners", "provisioner \"TYPE\"", provisioners)),
         ("post-processors.md", page("Post-processors", "post-processor \"TYPE\"", post)),

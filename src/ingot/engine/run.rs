@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use ingot_sdk::process::Processes;
 use ingot_sdk::{
-    Artifact, ArtifactSummary, Error, Hook, Result, RunContext, StepInfo, StepKind, StepOutcome, Ui,
+    Artifact, ArtifactSummary, Error, Hook, Result, RunContext, StepInfo, StepKind, StepOutcome,
+    TestSubject, Ui,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::artifact_tests::{NodeTests, dispose, subject_of};
 use super::hook::NodeHook;
 use super::journal::FileJournal;
 use super::kept::{KeepOptions, Told};
@@ -37,6 +39,20 @@ pub struct RunOptions {
     pub step_cache: Arc<StepCache>,
     /// From where to where builds go, and how they are kept.
     pub keep: KeepOptions,
+    /// What is tested.
+    pub tests: Tests,
+}
+
+/// What the tests of a node run on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Tests {
+    /// What its builder makes.
+    #[default]
+    Built,
+    /// Nothing: there are no tests.
+    Skipped,
+    /// This, and nothing is built.
+    Only(TestSubject),
 }
 
 /// How a node went.
@@ -97,6 +113,7 @@ pub async fn run(
             processes: Processes::default(),
         };
         let publisher = options.publisher.clone();
+        let tests = options.tests.clone();
         // What the log says of a build is found by this.
         let span = tracing::info_span!("build", name = prepared.node.name);
         tasks.spawn(
@@ -106,9 +123,9 @@ pub async fn run(
                 let started = Instant::now();
                 ui.build_start(Some(hook.project.place(prepared.node.header)));
                 let ended = match publisher {
-                    Some(publisher) => published(&*publisher, &hook, &prepared, &ctx).await,
+                    Some(publisher) => published(&*publisher, &hook, &prepared, &ctx, &tests).await,
                     None => {
-                        let result = run_node(&hook, &prepared, &ctx).await;
+                        let result = run_node(&hook, &prepared, &ctx, &tests).await;
                         Some(Ended { result, unpublished: None })
                     }
                 };
@@ -120,6 +137,9 @@ pub async fn run(
                         false,
                         format!("Build '{name}' stopped before the provisioner {step:?}."),
                     ),
+                    (Some(ended), None) if matches!(tests, Tests::Only(_)) => {
+                        announce_tests(&ui, name, &ended.result, took);
+                    }
                     (Some(ended), None) => announce(&ui, name, &ended.result, took),
                     (None, _) => ui.verdict(false, format!("skipping already done build {name:?}")),
                 }
@@ -196,18 +216,34 @@ fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: 
     }
 }
 
+/// How the tests of an artifact went that was there before.
+fn announce_tests<T>(ui: &Ui, name: &str, result: &Result<T>, took: Duration) {
+    let took = human(took);
+    match result {
+        Ok(_) => ui.verdict(false, format!("Tests of '{name}' passed after {took}.")),
+        Err(error) => {
+            let shown = ui.masked(&error.to_string());
+            ui.verdict(true, format!("Tests of '{name}' failed after {took}: {shown}"));
+            if let Some(advice) = error.advice() {
+                ui.verdict(true, format!("help: {}", ui.masked(advice)));
+            }
+        }
+    }
+}
+
 /// Runs a node and publishes what it makes; none if that was done before.
 async fn published(
     publisher: &dyn Publisher,
     hook: &NodeHook,
     prepared: &PreparedNode,
     ctx: &RunContext,
+    tests: &Tests,
 ) -> Option<Ended> {
     let node = &prepared.node;
     if publisher.start(node, &ctx.ui).await == Start::Done {
         return None;
     }
-    let mut result = run_node(hook, prepared, ctx).await;
+    let mut result = run_node(hook, prepared, ctx, tests).await;
     let mut unpublished = None;
     match &mut result {
         Ok(artifacts) => {
@@ -239,7 +275,13 @@ async fn run_node(
     hook: &NodeHook,
     prepared: &PreparedNode,
     ctx: &RunContext,
+    tests: &Tests,
 ) -> Result<Vec<Arc<dyn Artifact>>> {
+    let node_tests =
+        NodeTests { project: &hook.project, node: &prepared.node, prepare: &ctx.prepare };
+    if let Tests::Only(subject) = tests {
+        return node_tests.run(ctx, subject).await.map(|()| Vec::new());
+    }
     let built = match hook.keeper.artifact() {
         Some(built) => built,
         None => {
@@ -262,6 +304,13 @@ async fn run_node(
             .error(format!("It was created before the build was stopped: {}", built.description()));
         hook.keeper.leaves(&*built, true, &Error::Cancelled);
         return Err(Error::Cancelled);
+    }
+    if *tests == Tests::Built && !node_tests.is_empty() {
+        // Before anything is done with it: what fails goes nowhere.
+        if let Err(error) = node_tests.run(ctx, &subject_of(&*built)).await {
+            dispose(hook, ctx, &*built, &error).await;
+            return Err(error);
+        }
     }
     Pipelines { hook, ctx }.run(built).await
 }
