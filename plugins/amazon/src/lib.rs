@@ -25,7 +25,7 @@ pub mod json_call;
 pub mod kms;
 pub mod polling;
 
-use ingot_sdk::PluginSet;
+use ingot_sdk::{Component as _, PluginSet};
 
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
 pub use ebs::{EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG};
@@ -37,6 +37,7 @@ pub fn register(set: &mut PluginSet) {
     set.add_data_source(ParameterStoreData);
     set.add_data_source(SecretsManagerData);
     set.add_builder(EbsBuilder);
+    set.add_test_machine(EbsBuilder::NAME, ebs::AmiTest);
     set.add_builder(EbsSurrogateBuilder);
     set.add_builder(EbsVolumeBuilder);
     set.reclaimer(EbsReclaim::default());

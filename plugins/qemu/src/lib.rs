@@ -27,6 +27,7 @@ mod reclaim;
 mod replaced;
 mod settings;
 mod steps;
+mod test_machine;
 
 use ingot_sdk::PluginSet;
 use ingot_vm::scratch::ReclaimScratch;
@@ -37,6 +38,7 @@ pub use reclaim::QemuReclaim;
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
     set.add_builder(QemuBuilder);
+    set.add_test_machine("qemu", test_machine::DiskTest);
     set.reclaimer(QemuReclaim);
     set.reclaimer(ReclaimScratch);
     set.provides("github.com/hashicorp/qemu", "1.1.5");

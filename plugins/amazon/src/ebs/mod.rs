@@ -29,9 +29,11 @@ mod session_manager;
 mod settings;
 mod steps;
 mod tags;
+mod test_machine;
 mod volume_artifact;
 mod wait;
 
 pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
 pub use reclaim::EbsReclaim;
 pub use tags::RUN_TAG;
+pub(crate) use test_machine::AmiTest;

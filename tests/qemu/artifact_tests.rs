@@ -1,0 +1,88 @@
+//! `test` blocks on the finished disk, which is booted once more and stays as it is.
+
+use ingot_test_support::{output_of, require};
+
+use super::bench::{Bench, Guests, POWER_OFF, names};
+
+const PASSING: &str = r#"
+test "the disk" {
+  timeout = "10m"
+  file "/etc/golden" {
+    contains = ["made by the build"]
+    mode     = "0644"
+  }
+  command "touch /etc/written-by-the-test && test -d /sys" {}
+  user "root" {
+    uid  = 0
+    home = "/root"
+  }
+}
+"#;
+
+#[test]
+fn the_finished_disk_is_booted_and_checked_and_stays_as_it_is() {
+    let guests = require!(Guests::get());
+    let login = "  temporary_key_pair_type = \"ed25519\"\n";
+    let source = format!("{}{POWER_OFF}{login}", guests.machine("quick.qcow2"));
+    let bench = Bench::new(
+        &source,
+        "  provisioner \"shell\" {\n    inline = [\"echo made by the build >/etc/golden\", \"chmod \
+         644 /etc/golden\"]\n  }\n  post-processor \"checksum\" {\n    checksum_types = [\"sha256\"]\n    \
+         output = \"sum\"\n  }",
+    );
+    std::fs::write(bench.path("t.ingot.hcl"), PASSING).unwrap();
+    let run = bench.build();
+    for line in [
+        "Running test: the disk",
+        "passed: file \"/etc/golden\"",
+        "passed: user \"root\"",
+        "Running post-processor: checksum",
+    ] {
+        assert!(run.stdout.contains(line), "{line:?} is not in {}", run.stdout);
+    }
+    assert_eq!(names(&bench.path("output-m")), ["packer-m"]);
+    assert_eq!(names(&bench.path("tmp")), [""; 0]);
+    assert_eq!(bench.processes(), [""; 0]);
+
+    // Alone, and with a check that fails: what the first test wrote is not on the disk.
+    let disk = bench.path("output-m/packer-m").display().to_string();
+    let sum = output_of("sha256sum", &[&disk]);
+    let failing = PASSING.replace("test -d /sys", "test -d /nowhere")
+        + "test \"again\" {\n  file \"/etc/written-by-the-test\" {\n    exists = true\n  }\n}\n";
+    std::fs::write(bench.path("t.ingot.hcl"), failing.replace("touch", "true; ls")).unwrap();
+    let run = bench.ingot(&["test", "-report=junit:r.xml", ".", "output-m/packer-m"]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    for line in [
+        "passed: file \"/etc/golden\"",
+        "failed: file \"/etc/written-by-the-test\": it does not exist",
+        "==> Tests failed.",
+    ] {
+        assert!(run.stdout.contains(line), "{line:?} is not in {}", run.stdout);
+    }
+    assert_eq!(run.stdout.matches("Starting VM").count(), 1, "both tests share a machine");
+    assert_eq!(output_of("sha256sum", &[&disk]), sum, "the disk is only read");
+    assert!(std::fs::read_to_string(bench.path("r.xml")).unwrap().contains("<failure "));
+    assert_eq!(names(&bench.path("tmp")), [""; 0]);
+    assert_eq!(bench.processes(), [""; 0]);
+}
+
+/// Needs no QEMU: it is told before anything runs.
+#[test]
+fn a_disk_that_nobody_can_log_in_to_is_told_before_the_build() {
+    let disk = "  disk_image = true\n  iso_url = \"x.img\"\n  iso_checksum = \"none\"\n  \
+                ssh_username = \"root\"\n";
+    let bench = Bench::new(disk, "");
+    let companion = "test \"a\" {\n  run = \"nginx\"\n  file \"/a\" {}\n}\n";
+    std::fs::write(bench.path("t.ingot.hcl"), companion).unwrap();
+    let run = bench.ingot(&["validate", "."]);
+    let said = run.stdout + &run.stderr;
+    assert_eq!(run.code, Some(1), "{said}");
+    for part in ["cannot be logged in to", "`run` is for containers", "t.ingot.hcl:2:9"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    bench.template(&format!("{disk}  ssh_password = \"x\"\n"), "");
+    std::fs::write(bench.path("t.ingot.hcl"), companion.replace("  run = \"nginx\"\n", ""))
+        .unwrap();
+    let run = bench.ingot(&["validate", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
