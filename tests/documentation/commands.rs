@@ -148,8 +148,16 @@ fn what_a_build_shows_and_leaves() {
 #[test]
 fn how_to_plan() {
     page_is_true("docs/how-to/plan.md");
+}
+
+#[test]
 fn how_to_test_an_image() {
     page_is_true("docs/how-to/test-images.md");
+}
+
+#[test]
+fn how_to_compare_images() {
+    page_is_true("docs/how-to/compare-images.md");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod cleanup;
 mod command_line;
 mod companion;
 mod data_sources;
+mod diff;
 mod failures;
 mod fmt;
 mod json;

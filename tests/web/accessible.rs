@@ -78,6 +78,8 @@ const PAGES: &[(&str, Option<&str>)] = &[
     ("/database/versions/51c7aa39", None),
     ("/legacy", None),
     ("/legacy/versions/0d1c2b3a", Some("revoked")),
+    ("/base/versions/c3b85f60/compare?with=a94d7e21", None),
+    ("/legacy/versions/next/compare", None),
     ("/base/versions/c3b85f60/revoke", Some("revoke")),
     ("/legacy/versions/0d1c2b3a/restore", None),
     ("/base/channels/production/assign?version=4f1c09ab&from=a94d7e21", Some("assign")),

@@ -52,6 +52,18 @@ async fn versions_and_buckets_tell_what_one_needs() {
     browser.open(&server, &format!("{ROOT}/base/versions/v9")).await;
     browser.wait_for("h1", "Not found").await;
 
+    // Beside the version before it, or any other.
+    browser.open(&server, &format!("{ROOT}/base/versions/v2")).await;
+    browser.follow("Compare…").await;
+    browser.wait_for("h1", "base v2 compared").await;
+    let published = browser.text("section[aria-labelledby=published]").await;
+    assert!(published.contains("Changed") && published.contains("v1"), "{published}");
+    let packages = browser.text("section[aria-labelledby=packages]").await;
+    assert!(packages.contains("v1 has no SBOM."), "{packages}");
+    choose(&browser, "#with", "v3").await;
+    browser.click("form.search button").await;
+    browser.wait_for("main p", "v3 → v2").await;
+
     // Its images in one table, each id selected by one click.
     browser.open(&server, &format!("{ROOT}/base/versions/v3")).await;
     let images = browser.text("section[aria-labelledby=images]").await;

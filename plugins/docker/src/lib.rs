@@ -9,6 +9,7 @@ mod builder;
 mod commit;
 mod communicator;
 mod config;
+mod contents;
 mod credentials;
 mod dockerfile;
 mod ecr;
@@ -32,6 +33,7 @@ use ingot_sdk::PluginSet;
 use ingot_sdk::ecr::EcrLogin;
 
 pub use builder::DockerBuilder;
+pub use contents::{ImageContents, ImageFile, ImageFileKind, image_contents};
 pub use post_processors::{DockerImport, DockerPush, DockerSave, DockerTag};
 pub use reclaim::DockerReclaim;
 pub use states::{KeptImage, kept_images, remove_kept_image};

@@ -28,6 +28,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Test an image by the tests beside its template
     Test(TestArgs),
+    /// Show what differs between two images: 0 if nothing does, 1 if something does, 2 on errors
+    Diff(DiffArgs),
     /// Install the plugins that a template requires
     Init(InitArgs),
     /// Install, list and remove plugins
@@ -575,6 +577,20 @@ pub(super) struct CleanupArgs {
     /// Also look in this region of AWS for what carries the tag of a run, should the journal be lost
     #[arg(long, value_name = "REGION")]
     pub aws_region: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// An image of Docker, BUCKET@FINGERPRINT or BUCKET:CHANNEL of a registry, or an SBOM file
+    pub before: String,
+    /// What to compare it with
+    pub after: String,
+    /// Compare only these parts: size, config, packages, files
+    #[arg(long, value_name = "PARTS")]
+    pub parts: Vec<String>,
+    /// Print one JSON document
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub json: bool,
 }
 
 /// The language of expressions without a template.

@@ -12,7 +12,7 @@ use super::output::{answer, show};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::{
-    argv, build, cache, cleanup, command, console, fix, fmt, hcl2_upgrade, init, inspect,
+    argv, build, cache, cleanup, command, console, diff, fix, fmt, hcl2_upgrade, init, inspect,
     man_pages, packer_config, plan, program, registry, sbom_generate, test, usage, validate,
     verify_attestation, version,
 };
@@ -39,6 +39,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Build(args) => build::run(&args),
         Command::Test(args) => test::run(args),
+        Command::Diff(args) => diff::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Init(args) => init::run(&args),

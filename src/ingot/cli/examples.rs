@@ -55,6 +55,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "diff",
+        &[
+            "ingot diff web:1 web:2",
+            "ingot diff -parts=packages -json web:production web@01J8ZK3M",
+            "ingot diff old-sbom.json new-sbom.json",
+        ],
+    ),
+    (
         "init",
         &[
             "ingot init .",

@@ -9,6 +9,7 @@ mod changed_only;
 mod cleanup;
 mod command;
 pub mod console;
+mod diff;
 mod entry;
 mod examples;
 mod failures;

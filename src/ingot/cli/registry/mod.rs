@@ -32,4 +32,4 @@ pub(super) use command::{RegistryArgs, run};
 
 use command::Form;
 use labels::{ChangeLabels, SetLabels};
-use session::{Session, is_absent, registry_error};
+pub(super) use session::{Session, is_absent, registry_error};

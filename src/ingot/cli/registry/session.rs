@@ -6,17 +6,17 @@ use ingot_registry::{Connected, all_pages};
 use ingot_sdk::{Error, Result};
 
 /// What commands work with.
-pub(super) struct Session {
-    pub(super) connected: Connected,
+pub(in crate::cli) struct Session {
+    pub(in crate::cli) connected: Connected,
 }
 
 impl Session {
-    pub(super) fn registry(&self) -> &dyn Registry {
+    pub(in crate::cli) fn registry(&self) -> &dyn Registry {
         &*self.connected.registry
     }
 
     /// The version that a user means: by its fingerprint, its name (`v3`) or its id.
-    pub(super) async fn version(&self, bucket: &str, text: &str) -> Result<Version> {
+    pub(in crate::cli) async fn version(&self, bucket: &str, text: &str) -> Result<Version> {
         let registry = self.registry();
         match registry.get_version(bucket, text).await {
             Err(error) if is_absent(&error) => {}
@@ -40,14 +40,14 @@ impl Session {
     }
 
     /// All versions of a bucket, newest first.
-    pub(super) async fn versions(&self, bucket: &str) -> Result<Vec<Version>> {
+    pub(in crate::cli) async fn versions(&self, bucket: &str) -> Result<Vec<Version>> {
         let registry = self.registry();
         let ask = |page| async move { registry.list_versions(bucket, &page).await };
         all_pages(ask).await.map_err(registry_error)
     }
 
     /// All buckets, by name.
-    pub(super) async fn buckets(&self) -> Result<Vec<api::Bucket>> {
+    pub(in crate::cli) async fn buckets(&self) -> Result<Vec<api::Bucket>> {
         let registry = self.registry();
         let ask = |page| async move { registry.list_buckets(&page).await };
         all_pages(ask).await.map_err(registry_error)
@@ -56,12 +56,12 @@ impl Session {
 
 /// Whether a registry says that something is not there; HCP says so of versions in a way of its
 /// own.
-pub(super) fn is_absent(error: &api::Error) -> bool {
+pub(in crate::cli) fn is_absent(error: &api::Error) -> bool {
     matches!(error.code, Code::NotFound | Code::Aborted)
 }
 
 /// A registry's error, for people.
-pub(super) fn registry_error(error: api::Error) -> Error {
+pub(in crate::cli) fn registry_error(error: api::Error) -> Error {
     let advice = match error.code {
         _ if error.advice.is_some() => error.advice.unwrap_or_default(),
         Code::Unauthenticated => "check HCP_CLIENT_ID and HCP_CLIENT_SECRET",

@@ -13,6 +13,7 @@ mod bucket;
 mod buckets;
 mod build_origin;
 mod channels;
+mod compare;
 mod compress;
 mod enforced_blocks;
 mod graph;

@@ -8,8 +8,8 @@ use axum::routing::{get, post};
 use ingot_registry::api::Error;
 
 use super::{
-    ancestry, assets, assign, bucket, buckets, channels, enforced_blocks, members, problem,
-    projects, removal, restore, revoke, settings, sign_in, version, versions, webhooks,
+    ancestry, assets, assign, bucket, buckets, channels, compare, enforced_blocks, members,
+    problem, projects, removal, restore, revoke, settings, sign_in, version, versions, webhooks,
 };
 use crate::Shared;
 
@@ -60,6 +60,7 @@ pub(crate) fn router(app: &Shared) -> Router<Shared> {
         .route(&of_channel("/assign"), get(assign::confirm).post(assign::assign))
         .route(&of_version(""), get(version::show))
         .route(&of_version("/builds/{build}/sboms/{sbom}"), get(version::sbom))
+        .route(&of_version("/compare"), get(compare::show))
         .route(&of_version("/promote"), post(assign::promote))
         .route(&of_version("/restore"), get(restore::show).post(restore::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))

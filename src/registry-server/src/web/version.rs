@@ -85,6 +85,9 @@ fn neighbours(context: &PageContext, bucket: &str, around: &Relations) -> Markup
                 @if let Some(print) = &around.next {
                     a href=(context.version_path(bucket, print, "")) rel="next" { "Next version" }
                 }
+                a href=(context.version_path(bucket, &context.names.version, "/compare")) {
+                    "Compare…"
+                }
             }
         }
     }

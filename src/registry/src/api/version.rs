@@ -1,5 +1,7 @@
 //! Versions: what one run of a template, or several with the same fingerprint, built.
 
+use std::collections::BTreeMap;
+
 use super::{
     Build, Operation, PaginationResponse, Timestamp, VersionParents, enumeration, message,
 };
@@ -116,6 +118,38 @@ impl Version {
     /// Whether all its builds are done.
     pub fn is_complete(&self) -> bool {
         self.name != INCOMPLETE_VERSION_NAME && !self.name.is_empty()
+    }
+
+    /// What it was published with, in a line each, for comparing it with another version: its
+    /// template, and of each build its platform, images, labels and the image it was built from.
+    pub fn facts(&self) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        let mut add = |name: String, value: &str| {
+            if !value.is_empty() {
+                facts.insert(name, value.to_owned());
+            }
+        };
+        if self.template_type != TemplateType::Unset {
+            add("template".to_owned(), &self.template_type.to_string());
+        }
+        for build in &self.builds {
+            let of = &build.component_type;
+            let status = build.status.to_string();
+            add(format!("{of} status"), status.trim_start_matches("BUILD_"));
+            add(format!("{of} platform"), &build.platform);
+            add(format!("{of} source image"), &build.source_external_identifier);
+            for (name, value) in &build.labels {
+                add(format!("{of} label {name}"), &format!("{value:?}"));
+            }
+            for artifact in &build.artifacts {
+                let name = match artifact.region.is_empty() {
+                    true => format!("{of} image"),
+                    false => format!("{of} image in {}", artifact.region),
+                };
+                add(name, &artifact.external_identifier);
+            }
+        }
+        facts
     }
 }
 

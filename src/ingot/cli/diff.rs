@@ -1,0 +1,163 @@
+//! `ingot diff`: what differs between two images.
+
+mod docker;
+mod registry;
+mod subject;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ingot_compare::{Difference, Image, Part, compare, packages_of, text};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::source::SourceMap;
+use ingot_sdk::{Context as _, Error, Result, RunContext, Ui, byte_size};
+
+use super::args::DiffArgs;
+use crate::engine::signals;
+use crate::engine::{FileJournal, RunInfo};
+use crate::ui::{Redactor, Renderer, UiOptions};
+use subject::Subject;
+
+/// What the command ends with where it cannot compare, as `diff` does.
+const TROUBLE: u8 = 2;
+/// What it ends with where there are differences.
+const DIFFERENT: u8 = 1;
+
+/// The largest SBOM that is read, in bytes.
+const LARGEST_SBOM: u64 = 256 << 20;
+
+/// Compares two images: 0 if they are the same, 1 if they differ, 2 if they cannot be compared.
+pub(super) fn run(args: &DiffArgs) -> ExitCode {
+    let redactor = Arc::new(Redactor::default());
+    super::logging::start(Arc::clone(&redactor));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(async {
+                tokio::select! {
+                    _ = signals::requested() => Err(Error::Cancelled),
+                    result = differences(args, &redactor) => result,
+                }
+            });
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(Error::new(format!("cannot start: {error}"))),
+    };
+    let shown = result.and_then(|difference| {
+        match args.json {
+            true => {
+                let text = serde_json::to_string_pretty(&difference).map_err(Error::caused_by)?;
+                super::answer(&text);
+            }
+            false => super::answer(text::render(&difference, &byte_size).trim_end()),
+        }
+        Ok(difference.same)
+    });
+    match shown {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(DIFFERENT),
+        Err(error) => {
+            let diagnostic = Diagnostic::error(error.to_string());
+            let diagnostic = match error.advice() {
+                Some(advice) => diagnostic.help(advice),
+                None => diagnostic,
+            };
+            let color = std::io::stderr().is_terminal();
+            let diagnostics = Diagnostics::from(diagnostic);
+            super::show(&diagnostics, &SourceMap::default(), &redactor, color);
+            ExitCode::from(TROUBLE)
+        }
+    }
+}
+
+async fn differences(args: &DiffArgs, redactor: &Arc<Redactor>) -> Result<Difference> {
+    let parts = parts(&args.parts)?;
+    let journal = FileJournal::new(RunInfo {
+        run: uuid::Uuid::new_v4().to_string(),
+        template: std::env::current_dir().unwrap_or_default(),
+        started: time::OffsetDateTime::now_utc(),
+    });
+    let ui = Ui::new(Renderer::new(UiOptions::default()));
+    let ctx = RunContext { journal: journal.of_build("diff"), ..RunContext::detached(ui) };
+    let mut images = Vec::with_capacity(2);
+    for name in [&args.before, &args.after] {
+        let image = image(&ctx, name, &parts, redactor).await;
+        images.push(image.map_err(|error| error.context(name))?);
+    }
+    let (before, after) = (&images[0], &images[1]);
+    let difference = compare(before, after);
+    if difference.compared.is_empty() {
+        let message = format!("nothing is known of both {} and {}", before.name, after.name);
+        return Err(Error::new(message).hint(
+            "an SBOM has packages only, a version of a registry has what it was published with, an \
+             image of Docker has all",
+        ));
+    }
+    Ok(difference)
+}
+
+/// The parts that `-parts` names; all of them if it is not given.
+fn parts(given: &[String]) -> Result<Vec<Part>> {
+    let names = given.iter().flat_map(|list| list.split(',')).map(str::trim);
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Ok(Part::ALL.to_vec());
+    }
+    let all = || Part::ALL.iter().map(|part| part.name());
+    let find = |name: &&str| Part::ALL.into_iter().find(|part| part.name() == *name);
+    if let Some(wrong) = names.iter().find(|name| find(name).is_none()) {
+        let error = Error::new(format!("-parts: there is no part `{wrong}`"));
+        return Err(match ingot_hcl::diagnostic::closest(wrong, all()) {
+            Some(close) => error.hint(format!("did you mean `{close}`?")),
+            None => error.hint(format!("parts are {}", all().collect::<Vec<_>>().join(", "))),
+        });
+    }
+    Ok(names.iter().filter_map(find).collect())
+}
+
+/// What is known of what a user calls `name`.
+async fn image(
+    ctx: &RunContext,
+    name: &str,
+    parts: &[Part],
+    redactor: &Arc<Redactor>,
+) -> Result<Image> {
+    let image = match subject::of(name)? {
+        Subject::Sbom(path) => {
+            let size = tokio::fs::metadata(&path).await?.len();
+            if size > LARGEST_SBOM {
+                return Err(Error::new("this is larger than 256 MiB"));
+            }
+            let document = tokio::fs::read(&path).await.context("reading the SBOM")?;
+            let packages = packages_of(&document).map_err(Error::new)?;
+            Image { packages: Some(packages), ..Image::default() }
+        }
+        Subject::Docker(image) => {
+            docker::image(ctx, &image, parts).await?.ok_or_else(|| docker::missing(&image))?
+        }
+        Subject::Registry { bucket, version } => {
+            registry::version(&bucket, &version, parts, redactor).await?
+        }
+        Subject::DockerOrChannel { image, bucket, channel } => {
+            match docker::image(ctx, &image, parts).await {
+                Ok(Some(found)) => found,
+                found if !registry::is_named() => match found {
+                    Ok(_) => return Err(docker::missing(&image)),
+                    Err(error) => return Err(error),
+                },
+                _ => registry::version(&bucket, &channel, parts, redactor).await?,
+            }
+        }
+    };
+    let wanted = |part: Part| parts.contains(&part);
+    Ok(Image {
+        name: name.to_owned(),
+        size: image.size.filter(|_| wanted(Part::Size)),
+        config: image.config.filter(|_| wanted(Part::Config)),
+        packages: image.packages.filter(|_| wanted(Part::Packages)),
+        files: image.files.filter(|_| wanted(Part::Files)),
+    })
+}

@@ -1,0 +1,81 @@
+//! Images of Docker.
+
+use globset::GlobSet;
+use ingot_compare::{FileEntry, FileType, Image, Part, packages_of};
+use ingot_docker::{ImageFile, ImageFileKind, image_contents};
+use ingot_sdk::{Context as _, Error, Result, RunContext, SbomFormat};
+
+/// The largest SBOM that is made of an image, in bytes.
+const LARGEST_SBOM: usize = 256 << 20;
+
+/// What is in an image; none if there is no such image.
+pub(super) async fn image(ctx: &RunContext, name: &str, parts: &[Part]) -> Result<Option<Image>> {
+    let directory = tempfile::Builder::new().prefix("ingot-diff-").tempdir();
+    let directory = directory.context("creating a directory for package databases")?;
+    let packages = parts.contains(&Part::Packages);
+    let keep = move |path: &str| packages && is_database(path);
+    let Some(contents) = image_contents(ctx, name, &keep, directory.path()).await? else {
+        return Ok(None);
+    };
+    let packages = match packages {
+        false => None,
+        true => {
+            let inventory =
+                ingot_sbom::scan::scan(ctx, directory.path(), &GlobSet::empty()).await?;
+            let format = SbomFormat::CycloneDx;
+            let sbom = ingot_sbom::write(inventory, format, name, LARGEST_SBOM).await?;
+            Some(packages_of(&sbom).map_err(Error::new)?)
+        }
+    };
+    let files = contents.files.into_iter().map(|(path, file)| (path, entry(file))).collect();
+    Ok(Some(Image {
+        name: name.to_owned(),
+        size: contents.size,
+        config: Some(contents.config),
+        packages,
+        files: Some(files),
+    }))
+}
+
+pub(super) fn missing(image: &str) -> Error {
+    Error::new(format!("there is no image {image} on the Docker Engine"))
+        .hint("`docker pull` it first; a version of a registry is written BUCKET@FINGERPRINT")
+}
+
+/// Whether a file of an image is one that packages are read from.
+fn is_database(path: &str) -> bool {
+    const FILES: &[&str] = &[
+        "/usr/lib/os-release",
+        "/etc/os-release",
+        "/var/lib/dpkg/status",
+        "/lib/apk/db/installed",
+        "/usr/lib/apk/db/installed",
+    ];
+    const DIRECTORIES: &[&str] =
+        &["/var/lib/dpkg/status.d/", "/var/lib/rpm/", "/usr/lib/sysimage/rpm/"];
+    const ENDINGS: &[&str] = &[
+        ".dist-info/METADATA",
+        ".egg-info/PKG-INFO",
+        ".egg-info",
+        "/package-lock.json",
+        "/go.mod",
+        "/Cargo.lock",
+        "/.crates2.json",
+    ];
+    FILES.contains(&path)
+        || DIRECTORIES.iter().any(|directory| path.starts_with(directory))
+        || ENDINGS.iter().any(|ending| path.ends_with(ending))
+        || path.contains("/node_modules/") && path.ends_with("/package.json")
+}
+
+fn entry(file: ImageFile) -> FileEntry {
+    let (file_type, size, link, sha256) = match file.kind {
+        ImageFileKind::File(size, sum) => (FileType::File, Some(size), None, Some(sum)),
+        ImageFileKind::Directory => (FileType::Directory, None, None, None),
+        ImageFileKind::Symlink(target) => (FileType::Symlink, None, Some(target), None),
+        ImageFileKind::CharacterDevice => (FileType::CharacterDevice, None, None, None),
+        ImageFileKind::BlockDevice => (FileType::BlockDevice, None, None, None),
+        ImageFileKind::Pipe => (FileType::Pipe, None, None, None),
+    };
+    FileEntry { file_type, mode: file.mode, uid: file.uid, gid: file.gid, size, link, sha256 }
+}

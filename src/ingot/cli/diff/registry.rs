@@ -1,0 +1,59 @@
+//! Versions of a registry: what they were published with, and the packages in their SBOMs.
+
+use std::sync::Arc;
+
+use ingot_compare::packages::merged;
+use ingot_compare::{Image, Part, packages_of};
+use ingot_registry::{connect, settings};
+use ingot_sdk::{Error, Result};
+
+use crate::cli::registry::{Session, is_absent, registry_error};
+use crate::ui::Redactor;
+
+/// Whether the environment names a registry.
+pub(super) fn is_named() -> bool {
+    settings::from_environment().is_ok()
+}
+
+/// What is known of a version, which `name` is the fingerprint or name of, or the channel that points
+/// at it.
+pub(super) async fn version(
+    bucket: &str,
+    name: &str,
+    parts: &[Part],
+    redactor: &Arc<Redactor>,
+) -> Result<Image> {
+    let redactor = Arc::clone(redactor);
+    let connected = connect(Arc::new(move |secret: &str| redactor.add(secret))).await?;
+    let session = Session { connected };
+    let channel = session.registry().get_channel(bucket, name).await;
+    let fingerprint = match channel {
+        Ok(channel) => match channel.version {
+            Some(version) => version.fingerprint,
+            None => {
+                let message = format!("the channel {name} of the bucket {bucket} has no version");
+                return Err(Error::new(message));
+            }
+        },
+        Err(error) if is_absent(&error) => name.to_owned(),
+        Err(error) => return Err(registry_error(error)),
+    };
+    let version = session.version(bucket, &fingerprint).await?;
+    let mut packages = None;
+    if parts.contains(&Part::Packages) {
+        let mut found = Vec::new();
+        for build in &version.builds {
+            let (registry, print) = (session.registry(), &version.fingerprint);
+            let sboms = registry.list_sboms(bucket, print, &build.id).await;
+            for sbom in sboms.map_err(registry_error)?.sboms {
+                let document = registry.get_sbom(bucket, print, &build.id, &sbom.name).await;
+                let document = document.map_err(registry_error)?;
+                let read = packages_of(&document);
+                let named = |why| Error::new(format!("the SBOM {}: {why}", sbom.name));
+                found.push(read.map_err(named)?);
+            }
+        }
+        packages = (!found.is_empty()).then(|| merged(found));
+    }
+    Ok(Image { config: Some(version.facts()), packages, ..Image::default() })
+}
