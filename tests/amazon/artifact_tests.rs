@@ -21,6 +21,12 @@ fn run(companion: &str, check: impl Fn(&Bench, Option<i32>, &str)) {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = Bench::new(&cloud, &instances, "", "", |_| Act::Forward);
     std::fs::write(bench.path("t.ingot.hcl"), companion).unwrap();
+    // moto takes the disks of AMIs that are made for those of instances without EBS.
+    bench.proxy.edit_answers(|call, body| {
+        let standard = "<rootDeviceType>standard</rootDeviceType>";
+        (call.action == "DescribeImages")
+            .then(|| body.replace(standard, "<rootDeviceType>ebs</rootDeviceType>"))
+    });
     let ended = bench.run(&["build", "."]);
     check(&bench, ended.code, &ended.said);
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::running::{Running, states};
 use ingot_test_support::{
     BASE, NULL, Run, docker, docker_template, ingot, ingot_with, output_of, require, template,
 };
@@ -225,7 +226,10 @@ fn all_failing_checks_are_told_and_the_image_goes_no_further() {
     assert_eq!(failures(&cases.iter().collect::<Vec<_>>()), 5, "{xml}");
     let case = checks.iter().find(|case| case.attribute("name").unwrap().contains("/nowhere"));
     let case = case.unwrap();
-    assert_eq!((case.attribute("file"), case.attribute("line")), (Some("t.ingot.hcl"), Some("12")));
+    assert_eq!(
+        (case.attribute("file"), case.attribute("line")),
+        (Some("./t.ingot.hcl"), Some("12"))
+    );
     let report: serde_json::Value = serde_json::from_str(&text("r.json")).unwrap();
     let steps = report["builds"][0]["steps"].as_array().unwrap();
     let kinds: Vec<&str> = steps.iter().map(|step| step["kind"].as_str().unwrap()).collect();
@@ -360,4 +364,24 @@ fn what_cannot_be_tested_is_told_before_the_build() {
     assert!(run.stdout.contains("there is no test for what is selected"), "{}", run.stdout);
     let run = ingot(dir.path(), &["test", "-goss=g.yaml", "ami-1"]);
     assert!(run.code == Some(1) && run.stderr.contains("docker:IMAGE"), "{}", run.stderr);
+}
+
+#[test]
+fn an_interrupted_test_leaves_nothing() {
+    require!(docker());
+    let dir = with_tests(
+        &docker_template("commit = true", ""),
+        "test \"long\" {\n  command \"sleep 300\" {\n    timeout = \"10m\"\n  }\n}\n",
+    );
+    let child = Running::spawn(dir.path(), &["-color=false"]);
+    let mut run = Running { child, dir };
+    run.wait_for("Running test: long");
+    run.signal("INT");
+    assert_eq!(run.end(), Some(1), "{}", run.said());
+    let said = run.said();
+    let whole = Run { code: Some(1), stdout: said.clone(), stderr: String::new() };
+    containers_are_gone(&whole, 2);
+    assert!(!exists(&image(&whole)), "{said}");
+    assert!(said.ends_with("Cleanly cancelled builds after being interrupted.\n"), "{said}");
+    assert_eq!(states(run.dir.path()), 0);
 }

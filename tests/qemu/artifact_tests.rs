@@ -22,7 +22,7 @@ test "the disk" {
 #[test]
 fn the_finished_disk_is_booted_and_checked_and_stays_as_it_is() {
     let guests = require!(Guests::get());
-    let login = "  temporary_key_pair_type = \"ed25519\"\n";
+    let login = "  ssh_private_key_file = \"key\"\n";
     let source = format!("{}{POWER_OFF}{login}", guests.machine("quick.qcow2"));
     let bench = Bench::new(
         &source,
@@ -31,6 +31,8 @@ fn the_finished_disk_is_booted_and_checked_and_stays_as_it_is() {
          output = \"sum\"\n  }",
     );
     std::fs::write(bench.path("t.ingot.hcl"), PASSING).unwrap();
+    let key = bench.path("key").display().to_string();
+    output_of("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key]);
     let run = bench.build();
     for line in [
         "Running test: the disk",

@@ -26,9 +26,6 @@ const OF_THE_BUILD: &[&str] = &[
     "run_once",
 ];
 
-/// Options that give the machine something to read when it boots, such as a key to let in.
-const SEEDS: &[&str] = &["cd_files", "cd_content", "floppy_files", "floppy_content", "floppy_dirs"];
-
 /// Options of logins that last longer than a build.
 const LOGINS: &[&str] =
     &["ssh_password", "ssh_private_key_file", "ssh_agent_auth", "winrm_password"];
@@ -54,8 +51,8 @@ impl TestMachine for DiskTest {
         if text("communicator") == Some("none") {
             let message = "without a communicator nothing can look into the machine";
             errors.push(ConfigError::on("communicator", message));
-        } else if !LOGINS.iter().chain(SEEDS).any(|option| some(option)) {
-            let related = LOGINS.iter().chain(SEEDS).chain(&["communicator"]).copied();
+        } else if !LOGINS.iter().any(|option| some(option)) {
+            let related = LOGINS.iter().chain(&["communicator"]).copied();
             let hint = "give the source a login that is on the disk: ssh_password or \
                         ssh_private_key_file";
             errors.push(
@@ -140,7 +137,8 @@ mod tests {
         let wrong = DiskTest.check(&config(&[("ssh_username", "root")]), None).unwrap_err();
         assert!(wrong.0[0].message.contains("cannot be logged in to"), "{wrong:?}");
         DiskTest.check(&config(&[("ssh_password", "x")]), None).unwrap();
-        DiskTest.check(&config(&[("cd_content", "x")]), None).unwrap();
+        // What a seed does it does once, as cloud-init for an instance that it knows already.
+        assert!(DiskTest.check(&config(&[("cd_content", "x")]), None).is_err());
         let run = TestRun::Image(Vec::new());
         let wrong = DiskTest.check(&config(&[("ssh_password", "x")]), Some(&run)).unwrap_err();
         assert!(wrong.0[0].message.contains("`run` is for containers"), "{wrong:?}");
