@@ -385,3 +385,25 @@ fn an_interrupted_test_leaves_nothing() {
     assert!(said.ends_with("Cleanly cancelled builds after being interrupted.\n"), "{said}");
     assert_eq!(states(run.dir.path()), 0);
 }
+
+#[test]
+fn an_image_that_failed_its_tests_is_kept_for_resume() {
+    require!(docker());
+    let tag = "  provisioner \"shell\" {\n    inline = [\"echo provisioned\"]\n  }\n  post-processor \
+               \"docker-tag\" {\n    repository = \"ingot-e2e-resumed\"\n  }\n";
+    let wrong = "test \"a\" {\n  file \"/nowhere\" {}\n}\n";
+    let dir = with_tests(&docker_template("commit = true", tag), wrong);
+    let run = ingot(dir.path(), &["build", "-on-error=keep", "."]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    let kept = image(&run);
+    assert!(exists(&kept), "{}", run.stdout);
+    // The tests are mended, and the build goes on with them.
+    std::fs::write(dir.path().join("t.ingot.hcl"), wrong.replace("nowhere", "bin/sh")).unwrap();
+    let run = ingot(dir.path(), &["build", "-resume", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("passed: file \"/bin/sh\""), "{}", run.stdout);
+    assert!(!run.stdout.contains("provisioned"), "{}", run.stdout);
+    let tagged = output_of("docker", &["inspect", "-f", "{{.Id}}", "ingot-e2e-resumed"]);
+    assert_eq!(tagged, kept, "{}", run.stdout);
+    output_of("docker", &["rmi", "ingot-e2e-resumed"]);
+}

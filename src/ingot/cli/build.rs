@@ -256,6 +256,13 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         }
         opened.set_inputs(changes::records(&project, &prepared));
     }
+    if let Some(artifact) = &args.artifact
+        && let Err(error) = super::test::choose(&project, &mut prepared, artifact)
+    {
+        super::report(ui, &error.clone().into(), &project.sources, color);
+        report.add(&error.into(), &project.sources);
+        return Ending::FAILED;
+    }
     let mut found = Diagnostics::default();
     let (prepared, plans) = kept::plan(&project, prepared, &resume, records, ui, &mut found);
     if !found.is_empty() {
@@ -276,13 +283,6 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         true => Some(1),
         false => usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0),
     };
-    if let Some(artifact) = &args.artifact
-        && let Err(error) = super::test::choose(&project, &mut prepared, artifact)
-    {
-        super::report(ui, &error.clone().into(), &project.sources, color);
-        report.add(&error.into(), &project.sources);
-        return Ending::FAILED;
-    }
     let parallel = prepared.len() > 1 && limit != Some(1);
     let names: Vec<String> = prepared.iter().map(|node| node.node.name.clone()).collect();
     renderer.register_builds(names.iter().map(String::as_str), parallel);
