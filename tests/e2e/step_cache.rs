@@ -334,6 +334,26 @@ fn a_step_after_one_that_is_not_cached_is_run_on_a_cached_state() {
 }
 
 #[test]
+fn the_companion_file_says_what_is_cached_and_packer_does_not_read_it() {
+    require!(docker());
+    let mut cached = Cached::of(&(shell("one") + UPLOAD + &shell("two")));
+    cached.write("up", "up");
+    cached.write(
+        "t.ingot.hcl",
+        "cache {\n  enabled = true\n}\nstep \"file\" {\n  cache = false\n}\n",
+    );
+    let said = cached.build(&["-explain"]);
+    assert!(said.contains("file (2 of 3) was run, not cached: its `cache` is false"), "{said}");
+    assert_eq!(steps(&cached.build(&[])), (2, 1));
+    assert_eq!(steps(&cached.build(&["-no-cache"])), (3, 0));
+    assert_eq!(steps(&cached.build(&["-cache=false"])), (3, 0));
+    cached.write("t.ingot.hcl", "cache {\n  enabled = true\n  max_age = \"1s\"\n}\n");
+    cached.build(&[]);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(steps(&cached.build(&[])), (3, 0));
+}
+
+#[test]
 fn states_that_are_gone_or_not_what_they_seem_are_made_again() {
     require!(docker());
     let mut cached = Cached::of(&(shell("one") + &shell("two")));

@@ -134,10 +134,10 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         releases_only: args.installed.ignore_prerelease_plugins,
         started: newest.and_then(KeptBuild::started),
     };
-    let cache = step_cache::options(&args.step_cache, &args.template);
-    let cache = diagnostics.keep(cache.map_err(Diagnostic::error)).unwrap_or_default();
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
+    let cache = step_cache::options(&args.step_cache, &args.template, &project.companion);
+    let cache = diagnostics.keep(cache.map_err(Diagnostic::error)).unwrap_or_default();
     let filter = project.filter(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter).unwrap_or_default();
     let flags = RunFlags {

@@ -6,24 +6,34 @@ use ingot_sdk::Ui;
 
 use super::args::{StepCacheArgs, go_bool};
 use crate::engine::{StepCache, StepCacheOptions};
+use crate::template::Companion;
 
 /// The environment variable that turns the cache on.
 const VARIABLE: &str = "INGOT_CACHE";
 
-/// What the command line and the environment say about the cache of the builds of `template`.
+/// What the command line, the environment and the companion file say about the cache of the builds of
+/// `template`; who comes first in this list is heard.
 ///
 /// # Errors
 /// A variable of the environment cannot be understood; the text says which and why.
-pub(super) fn options(args: &StepCacheArgs, template: &Path) -> Result<StepCacheOptions, String> {
+pub(super) fn options(
+    args: &StepCacheArgs,
+    template: &Path,
+    companion: &Companion,
+) -> Result<StepCacheOptions, String> {
     let asked = match std::env::var(VARIABLE).unwrap_or_default().as_str() {
         "" => None,
         value => Some(go_bool(value).map_err(|error| format!("{VARIABLE} is {value:?}: {error}"))?),
     };
+    let block = companion.cache.as_ref();
+    let asked = args.cache.or(asked).or(block.and_then(|block| block.enabled));
+    let never = companion.steps.iter().filter(|(_, step)| step.cache == Some(false));
     Ok(StepCacheOptions {
-        enabled: !args.no_cache && args.cache.or(asked).unwrap_or(false),
+        enabled: !args.no_cache && asked.unwrap_or(false),
         explain: args.explain,
+        max_age: block.and_then(|block| block.max_age),
+        uncached: never.map(|(name, _)| name.clone()).collect(),
         template: std::path::absolute(template).unwrap_or_else(|_| template.to_owned()),
-        ..StepCacheOptions::default()
     })
 }
 

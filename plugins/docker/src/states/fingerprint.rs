@@ -51,6 +51,7 @@ fn question(scratch: &str) -> String {
          echo \"file $f\"; [ -r \"$f\" ] && while read -r l || [ -n \"$l\" ]; do echo \"line $l\"; done <\"$f\"\n\
          done\n\
          echo dev /dev/*\n\
+         echo \"places $(stat -c '%a %u %g' /dev/shm {scratch} 2>/dev/null)\"\n\
          echo end"
     )
 }

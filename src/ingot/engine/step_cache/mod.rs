@@ -21,6 +21,7 @@ mod volatile;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use ingot_sdk::{Provisioning, Result, RunContext, StateKey, StepInfo, StepOutcome};
@@ -86,6 +87,8 @@ pub(super) struct NodeCache {
     run: Arc<StepCache>,
     /// What becomes of each step, once the builder has asked.
     plan: Mutex<Vec<StepPlan>>,
+    /// Whether provisioners have run since.
+    begun: AtomicBool,
 }
 
 /// What becomes of a step.
@@ -117,7 +120,7 @@ const AFTER: &str = "a step before it is not cached";
 
 impl NodeCache {
     pub(super) fn new(run: Arc<StepCache>) -> Self {
-        NodeCache { run, plan: Mutex::default() }
+        NodeCache { run, plan: Mutex::default(), begun: AtomicBool::new(false) }
     }
 
     fn explains(&self) -> bool {
@@ -163,6 +166,7 @@ impl NodeCache {
             plan.push(StepPlan { state });
         }
         *self.plan.lock() = plan;
+        self.begun.store(false, Relaxed);
         keys
     }
 
@@ -217,7 +221,10 @@ impl NodeCache {
         provisioning: &'a Provisioning,
     ) -> Keeping<'a> {
         let plan = self.plan.lock().clone();
-        let keeping = Keeping { cache: self, hook, ctx, provisioning, plan, stopped: None };
+        // Where somebody asks to try again, the machine is as the failure left it.
+        let again = self.begun.swap(true, Relaxed);
+        let stopped = again.then(|| "the provisioners were started again".to_owned());
+        let keeping = Keeping { cache: self, hook, ctx, provisioning, plan, stopped };
         keeping.explain_what_is_off();
         keeping
     }

@@ -110,6 +110,9 @@ struct World {
     kept: Arc<Mutex<HashMap<StateKey, Done>>>,
     /// How often there was a build.
     builds: AtomicU64,
+    /// Whether the provisioners run twice on each machine, as when somebody answers a failure with
+    /// "retry".
+    tried_again: bool,
 }
 
 /// How a build went.
@@ -123,7 +126,7 @@ struct Built {
 impl World {
     fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
-        World { dir, kept: Arc::default(), builds: AtomicU64::new(0) }
+        World { dir, kept: Arc::default(), builds: AtomicU64::new(0), tried_again: false }
     }
 
     /// Reads what is in the directory. Each run is at another time.
@@ -198,6 +201,11 @@ impl World {
         let provisioning = Provisioning { done, keys, snapshots: Some(snapshots) };
         let data = GeneratedData::from([("ID".to_owned(), run.into())]);
         let link = Arc::clone(&machine) as Arc<dyn Communicator>;
+        if self.tried_again {
+            let (link, data, first) = (Arc::clone(&link), data.clone(), provisioning.clone());
+            hook.provision(&ctx, link, data, first).await.unwrap();
+            self.kept.lock().clear();
+        }
         hook.provision(&ctx, link, data, provisioning).await.unwrap();
         let result = machine.0.lock().clone();
         Built { done: result, cached: done, said: said.lines() }
@@ -523,6 +531,15 @@ async fn nothing_is_kept_of_files_that_change_meanwhile() {
     let said = built.said.join("\n");
     assert!(said.contains("is not kept: what it reads changed while it ran"), "{said}");
     assert!(world.kept.lock().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_a_machine_that_is_tried_again() {
+    let mut world = world(SHELL);
+    world.tried_again = true;
+    let options = StepCacheOptions { enabled: true, explain: true, ..Default::default() };
+    let built = world.build(true, "base", options).await;
+    assert!(world.kept.lock().is_empty(), "{:?}", built.said);
 }
 
 #[tokio::test]
