@@ -141,7 +141,8 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     let filter = project.filter(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter).unwrap_or_default();
     let flags = RunFlags {
-        force: args.force,
+        // What is there already is what is tested.
+        force: args.force || args.artifact.is_some(),
         debug: args.debug,
         on_error: match args.on_error {
             Some(OnErrorFlag::Cleanup) => OnError::Cleanup,
