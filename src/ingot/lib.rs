@@ -14,6 +14,7 @@ pub mod builtin;
 pub mod cli;
 pub mod data_sources;
 pub mod engine;
+pub mod family;
 pub mod graph;
 pub mod publish;
 pub mod state_stores;

@@ -161,6 +161,11 @@ fn how_to_compare_images() {
 }
 
 #[test]
+fn how_to_keep_a_family_up_to_date() {
+    page_is_true("docs/how-to/families.md");
+}
+
+#[test]
 fn how_to_check_before_a_commit() {
     page_is_true("docs/how-to/pre-commit.md");
 }

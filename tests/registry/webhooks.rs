@@ -167,3 +167,68 @@ async fn one_that_hangs_at_times_gets_the_rest() {
     // Less than the time after which the one that hangs is given up.
     until("all but one delivery", 10, || *taken.lock().expect("it") == 39).await;
 }
+
+/// When a channel moves, it is told which buckets were built from what it pointed at before, and only
+/// of those.
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_that_are_out_of_date_are_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    for bucket in ["base", "web", "other"] {
+        admin.put("/buckets", json!({ "name": bucket })).await;
+    }
+    let base = admin.publish("base", "b1", None).await;
+    let body = json!({ "name": "production", "version_fingerprint": "b1" });
+    admin.post("/buckets/base/channels", body).await;
+    let channel = |name: &'static str| {
+        let admin = &admin;
+        async move {
+            let found = admin.get(&format!("/buckets/base/channels/{name}")).await;
+            found["channel"]["id"].as_str().expect("an id").to_owned()
+        }
+    };
+    let (latest, production) = (channel("latest").await, channel("production").await);
+    let base = base["id"].as_str().expect("an id");
+    admin.publish("web", "w1", Some((base, &production))).await;
+    admin.publish("other", "o1", Some((base, &latest))).await;
+
+    let ear = Ear::default();
+    let url = listen(Arc::clone(&ear)).await;
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let args = ["registry", "webhook", "create", &url, "-events=bucket.outdated"];
+    let run = ingot_with(dir.path(), &args, &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let heard = |ear: &Ear| -> Vec<Value> {
+        let taken = std::mem::take(&mut ear.lock().expect("it").taken);
+        taken.iter().map(|(_, body)| serde_json::from_str(body).expect("JSON")).collect()
+    };
+
+    // A new version moves `latest`, which only one of the two was found by.
+    admin.publish("base", "b2", None).await;
+    until("a delivery", 10, || !ear.lock().expect("it").taken.is_empty()).await;
+    let told = heard(&ear);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (&told[0]["event"], &told[0]["bucket"]),
+        (&json!("bucket.outdated"), &json!("other"))
+    );
+    assert_eq!(told[0]["version"]["fingerprint"], "o1");
+    assert_eq!(told[0]["parent"]["bucket"], "base");
+    assert_eq!(told[0]["parent"]["channel"], "latest");
+    assert_eq!(told[0]["parent"]["version"]["name"], "v2");
+
+    let body = json!({ "update_mask": "versionFingerprint", "version_fingerprint": "b2" });
+    admin.patch("/buckets/base/channels/production", body).await;
+    until("a delivery", 10, || !ear.lock().expect("it").taken.is_empty()).await;
+    let told = heard(&ear);
+    assert_eq!((told.len(), &told[0]["bucket"]), (1, &json!("web")), "{told:?}");
+
+    // Back to what it was built from: nothing is out of date.
+    let body = json!({ "update_mask": "versionFingerprint", "version_fingerprint": "b1" });
+    admin.patch("/buckets/base/channels/production", body).await;
+    admin.publish("base", "b3", None).await;
+    until("a delivery", 10, || !ear.lock().expect("it").taken.is_empty()).await;
+    let told = heard(&ear);
+    assert_eq!((told.len(), &told[0]["bucket"]), (1, &json!("other")), "{told:?}");
+}

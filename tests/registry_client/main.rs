@@ -6,6 +6,7 @@
 mod ancestry;
 mod commands;
 mod data_sources;
+mod families;
 mod fingerprint;
 mod interrupted;
 mod late;

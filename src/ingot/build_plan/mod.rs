@@ -7,6 +7,7 @@ mod gather;
 mod model;
 mod tree;
 
+pub(crate) use dot::Graph;
 pub use dot::dot;
 pub use gather::gather;
 pub use model::{

@@ -184,6 +184,9 @@ pub(super) enum ProgressFlag {
 pub(super) struct BuildArgs {
     /// The template: a directory or a file
     pub template: PathBuf,
+    /// With -stale: other templates of the family, or directories with some below
+    #[arg(value_name = "TEMPLATE")]
+    pub family: Vec<PathBuf>,
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
@@ -243,6 +246,12 @@ pub(super) struct BuildArgs {
     /// Build only if something changed since the last version that was published
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub changed_only: bool,
+    /// Build what is out of date of a family of templates, parents before children
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub stale: bool,
+    /// With -stale: show what would be built, in which order and why
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub step_cache: StepCacheArgs,
     /// What `ingot test` tests, in place of what the builders make.
@@ -400,6 +409,12 @@ pub(super) enum PlanFormat {
 pub(super) struct PlanArgs {
     /// The template: a directory or a file
     pub template: PathBuf,
+    /// With -family: other templates of the family, or directories with some below
+    #[arg(value_name = "TEMPLATE")]
+    pub more: Vec<PathBuf>,
+    /// Show how the templates of a family build on each other, and which are out of date
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub family: bool,
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]

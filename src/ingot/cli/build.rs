@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use super::run_report::{self, RunReport};
-use super::{changed_only, failures, publish, step_cache, suspend};
+use super::{changed_only, failures, family_member, publish, stale, step_cache, suspend};
 use crate::build_logs::{self, BuildLogs, Slot};
 use crate::builtin::plugins;
 use crate::engine::kept::record::Stage;
@@ -55,6 +55,15 @@ struct Reporting {
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
+    if args.stale {
+        return stale::run(args);
+    }
+    if !args.family.is_empty() || args.dry_run {
+        let what = if args.dry_run { "-dry-run" } else { "more than one template" };
+        let why = format!("{what} is for families: -stale is missing");
+        run_report::show(Diagnostic::error(why).help("ingot build -stale TEMPLATE…"));
+        return ExitCode::FAILURE;
+    }
     let may_color = args.color && !super::plain();
     let color = may_color && std::io::stdout().is_terminal();
     let ci = CiSystem::detect().filter(|_| !args.machine_readable);
@@ -74,6 +83,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         run_report::show(Diagnostic::error(why).help("-progress=auto shows what can be shown"));
         return ExitCode::FAILURE;
     }
+    family_member::attach(&renderer.redactor());
     let logs: Option<Slot> = (!build_logs::turned_off()).then(Slot::default);
     super::logging::start_for_builds(renderer.redactor(), renderer.log_writer(), logs.clone());
     let report = match RunReport::open(args, &renderer, ci) {

@@ -21,6 +21,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot build -progress=plain -report=report.html -report=report.xml .",
             "ingot build -on-error=keep web.pkr.hcl",
             "ingot build -resume -start-at=configure web.pkr.hcl",
+            "ingot build -changed-only .",
+            "ingot build -stale images",
+            "ingot build -stale -dry-run images/base images/web",
         ],
     ),
     ("cache list", &["ingot cache list", "ingot cache list -json"]),
@@ -44,6 +47,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot plan -offline -only='docker.*' web.pkr.hcl",
             "ingot plan -format=json . > plan.json",
             "ingot plan -format=dot . | dot -Tsvg > plan.svg",
+            "ingot plan -family images",
         ],
     ),
     (

@@ -8,6 +8,7 @@ use ingot_registry::settings;
 use ingot_sdk::{Error, Result, Ui};
 
 use super::args::{PlanArgs, PlanFormat};
+use super::family_plan;
 use crate::build_plan::{self, BuildPlan};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
@@ -20,6 +21,13 @@ use crate::ui::{Redactor, Renderer, UiOptions};
 pub(super) fn run(args: &PlanArgs) -> ExitCode {
     let renderer = Renderer::new(UiOptions::default());
     super::logging::start(renderer.redactor());
+    if args.family {
+        return family_plan::run(args, renderer);
+    }
+    if !args.more.is_empty() {
+        let error = Error::new("more than one template is for families: -family is missing");
+        return failed(&error.hint("ingot plan -family TEMPLATE…"), &renderer.redactor());
+    }
     let redactor = renderer.redactor();
     let ui = Ui::new(renderer);
     let mut diagnostics = Diagnostics::default();
@@ -87,7 +95,7 @@ fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
     })
 }
 
-fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
+pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
     let mut diagnostic = Diagnostic::error(error.to_string());
     if let Some(advice) = error.advice() {
         diagnostic = diagnostic.help(advice);

@@ -6,6 +6,7 @@ use ingot_sdk::{Error, Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
+use super::family_member;
 use crate::engine::{Project, signals};
 use crate::publish::{CommandOptions, Plan, Publication};
 use crate::template::variables::VariableFlag;
@@ -61,6 +62,7 @@ fn command_options(args: &BuildArgs) -> CommandOptions {
         except: list(&args.selection.except),
         path: args.template.display().to_string(),
         skip_enforcement: args.skip_enforcement,
+        promote: family_member::promote(),
         ..CommandOptions::default()
     };
     for flag in &args.variables.0 {

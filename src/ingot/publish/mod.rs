@@ -13,6 +13,7 @@ pub mod queue;
 pub mod sboms;
 mod version;
 
-pub use metadata::CommandOptions;
+pub use channels::{assign_late, completed_at};
+pub use metadata::{CommandOptions, meant_for};
 pub use plan::{Plan, check, check_artifacts, plan};
 pub use publication::{Publication, enforced_blocks};

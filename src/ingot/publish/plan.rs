@@ -29,6 +29,8 @@ pub struct Plan {
     pub fingerprint: String,
     /// Whether the environment says the fingerprint: otherwise it is new in each run.
     pub fingerprint_given: bool,
+    /// Whether that is the commit that the template is at.
+    pub fingerprint_of_commit: bool,
     /// The syntax of the template.
     pub template_type: TemplateType,
     /// All builds of the template, selected or not, as `TYPE.NAME`; as they are called in a JSON
@@ -167,6 +169,8 @@ fn plan_with(
         fingerprint: fingerprint.unwrap_or_default(),
         fingerprint_given: environment.fingerprint.is_some()
             || environment.fingerprint_from.is_some(),
+        fingerprint_of_commit: environment.fingerprint.is_none()
+            && environment.fingerprint_from.is_some(),
         template_type: match project.template.legacy {
             Some(_) => TemplateType::Json,
             None => TemplateType::Hcl2,

@@ -1,6 +1,7 @@
 //! Hides secrets in everything that is shown.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use parking_lot::RwLock;
@@ -15,12 +16,26 @@ const SHORTEST: usize = 3;
 #[derive(Debug, Default)]
 pub struct Redactor(RwLock<Patterns>);
 
+/// Is told of each secret.
+type SecretObserver = Arc<dyn Fn(&str) + Send + Sync>;
+
 #[derive(Debug, Default)]
 struct Patterns {
     secrets: HashSet<String>,
     names: HashSet<String>,
     /// Finds both; none until they are needed.
     finders: Option<Finders>,
+    observer: Observer,
+}
+
+/// Who is told of secrets.
+#[derive(Default)]
+struct Observer(Option<SecretObserver>);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 #[derive(Debug)]
@@ -49,12 +64,25 @@ impl Redactor {
                 let rust = format!("{text:?}");
                 let json = serde_json::Value::from(text).to_string();
                 let inside = |quoted: &str| quoted[1..quoted.len() - 1].to_owned();
+                if let (Observer(Some(observer)), false) =
+                    (&patterns.observer, patterns.secrets.contains(text))
+                {
+                    observer(text);
+                }
                 patterns.secrets.extend([text.to_owned(), inside(&rust), inside(&json)]);
             }
         }
         if patterns.secrets.len() > before {
             patterns.finders = None;
         }
+    }
+
+    /// Tells `observer` of each secret, those that are known and those to come. It must not use this
+    /// redactor.
+    pub fn observe(&self, observer: SecretObserver) {
+        let mut patterns = self.0.write();
+        patterns.secrets.iter().for_each(|secret| observer(secret));
+        patterns.observer = Observer(Some(observer));
     }
 
     /// From now on, shows `names` as they are, whatever secret is part of them.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ingot_registry::api::BuildMetadata;
+use ingot_registry::api::{Build, BuildMetadata, Version};
 use ingot_registry::settings::variable;
 use ingot_sdk::PluginSet;
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
@@ -33,6 +33,20 @@ pub struct CommandOptions {
     pub path: String,
     /// `-skip-enforcement`, which is not told.
     pub skip_enforcement: bool,
+    /// The channel that the family assigns the version to once it is built and tested.
+    pub promote: Option<String>,
+}
+
+/// The name under which the channel is told that a family assigns.
+const PROMOTE: &str = "promote";
+
+/// Whether the run of a family that built a version was to assign it to `channel`.
+pub fn meant_for(version: &Version, channel: &str) -> bool {
+    let of = |build: &Build| {
+        let packer = build.metadata.as_ref()?.packer.as_ref()?;
+        Some(packer.get(PROMOTE)?.as_str()? == channel)
+    };
+    !version.builds.is_empty() && version.builds.iter().all(|build| of(build).unwrap_or(false))
 }
 
 /// What all builds of a run have in common.
@@ -42,6 +56,7 @@ pub(crate) struct Metadata {
     machine: Value,
     vcs: Option<Value>,
     cicd: Option<Value>,
+    promote: Option<String>,
     /// The commit that the template is at.
     pub git_sha: Option<String>,
 }
@@ -70,13 +85,14 @@ impl Metadata {
             machine: machine::about(),
             vcs: vcs::about(Path::new(".")),
             cicd: ci::about(&variable),
+            promote: options.promote.clone(),
             git_sha: vcs::sha(template_dir),
         }
     }
 
     /// What is told about one build.
     pub(crate) fn of(&self, node: &Node, plugins: &PluginSet) -> BuildMetadata {
-        let packer = json!({
+        let mut packer = json!({
             // What Packer's own clients take for Packer's version.
             "version": COMPATIBLE_PACKER_VERSION,
             "tool": { "name": "ingot", "version": env!("CARGO_PKG_VERSION") },
@@ -84,6 +100,9 @@ impl Metadata {
             "options": self.options,
             "os": self.machine,
         });
+        if let Some(channel) = &self.promote {
+            packer[PROMOTE] = channel.as_str().into();
+        }
         BuildMetadata { packer: Some(packer), vcs: self.vcs.clone(), cicd: self.cicd.clone() }
     }
 

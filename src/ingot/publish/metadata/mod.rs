@@ -6,6 +6,6 @@ mod gather;
 mod machine;
 pub(super) mod vcs;
 
-pub use gather::CommandOptions;
+pub use gather::{CommandOptions, meant_for};
 
 pub(super) use gather::Metadata;

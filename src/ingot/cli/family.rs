@@ -1,0 +1,68 @@
+//! Reading the templates of a family, for `build -stale` and `plan -family`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+
+use super::args::Variables;
+use crate::builtin::plugins;
+use crate::engine::ProjectOptions;
+use crate::family::{Family, arrange, find_templates, read_member};
+use crate::template::variables::VariableFlag;
+use crate::ui::Redactor;
+
+/// Reads the templates that `paths` stand for and puts them into order; none if something is wrong,
+/// which is shown.
+pub(super) fn read(
+    paths: &[PathBuf],
+    variables: &Variables,
+    releases_only: bool,
+    redactor: &Redactor,
+) -> Option<Family> {
+    let color = std::io::stderr().is_terminal();
+    let show = |diagnostics: &Diagnostics, sources: &SourceMap| {
+        super::show(diagnostics, sources, redactor, color);
+    };
+    let mut diagnostics = Diagnostics::default();
+    let templates = find_templates(paths, &mut diagnostics);
+    let mut broken = diagnostics.has_errors();
+    show(&diagnostics, &SourceMap::default());
+    let options = ProjectOptions {
+        plugins: plugins(),
+        variables: variables.0.clone(),
+        releases_only,
+        ..ProjectOptions::default()
+    };
+    let mut members = Vec::new();
+    for template in &templates {
+        let mut found = Diagnostics::default();
+        let (project, member) = read_member(template, &options, &mut found);
+        // What one template hides is hidden in what is shown of all.
+        redactor.add_all(project.secrets().all().iter().map(String::as_str));
+        redactor.keep(project.public_names());
+        show(&found, &project.sources);
+        broken |= member.is_none();
+        members.extend(member);
+    }
+    if broken {
+        return None;
+    }
+    let mut diagnostics = Diagnostics::default();
+    for flag in &variables.0 {
+        let taken = members.iter().any(|member| member.variables.contains(flag));
+        if let (VariableFlag::Value(text), false) = (flag, taken) {
+            let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
+            diagnostics.push(
+                Diagnostic::error(format!("no template of the family has a variable `{name}`"))
+                    .help("remove the -var, or declare the variable in a template"),
+            );
+        }
+    }
+    let family = match diagnostics.has_errors() {
+        true => None,
+        false => arrange(members, &mut diagnostics),
+    };
+    show(&diagnostics, &SourceMap::default());
+    family
+}

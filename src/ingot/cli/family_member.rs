@@ -1,0 +1,49 @@
+//! What a run does that a family started (see [`super::stale`]). Its standard input is one end of a
+//! pair of sockets: what it finds to be secret goes to the family, which hides it in what it shows of
+//! all; and when the family's process is gone, it ends and cleans up.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::process::{Signal, getpid, kill_process};
+
+use crate::ui::Redactor;
+
+/// The variable by which a family tells a run that it is of it: the channel that the family will assign
+/// the version to, or nothing.
+pub(super) const MEMBER: &str = "INGOT_FAMILY_MEMBER";
+
+/// The channel that the family of this run assigns the version to, if it is of one that does.
+pub(super) fn promote() -> Option<String> {
+    std::env::var(MEMBER).ok().filter(|channel| !channel.is_empty())
+}
+
+/// Connects this run with its family, if it is of one.
+pub(super) fn attach(redactor: &Arc<Redactor>) {
+    if std::env::var_os(MEMBER).is_none() {
+        return;
+    }
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    let pair = socket.and_then(|socket| Ok((socket.try_clone()?, socket)));
+    let (mut reading, writing) = match pair {
+        Ok(pair) => pair,
+        Err(error) => return tracing::warn!(%error, "the family cannot be reached"),
+    };
+    let writing = Mutex::new(writing);
+    redactor.observe(Arc::new(move |secret| {
+        if let Ok(mut line) = serde_json::to_vec(secret) {
+            line.push(b'\n');
+            // Where the family is gone the run ends anyway.
+            let _ = writing.lock().write_all(&line);
+        }
+    }));
+    std::thread::spawn(move || {
+        // Nothing is ever sent: reading ends when the family does.
+        let mut byte = [0];
+        while matches!(reading.read(&mut byte), Ok(1)) {}
+        let _ = kill_process(getpid(), Signal::TERM);
+    });
+}

@@ -1,0 +1,428 @@
+//! Families of templates: what is out of date is rebuilt, in order.
+
+use std::collections::BTreeSet;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::world::{World, finish, interrupt};
+use ingot_test_support::Run;
+
+/// Buckets, and the bucket that each is built from.
+type Tree = &'static [(&'static str, Option<&'static str>)];
+
+/// Twelve templates in three generations.
+const TWELVE: Tree = &[
+    ("base", None),
+    ("edge", None),
+    ("web", Some("base")),
+    ("sql", Some("base")),
+    ("cdn", Some("edge")),
+    ("dns", Some("edge")),
+    ("shop", Some("web")),
+    ("blog", Some("web")),
+    ("bank", Some("sql")),
+    ("book", Some("sql")),
+    ("film", Some("cdn")),
+    ("name", Some("dns")),
+];
+
+/// A template that is built from the channel `production` of its parent, and promoted to its own. It
+/// fails as long as there is a file `fail-NAME`, and waits as long as there is one `hold-NAME`.
+fn template(name: &str, parent: Option<&str>, more: &str) -> String {
+    let (data, content) = match parent {
+        None => (String::new(), format!("content = \"{name}\"")),
+        Some(parent) => (
+            format!(
+                r#"data "hcp-packer-artifact" "parent" {{
+  bucket_name  = "{parent}"
+  channel_name = "production"
+  platform     = "packer.file"
+  region       = "."
+}}
+"#
+            ),
+            "source = data.hcp-packer-artifact.parent.external_identifier".into(),
+        ),
+    };
+    format!(
+        r#"{data}hcp_packer_registry {{
+  bucket_name = "{name}"
+}}
+source "file" "image" {{
+  {content}
+  target = "{name}.txt"
+}}
+build {{
+  sources = ["source.file.image"]
+  provisioner "shell-local" {{
+    inline = ["while test -e hold-{name}; do sleep 0.1; done; test ! -e fail-{name}"]
+  }}
+{more}}}
+"#
+    )
+}
+
+fn write(world: &World, name: &str, template: &str) {
+    let directory = world.path().join("images").join(name);
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join("image.pkr.hcl"), template).expect("the template is written");
+    let companion = "family {\n  promote = \"production\"\n}\n";
+    std::fs::write(directory.join("image.ingot.hcl"), companion).expect("it is written");
+}
+
+fn family(world: &World, tree: Tree) {
+    tree.iter().for_each(|(name, parent)| write(world, name, &template(name, *parent, "")));
+}
+
+/// The buckets that the summary of a run says something of, with what it says.
+fn told(run: &Run) -> Vec<(String, String)> {
+    let summary = run.stdout.split("==> Family: ").nth(1).unwrap_or_default();
+    let lines = summary.lines().filter_map(|line| line.strip_prefix("--> ")?.split_once(": "));
+    lines.map(|(bucket, what)| (bucket.to_owned(), what.to_owned())).collect()
+}
+
+/// The buckets that a run built.
+fn built(run: &Run) -> BTreeSet<String> {
+    let told = told(run).into_iter();
+    told.filter(|(_, what)| what.starts_with("built ")).map(|(bucket, _)| bucket).collect()
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn stale(world: &World) -> Run {
+    world.ingot(&["build", "-stale", "images"])
+}
+
+/// Builds a bucket by itself, and has its channel point at that.
+fn move_channel(world: &World, name: &str, fingerprint: &str) {
+    world.build(&format!("images/{name}"), fingerprint);
+    world.ok(&["registry", "channel", "assign", name, "production", fingerprint]);
+}
+
+fn ok(run: &Run) {
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn exactly_the_descendants_of_a_parent_that_moved_are_rebuilt() {
+    let world = &World::local();
+    family(world, TWELVE);
+    let all: BTreeSet<String> = TWELVE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let dry = world.ok(&["build", "-stale", "-dry-run", "images"]);
+    assert!(dry.contains("12 would be built in this order, 0 unchanged."), "{dry}");
+    let place = |bucket: &str| {
+        let line = format!(". {bucket} (images/{bucket}), to be promoted to production");
+        dry.lines().position(|one| one.ends_with(&line)).unwrap_or_else(|| panic!("{dry}"))
+    };
+    assert!(place("base") < place("web") && place("web") < place("shop"), "{dry}");
+    assert!(world.json(&["buckets", "list"]).as_array().is_some_and(Vec::is_empty));
+
+    let first = stale(world);
+    ok(&first);
+    assert_eq!(built(&first), all, "{}", first.stdout);
+    for (name, what) in told(&first) {
+        assert_eq!(what, "built v1, promoted to production", "{name}");
+    }
+    let second = stale(world);
+    ok(&second);
+    assert!(second.stdout.contains("==> Family: 0 built, 12 unchanged."), "{}", second.stdout);
+    let dry = world.ok(&["build", "-stale", "-dry-run", "images"]);
+    assert!(dry.contains("Nothing is out of date: 12 unchanged."), "{dry}");
+
+    move_channel(world, "base", "base-2");
+    let dry = world.ok(&["build", "-stale", "-dry-run", "images"]);
+    let moved = "   the channel production of base moved from v1 to v2";
+    assert!(dry.contains(moved) && dry.contains("   web is built before it"), "{dry}");
+    assert!(dry.contains("6 would be built in this order, 6 unchanged."), "{dry}");
+    let third = stale(world);
+    ok(&third);
+    let descendants = names(&["web", "sql", "shop", "blog", "bank", "book"]);
+    assert_eq!(built(&third), descendants, "{}", third.stdout);
+    assert!(third.stdout.contains("==> Family: 6 built, 6 unchanged."), "{}", third.stdout);
+    let channel = world.json(&["channels", "show", "shop", "production"]);
+    assert_eq!(channel["version"]["name"], "v2", "{channel:#}");
+
+    // What is built from a revoked version is out of date too.
+    let revoke = ["registry", "revoke", "edge", "v1", "-rollback=false", "-descendants=false"];
+    let run = world.ingot(&revoke);
+    ok(&run);
+    move_channel(world, "edge", "edge-2");
+    let fourth = stale(world);
+    ok(&fourth);
+    assert_eq!(built(&fourth), names(&["cdn", "dns", "film", "name"]), "{}", fourth.stdout);
+}
+
+#[test]
+fn a_family_is_rebuilt_on_a_server() {
+    let world = &World::served();
+    family(world, THREE);
+    let run = stale(world);
+    ok(&run);
+    assert_eq!(built(&run), names(&["base", "web", "shop"]), "{}", run.stdout);
+    assert!(stale(world).stdout.contains("==> Family: 0 built, 3 unchanged."));
+    move_channel(world, "web", "web-2");
+    let run = stale(world);
+    ok(&run);
+    assert_eq!(built(&run), names(&["shop"]), "{}", run.stdout);
+}
+
+#[test]
+fn what_fails_stops_its_branch_only() {
+    let world = World::local();
+    family(&world, TWELVE);
+    ok(&stale(&world));
+    move_channel(&world, "base", "base-2");
+    world.write("fail-web", "");
+    let run = stale(&world);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_eq!(built(&run), names(&["sql", "bank", "book"]), "{}", run.stdout);
+    let told = told(&run);
+    let of = |bucket: &str| {
+        let found = told.iter().find(|(name, _)| name == bucket);
+        found.map(|(_, what)| what.as_str()).unwrap_or_default()
+    };
+    assert_eq!(of("web"), "failed: its build or a test of it failed");
+    assert_eq!(of("shop"), "not reached, because of web");
+    assert_eq!(of("blog"), "not reached, because of web");
+    assert!(run.stdout.contains("3 built, 6 unchanged, 1 failed, 2 not reached"), "{}", run.stdout);
+    // What failed is not promoted.
+    let channel = world.json(&["channels", "show", "web", "production"]);
+    assert_eq!(channel["version"]["name"], "v1", "{channel:#}");
+
+    std::fs::remove_file(world.path().join("fail-web")).expect("it is there");
+    let run = stale(&world);
+    ok(&run);
+    assert_eq!(built(&run), names(&["web", "shop", "blog"]), "{}", run.stdout);
+}
+
+const THREE: Tree = &[("base", None), ("web", Some("base")), ("shop", Some("web"))];
+
+/// Starts a run that waits while it builds `web`, and waits for that.
+fn held(world: &World) -> Child {
+    world.write("hold-web", "");
+    let mut command = world.command(&["build", "-stale", "images"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("the program can be run");
+    let start = Instant::now();
+    while !is_running(world) {
+        assert!(start.elapsed() < Duration::from_secs(60), "web is not built");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child
+}
+
+/// Whether a build of `web` runs, as the registry knows.
+fn is_running(world: &World) -> bool {
+    let run = world.ingot(&["registry", "versions", "list", "web", "-json"]);
+    let versions: Value = serde_json::from_str(&run.stdout).unwrap_or_default();
+    versions.to_string().contains("VERSION_RUNNING")
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_is_gone_on_with() {
+    let world = World::local();
+    family(&world, THREE);
+    ok(&stale(&world));
+    move_channel(&world, "base", "base-2");
+    let mut child = held(&world);
+    child.kill().expect("it is killed");
+    child.wait().expect("it is gone");
+    // The build that it had started ends by itself, and cleans up.
+    until("the build ends", || !is_running(&world));
+    std::fs::remove_file(world.path().join("hold-web")).expect("it is there");
+    let run = stale(&world);
+    ok(&run);
+    assert_eq!(built(&run), names(&["web", "shop"]), "{}", run.stdout);
+    assert!(stale(&world).stdout.contains("0 built, 3 unchanged"));
+}
+
+#[test]
+fn what_was_built_and_not_promoted_is_promoted_by_the_next_run() {
+    let world = World::local();
+    family(&world, THREE);
+    ok(&stale(&world));
+    move_channel(&world, "base", "base-2");
+    // As by a run that was killed after the build, and before it could promote.
+    let env = [("INGOT_FAMILY_MEMBER", "production"), ("HCP_PACKER_BUILD_FINGERPRINT", "web-2")];
+    let mut command = world.command(&["build", "images/web"]);
+    let child = command.envs(env).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let mut child = child.expect("the program can be run");
+    // It ends when its family does.
+    let family = child.stdin.take();
+    assert!(child.wait().expect("it ends").success());
+    drop(family);
+    let run = stale(&world);
+    ok(&run);
+    let said = "--> web: promoted v2, built before, to production";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    assert_eq!(built(&run), names(&["shop"]), "{}", run.stdout);
+    // Not where somebody went back on purpose.
+    world.ok(&["registry", "channel", "assign", "web", "production", "v1"]);
+    let run = stale(&world);
+    ok(&run);
+    assert!(!run.stdout.contains("promoted v2"), "{}", run.stdout);
+}
+
+#[test]
+fn ctrl_c_stops_and_cleans_up_all() {
+    let world = World::local();
+    family(&world, THREE);
+    ok(&stale(&world));
+    move_channel(&world, "base", "base-2");
+    let child = held(&world);
+    interrupt(&child);
+    let run = finish(child);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("--> web: stopped"), "{}", run.stdout);
+    assert!(!is_running(&world), "the build was cancelled, and the registry knows");
+    // Nothing of them runs any more.
+    std::fs::remove_file(world.path().join("hold-web")).expect("it is there");
+    let run = stale(&world);
+    ok(&run);
+    assert_eq!(built(&run), names(&["web", "shop"]), "{}", run.stdout);
+}
+
+#[test]
+fn what_one_template_hides_is_hidden_in_the_output_of_all() {
+    let world = World::local();
+    let web = "  provisioner \"shell-local\" {\n    inline = [\"cat told known\"]\n  }\n";
+    // One secret is known when the templates are read, the other only when `base` is built.
+    let base = r#"  provisioner "shell-local" {
+    environment_vars = ["TOLD=${local.told}"]
+    inline           = ["echo $TOLD > told; echo ${var.known} > known"]
+  }
+"#;
+    let secrets = r#"variable "known" {
+  default   = "known-before-it-runs"
+  sensitive = true
+}
+local "told" {
+  expression = "told-${packer.versionFingerprint}-x"
+  sensitive  = true
+}
+"#;
+    write(&world, "base", &format!("{secrets}{}", template("base", None, base)));
+    write(&world, "web", &template("web", Some("base"), web));
+    let run = stale(&world);
+    ok(&run);
+    let written = std::fs::read_to_string(world.path().join("told")).expect("it was written");
+    assert!(written.starts_with("told-"), "{written}");
+    assert_eq!(
+        run.stdout.matches("[web] ==> file.image: <sensitive>").count(),
+        2,
+        "{}",
+        run.stdout
+    );
+    assert!(!run.stdout.contains(written.trim()) && !run.stdout.contains("known-before"));
+}
+
+#[test]
+fn a_family_in_a_circle_is_an_error_with_places() {
+    let world = World::local();
+    write(&world, "one", &template("one", Some("two"), ""));
+    write(&world, "two", &template("two", Some("one"), ""));
+    let run = stale(&world);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
+    let place = "images/one/image.pkr.hcl:1:1: one builds on two";
+    assert!(run.stderr.contains(place), "{}", run.stderr);
+
+    write(&world, "two", &template("one", None, ""));
+    write(&world, "one", &template("one", None, ""));
+    let run = stale(&world);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let said = "two templates publish to the bucket one";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(run.stderr.contains("images/two/image.pkr.hcl:1:1"), "{}", run.stderr);
+
+    write(&world, "two", "source \"file\" {\n");
+    let run = stale(&world);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("images/two/image.pkr.hcl:1:"), "{}", run.stderr);
+    let quiet = template("two", None, "").replace("hcp_packer_registry", "locals");
+    write(&world, "two", &quiet);
+    let run = stale(&world);
+    assert!(run.stderr.contains("publishes nothing, so it is of no family"), "{}", run.stderr);
+
+    for (args, message) in [
+        (vec!["build", "images/one", "images/two"], "-stale is missing"),
+        (vec!["build", "-dry-run", "images/one"], "-stale is missing"),
+        (vec!["build", "-stale", "-only=x", "images"], "leave versions incomplete"),
+        (vec!["build", "-stale", "nowhere"], "nowhere"),
+        (vec!["build", "-stale", "-var=no=1", "images/one"], "has a variable `no`"),
+        (vec!["plan", "images/one", "images/two"], "-family is missing"),
+    ] {
+        let said = world.fails(&args);
+        assert!(said.contains(message), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_plan_shows_the_family() {
+    let world = World::local();
+    family(&world, THREE);
+    let plan = |args: &[&str]| -> Value {
+        let args = [&["plan", "-family", "-format=json"], args, &["images"]].concat();
+        serde_json::from_str(&world.ok(&args)).expect("JSON")
+    };
+    let states = |plan: &Value| -> Vec<String> {
+        let members = plan["members"].as_array().expect("members").iter();
+        let state = |one: &Value| {
+            format!("{} {}", one["bucket"].as_str().unwrap(), one["state"].as_str().unwrap())
+        };
+        members.map(state).collect()
+    };
+    assert_eq!(states(&plan(&[])), ["base stale", "web stale", "shop stale"]);
+    assert_eq!(
+        states(&plan(&["-offline"])),
+        ["base not_compared", "web not_compared", "shop not_compared"]
+    );
+    assert!(!world.path().join("registry.db").exists(), "nothing is written");
+    ok(&stale(&world));
+    assert_eq!(states(&plan(&[])), ["base up_to_date", "web up_to_date", "shop up_to_date"]);
+    move_channel(&world, "base", "base-2");
+    let moved = plan(&[]);
+    assert_eq!(states(&moved), ["base up_to_date", "web stale", "shop after_parents"]);
+    let web = &moved["members"][1];
+    assert_eq!(web["parents"][0]["version"], "v2");
+    assert_eq!(web["parents"][0]["built_from"], "v1");
+    assert_eq!(web["reasons"][0], "the channel production of base moved from v1 to v2");
+    let tree = world.ok(&["plan", "-family", "images"]);
+    for line in [
+        "family of 3 templates",
+        "├── base v2: up to date",
+        "├── web v1: out of date",
+        "│   ├── builds on base production, at v2, built from v1",
+        "└── shop v1: after its parents",
+        "    ├── web is built before it",
+    ] {
+        assert!(tree.lines().any(|one| one == line), "{line}\n{tree}");
+    }
+    let dot = world.ok(&["plan", "-family", "-format=dot", "images"]);
+    assert!(dot.contains("  \"base\" -> \"web\";\n"), "{dot}");
+}
+
+#[test]
+fn a_changed_template_is_built_with_what_is_out_of_date() {
+    let world = World::local();
+    family(&world, THREE);
+    ok(&stale(&world));
+    write(&world, "shop", &template("shop", Some("web"), "  provisioner \"sleep\" {\n  }\n"));
+    assert!(stale(&world).stdout.contains("0 built, 3 unchanged"));
+    let run = world.ingot(&["build", "-stale", "-changed-only", "images"]);
+    ok(&run);
+    assert_eq!(built(&run), names(&["shop"]), "{}", run.stdout);
+    assert!(run.stdout.contains("provisioner 2 (sleep) is new"), "{}", run.stdout);
+    assert!(run.stdout.contains("1 built, 2 unchanged"), "{}", run.stdout);
+}
