@@ -241,3 +241,39 @@ fn only_what_changed_is_built() {
     let said = world.fails(&["build", "-changed-only", "web.pkr.hcl"]);
     assert!(said.contains("this publishes nothing"), "{said}");
 }
+
+#[test]
+fn what_the_step_cache_can_do_is_told_without_a_machine() {
+    let world = World::local();
+    let template = r#"
+source "docker" "web" {
+  image  = "debian:12"
+  commit = true
+}
+build {
+  sources = ["source.docker.web"]
+  provisioner "shell" {
+    inline = ["apt-get update"]
+  }
+  provisioner "shell" {
+    inline = ["echo ${timestamp()}"]
+  }
+  provisioner "shell" {
+    inline = ["true"]
+  }
+}
+"#;
+    world.write("web.pkr.hcl", template);
+    let plan = plan(&world, &[]);
+    assert!(plan["publish"].is_null(), "{plan:#}");
+    let build = &plan["builds"][0];
+    assert_eq!(
+        (&build["source"]["base"], &build["state"]),
+        (&"debian:12".into(), &"not_compared".into())
+    );
+    let why = |index: usize| &build["provisioners"][index]["cache"]["not_kept_because"];
+    assert!(why(0).is_null() && build["provisioners"][0]["cache"].is_object(), "{build:#}");
+    assert!(why(1).as_str().is_some_and(|why| why.contains("timestamp")), "{build:#}");
+    assert_eq!(why(2), "a step before it is not cached");
+    assert!(!world.path().join("state").exists(), "nothing is written");
+}

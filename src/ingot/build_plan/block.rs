@@ -33,6 +33,7 @@ pub(super) fn planned(block: &BlockInputs, ty: &str) -> PlannedBlock {
             .collect(),
         unknown: block.unknown.clone(),
         volatile: block.volatile.clone(),
+        cache: None,
         holds_secret: block.holds_secret,
     }
 }

@@ -1,18 +1,21 @@
 //! Puts a plan together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use ingot_hcl::value::Kind;
 use ingot_hcl::{Scope, Value};
 use serde_json::Value as Json;
+use time::format_description::well_known::Rfc3339;
 
 use super::block::planned;
 use super::model::{
-    BuildPlan, PlannedBuild, PlannedData, PlannedParent, PlannedVariable, PlannedVersion,
-    PublishPlan, State,
+    BuildPlan, PlannedBuild, PlannedCache, PlannedData, PlannedParent, PlannedVariable,
+    PlannedVersion, PublishPlan, State,
 };
 use crate::data_sources::{FoundBy, ParentReference, parent_references};
 use crate::engine::inputs::{BlockKind, BuildInputs, InputReader};
+use crate::engine::step_cache::outlook;
 use crate::engine::{CheckedNode, Project};
 use crate::graph::Node;
 use crate::publish::Plan;
@@ -40,13 +43,22 @@ pub fn gather<B>(
         let change = registry.filter(|_| publish.is_some()).map(|registry| {
             compare(registry.last.as_ref(), &checked.node.component, &inputs, &parents)
         });
-        build(project, &scope, &checked.node, &inputs, change, &references)
+        let mut build = build(project, &scope, &checked.node, &inputs, change, &references);
+        let outlooks = outlook(project, checked, Path::new(&template));
+        for (step, outlook) in build.provisioners.iter_mut().zip(outlooks.into_iter().flatten()) {
+            step.cache = Some(PlannedCache {
+                not_kept_because: outlook.reason,
+                last_kept: outlook.kept.and_then(|at| at.format(&Rfc3339).ok()),
+            });
+        }
+        build
     });
+    let builds: Vec<PlannedBuild> = builds.collect();
     BuildPlan {
         format: FORMAT,
         template,
         registry_asked: registry.is_some(),
-        builds: builds.collect(),
+        builds,
         publish: publish.map(|plan| PublishPlan {
             registry: registry.map(|registry| registry.registry.clone()),
             bucket: plan.bucket.clone(),
@@ -54,6 +66,7 @@ pub fn gather<B>(
             bucket_labels: plan.bucket_labels.clone().into_iter().collect(),
             build_labels: plan.build_labels.clone().into_iter().collect(),
             channels: plan.channels.clone(),
+            promote: project.companion.family.as_ref().and_then(|family| family.promote.clone()),
             last_version: registry.and_then(|registry| registry.last.as_ref()).map(|last| {
                 PlannedVersion {
                     name: last.name.clone(),
@@ -138,6 +151,7 @@ fn unreachable_source(project: &Project, node: &Node) -> super::model::PlannedBl
         files: Vec::new(),
         unknown: Vec::new(),
         volatile: Vec::new(),
+        cache: None,
         holds_secret: false,
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use dot::Graph;
 pub use dot::dot;
 pub use gather::gather;
 pub use model::{
-    BuildPlan, PlannedBlock, PlannedBuild, PlannedData, PlannedFile, PlannedParent,
+    BuildPlan, PlannedBlock, PlannedBuild, PlannedCache, PlannedData, PlannedFile, PlannedParent,
     PlannedVariable, PlannedVersion, PublishPlan, State,
 };
 pub use tree::{Branch, Style, tree};

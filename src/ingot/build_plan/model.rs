@@ -35,6 +35,8 @@ pub struct PublishPlan {
     pub build_labels: BTreeMap<String, String>,
     /// Channels that would be assigned the version.
     pub channels: Vec<String>,
+    /// The channel that `build -stale` assigns the version to once its tests passed.
+    pub promote: Option<String>,
     /// The version that was completed last; null if there is none, or none was looked for.
     pub last_version: Option<PlannedVersion>,
 }
@@ -125,8 +127,20 @@ pub struct PlannedBlock {
     /// Options that come to something else in each run, as with the time in them. That alone is no
     /// change.
     pub volatile: Vec<String>,
+    /// What the step cache can do for it; null where its builder keeps no states.
+    pub cache: Option<PlannedCache>,
     /// Whether there are secrets in its options. A secret that changed is no change.
     pub holds_secret: bool,
+}
+
+/// What is known of the state after a provisioner.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedCache {
+    /// Why the step cache does not keep it; null if it can.
+    pub not_kept_because: Option<String>,
+    /// When one was last kept, as RFC 3339. Whether it is used depends on what the machine starts
+    /// from, which only the build finds out.
+    pub last_kept: Option<String>,
 }
 
 /// A local file or directory.

@@ -211,6 +211,13 @@ fn block(what: &str, block: &PlannedBlock) -> Branch {
     for (what, options) in lists.into_iter().filter(|(_, options)| !options.is_empty()) {
         detail(format!("{what}: {}", options.join(", ")));
     }
+    if let Some(cache) = &block.cache {
+        detail(match (&cache.not_kept_because, &cache.last_kept) {
+            (Some(why), _) => format!("not cached: {why}"),
+            (None, Some(at)) => format!("step cache: last kept {at}"),
+            (None, None) => "step cache: nothing kept yet".into(),
+        });
+    }
     if block.holds_secret {
         detail("holds secrets, which are not compared".into());
     }
@@ -235,6 +242,9 @@ fn publish_branch(publish: &PublishPlan, asked: bool) -> Branch {
     }
     if !publish.channels.is_empty() {
         line(format!("channels: {}", publish.channels.join(", ")));
+    }
+    if let Some(channel) = &publish.promote {
+        line(format!("promoted by -stale to {channel}"));
     }
     line(match &publish.last_version {
         Some(last) => {

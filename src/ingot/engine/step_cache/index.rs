@@ -129,6 +129,12 @@ impl CacheDirectory {
         CacheDirectory(path.to_owned())
     }
 
+    /// The one of this user, if it is there.
+    pub(super) fn existing() -> Option<CacheDirectory> {
+        let path = journal::directory().join("step-cache");
+        path.is_dir().then_some(CacheDirectory(path))
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0

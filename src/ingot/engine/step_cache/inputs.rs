@@ -4,15 +4,17 @@ use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::{Scope, Unknowns};
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::interpolate::{COMPATIBLE_PACKER_VERSION, Interpolation};
-use ingot_sdk::{Config, OptionValue, Result, RunContext, Schema, StateKey};
+use ingot_sdk::{Config, OptionValue, PrepareContext, Result, RunContext, Schema, StateKey};
 use serde_json::json;
 
 use super::files::{Contents, LocalFile};
 use super::index::Secret;
 use super::volatile::{called, volatile_actions, volatile_reference, watched};
 use crate::engine::blocks::overrides;
-use crate::engine::hook::NodeHook;
+use crate::engine::build_values::BuildValues;
 use crate::engine::prepare::run_names;
+use crate::engine::project::Project;
+use crate::graph::Node;
 use crate::template::options::{self, Given};
 use crate::template::steps::Step;
 
@@ -56,17 +58,21 @@ fn reads(kind: &str) -> Result<Reads, Reason> {
     }
 }
 
+/// What is known of a build before it runs.
+pub(super) struct Known<'a> {
+    pub project: &'a Project,
+    pub node: &'a Node,
+    pub values: &'a BuildValues,
+    pub prepare: &'a PrepareContext,
+}
+
 /// What `step` depends on.
 ///
 /// # Errors
 /// Why that is not known before it runs, or is never the same.
-pub(super) fn describe(
-    hook: &NodeHook,
-    ctx: &RunContext,
-    step: &Step,
-) -> Result<Description, Reason> {
+pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
     let kind = step.block.label(0);
-    let plugin = hook.project.plugins.provisioners.get(kind);
+    let plugin = of.project.plugins.provisioners.get(kind);
     let schema = plugin.ok_or("its plugin is not there")?.schema();
     if schema.renders_itself || schema.open {
         return Err(format!(
@@ -74,15 +80,15 @@ pub(super) fn describe(
         ));
     }
     let reads = reads(kind)?;
-    if let Some(why) = volatile_reference(&hook.project, step) {
+    if let Some(why) = volatile_reference(of.project, step) {
         return Err(why);
     }
-    let config = evaluated(hook, step, &schema)?;
+    let config = evaluated(of, step, &schema)?;
     let is_late = |option: &str| schema.get(option).is_some_and(|spec| spec.rendered_late);
-    if let Some(why) = volatile_actions(&config, &ctx.prepare, is_late) {
+    if let Some(why) = volatile_actions(&config, of.prepare, is_late) {
         return Err(why);
     }
-    let rendered = Interpolation::new(&ctx.prepare).render_config(&config, &schema);
+    let rendered = Interpolation::new(of.prepare).render_config(&config, &schema);
     let (config, _) = rendered.map_err(|_| "its options cannot be rendered before it runs")?;
     let mut found = Description {
         parts: vec![
@@ -105,7 +111,7 @@ pub(super) fn describe(
         Reads::Nothing => &[],
         Reads::Scripts => {
             // Scripts see these as PACKER_BUILD_NAME and PACKER_BUILDER_TYPE.
-            let names = json!([ctx.prepare.build_name, ctx.prepare.build_type]).to_string();
+            let names = json!([of.prepare.build_name, of.prepare.build_type]).to_string();
             found.parts.push(("the name of the source".into(), names));
             &["script", "scripts"]
         }
@@ -127,7 +133,7 @@ pub(super) fn describe(
                 found.files.push((option.clone(), file));
             }),
             false => {
-                found.parts.push((format!("option {option}"), text(ctx, &schema, option, value)?))
+                found.parts.push((format!("option {option}"), text(of, &schema, option, value)?))
             }
         }
     }
@@ -135,15 +141,15 @@ pub(super) fn describe(
 }
 
 /// The options of a step as they are known before it runs, which must be all of them.
-fn evaluated(hook: &NodeHook, step: &Step, schema: &Schema) -> Result<Config, Reason> {
-    let project = &hook.project;
+fn evaluated(of: &Known, step: &Step, schema: &Schema) -> Result<Config, Reason> {
+    let project = of.project;
     let functions = watched(project);
     let scope = Scope::new(project.names.clone(), &functions);
-    let scope = scope.with(run_names(&hook.node, hook.values.before()));
+    let scope = scope.with(run_names(of.node, of.values.before()));
     let mut diagnostics = Diagnostics::default();
     let part = step.part();
     let (parts, header) = (&[&part][..], step.block.header);
-    let overrides = overrides(step, &hook.node, &scope, &mut diagnostics);
+    let overrides = overrides(step, of.node, &scope, &mut diagnostics);
     let given = Given { parts, overrides: overrides.as_ref(), header };
     let (reserved, unknowns) = (step.own_options, Unknowns::Allow);
     let config = options::evaluate(given, schema, reserved, &scope, unknowns, &mut diagnostics);
@@ -168,19 +174,14 @@ fn paths(value: &OptionValue) -> Vec<&str> {
 
 /// An option as text, with what is rendered while the step runs as it will be, but for the names of
 /// temporary files.
-fn text(
-    ctx: &RunContext,
-    schema: &Schema,
-    option: &str,
-    value: &OptionValue,
-) -> Result<String, Reason> {
+fn text(of: &Known, schema: &Schema, option: &str, value: &OptionValue) -> Result<String, Reason> {
     let late = schema.get(option).is_some_and(|spec| spec.rendered_late);
     let plain = value.known().unwrap_or_default().to_string();
     let Some(template) = value.as_str().filter(|text| late && text.contains("{{")) else {
         return Ok(plain);
     };
     let names = json!({ "Path": "<Path>", "Vars": "<Vars>", "EnvVarFile": "<EnvVarFile>" });
-    let rendered = ctx.prepare.render(template, &names);
+    let rendered = of.prepare.render(template, &names);
     let rendered = rendered.map_err(|_| format!("{option} cannot be rendered before it runs"))?;
     Ok(json!([plain, rendered]).to_string())
 }

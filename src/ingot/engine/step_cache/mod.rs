@@ -13,6 +13,7 @@
 mod files;
 mod index;
 mod inputs;
+mod outlook;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,13 +30,14 @@ use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 pub use index::{CacheDirectory, Index, KeptState, OWNER_DIGITS};
+pub use outlook::{Outlook, outlook};
 pub use store::{StateStore, StoredState};
 
 use super::hook::NodeHook;
 use crate::graph::step_name;
 use crate::template::steps::Step;
 use index::Secret;
-use inputs::{Description, Inputs, Reason, describe, inputs};
+use inputs::{Description, Inputs, Known, Reason, describe, inputs};
 
 /// How a run uses the step cache.
 #[derive(Debug, Clone, Default)]
@@ -199,7 +201,13 @@ impl NodeCache {
         if ctx.prepare.debug {
             return Err("with -debug, somebody may change anything between steps".into());
         }
-        describe(hook, ctx, step)
+        let known = Known {
+            project: &hook.project,
+            node: &hook.node,
+            values: &hook.values,
+            prepare: &ctx.prepare,
+        };
+        describe(&known, step)
     }
 
     async fn step_inputs(

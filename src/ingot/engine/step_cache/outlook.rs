@@ -1,0 +1,59 @@
+//! What can be told of the step cache without starting a machine. Which states are found is not among
+//! it: that depends on the image that the machine starts from, which only its builder can tell.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use super::AFTER;
+use super::index::CacheDirectory;
+use super::inputs::{Known, Reason, describe};
+use crate::engine::CheckedNode;
+use crate::engine::project::Project;
+use crate::graph::step_name;
+
+/// The builders that keep states of their machines.
+const KEEPS_STATES: &[&str] = &["docker", "qemu"];
+
+/// What is known of the state after a provisioner before the build runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// Why it is not kept; none if it can be.
+    pub reason: Option<Reason>,
+    /// When the last one was kept that is still known of.
+    pub kept: Option<OffsetDateTime>,
+}
+
+/// What is known of the states after the provisioners of a build, in order; nothing where its builder
+/// keeps none. `template` is the template's path. Nothing is written.
+pub fn outlook<B>(
+    project: &Project,
+    checked: &CheckedNode<B>,
+    template: &Path,
+) -> Option<Vec<Outlook>> {
+    let node = &*checked.node;
+    if !KEEPS_STATES.contains(&node.ty.as_str()) {
+        return None;
+    }
+    let index = CacheDirectory::existing().map(|directory| directory.index()).unwrap_or_default();
+    let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
+    let mut broken = false;
+    let outlooks = node.provisioners.iter().enumerate().map(|(position, step)| {
+        let known = Known { project, node, values: &checked.values, prepare: &checked.context };
+        let own = match project.companion.may_cache(step) {
+            false => Some("its `cache` is false".to_owned()),
+            true => describe(&known, step).err(),
+        };
+        let reason = own.or_else(|| broken.then(|| AFTER.to_owned()));
+        broken |= reason.is_some();
+        let name = step_name(step);
+        let states = index.states.values().filter(|state| {
+            state.template == template
+                && state.build == node.name
+                && state.number == position + 1
+                && state.step.contains(name)
+        });
+        Outlook { reason, kept: states.map(|state| state.created).max() }
+    });
+    Some(outlooks.collect())
+}
