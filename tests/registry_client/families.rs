@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::world::{World, finish, interrupt};
-use ingot_test_support::Run;
+use ingot_test_support::{BASE, Run, docker, require};
 
 /// Buckets, and the bucket that each is built from.
 type Tree = &'static [(&'static str, Option<&'static str>)];
@@ -425,4 +425,77 @@ fn a_changed_template_is_built_with_what_is_out_of_date() {
     assert_eq!(built(&run), names(&["shop"]), "{}", run.stdout);
     assert!(run.stdout.contains("provisioner 2 (sleep) is new"), "{}", run.stdout);
     assert!(run.stdout.contains("1 built, 2 unchanged"), "{}", run.stdout);
+}
+
+/// A template of an image of Docker, whose test wants a file that it only makes if `good`.
+fn tested(world: &World, name: &str, parent: Option<&str>, good: bool) {
+    let base = format!("\"{BASE}\"");
+    let (data, image) = match parent {
+        None => (String::new(), base.as_str()),
+        Some(parent) => (
+            format!(
+                r#"data "hcp-packer-artifact" "parent" {{
+  bucket_name  = "{parent}"
+  channel_name = "production"
+  platform     = "docker"
+  region       = "docker"
+}}
+"#
+            ),
+            "data.hcp-packer-artifact.parent.external_identifier",
+        ),
+    };
+    let marker = if good { "good" } else { "bad" };
+    let template = format!(
+        r#"{data}hcp_packer_registry {{
+  bucket_name = "{name}"
+}}
+source "docker" "image" {{
+  image  = {image}
+  pull   = false
+  commit = true
+}}
+build {{
+  sources = ["source.docker.image"]
+  provisioner "shell" {{
+    inline = ["touch /{marker}-{name}"]
+  }}
+}}
+"#
+    );
+    write(world, name, &template);
+    let companion = format!(
+        "family {{\n  promote = \"production\"\n}}\ntest \"it is good\" {{\n  file \"/good-{name}\" {{\n  }}\n}}\n"
+    );
+    let path = world.path().join("images").join(name).join("image.ingot.hcl");
+    std::fs::write(path, companion).expect("the tests are written");
+}
+
+#[test]
+fn what_fails_its_tests_is_not_promoted_and_stops_its_branch_only() {
+    require!(docker());
+    let world = World::local();
+    tested(&world, "root", None, true);
+    tested(&world, "leaf", Some("root"), true);
+    tested(&world, "other", None, true);
+    let run = stale(&world);
+    ok(&run);
+    assert_eq!(built(&run), names(&["root", "leaf", "other"]), "{}", run.stdout);
+
+    tested(&world, "root", None, false);
+    let run = world.ingot(&["build", "-stale", "-changed-only", "images"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let said = "--> root: failed: its build or a test of it failed";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    assert!(run.stdout.contains("--> leaf: not reached, because of root"), "{}", run.stdout);
+    assert!(run.stdout.contains("0 built, 1 unchanged"), "{}", run.stdout);
+    let channel = world.json(&["channels", "show", "root", "production"]);
+    assert_eq!(channel["version"]["name"], "v1", "{channel:#}");
+    for bucket in ["root", "leaf", "other"] {
+        let version = world.json(&["channels", "show", bucket, "production"]);
+        for build in version["version"]["builds"].as_array().into_iter().flatten() {
+            let image = build["artifacts"][0]["external_identifier"].as_str().unwrap_or_default();
+            let _ = std::process::Command::new("docker").args(["rmi", "-f", image]).output();
+        }
+    }
 }

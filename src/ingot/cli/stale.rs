@@ -111,6 +111,7 @@ fn check_flags(args: &BuildArgs) -> Result<(), Diagnostic> {
             args.resume || args.start_at.is_some() || args.stop_before.is_some(),
             "-resume, -start-at and -stop-before are about the builds of one template",
         ),
+        (args.skip_tests, "-skip-tests would promote what nobody has tested"),
         (args.only_post_processors, "-only-post-processors is about the builds of one template"),
         (args.debug, "-debug is about the builds of one template"),
         (

@@ -38,6 +38,7 @@ pub(super) fn run(args: TestArgs) -> ExitCode {
     };
     let code = build::run(&BuildArgs {
         template,
+        family: Vec::new(),
         artifact: Some(subject(&artifact)),
         variables: args.variables,
         indifferent: args.indifferent,
@@ -60,6 +61,8 @@ pub(super) fn run(args: TestArgs) -> ExitCode {
         skip_tests: false,
         skip_enforcement: false,
         changed_only: false,
+        stale: false,
+        dry_run: false,
         step_cache: StepCacheArgs { cache: None, no_cache: true, explain: false },
     });
     drop(made_up);
