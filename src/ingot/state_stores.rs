@@ -7,7 +7,7 @@ use crate::engine::step_cache::{StateStore, StoredState};
 
 /// All of them.
 pub fn state_stores() -> Vec<Box<dyn StateStore>> {
-    vec![Box::new(DockerImages)]
+    vec![Box::new(DockerImages), Box::new(QemuDisks)]
 }
 
 /// The images of the builder `docker`, on the Engine that the environment names.
@@ -28,5 +28,26 @@ impl StateStore for DockerImages {
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
         ingot_docker::remove_kept_image(key).await
+    }
+}
+
+/// The disks of the builder `qemu`, in the cache directory.
+struct QemuDisks;
+
+#[async_trait]
+impl StateStore for QemuDisks {
+    fn builder(&self) -> &'static str {
+        "qemu"
+    }
+
+    async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
+        let states = ingot_qemu::kept_states(owner).await?.into_iter();
+        Ok(states
+            .map(|state| StoredState { key: state.key, created: state.created, bytes: state.bytes })
+            .collect())
+    }
+
+    async fn remove(&self, key: &StateKey) -> Result<()> {
+        ingot_qemu::remove_kept_state(key).await
     }
 }

@@ -309,6 +309,26 @@ fn what_a_failed_build_leaves_is_up_to_on_error() {
 }
 
 #[test]
+fn a_plugin_has_no_way_back_to_a_machine_that_was_kept() {
+    let plugins = require!(installed());
+    let dir = template(FAILING);
+    let failed = plugins.ingot(dir.path(), &["build", "-on-error=keep", "."]);
+    assert_eq!(failed.code, Some(1), "{}", failed.stdout);
+    // As with abort.
+    assert!(dir.path().join("built").exists(), "{}", failed.stdout);
+    let told = "Packer's plugin protocol has no way back to it: -resume cannot go on with it";
+    assert!(failed.stdout.contains(told), "{}", failed.stdout);
+    let resumed = plugins.ingot(dir.path(), &["build", "-resume", "."]);
+    assert_eq!(resumed.code, Some(1), "{}", resumed.stdout);
+    let said = resumed.stdout + &resumed.stderr;
+    assert!(
+        said.contains("is a plugin's program, and Packer's plugin protocol has no way"),
+        "{said}"
+    );
+    assert!(said.contains("remove what it left by hand, and build without -resume"), "{said}");
+}
+
+#[test]
 fn a_plugin_asks_the_user() {
     let plugins = require!(installed());
     let dir = template(FAILING);

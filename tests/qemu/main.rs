@@ -12,4 +12,5 @@ mod interrupted;
 mod media;
 mod network;
 mod resume;
+mod step_cache;
 mod vagrant;

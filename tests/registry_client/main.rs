@@ -17,6 +17,7 @@ mod plan;
 mod publish;
 mod queue;
 mod refused;
+mod resume;
 mod sboms;
 mod silent;
 mod template;

@@ -37,6 +37,11 @@ pub(crate) fn choose(asked: Option<&str>, program: &str, ui: &Ui) -> Result<Stri
     }
 }
 
+/// The one that [`choose`] chooses, where nothing is to be said of it.
+pub(crate) fn name<'a>(asked: Option<&'a str>, program: &str) -> &'a str {
+    asked.unwrap_or_else(|| best(program).0)
+}
+
 /// The best accelerator, and where that is emulation, why.
 fn best(program: &str) -> (&'static str, Option<String>) {
     if !emulates_this_processor(program, std::env::consts::ARCH) {

@@ -8,6 +8,7 @@
 //! | [`machine`], [`qmp`], [`process`] | the running QEMU and the way to talk to it |
 //! | [`qemu_img`], [`copy`] | work on disks |
 //! | [`network`] | where machine and host find each other |
+//! | [`states`] | the step cache |
 //! | [`reclaim`] | what a killed build leaves, and how it goes |
 
 mod accelerator;
@@ -26,6 +27,7 @@ mod qmp;
 mod reclaim;
 mod replaced;
 mod settings;
+mod states;
 mod steps;
 mod test_machine;
 
@@ -34,6 +36,7 @@ use ingot_vm::scratch::ReclaimScratch;
 
 pub use builder::QemuBuilder;
 pub use reclaim::QemuReclaim;
+pub use states::{KeptMachineState, kept_states, remove_kept_state};
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {

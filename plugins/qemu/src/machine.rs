@@ -81,6 +81,11 @@ impl Machine {
         Ok(Machine { process, scratch: Scratch::resume(ctx, scratch)?, socket })
     }
 
+    /// Where QEMU is asked.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Where its temporary files are.
     pub(crate) fn scratch(&self) -> &Path {
         self.scratch.path()

@@ -89,6 +89,16 @@ async fn info(ctx: &RunContext, image: &Path) -> Result<Value> {
         .with_context(|| format!("reading what qemu-img says of {image}"))
 }
 
+/// The names of the snapshots in an image.
+///
+/// # Errors
+/// It is no disk image.
+pub(crate) async fn snapshots(ctx: &RunContext, image: &Path) -> Result<Vec<String>> {
+    let info = info(ctx, image).await?;
+    let all = info["snapshots"].as_array().cloned().unwrap_or_default();
+    Ok(all.iter().filter_map(|one| one["name"].as_str().map(str::to_owned)).collect())
+}
+
 async fn execute(
     ctx: &RunContext,
     arguments: Vec<String>,

@@ -96,6 +96,15 @@ impl ScratchFile {
         ScratchFile { path, _directory: directory }
     }
 
+    /// What will be a file called `name`, in a new directory.
+    ///
+    /// # Errors
+    /// The directory cannot be created or written down.
+    pub fn create(ctx: &RunContext, name: &str) -> Result<Self> {
+        let directory = Scratch::create(ctx)?;
+        Ok(ScratchFile::new(directory.path().join(name), directory))
+    }
+
     /// The file `path`, which an earlier run has made with its directory.
     ///
     /// # Errors

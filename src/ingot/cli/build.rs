@@ -388,6 +388,10 @@ fn kept_builds(args: &BuildArgs, flags: &ResumeFlags) -> Result<Vec<KeptRecord>,
         return Err(Diagnostic::error("-start-at is for going on with a build that was kept")
             .help("add -resume; a new machine needs all of its provisioners"));
     }
+    if flags.resumes() && args.changed_only {
+        let flag = if flags.resume { "-resume" } else { "-only-post-processors" };
+        return Err(exclude(flag, "-changed-only"));
+    }
     if flags.only_post_processors {
         let steps = [("-start-at", &flags.start_at), ("-stop-before", &flags.stop_before)];
         if let Some((flag, _)) = steps.iter().find(|(_, name)| name.is_some()) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
 
 use super::State;
+use super::states::give_up;
 use crate::{copy, qemu_img};
 
 /// Creates the disks, or copies and resizes the disk image.
@@ -17,9 +18,24 @@ impl Step<State> for CreateDisks {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let disks = state.settings.disks();
+        if let Some(found) = state.states.found.clone() {
+            ctx.ui.say("Copying the disks of the cached state");
+            match found.copy_disks(ctx, &disks).await {
+                Ok(()) => {
+                    state.situation.disks = disks;
+                    return Ok(());
+                }
+                Err(error) if error.is_cancelled() => return Err(error),
+                Err(error) => give_up(ctx, state, &error).await,
+            }
+            for disk in &disks {
+                // What was copied of them, if anything.
+                let _ = std::fs::remove_file(disk);
+            }
+        }
         let settings = &state.settings;
         let raw = &settings.raw;
-        let disks = settings.disks();
         if !raw.disk_additional_size.is_empty() || raw.use_backing_file {
             ctx.ui.say("Creating required virtual machine disks");
         }

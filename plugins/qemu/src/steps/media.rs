@@ -8,9 +8,11 @@ use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 use ingot_vm::http_server::HttpServer;
+use ingot_vm::scratch::ScratchFile;
 use serde_json::Value;
 
 use super::State;
+use super::states::give_up;
 use crate::network::host_address;
 use crate::options::given;
 
@@ -142,6 +144,18 @@ impl Step<State> for MakeDiscs {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        if let Some(found) = state.states.found.clone() {
+            let file = ScratchFile::create(ctx, "cd.iso")?;
+            match found.copy_cd(ctx, file.path()).await {
+                Ok(has_one) => {
+                    state.cd = has_one.then_some(file);
+                    state.situation.cd = state.cd.as_ref().map(|file| file.path().to_owned());
+                    return Ok(());
+                }
+                Err(error) if error.is_cancelled() => return Err(error),
+                Err(error) => give_up(ctx, state, &error).await,
+            }
+        }
         let data = state.template_data();
         let mut floppy = state.settings.raw.floppy.clone();
         render(ctx, "floppy_content", &mut floppy.floppy_content, &data)?;

@@ -9,6 +9,7 @@ mod output;
 mod run;
 mod sequence;
 mod state;
+mod states;
 mod tpm;
 
 pub(crate) use kept::KeptMachine;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ingot_communicator::{SshSettings, Target, Way};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
-    Communicator, Error, GeneratedData, GoDuration, Provisioned, Result, RunContext, Step,
-    async_trait,
+    Communicator, Error, GeneratedData, GoDuration, Provisioned, Provisioning, Result, RunContext,
+    Snapshots, Step, async_trait,
 };
 use ingot_vm::boot_command::BootData;
 use ingot_vm::shutdown::PowerState;
@@ -16,6 +16,7 @@ use ingot_vm::shutdown::PowerState;
 use super::State;
 use crate::machine::{Keyboard, Machine};
 use crate::options::given;
+use crate::states::tag;
 use crate::{accelerator, arguments, network};
 
 impl State {
@@ -104,7 +105,9 @@ impl Step<State> for StartMachine {
         let raw = &settings.raw;
         state.situation.accelerator =
             accelerator::choose(given(&raw.accelerator), raw.qemu_binary(), &ctx.ui)?;
-        ctx.ui.say(if raw.disk_image {
+        ctx.ui.say(if state.states.found.is_some() {
+            "Starting VM from the cached state"
+        } else if raw.disk_image {
             "Starting VM, booting disk image"
         } else {
             "Starting VM, booting from CD-ROM"
@@ -122,10 +125,23 @@ impl Step<State> for StartMachine {
             ctx.ui.say("Overriding default Qemu arguments with qemuargs template option...");
         }
         let data = state.template_data();
-        let arguments = arguments::arguments(settings, &state.situation, &ctx.prepare, &data)?;
+        let mut arguments = arguments::arguments(settings, &state.situation, &ctx.prepare, &data)?;
+        if let Some(found) = &state.states.found {
+            arguments.extend(["-loadvm".to_owned(), tag(&found.key)]);
+        }
         let machine = Machine::start(ctx, raw.qemu_binary(), arguments)?;
         let machine = state.machine.insert(machine);
-        machine.started().await?;
+        if let Err(error) = machine.started().await {
+            return Err(match &state.states.found {
+                Some(found) if !error.is_cancelled() => {
+                    found.forget().await;
+                    error
+                        .context("going on from a cached state, which is forgotten")
+                        .hint("build again: all is done from the beginning then")
+                }
+                _ => error,
+            });
+        }
         if let Some(socket) = &state.settings.qmp_socket {
             ctx.ui.say(format!("QMP socket at: {}", socket.display()));
         }
@@ -176,6 +192,9 @@ impl Step<State> for TypeBootCommand {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        if state.states.found.is_some() {
+            return Ok(());
+        }
         let machine = state.machine()?;
         let boot = &state.settings.raw.boot;
         let typing = async {
@@ -224,6 +243,7 @@ impl Step<State> for Connect {
                 Err(error) => return Err(with_screenshot(ctx, state, machine, error).await),
             };
             (state.communicator, state.target) = (Some(communicator), Some(target));
+            super::states::set_clock(ctx, state).await;
         }
         state.data = state.generated_data(ctx);
         Ok(())
@@ -299,6 +319,14 @@ impl Provisioned for State {
 
     fn data(&self) -> GeneratedData {
         self.data.clone()
+    }
+
+    fn provisioning(&self) -> Provisioning {
+        Provisioning {
+            done: self.states.done(),
+            keys: self.states.keys.clone(),
+            snapshots: self.keeper().map(|keeper| Arc::new(keeper) as Arc<dyn Snapshots>),
+        }
     }
 
     async fn fault(&mut self) -> Error {

@@ -4,7 +4,7 @@ use ingot_sdk::{ProvisionStep, Step};
 
 use super::kept::{Done, KeptMachine, ResumeMachine};
 use super::state::State;
-use super::{disks, media, output, run, tpm};
+use super::{disks, media, output, run, states, tpm};
 use crate::settings::Settings;
 
 /// The steps of a build with these options; of one that goes on with a machine that was kept, if
@@ -26,6 +26,7 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptMachine>) -> Vec<Box<d
     let mut steps: Vec<Box<dyn Step<State>>> = vec![
         Box::new(media::MakeKey),
         Box::new(media::FindMedium),
+        Box::new(states::FindState),
         Box::new(output::PrepareOutput),
         Box::new(media::StartHttp),
     ];
@@ -38,6 +39,7 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptMachine>) -> Vec<Box<d
     if settings.efi.enabled {
         steps.push(Box::new(output::CopyEfiVariables));
     }
+    steps.push(Box::new(states::StoreStatesOfFailure));
     steps.push(Box::new(run::StartMachine));
     if !raw.disable_vnc && raw.boot.is_set() {
         steps.push(Box::new(run::TypeBootCommand));
@@ -48,8 +50,13 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptMachine>) -> Vec<Box<d
 
 /// The steps once the machine runs.
 fn from_connecting(settings: &Settings) -> Vec<Box<dyn Step<State>>> {
-    let mut steps: Vec<Box<dyn Step<State>>> =
-        vec![Box::new(run::Connect), Box::new(ProvisionStep), Box::new(run::ShutDown)];
+    let mut steps: Vec<Box<dyn Step<State>>> = vec![
+        Box::new(run::Connect),
+        Box::new(states::KeepInstalled),
+        Box::new(ProvisionStep),
+        Box::new(run::ShutDown),
+        Box::new(states::StoreStates),
+    ];
     if settings.converts {
         steps.push(Box::new(disks::ConvertDisk));
     }

@@ -15,6 +15,7 @@ use super::tpm::Tpm;
 use crate::arguments::Situation;
 use crate::machine::Machine;
 use crate::settings::Settings;
+use crate::states::{MachineStates, States};
 
 /// What the steps share.
 pub(crate) struct State {
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(super) vnc_password: Option<String>,
     pub(super) machine: Option<Machine>,
     pub(super) target: Option<Target>,
+    /// The states of the machine that are kept, or started from.
+    pub(super) states: States,
 }
 
 impl State {
@@ -67,12 +70,24 @@ impl State {
             vnc_password: None,
             machine: None,
             target: None,
+            states: States::default(),
         }
     }
 
     /// Whether the steps were not cleaned up, as `-on-error` can ask for.
     pub(crate) fn is_left(&self) -> bool {
         self.output.is_some()
+    }
+
+    /// What keeps states of the machine, if they are to be kept.
+    pub(super) fn keeper(&self) -> Option<MachineStates> {
+        let machine = self.machine.as_ref().filter(|_| self.states.is_on())?;
+        Some(self.states.keeper(machine.socket().to_owned(), self.situation.disks.clone()))
+    }
+
+    /// The file that the machine starts from.
+    pub(super) fn medium(&self) -> PathBuf {
+        self.medium.clone()
     }
 
     pub(super) fn http_port(&self) -> u16 {
