@@ -255,7 +255,8 @@ fn what_was_built_and_not_promoted_is_promoted_by_the_next_run() {
     ok(&stale(&world));
     move_channel(&world, "base", "base-2");
     // As by a run that was killed after the build, and before it could promote.
-    let env = [("INGOT_FAMILY_MEMBER", "production"), ("HCP_PACKER_BUILD_FINGERPRINT", "web-2")];
+    let family = format!("{}:production", std::process::id());
+    let env = [("INGOT_FAMILY_MEMBER", family.as_str()), ("HCP_PACKER_BUILD_FINGERPRINT", "web-2")];
     let mut command = world.command(&["build", "images/web"]);
     let child = command.envs(env).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
     let mut child = child.expect("the program can be run");
@@ -498,4 +499,23 @@ fn what_fails_its_tests_is_not_promoted_and_stops_its_branch_only() {
             let _ = std::process::Command::new("docker").args(["rmi", "-f", image]).output();
         }
     }
+}
+
+/// A build that a provisioner of a member starts is no member.
+#[test]
+fn builds_inside_of_builds_are_their_own() {
+    let world = World::local();
+    let ingot = ingot_test_support::ingot_program().display().to_string();
+    let inner = format!(
+        "  provisioner \"shell-local\" {{\n    inline = [\"HCP_PACKER_REGISTRY=off {ingot} build inner.pkr.hcl\"]\n  }}\n"
+    );
+    world.write(
+        "inner.pkr.hcl",
+        "source \"file\" \"inner\" {\n  content = \"x\"\n  target = \"inner.txt\"\n}\nbuild {\n  \
+         sources = [\"source.file.inner\"]\n}\n",
+    );
+    write(&world, "base", &template("base", None, &inner));
+    let run = stale(&world);
+    ok(&run);
+    assert!(world.path().join("inner.txt").exists(), "{}", run.stdout);
 }

@@ -8,22 +8,36 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, getppid, kill_process};
 
 use crate::ui::Redactor;
 
-/// The variable by which a family tells a run that it is of it: the channel that the family will assign
-/// the version to, or nothing.
+/// The variable by which a family tells a run that it is of it: the id of the family's process, a colon
+/// and the channel that the version will be assigned to, if any. What the run itself starts has it too
+/// and is not of the family, which is not its parent.
 pub(super) const MEMBER: &str = "INGOT_FAMILY_MEMBER";
+
+/// What [`MEMBER`] is for runs that this process starts.
+pub(super) fn member_of_this(channel: Option<&str>) -> String {
+    format!("{}:{}", std::process::id(), channel.unwrap_or_default())
+}
+
+/// The channel that the family says; none if this run is of no family.
+fn channel() -> Option<String> {
+    let value = std::env::var(MEMBER).ok()?;
+    let (family, channel) = value.split_once(':')?;
+    let parent = getppid()?.as_raw_nonzero().get();
+    (family == parent.to_string()).then(|| channel.to_owned())
+}
 
 /// The channel that the family of this run assigns the version to, if it is of one that does.
 pub(super) fn promote() -> Option<String> {
-    std::env::var(MEMBER).ok().filter(|channel| !channel.is_empty())
+    channel().filter(|channel| !channel.is_empty())
 }
 
 /// Connects this run with its family, if it is of one.
 pub(super) fn attach(redactor: &Arc<Redactor>) {
-    if std::env::var_os(MEMBER).is_none() {
+    if channel().is_none() {
         return;
     }
     let socket = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag};
-use super::family_member::MEMBER;
+use super::family_member::{MEMBER, member_of_this};
 use super::{family, run_report};
 use crate::engine::signals::Signals;
 use crate::family::{Family, Member, Standing, finish_promotion, promote, standing};
@@ -457,7 +457,7 @@ impl Run {
         parallel: usize,
         if_changed: bool,
     ) -> Result<Option<i32>> {
-        let program = std::env::current_exe().map_err(|error| Error::from(error))?;
+        let program = std::env::current_exe()?;
         let (own, theirs) = UnixStream::pair()?;
         let mut command = Command::new(program);
         command.arg("build").args(&self.flags);
@@ -476,7 +476,7 @@ impl Run {
         command
             .arg(&member.template)
             .env("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)
-            .env(MEMBER, member.promote.as_deref().unwrap_or_default())
+            .env(MEMBER, member_of_this(member.promote.as_deref()))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
