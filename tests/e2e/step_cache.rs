@@ -217,22 +217,21 @@ fn an_image_is_configured_as_without_the_cache() {
     let log = "  provisioner \"shell\" {\n    inline = [\"id >>/tmp/log\"]\n  }\n";
     let name = format!("ingot-test-configured:{}", std::process::id());
     output_of("docker", &["tag", &base, &name]);
-    for image in [&name, BASE] {
-        for options in [
-            "",
-            "changes = [\"ENV B=2\", \"USER 0\", \"CMD []\"]",
-            "changes = [\"ENTRYPOINT []\", \"CMD []\"]",
-            "run_command = [\"-d\", \"-e\", \"C=3\", \"-l\", \"who=me\", \"-h\", \"box\", \
-             \"--entrypoint=sleep\", \"--\", \"{{.Image}}\", \"600\"]",
-        ] {
-            let text = docker_template(&format!("commit = true\n  {options}"), log);
-            let mut cached = Cached::new(&text.replace(BASE, image));
-            cached.build(&["-cache"]);
-            assert_eq!(steps(&cached.build(&["-cache"])), (0, 1), "{options}");
-            let with = cached.image().to_owned();
-            cached.build(&[]);
-            assert_eq!(config(&with), config(cached.image()), "{image} {options}");
-        }
+    let run_command = "run_command = [\"-d\", \"-e\", \"C=3\", \"-l\", \"who=me\", \"-h\", \"box\", \
+         \"--entrypoint=sleep\", \"--\", \"{{.Image}}\", \"600\"]";
+    for (image, options) in [
+        (name.as_str(), ""),
+        (&name, "changes = [\"ENV B=2\", \"USER 0\", \"CMD []\"]"),
+        (&name, run_command),
+        (BASE, "changes = [\"ENTRYPOINT []\", \"CMD []\"]"),
+    ] {
+        let text = docker_template(&format!("commit = true\n  {options}"), log);
+        let mut cached = Cached::new(&text.replace(BASE, image));
+        cached.build(&["-cache"]);
+        assert_eq!(steps(&cached.build(&["-cache"])), (0, 1), "{options}");
+        let with = cached.image().to_owned();
+        cached.build(&[]);
+        assert_eq!(config(&with), config(cached.image()), "{image} {options}");
     }
     output_of("docker", &["rmi", &name]);
 }
@@ -457,7 +456,7 @@ fn is_paused(container: &str) -> bool {
 fn a_build_that_is_killed_while_it_keeps_a_state_leaves_none_that_is_not_whole() {
     require!(docker());
     let fill = "  provisioner \"shell\" {\n    inline = [\"dd if=/dev/urandom of=/big bs=1M \
-                count=150\"]\n  }\n";
+                count=50\"]\n  }\n";
     let mut cached = Cached::of(&(fill.to_owned() + &shell("two")));
     let child = Running::spawn(cached.dir.path(), &["-cache", "-color=false"]);
     let dir = std::mem::replace(&mut cached.dir, tempfile::tempdir().unwrap());
@@ -475,9 +474,10 @@ fn a_build_that_is_killed_while_it_keeps_a_state_leaves_none_that_is_not_whole()
     cached.dir = running.dir;
     let said = cached.build(&["-cache"]);
     // Either the Engine had all of it, or it is made again; never a part.
-    assert_eq!(cached.inside("wc -c </big"), "157286400", "{said}");
+    assert_eq!(cached.inside("wc -c </big"), "52428800", "{said}");
     assert!(said.contains("Removed docker-container"), "{said}");
-    assert_eq!(steps(&cached.build(&["-cache"])), (0, 2));
+    let again = cached.build(&["-cache"]);
+    assert_eq!(steps(&again), (0, 2), "{said}{again}");
     let unfinished = output_of("docker", &["images", "-q", "ingot-unfinished"]);
     let journals = |dir: &Path| {
         let entries = std::fs::read_dir(dir.join("state")).into_iter().flatten().flatten();
@@ -530,7 +530,7 @@ fn random_edits_of_random_templates_give_what_they_give_without_the_cache() {
     let mut list: Vec<String> = (0..4).map(|_| random_step(&mut numbers)).collect();
     let mut word = "first".to_owned();
     let mut from_cache = 0;
-    for round in 0..15 {
+    for round in 0..12 {
         let at = numbers.below(list.len() as u64) as usize;
         match numbers.below(6) {
             0 => list[at] = random_step(&mut numbers),
@@ -551,5 +551,5 @@ fn random_edits_of_random_templates_give_what_they_give_without_the_cache() {
         assert_eq!(files(&with), files(cached.image()), "round {round}: {text}");
         assert_eq!(config(&with), config(cached.image()), "round {round}: {text}");
     }
-    assert!(from_cache > 8, "{from_cache} steps came from the cache");
+    assert!(from_cache > 6, "{from_cache} steps came from the cache");
 }
