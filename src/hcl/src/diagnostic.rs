@@ -296,8 +296,7 @@ impl<'a> codespan_reporting::files::Files<'a> for Files<'a> {
     }
 
     fn line_index(&'a self, id: u32, at: usize) -> Result<usize, codespan_reporting::files::Error> {
-        let text = &self.0.get(super::FileId(id)).text;
-        Ok(text.as_bytes()[..at.min(text.len())].iter().filter(|&&b| b == b'\n').count())
+        Ok(self.0.line_index(super::FileId(id), at))
     }
 
     fn line_range(
@@ -305,19 +304,8 @@ impl<'a> codespan_reporting::files::Files<'a> for Files<'a> {
         id: u32,
         line: usize,
     ) -> Result<std::ops::Range<usize>, codespan_reporting::files::Error> {
-        let text = &self.0.get(super::FileId(id)).text;
-        let mut start = 0;
-        let mut lines = 0;
-        for piece in text.split_inclusive('\n') {
-            if lines == line {
-                return Ok(start..start + piece.len());
-            }
-            start += piece.len();
-            lines += 1;
-        }
-        if line == lines {
-            return Ok(start..start);
-        }
-        Err(codespan_reporting::files::Error::LineTooLarge { given: line, max: lines })
+        let range = self.0.line_range(super::FileId(id), line);
+        let too_large = codespan_reporting::files::Error::LineTooLarge { given: line, max: line };
+        range.ok_or(too_large)
     }
 }

@@ -1,8 +1,11 @@
 //! The texts a run has read, and places in them.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Which text of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +40,9 @@ pub struct SourceFile {
     pub text: String,
     /// The parts of the text, in bytes, of which no line is ever shown.
     concealed: Vec<Range<u32>>,
+    /// Where its lines start, in bytes: a long text with many mistakes is not counted through for
+    /// each.
+    line_starts: Vec<usize>,
 }
 
 /// All texts of a run.
@@ -53,6 +59,7 @@ impl SourceMap {
             path: None,
             text: text.into(),
             concealed: Vec::new(),
+            line_starts: Vec::new(),
         })
     }
 
@@ -63,7 +70,8 @@ impl SourceMap {
     pub fn read(&mut self, path: &Path) -> std::io::Result<FileId> {
         let (name, text) = (path.display().to_string(), read_text(path)?);
         let path = Some(path.to_owned());
-        Ok(self.push(SourceFile { name, path, text, concealed: Vec::new() }))
+        let (concealed, line_starts) = (Vec::new(), Vec::new());
+        Ok(self.push(SourceFile { name, path, text, concealed, line_starts }))
     }
 
     /// Lets diagnostics show no line of a text: it holds values, which may be secrets.
@@ -115,6 +123,8 @@ impl SourceMap {
         if file.text.starts_with('\u{feff}') {
             file.text.drain(..'\u{feff}'.len_utf8());
         }
+        let ends = file.text.match_indices('\n').map(|(at, _)| at + 1);
+        file.line_starts = std::iter::once(0).chain(ends).collect();
         self.files.push(file);
         FileId(self.files.len() as u32 - 1)
     }
@@ -137,19 +147,71 @@ impl SourceMap {
     /// Line and column of the span's start, both from 1; columns count characters.
     pub fn position(&self, span: Span) -> (usize, usize) {
         let text = &self.get(span.file).text;
-        let before = text.get(..span.start as usize).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        (line, column)
+        let at = match text.is_char_boundary(span.start as usize) {
+            true => span.start as usize,
+            false => text.len(),
+        };
+        let line = self.line_index(span.file, at);
+        let start = self.get(span.file).line_starts[line];
+        (line + 1, text[start..at].chars().count() + 1)
+    }
+
+    /// The line that a byte is in, from 0.
+    pub(super) fn line_index(&self, id: FileId, at: usize) -> usize {
+        let starts = &self.get(id).line_starts;
+        starts.partition_point(|&start| start <= at).saturating_sub(1)
+    }
+
+    /// The bytes of a line, which counts from 0, with its end; none if there are fewer lines.
+    pub(super) fn line_range(&self, id: FileId, line: usize) -> Option<Range<usize>> {
+        let SourceFile { text, line_starts, .. } = self.get(id);
+        let start = *line_starts.get(line)?;
+        Some(start..line_starts.get(line + 1).copied().unwrap_or(text.len()))
     }
 }
 
-/// The text of a file.
+/// The largest text that is read, in bytes: no template comes near it.
+const LARGEST_TEXT: u64 = 32 << 20;
+/// How long a pipe, such as a shell's `<(…)`, may take to give all it has.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The text of a file, or of a pipe that somebody writes to within a minute.
 ///
 /// # Errors
-/// It cannot be read, or is not UTF-8, which the message says with the line.
+/// It cannot be read, has more than 32 MiB, or is not UTF-8, which the message says with the line.
 pub fn read_text(path: &Path) -> std::io::Result<String> {
-    text_of(std::fs::read(path)?)
+    read_text_within(path, LARGEST_TEXT, PIPE_TIMEOUT)
+}
+
+fn read_text_within(path: &Path, most: u64, timeout: Duration) -> std::io::Result<String> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return text_of(read_at_most(path, most)?);
+    }
+    // Opening a pipe waits for its writer, and reading a device may never end: a thread of its own
+    // does that, which ends with the process.
+    let (send, receive) = std::sync::mpsc::channel();
+    let waited_for = path.to_owned();
+    std::thread::Builder::new().spawn(move || {
+        // Nobody waits for it any more if this fails.
+        let _ = send.send(read_at_most(&waited_for, most));
+    })?;
+    let received = receive.recv_timeout(timeout).map_err(|_| {
+        let seconds = timeout.as_secs();
+        let message = format!("it is no regular file, and did not end within {seconds} seconds");
+        std::io::Error::new(std::io::ErrorKind::TimedOut, message)
+    });
+    text_of(received??)
+}
+
+fn read_at_most(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let message = format!("it has more than {} MiB: it is no text to read", most >> 20);
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+    }
+    Ok(bytes)
 }
 
 /// Bytes that were read as text.
@@ -163,4 +225,25 @@ pub fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
         let message = format!("line {line} is not UTF-8 text; save the file as UTF-8");
         std::io::Error::new(std::io::ErrorKind::InvalidData, message)
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_ends_is_not_read_for_ever() {
+        let error = |path: &Path| {
+            let read = read_text_within(path, 1 << 20, Duration::from_millis(200));
+            read.unwrap_err().to_string()
+        };
+        assert_eq!(error(Path::new("/dev/zero")), "it has more than 1 MiB: it is no text to read");
+        let pipe = std::env::temp_dir().join(format!("ingot-text-{}", uuid::Uuid::new_v4()));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let nobody = error(&pipe);
+        std::fs::remove_file(&pipe).unwrap();
+        assert_eq!(nobody, "it is no regular file, and did not end within 0 seconds");
+        assert_eq!(read_text(Path::new("/dev/null")).unwrap(), "");
+    }
 }

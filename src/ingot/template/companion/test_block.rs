@@ -9,10 +9,11 @@ use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::functions::yaml_value;
 use ingot_hcl::scope::Scope;
-use ingot_hcl::source::{Span, read_text};
+use ingot_hcl::source::{Span, text_of};
 use ingot_hcl::types::Type;
 use ingot_hcl::unknowns::Unknowns;
 use ingot_hcl::value::Value;
+use ingot_sdk::file_work::read_small;
 use ingot_sdk::{ConfigErrors, TestRun};
 
 use super::read::{Names, Reader};
@@ -309,13 +310,10 @@ const LARGEST_GOSS_FILE: u64 = 4 << 20;
 pub fn goss_checks(file: &Path, defaults: Defaults) -> Result<Vec<Check>, Vec<String>> {
     let shown = file.display();
     let one = |why: String| vec![format!("{shown}: {why}")];
-    let metadata = std::fs::metadata(file)
-        .map_err(|error| vec![format!("cannot read the goss file {shown}: {error}")])?;
-    if metadata.len() > LARGEST_GOSS_FILE {
-        return Err(one("this is larger than 4 MiB".to_owned()));
-    }
-    let text = read_text(file)
-        .map_err(|error| vec![format!("cannot read the goss file {shown}: {error}")])?;
+    let cannot = |why: String| vec![format!("cannot read the goss file {shown}: {why}")];
+    let bytes = read_small(file, "goss file", LARGEST_GOSS_FILE);
+    let bytes = bytes.map_err(|error| cannot(error.to_string()))?;
+    let text = text_of(bytes).map_err(|error| cannot(error.to_string()))?;
     if text.contains("{{") {
         return Err(one("Ingot does not render the `{{ }}` of goss files".to_owned()));
     }

@@ -15,8 +15,8 @@ use crate::{Number, Type, Value};
 /// # Errors
 /// What is wrong, with its line.
 pub(super) fn decode(source: &str) -> Result<Value, String> {
-    let mut reader =
-        Reader { parser: Parser::new_from_str(source), anchors: BTreeMap::new(), line: 1 };
+    let parser = Parser::new_from_str(source);
+    let mut reader = Reader { parser, anchors: BTreeMap::new(), size: 0, aliased: 0, line: 1 };
     loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(_) => {}
@@ -35,10 +35,20 @@ pub(super) fn decode(source: &str) -> Result<Value, String> {
     }
 }
 
+/// How much aliases may stand for in all, in bytes. A few lines of aliases of aliases can stand for
+/// more than any memory holds.
+const LARGEST_ALIASES: usize = 4 << 20;
+/// What a value counts for besides its text, in bytes.
+const VALUE_SIZE: usize = 16;
+
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
-    /// Nothing for one that is still being read.
-    anchors: BTreeMap<usize, Option<Value>>,
+    /// With what each counts for, in bytes; nothing for one that is still being read.
+    anchors: BTreeMap<usize, Option<(Value, usize)>>,
+    /// What was read so far counts for, in bytes.
+    size: usize,
+    /// How much of that aliases stand for.
+    aliased: usize,
     line: usize,
 }
 
@@ -55,8 +65,11 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, event: Event<'a>) -> Result<Value, String> {
+        let before = self.size;
+        self.size += VALUE_SIZE;
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                self.size += text.len();
                 let plain = matches!(style, ScalarStyle::Plain);
                 let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
                 let tag = self.tag(tag.as_deref())?;
@@ -88,14 +101,22 @@ impl<'a> Reader<'a> {
                 (anchor, self.mapping()?)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
-                Some(Some(value)) => return Ok(value.clone()),
+                Some(Some((value, size))) => {
+                    let value = value.clone();
+                    self.size += size;
+                    self.aliased += size;
+                    if self.aliased > LARGEST_ALIASES {
+                        return self.fail("the aliases stand for more than 4 MiB in all");
+                    }
+                    return Ok(value);
+                }
                 Some(None) => return self.fail("an alias stands inside what it stands for"),
                 None => return self.fail("an alias stands for nothing"),
             },
             _ => return self.fail("a value is missing"),
         };
         if anchor > 0 {
-            self.anchors.insert(anchor, Some(value.clone()));
+            self.anchors.insert(anchor, Some((value.clone(), self.size - before)));
         }
         Ok(value)
     }
@@ -241,4 +262,22 @@ fn timestamp(text: &str) -> Option<String> {
     let dashes = text.as_bytes().get(4) == Some(&b'-');
     let when: OffsetDateTime = dashes.then(|| date::parse(text, Lenience::Yaml)).flatten()?;
     Some(format_go(when, date::RFC3339))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn aliases_of_aliases_are_bounded() {
+        let mut document = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..9 {
+            let below = vec![format!("*a{}", level - 1); 10].join(", ");
+            document.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        let error = decode(&document).unwrap_err();
+        assert_eq!(error, "line 6: the aliases stand for more than 4 MiB in all");
+        let few = decode("base: &base {x: 1}\none: *base\nother: {<<: *base, y: 2}\n").unwrap();
+        assert_eq!(few.as_entries().map(|entries| entries.len()), Some(3));
+    }
 }
