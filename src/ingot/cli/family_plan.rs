@@ -9,6 +9,7 @@ use ingot_sdk::{Error, Result, Ui};
 use serde::Serialize;
 
 use super::args::{PlanArgs, PlanFormat};
+use super::masked_json::masked_json;
 use super::stale::{ask, foreseen};
 use super::{family, plan};
 use crate::build_plan::{Branch, Graph, PlannedVersion, Style};
@@ -99,13 +100,18 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
             tree(&shown).render(color)
         }
         PlanFormat::Dot => dot(&shown),
-        PlanFormat::Json => match serde_json::to_string_pretty(&shown) {
+        PlanFormat::Json => match masked_json(&shown, &redactor) {
             Ok(json) => json + "\n",
             Err(error) => return plan::failed(&Error::new(error.to_string()), &redactor),
         },
     };
+    let text = match args.format {
+        // Masked already: the text as a whole would not stay JSON.
+        PlanFormat::Json => text,
+        PlanFormat::Tree | PlanFormat::Dot => redactor.apply(&text),
+    };
     // A reader that went away is no failure.
-    let _ = std::io::stdout().lock().write_all(redactor.apply(&text).as_bytes());
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 

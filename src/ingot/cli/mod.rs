@@ -23,6 +23,7 @@ mod init;
 mod inspect;
 mod logging;
 mod man_pages;
+mod masked_json;
 mod output;
 mod packer_config;
 mod plan;

@@ -9,6 +9,7 @@ use ingot_sdk::{Error, Result, Ui};
 
 use super::args::{PlanArgs, PlanFormat};
 use super::family_plan;
+use super::masked_json::masked_json;
 use crate::build_plan::{self, BuildPlan};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
@@ -110,12 +111,17 @@ fn show(plan: &BuildPlan, args: &PlanArgs, redactor: &Redactor) -> ExitCode {
     let text = match args.format {
         PlanFormat::Tree => build_plan::tree(plan).render(color),
         PlanFormat::Dot => build_plan::dot(plan),
-        PlanFormat::Json => match serde_json::to_string_pretty(plan) {
+        PlanFormat::Json => match masked_json(plan, redactor) {
             Ok(json) => json + "\n",
             Err(error) => return failed(&Error::new(error.to_string()), redactor),
         },
     };
+    let text = match args.format {
+        // Masked already: the text as a whole would not stay JSON.
+        PlanFormat::Json => text,
+        PlanFormat::Tree | PlanFormat::Dot => redactor.apply(&text),
+    };
     // A reader that went away is no failure.
-    let _ = std::io::stdout().lock().write_all(redactor.apply(&text).as_bytes());
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

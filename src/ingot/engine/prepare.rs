@@ -46,9 +46,11 @@ pub fn check(
     diagnostics: &mut Diagnostics,
 ) -> Vec<CheckedNode> {
     let unknowns = Unknowns::Allow;
-    nodes(project, filter, flags, unknowns, diagnostics, |check, given, builder, scope| {
+    let take = |check: &mut Check, given: Given, builder: &Builder, scope: &Scope| {
         check.check(given, builder, &[], scope)
-    })
+    };
+    // What a builder cannot judge yet is in order as far as it is known.
+    nodes(project, filter, flags, unknowns, diagnostics, take, || Some(()))
 }
 
 /// Prepares the builders of all that `filter` selects, whose options must all be known, and checks
@@ -61,12 +63,14 @@ pub fn prepare(
     diagnostics: &mut Diagnostics,
 ) -> Vec<PreparedNode> {
     let unknowns = Unknowns::Refuse;
-    nodes(project, filter, flags, unknowns, diagnostics, |check, given, builder, scope| {
+    let take = |check: &mut Check, given: Given, builder: &Builder, scope: &Scope| {
         check.prepare(given, builder, &[], scope)
-    })
+    };
+    nodes(project, filter, flags, unknowns, diagnostics, take, || None)
 }
 
-/// All that `filter` selects, with what `take` makes of the builders.
+/// All that `filter` selects, with what `take` makes of the builders, or with `undecided` where a
+/// builder does not know enough to say something.
 fn nodes<B>(
     project: &Project,
     filter: &Filter,
@@ -74,6 +78,7 @@ fn nodes<B>(
     unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
     take: impl Fn(&mut Check, Given, &Builder, &Scope) -> Option<Prepared<B>>,
+    undecided: fn() -> Option<B>,
 ) -> Vec<CheckedNode<B>> {
     if !project.readable {
         return Vec::new();
@@ -90,7 +95,8 @@ fn nodes<B>(
         project.check_locals(&nodes, diagnostics);
     }
     let nodes = nodes.into_iter();
-    let nodes = nodes.filter_map(|node| prepare_node(project, node, flags, diagnostics, &take));
+    let prepared = |node| prepare_node(project, node, flags, diagnostics, (&take, undecided));
+    let nodes = nodes.filter_map(prepared);
     let nodes: Vec<CheckedNode<B>> = nodes.collect();
     claims(&nodes, diagnostics);
     if !diagnostics.has_errors() {
@@ -190,7 +196,10 @@ fn prepare_node<B>(
     node: Node,
     flags: &RunFlags,
     diagnostics: &mut Diagnostics,
-    take: &impl Fn(&mut Check, Given, &Builder, &Scope) -> Option<Prepared<B>>,
+    (take, undecided): (
+        &impl Fn(&mut Check, Given, &Builder, &Scope) -> Option<Prepared<B>>,
+        fn() -> Option<B>,
+    ),
 ) -> Option<CheckedNode<B>> {
     let context = project.prepare_context(&node, flags);
     let plugins = &project.plugins;
@@ -204,10 +213,13 @@ fn prepare_node<B>(
         let parts: Vec<&Part> = node.parts.iter().collect();
         let given = Given { parts: &parts, overrides: None, header: node.header };
         let scope = scope.with(source_names(&node));
+        let errors = check.diagnostics.errors();
         if let Some(prepared) = take(&mut check, given, &**plugin, &scope) {
             values = BuildValues::new(&node, Some(&prepared.generated));
             builder = Some(prepared.ready);
             (claims, no_artifact) = (prepared.claims, prepared.no_artifact);
+        } else if check.diagnostics.errors() == errors {
+            builder = undecided();
         }
     }
     let later = scope.with(run_names(&node, values.before()));
