@@ -277,3 +277,163 @@ build {
     assert_eq!(why(2), "a step before it is not cached");
     assert!(!world.path().join("state").exists(), "nothing is written");
 }
+
+/// Options with a secret in each of them, beside what is none.
+const BESIDE: &str = r#"
+variable "token" {
+  default   = "hush-hush"
+  sensitive = true
+}
+variable "a" {
+  default = "a"
+}
+variable "b" {
+  default = "b"
+}
+variable "dir" {
+  default   = "hidden-directory"
+  sensitive = true
+}
+hcp_packer_registry {
+  bucket_name = "web"
+}
+source "file" "web" {
+  content = templatefile("${path.root}/data.tpl", { token = var.token })
+  target  = "web.txt"
+}
+build {
+  sources = ["source.file.web"]
+  provisioner "shell-local" {
+    inline           = ["true"]
+    environment_vars = ["A=${file("${path.root}/plain.txt")} ${var.token}"]
+  }
+  provisioner "shell-local" {
+    inline   = ["true"]
+    override = { web = { inline = ["true ${var.a} ${var.token}"] } }
+  }
+  dynamic "provisioner" {
+    for_each = [var.b]
+    labels   = ["shell-local"]
+    content {
+      inline = ["true ${provisioner.value} ${var.token}"]
+    }
+  }
+  provisioner "shell-local" {
+    script          = "${path.root}/${var.dir}/check.sh"
+    execute_command = ["sh", "{{ .Script }}"]
+  }
+}
+"#;
+
+#[test]
+fn what_is_beside_a_secret_counts() {
+    let world = World::local();
+    world.write("web.pkr.hcl", BESIDE);
+    world.write("data.tpl", "one ${token}\n");
+    world.write("plain.txt", "plain");
+    for directory in ["hidden-directory", "other-directory"] {
+        std::fs::create_dir(world.path().join(directory)).expect("it is created");
+        world.write(&format!("{directory}/check.sh"), "true\n");
+    }
+    world.build("web.pkr.hcl", "one");
+    let state = |args: &[&str]| state(&world, args);
+    assert_eq!(state(&[]), ("unchanged".into(), Vec::new()));
+    assert_eq!(state(&["-var=token=another", "-var=dir=other-directory"]).0, "unchanged");
+    let changed = |args: &[&str], reason: &str| {
+        assert_eq!(state(args), ("changed".into(), vec![reason.to_owned()]));
+    };
+    changed(&["-var=a=x"], "the options of provisioner 2 (shell-local)");
+    changed(&["-var=b=x"], "the options of provisioner 3 (shell-local)");
+    world.write("data.tpl", "two ${token}\n");
+    changed(&[], "the options of source file.web");
+    world.write("data.tpl", "one ${token}\n");
+    world.write("plain.txt", "other");
+    changed(&[], "the options of provisioner 1 (shell-local)");
+    world.write("plain.txt", "plain");
+    world.write("hidden-directory/check.sh", "true # changed\n");
+    let (what, why) = state(&[]);
+    assert!(what == "changed" && why.len() == 1 && why[0].contains("content of"), "{why:?}");
+    let version = world.json(&["versions", "show", "web", "one"]).to_string();
+    assert!(!version.contains("hush") && !version.contains("hidden-dir"), "{version}");
+}
+
+#[test]
+fn a_build_that_skipped_provisioners_counts_as_changed() {
+    let world = World::local();
+    web(&world);
+    let build = |args: &[&str], fingerprint: &str| {
+        let args = [&["build"], args, &["web.pkr.hcl"]].concat();
+        let run = world.ingot_with(&args, &[("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)]);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    };
+    build(&["-on-error=keep"], "one");
+    assert_eq!(state(&world, &[]).0, "unchanged");
+    world.write("check.sh", "true # changed\n");
+    build(&["-only-post-processors"], "two");
+    let why = "what it was made from: it went on with -start-at or -only-post-processors";
+    assert_eq!(state(&world, &[]), ("changed".into(), vec![why.to_owned()]));
+    build(&["-force"], "three");
+    assert_eq!(state(&world, &[]).0, "unchanged");
+}
+
+#[test]
+fn a_build_is_planned_whose_options_only_the_run_knows() {
+    let world = World::local();
+    world.write(
+        "web.pkr.hcl",
+        r#"
+data "null" "base" {
+  input = "debian:12"
+}
+source "docker" "web" {
+  image  = data.null.base.output
+  commit = true
+}
+build {
+  sources = ["source.docker.web"]
+}
+"#,
+    );
+    let plan = plan(&world, &[]);
+    assert_eq!(plan["builds"][0]["name"], "docker.web", "{plan:#}");
+    assert_eq!(plan["builds"][0]["source"]["unknown"], serde_json::json!(["image"]));
+}
+
+#[test]
+fn a_plan_stays_json_whatever_is_secret() {
+    let world = World::local();
+    web(&world);
+    for secret in ["null", "false", "name"] {
+        let plan = plan(&world, &[&format!("-var=token={secret}")]);
+        assert_eq!(plan["builds"][0]["name"], "file.web", "{plan:#}");
+    }
+}
+
+#[test]
+fn what_is_removed_from_a_template_is_a_change() {
+    let world = World::local();
+    let template = |sources: &str, keep: &str| {
+        let source = |name: &str| {
+            format!(
+                "source \"file\" \"{name}\" {{\n content = \"x\"\n target = \"{name}.txt\"\n}}\n"
+            )
+        };
+        let text = format!(
+            "hcp_packer_registry {{\n bucket_name = \"web\"\n}}\n{}{}build {{\n sources = \
+             [{sources}]\n post-processor \"manifest\" {{\n {keep}\n }}\n}}\n",
+            source("one"),
+            source("two"),
+        );
+        world.write("web.pkr.hcl", &text);
+    };
+    template("\"source.file.one\", \"source.file.two\"", "");
+    world.build("web.pkr.hcl", "one");
+    assert_eq!(plan(&world, &[])["publish"]["removed"], serde_json::json!([]));
+    template("\"source.file.one\"", "");
+    assert_eq!(plan(&world, &[])["publish"]["removed"], serde_json::json!(["file.two"]));
+    let said = world.ok(&["build", "-changed-only", "-force", "web.pkr.hcl"]);
+    assert!(said.contains("file.two: removed since v1"), "{said}");
+    assert_eq!(state(&world, &[]).0, "unchanged");
+    template("\"source.file.one\"", "keep_input_artifact = false");
+    assert_eq!(state(&world, &[]).0, "changed");
+}

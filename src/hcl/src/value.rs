@@ -278,6 +278,37 @@ impl Value {
         (kind.into(), true)
     }
 
+    /// The same with what is secret replaced by what says only where it comes from: `name`, such as
+    /// `<var.token>`, for a text. Marks, names of attributes and the form stay, so that expressions
+    /// can be evaluated with it.
+    pub fn concealed(&self, name: &str) -> Value {
+        self.concealed_in(name, false)
+    }
+
+    fn concealed_in(&self, name: &str, inside_secret: bool) -> Value {
+        if !inside_secret && !self.holds_secret() {
+            return self.clone();
+        }
+        let secret = inside_secret || self.sensitive;
+        let each = |value: &Value| value.concealed_in(name, secret);
+        let items = |items: &[Value]| Arc::new(items.iter().map(each).collect::<Vec<_>>());
+        let entries = |entries: &BTreeMap<String, Value>| {
+            Arc::new(entries.iter().map(|(name, value)| (name.clone(), each(value))).collect())
+        };
+        let kind = match &self.kind {
+            Kind::String(_) if secret => Kind::String(name.into()),
+            Kind::Number(_) if secret => Kind::Number(0_i64.into()),
+            Kind::Bool(_) if secret => Kind::Bool(false),
+            Kind::List(ty, inner) => Kind::List(ty.clone(), items(inner)),
+            Kind::Set(ty, inner) => Kind::Set(ty.clone(), items(inner)),
+            Kind::Tuple(inner) => Kind::Tuple(items(inner)),
+            Kind::Map(ty, inner) => Kind::Map(ty.clone(), entries(inner)),
+            Kind::Object(inner) => Kind::Object(entries(inner)),
+            other => other.clone(),
+        };
+        Value { kind, sensitive: self.sensitive }
+    }
+
     /// Equality that ignores marks.
     pub fn plain_eq(&self, other: &Value) -> bool {
         if !self.holds_secret() && !other.holds_secret() {

@@ -19,7 +19,7 @@ use crate::engine::step_cache::outlook;
 use crate::engine::{CheckedNode, Project};
 use crate::graph::Node;
 use crate::publish::Plan;
-use crate::publish::changes::{Change, Published, compare, is_revoked, parent_records};
+use crate::publish::changes::{Change, Published, compare, is_revoked, parent_records, removed};
 use crate::template::uses::Uses;
 
 /// The form of what [`gather`] makes.
@@ -74,6 +74,10 @@ pub fn gather<B>(
                     revoked: is_revoked(last),
                 }
             }),
+            removed: registry
+                .and_then(|registry| registry.last.as_ref())
+                .map(|last| removed(project, last))
+                .unwrap_or_default(),
         }),
     }
 }

@@ -39,6 +39,8 @@ pub struct PublishPlan {
     pub promote: Option<String>,
     /// The version that was completed last; null if there is none, or none was looked for.
     pub last_version: Option<PlannedVersion>,
+    /// What the registry calls the builds of that version that the template has no more.
+    pub removed: Vec<String>,
 }
 
 /// A version that was published.

@@ -254,6 +254,10 @@ fn publish_branch(publish: &PublishPlan, asked: bool) -> Branch {
         None if asked => "no complete version yet".into(),
         None => "the registry was not asked".into(),
     });
+    if !publish.removed.is_empty() {
+        let removed = format!("removed since: {}", publish.removed.join(", "));
+        branch.push(Branch::new(removed).style(Style::Attention));
+    }
     branch
 }
 

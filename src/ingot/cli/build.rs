@@ -265,7 +265,6 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
             report.add(&found, &project.sources);
             return Ending::FAILED;
         }
-        opened.set_inputs(changes::records(&project, &prepared));
     }
     if let Some(artifact) = &args.artifact
         && let Err(error) = super::test::choose(&project, &mut prepared, artifact)
@@ -282,6 +281,9 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     }
     if found.has_errors() {
         return Ending::FAILED;
+    }
+    if let Some(opened) = &publication {
+        opened.set_inputs(changes::records(&project, &prepared, &plans));
     }
     if args.skip_enforcement {
         // Packer's words.

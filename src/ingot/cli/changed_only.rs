@@ -11,7 +11,9 @@ use crate::engine::project::RunFlags;
 use crate::engine::{Project, check, signals};
 use crate::graph::Filter;
 use crate::publish::Plan;
-use crate::publish::changes::{Change, Published, compare, last_published, parent_records};
+use crate::publish::changes::{
+    Change, Published, compare, last_published, parent_records, removed,
+};
 
 /// Whether a build that is selected differs from the last version of its bucket that is complete; it is
 /// said of each. The provisioners that the registry enforces are added to `project`, which has to be
@@ -56,6 +58,10 @@ pub(super) fn anything(
                 ui.say(format!("{name}: changed{since}: {}", what.join("; ")));
             }
         }
+    }
+    for component in last.iter().flat_map(|last| removed(project, last)) {
+        any = true;
+        ui.say(format!("{component}: removed{since}"));
     }
     match (any, nodes.len()) {
         (false, _) => ui.say("Nothing has changed: nothing is built."),

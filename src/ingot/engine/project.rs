@@ -138,6 +138,7 @@ impl Project {
         let functions = FunctionContext {
             base_dir: files.dir.clone(),
             reproducible: false,
+            conceals: false,
             start: options.started.unwrap_or_else(time::OffsetDateTime::now_utc),
             env_allowed: false,
             secrets: sink(&secrets),
@@ -217,6 +218,7 @@ impl Project {
                 base_dir: PathBuf::from("."),
                 start: time::OffsetDateTime::now_utc(),
                 reproducible: false,
+                conceals: false,
                 env_allowed: false,
                 secrets: sink(&secrets),
                 stores: stores(ui),
@@ -346,22 +348,46 @@ impl Project {
     /// What blocks see, evaluated so that it is the same in every run as long as the template, its
     /// variables and what its data sources gave are: it is the epoch, and nothing is random.
     pub(super) fn reproducible(&self) -> Reproducible {
-        let functions = FunctionContext {
+        self.evaluated_with(FunctionContext {
             start: time::OffsetDateTime::UNIX_EPOCH,
             reproducible: true,
             ..self.functions.clone()
-        };
+        })
+    }
+
+    /// The same with texts that stand for the secrets, so that what blocks make of it can be compared
+    /// without them.
+    pub(super) fn concealed(&self) -> Reproducible {
+        self.evaluated_with(FunctionContext {
+            start: time::OffsetDateTime::UNIX_EPOCH,
+            reproducible: true,
+            conceals: true,
+            // None of what comes of it is a secret.
+            secrets: SecretSink::default(),
+            ..self.functions.clone()
+        })
+    }
+
+    fn evaluated_with(&self, functions: FunctionContext) -> Reproducible {
         // What is wrong was reported when it was evaluated first.
         let ignored = &mut Diagnostics::default();
         let context =
             PrepareContext { start: Some(functions.start), ..self.context_of_variables() };
         let variables =
             self.variable_values(&mut self.sources.clone(), &functions, &context, ignored);
+        let conceal = |what: &str, value: Value| match functions.conceals {
+            true => value.concealed(&format!("<{what}>")),
+            false => value,
+        };
+        let variables = variables.into_iter().map(|(name, value)| {
+            let value = conceal(&format!("var.{name}"), value);
+            (name, value)
+        });
         let mut names = self.names.clone();
-        names.insert("var".into(), Value::object(variables));
+        names.insert("var".into(), Value::object(variables.collect()));
         let own = |name: &str| Value::from(format!("<packer.{name}>"));
         names.insert("packer".into(), packer(own("iterationID"), own("versionFingerprint")));
-        let data = names.get("data").cloned();
+        let data = names.get("data").map(|data| conceal("data", data.clone()));
         let fetched = data.into_iter().map(|data| ("data".to_owned(), data)).collect();
         let template = &self.template;
         let blocks = template.builds.iter().chain(template.sources.values());

@@ -14,8 +14,11 @@ use super::publication::enforced_blocks;
 
 use crate::data_sources::{FoundBy, ParentReference, parent_references};
 use crate::engine::inputs::{BuildInputs, InputReader, InputsRecord, ParentRecord};
+use crate::engine::kept::Plans;
 use crate::engine::{CheckedNode, Project};
+use crate::graph::{self, Filter};
 use crate::template::EnforcedBlock;
+use ingot_hcl::Diagnostics;
 
 /// Where a record of inputs is in what is published of a build: in `packer` of its metadata, of which
 /// the API takes any JSON.
@@ -135,15 +138,21 @@ pub fn parent_records(references: &[ParentReference]) -> Vec<ParentRecord> {
     records
 }
 
-/// What is to be published of the inputs of builds, by their components. Reads the files that they
-/// name.
-pub fn records<B>(project: &Project, nodes: &[CheckedNode<B>]) -> BTreeMap<String, InputsRecord> {
+/// What is to be published of the inputs of builds that go as `plans` says, by their components. Reads
+/// the files that they name.
+pub fn records<B>(
+    project: &Project,
+    nodes: &[CheckedNode<B>],
+    plans: &Plans,
+) -> BTreeMap<String, InputsRecord> {
     let references = parent_references(&project.template, &project.scope());
     let parents = parent_records(&references);
     let reader = InputReader::new(project);
     let records = nodes.iter().map(|checked| {
         let inputs = reader.read(checked);
-        (checked.node.component.clone(), inputs_record(&inputs, &parents))
+        let partial = plans.is_partial(&checked.node.name);
+        let record = InputsRecord { partial, ..inputs_record(&inputs, &parents) };
+        (checked.node.component.clone(), record)
     });
     records.collect()
 }
@@ -164,6 +173,16 @@ pub(super) fn add_inputs(metadata: &mut api::BuildMetadata, record: &InputsRecor
 pub fn published_inputs(build: &Build) -> Option<InputsRecord> {
     let inputs = build.metadata.as_ref()?.packer.as_ref()?.get(KEY)?;
     serde_json::from_value(inputs.clone()).ok()
+}
+
+/// The builds of a version that the template has none of any more, by their components.
+pub fn removed(project: &Project, last: &Version) -> Vec<String> {
+    // What is wrong with the template is reported where it is checked.
+    let ignored = &mut Diagnostics::default();
+    let all = graph::build(&project.template, &project.builds, &Filter::default(), ignored);
+    let gone = last.builds.iter().map(|build| &build.component_type);
+    let gone = gone.filter(|component| all.iter().all(|node| node.component != **component));
+    gone.cloned().collect()
 }
 
 /// Compares a build, called `component` in the registry, with the last version that was completed.

@@ -99,6 +99,7 @@ mod tests {
             base_dir: ".".into(),
             start: time::OffsetDateTime::UNIX_EPOCH,
             reproducible: false,
+            conceals: false,
             env_allowed: false,
             secrets: SecretSink::default(),
             stores: Default::default(),

@@ -269,5 +269,9 @@ fn evaluate_local(local: &Local, scope: &Scope, diagnostics: &mut Diagnostics) -
             flag.as_bool().unwrap_or(true)
         })
     });
-    value.unwrap_or_else(|| Value::unknown(Type::Dynamic)).mark(sensitive)
+    let value = value.unwrap_or_else(|| Value::unknown(Type::Dynamic)).mark(sensitive);
+    match scope.functions().conceals && sensitive {
+        true => value.concealed("<local>"),
+        false => value,
+    }
 }

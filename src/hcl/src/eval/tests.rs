@@ -14,6 +14,7 @@ fn run(text: &str) -> Result {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
         reproducible: false,
+        conceals: false,
         env_allowed: false,
         secrets: Default::default(),
         stores: Default::default(),

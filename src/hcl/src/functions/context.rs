@@ -42,6 +42,8 @@ pub struct FunctionContext {
     /// Whether what is random is to be the same in every run: UUIDs and salts. With a fixed `start`,
     /// expressions then come to the same as long as what they are made of is.
     pub reproducible: bool,
+    /// Whether the secrets that functions give come out as texts that stand for them.
+    pub conceals: bool,
     /// Whether `env` may be called: only in the defaults of variables.
     pub env_allowed: bool,
     /// What must never be shown: what expressions make of sensitive values is added to it.

@@ -48,7 +48,12 @@ fn name(args: &[Value]) -> Result<String, Failure> {
 }
 
 fn secret(wanted: StoredValue, ctx: &FunctionContext) -> Outcome {
-    read(&wanted, ctx).map(|value| value.mark(true))
+    let value = read(&wanted, ctx)?.mark(true);
+    Ok(match ctx.conceals {
+        // Which secret it is counts, not what it is.
+        true => value.concealed(&format!("<{wanted:?}>")),
+        false => value,
+    })
 }
 
 fn read(wanted: &StoredValue, ctx: &FunctionContext) -> Outcome {

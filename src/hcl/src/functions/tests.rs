@@ -9,6 +9,7 @@ fn context() -> FunctionContext {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
         reproducible: false,
+        conceals: false,
         env_allowed: true,
         secrets: Default::default(),
         stores: Default::default(),

@@ -37,6 +37,7 @@ fn functions() -> FunctionContext {
         base_dir: ".".into(),
         start: time::OffsetDateTime::UNIX_EPOCH,
         reproducible: false,
+        conceals: false,
         env_allowed: false,
         secrets: Default::default(),
         stores: Default::default(),

@@ -87,4 +87,6 @@ pub struct FileInput {
     pub portable: String,
     /// What is there.
     pub digest: FileDigest,
+    /// Whether it is a file that may be run.
+    pub executable: bool,
 }

@@ -14,6 +14,7 @@ use crate::engine::prepare::{CheckedNode, run_names};
 use crate::engine::project::{Project, Reproducible};
 use crate::graph::Node;
 use crate::template::builds::Part;
+use crate::template::dynamic::Names;
 use crate::template::options::{self, Given};
 use crate::template::steps::Step;
 use crate::template::uses::Uses;
@@ -35,6 +36,8 @@ pub struct BuildInputs {
 pub struct InputReader<'a> {
     project: &'a Project,
     reproducible: Reproducible,
+    /// The same with texts that stand for the secrets.
+    concealed: Reproducible,
     digests: FileDigests,
     /// The template's directory and the working directory, absolute.
     root: PathBuf,
@@ -61,6 +64,7 @@ impl<'a> InputReader<'a> {
         InputReader {
             project,
             reproducible: project.reproducible(),
+            concealed: project.concealed(),
             digests: FileDigests::without(project.secrets().all()),
             root: normal(&root.unwrap_or_else(|_| project.template.dir.clone())),
             cwd: normal(&cwd),
@@ -133,11 +137,13 @@ impl<'a> InputReader<'a> {
         let scope = Scope::new(self.reproducible.names.clone(), functions);
         let scope = scope.with(run_names(node, checked.values.placeholders()));
         let config = evaluated(&block, step, node, &scope);
+        let concealed = self.concealed_options(&block, step, checked);
         let named = local_files(block.kind, block.plugin, &self.rendered_paths(&config, checked));
         let files = named.into_iter().map(|(option, path)| {
             let digest = self.digests.of(Path::new(&path));
+            let executable = is_executable(Path::new(&path));
             let portable = self.digests.masked(self.portable(&path));
-            FileInput { option, path, portable, digest }
+            FileInput { option, path, portable, digest, executable }
         });
         let files: Vec<FileInput> = files.collect();
         let read: Vec<&str> = files.iter().map(|file| file.option.as_str()).collect();
@@ -147,22 +153,33 @@ impl<'a> InputReader<'a> {
         for (name, value) in config.values() {
             encode(&OptionValue::String(name.clone()), SecretValues::Omitted, &map, &mut options);
             // Files count by where they are from the template, and by what is in them.
-            if read.contains(&name.as_str()) {
+            if read.contains(&name.as_str()) && !has_secret(value) {
                 continue;
             }
             let secret = block.schema.get(name).is_some_and(|option| option.sensitive);
             holds_secret |= secret || has_secret(value);
             let value = match (secret, value) {
                 (true, OptionValue::String(text)) => &OptionValue::Secret(text.clone()),
-                _ => value,
+                (true, _) => value,
+                // Numbers and truths do not say that they are secret.
+                (false, _) if !has_secret(value) => concealed.get(name).unwrap_or(value),
+                (false, _) => value,
             };
             encode(value, SecretValues::Omitted, &map, &mut options);
             if !secret && has_secret(value) {
+                // What is no secret of it counts: as what it comes to with texts that stand for the
+                // secrets, and, where that cannot be evaluated, as how it is written.
+                if let Some(value) = concealed.get(name) {
+                    encode(value, SecretValues::Included, &map, &mut options);
+                }
                 self.around_secret(block.given, name, &mut options);
             }
         }
         if step.is_some_and(|step| step.continue_on_error) {
             options.extend(b"continue_on_error");
+        }
+        if let Some(keep) = step.and_then(|step| step.keep_input_artifact) {
+            options.extend(format!("keep_input_artifact {keep}").into_bytes());
         }
         let unknown = config.unknown().map(str::to_owned).collect();
         let scope = self.project.scope();
@@ -185,6 +202,31 @@ impl<'a> InputReader<'a> {
             holds_secret,
             volatile: volatile.map(|(name, _)| name.clone()).collect(),
         }
+    }
+
+    /// The options of a block with texts that stand for the secrets in them.
+    fn concealed_options<B>(
+        &self,
+        block: &Block,
+        step: Option<&Step>,
+        checked: &CheckedNode<B>,
+    ) -> Config {
+        let node = &*checked.node;
+        let names = |names: &Names| -> Names {
+            let name = |(name, value): (&String, &Value)| {
+                (name.clone(), value.concealed(&format!("<{name}>")))
+            };
+            names.iter().map(name).collect()
+        };
+        let parts = block.given.parts.iter();
+        let parts: Vec<Part> =
+            parts.map(|part| Part { body: part.body.clone(), names: names(&part.names) }).collect();
+        let parts: Vec<&Part> = parts.iter().collect();
+        let step = step.map(|step| Step { names: names(&step.names), ..step.clone() });
+        let scope = Scope::new(self.concealed.names.clone(), &self.concealed.functions);
+        let scope = scope.with(run_names(node, checked.values.placeholders()));
+        let given = Given { parts: &parts, ..block.given };
+        options_of(given, block, step.as_ref(), node, &scope)
     }
 
     /// What is no secret of an option that holds one, such as `"${var.name}:${var.password}"`: how it
@@ -286,10 +328,27 @@ impl<'a> InputReader<'a> {
 
 /// The options of a block as `scope` has them. What is wrong was reported when the node was checked.
 fn evaluated(block: &Block, step: Option<&Step>, node: &Node, scope: &Scope) -> Config {
+    options_of(block.given, block, step, node, scope)
+}
+
+fn options_of(
+    given: Given,
+    block: &Block,
+    step: Option<&Step>,
+    node: &Node,
+    scope: &Scope,
+) -> Config {
     let ignored = &mut Diagnostics::default();
     let overrides = step.and_then(|step| step.overrides(&node.source_name, scope, ignored));
-    let given = Given { overrides: overrides.as_ref(), ..block.given };
+    let given = Given { overrides: overrides.as_ref(), ..given };
     options::evaluate(given, &block.schema, block.reserved, scope, Unknowns::Allow, ignored)
+}
+
+/// Whether what is at a path is a file that may be run: uploads keep that.
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let found = std::fs::metadata(path);
+    found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// Options that say what a source starts from, of all builders: the first that is there counts.
@@ -330,6 +389,7 @@ fn renders_volatile(value: &OptionValue) -> bool {
 fn rendered(value: &OptionValue, render: &dyn Fn(&str) -> String) -> OptionValue {
     match value {
         OptionValue::String(text) if text.contains("{{") => OptionValue::String(render(text)),
+        OptionValue::Secret(text) if text.contains("{{") => OptionValue::Secret(render(text)),
         OptionValue::List(items) => {
             OptionValue::List(items.iter().map(|item| rendered(item, render)).collect())
         }

@@ -38,7 +38,7 @@ pub fn encode(
         OptionValue::Map(entries) => {
             length(b'm', entries.len(), bytes);
             for (name, value) in entries {
-                text(b's', name, bytes);
+                text(b's', &map(name), bytes);
                 encode(value, secrets, map, bytes);
             }
         }

@@ -87,10 +87,7 @@ impl FileDigests {
         if !self.secrets.is_empty() && file.metadata()?.len() <= SMALL {
             let mut bytes = Vec::new();
             Read::by_ref(&mut file).take(SMALL).read_to_end(&mut bytes)?;
-            match String::from_utf8(bytes) {
-                Ok(text) => hash.update(self.masked(text).as_bytes()),
-                Err(binary) => hash.update(binary.as_bytes()),
-            }
+            hash.update(&self.masked_bytes(bytes));
         }
         copy(&mut file, &mut *hash)?;
         Ok(hex(&hash.finalize()))
@@ -101,6 +98,25 @@ impl FileDigests {
         self.secrets.iter().fold(text, |text, secret| match text.contains(secret) {
             true => text.replace(secret, SECRET),
             false => text,
+        })
+    }
+
+    /// The same of bytes that are no text, or one in another encoding.
+    fn masked_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        self.secrets.iter().fold(bytes, |bytes, secret| {
+            let secret = secret.as_bytes();
+            let mut masked = Vec::new();
+            let mut rest = bytes.as_slice();
+            while let Some(at) = rest.windows(secret.len()).position(|part| part == secret) {
+                masked.extend_from_slice(&rest[..at]);
+                masked.extend_from_slice(SECRET.as_bytes());
+                rest = &rest[at + secret.len()..];
+            }
+            if masked.is_empty() {
+                return bytes;
+            }
+            masked.extend_from_slice(rest);
+            masked
         })
     }
 
@@ -177,6 +193,12 @@ mod tests {
         };
         assert_eq!(digest("pin=1234\n", "1234"), digest("pin=5678\n", "5678"));
         assert_ne!(digest("pin=1234\n", "1234"), digest("PIN=1234\n", "1234"));
+        let latin = |secret: &str| {
+            std::fs::write(&path, [&b"caf\xe9 pin="[..], secret.as_bytes(), b"\n"].concat())
+                .unwrap();
+            FileDigests::without(vec![secret.into()]).of(&path)
+        };
+        assert_eq!(latin("1234"), latin("5678"));
         let plain = digest("abc", "no such");
         let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(plain, FileDigest::File(wanted.into()));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ingot_sdk::{Config, OptionValue};
+use ingot_sdk::{Config, OptionValue, glob};
 
 use super::BlockKind;
 
@@ -48,6 +48,9 @@ const READ: &[(BlockKind, &str, &[&str])] = &[
     (BlockKind::PostProcessor, "docker-push", &[]),
     (BlockKind::PostProcessor, "docker-import", &[]),
 ];
+
+/// Options whose paths may be patterns: of all builders that make media for a machine.
+const PATTERNS: &[&str] = &["cd_files", "floppy_files"];
 
 const SCRIPTS: &[&str] = &["script", "scripts"];
 
@@ -110,8 +113,17 @@ pub fn local_files(kind: BlockKind, plugin: &str, config: &Config) -> Vec<(Strin
 
 fn collect(option: &str, value: Option<&OptionValue>, found: &mut Vec<(String, String)>) {
     match value {
-        Some(OptionValue::String(path)) if !path.is_empty() => {
-            found.push((option.to_owned(), path.clone()));
+        Some(OptionValue::String(path) | OptionValue::Secret(path)) if !path.is_empty() => {
+            // As builders do, which take a pattern that nothing matches for nothing.
+            let matches = match PATTERNS.contains(&option) && path.contains(['*', '?', '[']) {
+                true => glob::find(path).unwrap_or_default(),
+                false => Vec::new(),
+            };
+            if matches.is_empty() {
+                found.push((option.to_owned(), path.clone()));
+            }
+            let matches = matches.into_iter();
+            found.extend(matches.map(|path| (option.to_owned(), path.display().to_string())));
         }
         Some(OptionValue::List(items)) => {
             items.iter().for_each(|item| collect(option, Some(item), found));
@@ -152,5 +164,27 @@ mod tests {
         let options = [("playbook_file", here), ("output_file", here), ("vars_file", "/nowhere/x")];
         let found = local_files(BlockKind::Provisioner, "ansible", &config(&options));
         assert_eq!(found.len(), usize::from(there), "{found:?}");
+    }
+
+    #[test]
+    fn patterns_and_secret_paths_name_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        for name in ["a.cfg", "b.cfg"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        let files = OptionValue::List(vec![
+            OptionValue::String(at("*.cfg")),
+            OptionValue::String(at("*.none")),
+        ]);
+        let config = Config::new([("cd_files".to_owned(), files)]);
+        let found = |kind, plugin| -> Vec<String> {
+            local_files(kind, plugin, &config).into_iter().map(|(_, path)| path).collect()
+        };
+        assert_eq!(found(BlockKind::Source, "qemu"), [at("a.cfg"), at("b.cfg"), at("*.none")]);
+        assert_eq!(found(BlockKind::Source, "virtualbox-iso"), [at("a.cfg"), at("b.cfg")]);
+        let secret = Config::new([("source".to_owned(), OptionValue::Secret(at("a.cfg")))]);
+        let found = local_files(BlockKind::Provisioner, "file", &secret);
+        assert_eq!(found, [("source".to_owned(), at("a.cfg"))]);
     }
 }

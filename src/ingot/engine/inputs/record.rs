@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::BlockInputs;
 use super::build::BuildInputs;
-use super::files::digest;
+use super::files::{FileDigest, digest};
 
 /// The form of records that this writes. Others are not compared.
 const FORMAT: u32 = 1;
@@ -31,6 +31,10 @@ pub struct InputsRecord {
     /// The versions that data sources found in the registry.
     #[serde(default)]
     pub parents: Vec<ParentRecord>,
+    /// Whether the build did not run all of its blocks in one go, so that what it was made from is not
+    /// known: it went on with `-start-at` or `-only-post-processors`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// A block.
@@ -94,7 +98,8 @@ impl BuildInputs {
             .map(|block| BlockRecord { name: block.unnumbered(), digest: salted(&block.options) });
         let mut files = BTreeMap::new();
         for file in self.blocks.iter().flat_map(|block| &block.files) {
-            let content = format!("{} {}", file.portable, file.digest.as_str());
+            let run = if file.executable { " x" } else { "" };
+            let content = format!("{} {}{run}", file.portable, file.digest.as_str());
             files.insert(file.portable.clone(), salted(content.as_bytes()));
         }
         let files = files.into_iter().map(|(path, digest)| FileRecord { path, digest });
@@ -104,6 +109,7 @@ impl BuildInputs {
             blocks: blocks.collect(),
             files: files.collect(),
             parents,
+            partial: false,
         }
     }
 
@@ -115,12 +121,26 @@ impl BuildInputs {
             found.changed.push("the form in which inputs are published".into());
             return found;
         }
+        if record.partial {
+            let why = "what it was made from: it went on with -start-at or -only-post-processors";
+            found.changed.push(why.into());
+            return found;
+        }
         let now = self.record(&record.salt, Vec::new());
         self.compare_blocks(&now.blocks, &record.blocks, &mut found);
         let (old, new) = (by_path(&record.files), by_path(&now.files));
         for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
             found.changed.extend(match (old.get(path), new.get(path)) {
-                (Some(old), Some(new)) if old == new => None,
+                (Some(old), Some(new)) if old == new => {
+                    // What cannot be read may have changed.
+                    let mut files = self.blocks.iter().flat_map(|block| &block.files);
+                    let unreadable = files.any(|file| {
+                        file.portable == **path && matches!(file.digest, FileDigest::Unreadable(_))
+                    });
+                    let what = format!("the content of {path}, which cannot be read");
+                    found.undecided.extend(unreadable.then_some(what));
+                    None
+                }
                 (Some(_), Some(_)) => Some(format!("the content of {path}")),
                 (None, _) => Some(format!("{path} is read now")),
                 (_, None) => Some(format!("{path} is not read any more")),
@@ -187,7 +207,7 @@ mod tests {
     use ingot_sdk::TemplatePlace;
 
     use super::*;
-    use crate::engine::inputs::{BlockKind, FileDigest, FileInput};
+    use crate::engine::inputs::{BlockKind, FileInput};
 
     fn block(kind: BlockKind, name: &str, options: &str) -> BlockInputs {
         BlockInputs {
@@ -237,16 +257,30 @@ mod tests {
             path: "./a.sh".into(),
             portable: "<path.root>/a.sh".into(),
             digest: FileDigest::File(content.into()),
+            executable: false,
         };
         web.blocks[0].files = vec![file("1")];
         let old = web.record("5a17", Vec::new());
         web.blocks[0].files = vec![file("2")];
         assert_eq!(web.compare(&old).changed, ["the content of <path.root>/a.sh"]);
+        web.blocks[0].files = vec![FileInput { executable: true, ..file("1") }];
+        assert_eq!(web.compare(&old).changed, ["the content of <path.root>/a.sh"]);
+        let unreadable = FileDigest::Unreadable("a link leads nowhere".into());
+        web.blocks[0].files = vec![FileInput { digest: unreadable, ..file("1") }];
+        let undecided = web.compare(&web.record("5a17", Vec::new())).undecided;
+        assert_eq!(undecided, ["the content of <path.root>/a.sh, which cannot be read"]);
         web.blocks[0].files.clear();
         web.blocks[0].unknown = vec!["image".into()];
         let found = web.compare(&old);
         assert_eq!(found.changed, ["<path.root>/a.sh is not read any more"]);
         assert_eq!(found.undecided, ["image of source docker.web"]);
+    }
+
+    #[test]
+    fn a_build_that_skipped_something_is_like_no_other() {
+        let web = build(&[("shell", "a")]);
+        let record = InputsRecord { partial: true, ..web.record("5a17", Vec::new()) };
+        assert!(!web.compare(&record).is_unchanged());
     }
 
     #[test]

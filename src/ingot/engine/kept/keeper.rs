@@ -37,6 +37,9 @@ pub(super) struct Plan {
     pub start: usize,
     /// The provisioner before which it stops.
     pub stop: Option<usize>,
+    /// Whether something is skipped, now or in a run before, so that nobody can say what the build is
+    /// made of.
+    pub partial: bool,
     pub resumed: Option<Resumed>,
 }
 
@@ -95,11 +98,14 @@ impl Keeper {
         journal: &Arc<FileJournal>,
         ui: &Ui,
     ) -> Keeper {
-        let Plan { start, stop, resumed } = plan;
+        let Plan { start, stop, partial, resumed } = plan;
         // At the start: the files may change while it runs.
         let begins = on_error == OnError::Keep || resumed.is_some();
         let mut build =
             begins.then(&describe).map(|(header, inputs)| KeptBuild::new(header, inputs));
+        if let Some(build) = &mut build {
+            build.partial = partial;
+        }
         let mut state = State {
             build: None,
             record: None,
@@ -114,6 +120,7 @@ impl Keeper {
         if let Some(mut resumed) = resumed {
             if let Some(build) = &mut build {
                 if resumed.artifact.is_none() {
+                    resumed.record.build.partial = partial;
                     // What runs from here on is made of what there is now, should this run be killed.
                     resumed.record.build.inputs = build.inputs.clone();
                     save(&resumed.record);

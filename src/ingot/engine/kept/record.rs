@@ -74,6 +74,10 @@ pub struct KeptBuild {
     pub done: usize,
     /// What it was made of.
     pub(super) inputs: Inputs,
+    /// Whether something that is part of it was skipped or is not what it is made of now: it went on
+    /// with `-start-at` or `-only-post-processors`.
+    #[serde(default)]
+    pub(super) partial: bool,
     /// What the builder needs to find its machine.
     pub machine: Option<serde_json::Value>,
     /// What is left of it, newest first.
@@ -119,6 +123,7 @@ impl KeptBuild {
             hosted: header.hosted,
             done: 0,
             inputs,
+            partial: false,
             machine: None,
             left: Vec::new(),
             artifact: None,

@@ -46,6 +46,13 @@ impl ResumeFlags {
 #[derive(Default)]
 pub struct Plans(BTreeMap<String, Plan>);
 
+impl Plans {
+    /// Whether the build called `name` skips something, or did in a run before.
+    pub fn is_partial(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|plan| plan.partial)
+    }
+}
+
 /// How a run keeps its builds.
 pub struct KeepOptions {
     /// The template as the user named it.
@@ -261,7 +268,7 @@ impl Planner<'_> {
         {
             let start = start.clone();
             let start = self.start_at(&start, node)?;
-            return Some(Plan { start, ..Plan::default() });
+            return Some(Plan { start, partial: start > 0, ..Plan::default() });
         }
         self.ui.say(format!("Nothing is kept of '{name}': it is not built."));
         None
@@ -332,8 +339,11 @@ impl Planner<'_> {
                 return None;
             }
         };
+        let partial = record.build.partial
+            || self.flags.only_post_processors
+            || self.flags.start_at.is_some();
         let resumed = Resumed { record, lock, machine, sboms, artifact };
-        Some(Plan { start, stop: None, resumed: Some(resumed) })
+        Some(Plan { start, stop: None, partial, resumed: Some(resumed) })
     }
 
     /// Reports what keeps post-processors from running over what was made.
