@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -204,9 +204,21 @@ fn read_text_within(path: &Path, most: u64, timeout: Duration) -> std::io::Resul
     text_of(received??)
 }
 
+/// The text that a reader gives, such as standard input, which may take its time.
+///
+/// # Errors
+/// As of [`read_text`].
+pub fn read_text_from(reader: impl Read) -> std::io::Result<String> {
+    text_of(at_most(reader, LARGEST_TEXT)?)
+}
+
 fn read_at_most(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    at_most(File::open(path)?, most)
+}
+
+fn at_most(reader: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    reader.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         let message = format!("it has more than {} MiB: it is no text to read", most >> 20);
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));

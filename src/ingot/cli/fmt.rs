@@ -1,6 +1,6 @@
 //! `ingot fmt`
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::template::load::{COMPANION, conceal_unparsed, without_quotes};
 use crate::ui::Redactor;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
-use ingot_hcl::source::{read_text, text_of};
+use ingot_hcl::source::{read_text, read_text_from};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 
 /// How files of variables end, of which no line is shown: it may hold a secret.
@@ -128,9 +128,7 @@ impl Run<'_> {
     }
 
     fn standard_input(&mut self) {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().read_to_end(&mut bytes);
-        let text = match read.and_then(|_| text_of(bytes)) {
+        let text = match read_text_from(std::io::stdin().lock()) {
             Ok(text) => text,
             Err(error) => return self.fail("read", Path::new("standard input"), &error),
         };

@@ -1,6 +1,5 @@
 //! Finding and parsing the files of a template.
 
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use ingot_hcl::ast::{Attribute, Block, Body, ExprKind};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::json::{self, Texts};
 use ingot_hcl::parse::parse_body;
-use ingot_hcl::source::{FileId, SourceMap, Span, read_text, text_of};
+use ingot_hcl::source::{FileId, SourceMap, Span, read_text, read_text_from};
 use ingot_hcl::tokens::word;
 
 /// The files a template is made of.
@@ -96,7 +95,8 @@ fn companion_of(template: &Path) -> Option<PathBuf> {
     let endings = [".pkr.hcl", ".pkr.json", ".json"];
     let stem = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
     let path = template.with_file_name(format!("{stem}{COMPANION}"));
-    path.is_file().then_some(path)
+    // What is there and cannot be read, such as a link that leads nowhere, is not passed over.
+    (path.symlink_metadata().is_ok() && !path.is_dir()).then_some(path)
 }
 
 /// Reads and parses the companion files. One that cannot be parsed is reported and left out.
@@ -165,9 +165,7 @@ fn legacy_file(
     if path.as_os_str() != STANDARD_INPUT {
         return diagnostics.keep(read(sources, path));
     }
-    let mut bytes = Vec::new();
-    let read = std::io::stdin().lock().read_to_end(&mut bytes);
-    let text = read.and_then(|_| text_of(bytes)).map_err(|error| {
+    let text = read_text_from(std::io::stdin().lock()).map_err(|error| {
         Diagnostic::error(format!("cannot read the template on standard input: {error}"))
     });
     Some(sources.add("<stdin>", diagnostics.keep(text)?))
