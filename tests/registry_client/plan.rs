@@ -437,3 +437,18 @@ fn what_is_removed_from_a_template_is_a_change() {
     template("\"source.file.one\"", "keep_input_artifact = false");
     assert_eq!(state(&world, &[]).0, "changed");
 }
+
+#[test]
+fn a_plan_changes_nothing_of_the_registry() {
+    let world = World::local();
+    web(&world);
+    let database = world.path().join("registry.db");
+    std::fs::write(&database, "").expect("it is written");
+    assert_eq!(state(&world, &[]).0, "new");
+    let length = || std::fs::metadata(&database).expect("it is there").len();
+    assert_eq!(length(), 0);
+    world.build("web.pkr.hcl", "one");
+    let before = std::fs::read(&database).expect("it is there");
+    assert_eq!(state(&world, &[]).0, "unchanged");
+    assert!(std::fs::read(&database).expect("it is there") == before, "the plan changed it");
+}

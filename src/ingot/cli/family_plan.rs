@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ingot_registry::settings;
+use ingot_registry::{only_reading, settings};
 use ingot_sdk::{Error, Result, Ui};
 use serde::Serialize;
 
@@ -132,7 +132,7 @@ fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
     runtime.block_on(async {
         tokio::select! {
             _ = signals::requested() => Err(Error::Cancelled),
-            standings = asking => standings,
+            standings = only_reading(asking) => standings,
         }
     })
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use ingot_hcl::{Diagnostic, Diagnostics};
-use ingot_registry::settings;
+use ingot_registry::{only_reading, settings};
 use ingot_sdk::{Error, Result, Ui};
 
 use super::args::{PlanArgs, PlanFormat};
@@ -87,7 +87,7 @@ fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
     let asked = runtime.block_on(async {
         tokio::select! {
             _ = signals::requested() => Err(Error::Cancelled),
-            asked = last_published(plan, skip_enforcement, ui) => asked,
+            asked = only_reading(last_published(plan, skip_enforcement, ui)) => asked,
         }
     });
     asked.map_err(|error| {

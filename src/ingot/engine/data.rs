@@ -1,5 +1,6 @@
 //! Gives `data` blocks their values: placeholders for `validate`, the real ones for the rest.
 
+use ingot_registry::only_reading;
 use ingot_sdk::{Error, FetchValue, PluginSet, Prepare, PrepareContext, Result, Ui};
 use tokio::runtime::Runtime;
 
@@ -40,10 +41,17 @@ impl DataSources<'_> {
                 .map_err(|error| Error::new(format!("cannot fetch data: {error}")))?,
         };
         let runtime = self.runtime.insert(runtime);
-        runtime.block_on(async {
+        let fetch = async {
             tokio::select! {
                 _ = signals::requested() => Err(Error::Cancelled),
                 fetched = data.fetch_value(ui) => fetched,
+            }
+        };
+        runtime.block_on(async {
+            match self.ui {
+                Some(_) => fetch.await,
+                // Where only the registry is asked, nothing is built.
+                None => only_reading(fetch).await,
             }
         })
     }

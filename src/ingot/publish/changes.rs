@@ -56,7 +56,8 @@ pub async fn connect_to_read(ui: &Ui) -> Result<Option<Connected>> {
 /// What the environment says of a registry makes no sense.
 pub fn is_there() -> Result<bool> {
     Ok(match settings::from_environment()? {
-        Settings::Local(path) => path.exists(),
+        // An empty file is none yet.
+        Settings::Local(path) => std::fs::metadata(&path).is_ok_and(|found| found.len() > 0),
         Settings::Remote(_) => true,
     })
 }

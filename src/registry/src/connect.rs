@@ -31,6 +31,17 @@ impl Connected {
 
 impl ingot_sdk::error::NotSdkError for api::Error {}
 
+tokio::task_local! {
+    /// Set where a registry may only be read.
+    static ONLY_READING: ();
+}
+
+/// Does `work`, in which [`connect`] opens a registry's file only to read it: nothing of it is changed,
+/// not even to bring it up to date.
+pub async fn only_reading<F: Future>(work: F) -> F::Output {
+    ONLY_READING.scope((), work).await
+}
+
 /// Uses the registry that the environment names. `mask` is given what must never be shown.
 ///
 /// # Errors
@@ -60,7 +71,10 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
 
 #[cfg(feature = "store")]
 async fn open_local(path: &Path) -> Result<Connected> {
-    let registry = super::local::LocalRegistry::open(path).await;
+    let registry = match ONLY_READING.try_with(|()| ()).is_ok() {
+        true => super::local::LocalRegistry::open_to_read(path).await,
+        false => super::local::LocalRegistry::open(path).await,
+    };
     let registry = registry
         .map_err(|error| Error::new(format!("the local registry {}: {error}", path.display())))?;
     Ok(Connected { registry: Arc::new(registry), name: "local".into() })

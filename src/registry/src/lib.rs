@@ -39,7 +39,7 @@ pub mod settings;
 pub mod store;
 pub mod workload;
 
-pub use connect::{Connected, connect};
+pub use connect::{Connected, connect, only_reading};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};

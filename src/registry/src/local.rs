@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::api::*;
 use super::client::{EnforcedBlocks, Registry};
 use super::service::{Caller, Session, cancel_silent_builds, carry_out_revocations};
-use super::store::{Location as Database, Role, Store, transaction};
+use super::store::{Location as Database, Project, Role, Store, transaction};
 
 /// What the one organization and the one project of an embedded registry are called.
 const NAME: &str = "default";
@@ -24,6 +24,8 @@ pub struct LocalRegistry {
     session: Session,
     /// When this process last looked for silent builds.
     looked: Mutex<Option<Instant>>,
+    /// Whether nothing may be changed.
+    reads_only: bool,
 }
 
 impl LocalRegistry {
@@ -37,19 +39,37 @@ impl LocalRegistry {
             let organization = tx.ensure_organization(NAME).await?;
             tx.ensure_project(&organization, NAME).await
         })?;
+        Ok(Self::of(store, project, path, false))
+    }
+
+    /// Opens a registry's file to read. Nothing of it is changed.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is of another Ingot.
+    pub async fn open_to_read(path: &Path) -> Result<Self> {
+        let store = Store::open_to_read(path, 4).await?;
+        let project = store.read().await?.project_called(NAME, NAME).await?;
+        let project = project.ok_or_else(|| Error::precondition("there is no registry in it"))?;
+        Ok(Self::of(store, project, path, true))
+    }
+
+    fn of(store: Store, project: Project, path: &Path, reads_only: bool) -> Self {
         let name =
             ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|it| std::env::var(it).ok());
         let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "local".into());
         let caller = Caller { id: "local".into(), name, role: Role::Admin, address: String::new() };
         let session =
             Session::new(store.clone(), project, caller, path.to_string_lossy().into_owned());
-        Ok(LocalRegistry { store, session, looked: Mutex::default() })
+        LocalRegistry { store, session, looked: Mutex::default(), reads_only }
     }
 
     /// The view of the registry in which what a server does by itself has been done: revocations
     /// that are due, and the end of builds that have gone silent. That this fails keeps nobody from
     /// reading.
     async fn session(&self) -> Result<&Session> {
+        if self.reads_only {
+            return Ok(&self.session);
+        }
         if let Err(error) = carry_out_revocations(&self.store).await {
             tracing::warn!(%error, "scheduled revocations could not be carried out");
         }

@@ -136,6 +136,31 @@ impl Pool {
         }
     }
 
+    /// Opens a SQLite file to read, of which nothing is changed. None can be written meanwhile where
+    /// not even SQLite's log can be: on a file system that can only be read.
+    pub(super) async fn open_sqlite_to_read(
+        path: &Path,
+        connections: u32,
+    ) -> Result<Self, sqlx::Error> {
+        let file = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", CACHE);
+        let open = |file| options::<Sqlite>(connections).max_lifetime(LIFETIME).connect_with(file);
+        let pool = open(file.clone()).await?;
+        let probe = sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&pool).await;
+        match probe {
+            Err(error) if Failure::of(&error) != Failure::Conflict => {
+                pool.close().await;
+                open(file.immutable(true)).await.map(Pool::Sqlite)
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(Pool::Sqlite(pool)),
+        }
+    }
+
     /// Connects to a PostgreSQL server.
     pub(super) async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
         let server: PgConnectOptions = url.parse()?;

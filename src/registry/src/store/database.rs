@@ -75,22 +75,50 @@ impl Store {
             }
         })?;
         let keeper = pool.detach_sqlite().await?;
+        let file = match location {
+            Location::Sqlite(path) => Some(path.as_path()),
+            Location::Postgres(_) => None,
+        };
+        let store = Store::of(pool, postgres, file, keeper, connections);
+        transaction!(store, |tx| migrate::migrate(tx))?;
+        Ok(store)
+    }
+
+    /// Opens a SQLite file to read. Nothing of it is changed.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is of another Ingot.
+    pub async fn open_to_read(path: &Path, connections: u32) -> Result<Self> {
+        let pool = Pool::open_sqlite_to_read(path, connections).await.map_err(|error| {
+            let path = path.display();
+            Error::new(
+                Code::Unavailable,
+                format!("the registry's database {path} cannot be opened to read: {error}"),
+            )
+        })?;
+        let store = Store::of(pool, false, Some(path), None, connections);
+        migrate::check(&mut store.read().await?).await?;
+        Ok(store)
+    }
+
+    fn of(
+        pool: Pool,
+        postgres: bool,
+        file: Option<&Path>,
+        keeper: Option<SqliteConnection>,
+        connections: u32,
+    ) -> Store {
         let connections = connections as usize;
-        let store = Store {
+        Store {
             pool,
             postgres,
-            file: match location {
-                Location::Sqlite(path) => Some(path.as_path().into()),
-                Location::Postgres(_) => None,
-            },
+            file: file.map(Into::into),
             turn: (!postgres).then(Arc::default),
             writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
             ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
             lists: Arc::new(Semaphore::new(LISTS)),
             keeper: Arc::new(Mutex::new(keeper)),
-        };
-        transaction!(store, |tx| migrate::migrate(tx))?;
-        Ok(store)
+        }
     }
 
     /// Ends all connections, which writes SQLite's log back into its file.

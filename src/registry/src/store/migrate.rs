@@ -23,6 +23,34 @@ const STEPS: &[&str] = &[
 /// What servers that start at once queue up for.
 const LOCK: i64 = 0x1460_7001;
 
+/// How many steps have been taken.
+async fn taken(tx: &mut Tx) -> Result<usize> {
+    let taken: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(tx.raw()).await?;
+    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+    if taken > STEPS.len() {
+        return Err(Error::new(
+            Code::FailedPrecondition,
+            "the registry's database was created by a newer Ingot; use that one",
+        ));
+    }
+    Ok(taken)
+}
+
+/// Whether all steps have been taken, in a transaction that only reads.
+pub(super) async fn check(tx: &mut Tx) -> Result<()> {
+    let sql = "SELECT count(*) FROM sqlite_master WHERE name = 'migrations'";
+    let begun: i64 = sqlx::query_scalar(sql).fetch_one(tx.raw()).await?;
+    if begun == 0 || taken(tx).await? < STEPS.len() {
+        return Err(Error::new(
+            Code::FailedPrecondition,
+            "its database is of an older Ingot, and is only read here; `ingot registry buckets list` \
+             brings it up to date",
+        ));
+    }
+    Ok(())
+}
+
 /// Takes the steps that have not been taken, in the transaction.
 pub(super) async fn migrate(tx: &mut Tx) -> Result<()> {
     // A step may take as long as it needs.
@@ -33,15 +61,7 @@ pub(super) async fn migrate(tx: &mut Tx) -> Result<()> {
     sqlx::query("CREATE TABLE IF NOT EXISTS migrations (step BIGINT NOT NULL PRIMARY KEY, at BIGINT NOT NULL)")
         .execute(tx.raw())
         .await?;
-    let taken: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(tx.raw()).await?;
-    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
-    if taken > STEPS.len() {
-        return Err(Error::new(
-            Code::FailedPrecondition,
-            "the registry's database was created by a newer Ingot; use that one",
-        ));
-    }
+    let taken = taken(tx).await?;
     for (step, sql) in STEPS.iter().enumerate().skip(taken) {
         sqlx::raw_sql(*sql).execute(tx.raw()).await?;
         sqlx::query("INSERT INTO migrations (step, at) VALUES ($1, $2)")
