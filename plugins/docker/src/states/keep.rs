@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::fingerprint::Fingerprint;
-use super::{BaseImage, REPOSITORY, comment_of, find, name_of, quiet};
+use super::image::{BaseImage, REPOSITORY, comment_of, find, name_of};
+use super::quiet;
 use crate::commit::remove_unfinished;
 use crate::engine::{Engine, EngineContext};
 use crate::exec::Runner;

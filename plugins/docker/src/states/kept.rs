@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bollard::query_parameters::ListImagesOptionsBuilder;
 use ingot_sdk::{Result, StateKey};
 
-use super::{REPOSITORY, name_of};
+use super::image::{REPOSITORY, name_of};
 use crate::engine::{Engine, EngineContext};
 use crate::reclaim::remove_image;
 

@@ -2,7 +2,7 @@
 
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 
-use super::BaseImage;
+use super::image::BaseImage;
 
 /// Programs that wait, whatever they are told to do, and that may be a container's main one.
 const WAITING: &[&str] = &["cat", "pause", "sleep", "tail"];

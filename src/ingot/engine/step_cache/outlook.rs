@@ -5,7 +5,7 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use super::AFTER;
+use super::build::AFTER;
 use super::index::CacheDirectory;
 use super::inputs::{Known, Reason, describe};
 use crate::engine::CheckedNode;

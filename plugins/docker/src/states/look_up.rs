@@ -1,0 +1,108 @@
+//! Looks for the state that a build can start from.
+
+use bollard::models::ContainerCreateBody;
+use ingot_sdk::{Error, Provisioning, Result, RunContext, StateKey, Step, async_trait};
+use serde_json::Value;
+
+use super::image::find;
+use super::quiet;
+use crate::run_command::RunCommand;
+use crate::steps::State;
+
+/// The state that a build starts from.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundState {
+    /// Its image.
+    pub image: String,
+    /// Whether all provisioners that can be cached have run on it, so that the container may not
+    /// have to run at all.
+    pub complete: bool,
+}
+
+/// Looks for the last state that is kept.
+pub(crate) struct FindState;
+
+#[async_trait]
+impl Step<State> for FindState {
+    fn name(&self) -> &'static str {
+        "look for a cached state"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        if !state.options.connects {
+            return Ok(());
+        }
+        let command = state.run_command(ctx)?;
+        let version = state.engine.api.version().await.unwrap_or_default();
+        let engine = [&version.os, &version.arch, &version.version];
+        let engine = engine.map(|part| part.clone().unwrap_or_default()).join(" ");
+        let base = base_key(state, &command, &engine);
+        let keys = ctx.hook.state_keys(ctx, &base).await;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let podman = version.components.iter().flatten().any(|one| one.name.contains("Podman"));
+        if let Some(why) = quiet::cannot_be_held(&command.body, &state.base, podman) {
+            ctx.ui.say(format!("No state of the container is kept: {why}"));
+            return Ok(());
+        }
+        let mut found = None;
+        for (index, key) in keys.iter().enumerate().rev() {
+            if let Some(image) = find(&state.engine, &state.base, key).await {
+                found = Some((index + 1, image));
+                break;
+            }
+        }
+        let done = found.as_ref().map_or(0, |(done, _)| *done);
+        let complete = done == keys.len();
+        state.found = found.map(|(_, image)| FoundState { image, complete });
+        state.provisioning = Provisioning { done, keys, snapshots: None };
+        Ok(())
+    }
+}
+
+/// The key of the container before any provisioner.
+fn base_key(state: &State, command: &RunCommand, engine: &str) -> StateKey {
+    let raw = &state.options.raw;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let body = serde_json::to_value(&command.body).unwrap_or_default();
+    StateKey::of(
+        "docker 1",
+        [
+            state.base.id.clone(),
+            sorted(body).to_string(),
+            text(&command.platform),
+            text(&command.user),
+            text(&raw.exec_user),
+            format!("{} {}", raw.pty, raw.fix_upload_owner),
+            state.options.container_dir.clone(),
+            format!("{:?}", raw.pause_before_connecting.map(|pause| pause.0)),
+            engine.to_owned(),
+        ],
+    )
+}
+
+/// The same with its names in order, as those of maps are in none.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
+            fields.sort_by(|one, other| one.0.cmp(&other.0));
+            Value::Object(fields.into_iter().map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+/// What a container that starts from a state is created with.
+pub(crate) fn start_from(body: &mut ContainerCreateBody, found: &FoundState) {
+    body.image = Some(found.image.clone());
+}
+
+/// Tells that a state cannot be started from, and forgets it.
+pub(crate) fn give_up(ctx: &RunContext, state: &mut State, error: &Error) {
+    ctx.ui.say(format!("The cached state cannot be used, so that all steps are run: {error}"));
+    state.found = None;
+    state.provisioning.done = 0;
+}
