@@ -136,29 +136,26 @@ impl Pool {
         }
     }
 
-    /// Opens a SQLite file to read, of which nothing is changed. None can be written meanwhile where
-    /// not even SQLite's log can be: on a file system that can only be read.
+    /// Opens a SQLite file to read. Nothing is changed, nor is anything left beside it.
+    ///
+    /// Where there is no log nobody has the file open, and it is read as it is: SQLite would create a
+    /// log and its index even to read, which fails on a file system that can only be read, and leave
+    /// them, which others may not be able to write.
     pub(super) async fn open_sqlite_to_read(
         path: &Path,
         connections: u32,
     ) -> Result<Self, sqlx::Error> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
         let file = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
+            .immutable(!Path::new(&log).exists())
             .busy_timeout(BUSY)
             .pragma("temp_store", "MEMORY")
             .pragma("cache_size", CACHE);
-        let open = |file| options::<Sqlite>(connections).max_lifetime(LIFETIME).connect_with(file);
-        let pool = open(file.clone()).await?;
-        let probe = sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&pool).await;
-        match probe {
-            Err(error) if Failure::of(&error) != Failure::Conflict => {
-                pool.close().await;
-                open(file.immutable(true)).await.map(Pool::Sqlite)
-            }
-            Err(error) => Err(error),
-            Ok(_) => Ok(Pool::Sqlite(pool)),
-        }
+        let options = options::<Sqlite>(connections).max_lifetime(LIFETIME);
+        options.connect_with(file).await.map(Pool::Sqlite)
     }
 
     /// Connects to a PostgreSQL server.
