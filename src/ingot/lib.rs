@@ -6,6 +6,7 @@
 //! what a run would do, [`build_logs`] keeps what a build says while it runs, [`cli`] puts all of it
 //! together.
 
+mod artifact_presence;
 #[cfg(feature = "amazon")]
 mod aws_keys;
 pub mod build_logs;

@@ -23,6 +23,7 @@ mod packer_block;
 mod parity;
 mod provenance;
 mod resume;
+mod resume_refused;
 mod run_report;
 mod running;
 mod sbom;

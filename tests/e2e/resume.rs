@@ -8,18 +8,18 @@ use ingot_test_support::{
     Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require, template,
 };
 
-const KEEP: &[&str] = &["build", "-color=false", "-on-error=keep", "."];
-const RESUME: &[&str] = &["build", "-color=false", "-resume", "."];
+pub(crate) const KEEP: &[&str] = &["build", "-color=false", "-on-error=keep", "."];
+pub(crate) const RESUME: &[&str] = &["build", "-color=false", "-resume", "."];
 
 /// A `shell-local` provisioner that appends its name to `log`, after `before`.
-fn step(name: &str, before: &str) -> String {
+pub(crate) fn step(name: &str, before: &str) -> String {
     format!(
         "  provisioner \"shell-local\" {{\n    name = \"{name}\"\n    inline = [\"{before}echo \
          {name} >> log\"]\n  }}\n"
     )
 }
 
-fn log(dir: &Path) -> String {
+pub(crate) fn log(dir: &Path) -> String {
     std::fs::read_to_string(dir.join("log")).unwrap_or_default().replace('\n', " ")
 }
 
@@ -28,17 +28,17 @@ fn records(dir: &Path) -> usize {
     std::fs::read_dir(dir.join("state/kept")).map_or(0, Iterator::count)
 }
 
-fn write(dir: &Path, text: &str) {
+pub(crate) fn write(dir: &Path, text: &str) {
     std::fs::write(dir.join("t.pkr.hcl"), text).unwrap();
 }
 
 #[track_caller]
-fn succeeds(run: &Run) {
+pub(crate) fn succeeds(run: &Run) {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
 #[track_caller]
-fn fails(run: &Run, with: &[&str]) {
+pub(crate) fn fails(run: &Run, with: &[&str]) {
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
     for text in with {
         let said = format!("{}{}", run.stdout, run.stderr);
@@ -183,13 +183,16 @@ fn a_machine_that_is_gone_is_told_and_one_that_is_kept_is_removed_on_demand() {
     let run = ingot(dir, KEEP);
     let first = container_in(&run.stdout);
     output_of("docker", &["rm", "-f", &first]);
+    let gone = ingot(dir, RESUME);
     fails(
-        &ingot(dir, RESUME),
+        &gone,
         &[
             &format!("the container {first}, which was kept, is gone"),
             "`ingot cleanup -kept` forgets it; then build without -resume",
+            "It did not come to its provisioners. The record of what was kept before is still there",
         ],
     );
+    assert!(!gone.stdout.contains("The machine is kept"), "{}", gone.stdout);
     let run = ingot(dir, KEEP);
     let second = container_in(&run.stdout);
     assert!(exists(&second));

@@ -28,7 +28,9 @@ pub mod polling;
 use ingot_sdk::{Component as _, PluginSet};
 
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
-pub use ebs::{EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG};
+pub use ebs::{
+    EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG, ami_is_there,
+};
 pub use ecr::AmazonEcr;
 
 /// Adds the plugins of this crate to `set`.

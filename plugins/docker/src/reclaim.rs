@@ -69,6 +69,21 @@ pub(crate) async fn is_taken(engine: &Engine, image: &str) -> bool {
     }
 }
 
+/// Whether the image of a record is there; none if the record is of something else.
+///
+/// # Errors
+/// The Engine does not say.
+pub async fn image_is_there(resource: &Resource) -> Result<Option<bool>> {
+    if resource.kind != IMAGE {
+        return Ok(None);
+    }
+    let engine = engine_of(resource)?.connect().await?;
+    match engine.api.inspect_image(&resource.id).await {
+        Err(error) if status(&error) == Some(404) => Ok(Some(false)),
+        found => found.map(|_| Some(true)).doing(format_args!("looking for {}", resource.id)),
+    }
+}
+
 /// Waits until the Engine is done with a commit that nobody waits for any more, as it goes on
 /// with one. It pauses the container for that.
 async fn await_commit(engine: &Engine, image: &str, container: &str) {
@@ -81,6 +96,15 @@ async fn await_commit(engine: &Engine, image: &str, container: &str) {
             looks += 1;
         }
         tokio::time::sleep(COMMIT_POLL).await;
+    }
+}
+
+/// The way to the Engine that the resource is on.
+fn engine_of(resource: &Resource) -> Result<Endpoint> {
+    let tls = resource.attributes.get("tls").and_then(|value| value.as_str());
+    match endpoint(resource) {
+        Some(host) => Ok(Endpoint::recorded(host, tls)),
+        None => Endpoint::find(false),
     }
 }
 
@@ -104,12 +128,7 @@ impl Reclaim for DockerReclaim {
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        let tls = resource.attributes.get("tls").and_then(|value| value.as_str());
-        let endpoint = match endpoint(resource) {
-            Some(host) => Endpoint::recorded(host, tls),
-            None => Endpoint::find(false)?,
-        };
-        let engine = endpoint.connect().await?;
+        let engine = engine_of(resource)?.connect().await?;
         let id = resource.id.as_str();
         match resource.kind.as_str() {
             CONTAINER => remove_container(&engine, id).await,

@@ -123,7 +123,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         stop_before: args.stop_before.clone(),
         only_post_processors: args.only_post_processors,
     };
-    let records = match kept_builds(args, &resume) {
+    let records = match kept_builds(args, &resume, ui) {
         Ok(records) => records,
         Err(diagnostic) => {
             let found = Diagnostics::from(diagnostic);
@@ -132,7 +132,8 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
             return Ending::FAILED;
         }
     };
-    let newest = records.last().map(|record| &record.build);
+    let mut latest = records.iter().rev().map(|record| &record.build);
+    let newest = latest.find(|build| resume.can_use(build));
     let options = ProjectOptions {
         plugins: plugins(),
         variables: args.variables.0.clone(),
@@ -274,7 +275,8 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
         return Ending::FAILED;
     }
     let mut found = Diagnostics::default();
-    let (prepared, plans) = kept::plan(&project, prepared, &resume, records, ui, &mut found);
+    let means = (ui, runtime.handle());
+    let (prepared, plans) = kept::plan(&project, prepared, &resume, records, means, &mut found);
     if !found.is_empty() {
         super::report(ui, &found, &project.sources, color);
         report.add(&found, &project.sources);
@@ -382,7 +384,11 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
 ///
 /// # Errors
 /// The flags contradict each other, or nothing is kept.
-fn kept_builds(args: &BuildArgs, flags: &ResumeFlags) -> Result<Vec<KeptRecord>, Diagnostic> {
+fn kept_builds(
+    args: &BuildArgs,
+    flags: &ResumeFlags,
+    ui: &Ui,
+) -> Result<Vec<KeptRecord>, Diagnostic> {
     let exclude = |one: &str, other: &str| {
         Diagnostic::error(format!("{one} and {other} exclude each other")).help("keep one of them")
     };
@@ -410,8 +416,19 @@ fn kept_builds(args: &BuildArgs, flags: &ResumeFlags) -> Result<Vec<KeptRecord>,
     if !flags.resumes() {
         return Ok(Vec::new());
     }
-    let records = kept::record::of_template(&args.template);
-    match records.is_empty() && flags.start_at.is_none() {
+    let kept::record::Listing { records, unreadable } = kept::record::of_template(&args.template);
+    let told = unreadable.iter().map(|one| format!("{}: {}", one.path.display(), one.error));
+    let told: Vec<String> = told.collect();
+    if records.is_empty() && !told.is_empty() {
+        return Err(Diagnostic::error("what is kept cannot be read, and may be of this template")
+            .note(told.join("\n"))
+            .help("`ingot cleanup -list` tells of it, too; build without -resume"));
+    }
+    for one in told {
+        ui.error(format!("Warning: what is kept cannot be read: {one}"));
+    }
+    let usable = records.iter().any(|record| flags.can_use(&record.build));
+    match !usable && flags.start_at.is_none() {
         true => Err(kept::nothing_kept(flags)),
         false => Ok(records),
     }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::args::CleanupArgs;
 use crate::builtin::plugins;
 use crate::engine::kept::KeptRecord;
-use crate::engine::kept::record::{self as kept, Stage};
+use crate::engine::kept::record::{self as kept, Stage, UnreadableRecord};
 use crate::engine::orphaned_runs::{
     OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
 };
@@ -62,6 +62,7 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
         plugins: &plugins,
         runs: Vec::new(),
         kept: Vec::new(),
+        unreadable: Vec::new(),
         removed: 0,
         failed: 0,
     };
@@ -72,12 +73,15 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
             run.dead.close();
         }
     }
-    for record in kept::list() {
+    let listing = kept::look();
+    for record in listing.records {
         let (run, since) = (Some(&record.build.run), Some(record.build.kept_at));
         if is_chosen(args, run, since) {
             report.kept(record).await;
         }
     }
+    // Whose they are and of when cannot be told.
+    listing.unreadable.iter().for_each(|one| report.unreadable(one));
     Ok(report.finish())
 }
 
@@ -161,6 +165,8 @@ struct Report<'a> {
     runs: Vec<Json>,
     /// What is kept for `-resume`.
     kept: Vec<Json>,
+    /// Records of kept builds that nothing can be done with.
+    unreadable: Vec<Json>,
     removed: usize,
     failed: usize,
 }
@@ -198,25 +204,40 @@ impl Report<'_> {
     /// Lists what is kept of a build, and removes it with `-kept`.
     async fn kept(&mut self, record: KeptRecord) {
         let build = &record.build;
-        if build.stage == Stage::Built {
-            // Nothing is left of it that is not the user's.
-            if self.args.kept && !self.args.dry_run {
-                let _ = record.remove();
+        let removes = self.args.kept && !self.args.dry_run;
+        // Nothing is left of what was built that is not the user's.
+        let is_remembered = build.stage == Stage::Built && !build.holds_something();
+        if is_remembered && !removes {
+            return;
+        }
+        let _lock = match (record.lock(), removes) {
+            (Ok(Some(lock)), _) => Some(lock),
+            (Ok(None), false) => {
+                return self.say(format!("A run goes on with '{}'.", build.build));
+            }
+            (Ok(None), true) => {
+                self.not_removed(&record, "a run goes on with it");
+                return;
+            }
+            (Err(error), true) => {
+                self.not_removed(&record, &error.to_string());
+                return;
+            }
+            // To look at it, nobody has to be kept out.
+            (Err(_), false) => None,
+        };
+        if is_remembered {
+            if let Err(error) = record.remove() {
+                self.not_removed(&record, &error.to_string());
             }
             return;
         }
-        let _lock = match record.lock() {
-            Ok(Some(lock)) => lock,
-            Ok(None) => return self.say(format!("A run goes on with '{}'.", build.build)),
-            Err(error) => return self.ui.error(error.to_string()),
-        };
         self.say(format!(
             "{} of {}, kept at {} for `ingot build -resume`:",
             build.build,
             build.template.display(),
             shown_time(build.kept_at)
         ));
-        let removes = self.args.kept && !self.args.dry_run;
         let mut left = Vec::new();
         for resource in &build.left {
             let mut orphan = OrphanedResource::unrecorded(resource.clone(), None);
@@ -273,6 +294,42 @@ impl Report<'_> {
             "artifact": build.artifact.as_ref().map(|artifact| artifact.description()),
             "things": things,
         }));
+    }
+
+    /// Tells that what is kept of a build could not be removed.
+    fn not_removed(&mut self, record: &KeptRecord, why: &str) {
+        let build = &record.build;
+        self.failed += 1;
+        if !self.args.json {
+            self.ui.error(format!(
+                "Could not remove what is kept of '{}' of {}: {why}",
+                build.build,
+                build.template.display()
+            ));
+        }
+        self.kept.push(json!({
+            "build": build.build,
+            "template": build.template,
+            "run": build.run,
+            "kept_at": shown_time(build.kept_at),
+            "reason": build.reason,
+            "artifact": build.artifact.as_ref().map(|artifact| artifact.description()),
+            "things": [],
+            "error": why,
+        }));
+    }
+
+    /// Tells of a record that nothing can be done with.
+    fn unreadable(&mut self, record: &UnreadableRecord) {
+        let UnreadableRecord { path, error } = record;
+        let path = path.display().to_string();
+        if !self.args.json {
+            self.ui.error(format!(
+                "What is kept in {path} cannot be read: {error}\nhelp: what it keeps may still be \
+                 there; look for it, remove it by hand, and then this directory"
+            ));
+        }
+        self.unreadable.push(json!({ "path": path, "error": error.to_string() }));
     }
 
     fn report(
@@ -349,16 +406,25 @@ impl Report<'_> {
         let left: usize =
             self.runs.iter().map(|run| run["things"].as_array().map_or(0, Vec::len)).sum();
         if self.args.json {
-            super::answer(&format!("{:#}", json!({ "runs": self.runs, "kept": self.kept })));
+            super::answer(&format!(
+                "{:#}",
+                json!({
+                    "runs": self.runs,
+                    "kept": self.kept,
+                    "unreadable": self.unreadable,
+                })
+            ));
         } else if left == 0 && self.removed + self.failed == 0 {
-            self.ui.say("Nothing is left of interrupted runs.");
+            if self.unreadable.is_empty() {
+                self.ui.say("Nothing is left of interrupted runs.");
+            }
         } else if self.args.dry_run {
             self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));
         } else if self.failed == 0 {
             self.ui.say(format!("Removed {}.", count(self.removed)));
         } else {
             self.ui.error(format!(
-                "Removed {}; could not remove {}, which stay in the journal.",
+                "Removed {}; could not remove {}, of which the record stays.",
                 count(self.removed),
                 count(self.failed)
             ));
@@ -366,6 +432,6 @@ impl Report<'_> {
         if !self.args.json && !self.kept.is_empty() && !(self.args.kept && !self.args.dry_run) {
             self.ui.say("What is kept goes with -kept.");
         }
-        self.failed == 0
+        self.failed == 0 && self.unreadable.is_empty()
     }
 }

@@ -60,10 +60,20 @@ impl Pipelines<'_> {
         let keeper = &self.hook.keeper;
         if let Some(error) = failure {
             if !keeper.leaves(&*built, keep_built, &error) {
-                self.ctx.ui.say("Removing what the builder created: post-processing failed");
+                self.ctx.ui.say(
+                    "Removing what the builder created: post-processing failed. -on-error=keep \
+                     leaves it for -resume.",
+                );
                 built.destroy().await?;
             }
             return Err(error);
+        }
+        if !keep_built && keeper.artifact_is_users() {
+            self.ctx.ui.say(format!(
+                "Leaving what an earlier build made, although keep_input_artifact is false: {}",
+                built.description()
+            ));
+            keep_built = true;
         }
         if keep_built {
             keeper.succeeded(Some(&*built));

@@ -89,13 +89,17 @@ pub async fn run(
         // Taken here rather than in the task, so that builds start in the template's order.
         let slot = tokio::select! {
             biased;
-            () = options.cancel.cancelled() => break,
+            () = options.cancel.cancelled() => None,
             // The semaphore is never closed.
-            slot = Arc::clone(&slots).acquire_owned() => slot,
+            slot = Arc::clone(&slots).acquire_owned() => Some(slot),
         };
         let project = Arc::clone(&project);
         let ui = options.ui.for_build(&prepared.node.name);
         let keeper = Arc::new(options.keep.keeper(&project, &prepared, &options.journal, &ui));
+        let Some(slot) = slot else {
+            keeper.never_began();
+            continue;
+        };
         let hook = Arc::new(NodeHook {
             project: Arc::clone(&project),
             node: Arc::clone(&prepared.node),

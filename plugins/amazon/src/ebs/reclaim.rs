@@ -19,6 +19,8 @@ use super::resources::{
     image_mark, instance_mark, list,
 };
 use crate::access::{Access, Ec2};
+use crate::failure::During;
+use crate::filter::filter;
 use tokio::sync::Mutex;
 
 /// How long a killed build's instance may take to go.
@@ -102,6 +104,23 @@ impl Reclaim for EbsReclaim {
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// Whether the AMI of a record is there; none if the record is of something else.
+///
+/// # Errors
+/// EC2 does not say, or it is in another account.
+pub async fn ami_is_there(resource: &Resource) -> Result<Option<bool>> {
+    if resource.kind != IMAGE {
+        return Ok(None);
+    }
+    let access = EbsReclaim::default().way_to(resource, &Ui::new(Arc::new(Silent))).await?;
+    let id = attribute(resource, "image_id").unwrap_or(&resource.id);
+    let ec2 = access.client(access.region());
+    // An id that is gone is an error if it is asked for by itself.
+    let request = ec2.describe_images().include_deprecated(true).filters(filter("image-id", id));
+    let answer = request.send().await.during("looking for the AMI")?;
+    Ok(Some(answer.images.is_some_and(|images| !images.is_empty())))
 }
 
 async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Result<()> {

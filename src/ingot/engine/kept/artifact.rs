@@ -2,13 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Artifact, Error, FileArtifact, PluginSet, Reclaim, RegistryImage, Resource, Result,
+    Artifact, Context, Error, FileArtifact, PluginSet, Reclaim, RegistryImage, Resource, Result,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::artifact_presence::is_there;
+
+/// How long it may take to find out whether an image is there.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The facts that post-processors ask artifacts for, here and in Packer's plugins.
 const STATES: &[&str] = &[
@@ -41,6 +47,8 @@ pub struct RecordedArtifact {
     resources: Vec<Resource>,
     /// Whether a program that is gone would be needed to delete it.
     foreign: bool,
+    /// When this was written down.
+    recorded: SystemTime,
 }
 
 impl RecordedArtifact {
@@ -64,6 +72,7 @@ impl RecordedArtifact {
             states: states.collect(),
             resources: artifact.resources(),
             foreign: hosted && files.is_empty(),
+            recorded: SystemTime::now(),
             files,
         }
     }
@@ -73,27 +82,40 @@ impl RecordedArtifact {
         &self.description
     }
 
-    /// The artifact, for post-processors.
+    /// The artifact, for post-processors. Unless it is `owned`, it is the user's, and nothing of it
+    /// is ever deleted.
     ///
     /// # Errors
-    /// A file of it is gone.
-    pub(super) fn restore(&self, plugins: &PluginSet) -> Result<Arc<dyn Artifact>> {
+    /// Something of it is gone, or it cannot be found out whether it is there.
+    pub(super) async fn restore(
+        &self,
+        plugins: &PluginSet,
+        owned: bool,
+    ) -> Result<Arc<dyn Artifact>> {
+        let gone = |what: &dyn std::fmt::Display| {
+            Error::new(format!("{what} is gone, which the builder had made"))
+                .hint("build again without -resume")
+        };
         let files = self.files.iter().map(|file| self.directory.join(file));
-        if let Some(gone) = files.into_iter().find(|file| !file.exists()) {
-            return Err(Error::new(format!(
-                "{} is gone, which the builder had made",
-                gone.display()
-            ))
-            .hint("build again without -resume"));
+        if let Some(file) = files.into_iter().find(|file| !file.exists()) {
+            return Err(gone(&file.display()));
+        }
+        for resource in &self.resources {
+            let what = format!("{} {}", resource.kind, resource.id);
+            let looked = tokio::time::timeout(LOOK_TIMEOUT, is_there(resource)).await;
+            let looked = looked.unwrap_or_else(|_| Err(Error::new("there is no answer")));
+            if !looked.with_context(|| format!("looking for {what}"))? {
+                return Err(gone(&what));
+            }
         }
         let mut record = self.clone();
         if std::env::current_dir().is_ok_and(|here| here != self.directory) {
             record.files = self.files.iter().map(|file| self.directory.join(file)).collect();
         }
-        Ok(Arc::new(Restored { record, reclaimers: plugins.reclaimers.clone() }))
+        Ok(Arc::new(Restored { record, owned, reclaimers: plugins.reclaimers.clone() }))
     }
 
-    /// Deletes what it stands for.
+    /// Deletes what it stands for; not files that were written since, by a build that replaced them.
     ///
     /// # Errors
     /// It may still be there.
@@ -111,10 +133,15 @@ impl RecordedArtifact {
             })?;
             able.reclaim(resource).await?;
         }
+        let files = self.files.iter().map(|file| self.directory.join(file));
+        let unchanged = |file: &PathBuf| {
+            let written = std::fs::symlink_metadata(file).and_then(|found| found.modified());
+            written.is_ok_and(|written| written <= self.recorded)
+        };
         let files = FileArtifact {
             builder_id: String::new(),
             id: String::new(),
-            files: self.files.iter().map(|file| self.directory.join(file)).collect(),
+            files: files.filter(unchanged).collect(),
             description: String::new(),
         };
         files.destroy().await
@@ -123,6 +150,8 @@ impl RecordedArtifact {
 
 struct Restored {
     record: RecordedArtifact,
+    /// Whether it may be deleted.
+    owned: bool,
     reclaimers: Vec<Arc<dyn Reclaim>>,
 }
 
@@ -161,6 +190,9 @@ impl Artifact for Restored {
     }
 
     async fn destroy(&self) -> Result<()> {
-        self.record.destroy(&self.reclaimers).await
+        match self.owned {
+            true => self.record.destroy(&self.reclaimers).await,
+            false => Ok(()),
+        }
     }
 }

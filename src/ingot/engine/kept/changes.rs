@@ -23,6 +23,8 @@ pub(super) struct Changes {
     pub lines: Vec<String>,
     /// The source's options that the machine was made with.
     pub source: Vec<String>,
+    /// The files that they name.
+    pub source_files: Vec<String>,
     /// The first provisioner that is not what it was, of those there were and are.
     pub first_provisioner: Option<usize>,
 }
@@ -32,9 +34,11 @@ impl Changes {
     pub(super) fn between(before: &Inputs, now: &Inputs) -> Changes {
         let mut changes = Changes::default();
         let source = different(&before.source, &now.source);
-        if !source.is_empty() {
-            changes.lines.push(format!("the source: {}", shown(source.iter().copied())));
+        let files = different(&before.source_files, &now.source_files);
+        if !source.is_empty() || !files.is_empty() {
+            changes.lines.push(format!("the source: {}", what_differs(&source, &files)));
         }
+        changes.source_files = files.into_iter().map(str::to_owned).collect();
         let matters = |option: &&&str| !may_change(option);
         changes.source = source.iter().filter(matters).map(|&option| option.to_owned()).collect();
         let steps = before.provisioners.len().max(now.provisioners.len());
@@ -61,6 +65,46 @@ impl Changes {
         }
         changes
     }
+
+    /// What the machine was made with and is not so any more: `other values of …`. None if that is
+    /// all the same.
+    pub(super) fn made_with(&self) -> Option<String> {
+        let options = shown(self.source.iter().map(String::as_str));
+        let files: Vec<&str> = self.source_files.iter().map(String::as_str).collect();
+        match (self.source.is_empty(), files.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(format!("other values of {options}")),
+            (true, false) => Some(format!("other contents of {}", file_names(&files))),
+            (false, false) => {
+                Some(format!("other values of {options} and contents of {}", file_names(&files)))
+            }
+        }
+    }
+}
+
+/// How many files are named.
+const NAMED: usize = 5;
+
+/// Files by their names, the first few.
+fn file_names(files: &[&str]) -> String {
+    let named = files.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match files.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// Options and files that are not the same.
+fn what_differs(options: &[&str], files: &[&str]) -> String {
+    let mut parts = Vec::new();
+    if !options.is_empty() {
+        parts.push(shown(options.iter().copied()));
+    }
+    if !files.is_empty() {
+        let what = if files.len() == 1 { "the file" } else { "the files" };
+        parts.push(format!("{what} {}", file_names(files)));
+    }
+    parts.join(" and ")
 }
 
 /// Whether an option of a source may change while its machine waits.
@@ -94,15 +138,7 @@ fn step_line(
         (Some(old), Some(new)) => {
             let options = different(&old.options, &new.options);
             let files = different(&old.files, &new.files);
-            let mut parts = Vec::new();
-            if !options.is_empty() {
-                parts.push(shown(options.into_iter()));
-            }
-            if !files.is_empty() {
-                let what = if files.len() == 1 { "the file" } else { "the files" };
-                parts.push(format!("{what} {}", files.join(", ")));
-            }
-            let parts = parts.join(" and ");
+            let parts = what_differs(&options, &files);
             Some(format!("{what} {number}, {} ({}): {parts}", new.describe(), new.place))
         }
     }
@@ -132,6 +168,7 @@ mod tests {
         Inputs {
             salt: String::new(),
             source: digests(source),
+            source_files: digests(&[("Dockerfile", source.first().map_or("", |(_, value)| value))]),
             variables: digests(&[("v", source.first().map_or("", |(_, value)| value))]),
             provisioners,
             post_processors: Vec::new(),
@@ -151,11 +188,13 @@ mod tests {
         );
         let changes = Changes::between(&before, &now);
         assert_eq!(changes.source, ["image"]);
+        let made = "other values of `image` and contents of Dockerfile";
+        assert_eq!(changes.made_with().as_deref(), Some(made));
         assert_eq!(changes.first_provisioner, Some(1));
         assert_eq!(
             changes.lines,
             [
-                "the source: `image`, `ssh_username`",
+                "the source: `image`, `ssh_username` and the file Dockerfile",
                 "provisioner 2, shell \"two\" (t.pkr.hcl:1:1): `inline` and the file setup.sh",
                 "provisioner 3, shell, is gone",
                 "the variable `v`",

@@ -1,29 +1,35 @@
 //! What a build is made of: digests of its options and of the files they name, never the values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::{Scope, Unknowns, Value};
 use ingot_sdk::hash::{hasher, hex};
-use ingot_sdk::walk::{self, What};
-use ingot_sdk::{Config, OptionValue, Schema, StateKey};
+use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::{Config, OptionValue, PrepareContext, Schema, StateKey};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::blocks::overrides;
 use crate::engine::build_values::BuildValues;
+use crate::engine::inputs::{BlockKind, local_files};
+use crate::engine::journal;
 use crate::engine::prepare::{run_names, source_names};
-use crate::engine::project::Project;
+use crate::engine::project::{Project, Reproducible};
 use crate::graph::Node;
 use crate::template::builds::Part;
 use crate::template::options::{self, Given};
 use crate::template::steps::Step;
+use crate::template::uses::Uses;
 
 /// Of files that are larger, in bytes, length and time stand for the contents.
 const LARGE_FILE: u64 = 256 << 20;
-/// How many files of a directory are looked at.
+/// Of how many files of a directory the contents are read; of more, length and time stand for them.
 const MOST_FILES: usize = 10_000;
+/// What stands for a secret in the name of a file.
+const SECRET: &str = "<sensitive>";
 
 /// Digests by a name.
 type Digests = BTreeMap<String, String>;
@@ -35,6 +41,8 @@ pub(in crate::engine) struct Inputs {
     pub salt: String,
     /// The source's options.
     pub source: Digests,
+    /// The files that they name.
+    pub source_files: Digests,
     /// The template's input variables.
     pub variables: Digests,
     /// The provisioners that apply, in order.
@@ -73,28 +81,40 @@ impl StepInputs {
     }
 }
 
+/// What inputs are read from: the template, and what its blocks see in every run.
+pub(in crate::engine) struct Seen<'a> {
+    /// The template.
+    pub project: &'a Project,
+    /// So that times and random values are no change.
+    pub reproducible: &'a Reproducible,
+}
+
 impl Inputs {
     /// What `node` is made of now. Digests can be compared if they are made with one `salt`; there
-    /// is a new one if none is given.
+    /// is a new one if none is given. Reads the files that it names; blocks.
     pub(in crate::engine) fn of(
-        project: &Project,
+        seen: &Seen,
         node: &Node,
         values: &BuildValues,
+        context: &PrepareContext,
         salt: Option<&str>,
     ) -> Inputs {
+        let (project, reproducible) = (seen.project, seen.reproducible);
         let salt = salt.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
         let plugins = &project.plugins;
-        let scope = project.scope();
-        let before = scope.with(run_names(node, values.before()));
-        let survey = Survey { project, node, scope: &before, salt };
-        let source = plugins.builders.get(&node.ty).map(|builder| {
-            let parts: Vec<&Part> = node.parts.iter().collect();
-            let given = Given { parts: &parts, overrides: None, header: node.header };
-            let scope = scope.with(source_names(node));
-            let config = survey.config(given, &builder.schema(), &[], &scope);
-            survey.options(&config, given)
-        });
-        let variables = project.names.get("var").and_then(Value::as_entries);
+        let scope = Scope::new(reproducible.names.clone(), &reproducible.functions);
+        let open = scope.with(run_names(node, values.before()));
+        let named = scope.with(run_names(node, values.placeholders()));
+        let survey = Survey {
+            project,
+            node,
+            names: &reproducible.names,
+            open: &open,
+            named: &named,
+            interpolation: Interpolation::new(context),
+            salt,
+        };
+        let variables = reproducible.names.get("var").and_then(Value::as_entries);
         let variables = variables.into_iter().flatten();
         let variables =
             variables.map(|(name, value)| (name.clone(), survey.digest(&format!("{value:?}"))));
@@ -104,15 +124,24 @@ impl Inputs {
             let plugin = plugins.provisioners.get(step.block.label(0));
             survey.step(step, plugin.map(|plugin| plugin.schema()))
         });
-        let provisioners = provisioners.collect();
+        let provisioners: Vec<StepInputs> = provisioners.collect();
         let steps = node.pipelines.iter().flatten();
         let post_processors = steps.map(|step| {
             let plugin = plugins.post_processors.get(step.block.label(0));
             survey.step(step, plugin.map(|plugin| plugin.schema()))
         });
-        let post_processors = post_processors.collect();
-        let source = source.unwrap_or_default();
-        Inputs { salt: survey.salt, source, variables, provisioners, post_processors }
+        let post_processors: Vec<StepInputs> = post_processors.collect();
+        let source = plugins.builders.get(&node.ty).map(|builder| {
+            let parts: Vec<&Part> = node.parts.iter().collect();
+            let given = Given { parts: &parts, overrides: None, header: node.header };
+            let scope = scope.with(source_names(node));
+            let config = survey.config(given, &builder.schema(), &[], &scope);
+            let steps = provisioners.iter().chain(&post_processors);
+            (survey.options(&config, &config, given), survey.source_files(&config, steps))
+        });
+        let (source, source_files) = source.unwrap_or_default();
+        let salt = survey.salt;
+        Inputs { salt, source, source_files, variables, provisioners, post_processors }
     }
 }
 
@@ -120,7 +149,13 @@ impl Inputs {
 struct Survey<'a> {
     project: &'a Project,
     node: &'a Node,
-    scope: &'a Scope<'a>,
+    /// `var`, `local` and `data`, the same in each run.
+    names: &'a BTreeMap<String, Value>,
+    /// What steps see, with `build.*` unknown.
+    open: &'a Scope<'a>,
+    /// The same, with its own name for each value of `build.*`.
+    named: &'a Scope<'a>,
+    interpolation: Interpolation<'a>,
     salt: String,
 }
 
@@ -147,14 +182,18 @@ impl Survey<'_> {
             files: Digests::new(),
         };
         let Some(schema) = schema else { return inputs };
-        let mut ignored = Diagnostics::default();
         let part = step.part();
-        let overrides = overrides(step, self.node, self.scope, &mut ignored);
         let parts = &[&part][..];
-        let given = Given { parts, overrides: overrides.as_ref(), header: step.block.header };
-        let config = self.config(given, &schema, step.own_options, self.scope);
-        inputs.options = self.options(&config, given);
-        for (name, value) in config.values() {
+        let header = step.block.header;
+        let config = |scope: &Scope| {
+            let overrides = overrides(step, self.node, scope, &mut Diagnostics::default());
+            let given = Given { parts, overrides: overrides.as_ref(), header };
+            self.config(given, &schema, step.own_options, scope)
+        };
+        let (open, named) = (config(self.open), config(self.named));
+        let given = Given { parts, overrides: None, header };
+        inputs.options = self.options(&open, &named, given);
+        for (name, value) in named.values() {
             if !is_remote(name) {
                 self.files(value, &mut inputs.files);
             }
@@ -162,40 +201,124 @@ impl Survey<'_> {
         inputs
     }
 
-    /// Digests of options. What is not known before the run stands there by its expression.
-    fn options(&self, config: &Config, given: Given) -> Digests {
+    /// Digests of options. What only the run knows of one stands there by its name, or, where it
+    /// cannot, by the expression and the values that it uses.
+    fn options(&self, open: &Config, named: &Config, given: Given) -> Digests {
         let digest = |(name, value): (&String, &OptionValue)| {
-            let mut text = format!("{value:?}");
-            if !value.is_wholly_known() {
-                for part in given.parts {
-                    self.expressions(part, name, &mut text);
+            let named = named.get(name).filter(|value| value.is_wholly_known());
+            let text = match named {
+                Some(value) => format!("{value:?}"),
+                None => {
+                    let mut text = format!("{value:?}");
+                    for part in given.parts {
+                        self.expressions(part, name, &mut text);
+                    }
+                    text
                 }
-            }
+            };
             (name.clone(), self.digest(&text))
         };
-        config.values().iter().map(digest).collect()
+        open.values().iter().map(digest).collect()
     }
 
-    /// Adds what a body says of an option, as it is written.
+    /// Adds what a body says of an option, as it is written, and the values that this uses.
     fn expressions(&self, part: &Part, name: &str, text: &mut String) {
-        let sources = &self.project.sources;
+        let (sources, template) = (&self.project.sources, &self.project.template);
         for option in [name, "override"] {
             if let Some(attribute) = part.body.attribute(option) {
                 text.push_str(sources.text(attribute.expr.span));
+                self.used(&Uses::of_expression(template, &attribute.expr), text);
             }
         }
         for block in &part.body.blocks {
             if block.kind == name || block.label(0) == name {
                 text.push_str(sources.text(block.body.span));
+                self.used(&Uses::of(template, [&block.body]), text);
             }
         }
+    }
+
+    /// Adds the values of what expressions use.
+    fn used(&self, uses: &Uses, text: &mut String) {
+        let entries = |of: &str| self.names.get(of).and_then(Value::as_entries);
+        for (name, value) in entries("var").into_iter().flatten() {
+            if uses.all_variables || uses.variables.contains(name) {
+                text.push_str(&format!("\nvar.{name} = {value:?}"));
+            }
+        }
+        for (name, value) in entries("local").into_iter().flatten() {
+            if uses.locals.contains(name) {
+                text.push_str(&format!("\nlocal.{name} = {value:?}"));
+            }
+        }
+        for (ty, name) in &uses.data {
+            let value = entries("data").and_then(|data| data.get(ty)?.as_entries()?.get(name));
+            text.push_str(&format!("\ndata.{ty}.{name} = {value:?}"));
+        }
+    }
+
+    /// The files that a source's options name, without the template's own and those that `steps`
+    /// name, which are looked at by themselves: a directory that the source names may hold them all.
+    fn source_files<'s>(
+        &self,
+        config: &Config,
+        steps: impl Iterator<Item = &'s StepInputs>,
+    ) -> Digests {
+        let values = config.values().iter();
+        let rendered = values.map(|(name, value)| (name.clone(), self.rendered(value)));
+        let rendered = Config::new(rendered);
+        let real = |path: &str| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let files = steps.flat_map(|step| step.files.keys()).map(String::as_str);
+        let others: BTreeSet<PathBuf> =
+            files.chain(self.project.sources.names()).map(real).collect();
+        let mut files = Digests::new();
+        for (_, path) in local_files(BlockKind::Source, &self.node.ty, &rendered) {
+            self.file(&path, &mut files);
+        }
+        // Commits are no change of what is built.
+        let in_git = |path: &str| Path::new(path).components().any(|c| c.as_os_str() == ".git");
+        files.retain(|path, _| !others.contains(&real(path)) && !in_git(path));
+        files
+    }
+
+    /// A value with `{{ }}` filled in, and secrets as plain strings.
+    fn rendered(&self, value: &OptionValue) -> OptionValue {
+        match value {
+            OptionValue::String(text) | OptionValue::Secret(text) => {
+                OptionValue::String(self.path(text))
+            }
+            OptionValue::List(items) => {
+                OptionValue::List(items.iter().map(|item| self.rendered(item)).collect())
+            }
+            OptionValue::Map(entries) => {
+                let entries = entries.iter();
+                let rendered = entries.map(|(name, value)| (name.clone(), self.rendered(value)));
+                OptionValue::Map(rendered.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// What `{{ template_dir }}/install.sh` comes to.
+    fn path(&self, text: &str) -> String {
+        let rendered = match text.contains("{{") {
+            true => self.interpolation.render(text, &serde_json::Value::Null).ok(),
+            false => None,
+        };
+        rendered.unwrap_or_else(|| text.to_owned())
     }
 
     /// Adds the files that a value names, if it names some.
     fn files(&self, value: &OptionValue, files: &mut Digests) {
         match value {
-            OptionValue::String(text) | OptionValue::Secret(text) => self.file(text, files),
+            OptionValue::String(text) | OptionValue::Secret(text) => {
+                self.file(&self.path(text), files);
+            }
             OptionValue::List(items) => items.iter().for_each(|item| self.files(item, files)),
+            OptionValue::Map(entries) => {
+                let local = entries.iter().filter(|(name, _)| !is_remote(name));
+                local.for_each(|(_, value)| self.files(value, files));
+            }
             _ => {}
         }
     }
@@ -208,23 +331,70 @@ impl Survey<'_> {
         let path = Path::new(text);
         let Ok(found) = std::fs::metadata(path) else { return };
         if found.is_file() {
-            files.insert(text.to_owned(), self.contents(path));
+            files.insert(self.shown(path), self.contents(path, true));
         } else if found.is_dir() {
-            let tree = walk::tree(path).unwrap_or_default();
-            for entry in tree.iter().filter(|entry| entry.what == What::File).take(MOST_FILES) {
-                let shown = entry.path.display().to_string();
-                files.insert(shown, self.contents(&entry.path));
+            self.directory(path, files);
+        }
+    }
+
+    /// Adds all that is below a directory. What cannot be looked at stands there by the reason.
+    fn directory(&self, root: &Path, files: &mut Digests) {
+        let own = |found: &std::fs::Metadata| (found.dev(), found.ino());
+        // Links may lead in circles, and what Ingot writes down itself is no input.
+        let state = std::fs::metadata(journal::directory()).ok();
+        let mut known: BTreeSet<(u64, u64)> = state.iter().map(own).collect();
+        let mut waiting = vec![root.to_owned()];
+        let mut count = 0;
+        while let Some(directory) = waiting.pop() {
+            let entries: std::io::Result<Vec<_>> =
+                std::fs::metadata(&directory).and_then(|found| match known.insert(own(&found)) {
+                    true => std::fs::read_dir(&directory)?.collect(),
+                    false => Ok(Vec::new()),
+                });
+            let entries: Vec<std::fs::DirEntry> = match entries {
+                Ok(entries) => entries,
+                Err(error) => {
+                    files.insert(self.shown(&directory), self.digest(&error.to_string()));
+                    continue;
+                }
+            };
+            for path in entries.into_iter().map(|entry| entry.path()) {
+                match std::fs::metadata(&path) {
+                    Ok(found) if found.is_dir() => waiting.push(path),
+                    Ok(found) if found.is_file() => {
+                        count += 1;
+                        let digest = self.contents(&path, count <= MOST_FILES);
+                        files.insert(self.shown(&path), digest);
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        let target = std::fs::read_link(&path);
+                        let text = format!("{error} {target:?}");
+                        files.insert(self.shown(&path), self.digest(&text));
+                    }
+                }
             }
         }
     }
 
-    /// A digest of a file's contents and mode.
-    fn contents(&self, path: &Path) -> String {
+    /// A path as it is written down: without secrets.
+    fn shown(&self, path: &Path) -> String {
+        let mut text = path.display().to_string();
+        for secret in self.project.secrets().all() {
+            if !secret.is_empty() && text.contains(&secret) {
+                text = text.replace(&secret, SECRET);
+            }
+        }
+        text
+    }
+
+    /// A digest of a file's contents and mode; of its length and time where it is not to be read.
+    fn contents(&self, path: &Path, read: bool) -> String {
         let sum = || -> std::io::Result<String> {
             let mut file = std::fs::File::open(path)?;
             let found = file.metadata()?;
-            let mode = std::os::unix::fs::PermissionsExt::mode(&found.permissions());
-            if found.len() > LARGE_FILE {
+            let mode = found.mode();
+            if !read || found.len() > LARGE_FILE {
                 return Ok(format!("{mode} {} {:?}", found.len(), found.modified()?));
             }
             let Some(mut hash) = hasher("sha256") else { return Ok(String::new()) };

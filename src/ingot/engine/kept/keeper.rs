@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
-use super::record::{Header, KeptBuild, KeptRecord, Stage, list};
+use super::record::{Header, KeptBuild, KeptRecord, Stage, list, same_path};
 use crate::engine::journal::FileJournal;
 
 /// From here on count the records of what an earlier run left and a kept build's record stands for.
@@ -49,6 +49,8 @@ pub(in crate::engine) struct Keeper {
     keeps: bool,
     /// Whether a plugin's program builds.
     hosted: bool,
+    /// The build's name.
+    build: String,
     /// The template as the user named it.
     template: PathBuf,
     journal: Arc<FileJournal>,
@@ -57,6 +59,8 @@ pub(in crate::engine) struct Keeper {
     stop: Option<usize>,
     kept_machine: Option<Value>,
     artifact: Option<Arc<dyn Artifact>>,
+    /// Whether that is the user's, whom an earlier build gave it.
+    artifact_is_users: bool,
     _lock: Option<FileLock>,
     describe: Describe,
     state: Mutex<State>,
@@ -64,6 +68,15 @@ pub(in crate::engine) struct Keeper {
 
 /// What a record of the build begins with.
 pub(super) type Describe = Box<dyn Fn() -> (Header, Inputs) + Send + Sync>;
+
+/// Which build it is.
+pub(super) struct Described {
+    /// Its name.
+    pub build: String,
+    /// Whether a plugin's program builds.
+    pub hosted: bool,
+    pub describe: Describe,
+}
 
 struct State {
     /// What is or will be written down; none where nothing can be.
@@ -73,6 +86,8 @@ struct State {
     machine: Option<Value>,
     sboms: Vec<Sbom>,
     done: usize,
+    /// Whether the machine was there for provisioners in this run.
+    provisioning: bool,
     /// The provisioner before which the build stopped, as it was asked to.
     stopped: Option<String>,
     /// What it was not kept for.
@@ -89,16 +104,17 @@ pub(in crate::engine) struct Told {
 }
 
 impl Keeper {
-    /// For the build that `describe` describes; `hosted` says that a plugin's program builds.
+    /// For the build that `described` describes.
     pub(super) fn new(
         on_error: OnError,
         plan: Plan,
-        (describe, hosted): (Describe, bool),
+        described: Described,
         template: &Path,
         journal: &Arc<FileJournal>,
         ui: &Ui,
     ) -> Keeper {
         let Plan { start, stop, partial, resumed } = plan;
+        let Described { build: name, hosted, describe } = described;
         // At the start: the files may change while it runs.
         let begins = on_error == OnError::Keep || resumed.is_some();
         let mut build =
@@ -112,11 +128,13 @@ impl Keeper {
             machine: None,
             sboms: Vec::new(),
             done: start,
+            provisioning: false,
             stopped: None,
             lost: None,
             adopted: Vec::new(),
         };
         let (mut kept_machine, mut artifact, mut lock) = (None, None, None);
+        let mut artifact_is_users = false;
         if let Some(mut resumed) = resumed {
             if let Some(build) = &mut build {
                 if resumed.artifact.is_none() {
@@ -129,9 +147,11 @@ impl Keeper {
                 build.stage = resumed.record.build.stage;
                 build.artifact.clone_from(&resumed.record.build.artifact);
                 build.owns_artifact = resumed.record.build.owns_artifact;
+                build.along.extend(resumed.record.build.along.iter().cloned());
                 // What later runs see as the time of the first.
                 build.started = resumed.record.build.started;
             }
+            artifact_is_users = resumed.artifact.is_some() && !resumed.record.build.owns_artifact;
             state.record = Some(resumed.record);
             state.machine.clone_from(&resumed.machine);
             state.sboms = resumed.sboms;
@@ -142,6 +162,7 @@ impl Keeper {
         let keeper = Keeper {
             keeps: on_error == OnError::Keep,
             hosted,
+            build: name,
             template: template.to_owned(),
             journal: Arc::clone(journal),
             ui: ui.clone(),
@@ -149,11 +170,12 @@ impl Keeper {
             stop,
             kept_machine,
             artifact,
+            artifact_is_users,
             _lock: lock,
             describe,
             state: Mutex::new(state),
         };
-        keeper.provisioned(start);
+        keeper.came_to(start);
         keeper
     }
 
@@ -170,6 +192,12 @@ impl Keeper {
     /// What post-processors are to run over, in the place of building.
     pub(in crate::engine) fn artifact(&self) -> Option<Arc<dyn Artifact>> {
         self.artifact.clone()
+    }
+
+    /// Whether [`Keeper::artifact`] is the user's, whom an earlier build gave it: then it stays,
+    /// whatever comes of this run.
+    pub(in crate::engine) fn artifact_is_users(&self) -> bool {
+        self.artifact_is_users
     }
 
     /// What the builder wrote down of its machine.
@@ -194,6 +222,11 @@ impl Keeper {
 
     /// The provisioners before the one at `done` have run.
     pub(in crate::engine) fn provisioned(&self, done: usize) {
+        self.state.lock().provisioning = true;
+        self.came_to(done);
+    }
+
+    fn came_to(&self, done: usize) {
         let state = &mut *self.state.lock();
         state.done = done;
         if let Some(record) = state.record.as_mut().filter(|record| record.build.done != done) {
@@ -244,6 +277,13 @@ impl Keeper {
         self.ui.masked(&error.to_string()).chars().take(2000).collect()
     }
 
+    /// The run was stopped before the build began.
+    pub(in crate::engine) fn never_began(&self) {
+        if self.keeps {
+            self.failed(&Error::Cancelled);
+        }
+    }
+
     /// A post-processor failed. Whether `built` is to be left, which otherwise goes.
     pub(in crate::engine) fn leaves(
         &self,
@@ -251,6 +291,7 @@ impl Keeper {
         stays: bool,
         error: &Error,
     ) -> bool {
+        let stays = stays || self.artifact_is_users;
         let leaves = self.keeps || stays;
         if !leaves {
             return false;
@@ -277,24 +318,33 @@ impl Keeper {
 
     /// All went well. `built` is what the builder made, if that stays.
     pub(in crate::engine) fn succeeded(&self, built: Option<&dyn Artifact>) {
-        let made = built.filter(|_| self.keeps);
-        let made = made.map(|built| RecordedArtifact::of(built, self.hosted));
         let state = &mut *self.state.lock();
+        if state.build.is_none() && self.has_older() {
+            // What is kept of it is out of date now.
+            let (header, inputs) = (self.describe)();
+            state.build = Some(KeptBuild::new(header, inputs));
+        }
         let Some(build) = &mut state.build else { return };
-        if !self.keeps {
-            return self.forget_if_empty(state);
-        }
+        let remembered = self.keeps || state.record.is_some();
+        let made = built.filter(|_| remembered);
+        build.artifact = made.map(|built| RecordedArtifact::of(built, self.hosted));
         build.owns_artifact = false;
-        if made.is_none() && build.left.is_empty() {
-            return self.forget_if_empty(state);
-        }
-        build.artifact = made;
         build.stage = Stage::Built;
+        build.reason = String::new();
         state.machine = None;
-        // It is only there for convenience.
         if let Err(error) = self.write(state) {
-            tracing::warn!(%error, "the artifact cannot be written down for -only-post-processors");
+            tracing::warn!(%error, "it cannot be written down that a build was finished");
         }
+    }
+
+    /// Whether an earlier run of the build is kept.
+    fn has_older(&self) -> bool {
+        let template = same_path(&self.template);
+        let kept = |record: &KeptRecord| {
+            let build = &record.build;
+            build.template == template && build.build == self.build && build.stage != Stage::Built
+        };
+        list().iter().any(kept)
     }
 
     /// What is to be told at the end.
@@ -303,10 +353,25 @@ impl Keeper {
         let stopped = state.stopped.clone();
         let template = self.template.display();
         let kept = match (&state.lost, &state.record) {
-            (Some(lost), _) => Some(format!(
+            (Some(lost), Some(_)) => Some(format!(
+                "What is new could not be written down for -resume: {lost}\nThe record of what was \
+                 kept before is still there: `ingot cleanup -kept` removes it and what is left."
+            )),
+            (Some(lost), None) => Some(format!(
                 "What is left could not be written down for -resume: {lost}\n`ingot cleanup` removes \
                  it."
             )),
+            (None, Some(record))
+                if record.build.stage == Stage::Building
+                    && self.kept_machine.is_some()
+                    && !state.provisioning =>
+            {
+                Some(format!(
+                    "It did not come to its provisioners. The record of what was kept before is \
+                     still there: `ingot build -resume {template}` tries again, and `ingot cleanup \
+                     -kept` removes it and what is left."
+                ))
+            }
             (None, Some(record)) if record.build.stage != Stage::Built => {
                 Some(self.go_on(&record.build, &template.to_string()))
             }
@@ -374,7 +439,12 @@ impl Keeper {
         build.done = state.done;
         build.kept_at = OffsetDateTime::now_utc();
         let mut next = build.clone();
-        for resource in self.journal.left_by(&build.build) {
+        let left = match build.stage {
+            // That stays in the journal.
+            Stage::Built => Vec::new(),
+            _ => self.journal.left_by(&build.build),
+        };
+        for resource in left {
             next.left.retain(|known| !is_same(known, &resource));
             next.left.insert(0, resource);
         }

@@ -8,8 +8,9 @@
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind::NotFound;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::file_lock::FileLock;
@@ -42,7 +43,8 @@ pub enum Stage {
     Building,
     /// Its builder was done; a post-processor failed.
     PostProcessing,
-    /// All went well: the record is there for `-only-post-processors` alone.
+    /// All went well: the record is there for `-only-post-processors`, and says that the build was
+    /// finished.
     Built,
 }
 
@@ -60,12 +62,15 @@ pub struct KeptBuild {
     /// When the run started, in seconds and nanoseconds since 1970: what `timestamp()` saw.
     pub started: (i64, u32),
     /// When it was kept.
-    #[serde(with = "time::serde::timestamp")]
+    #[serde(with = "time::serde::timestamp::milliseconds")]
     pub kept_at: OffsetDateTime,
     /// How far it was.
     pub stage: Stage,
     /// Why it failed or stopped, without secrets.
     pub reason: String,
+    /// All builds that the run was to make and would leave a record of; with those of earlier runs
+    /// that this one went on with.
+    pub along: BTreeSet<String>,
     /// The fingerprint of the version that it is published in.
     pub fingerprint: Option<String>,
     /// Whether its builder is a program of its own, which knows no way back to its machine.
@@ -103,6 +108,7 @@ pub(super) struct Header {
     pub build: String,
     pub run: String,
     pub started: OffsetDateTime,
+    pub along: BTreeSet<String>,
     pub fingerprint: Option<String>,
     pub hosted: bool,
 }
@@ -119,6 +125,7 @@ impl KeptBuild {
             kept_at: OffsetDateTime::now_utc(),
             stage: Stage::Building,
             reason: String::new(),
+            along: header.along,
             fingerprint: header.fingerprint,
             hosted: header.hosted,
             done: 0,
@@ -175,6 +182,7 @@ impl KeptRecord {
         };
         // Another run may have removed the directory of all records meanwhile, which was empty.
         create().or_else(|_| create()).with_context(writing)?;
+        only_ours(&all)?;
         let path = all.join(name);
         let written = write_into(&new, &mut build, secrets, sboms)
             .and_then(|()| std::fs::rename(&new, &path).with_context(writing));
@@ -214,7 +222,7 @@ impl KeptRecord {
     pub fn lock(&self) -> Result<Option<FileLock>> {
         match FileLock::try_take(&self.path.join(LOCK)) {
             // Another run has removed the record meanwhile.
-            Err(error) if error.is_io(std::io::ErrorKind::NotFound) => Ok(None),
+            Err(error) if error.is_io(NotFound) => Ok(None),
             taken => taken,
         }
     }
@@ -278,30 +286,89 @@ fn directory() -> PathBuf {
     journal::directory().join("kept")
 }
 
-/// All builds that are kept, the oldest first. Costs one look into a directory when there is none.
-pub fn list() -> Vec<KeptRecord> {
-    let Ok(entries) = std::fs::read_dir(directory()) else { return Vec::new() };
-    let mut records: Vec<KeptRecord> = Vec::new();
+/// What is written down of kept builds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The builds, the oldest first.
+    pub records: Vec<KeptRecord>,
+    /// What cannot be read, or must not be believed.
+    pub unreadable: Vec<UnreadableRecord>,
+}
+
+/// A record that nothing can be done with: what it keeps may still be there.
+#[derive(Debug)]
+pub struct UnreadableRecord {
+    /// Its directory.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+/// All that is kept. Costs one look into a directory when there is nothing.
+pub fn look() -> Listing {
+    let mut listing = Listing::default();
+    let all = directory();
+    if matches!(std::fs::symlink_metadata(&all), Err(error) if error.kind() == NotFound) {
+        return listing;
+    }
+    let reading = || format!("reading {}", all.display());
+    let entries = only_ours(&all).and_then(|()| std::fs::read_dir(&all).with_context(reading));
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => {
+            listing.unreadable.push(UnreadableRecord { path: all, error });
+            return listing;
+        }
+    };
     for path in entries.flatten().map(|entry| entry.path()) {
         let unfinished = path.file_name().is_some_and(|name| {
-            name.to_string_lossy().starts_with('.') || !path.join(RECORD).exists()
+            let named = name.to_string_lossy().starts_with('.');
+            named || std::fs::symlink_metadata(path.join(RECORD)).is_err()
         });
         if unfinished {
             continue;
         }
-        match read(&path) {
-            Ok(record) => records.push(record),
-            Err(error) => tracing::warn!(%error, "a record of a kept build cannot be read"),
+        match only_ours(&path).and_then(|()| read(&path)) {
+            Ok(record) => listing.records.push(record),
+            // Another run may have removed it meanwhile.
+            Err(_) if std::fs::symlink_metadata(path.join(RECORD)).is_err() => {}
+            Err(error) => listing.unreadable.push(UnreadableRecord { path, error }),
         }
     }
-    records.sort_by_key(|record| record.build.kept_at);
-    records
+    listing.records.sort_by_key(|record| record.build.kept_at);
+    listing
 }
 
-/// The builds of a template that are kept, the oldest first.
-pub fn of_template(template: &Path) -> Vec<KeptRecord> {
+/// Refuses a directory into which somebody else can have put something: what records say is removed.
+fn only_ours(directory: &Path) -> Result<()> {
+    let found = std::fs::symlink_metadata(directory)
+        .with_context(|| format!("reading {}", directory.display()))?;
+    let own = rustix::process::geteuid().as_raw();
+    let wrong = if found.is_symlink() {
+        "is a link"
+    } else if !found.is_dir() {
+        "is no directory"
+    } else if ![own, 0].contains(&found.uid()) {
+        "belongs to another user"
+    } else if found.mode() & 0o022 != 0 {
+        "can be written by other users"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(format!("{} {wrong}: what is in it is not believed", directory.display())))
+}
+
+/// All builds that are kept, as far as that can be read, the oldest first.
+pub(super) fn list() -> Vec<KeptRecord> {
+    look().records
+}
+
+/// The builds of a template that are kept, and all that cannot be read, which may be of it.
+pub fn of_template(template: &Path) -> Listing {
     let template = same_path(template);
-    list().into_iter().filter(|record| record.build.template == template).collect()
+    let mut listing = look();
+    listing.records.retain(|record| record.build.template == template);
+    listing
 }
 
 /// How a template is known in records: its absolute path, without links and `.` in it.
@@ -340,7 +407,7 @@ fn write_into(
     match secrets {
         Some(secrets) => write_file(directory, SECRETS, secrets.to_string().as_bytes())?,
         None => match std::fs::remove_file(directory.join(SECRETS)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != NotFound => {
                 return Err(error).context("removing secrets that are not needed any more");
             }
             _ => {}
@@ -396,6 +463,30 @@ fn remove_unfinished(all: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn directories_of_others_are_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        let mode = |mode| {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(at("kept"), permissions).unwrap();
+        };
+        let wrong = |path: &str| only_ours(&at(path)).map_err(|error| error.to_string());
+        std::fs::create_dir(at("kept")).unwrap();
+        mode(0o700);
+        assert_eq!(wrong("kept"), Ok(()));
+        mode(0o720);
+        assert!(wrong("kept").unwrap_err().contains("kept can be written by other users"));
+        mode(0o755);
+        std::os::unix::fs::symlink("kept", at("link")).unwrap();
+        assert!(wrong("link").unwrap_err().contains("link is a link"));
+        // Only root can give something away.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(at("kept"), Some(65534), None).unwrap();
+            assert!(wrong("kept").unwrap_err().contains("kept belongs to another user"));
+        }
+    }
 
     #[test]
     fn a_path_names_one_template_however_it_is_written() {

@@ -1,21 +1,23 @@
 //! What a run goes on with: `-resume`, `-start-at`, `-stop-before` and `-only-post-processors`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
-use ingot_sdk::Ui;
+use ingot_sdk::{OnError, Ui};
 use parking_lot::Mutex;
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
 
 use super::changes::Changes;
-use super::inputs::{Inputs, shown};
-use super::keeper::{Describe, Keeper, Plan, Resumed};
+use super::inputs::{Inputs, Seen};
+use super::keeper::{Described, Keeper, Plan, Resumed};
 use super::record::{Header, KeptBuild, KeptRecord, Stage, same_path};
 use crate::engine::journal::FileJournal;
 use crate::engine::orphaned_runs::shown_time;
 use crate::engine::prepare::PreparedNode;
-use crate::engine::project::Project;
+use crate::engine::project::{Project, Reproducible};
 use crate::graph::{Node, step_name};
 use crate::template::steps::Step;
 
@@ -40,6 +42,14 @@ impl ResumeFlags {
     pub fn resumes(&self) -> bool {
         self.resume || self.only_post_processors
     }
+
+    /// Whether the run can go on with `build`, as far as its stage tells.
+    pub fn can_use(&self, build: &KeptBuild) -> bool {
+        match self.only_post_processors {
+            true => build.artifact.is_some(),
+            false => build.stage != Stage::Built,
+        }
+    }
 }
 
 /// From where to where builds go, by their names.
@@ -60,12 +70,23 @@ pub struct KeepOptions {
     /// The fingerprint of the version that is published.
     pub fingerprint: Option<String>,
     plans: Mutex<Plans>,
+    /// All builds of the run.
+    builds: BTreeSet<String>,
+    /// What is compared with other runs; evaluated once, when it is needed.
+    reproducible: Arc<OnceLock<Reproducible>>,
 }
 
 impl KeepOptions {
     /// Keeps the builds of `template`, which go as `plans` says.
     pub fn new(template: PathBuf, fingerprint: Option<String>, plans: Plans) -> Self {
-        KeepOptions { template, fingerprint, plans: Mutex::new(plans) }
+        let builds = plans.0.keys().cloned().collect();
+        KeepOptions {
+            template,
+            fingerprint,
+            plans: Mutex::new(plans),
+            builds,
+            reproducible: Arc::default(),
+        }
     }
 
     /// What keeps one build.
@@ -80,19 +101,30 @@ impl KeepOptions {
         let plan = self.plans.lock().0.remove(&node.name).unwrap_or_default();
         let hosted = is_hosted(project, &node);
         let (project, template) = (Arc::clone(project), self.template.clone());
+        let (context, reproducible) =
+            (Arc::clone(&prepared.context), Arc::clone(&self.reproducible));
         let fingerprint = self.fingerprint.clone();
+        let build = node.name.clone();
+        // Of other runs, what is finished leaves no record.
+        let along = match prepared.context.on_error {
+            OnError::Keep => self.builds.clone(),
+            _ => BTreeSet::new(),
+        };
         let describe = move || {
             let header = Header {
                 template: same_path(&template),
                 build: node.name.clone(),
                 run: project.run_uuid.clone(),
                 started: project.functions.start,
+                along: along.clone(),
                 fingerprint: fingerprint.clone(),
                 hosted,
             };
-            (header, Inputs::of(&project, &node, &values, None))
+            let reproducible = reproducible.get_or_init(|| project.reproducible());
+            let seen = Seen { project: &project, reproducible };
+            (header, Inputs::of(&seen, &node, &values, &context, None))
         };
-        let described: (Describe, bool) = (Box::new(describe), hosted);
+        let described = Described { build, hosted, describe: Box::new(describe) };
         Keeper::new(prepared.context.on_error, plan, described, &self.template, journal, ui)
     }
 }
@@ -103,29 +135,58 @@ fn is_hosted(project: &Project, node: &Node) -> bool {
 }
 
 /// Chooses what of `nodes` runs, and from where, and tells what changed since it was kept. What
-/// keeps it from going on goes to `diagnostics`. `records` are those of the template.
+/// keeps it from going on goes to `diagnostics`. `records` are those of the template, the oldest
+/// first; `runtime` is what images are looked for on.
 pub fn plan(
     project: &Project,
     nodes: Vec<PreparedNode>,
     flags: &ResumeFlags,
     records: Vec<KeptRecord>,
-    ui: &Ui,
+    (ui, runtime): (&Ui, &Handle),
     diagnostics: &mut Diagnostics,
 ) -> (Vec<PreparedNode>, Plans) {
     let mut newest: BTreeMap<String, KeptRecord> = BTreeMap::new();
+    let mut finished: BTreeMap<String, OffsetDateTime> = BTreeMap::new();
     for record in records {
-        let usable = match flags.only_post_processors {
-            true => record.build.artifact.is_some(),
-            false => record.build.stage != Stage::Built,
-        };
-        if usable {
+        if record.build.stage == Stage::Built {
+            finished.insert(record.build.build.clone(), record.build.kept_at);
+        }
+        if flags.can_use(&record.build) {
             // The oldest come first.
             newest.insert(record.build.build.clone(), record);
         }
     }
     let mut plans = Plans::default();
     let mut going = Vec::new();
-    let mut planner = Planner { project, flags, ui, diagnostics };
+    if !flags.only_post_processors {
+        newest.retain(|name, record| match finished.get(name) {
+            Some(&at) if at > record.build.kept_at => {
+                ui.error(format!(
+                    "What is kept of '{name}' since {} is not gone on with: a build of it has \
+                     finished since, at {}. `ingot cleanup -kept` removes what is kept.",
+                    shown_time(record.build.kept_at),
+                    shown_time(at)
+                ));
+                false
+            }
+            _ => true,
+        });
+    }
+    // When the runs began that were to make a build.
+    let mut begun: BTreeMap<String, OffsetDateTime> = BTreeMap::new();
+    for record in newest.values().filter(|_| !flags.only_post_processors) {
+        for name in &record.build.along {
+            let started = record.build.started().unwrap_or(record.build.kept_at);
+            let known = begun.entry(name.clone()).or_insert(started);
+            *known = (*known).max(started);
+        }
+    }
+    let is_unmade = |name: &str| {
+        begun.get(name).is_some_and(|started| finished.get(name).is_none_or(|at| at < started))
+    };
+    let reproducible = flags.resumes().then(|| project.reproducible());
+    let reproducible = reproducible.as_ref();
+    let mut planner = Planner { project, reproducible, flags, ui, runtime, diagnostics };
     if let Some(name) = &flags.stop_before {
         planner.check_stop(name, &nodes);
     }
@@ -134,6 +195,27 @@ pub fn plan(
         let planned = match newest.remove(&node.name) {
             Some(record) if flags.resumes() => planner.resumed(&prepared, record),
             _ if !flags.resumes() => Some(Plan::default()),
+            None if is_unmade(&node.name) && flags.start_at.is_none() => {
+                ui.say(format!(
+                    "'{}' was not finished by the run that was kept, and nothing is kept of it: it \
+                     is built from its beginning.",
+                    node.name
+                ));
+                Some(Plan::default())
+            }
+            None if is_unmade(&node.name) && !WITHOUT_MACHINE.contains(&&*node.ty) => {
+                planner.diagnostics.push(
+                    Diagnostic::error(format!(
+                        "`{}` was not finished by the run that was kept, and nothing is kept of it",
+                        node.name
+                    ))
+                    .at(node.header)
+                    .help(
+                        "without -start-at it is built from its beginning; -except leaves it out",
+                    ),
+                );
+                None
+            }
             _ => planner.without_record(&node),
         };
         let Some(mut plan) = planned else { continue };
@@ -172,8 +254,11 @@ pub(crate) fn nothing_kept(flags: &ResumeFlags) -> Diagnostic {
 
 struct Planner<'a> {
     project: &'a Project,
+    /// There where builds go on.
+    reproducible: Option<&'a Reproducible>,
     flags: &'a ResumeFlags,
     ui: &'a Ui,
+    runtime: &'a Handle,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -309,7 +394,9 @@ impl Planner<'_> {
             self.diagnostics.push(failed(&"another run has just finished it"));
             return None;
         };
-        let now = Inputs::of(self.project, node, &prepared.values, Some(&record.build.inputs.salt));
+        let seen = Seen { project: self.project, reproducible: self.reproducible? };
+        let salt = Some(record.build.inputs.salt.as_str());
+        let now = Inputs::of(&seen, node, &prepared.values, &prepared.context, salt);
         let changes = Changes::between(&record.build.inputs, &now);
         let artifact_only =
             self.flags.only_post_processors || record.build.stage == Stage::PostProcessing;
@@ -322,7 +409,10 @@ impl Planner<'_> {
             true => record.build.artifact.as_ref(),
             false => None,
         };
-        let artifact = restored.map(|artifact| artifact.restore(&self.project.plugins)).transpose();
+        let owned = record.build.owns_artifact;
+        let restored = restored
+            .map(|artifact| self.runtime.block_on(artifact.restore(&self.project.plugins, owned)));
+        let artifact = restored.transpose();
         let read = artifact.and_then(|artifact| {
             let machine = if artifact_only { None } else { record.machine()? };
             Ok((artifact, machine, record.sboms()?))
@@ -372,9 +462,8 @@ impl Planner<'_> {
             ));
             return None;
         }
-        if !changes.source.is_empty() {
-            let options = shown(changes.source.iter().map(String::as_str));
-            self.diagnostics.push(refused(format!("it was made with other values of {options}")));
+        if let Some(other) = changes.made_with() {
+            self.diagnostics.push(refused(format!("it was made with {other}")));
             return None;
         }
         if let Some(index) = changes.first_provisioner {
@@ -414,10 +503,9 @@ impl Planner<'_> {
             );
             return None;
         }
-        if !changes.source.is_empty() && kept.machine.is_some() {
-            let options = shown(changes.source.iter().map(String::as_str));
+        if let Some(other) = changes.made_with().filter(|_| kept.machine.is_some()) {
             self.diagnostics.push(
-                refused(format!("its machine was made with other values of {options}"))
+                refused(format!("its machine was made with {other}"))
                     .note("changed: ".to_owned() + &changes.lines.join("\n"))
                     .help(
                         "change them back, or remove the machine with `ingot cleanup -kept` and \
@@ -476,18 +564,21 @@ impl Planner<'_> {
         let name = &node.name;
         let since = shown_time(kept.kept_at);
         let steps = &node.provisioners;
+        let called = |step: &Step| {
+            let kind = step.block.label(0);
+            let own = step_name(step);
+            match own == kind {
+                true => kind.to_owned(),
+                false => format!("{kind} {own:?}"),
+            }
+        };
         let what = if artifact_only {
             let made = kept.artifact.as_ref().map_or("", |artifact| artifact.description());
             format!("runs its post-processors over what was made before: {made}")
         } else {
             match steps.get(start) {
                 Some(step) => {
-                    let kind = step.block.label(0);
-                    let own = step_name(step);
-                    let shown = match own == kind {
-                        true => kind.to_owned(),
-                        false => format!("{kind} {own:?}"),
-                    };
+                    let shown = called(step);
                     let place = self.project.place(step.block.header);
                     format!(
                         "goes on at provisioner {} of {}, {shown} ({}:{}:{})",
@@ -503,6 +594,17 @@ impl Planner<'_> {
             }
         };
         self.ui.say(format!("'{name}', kept at {since}, {what}."));
+        let skipped = steps.iter().enumerate().take(start).skip(kept.done);
+        let skipped = skipped.filter(|_| !artifact_only);
+        let skipped: Vec<String> = skipped
+            .map(|(index, step)| format!("  provisioner {}, {}", index + 1, called(step)))
+            .collect();
+        if !skipped.is_empty() {
+            self.ui.error(format!(
+                "Warning: -start-at skips what has not succeeded on its machine:\n{}",
+                skipped.join("\n")
+            ));
+        }
         if changes.lines.is_empty() {
             return;
         }
