@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use bollard::query_parameters::RemoveImageOptions;
 use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Resource, Result, async_trait};
 use serde_json::{Value, json};
 
 use crate::engine::{Engine, EngineContext, status, text_of};
-use crate::reclaim::image_resource;
+use crate::reclaim::{image_resource, only_the_image};
 
 /// The builder id of exported containers, and of the builder itself.
 pub(crate) const EXPORTED: &str = "packer.docker";
@@ -103,8 +102,7 @@ impl Artifact for ImageArtifact {
     }
 
     async fn destroy(&self) -> Result<()> {
-        let options = None::<RemoveImageOptions>;
-        match self.engine.api.remove_image(&self.id, options, None).await {
+        match self.engine.api.remove_image(&self.id, Some(only_the_image()), None).await {
             Err(error) if status(&error) == Some(404) => Ok(()),
             result => result.map(drop).doing(format_args!("removing the image {}", self.id)),
         }

@@ -80,6 +80,12 @@ impl Step<State> for Commit {
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let id = state.container_id()?;
         ctx.ui.say("Committing the container");
+        if state.found.is_some() {
+            ctx.ui.say(
+                "Its image has the layers of the cached states: what a later step deleted is still \
+                 in them. -no-cache makes one layer of it all.",
+            );
+        }
         let Changes { instructions, no_command, no_entrypoint } = Commit::changes(state);
         let changes = instructions.join("\n");
         let mut config = ContainerConfig::default();

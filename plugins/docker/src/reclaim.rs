@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bollard::query_parameters::{RemoveContainerOptionsBuilder, RemoveImageOptions};
+use bollard::query_parameters::{
+    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveImageOptionsBuilder,
+};
 use ingot_sdk::{Reclaim, Resource, Result, async_trait};
 
 use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, status};
@@ -51,10 +53,16 @@ pub(crate) async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
     }
 }
 
+/// How images are removed: that and nothing else. By itself the Engine would also remove those it was
+/// made of as far as they have no name, and they may be somebody's.
+pub(crate) fn only_the_image() -> RemoveImageOptions {
+    RemoveImageOptionsBuilder::new().noprune(true).build()
+}
+
 /// Removes an image, or the name `image` of one that has others. One that is not there is fine,
 /// and so is one that others are made of: the Engine keeps it for them.
 pub(crate) async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
-    match engine.api.remove_image(image, None::<RemoveImageOptions>, None).await {
+    match engine.api.remove_image(image, Some(only_the_image()), None).await {
         Err(error) if status(&error) == Some(404) => Ok(()),
         Err(error) if conflict(&error) == Some(Conflict::HasChildren) => Ok(()),
         removed => removed.map(drop).doing(format_args!("removing the image {image}")),

@@ -13,7 +13,7 @@ mod look_up;
 mod quiet;
 mod started_when_used;
 
-pub(crate) use image::{BaseImage, REPOSITORY};
+pub(crate) use image::BaseImage;
 pub(crate) use keep::ContainerStates;
 pub use kept::{KeptImage, kept_images, remove_kept_image};
 pub(crate) use look_up::{FindState, FoundState, give_up, start_from};

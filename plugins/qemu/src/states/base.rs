@@ -94,15 +94,40 @@ pub(crate) async fn base_key(
     // All options: those that come into play later change rarely while others are tried out.
     let mut parts =
         vec![version, processor, line.join("\0"), format!("{raw:?}"), format!("{:?}", public_key)];
+    if raw.disk_image && has_backing_file(medium).await {
+        return Err(Error::new("the disk image has a backing file, which may change"));
+    }
     let mut files = vec![medium.to_owned()];
     files.extend(raw.http.http_directory.iter().filter(|one| !one.is_empty()).map(PathBuf::from));
     files.extend(raw.cd.cd_files.iter().map(PathBuf::from));
     // What is named there may be a file, such as a kernel.
     let words = raw.qemuargs.iter().flatten().flat_map(|text| text.split([',', '=']));
-    files.extend(words.filter(|word| Path::new(word).is_file()).map(PathBuf::from));
+    let paths = words.filter(|word| word.contains('/') || Path::new(word).is_file());
+    for path in paths.map(Path::new) {
+        match path.is_dir() {
+            // Such as what is given away over TFTP, at any time.
+            true => {
+                let shown = path.display();
+                return Err(Error::new(format!("qemuargs names the directory {shown}")));
+            }
+            false if path.is_file() => files.push(path.to_owned()),
+            false => {}
+        }
+    }
     files.extend(given(&raw.firmware).map(PathBuf::from));
     parts.extend(contents(ctx, files).await?);
     Ok(StateKey::of("qemu 1", parts))
+}
+
+/// Whether a disk image is a qcow2 that holds only what differs from another file (see the header in
+/// QEMU's docs/interop/qcow2.txt).
+async fn has_backing_file(image: &Path) -> bool {
+    let mut header = [0; 16];
+    let read = async {
+        let mut file = tokio::fs::File::open(image).await?;
+        tokio::io::AsyncReadExt::read_exact(&mut file, &mut header).await
+    };
+    read.await.is_ok() && header.starts_with(b"QFI\xfb") && header[8..] != [0; 8]
 }
 
 /// The names and digests of files, and of all that is in directories.
