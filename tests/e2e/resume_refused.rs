@@ -96,7 +96,7 @@ fn files_of_the_source_and_of_steps_count() {
     fails(&ingot(dir, KEEP), &["goes on at provisioner 3 of 3"]);
     write(dir, &text("true").0);
     put("f", "two");
-    fails(&ingot(dir, RESUME), &["provisioner 1 has run on its machine", "the file ./f"]);
+    fails(&ingot(dir, RESUME), &["provisioner 1 has run on its machine", "): the file /"]);
     put("f", "one");
     put("d/x", "two");
     fails(&ingot(dir, RESUME), &["provisioner 2 has run on its machine", "the file d/x"]);
