@@ -6,13 +6,14 @@ use crate::check::{expect, refuse_details};
 use crate::options::{GroupOptions, UserOptions};
 use crate::shell::{Shell, field};
 
-/// Prints a user's line of the user database, and the groups that the user is in.
+/// Prints a user's line of the user database, and the groups that the user is in. `echo` of some
+/// shells would make lines of what a comment in it has.
 const USER: &str = r#"
 n=$1
 if command -v getent >/dev/null 2>&1; then line=$(getent passwd "$n")
-else line=$(while IFS= read -r one; do case "$one" in "$n":*) echo "$one" ;; esac; done < /etc/passwd); fi
+else line=$(while IFS= read -r one; do case "$one" in "$n":*) printf '%s\n' "$one" ;; esac; done < /etc/passwd); fi
 [ -n "$line" ] || exit 0
-echo "line=$line"
+printf 'line=%s\n' "$line"
 echo "groups=$(id -Gn "$n" 2>/dev/null)"
 exit 0
 "#;
@@ -21,9 +22,9 @@ exit 0
 const GROUP: &str = r#"
 n=$1
 if command -v getent >/dev/null 2>&1; then line=$(getent group "$n")
-else line=$(while IFS= read -r one; do case "$one" in "$n":*) echo "$one" ;; esac; done < /etc/group); fi
+else line=$(while IFS= read -r one; do case "$one" in "$n":*) printf '%s\n' "$one" ;; esac; done < /etc/group); fi
 [ -n "$line" ] || exit 0
-echo "line=$line"
+printf 'line=%s\n' "$line"
 exit 0
 "#;
 

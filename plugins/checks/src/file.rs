@@ -9,13 +9,25 @@ use crate::options::FileOptions;
 use crate::pattern::Pattern;
 use crate::shell::{Shell, field};
 
-/// Prints what a path is: nothing if there is nothing. `stat` of GNU and of BusyBox knows these
-/// formats, that of the BSDs others.
+/// Prints what a path is: nothing if there is nothing. A path below a directory that cannot be
+/// searched may be there, so the nearest directory above it that can be seen is looked at, also
+/// where a link leads to it. `stat` of GNU and of BusyBox knows these formats, that of the BSDs
+/// others. The target of a link comes last, as it can have lines of its own.
 const SCRIPT: &str = r#"
 p=$1
 if [ ! -e "$p" ] && [ ! -L "$p" ]; then
-  d=$(dirname "$p")
-  if [ -d "$d" ] && [ ! -x "$d" ]; then echo "unreadable=$d"; fi
+  d=$p; links=0
+  until [ -e "$d" ]; do
+    if [ -L "$d" ]; then
+      links=$((links + 1)); [ $links -le 40 ] || exit 0
+      t=$(readlink "$d")
+      case "$t" in /*) d=$t ;; *) d=$(dirname -- "$d")/$t ;; esac
+    else
+      case "$d" in /|.) break ;; esac
+      d=$(dirname -- "$d")
+    fi
+  done
+  if [ ! -e "$d" ] || { [ -d "$d" ] && [ ! -x "$d" ]; }; then printf 'unreadable=%s\n' "$d"; fi
   exit 0
 fi
 if [ -L "$p" ]; then t=symlink
@@ -27,9 +39,9 @@ elif [ -b "$p" ]; then t=block-device
 elif [ -c "$p" ]; then t=character-device
 else t=unknown; fi
 echo "type=$t"
-[ "$t" != symlink ] || echo "linked_to=$(readlink "$p")"
 s=$(stat -c '%a|%U|%G|%u|%g|%s' "$p" 2>/dev/null) || s=$(stat -f '%Lp|%Su|%Sg|%u|%g|%z' "$p") || exit 1
 echo "stat=$s"
+[ "$t" != symlink ] || { printf linked_to=; readlink "$p"; }
 "#;
 
 /// Prints sums of what is in a file.
@@ -149,7 +161,7 @@ impl FileCheck {
             problems.push("its mode and owner cannot be read".to_owned());
         }
         if let Some(wanted) = &self.linked_to {
-            match field(&found, "linked_to") {
+            match target(&found) {
                 Some(target) if target == wanted => {}
                 Some(target) => problems.push(format!("it leads to {target}, not to {wanted}")),
                 None => problems.push(format!("it is no link to {wanted} but a {file_type}")),
@@ -208,5 +220,69 @@ impl FileCheck {
             Err(error) => problems.push(format!("its sum cannot be computed: {error}")),
         }
         Ok(())
+    }
+}
+
+/// The target of a link: all that [`SCRIPT`] printed after its name.
+fn target(found: &str) -> Option<&str> {
+    let (_, target) = found.split_once("\nlinked_to=")?;
+    let target = target.strip_suffix('\n').unwrap_or(target);
+    // A terminal ends lines with both.
+    Some(target.strip_suffix('\r').unwrap_or(target))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
+
+    use super::*;
+    use crate::shell::run_here;
+
+    fn look(path: &Path) -> String {
+        run_here(SCRIPT, &[path.to_str().unwrap()])
+    }
+
+    #[test]
+    fn the_target_of_a_link_says_nothing_of_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        let planted = "/x\nstat=644|root|root|0|0|5";
+        symlink(planted, &link).unwrap();
+        let found = look(&link);
+        assert_eq!(field(&found, "type"), Some("symlink"));
+        assert!(field(&found, "stat").unwrap().starts_with("777|"), "{found}");
+        assert_eq!(target(&found), Some(planted));
+        assert_eq!(target("type=file\nstat=1\n"), None);
+        assert_eq!(target("type=symlink\r\nlinked_to=/x\r\n"), Some("/x"));
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let top = directory.path();
+        set(top, 0o755);
+        let closed = top.join("closed");
+        std::fs::create_dir_all(closed.join(".ssh")).unwrap();
+        std::fs::write(closed.join(".ssh/keys"), "").unwrap();
+        symlink("closed/.ssh", top.join("way")).unwrap();
+        symlink("loop", top.join("loop")).unwrap();
+        set(&closed, 0o600);
+        let unreadable = |path: &str| {
+            let found = look(&top.join(path));
+            assert!(field(&found, "type").is_none(), "{path}: {found}");
+            field(&found, "unreadable").map(str::to_owned)
+        };
+        let results = ["closed/.ssh/keys", "closed/x", "way/keys", "open/a/b", "loop/a"]
+            .map(|path| (path, unreadable(path)));
+        set(&closed, 0o755);
+        for (path, found) in results {
+            let hidden = path.starts_with("closed") || path.starts_with("way");
+            assert_eq!(found.is_some_and(|at| at.ends_with("/closed")), hidden, "{path}");
+        }
+        assert_eq!(field(&look(&closed.join("x")), "unreadable"), None);
     }
 }

@@ -5,11 +5,13 @@ use ingot_sdk::{Error, Result};
 use crate::options::ProcessOptions;
 use crate::shell::Shell;
 
-/// Prints the name of each process, as Linux keeps it.
+/// Prints the name of each process, as Linux keeps it, and whether those of other users are hidden
+/// (`hidepid` of /proc).
 const SCRIPT: &str = r#"
 for file in /proc/[0-9]*/comm; do
-  read -r name < "$file" && echo "process $name"
+  read -r name < "$file" && printf 'process %s\n' "$name"
 done 2>/dev/null
+[ -r /proc/1/comm ] || echo hidden
 exit 0
 "#;
 
@@ -40,6 +42,9 @@ impl ProcessCheck {
         Ok(match (self.running, names.any(|name| name == kept)) {
             (true, false) => vec!["no such process runs".to_owned()],
             (false, true) => vec!["such a process runs".to_owned()],
+            (false, false) if found.lines().any(|line| line == "hidden") => {
+                vec!["the processes of other users are hidden from this user".to_owned()]
+            }
             _ => Vec::new(),
         })
     }

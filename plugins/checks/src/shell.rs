@@ -98,3 +98,19 @@ impl OutputSink for Answer {
 pub(crate) fn field<'o>(output: &'o str, name: &str) -> Option<&'o str> {
     output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
 }
+
+/// What a script prints on this machine; for root, as another user, whom permissions hold for.
+#[cfg(all(test, unix))]
+pub(crate) fn run_here(script: &str, arguments: &[&str]) -> String {
+    use std::os::unix::process::CommandExt;
+    /// `nobody` of nearly all systems.
+    const NOBODY: u32 = 65534;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, "check"]).args(arguments);
+    if std::fs::File::open("/etc/shadow").is_ok() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
