@@ -7,7 +7,8 @@ use crate::pattern::Pattern;
 
 /// How many of the first lines of a stream are kept to be shown.
 const SHOWN_LINES: usize = 10;
-/// How many bytes of a line are looked at at once: a longer one is looked at in pieces.
+/// How many bytes of a line are looked at at once: a longer one is looked at in pieces. What goes
+/// from one into the next is not found, so that nothing can be ruled out of such a line.
 const LONGEST_LINE: usize = 256 << 10;
 /// How many bytes of a shown line are kept.
 const SHOWN_LENGTH: usize = 500;
@@ -22,6 +23,8 @@ struct Stream<'p> {
     /// For each pattern, the first line that has it.
     found: Vec<Option<String>>,
     pending: Vec<u8>,
+    /// Whether a line was looked at in pieces.
+    cut: bool,
     shown: Vec<String>,
     /// How many lines were not kept.
     left_out: usize,
@@ -34,6 +37,7 @@ impl<'p> Lines<'p> {
             patterns,
             found: patterns.iter().map(|_| None).collect(),
             pending: Vec::new(),
+            cut: false,
             shown: Vec::new(),
             left_out: 0,
         };
@@ -51,6 +55,11 @@ impl<'p> Lines<'p> {
             (Some(line), true) => {
                 Some(format!("{name} has a line against {:?}: {line}", pattern.text))
             }
+            (None, true) if stream.cut => Some(format!(
+                "{name} has a line of more than {} KiB, too long to rule out what {:?} forbids",
+                LONGEST_LINE >> 10,
+                pattern.text
+            )),
             _ => None,
         });
         problems.collect()
@@ -75,7 +84,9 @@ impl<'p> Lines<'p> {
         let stream = &mut streams[stream];
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             stream.pending.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || stream.pending.len() > LONGEST_LINE {
+            let ends = piece.ends_with(b"\n");
+            if ends || stream.pending.len() > LONGEST_LINE {
+                stream.cut |= !ends;
                 stream.line();
             }
         }
@@ -142,6 +153,22 @@ mod tests {
             ["stdout: one", "stdout: two words", "stdout: last", "stdout: bad", "stderr: bad luck"]
         );
         assert_eq!(lines.problems(0, "stdout"), ["stdout has a line against \"!/^bad/\": bad"]);
+    }
+
+    #[test]
+    fn nothing_is_ruled_out_of_a_line_that_was_cut() {
+        let forbidden = patterns(&["!error", "!/^x+$/"]);
+        let lines = Lines::new(&forbidden, &forbidden);
+        lines.stdout(&[b' '; LONGEST_LINE - 2]);
+        lines.stdout(b"err");
+        lines.stdout(b"or\n");
+        lines.stderr(b"fine\n");
+        let why = "stdout has a line of more than 256 KiB, too long to rule out what";
+        assert_eq!(
+            lines.problems(0, "stdout"),
+            [format!("{why} \"!error\" forbids"), format!("{why} \"!/^x+$/\" forbids")]
+        );
+        assert!(lines.problems(1, "stderr").is_empty());
     }
 
     #[test]
