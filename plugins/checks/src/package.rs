@@ -7,13 +7,20 @@ use crate::options::PackageOptions;
 use crate::pattern::Pattern;
 use crate::shell::Shell;
 
-/// Prints `installed VERSION` for each installed package of that name, and `manager NAME` for each
+/// Prints `installed VERSION` for each installed package of that name, `partly STATE VERSION` for
+/// each whose files are there without that (the states of dpkg(1)), and `manager NAME` for each
 /// package manager that was asked.
 const SCRIPT: &str = r#"
 n=$1
 if command -v dpkg-query >/dev/null 2>&1; then
   echo "manager dpkg"
-  dpkg-query -W -f '${db:Status-Status} ${Version}\n' -- "$n" 2>/dev/null | grep '^installed '
+  dpkg-query -W -f '${db:Status-Status} ${Version}\n' -- "$n" 2>/dev/null | while read -r s v; do
+    case "$s" in
+      installed) echo "installed $v" ;;
+      not-installed|config-files) ;;
+      *) echo "partly $s $v" ;;
+    esac
+  done
 fi
 if command -v rpm >/dev/null 2>&1; then
   echo "manager rpm"
@@ -60,11 +67,21 @@ impl PackageCheck {
                 "there is no package manager that Ingot knows: dpkg, rpm, apk or pacman",
             ));
         }
-        let versions: Vec<&str> =
-            found.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
-        Ok(match (versions.is_empty(), self.installed) {
-            (true, true) => vec!["it is not installed".to_owned()],
-            (true, false) => Vec::new(),
+        Ok(self.judge(&found))
+    }
+
+    /// What is wrong with what the script found.
+    fn judge(&self, found: &str) -> Vec<String> {
+        let after =
+            |word: &'static str| found.lines().filter_map(move |line| line.strip_prefix(word));
+        let versions: Vec<&str> = after("installed ").collect();
+        let partly: Vec<&str> = after("partly ").collect();
+        match (versions.is_empty(), self.installed) {
+            (true, true) if partly.is_empty() => vec!["it is not installed".to_owned()],
+            (true, _) if !partly.is_empty() => {
+                vec![format!("it is installed only in part: {}", partly.join(", "))]
+            }
+            (true, _) => Vec::new(),
             (false, false) => vec![format!("it is installed: {}", versions.join(", "))],
             (false, true) => {
                 let unfit = self
@@ -76,7 +93,7 @@ impl PackageCheck {
                 };
                 unfit.map(problem).collect()
             }
-        })
+        }
     }
 }
 
@@ -92,6 +109,25 @@ fn fits(pattern: &Pattern, version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judge(installed: bool, found: &str) -> Vec<String> {
+        let options = PackageOptions { installed: Some(installed), ..Default::default() };
+        let mut errors = ConfigErrors::default();
+        PackageCheck::new("a", options, &mut errors).judge(found)
+    }
+
+    #[test]
+    fn a_package_in_part_is_neither_installed_nor_not() {
+        let partly = "manager dpkg\npartly half-configured 1.2-3\n";
+        for wanted in [true, false] {
+            let problem = "it is installed only in part: half-configured 1.2-3";
+            assert_eq!(judge(wanted, partly), [problem]);
+        }
+        assert_eq!(judge(true, "manager dpkg\n"), ["it is not installed"]);
+        assert!(judge(false, "manager dpkg\n").is_empty());
+        assert!(judge(true, "manager dpkg\ninstalled 1\n").is_empty());
+        assert_eq!(judge(false, "manager dpkg\ninstalled 1\n"), ["it is installed: 1"]);
+    }
 
     #[test]
     fn an_epoch_may_be_left_out() {
