@@ -1,14 +1,29 @@
 //! Running a finished image, to be tested.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, OptionValue, Result, TestMachine, TestRun, TestSubject,
 };
 
-/// Options that are about how the image is made, not how a container runs.
-const OF_THE_BUILD: &[&str] =
-    &["build", "commit", "export_path", "changes", "author", "message", "login", "run_command"];
+/// Options that are about how the image is made, not how a container runs. What `tmpfs` mounts hides
+/// what the image has there, and with a terminal no error output is told from output.
+const OF_THE_BUILD: &[&str] = &[
+    "build",
+    "commit",
+    "export_path",
+    "changes",
+    "author",
+    "message",
+    "login",
+    "run_command",
+    "volumes",
+    "tmpfs",
+    "pty",
+];
+
+/// Where mounts show the kernel, not files that an image could have.
+const OF_THE_KERNEL: &[&str] = &["/sys", "/proc", "/dev"];
 
 /// Runs containers of images that `docker` built.
 pub(crate) struct ImageTest;
@@ -43,6 +58,12 @@ impl TestMachine for ImageTest {
             values.retain(|(known, _)| known != name);
             values.push((name.to_owned(), value));
         };
+        // What a mount shows would pass for what the image has.
+        if let Some(OptionValue::Map(volumes)) = config.get("volumes") {
+            let kernel = volumes.iter().filter(|(_, inside)| shows_kernel(inside));
+            let kernel = kernel.map(|(host, inside)| (host.clone(), inside.clone())).collect();
+            set("volumes", OptionValue::Map(kernel));
+        }
         set("image", text(&subject.id));
         set("pull", OptionValue::Bool(false));
         set("discard", OptionValue::Bool(true));
@@ -59,6 +80,14 @@ impl TestMachine for ImageTest {
         }
         Ok(Config::new(values))
     }
+}
+
+/// Whether a volume, as `PATH` or `PATH:OPTIONS` in the container, is the kernel's.
+fn shows_kernel(inside: &OptionValue) -> bool {
+    let path = inside.as_str().unwrap_or_default().split(':').next().unwrap_or_default();
+    let path = Path::new(path);
+    OF_THE_KERNEL.iter().any(|top| path.starts_with(top))
+        && path.components().all(|part| part != Component::ParentDir)
 }
 
 /// The arguments of `docker run`. What the user wrote is no template of `{{ }}`.
@@ -82,3 +111,34 @@ fn run_command(run: &TestRun) -> Vec<String> {
 
 /// Keeps a container alive whose command went into the background.
 const WAIT: &str = "while :; do sleep 3600; done";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_build_mounts_is_not_in_the_tested_container() {
+        let text = |text: &str| OptionValue::String(text.to_owned());
+        let volumes = [
+            ("/host", "/data"),
+            ("/sys/fs/cgroup", "/sys/fs/cgroup:ro"),
+            ("/trick", "/sys/../data"),
+            ("/other", "/system"),
+        ];
+        let volumes = volumes.map(|(host, inside)| (host.to_owned(), text(inside)));
+        let source = [
+            ("volumes", OptionValue::Map(volumes.into_iter().collect())),
+            ("tmpfs", OptionValue::List(vec![text("/tmp")])),
+            ("pty", OptionValue::Bool(true)),
+            ("commit", OptionValue::Bool(true)),
+            ("privileged", OptionValue::Bool(true)),
+        ];
+        let source = Config::new(source.map(|(name, value)| (name.to_owned(), value)));
+        let subject = TestSubject { id: "sha256:1".to_owned(), ..TestSubject::default() };
+        let options = ImageTest.options(&source, &subject, Path::new("/scratch")).unwrap();
+        let kept = [("/sys/fs/cgroup".to_owned(), text("/sys/fs/cgroup:ro"))];
+        assert_eq!(options.get("volumes"), Some(&OptionValue::Map(kept.into())));
+        assert!(["tmpfs", "pty", "commit"].iter().all(|option| !options.has(option)));
+        assert_eq!(options.get("privileged"), Some(&OptionValue::Bool(true)));
+    }
+}
