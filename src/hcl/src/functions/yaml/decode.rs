@@ -1,7 +1,7 @@
 //! YAML as values, with YAML 1.1's words and numbers as HCL's YAML functions know them. The
 //! syntax is saphyr-parser's work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ingot_go_template::time::format_go;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
@@ -10,13 +10,23 @@ use time::OffsetDateTime;
 use super::super::date::{self, Lenience};
 use crate::{Number, Type, Value};
 
+/// What a key means that a mapping has twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeated {
+    /// The last one counts, as in Packer.
+    LastCounts,
+    /// An error, as YAML has it.
+    Refused,
+}
+
 /// Reads a document.
 ///
 /// # Errors
 /// What is wrong, with its line.
-pub(super) fn decode(source: &str) -> Result<Value, String> {
+pub(super) fn decode(source: &str, repeated: Repeated) -> Result<Value, String> {
     let parser = Parser::new_from_str(source);
-    let mut reader = Reader { parser, anchors: BTreeMap::new(), size: 0, aliased: 0, line: 1 };
+    let anchors = BTreeMap::new();
+    let mut reader = Reader { parser, repeated, anchors, size: 0, aliased: 0, line: 1 };
     loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(_) => {}
@@ -43,6 +53,7 @@ const VALUE_SIZE: usize = 16;
 
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    repeated: Repeated,
     /// With what each counts for, in bytes; nothing for one that is still being read.
     anchors: BTreeMap<usize, Option<(Value, usize)>>,
     /// What was read so far counts for, in bytes.
@@ -129,8 +140,10 @@ impl<'a> Reader<'a> {
 
     fn mapping(&mut self) -> Result<Value, String> {
         let mut entries = BTreeMap::new();
+        let mut written = BTreeSet::new();
         loop {
             let event = self.next()?;
+            let line = self.line;
             let merge = match &event {
                 Event::MappingEnd => return Ok(Value::object(entries)),
                 Event::Scalar(text, ScalarStyle::Plain, _, None) => text == "<<",
@@ -141,6 +154,10 @@ impl<'a> Reader<'a> {
             let value = self.value(event)?;
             if merge {
                 match value.as_entries() {
+                    Some(others) if self.repeated == Repeated::Refused => {
+                        let others = others.iter().filter(|(key, _)| !written.contains(*key));
+                        entries.extend(others.map(|(key, value)| (key.clone(), value.clone())));
+                    }
                     Some(others) => entries.extend(others.clone()),
                     None => return self.fail("only a mapping can be merged with <<"),
                 }
@@ -151,7 +168,12 @@ impl<'a> Reader<'a> {
                 false => crate::convert::convert(&key, &Type::String).ok(),
             };
             match key.as_ref().and_then(Value::as_str) {
-                Some(key) => drop(entries.insert(key.to_owned(), value)),
+                Some(key) => {
+                    if self.repeated == Repeated::Refused && !written.insert(key.to_owned()) {
+                        return Err(format!("line {line}: the key {key:?} is there twice"));
+                    }
+                    entries.insert(key.to_owned(), value);
+                }
                 None => return self.fail("a key must be a text, number or bool"),
             }
         }
@@ -266,7 +288,7 @@ fn timestamp(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{Repeated, decode};
 
     #[test]
     fn aliases_of_aliases_are_bounded() {
@@ -275,9 +297,28 @@ mod tests {
             let below = vec![format!("*a{}", level - 1); 10].join(", ");
             document.push_str(&format!("a{level}: &a{level} [{below}]\n"));
         }
-        let error = decode(&document).unwrap_err();
+        let error = decode(&document, Repeated::LastCounts).unwrap_err();
         assert_eq!(error, "line 6: the aliases stand for more than 4 MiB in all");
-        let few = decode("base: &base {x: 1}\none: *base\nother: {<<: *base, y: 2}\n").unwrap();
+        let few = "base: &base {x: 1}\none: *base\nother: {<<: *base, y: 2}\n";
+        let few = decode(few, Repeated::LastCounts).unwrap();
         assert_eq!(few.as_entries().map(|entries| entries.len()), Some(3));
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_refused_where_it_would_be_lost() {
+        let twice = "file:\n  /a: {exists: true}\n  /a:\n    exists: false\n";
+        assert_eq!(
+            decode(twice, Repeated::Refused).unwrap_err(),
+            "line 3: the key \"/a\" is there twice"
+        );
+        assert!(decode(twice, Repeated::LastCounts).is_ok());
+        assert!(decode("22: a\n\"22\": b\n", Repeated::Refused).is_err());
+        // What is merged gives way to what is written, in either order.
+        for other in ["{<<: *base, x: 2}", "{x: 2, <<: *base}"] {
+            let merged = format!("base: &base {{x: 1, y: 1}}\nother: {other}\n");
+            let merged = decode(&merged, Repeated::Refused).unwrap();
+            let plain = "base: {x: 1, y: 1}\nother: {x: 2, y: 1}\n";
+            assert_eq!(merged, decode(plain, Repeated::Refused).unwrap());
+        }
     }
 }
