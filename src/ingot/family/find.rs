@@ -1,5 +1,6 @@
 //! Finding the templates of a family.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ingot_hcl::{Diagnostic, Diagnostics};
@@ -17,7 +18,7 @@ pub fn find_templates(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> Vec<P
         let before = found.len();
         match load::find(path) {
             Ok(_) => found.push(path.clone()),
-            Err(_) if path.is_dir() => below(path, 1, &mut found),
+            Err(_) if path.is_dir() => below(path, &mut found),
             Err(error) => {
                 diagnostics.push(error);
                 continue;
@@ -41,7 +42,31 @@ pub fn find_templates(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> Vec<P
     found
 }
 
-fn below(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+/// Adds the templates below a directory. The nearest directories come first, and each once: one that is
+/// reached by symbolic links too would be read again by each of them.
+fn below(top: &Path, found: &mut Vec<PathBuf>) {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let before = found.len();
+    let mut seen = BTreeSet::from([real(top)]);
+    let mut level = vec![top.to_owned()];
+    for _ in 0..DEEPEST {
+        let mut next = Vec::new();
+        for path in level.iter().flat_map(|directory| directories_in(directory)) {
+            if !seen.insert(real(&path)) {
+                continue;
+            }
+            match load::find(&path) {
+                Ok(_) => found.push(path),
+                Err(_) => next.push(path),
+            }
+        }
+        level = next;
+    }
+    found[before..].sort();
+}
+
+/// The directories in one, in order, without hidden ones.
+fn directories_in(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut directories: Vec<PathBuf> = entries
         .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
@@ -49,13 +74,7 @@ fn below(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
         .filter(|path| path.is_dir())
         .collect();
     directories.sort();
-    for path in directories {
-        if load::find(&path).is_ok() {
-            found.push(path);
-        } else if depth < DEEPEST {
-            below(&path, depth + 1, found);
-        }
-    }
+    directories
 }
 
 #[cfg(test)]
@@ -82,5 +101,25 @@ mod tests {
         assert_eq!(all(&[""]), (both.clone(), 0));
         assert_eq!(all(&["images", "images/web"]), (both, 0));
         assert_eq!(all(&["empty", "nowhere"]), (Vec::new(), 2));
+    }
+    #[test]
+    fn directories_that_link_to_each_other_are_read_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..12).map(|number| format!("d{number:02}")).collect();
+        for name in &names {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            // From each to all: 12 to the 8th paths.
+            std::os::unix::fs::symlink(dir.path(), dir.path().join(name).join("up")).unwrap();
+            for other in &names {
+                let link = dir.path().join(name).join(format!("to-{other}"));
+                std::os::unix::fs::symlink(dir.path().join(other), link).unwrap();
+            }
+        }
+        let deep = dir.path().join("d11/a/b/c");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(deep.join("a.pkr.hcl"), "").unwrap();
+        let mut diagnostics = Diagnostics::default();
+        let found = find_templates(&[dir.path().to_owned()], &mut diagnostics);
+        assert_eq!((found, diagnostics.errors()), (vec![deep], 0));
     }
 }
