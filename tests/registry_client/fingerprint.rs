@@ -5,9 +5,11 @@ use std::process::Command;
 use crate::publish::FILES;
 use crate::world::{World, clean};
 
-const GIT: (&str, &str) = ("INGOT_BUILD_FINGERPRINT", "git");
+/// Has versions be called by commits.
+pub(crate) const GIT: (&str, &str) = ("INGOT_BUILD_FINGERPRINT", "git");
 
-fn git(world: &World, args: &[&str]) -> String {
+/// Runs git in the directory of a world; what it said.
+pub(crate) fn git(world: &World, args: &[&str]) -> String {
     let mut command = clean(Command::new("git"), world.path());
     let who = ["-c", "user.name=A. Uthor", "-c", "user.email=a@example.com"];
     let output = command.args(who).args(args).output().expect("git can be run");

@@ -11,7 +11,7 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 
 use ingot_hcl::Diagnostic;
-use ingot_registry::api::{Code, Version};
+use ingot_registry::api::{Build, BuildStatus, Code, Version};
 use ingot_registry::{Connected, connect, new_id};
 use ingot_sdk::{Error, Result, Ui};
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ use super::args::{BuildArgs, OnErrorFlag};
 use super::family_member::{MEMBER, member_of_this};
 use super::{family, run_report};
 use crate::engine::signals::Signals;
-use crate::family::{Family, Member, Standing, finish_promotion, promote, standing};
+use crate::family::{Family, Member, Standing, finish_promotion, of_one_run, promote, standing};
 use crate::template::variables::VariableFlag;
 use crate::ui::{Redactor, Renderer, UiOptions, View};
 
@@ -416,6 +416,14 @@ impl Run {
         };
         let mut promoted = None;
         if let Some(channel) = &member.promote {
+            if !of_one_run(&version) {
+                return Err(Error::new(format!(
+                    "{} was not promoted to {channel}: another run has published a build of it in \
+                     the meantime, and what that was built from and whether it was tested is not \
+                     known",
+                    version.name
+                )));
+            }
             let registry = &*self.connected.registry;
             let done = promote(registry, &member.bucket, channel, &fingerprint).await;
             done.map_err(|error| {
@@ -434,18 +442,41 @@ impl Run {
         }
     }
 
-    /// What the new version is found by. A commit was built already where only a parent changed.
+    /// What the new version is found by. A commit's version may be there: complete, where only a parent
+    /// changed, or with builds of an earlier run, which were built from other parents or were not
+    /// tested. Nothing is added to these.
+    ///
+    /// # Errors
+    /// The environment gives the fingerprint of a version that another run has begun.
     async fn fingerprint(&self, member: &Member) -> Result<String> {
         let own = &member.fingerprint;
-        if !member.of_commit {
-            return Ok(own.clone());
-        }
-        match self.version(member, own).await? {
-            Some(version) if version.is_complete() => {
+        let Some(begun) = self.version(member, own).await? else { return Ok(own.clone()) };
+        let is_kept = |build: &Build| {
+            matches!(build.status, BuildStatus::Done | BuildStatus::Running)
+                || !build.artifacts.is_empty()
+        };
+        let begun_by_another = !begun.is_complete() && begun.builds.iter().any(is_kept);
+        match (member.of_commit, begun_by_another) {
+            (true, false) if !begun.is_complete() => Ok(own.clone()),
+            (true, _) => {
                 let commit: String = own.chars().take(12).collect();
-                Ok(format!("{commit}-{}", new_id()))
+                let new = format!("{commit}-{}", new_id());
+                if begun_by_another {
+                    self.ui.say(format!(
+                        "==> {}: another run began the version {own} and did not complete it: what \
+                         is built now goes to the version {new}",
+                        member.bucket
+                    ));
+                }
+                Ok(new)
             }
-            _ => Ok(own.clone()),
+            (false, true) => Err(Error::new(format!(
+                "another run began the version {own} and did not complete it, and all builds of a \
+                 version that a family builds have to be of one run: set another \
+                 HCP_PACKER_BUILD_FINGERPRINT, or none"
+            ))),
+            // The build says that it is complete.
+            (false, false) => Ok(own.clone()),
         }
     }
 

@@ -35,6 +35,14 @@ pub async fn promote(
     registry.create_channel(bucket, &body).await.map(drop)
 }
 
+/// Whether all builds of a version were made by the same run: then they are from the same parents, and
+/// all were tested or none was.
+pub fn of_one_run(version: &Version) -> bool {
+    let mut runs = version.builds.iter().map(|build| &build.packer_run_uuid);
+    let first = runs.next();
+    runs.all(|run| Some(run) == first)
+}
+
 /// Assigns a member's channel the version that another run of the family built for it and did not live
 /// to assign; whether it did. A channel that was assigned something since then stays where it is.
 ///
@@ -46,7 +54,9 @@ pub async fn finish_promotion(
     standing: &Standing,
 ) -> api::Result<bool> {
     let (Some(channel), Some(last)) = (&member.promote, &standing.last) else { return Ok(false) };
-    if !standing.reasons.is_empty() || is_revoked(last) || !meant_for(last, channel) {
+    let mut builds = last.builds.iter();
+    let meant = !last.builds.is_empty() && builds.all(|build| meant_for(build, channel));
+    if !standing.reasons.is_empty() || is_revoked(last) || !meant || !of_one_run(last) {
         return Ok(false);
     }
     let now: Option<Version> = channel_version(registry, &member.bucket, channel).await?;

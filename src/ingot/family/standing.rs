@@ -6,7 +6,9 @@ use ingot_registry::client::Registry;
 use serde::Serialize;
 
 use super::member::{Member, ParentLink};
+use super::promote::of_one_run;
 use crate::publish::changes::{is_revoked, last_completed, published_inputs};
+use crate::publish::meant_for;
 
 /// How a member stands.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +71,14 @@ pub async fn standing(registry: &dyn Registry, member: &Member) -> api::Result<S
             if is_revoked(last) {
                 standing.reasons.push(format!("{} is revoked", last.name));
             }
+            let is_of_family =
+                |channel: &String| last.builds.iter().any(|build| meant_for(build, channel));
+            if member.promote.as_ref().is_some_and(is_of_family) && !of_one_run(last) {
+                standing.reasons.push(format!(
+                    "{} was not promoted, as another run added builds to it",
+                    last.name
+                ));
+            }
             let query = AncestryQuery {
                 kind: BucketAncestryType::Parents,
                 version_fingerprint: last.fingerprint.clone(),
@@ -80,12 +90,12 @@ pub async fn standing(registry: &dyn Registry, member: &Member) -> api::Result<S
         }
     }
     for link in &member.parents {
-        let built = match &last {
-            Some(last) => built_from(registry, last, &relations, link).await?,
-            None => None,
-        };
         let now = match &link.channel {
             Some(channel) => channel_version(registry, &link.bucket, channel).await?,
+            None => None,
+        };
+        let built = match &last {
+            Some(last) => built_from(registry, last, &relations, link, now.as_ref()).await?,
             None => None,
         };
         if let Some(last) = &last {
@@ -136,13 +146,16 @@ async fn reason(
 }
 
 /// The version of a parent's bucket that `last` was built from: by ancestry, else by what was published
-/// of its inputs, where what was used is not the source of an image.
+/// of its inputs, where what was used is not the source of an image. Of builds of several runs, one may
+/// be from what the channel points at `now` and another not: the latter counts.
 async fn built_from(
     registry: &dyn Registry,
     last: &Version,
     relations: &[BucketAncestry],
     link: &ParentLink,
+    now: Option<&Version>,
 ) -> api::Result<Option<BuiltFrom>> {
+    let is_now = |id: &str| now.is_some_and(|now| now.id == id);
     let parents = relations.iter().filter_map(|relation| relation.parent.as_ref());
     let mut parents: Vec<_> = parents.filter(|parent| parent.bucket_name == link.bucket).collect();
     // Several channels of one bucket may be used.
@@ -151,6 +164,7 @@ async fn built_from(
         && parents.iter().any(|parent| parent.channel_name == *channel)
     {
         parents.retain(|parent| parent.channel_name == *channel);
+        parents.sort_by_key(|parent| is_now(&parent.version_id));
     }
     if let Some(parent) = parents.first() {
         return Ok(Some(BuiltFrom {
@@ -160,11 +174,13 @@ async fn built_from(
         }));
     }
     let records = last.builds.iter().filter_map(published_inputs);
-    let mut records = records.flat_map(|record| record.parents);
+    let records = records.flat_map(|record| record.parents);
     let same = |one: &crate::engine::inputs::ParentRecord| {
         one.bucket == link.bucket && link.channel.as_ref().is_none_or(|it| one.channel == *it)
     };
-    let Some(record) = records.find(same) else { return Ok(None) };
+    let mut records: Vec<_> = records.filter(same).collect();
+    records.sort_by_key(|record| is_now(&record.version));
+    let Some(record) = records.first() else { return Ok(None) };
     match registry.get_version_by_id(&link.bucket, &record.version).await {
         Ok(version) => Ok(Some(BuiltFrom {
             id: version.id,

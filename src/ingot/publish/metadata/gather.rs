@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ingot_registry::api::{Build, BuildMetadata, Version};
+use ingot_registry::api::{Build, BuildMetadata};
 use ingot_registry::settings::variable;
 use ingot_sdk::PluginSet;
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
@@ -40,13 +40,10 @@ pub struct CommandOptions {
 /// The name under which the channel is told that a family assigns.
 const PROMOTE: &str = "promote";
 
-/// Whether the run of a family that built a version was to assign it to `channel`.
-pub fn meant_for(version: &Version, channel: &str) -> bool {
-    let of = |build: &Build| {
-        let packer = build.metadata.as_ref()?.packer.as_ref()?;
-        Some(packer.get(PROMOTE)?.as_str()? == channel)
-    };
-    !version.builds.is_empty() && version.builds.iter().all(|build| of(build).unwrap_or(false))
+/// Whether the run of a family that made a build was to assign its version to `channel`.
+pub fn meant_for(build: &Build, channel: &str) -> bool {
+    let packer = build.metadata.as_ref().and_then(|metadata| metadata.packer.as_ref());
+    packer.and_then(|packer| packer.get(PROMOTE)?.as_str()) == Some(channel)
 }
 
 /// What all builds of a run have in common.
