@@ -87,4 +87,15 @@ fn a_disk_that_nobody_can_log_in_to_is_told_before_the_build() {
         .unwrap();
     let run = bench.ingot(&["validate", "."]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    // With a terminal all output comes as one, so that nothing is ever in `stderr`.
+    bench.template(&format!("{disk}  ssh_password = \"x\"\n  ssh_pty = true\n"), "");
+    let companion = "test \"a\" {\n  file \"/a\" {}\n  command \"a\" {\n    \
+                     stderr = [\"!error\"]\n  }\n}\n";
+    std::fs::write(bench.path("t.ingot.hcl"), companion).unwrap();
+    let run = bench.ingot(&["validate", "."]);
+    let said = run.stdout + &run.stderr;
+    assert_eq!(run.code, Some(1), "{said}");
+    for part in ["`stderr` cannot be checked behind a terminal", "t.ingot.hcl:3:3"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
 }

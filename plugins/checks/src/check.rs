@@ -177,6 +177,11 @@ impl Check {
         !matches!(self.subject, Subject::Command(_))
     }
 
+    /// Whether it looks at error output, which a terminal would mix with output.
+    pub fn tells_stderr(&self) -> bool {
+        matches!(&self.subject, Subject::Command(check) if check.tells_stderr())
+    }
+
     /// Looks, until all is as it should be or the time for that is over.
     pub async fn run(&self, shell: Shell<'_>) -> Verdict {
         let started = Instant::now();

@@ -30,6 +30,10 @@ impl CommandCheck {
         }
     }
 
+    pub(crate) fn tells_stderr(&self) -> bool {
+        !self.stderr.is_empty()
+    }
+
     pub(crate) async fn examine(&self, shell: Shell<'_>) -> Result<Verdict> {
         let lines = Lines::new(&self.stdout, &self.stderr);
         let mut problems = Vec::new();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ingot_hcl::Unknowns;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_sdk::{
-    Artifact, Config, Context as _, Error, GoDuration, OnError, PrepareContext, Result, RunContext,
-    StepInfo, StepKind, TestMachine, TestRun, TestSubject,
+    Artifact, Config, Context as _, Error, GoDuration, OnError, OptionValue, PrepareContext,
+    Result, RunContext, StepInfo, StepKind, TestMachine, TestRun, TestSubject,
 };
 
 use super::hook::TestHook;
@@ -17,7 +17,7 @@ use crate::engine::prepare::source_names;
 use crate::engine::project::Project;
 use crate::graph::Node;
 use crate::template::builds::Part;
-use crate::template::companion::TestBlock;
+use crate::template::companion::{TestBlock, TestCheck};
 use crate::template::option_place::config_errors;
 use crate::template::options::{self, Given};
 
@@ -50,7 +50,17 @@ pub(in crate::engine) fn check(project: &Project, node: &Node, diagnostics: &mut
     };
     let mut found = Diagnostics::default();
     let Some(config) = source_config(project, node, Unknowns::Allow, &mut found) else { return };
+    let terminal = has_terminal(node, &config);
     for test in tests {
+        let lost = |check: &&TestCheck| terminal && check.check.tells_stderr();
+        for check in test.checks.iter().filter(lost) {
+            diagnostics.push(
+                Diagnostic::error("`stderr` cannot be checked behind a terminal")
+                    .at(check.header)
+                    .label(format!("`{}` has ssh_pty = true", node.component))
+                    .help("check `stdout`, where all output comes then, or remove `ssh_pty`"),
+            );
+        }
         let Err(errors) = machine.check(&config, test.run.as_ref()) else { continue };
         let decided = errors.0.into_iter().filter(|error| !error.is_undecided(&config));
         let parts: Vec<&Part> = node.parts.iter().collect();
@@ -64,6 +74,14 @@ pub(in crate::engine) fn check(project: &Project, node: &Node, diagnostics: &mut
             false => one.also(test.header, &tested),
         }));
     }
+}
+
+/// Whether commands on the machine run with a terminal, where all output comes as one. Containers
+/// are not reached by SSH, whose options they take without effect.
+fn has_terminal(node: &Node, config: &Config) -> bool {
+    let communicator = config.get("communicator").and_then(OptionValue::as_str).unwrap_or_default();
+    let ssh = node.ty != "docker" && ["", "ssh"].contains(&communicator);
+    ssh && config.get("ssh_pty").and_then(OptionValue::as_bool) == Some(true)
 }
 
 /// The options of a node's source, before `{{ }}` in them are rendered; none if something is wrong.
