@@ -135,8 +135,9 @@ pub(super) fn run(program: &Path, dir: &Path, args: &[&str]) -> Run {
         .env("INGOT_STATE_DIR", &state)
         .output()
         .expect("the program can be run");
-    // The logs of a build that failed stay.
-    let journals = |entry: &std::fs::DirEntry| entry.file_name() != "logs";
+    // The logs of a build that failed stay, and what `-resume` needs where its artifact does.
+    let stays = ["logs", "kept"];
+    let journals = |entry: &std::fs::DirEntry| stays.iter().all(|name| entry.file_name() != *name);
     let left = std::fs::read_dir(&state);
     let left = left.map_or(0, |entries| entries.flatten().filter(journals).count());
     assert_eq!(left, 0, "the journal of a finished run is gone");
