@@ -233,7 +233,11 @@ build {{
     /// How many journals there are. Logs of builds that failed are beside them.
     pub(crate) fn journals(&self) -> usize {
         let entries = std::fs::read_dir(self.path("state"));
-        entries.map_or(0, |all| all.flatten().filter(|entry| entry.file_name() != "logs").count())
+        // What an AMI that was whole before a signal is recorded in stays with it.
+        let stays = ["logs", "kept"];
+        let journal =
+            |entry: &std::fs::DirEntry| stays.iter().all(|name| entry.file_name() != *name);
+        entries.map_or(0, |all| all.flatten().filter(journal).count())
     }
 }
 

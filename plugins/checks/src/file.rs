@@ -240,7 +240,7 @@ mod tests {
     use crate::shell::run_here;
 
     fn look(path: &Path) -> String {
-        run_here(SCRIPT, &[path.to_str().unwrap()])
+        run_here(SCRIPT, &[path.to_str().expect("a path of text")])
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub(crate) fn run_here(script: &str, arguments: &[&str]) -> String {
     if std::fs::File::open("/etc/shadow").is_ok() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    let output = command.output().unwrap();
+    let output = command.output().expect("sh can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("text")
 }

@@ -51,7 +51,7 @@ impl TestMachine for DiskTest {
         if text("communicator") == Some("none") {
             let message = "without a communicator nothing can look into the machine";
             errors.push(ConfigError::on("communicator", message));
-        } else if !LOGINS.iter().any(|option| some(option)) {
+        } else if !LOGINS.iter().any(some) {
             let related = LOGINS.iter().chain(&["communicator"]).copied();
             let hint = "give the source a login that is on the disk: ssh_password or \
                         ssh_private_key_file";

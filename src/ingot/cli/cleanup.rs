@@ -429,7 +429,8 @@ impl Report<'_> {
                 count(self.failed)
             ));
         }
-        if !self.args.json && !self.kept.is_empty() && !(self.args.kept && !self.args.dry_run) {
+        let asked = self.args.kept && !self.args.dry_run;
+        if !self.args.json && !self.kept.is_empty() && !asked {
             self.ui.say("What is kept goes with -kept.");
         }
         self.failed == 0 && self.unreadable.is_empty()

@@ -26,6 +26,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot build -stale -dry-run images/base images/web",
         ],
     ),
+    ("cache", &["ingot cache list", "ingot cache prune -older-than=168h"]),
     ("cache list", &["ingot cache list", "ingot cache list -json"]),
     ("cache show", &["ingot cache show 3f9a"]),
     (

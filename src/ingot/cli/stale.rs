@@ -317,13 +317,13 @@ impl Run {
         let mut started = vec![false; count];
         let mut tasks = JoinSet::new();
         loop {
-            for place in 0..count {
+            for (place, started) in started.iter_mut().enumerate() {
                 let parents = &self.family.parents[place];
                 let ready = parents.iter().all(|&parent| fates[parent].is_some());
-                if started[place] || !ready {
+                if *started || !ready {
                     continue;
                 }
-                started[place] = true;
+                *started = true;
                 let blocks = |&&parent: &&usize| fates[parent].as_ref().is_some_and(Fate::blocks);
                 let blocked: Vec<usize> = parents.iter().filter(blocks).copied().collect();
                 let run = Arc::clone(&self);
