@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::cloud::{Account, Cloud, value};
 use super::http::Message;
 use super::proxy::{Act, Call, Proxy};
+use ingot_test_support::left_in_state;
 use ingot_test_support::sshd::{self, Server};
 
 /// The regions that a build here touches.
@@ -232,12 +233,8 @@ build {{
 
     /// How many journals there are. Logs of builds that failed are beside them.
     pub(crate) fn journals(&self) -> usize {
-        let entries = std::fs::read_dir(self.path("state"));
         // What an AMI that was whole before a signal is recorded in stays with it.
-        let stays = ["logs", "kept"];
-        let journal =
-            |entry: &std::fs::DirEntry| stays.iter().all(|name| entry.file_name() != *name);
-        entries.map_or(0, |all| all.flatten().filter(journal).count())
+        left_in_state(&self.path("state"), &["logs", "kept"]).len()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ingot_test_support::{ingot_program, signal, template};
+use ingot_test_support::{ingot_program, left_in_state, signal, template};
 
 /// How long to wait for something that happens in a second.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -105,6 +105,5 @@ pub(crate) const SLEEP: &str =
 
 /// How many journals there are in the directory for them, which also holds the logs of builds.
 pub(crate) fn states(dir: &Path) -> usize {
-    let entries = std::fs::read_dir(dir.join("state"));
-    entries.map_or(0, |all| all.flatten().filter(|entry| entry.file_name() != "logs").count())
+    left_in_state(&dir.join("state"), &["logs"]).len()
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use ingot_test_support::{Run, ingot_with};
+use ingot_test_support::{Run, ingot_with, left_in_state};
 
 /// A directory of a test's own, with all that a run of `ingot` writes below it.
 pub(crate) struct Bench {
@@ -108,9 +108,7 @@ impl Bench {
         assert!(!self.path("output-m").exists(), "the output directory is left");
         assert_eq!(names(&self.path("tmp")), [""; 0]);
         // Logs of builds that failed are beside the journals.
-        let journals: Vec<String> =
-            names(&self.path("state")).into_iter().filter(|name| name != "logs").collect();
-        assert_eq!(journals, [""; 0]);
+        assert_eq!(left_in_state(&self.path("state"), &["logs"]), [""; 0]);
     }
 
     /// Makes a disk image of `size` bytes whose boot sector turns the machine off by

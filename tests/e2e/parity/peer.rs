@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::compare::{self, Image};
-use ingot_test_support::{BASE, Run, docker};
+use ingot_test_support::{BASE, Run, docker, left_in_state};
 
 /// The base image of the templates; `NAME.pkr.hcl` says `@BASE@`.
 const MARK_BASE: &str = "@BASE@";
@@ -136,11 +136,8 @@ pub(super) fn run(program: &Path, dir: &Path, args: &[&str]) -> Run {
         .output()
         .expect("the program can be run");
     // The logs of a build that failed stay, and what `-resume` needs where its artifact does.
-    let stays = ["logs", "kept"];
-    let journals = |entry: &std::fs::DirEntry| stays.iter().all(|name| entry.file_name() != *name);
-    let left = std::fs::read_dir(&state);
-    let left = left.map_or(0, |entries| entries.flatten().filter(journals).count());
-    assert_eq!(left, 0, "the journal of a finished run is gone");
+    let left = left_in_state(&state, &["logs", "kept"]);
+    assert_eq!(left, [""; 0], "the journal of a finished run is gone");
     let _ = std::fs::remove_dir_all(&state);
     Run {
         code: output.status.code(),

@@ -19,6 +19,7 @@ mod require;
 mod run;
 pub mod secret_stores;
 pub mod sshd;
+mod state;
 mod templates;
 pub mod trial_plugin;
 
@@ -28,4 +29,5 @@ pub use run::{
     Run, ingot, ingot_command, ingot_program, ingot_with, output_of, program, repository, signal,
     target_directory, tool,
 };
+pub use state::left_in_state;
 pub use templates::{NULL, docker_template, null_template, template};
