@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use super::args::CleanupArgs;
 use crate::builtin::plugins;
-use crate::engine::kept::KeptRecord;
 use crate::engine::kept::record::{self as kept, Stage, UnreadableRecord};
+use crate::engine::kept::{KeptBuild, KeptRecord};
 use crate::engine::orphaned_runs::{
     OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
 };
@@ -285,15 +285,7 @@ impl Report<'_> {
             self.failed += 1;
             self.ui.error(format!("  could not remove the record of it: {error}"));
         }
-        self.kept.push(json!({
-            "build": build.build,
-            "template": build.template,
-            "run": build.run,
-            "kept_at": shown_time(build.kept_at),
-            "reason": build.reason,
-            "artifact": build.artifact.as_ref().map(|artifact| artifact.description()),
-            "things": things,
-        }));
+        self.kept.push(document(build, json!(things)));
     }
 
     /// Tells that what is kept of a build could not be removed.
@@ -307,16 +299,9 @@ impl Report<'_> {
                 build.template.display()
             ));
         }
-        self.kept.push(json!({
-            "build": build.build,
-            "template": build.template,
-            "run": build.run,
-            "kept_at": shown_time(build.kept_at),
-            "reason": build.reason,
-            "artifact": build.artifact.as_ref().map(|artifact| artifact.description()),
-            "things": [],
-            "error": why,
-        }));
+        let mut document = document(build, json!([]));
+        document["error"] = json!(why);
+        self.kept.push(document);
     }
 
     /// Tells of a record that nothing can be done with.
@@ -435,4 +420,17 @@ impl Report<'_> {
         }
         self.failed == 0 && self.unreadable.is_empty()
     }
+}
+
+/// What the JSON says of a kept build.
+fn document(build: &KeptBuild, things: Json) -> Json {
+    json!({
+        "build": build.build,
+        "template": build.template,
+        "run": build.run,
+        "kept_at": shown_time(build.kept_at),
+        "reason": build.reason,
+        "artifact": build.artifact.as_ref().map(|artifact| artifact.description()),
+        "things": things,
+    })
 }
