@@ -65,7 +65,7 @@ impl DockerBuild {
 #[async_trait]
 impl Build for DockerBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let kept = KeptContainer::of(ctx)?;
+        let kept: Option<KeptContainer> = ctx.kept_machine("the container")?;
         let connecting = async {
             match &kept {
                 Some(kept) => kept.endpoint().connect().await,

@@ -3,7 +3,7 @@
 use bollard::models::ContainerStateStatusEnum;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
-    Context, Error, GeneratedData, JournalEntry, OnError, Result, RunContext, Step, async_trait,
+    Error, GeneratedData, JournalEntry, OnError, Result, RunContext, Step, async_trait,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -38,15 +38,6 @@ pub(crate) struct KeptContainer {
 }
 
 impl KeptContainer {
-    /// What an earlier run kept for this build, if the run goes on with it.
-    ///
-    /// # Errors
-    /// It is not a container's.
-    pub(crate) fn of(ctx: &RunContext) -> Result<Option<KeptContainer>> {
-        let Some(kept) = ctx.hook.kept_machine() else { return Ok(None) };
-        serde_json::from_value(kept).context("reading what was kept of the container").map(Some)
-    }
-
     /// The Engine that it is on, wherever the environment points now.
     pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::recorded(&self.endpoint, self.tls.as_deref())

@@ -50,14 +50,8 @@ impl TestMachine for ImageTest {
 
     fn options(&self, config: &Config, subject: &TestSubject, _: &Path) -> Result<Config> {
         let text = |text: &str| OptionValue::String(text.to_owned());
-        let kept = config.values().iter();
-        let kept = kept.filter(|(name, _)| !OF_THE_BUILD.contains(&name.as_str()));
-        let mut values: Vec<(String, OptionValue)> =
-            kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let mut set = |name: &str, value: OptionValue| {
-            values.retain(|(known, _)| known != name);
-            values.push((name.to_owned(), value));
-        };
+        let mut options = config.without(OF_THE_BUILD);
+        let mut set = |name: &str, value: OptionValue| options.set(name, value);
         // What a mount shows would pass for what the image has.
         if let Some(OptionValue::Map(volumes)) = config.get("volumes") {
             let kernel = volumes.iter().filter(|(_, inside)| shows_kernel(inside));
@@ -78,7 +72,7 @@ impl TestMachine for ImageTest {
                 own.into_iter().for_each(|own| set("run_command", own.clone()));
             }
         }
-        Ok(Config::new(values))
+        Ok(options)
     }
 }
 

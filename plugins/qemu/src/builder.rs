@@ -12,7 +12,7 @@ use ingot_sdk::{
 use crate::artifact::QemuArtifact;
 use crate::options::{Options, schema};
 use crate::settings::Settings;
-use crate::steps::{KeptMachine, State, steps};
+use crate::steps::{State, steps};
 
 /// `source "qemu"`
 pub struct QemuBuilder;
@@ -46,7 +46,7 @@ impl Build for QemuBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let settings = self.settings.clone();
         find_programs(ctx, settings.raw.qemu_binary()).await?;
-        let steps = steps(&settings, KeptMachine::of(ctx)?);
+        let steps = steps(&settings, ctx.kept_machine("the machine")?);
         let mut state = State::new(settings);
         if let Err(error) = run_steps(ctx, &steps, &mut state).await {
             if state.is_left() {

@@ -74,14 +74,8 @@ impl TestMachine for DiskTest {
     fn options(&self, config: &Config, subject: &TestSubject, scratch: &Path) -> Result<Config> {
         let disk = disk(subject)?;
         let size = virtual_size(&disk)?;
-        let kept = config.values().iter();
-        let kept = kept.filter(|(name, _)| !OF_THE_BUILD.contains(&name.as_str()));
-        let mut values: Vec<(String, OptionValue)> =
-            kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let mut set = |name: &str, value: OptionValue| {
-            values.retain(|(known, _)| known != name);
-            values.push((name.to_owned(), value));
-        };
+        let mut options = config.without(OF_THE_BUILD);
+        let mut set = |name: &str, value: OptionValue| options.set(name, value);
         let literal = |text: &str| OptionValue::String(text.replace("{{", "{{`{{`}}"));
         let path = |path: &Path| literal(&path.to_string_lossy());
         set("iso_url", path(&disk));
@@ -97,7 +91,7 @@ impl TestMachine for DiskTest {
         if let Some(variables) = subject.files.iter().find(variables) {
             set("efi_firmware_vars", path(&absolute(variables)?));
         }
-        Ok(Config::new(values))
+        Ok(options)
     }
 }
 

@@ -109,6 +109,18 @@ impl Config {
         Config { values: values.into_iter().map(|(name, value)| (name, value.into())).collect() }
     }
 
+    /// The same without the options called `names`.
+    pub fn without(&self, names: &[&str]) -> Config {
+        let mut values = self.values.clone();
+        values.retain(|name, _| !names.contains(&name.as_str()));
+        Config { values }
+    }
+
+    /// Gives an option a value, in place of the one that it may have.
+    pub fn set(&mut self, option: &str, value: OptionValue) {
+        self.values.insert(option.to_owned(), value);
+    }
+
     /// The options as the plugin's own struct. Those that are not known are absent.
     ///
     /// # Errors

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::interpolate::{self, Interpolation};
 use crate::journal::NoJournal;
 use crate::process::Processes;
-use crate::{Communicator, Error, Journal, Provisioning, Result, Sbom, Secrets, StateKey, Ui};
+use crate::{
+    Communicator, Context as _, Error, Journal, Provisioning, Result, Sbom, Secrets, StateKey, Ui,
+};
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
 pub type GeneratedData = BTreeMap<String, serde_json::Value>;
@@ -211,6 +214,18 @@ impl RunContext {
             processes: self.processes.part(),
             ..self.clone()
         }
+    }
+
+    /// What an earlier run kept of the machine for this build, if the run goes on with it. `what`
+    /// names the machine, such as `the container`.
+    ///
+    /// # Errors
+    /// It is not what this builder writes down.
+    pub fn kept_machine<T: DeserializeOwned>(&self, what: &str) -> Result<Option<T>> {
+        let Some(kept) = self.hook.kept_machine() else { return Ok(None) };
+        serde_json::from_value(kept)
+            .with_context(|| format!("reading what was kept of {what}"))
+            .map(Some)
     }
 
     /// Runs the build's provisioners.

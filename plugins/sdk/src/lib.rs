@@ -65,7 +65,7 @@ pub use provisioner::{Provision, Provisioner};
 pub use sbom::{Sbom, SbomFormat};
 pub use schema::{OptionSpec, OptionType, Schema, TemplateFunction};
 pub use secrets::Secrets;
-pub use steps::{ProvisionStep, Provisioned, Step, run_steps};
+pub use steps::{DoneBefore, ProvisionStep, Provisioned, Step, run_steps};
 pub use test_machine::{TestMachine, TestRun, TestSubject};
 pub use ui::{
     ArtifactSummary, DocumentKind, Event, EventSink, Progress, REGISTRY_VERSION, RegistryVersion,

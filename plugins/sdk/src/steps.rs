@@ -106,6 +106,29 @@ impl<S: Provisioned> Step<S> for ProvisionStep {
     }
 }
 
+/// A step whose work an earlier run has done on the machine that it kept. It is undone and left as
+/// ever.
+pub struct DoneBefore<S>(pub Box<dyn Step<S>>);
+
+#[async_trait]
+impl<S: Send> Step<S> for DoneBefore<S> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn run(&self, _: &RunContext, _: &mut S) -> Result<()> {
+        Ok(())
+    }
+
+    async fn cleanup(&self, ctx: &RunContext, state: &mut S, outcome: Outcome) {
+        self.0.cleanup(ctx, state, outcome).await;
+    }
+
+    async fn leave(&self, ctx: &RunContext, state: &mut S) {
+        self.0.leave(ctx, state).await;
+    }
+}
+
 /// How the steps went, as [`Step::cleanup`] sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -12,7 +12,7 @@ use super::options::{
     Options, SurrogateOptions, VolumeOptions, schema, surrogate_schema, volume_schema,
 };
 use super::settings::{Product, Settings};
-use super::steps::{KeptInstance, State, steps};
+use super::steps::{State, steps};
 use super::volume_artifact::VolumeArtifact;
 use crate::access::Access;
 
@@ -98,7 +98,7 @@ impl Build for EbsBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let settings = self.settings.clone();
         let access = ctx.unless_cancelled(Access::open(&settings.raw.access, &ctx.ui)).await?;
-        let steps = steps(&settings, KeptInstance::of(ctx)?);
+        let steps = steps(&settings, ctx.kept_machine("the instance")?);
         let mut state = State::new(ctx, settings, access);
         if let Err(error) = run_steps(ctx, &steps, &mut state).await {
             return Err(state.access.explain(error).await);

@@ -53,15 +53,10 @@ impl TestMachine for AmiTest {
     fn options(&self, config: &Config, subject: &TestSubject, _: &Path) -> Result<Config> {
         let region = config.get("region").and_then(OptionValue::as_str);
         let image = image(&subject.id, region)?;
-        let kept = config.values().iter();
-        let kept = kept.filter(|(name, _)| !OF_THE_BUILD.contains(&name.as_str()));
-        let kept =
-            kept.filter(|(name, _)| !["source_ami", "skip_create_ami"].contains(&name.as_str()));
-        let set = [
-            ("source_ami".to_owned(), OptionValue::String(image)),
-            ("skip_create_ami".to_owned(), OptionValue::Bool(true)),
-        ];
-        Ok(Config::new(kept.map(|(name, value)| (name.clone(), value.clone())).chain(set)))
+        let mut options = config.without(OF_THE_BUILD);
+        options.set("source_ami", OptionValue::String(image));
+        options.set("skip_create_ami", OptionValue::Bool(true));
+        Ok(options)
     }
 }
 

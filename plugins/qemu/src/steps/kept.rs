@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use ingot_communicator::{KeyPair, Way};
-use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, JournalEntry, OnError, Result, RunContext, Step, async_trait};
 use ingot_vm::scratch::ScratchFile;
 use serde::{Deserialize, Serialize};
@@ -38,17 +37,6 @@ pub(crate) struct KeptMachine {
 struct Secrets {
     /// The private key that was made for the build.
     private_key: Option<String>,
-}
-
-impl KeptMachine {
-    /// What an earlier run kept for this build, if the run goes on with it.
-    ///
-    /// # Errors
-    /// It is not a machine's.
-    pub(crate) fn of(ctx: &RunContext) -> Result<Option<KeptMachine>> {
-        let Some(kept) = ctx.hook.kept_machine() else { return Ok(None) };
-        serde_json::from_value(kept).context("reading what was kept of the machine").map(Some)
-    }
 }
 
 /// Says how the machine is found that a build leaves, where it is to be kept.
@@ -133,27 +121,5 @@ impl Step<State> for ResumeMachine {
             };
         }
         Ok(())
-    }
-}
-
-/// A step whose work the earlier run has done, and which is undone as ever.
-pub(super) struct Done(pub Box<dyn Step<State>>);
-
-#[async_trait]
-impl Step<State> for Done {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    async fn run(&self, _: &RunContext, _: &mut State) -> Result<()> {
-        Ok(())
-    }
-
-    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        self.0.cleanup(ctx, state, outcome).await;
-    }
-
-    async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        self.0.leave(ctx, state).await;
     }
 }

@@ -1,8 +1,8 @@
 //! The order of the steps.
 
-use ingot_sdk::{ProvisionStep, Step};
+use ingot_sdk::{DoneBefore, ProvisionStep, Step};
 
-use super::kept::{Done, KeptMachine, ResumeMachine};
+use super::kept::{KeptMachine, ResumeMachine};
 use super::state::State;
 use super::{disks, media, output, run, states, tpm};
 use crate::settings::Settings;
@@ -14,11 +14,11 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptMachine>) -> Vec<Box<d
     if let Some(kept) = kept {
         let mut steps: Vec<Box<dyn Step<State>>> = vec![
             Box::new(ResumeMachine(kept)),
-            Box::new(Done(Box::new(output::PrepareOutput))),
+            Box::new(DoneBefore(Box::new(output::PrepareOutput))),
             Box::new(media::StartHttp),
-            Box::new(Done(Box::new(tpm::StartTpm))),
-            Box::new(Done(Box::new(media::MakeDiscs))),
-            Box::new(Done(Box::new(run::StartMachine))),
+            Box::new(DoneBefore(Box::new(tpm::StartTpm))),
+            Box::new(DoneBefore(Box::new(media::MakeDiscs))),
+            Box::new(DoneBefore(Box::new(run::StartMachine))),
         ];
         steps.extend(from_connecting(settings));
         return steps;

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::InstanceStateName;
 use ingot_communicator::KeyPair;
-use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Context, Error, OnError, Resource, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Error, OnError, Resource, Result, RunContext, Step, async_trait};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -44,17 +43,6 @@ pub(crate) struct KeptInstance {
 struct Secrets {
     /// The private key of the temporary key pair.
     private_key: Option<String>,
-}
-
-impl KeptInstance {
-    /// What an earlier run kept for this build, if the run goes on with it.
-    ///
-    /// # Errors
-    /// It is not an instance's.
-    pub(crate) fn of(ctx: &RunContext) -> Result<Option<KeptInstance>> {
-        let Some(kept) = ctx.hook.kept_machine() else { return Ok(None) };
-        serde_json::from_value(kept).context("reading what was kept of the instance").map(Some)
-    }
 }
 
 /// Says how the instance is found that a build leaves, where it is to be kept.
@@ -148,27 +136,5 @@ impl Step<State> for ResumeInstance {
         note_volumes(ctx, state, &instance).await?;
         state.instance = Some(instance);
         Ok(())
-    }
-
-    async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        keep(ctx, state).await;
-    }
-}
-
-/// A step whose work the earlier run has done, and which is undone as ever.
-pub(super) struct Done(pub Box<dyn Step<State>>);
-
-#[async_trait]
-impl Step<State> for Done {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    async fn run(&self, _: &RunContext, _: &mut State) -> Result<()> {
-        Ok(())
-    }
-
-    async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        self.0.cleanup(ctx, state, outcome).await;
     }
 }

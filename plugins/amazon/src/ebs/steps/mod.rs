@@ -27,7 +27,6 @@ mod swap;
 mod tunnel;
 mod volumes;
 
-pub(super) use kept::KeptInstance;
 pub(super) use sequence::steps;
 pub(super) use state::{CreatedImage, State};
 

@@ -1,8 +1,8 @@
 //! The order of the steps.
 
-use ingot_sdk::{ProvisionStep, Step};
+use ingot_sdk::{DoneBefore, ProvisionStep, Step};
 
-use super::kept::{Done, KeptInstance, ResumeInstance};
+use super::kept::{KeptInstance, ResumeInstance};
 use super::state::State;
 use super::{
     attributes, connect, copy, create_image, deregister, fast_launch, image_tags, key_pair, launch,
@@ -48,7 +48,7 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptInstance>) -> Vec<Box<
         Some(kept) => {
             // In this order all is removed as ever, should this fail.
             let done = creations(settings).into_iter();
-            let done = done.map(|step| Box::new(Done(step)) as Box<dyn Step<State>>);
+            let done = done.map(|step| Box::new(DoneBefore(step)) as Box<dyn Step<State>>);
             steps.extend(done);
             steps.push(Box::new(ResumeInstance(kept)));
         }
