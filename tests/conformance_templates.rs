@@ -25,6 +25,9 @@ const LATER: &str = "later-";
 /// Cases of JSON templates of before HCL2.
 const LEGACY: &str = "legacy-";
 
+/// What Ingot says must not depend on the plugins of this machine: no such directory is anywhere.
+const NO_PLUGINS: &str = "/nonexistent/plugins";
+
 /// How a case differs from Packer on purpose.
 enum Difference {
     /// Packer refuses the template, Ingot takes it.
@@ -138,6 +141,9 @@ impl Case {
         let env = self.options.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut env: Vec<(&str, &str)> = env.collect();
         env.push(("CHECKPOINT_DISABLE", "1"));
+        if Path::new(program) == ingot_test_support::ingot_program() {
+            env.push(("PACKER_PLUGIN_PATH", NO_PLUGINS));
+        }
         let mut run = ingot_test_support::program(program, &self.dir, &args, &env);
         // The place of the checkout is not part of what is compared.
         let here = self.dir.to_str().expect("directories of tests have plain names");
@@ -292,7 +298,8 @@ impl Case {
             let text = std::fs::read_to_string(&written).unwrap_or_default();
             wrong.extend(self.snapshot("upgraded.pkr.hcl.txt", &text));
             let args: Vec<&str> = ["validate", &written].to_vec();
-            let run = ingot_test_support::program(ingot, &self.dir, &args, &[]);
+            let env = [("PACKER_PLUGIN_PATH", NO_PLUGINS)];
+            let run = ingot_test_support::program(ingot, &self.dir, &args, &env);
             // Variables that are given values for one run are not declared in all files.
             if run.code != Some(0) && self.options.variables.is_empty() {
                 wrong.push(format!("the upgraded template: {}", run.stdout));
