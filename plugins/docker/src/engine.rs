@@ -32,6 +32,9 @@ pub(crate) struct Endpoint {
     source: &'static str,
 }
 
+/// Where a host comes from that no setting names.
+const DEFAULT_SOURCE: &str = "the default";
+
 /// A connected Engine.
 #[derive(Clone)]
 pub(crate) struct Engine {
@@ -54,6 +57,12 @@ struct ContextMeta {
 struct ContextEndpoint {
     #[serde(rename = "Host", default)]
     host: String,
+}
+
+/// The socket of an Engine that this user runs without root, if there is one.
+fn runtime_socket(name: &str) -> Option<PathBuf> {
+    let directory = env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty())?;
+    Some(PathBuf::from(directory).join(name)).filter(|socket| socket.exists())
 }
 
 impl Endpoint {
@@ -87,14 +96,12 @@ impl Endpoint {
             );
         }
         if podman {
-            let rootless = set("XDG_RUNTIME_DIR")
-                .map(|directory| PathBuf::from(directory).join("podman/podman.sock"))
-                .filter(|socket| socket.exists());
+            let rootless = runtime_socket("podman/podman.sock");
             let socket = rootless.unwrap_or_else(|| PathBuf::from("/run/podman/podman.sock"));
             let host = format!("unix://{}", socket.display());
             return Ok(Endpoint { host, tls: None, source: "Podman's default" });
         }
-        Ok(Endpoint { host: DEFAULT_ENDPOINT.to_owned(), tls: None, source: "the default" })
+        Ok(Endpoint { host: DEFAULT_ENDPOINT.to_owned(), tls: None, source: DEFAULT_SOURCE })
     }
 
     /// The endpoint of the docker context `name`, stored below the directory `contexts`.
@@ -140,9 +147,16 @@ impl Endpoint {
     /// The Engine cannot be reached; the hint says how to choose another.
     pub(crate) async fn connect(self) -> Result<Engine> {
         let unreachable = |why: String| {
-            let hint = "is it running, and may this user use it? Set DOCKER_HOST to an Engine \
-                        that can be reached, such as unix:///var/run/docker.sock or \
-                        tcp://host:2376 with DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH";
+            let hint = match runtime_socket("docker.sock") {
+                Some(socket) if self.source == DEFAULT_SOURCE => format!(
+                    "you have an Engine without root: export DOCKER_HOST=unix://{}",
+                    socket.display()
+                ),
+                _ => "is it running, and may this user use it? Set DOCKER_HOST to an Engine \
+                      that can be reached, such as unix:///var/run/docker.sock or \
+                      tcp://host:2376 with DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"
+                    .to_owned(),
+            };
             Error::new(format!(
                 "cannot reach the Docker Engine at {} (from {}): {why}",
                 self.host, self.source
