@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
 mod ancestry;
+mod browser_login;
 mod commands;
 mod data_sources;
 mod families;

@@ -150,6 +150,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot registry serve -listen=0.0.0.0:7420",
         ],
     ),
+    ("registry login", &["ingot registry login", "ingot registry login -no-browser"]),
+    ("registry logout", &["ingot registry logout"]),
     (
         "registry export",
         &["ingot registry export hcp.json", "ingot registry export web.json -bucket=web"],

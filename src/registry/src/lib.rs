@@ -23,10 +23,12 @@ pub mod api;
 pub mod client;
 mod connect;
 mod data_directory;
+mod geography;
 pub mod http;
 mod id;
 #[cfg(feature = "store")]
 pub mod local;
+pub mod login;
 mod pages;
 mod revocation_delay;
 // A registry that is only asked packs SBOMs and checks none.

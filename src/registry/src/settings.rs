@@ -8,6 +8,8 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::data_directory::default_path;
+use super::geography::Geography;
+use super::login::Login;
 use super::workload::Workload;
 
 /// Ingot's own variable: `local`, the path of a registry's file, or the URL of a server.
@@ -18,6 +20,9 @@ const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
 const CRED_FILE: &str = "HCP_CRED_FILE";
 /// Where credentials are if nothing else is said, from the home directory.
 const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
+
+/// Where tokens are given out, at the address for that.
+const TOKEN_PATH: &str = "/oauth2/token";
 
 /// Which registry is meant.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +64,19 @@ pub enum Credentials {
     },
     /// A service principal, by an identity of another platform.
     Workload(Box<Workload>),
+    /// Somebody who logged in by browser.
+    Login(Login),
+}
+
+/// What logging in by browser needs.
+#[derive(Debug, Clone)]
+pub struct LoginSettings {
+    /// Where tokens are given out.
+    pub token: Url,
+    /// Whether the certificate there is not checked.
+    pub auth_insecure: bool,
+    /// The login to be.
+    pub login: Login,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -68,6 +86,7 @@ impl std::fmt::Debug for Credentials {
                 f.debug_struct("Key").field("id", id).finish_non_exhaustive()
             }
             Credentials::Workload(workload) => workload.fmt(f),
+            Credentials::Login(login) => login.fmt(f),
         }
     }
 }
@@ -88,7 +107,60 @@ pub fn is_configured() -> bool {
         let home = variable("HOME").filter(|home| !home.is_empty());
         home.is_some_and(|home| Path::new(&home).join(DEFAULT_CRED_FILE).exists())
     };
-    [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(set) || file()
+    let login = || login(&variable).ok().flatten().is_some_and(|login| login.is_kept());
+    [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(set) || file() || login()
+}
+
+/// What logging in to HCP by browser needs, as this process's environment says.
+///
+/// # Errors
+/// It names another registry, or something in it does not make sense; the text says what to set.
+pub fn for_login() -> Result<LoginSettings> {
+    login_settings(&variable)
+}
+
+/// What of the environment is used before a login by browser, if something is.
+pub fn before_login() -> Option<&'static str> {
+    let set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
+    let named = [CLIENT_ID, CRED_FILE].into_iter().find(set);
+    let default = || {
+        let home = variable("HOME")?;
+        Path::new(&home).join(DEFAULT_CRED_FILE).exists().then_some("~/.config/hcp/cred_file.json")
+    };
+    named.or_else(default)
+}
+
+fn login_settings(environment: Environment) -> Result<LoginSettings> {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    if set(INGOT_REGISTRY).is_some() {
+        return Err(Error::new(format!(
+            "{INGOT_REGISTRY} names a registry of your own, and only HCP is logged in to by browser"
+        ))
+        .hint(format!(
+            "unset it to log in to HCP; for a server, set {CLIENT_ID} and {CLIENT_SECRET} to a key of it"
+        )));
+    }
+    let login = login(environment)?.ok_or_else(|| {
+        Error::new("there is no home directory to keep a login in").hint("set HOME")
+    })?;
+    let mut token = auth_url(&auth_address(environment)?)?;
+    token.set_path(TOKEN_PATH);
+    token.set_query(None);
+    let auth_insecure = tls("HCP_AUTH_TLS", environment)? == Tls::Insecure;
+    Ok(LoginSettings { token, auth_insecure, login })
+}
+
+/// Where somebody's login to HCP is kept; none without a home directory.
+fn login(environment: Environment) -> Result<Option<Login>> {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let geography = Geography::of(environment)?;
+    let client_id = set("HCP_OAUTH_CLIENT_ID").unwrap_or_else(|| geography.login_client.to_owned());
+    Ok(set("HOME").map(|home| Login::new(&home, client_id, geography.name)))
+}
+
+fn auth_address(environment: Environment) -> Result<String> {
+    let given = environment("HCP_AUTH_URL");
+    Ok(given.unwrap_or(Geography::of(environment)?.auth.to_owned()))
 }
 
 /// What this process's environment says.
@@ -136,23 +208,14 @@ fn server(url: &str, environment: Environment) -> Result<Remote> {
         Some(auth) => auth_url(&auth)?,
         None => api.clone(),
     };
-    remote(api, auth, environment)
+    remote(api, auth, environment, None)
 }
 
 /// HCP Packer, or what the variables of HCP name in its place.
 fn hcp(environment: Environment) -> Result<Remote> {
-    let geography = environment("HCP_GEOGRAPHY");
-    let (auth, address) = match geography.as_deref() {
-        None | Some("us") => ("https://auth.idp.hashicorp.com", "api.cloud.hashicorp.com:443"),
-        Some("eu") => ("https://auth.idp.eu.hashicorp.com", "api.cloud.eu.hashicorp.com"),
-        Some(other) => {
-            return Err(
-                Error::new(format!("HCP_GEOGRAPHY is `{other}`")).hint("it can be `us` or `eu`")
-            );
-        }
-    };
-    let auth = auth_url(environment("HCP_AUTH_URL").as_deref().unwrap_or(auth))?;
-    let mut address = environment("HCP_API_ADDRESS").unwrap_or_else(|| address.to_owned());
+    let auth = auth_url(&auth_address(environment)?)?;
+    let given = environment("HCP_API_ADDRESS");
+    let mut address = given.unwrap_or(Geography::of(environment)?.api.to_owned());
     if let Some(host) = environment("HCP_API_HOST") {
         // The older name, which may have the scheme before it.
         let prefix = host.get(..8).filter(|prefix| prefix.eq_ignore_ascii_case("https://"));
@@ -170,7 +233,7 @@ fn hcp(environment: Environment) -> Result<Remote> {
     if address.contains("//") || api.host_str().is_none_or(str::is_empty) || api.path() != "/" {
         return Err(wrong());
     }
-    remote(api, auth, environment)
+    remote(api, auth, environment, login(environment)?)
 }
 
 fn auth_url(text: &str) -> Result<Url> {
@@ -183,9 +246,10 @@ fn auth_url(text: &str) -> Result<Url> {
     }
 }
 
-fn remote(api: Url, auth: Url, environment: Environment) -> Result<Remote> {
+/// `login` counts where there are no other credentials.
+fn remote(api: Url, auth: Url, environment: Environment, login: Option<Login>) -> Result<Remote> {
     let mut token = auth;
-    token.set_path("/oauth2/token");
+    token.set_path(TOKEN_PATH);
     token.set_query(None);
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     Ok(Remote {
@@ -193,7 +257,7 @@ fn remote(api: Url, auth: Url, environment: Environment) -> Result<Remote> {
         token,
         api_insecure: tls("HCP_API_TLS", environment)? == Tls::Insecure,
         auth_insecure: tls("HCP_AUTH_TLS", environment)? == Tls::Insecure,
-        credentials: credentials(environment)?,
+        credentials: credentials(environment, login)?,
         organization: set("HCP_ORGANIZATION_ID"),
         project: set("HCP_PROJECT_ID"),
     })
@@ -233,8 +297,9 @@ struct Oauth {
     client_secret: String,
 }
 
-/// The environment's, else those of `HCP_CRED_FILE`, else those of `~/.config/hcp/cred_file.json`.
-fn credentials(environment: Environment) -> Result<Credentials> {
+/// The environment's, else those of `HCP_CRED_FILE`, else those of `~/.config/hcp/cred_file.json`,
+/// else a login that is kept.
+fn credentials(environment: Environment, login: Option<Login>) -> Result<Credentials> {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     match (set(CLIENT_ID), set(CLIENT_SECRET)) {
         (Some(id), Some(secret)) => return Ok(Credentials::Key { id, secret }),
@@ -259,9 +324,12 @@ fn credentials(environment: Environment) -> Result<Credentials> {
     let default = || Some(Path::new(&set("HOME")?).join(DEFAULT_CRED_FILE));
     let path = named.or_else(default);
     let Some(path) = path.filter(|path| path.exists()) else {
+        if let Some(login) = login.filter(Login::is_kept) {
+            return Ok(Credentials::Login(login));
+        }
         return Err(Error::new("there are no credentials for a registry").hint(format!(
-            "set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}; or {INGOT_REGISTRY}=local for a \
-             registry on this machine"
+            "set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}; or log in to HCP by browser: \
+             `ingot registry login`; or {INGOT_REGISTRY}=local for a registry on this machine"
         )));
     };
     let wrong = |why: &str| Error::new(format!("{}: {why}", path.display()));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_registry::connect;
+use ingot_registry::http::Mask;
 use ingot_sdk::{Error, Result};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -14,8 +15,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::server;
 use super::session::Session;
 use super::{
-    ancestry, artifact, bucket, channel, check, enforced_block, push, revoke, sbom, transfer,
-    version,
+    ancestry, artifact, bucket, channel, check, enforced_block, login, push, revoke, sbom,
+    transfer, version,
 };
 use crate::engine::signals;
 use crate::ui::Redactor;
@@ -34,6 +35,10 @@ enum RegistryCommand {
     Push(push::PushArgs),
     /// Check the images of Terraform plans: 0 if all may be applied, 2 if one must not be
     Check(check::CheckArgs),
+    /// Log in to HCP Packer by browser, for yourself; HCP's command line uses the same login
+    Login(login::LoginArgs),
+    /// Forget the login to HCP Packer
+    Logout,
     #[cfg(feature = "registry-server")]
     #[command(flatten)]
     Server(server::ServerCommand),
@@ -134,12 +139,15 @@ pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
 
 async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result<ExitCode> {
     let redactor = Arc::clone(redactor);
-    let connected = connect(Arc::new(move |secret: &str| redactor.add(secret)));
+    let mask: Mask = Arc::new(move |secret: &str| redactor.add(secret));
+    let connected = connect(Arc::clone(&mask));
     match command {
         #[cfg(feature = "registry-server")]
         RegistryCommand::Server(command) => server::run(command).await?,
         // What waits can be listed without a registry.
         RegistryCommand::Push(args) => push::run(args, connected).await?,
+        RegistryCommand::Login(args) => login::log_in(args, mask).await?,
+        RegistryCommand::Logout => login::log_out()?,
         RegistryCommand::Check(args) => {
             let plans = check::read(args)?;
             return check::run(args, plans, &Session { connected: connected.await? }).await;

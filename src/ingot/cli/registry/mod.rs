@@ -12,6 +12,7 @@ mod check;
 mod command;
 mod enforced_block;
 mod labels;
+mod login;
 pub(super) mod output;
 mod push;
 mod revoke;

@@ -96,6 +96,15 @@ pub(super) struct Answered<T> {
     pub(super) perhaps_before: bool,
 }
 
+/// A client that may accept any certificate.
+pub(super) fn client(insecure: bool) -> Result<Client> {
+    http::client_with(|builder| match insecure {
+        true => builder.tls_danger_accept_invalid_certs(true),
+        false => builder,
+    })
+    .map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
 impl HttpRegistry {
     /// Logs in, and finds out which organization and project are meant.
     ///
@@ -105,13 +114,6 @@ impl HttpRegistry {
         if let Credentials::Key { secret, .. } = &settings.credentials {
             mask(secret);
         }
-        let client = |insecure: bool| {
-            http::client_with(|builder| match insecure {
-                true => builder.tls_danger_accept_invalid_certs(true),
-                false => builder,
-            })
-            .map_err(|error| Error::new(Code::Internal, error.to_string()))
-        };
         let api = client(settings.api_insecure)?;
         let mut registry = HttpRegistry {
             client: api.clone(),

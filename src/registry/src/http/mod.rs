@@ -9,5 +9,6 @@ mod token;
 pub use client::{HttpRegistry, Mask};
 
 pub(super) use client::host;
+pub(super) use token::{AUDIENCE, code_exchanged};
 
 use client::{Answered, Call, TIMEOUT, json, status_error, unreachable_error};

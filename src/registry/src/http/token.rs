@@ -1,24 +1,31 @@
-//! Tokens, by OAuth2's client credentials grant (RFC 6749, section 4.4), or in exchange for one of
-//! another platform.
+//! Tokens, by OAuth2's client credentials grant (RFC 6749, section 4.4), in exchange for one of
+//! another platform, or of somebody's own login.
 
 use std::time::{Duration, Instant};
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use serde::Deserialize;
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::{TIMEOUT, status_error};
 use crate::api::{Code, Error, Result};
-use crate::settings::{Credentials, variable};
+use crate::login::{Entry, KeptLogin, Login};
+use crate::settings::{Credentials, LoginSettings, variable};
 use crate::workload::Workload;
 
 /// What HCP's tokens are for; its own text, whatever the address.
-const AUDIENCE: &str = "https://api.hashicorp.cloud";
+pub(crate) const AUDIENCE: &str = "https://api.hashicorp.cloud";
+const FORM: &str = "application/x-www-form-urlencoded";
 /// A token this near its end is not used any more.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How long a token lasts whose answer does not say.
 const DEFAULT_LIFE: u64 = 600;
+/// How long it lasts at most, whatever the answer says.
+const MOST_LIFE: u64 = 365 * 24 * 60 * 60;
+/// What to do about a login that is no good.
+const LOG_IN: &str = "log in again: `ingot registry login`";
 
 /// Gets tokens and keeps the last.
 pub(super) struct TokenSource {
@@ -31,7 +38,15 @@ pub(super) struct TokenSource {
     pub credentials: Credentials,
     /// Hides a text wherever it would be shown.
     pub mask: super::Mask,
-    pub current: Mutex<Option<Token>>,
+    pub current: Mutex<Current>,
+}
+
+/// The last token.
+#[derive(Default)]
+pub(super) struct Current {
+    token: Option<Token>,
+    /// One that was refused though it should be good.
+    refused: Option<String>,
 }
 
 /// A token.
@@ -44,6 +59,8 @@ pub(super) struct Token {
 #[derive(Deserialize)]
 struct TokenResponse {
     access_token: String,
+    #[serde(default)]
+    refresh_token: String,
     expires_in: Option<u64>,
 }
 
@@ -59,27 +76,89 @@ impl TokenSource {
     /// A token that is good now.
     pub(super) async fn token(&self) -> Result<Token> {
         let mut current = self.current.lock().await;
-        if let Some(token) = current.as_ref().filter(|token| token.until > Instant::now()) {
+        let last = current.token.as_ref();
+        if let Some(token) = last.filter(|token| token.until > Instant::now()) {
             return Ok(token.clone());
         }
-        let token = self.fetch().await?;
-        *current = Some(token.clone());
+        let token = self.fetch(current.refused.as_deref()).await?;
+        current.token = Some(token.clone());
         Ok(token)
     }
 
     /// Forgets a token that was refused.
     pub(super) async fn forget(&self, refused: &Token) {
         let mut current = self.current.lock().await;
-        if current.as_ref().is_some_and(|token| token.text == refused.text) {
-            *current = None;
+        if current.token.as_ref().is_some_and(|token| token.text == refused.text) {
+            *current = Current { token: None, refused: Some(refused.text.clone()) };
         }
     }
 
-    async fn fetch(&self) -> Result<Token> {
+    async fn fetch(&self, refused: Option<&str>) -> Result<Token> {
         match &self.credentials {
             Credentials::Key { id, secret } => self.granted(id, secret).await,
             Credentials::Workload(workload) => self.exchanged(workload).await,
+            Credentials::Login(login) => self.of_login(login, refused).await,
         }
+    }
+
+    /// The token of somebody's login, renewed if it has ended or was `refused`.
+    async fn of_login(&self, login: &Login, refused: Option<&str>) -> Result<Token> {
+        let kept = KeptLogin::of(login);
+        let good = |entry: &Entry| {
+            let left = entry.access_token_expiry - OffsetDateTime::now_utc();
+            let left = Duration::try_from(left).ok()?.checked_sub(MARGIN)?;
+            let known = !entry.access_token.is_empty() && refused != Some(&entry.access_token);
+            known.then(|| Token {
+                text: entry.access_token.clone(),
+                until: Instant::now().checked_add(left).unwrap_or_else(Instant::now),
+            })
+        };
+        let unauthenticated = |error: ingot_sdk::Error| {
+            Error::new(Code::Unauthenticated, error.to_string()).advise(Some(LOG_IN))
+        };
+        let read = || -> Result<Option<Entry>> {
+            let entry = kept.entry().map_err(unauthenticated)?;
+            if let Some(entry) = &entry {
+                (self.mask)(&entry.access_token);
+                (self.mask)(&entry.refresh_token);
+            }
+            Ok(entry)
+        };
+        if let Some(token) = read()?.as_ref().and_then(good) {
+            return Ok(token);
+        }
+        let _lock = kept.lock().await.map_err(unauthenticated)?;
+        // Another process may have renewed it meanwhile.
+        let entry = read()?;
+        if let Some(token) = entry.as_ref().and_then(good) {
+            return Ok(token);
+        }
+        let ended = |why: &str| {
+            Error::new(Code::Unauthenticated, format!("your login to HCP has ended{why}"))
+                .advise(Some(LOG_IN))
+        };
+        let renewal = entry.map(|entry| entry.refresh_token).filter(|token| !token.is_empty());
+        let Some(renewal) = renewal else { return Err(ended("")) };
+        let sent = by_form(
+            &self.client,
+            &self.endpoint,
+            &[
+                ("grant_type", "refresh_token"),
+                ("refresh_token", &renewal),
+                ("client_id", &login.client_id),
+            ],
+        );
+        let host = super::host(&self.endpoint);
+        let answer = answered(&self.mask, &host, sent).await.map_err(|error| match error.code {
+            Code::Unauthenticated => ended(&format!(": {}", error.message)),
+            _ => error,
+        })?;
+        let entry = answer.entry(login, renewal);
+        // What cannot be kept is good for this run all the same.
+        if let Err(error) = kept.keep(Some(&entry)) {
+            tracing::warn!(%error, "the renewed login is not kept");
+        }
+        Ok(answer.token())
     }
 
     /// A token of HCP's for one of the platform that this runs on.
@@ -100,7 +179,7 @@ impl TokenSource {
             .timeout(TIMEOUT)
             .body(super::json(&subject)?)
             .send();
-        self.answered(&host, sent).await
+        Ok(answered(&self.mask, &host, sent).await?.token())
     }
 
     /// A token for a service principal's key.
@@ -117,48 +196,110 @@ impl TokenSource {
             .client
             .post(self.endpoint.clone())
             .basic_auth(id, Some(secret))
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(CONTENT_TYPE, FORM)
             .timeout(TIMEOUT)
             .body(form)
             .send();
-        self.answered(&host, sent).await
+        Ok(answered(&self.mask, &host, sent).await?.token())
+    }
+}
+
+/// The login that a code of HCP's page is good for.
+///
+/// # Errors
+/// HCP does not answer, or not with tokens.
+pub(crate) async fn code_exchanged(
+    settings: &LoginSettings,
+    code: &str,
+    redirect: &str,
+    verifier: &str,
+    mask: super::Mask,
+) -> ingot_sdk::Result<Entry> {
+    let client = super::client::client(settings.auth_insecure);
+    let exchanged = async {
+        let sent = by_form(
+            &client?,
+            &settings.token,
+            &[
+                ("grant_type", "authorization_code"),
+                ("code", code),
+                ("redirect_uri", redirect),
+                ("client_id", &settings.login.client_id),
+                ("code_verifier", verifier),
+            ],
+        );
+        answered(&mask, &super::host(&settings.token), sent).await
+    };
+    let answer = exchanged.await.map_err(|error| ingot_sdk::Error::new(error.to_string()))?;
+    Ok(answer.entry(&settings.login, String::new()))
+}
+
+/// Sends a form without credentials: whoever logs in has a client without a secret.
+fn by_form(
+    client: &Client,
+    endpoint: &Url,
+    fields: &[(&str, &str)],
+) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    client.post(endpoint.clone()).header(CONTENT_TYPE, FORM).timeout(TIMEOUT).body(form).send()
+}
+
+/// The token that `host` answers a call with.
+async fn answered(
+    mask: &super::Mask,
+    host: &str,
+    sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
+) -> Result<TokenResponse> {
+    let unreachable =
+        |error: reqwest::Error| super::unreachable_error(format!("logging in at {host}"), error);
+    let answer = sent.await.map_err(unreachable)?;
+    let status = answer.status();
+    let body = answer.bytes().await.map_err(unreachable)?;
+    if !status.is_success() {
+        let refusal: ApiError = serde_json::from_slice(&body).unwrap_or_default();
+        let why = match (refusal.error.as_str(), refusal.error_description) {
+            (_, text) if !text.is_empty() => text,
+            ("", _) => return Err(status_error(status, &body, "logging in")),
+            (error, _) => error.to_owned(),
+        };
+        let code = match status.as_u16() {
+            400 | 401 => Code::Unauthenticated,
+            403 => Code::PermissionDenied,
+            429 => Code::ResourceExhausted,
+            500.. => Code::Unavailable,
+            _ => Code::Unknown,
+        };
+        return Err(Error::new(code, format!("{host} does not let us in: {why}")));
+    }
+    // What serde says may quote the token.
+    let answer: TokenResponse = serde_json::from_slice(&body).map_err(|_| {
+        Error::new(Code::Unauthenticated, format!("what {host} answered is no token"))
+    })?;
+    mask(&answer.access_token);
+    mask(&answer.refresh_token);
+    Ok(answer)
+}
+
+impl TokenResponse {
+    fn life(&self) -> Duration {
+        Duration::from_secs(self.expires_in.unwrap_or(DEFAULT_LIFE).min(MOST_LIFE))
     }
 
-    /// The token that `host` answers a call with.
-    async fn answered(
-        &self,
-        host: &str,
-        sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
-    ) -> Result<Token> {
-        let unreachable = |error: reqwest::Error| {
-            super::unreachable_error(format!("logging in at {host}"), error)
-        };
-        let answer = sent.await.map_err(unreachable)?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(unreachable)?;
-        if !status.is_success() {
-            let refusal: ApiError = serde_json::from_slice(&body).unwrap_or_default();
-            let why = match (refusal.error.as_str(), refusal.error_description) {
-                (_, text) if !text.is_empty() => text,
-                ("", _) => return Err(status_error(status, &body, "logging in")),
-                (error, _) => error.to_owned(),
-            };
-            let code = match status.as_u16() {
-                400 | 401 => Code::Unauthenticated,
-                403 => Code::PermissionDenied,
-                429 => Code::ResourceExhausted,
-                500.. => Code::Unavailable,
-                _ => Code::Unknown,
-            };
-            return Err(Error::new(code, format!("{host} does not let us in: {why}")));
+    fn token(&self) -> Token {
+        let until = Instant::now() + self.life().saturating_sub(MARGIN);
+        Token { text: self.access_token.clone(), until }
+    }
+
+    /// The login that this is. `renewal` renews it unless the answer brings another token for that.
+    fn entry(&self, login: &Login, renewal: String) -> Entry {
+        Entry {
+            access_token: self.access_token.clone(),
+            refresh_token: match self.refresh_token.is_empty() {
+                true => renewal,
+                false => self.refresh_token.clone(),
+            },
+            access_token_expiry: OffsetDateTime::now_utc() + self.life(),
+            geography: login.geography.clone(),
         }
-        // What serde says may quote the token.
-        let answer: TokenResponse = serde_json::from_slice(&body).map_err(|_| {
-            Error::new(Code::Unauthenticated, format!("what {host} answered is no token"))
-        })?;
-        (self.mask)(&answer.access_token);
-        let life = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFE));
-        let until = Instant::now() + life.saturating_sub(MARGIN);
-        Ok(Token { text: answer.access_token, until })
     }
 }

@@ -1,0 +1,46 @@
+//! `ingot registry login` and `logout`: somebody's own login to HCP Packer, by browser.
+
+use clap::Args;
+use ingot_registry::http::Mask;
+use ingot_registry::login::{LOGIN_TIMEOUT, LogIn};
+use ingot_registry::settings;
+use ingot_sdk::Result;
+
+use super::output::line;
+use crate::cli::args::go_bool;
+
+#[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    /// Only print the address of the page to log in at, for a browser that you open yourself
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    no_browser: bool,
+}
+
+pub(super) async fn log_in(args: &LoginArgs, mask: Mask) -> Result<()> {
+    let login = LogIn::begin(settings::for_login()?).await?;
+    let page = login.page();
+    // What opens browsers says nothing of what becomes of it.
+    match !args.no_browser && open::that_detached(page.as_str()).is_ok() {
+        true => line("Log in to HCP in the browser that opens. If none does, open this address:"),
+        false => line("Log in to HCP in a browser on this machine, at this address:"),
+    }
+    line("");
+    line(page);
+    line("");
+    line(format!("Waiting for {} minutes; Ctrl-C gives up.", LOGIN_TIMEOUT.as_secs() / 60));
+    let login = login.finish(mask).await?;
+    line(format!("Logged in. The login is kept in {}.", login.path.display()));
+    if let Some(name) = settings::before_login() {
+        line(format!("Warning: {name} is there, too, and is used instead."));
+    }
+    Ok(())
+}
+
+pub(super) fn log_out() -> Result<()> {
+    let login = settings::for_login()?.login;
+    match login.remove()? {
+        true => line(format!("Logged out: {} holds no login any more.", login.path.display())),
+        false => line("You were not logged in."),
+    }
+    Ok(())
+}

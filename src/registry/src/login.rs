@@ -1,0 +1,55 @@
+//! Somebody's own login to HCP, by browser: where it is kept, and how it is made.
+//!
+//! HCP's command line, `hcp auth login`, and Terraform's provider keep theirs in the same file in the
+//! same form (hcp-sdk-go, `auth/tokencache`), so that one login serves all of them.
+
+mod authorization;
+mod callback;
+mod kept;
+
+use std::path::PathBuf;
+
+use ingot_sdk::Result;
+
+pub use authorization::{LOGIN_TIMEOUT, LogIn};
+pub(crate) use kept::{Entry, KeptLogin};
+
+/// Where HCP's tools keep logins, from the home directory.
+const CACHE: &str = ".config/hcp/creds-cache.json";
+
+/// A login that may be kept on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The file that it is kept in.
+    pub path: PathBuf,
+    /// What HCP calls the program that asks; HCP's own tools share one name.
+    pub client_id: String,
+    /// Which HCP it is for: `us` or `eu`.
+    pub geography: String,
+}
+
+impl Login {
+    /// The login for one geography, kept below the home directory `home`.
+    pub(crate) fn new(home: &str, client_id: String, geography: &str) -> Login {
+        let path = PathBuf::from(home).join(CACHE);
+        Login { path, client_id, geography: geography.to_owned() }
+    }
+
+    /// Whether one is kept, good or not.
+    pub fn is_kept(&self) -> bool {
+        KeptLogin::of(self).entry().is_ok_and(|entry| entry.is_some())
+    }
+
+    /// Forgets it; false where there was none.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or is something else.
+    pub fn remove(&self) -> Result<bool> {
+        let kept = KeptLogin::of(self);
+        let there = kept.entry()?.is_some();
+        if there {
+            kept.keep(None)?;
+        }
+        Ok(there)
+    }
+}
