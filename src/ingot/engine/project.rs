@@ -1,11 +1,17 @@
 //! A template with its values: what all nodes of a run share.
 
+mod contexts;
+mod reproducible;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
-use ingot_sdk::{OnError, PluginSet, PrepareContext, Secrets, TemplatePlace, Ui, UserVariable};
+use ingot_sdk::{PluginSet, PrepareContext, Secrets, TemplatePlace, Ui, UserVariable};
+
+pub use contexts::RunFlags;
+pub(super) use reproducible::Reproducible;
 
 use super::data::DataSources;
 #[cfg(feature = "plugin-host")]
@@ -91,14 +97,6 @@ pub struct Project {
     releases_only: bool,
     /// The input variables that are strings, gathered once for all builds.
     user_variables: OnceLock<Arc<BTreeMap<String, UserVariable>>>,
-}
-
-/// What blocks see in every run: see [`Project::reproducible`].
-pub(super) struct Reproducible {
-    /// What functions know.
-    pub functions: FunctionContext,
-    /// `var`, `local` and the other names.
-    pub names: BTreeMap<String, Value>,
 }
 
 /// What was found in enforced blocks.
@@ -345,60 +343,6 @@ impl Project {
         }
     }
 
-    /// What blocks see, evaluated so that it is the same in every run as long as the template, its
-    /// variables and what its data sources gave are: it is the epoch, and nothing is random.
-    pub(super) fn reproducible(&self) -> Reproducible {
-        self.evaluated_with(FunctionContext {
-            start: time::OffsetDateTime::UNIX_EPOCH,
-            reproducible: true,
-            ..self.functions.clone()
-        })
-    }
-
-    /// The same with texts that stand for the secrets, so that what blocks make of it can be compared
-    /// without them.
-    pub(super) fn concealed(&self) -> Reproducible {
-        self.evaluated_with(FunctionContext {
-            start: time::OffsetDateTime::UNIX_EPOCH,
-            reproducible: true,
-            conceals: true,
-            // None of what comes of it is a secret.
-            secrets: SecretSink::default(),
-            ..self.functions.clone()
-        })
-    }
-
-    fn evaluated_with(&self, functions: FunctionContext) -> Reproducible {
-        // What is wrong was reported when it was evaluated first.
-        let ignored = &mut Diagnostics::default();
-        let context =
-            PrepareContext { start: Some(functions.start), ..self.context_of_variables() };
-        let variables =
-            self.variable_values(&mut self.sources.clone(), &functions, &context, ignored);
-        let conceal = |what: &str, value: Value| match functions.conceals {
-            true => value.concealed(&format!("<{what}>")),
-            false => value,
-        };
-        let variables = variables.into_iter().map(|(name, value)| {
-            let value = conceal(&format!("var.{name}"), value);
-            (name, value)
-        });
-        let mut names = self.names.clone();
-        names.insert("var".into(), Value::object(variables.collect()));
-        let own = |name: &str| Value::from(format!("<packer.{name}>"));
-        names.insert("packer".into(), packer(own("iterationID"), own("versionFingerprint")));
-        let data = names.get("data").map(|data| conceal("data", data.clone()));
-        let fetched = data.into_iter().map(|data| ("data".to_owned(), data)).collect();
-        let template = &self.template;
-        let blocks = template.builds.iter().chain(template.sources.values());
-        let bodies = blocks.map(|block| &block.body);
-        let scope = Scope::new(names.clone(), &functions);
-        let values = locals_and_data::evaluate_again(template, &scope, &fetched, bodies, ignored);
-        drop(scope);
-        names.extend(values);
-        Reproducible { functions, names }
-    }
-
     /// Says as what the builds are published: `packer.iterationID` and
     /// `packer.versionFingerprint`, which are unknown before. What builds on them is evaluated
     /// again.
@@ -583,69 +527,6 @@ impl Project {
         blocks.for_each(|block| add_names(block, &mut names));
         names
     }
-
-    /// What plugins of a node know before they run.
-    pub fn prepare_context(&self, node: &Node, flags: &RunFlags) -> PrepareContext {
-        self.source_context(&node.ty, &node.block_name, flags)
-    }
-
-    /// What the builder of a source block knows before it runs.
-    pub(super) fn source_context(&self, ty: &str, name: &str, flags: &RunFlags) -> PrepareContext {
-        PrepareContext {
-            build_name: name.to_owned(),
-            build_type: ty.to_owned(),
-            ..self.context_without_node(flags)
-        }
-    }
-
-    fn user_variables(&self) -> Arc<BTreeMap<String, UserVariable>> {
-        let gather = || {
-            let values = self.names.get("var").and_then(Value::as_entries);
-            let texts = values.into_iter().flatten();
-            let texts = texts.filter_map(|(name, value)| {
-                let (sensitive, value) = (value.sensitive, value.as_str()?.to_owned());
-                Some((name.clone(), UserVariable { value, sensitive }))
-            });
-            Arc::new(texts.collect())
-        };
-        self.user_variables.get_or_init(gather).clone()
-    }
-
-    /// `text` with what `{{ }}` in it come to.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn render(&self, text: &str) -> Result<String, Diagnostic> {
-        let context = self.context_without_node(&RunFlags::default());
-        let rendered = context.render(text, &serde_json::Value::Null);
-        rendered.map_err(|error| Diagnostic::error(error.to_string()))
-    }
-
-    /// What `{{ }}` in the variables of a JSON template of before HCL2 see.
-    fn context_of_variables(&self) -> PrepareContext {
-        PrepareContext {
-            template_dir: self.template.dir.clone(),
-            secrets: self.secrets.clone(),
-            start: Some(self.functions.start),
-            ..PrepareContext::default()
-        }
-    }
-
-    fn context_without_node(&self, flags: &RunFlags) -> PrepareContext {
-        PrepareContext {
-            build_name: String::new(),
-            build_type: String::new(),
-            template_dir: self.template.dir.clone(),
-            force: flags.force,
-            debug: flags.debug,
-            on_error: flags.on_error,
-            resumes: flags.resumes,
-            user_variables: self.user_variables(),
-            secrets: self.secrets.clone(),
-            run_uuid: self.run_uuid.clone(),
-            start: Some(self.functions.start),
-        }
-    }
 }
 
 /// Puts the secrets that expressions make with the others.
@@ -674,17 +555,4 @@ fn packer(version_id: Value, fingerprint: Value) -> Value {
         ("versionFingerprint", fingerprint),
     ];
     Value::object(names.map(|(name, value)| (name.to_owned(), value)).into())
-}
-
-/// Flags that plugins see.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunFlags {
-    /// `-force`
-    pub force: bool,
-    /// `-debug`
-    pub debug: bool,
-    /// `-on-error`
-    pub on_error: OnError,
-    /// Whether the run goes on with what an earlier one kept.
-    pub resumes: bool,
 }
