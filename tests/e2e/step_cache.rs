@@ -1,6 +1,7 @@
 //! The step cache with the real Engine: what is run again and what is not, and that what comes out is
 //! the same.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,6 +53,12 @@ impl Cached {
         self.images.last().unwrap()
     }
 
+    /// Removes the image that was built last, so that it is made again.
+    fn forget_image(&mut self) {
+        let image = self.images.pop().unwrap();
+        output_of("docker", &["rmi", "-f", &image]);
+    }
+
     /// What `command` prints in the image that was built last.
     fn inside(&self, command: &str) -> String {
         inside(self.image(), command)
@@ -94,6 +101,45 @@ fn config(image: &str) -> Value {
     let mut config: Value = serde_json::from_str(&text).unwrap();
     config["Hostname"] = Value::Null;
     config
+}
+
+/// The checksums of the layers of an image.
+fn layers(image: &str) -> Vec<String> {
+    let text = output_of("docker", &["inspect", "-f", "{{json .RootFS.Layers}}", image]);
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The last layer of an image, entry for entry with its header; but for the mount point of the scratch
+/// volume, which is made when a container starts.
+fn last_layer(image: &str) -> Vec<String> {
+    let saved = Command::new("docker").args(["save", image]).output().unwrap().stdout;
+    let file = |wanted: &str| {
+        let mut archive = tar::Archive::new(&saved[..]);
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        let mut found = entries.filter(|entry| entry.path().unwrap() == Path::new(wanted));
+        let mut bytes = Vec::new();
+        found.next().unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let manifest: Value = serde_json::from_slice(&file("manifest.json")).unwrap();
+    let layers = manifest[0]["Layers"].as_array().unwrap().clone();
+    let layer = file(layers.last().unwrap().as_str().unwrap());
+    let mut archive = tar::Archive::new(&layer[..]);
+    let mut entries = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut data = Vec::new();
+        entry.read_to_end(&mut data).unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        let (header, data) = (entry.header(), String::from_utf8_lossy(&data));
+        // What marks that a file was deleted is of the time when it was deleted.
+        if path.contains("/.wh.") {
+            entries.push(path);
+        } else if path != "packer-files/" {
+            entries.push(format!("{path} {header:?} {data}"));
+        }
+    }
+    entries
 }
 
 /// All files of an image: kind, mode, owner and contents, but for what the Engine mounts.
@@ -156,8 +202,15 @@ fn an_unchanged_build_runs_nothing() {
     }
     assert!(!again.contains("Starting docker container"), "{again}");
     assert_eq!(cached.inside("cat /log"), log);
-    let (new, before) = (cached.images[1].clone(), cached.images[0].clone());
-    assert_ne!(new, before);
+    // It is the image of the first build, which no container was needed for.
+    assert_eq!(cached.images[0], cached.images[1]);
+    // Where somebody removed that, it is made again of the states.
+    cached.forget_image();
+    cached.images.clear();
+    let again = cached.build(&["-cache", "-report=report.json"]);
+    assert_eq!(steps(&again), (0, 3), "{again}");
+    assert_eq!(cached.inside("cat /log"), log);
+    let new = cached.image().to_owned();
     let report: Value =
         serde_json::from_slice(&std::fs::read(cached.path("report.json")).unwrap()).unwrap();
     assert!(report.to_string().contains("\"skipped\""), "{report}");
@@ -228,6 +281,7 @@ fn an_image_is_configured_as_without_the_cache() {
         let text = docker_template(&format!("commit = true\n  {options}"), log);
         let mut cached = Cached::new(&text.replace(BASE, image));
         cached.build(&["-cache"]);
+        cached.forget_image();
         assert_eq!(steps(&cached.build(&["-cache"])), (0, 1), "{options}");
         let with = cached.image().to_owned();
         cached.build(&[]);
@@ -362,12 +416,15 @@ fn states_that_are_gone_or_not_what_they_seem_are_made_again() {
     let last = states.iter().find(|state| state["number"] == 2).unwrap();
     let name = format!("ingot-cache:{}", last["key"].as_str().unwrap());
     // Somebody gives the name to another image.
+    cached.forget_image();
     output_of("docker", &["tag", BASE, &name]);
     let said = cached.build(&["-cache"]);
     assert_eq!(steps(&said), (1, 1), "{said}");
     assert_eq!(cached.inside("wc -l </log"), "2");
     assert_eq!(steps(&cached.build(&["-cache"])), (0, 2));
     // Somebody removes it.
+    cached.forget_image();
+    cached.images.clear();
     output_of("docker", &["rmi", &name]);
     assert_eq!(steps(&cached.build(&["-cache"])), (1, 1));
     // The index is damaged; what is there is used all the same, and can be removed.
@@ -378,6 +435,101 @@ fn states_that_are_gone_or_not_what_they_seem_are_made_again() {
     let pruned = cached.cache(&["prune", "-all"]);
     assert!(pruned.stdout.starts_with("Removed 2 states"), "{}", pruned.stdout);
     assert_eq!(steps(&cached.build(&["-cache"])), (2, 0));
+}
+
+/// A script of a step that leaves all kinds of files.
+const LEAVES: &str = "set -e
+mkdir -p /d/sub /d/gone /replaced
+echo one >/d/one; ln /d/one /d/sub/two; ln -s ../one /d/sub/link
+chmod 4755 /d/one; chmod 1777 /d/sub; chown 12:34 /d/gone
+mknod /d/device c 1 3; mkfifo /d/pipe
+echo x >\"/d/with space's \\$name\"; echo x >/d/$(head -c 200 /dev/zero | tr '\\0' n)
+rm /bin/vi /bin/awk; rm -r /root; mkdir /root; echo new >/root/new
+rm -r /replaced; echo a file >/replaced
+touch -d '2001-02-03 04:05:06' /d/gone
+";
+
+#[test]
+fn an_image_that_is_built_from_a_state_is_one_layer_on_its_base() {
+    require!(docker());
+    let script = "  provisioner \"shell\" {\n    script = \"first.sh\"\n  }\n  provisioner \
+                  \"shell\" {\n    script = \"last.sh\"\n  }\n";
+    let mut cached = Cached::of(script);
+    cached.write("first.sh", &format!("{LEAVES}echo TOKEN-$((6*7)) >/d/token\n"));
+    cached.write("last.sh", "rm /d/token\n");
+    cached.build(&["-cache"]);
+    let change = "rm /d/token; echo more >>/d/one; rm -r /d/gone; ln /d/one /three\n";
+    cached.write("last.sh", change);
+    let said = cached.build(&["-cache"]);
+    assert_eq!(steps(&said), (1, 1), "{said}");
+    let with = cached.image().to_owned();
+    assert_eq!(layers(&with).len(), layers(BASE).len() + 1);
+    // What the state held and the last step deleted is nowhere in it.
+    let saved = Command::new("docker").args(["save", &with]).output().unwrap().stdout;
+    let holds = |text: &[u8]| saved.windows(text.len()).any(|window| window == text);
+    assert!(!holds(b"TOKEN-42") && holds(b"d/device"));
+    // All names of a file are changed by one of them.
+    assert_eq!(cached.inside("cat /d/sub/two; stat -c %h /three"), "one\nmore\n3");
+    cached.build(&["-no-cache"]);
+    assert_eq!(files(&with), files(cached.image()));
+    // The state after the last step, in a container of its own, is that state to the last bit.
+    let states = cached.states();
+    let state = states.iter().filter(|state| state["number"] == 2);
+    let state = state.max_by_key(|state| state["used"].as_str().unwrap().to_owned()).unwrap();
+    let state = format!("ingot-cache:{}", state["key"].as_str().unwrap());
+    let text = std::fs::read_to_string(cached.path("t.pkr.hcl")).unwrap();
+    cached.write("t.pkr.hcl", &text.replace("commit = true", "commit = true\n  message = \"m\""));
+    let said = cached.build(&["-cache"]);
+    assert_eq!(steps(&said), (0, 2), "{said}");
+    assert!(said.contains("Restoring the cached state"), "{said}");
+    assert_ne!(cached.image(), with);
+    assert_eq!(last_layer(cached.image()), last_layer(&state));
+}
+
+#[test]
+fn a_state_that_cannot_be_unpacked_is_made_again() {
+    require!(docker());
+    let mut cached = Cached::of(&(shell("one") + &shell("two")));
+    cached.build(&["-cache"]);
+    cached.forget_image();
+    let run = ingot_test_support::ingot_with(
+        cached.dir.path(),
+        &["build", "-color=false", "-cache", "."],
+        &[("TMPDIR", "/nowhere")],
+    );
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    cached.images.extend(image_in(&run.stdout));
+    assert!(run.stdout.contains("writing a temporary file in /nowhere"), "{}", run.stdout);
+    assert_eq!(steps(&run.stdout), (2, 0), "{}", run.stdout);
+    assert_eq!(cached.inside("wc -l </log"), "2");
+    let left = output_of("docker", &["ps", "-aq", "--filter", "ancestor=ingot-e2e-base:1"]);
+    assert!(!left.lines().any(|id| run.stdout.contains(id)), "{}", run.stdout);
+}
+
+#[test]
+fn an_artifact_that_an_earlier_build_has_too_is_not_removed() {
+    require!(docker());
+    let save = "  post-processor \"docker-save\" {\n    path = \"image.tar\"\n    \
+                keep_input_artifact = false\n  }\n";
+    let mut cached = Cached::of(&shell("one"));
+    cached.build(&["-cache"]);
+    let text = std::fs::read_to_string(cached.path("t.pkr.hcl")).unwrap();
+    let end = text.rfind('}').unwrap();
+    cached.write("t.pkr.hcl", &format!("{}{save}}}\n", &text[..end]));
+    let said = cached.build(&["-cache"]);
+    assert_eq!(cached.images[0], cached.images[1], "{said}");
+    assert_eq!(cached.inside("wc -l </log"), "1");
+    // Other changes, author or message make another image of the same states.
+    let text = text.replace("commit = true", "commit = true\n  author = \"somebody\"");
+    cached.write("t.pkr.hcl", &text);
+    let said = cached.build(&["-cache"]);
+    assert_eq!(steps(&said), (0, 1), "{said}");
+    assert_ne!(cached.images[0], cached.images[2]);
+    assert_eq!(output_of("docker", &["inspect", "-f", "{{.Author}}", cached.image()]), "somebody");
+    // Who prunes the cache keeps the image, and forgets that it was made.
+    cached.cache(&["prune", "-all"]);
+    assert_eq!(steps(&cached.build(&["-cache"])), (1, 0));
+    assert_eq!(cached.inside("wc -l </log"), "1");
 }
 
 #[test]

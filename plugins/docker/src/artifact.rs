@@ -33,6 +33,8 @@ pub(crate) struct ImageArtifact {
     pub size: Option<u64>,
     /// What the build learnt about it.
     pub data: GeneratedData,
+    /// Whether it is also the artifact of an earlier build, which it stays.
+    pub shared: bool,
 }
 
 #[async_trait]
@@ -98,10 +100,16 @@ impl Artifact for ImageArtifact {
     }
 
     fn resources(&self) -> Vec<Resource> {
-        vec![image_resource(&self.engine, &self.id)]
+        match self.shared {
+            true => Vec::new(),
+            false => vec![image_resource(&self.engine, &self.id)],
+        }
     }
 
     async fn destroy(&self) -> Result<()> {
+        if self.shared {
+            return Ok(());
+        }
         match self.engine.api.remove_image(&self.id, Some(only_the_image()), None).await {
             Err(error) if status(&error) == Some(404) => Ok(()),
             result => result.map(drop).doing(format_args!("removing the image {}", self.id)),

@@ -16,7 +16,7 @@ use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::kept::{KeptContainer, ResumeContainer};
 use crate::run_command::Pull;
-use crate::states::FindState;
+use crate::states::{FindState, keep_made};
 use crate::steps::{Connect, Export, FindImage, RunContainer, State};
 
 /// `source "docker"`
@@ -103,6 +103,7 @@ impl Build for DockerBuild {
             Goal::Discard => {}
         }
         run_steps(ctx, &steps, &mut state).await?;
+        keep_made(ctx, &state).await;
         let artifact: Arc<dyn Artifact> = match state.image_id {
             Some(id) => Arc::new(ImageArtifact {
                 engine: state.engine,
@@ -111,6 +112,7 @@ impl Build for DockerBuild {
                 tags: Vec::new(),
                 size: state.image_size,
                 data: state.data,
+                shared: state.made.is_some(),
             }),
             None => Arc::new(ExportArtifact {
                 path: match &self.options.goal {

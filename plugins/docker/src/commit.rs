@@ -78,14 +78,14 @@ impl Step<State> for Commit {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        if let Some(made) = state.made.clone() {
+            ctx.ui.say("Using the image of an earlier build, from which nothing differs");
+            state.data.insert("ID".into(), json!(made.container));
+            set_image(ctx, state, made.image).await;
+            return Ok(());
+        }
         let id = state.container_id()?;
         ctx.ui.say("Committing the container");
-        if state.found.is_some() {
-            ctx.ui.say(
-                "Its image has the layers of the cached states: what a later step deleted is still \
-                 in them. -no-cache makes one layer of it all.",
-            );
-        }
         let Changes { instructions, no_command, no_entrypoint } = Commit::changes(state);
         let changes = instructions.join("\n");
         let mut config = ContainerConfig::default();
@@ -93,8 +93,6 @@ impl Step<State> for Commit {
             // The Engine takes a configuration that is given for all there is.
             let found = state.engine.api.inspect_container(&id, None).await;
             config = found.doing("looking at the container")?.config.unwrap_or_default();
-            // Where the container starts from a state, that may be gone tomorrow.
-            config.image = state.run_command(ctx)?.body.image;
             if no_entrypoint {
                 config.entrypoint = Some(Vec::new());
             }
@@ -127,11 +125,7 @@ impl Step<State> for Commit {
         state.commit = None;
         let image = committed.doing("committing the container")?;
         unfinished.created(ctx, &state.engine, &image, state.image_name.as_deref()).await?;
-        state.data.insert("ImageSha256".into(), json!(image));
-        ctx.ui.message(format!("Image ID: {image}"));
-        let inspected = state.engine.api.inspect_image(&image).await.ok();
-        state.image_size = inspected.and_then(|image| u64::try_from(image.size?).ok());
-        state.image_id = Some(image);
+        set_image(ctx, state, image).await;
         Ok(())
     }
 
@@ -154,6 +148,15 @@ impl Step<State> for Commit {
             self.cleanup(ctx, state, Outcome::Failed).await;
         }
     }
+}
+
+/// Tells of the image that the build comes to.
+async fn set_image(ctx: &RunContext, state: &mut State, image: String) {
+    state.data.insert("ImageSha256".into(), json!(image));
+    ctx.ui.message(format!("Image ID: {image}"));
+    let inspected = state.engine.api.inspect_image(&image).await.ok();
+    state.image_size = inspected.and_then(|image| u64::try_from(image.size?).ok());
+    state.image_id = Some(image);
 }
 
 /// Removes an image that a failed build made; says so if that fails.

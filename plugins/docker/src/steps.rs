@@ -33,7 +33,7 @@ use crate::progress::LayerProgress;
 use crate::reclaim::{container_resource, remove_container};
 use crate::run_command::{Pull, RunCommand};
 use crate::save::save_stream;
-use crate::states::{self, BaseImage, ContainerStates, FoundState, StartedWhenUsed};
+use crate::states::{self, BaseImage, ContainerStates, FoundState, MadeImage};
 use crate::unfinished::{UnfinishedImage, is_ours};
 
 /// How long tidying up may wait for the Engine.
@@ -71,8 +71,11 @@ pub(crate) struct State {
     pub container: Option<Container>,
     /// The image to start from, as its states know it.
     pub base: BaseImage,
-    /// The state that the container starts from in its place.
+    /// The state that the container is brought to before its provisioners.
     pub found: Option<FoundState>,
+    /// The image of an earlier build that is used in the place of making it again: there is no
+    /// container then.
+    pub made: Option<MadeImage>,
     /// How far the provisioners are on it, and how states are kept.
     pub provisioning: Provisioning,
     states: Option<Arc<ContainerStates>>,
@@ -149,6 +152,7 @@ impl State {
             image_user: String::new(),
             base: BaseImage::default(),
             found: None,
+            made: None,
             provisioning: Provisioning::default(),
             states: None,
             container: None,
@@ -283,6 +287,9 @@ impl Step<State> for RunContainer {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        if state.made.is_some() {
+            return Ok(());
+        }
         let mut command = state.run_command(ctx)?;
         check_version(&command.body, &state.engine)?;
         if let Some(path) = command.id_file.as_deref().filter(|path| Path::new(path).exists()) {
@@ -290,16 +297,7 @@ impl Step<State> for RunContainer {
                 .hint("remove it, or name another one"));
         }
         mount_scratch(&mut command.body, &state.options.container_dir);
-        let waits = match &state.found {
-            Some(found) => {
-                states::start_from(&mut command.body, found);
-                found.complete
-            }
-            None => false,
-        };
-        if !waits {
-            ctx.ui.say("Starting docker container...");
-        }
+        ctx.ui.say("Starting docker container...");
         ctx.ui.message(format!("Run command: docker run {}", command.arguments.join(" ")));
 
         let name = format!("ingot-{}", uuid::Uuid::new_v4());
@@ -327,15 +325,7 @@ impl Step<State> for RunContainer {
         };
         let created = container.creating.insert(task).await.context("creating the container")?;
         container.creating = None;
-        let created = match created.doing("creating the container") {
-            Err(error) if state.found.is_some() => {
-                let container = state.container.take();
-                container.into_iter().flat_map(|one| one.records).for_each(JournalEntry::done);
-                states::give_up(ctx, state, &error);
-                return self.run(ctx, state).await;
-            }
-            created => created?,
-        };
+        let created = created.doing("creating the container")?;
         for warning in &created.warnings {
             ctx.ui.message(format!("Docker warns: {warning}"));
         }
@@ -356,12 +346,27 @@ impl Step<State> for RunContainer {
             let renamed = api.rename_container(&container.name, options).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
         }
-        if !waits {
-            api.start_container(&id, None).await.map_err(|error| {
-                Error::new(describe(&error)).context("starting the container").hint(
-                    "run_command decides what it runs; the default needs /bin/sh in the image",
-                )
-            })?;
+        api.start_container(&id, None).await.map_err(|error| {
+            Error::new(describe(&error))
+                .context("starting the container")
+                .hint("run_command decides what it runs; the default needs /bin/sh in the image")
+        })?;
+        match states::restore_found(ctx, state, &id).await {
+            Ok(()) => {}
+            Err(error) if error.is_cancelled() => return Err(error),
+            Err(error) => {
+                // Nobody knows what is in it now.
+                remove_container(&state.engine, &id).await?;
+                let container = state.container.take();
+                container.into_iter().flat_map(|one| one.records).for_each(JournalEntry::done);
+                if let Some(path) = &command.id_file {
+                    tokio::fs::remove_file(path)
+                        .await
+                        .with_context(|| format!("removing {path}"))?;
+                }
+                states::give_up(ctx, state, &error);
+                return self.run(ctx, state).await;
+            }
         }
         state.data.insert("ID".into(), json!(id));
         ctx.ui.message(format!("Container ID: {id}"));
@@ -475,7 +480,7 @@ impl Step<State> for Connect {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        if !state.options.connects {
+        if !state.options.connects || state.made.is_some() {
             return Ok(());
         }
         let id = state.container_id()?;
@@ -493,19 +498,7 @@ impl Step<State> for Connect {
             gives: state.options.raw.fix_upload_owner,
             ui: ctx.ui.clone(),
         });
-        let pause = state.options.raw.pause_before_connecting;
-        if state.found.as_ref().is_some_and(|found| found.complete) {
-            state.communicator = Arc::new(StartedWhenUsed {
-                inner: Arc::clone(&state.communicator),
-                engine: state.engine.clone(),
-                container: id,
-                pause,
-                ui: ctx.ui.clone(),
-                started: Default::default(),
-            });
-            return Ok(());
-        }
-        if let Some(pause) = pause
+        if let Some(pause) = state.options.raw.pause_before_connecting
             && !pause.0.is_zero()
         {
             ctx.ui.say(format!("Pausing {pause} before connecting..."));

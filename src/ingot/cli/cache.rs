@@ -288,9 +288,7 @@ async fn prune(
     }
     if !args.dry_run {
         let keys: Vec<&str> = removed.iter().map(|state| state.key.as_str()).collect();
-        directory
-            .change(|index| keys.iter().for_each(|key| drop(index.states.remove(*key))))
-            .await?;
+        directory.change(|index| keys.iter().for_each(|key| index.remove(key))).await?;
     }
     let bytes = removed.iter().map(|state| state.bytes).sum();
     if args.json {

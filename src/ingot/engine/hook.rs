@@ -291,6 +291,14 @@ impl Hook for NodeHook {
         (!ctx.prepare.debug).then(|| self.cache.base_state_key(base)).flatten()
     }
 
+    async fn kept_result(&self, made_with: &StateKey) -> Option<serde_json::Value> {
+        self.keeper.stop_index().is_none().then(|| self.cache.kept_result(made_with)).flatten()
+    }
+
+    async fn keep_result(&self, made_with: &StateKey, result: serde_json::Value) {
+        self.cache.keep_result(made_with, result).await;
+    }
+
     fn keep_sbom(&self, sbom: Sbom) {
         self.keeper.took(&sbom);
         self.sboms.lock().push(sbom);

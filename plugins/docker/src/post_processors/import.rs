@@ -115,7 +115,7 @@ impl PostProcess for Import {
         data.insert("ImageSha256".to_owned(), json!(id));
         let id = if name.is_empty() { id } else { name };
         let (builder_id, tags, size) = (IMPORTED, Vec::new(), None);
-        let imported = ImageArtifact { engine, builder_id, id, tags, size, data };
+        let imported = ImageArtifact { engine, builder_id, id, tags, size, data, shared: false };
         Ok(Processed {
             artifact: Some(Arc::new(imported)),
             keep_input: false,

@@ -171,7 +171,8 @@ impl PostProcess for Push {
         let mut data = data_of(&*artifact);
         data.insert("Digest".to_owned(), json!(digest.unwrap_or_default()));
         let size = artifact.size();
-        let pushed = ImageArtifact { engine, builder_id: IMPORTED, id, tags, size, data };
+        let pushed =
+            ImageArtifact { engine, builder_id: IMPORTED, id, tags, size, data, shared: false };
         Ok(Processed {
             artifact: Some(Arc::new(pushed)),
             keep_input: true,

@@ -96,6 +96,7 @@ impl PostProcess for Tag {
             tags,
             size: artifact.size(),
             data: data_of(&*artifact),
+            shared: false,
         };
         // A name on a removed image would be no use.
         Ok(Processed { artifact: Some(Arc::new(tagged)), keep_input: true, force_keep_input: true })

@@ -51,7 +51,7 @@ fn question(scratch: &str) -> String {
          echo \"file $f\"; [ -r \"$f\" ] && while read -r l || [ -n \"$l\" ]; do echo \"line $l\"; done <\"$f\"\n\
          done\n\
          echo dev /dev/*\n\
-         echo \"places $(stat -c '%a %u %g' /dev/shm {scratch} 2>/dev/null)\"\n\
+         echo \"places $(stat -c '%a %u %g' / /dev/shm {scratch} 2>/dev/null)\"\n\
          echo end"
     )
 }
@@ -97,8 +97,8 @@ impl Fingerprint {
             return Some(format!("an image does not hold {place}"));
         }
         (self.rest != before.rest).then(|| {
-            "mounts, devices, shared memory, or files that the Engine mounts (/etc/hosts, \
-             /etc/hostname, /etc/resolv.conf) were changed, which an image does not hold"
+            "mounts, devices, shared memory, the mode or owner of /, or files that the Engine mounts \
+             (/etc/hosts, /etc/hostname, /etc/resolv.conf) were changed, which an image does not hold"
                 .to_owned()
         })
     }

@@ -8,10 +8,6 @@ use crate::engine::Engine;
 /// The repository of the names of states.
 pub(crate) const REPOSITORY: &str = "ingot-cache";
 
-/// How many layers a state may have to be started from. The Engine's drivers take about 125, of
-/// which the build needs some.
-const MOST_LAYERS: usize = 100;
-
 /// The name of the state of `key`.
 pub(super) fn name_of(key: &StateKey) -> String {
     format!("{REPOSITORY}:{key}")
@@ -45,7 +41,7 @@ impl From<&ImageInspect> for BaseImage {
     }
 }
 
-fn layers(found: &ImageInspect) -> Vec<String> {
+pub(super) fn layers(found: &ImageInspect) -> Vec<String> {
     found.root_fs.as_ref().and_then(|root| root.layers.clone()).unwrap_or_default()
 }
 
@@ -54,16 +50,23 @@ fn platform(found: &ImageInspect) -> String {
     format!("{}/{}/{}", part(&found.os), part(&found.architecture), part(&found.variant))
 }
 
-/// The image of the state of `key`, if there is one that is what it says.
-pub(super) async fn find(engine: &Engine, base: &BaseImage, key: &StateKey) -> Option<String> {
+/// The image of the state of `key`, if there is one that is what it says, and the layer that it adds to
+/// its base.
+pub(super) async fn find(
+    engine: &Engine,
+    base: &BaseImage,
+    key: &StateKey,
+) -> Option<(String, String)> {
     let found = engine.api.inspect_image(&name_of(key)).await.ok()?;
     let layers = layers(&found);
+    let added = layers.strip_prefix(base.layers.as_slice());
     let is_it = found.comment.as_deref() == Some(&comment_of(key, &base.id))
-        && platform(&found) == base.platform
-        && layers.starts_with(&base.layers)
-        && layers.len() > base.layers.len();
-    if !is_it {
-        tracing::warn!(%key, "an image is named as a state of the step cache, and is none");
+        && platform(&found) == base.platform;
+    match added {
+        Some([layer]) if is_it => Some((found.id?, layer.clone())),
+        _ => {
+            tracing::warn!(%key, "an image is named as a state of the step cache, and is none");
+            None
+        }
     }
-    (is_it && layers.len() <= MOST_LAYERS).then_some(found.id?)
 }

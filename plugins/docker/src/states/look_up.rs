@@ -1,11 +1,11 @@
 //! Looks for the state that a build can start from.
 
-use bollard::models::ContainerCreateBody;
 use ingot_sdk::{Error, Provisioning, Result, RunContext, StateKey, Step, async_trait};
 use serde_json::Value;
 
 use super::image::find;
-use super::quiet;
+use super::layer::Layer;
+use super::{quiet, restore, result};
 use crate::run_command::RunCommand;
 use crate::steps::State;
 
@@ -13,10 +13,9 @@ use crate::steps::State;
 #[derive(Debug, Clone)]
 pub(crate) struct FoundState {
     /// Its image.
-    pub image: String,
-    /// Whether all provisioners that can be cached have run on it, so that the container may not
-    /// have to run at all.
-    pub complete: bool,
+    image: String,
+    /// The layer that it adds to the image that the build starts from.
+    layer: String,
 }
 
 /// Looks for the last state that is kept.
@@ -46,16 +45,19 @@ impl Step<State> for FindState {
             ctx.ui.say(format!("No state of the container is kept: {why}"));
             return Ok(());
         }
-        let mut found = None;
-        for (index, key) in keys.iter().enumerate().rev() {
-            if let Some(image) = find(&state.engine, &state.base, key).await {
-                found = Some((index + 1, image));
-                break;
+        let (mut done, mut found) = (0, None);
+        state.made = result::find(ctx, state).await;
+        if state.made.is_some() {
+            done = keys.len();
+        } else {
+            for (index, key) in keys.iter().enumerate().rev() {
+                if let Some((image, layer)) = find(&state.engine, &state.base, key).await {
+                    (done, found) = (index + 1, Some(FoundState { image, layer }));
+                    break;
+                }
             }
         }
-        let done = found.as_ref().map_or(0, |(done, _)| *done);
-        let complete = done == keys.len();
-        state.found = found.map(|(_, image)| FoundState { image, complete });
+        state.found = found;
         state.provisioning = Provisioning { done, keys, snapshots: None };
         Ok(())
     }
@@ -95,9 +97,16 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-/// What a container that starts from a state is created with.
-pub(crate) fn start_from(body: &mut ContainerCreateBody, found: &FoundState) {
-    body.image = Some(found.image.clone());
+/// Brings the container, which has just started, to the state that was found, if one was.
+///
+/// # Errors
+/// The container is not what it should be, and must go.
+pub(crate) async fn restore_found(ctx: &RunContext, state: &State, container: &str) -> Result<()> {
+    let Some(FoundState { image, layer }) = &state.found else { return Ok(()) };
+    ctx.ui.say("Restoring the cached state...");
+    let layer = Layer::of_image(ctx, &state.engine, image, layer).await?;
+    let scratch = &state.options.container_dir;
+    restore::restore(ctx, &state.engine, container, layer, scratch).await
 }
 
 /// Tells that a state cannot be started from, and forgets it.

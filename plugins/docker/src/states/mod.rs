@@ -1,20 +1,26 @@
 //! The step cache of containers: the state after a provisioner is an image.
 //!
 //! The image of a state is named [`REPOSITORY`] with its key as the tag, and its comment says the same,
-//! so that no image is taken for another's. A state is kept only where the image holds all that later
-//! provisioners could see: see [`quiet`] for what it cannot hold, and [`fingerprint`] for what a
-//! provisioner may have left besides files.
+//! so that no image is taken for another's. It has one layer more than the image that the build started
+//! from. A state is kept only where the image holds all that later provisioners could see: see [`quiet`]
+//! for what it cannot hold, and [`fingerprint`] for what a provisioner may have left besides files.
+//!
+//! No container is started from the image of a state: that would leave its layers in the image that is
+//! built. Its layer is unpacked into a container of the image that the build starts from ([`restore`]).
+//! Where an earlier build was the same to the end, there is no container at all ([`result`]).
 
 mod fingerprint;
 mod image;
 mod keep;
 mod kept;
+mod layer;
 mod look_up;
 mod quiet;
-mod started_when_used;
+mod restore;
+mod result;
 
 pub(crate) use image::BaseImage;
 pub(crate) use keep::ContainerStates;
 pub use kept::{KeptImage, kept_images, remove_kept_image};
-pub(crate) use look_up::{FindState, FoundState, give_up, start_from};
-pub(crate) use started_when_used::StartedWhenUsed;
+pub(crate) use look_up::{FindState, FoundState, give_up, restore_found};
+pub(crate) use result::{MadeImage, keep as keep_made};

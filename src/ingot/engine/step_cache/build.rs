@@ -1,11 +1,12 @@
 //! The step cache of one build: its keys, and what becomes of its steps.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use ingot_sdk::{Provisioning, Result, RunContext, StateKey, StepInfo, StepOutcome};
 use parking_lot::Mutex;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::StepCache;
@@ -22,6 +23,8 @@ pub(in crate::engine) struct NodeCache {
     plan: Mutex<Vec<StepPlan>>,
     /// Whether provisioners have run since.
     begun: AtomicBool,
+    /// After how many provisioners, from the first on, the state was kept or came from the cache.
+    held: AtomicUsize,
 }
 
 /// What becomes of a step.
@@ -53,7 +56,7 @@ pub(super) const AFTER: &str = "a step before it is not cached";
 
 impl NodeCache {
     pub(in crate::engine) fn new(run: Arc<StepCache>) -> Self {
-        NodeCache { run, plan: Mutex::default(), begun: AtomicBool::new(false) }
+        NodeCache { run, plan: Mutex::default(), begun: false.into(), held: 0.into() }
     }
 
     fn explains(&self) -> bool {
@@ -100,7 +103,31 @@ impl NodeCache {
         }
         *self.plan.lock() = plan;
         self.begun.store(false, Relaxed);
+        self.held.store(0, Relaxed);
         keys
+    }
+
+    /// The key of the state after all provisioners, if there is one.
+    fn last_key(&self) -> Option<StateKey> {
+        let plan = self.plan.lock();
+        plan.last().and_then(|last| last.state.as_ref().ok()).map(|last| last.key.clone())
+    }
+
+    /// See [`ingot_sdk::Hook::kept_result`].
+    pub(in crate::engine) fn kept_result(&self, made_with: &StateKey) -> Option<Value> {
+        let ((directory, _), state) = self.run.open.as_ref().zip(self.last_key())?;
+        directory.index().result(&state, made_with).map(|kept| kept.result.clone())
+    }
+
+    /// See [`ingot_sdk::Hook::keep_result`].
+    pub(in crate::engine) async fn keep_result(&self, made_with: &StateKey, result: Value) {
+        let whole = self.held.load(Relaxed) == self.plan.lock().len();
+        let opened = self.run.open.as_ref().zip(self.last_key()).filter(|_| whole);
+        let Some(((directory, _), state)) = opened else { return };
+        let noted = directory.change(|index| index.keep_result(&state, made_with, result));
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "cannot note what was made of a state");
+        }
     }
 
     /// The key of the machine before the first step, and of nothing else.
@@ -162,6 +189,9 @@ impl NodeCache {
         let plan = self.plan.lock().clone();
         // Where somebody asks to try again, the machine is as the failure left it.
         let again = self.begun.swap(true, Relaxed);
+        if again {
+            self.held.store(0, Relaxed);
+        }
         let stopped = again.then(|| "the provisioners were started again".to_owned());
         let keeping = Keeping { cache: self, hook, ctx, provisioning, plan, stopped };
         keeping.explain_what_is_off();
@@ -214,6 +244,7 @@ impl Keeping<'_> {
         self.ctx.ui.say(format!("Using cached state for {shown}"));
         running.end_as(StepOutcome::Skipped);
         self.tell(index, "cached", "");
+        self.cache.held.store(index + 1, Relaxed);
         let last = index + 1 == self.provisioning.done;
         if let (true, Some(StepPlan { state: Ok(_) }), Some((directory, _))) =
             (last, self.plan.get(index), &self.cache.run.open)
@@ -256,6 +287,8 @@ impl Keeping<'_> {
         };
         match result {
             Ok(state) => {
+                // Those before are held: otherwise none is kept after them.
+                self.cache.held.store(index + 1, Relaxed);
                 let changed = self.note(index, &state).await;
                 if self.cache.explains() {
                     let shown = self.shown(index);

@@ -78,11 +78,26 @@ impl KeptState {
     }
 }
 
+/// What a builder made of a machine after its last provisioner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptResult {
+    /// The key of the machine's state.
+    state: String,
+    /// When it was made or last used.
+    #[serde(with = "time::serde::timestamp")]
+    used: OffsetDateTime,
+    /// What the builder wrote down of it.
+    pub(super) result: serde_json::Value,
+}
+
 /// All that is known of kept states.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Index {
     /// By their keys.
     pub states: BTreeMap<String, KeptState>,
+    /// By their keys, which are made of those of states.
+    #[serde(default)]
+    results: BTreeMap<String, KeptResult>,
 }
 
 impl Index {
@@ -99,6 +114,42 @@ impl Index {
         })
     }
 
+    /// Forgets a state, and what was made of it.
+    pub fn remove(&mut self, key: &str) {
+        self.states.remove(key);
+        self.results.retain(|_, result| result.state != key);
+    }
+
+    /// What was made of the machine with the state of `state`, `made_with` the options of this key.
+    pub(super) fn result(&self, state: &StateKey, made_with: &StateKey) -> Option<&KeptResult> {
+        self.results.get(result_key(state, made_with).as_str())
+    }
+
+    /// Writes down what was made of a machine, or that this was used.
+    pub(super) fn keep_result(
+        &mut self,
+        state: &StateKey,
+        made_with: &StateKey,
+        result: serde_json::Value,
+    ) {
+        let kept = KeptResult { state: state.to_string(), used: OffsetDateTime::now_utc(), result };
+        self.results.insert(result_key(state, made_with).to_string(), kept);
+    }
+
+    /// Forgets what was not used for the longest time where there is too much.
+    fn trim(&mut self) {
+        while self.states.len() > MOST {
+            let oldest = self.states.iter().min_by_key(|(_, state)| state.used);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else { break };
+            self.remove(&key);
+        }
+        while self.results.len() > MOST {
+            let oldest = self.results.iter().min_by_key(|(_, result)| result.used);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else { break };
+            self.results.remove(&key);
+        }
+    }
+
     /// The state that a step made when it was last kept.
     pub(super) fn last(&self, like: &KeptState) -> Option<&KeptState> {
         let same = |one: &&KeptState| {
@@ -106,6 +157,10 @@ impl Index {
         };
         self.states.values().filter(same).max_by_key(|one| (one.used, one.created))
     }
+}
+
+fn result_key(state: &StateKey, made_with: &StateKey) -> StateKey {
+    state.then([made_with.as_str()])
 }
 
 /// Where the step cache writes things down.
@@ -191,11 +246,7 @@ impl CacheDirectory {
         let _lock = self.lock().await?;
         let mut index = Index::read(&self.0);
         change(&mut index);
-        while index.states.len() > MOST {
-            let oldest = index.states.iter().min_by_key(|(_, state)| state.used);
-            let Some(key) = oldest.map(|(key, _)| key.clone()) else { break };
-            index.states.remove(&key);
-        }
+        index.trim();
         let text = serde_json::to_vec(&index).context("writing the index of the step cache")?;
         state_file::write_replaceable(&self.0, INDEX, &text).map(drop)
     }
