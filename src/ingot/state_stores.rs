@@ -1,17 +1,22 @@
 //! Where the builders of this program keep the states of the step cache.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use ingot_sdk::{Result, StateKey};
 
 use crate::engine::step_cache::{StateStore, StoredState};
 
-/// All of them.
-pub fn state_stores() -> Vec<Box<dyn StateStore>> {
-    vec![Box::new(DockerImages), Box::new(QemuDisks)]
+/// All of them. `shared` is the directory by which machines share states, if they do.
+pub fn state_stores(shared: Option<PathBuf>) -> Vec<Box<dyn StateStore>> {
+    vec![Box::new(DockerImages { shared }), Box::new(QemuDisks)]
 }
 
-/// The images of the builder `docker`, on the Engine that the environment names.
-struct DockerImages;
+/// The images of the builder `docker`, on the Engine that the environment names, and their files in the
+/// directory that machines share.
+struct DockerImages {
+    shared: Option<PathBuf>,
+}
 
 #[async_trait]
 impl StateStore for DockerImages {
@@ -20,14 +25,14 @@ impl StateStore for DockerImages {
     }
 
     async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
-        let images = ingot_docker::kept_images(owner).await?.into_iter();
+        let images = ingot_docker::kept_images(owner, self.shared.as_deref()).await?.into_iter();
         Ok(images
             .map(|image| StoredState { key: image.key, created: image.created, bytes: image.bytes })
             .collect())
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
-        ingot_docker::remove_kept_image(key).await
+        ingot_docker::remove_kept_image(key, self.shared.as_deref()).await
     }
 }
 

@@ -47,6 +47,7 @@ const WHOLE: &str = r#"
 cache {
   enabled = true
   max_age = "168h"
+  directory = "../cache"
 }
 step "update" {
   cache = false
@@ -117,6 +118,7 @@ fn all_that_stands_in_it_is_read_and_shown() {
 
   enabled: true
   max_age: 168h0m0s
+  directory: ../cache
 
 > steps:
 
@@ -203,6 +205,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("cache {\n  enable = true\n}", "2:3", &["no argument called `enable`", "`enabled`?"]),
     ("cache {\n  enabled = \"maybe\"\n}", "2:13", &["this is no value for `enabled`"]),
     ("cache {\n  max_age = \"7 days\"\n}", "2:13", &["`max_age`:", "is not a unit of time"]),
+    ("cache {\n  directory = \"\"\n}", "2:15", &["this cannot be the name of a directory"]),
     ("cache {}\ncache {}", "2:1", &["a template has one `cache` block", "first here"]),
     ("step {}", "1:1", &["`step` takes one label"]),
     ("step \"updte\" {}", "1:6", &["no provisioner is called `updte`", "did you mean `update`?"]),

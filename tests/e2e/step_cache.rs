@@ -80,6 +80,10 @@ impl Cached {
 impl Drop for Cached {
     fn drop(&mut self) {
         self.cache(&["prune", "-all"]);
+        let shared = self.path("shared");
+        if shared.exists() {
+            self.cache(&["prune", "-all", &format!("-cache-dir={}", shared.display())]);
+        }
         for image in &self.images {
             let _ = Command::new("docker").args(["rmi", "-f", image]).output();
         }
@@ -530,6 +534,85 @@ fn an_artifact_that_an_earlier_build_has_too_is_not_removed() {
     cached.cache(&["prune", "-all"]);
     assert_eq!(steps(&cached.build(&["-cache"])), (1, 0));
     assert_eq!(cached.inside("wc -l </log"), "1");
+}
+
+/// Builds on a machine that shares nothing with others but a directory.
+fn other_machine(cached: &mut Cached, shared: &Path, name: &str) -> String {
+    let run = ingot_test_support::ingot_with(
+        cached.dir.path(),
+        &["build", "-color=false", "-cache", "."],
+        &[
+            ("INGOT_CACHE_DIR", shared.to_str().unwrap()),
+            ("INGOT_STATE_DIR", cached.path(name).to_str().unwrap()),
+        ],
+    );
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    cached.images.extend(image_in(&run.stdout));
+    run.stdout
+}
+
+/// Removes the states of a shared directory from the Engine, which another machine has none on.
+fn forget_on_engine(shared: &Path) -> usize {
+    let mut count = 0;
+    for entry in std::fs::read_dir(shared.join("docker")).unwrap() {
+        let path = entry.unwrap().path();
+        let key = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let _ = Command::new("docker").args(["rmi", &format!("ingot-cache:{key}")]).output();
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn machines_share_states_by_a_directory() {
+    require!(docker());
+    let script = "  provisioner \"shell\" {\n    script = \"last.sh\"\n  }\n";
+    let mut cached = Cached::of(&(shell("one") + &shell("two") + script));
+    cached.write("last.sh", &format!("{LEAVES}echo three >>/log\n"));
+    let shared = cached.path("shared");
+    let said = other_machine(&mut cached, &shared, "first");
+    assert_eq!(steps(&said), (3, 0), "{said}");
+    assert!(said.contains("Keeping 3 states for other machines"), "{said}");
+    assert_eq!(forget_on_engine(&shared), 3);
+    let (log, all) = (cached.inside("cat /log"), files(cached.image()));
+    // The next one has all of it.
+    let said = other_machine(&mut cached, &shared, "second");
+    assert_eq!(steps(&said), (0, 3), "{said}");
+    assert_eq!(files(cached.image()), all);
+    assert_eq!(last_layer(cached.image()), last_layer(&cached.images[0]));
+    assert_ne!(cached.image(), cached.images[0]);
+    // What changed is run, and kept for the others.
+    cached.write("last.sh", "echo changed >>/log\n");
+    let said = other_machine(&mut cached, &shared, "third");
+    assert_eq!(steps(&said), (1, 2), "{said}");
+    assert!(said.contains("Keeping 1 state for other machines"), "{said}");
+    assert_eq!(cached.inside("head -n 2 /log"), log.lines().take(2).collect::<Vec<_>>().join("\n"));
+    assert_eq!(forget_on_engine(&shared), 4);
+    // What is damaged is not used, nor is what is not whole.
+    let mut states: Vec<_> = std::fs::read_dir(shared.join("docker")).unwrap().collect();
+    states.sort_by_key(|entry| entry.as_ref().unwrap().metadata().unwrap().len());
+    for (number, entry) in states.iter().enumerate() {
+        let path = entry.as_ref().unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        match number % 2 {
+            0 => *bytes.last_mut().unwrap() ^= 1,
+            _ => bytes.truncate(bytes.len() / 2),
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let said = other_machine(&mut cached, &shared, "fourth");
+    assert_eq!(steps(&said), (3, 0), "{said}");
+    assert!(said.contains(".layer is not used: it is damaged"), "{said}");
+    // They are made good.
+    forget_on_engine(&shared);
+    assert_eq!(steps(&other_machine(&mut cached, &shared, "fifth")), (0, 3));
+    let flag = format!("-cache-dir={}", shared.display());
+    let list = cached.cache(&["list", "-json", &flag]);
+    let list: Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!(list["states"].as_array().unwrap().len(), 4, "{list}");
+    let pruned = cached.cache(&["prune", "-all", &flag]);
+    assert!(pruned.stdout.starts_with("Removed 4 states"), "{}", pruned.stdout);
+    assert_eq!(std::fs::read_dir(shared.join("docker")).unwrap().count(), 0);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::kept::{KeptContainer, ResumeContainer};
 use crate::run_command::Pull;
-use crate::states::{FindState, keep_made};
+use crate::states::{FindState, export, keep_made};
 use crate::steps::{Connect, Export, FindImage, RunContainer, State};
 
 /// `source "docker"`
@@ -102,7 +102,11 @@ impl Build for DockerBuild {
             Goal::Export(_) => steps.push(Box::new(Export)),
             Goal::Discard => {}
         }
-        run_steps(ctx, &steps, &mut state).await?;
+        let ran = run_steps(ctx, &steps, &mut state).await;
+        if !ctx.cancel.is_cancelled() {
+            export(ctx, &state).await;
+        }
+        ran?;
         keep_made(ctx, &state).await;
         let artifact: Arc<dyn Artifact> = match state.image_id {
             Some(id) => Arc::new(ImageArtifact {

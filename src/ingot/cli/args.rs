@@ -268,6 +268,9 @@ pub(super) struct StepCacheArgs {
     /// Run every step, and keep no states; beats -cache, INGOT_CACHE and the companion file
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub no_cache: bool,
+    /// Share the cache with other machines by this directory, such as one on NFS
+    #[arg(long, value_name = "DIRECTORY")]
+    pub cache_dir: Option<PathBuf>,
     /// Say of every step whether it is run or taken from the cache, and why
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub explain: bool,

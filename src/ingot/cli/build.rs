@@ -147,7 +147,8 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
-    let cache = step_cache::options(&args.step_cache, &args.template, &project.companion);
+    let (companion, directory) = (&project.companion, &project.template.dir);
+    let cache = step_cache::options(&args.step_cache, &args.template, companion, directory);
     let cache = diagnostics.keep(cache.map_err(Diagnostic::error)).unwrap_or_default();
     let filter = project.filter(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! `ingot cache`
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use time::OffsetDateTime;
 
 use super::args::{duration, go_bool};
 use super::registry::output::{fields, json, line, moment, table};
-use crate::engine::step_cache::{CacheDirectory, KeptState};
+use crate::engine::step_cache::{CacheDirectory, KeptState, StateStore, shared_directory};
 use crate::state_stores::state_stores;
+use crate::template::Companion;
 use crate::ui::{Renderer, UiOptions};
 
 /// How many digits of a key tables show.
@@ -21,6 +23,9 @@ const SHOWN_DIGITS: usize = 16;
 
 #[derive(Debug, Args)]
 pub(super) struct CacheArgs {
+    /// The cache that machines share by this directory
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    cache_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: CacheCommand,
 }
@@ -72,7 +77,7 @@ pub(super) fn run(args: &CacheArgs) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime
         .map_err(|error| Error::new(format!("cannot start: {error}")))
-        .and_then(|runtime| runtime.block_on(answer(&args.command, &ui)));
+        .and_then(|runtime| runtime.block_on(answer(args, &ui)));
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -91,10 +96,13 @@ fn report(ui: &Ui, error: &Error) {
 }
 
 /// Whether all was done.
-async fn answer(command: &CacheCommand, ui: &Ui) -> Result<bool> {
-    let directory = CacheDirectory::open()?;
-    let (states, whole) = states(&directory, ui).await?;
-    match command {
+async fn answer(args: &CacheArgs, ui: &Ui) -> Result<bool> {
+    let flag = args.cache_dir.as_deref();
+    let shared = shared_directory(flag, &Companion::default(), Path::new("."));
+    let directory = CacheDirectory::open(shared.as_deref())?;
+    let stores = state_stores(shared);
+    let (states, whole) = states(&directory, &stores, ui).await?;
+    match &args.command {
         CacheCommand::List { json: true } => json(&json!({
             "states": states.iter().map(State::json).collect::<Vec<_>>(),
             "bytes": total(&states),
@@ -107,7 +115,9 @@ async fn answer(command: &CacheCommand, ui: &Ui) -> Result<bool> {
                 false => state.show(),
             }
         }
-        CacheCommand::Prune(args) => return Ok(prune(args, &directory, states, ui).await? && whole),
+        CacheCommand::Prune(args) => {
+            return Ok(prune(args, &directory, &stores, states, ui).await? && whole);
+        }
     }
     Ok(whole)
 }
@@ -160,11 +170,15 @@ impl State {
 }
 
 /// All states that are there, those that were used last first, and whether these are all.
-async fn states(directory: &CacheDirectory, ui: &Ui) -> Result<(Vec<State>, bool)> {
+async fn states(
+    directory: &CacheDirectory,
+    stores: &[Box<dyn StateStore>],
+    ui: &Ui,
+) -> Result<(Vec<State>, bool)> {
     let owner = directory.owner().await?;
     let index = directory.index();
     let (mut states, mut whole) = (Vec::new(), true);
-    for store in state_stores() {
+    for store in stores {
         let builder = store.builder();
         let found = match store.list(&owner).await {
             Ok(found) => found,
@@ -251,6 +265,7 @@ fn find<'a>(states: &'a [State], key: &str) -> Result<&'a State> {
 async fn prune(
     args: &PruneArgs,
     directory: &CacheDirectory,
+    stores: &[Box<dyn StateStore>],
     states: Vec<State>,
     ui: &Ui,
 ) -> Result<bool> {
@@ -268,7 +283,6 @@ async fn prune(
             false => kept += state.bytes,
         }
     }
-    let stores = state_stores();
     let (mut removed, mut failed) = (Vec::new(), 0);
     // Those that others may be started from last.
     chosen.sort_by_key(|state| std::cmp::Reverse(state.created));
@@ -289,6 +303,11 @@ async fn prune(
     if !args.dry_run {
         let keys: Vec<&str> = removed.iter().map(|state| state.key.as_str()).collect();
         directory.change(|index| keys.iter().for_each(|key| index.remove(key))).await?;
+        // What was made of shared states is written down in the cache of this user.
+        let own = CacheDirectory::open(None)?;
+        if own.path() != directory.path() {
+            own.change(|index| keys.iter().for_each(|key| index.remove(key))).await?;
+        }
     }
     let bytes = removed.iter().map(|state| state.bytes).sum();
     if args.json {

@@ -177,6 +177,9 @@ fn member_flags(args: &BuildArgs) -> Vec<String> {
     let on = switches.iter().filter(|(_, on)| *on);
     flags.extend(on.map(|(flag, _)| (*flag).to_owned()));
     flags.extend(args.step_cache.cache.map(|on| format!("-cache={on}")));
+    let directory = args.step_cache.cache_dir.as_deref();
+    let directory = directory.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
+    flags.extend(directory.map(|path| format!("-cache-dir={}", path.display())));
     match args.on_error {
         Some(OnErrorFlag::Abort) => flags.push("-on-error=abort".into()),
         Some(OnErrorFlag::RunCleanupProvisioner) => {

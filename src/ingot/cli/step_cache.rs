@@ -5,6 +5,7 @@ use std::path::Path;
 use ingot_sdk::Ui;
 
 use super::args::{StepCacheArgs, go_bool};
+use crate::engine::step_cache::shared_directory;
 use crate::engine::{StepCache, StepCacheOptions};
 use crate::template::Companion;
 
@@ -20,6 +21,7 @@ pub(super) fn options(
     args: &StepCacheArgs,
     template: &Path,
     companion: &Companion,
+    template_directory: &Path,
 ) -> Result<StepCacheOptions, String> {
     let asked = match std::env::var(VARIABLE).unwrap_or_default().as_str() {
         "" => None,
@@ -34,13 +36,22 @@ pub(super) fn options(
         max_age: block.and_then(|block| block.max_age),
         uncached: never.map(|(name, _)| name.clone()).collect(),
         template: std::path::absolute(template).unwrap_or_else(|_| template.to_owned()),
+        directory: shared_directory(args.cache_dir.as_deref(), companion, template_directory),
     })
 }
 
 /// Opens the cache; where that fails nothing is cached, which is said.
 pub(super) async fn open(options: StepCacheOptions, ui: &Ui) -> StepCache {
     match StepCache::open(options).await {
-        Ok(cache) => cache,
+        Ok(cache) => {
+            if let Some(error) = cache.read_only() {
+                ui.error(format!(
+                    "Warning: the states of the shared step cache are used, and none are kept in it: \
+                     {error}"
+                ));
+            }
+            cache
+        }
         Err(error) => {
             ui.error(format!("The step cache is not used: {error}"));
             StepCache::off()

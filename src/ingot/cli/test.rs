@@ -63,7 +63,7 @@ pub(super) fn run(args: TestArgs) -> ExitCode {
         changed_only: false,
         stale: false,
         dry_run: false,
-        step_cache: StepCacheArgs { cache: None, no_cache: true, explain: false },
+        step_cache: StepCacheArgs { cache: None, no_cache: true, cache_dir: None, explain: false },
     });
     drop(made_up);
     code

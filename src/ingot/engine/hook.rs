@@ -299,6 +299,10 @@ impl Hook for NodeHook {
         self.cache.keep_result(made_with, result).await;
     }
 
+    fn shared_states(&self) -> Option<std::path::PathBuf> {
+        self.cache.shared_states()
+    }
+
     fn keep_sbom(&self, sbom: Sbom) {
         self.keeper.took(&sbom);
         self.sboms.lock().push(sbom);

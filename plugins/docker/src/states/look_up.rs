@@ -5,17 +5,16 @@ use serde_json::Value;
 
 use super::image::find;
 use super::layer::Layer;
-use super::{quiet, restore, result};
+use super::{quiet, restore, result, shared};
 use crate::run_command::RunCommand;
 use crate::steps::State;
 
-/// The state that a build starts from.
-#[derive(Debug, Clone)]
-pub(crate) struct FoundState {
-    /// Its image.
-    image: String,
-    /// The layer that it adds to the image that the build starts from.
-    layer: String,
+/// The state that a build starts from: where there is what it adds to the image of the build.
+pub(crate) enum FoundState {
+    /// In an image on the Engine, as its last layer, which has this checksum.
+    Image(String, String),
+    /// Here: it was in the directory that machines share.
+    Layer(Layer),
 }
 
 /// Looks for the last state that is kept.
@@ -51,8 +50,14 @@ impl Step<State> for FindState {
             done = keys.len();
         } else {
             for (index, key) in keys.iter().enumerate().rev() {
-                if let Some((image, layer)) = find(&state.engine, &state.base, key).await {
-                    (done, found) = (index + 1, Some(FoundState { image, layer }));
+                let on_engine = find(&state.engine, &state.base, key).await;
+                let on_engine = on_engine.map(|(image, layer)| FoundState::Image(image, layer));
+                found = match on_engine {
+                    None => shared::look_up(ctx, &state.base, key).await.map(FoundState::Layer),
+                    found => found,
+                };
+                if found.is_some() {
+                    done = index + 1;
                     break;
                 }
             }
@@ -101,10 +106,19 @@ fn sorted(value: Value) -> Value {
 ///
 /// # Errors
 /// The container is not what it should be, and must go.
-pub(crate) async fn restore_found(ctx: &RunContext, state: &State, container: &str) -> Result<()> {
-    let Some(FoundState { image, layer }) = &state.found else { return Ok(()) };
+pub(crate) async fn restore_found(
+    ctx: &RunContext,
+    state: &mut State,
+    container: &str,
+) -> Result<()> {
+    let Some(found) = state.found.take() else { return Ok(()) };
     ctx.ui.say("Restoring the cached state...");
-    let layer = Layer::of_image(ctx, &state.engine, image, layer).await?;
+    let layer = match found {
+        FoundState::Image(image, layer) => {
+            Layer::of_image(ctx, &state.engine, &image, &layer).await?
+        }
+        FoundState::Layer(layer) => layer,
+    };
     let scratch = &state.options.container_dir;
     restore::restore(ctx, &state.engine, container, layer, scratch).await
 }
@@ -112,6 +126,5 @@ pub(crate) async fn restore_found(ctx: &RunContext, state: &State, container: &s
 /// Tells that a state cannot be started from, and forgets it.
 pub(crate) fn give_up(ctx: &RunContext, state: &mut State, error: &Error) {
     ctx.ui.say(format!("The cached state cannot be used, so that all steps are run: {error}"));
-    state.found = None;
     state.provisioning.done = 0;
 }

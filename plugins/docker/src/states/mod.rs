@@ -7,6 +7,7 @@
 //!
 //! No container is started from the image of a state: that would leave its layers in the image that is
 //! built. Its layer is unpacked into a container of the image that the build starts from ([`restore`]).
+//! Machines share states as files with that layer ([`shared`]).
 //! Where an earlier build was the same to the end, there is no container at all ([`result`]).
 
 mod fingerprint;
@@ -18,9 +19,11 @@ mod look_up;
 mod quiet;
 mod restore;
 mod result;
+mod shared;
 
 pub(crate) use image::BaseImage;
 pub(crate) use keep::ContainerStates;
 pub use kept::{KeptImage, kept_images, remove_kept_image};
 pub(crate) use look_up::{FindState, FoundState, give_up, restore_found};
 pub(crate) use result::{MadeImage, keep as keep_made};
+pub(crate) use shared::export;

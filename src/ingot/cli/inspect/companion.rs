@@ -20,6 +20,9 @@ pub(super) fn text(companion: &Companion) -> String {
         if let Some(age) = cache.max_age {
             line(format!("  max_age: {}", GoDuration(age)));
         }
+        if let Some(directory) = &cache.directory {
+            line(format!("  directory: {directory}"));
+        }
         line(String::new());
     }
     if !companion.steps.is_empty() {

@@ -1,5 +1,6 @@
 //! The step cache of one build: its keys, and what becomes of its steps.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
@@ -107,6 +108,11 @@ impl NodeCache {
         keys
     }
 
+    /// See [`ingot_sdk::Hook::shared_states`].
+    pub(in crate::engine) fn shared_states(&self) -> Option<PathBuf> {
+        self.run.options.directory.clone().filter(|_| self.is_on())
+    }
+
     /// The key of the state after all provisioners, if there is one.
     fn last_key(&self) -> Option<StateKey> {
         let plan = self.plan.lock();
@@ -115,15 +121,15 @@ impl NodeCache {
 
     /// See [`ingot_sdk::Hook::kept_result`].
     pub(in crate::engine) fn kept_result(&self, made_with: &StateKey) -> Option<Value> {
-        let ((directory, _), state) = self.run.open.as_ref().zip(self.last_key())?;
+        let (directory, state) = self.run.results.as_ref().zip(self.last_key())?;
         directory.index().result(&state, made_with).map(|kept| kept.result.clone())
     }
 
     /// See [`ingot_sdk::Hook::keep_result`].
     pub(in crate::engine) async fn keep_result(&self, made_with: &StateKey, result: Value) {
         let whole = self.held.load(Relaxed) == self.plan.lock().len();
-        let opened = self.run.open.as_ref().zip(self.last_key()).filter(|_| whole);
-        let Some(((directory, _), state)) = opened else { return };
+        let found = self.run.results.as_ref().zip(self.last_key()).filter(|_| whole);
+        let Some((directory, state)) = found else { return };
         let noted = directory.change(|index| index.keep_result(&state, made_with, result));
         if let Err(error) = noted.await {
             tracing::warn!(%error, "cannot note what was made of a state");

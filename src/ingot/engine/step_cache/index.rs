@@ -1,8 +1,8 @@
 //! What the step cache writes down: a secret that keys are made with, and which state is of which
 //! step. States themselves are where their builder keeps them.
 //!
-//! All of it is in the directory `step-cache` beside the journals. Where it is lost or damaged, it
-//! starts anew: states that nobody knows any more are not used.
+//! All of it is in the directory `step-cache` beside the journals, or in one that machines share. Where
+//! it is lost or damaged, it starts anew: states that nobody knows any more are not used.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
@@ -163,20 +163,33 @@ fn result_key(state: &StateKey, made_with: &StateKey) -> StateKey {
     state.then([made_with.as_str()])
 }
 
+fn place(shared: Option<&Path>) -> PathBuf {
+    shared.map_or_else(|| journal::directory().join("step-cache"), Path::to_owned)
+}
+
 /// Where the step cache writes things down.
 #[derive(Debug, Clone)]
 pub struct CacheDirectory(PathBuf);
 
 impl CacheDirectory {
-    /// The one of this user; it is created if need be.
+    /// The one that machines share at `shared`, else the one of this user; it is created if need be.
     ///
     /// # Errors
     /// It cannot be created.
-    pub fn open() -> Result<CacheDirectory> {
-        let path = journal::directory().join("step-cache");
+    pub fn open(shared: Option<&Path>) -> Result<CacheDirectory> {
+        let path = place(shared);
         let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         created.with_context(|| format!("creating the directory {}", path.display()))?;
         Ok(CacheDirectory(path))
+    }
+
+    /// Whether files can be written.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn try_writing(&self) -> Result<()> {
+        let writing = || format!("writing to {}", self.0.display());
+        tempfile::tempfile_in(&self.0).map(drop).with_context(writing)
     }
 
     #[cfg(test)]
@@ -184,9 +197,9 @@ impl CacheDirectory {
         CacheDirectory(path.to_owned())
     }
 
-    /// The one of this user, if it is there.
-    pub(super) fn existing() -> Option<CacheDirectory> {
-        let path = journal::directory().join("step-cache");
+    /// The one that machines share at `shared`, else the one of this user, if it is there.
+    pub(super) fn existing(shared: Option<&Path>) -> Option<CacheDirectory> {
+        let path = place(shared);
         path.is_dir().then_some(CacheDirectory(path))
     }
 

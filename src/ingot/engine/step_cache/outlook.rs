@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::build::AFTER;
 use super::index::CacheDirectory;
 use super::inputs::{Known, Reason, describe};
+use super::run::shared_directory;
 use crate::engine::CheckedNode;
 use crate::engine::project::Project;
 use crate::graph::step_name;
@@ -35,7 +36,9 @@ pub fn outlook<B>(
     if !KEEPS_STATES.contains(&node.ty.as_str()) {
         return None;
     }
-    let index = CacheDirectory::existing().map(|directory| directory.index()).unwrap_or_default();
+    let shared = shared_directory(None, &project.companion, &project.template.dir);
+    let directory = CacheDirectory::existing(shared.as_deref());
+    let index = directory.map(|directory| directory.index()).unwrap_or_default();
     let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
     let mut broken = false;
     let outlooks = node.provisioners.iter().enumerate().map(|(position, step)| {

@@ -1,12 +1,13 @@
 //! The step cache of a run.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingot_sdk::Result;
 
 use super::index::{CacheDirectory, Secret};
+use crate::template::Companion;
 
 /// How a run uses the step cache.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,25 @@ pub struct StepCacheOptions {
     pub uncached: BTreeSet<String>,
     /// The template, as an absolute path.
     pub template: PathBuf,
+    /// The directory by which machines share the cache, if it is not this user's own.
+    pub directory: Option<PathBuf>,
+}
+
+/// The environment variable with the directory by which machines share the cache.
+const DIRECTORY: &str = "INGOT_CACHE_DIR";
+
+/// The directory by which machines share the cache of a template in `template_directory`, if they do:
+/// what the command line says, else the environment, else the companion file.
+pub fn shared_directory(
+    flag: Option<&Path>,
+    companion: &Companion,
+    template_directory: &Path,
+) -> Option<PathBuf> {
+    let variable = || std::env::var_os(DIRECTORY).filter(|value| !value.is_empty());
+    let block = || Some(template_directory.join(companion.cache.as_ref()?.directory.as_ref()?));
+    let given =
+        flag.map(Path::to_owned).or_else(|| variable().map(PathBuf::from)).or_else(block)?;
+    Some(std::path::absolute(&given).unwrap_or(given))
 }
 
 /// The step cache of a run.
@@ -28,6 +48,8 @@ pub struct StepCache {
     pub(super) options: StepCacheOptions,
     /// None where nothing is cached.
     pub(super) open: Option<(CacheDirectory, Secret)>,
+    /// Where it is written down what builders made of states: on this machine, where that is.
+    pub(super) results: Option<CacheDirectory>,
 }
 
 impl StepCache {
@@ -36,19 +58,24 @@ impl StepCache {
     /// # Errors
     /// What belongs to it cannot be read or written.
     pub async fn open(options: StepCacheOptions) -> Result<StepCache> {
-        let open = match options.enabled {
-            true => {
-                let directory = CacheDirectory::open()?;
-                let secret = directory.secret().await?;
-                Some((directory, secret))
-            }
-            false => None,
-        };
-        Ok(StepCache { options, open })
+        if !options.enabled {
+            return Ok(StepCache { options, open: None, results: None });
+        }
+        let directory = CacheDirectory::open(options.directory.as_deref())?;
+        let secret = directory.secret().await?;
+        let results = CacheDirectory::open(None)?;
+        Ok(StepCache { options, open: Some((directory, secret)), results: Some(results) })
+    }
+
+    /// Why nothing can be written to the directory by which machines share it, if that is so.
+    pub fn read_only(&self) -> Option<ingot_sdk::Error> {
+        self.options.directory.as_ref()?;
+        let (directory, _) = self.open.as_ref()?;
+        directory.try_writing().err()
     }
 
     /// One that caches nothing.
     pub fn off() -> StepCache {
-        StepCache { options: StepCacheOptions::default(), open: None }
+        StepCache { options: StepCacheOptions::default(), open: None, results: None }
     }
 }

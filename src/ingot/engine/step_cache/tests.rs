@@ -166,7 +166,7 @@ impl World {
             }
             false => None,
         };
-        let cache = NodeCache::new(Arc::new(StepCache { options, open }));
+        let cache = NodeCache::new(Arc::new(StepCache { options, open, results: None }));
         let (project, template) = (Arc::new(project), self.dir.path().join("t.pkr.hcl"));
         let journal = FileJournal::new(RunInfo {
             run: project.run_uuid.clone(),

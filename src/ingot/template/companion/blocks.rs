@@ -29,6 +29,8 @@ pub struct CacheBlock {
     pub enabled: Option<bool>,
     /// `max_age`: states older than this are not used.
     pub max_age: Option<Duration>,
+    /// `directory`: by which machines share it, from the template's directory.
+    pub directory: Option<String>,
     /// Where the block starts; none for one that is not written.
     pub header: Option<Span>,
 }

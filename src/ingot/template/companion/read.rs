@@ -119,10 +119,15 @@ fn add(companion: &mut Companion, block: &Block, names: &Names, mut reader: Read
                     first,
                 ));
             }
-            only(reader.body, &["enabled", "max_age"], &[], reader.diagnostics);
+            only(reader.body, &["enabled", "max_age", "directory"], &[], reader.diagnostics);
+            let directory = reader.text("directory");
+            if directory.as_deref() == Some("") {
+                reader.invalid("directory", "this cannot be the name of a directory");
+            }
             companion.cache = Some(CacheBlock {
                 enabled: reader.bool("enabled"),
                 max_age: reader.duration("max_age"),
+                directory: directory.filter(|directory| !directory.is_empty()),
                 header: Some(block.header),
             });
         }
