@@ -82,6 +82,9 @@ impl Somebody<'_> {
         command
             .env_remove("HCP_CLIENT_ID")
             .env_remove("HCP_CLIENT_SECRET")
+            // Nobody logs in in a CI.
+            .env_remove("CI")
+            .env("HCP_OAUTH_CLIENT_ID", "ingot-tests")
             .env("HCP_AUTH_URL", &self.provider.address)
             .env("HCP_AUTH_TLS", "insecure")
             .env("LOGIN_ANSWER", answer)
@@ -165,6 +168,17 @@ fn somebody_logs_in_by_browser_and_stays_logged_in() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("your login to HCP has ended"), "{ended:?}");
     assert!(ended.stderr.contains("log in again: `ingot registry login`"), "{ended:?}");
+
+    // Somebody's tokens go nowhere but to HCP unless a client for the other place is named; a CI has
+    // keys of its own.
+    let changes: [fn(&mut Command) -> &mut Command; 2] =
+        [|command| command.env_remove("HCP_OAUTH_CLIENT_ID"), |command| command.env("CI", "true")];
+    for change in changes {
+        let mut elsewhere = somebody.command(&list, "");
+        change(&mut elsewhere);
+        let elsewhere = run(elsewhere.output().unwrap());
+        assert!(elsewhere.stderr.contains("there are no credentials"), "{elsewhere:?}");
+    }
 
     let logged_out = somebody.run(&["registry", "logout"], "");
     assert!(logged_out.stdout.contains("holds no login any more"), "{logged_out:?}");

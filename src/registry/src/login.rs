@@ -6,6 +6,7 @@
 mod authorization;
 mod callback;
 mod kept;
+mod settings;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ use ingot_sdk::Result;
 
 pub use authorization::{LOGIN_TIMEOUT, LogIn};
 pub(crate) use kept::{Entry, KeptLogin};
+pub(crate) use settings::usable;
+pub use settings::{LoginSettings, before_login, for_login};
 
 /// Where HCP's tools keep logins, from the home directory.
 const CACHE: &str = ".config/hcp/creds-cache.json";
@@ -36,20 +39,25 @@ impl Login {
     }
 
     /// Whether one is kept, good or not.
-    pub fn is_kept(&self) -> bool {
-        KeptLogin::of(self).entry().is_ok_and(|entry| entry.is_some())
+    ///
+    /// # Errors
+    /// The file cannot be read, or is something else.
+    pub fn is_kept(&self) -> Result<bool> {
+        Ok(KeptLogin::of(self).entry()?.is_some())
     }
 
-    /// Forgets it; false where there was none.
+    /// Forgets it, of whichever geography; false where there was none.
     ///
     /// # Errors
     /// The file cannot be read or written, or is something else.
-    pub fn remove(&self) -> Result<bool> {
+    pub async fn remove(&self) -> Result<bool> {
         let kept = KeptLogin::of(self);
-        let there = kept.entry()?.is_some();
-        if there {
-            kept.keep(None)?;
+        if !kept.is_any()? {
+            return Ok(false);
         }
-        Ok(there)
+        // One that is being renewed would come back.
+        let _lock = kept.lock().await?;
+        kept.keep(None)?;
+        Ok(true)
     }
 }

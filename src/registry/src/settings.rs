@@ -9,17 +9,17 @@ use serde::Deserialize;
 
 use super::data_directory::default_path;
 use super::geography::Geography;
-use super::login::Login;
+use super::login::{self, Login};
 use super::workload::Workload;
 
 /// Ingot's own variable: `local`, the path of a registry's file, or the URL of a server.
 pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";
 
-const CLIENT_ID: &str = "HCP_CLIENT_ID";
-const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
-const CRED_FILE: &str = "HCP_CRED_FILE";
+pub(crate) const CLIENT_ID: &str = "HCP_CLIENT_ID";
+pub(crate) const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
+pub(crate) const CRED_FILE: &str = "HCP_CRED_FILE";
 /// Where credentials are if nothing else is said, from the home directory.
-const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
+pub(crate) const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
 
 /// Where tokens are given out, at the address for that.
 const TOKEN_PATH: &str = "/oauth2/token";
@@ -68,17 +68,6 @@ pub enum Credentials {
     Login(Login),
 }
 
-/// What logging in by browser needs.
-#[derive(Debug, Clone)]
-pub struct LoginSettings {
-    /// Where tokens are given out.
-    pub token: Url,
-    /// Whether the certificate there is not checked.
-    pub auth_insecure: bool,
-    /// The login to be.
-    pub login: Login,
-}
-
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -107,58 +96,12 @@ pub fn is_configured() -> bool {
         let home = variable("HOME").filter(|home| !home.is_empty());
         home.is_some_and(|home| Path::new(&home).join(DEFAULT_CRED_FILE).exists())
     };
-    let login = || login(&variable).ok().flatten().is_some_and(|login| login.is_kept());
-    [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(set) || file() || login()
+    // A login that is kept from some day says nothing about what is wanted now.
+    [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(set) || file()
 }
 
-/// What logging in to HCP by browser needs, as this process's environment says.
-///
-/// # Errors
-/// It names another registry, or something in it does not make sense; the text says what to set.
-pub fn for_login() -> Result<LoginSettings> {
-    login_settings(&variable)
-}
-
-/// What of the environment is used before a login by browser, if something is.
-pub fn before_login() -> Option<&'static str> {
-    let set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
-    let named = [CLIENT_ID, CRED_FILE].into_iter().find(set);
-    let default = || {
-        let home = variable("HOME")?;
-        Path::new(&home).join(DEFAULT_CRED_FILE).exists().then_some("~/.config/hcp/cred_file.json")
-    };
-    named.or_else(default)
-}
-
-fn login_settings(environment: Environment) -> Result<LoginSettings> {
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-    if set(INGOT_REGISTRY).is_some() {
-        return Err(Error::new(format!(
-            "{INGOT_REGISTRY} names a registry of your own, and only HCP is logged in to by browser"
-        ))
-        .hint(format!(
-            "unset it to log in to HCP; for a server, set {CLIENT_ID} and {CLIENT_SECRET} to a key of it"
-        )));
-    }
-    let login = login(environment)?.ok_or_else(|| {
-        Error::new("there is no home directory to keep a login in").hint("set HOME")
-    })?;
-    let mut token = auth_url(&auth_address(environment)?)?;
-    token.set_path(TOKEN_PATH);
-    token.set_query(None);
-    let auth_insecure = tls("HCP_AUTH_TLS", environment)? == Tls::Insecure;
-    Ok(LoginSettings { token, auth_insecure, login })
-}
-
-/// Where somebody's login to HCP is kept; none without a home directory.
-fn login(environment: Environment) -> Result<Option<Login>> {
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-    let geography = Geography::of(environment)?;
-    let client_id = set("HCP_OAUTH_CLIENT_ID").unwrap_or_else(|| geography.login_client.to_owned());
-    Ok(set("HOME").map(|home| Login::new(&home, client_id, geography.name)))
-}
-
-fn auth_address(environment: Environment) -> Result<String> {
+/// The address that tokens come from.
+pub(crate) fn auth_address(environment: Environment) -> Result<String> {
     let given = environment("HCP_AUTH_URL");
     Ok(given.unwrap_or(Geography::of(environment)?.auth.to_owned()))
 }
@@ -208,7 +151,7 @@ fn server(url: &str, environment: Environment) -> Result<Remote> {
         Some(auth) => auth_url(&auth)?,
         None => api.clone(),
     };
-    remote(api, auth, environment, None)
+    remote(api, auth, environment, Fallback::None)
 }
 
 /// HCP Packer, or what the variables of HCP name in its place.
@@ -233,11 +176,15 @@ fn hcp(environment: Environment) -> Result<Remote> {
     if address.contains("//") || api.host_str().is_none_or(str::is_empty) || api.path() != "/" {
         return Err(wrong());
     }
-    remote(api, auth, environment, login(environment)?)
+    let login = login::usable(environment, &api, &auth)?;
+    remote(api, auth, environment, Fallback::Login(login))
 }
 
-fn auth_url(text: &str) -> Result<Url> {
+pub(crate) fn auth_url(text: &str) -> Result<Url> {
     match Url::parse(text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Err(Error::new("HCP_AUTH_URL must not hold a user or password"))
+        }
         Ok(url) if url.scheme() == "https" && url.has_host() => Ok(url),
         Ok(_) => Err(Error::new("HCP_AUTH_URL has to be an https URL").hint(
             "secrets go there; HCP_AUTH_TLS=insecure accepts a certificate of your own making",
@@ -246,11 +193,17 @@ fn auth_url(text: &str) -> Result<Url> {
     }
 }
 
+/// Where tokens are given out at an address.
+pub(crate) fn token_path(address: &mut Url) {
+    address.set_path(TOKEN_PATH);
+    address.set_query(None);
+    address.set_fragment(None);
+}
+
 /// `login` counts where there are no other credentials.
-fn remote(api: Url, auth: Url, environment: Environment, login: Option<Login>) -> Result<Remote> {
+fn remote(api: Url, auth: Url, environment: Environment, login: Fallback) -> Result<Remote> {
     let mut token = auth;
-    token.set_path(TOKEN_PATH);
-    token.set_query(None);
+    token_path(&mut token);
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     Ok(Remote {
         api,
@@ -264,13 +217,13 @@ fn remote(api: Url, auth: Url, environment: Environment, login: Option<Login>) -
 }
 
 #[derive(PartialEq)]
-enum Tls {
+pub(crate) enum Tls {
     Checked,
     Insecure,
     Disabled,
 }
 
-fn tls(name: &str, environment: Environment) -> Result<Tls> {
+pub(crate) fn tls(name: &str, environment: Environment) -> Result<Tls> {
     match environment(name).as_deref() {
         None => Ok(Tls::Checked),
         Some("insecure") => Ok(Tls::Insecure),
@@ -297,9 +250,17 @@ struct Oauth {
     client_secret: String,
 }
 
+/// What counts where there are no credentials.
+enum Fallback {
+    /// Nothing: a server of one's own has keys.
+    None,
+    /// Somebody's login to HCP, if it may be used here.
+    Login(Option<Login>),
+}
+
 /// The environment's, else those of `HCP_CRED_FILE`, else those of `~/.config/hcp/cred_file.json`,
 /// else a login that is kept.
-fn credentials(environment: Environment, login: Option<Login>) -> Result<Credentials> {
+fn credentials(environment: Environment, login: Fallback) -> Result<Credentials> {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     match (set(CLIENT_ID), set(CLIENT_SECRET)) {
         (Some(id), Some(secret)) => return Ok(Credentials::Key { id, secret }),
@@ -324,13 +285,18 @@ fn credentials(environment: Environment, login: Option<Login>) -> Result<Credent
     let default = || Some(Path::new(&set("HOME")?).join(DEFAULT_CRED_FILE));
     let path = named.or_else(default);
     let Some(path) = path.filter(|path| path.exists()) else {
-        if let Some(login) = login.filter(Login::is_kept) {
-            return Ok(Credentials::Login(login));
-        }
-        return Err(Error::new("there are no credentials for a registry").hint(format!(
-            "set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}; or log in to HCP by browser: \
-             `ingot registry login`; or {INGOT_REGISTRY}=local for a registry on this machine"
-        )));
+        let own = format!("{INGOT_REGISTRY}=local for a registry on this machine");
+        let key = format!("set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}");
+        let none = Error::new("there are no credentials for a registry");
+        return match login {
+            Fallback::None => Err(none.hint(format!("{key}; or {own}"))),
+            Fallback::Login(login) => match login {
+                Some(login) if login.is_kept()? => Ok(Credentials::Login(login)),
+                _ => Err(none.hint(format!(
+                    "{key}; or log in to HCP by browser: `ingot registry login`; or {own}"
+                ))),
+            },
+        };
     };
     let wrong = |why: &str| Error::new(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(&path).map_err(|error| wrong(&error.to_string()))?;

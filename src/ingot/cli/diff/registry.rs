@@ -12,7 +12,7 @@ use crate::ui::Redactor;
 
 /// Whether the environment names a registry.
 pub(super) fn is_named() -> bool {
-    settings::from_environment().is_ok()
+    settings::is_configured() && settings::from_environment().is_ok()
 }
 
 /// What is known of a version, which `name` is the fingerprint or name of, or the channel that points

@@ -147,7 +147,7 @@ async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result
         // What waits can be listed without a registry.
         RegistryCommand::Push(args) => push::run(args, connected).await?,
         RegistryCommand::Login(args) => login::log_in(args, mask).await?,
-        RegistryCommand::Logout => login::log_out()?,
+        RegistryCommand::Logout => login::log_out().await?,
         RegistryCommand::Check(args) => {
             let plans = check::read(args)?;
             return check::run(args, plans, &Session { connected: connected.await? }).await;

@@ -2,8 +2,7 @@
 
 use clap::Args;
 use ingot_registry::http::Mask;
-use ingot_registry::login::{LOGIN_TIMEOUT, LogIn};
-use ingot_registry::settings;
+use ingot_registry::login::{LOGIN_TIMEOUT, LogIn, before_login, for_login};
 use ingot_sdk::Result;
 
 use super::output::line;
@@ -17,7 +16,7 @@ pub(super) struct LoginArgs {
 }
 
 pub(super) async fn log_in(args: &LoginArgs, mask: Mask) -> Result<()> {
-    let login = LogIn::begin(settings::for_login()?).await?;
+    let login = LogIn::begin(for_login()?).await?;
     let page = login.page();
     // What opens browsers says nothing of what becomes of it.
     match !args.no_browser && open::that_detached(page.as_str()).is_ok() {
@@ -30,15 +29,15 @@ pub(super) async fn log_in(args: &LoginArgs, mask: Mask) -> Result<()> {
     line(format!("Waiting for {} minutes; Ctrl-C gives up.", LOGIN_TIMEOUT.as_secs() / 60));
     let login = login.finish(mask).await?;
     line(format!("Logged in. The login is kept in {}.", login.path.display()));
-    if let Some(name) = settings::before_login() {
+    if let Some(name) = before_login() {
         line(format!("Warning: {name} is there, too, and is used instead."));
     }
     Ok(())
 }
 
-pub(super) fn log_out() -> Result<()> {
-    let login = settings::for_login()?.login;
-    match login.remove()? {
+pub(super) async fn log_out() -> Result<()> {
+    let login = for_login()?.login;
+    match login.remove().await? {
         true => line(format!("Logged out: {} holds no login any more.", login.path.display())),
         false => line("You were not logged in."),
     }

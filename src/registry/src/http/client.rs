@@ -9,6 +9,7 @@ use ingot_sdk::error::{IntoSdkError, causes};
 use ingot_sdk::http;
 use ingot_sdk::retry::{Retry, Stopped};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -97,12 +98,20 @@ pub(super) struct Answered<T> {
 }
 
 /// A client that may accept any certificate.
-pub(super) fn client(insecure: bool) -> Result<Client> {
-    http::client_with(|builder| match insecure {
-        true => builder.tls_danger_accept_invalid_certs(true),
-        false => builder,
+fn client(insecure: bool, redirects: Policy) -> Result<Client> {
+    http::client_with(|builder| {
+        let builder = builder.redirect(redirects);
+        match insecure {
+            true => builder.tls_danger_accept_invalid_certs(true),
+            false => builder,
+        }
     })
     .map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
+/// A client for what gives out tokens: it is sent secrets, and nobody that it names may be.
+pub(super) fn client_for_tokens(insecure: bool) -> Result<Client> {
+    client(insecure, Policy::none())
 }
 
 impl HttpRegistry {
@@ -114,14 +123,19 @@ impl HttpRegistry {
         if let Credentials::Key { secret, .. } = &settings.credentials {
             mask(secret);
         }
-        let api = client(settings.api_insecure)?;
+        let api = client(settings.api_insecure, Policy::default())?;
+        let exchange = match &settings.credentials {
+            Credentials::Workload(_) => client_for_tokens(settings.api_insecure)?,
+            _ => api.clone(),
+        };
         let mut registry = HttpRegistry {
             client: api.clone(),
             base: settings.api.clone(),
             tokens: TokenSource {
-                client: client(settings.auth_insecure)?,
+                client: client_for_tokens(settings.auth_insecure)?,
                 endpoint: settings.token.clone(),
                 api,
+                exchange,
                 base: settings.api.clone(),
                 credentials: settings.credentials.clone(),
                 mask,
@@ -264,7 +278,9 @@ impl HttpRegistry {
 }
 
 /// What an answer holds; none if that is more than is read.
-async fn bounded(mut answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+pub(super) async fn bounded(
+    mut answer: reqwest::Response,
+) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         body.extend_from_slice(&chunk);
@@ -275,7 +291,7 @@ async fn bounded(mut answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwe
     Ok(Some(body))
 }
 
-fn too_long(host: &str) -> Error {
+pub(super) fn too_long(host: &str) -> Error {
     Error::new(Code::Internal, format!("{host} answers more than {LARGEST_ANSWER} bytes"))
 }
 

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
+use super::client::{bounded, too_long};
 use super::{TIMEOUT, status_error};
 use crate::api::{Code, Error, Result};
-use crate::login::{Entry, KeptLogin, Login};
-use crate::settings::{Credentials, LoginSettings, variable};
+use crate::login::{Entry, KeptLogin, Login, LoginSettings};
+use crate::settings::{Credentials, variable};
 use crate::workload::Workload;
 
 /// What HCP's tokens are for; its own text, whatever the address.
@@ -20,10 +22,10 @@ pub(crate) const AUDIENCE: &str = "https://api.hashicorp.cloud";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// A token this near its end is not used any more.
 const MARGIN: Duration = Duration::from_secs(30);
-/// How long a token lasts whose answer does not say.
-const DEFAULT_LIFE: u64 = 600;
+/// How long a token lasts whose answer does not say, in seconds.
+const DEFAULT_LIFE: f64 = 600.0;
 /// How long it lasts at most, whatever the answer says.
-const MOST_LIFE: u64 = 365 * 24 * 60 * 60;
+const MOST_LIFE: f64 = 365.0 * 24.0 * 60.0 * 60.0;
 /// What to do about a login that is no good.
 const LOG_IN: &str = "log in again: `ingot registry login`";
 
@@ -31,8 +33,10 @@ const LOG_IN: &str = "log in again: `ingot registry login`";
 pub(super) struct TokenSource {
     pub client: Client,
     pub endpoint: Url,
-    /// The client of the API, which exchanges tokens.
+    /// The client of the API.
     pub api: Client,
+    /// The one that exchanges tokens there.
+    pub exchange: Client,
     /// Where the API is.
     pub base: Url,
     pub credentials: Credentials,
@@ -59,9 +63,8 @@ pub(super) struct Token {
 #[derive(Deserialize)]
 struct TokenResponse {
     access_token: String,
-    #[serde(default)]
-    refresh_token: String,
-    expires_in: Option<u64>,
+    refresh_token: Option<String>,
+    expires_in: Option<Value>,
 }
 
 /// Why there is none, as RFC 6749 has it.
@@ -113,11 +116,11 @@ impl TokenSource {
                 until: Instant::now().checked_add(left).unwrap_or_else(Instant::now),
             })
         };
-        let unauthenticated = |error: ingot_sdk::Error| {
-            Error::new(Code::Unauthenticated, error.to_string()).advise(Some(LOG_IN))
+        let unreadable = |error: ingot_sdk::Error| {
+            Error::new(Code::Unauthenticated, format!("your login to HCP: {error}"))
         };
         let read = || -> Result<Option<Entry>> {
-            let entry = kept.entry().map_err(unauthenticated)?;
+            let entry = kept.entry().map_err(unreadable)?;
             if let Some(entry) = &entry {
                 (self.mask)(&entry.access_token);
                 (self.mask)(&entry.refresh_token);
@@ -127,7 +130,10 @@ impl TokenSource {
         if let Some(token) = read()?.as_ref().and_then(good) {
             return Ok(token);
         }
-        let _lock = kept.lock().await.map_err(unauthenticated)?;
+        // Where there can be no lock, as in a directory that is only read, there is nobody to wait for.
+        let lock = kept.lock().await;
+        let warn = |error: &ingot_sdk::Error| tracing::warn!(%error, "renewing without a lock");
+        let _lock = lock.inspect_err(warn).ok();
         // Another process may have renewed it meanwhile.
         let entry = read()?;
         if let Some(token) = entry.as_ref().and_then(good) {
@@ -149,13 +155,15 @@ impl TokenSource {
             ],
         );
         let host = super::host(&self.endpoint);
-        let answer = answered(&self.mask, &host, sent).await.map_err(|error| match error.code {
-            Code::Unauthenticated => ended(&format!(": {}", error.message)),
-            _ => error,
+        let answer = answered(&self.mask, &host, sent).await.map_err(|refusal| match refusal {
+            Refusal { reason: Some(reason), error } if reason == "invalid_grant" => {
+                ended(&format!(": {}", error.message))
+            }
+            other => other.error,
         })?;
-        let entry = answer.entry(login, renewal);
+        let entry = answer.entry(login, &renewal);
         // What cannot be kept is good for this run all the same.
-        if let Err(error) = kept.keep(Some(&entry)) {
+        if let Err(error) = kept.replace(&renewal, &entry) {
             tracing::warn!(%error, "the renewed login is not kept");
         }
         Ok(answer.token())
@@ -173,13 +181,14 @@ impl TokenSource {
         let resource = workload.provider_resource_name.trim_matches('/');
         url.set_path(&format!("/2019-12-10/{resource}/exchange-token"));
         let sent = self
-            .api
+            .exchange
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .timeout(TIMEOUT)
             .body(super::json(&subject)?)
             .send();
-        Ok(answered(&self.mask, &host, sent).await?.token())
+        let answer = answered(&self.mask, &host, sent).await.map_err(|refusal| refusal.error)?;
+        Ok(answer.token())
     }
 
     /// A token for a service principal's key.
@@ -200,7 +209,8 @@ impl TokenSource {
             .timeout(TIMEOUT)
             .body(form)
             .send();
-        Ok(answered(&self.mask, &host, sent).await?.token())
+        let answer = answered(&self.mask, &host, sent).await.map_err(|refusal| refusal.error)?;
+        Ok(answer.token())
     }
 }
 
@@ -215,7 +225,7 @@ pub(crate) async fn code_exchanged(
     verifier: &str,
     mask: super::Mask,
 ) -> ingot_sdk::Result<Entry> {
-    let client = super::client::client(settings.auth_insecure);
+    let client = super::client::client_for_tokens(settings.auth_insecure);
     let exchanged = async {
         let sent = by_form(
             &client?,
@@ -228,10 +238,16 @@ pub(crate) async fn code_exchanged(
                 ("code_verifier", verifier),
             ],
         );
-        answered(&mask, &super::host(&settings.token), sent).await
+        answered(&mask, &super::host(&settings.token), sent).await.map_err(|refusal| refusal.error)
     };
-    let answer = exchanged.await.map_err(|error| ingot_sdk::Error::new(error.to_string()))?;
-    Ok(answer.entry(&settings.login, String::new()))
+    let answer = exchanged.await.map_err(|error: Error| {
+        let found = ingot_sdk::Error::new(error.message);
+        match error.advice {
+            Some(advice) => found.hint(advice),
+            None => found,
+        }
+    })?;
+    Ok(answer.entry(&settings.login, ""))
 }
 
 /// Sends a form without credentials: whoever logs in has a client without a secret.
@@ -244,22 +260,40 @@ fn by_form(
     client.post(endpoint.clone()).header(CONTENT_TYPE, FORM).timeout(TIMEOUT).body(form).send()
 }
 
+/// Why there is no token.
+struct Refusal {
+    /// RFC 6749's word for it, where the answer has one.
+    reason: Option<String>,
+    error: Error,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal { reason: None, error }
+    }
+}
+
 /// The token that `host` answers a call with.
 async fn answered(
     mask: &super::Mask,
     host: &str,
     sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
-) -> Result<TokenResponse> {
+) -> Result<TokenResponse, Refusal> {
     let unreachable =
         |error: reqwest::Error| super::unreachable_error(format!("logging in at {host}"), error);
     let answer = sent.await.map_err(unreachable)?;
     let status = answer.status();
-    let body = answer.bytes().await.map_err(unreachable)?;
+    if status.is_redirection() {
+        // Whoever is named there would be sent the secret.
+        let error = format!("{host} sends logins elsewhere ({status}), which is not followed");
+        return Err(Error::new(Code::Unauthenticated, error).into());
+    }
+    let body = bounded(answer).await.map_err(unreachable)?.ok_or_else(|| too_long(host))?;
     if !status.is_success() {
         let refusal: ApiError = serde_json::from_slice(&body).unwrap_or_default();
         let why = match (refusal.error.as_str(), refusal.error_description) {
             (_, text) if !text.is_empty() => text,
-            ("", _) => return Err(status_error(status, &body, "logging in")),
+            ("", _) => return Err(status_error(status, &body, "logging in").into()),
             (error, _) => error.to_owned(),
         };
         let code = match status.as_u16() {
@@ -269,20 +303,31 @@ async fn answered(
             500.. => Code::Unavailable,
             _ => Code::Unknown,
         };
-        return Err(Error::new(code, format!("{host} does not let us in: {why}")));
+        let error = Error::new(code, format!("{host} does not let us in: {why}"));
+        return Err(Refusal { reason: Some(refusal.error), error });
     }
     // What serde says may quote the token.
-    let answer: TokenResponse = serde_json::from_slice(&body).map_err(|_| {
+    let answer: Option<TokenResponse> = serde_json::from_slice(&body).ok();
+    let is_token =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let answer = answer.filter(|answer| is_token(&answer.access_token)).ok_or_else(|| {
         Error::new(Code::Unauthenticated, format!("what {host} answered is no token"))
     })?;
     mask(&answer.access_token);
-    mask(&answer.refresh_token);
+    answer.refresh_token.iter().for_each(|token| mask(token));
     Ok(answer)
 }
 
 impl TokenResponse {
+    /// How long it lasts. Some write the seconds in quotes, or with a point.
     fn life(&self) -> Duration {
-        Duration::from_secs(self.expires_in.unwrap_or(DEFAULT_LIFE).min(MOST_LIFE))
+        let seconds = match &self.expires_in {
+            Some(Value::Number(number)) => number.as_f64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let seconds = seconds.filter(|seconds| !f64::is_nan(*seconds)).unwrap_or(DEFAULT_LIFE);
+        Duration::from_secs_f64(seconds.clamp(0.0, MOST_LIFE))
     }
 
     fn token(&self) -> Token {
@@ -291,15 +336,31 @@ impl TokenResponse {
     }
 
     /// The login that this is. `renewal` renews it unless the answer brings another token for that.
-    fn entry(&self, login: &Login, renewal: String) -> Entry {
+    fn entry(&self, login: &Login, renewal: &str) -> Entry {
+        let new = self.refresh_token.as_deref().filter(|token| !token.is_empty());
         Entry {
             access_token: self.access_token.clone(),
-            refresh_token: match self.refresh_token.is_empty() {
-                true => renewal,
-                false => self.refresh_token.clone(),
-            },
+            refresh_token: new.unwrap_or(renewal).to_owned(),
             access_token_expiry: OffsetDateTime::now_utc() + self.life(),
             geography: login.geography.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_read_however_it_is_written() {
+        let life = |expires_in: &str| {
+            let text =
+                format!(r#"{{"access_token":"a","refresh_token":null,"expires_in":{expires_in}}}"#);
+            serde_json::from_str::<TokenResponse>(&text).unwrap().life().as_secs()
+        };
+        assert_eq!([life("3600"), life("3600.0"), life(r#""3600""#)], [3600; 3]);
+        assert_eq!([life("-5"), life("0")], [0; 2]);
+        assert_eq!([life("null"), life("true"), life(r#""soon""#), life(r#""NaN""#)], [600; 4]);
+        assert_eq!([life("1e300"), life("18446744073709551615")], [365 * 24 * 60 * 60; 2]);
     }
 }

@@ -12,8 +12,8 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use super::Login;
 use super::callback::{Callback, URL};
 use super::kept::KeptLogin;
+use super::settings::{LoginSettings, check_home};
 use crate::http::{Mask, code_exchanged};
-use crate::settings::LoginSettings;
 
 /// How long somebody has to log in.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
@@ -34,6 +34,11 @@ impl LogIn {
     /// # Errors
     /// Another program uses the port that it comes back to.
     pub async fn begin(settings: LoginSettings) -> Result<LogIn> {
+        check_home()?;
+        // What would keep the login from being kept is told before anybody logs in.
+        let kept = KeptLogin::of(&settings.login);
+        kept.is_any()?;
+        drop(kept.lock().await?);
         Ok(LogIn {
             callback: Callback::listen().await?,
             settings,
@@ -66,17 +71,21 @@ impl LogIn {
     /// Nobody does in time, HCP refuses, or the login cannot be kept.
     pub async fn finish(self, mask: Mask) -> Result<Login> {
         let LogIn { settings, callback, state, verifier } = self;
-        let code = tokio::time::timeout(LOGIN_TIMEOUT, callback.code(&state)).await;
-        let code = code.unwrap_or_else(|_| {
+        let arrival = tokio::time::timeout(LOGIN_TIMEOUT, callback.arrival(&state)).await;
+        let arrival = arrival.unwrap_or_else(|_| {
             let minutes = LOGIN_TIMEOUT.as_secs() / 60;
             Err(Error::new(format!("nobody logged in within {minutes} minutes")))
         })?;
-        mask(&code);
-        let entry = code_exchanged(&settings, &code, URL, &verifier, mask).await?;
-        let kept = KeptLogin::of(&settings.login);
-        let _lock = kept.lock().await?;
-        kept.keep(Some(&entry))?;
-        Ok(settings.login)
+        mask(&arrival.code);
+        let kept = async {
+            let entry = code_exchanged(&settings, &arrival.code, URL, &verifier, mask).await?;
+            let kept = KeptLogin::of(&settings.login);
+            let _lock = kept.lock().await?;
+            kept.keep(Some(&entry))
+        };
+        let kept = kept.await;
+        arrival.answer(kept.is_ok()).await;
+        kept.map(|()| settings.login)
     }
 }
 

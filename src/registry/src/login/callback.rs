@@ -1,10 +1,13 @@
 //! Where the browser comes back to from HCP's page, with a code or the reason why there is none.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use ingot_sdk::{Context as _, Error, Result};
+use ingot_sdk::{Error, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// The address that HCP sends browsers back to; it knows no other for this client.
 pub(super) const URL: &str = "http://localhost:8443/oidc/callback";
@@ -13,10 +16,33 @@ const PORT: u16 = 8443;
 /// How long a browser may take to ask, and how much it may say, in bytes.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MOST: usize = 16 << 10;
+/// How many connections are open at once.
+const MOST_CONNECTIONS: usize = 16;
+
+const NOT_LOGGED_IN: &str = "You are not logged in. The terminal says why.";
+const STRANGE: &str =
+    "This is not the login that `ingot registry login` waits for. Open its link again.";
 
 /// What waits for the browser.
 pub(super) struct Callback {
     listeners: Vec<TcpListener>,
+}
+
+/// A browser that came back with a code.
+pub(super) struct Arrival {
+    pub code: String,
+    stream: TcpStream,
+}
+
+impl Arrival {
+    /// Says in the browser how it ended.
+    pub(super) async fn answer(mut self, logged_in: bool) {
+        let text = match logged_in {
+            true => "You are logged in. Close this page and go back to the terminal.",
+            false => NOT_LOGGED_IN,
+        };
+        respond(&mut self.stream, "200 OK", text).await;
+    }
 }
 
 impl Callback {
@@ -25,15 +51,20 @@ impl Callback {
     /// # Errors
     /// Something else does.
     pub(super) async fn listen() -> Result<Callback> {
-        let first = TcpListener::bind(("127.0.0.1", PORT)).await.map_err(|error| {
+        let busy = |error: std::io::Error| {
             Error::new(format!(
                 "cannot listen on port {PORT}, where the browser comes back to: {error}"
             ))
             .hint("another login or another program may use it; end that first")
-        })?;
+        };
+        let first = TcpListener::bind(("127.0.0.1", PORT)).await.map_err(busy)?;
         let mut listeners = vec![first];
-        // `localhost` may be either, and a machine may have no IPv6.
-        listeners.extend(TcpListener::bind(("::1", PORT)).await.ok());
+        // `localhost` may be either: who has the other one would be told the code.
+        match TcpListener::bind(("::1", PORT)).await {
+            Ok(second) => listeners.push(second),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(busy(error)),
+            Err(error) => tracing::debug!(%error, "this machine has no IPv6"),
+        }
         Ok(Callback { listeners })
     }
 
@@ -41,46 +72,59 @@ impl Callback {
     ///
     /// # Errors
     /// HCP says why there is none.
-    pub(super) async fn code(self, state: &str) -> Result<String> {
+    pub(super) async fn arrival(self, state: &str) -> Result<Arrival> {
+        // Browsers open connections that say nothing, and none must keep another waiting.
+        let (found, mut arrivals) = mpsc::channel(1);
+        let mut open = JoinSet::new();
         loop {
-            let stream = match self.listeners.as_slice() {
-                [first, second] => tokio::select! {
-                    found = first.accept() => found,
-                    found = second.accept() => found,
-                },
-                [first, ..] => first.accept().await,
-                [] => return Err(Error::new("nothing listens for the browser")),
-            };
-            let (mut stream, _) = stream.context("waiting for the browser")?;
-            let read = tokio::time::timeout(TIMEOUT, request(&mut stream)).await;
-            let Some(target) = read.ok().flatten() else { continue };
-            let (answer, status, text) = match meaning(&target, state) {
-                Meaning::Other => (None, "404 Not Found", "There is nothing here."),
-                Meaning::Strange => (
-                    None,
-                    "400 Bad Request",
-                    "This is not the login that `ingot registry login` waits for. Open its link again.",
-                ),
-                Meaning::Refused(why) => {
-                    (Some(Err(why)), "200 OK", "You are not logged in. The terminal says why.")
+            let accepted = tokio::select! {
+                arrived = arrivals.recv() => {
+                    return arrived.unwrap_or_else(|| Err(Error::new("no browser came back")));
                 }
-                Meaning::Code(code) => (
-                    Some(Ok(code)),
-                    "200 OK",
-                    "You are logged in. Close this page and go back to the terminal.",
-                ),
+                accepted = accept(&self.listeners) => accepted,
             };
-            let sent = tokio::time::timeout(TIMEOUT, respond(&mut stream, status, text)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                tracing::debug!("the browser did not wait for its page");
-            }
-            match answer {
-                None => {}
-                Some(Ok(code)) => return Ok(code),
-                Some(Err(why)) => {
-                    return Err(Error::new(format!("HCP did not log you in: {why}")));
+            match accepted {
+                Ok(stream) => {
+                    while open.len() >= MOST_CONNECTIONS {
+                        open.join_next().await;
+                    }
+                    open.spawn(serve(stream, state.to_owned(), found.clone()));
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a connection of the browser did not come to be");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
+        }
+    }
+}
+
+async fn accept(listeners: &[TcpListener]) -> std::io::Result<TcpStream> {
+    let accepted = match listeners {
+        [first, second] => tokio::select! {
+            found = first.accept() => found,
+            found = second.accept() => found,
+        },
+        [first, ..] => first.accept().await,
+        [] => std::future::pending().await,
+    };
+    accepted.map(|(stream, _)| stream)
+}
+
+/// Answers one request; what ends the login goes to `found`.
+async fn serve(mut stream: TcpStream, state: String, found: mpsc::Sender<Result<Arrival>>) {
+    let read = tokio::time::timeout(TIMEOUT, request(&mut stream)).await;
+    let Some(target) = read.ok().flatten() else { return };
+    match meaning(&target, &state) {
+        Meaning::Other => respond(&mut stream, "404 Not Found", "There is nothing here.").await,
+        Meaning::Strange => respond(&mut stream, "400 Bad Request", STRANGE).await,
+        Meaning::Refused(why) => {
+            respond(&mut stream, "200 OK", NOT_LOGGED_IN).await;
+            let why = Error::new(format!("HCP did not log you in: {why}"));
+            let _ = found.send(Err(why)).await;
+        }
+        Meaning::Code(code) => {
+            let _ = found.send(Ok(Arrival { code, stream })).await;
         }
     }
 }
@@ -105,7 +149,7 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-async fn respond(stream: &mut TcpStream, status: &str, text: &str) -> std::io::Result<()> {
+async fn respond(stream: &mut TcpStream, status: &str, text: &str) {
     let page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Ingot</title><p>{text}</p></html>\n"
     );
@@ -115,8 +159,13 @@ async fn respond(stream: &mut TcpStream, status: &str, text: &str) -> std::io::R
          Connection: close\r\n\r\n{page}",
         page.len()
     );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
+    let send = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    if !matches!(tokio::time::timeout(TIMEOUT, send).await, Ok(Ok(()))) {
+        tracing::debug!("the browser did not wait for its page");
+    }
 }
 
 /// What a browser brings.

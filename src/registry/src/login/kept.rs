@@ -2,10 +2,12 @@
 //! which stay as they are.
 
 use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 use std::time::Duration;
 
 use ingot_sdk::file_lock::FileLock;
+use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Context as _, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,6 +20,9 @@ use super::Login;
 const MEMBER: &str = "login";
 /// How large the file may be, in bytes.
 const MOST: u64 = 4 << 20;
+/// How often, and how long apart, a file that makes no sense is read.
+const LOOKS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long another process may take to renew a login.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,21 +52,30 @@ impl<'a> KeptLogin<'a> {
     /// The file; empty where there is none.
     fn read(&self) -> Result<Map<String, Value>> {
         let path = &self.login.path;
-        let reading = || format!("reading {}", path.display());
-        match std::fs::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Map::new()),
-            found => {
-                if found.with_context(reading)?.len() > MOST {
-                    return Err(Error::new(format!("{} is too large", path.display())));
+        for look in 1.. {
+            if !path.exists() {
+                break;
+            }
+            let bytes = read_small(path, "file of logins", MOST)?;
+            match serde_json::from_slice(&bytes) {
+                Ok(Value::Object(file)) => return Ok(file),
+                Ok(Value::Null) => break,
+                // HCP's tools write it in place, and may be about to.
+                _ if look < LOOKS => std::thread::sleep(PAUSE),
+                _ if bytes.is_empty() => break,
+                // What serde says may quote the file.
+                _ => {
+                    return Err(Error::new(format!("{} is not a file of logins", path.display()))
+                        .hint("move it away, and log in again: `ingot registry login`"));
                 }
             }
         }
-        let text = std::fs::read(path).with_context(reading)?;
-        // What serde says may quote the file.
-        serde_json::from_slice(&text).map_err(|_| {
-            Error::new(format!("{} is not a file of logins", path.display()))
-                .hint("remove it, and log in again: `ingot registry login`")
-        })
+        Ok(Map::new())
+    }
+
+    /// Whether there is a login of whichever geography, good or not.
+    pub(super) fn is_any(&self) -> Result<bool> {
+        Ok(self.read()?.get(MEMBER).is_some_and(|entry| !entry.is_null()))
     }
 
     /// The login, unless it is for another geography.
@@ -87,26 +101,47 @@ impl<'a> KeptLogin<'a> {
             Some(entry) => drop(file.insert(MEMBER.into(), entry)),
             None => drop(file.remove(MEMBER)),
         }
+        self.make_directory()?;
+        // Through a link to where somebody keeps such files.
         let path = &self.login.path;
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let writing = || format!("writing {}", path.display());
-        let directory = self.make_directory()?;
+        let directory = path.parent().unwrap_or(Path::new("."));
         // For the owner only from the start, and whole or not at all.
         let mut new = tempfile::Builder::new()
             .prefix(".creds-cache-")
             .tempfile_in(directory)
             .with_context(writing)?;
+        // With `sudo -E` the file stays its owner's.
+        let owner = std::fs::metadata(&path).or_else(|_| std::fs::metadata(directory));
+        let owner = owner.with_context(writing)?;
+        if owner.uid() != rustix::process::geteuid().as_raw() {
+            fchown(new.as_file(), Some(owner.uid()), Some(owner.gid())).with_context(writing)?;
+        }
         let text = serde_json::to_vec_pretty(&file)
             .map_err(|_| Error::new("the login cannot be written down"))?;
         new.write_all(&text).with_context(writing)?;
-        new.persist(path).map_err(|failed| failed.error).with_context(writing)?;
+        new.as_file().sync_all().with_context(writing)?;
+        new.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
         Ok(())
     }
 
-    fn make_directory(&self) -> Result<&Path> {
+    /// Keeps a renewed login in place of the one that `token` renewed; not if that is gone or another
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// The file cannot be read or written; what was there before is untouched.
+    pub(crate) fn replace(&self, token: &str, entry: &Entry) -> Result<()> {
+        match self.entry()?.is_some_and(|found| found.refresh_token == token) {
+            true => self.keep(Some(entry)),
+            false => Ok(()),
+        }
+    }
+
+    fn make_directory(&self) -> Result<()> {
         let directory = self.login.path.parent().unwrap_or(Path::new("."));
         let made = std::fs::create_dir_all(directory);
-        made.with_context(|| format!("creating {}", directory.display()))?;
-        Ok(directory)
+        made.with_context(|| format!("creating {}", directory.display()))
     }
 
     /// Keeps other processes of Ingot from renewing the login at the same time: a token to renew it
@@ -153,7 +188,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let login = login(directory.path());
         let kept = KeptLogin::of(&login);
-        assert!(kept.entry().unwrap().is_none() && !login.is_kept());
+        assert!(kept.entry().unwrap().is_none() && !login.is_kept().unwrap());
         kept.keep(Some(&entry())).unwrap();
         let mode = std::fs::metadata(&login.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -165,7 +200,28 @@ mod tests {
         kept.keep(None).unwrap();
         let text = std::fs::read_to_string(&login.path).unwrap();
         assert!(text.contains("service-principals") && !text.contains("login"), "{text}");
-        assert!(!login.is_kept());
+        assert!(!login.is_kept().unwrap());
+    }
+
+    #[test]
+    fn a_renewed_one_takes_the_place_of_the_old_one_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().join("kept.json");
+        std::fs::write(&real, "{}").unwrap();
+        let login = login(directory.path());
+        std::fs::create_dir(login.path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&real, &login.path).unwrap();
+        let kept = KeptLogin::of(&login);
+        // Somebody logged out meanwhile.
+        kept.replace("r", &entry()).unwrap();
+        assert!(!kept.is_any().unwrap());
+        kept.keep(Some(&entry())).unwrap();
+        kept.replace("other", &Entry { access_token: "b".into(), ..entry() }).unwrap();
+        assert_eq!(kept.entry().unwrap().unwrap().access_token, "a");
+        kept.replace("r", &Entry { access_token: "b".into(), ..entry() }).unwrap();
+        assert_eq!(kept.entry().unwrap().unwrap().access_token, "b");
+        assert!(std::fs::symlink_metadata(&login.path).unwrap().is_symlink());
+        assert!(std::fs::read_to_string(&real).unwrap().contains("access_token"));
     }
 
     #[test]
@@ -174,7 +230,10 @@ mod tests {
         let login = login(directory.path());
         let kept = KeptLogin::of(&login);
         kept.keep(Some(&Entry { geography: "eu".into(), ..entry() })).unwrap();
-        assert!(kept.entry().unwrap().is_none());
+        assert!(kept.entry().unwrap().is_none() && kept.is_any().unwrap());
+        // As empty as HCP's tools leave it for a moment.
+        std::fs::write(&login.path, "").unwrap();
+        assert!(!kept.is_any().unwrap());
         std::fs::write(&login.path, "secret").unwrap();
         let error = kept.entry().err().unwrap().to_string();
         assert!(error.contains("creds-cache.json") && !error.contains("secret"), "{error}");
