@@ -7,6 +7,7 @@ mod ancestry;
 mod browser_login;
 mod commands;
 mod data_sources;
+mod database_files;
 mod families;
 mod fingerprint;
 mod interrupted;

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+#[cfg(feature = "registry-server")]
+use std::time::Duration;
 
 use clap::FromArgMatches;
 use ingot_hcl::{Diagnostics, SourceMap};
@@ -18,8 +20,20 @@ use super::{
 };
 use crate::ui::Redactor;
 
+/// How long a registry's file may take to be closed when a command has ended.
+#[cfg(feature = "registry-server")]
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
+    let code = run();
+    // A process that ends before leaves SQLite's log beside the file.
+    #[cfg(feature = "registry-server")]
+    ingot_registry::store::wait_until_closed(CLOSE_TIMEOUT);
+    code
+}
+
+fn run() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let command = command::command();
     if let Some(code) = usage::of_packer(&command, &args) {

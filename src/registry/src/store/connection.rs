@@ -202,6 +202,14 @@ impl Pool {
         }
     }
 
+    /// Whether [`Pool::close`] was called.
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Pool::Sqlite(pool) => pool.is_closed(),
+            Pool::Postgres(pool) => pool.is_closed(),
+        }
+    }
+
     /// Closes all connections.
     pub(super) async fn close(&self) {
         match self {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Semaphore};
 
+use super::closing::Connections;
 use super::connection::Pool;
 use super::location::Location;
 use super::migrate;
@@ -36,9 +36,7 @@ pub struct Store {
     pub(super) ordinary: Arc<Semaphore>,
     /// How many lists may be put together at once.
     pub(super) lists: Arc<Semaphore>,
-    /// A connection that is never used. The last one to be closed takes SQLite's log and index with
-    /// it, which cannot be created again on a full disk, not even to read.
-    keeper: Arc<Mutex<Option<SqliteConnection>>>,
+    connections: Arc<Connections>,
 }
 
 impl Store {
@@ -108,6 +106,7 @@ impl Store {
         keeper: Option<SqliteConnection>,
         connections: u32,
     ) -> Store {
+        let of_store = Arc::new(Connections::new(&pool, keeper));
         let connections = connections as usize;
         Store {
             pool,
@@ -117,16 +116,14 @@ impl Store {
             writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
             ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
             lists: Arc::new(Semaphore::new(LISTS)),
-            keeper: Arc::new(Mutex::new(keeper)),
+            connections: of_store,
         }
     }
 
-    /// Ends all connections, which writes SQLite's log back into its file.
+    /// Ends all connections, which writes SQLite's log back into its file. A store that is dropped is
+    /// closed, too: see [`super::wait_until_closed`].
     pub async fn close(&self) {
-        self.pool.close().await;
-        if let Some(keeper) = self.keeper.lock().await.take() {
-            let _ = keeper.close().await;
-        }
+        self.connections.close().await;
     }
 }
 
