@@ -92,6 +92,68 @@ fn images_differ_in_files_packages_and_configuration() {
     output_of("docker", &["rmi", "ingot-e2e-diff:1", "ingot-e2e-diff:2"]);
 }
 
+/// An image of a program with these capabilities and a device of this minor number.
+fn image_with_attributes(name: &str, capabilities: u32, minor: u32) {
+    let mut archive = tar::Builder::new(Vec::new());
+    let words = [0x0200_0001, capabilities, 0, 0, 0].map(u32::to_le_bytes);
+    archive
+        .append_pax_extensions([("SCHILY.xattr.security.capability", &*words.concat())])
+        .unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(2);
+    archive.append_data(&mut header, "tool", &b"x\n"[..]).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Char);
+    header.set_mode(0o666);
+    header.set_size(0);
+    header.set_device_major(1).unwrap();
+    header.set_device_minor(minor).unwrap();
+    archive.append_data(&mut header, "device", std::io::empty()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("root.tar");
+    std::fs::write(&file, archive.into_inner().unwrap()).unwrap();
+    output_of("docker", &["import", file.to_str().unwrap(), name]);
+}
+
+#[test]
+fn capabilities_and_devices_are_compared() {
+    require!(docker());
+    let names = ["ingot-e2e-attributes:1", "ingot-e2e-attributes:2"];
+    // The first has a line break in its bytes.
+    image_with_attributes(names[0], 0x0a, 3);
+    image_with_attributes(names[1], 1 << 13, 5);
+    let dir = tempfile::tempdir().unwrap();
+    let run = ingot(dir.path(), &["diff", "-parts=files", names[0], names[1]]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    for line in [
+        "Files: 2 changed",
+        "  ~ /device (device 1:3 → 1:5)",
+        "  ~ /tool (security.capability cap_dac_override,cap_fowner=ep → cap_net_raw=ep)",
+    ] {
+        assert!(run.stdout.contains(line), "{line:?} is not in {}", run.stdout);
+    }
+    let run = ingot(dir.path(), &["diff", "-parts=files", "-json", names[0], names[1]]);
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    let changed = &found["files"]["changed"];
+    let device = json!({ "major": 1, "minor": 3 });
+    assert_eq!(changed["/device"]["before"]["device"], device, "{changed:#}");
+    let xattrs = json!({ "security.capability": "cap_net_raw=ep" });
+    assert_eq!(changed["/tool"]["after"]["xattrs"], xattrs, "{changed:#}");
+    let run = ingot(dir.path(), &["diff", names[0], names[0]]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    // One that loses them all.
+    image(names[1], "RUN true\n");
+    let run = ingot(dir.path(), &["diff", "-parts=files", names[1], names[0]]);
+    for line in [
+        "  + /device (character device 1:3, 0666, 0:0)",
+        "  + /tool (2 B, 0755, 0:0, security.capability cap_dac_override,cap_fowner=ep)",
+    ] {
+        assert!(run.stdout.contains(line), "{line:?} is not in {}", run.stdout);
+    }
+    output_of("docker", &["rmi", names[0], names[1]]);
+}
+
 #[test]
 fn sboms_and_what_cannot_be_compared() {
     let dir = tempfile::tempdir().unwrap();

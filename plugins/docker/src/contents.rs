@@ -2,6 +2,9 @@
 //! image is run.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, ImageConfig, ImageInspect};
@@ -9,7 +12,7 @@ use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures_util::StreamExt;
 use ingot_sdk::hash::{hasher, hex};
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_tar::{Archive, Entry, EntryType};
 use tokio_util::io::StreamReader;
 
@@ -43,6 +46,9 @@ pub struct ImageFile {
     pub uid: u64,
     /// The number of its group.
     pub gid: u64,
+    /// Its extended attributes, as far as the Engine tells of them: capabilities, and with the image
+    /// store of containerd all.
+    pub xattrs: BTreeMap<String, Vec<u8>>,
 }
 
 /// What a file of an image is.
@@ -54,10 +60,10 @@ pub enum ImageFileKind {
     Directory,
     /// A symbolic link.
     Symlink(String),
-    /// A character device.
-    CharacterDevice,
+    /// A character device: its major and minor number.
+    CharacterDevice(u32, u32),
     /// A block device.
-    BlockDevice,
+    BlockDevice(u32, u32),
     /// A named pipe.
     Pipe,
 }
@@ -118,13 +124,13 @@ async fn export(
     let stream = engine
         .api
         .export_container(name)
-        .map(|piece| piece.map_err(|error| std::io::Error::other(describe(&error))));
+        .map(|piece| piece.map_err(|error| io::Error::other(describe(&error))));
     let reader = StreamReader::new(stream.boxed());
     read(reader, keep, directory).await.context("reading the files of the image")
 }
 
 async fn read(
-    reader: impl tokio::io::AsyncRead + Unpin + Send,
+    reader: impl AsyncRead + Unpin + Send,
     keep: &(dyn Fn(&str) -> bool + Send + Sync),
     directory: &Path,
 ) -> Result<BTreeMap<String, ImageFile>> {
@@ -139,12 +145,15 @@ async fn read(
         let header = entry.header();
         let (mode, uid, gid) = (header.mode()? & 0o7777, header.uid()?, header.gid()?);
         let file_type = header.entry_type();
-        let target = entry.link_name()?.map(|link| link.to_string_lossy().into_owned());
+        let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or_default();
+        let device = (number(header.device_major()), number(header.device_minor()));
+        let xattrs = xattrs(&mut entry).await?;
+        let target = entry.link_name()?.map(|link| name(link.as_os_str()));
         let kind = match file_type {
             EntryType::Directory => ImageFileKind::Directory,
             EntryType::Symlink => ImageFileKind::Symlink(target.unwrap_or_default()),
-            EntryType::Char => ImageFileKind::CharacterDevice,
-            EntryType::Block => ImageFileKind::BlockDevice,
+            EntryType::Char => ImageFileKind::CharacterDevice(device.0, device.1),
+            EntryType::Block => ImageFileKind::BlockDevice(device.0, device.1),
             EntryType::Fifo => ImageFileKind::Pipe,
             EntryType::Link => {
                 links.push((path, absolute(Path::new(&target.unwrap_or_default()))));
@@ -155,7 +164,7 @@ async fn read(
                 hashed(&mut entry, wanted, &mut kept).await?
             }
         };
-        files.insert(path, ImageFile { kind, mode, uid, gid });
+        files.insert(path, ImageFile { kind, mode, uid, gid, xattrs });
     }
     // Which of several names of a file comes first is chance.
     for (path, target) in links {
@@ -165,8 +174,25 @@ async fn read(
     Ok(files)
 }
 
+/// What archives call an extended attribute.
+const XATTR: &str = "SCHILY.xattr.";
+
+/// The extended attributes that an archive has of an entry.
+async fn xattrs<R: AsyncRead + Unpin>(
+    entry: &mut Entry<Archive<R>>,
+) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut xattrs = BTreeMap::new();
+    for extension in entry.pax_extensions().await?.into_iter().flatten() {
+        let extension = extension?;
+        if let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix(XATTR)) {
+            xattrs.insert(name.to_owned(), extension.value_bytes().to_owned());
+        }
+    }
+    Ok(xattrs)
+}
+
 /// A regular file, which is also written to `copy`; `kept` counts what was.
-async fn hashed<R: tokio::io::AsyncRead + Unpin>(
+async fn hashed<R: AsyncRead + Unpin>(
     entry: &mut Entry<Archive<R>>,
     copy: Option<PathBuf>,
     kept: &mut u64,
@@ -204,14 +230,23 @@ async fn hashed<R: tokio::io::AsyncRead + Unpin>(
     Ok(ImageFileKind::File(size, hex(&sum.finalize())))
 }
 
+/// A name as text: bytes that are no text are written in hexadecimal, so that two names never become
+/// the same.
+fn name(name: &OsStr) -> String {
+    match name.to_str() {
+        Some(text) => text.to_owned(),
+        None => name.as_bytes().escape_ascii().to_string(),
+    }
+}
+
 /// A path in an archive from the root; none for the root itself and for what leads out of it.
 fn absolute(path: &Path) -> Option<String> {
     let mut text = String::new();
     for part in path.components() {
         match part {
-            Component::Normal(name) => {
+            Component::Normal(part) => {
                 text.push('/');
-                text.push_str(&name.to_string_lossy());
+                text.push_str(&name(part));
             }
             Component::CurDir | Component::RootDir => {}
             Component::ParentDir | Component::Prefix(_) => return None,
@@ -292,5 +327,7 @@ mod tests {
         assert_eq!(absolute("bin/").as_deref(), Some("/bin"));
         assert_eq!(absolute("/bin/sh").as_deref(), Some("/bin/sh"));
         assert_eq!((absolute("./"), absolute("../x"), absolute("")), (None, None, None));
+        let bytes = |bytes: &[u8]| super::absolute(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(bytes(b"a/\xff").as_deref(), Some("/a/\\xff"));
     }
 }

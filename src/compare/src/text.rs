@@ -1,5 +1,6 @@
 //! Differences for people: a line for each, with `+`, `-` and `~` before it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::changes::{Change, Changes};
@@ -82,9 +83,25 @@ fn file_in_words(file: &FileEntry, size: &dyn Fn(u64) -> String) -> String {
     let what = match (&file.link, file.size) {
         (Some(link), _) => format!("link to {link}"),
         (None, Some(bytes)) => size(bytes),
-        (None, None) => type_name(file.file_type).to_owned(),
+        (None, None) => match file.device {
+            Some(device) => format!("{} {device}", type_name(file.file_type)),
+            None => type_name(file.file_type).to_owned(),
+        },
     };
-    format!("({what}, {:04o}, {}:{})", file.mode, file.uid, file.gid)
+    let mut words = format!("{what}, {:04o}, {}:{}", file.mode, file.uid, file.gid);
+    for (name, value) in &file.xattrs {
+        let _ = write!(words, ", {name} {}", brief(value));
+    }
+    format!("({words})")
+}
+
+/// The beginning of a long value.
+fn brief(value: &str) -> String {
+    const LONGEST: usize = 200;
+    match value.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
 }
 
 fn file_change(change: &Change<FileEntry>, size: &dyn Fn(u64) -> String) -> String {
@@ -114,6 +131,19 @@ fn file_change(change: &Change<FileEntry>, size: &dyn Fn(u64) -> String) -> Stri
         let (a, b) = (before, after);
         parts.push(format!("owner {}:{} → {}:{}", a.uid, a.gid, b.uid, b.gid));
     }
+    if let (Some(before), Some(after)) = (before.device, after.device)
+        && before != after
+    {
+        parts.push(format!("device {before} → {after}"));
+    }
+    let names: BTreeSet<&String> = before.xattrs.keys().chain(after.xattrs.keys()).collect();
+    for name in names {
+        let (one, other) = (before.xattrs.get(name), after.xattrs.get(name));
+        let shown = |value: Option<&String>| value.map_or("none".to_owned(), |one| brief(one));
+        if one != other {
+            parts.push(format!("{name} {} → {}", shown(one), shown(other)));
+        }
+    }
     format!("({})", parts.join("; "))
 }
 
@@ -131,6 +161,8 @@ mod tests {
             size: Some(content.len() as u64),
             link: None,
             sha256: Some(content.to_owned()),
+            device: None,
+            xattrs: Default::default(),
         }
     }
 

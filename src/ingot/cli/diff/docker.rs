@@ -1,7 +1,7 @@
 //! Images of Docker.
 
 use globset::GlobSet;
-use ingot_compare::{FileEntry, FileType, Image, Part, packages_of};
+use ingot_compare::{Device, FileEntry, FileType, Image, Part, attribute_text, packages_of};
 use ingot_docker::{ImageFile, ImageFileKind, image_contents};
 use ingot_sdk::{Context as _, Error, Result, RunContext, SbomFormat};
 
@@ -69,13 +69,38 @@ fn is_database(path: &str) -> bool {
 }
 
 fn entry(file: ImageFile) -> FileEntry {
-    let (file_type, size, link, sha256) = match file.kind {
-        ImageFileKind::File(size, sum) => (FileType::File, Some(size), None, Some(sum)),
-        ImageFileKind::Directory => (FileType::Directory, None, None, None),
-        ImageFileKind::Symlink(target) => (FileType::Symlink, None, Some(target), None),
-        ImageFileKind::CharacterDevice => (FileType::CharacterDevice, None, None, None),
-        ImageFileKind::BlockDevice => (FileType::BlockDevice, None, None, None),
-        ImageFileKind::Pipe => (FileType::Pipe, None, None, None),
+    let ImageFile { kind, mode, uid, gid, xattrs } = file;
+    let file_type = match kind {
+        ImageFileKind::File(..) => FileType::File,
+        ImageFileKind::Directory => FileType::Directory,
+        ImageFileKind::Symlink(_) => FileType::Symlink,
+        ImageFileKind::CharacterDevice(..) => FileType::CharacterDevice,
+        ImageFileKind::BlockDevice(..) => FileType::BlockDevice,
+        ImageFileKind::Pipe => FileType::Pipe,
     };
-    FileEntry { file_type, mode: file.mode, uid: file.uid, gid: file.gid, size, link, sha256 }
+    let xattrs = xattrs.into_iter().map(|(name, value)| {
+        let text = attribute_text(&name, &value);
+        (name, text)
+    });
+    let xattrs = xattrs.collect();
+    let mut entry = FileEntry {
+        file_type,
+        mode,
+        uid,
+        gid,
+        size: None,
+        link: None,
+        sha256: None,
+        device: None,
+        xattrs,
+    };
+    match kind {
+        ImageFileKind::File(size, sum) => (entry.size, entry.sha256) = (Some(size), Some(sum)),
+        ImageFileKind::Symlink(target) => entry.link = Some(target),
+        ImageFileKind::CharacterDevice(major, minor) | ImageFileKind::BlockDevice(major, minor) => {
+            entry.device = Some(Device { major, minor });
+        }
+        ImageFileKind::Directory | ImageFileKind::Pipe => {}
+    }
+    entry
 }
