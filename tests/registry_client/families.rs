@@ -470,7 +470,14 @@ fn a_family_in_a_circle_is_an_error_with_places() {
     for (args, message) in [
         (vec!["build", "images/one", "images/two"], "-stale is missing"),
         (vec!["build", "-dry-run", "images/one"], "-stale is missing"),
-        (vec!["build", "-stale", "-only=x", "images"], "leave versions incomplete"),
+        (
+            vec!["build", "-stale", "-only=x", "images/one"],
+            "-only and -except leave `file.image` out",
+        ),
+        (vec!["build", "-stale", "-except=file.image", "images/one"], "leave `file.image` out"),
+        (vec!["build", "-stale", "-except=[", "images/one"], "`[` is not a pattern"),
+        (vec!["build", "-stale", "-progress=live", "images/one"], "are shown in lines"),
+        (vec!["plan", "-family", "-only=x", "images/one"], "leave `file.image` out"),
         (vec!["build", "-stale", "nowhere"], "nowhere"),
         (vec!["build", "-stale", "-var=no=1", "images/one"], "has a variable `no`"),
         (vec!["plan", "images/one", "images/two"], "-family is missing"),
@@ -537,6 +544,64 @@ fn a_changed_template_is_built_with_what_is_out_of_date() {
     assert_eq!(built(&run), names(&["shop"]), "{}", run.stdout);
     assert!(run.stdout.contains("provisioner 2 (sleep) is new"), "{}", run.stdout);
     assert!(run.stdout.contains("1 built, 2 unchanged"), "{}", run.stdout);
+}
+
+#[test]
+fn flags_that_ci_gives_reach_all_builds() {
+    let world = World::local();
+    let variable = "variable \"word\" {\n  default = \"none\"\n}\nvariable \"other\" {\n  default = \
+                    \"none\"\n}\n";
+    let more = "  provisioner \"shell-local\" {\n    inline = [\"echo ${var.word} ${var.other} > \
+                words\"]\n  }\n  post-processor \"checksum\" {\n    name = \"slow\"\n    checksum_types = \
+                [\"sha256\"]\n    output = \"web.sum\"\n  }\n";
+    let web = template("web", Some("base"), more);
+    write(&world, "base", &template("base", None, ""));
+    write(&world, "web", &format!("{variable}{web}"));
+    world.write("ci.pkrvars.hcl", "other = \"from-file\"\n");
+    let flags = [
+        "build",
+        "-stale",
+        "-color=false",
+        "-parallel-builds=1",
+        "-on-error=abort",
+        "-machine-readable",
+        "-only=file.*",
+        "-except=slow",
+        "-var=word=from-flag",
+        "-var-file=ci.pkrvars.hcl",
+        "-report=junit.xml",
+        "images",
+    ];
+    let run = world.ingot(&flags);
+    ok(&run);
+    let words = std::fs::read_to_string(world.path().join("words")).expect("web was built");
+    assert_eq!(words, "from-flag from-file\n");
+    assert!(!world.path().join("web.sum").exists(), "{}", run.stdout);
+    for report in ["base.junit.xml", "web.junit.xml"] {
+        let text = std::fs::read_to_string(world.path().join(report)).expect("a report");
+        assert!(text.contains("<testsuite "), "{text}");
+    }
+    // Each line says of which member it is.
+    let of = |target: &str, rest: &str| {
+        let line = format!(",{target},{rest}");
+        assert!(run.stdout.contains(&line), "no {line:?}: {}", run.stdout);
+    };
+    for bucket in ["base", "web"] {
+        of(&format!("{bucket}/file.image"), "artifact,0,builder-id,packer.file");
+        of(bucket, "ui,say,==> file.image: ");
+    }
+    of("", "ui,say,==> base: it was never built");
+    let lines = |line: &str| line.split(',').next().is_some_and(|time| time.parse::<u64>().is_ok());
+    assert!(run.stdout.lines().all(lines), "{}", run.stdout);
+
+    move_channel(&world, "base", "base-2");
+    let run = world.ingot(&["build", "-stale", "-timestamp-ui", "images"]);
+    ok(&run);
+    assert_eq!(built(&run), names(&["web"]), "{}", run.stdout);
+    let line = run.stdout.lines().find(|line| line.contains("Z: ==> file.image: "));
+    let line = line.unwrap_or_else(|| panic!("no time: {}", run.stdout));
+    assert!(line.starts_with("[web] 20"), "{line}");
+    assert!(world.path().join("web.sum").exists(), "{}", run.stdout);
 }
 
 /// A template of an image of Docker, whose test wants a file that it only makes if `good`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 
-use super::args::Variables;
+use super::args::{Selection, Variables};
 use crate::builtin::plugins;
 use crate::engine::ProjectOptions;
 use crate::family::{Family, arrange, find_templates, read_member};
@@ -17,6 +17,7 @@ use crate::ui::Redactor;
 pub(super) fn read(
     paths: &[PathBuf],
     variables: &Variables,
+    selection: &Selection,
     releases_only: bool,
     redactor: &Redactor,
 ) -> Option<Family> {
@@ -37,7 +38,8 @@ pub(super) fn read(
     let mut members = Vec::new();
     for template in &templates {
         let mut found = Diagnostics::default();
-        let (project, member) = read_member(template, &options, &mut found);
+        let selection = (&*selection.only, &*selection.except);
+        let (project, member) = read_member(template, &options, selection, &mut found);
         // What one template hides is hidden in what is shown of all.
         redactor.add_all(project.secrets().all().iter().map(String::as_str));
         redactor.keep(project.public_names());

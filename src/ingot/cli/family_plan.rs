@@ -85,9 +85,9 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
     let ui = Ui::new(renderer);
     let paths: Vec<_> = std::iter::once(&args.template).chain(&args.more).cloned().collect();
     let releases_only = args.installed.ignore_prerelease_plugins;
-    let Some(family) = family::read(&paths, &args.variables, releases_only, &redactor) else {
-        return ExitCode::FAILURE;
-    };
+    let (variables, selection) = (&args.variables, &args.selection);
+    let family = family::read(&paths, variables, selection, releases_only, &redactor);
+    let Some(family) = family else { return ExitCode::FAILURE };
     let asks = !args.offline && settings::is_configured();
     let standings = match asks.then(|| standings(&family, &ui)).transpose() {
         Ok(standings) => standings,

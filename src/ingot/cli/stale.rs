@@ -4,15 +4,18 @@
 //! values, its journal, the directory that plugins of it work in. What these processes say is shown
 //! here, where the secrets of all are hidden in what any of them says.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 
 use ingot_hcl::Diagnostic;
 use ingot_registry::api::{Build, BuildStatus, Code, Version};
 use ingot_registry::{Connected, connect, new_id};
+use ingot_report::ReportTarget;
 use ingot_sdk::{Error, Result, Ui};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{BuildArgs, OnErrorFlag};
+use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use super::family_member::{MEMBER, member_of_this};
 use super::{family, run_report};
 use crate::engine::signals::Signals;
@@ -75,9 +78,9 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     let paths: Vec<_> = std::iter::once(&args.template).chain(&args.family).cloned().collect();
     let releases_only = args.installed.ignore_prerelease_plugins;
     let redactor = renderer.redactor();
-    let Some(family) = family::read(&paths, &args.variables, releases_only, &redactor) else {
-        return ExitCode::FAILURE;
-    };
+    let (variables, selection) = (&args.variables, &args.selection);
+    let family = family::read(&paths, variables, selection, releases_only, &redactor);
+    let Some(family) = family else { return ExitCode::FAILURE };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -103,10 +106,11 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
 
 /// Refuses flags that are about the builds of one template.
 fn check_flags(args: &BuildArgs) -> Result<(), Diagnostic> {
-    let selects = !args.selection.only.is_empty() || !args.selection.except.is_empty();
     let flags = [
-        (selects, "-only and -except leave versions incomplete"),
-        (!args.report.is_empty(), "-report is about the builds of one template"),
+        (
+            args.progress == ProgressFlag::Live,
+            "-progress=live shows the builds of one template; those of a family are shown in lines",
+        ),
         (
             args.resume || args.start_at.is_some() || args.stop_before.is_some(),
             "-resume, -start-at and -stop-before are about the builds of one template",
@@ -147,6 +151,7 @@ async fn build_family(
         family,
         connected,
         flags: member_flags(args),
+        reports: args.report.clone(),
         changed_only: args.changed_only,
         machine_readable: args.machine_readable,
         limit,
@@ -180,6 +185,8 @@ fn member_flags(args: &BuildArgs) -> Vec<String> {
     let directory = args.step_cache.cache_dir.as_deref();
     let directory = directory.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
     flags.extend(directory.map(|path| format!("-cache-dir={}", path.display())));
+    flags.extend(args.selection.only.iter().map(|patterns| format!("-only={patterns}")));
+    flags.extend(args.selection.except.iter().map(|patterns| format!("-except={patterns}")));
     match args.on_error {
         Some(OnErrorFlag::Abort) => flags.push("-on-error=abort".into()),
         Some(OnErrorFlag::RunCleanupProvisioner) => {
@@ -300,6 +307,8 @@ struct Run {
     connected: Connected,
     /// What all builds are given.
     flags: Vec<String>,
+    /// The reports that are wanted, of which each member has its own.
+    reports: Vec<ReportTarget>,
     changed_only: bool,
     machine_readable: bool,
     /// How many builds of all templates run at once; none for all.
@@ -501,6 +510,11 @@ impl Run {
         if if_changed {
             command.arg("-changed-only");
         }
+        for report in &self.reports {
+            let mut flag = OsString::from(format!("-report={}:", report.format.name()));
+            flag.push(report_of(&report.path, &member.bucket));
+            command.arg(flag);
+        }
         for flag in &member.variables {
             match flag {
                 VariableFlag::Value(text) => command.arg("-var").arg(text),
@@ -548,7 +562,11 @@ impl Run {
         let show = |line: &[u8], to_stdout: bool| {
             let line = String::from_utf8_lossy(line);
             let text = self.redactor.apply(line.trim_end_matches(['\n', '\r']));
-            let text = format!("{prefix}{text}").trim_end().to_owned() + "\n";
+            let text = match to_stdout && self.machine_readable {
+                true => of_member(&text, &member.bucket),
+                false => format!("{prefix}{text}"),
+            };
+            let text = text.trim_end().to_owned() + "\n";
             match (to_stdout, self.machine_readable) {
                 (true, false) => self.renderer.raw(&text),
                 (true, true) => drop(std::io::stdout().lock().write_all(text.as_bytes())),
@@ -608,6 +626,26 @@ impl Run {
             true => ExitCode::FAILURE,
             false => ExitCode::SUCCESS,
         }
+    }
+}
+
+/// The file of a member's own report: `reports/web.junit.xml` for `reports/junit.xml`.
+fn report_of(path: &Path, bucket: &str) -> PathBuf {
+    let mut name = OsString::from(bucket);
+    name.push(".");
+    name.push(path.file_name().unwrap_or_default());
+    path.with_file_name(name)
+}
+
+/// A line for programs (`TIME,TARGET,TYPE,DATA…`) of the build of a bucket: its target, a build, is only
+/// one with the bucket, as others of the family may be called the same.
+fn of_member(line: &str, bucket: &str) -> String {
+    match line.split_once(',') {
+        Some((time, rest)) if !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit()) => {
+            let slash = if rest.starts_with(',') { "" } else { "/" };
+            format!("{time},{bucket}{slash}{rest}")
+        }
+        _ => line.to_owned(),
     }
 }
 

@@ -64,11 +64,13 @@ impl Member {
     }
 }
 
-/// Reads a template. What is wrong with it, or keeps it from being of a family, goes to `diagnostics`,
-/// which are to be shown against the project's texts.
+/// Reads a template, of which `only` and `except` select builds and post-processors. What is wrong with
+/// it, or keeps it from being of a family, goes to `diagnostics`, which are to be shown against the
+/// project's texts.
 pub fn read_member(
     template: &Path,
     options: &ProjectOptions,
+    (only, except): (&[String], &[String]),
     diagnostics: &mut Diagnostics,
 ) -> (Project, Option<Member>) {
     let mut options = options.clone();
@@ -88,6 +90,19 @@ pub fn read_member(
         false => publish::plan(&project, None, diagnostics),
     };
     let nodes = check(&project, &Filter::default(), &RunFlags::default(), diagnostics);
+    let filter = diagnostics.keep(project.filter(only, except)).unwrap_or_default();
+    for left_out in nodes.iter().filter(|checked| !filter.selects(&checked.node.selector())) {
+        let name = &left_out.node.name;
+        diagnostics.push(
+            Diagnostic::error(format!("-only and -except leave `{name}` out"))
+                .at(left_out.node.header)
+                .note("the versions of a family hold all builds of their templates")
+                .help(
+                    "leave out post-processors only, or build that template by itself, without \
+                     -stale",
+                ),
+        );
+    }
     let place = project.registry.as_ref().and_then(|block| block.header);
     let place = place.or(project.builds.first().map(|build| build.header));
     if plan.is_none() && !diagnostics.has_errors() {

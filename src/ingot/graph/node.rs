@@ -37,6 +37,21 @@ pub struct Node {
     pub pipelines: Vec<Vec<Step>>,
 }
 
+/// What `-only` and `-except` call a build.
+fn selector(build: Option<&str>, component: &str) -> String {
+    match build {
+        Some(build) => format!("{build}.{component}"),
+        None => component.to_owned(),
+    }
+}
+
+impl Node {
+    /// What `-only` and `-except` call it.
+    pub fn selector(&self) -> String {
+        selector(self.build_name.as_deref(), &self.component)
+    }
+}
+
 /// Makes the nodes of a template, leaving out what `filter` leaves out.
 pub fn build(
     template: &Template,
@@ -59,10 +74,7 @@ pub fn build(
                 None => source_id.clone(),
             };
             let component = used.selector();
-            let selector = match &build.name {
-                Some(build) => format!("{build}.{component}"),
-                None => component.clone(),
-            };
+            let selector = selector(build.name.as_deref(), &component);
             if names.contains(&selector) {
                 diagnostics.push(
                     Diagnostic::warning(format!("two builds are called `{name}`"))

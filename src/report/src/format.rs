@@ -30,6 +30,15 @@ impl Format {
         })
     }
 
+    /// As it is written before a file's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Html => "html",
+            Format::Json => "json",
+            Format::Junit => "junit",
+        }
+    }
+
     fn of_name(name: &str) -> Option<Format> {
         match name {
             "html" | "htm" => Some(Format::Html),
