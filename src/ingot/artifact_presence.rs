@@ -11,7 +11,7 @@ pub(crate) async fn is_there(resource: &Resource) -> Result<bool> {
         return Ok(there);
     }
     #[cfg(feature = "amazon")]
-    if let Some(there) = ingot_amazon::ami_is_there(resource).await? {
+    if let Some(there) = ingot_amazon::artifact_is_there(resource).await? {
         return Ok(there);
     }
     Ok(true)

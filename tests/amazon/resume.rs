@@ -1,11 +1,12 @@
 //! Instances that builds leave when they fail, and go on with.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ingot_test_support::require;
 
-use super::bench::{Bench, instances};
-use super::cloud::cloud;
+use super::bench::{Bench, Ended, Instances, instances};
+use super::cloud::{Cloud, cloud, value};
 use super::proxy::Act;
 
 /// A provisioner that is not in the way of those of other tests on the same machine.
@@ -58,4 +59,206 @@ fn an_instance_goes_on_at_the_failed_provisioner_and_what_is_left_can_be_removed
     let cleaned = bench.run(&["cleanup", "-kept"]);
     assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
     assert_eq!(kinds(&bench.holds()), made);
+}
+
+const KEEP: &[&str] = &["build", "-color=false", "-on-error=keep", "."];
+const RESUME: &[&str] = &["build", "-color=false", "-resume", "."];
+
+/// What makes nothing but one AMI, and what runs in its instance: the second step fails.
+fn failing(cloud: &Cloud, instances: &Arc<Instances>, source: &str, more: &str) -> Bench {
+    let steps = shell("one", "echo first") + &shell("two", "exit 3") + more;
+    let bench = Bench::new(cloud, instances, source, &steps, |_| Act::Forward);
+    edit(&bench, |text| {
+        let kept = |line: &&str| !line.contains("ami_regions") && !line.contains("ami_users");
+        text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect()
+    });
+    bench
+}
+
+/// Changes the template.
+fn edit(bench: &Bench, change: impl Fn(&str) -> String) {
+    let path = bench.path("t.pkr.hcl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, change(&text)).unwrap();
+}
+
+/// The same with another builder, whose options about its product are `own`.
+fn of_builder(bench: &Bench, builder: &str, own: &str) {
+    edit(bench, |text| {
+        let ami = ["ami_name ", "tags ", "snapshot_tags ", "skip_ami_run_tags"];
+        let kept = |line: &&str| !ami.iter().any(|option| line.trim_start().starts_with(option));
+        let text: String = text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect();
+        let start = format!("source \"{builder}\" \"a\" {{\n{own}");
+        let text = text.replace("source \"amazon-ebs\" \"a\" {\n", &start);
+        text.replace("source.amazon-ebs.a", &format!("source.{builder}.a"))
+    });
+}
+
+/// Mends the step that fails.
+fn mend(bench: &Bench) {
+    edit(bench, |text| text.replace("exit 3", "echo second"));
+}
+
+fn says(ended: &Ended, code: i32, parts: &[&str]) {
+    assert_eq!(ended.code, Some(code), "{}", ended.said);
+    for part in parts {
+        assert!(ended.said.contains(part), "no {part:?}: {}", ended.said);
+    }
+}
+
+/// The id of the one thing of a kind that the account has.
+fn id_of(bench: &Bench, kind: &str) -> String {
+    let held = bench.holds();
+    let mut found = held.iter().filter(|line| line.split(' ').nth(1) == Some(kind));
+    let line = found.next().unwrap_or_else(|| panic!("no {kind}: {held:?}"));
+    line.split(' ').nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn a_spot_instance_goes_on() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let bench = failing(&cloud, &instances, "  spot_price = \"auto\"\n", "");
+    says(&bench.run(KEEP), 1, &["The machine is kept"]);
+    let kept = kinds(&bench.holds());
+    assert_eq!(kept, ["instance", "key-pair", "launch-template", "security-group", "volume"]);
+    mend(&bench);
+    says(&bench.run(RESUME), 0, &["Going on with the instance: i-", "amazon-ebs.a: second"]);
+    let made = kinds(&bench.holds());
+    assert!(made.iter().all(|kind| kind.ends_with("image")), "{made:?}");
+}
+
+#[test]
+fn an_instance_whose_volumes_become_an_ami_goes_on() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let bench = failing(&cloud, &instances, "", "");
+    let own = r#"
+  ami_name                = "surrogate"
+  ami_virtualization_type = "hvm"
+  launch_block_device_mappings {
+    device_name           = "/dev/xvdf"
+    volume_size           = 8
+    delete_on_termination = true
+  }
+  ami_root_device {
+    source_device_name = "/dev/xvdf"
+    device_name        = "/dev/xvda"
+  }
+"#;
+    of_builder(&bench, "amazon-ebssurrogate", own);
+    says(&bench.run(KEEP), 1, &["The machine is kept"]);
+    let kept = kinds(&bench.holds());
+    assert_eq!(kept, ["instance", "key-pair", "security-group", "volume"]);
+    mend(&bench);
+    let said = ["Going on with the instance: i-", "a: second", "AMIs were created:"];
+    says(&bench.run(RESUME), 0, &said);
+    // moto makes the AMI of another snapshot than the one that it is told to.
+    let made = kinds(&bench.holds());
+    assert_eq!(made, ["image", "snapshot", "snapshot-of-image"], "{made:?}");
+}
+
+#[test]
+fn volumes_are_made_of_an_instance_that_goes_on_and_removed_if_nobody_wants_them() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let fails = "  post-processor \"shell-local\" {\n    inline = [\"exit 1\"]\n  }\n";
+    let bench = failing(&cloud, &instances, "", fails);
+    let own = r#"
+  ebs_volumes {
+    device_name     = "/dev/xvdf"
+    volume_size     = 3
+    snapshot_volume = true
+    tags            = { Of = "the user" }
+  }
+"#;
+    of_builder(&bench, "amazon-ebsvolume", own);
+    // The tags of the volumes are refused at first: that is tried again, too.
+    let hit = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let once = Arc::clone(&hit);
+    bench.proxy.edit_requests(move |call, body| {
+        let tags = call.action == "CreateTags" && body.contains("the%20user");
+        let first = tags && !once.swap(true, std::sync::atomic::Ordering::SeqCst);
+        first.then(|| body.replace("ResourceId.1=vol-", "ResourceId.1=none-"))
+    });
+    says(&bench.run(KEEP), 1, &["tagging a volume", "goes on at provisioner 1 of 2"]);
+    assert!(hit.load(std::sync::atomic::Ordering::SeqCst));
+    says(&bench.run(RESUME), 1, &["a: first", "goes on at provisioner 2 of 2"]);
+    let volumes = bench.account.call("us-east-1", "DescribeVolumes", &[]);
+    assert!(volumes.contains("<value>the user</value>"), "{volumes}");
+    mend(&bench);
+    // What was made waits for the post-processor.
+    let ended = bench.run(RESUME);
+    says(&ended, 1, &["Going on with the instance: i-", "EBS Volumes were created"]);
+    let made = kinds(&bench.holds());
+    assert_eq!(made, ["snapshot", "volume"], "{}", ended.said);
+    let snapshot = id_of(&bench, "snapshot");
+    // A snapshot that the user made is none of the build's.
+    let volume = id_of(&bench, "volume");
+    let created = bench.account.call("us-east-1", "CreateSnapshot", &[("VolumeId", &volume)]);
+    let own = value(&created, "snapshotId");
+    let gone = |id: &str| bench.account.call("us-east-1", "DeleteSnapshot", &[("SnapshotId", id)]);
+    let cleaned = bench.run(&["cleanup", "-kept"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    let left: Vec<String> = bench.holds().into_iter().collect();
+    assert_eq!(left, [format!("us-east-1 snapshot {own}")], "{snapshot}: {}", cleaned.said);
+    gone(&own);
+}
+
+#[test]
+fn an_instance_that_was_stopped_is_started_again_and_one_that_was_terminated_is_told() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let bench = failing(&cloud, &instances, "", "");
+    says(&bench.run(KEEP), 1, &["The machine is kept"]);
+    let id = id_of(&bench, "instance");
+    let ask = |action: &str| bench.account.call("us-east-1", action, &[("InstanceId.1", &id)]);
+    ask("StopInstances");
+    // It takes a while to stop, and is not started before.
+    let looks = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&looks);
+    bench.proxy.edit_answers(move |call, body| {
+        let stopped = "<name>stopped</name>";
+        let first = call.action == "DescribeInstances"
+            && body.contains(stopped)
+            && counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 3;
+        first.then(|| body.replace(stopped, "<name>stopping</name>"))
+    });
+    let again = bench.run(RESUME);
+    says(&again, 1, &["is stopped: starting it again...", "Going on with the instance: i-"]);
+    assert!(looks.load(std::sync::atomic::Ordering::SeqCst) > 3, "{}", again.said);
+    assert!(again.said.contains("The machine is kept"), "{}", again.said);
+
+    ask("TerminateInstances");
+    mend(&bench);
+    let told = format!("the instance {id}, which was kept, was terminated");
+    let gone = bench.run(RESUME);
+    says(&gone, 1, &[&told, "`ingot cleanup -kept` removes what is left of it"]);
+    let cleaned = bench.run(&["cleanup", "-kept"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    assert_eq!(bench.holds(), BTreeSet::new(), "{}", cleaned.said);
+    assert_eq!(bench.journals(), 0);
+}
+
+#[test]
+fn an_ami_that_is_gone_is_neither_processed_nor_tested() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let fails = "  post-processor \"shell-local\" {\n    inline = [\"exit 1\"]\n  }\n";
+    let bench = failing(&cloud, &instances, "", fails);
+    mend(&bench);
+    says(&bench.run(KEEP), 1, &["What the builder made is kept"]);
+    let id = id_of(&bench, "image");
+    // As long as it is there, the post-processors run over it.
+    edit(&bench, |text| text.replace("exit 1", "exit 2"));
+    says(&bench.run(RESUME), 1, &["exit status: 2"]);
+    bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
+    let gone = bench.run(RESUME);
+    says(&gone, 1, &["is gone, which the builder had made", "build again without -resume"]);
+    let gone = bench.run(&["build", "-color=false", "-only-post-processors", "."]);
+    says(&gone, 1, &["is gone, which the builder had made"]);
+    let companion = "test \"it\" {\n  command \"true\" {}\n}\n";
+    std::fs::write(bench.path("t.ingot.hcl"), companion).unwrap();
+    let tested = bench.run(&["test", ".", &id]);
+    says(&tested, 1, &[&id]);
+    assert!(!tested.said.contains("panicked"), "{}", tested.said);
+    let cleaned = bench.run(&["cleanup", "-kept"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    let left = kinds(&bench.holds());
+    assert!(left.iter().all(|kind| kind == "snapshot"), "{left:?}: {}", cleaned.said);
 }

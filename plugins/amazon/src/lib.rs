@@ -29,7 +29,7 @@ use ingot_sdk::{Component as _, PluginSet};
 
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
 pub use ebs::{
-    EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG, ami_is_there,
+    EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG, artifact_is_there,
 };
 pub use ecr::AmazonEcr;
 

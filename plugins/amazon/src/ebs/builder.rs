@@ -108,6 +108,7 @@ impl Build for EbsBuild {
             Product::Surrogate(_) => SURROGATE_ID,
             Product::Volumes(_) => {
                 let artifact = VolumeArtifact {
+                    resources: state.volume_resources(),
                     access: state.access,
                     volumes: state.created_volumes,
                     snapshots: state.finished_snapshots,

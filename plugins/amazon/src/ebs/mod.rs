@@ -34,6 +34,6 @@ mod volume_artifact;
 mod wait;
 
 pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
-pub use reclaim::{EbsReclaim, ami_is_there};
+pub use reclaim::{EbsReclaim, artifact_is_there};
 pub use tags::RUN_TAG;
 pub(crate) use test_machine::AmiTest;

@@ -12,11 +12,11 @@ use super::region_access::{ACCOUNT, access_options, attribute};
 use super::removal::{
     Snapshots, find_images, find_key_pair, find_launch_template, find_security_group, iam,
     look_for, orphans, remove_image, remove_instances, remove_key_pair, remove_launch_template,
-    remove_profile, remove_security_group, remove_snapshots_of, remove_volume,
+    remove_profile, remove_security_group, remove_snapshot, remove_snapshots_of, remove_volume,
 };
 use super::resources::{
-    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, SNAPSHOT, VOLUME,
-    image_mark, instance_mark, list,
+    IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, SNAPSHOT, SNAPSHOT_ID,
+    VOLUME, image_mark, instance_mark, list,
 };
 use crate::access::{Access, Ec2};
 use crate::failure::During;
@@ -106,21 +106,35 @@ impl Reclaim for EbsReclaim {
     }
 }
 
-/// Whether the AMI of a record is there; none if the record is of something else.
+/// Whether the AMI, volume or snapshot of a record is there; none if the record is of something else.
 ///
 /// # Errors
 /// EC2 does not say, or it is in another account.
-pub async fn ami_is_there(resource: &Resource) -> Result<Option<bool>> {
-    if resource.kind != IMAGE {
+pub async fn artifact_is_there(resource: &Resource) -> Result<Option<bool>> {
+    if ![IMAGE, VOLUME, SNAPSHOT].contains(&&*resource.kind) {
         return Ok(None);
     }
     let access = EbsReclaim::default().way_to(resource, &Ui::new(Arc::new(Silent))).await?;
-    let id = attribute(resource, "image_id").unwrap_or(&resource.id);
     let ec2 = access.client(access.region());
+    let id = resource.id.as_str();
     // An id that is gone is an error if it is asked for by itself.
-    let request = ec2.describe_images().include_deprecated(true).filters(filter("image-id", id));
-    let answer = request.send().await.during("looking for the AMI")?;
-    Ok(Some(answer.images.is_some_and(|images| !images.is_empty())))
+    let found = match resource.kind.as_str() {
+        IMAGE => {
+            let id = attribute(resource, "image_id").unwrap_or(id);
+            let request = ec2.describe_images().include_deprecated(true);
+            let answer = request.filters(filter("image-id", id)).send().await;
+            answer.during("looking for the AMI")?.images.map(|all| all.len())
+        }
+        VOLUME => {
+            let answer = ec2.describe_volumes().filters(filter("volume-id", id)).send().await;
+            answer.during("looking for the volume")?.volumes.map(|all| all.len())
+        }
+        _ => {
+            let answer = ec2.describe_snapshots().filters(filter("snapshot-id", id)).send().await;
+            answer.during("looking for the snapshot")?.snapshots.map(|all| all.len())
+        }
+    };
+    Ok(Some(found.is_some_and(|count| count > 0)))
 }
 
 async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Result<()> {
@@ -151,7 +165,10 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
         }
         VOLUME => remove_volume(ec2, id).await?,
         IMAGE => remove_images(ec2, resource).await?,
-        SNAPSHOT => remove_snapshots_of(ec2, id).await?,
+        SNAPSHOT => match attribute(resource, SNAPSHOT_ID) {
+            Some(id) => remove_snapshot(ec2, id).await?,
+            None => remove_snapshots_of(ec2, id).await?,
+        },
         other => return Err(Error::new(format!("{other} is nothing that this builder creates"))),
     }
     Ok(())

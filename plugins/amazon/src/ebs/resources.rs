@@ -23,6 +23,9 @@ pub(super) const VOLUME: &str = "amazon-volume";
 /// A snapshot that is not finished, or not part of an AMI yet; the id is that of its volume, which
 /// the build has made too.
 pub(super) const SNAPSHOT: &str = "amazon-snapshot";
+/// The attribute of a record of a snapshot that holds the snapshot's own id, where only that one is
+/// meant.
+pub(super) const SNAPSHOT_ID: &str = "snapshot_id";
 /// An AMI that is not finished, with its snapshots; the id is its name.
 pub(super) const IMAGE: &str = "amazon-image";
 

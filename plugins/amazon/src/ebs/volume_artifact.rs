@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Result, async_trait};
+use ingot_sdk::{Artifact, GeneratedData, RegistryImage, Resource, Result, async_trait};
 use serde_json::{Value, json};
 
 use super::removal::{remove_snapshot, remove_volume};
@@ -20,6 +20,8 @@ pub(super) struct VolumeArtifact {
     pub volumes: Vec<String>,
     /// The ids of the snapshots.
     pub snapshots: Vec<String>,
+    /// What a later process removes them by.
+    pub resources: Vec<Resource>,
     /// What `build.*` knew.
     pub data: GeneratedData,
 }
@@ -65,6 +67,10 @@ impl Artifact for VolumeArtifact {
             labels: BTreeMap::new(),
         };
         self.volumes.iter().chain(&self.snapshots).map(image).collect()
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        self.resources.clone()
     }
 
     async fn destroy(&self) -> Result<()> {

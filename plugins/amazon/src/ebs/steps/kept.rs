@@ -8,14 +8,16 @@ use ingot_sdk::{Error, OnError, Resource, Result, RunContext, Step, async_trait}
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::State;
 use super::launch::{Launched, describe, note_volumes, running};
+use super::{State, spot};
 use crate::ebs::creation::Creation;
+use crate::ebs::pace;
 use crate::ebs::removal::Mark;
 use crate::ebs::resources::{
     INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, instance_resource,
 };
 use crate::ebs::settings::KeyChoice;
+use crate::ebs::wait::{Look, until};
 use crate::failure::During;
 
 /// What a later run needs to go on with the instance, and to remove what was made for it.
@@ -98,9 +100,7 @@ impl Step<State> for ResumeInstance {
                 return Err(gone("was terminated"));
             }
             Some(InstanceStateName::Stopped | InstanceStateName::Stopping) => {
-                ctx.ui.say(format!("The instance {id} is stopped: starting it again..."));
-                let call = state.ec2.start_instances().instance_ids(id).send().await;
-                call.during("starting the instance")?;
+                start_again(ctx, state, id).await?;
             }
             _ => {}
         }
@@ -135,6 +135,34 @@ impl Step<State> for ResumeInstance {
         let instance = running(ctx, state, id).await?;
         note_volumes(ctx, state, &instance).await?;
         state.instance = Some(instance);
+        if state.settings.is_spot() {
+            // Again: this may be what failed.
+            spot::tag_request(ctx, state).await?;
+        }
         Ok(())
     }
+}
+
+/// Starts an instance that somebody has stopped.
+async fn start_again(ctx: &RunContext, state: &State, id: &str) -> Result<()> {
+    ctx.ui.say(format!("The instance {id} is stopped: starting it again..."));
+    // EC2 starts none that is about to stop.
+    let what = format!("the instance {id} to be stopped");
+    let look = || async {
+        let found = describe(state, id).await?;
+        let name = found.as_ref().and_then(|instance| instance.state()?.name());
+        Ok(match name {
+            Some(InstanceStateName::Stopping) => Look::NotYet("stopping".to_owned()),
+            _ => Look::Done(()),
+        })
+    };
+    until(&ctx.ui, &what, pace::quick(state.access.polling(), pace::MACHINE), look).await?;
+    let call = state.ec2.start_instances().instance_ids(id).send().await;
+    call.during("starting the instance").map_err(|failure| {
+        Error::from(failure).hint(
+            "start it by other means and try again; or `ingot cleanup -kept` removes it, and a build \
+             without -resume makes a new one",
+        )
+    })?;
+    Ok(())
 }

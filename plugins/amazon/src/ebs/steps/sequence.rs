@@ -41,9 +41,6 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptInstance>) -> Vec<Box<
         None => {
             steps.push(Box::new(network::FindNetwork));
             steps.extend(creations(settings));
-            if !makes_image {
-                steps.push(Box::new(volumes::TagVolumes));
-            }
         }
         Some(kept) => {
             // In this order all is removed as ever, should this fail.
@@ -52,6 +49,10 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptInstance>) -> Vec<Box<
             steps.extend(done);
             steps.push(Box::new(ResumeInstance(kept)));
         }
+    }
+    if !makes_image {
+        // Again where a build goes on, which may have failed at it.
+        steps.push(Box::new(volumes::TagVolumes));
     }
     if settings.raw.communicator.kind() == "winrm" {
         steps.push(Box::new(password::GetPassword));

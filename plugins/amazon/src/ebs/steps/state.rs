@@ -17,7 +17,7 @@ use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience};
 use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{ImageMark, Mark};
-use crate::ebs::resources::{IMAGE, image_resource, known_image};
+use crate::ebs::resources::{IMAGE, SNAPSHOT, SNAPSHOT_ID, VOLUME, image_resource, known_image};
 use crate::ebs::session_manager::Plugin;
 use crate::ebs::settings::{Product, Settings};
 use crate::ebs::tags::BuildInfo;
@@ -186,6 +186,14 @@ impl State {
             known_image(&resource, &image.id, &image.snapshots.iter().cloned().collect())
         };
         self.images.iter().map(resource).collect()
+    }
+
+    /// What a later process has to remove to remove the volumes and snapshots of `amazon-ebsvolume`.
+    pub(crate) fn volume_resources(&self) -> Vec<Resource> {
+        let volumes = self.created_volumes.iter().map(|id| self.resource(VOLUME, id));
+        let snapshots = self.finished_snapshots.iter();
+        let snapshots = snapshots.map(|id| self.resource(SNAPSHOT, id).with(SNAPSHOT_ID, &**id));
+        volumes.chain(snapshots).collect()
     }
 
     /// How long to go on with calls that create something.
