@@ -19,6 +19,7 @@ mod json;
 mod legacy;
 mod live_view;
 mod messages;
+mod package_checks;
 mod packer_block;
 mod parity;
 mod provenance;

@@ -1,11 +1,11 @@
 //! The step cache with the real Engine: what is run again and what is not, and that what comes out is
 //! the same.
 
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -680,11 +680,24 @@ fn builds_share_a_cache_at_the_same_time() {
     cached.images.extend(made.lines().filter_map(image_in));
 }
 
-/// Whether a container's processes stand still, as while it is committed.
-fn is_paused(container: &str) -> bool {
-    let state =
-        Command::new("docker").args(["inspect", "-f", "{{.State.Paused}}", container]).output();
-    state.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).trim() == "true")
+/// Waits until the Engine begins to commit a container that a build made after `since`: it pauses the
+/// container for that. The Engine tells of it also if it was before anybody asked.
+fn wait_for_commit(container: &str, since: SystemTime, said: impl Fn() -> String) {
+    let since = since.duration_since(UNIX_EPOCH).unwrap().as_secs().to_string();
+    let container = format!("container={container}");
+    let mut events = Command::new("docker")
+        .args(["events", "--since", &since, "--filter", "event=pause", "--filter", &container])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(events.stdout.take().unwrap()).lines();
+    let (found, first) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || found.send(lines.next().is_some()));
+    let first = first.recv_timeout(PATIENCE);
+    let _ = events.kill();
+    let _ = events.wait();
+    let _ = reading.join();
+    assert_eq!(first, Ok(true), "it is never committed: {}", said());
 }
 
 #[test]
@@ -692,21 +705,20 @@ fn a_build_that_is_killed_while_it_keeps_a_state_leaves_none_that_is_not_whole()
     require!(docker());
     let fill = "  provisioner \"shell\" {\n    inline = [\"dd if=/dev/urandom of=/big bs=1M \
                 count=50\"]\n  }\n";
-    let mut cached = Cached::of(&(fill.to_owned() + &shell("two")));
+    let two = "  provisioner \"shell\" {\n    script = \"two.sh\"\n  }\n";
+    let mut cached = Cached::of(&(fill.to_owned() + two));
+    // However late the signal comes, the build has not ended by then.
+    cached.write("two.sh", "sleep 300");
+    let begun = SystemTime::now();
     let child = Running::spawn(cached.dir.path(), &["-cache", "-color=false"]);
     let dir = std::mem::replace(&mut cached.dir, tempfile::tempdir().unwrap());
     let mut running = Running { child, dir };
     running.wait_for("Container ID: ");
-    let said = running.said();
-    let container = said.split("Container ID: ").nth(1).unwrap().lines().next().unwrap().to_owned();
-    let start = Instant::now();
-    while !is_paused(&container) {
-        assert!(start.elapsed() < PATIENCE, "it is never committed: {}", running.said());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_commit(&running.container(), begun, || running.said());
     running.signal("KILL");
     running.end();
     cached.dir = running.dir;
+    cached.write("two.sh", "echo two >>/log");
     let said = cached.build(&["-cache"]);
     // Either the Engine had all of it, or it is made again; never a part.
     assert_eq!(cached.inside("wc -c </big"), "52428800", "{said}");
