@@ -33,7 +33,18 @@ fn the_finished_disk_is_booted_and_checked_and_stays_as_it_is() {
     std::fs::write(bench.path("t.ingot.hcl"), PASSING).unwrap();
     let key = bench.path("key").display().to_string();
     output_of("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key]);
-    let run = bench.build();
+    // The cache is on a disk that is full before a state is written: none is kept, and nothing else
+    // happens.
+    std::fs::create_dir(bench.path("cache")).unwrap();
+    let small = "mount -t tmpfs -o size=32m none cache";
+    let run = bench.ingot_after(small, &["build", "-color=false", "-cache", "."]);
+    assert_eq!(run.code, Some(0), "{}{}\n{}", run.stdout, run.stderr, bench.log());
+    let told = run.stdout.lines().find(|line| line.contains("states of the machine are not kept"));
+    let told = told.unwrap_or_else(|| panic!("it is not told: {}", run.stdout));
+    assert!(told.contains("No space left on device"), "{told}");
+    let made = bench.path("output-m/packer-m").display().to_string();
+    let info = output_of("qemu-img", &["info", "--output=json", &made]);
+    assert!(!info.contains("\"snapshots\""), "{info}");
     for line in [
         "Running test: the disk",
         "passed: file \"/etc/golden\"",

@@ -58,6 +58,18 @@ impl Bench {
         ingot_with(self.dir.path(), args, &environment)
     }
 
+    /// Runs `ingot` in a mount namespace of its own, in which the shell has done `before`.
+    pub(crate) fn ingot_after(&self, before: &str, args: &[&str]) -> Run {
+        let program = ingot_test_support::ingot_program().display().to_string();
+        let script = format!("{before} && exec \"$@\"");
+        let args = [&["-m", "sh", "-c", &script, "sh", &program], args].concat();
+        let environment = self.environment();
+        let state = self.path("state").display().to_string();
+        let mut all: Vec<(&str, &str)> = vec![("INGOT_STATE_DIR", &state), ("INGOT_CI", "off")];
+        all.extend(environment.iter().map(|(name, value)| (*name, value.as_str())));
+        ingot_test_support::program("unshare", self.dir.path(), &args, &all)
+    }
+
     /// Runs `ingot build`, which must succeed.
     pub(crate) fn build(&self) -> Run {
         let run = self.ingot(&["build", "."]);
@@ -67,21 +79,26 @@ impl Bench {
 
     /// Starts `ingot build` and returns once `line` is in its output.
     pub(crate) fn build_until(&self, line: &str) -> Child {
+        let child = self.start(&["build", "."]);
+        wait_for(line, || self.output().contains(line), || self.output());
+        child
+    }
+
+    /// Starts `ingot`.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
         let output = std::fs::File::create(self.path("output.txt")).expect("a file for output");
-        let child = ingot_test_support::ingot_command()
-            .args(["build", "."])
+        ingot_test_support::ingot_command()
+            .args(args)
             .current_dir(self.dir.path())
             .envs(self.environment())
             .env("INGOT_STATE_DIR", self.path("state"))
             .stdout(output.try_clone().expect("the file can be shared"))
             .stderr(output)
             .spawn()
-            .expect("the binary that cargo built can be run");
-        wait_for(line, || self.output().contains(line), || self.output());
-        child
+            .expect("the binary that cargo built can be run")
     }
 
-    /// What the run started by [`Bench::build_until`] has printed.
+    /// What the run started by [`Bench::start`] has printed.
     pub(crate) fn output(&self) -> String {
         std::fs::read_to_string(self.path("output.txt")).unwrap_or_default()
     }
@@ -279,22 +296,3 @@ fn kvm_works(guests: &Path) -> bool {
 
 /// The part of a build that turns a guest without systemd off.
 pub(crate) const POWER_OFF: &str = "  shutdown_command = \"sync; busybox poweroff -f\"\n";
-
-/// Waits for a port of this machine's to take connections by SSH and runs a command there.
-pub(crate) fn ssh(key: &Path, port: u16, command: &str) -> String {
-    let start = Instant::now();
-    loop {
-        let output = Command::new("ssh")
-            .args(["-q", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
-            .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5", "-i"])
-            .arg(key)
-            .args(["-p", &port.to_string(), "root@127.0.0.1", command])
-            .output()
-            .expect("ssh can be run");
-        if output.status.success() {
-            return String::from_utf8_lossy(&output.stdout).into_owned();
-        }
-        assert!(start.elapsed() < Duration::from_secs(300), "no SSH: {output:?}");
-        std::thread::sleep(Duration::from_secs(1));
-    }
-}

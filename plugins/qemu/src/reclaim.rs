@@ -1,4 +1,5 @@
-//! Removes what a killed build left behind: processes and the output directory.
+//! Removes what a killed build left behind: processes, the output directory, and states that it wrote to
+//! the cache.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +16,9 @@ pub(crate) const PROCESS: &str = "qemu-process";
 /// The kind of resource the output directory is.
 pub(crate) const OUTPUT: &str = "qemu-output";
 
+/// The kind of resource a directory is in which states are written to the cache.
+pub(crate) const STATES: &str = "qemu-states";
+
 /// How long a killed process may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -24,7 +28,7 @@ pub struct QemuReclaim;
 #[async_trait]
 impl Reclaim for QemuReclaim {
     fn kinds(&self) -> &'static [&'static str] {
-        &[PROCESS, OUTPUT]
+        &[PROCESS, OUTPUT, STATES]
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
@@ -51,8 +55,25 @@ pub(crate) fn output_resource(path: &Path) -> Resource {
 /// # Errors
 /// It cannot be looked at.
 pub(crate) fn created_output_resource(path: &Path) -> Result<Resource> {
+    identified(output_resource(path), path)
+}
+
+/// The journal's record of a directory for states, before it is created.
+pub(crate) fn states_resource(path: &Path) -> Resource {
+    Resource::new(STATES, path.to_string_lossy())
+}
+
+/// The same once it is there, as [`created_output_resource`].
+///
+/// # Errors
+/// It cannot be looked at.
+pub(crate) fn created_states_resource(path: &Path) -> Result<Resource> {
+    identified(states_resource(path), path)
+}
+
+fn identified(resource: Resource, path: &Path) -> Result<Resource> {
     let identity = identity(path).with_context(|| format!("looking at {}", path.display()))?;
-    Ok(output_resource(path).with("identity", identity))
+    Ok(resource.with("identity", identity))
 }
 
 /// What a directory is known by: number and, where the file system keeps it, time of birth.

@@ -236,6 +236,7 @@ impl Hook for NodeHook {
     ) -> Result<()> {
         let steps = &self.node.provisioners;
         let first = provisioning.done.max(self.keeper.start());
+        self.cache.note_base(self, &provisioning).await;
         let mut states = self.cache.begin(self, ctx, &provisioning);
         self.keeper.provisioned(first);
         for (index, step) in steps.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! What the machine before the first provisioner depends on.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ingot_communicator::Way;
@@ -62,7 +63,36 @@ pub(crate) fn cannot_be_held(settings: &Settings) -> Option<String> {
     reason.into_iter().flatten().next().or(switch)
 }
 
-/// The key of the machine once it is reached the first time.
+/// The files that a machine is made of, as they were when its key was made.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// Files and directories, as they are named.
+    paths: Vec<PathBuf>,
+    /// All files, with what changes when they do.
+    stamps: Vec<(PathBuf, Option<Stamp>)>,
+}
+
+/// The number of a file and of its file system, its size, and when it was changed.
+type Stamp = (u64, u64, u64, i64, i64);
+
+impl Sources {
+    fn look(paths: Vec<PathBuf>) -> Result<Sources> {
+        let stamp = |(path, _): (PathBuf, What)| {
+            let found = std::fs::metadata(&path).ok();
+            let stamp = found.map(|it| (it.dev(), it.ino(), it.len(), it.ctime(), it.ctime_nsec()));
+            (path, stamp)
+        };
+        let stamps = files_of(&paths)?.into_iter().map(stamp).collect();
+        Ok(Sources { paths, stamps })
+    }
+
+    /// Whether they are what they were.
+    pub(crate) fn are_unchanged(&self) -> bool {
+        Sources::look(self.paths.clone()).is_ok_and(|now| now.stamps == self.stamps)
+    }
+}
+
+/// The key of the machine once it is reached the first time, and the files that it is made of.
 ///
 /// # Errors
 /// A file that the machine is made of cannot be read.
@@ -71,7 +101,7 @@ pub(crate) async fn base_key(
     settings: &Settings,
     medium: &Path,
     public_key: Option<&str>,
-) -> Result<StateKey> {
+) -> Result<(StateKey, Sources)> {
     let raw = &settings.raw;
     let accelerator = accelerator::name(given(&raw.accelerator), raw.qemu_binary()).to_owned();
     // Ports and paths are other ones each time, which is nothing that the machine sees.
@@ -115,8 +145,10 @@ pub(crate) async fn base_key(
         }
     }
     files.extend(given(&raw.firmware).map(PathBuf::from));
+    // Before they are read: what changes meanwhile is seen later.
+    let sources = Sources::look(files.clone())?;
     parts.extend(contents(ctx, files).await?);
-    Ok(StateKey::of("qemu 1", parts))
+    Ok((StateKey::of("qemu 1", parts), sources))
 }
 
 /// Whether a disk image is a qcow2 that holds only what differs from another file (see the header in
@@ -130,25 +162,31 @@ async fn has_backing_file(image: &Path) -> bool {
     read.await.is_ok() && header.starts_with(b"QFI\xfb") && header[8..] != [0; 8]
 }
 
+/// Files, and all that is in directories.
+fn files_of(paths: &[PathBuf]) -> Result<Vec<(PathBuf, What)>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let shown = path.display().to_string();
+        // Patterns are resolved when the disc is made.
+        let found = ingot_sdk::glob::find(&shown).unwrap_or_default();
+        let found = if found.is_empty() { vec![path.clone()] } else { found };
+        for path in found {
+            if path.is_dir() {
+                let below = walk::tree(&path)?;
+                files.extend(below.into_iter().map(|entry| (entry.path, entry.what)));
+            } else {
+                files.push((path, What::File));
+            }
+        }
+    }
+    Ok(files)
+}
+
 /// The names and digests of files, and of all that is in directories.
 async fn contents(ctx: &RunContext, paths: Vec<PathBuf>) -> Result<Vec<String>> {
     let reading = ctx.clone();
     blocking(ctx, move |stop| {
-        let mut files = Vec::new();
-        for path in paths {
-            let shown = path.display().to_string();
-            // Patterns are resolved when the disc is made.
-            let found = ingot_sdk::glob::find(&shown).unwrap_or_default();
-            let found = if found.is_empty() { vec![path] } else { found };
-            for path in found {
-                if path.is_dir() {
-                    let below = walk::tree(&path)?;
-                    files.extend(below.into_iter().map(|entry| (entry.path, entry.what)));
-                } else {
-                    files.push((path, What::File));
-                }
-            }
-        }
+        let files = files_of(&paths)?;
         let read: Vec<PathBuf> = files
             .iter()
             .filter(|(_, what)| *what == What::File)
@@ -191,4 +229,32 @@ fn processor() -> String {
     let lines = text.lines().take_while(|line| !line.is_empty());
     let named = lines.filter(|line| line.starts_with("model") || line.starts_with("flags"));
     named.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_after_it_was_read_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, served) = (dir.path().join("disk.img"), dir.path().join("http"));
+        std::fs::create_dir(&served).unwrap();
+        std::fs::write(&image, "one").unwrap();
+        std::fs::write(served.join("preseed"), "one").unwrap();
+        let look = || Sources::look(vec![image.clone(), served.clone()]).unwrap();
+        let before = look();
+        assert!(before.are_unchanged());
+        // As large as before, by another file of the same name.
+        let new = dir.path().join("new");
+        std::fs::write(&new, "two").unwrap();
+        std::fs::rename(&new, &image).unwrap();
+        assert!(!before.are_unchanged());
+        let before = look();
+        std::fs::write(served.join("another"), "").unwrap();
+        assert!(!before.are_unchanged());
+        let before = look();
+        std::fs::remove_file(&image).unwrap();
+        assert!(!before.are_unchanged());
+    }
 }

@@ -3,10 +3,11 @@
 //!
 //! QEMU writes a state into the qcow2 disks of the build itself, as an internal snapshot, while the
 //! machine stands still for a moment. When the machine is off, the disks go to the cache as one
-//! [`store`]d set with the states in them; the finished disk is without them. A build that starts from
+//! [`set`] with the states in them; the finished disk is without them. A build that starts from
 //! a state copies the disks of its set, and QEMU loads the state in the place of booting.
 
 mod base;
+mod set;
 mod snapshot;
 mod store;
 
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use ingot_sdk::{Result, RunContext, Snapshots, StateKey, async_trait};
 use parking_lot::Mutex;
 
-pub(crate) use base::{base_key, cannot_be_held};
-pub(crate) use store::{FoundState, Set, find, store};
+pub(crate) use base::{Sources, base_key, cannot_be_held};
+pub(crate) use set::{Fault, Set};
+pub(crate) use store::{FoundState, find, store};
 pub use store::{KeptMachineState, kept_states, remove_kept_state};
 
 /// What is known of the states of one build's machine.
@@ -27,6 +29,8 @@ pub(crate) struct States {
     pub base: Option<StateKey>,
     /// The keys after the provisioners.
     pub keys: Vec<StateKey>,
+    /// What the machine is made of.
+    pub sources: Sources,
     /// The state that the build starts from.
     pub found: Option<FoundState>,
     /// The states that are in the disks, those of the set that they come from included.

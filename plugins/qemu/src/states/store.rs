@@ -1,51 +1,33 @@
 //! Sets of disks with states in them, in the cache directory.
 //!
-//! A set is a directory: the disks, the disc that was made for the machine, the key to log in with and
-//! `set.json`, which says what is in it, with checksums. It is written aside and gets its name when all
-//! is on disk. For each state there is a small file, `KEY.json`, that names its set; a set that no
-//! state leads to is removed.
+//! A [set](super::set) is written aside and gets its name when all of it is on disk. For each state
+//! there is a small file, `KEY.json`, that names its set; a set that no state leads to is removed.
+//! Processes that write there take turns. Those that read do not wait: they open all files of a set at
+//! once, and what is removed meanwhile stays for them.
 
-use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::{blocking, read_small};
-use ingot_sdk::hash::hex;
-use ingot_sdk::{Context, Error, Result, RunContext, StateKey};
+use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, StateKey};
 use ingot_vm::cache;
-use ring::digest::{self, SHA256};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::set::{self, Fault, MANIFEST, OpenSet, Set, UNFINISHED};
+use crate::reclaim::{created_states_resource, states_resource};
+
 /// The directory in the cache.
 const DIRECTORY: &str = "ingot-qemu-states";
-const MANIFEST: &str = "set.json";
-const KEY: &str = "private-key";
-const CD: &str = "cd";
-const UNFINISHED: &str = ".new-";
-/// How many bytes are read at once.
-const PART: usize = 1 << 20;
 /// The largest description that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
-
-/// What is kept of a machine besides its disks.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Set {
-    /// The disks, in order.
-    pub disks: Vec<PathBuf>,
-    /// The disc that was made of `cd_files` and `cd_content`.
-    pub cd: Option<PathBuf>,
-    /// The key to log in with, if it was made for the build.
-    pub private_key: Option<String>,
-    /// The port of the build's HTTP server; 0 for none.
-    pub http_port: u16,
-    /// The states in the disks.
-    pub states: Vec<StateKey>,
-}
+/// How long another process may take to write there.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How often a set is looked for that others replace meanwhile.
+const LOOKS: usize = 5;
 
 /// A state to start from.
 #[derive(Debug, Clone)]
@@ -54,36 +36,18 @@ pub(crate) struct FoundState {
     pub key: StateKey,
     /// How many provisioners have run on it.
     pub done: usize,
-    /// The states in its set.
-    pub states: Vec<StateKey>,
-    /// See [`Set::private_key`].
-    pub private_key: Option<String>,
-    /// See [`Set::http_port`].
-    pub http_port: u16,
-    directory: PathBuf,
-    manifest: Manifest,
-}
-
-/// What `set.json` says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    states: Vec<String>,
-    disks: Vec<String>,
-    http_port: u16,
-    files: BTreeMap<String, FileFacts>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct FileFacts {
-    bytes: u64,
-    sha256: String,
+    /// The name of its set.
+    name: String,
+    set: OpenSet,
 }
 
 /// What `KEY.json` says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pointer {
+    /// The name of the set.
     set: String,
+    /// The SHA-256 of its description.
+    sha256: String,
 }
 
 /// A state in the cache.
@@ -107,146 +71,148 @@ fn root() -> Result<PathBuf> {
     Ok(root)
 }
 
+fn lock_file(root: &Path) -> PathBuf {
+    root.join("lock")
+}
+
 /// Nobody else changes what is in the cache while this is held.
-async fn lock(cancel: &CancellationToken, root: &Path) -> Result<FileLock> {
-    FileLock::take(cancel, &root.join("lock"), || {}).await
+async fn lock(cancel: &CancellationToken, root: &Path, on_wait: impl FnOnce()) -> Result<FileLock> {
+    let path = lock_file(root);
+    match tokio::time::timeout(TURN_TIMEOUT, FileLock::take(cancel, &path, on_wait)).await {
+        Ok(taken) => taken,
+        Err(_) => Err(Error::new(format!("another process keeps {} locked", path.display()))),
+    }
 }
 
 fn pointer(root: &Path, key: &StateKey) -> PathBuf {
     root.join(format!("{key}.json"))
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = read_small(path, "description of states", LARGEST)?;
-    serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))
+fn read_pointer(path: &Path) -> Result<Pointer, Fault> {
+    let bytes = read_small(path, "description of a state", LARGEST).map_err(Fault::of_reading)?;
+    let damaged = |error: serde_json::Error| Fault::Damaged(Error::new(error.to_string()));
+    let pointer: Pointer = serde_json::from_slice(&bytes).map_err(damaged)?;
+    match pointer.set.contains(['/', '.']) {
+        true => Err(Fault::Damaged(Error::new("it leads out of the cache"))),
+        false => Ok(pointer),
+    }
 }
 
-/// The last of `keys` whose state is there; `done` counts from 0 for the first of them.
-pub(crate) fn find(keys: &[StateKey]) -> Option<FoundState> {
-    let root = root().ok()?;
-    keys.iter().enumerate().rev().find_map(|(done, key)| {
-        let found = look(&root, key, done);
-        if let Err(error) = &found
-            && !error.is_io(std::io::ErrorKind::NotFound)
-        {
-            tracing::warn!(%error, %key, "a state in the cache is damaged");
+/// The last of `keys` whose state is there, and what is wrong with those after it; `done` counts from 0
+/// for the first of them. What is damaged is removed.
+pub(crate) async fn find(ctx: &RunContext, keys: &[StateKey]) -> (Option<FoundState>, Vec<Error>) {
+    let Ok(root) = root() else { return (None, Vec::new()) };
+    tidy(&root);
+    let mut faults = Vec::new();
+    for (done, key) in keys.iter().enumerate().rev() {
+        match look(&root, key) {
+            Ok((name, set)) => {
+                return (Some(FoundState { key: key.clone(), done, name, set }), faults);
+            }
+            Err(Fault::Absent) => {}
+            Err(Fault::Failed(error)) => faults.push(error),
+            Err(Fault::Damaged(error)) => {
+                faults.push(error);
+                let removed = async {
+                    let _lock = lock(&ctx.cancel, &root, || {}).await?;
+                    // Unless another process has just replaced it.
+                    if matches!(look(&root, key), Err(Fault::Damaged(_))) {
+                        let path = pointer(&root, key);
+                        std::fs::remove_file(&path)
+                            .with_context(|| format!("removing {}", path.display()))?;
+                        remove_unreferenced(&root);
+                    }
+                    Ok::<_, Error>(())
+                };
+                if let Err(error) = removed.await {
+                    tracing::warn!(%error, %key, "a damaged state cannot be removed");
+                }
+            }
         }
-        found.ok()
-    })
+    }
+    (None, faults)
 }
 
-fn look(root: &Path, key: &StateKey, done: usize) -> Result<FoundState> {
-    let Pointer { set } = read(&pointer(root, key))?;
-    if set.contains(['/', '.']) {
-        return Err(Error::new("it leads out of the cache"));
+/// The set that the state of `key` is in.
+fn look(root: &Path, key: &StateKey) -> Result<(String, OpenSet), Fault> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let Pointer { set: name, sha256 } = read_pointer(&pointer(root, key))?;
+        let directory = root.join(&name);
+        let path = directory.join(MANIFEST);
+        let opened = read_small(&path, "description of states", LARGEST)
+            .map_err(Fault::of_reading)
+            .and_then(|manifest| match set::sha256(&manifest) == sha256 {
+                true => OpenSet::open(&directory, &manifest),
+                false => Err(Fault::Damaged(Error::new(format!("{MANIFEST} is not what it was")))),
+            });
+        return match opened {
+            Ok(set) if set.states.contains(key) => Ok((name, set)),
+            Ok(_) => Err(Fault::Damaged(Error::new("its description is not of it"))),
+            // Others may have put a new set in its place since its name was read.
+            Err(Fault::Absent) if looks < LOOKS => continue,
+            Err(Fault::Absent) => Err(Fault::Damaged(Error::new("a part of it is gone"))),
+            Err(fault) => Err(fault),
+        };
     }
-    let directory = root.join(set);
-    let manifest: Manifest = read(&directory.join(MANIFEST))?;
-    let plain = manifest.files.keys().all(|name| !name.contains('/') && !name.starts_with('.'));
-    if manifest.format != 1 || !plain || !manifest.states.iter().any(|one| one == key.as_str()) {
-        return Err(Error::new("its description is not of it"));
-    }
-    for (name, facts) in &manifest.files {
-        let path = directory.join(name);
-        let found =
-            std::fs::metadata(&path).with_context(|| format!("looking at {}", path.display()))?;
-        if found.len() != facts.bytes {
-            return Err(Error::new(format!("{} is not as large as it was", path.display())));
-        }
-    }
-    let private_key = match manifest.files.contains_key(KEY) {
-        true => {
-            let bytes = read_small(&directory.join(KEY), "key", LARGEST)?;
-            Some(String::from_utf8(bytes).context("reading the key")?)
-        }
-        false => None,
-    };
-    let states = manifest.states.iter().filter_map(|key| key.parse().ok()).collect();
-    let http_port = manifest.http_port;
-    let key = key.clone();
-    Ok(FoundState { key, done, states, private_key, http_port, directory, manifest })
 }
 
 impl FoundState {
+    /// The states in its set.
+    pub(crate) fn states(&self) -> &[StateKey] {
+        &self.set.states
+    }
+
+    /// See [`Set::private_key`].
+    pub(crate) fn private_key(&self) -> Option<&str> {
+        self.set.private_key.as_deref()
+    }
+
+    /// See [`Set::http_port`].
+    pub(crate) fn http_port(&self) -> u16 {
+        self.set.http_port
+    }
+
     /// Copies the disks to where the build's are, and compares them with their checksums.
     ///
     /// # Errors
     /// They are damaged or gone, or cannot be written.
-    pub(crate) async fn copy_disks(&self, ctx: &RunContext, disks: &[PathBuf]) -> Result<()> {
-        let names = &self.manifest.disks;
-        if names.len() != disks.len() {
-            return Err(Error::new("it has another number of disks"));
-        }
-        for (name, disk) in names.iter().zip(disks) {
-            self.copy(ctx, name, disk).await?;
-        }
-        Ok(())
+    pub(crate) async fn copy_disks(
+        &self,
+        ctx: &RunContext,
+        disks: &[PathBuf],
+    ) -> Result<(), Fault> {
+        self.set.copy_disks(ctx, disks).await
     }
 
     /// Copies the disc that was made for the machine, if it had one.
     ///
     /// # Errors
     /// As for [`FoundState::copy_disks`].
-    pub(crate) async fn copy_cd(&self, ctx: &RunContext, to: &Path) -> Result<bool> {
-        match self.manifest.files.contains_key(CD) {
-            true => self.copy(ctx, CD, to).await.map(|()| true),
-            false => Ok(false),
-        }
-    }
-
-    async fn copy(&self, ctx: &RunContext, name: &str, to: &Path) -> Result<()> {
-        let (from, to) = (self.directory.join(name), to.to_owned());
-        let expected = self.manifest.files.get(name).cloned();
-        let copied = blocking(ctx, move |stop| copy(stop, &from, &to, 0o666)).await?;
-        match Some(copied) == expected {
-            true => Ok(()),
-            false => Err(Error::new(format!("{name} is not what it was"))),
-        }
+    pub(crate) async fn copy_cd(&self, ctx: &RunContext, to: &Path) -> Result<bool, Fault> {
+        self.set.copy_cd(ctx, to).await
     }
 
     /// Forgets the state and all that is kept with it.
     pub(crate) async fn forget(&self) {
-        for key in &self.states {
-            if let Err(error) = remove_kept_state(key).await {
-                tracing::warn!(%error, %key, "a state cannot be removed from the cache");
+        let removed = async {
+            let root = root()?;
+            let _lock = lock(&CancellationToken::new(), &root, || {}).await?;
+            // What others have put in the place of this set stays.
+            for (_, pointer, path) in pointers(&root) {
+                if pointer.set == self.name {
+                    std::fs::remove_file(&path)
+                        .with_context(|| format!("removing {}", path.display()))?;
+                }
             }
+            remove_unreferenced(&root);
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, key = %self.key, "a state cannot be removed from the cache");
         }
     }
-}
-
-/// Copies a file, leaving holes for zeroes, and sums it up on the way.
-fn copy(stop: &CancellationToken, from: &Path, to: &Path, mode: u32) -> Result<FileFacts> {
-    let (reading, writing) =
-        (|| format!("reading {}", from.display()), || format!("writing {}", to.display()));
-    let mut source = File::open(from).with_context(reading)?;
-    let mut options = OpenOptions::new();
-    let mut target =
-        options.write(true).create_new(true).mode(mode).open(to).with_context(writing)?;
-    let mut hash = digest::Context::new(&SHA256);
-    let (mut buffer, zeroes) = (vec![0; PART], vec![0; PART]);
-    let mut bytes = 0;
-    loop {
-        if stop.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let length = source.read(&mut buffer).with_context(reading)?;
-        if length == 0 {
-            break;
-        }
-        let part = &buffer[..length];
-        hash.update(part);
-        bytes += length as u64;
-        match part == &zeroes[..length] {
-            true => {
-                let hole = i64::try_from(length).unwrap_or(0);
-                target.seek(SeekFrom::Current(hole)).with_context(writing)?;
-            }
-            false => target.write_all(part).with_context(writing)?,
-        }
-    }
-    target.set_len(bytes).with_context(writing)?;
-    target.sync_all().with_context(writing)?;
-    Ok(FileFacts { bytes, sha256: hex(hash.finish().as_ref()) })
 }
 
 /// Keeps `set` in the cache: whole or not at all.
@@ -255,84 +221,44 @@ fn copy(stop: &CancellationToken, from: &Path, to: &Path, mode: u32) -> Result<F
 /// It cannot be written.
 pub(crate) async fn store(ctx: &RunContext, set: Set) -> Result<()> {
     let root = root()?;
-    let _lock = lock(&ctx.cancel, &root).await?;
+    let on_wait = || ctx.ui.say("Waiting for another build that keeps states in the cache...");
+    let _lock = lock(&ctx.cancel, &root, on_wait).await?;
+    let name = uuid::Uuid::new_v4().simple().to_string();
+    let new = root.join(format!("{UNFINISHED}{name}"));
+    // What a killed process leaves is large, and has memory of the machine in it: whoever runs next
+    // removes it.
+    let entry = JournalEntry::open(&ctx.journal, &states_resource(&new))?;
     blocking(ctx, move |stop| {
         remove_unfinished(&root);
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        let new = root.join(format!("{UNFINISHED}{name}"));
-        let written = write_set(stop, &new, &set).and_then(|()| {
+        let written = write(stop, &new, &set, &entry).and_then(|sha256| {
             std::fs::rename(&new, root.join(&name))
-                .with_context(|| format!("writing to {}", root.display()))
+                .with_context(|| format!("writing to {}", root.display()))?;
+            Ok(sha256)
         });
-        if let Err(error) = written {
+        if written.is_err() {
             let _ = std::fs::remove_dir_all(&new);
-            return Err(error);
         }
-        sync(&root);
-        for key in &set.states {
-            let text = serde_json::to_vec(&Pointer { set: name.clone() });
-            let text = text.context("describing a state")?;
-            write_small(&root, &format!("{key}.json"), &text)?;
-        }
-        sync(&root);
+        entry.done();
+        let sha256 = written?;
+        set::sync(&root);
+        let text = serde_json::to_vec(&Pointer { set: name, sha256 });
+        let text = text.context("describing a state")?;
+        let mut keys = set.states.iter();
+        let pointed =
+            keys.try_for_each(|key| set::write_small(&root, &format!("{key}.json"), &text));
+        set::sync(&root);
         remove_unreferenced(&root);
-        Ok(())
+        pointed
     })
     .await
 }
 
-fn write_set(stop: &CancellationToken, new: &Path, set: &Set) -> Result<()> {
-    let writing = || format!("writing to {}", new.display());
-    DirBuilder::new().mode(0o700).create(new).with_context(writing)?;
-    let mut files = BTreeMap::new();
-    let mut disks = Vec::new();
-    for (index, disk) in set.disks.iter().enumerate() {
-        let name = format!("disk-{index}");
-        files.insert(name.clone(), copy(stop, disk, &new.join(&name), 0o600)?);
-        disks.push(name);
-    }
-    if let Some(cd) = &set.cd {
-        files.insert(CD.to_owned(), copy(stop, cd, &new.join(CD), 0o600)?);
-    }
-    if let Some(key) = &set.private_key {
-        write_small(new, KEY, key.as_bytes())?;
-        let sha256 = hex(digest::digest(&SHA256, key.as_bytes()).as_ref());
-        let facts = FileFacts { bytes: key.len() as u64, sha256 };
-        files.insert(KEY.to_owned(), facts);
-    }
-    let manifest = Manifest {
-        format: 1,
-        states: set.states.iter().map(StateKey::to_string).collect(),
-        disks,
-        http_port: set.http_port,
-        files,
-    };
-    write_small(new, MANIFEST, &serde_json::to_vec(&manifest).context("describing states")?)?;
-    sync(new);
-    Ok(())
-}
-
-/// Writes a small file, whole or not at all.
-fn write_small(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let new = directory.join(format!("{UNFINISHED}{name}"));
-    let mut options = OpenOptions::new();
-    let written = options.write(true).create(true).truncate(true).mode(0o600).open(&new).and_then(
-        |mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&new, directory.join(name))
-        },
-    );
-    if written.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    written.with_context(|| format!("writing {}", directory.join(name).display()))
-}
-
-fn sync(directory: &Path) {
-    if let Ok(directory) = File::open(directory) {
-        let _ = directory.sync_all();
-    }
+/// Writes a set to the new directory `new`, which `entry` is the record of.
+fn write(stop: &CancellationToken, new: &Path, set: &Set, entry: &JournalEntry) -> Result<String> {
+    let creating = || format!("creating {}", new.display());
+    DirBuilder::new().mode(0o700).create(new).with_context(creating)?;
+    entry.amend(&created_states_resource(new)?);
+    set::write(stop, new, set)
 }
 
 fn entries(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
@@ -341,6 +267,14 @@ fn entries(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Removes what killed processes have left, unless another process is at work.
+fn tidy(root: &Path) {
+    if let Ok(Some(_lock)) = FileLock::try_take(&lock_file(root)) {
+        remove_unfinished(root);
+        remove_unreferenced(root);
+    }
 }
 
 /// Removes what killed processes began to write. The lock is held.
@@ -357,7 +291,7 @@ fn remove_unfinished(root: &Path) {
 fn pointers(root: &Path) -> Vec<(StateKey, Pointer, PathBuf)> {
     let state = |path: PathBuf| {
         let key = name(&path).strip_suffix(".json")?.parse().ok()?;
-        Some((key, read(&path).ok()?, path))
+        Some((key, read_pointer(&path).ok()?, path))
     };
     entries(root).filter_map(state).collect()
 }
@@ -376,6 +310,7 @@ fn remove_unreferenced(root: &Path) {
 /// The cache cannot be read.
 pub async fn kept_states(owner: &str) -> Result<Vec<KeptMachineState>> {
     let root = root()?;
+    tidy(&root);
     let all = pointers(&root);
     let count = |set: &str| all.iter().filter(|(_, other, _)| other.set == set).count().max(1);
     let size = |set: &str| -> u64 {
@@ -404,7 +339,7 @@ pub async fn kept_states(owner: &str) -> Result<Vec<KeptMachineState>> {
 /// It may still be there.
 pub async fn remove_kept_state(key: &StateKey) -> Result<()> {
     let root = root()?;
-    let _lock = lock(&CancellationToken::new(), &root).await?;
+    let _lock = lock(&CancellationToken::new(), &root, || {}).await?;
     let path = pointer(&root, key);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -419,6 +354,25 @@ pub async fn remove_kept_state(key: &StateKey) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Writes a set and its pointer, as `store` does.
+    fn keep(root: &Path, name: &str, set: &Set) {
+        let directory = root.join(name);
+        std::fs::create_dir(&directory).unwrap();
+        let sha256 = set::write(&CancellationToken::new(), &directory, set).unwrap();
+        let pointer = Pointer { set: name.to_owned(), sha256 };
+        let text = serde_json::to_vec(&pointer).unwrap();
+        for key in &set.states {
+            set::write_small(root, &format!("{key}.json"), &text).unwrap();
+        }
+    }
+
+    fn damaged<T: std::fmt::Debug>(result: Result<T, Fault>) -> String {
+        match result {
+            Err(Fault::Damaged(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[tokio::test]
     async fn a_set_is_found_whole_and_not_used_when_it_is_damaged() {
@@ -435,31 +389,53 @@ mod tests {
             states: vec![key.clone()],
             ..Set::default()
         };
-        let stop = CancellationToken::new();
-        write_set(&stop, &root.join("one"), &set).unwrap();
-        let pointer = serde_json::to_vec(&Pointer { set: "one".to_owned() }).unwrap();
-        write_small(&root, &format!("{key}.json"), &pointer).unwrap();
-        assert!(look(&root, &other, 0).is_err_and(|e| e.is_io(std::io::ErrorKind::NotFound)));
-        let found = look(&root, &key, 2).unwrap();
-        assert_eq!((found.done, found.private_key.as_deref()), (2, Some("a key")));
+        keep(&root, "one", &set);
+        assert!(matches!(look(&root, &other), Err(Fault::Absent)));
+        let (_, found) = look(&root, &key).unwrap();
+        assert_eq!(found.private_key.as_deref(), Some("a key"));
         let copied = dir.path().join("copied");
         found.copy_disks(&ctx, std::slice::from_ref(&copied)).await.unwrap();
         assert_eq!(std::fs::read(&copied).unwrap(), std::fs::read(&disk).unwrap());
         assert!(!found.copy_cd(&ctx, &dir.path().join("cd")).await.unwrap());
+        // What was there already is not written over, which is no damage.
+        let taken = found.copy_disks(&ctx, &[copied]).await;
+        assert!(matches!(taken, Err(Fault::Failed(_))), "{taken:?}");
 
         // As large as it was, and other bytes.
-        let cached = root.join("one/disk-0");
-        let mut bytes = std::fs::read(&cached).unwrap();
-        bytes[7] ^= 1;
-        std::fs::write(&cached, &bytes).unwrap();
+        let flip = |name: &str, at: usize| {
+            let path = root.join(name);
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+        };
+        flip("one/disk-0", 7);
         let again = dir.path().join("again");
-        let error = found.copy_disks(&ctx, &[again]).await.unwrap_err().to_string();
-        assert_eq!(error, "disk-0 is not what it was");
-        std::fs::write(&cached, &bytes[1..]).unwrap();
-        assert!(look(&root, &key, 0).unwrap_err().to_string().contains("as large as it was"));
-        // What no state leads to goes.
+        let copied = found.copy_disks(&ctx, std::slice::from_ref(&again)).await;
+        assert_eq!(damaged(copied), "disk-0 is not what it was");
+        flip("one/disk-0", 7);
+        // Whatever byte of the rest is another one.
+        for name in ["one/private-key", "one/set.json", &format!("{key}.json")] {
+            for at in 0..std::fs::metadata(root.join(name)).unwrap().len() {
+                let at = usize::try_from(at).unwrap();
+                flip(name, at);
+                damaged(look(&root, &key));
+                flip(name, at);
+            }
+        }
+        let bytes = std::fs::read(root.join("one/disk-0")).unwrap();
+        std::fs::write(root.join("one/disk-0"), &bytes[1..]).unwrap();
+        assert!(damaged(look(&root, &key)).contains("as large as it was"));
+        std::fs::write(root.join("one/disk-0"), &bytes).unwrap();
+        look(&root, &key).unwrap();
+        std::fs::remove_file(root.join("one/disk-0")).unwrap();
+        assert_eq!(damaged(look(&root, &key)), "a part of it is gone");
+        // What no state leads to goes, and what was opened before is whole to the end.
         std::fs::remove_file(super::pointer(&root, &key)).unwrap();
-        remove_unreferenced(&root);
-        assert!(!root.join("one").exists());
+        std::fs::create_dir(root.join(".new-two")).unwrap();
+        tidy(&root);
+        assert_eq!(entries(&root).map(|path| name(&path)).collect::<Vec<_>>(), ["lock"]);
+        let _ = std::fs::remove_file(&again);
+        found.copy_disks(&ctx, std::slice::from_ref(&again)).await.unwrap();
+        assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&disk).unwrap());
     }
 }

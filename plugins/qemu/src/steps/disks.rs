@@ -5,7 +5,7 @@ use std::path::Path;
 use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
 
 use super::State;
-use super::states::give_up;
+use super::states::give_up_if_damaged;
 use crate::{copy, qemu_img};
 
 /// Creates the disks, or copies and resizes the disk image.
@@ -26,8 +26,7 @@ impl Step<State> for CreateDisks {
                     state.situation.disks = disks;
                     return Ok(());
                 }
-                Err(error) if error.is_cancelled() => return Err(error),
-                Err(error) => give_up(ctx, state, &error).await,
+                Err(fault) => give_up_if_damaged(ctx, state, fault).await?,
             }
             for disk in &disks {
                 // What was copied of them, if anything.

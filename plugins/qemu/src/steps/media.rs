@@ -12,7 +12,7 @@ use ingot_vm::scratch::ScratchFile;
 use serde_json::Value;
 
 use super::State;
-use super::states::give_up;
+use super::states::give_up_if_damaged;
 use crate::network::host_address;
 use crate::options::given;
 
@@ -152,8 +152,7 @@ impl Step<State> for MakeDiscs {
                     state.situation.cd = state.cd.as_ref().map(|file| file.path().to_owned());
                     return Ok(());
                 }
-                Err(error) if error.is_cancelled() => return Err(error),
-                Err(error) => give_up(ctx, state, &error).await,
+                Err(fault) => give_up_if_damaged(ctx, state, fault).await?,
             }
         }
         let data = state.template_data();

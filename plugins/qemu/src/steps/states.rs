@@ -11,7 +11,7 @@ use ingot_sdk::{
 
 use super::State;
 use crate::qemu_img;
-use crate::states::{Set, base_key, cannot_be_held, find, store};
+use crate::states::{Fault, Set, base_key, cannot_be_held, find, store};
 
 /// How long setting the machine's clock may take.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,7 +38,10 @@ impl Step<State> for FindState {
         let own_key = has_own_key(state).then(|| state.public_key().to_owned());
         let base = base_key(ctx, &state.settings, &state.medium(), own_key.as_deref()).await;
         let base = match base {
-            Ok(base) => base,
+            Ok((base, sources)) => {
+                state.states.sources = sources;
+                base
+            }
             Err(error) if error.is_cancelled() => return Err(error),
             Err(error) => {
                 ctx.ui.say(format!("No state of the machine is kept: {error}"));
@@ -48,11 +51,15 @@ impl Step<State> for FindState {
         let keys = ctx.hook.state_keys(ctx, &base).await;
         let before = ctx.hook.base_state_key(ctx, &base).await;
         let all: Vec<StateKey> = before.iter().chain(&keys).cloned().collect();
-        state.states.found = find(&all);
+        let (found, faults) = find(ctx, &all).await;
+        for fault in faults {
+            ctx.ui.say(format!("A cached state cannot be used: {fault}"));
+        }
+        state.states.found = found;
         (state.states.base, state.states.keys) = (before, keys);
         let Some(found) = &state.states.found else { return Ok(()) };
-        if let Some(private) = &found.private_key {
-            let pair = KeyPair::from_private(private.clone(), "the key of a cached state");
+        if let Some(private) = found.private_key() {
+            let pair = KeyPair::from_private(private.to_owned(), "the key of a cached state");
             match pair {
                 Ok(pair) => {
                     pair.mask(&ctx.ui);
@@ -67,8 +74,8 @@ impl Step<State> for FindState {
         if found.done == 0 {
             ctx.ui.say("Using the cached state of the machine before its provisioners");
         }
-        state.http_port_before = Some(found.http_port).filter(|&port| port != 0);
-        state.states.saved.lock().clone_from(&found.states);
+        state.http_port_before = Some(found.http_port()).filter(|&port| port != 0);
+        *state.states.saved.lock() = found.states().to_vec();
         Ok(())
     }
 }
@@ -88,6 +95,23 @@ pub(super) async fn give_up(ctx: &RunContext, state: &mut State, error: &Error) 
         found.forget().await;
     }
     state.states.saved.lock().clear();
+}
+
+/// Gives up a state of which something cannot be used.
+///
+/// # Errors
+/// It is as good as ever, and something else went wrong, such as that a disk is full.
+pub(super) async fn give_up_if_damaged(
+    ctx: &RunContext,
+    state: &mut State,
+    fault: Fault,
+) -> Result<()> {
+    match fault {
+        Fault::Failed(error) => return Err(error.context("going on from a cached state")),
+        Fault::Absent => give_up(ctx, state, &Error::new("a part of it is gone")).await,
+        Fault::Damaged(error) => give_up(ctx, state, &error).await,
+    }
+    Ok(())
 }
 
 /// Sets the clock of a machine that goes on with an old state.
@@ -127,6 +151,13 @@ impl Step<State> for KeepInstalled {
             return Ok(());
         };
         let Some(keeper) = state.keeper() else { return Ok(()) };
+        if !state.states.sources.are_unchanged() {
+            ctx.ui.say(
+                "No state of the machine is kept: what it is made of changed while it was made",
+            );
+            (state.states.base, state.states.keys) = (None, Vec::new());
+            return Ok(());
+        }
         match keeper.save(ctx, &key).await {
             Err(error) if error.is_cancelled() => return Err(error),
             Err(error) => ctx.ui.say(format!(

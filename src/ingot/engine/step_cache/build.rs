@@ -26,6 +26,8 @@ pub(in crate::engine) struct NodeCache {
     begun: AtomicBool,
     /// After how many provisioners, from the first on, the state was kept or came from the cache.
     held: AtomicUsize,
+    /// The key of the machine before its provisioners, once the builder has asked.
+    base: Mutex<Option<StateKey>>,
 }
 
 /// What becomes of a step.
@@ -52,12 +54,21 @@ pub(in crate::engine) enum Ran {
     Tolerated,
 }
 
+/// What the state of a machine before its provisioners is a state after.
+const BASE: &str = "its start";
+
 /// Why no step after another that is not cached is.
 pub(super) const AFTER: &str = "a step before it is not cached";
 
 impl NodeCache {
     pub(in crate::engine) fn new(run: Arc<StepCache>) -> Self {
-        NodeCache { run, plan: Mutex::default(), begun: false.into(), held: 0.into() }
+        NodeCache {
+            run,
+            plan: Mutex::default(),
+            begun: false.into(),
+            held: 0.into(),
+            base: Mutex::default(),
+        }
     }
 
     fn explains(&self) -> bool {
@@ -149,7 +160,34 @@ impl NodeCache {
     /// See [`ingot_sdk::Hook::base_state_key`].
     pub(in crate::engine) fn base_state_key(&self, base: &StateKey) -> Option<StateKey> {
         let (_, secret) = self.run.open.as_ref()?;
-        Some(owned(&self.before_all(secret, base), secret))
+        let key = owned(&self.before_all(secret, base), secret);
+        *self.base.lock() = Some(key.clone());
+        Some(key)
+    }
+
+    /// Writes down that the state of the machine before its provisioners is kept, or was used. Only
+    /// builders that keep one ask for its key.
+    pub(in crate::engine) async fn note_base(&self, hook: &NodeHook, provisioning: &Provisioning) {
+        let key = self.base.lock().clone().filter(|_| provisioning.snapshots.is_some());
+        let (Some(key), Some((directory, _))) = (key, &self.run.open) else { return };
+        let now = OffsetDateTime::now_utc();
+        let noted = directory.change(|index| {
+            let state = index.states.entry(key.to_string());
+            let state = state.or_insert_with(|| KeptState {
+                builder: hook.node.ty.clone(),
+                template: self.run.options.template.clone(),
+                build: hook.node.name.clone(),
+                step: BASE.to_owned(),
+                number: 0,
+                created: now,
+                used: now,
+                inputs: Inputs::new(),
+            });
+            state.used = now;
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "cannot note that a state was kept");
+        }
     }
 
     /// What a step depends on, or why it is not cached, before its files are read.

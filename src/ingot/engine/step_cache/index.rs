@@ -59,7 +59,7 @@ pub struct KeptState {
     pub build: String,
     /// The step after which it was kept.
     pub step: String,
-    /// Which of the build's provisioners that is, from 1.
+    /// Which of the build's provisioners that is, from 1; 0 for the machine before the first.
     pub number: usize,
     /// When it was kept.
     #[serde(with = "time::serde::timestamp")]
