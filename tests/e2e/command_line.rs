@@ -1,5 +1,8 @@
 //! The command line: flags as Packer's users give them, help, and what is said of mistakes.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use ingot_test_support::{NULL, Run, ingot, template};
 
 fn all(run: &Run) -> String {
@@ -299,4 +302,36 @@ fn packer_s_configuration_file_is_read_as_packer_reads_it() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn the_console_works_on_a_template_that_is_not_right_yet() {
+    let dir = template(
+        "variable \"need\" {\n  type = string\n}\nvariable \"a\" {\n  default = \"x\"\n}\n\
+         locals {\n  bad = file(\"nope.txt\")\n}\n",
+    );
+    let console = |line: &str| {
+        let run = with_input(dir.path(), &["console", "."], line);
+        assert!(run.stderr.contains("the variable `need` has no value"), "{run:?}");
+        (run.code, run.stdout)
+    };
+    assert_eq!(console("upper(var.a)\n"), (Some(0), "X\n".to_owned()));
+    assert_eq!(console("var.need\n").0, Some(0));
+    std::fs::write(dir.path().join("broken.pkr.hcl"), "locals {").unwrap();
+    assert_eq!(with_input(dir.path(), &["console", "."], "1\n").code, Some(1));
+}
+
+/// Runs `ingot` with this on its standard input.
+fn with_input(dir: &std::path::Path, args: &[&str], input: &str) -> Run {
+    let mut command = ingot_test_support::ingot_command();
+    command.current_dir(dir).args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program can be run");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // It may have ended already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("the program ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it writes text");
+    Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -151,7 +151,13 @@ locals {{
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.contains("Connection refused"), "{}", run.stdout);
 
-    // What needs the value is no second error.
+    // What needs the value is no second error, in a data source or elsewhere.
+    let reading = dir.path().join("reading.pkr.hcl");
+    std::fs::write(&reading, "data \"null\" \"d\" {\n  input = data.http.motd.body\n}\n").unwrap();
+    let run = ingot(dir.path(), &["validate", "-evaluate-datasources", "."]);
+    let errors = run.stdout.lines().filter(|line| line.starts_with("error:"));
+    assert_eq!(errors.count(), 1, "{}", run.stdout);
+    std::fs::remove_file(&reading).unwrap();
     let path = dir.path().join("t.pkr.hcl");
     let text = std::fs::read_to_string(&path).unwrap();
     let needing = "source \"file\" \"f\" {\n  target  = \"f.txt\"\n  content = local.motd\n}\n\

@@ -128,6 +128,14 @@ fn what_cannot_be_parsed_stays_as_it_is_and_the_rest_is_formatted() {
     let run = ingot(dir.path(), &["fmt", "-check", "."]);
     assert_eq!(run.code, Some(1), "an error outweighs 3");
 
+    // A line of a template is shown, also of one whose only block is broken.
+    std::fs::write(dir.path().join("only.pkr.hcl"), "source \"null\" \"n\" {\n  b = \n}\n")
+        .unwrap();
+    let run = ingot(dir.path(), &["fmt", "only.pkr.hcl"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("2 │   b = "), "{}", run.stderr);
+    assert!(run.stderr.contains("the value of `b` is missing"), "{}", run.stderr);
+
     // A file of variables may hold a secret.
     std::fs::write(dir.path().join("v.pkrvars.hcl"), "password = \"hunter2\n").unwrap();
     let run = ingot(dir.path(), &["fmt", "v.pkrvars.hcl"]);

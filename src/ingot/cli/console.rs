@@ -54,7 +54,8 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
     super::show(&diagnostics, &project.sources, &redactor, color);
-    if diagnostics.has_errors() {
+    // A template that is not right yet is what one looks into: what cannot be told is unknown.
+    if !project.is_readable() {
         return ExitCode::FAILURE;
     }
     let prompt = std::io::stdin().is_terminal();

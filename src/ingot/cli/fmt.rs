@@ -66,6 +66,13 @@ fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~') || name.starts_with('#') && name.ends_with('#')
 }
 
+/// Whether a line is the beginning of a block, such as `source "docker" "web" {`: no variable's value.
+fn opens_block(line: &str) -> bool {
+    let line = line.trim();
+    let named = line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    named && line.ends_with('{') && !line.contains(['=', ':', '#'])
+}
+
 struct Run<'a> {
     args: &'a FmtArgs,
     write: bool,
@@ -151,8 +158,9 @@ impl Run<'_> {
         let good = !found.has_errors();
         if !good {
             conceal_unparsed(&mut self.sources, file, false);
-            // What has values outside of blocks is a file of variables, whatever its name.
-            if body.blocks.is_empty() {
+            // What has values outside of blocks is a file of variables, whatever its name; of a
+            // template whose only block is broken no block is left.
+            if body.blocks.is_empty() && !text.lines().any(opens_block) {
                 self.sources.conceal_all(file);
             }
         }

@@ -73,11 +73,12 @@ impl FetchData for DataSources<'_> {
         let plugin: &dyn Prepare<dyn FetchValue> = &*plugin;
         let mut check = Check { context: &self.context, diagnostics };
         let ui = self.ui.or(self.registry_ui.filter(|_| reads_registry(kind)));
-        let Some(ui) = ui else {
+        // Where something failed before, options may be unknown for it, which is not a mistake as well.
+        let Some(ui) = ui.filter(|_| !broken) else {
             check.check(given, plugin, &[], scope);
             return Value::unknown(ty);
         };
-        let Some(data) = check.prepare(given, plugin, &[], scope).filter(|_| !broken) else {
+        let Some(data) = check.prepare(given, plugin, &[], scope) else {
             return Value::unknown(ty);
         };
         let fetched = self.fetch_value(&*data.ready, ui).and_then(|json| {

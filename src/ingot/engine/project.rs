@@ -184,6 +184,11 @@ impl Project {
         self.point_to_siblings(diagnostics);
     }
 
+    /// Whether the template could be read, be it right or not.
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
     /// Says of what is missing in a single file where beside it it is declared, and of options of
     /// old versions what replaces them.
     pub(super) fn point_to_siblings(&self, diagnostics: &mut Diagnostics) {
