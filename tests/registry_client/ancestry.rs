@@ -66,3 +66,31 @@ fn what_stands_twice_is_shown_once() {
         assert_eq!(right["children"], serde_json::json!([]), "{tree:#}");
     });
 }
+
+#[test]
+fn a_revocation_says_what_it_reaches_and_stays_in_sight() {
+    with_both(|world| {
+        publish(world, "top", &[]);
+        world.ok(&["registry", "channels", "create", "top", "production", "-assign=v1"]);
+        publish(world, "left", &[("top", "new")]);
+        world.ok(&["registry", "channels", "create", "left", "stable", "-assign=v1"]);
+        publish(world, "under", &[("left", "from-top")]);
+        let said = world.ok(&["registry", "revoke", "top", "v1", "-reason=CVE"]);
+        assert_eq!(
+            said,
+            "v1 (top-1) is revoked.\n\
+             left v1 is revoked with it.\n\
+             under v1 is revoked with it.\n\
+             The channel stable of left: v1 → none.\n\
+             The channel production of top: v1 → none.\n"
+        );
+        let shown = world.ok(&["registry", "ancestry", "top"]);
+        assert_eq!(shown, "top no valid version\ntop v1 REVOKED: CVE\n└── left v1 REVOKED\n");
+        let json = world.ok(&["registry", "ancestry", "top", "-json"]);
+        assert!(json.contains("\"built_from_it\""), "{json}");
+        let said = world.ok(&["registry", "restore", "top", "v1"]);
+        assert!(said.contains("`ingot registry channels assign top CHANNEL v1`"), "{said}");
+        let said = world.ok(&["registry", "buckets", "delete", "under"]);
+        assert_eq!(said, "Removed the bucket under with its version.\n");
+    });
+}

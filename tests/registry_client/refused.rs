@@ -2,7 +2,7 @@
 //! kept as if another try could mend it.
 
 use crate::publish::{FILES, build_of};
-use crate::world::{World, finish, with_both};
+use crate::world::{World, finish, run, with_both};
 use ingot_test_support::{BASE, docker, require};
 
 /// A build that writes `target` when the file `go` is there.
@@ -208,5 +208,24 @@ build {{
     for n in 0..30 {
         let name = format!("ingot-registry-labels:{n:050}");
         let _ = std::process::Command::new("docker").args(["rmi", "-f", &name]).output();
+    }
+}
+
+#[test]
+fn a_mistake_in_a_path_makes_no_registry() {
+    let world = World::local();
+    let missing = world.dir.path().join("typo/registry.db");
+    let mut command = world.command(&["registry", "buckets", "list"]);
+    let listed = run(command.env("INGOT_REGISTRY", &missing).output().unwrap());
+    assert_eq!(listed.code, Some(1), "{listed:?}");
+    assert!(listed.stderr.contains("there is no directory"), "{listed:?}");
+    assert!(!missing.parent().unwrap().exists());
+    for command in [&["sign-in-link"][..], &["backup", "b.zst"]] {
+        let database = world.dir.path().join("nosuch.db").display().to_string();
+        let args = [&["registry"], command, &["-database-url", &database]].concat();
+        let refused = run(world.command(&args).output().unwrap());
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("there is no registry at"), "{refused:?}");
+        assert!(!std::path::Path::new(&database).exists(), "{command:?}");
     }
 }

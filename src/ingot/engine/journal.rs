@@ -277,8 +277,9 @@ pub fn directory() -> PathBuf {
     if let Some(directory) = variable("XDG_STATE_HOME") {
         return Path::new(&directory).join("ingot");
     }
-    match variable("HOME") {
-        Some(home) => Path::new(&home).join(".local/state/ingot"),
+    // Without HOME, as a service may be, the one of the user's entry in /etc/passwd.
+    match std::env::home_dir() {
+        Some(home) => home.join(".local/state/ingot"),
         None => std::env::temp_dir().join("ingot-state"),
     }
 }

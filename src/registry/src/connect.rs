@@ -71,6 +71,18 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
 
 #[cfg(feature = "store")]
 async fn open_local(path: &Path) -> Result<Connected> {
+    // A registry comes to be where there is none, and so one would wherever a mistake points.
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    if let Some(missing) = directory.filter(|directory| !directory.exists())
+        && path != super::default_path()
+    {
+        return Err(Error::new(format!(
+            "{}: there is no directory {}",
+            settings::INGOT_REGISTRY,
+            missing.display()
+        ))
+        .hint("make it first, or name another path; `local` is the registry of this user"));
+    }
     let registry = match ONLY_READING.try_with(|()| ()).is_ok() {
         true => super::local::LocalRegistry::open_to_read(path).await,
         false => super::local::LocalRegistry::open(path).await,

@@ -15,6 +15,7 @@ pub fn data_directory() -> PathBuf {
         return directory.into();
     }
     let base = variable("XDG_DATA_HOME").map(PathBuf::from);
-    let base = base.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share")));
+    // Without HOME, as a service may be, the one of the user's entry in /etc/passwd.
+    let base = base.or_else(|| Some(std::env::home_dir()?.join(".local/share")));
     base.unwrap_or_default().join("ingot")
 }

@@ -8,10 +8,12 @@ use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::output::{json, line, plain};
+use super::reach::built_from;
 use super::{Form, Session, registry_error};
 use ingot_registry::all_pages;
 use ingot_registry::api::{
-    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType,
+    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Version,
+    VersionStatus,
 };
 
 #[derive(Debug, Args)]
@@ -85,6 +87,61 @@ struct Ancestry {
     parents: Vec<From>,
     #[serde(flatten)]
     tree: Tree,
+    /// Revoked versions of the bucket that something was built from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revoked: Vec<Revoked>,
+    /// Whether the bucket has complete versions, all of them revoked.
+    #[serde(skip)]
+    all_revoked: bool,
+}
+
+/// A revoked version, and what was built from it.
+#[derive(Debug, Serialize)]
+struct Revoked {
+    version_name: String,
+    version_fingerprint: String,
+    reason: String,
+    built_from_it: Vec<Built>,
+}
+
+/// A version that was built from a revoked one.
+#[derive(Debug, Serialize)]
+struct Built {
+    bucket_name: String,
+    version_name: String,
+    version_fingerprint: String,
+    revoked: bool,
+}
+
+/// How many revoked versions are looked at, the newest first.
+const MOST_REVOKED: usize = 20;
+
+/// The revoked versions of a bucket that something was built from.
+async fn revoked(session: &Session, bucket: &str, versions: &[Version]) -> Result<Vec<Revoked>> {
+    let mut all = Vec::new();
+    let of = versions.iter().filter(|version| version.status == VersionStatus::Revoked);
+    for version in of.take(MOST_REVOKED) {
+        let mut built_from_it = Vec::new();
+        for child in built_from(session, bucket, &version.fingerprint).await? {
+            let (bucket, fingerprint) = (&child.bucket_name, &child.version_fingerprint);
+            let now = session.registry().get_version(bucket, fingerprint).await;
+            built_from_it.push(Built {
+                revoked: now.is_ok_and(|now| now.status == VersionStatus::Revoked),
+                bucket_name: child.bucket_name,
+                version_name: child.version_name,
+                version_fingerprint: child.version_fingerprint,
+            });
+        }
+        if !built_from_it.is_empty() {
+            all.push(Revoked {
+                version_name: version.name.clone(),
+                version_fingerprint: version.fingerprint.clone(),
+                reason: version.revocation_message.clone(),
+                built_from_it,
+            });
+        }
+    }
+    Ok(all)
 }
 
 pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
@@ -94,7 +151,11 @@ pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
             let parents = relations(session, bucket, BucketAncestryType::Parents).await?;
             let mut forest = Forest::from(session, vec![bucket.clone()]).await?;
             let parents = parents.iter().map(From::of).collect();
-            vec![Ancestry { parents, tree: forest.tree(&root) }]
+            let versions = session.versions(bucket).await?;
+            let revoked = revoked(session, bucket, &versions).await?;
+            let all_revoked =
+                versions.iter().any(|version| version.status == VersionStatus::Revoked);
+            vec![Ancestry { parents, tree: forest.tree(&root), revoked, all_revoked }]
         }
         None => {
             let buckets = session.buckets().await?;
@@ -107,7 +168,9 @@ pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
             // Those that were built from each other stand below no root.
             for bucket in roots.into_iter().chain(children) {
                 if !forest.shown.contains(&bucket.name) {
-                    all.push(Ancestry { parents: Vec::new(), tree: forest.tree(bucket) });
+                    let tree = forest.tree(bucket);
+                    let (parents, revoked) = (Vec::new(), Vec::new());
+                    all.push(Ancestry { parents, tree, revoked, all_revoked: false });
                 }
             }
             all
@@ -209,8 +272,9 @@ async fn relations(
     all_pages(ask).await.map_err(registry_error)
 }
 
-fn show(Ancestry { parents, tree }: &Ancestry) {
+fn show(Ancestry { parents, tree, revoked, all_revoked }: &Ancestry) {
     let version = match tree.version_name.as_str() {
+        "" if *all_revoked => "no valid version",
         "" => "no complete version",
         name => name,
     };
@@ -219,6 +283,16 @@ fn show(Ancestry { parents, tree }: &Ancestry) {
         line(plain(format!("↑ {}", parent.shown())));
     }
     show_children(tree, "");
+    for Revoked { version_name, reason, built_from_it, .. } in revoked {
+        let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        line(plain(format!("{} {version_name} REVOKED{why}", tree.bucket_name)));
+        let last = built_from_it.len().saturating_sub(1);
+        for (index, built) in built_from_it.iter().enumerate() {
+            let branch = if index == last { "└── " } else { "├── " };
+            let status = if built.revoked { " REVOKED" } else { "" };
+            line(plain(format!("{branch}{} {}{status}", built.bucket_name, built.version_name)));
+        }
+    }
 }
 
 fn show_children(tree: &Tree, indent: &str) {

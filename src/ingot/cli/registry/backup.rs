@@ -19,7 +19,7 @@ pub(super) struct BackupArgs {
 }
 
 pub(super) async fn back_up(args: &BackupArgs) -> Result<()> {
-    let store = args.database.open().await?;
+    let store = args.database.open_existing().await?;
     let rows = store.back_up(&args.file).await;
     store.close().await;
     output::line(format!("Backed up {} rows to {}", rows?, args.file.display()));

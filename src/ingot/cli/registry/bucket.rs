@@ -117,8 +117,13 @@ pub(super) async fn run(command: &BucketCommand, session: &Session) -> Result<()
             Ok(())
         }
         BucketCommand::Delete { bucket } => {
+            let versions = session.versions(bucket).await?.len();
             registry.delete_bucket(bucket).await.map_err(registry_error)?;
-            line(format!("Removed the bucket {bucket}."));
+            line(match versions {
+                0 => format!("Removed the bucket {bucket}."),
+                1 => format!("Removed the bucket {bucket} with its version."),
+                many => format!("Removed the bucket {bucket} with its {many} versions."),
+            });
             Ok(())
         }
     }

@@ -15,6 +15,7 @@ mod labels;
 mod login;
 pub(super) mod output;
 mod push;
+mod reach;
 mod revoke;
 #[cfg(feature = "registry-server")]
 mod run_task;

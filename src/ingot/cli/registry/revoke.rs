@@ -5,10 +5,11 @@ use ingot_sdk::{Error, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::output::{line, moment};
+use super::output::{line, moment, plain};
+use super::reach::Reach;
 use super::{Session, registry_error};
 use crate::cli::args::go_bool;
-use ingot_registry::api::{Timestamp, UpdateVersionBody, VersionStatus};
+use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
 use ingot_registry::revocation_delay;
 
 #[derive(Debug, Args)]
@@ -26,10 +27,10 @@ pub(super) struct RevokeArgs {
     /// Why
     #[arg(long, default_value = "", value_name = "TEXT")]
     reason: String,
-    /// Point its channels at the last valid version before it
+    /// Point its channels at the last valid version before it; false leaves them
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     rollback: bool,
-    /// Revoke what was built from it too
+    /// Revoke what was built from it, too; false leaves that
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     descendants: bool,
 }
@@ -74,14 +75,26 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         ..UpdateVersionBody::default()
     };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
+    let reach = Reach::of(session, &args.bucket, fingerprint).await?;
     let now =
         registry.update_version(&args.bucket, fingerprint, &body).await.map_err(registry_error)?;
     let shown = format!("{} ({fingerprint})", version.name);
-    match now.status {
-        VersionStatus::RevocationScheduled => {
-            line(format!("{shown} will be revoked at {}.", moment(now.revoke_at)));
-        }
-        _ => line(format!("{shown} is revoked.")),
+    let scheduled = now.status == VersionStatus::RevocationScheduled;
+    match scheduled {
+        true => line(format!("{shown} will be revoked at {}.", moment(now.revoke_at))),
+        false => line(format!("{shown} is revoked.")),
+    }
+    for child in &reach.descendants {
+        let Child { bucket_name, version_name, .. } = child;
+        let what = match (args.descendants, scheduled) {
+            (true, false) => "is revoked with it",
+            (true, true) => "will be revoked with it",
+            (false, _) => "was built from it, and stays as it is",
+        };
+        line(plain(format!("{bucket_name} {version_name} {what}.")));
+    }
+    for moved in reach.moved(session).await? {
+        line(plain(format!("{moved}.")));
     }
     Ok(())
 }
@@ -109,7 +122,21 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
             line("Restore that, or this once more to let it off alone.");
         }
         (None, true) => line(format!("{name} ({fingerprint}) is still to be revoked.")),
-        (None, false) => line(format!("{name} ({fingerprint}) is valid again.")),
+        (None, false) => {
+            line(format!("{name} ({fingerprint}) is valid again."));
+            let answer = registry.list_channels(&args.bucket).await.map_err(registry_error)?;
+            let is_it = |channel: &Channel| {
+                !channel.managed
+                    && channel.version.as_ref().is_some_and(|version| version.id == now.id)
+            };
+            if !answer.channels.iter().any(is_it) {
+                line(format!(
+                    "Channels stay where they are: `ingot registry channels assign {} CHANNEL {name}` \
+                     points one at it.",
+                    args.bucket
+                ));
+            }
+        }
     }
     Ok(())
 }

@@ -38,6 +38,17 @@ impl DatabaseArgs {
         Store::open(&self.location()?, 4).await
     }
 
+    /// Opens one that must be there already.
+    pub(super) async fn open_existing(&self) -> Result<Store> {
+        if let Location::Sqlite(path) = self.location()?
+            && !path.exists()
+        {
+            return Err(Error::not_found(format!("there is no registry at {}", path.display()))
+                .advise(Some("`ingot registry serve` makes one; -database-url names another")));
+        }
+        self.open().await
+    }
+
     pub(super) async fn administration(&self) -> Result<Administration> {
         Ok(Administration::new(self.open().await?))
     }

@@ -22,7 +22,7 @@ pub(super) struct SignInLinkArgs {
 }
 
 pub(super) async fn run(args: &SignInLinkArgs) -> Result<()> {
-    let store = args.database.open().await?;
+    let store = args.database.open_existing().await?;
     let principals = store.read().await?.principals().await?;
     let wanted = &args.principal;
     // An id is only one's; a name may be another's in another organization.

@@ -7,6 +7,9 @@ use super::{Session, no_version, page, view};
 use crate::api::*;
 use crate::store::{Tx, VersionRow};
 
+/// How many versions that were built from one are looked at.
+const MOST: u32 = 10_000;
+
 impl Session {
     pub(super) async fn ancestry_in(
         &self,
@@ -31,11 +34,12 @@ impl Session {
             }
         }
         if query.kind != BucketAncestryType::Parents {
-            let mut children = tx.children_of(slice::from_ref(&row.id), self.sees_all()).await?;
-            if let Some(version) = &version {
-                children.retain(|relation| relation.parent_id == version.id);
-            }
-            relations.extend(children);
+            // Of a bucket what is in use; of a version all that was built from it, revoked or not:
+            // who revokes one has to know.
+            relations.extend(match &version {
+                Some(version) => tx.built_from(&version.id, self.sees_all(), MOST).await?,
+                None => tx.children_of(slice::from_ref(&row.id), self.sees_all()).await?,
+            });
         }
         if !query.channel_name.is_empty() {
             relations
