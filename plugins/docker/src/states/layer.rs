@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, describe};
 
-/// How long the Engine may take for the next piece of an image.
-const IDLE: Duration = Duration::from_secs(300);
+/// How long the Engine may take for the next piece of an image. It writes the whole image to its own disk
+/// before it gives the first.
+const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// What a file that is compressed by gzip, and by Zstandard, begins with.
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
@@ -141,6 +142,21 @@ impl Read for BlockingStream {
         let count = buffer.len().min(self.piece.len());
         buffer[..count].copy_from_slice(&self.piece.split_to(count));
         Ok(count)
+    }
+}
+
+/// Reads until the build is cancelled.
+pub(super) struct Cancellable<R> {
+    pub(super) inner: R,
+    pub(super) stop: CancellationToken,
+}
+
+impl<R: Read> Read for Cancellable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.stop.is_cancelled() {
+            true => Err(std::io::Error::other("cancelled")),
+            false => self.inner.read(buffer),
+        }
     }
 }
 

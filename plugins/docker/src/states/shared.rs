@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use ingot_sdk::file_work::blocking;
 use ingot_sdk::{Context, Error, Result, RunContext, StateKey};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::image::{BaseImage, find};
 use super::kept::KeptImage;
-use super::layer::{self, Layer};
+use super::layer::{self, Cancellable, Layer};
 use crate::steps::State;
 
 /// Where the states of docker are in the directory.
@@ -48,9 +49,9 @@ fn path_of(directory: &Path, key: &StateKey) -> PathBuf {
 pub(super) async fn look_up(ctx: &RunContext, base: &BaseImage, key: &StateKey) -> Option<Layer> {
     let path = path_of(&ctx.hook.shared_states()?, key);
     let (shown, base) = (path.display().to_string(), base.id.clone());
-    let read = blocking(ctx, move |_| match File::open(&path) {
+    let read = blocking(ctx, move |stop| match File::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        file => match read(file?, &base)? {
+        file => match read(file?, &base, stop)? {
             None => {
                 // It is written again, unless somebody may not.
                 let _ = std::fs::remove_file(&path);
@@ -71,7 +72,7 @@ pub(super) async fn look_up(ctx: &RunContext, base: &BaseImage, key: &StateKey) 
 }
 
 /// Reads a file of a state of the image `base`; none if it is damaged.
-fn read(file: File, base: &str) -> Result<Option<Layer>> {
+fn read(file: File, base: &str, stop: &CancellationToken) -> Result<Option<Layer>> {
     let length = file.metadata()?.len();
     let mut file = BufReader::new(file);
     let mut line = Vec::new();
@@ -83,13 +84,20 @@ fn read(file: File, base: &str) -> Result<Option<Layer>> {
         return Ok(None);
     }
     let mut spool = layer::spool()?;
-    let (size, sum) = layer::copy(file.take(header.size), &mut spool)?;
+    let source = Cancellable { inner: file.take(header.size), stop: stop.clone() };
+    let (size, sum) = layer::copy(source, &mut spool)?;
     let whole = sum == header.layer && size == header.size;
     Ok(whole.then_some(Layer { file: spool, size }))
 }
 
 /// Writes the file `path` of a state, unless somebody was faster.
-fn write(path: &Path, base: &str, sum: &str, layer: &mut Layer) -> Result<()> {
+fn write(
+    path: &Path,
+    base: &str,
+    sum: &str,
+    layer: &mut Layer,
+    stop: &CancellationToken,
+) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
@@ -101,7 +109,8 @@ fn write(path: &Path, base: &str, sum: &str, layer: &mut Layer) -> Result<()> {
     line.push(b'\n');
     file.write_all(&line)?;
     layer.file.seek(SeekFrom::Start(0))?;
-    std::io::copy(&mut layer.file, &mut file)?;
+    let mut source = Cancellable { inner: &mut layer.file, stop: stop.clone() };
+    std::io::copy(&mut source, &mut file)?;
     file.persist(path).map_err(|failed| failed.error)?;
     Ok(())
 }
@@ -146,11 +155,11 @@ async fn try_export(ctx: &RunContext, state: &State, directory: &Path) -> Result
     ctx.ui.message(format!("Keeping {} for other machines...", counted(images.len())));
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
     let wanted = files.iter().map(|(layer, _)| layer.clone()).collect();
-    let base = state.base.id.clone();
+    let (base, stop) = (state.base.id.clone(), ctx.cancel.clone());
     layer::of_images(ctx, &state.engine, &images, wanted, move |sum, mut layer| {
         // Steps that changed nothing have the layer of the state before.
         files.iter().filter(|(wanted, _)| wanted == sum).try_for_each(|(_, path)| {
-            write(path, &base, sum, &mut layer)
+            write(path, &base, sum, &mut layer, &stop)
                 .with_context(|| format!("writing {}", path.display()))
         })
     })
@@ -232,12 +241,13 @@ mod tests {
         let mut file = layer::spool().unwrap();
         let (size, sum) = layer::copy(&contents[..], &mut file).unwrap();
         let mut layer = Layer { file, size };
-        write(&path, "base", &sum, &mut layer).unwrap();
-        let open = |base: &str| read(File::open(&path).unwrap(), base).unwrap();
+        let stop = CancellationToken::new();
+        write(&path, "base", &sum, &mut layer, &stop).unwrap();
+        let open = |base: &str| read(File::open(&path).unwrap(), base, &stop).unwrap();
         assert_eq!(open("base").unwrap().size, 70_000);
         assert!(open("other").is_none());
         // Whoever comes second changes nothing.
-        write(&path, "later", &sum, &mut layer).unwrap();
+        write(&path, "later", &sum, &mut layer, &stop).unwrap();
         assert!(open("base").is_some());
         let whole = std::fs::read(&path).unwrap();
         let mut changed = whole.clone();
