@@ -1,20 +1,31 @@
 //! Looks for the state that a build can start from.
 
-use ingot_sdk::{Error, Provisioning, Result, RunContext, StateKey, Step, async_trait};
+use ingot_sdk::{Context, Error, Provisioning, Result, RunContext, StateKey, Step, async_trait};
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::image::find;
 use super::layer::Layer;
 use super::{quiet, restore, result, shared};
+use crate::engine::Engine;
 use crate::run_command::RunCommand;
 use crate::steps::State;
 
-/// The state that a build starts from: where there is what it adds to the image of the build.
+/// The state that a build starts from: what it adds to the image of the build.
 pub(crate) enum FoundState {
-    /// In an image on the Engine, as its last layer, which has this checksum.
-    Image(String, String),
-    /// Here: it was in the directory that machines share.
-    Layer(Layer),
+    /// It is being taken out of an image on the Engine, while the container starts.
+    Coming(AbortOnDropHandle<Result<Layer>>),
+    /// It was in the directory that machines share.
+    Here(Layer),
+}
+
+impl FoundState {
+    /// Takes the layer `layer` out of the image `image`.
+    fn of_image(ctx: &RunContext, engine: &Engine, image: String, layer: String) -> FoundState {
+        let (ctx, engine) = (ctx.clone(), engine.clone());
+        let taking = async move { Layer::of_image(&ctx, &engine, &image, &layer).await };
+        FoundState::Coming(AbortOnDropHandle::new(tokio::spawn(taking)))
+    }
 }
 
 /// Looks for the last state that is kept.
@@ -50,11 +61,11 @@ impl Step<State> for FindState {
             done = keys.len();
         } else {
             for (index, key) in keys.iter().enumerate().rev() {
-                let on_engine = find(&state.engine, &state.base, key).await;
-                let on_engine = on_engine.map(|(image, layer)| FoundState::Image(image, layer));
-                found = match on_engine {
-                    None => shared::look_up(ctx, &state.base, key).await.map(FoundState::Layer),
-                    found => found,
+                found = match find(&state.engine, &state.base, key).await {
+                    Some((image, layer)) => {
+                        Some(FoundState::of_image(ctx, &state.engine, image, layer))
+                    }
+                    None => shared::look_up(ctx, &state.base, key).await.map(FoundState::Here),
                 };
                 if found.is_some() {
                     done = index + 1;
@@ -114,10 +125,8 @@ pub(crate) async fn restore_found(
     let Some(found) = state.found.take() else { return Ok(()) };
     ctx.ui.say("Restoring the cached state...");
     let layer = match found {
-        FoundState::Image(image, layer) => {
-            Layer::of_image(ctx, &state.engine, &image, &layer).await?
-        }
-        FoundState::Layer(layer) => layer,
+        FoundState::Coming(layer) => layer.await.context("taking the state out of its image")??,
+        FoundState::Here(layer) => layer,
     };
     let scratch = &state.options.container_dir;
     restore::restore(ctx, &state.engine, container, layer, scratch).await
