@@ -30,7 +30,11 @@ if command -v apk >/dev/null 2>&1; then
   echo "manager apk"
   if apk info -e "$n" >/dev/null 2>&1; then
     v=$(apk info -v 2>/dev/null | while read -r one; do
-      case "$one" in "$n"-[0-9]*-r[0-9]*) echo "${one#"$n"-}" ;; esac
+      rest=${one#"$n"-}
+      case "$rest" in
+        "$one"|*-*-*) ;; # another package, such as `$n-3d`: a version has one hyphen, before its `r`
+        [0-9]*-r[0-9]*) echo "$rest" ;;
+      esac
     done)
     echo "installed $v"
   fi
