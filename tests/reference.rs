@@ -183,6 +183,7 @@ fn what_the_tables_call_the_same_is_there() {
     for flag in promised("flag") {
         let (command, flag) = flag.rsplit_once(' ').unwrap();
         let words: Vec<&str> = command.split(' ').collect();
+        let of_text = format!("{flag}=a");
         // One that does not exist is refused before help is shown.
         let value = match flag {
             "-var" => "-var=a=b",
@@ -194,6 +195,8 @@ fn what_the_tables_call_the_same_is_there() {
             "-except" => "-except=a",
             "-path" => "-path=a",
             "-output-file" => "-output-file=a",
+            "-require-rekor" | "-require-timestamp" => flag,
+            _ if command == "verify-attestation" => &of_text,
             flag => flag,
         };
         let run = ingot_test_support::ingot(

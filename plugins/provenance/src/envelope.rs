@@ -45,6 +45,15 @@ impl Envelope {
         }
     }
 
+    /// The same with the certificate, in PEM, of the key that signed.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: &str) -> Envelope {
+        for signature in &mut self.signatures {
+            certificate.clone_into(&mut signature.cert);
+        }
+        self
+    }
+
     /// The payload.
     ///
     /// # Errors

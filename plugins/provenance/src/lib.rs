@@ -7,12 +7,12 @@
 //! | [`source`] | the repository and the CI job that a build runs in |
 //! | [`envelope`] | DSSE, the envelope that signatures are in |
 //! | [`keys`] | keys in PEM: RSA, ECDSA and Ed25519 |
-//! | [`signer`] | what signs: a key in a file, or one that a cloud keeps |
+//! | [`signer`] | what signs: a key in a file, one that a cloud keeps, or Sigstore |
+//! | [`keyless`] | checking attestations that Sigstore's certificates signed |
 //! | [`verify`] | checking an attestation's signature, and what it says |
-//!
-//! Keyless signing, which takes Sigstore's services, is not supported, and says so.
 
 pub mod envelope;
+pub mod keyless;
 pub mod keys;
 pub mod post_processor;
 pub mod signer;

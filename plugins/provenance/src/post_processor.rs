@@ -9,23 +9,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, DocumentKind, Error,
-    GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result,
+    Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded, DocumentKind,
+    Error, GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result,
     RunContext, SbomFormat, async_trait, hash,
 };
+use ingot_sigstore::{Identity, Keyless, PUBLIC_FULCIO, PUBLIC_REKOR, Trust};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::envelope::IN_TOTO;
+use crate::keyless::bundle_path;
 use crate::signer::{KeyService, Signer, is_kms, unsupported_kms, verifier_from_file};
 use crate::source::{Environment, repository, without_user};
 use crate::statement::{
     BUILD_TYPE, BuildDefinition, Builder, Byproduct, CYCLONE_DX, Dependency, Digests, Metadata,
     Provenance, RunDetails, SLSA_PROVENANCE, SPDX, Statement, Subject, versions,
 };
-use crate::verify::check_signature;
 
 /// What stands for the value of a sensitive variable; Packer's words.
 const REDACTED: &str = "[sensitive value redacted]";
@@ -59,25 +60,29 @@ pub struct Options {
     sbom_scope: String,
     /// Glob patterns of what the SBOM leaves out.
     sbom_exclude: Vec<String>,
-    /// `none` (the default), `key` or `kms`. `keyless` is not supported.
+    /// `none` (the default), `key`, `kms`, or `keyless` with a certificate of Sigstore.
     signing_mode: String,
     /// The private key: a PEM file, or the address of a key of AWS KMS, `awskms:///KEY`.
     signer: String,
     /// Another name for `signer`.
     key: String,
-    /// A PEM file with the public key, with which the signature is checked; that of the signer.
+    /// A PEM file with the public key, with which the signature is checked; that of the signer. Not for
+    /// `keyless`.
     verifier: String,
-    /// Of `keyless`, which is not supported.
+    /// Of `keyless`: the certificate authority; `https://fulcio.sigstore.dev`.
     fulcio_url: String,
-    /// Of `keyless`, which is not supported.
+    /// Of `keyless`: the log of signatures; `https://rekor.sigstore.dev`.
     rekor_url: String,
-    /// Of `keyless`, which is not supported.
+    /// Of `keyless`: whether the signature is put into the log, which shows when it was made. Without
+    /// that it can be checked for as long as the certificate is valid only, ten minutes.
     upload_tlog: bool,
-    /// Of `keyless`, which is not supported.
+    /// Of `keyless`: the file of the trusted root that the signature is checked with; that of the public
+    /// Sigstore.
     trusted_root_path: String,
-    /// Of `keyless`, which is not supported.
+    /// Of `keyless`, required: who signs, as the certificate has it, such as the address of a workflow.
     keyless_identity: String,
-    /// Of `keyless`, which is not supported.
+    /// Of `keyless`, required: the issuer of the OIDC token, such as
+    /// `https://token.actions.githubusercontent.com`.
     keyless_oidc_issuer: String,
 }
 
@@ -133,7 +138,14 @@ impl Component for ProvenancePostProcessor {
             errors.push(ConfigError::on("sbom_exclude", why));
         }
         let kms = self.kms.clone();
-        errors.into_result(Prepared::new(Attest { options, format, kms }))
+        let undated = options.mode() == "keyless" && !options.upload_tlog;
+        let mut prepared = Prepared::new(Attest { options, format, kms });
+        if undated {
+            let message = "without `upload_tlog` the attestation can be verified only as long as its \
+                           certificate is valid, which is minutes";
+            prepared.warnings.push(ConfigWarning::on("upload_tlog", message));
+        }
+        prepared.or_errors(errors)
     }
 }
 
@@ -169,16 +181,46 @@ fn check_signing(options: &Options, errors: &mut ConfigErrors) {
             errors.push(error.related(SIGNER));
         }
         "kms" => {}
-        "keyless" => errors.push(
-            ConfigError::on("signing_mode", "signing_mode = \"keyless\" is not supported").hint(
-                "it takes an OIDC token and Sigstore's Fulcio and Rekor; sign with \"key\" or \
-                 \"kms\"",
-            ),
-        ),
+        "keyless" => check_keyless(options, errors),
         other => errors.push(
             ConfigError::on("signing_mode", format!("`{other}` is not a way to sign"))
-                .hint("there are none, key and kms"),
+                .hint("there are none, key, kms and keyless"),
         ),
+    }
+}
+
+/// Checks what is said of Sigstore.
+fn check_keyless(options: &Options, errors: &mut ConfigErrors) {
+    for (name, value) in [
+        ("keyless_identity", &options.keyless_identity),
+        ("keyless_oidc_issuer", &options.keyless_oidc_issuer),
+    ] {
+        if value.trim().is_empty() {
+            let what = format!("signing_mode = \"keyless\" needs `{name}`");
+            errors.push(
+                ConfigError::new(what)
+                    .related(["signing_mode", name])
+                    .hint("it says who signs, and is checked when the attestation is signed"),
+            );
+        }
+    }
+    for (name, value) in [("fulcio_url", &options.fulcio_url), ("rekor_url", &options.rekor_url)] {
+        if !value.trim().is_empty()
+            && let Err(why) = ingot_sigstore::address(value)
+        {
+            errors.push(
+                ConfigError::on(name, why.to_string())
+                    .hint("it is the address of a service, such as https://fulcio.example.org"),
+            );
+        }
+    }
+    if !options.verifier.is_empty() {
+        errors.push(
+            ConfigError::on("verifier", "`verifier` is not for signing_mode = \"keyless\"").hint(
+                "leave it away: the signature is checked with `keyless_identity` and \
+                 `keyless_oidc_issuer`",
+            ),
+        );
     }
 }
 
@@ -199,9 +241,10 @@ impl PostProcess for Attest {
 
 impl Attest {
     async fn attest(&self, ctx: &RunContext, artifact: &dyn Artifact) -> Result<()> {
+        // What may be missing is looked for before the work.
+        let signer = self.signer(ctx).await?;
         let identity = identity(ctx, artifact);
         let subjects = subjects(ctx, artifact, &identity).await?;
-        let signer = self.signer().await?;
         let directory = self.directory(artifact);
         let stem = stem(&ctx.prepare.build_name, artifact);
         let path = |ending: &str| directory.join(format!("{stem}.{ending}"));
@@ -232,21 +275,44 @@ impl Attest {
     }
 
     /// What signs, and can be verified with the key that the options name.
-    async fn signer(&self) -> Result<Option<Signer>> {
+    async fn signer(&self, ctx: &RunContext) -> Result<Option<Signer>> {
         let options = &self.options;
         let signer = match options.mode() {
             "key" => Signer::from_file(options.signer())?,
             "kms" => Signer::from_kms(options.signer(), self.kms.as_ref()).await?,
+            "keyless" => self.keyless(ctx)?,
             _ => return Ok(None),
         };
-        if !options.verifier.is_empty() {
+        if let Some(public) = signer.public().filter(|_| !options.verifier.is_empty()) {
             let verifier = verifier_from_file(&options.verifier)?;
-            if verifier.id()? != signer.public().id()? {
+            if verifier.id()? != public.id()? {
                 return Err(Error::new("the verifier is not the public key of the signer")
                     .hint("leave `verifier` away, or name the file of the signer's public key"));
             }
         }
         Ok(Some(signer))
+    }
+
+    /// Sigstore, for whoever the environment's token says.
+    fn keyless(&self, ctx: &RunContext) -> Result<Signer> {
+        let options = &self.options;
+        let address = |given: &str, public: &str| {
+            ingot_sigstore::address(if given.trim().is_empty() { public } else { given })
+        };
+        let fulcio = address(&options.fulcio_url, PUBLIC_FULCIO)?;
+        let rekor = match options.upload_tlog {
+            true => Some(address(&options.rekor_url, PUBLIC_REKOR)?),
+            false => None,
+        };
+        let lookup = |name: &str| std::env::var(name).ok();
+        let keyless = Keyless::new(fulcio, rekor, lookup, &ctx.prepare.secrets)?;
+        let identity = Identity {
+            subject: options.keyless_identity.trim().to_owned(),
+            issuer: options.keyless_oidc_issuer.trim().to_owned(),
+        };
+        let root = Some(options.trusted_root_path.trim()).filter(|path| !path.is_empty());
+        let trust = Trust::load(root, identity)?;
+        Ok(Signer::Keyless { keyless: Box::new(keyless), trust: Box::new(trust) })
     }
 
     fn directory(&self, artifact: &dyn Artifact) -> PathBuf {
@@ -479,18 +545,21 @@ async fn write_attestation(
     path: &Path,
 ) -> Result<()> {
     let writing = "writing the attestation";
-    let text = match signer {
-        None => serde_json::to_vec_pretty(statement).context(writing)?,
+    let (text, bundle) = match signer {
+        None => (serde_json::to_vec_pretty(statement).context(writing)?, None),
         Some(signer) => {
             let payload = serde_json::to_vec(statement).context(writing)?;
-            let envelope = signer.seal(IN_TOTO, &payload).await;
-            let envelope = envelope.map_err(|error| error.context("sign attestation"))?;
-            check_signature(&envelope, &payload, &signer.public())
-                .map_err(|error| error.context("verify signed attestation"))?;
-            serde_json::to_vec_pretty(&envelope).context(writing)?
+            let sealed = signer.seal(IN_TOTO, &payload, &ctx.cancel).await;
+            let sealed = sealed.map_err(|error| error.context("sign attestation"))?;
+            (serde_json::to_vec_pretty(&sealed.envelope).context(writing)?, sealed.bundle)
         }
     };
     write_file(ctx, path, text).await?;
+    if let Some(bundle) = bundle {
+        let path = bundle_path(path);
+        write_file(ctx, &path, bundle.into_bytes()).await?;
+        ctx.ui.say(format!("Wrote Sigstore bundle to {}", path.display()));
+    }
     ctx.ui.say(format!("Wrote attestation to {}", path.display()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What signs attestations: a key in a file, or one that a cloud keeps.
+//! What signs attestations: a key in a file, one that a cloud keeps, or whoever a token says.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,9 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Error, Result};
+use ingot_sigstore::{Keyless, Trust};
+use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, signed_bytes};
 use crate::keys::{Kind, PrivateKey, PublicKey};
+use crate::verify::check_signature;
 
 /// The largest key file that is read, in bytes.
 const LARGEST_KEY: u64 = 1 << 20;
@@ -50,6 +53,21 @@ pub enum Signer {
         /// What verifies its signatures.
         public: Box<PublicKey>,
     },
+    /// Sigstore, for whoever an OIDC token says.
+    Keyless {
+        /// What signs.
+        keyless: Box<Keyless>,
+        /// What the signature is checked with.
+        trust: Box<Trust>,
+    },
+}
+
+/// A signed payload.
+pub struct Sealed {
+    /// The payload and its signature.
+    pub envelope: Envelope,
+    /// Sigstore's bundle, in JSON, where it was signed keyless.
+    pub bundle: Option<String>,
 }
 
 impl Signer {
@@ -71,50 +89,86 @@ impl Signer {
         reference: &str,
         service: Option<&Arc<dyn KeyService>>,
     ) -> Result<Signer> {
-        let service = match (reference.starts_with("awskms://"), service) {
-            (true, Some(service)) => Arc::clone(service),
-            (true, None) => {
-                return Err(Error::new("this program was built without the feature `amazon`"));
-            }
-            (false, _) => return Err(unsupported_kms(reference)),
-        };
-        let finding = || format!("the signer {reference}");
-        let der = service.public_key(reference).await;
-        let der = der.map_err(|error| error.context(finding()))?;
-        let public = PublicKey::from_der(&der).map_err(|error| error.context(finding()))?;
-        // Others sign with longer hashes there, and would not verify elsewhere.
-        if !matches!(public.kind(), Kind::Rsa | Kind::P256) {
-            let kind = public.kind();
-            return Err(Error::new(format!("the signer {reference} is a {kind:?} key"))
-                .hint("use an RSA or an ECC_NIST_P256 key for SIGN_VERIFY"));
-        }
+        let (service, public) = find_kms(reference, service).await?;
         let reference = reference.to_owned();
         Ok(Signer::Kms { service, reference, public: Box::new(public) })
     }
 
-    /// Signs a payload.
+    /// Signs a payload, and checks the signature.
     ///
     /// # Errors
-    /// The key does not sign.
-    pub async fn seal(&self, payload_type: &str, payload: &[u8]) -> Result<Envelope> {
+    /// The key does not sign, or the signature does not check.
+    pub async fn seal(
+        &self,
+        payload_type: &str,
+        payload: &[u8],
+        cancel: &CancellationToken,
+    ) -> Result<Sealed> {
         let message = signed_bytes(payload_type, payload);
-        let signature = match self {
-            Signer::Key(key) => key.sign(&message)?,
+        let (signature, public) = match self {
+            Signer::Key(key) => (key.sign(&message)?, key.public()),
             Signer::Kms { service, reference, public } => {
                 let rsa = public.kind() == Kind::Rsa;
-                service.sign(reference, &message, rsa).await?
+                let signature = service.sign(reference, &message, rsa).await?;
+                (signature, PublicKey::clone(public))
+            }
+            Signer::Keyless { keyless, trust } => {
+                let signed = keyless.sign(payload_type, payload, trust, cancel).await?;
+                let envelope =
+                    Envelope::new(payload_type, payload, signed.key_id, &signed.signature)
+                        .with_certificate(&signed.certificate);
+                return Ok(Sealed { envelope, bundle: Some(signed.bundle) });
             }
         };
-        Ok(Envelope::new(payload_type, payload, self.public().id()?, &signature))
+        let envelope = Envelope::new(payload_type, payload, public.id()?, &signature);
+        check_signature(&envelope, payload, &public)
+            .map_err(|error| error.context("verify signed attestation"))?;
+        Ok(Sealed { envelope, bundle: None })
     }
 
-    /// What verifies its signatures.
-    pub fn public(&self) -> PublicKey {
+    /// The key that verifies its signatures; none where each signature has its own.
+    pub fn public(&self) -> Option<PublicKey> {
         match self {
-            Signer::Key(key) => key.public(),
-            Signer::Kms { public, .. } => PublicKey::clone(public),
+            Signer::Key(key) => Some(key.public()),
+            Signer::Kms { public, .. } => Some(PublicKey::clone(public)),
+            Signer::Keyless { .. } => None,
         }
     }
+}
+
+/// What verifies the signatures of a key that a service keeps.
+///
+/// # Errors
+/// There is none, or no such service is known.
+pub async fn verifier_from_kms(
+    reference: &str,
+    service: Option<&Arc<dyn KeyService>>,
+) -> Result<PublicKey> {
+    find_kms(reference, service).await.map(|(_, public)| public)
+}
+
+async fn find_kms(
+    reference: &str,
+    service: Option<&Arc<dyn KeyService>>,
+) -> Result<(Arc<dyn KeyService>, PublicKey)> {
+    let service = match (reference.starts_with("awskms://"), service) {
+        (true, Some(service)) => Arc::clone(service),
+        (true, None) => {
+            return Err(Error::new("this program was built without the feature `amazon`"));
+        }
+        (false, _) => return Err(unsupported_kms(reference)),
+    };
+    let finding = || format!("the signer {reference}");
+    let der = service.public_key(reference).await;
+    let der = der.map_err(|error| error.context(finding()))?;
+    let public = PublicKey::from_der(&der).map_err(|error| error.context(finding()))?;
+    // Others sign with longer hashes there, and would not verify elsewhere.
+    if !matches!(public.kind(), Kind::Rsa | Kind::P256) {
+        let kind = public.kind();
+        return Err(Error::new(format!("the signer {reference} is a {kind:?} key"))
+            .hint("use an RSA or an ECC_NIST_P256 key for SIGN_VERIFY"));
+    }
+    Ok((service, public))
 }
 
 /// The error for a service whose keys are not supported.

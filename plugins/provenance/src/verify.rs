@@ -10,8 +10,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::envelope::{Envelope, IN_TOTO, signed_bytes};
+use crate::keyless::{self, KeylessPolicy};
 use crate::keys::PublicKey;
-use crate::signer::{KeyService, Signer, is_kms, verifier_from_file};
+use crate::signer::{KeyService, is_kms, verifier_from_file, verifier_from_kms};
 use crate::statement::{SLSA_PROVENANCE, STATEMENT, Statement, Subject};
 
 /// The largest attestation that is read, in bytes: it may hold an SBOM.
@@ -20,7 +21,7 @@ const LARGEST: u64 = 64 << 20;
 /// What must be true of an attestation. What is none is not checked.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// How it was signed: `key` or `kms`; found out by the key where this is none.
+    /// How it was signed: `key`, `kms` or `keyless`; found out where this is none.
     pub signing_mode: Option<String>,
     /// The key that signed it: a PEM file, or the address of a key that a service keeps.
     pub key: Option<String>,
@@ -34,6 +35,8 @@ pub struct Policy {
     pub source_uri: Option<String>,
     /// A file that is one of its subjects.
     pub artifact: Option<String>,
+    /// What keyless attestations have to meet besides.
+    pub keyless: KeylessPolicy,
 }
 
 /// Verifies the attestation in a file, and gives what it states.
@@ -60,10 +63,15 @@ pub async fn verify(
             "the payload of {path} is of the type {found:?}, not {IN_TOTO:?}"
         )));
     }
-    let key = key_of(&envelope, policy, kms).await?;
     let payload = envelope.payload()?;
-    check_signature(&envelope, &payload, &key)
-        .map_err(|error| error.context(format_args!("verifying {path}")))?;
+    let verifying = || format!("verifying {path}");
+    if is_keyless(&envelope, policy)? {
+        let checked = keyless::check(path, &envelope, &payload, &policy.keyless);
+        checked.map_err(|error| error.context(verifying()))?;
+    } else {
+        let key = key_of(policy, kms).await?;
+        check_signature(&envelope, &payload, &key).map_err(|error| error.context(verifying()))?;
+    }
     let statement: Statement = serde_json::from_slice(&payload)
         .map_err(|error| Error::new(format!("the payload of {path} is no statement: {error}")))?;
     check_statement(&statement, policy)?;
@@ -95,32 +103,40 @@ pub fn check_signature(envelope: &Envelope, payload: &[u8], key: &PublicKey) -> 
         .hint("the attestation was changed, or signed with another key"))
 }
 
-/// The key that the policy names.
-async fn key_of(
-    envelope: &Envelope,
-    policy: &Policy,
-    kms: Option<&Arc<dyn KeyService>>,
-) -> Result<PublicKey> {
-    let mode = policy.signing_mode.as_deref();
-    if mode == Some("keyless") || (mode.is_none() && envelope.is_keyless()) {
-        return Err(Error::new("verifying keyless attestations is not supported").hint(
-            "it takes Sigstore's certificates and logs; verify it with cosign or Packer, or sign \
-             with a key",
+/// Whether a certificate of Sigstore is what verifies the attestation.
+fn is_keyless(envelope: &Envelope, policy: &Policy) -> Result<bool> {
+    let keyless = match policy.signing_mode.as_deref() {
+        Some(mode) => mode == "keyless",
+        None => envelope.is_keyless(),
+    };
+    if let Some(flag) = policy.keyless.first_flag().filter(|_| !keyless) {
+        return Err(Error::new(format!("{flag} is for keyless attestations, and this is none"))
+            .hint("leave it away, and name the key with -verifier=PATH or -key=PATH_OR_URI"));
+    }
+    if keyless && policy.verifier.is_some() {
+        return Err(Error::new("-verifier is not for keyless attestations").hint(
+            "say who has to have signed it with -keyless-identity and -keyless-oidc-issuer",
         ));
     }
+    Ok(keyless)
+}
+
+/// The key that the policy names.
+async fn key_of(policy: &Policy, kms: Option<&Arc<dyn KeyService>>) -> Result<PublicKey> {
+    let mode = policy.signing_mode.as_deref();
     if let Some(path) = &policy.verifier {
         return verifier_from_file(path);
     }
     match (mode, policy.key.as_deref()) {
-        (Some("kms"), Some(key)) => Ok(Signer::from_kms(key, kms).await?.public()),
-        (None, Some(key)) if is_kms(key) => Ok(Signer::from_kms(key, kms).await?.public()),
+        (Some("kms"), Some(key)) => verifier_from_kms(key, kms).await,
+        (None, Some(key)) if is_kms(key) => verifier_from_kms(key, kms).await,
         (None | Some("key"), Some(key)) => verifier_from_file(key),
         (None | Some("key" | "kms"), None) => {
             Err(Error::new("no key is named that could verify the attestation")
                 .hint("name it with -verifier=PATH or -key=PATH_OR_URI"))
         }
         (Some(other), _) => Err(Error::new(format!("-signing-mode={other} does not exist"))
-            .hint("there are key and kms")),
+            .hint("there are key, kms and keyless")),
     }
 }
 

@@ -330,7 +330,7 @@ pub(super) struct SbomGenerateArgs {
 pub(super) struct VerifyAttestationArgs {
     /// The attestation: a file that `provenance` wrote
     pub attestation: String,
-    /// How it was signed: key or kms. Found out by the key where it is not given
+    /// How it was signed: key, kms or keyless. Found out where it is not given
     #[arg(long, value_name = "MODE")]
     pub signing_mode: Option<String>,
     /// The key that signed it: a PEM file, or the address of a key such as awskms:///alias/NAME
@@ -351,23 +351,25 @@ pub(super) struct VerifyAttestationArgs {
     /// A file that must be one of the subjects
     #[arg(long, value_name = "PATH")]
     pub artifact: Option<String>,
-    /// Of keyless attestations, which are not supported
-    #[arg(long, hide = true, value_name = "PATH")]
+    /// Of keyless attestations: the trusted root of Sigstore that verifies them, in JSON. The public
+    /// Sigstore's where it is not given
+    #[arg(long, value_name = "PATH")]
     pub trusted_root_path: Option<String>,
-    /// Of keyless attestations, which are not supported
-    #[arg(long, hide = true, value_name = "IDENTITY")]
+    /// Of keyless attestations: who must have signed, such as an address or the URI of a workflow
+    #[arg(long, value_name = "IDENTITY")]
     pub keyless_identity: Option<String>,
-    /// Of keyless attestations, which are not supported
-    #[arg(long, hide = true, value_name = "ISSUER")]
+    /// Of keyless attestations: the issuer that the signer's OIDC token must be of
+    #[arg(long, value_name = "ISSUER")]
     pub keyless_oidc_issuer: Option<String>,
-    /// Of keyless attestations, which are not supported
-    #[arg(long, hide = true, value_name = "PATH")]
+    /// Of keyless attestations: Sigstore's bundle. ATTESTATION with .sigstore.json for .json where it
+    /// is not given and that file exists
+    #[arg(long, value_name = "PATH")]
     pub bundle: Option<String>,
-    /// Of keyless attestations, which are not supported
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    /// Of keyless attestations: whether Rekor must have the signature
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub require_rekor: bool,
-    /// Of keyless attestations, which are not supported
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    /// Of keyless attestations: whether Rekor or a timestamp must show when it was signed
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub require_timestamp: bool,
     #[command(flatten)]
     pub unused: Unused,

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use ingot_provenance::keyless::KeylessPolicy;
 use ingot_provenance::verify::{Policy, verify};
 
 use super::args::VerifyAttestationArgs;
@@ -25,20 +26,6 @@ pub(super) fn run(args: &VerifyAttestationArgs) -> ExitCode {
 }
 
 fn check(args: &VerifyAttestationArgs) -> ingot_sdk::Result<()> {
-    let flags = [
-        ("-require-rekor", args.require_rekor),
-        ("-require-timestamp", args.require_timestamp),
-        ("-bundle", args.bundle.is_some()),
-        ("-trusted-root-path", args.trusted_root_path.is_some()),
-        ("-keyless-identity", args.keyless_identity.is_some()),
-        ("-keyless-oidc-issuer", args.keyless_oidc_issuer.is_some()),
-    ];
-    if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
-        let error = ingot_sdk::Error::new(format!(
-            "{flag} is not supported: it is for keyless attestations"
-        ));
-        return Err(error.hint("verify those with cosign or Packer"));
-    }
     let policy = Policy {
         signing_mode: args.signing_mode.clone().filter(|mode| !mode.is_empty()),
         key: args.key.clone(),
@@ -47,6 +34,14 @@ fn check(args: &VerifyAttestationArgs) -> ingot_sdk::Result<()> {
         builder_id: args.builder_id.clone(),
         source_uri: args.source_uri.clone(),
         artifact: args.artifact.clone(),
+        keyless: KeylessPolicy {
+            identity: args.keyless_identity.clone(),
+            issuer: args.keyless_oidc_issuer.clone(),
+            trusted_root: args.trusted_root_path.clone().filter(|path| !path.is_empty()),
+            bundle: args.bundle.clone().filter(|path| !path.is_empty()),
+            require_log: args.require_rekor,
+            require_time: args.require_timestamp,
+        },
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ingot_sdk::Error::caused_by)?;
