@@ -16,6 +16,7 @@ mod diff;
 mod failures;
 mod fmt;
 mod json;
+mod keyless;
 mod legacy;
 mod live_view;
 mod messages;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use ingot_test_support::{Run, ingot, ingot_with, output_of, program, template};
 
 /// The template of a file and the attestations of it.
-fn attested(options: &str) -> String {
+pub(crate) fn attested(options: &str) -> String {
     format!(
         "variable \"password\" {{\n  sensitive = true\n  default = \"hunter2-Xy\"\n}}\nvariable \
          \"place\" {{\n  default = \"here\"\n}}\nsource \"file\" \"f\" {{\n  content = \"hello\"\n  \
@@ -34,11 +34,11 @@ fn run(dir: &Path, args: &[&str]) -> Run {
     ingot_with(dir, args, &NO_CI)
 }
 
-fn said(run: &Run) -> String {
+pub(crate) fn said(run: &Run) -> String {
     format!("{}{}", run.stdout, run.stderr)
 }
 
-fn read(path: &Path) -> Value {
+pub(crate) fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
@@ -71,7 +71,7 @@ const KEYS: [(&str, &[&str]); 6] = [
 const P384: &[&str] = &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
 
 /// The Packer on the PATH, if it is one that knows attestations.
-fn packer_with_attestations() -> bool {
+pub(crate) fn packer_with_attestations() -> bool {
     let asked = Command::new("packer").args(["verify-attestation", "-help"]).output();
     let knows = asked.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("ATTESTATION"));
     if !knows {
@@ -204,7 +204,8 @@ fn what_does_not_verify_is_reported() {
         (&[&other, good], "signature verification failed"),
         (&[&verifier, "changed.json"], "signature verification failed"),
         (&[&verifier, "unsigned.json"], "no signatures"),
-        (&["keyless.json"], "keyless attestations is not supported"),
+        (&["keyless.json"], "nothing says who has to have signed"),
+        (&[&verifier, "keyless.json"], "-verifier is not for keyless attestations"),
         (&[&verifier, "typed.json"], "text/plain"),
         (&[&verifier, "statement.json"], "a statement that was not signed"),
         (&[&verifier, "text"], "not a DSSE envelope"),
@@ -217,7 +218,11 @@ fn what_does_not_verify_is_reported() {
         (&[&verifier, "-predicate-type=x", good], "not \"x\""),
         (&[&verifier, "-builder-id=x", good], "not \"x\""),
         (&[&verifier, "-source-uri=x", good], "\"x\" is not among"),
-        (&[&verifier, "-require-rekor", good], "-require-rekor is not supported"),
+        (&[&verifier, "-require-rekor", good], "-require-rekor is for keyless attestations"),
+        (
+            &["-signing-mode=keyless", "-keyless-identity=a", "-keyless-oidc-issuer=b", good],
+            "no signature of the attestation has a certificate",
+        ),
     ];
     for (args, wanted) in cases {
         let failed = run(dir.path(), &[&["verify-attestation"], *args].concat());
@@ -450,7 +455,11 @@ fn what_cannot_sign_is_found_before_anything_runs() {
         ("signing_mode = \"kms\"", "needs a `signer`"),
         ("signing_mode = \"kms\"\n    signer = \"key.pem\"", "no address of a key"),
         ("signing_mode = \"kms\"\n    signer = \"gcpkms://a\"", "gcpkms:// are not supported"),
-        ("signing_mode = \"keyless\"", "\"keyless\" is not supported"),
+        ("signing_mode = \"keyless\"", "needs `keyless_identity`"),
+        ("signing_mode = \"keyless\"\n    keyless_identity = \"a\"", "needs `keyless_oidc_issuer`"),
+        ("signing_mode = \"keyless\"\n    verifier = \"a.pub\"", "`verifier` is not for"),
+        ("signing_mode = \"keyless\"\n    fulcio_url = \"fulcio\"", "it is not a URL"),
+        ("signing_mode = \"keyless\"\n    rekor_url = \"ftp://h\"", "not a URL of https or http"),
         ("signing_mode = \"magic\"", "`magic` is not a way to sign"),
         ("signer = \"a\"\n    key = \"b\"", "`signer` and `key` differ"),
         ("sbom_format = \"table\"", "`table` is not a format"),

@@ -18,6 +18,7 @@ pub mod registry_server;
 mod require;
 mod run;
 pub mod secret_stores;
+pub mod sigstore;
 pub mod sshd;
 mod state;
 mod templates;
