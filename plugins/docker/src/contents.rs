@@ -234,6 +234,7 @@ async fn hashed<R: AsyncRead + Unpin>(
 /// the same.
 fn name(name: &OsStr) -> String {
     match name.to_str() {
+        Some(text) if text.contains("\\x") => text.replace('\\', r"\\"),
         Some(text) => text.to_owned(),
         None => name.as_bytes().escape_ascii().to_string(),
     }

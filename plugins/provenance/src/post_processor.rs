@@ -205,8 +205,12 @@ fn check_keyless(options: &Options, errors: &mut ConfigErrors) {
         }
     }
     for (name, value) in [("fulcio_url", &options.fulcio_url), ("rekor_url", &options.rekor_url)] {
+        let read = match name {
+            "fulcio_url" => ingot_sigstore::secret_address(value),
+            _ => ingot_sigstore::address(value),
+        };
         if !value.trim().is_empty()
-            && let Err(why) = ingot_sigstore::address(value)
+            && let Err(why) = read
         {
             errors.push(
                 ConfigError::on(name, why.to_string())
@@ -296,12 +300,12 @@ impl Attest {
     /// Sigstore, for whoever the environment's token says.
     fn keyless(&self, ctx: &RunContext) -> Result<Signer> {
         let options = &self.options;
-        let address = |given: &str, public: &str| {
-            ingot_sigstore::address(if given.trim().is_empty() { public } else { given })
-        };
-        let fulcio = address(&options.fulcio_url, PUBLIC_FULCIO)?;
+        fn given<'a>(text: &'a str, public: &'a str) -> &'a str {
+            if text.trim().is_empty() { public } else { text }
+        }
+        let fulcio = ingot_sigstore::secret_address(given(&options.fulcio_url, PUBLIC_FULCIO))?;
         let rekor = match options.upload_tlog {
-            true => Some(address(&options.rekor_url, PUBLIC_REKOR)?),
+            true => Some(ingot_sigstore::address(given(&options.rekor_url, PUBLIC_REKOR))?),
             false => None,
         };
         let lookup = |name: &str| std::env::var(name).ok();

@@ -24,6 +24,8 @@ mod token;
 mod trust;
 pub mod verify;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::{Error, Result, Secrets, hash};
@@ -57,6 +59,40 @@ pub fn address(text: &str) -> Result<Url> {
         }
         "https" | "http" if url.has_host() => Ok(url),
         _ => Err(Error::new("it is not a URL of https or http")),
+    }
+}
+
+/// Reads the address of what is sent an OIDC token: without TLS only on this machine.
+///
+/// # Errors
+/// It is none, or would send the token in clear text.
+pub fn secret_address(text: &str) -> Result<Url> {
+    let url = address(text)?;
+    let here = url.host_str().is_some_and(|host| {
+        let host = host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    });
+    match url.scheme() == "https" || here {
+        true => Ok(url),
+        false => Err(Error::new("it is without TLS, and the OIDC token is sent there")),
+    }
+}
+
+/// How far the clock of this machine may be behind those of Sigstore's services.
+const MOST_BEHIND: Duration = Duration::from_secs(60);
+
+/// Waits until a time that a service has seen is not in the future here, too, if it soon is not.
+async fn clock_reaches(time: jiff::Timestamp, cancel: &CancellationToken) -> Result<()> {
+    let left = Duration::try_from(time.duration_since(jiff::Timestamp::now()));
+    let Ok(left) = left.map(|left| left + Duration::from_secs(1)) else { return Ok(()) };
+    if left > MOST_BEHIND {
+        // What is checked next says so.
+        return Ok(());
+    }
+    tracing::debug!(?left, "the clock of this machine is behind that of Sigstore");
+    tokio::select! {
+        () = cancel.cancelled() => Err(Error::Cancelled),
+        () = tokio::time::sleep(left) => Ok(()),
     }
 }
 
@@ -144,16 +180,22 @@ impl Keyless {
         );
         let mut bundle =
             BundleV03::with_certificate_and_dsse(certificate.clone(), envelope.clone());
+        // What is in the log stays there: a certificate that nobody would take does not come so far.
+        let text = pem("CERTIFICATE", certificate.as_bytes());
+        clock_reaches(verify::begins(&certificate)?, cancel).await?;
+        trust.check_certificate(&text)?;
         if let Some(rekor) = &self.rekor {
             let entry = rekor::log(&self.client, rekor, &envelope, &certificate, cancel).await?;
+            if let Some(logged) = entry.integrated_time {
+                clock_reaches(logged, cancel).await?;
+            }
             bundle = bundle.with_tlog_entry(entry);
         }
         let bundle = bundle.into_bundle();
+        let certificate = text;
         let text = bundle.to_json_pretty().map_err(when("writing the bundle"))?;
-        let certificate = pem("CERTIFICATE", certificate.as_bytes());
-        match self.rekor {
-            Some(_) => trust.check_bundle(&Bundle::of(bundle), Evidence { log: true })?,
-            None => drop(trust.check_certificate(&certificate)?),
+        if self.rekor.is_some() {
+            trust.check_bundle(&Bundle::of(bundle), Evidence { log: true })?;
         }
         let hint = sigstore_verify::crypto::sha256(key.public().as_bytes());
         let key_id = hash::hex(STANDARD.encode(hint.as_bytes()).as_bytes());
@@ -173,5 +215,9 @@ mod tests {
         for bad in ["", "fulcio", "ftp://h", "file:///x", "https://me:pw@h", "https://me@h"] {
             assert!(address(bad).is_err(), "{bad}");
         }
+        for good in ["https://h", "http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"] {
+            assert!(secret_address(good).is_ok(), "{good}");
+        }
+        assert!(secret_address("http://fulcio.example").is_err());
     }
 }

@@ -222,6 +222,12 @@ impl Trust {
     }
 }
 
+/// When a certificate becomes valid.
+pub(crate) fn begins(certificate: &DerCertificate) -> Result<jiff::Timestamp> {
+    let info = parse_certificate_info(certificate).map_err(when("reading the certificate"))?;
+    Ok(info.not_before)
+}
+
 /// The digest of one of the things that an attestation is of. Which of them a file is, is checked
 /// elsewhere, by name; the crate asks for one.
 fn first_subject(envelope: &DsseEnvelope) -> Result<ArtifactDigest> {

@@ -97,6 +97,10 @@ impl Plan {
                 let shown = String::from_utf8_lossy(path).into_owned();
                 return Err(Error::new(format!("what {shown} means is not known")));
             } else if let Some(name) = name.strip_prefix(WHITEOUT) {
+                if matches!(name, b"" | b"." | b"..") {
+                    let shown = String::from_utf8_lossy(path).into_owned();
+                    return Err(Error::new(format!("{shown} deletes nothing that has a name")));
+                }
                 let parts = [directory, name];
                 let parts = parts.iter().copied().filter(|part| !part.is_empty());
                 plan.deleted.push(parts.collect::<Vec<_>>().join(&b'/'));
@@ -121,7 +125,8 @@ fn plain(path: &[u8]) -> Option<&[u8]> {
         return Some(b"");
     }
     let mut parts = path.split(|&byte| byte == b'/');
-    parts.all(|part| !matches!(part, b"" | b"." | b"..")).then_some(path)
+    // A shell drops what is no part of names.
+    parts.all(|part| !matches!(part, b"" | b"." | b"..") && !part.contains(&0)).then_some(path)
 }
 
 /// Deletes what is at `paths`, which are from the root.
@@ -301,8 +306,9 @@ mod tests {
             file.write_all(&[0; 1024]).unwrap();
             Plan::of(&mut file, b"scratch").map(drop)
         };
-        for path in ["../x", "a/../../x", "/etc/passwd", "a//b", "dir/.wh..wh.plnk", ".wh..wh..opq"]
-        {
+        let out = ["../x", "a/../../x", "/etc/passwd", "a//b"];
+        let marks = ["dir/.wh..wh.plnk", ".wh..wh..opq", ".wh.", "dir/.wh.", "dir/.wh..", ".wh..."];
+        for path in out.into_iter().chain(marks) {
             assert!(plan(path).is_err(), "{path}");
         }
         assert!(plan("a/b").is_ok());

@@ -49,15 +49,18 @@ fn path_of(directory: &Path, key: &StateKey) -> PathBuf {
 pub(super) async fn look_up(ctx: &RunContext, base: &BaseImage, key: &StateKey) -> Option<Layer> {
     let path = path_of(&ctx.hook.shared_states()?, key);
     let (shown, base) = (path.display().to_string(), base.id.clone());
-    let read = blocking(ctx, move |stop| match File::open(&path) {
+    let read = blocking(ctx, move |stop| match std::fs::metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        file => match read(file?, &base, stop)? {
-            None => {
+        // To open a pipe would wait for somebody to write to it.
+        Ok(found) if !found.is_file() => Err(Error::new("it is no file")),
+        _ => match read(File::open(&path)?, &base, stop)? {
+            Found::Damaged => {
                 // It is written again, unless somebody may not.
                 let _ = std::fs::remove_file(&path);
                 Err(Error::new("it is damaged"))
             }
-            layer => Ok(layer),
+            Found::Other => Err(Error::new("another version of Ingot has written it")),
+            Found::Whole(layer) => Ok(Some(layer)),
         },
     });
     match read.await {
@@ -71,23 +74,37 @@ pub(super) async fn look_up(ctx: &RunContext, base: &BaseImage, key: &StateKey) 
     }
 }
 
-/// Reads a file of a state of the image `base`; none if it is damaged.
-fn read(file: File, base: &str, stop: &CancellationToken) -> Result<Option<Layer>> {
+/// What a file of a state comes to.
+enum Found {
+    Whole(Layer),
+    /// What is missing or wrong in it will never be right.
+    Damaged,
+    /// It is not for this program.
+    Other,
+}
+
+/// Reads a file of a state of the image `base`.
+fn read(file: File, base: &str, stop: &CancellationToken) -> Result<Found> {
     let length = file.metadata()?.len();
     let mut file = BufReader::new(file);
     let mut line = Vec::new();
     let mut start = file.by_ref().take(HEADER);
     start.read_until(b'\n', &mut line)?;
-    let Ok(header) = serde_json::from_slice::<Header>(&line) else { return Ok(None) };
-    let whole = (line.len() as u64).checked_add(header.size) == Some(length);
-    if header.format != 1 || header.base != base || !whole {
-        return Ok(None);
+    let Ok(header) = serde_json::from_slice::<Header>(&line) else { return Ok(Found::Damaged) };
+    if header.format != 1 || header.base != base {
+        return Ok(Found::Other);
+    }
+    if (line.len() as u64).checked_add(header.size) != Some(length) {
+        return Ok(Found::Damaged);
     }
     let mut spool = layer::spool()?;
     let source = Cancellable { inner: file.take(header.size), stop: stop.clone() };
     let (size, sum) = layer::copy(source, &mut spool)?;
     let whole = sum == header.layer && size == header.size;
-    Ok(whole.then_some(Layer { file: spool, size }))
+    Ok(match whole {
+        true => Found::Whole(Layer { file: spool, size }),
+        false => Found::Damaged,
+    })
 }
 
 /// Writes the file `path` of a state, unless somebody was faster.
@@ -244,18 +261,18 @@ mod tests {
         let stop = CancellationToken::new();
         write(&path, "base", &sum, &mut layer, &stop).unwrap();
         let open = |base: &str| read(File::open(&path).unwrap(), base, &stop).unwrap();
-        assert_eq!(open("base").unwrap().size, 70_000);
-        assert!(open("other").is_none());
+        assert!(matches!(open("base"), Found::Whole(Layer { size: 70_000, .. })));
+        assert!(matches!(open("other"), Found::Other));
         // Whoever comes second changes nothing.
         write(&path, "later", &sum, &mut layer, &stop).unwrap();
-        assert!(open("base").is_some());
+        assert!(matches!(open("base"), Found::Whole(_)));
         let whole = std::fs::read(&path).unwrap();
         let mut changed = whole.clone();
         changed[40_000] ^= 1;
         let longer = [&whole[..], b"x"].concat();
         for bytes in [&changed[..], &longer, &whole[..69_000], &whole[..20], b"", &[b'x'; 9000]] {
             std::fs::write(&path, bytes).unwrap();
-            assert!(open("base").is_none(), "{}", bytes.len());
+            assert!(matches!(open("base"), Found::Damaged), "{}", bytes.len());
         }
         std::fs::write(&path, &whole).unwrap();
         assert_eq!(list(directory.path(), &key.as_str()[..8]).unwrap().len(), 1);

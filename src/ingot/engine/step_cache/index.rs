@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
-use ingot_sdk::{Context, Result, StateKey};
+use ingot_sdk::{Context, Error, Result, StateKey};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use crate::engine::{journal, state_file};
 const LARGEST: u64 = 64 << 20;
 /// How many states are remembered; those that were used last stay.
 const MOST: usize = 10_000;
+/// How long another process may hold the lock.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many digits at the start of a key say whose cache it is in.
 pub const OWNER_DIGITS: usize = 8;
 
@@ -209,8 +212,13 @@ impl CacheDirectory {
     }
 
     async fn lock(&self) -> Result<FileLock> {
-        // Whoever holds it does so for an instant, and a process that ends gives it up.
-        FileLock::take(&CancellationToken::new(), &self.0.join("lock"), || {}).await
+        // Whoever holds it does so for an instant, and a process that ends gives it up. One that is
+        // stopped does not, nor does a machine that shares the directory and is gone.
+        let (never, path) = (CancellationToken::new(), self.0.join("lock"));
+        let taken = tokio::time::timeout(PATIENCE, FileLock::take(&never, &path, || {})).await;
+        taken.unwrap_or_else(|_| {
+            Err(Error::new(format!("another process holds {} for too long", path.display())))
+        })
     }
 
     /// The secret of this cache, which is made the first time.
