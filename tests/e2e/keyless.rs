@@ -460,6 +460,7 @@ fn what_a_recorded_attestation_is_held_against_has_to_match() {
         (good.clone(), &["-bundle=unlogged.json", "a.json"], "the certificate was valid from"),
         (good.clone(), &["-bundle=other.sigstore.json", "a.json"], "of another attestation"),
         (good.clone(), &["-verifier=c.pem", "a.json"], "-verifier is not for keyless"),
+        (good.clone(), &["-key=c.pem", "a.json"], "-key is not for keyless"),
         (good.clone(), &["-artifact=text", "a.json"], "not about a file \"text\""),
         (good.clone(), &["-predicate-type=x", "a.json"], "not \"x\""),
         (vec![], &["a.json"], "who has to have signed"),

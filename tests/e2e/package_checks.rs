@@ -68,6 +68,15 @@ fn there(programs: &[&str]) -> bool {
     missing.is_none()
 }
 
+/// Whether this is root: dpkg and rpm change the root directory.
+fn is_root() -> bool {
+    let root = output_of("id", &["-u"]) == "0";
+    if !root {
+        ingot_test_support::missing("dpkg and rpm need root");
+    }
+    root
+}
+
 /// Tests an image: what is said of each check, in order.
 fn tested(image: &str, companion: &str) -> Vec<String> {
     let dir = template(&docker_template("commit = true", ""));
@@ -107,6 +116,7 @@ fn deb(dir: &Path, name: &str, version: &str, script: &str) -> String {
 #[test]
 fn packages_of_dpkg() {
     require!(docker());
+    require!(is_root());
     require!(there(&["dpkg", "dpkg-deb", "dpkg-query"]));
     let root = Root::with("/usr/bin/dpkg-query");
     let packages = tempfile::tempdir().unwrap();
@@ -171,6 +181,7 @@ test "packages" {
 #[test]
 fn packages_of_rpm() {
     require!(docker());
+    require!(is_root());
     require!(there(&["rpm", "rpmbuild", "ldd"]));
     let root = Root::with("/usr/bin/rpm");
     root.add(Path::new("/usr/lib/rpm"));

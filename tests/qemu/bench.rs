@@ -185,9 +185,19 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
 
 /// Waits until something is so; fails after three minutes, showing `context`.
 pub(crate) fn wait_for(what: &str, so: impl Fn() -> bool, context: impl Fn() -> String) {
+    wait_as_long_as(180, what, so, context);
+}
+
+/// As [`wait_for`], for so many seconds.
+pub(crate) fn wait_as_long_as(
+    seconds: u64,
+    what: &str,
+    so: impl Fn() -> bool,
+    context: impl Fn() -> String,
+) {
     let start = Instant::now();
     while !so() {
-        assert!(start.elapsed() < Duration::from_secs(180), "no {what}:\n{}", context());
+        assert!(start.elapsed() < Duration::from_secs(seconds), "no {what}:\n{}", context());
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ingot_test_support::{left_in_state, output_of, require};
 
-use super::bench::{Bench, Guests, POWER_OFF, code_of, names, signal, wait_for};
+use super::bench::{Bench, Guests, POWER_OFF, code_of, names, signal, wait_as_long_as};
 
 fn shell(name: &str, script: &str) -> String {
     format!(
@@ -113,7 +113,8 @@ fn a_killed_build_and_a_damaged_cache_do_no_harm(bench: &Bench, source: &str) {
     let build = &["build", "-color=false", "-force", "-cache", "."];
     let child = bench.start(build);
     let is_new = || sets(bench).iter().any(|name| name.starts_with(".new-"));
-    wait_for("set that is being written", is_new, || bench.output());
+    // A whole build has come before that.
+    wait_as_long_as(600, "set that is being written", is_new, || bench.output());
     signal(&child, "KILL");
     assert_eq!(code_of(child), None);
     assert!(is_new(), "{:?}", sets(bench));

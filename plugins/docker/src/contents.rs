@@ -148,15 +148,18 @@ async fn read(
         let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or_default();
         let device = (number(header.device_major()), number(header.device_minor()));
         let xattrs = xattrs(&mut entry).await?;
-        let target = entry.link_name()?.map(|link| name(link.as_os_str()));
+        let target = entry.link_name()?.map(|link| link.into_owned());
         let kind = match file_type {
             EntryType::Directory => ImageFileKind::Directory,
-            EntryType::Symlink => ImageFileKind::Symlink(target.unwrap_or_default()),
+            EntryType::Symlink => {
+                let target = target.map(|target| name(target.as_os_str()));
+                ImageFileKind::Symlink(target.unwrap_or_default())
+            }
             EntryType::Char => ImageFileKind::CharacterDevice(device.0, device.1),
             EntryType::Block => ImageFileKind::BlockDevice(device.0, device.1),
             EntryType::Fifo => ImageFileKind::Pipe,
             EntryType::Link => {
-                links.push((path, absolute(Path::new(&target.unwrap_or_default()))));
+                links.push((path, target.as_deref().and_then(absolute)));
                 continue;
             }
             _ => {

@@ -113,8 +113,10 @@ fn is_keyless(envelope: &Envelope, policy: &Policy) -> Result<bool> {
         return Err(Error::new(format!("{flag} is for keyless attestations, and this is none"))
             .hint("leave it away, and name the key with -verifier=PATH or -key=PATH_OR_URI"));
     }
-    if keyless && policy.verifier.is_some() {
-        return Err(Error::new("-verifier is not for keyless attestations").hint(
+    let key = [("-verifier", &policy.verifier), ("-key", &policy.key)];
+    let key = key.into_iter().find(|(_, given)| given.is_some());
+    if let Some((flag, _)) = key.filter(|_| keyless) {
+        return Err(Error::new(format!("{flag} is not for keyless attestations")).hint(
             "say who has to have signed it with -keyless-identity and -keyless-oidc-issuer",
         ));
     }

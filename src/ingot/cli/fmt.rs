@@ -66,6 +66,15 @@ fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~') || name.starts_with('#') && name.ends_with('#')
 }
 
+/// Whether a text is a template: a file of variables begins with a value.
+fn begins_with_block(text: &str) -> bool {
+    let is_code = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with(['#', '/', '*'])
+    };
+    text.lines().find(is_code).is_some_and(opens_block)
+}
+
 /// Whether a line is the beginning of a block, such as `source "docker" "web" {`: no variable's value.
 fn opens_block(line: &str) -> bool {
     let line = line.trim();
@@ -160,7 +169,7 @@ impl Run<'_> {
             conceal_unparsed(&mut self.sources, file, false);
             // What has values outside of blocks is a file of variables, whatever its name; of a
             // template whose only block is broken no block is left.
-            if body.blocks.is_empty() && !text.lines().any(opens_block) {
+            if body.blocks.is_empty() && !begins_with_block(text) {
                 self.sources.conceal_all(file);
             }
         }

@@ -81,7 +81,7 @@ async fn open_local(path: &Path) -> Result<Connected> {
             settings::INGOT_REGISTRY,
             missing.display()
         ))
-        .hint("make it first, or name another path; `local` is the registry of this user"));
+        .hint("create it first, or name another path; `local` is the registry of this user"));
     }
     let registry = match ONLY_READING.try_with(|()| ()).is_ok() {
         true => super::local::LocalRegistry::open_to_read(path).await,

@@ -15,7 +15,7 @@ use ingot_sdk::Result;
 pub use authorization::{LOGIN_TIMEOUT, LogIn};
 pub(crate) use kept::{Entry, KeptLogin};
 pub(crate) use settings::usable;
-pub use settings::{LoginSettings, before_login, for_login};
+pub use settings::{LoginSettings, before_login, for_login, kept_login};
 
 /// Where HCP's tools keep logins, from the home directory.
 const CACHE: &str = ".config/hcp/creds-cache.json";

@@ -52,14 +52,16 @@ pub(super) async fn look_up(ctx: &RunContext, base: &BaseImage, key: &StateKey) 
     let read = blocking(ctx, move |stop| match std::fs::metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         // To open a pipe would wait for somebody to write to it.
-        Ok(found) if !found.is_file() => Err(Error::new("it is no file")),
+        Ok(found) if !found.is_file() => Err(Error::new("it is not a regular file")),
         _ => match read(File::open(&path)?, &base, stop)? {
             Found::Damaged => {
                 // It is written again, unless somebody may not.
                 let _ = std::fs::remove_file(&path);
                 Err(Error::new("it is damaged"))
             }
-            Found::Other => Err(Error::new("another version of Ingot has written it")),
+            Found::Other => {
+                Err(Error::new("it is of another version of Ingot, or of another base image"))
+            }
             Found::Whole(layer) => Ok(Some(layer)),
         },
     });

@@ -8,7 +8,7 @@ use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::output::{json, line, plain};
-use super::reach::built_from;
+use super::reach::{built_from, shown_version};
 use super::{Form, Session, registry_error};
 use ingot_registry::all_pages;
 use ingot_registry::api::{
@@ -290,7 +290,8 @@ fn show(Ancestry { parents, tree, revoked, all_revoked }: &Ancestry) {
         for (index, built) in built_from_it.iter().enumerate() {
             let branch = if index == last { "└── " } else { "├── " };
             let status = if built.revoked { " REVOKED" } else { "" };
-            line(plain(format!("{branch}{} {}{status}", built.bucket_name, built.version_name)));
+            let version = shown_version(&built.version_name, &built.version_fingerprint);
+            line(plain(format!("{branch}{} {version}{status}", built.bucket_name)));
         }
     }
 }

@@ -117,7 +117,7 @@ pub(super) async fn run(command: &BucketCommand, session: &Session) -> Result<()
             Ok(())
         }
         BucketCommand::Delete { bucket } => {
-            let versions = session.versions(bucket).await?.len();
+            let versions = session.versions(bucket).await.map_or(0, |versions| versions.len());
             registry.delete_bucket(bucket).await.map_err(registry_error)?;
             line(match versions {
                 0 => format!("Removed the bucket {bucket}."),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use ingot_registry::http::Mask;
-use ingot_registry::login::{LOGIN_TIMEOUT, LogIn, before_login, for_login};
+use ingot_registry::login::{LOGIN_TIMEOUT, LogIn, before_login, for_login, kept_login};
 use ingot_sdk::Result;
 
 use super::output::line;
@@ -28,17 +28,17 @@ pub(super) async fn log_in(args: &LoginArgs, mask: Mask) -> Result<()> {
     line("");
     line(format!("Waiting for {} minutes; Ctrl-C gives up.", LOGIN_TIMEOUT.as_secs() / 60));
     let login = login.finish(mask).await?;
-    line(format!("Logged in. The login is kept in {}.", login.path.display()));
+    line(format!("Logged in. The login is saved in {}.", login.path.display()));
     if let Some(name) = before_login() {
-        line(format!("Warning: {name} is there, too, and is used instead."));
+        line(format!("Warning: {name} is set and takes precedence over the login."));
     }
     Ok(())
 }
 
 pub(super) async fn log_out() -> Result<()> {
-    let login = for_login()?.login;
+    let login = kept_login()?;
     match login.remove().await? {
-        true => line(format!("Logged out: {} holds no login any more.", login.path.display())),
+        true => line(format!("Logged out: the login was removed from {}.", login.path.display())),
         false => line("You were not logged in."),
     }
     Ok(())

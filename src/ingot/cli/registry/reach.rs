@@ -17,6 +17,8 @@ pub(super) struct Reach {
     buckets: Vec<String>,
     /// What was built from it.
     pub descendants: Vec<Child>,
+    /// Whether there are more than are looked at.
+    pub more: bool,
     /// The versions that channels pointed at, by bucket and channel; empty for none.
     channels: BTreeMap<(String, String), String>,
 }
@@ -63,7 +65,7 @@ impl Reach {
         let others = below.into_iter().filter(|name| name != bucket);
         let buckets: Vec<String> = std::iter::once(bucket.to_owned()).chain(others).collect();
         let channels = channels(session, &buckets).await?;
-        Ok(Reach { buckets, descendants, channels })
+        Ok(Reach { buckets, descendants, more: !waiting.is_empty(), channels })
     }
 
     /// The channels that point elsewhere now, for people, one in a line.
@@ -80,6 +82,14 @@ impl Reach {
                 .then(|| format!("The channel {channel} of {bucket}: {before} → {after}"))
         });
         Ok(moved.collect())
+    }
+}
+
+/// How a version is called: one that is not complete has no name yet.
+pub(super) fn shown_version<'a>(name: &'a str, fingerprint: &'a str) -> &'a str {
+    match name {
+        "" | "v0" => fingerprint,
+        name => name,
     }
 }
 

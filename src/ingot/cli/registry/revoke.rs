@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output::{line, moment, plain};
-use super::reach::Reach;
+use super::reach::{Reach, shown_version};
 use super::{Session, registry_error};
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
@@ -75,7 +75,8 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         ..UpdateVersionBody::default()
     };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
-    let reach = Reach::of(session, &args.bucket, fingerprint).await?;
+    // To tell of it must not keep anybody from revoking.
+    let reach = Reach::of(session, &args.bucket, fingerprint).await;
     let now =
         registry.update_version(&args.bucket, fingerprint, &body).await.map_err(registry_error)?;
     let shown = format!("{} ({fingerprint})", version.name);
@@ -84,19 +85,32 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         true => line(format!("{shown} will be revoked at {}.", moment(now.revoke_at))),
         false => line(format!("{shown} is revoked.")),
     }
+    match reach {
+        Ok(reach) => show_reach(&reach, session, args.descendants, scheduled).await,
+        Err(error) => line(format!("Warning: what was built from it is not known: {error}")),
+    }
+    Ok(())
+}
+
+/// Shows what was built from a version that was revoked, or will be, and which channels moved.
+async fn show_reach(reach: &Reach, session: &Session, descendants: bool, scheduled: bool) {
     for child in &reach.descendants {
-        let Child { bucket_name, version_name, .. } = child;
-        let what = match (args.descendants, scheduled) {
+        let Child { bucket_name, .. } = child;
+        let version_name = shown_version(&child.version_name, &child.version_fingerprint);
+        let what = match (descendants, scheduled) {
             (true, false) => "is revoked with it",
             (true, true) => "will be revoked with it",
             (false, _) => "was built from it, and stays as it is",
         };
         line(plain(format!("{bucket_name} {version_name} {what}.")));
     }
-    for moved in reach.moved(session).await? {
-        line(plain(format!("{moved}.")));
+    if reach.more {
+        line("There is more that was built from it.");
     }
-    Ok(())
+    match reach.moved(session).await {
+        Ok(moved) => moved.iter().for_each(|moved| line(plain(format!("{moved}.")))),
+        Err(error) => line(format!("Warning: the channels cannot be listed: {error}")),
+    }
 }
 
 pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()> {
@@ -124,12 +138,13 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
         (None, true) => line(format!("{name} ({fingerprint}) is still to be revoked.")),
         (None, false) => {
             line(format!("{name} ({fingerprint}) is valid again."));
-            let answer = registry.list_channels(&args.bucket).await.map_err(registry_error)?;
+            let channels = registry.list_channels(&args.bucket).await;
+            let channels = channels.map(|answer| answer.channels).unwrap_or_default();
             let is_it = |channel: &Channel| {
                 !channel.managed
                     && channel.version.as_ref().is_some_and(|version| version.id == now.id)
             };
-            if !answer.channels.iter().any(is_it) {
+            if !channels.iter().any(is_it) {
                 line(format!(
                     "Channels stay where they are: `ingot registry channels assign {} CHANNEL {name}` \
                      points one at it.",

@@ -44,7 +44,7 @@ impl DatabaseArgs {
             && !path.exists()
         {
             return Err(Error::not_found(format!("there is no registry at {}", path.display()))
-                .advise(Some("`ingot registry serve` makes one; -database-url names another")));
+                .advise(Some("`ingot registry serve` creates one; -database-url names another")));
         }
         self.open().await
     }

@@ -63,8 +63,9 @@ impl StepCache {
         }
         let directory = CacheDirectory::open(options.directory.as_deref())?;
         let secret = directory.secret().await?;
-        let results = CacheDirectory::open(None)?;
-        Ok(StepCache { options, open: Some((directory, secret)), results: Some(results) })
+        // Where it cannot be, a shared directory is as good as before.
+        let results = CacheDirectory::open(None).ok();
+        Ok(StepCache { options, open: Some((directory, secret)), results })
     }
 
     /// Why nothing can be written to the directory by which machines share it, if that is so.

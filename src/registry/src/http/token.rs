@@ -155,12 +155,15 @@ impl TokenSource {
             ],
         );
         let host = super::host(&self.endpoint);
-        let answer = answered(&self.mask, &host, sent).await.map_err(|refusal| match refusal {
-            Refusal { reason: Some(reason), error } if reason == "invalid_grant" => {
-                ended(&format!(": {}", error.message))
+        let answer = match answered(&self.mask, &host, sent).await {
+            Ok(answer) => answer,
+            Err(Refusal { reason: Some(reason), error }) if reason == "invalid_grant" => {
+                // HCP's own tools take no lock, and one of them may have renewed it meanwhile.
+                let other = read()?.as_ref().and_then(good);
+                return other.ok_or_else(|| ended(&format!(": {}", error.message)));
             }
-            other => other.error,
-        })?;
+            Err(other) => return Err(other.error),
+        };
         let entry = answer.entry(login, &renewal);
         // What cannot be kept is good for this run all the same.
         if let Err(error) = kept.replace(&renewal, &entry) {
@@ -285,7 +288,8 @@ async fn answered(
     let status = answer.status();
     if status.is_redirection() {
         // Whoever is named there would be sent the secret.
-        let error = format!("{host} sends logins elsewhere ({status}), which is not followed");
+        let error =
+            format!("{host} redirects token requests ({status}); redirects are not followed");
         return Err(Error::new(Code::Unauthenticated, error).into());
     }
     let body = bounded(answer).await.map_err(unreachable)?.ok_or_else(|| too_long(host))?;

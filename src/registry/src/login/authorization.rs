@@ -74,7 +74,7 @@ impl LogIn {
         let arrival = tokio::time::timeout(LOGIN_TIMEOUT, callback.arrival(&state)).await;
         let arrival = arrival.unwrap_or_else(|_| {
             let minutes = LOGIN_TIMEOUT.as_secs() / 60;
-            Err(Error::new(format!("nobody logged in within {minutes} minutes")))
+            Err(Error::new(format!("timed out waiting for the login ({minutes} minutes)")))
         })?;
         mask(&arrival.code);
         let kept = async {

@@ -49,10 +49,20 @@ pub fn for_login() -> Result<LoginSettings> {
     }
     token_path(&mut token);
     let auth_insecure = tls("HCP_AUTH_TLS", environment)? == Tls::Insecure;
-    let login = login(environment)?.ok_or_else(|| {
-        Error::new("there is no home directory to keep a login in").hint("set HOME")
-    })?;
+    let login = login(environment)?.ok_or_else(no_home)?;
     Ok(LoginSettings { token, auth_insecure, login })
+}
+
+/// The login that may be kept on this machine, whichever registry is used now.
+///
+/// # Errors
+/// There is no home directory.
+pub fn kept_login() -> Result<Login> {
+    login(&variable)?.ok_or_else(no_home)
+}
+
+fn no_home() -> Error {
+    Error::new("there is no home directory to keep a login in").hint("set HOME")
 }
 
 /// What of the environment is used before a login by browser, if something is.
@@ -62,14 +72,13 @@ pub fn before_login() -> Option<&'static str> {
         let home = set(&variable, "HOME")?;
         Path::new(&home).join(DEFAULT_CRED_FILE).exists().then_some("~/.config/hcp/cred_file.json")
     };
-    named.or_else(default)
+    named.or_else(default).or_else(|| in_ci(&variable).then_some("CI"))
 }
 
 /// The login to use where the API is at `api` and tokens come from `auth`. Somebody's tokens go to HCP
 /// only, unless a client of another place is named; and no CI works as somebody.
 pub(crate) fn usable(environment: Environment, api: &Url, auth: &Url) -> Result<Option<Login>> {
-    let in_ci = set(environment, "CI").is_some_and(|value| value != "false" && value != "0");
-    if in_ci || api.scheme() != "https" {
+    if in_ci(environment) || api.scheme() != "https" {
         return Ok(None);
     }
     let own_client = set(environment, OAUTH_CLIENT_ID).is_some();
@@ -82,6 +91,10 @@ pub(crate) fn usable(environment: Environment, api: &Url, auth: &Url) -> Result<
         true => login(environment),
         false => Ok(None),
     }
+}
+
+fn in_ci(environment: Environment) -> bool {
+    set(environment, "CI").is_some_and(|value| value != "false" && value != "0")
 }
 
 fn is_hcps_auth(environment: Environment, auth: &Url) -> Result<bool> {
