@@ -7,7 +7,11 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use ingot_report::ReportTarget;
 use ingot_sdk::{GoDuration, TestSubject};
 
+use super::cleanup::CleanupArgs;
+use super::diff::DiffArgs;
 use super::registry::RegistryArgs;
+use super::sbom_generate::SbomGenerateArgs;
+use super::verify_attestation::VerifyAttestationArgs;
 use crate::template::variables::VariableFlag;
 
 /// Build machine and container images from Packer's HCL2 templates
@@ -309,73 +313,6 @@ pub(super) struct TestArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SbomGenerateArgs {
-    /// The format: cyclonedx-json or spdx-json
-    #[arg(long = "output", alias = "o", default_value = "cyclonedx-json", value_name = "FORMAT")]
-    pub output: String,
-    /// Leave out what this glob pattern matches
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-    /// Means nothing for directories: squashed or all-layers
-    #[arg(long, hide = true, default_value = "squashed", value_name = "SCOPE")]
-    pub scope: String,
-    /// The directory, or a file
-    #[arg(default_value = "/")]
-    pub path: String,
-    #[command(flatten)]
-    pub unused: Unused,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct VerifyAttestationArgs {
-    /// The attestation: a file that `provenance` wrote
-    pub attestation: String,
-    /// How it was signed: key, kms or keyless. Found out where it is not given
-    #[arg(long, value_name = "MODE")]
-    pub signing_mode: Option<String>,
-    /// The key that signed it: a PEM file, or the address of a key such as awskms:///alias/NAME
-    #[arg(long, value_name = "PATH_OR_URI")]
-    pub key: Option<String>,
-    /// The public key or certificate that verifies it, in PEM
-    #[arg(long, value_name = "PATH")]
-    pub verifier: Option<String>,
-    /// The type that the predicate must have
-    #[arg(long, value_name = "TYPE")]
-    pub predicate_type: Option<String>,
-    /// The builder that SLSA's provenance must name
-    #[arg(long, value_name = "ID")]
-    pub builder_id: Option<String>,
-    /// A source that SLSA's provenance must name
-    #[arg(long, value_name = "URI")]
-    pub source_uri: Option<String>,
-    /// A file that must be one of the subjects
-    #[arg(long, value_name = "PATH")]
-    pub artifact: Option<String>,
-    /// Of keyless attestations: the trusted root of Sigstore that verifies them, in JSON. The public
-    /// Sigstore's where it is not given
-    #[arg(long, value_name = "PATH")]
-    pub trusted_root_path: Option<String>,
-    /// Of keyless attestations: who must have signed, such as an address or the URI of a workflow
-    #[arg(long, value_name = "IDENTITY")]
-    pub keyless_identity: Option<String>,
-    /// Of keyless attestations: the issuer that the signer's OIDC token must be of
-    #[arg(long, value_name = "ISSUER")]
-    pub keyless_oidc_issuer: Option<String>,
-    /// Of keyless attestations: Sigstore's bundle. ATTESTATION with .sigstore.json for .json where it
-    /// is not given and that file exists
-    #[arg(long, value_name = "PATH")]
-    pub bundle: Option<String>,
-    /// Of keyless attestations: whether Rekor must have the signature
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub require_rekor: bool,
-    /// Of keyless attestations: whether Rekor or a timestamp must show when it was signed
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub require_timestamp: bool,
-    #[command(flatten)]
-    pub unused: Unused,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
     /// The template: a directory or a file
     pub template: PathBuf,
@@ -572,45 +509,6 @@ pub(super) struct UpgradeArgs {
     unused: Unused,
     #[command(flatten)]
     variables: UnusedVariables,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CleanupArgs {
-    /// Only list what is left
-    #[arg(long, alias = "list", default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub dry_run: bool,
-    /// Also remove what is kept for `ingot build -resume`
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub kept: bool,
-    /// Print one JSON document
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub json: bool,
-    /// Print one line per event for programs
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub machine_readable: bool,
-    /// Only what this run left
-    #[arg(long, value_name = "ID")]
-    pub run: Vec<String>,
-    /// Only what runs left that started longer ago than this
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub older_than: Option<Duration>,
-    /// Also look in this region of AWS for what carries the tag of a run, should the journal be lost
-    #[arg(long, value_name = "REGION")]
-    pub aws_region: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DiffArgs {
-    /// An image of Docker, BUCKET@FINGERPRINT or BUCKET:CHANNEL of a registry, or an SBOM file
-    pub before: String,
-    /// What to compare it with
-    pub after: String,
-    /// Compare only these parts: size, config, packages, files
-    #[arg(long, value_name = "PARTS")]
-    pub parts: Vec<String>,
-    /// Print one JSON document
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub json: bool,
 }
 
 /// The language of expressions without a template.

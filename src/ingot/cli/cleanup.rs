@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use clap::Args;
 use ingot_sdk::{DiscoveryScope, Error, PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
-use super::args::CleanupArgs;
+use super::args::{duration, go_bool};
 use crate::builtin::plugins;
 use crate::engine::kept::record::{self as kept, Stage, UnreadableRecord};
 use crate::engine::kept::{KeptBuild, KeptRecord};
@@ -15,6 +17,31 @@ use crate::engine::orphaned_runs::{
     OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
 };
 use crate::ui::{Renderer, UiOptions};
+
+#[derive(Debug, Args)]
+pub(super) struct CleanupArgs {
+    /// Only list what is left
+    #[arg(long, alias = "list", default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub dry_run: bool,
+    /// Also remove what is kept for `ingot build -resume`
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub kept: bool,
+    /// Print one JSON document
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub json: bool,
+    /// Print one line per event for programs
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub machine_readable: bool,
+    /// Only what this run left
+    #[arg(long, value_name = "ID")]
+    pub run: Vec<String>,
+    /// Only what runs left that started longer ago than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub older_than: Option<Duration>,
+    /// Also look in this region of AWS for what carries the tag of a run, should the journal be lost
+    #[arg(long, value_name = "REGION")]
+    pub aws_region: Vec<String>,
+}
 
 /// Lists and removes what killed runs left: 1 if something could not be removed.
 pub(super) fn run(args: &CleanupArgs) -> ExitCode {

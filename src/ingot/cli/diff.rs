@@ -8,16 +8,31 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::Args;
 use ingot_compare::{Difference, Image, Part, compare, packages_of, text};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::source::SourceMap;
 use ingot_sdk::{Context as _, Error, Result, RunContext, Ui, byte_size};
 
-use super::args::DiffArgs;
+use super::args::go_bool;
 use crate::engine::signals;
 use crate::engine::{FileJournal, RunInfo};
 use crate::ui::{Redactor, Renderer, UiOptions};
 use subject::Subject;
+
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// An image of Docker, BUCKET@FINGERPRINT or BUCKET:CHANNEL of a registry, or an SBOM file
+    pub before: String,
+    /// What to compare it with
+    pub after: String,
+    /// Compare only these parts: size, config, packages, files
+    #[arg(long, value_name = "PARTS")]
+    pub parts: Vec<String>,
+    /// Print one JSON document
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub json: bool,
+}
 
 /// What the command ends with where it cannot compare, as `diff` does.
 const TROUBLE: u8 = 2;

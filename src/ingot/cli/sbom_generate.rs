@@ -4,12 +4,31 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Args;
 use ingot_sbom::scanner_args::ScannerArgs;
 use ingot_sdk::{Error, Result, RunContext, Ui};
 
-use super::args::SbomGenerateArgs;
+use super::args::Unused;
 use crate::engine::signals;
 use crate::ui::{Renderer, UiOptions};
+
+#[derive(Debug, Args)]
+pub(super) struct SbomGenerateArgs {
+    /// The format: cyclonedx-json or spdx-json
+    #[arg(long = "output", alias = "o", default_value = "cyclonedx-json", value_name = "FORMAT")]
+    pub output: String,
+    /// Leave out what this glob pattern matches
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Means nothing for directories: squashed or all-layers
+    #[arg(long, hide = true, default_value = "squashed", value_name = "SCOPE")]
+    pub scope: String,
+    /// The directory, or a file
+    #[arg(default_value = "/")]
+    pub path: String,
+    #[command(flatten)]
+    pub unused: Unused,
+}
 
 /// The largest document that is written, in bytes. Registries take less, other tools may not.
 const LARGEST: usize = 256 << 20;

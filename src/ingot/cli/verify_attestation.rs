@@ -2,11 +2,61 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use ingot_provenance::keyless::KeylessPolicy;
 use ingot_provenance::verify::{Policy, verify};
 
-use super::args::VerifyAttestationArgs;
+use super::args::{Unused, go_bool};
 use crate::builtin::key_service;
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyAttestationArgs {
+    /// The attestation: a file that `provenance` wrote
+    pub attestation: String,
+    /// How it was signed: key, kms or keyless. Found out where it is not given
+    #[arg(long, value_name = "MODE")]
+    pub signing_mode: Option<String>,
+    /// The key that signed it: a PEM file, or the address of a key such as awskms:///alias/NAME
+    #[arg(long, value_name = "PATH_OR_URI")]
+    pub key: Option<String>,
+    /// The public key or certificate that verifies it, in PEM
+    #[arg(long, value_name = "PATH")]
+    pub verifier: Option<String>,
+    /// The type that the predicate must have
+    #[arg(long, value_name = "TYPE")]
+    pub predicate_type: Option<String>,
+    /// The builder that SLSA's provenance must name
+    #[arg(long, value_name = "ID")]
+    pub builder_id: Option<String>,
+    /// A source that SLSA's provenance must name
+    #[arg(long, value_name = "URI")]
+    pub source_uri: Option<String>,
+    /// A file that must be one of the subjects
+    #[arg(long, value_name = "PATH")]
+    pub artifact: Option<String>,
+    /// Of keyless attestations: the trusted root of Sigstore that verifies them, in JSON. The public
+    /// Sigstore's where it is not given
+    #[arg(long, value_name = "PATH")]
+    pub trusted_root_path: Option<String>,
+    /// Of keyless attestations: who must have signed, such as an address or the URI of a workflow
+    #[arg(long, value_name = "IDENTITY")]
+    pub keyless_identity: Option<String>,
+    /// Of keyless attestations: the issuer that the signer's OIDC token must be of
+    #[arg(long, value_name = "ISSUER")]
+    pub keyless_oidc_issuer: Option<String>,
+    /// Of keyless attestations: Sigstore's bundle. ATTESTATION with .sigstore.json for .json where it
+    /// is not given and that file exists
+    #[arg(long, value_name = "PATH")]
+    pub bundle: Option<String>,
+    /// Of keyless attestations: whether Rekor must have the signature
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub require_rekor: bool,
+    /// Of keyless attestations: whether Rekor or a timestamp must show when it was signed
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    pub require_timestamp: bool,
+    #[command(flatten)]
+    pub unused: Unused,
+}
 
 /// Verifies a signed attestation: 0 if it is what the flags ask for, 1 if not.
 pub(super) fn run(args: &VerifyAttestationArgs) -> ExitCode {
