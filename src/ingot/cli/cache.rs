@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use ingot_hcl::diagnostic::closest;
 use ingot_registry::api::Timestamp;
-use ingot_sdk::{Error, Result, StateKey, Ui, byte_size};
+use ingot_sdk::{Error, Result, StateKey, byte_size};
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
@@ -16,7 +17,7 @@ use super::registry::output::{fields, json, line, moment, table};
 use crate::engine::step_cache::{CacheDirectory, KeptState, StateStore, shared_directory};
 use crate::state_stores::state_stores;
 use crate::template::Companion;
-use crate::ui::{Renderer, UiOptions};
+use crate::ui::{Redactor, Renderer, UiOptions};
 
 /// How many digits of a key tables show.
 const SHOWN_DIGITS: usize = 16;
@@ -72,36 +73,29 @@ struct PruneArgs {
 /// Lists, shows and removes the states of the step cache: 1 if something cannot be done.
 pub(super) fn run(args: &CacheArgs) -> ExitCode {
     let renderer = Renderer::new(UiOptions::default());
-    super::logging::start(renderer.redactor());
-    let ui = Ui::new(renderer);
+    let redactor = renderer.redactor();
+    super::logging::start(Arc::clone(&redactor));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime
         .map_err(|error| Error::new(format!("cannot start: {error}")))
-        .and_then(|runtime| runtime.block_on(answer(args, &ui)));
+        .and_then(|runtime| runtime.block_on(answer(args, &redactor)));
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            report(&ui, &error);
+            super::show_error(&error, &redactor);
             ExitCode::FAILURE
         }
     }
 }
 
-fn report(ui: &Ui, error: &Error) {
-    ui.error(format!("Error: {error}"));
-    if let Some(advice) = error.advice() {
-        ui.error(format!("help: {advice}"));
-    }
-}
-
 /// Whether all was done.
-async fn answer(args: &CacheArgs, ui: &Ui) -> Result<bool> {
+async fn answer(args: &CacheArgs, redactor: &Redactor) -> Result<bool> {
     let flag = args.cache_dir.as_deref();
     let shared = shared_directory(flag, &Companion::default(), Path::new("."));
     let directory = CacheDirectory::open(shared.as_deref())?;
     let stores = state_stores(shared);
-    let (states, whole) = states(&directory, &stores, ui).await?;
+    let (states, whole) = states(&directory, &stores, redactor).await?;
     match &args.command {
         CacheCommand::List { json: true } => json(&json!({
             "states": states.iter().map(State::json).collect::<Vec<_>>(),
@@ -116,7 +110,7 @@ async fn answer(args: &CacheArgs, ui: &Ui) -> Result<bool> {
             }
         }
         CacheCommand::Prune(args) => {
-            return Ok(prune(args, &directory, &stores, states, ui).await? && whole);
+            return Ok(prune(args, &directory, &stores, states, redactor).await? && whole);
         }
     }
     Ok(whole)
@@ -173,7 +167,7 @@ impl State {
 async fn states(
     directory: &CacheDirectory,
     stores: &[Box<dyn StateStore>],
-    ui: &Ui,
+    redactor: &Redactor,
 ) -> Result<(Vec<State>, bool)> {
     let owner = directory.owner().await?;
     let index = directory.index();
@@ -184,7 +178,7 @@ async fn states(
             Ok(found) => found,
             // Who has never kept one there need not hear of it.
             Err(error) if index.states.values().any(|known| known.builder == builder) => {
-                report(ui, &error);
+                super::show_error(&error, redactor);
                 whole = false;
                 continue;
             }
@@ -267,7 +261,7 @@ async fn prune(
     directory: &CacheDirectory,
     stores: &[Box<dyn StateStore>],
     states: Vec<State>,
-    ui: &Ui,
+    redactor: &Redactor,
 ) -> Result<bool> {
     if args.older_than.is_none() && args.keep_bytes.is_none() && !args.all {
         return Err(Error::new("it is not said which states to remove")
@@ -296,7 +290,8 @@ async fn prune(
             Ok(()) => removed.push(state),
             Err(error) => {
                 failed += 1;
-                report(ui, &error.context(format_args!("removing the state {}", state.key)));
+                let error = error.context(format_args!("removing the state {}", state.key));
+                super::show_error(&error, redactor);
             }
         }
     }

@@ -427,8 +427,16 @@ impl Report<'_> {
                 })
             ));
         } else if left == 0 && self.removed + self.failed == 0 {
-            if self.unreadable.is_empty() {
-                self.ui.say("Nothing is left of interrupted runs.");
+            let removes = self.args.kept && !self.args.dry_run;
+            match self.kept.len() {
+                1 if removes => self.ui.say("Removed what was kept of a build."),
+                2.. if removes => {
+                    self.ui.say(format!("Removed what was kept of {} builds.", self.kept.len()));
+                }
+                _ if self.unreadable.is_empty() => {
+                    self.ui.say("Nothing is left of interrupted runs.");
+                }
+                _ => {}
             }
         } else if self.args.dry_run {
             self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));

@@ -4,14 +4,11 @@ mod docker;
 mod registry;
 mod subject;
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use ingot_compare::{Difference, Image, Part, compare, packages_of, text};
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::source::SourceMap;
 use ingot_sdk::{Context as _, Error, Result, RunContext, Ui, byte_size};
 
 use super::args::go_bool;
@@ -75,14 +72,7 @@ pub(super) fn run(args: &DiffArgs) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(DIFFERENT),
         Err(error) => {
-            let diagnostic = Diagnostic::error(error.to_string());
-            let diagnostic = match error.advice() {
-                Some(advice) => diagnostic.help(advice),
-                None => diagnostic,
-            };
-            let color = std::io::stderr().is_terminal();
-            let diagnostics = Diagnostics::from(diagnostic);
-            super::show(&diagnostics, &SourceMap::default(), &redactor, color);
+            super::show_error(&error, &redactor);
             ExitCode::from(TROUBLE)
         }
     }

@@ -47,4 +47,4 @@ mod whole_file;
 
 pub use entry::main;
 
-use output::{answer, plain, report, show};
+use output::{answer, diagnostic_of, plain, report, show, show_error};

@@ -1,9 +1,9 @@
 //! What commands show.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
-use ingot_hcl::{Diagnostics, SourceMap};
-use ingot_sdk::Ui;
+use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+use ingot_sdk::{Error, Ui};
 
 use super::program;
 use crate::ui::Redactor;
@@ -27,6 +27,21 @@ pub(super) fn show(
         let text = redactor.apply(&rendered(diagnostics, sources, color));
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
+}
+
+/// An error as it is shown.
+pub(super) fn diagnostic_of(error: &Error) -> Diagnostic {
+    let diagnostic = Diagnostic::error(error.to_string());
+    match error.advice() {
+        Some(advice) => diagnostic.help(advice),
+        None => diagnostic,
+    }
+}
+
+/// Shows an error on standard error.
+pub(super) fn show_error(error: &Error, redactor: &Redactor) {
+    let color = std::io::stderr().is_terminal();
+    show(&diagnostic_of(error).into(), &SourceMap::default(), redactor, color);
 }
 
 /// Diagnostics as text, which may quote what programs said: none of it is a command of a CI system.

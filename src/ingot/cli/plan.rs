@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
-use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_hcl::Diagnostics;
 use ingot_registry::{only_reading, settings};
 use ingot_sdk::{Error, Result, Ui};
 
@@ -97,12 +97,7 @@ fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
 }
 
 pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
-    let mut diagnostic = Diagnostic::error(error.to_string());
-    if let Some(advice) = error.advice() {
-        diagnostic = diagnostic.help(advice);
-    }
-    let color = std::io::stderr().is_terminal();
-    super::show(&Diagnostics::from(diagnostic), &Default::default(), redactor, color);
+    super::show_error(error, redactor);
     ExitCode::FAILURE
 }
 

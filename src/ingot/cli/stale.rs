@@ -94,11 +94,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     match code {
         Ok(code) => code,
         Err(error) => {
-            let mut diagnostic = Diagnostic::error(error.to_string());
-            if let Some(advice) = error.advice() {
-                diagnostic = diagnostic.help(advice);
-            }
-            run_report::show(diagnostic);
+            run_report::show(super::diagnostic_of(&error));
             ExitCode::FAILURE
         }
     }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use ingot_hcl::{Diagnostic, SourceMap};
-use ingot_sdk::{Error, Ui};
+use ingot_hcl::SourceMap;
+use ingot_sdk::Ui;
 
 use super::installed::{installed, removed};
-use super::{describe, install, required};
+use super::{describe, diagnostic_of, install, required};
 use crate::ui::{Renderer, UiOptions};
 
 #[derive(Debug, Args)]
@@ -83,14 +83,5 @@ pub(crate) fn run(args: &PluginsArgs) -> ExitCode {
             crate::cli::report(&ui, &diagnostic.into(), &SourceMap::default(), color);
             ExitCode::FAILURE
         }
-    }
-}
-
-/// An error as it is shown.
-pub(super) fn diagnostic_of(error: &Error) -> Diagnostic {
-    let diagnostic = Diagnostic::error(error.to_string());
-    match error.advice() {
-        Some(advice) => diagnostic.help(advice),
-        None => diagnostic,
     }
 }

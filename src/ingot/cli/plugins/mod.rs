@@ -9,5 +9,6 @@ mod required;
 pub(super) use command::{PluginsArgs, run};
 pub(super) use required::install_required;
 
-use command::{Lines, diagnostic_of};
+use super::diagnostic_of;
+use command::Lines;
 use installed::{constraints, core, directory, usable};

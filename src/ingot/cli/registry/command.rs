@@ -1,11 +1,9 @@
 //! The subcommands.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_registry::connect;
 use ingot_registry::http::Mask;
 use ingot_sdk::{Error, Result};
@@ -126,14 +124,7 @@ pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
         Ok(code) => return code,
         Err(error) => error,
     };
-    let mut diagnostics = Diagnostics::default();
-    let diagnostic = Diagnostic::error(error.to_string());
-    diagnostics.push(match error.advice() {
-        Some(advice) => diagnostic.help(advice),
-        None => diagnostic,
-    });
-    let color = std::io::stderr().is_terminal();
-    crate::cli::show(&diagnostics, &SourceMap::default(), &redactor, color);
+    crate::cli::show_error(&error, &redactor);
     ExitCode::FAILURE
 }
 
