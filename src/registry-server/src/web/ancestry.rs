@@ -98,10 +98,11 @@ pub(super) async fn show(
                     h3 { "There are no such relations" }
                     p { a href=(path) { "Show all direct relatives" } }
                 } @else {
-                    h3 { "No relations are known" }
+                    h3 { "No valid version has relations" }
                     p { "Relations are recorded when a template reads a version of one bucket, by the "
                         "data sources " code { "hcp-packer-version" } " and "
-                        code { "hcp-packer-artifact" } ", and publishes to another." }
+                        code { "hcp-packer-artifact" } ", and publishes to another. What was built from "
+                        "a revoked version stands on the page of that version." }
                 }
             }
         } @else {
