@@ -12,7 +12,7 @@ use super::reach::{built_from, shown_version};
 use super::{Form, Session, registry_error};
 use ingot_registry::all_pages;
 use ingot_registry::api::{
-    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Version,
+    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version,
     VersionStatus,
 };
 
@@ -90,9 +90,9 @@ struct Ancestry {
     /// Revoked versions of the bucket that something was built from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     revoked: Vec<Revoked>,
-    /// Whether the bucket has complete versions, all of them revoked.
+    /// Whether some version of the bucket is revoked.
     #[serde(skip)]
-    all_revoked: bool,
+    has_revoked: bool,
 }
 
 /// A revoked version, and what was built from it.
@@ -121,17 +121,19 @@ async fn revoked(session: &Session, bucket: &str, versions: &[Version]) -> Resul
     let mut all = Vec::new();
     let of = versions.iter().filter(|version| version.status == VersionStatus::Revoked);
     for version in of.take(MOST_REVOKED) {
-        let mut built_from_it = Vec::new();
-        for child in built_from(session, bucket, &version.fingerprint).await? {
+        let look = |child: Child| async move {
             let (bucket, fingerprint) = (&child.bucket_name, &child.version_fingerprint);
             let now = session.registry().get_version(bucket, fingerprint).await;
-            built_from_it.push(Built {
+            Built {
                 revoked: now.is_ok_and(|now| now.status == VersionStatus::Revoked),
                 bucket_name: child.bucket_name,
                 version_name: child.version_name,
                 version_fingerprint: child.version_fingerprint,
-            });
-        }
+            }
+        };
+        let children = built_from(session, bucket, &version.fingerprint).await?;
+        let looked_at = stream::iter(children).map(look).buffered(AT_ONCE);
+        let built_from_it: Vec<Built> = looked_at.collect().await;
         if !built_from_it.is_empty() {
             all.push(Revoked {
                 version_name: version.name.clone(),
@@ -153,9 +155,9 @@ pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
             let parents = parents.iter().map(From::of).collect();
             let versions = session.versions(bucket).await?;
             let revoked = revoked(session, bucket, &versions).await?;
-            let all_revoked =
+            let has_revoked =
                 versions.iter().any(|version| version.status == VersionStatus::Revoked);
-            vec![Ancestry { parents, tree: forest.tree(&root), revoked, all_revoked }]
+            vec![Ancestry { parents, tree: forest.tree(&root), revoked, has_revoked }]
         }
         None => {
             let buckets = session.buckets().await?;
@@ -170,7 +172,7 @@ pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
                 if !forest.shown.contains(&bucket.name) {
                     let tree = forest.tree(bucket);
                     let (parents, revoked) = (Vec::new(), Vec::new());
-                    all.push(Ancestry { parents, tree, revoked, all_revoked: false });
+                    all.push(Ancestry { parents, tree, revoked, has_revoked: false });
                 }
             }
             all
@@ -272,9 +274,9 @@ async fn relations(
     all_pages(ask).await.map_err(registry_error)
 }
 
-fn show(Ancestry { parents, tree, revoked, all_revoked }: &Ancestry) {
+fn show(Ancestry { parents, tree, revoked, has_revoked }: &Ancestry) {
     let version = match tree.version_name.as_str() {
-        "" if *all_revoked => "no valid version",
+        "" if *has_revoked => "no valid version",
         "" => "no complete version",
         name => name,
     };
