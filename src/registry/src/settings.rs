@@ -19,7 +19,7 @@ pub(crate) const CLIENT_ID: &str = "HCP_CLIENT_ID";
 pub(crate) const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
 pub(crate) const CRED_FILE: &str = "HCP_CRED_FILE";
 /// Where credentials are if nothing else is said, from the home directory.
-pub(crate) const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
+const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
 
 /// Where tokens are given out, at the address for that.
 const TOKEN_PATH: &str = "/oauth2/token";
@@ -91,13 +91,21 @@ pub fn variable(name: &str) -> Option<String> {
 /// Whether the environment names a registry, or credentials for one, whether they are in order or
 /// not.
 pub fn is_configured() -> bool {
-    let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
-    let file = || {
-        let home = variable("HOME").filter(|home| !home.is_empty());
-        home.is_some_and(|home| Path::new(&home).join(DEFAULT_CRED_FILE).exists())
-    };
+    let is_set = |name: &str| set(&variable, name).is_some();
     // A login that is kept from some day says nothing about what is wanted now.
-    [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(set) || file()
+    [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(is_set)
+        || default_cred_file(&variable).is_some()
+}
+
+/// A variable, unless it is empty.
+pub(crate) fn set(environment: Environment, name: &str) -> Option<String> {
+    environment(name).filter(|value| !value.is_empty())
+}
+
+/// The file of credentials that is read where none is named, if it is there.
+pub(crate) fn default_cred_file(environment: Environment) -> Option<PathBuf> {
+    let path = Path::new(&set(environment, "HOME")?).join(DEFAULT_CRED_FILE);
+    path.exists().then_some(path)
 }
 
 /// The address that tokens come from.
@@ -115,13 +123,12 @@ pub fn from_environment() -> Result<Settings> {
 }
 
 fn read(environment: Environment) -> Result<Settings> {
-    let own = environment(INGOT_REGISTRY).filter(|text| !text.is_empty());
+    let own = set(environment, INGOT_REGISTRY);
     let Some(own) = own else { return hcp(environment).map(|r| Settings::Remote(Box::new(r))) };
     if own.starts_with("http://") || own.starts_with("https://") {
         return server(&own, environment).map(|remote| Settings::Remote(Box::new(remote)));
     }
-    let both = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
-    let hcp = [CLIENT_ID, CRED_FILE].into_iter().find(|name| both(name));
+    let hcp = [CLIENT_ID, CRED_FILE].into_iter().find(|name| set(environment, name).is_some());
     if let Some(name) = hcp {
         return Err(Error::new(format!("{INGOT_REGISTRY} and {name} name different registries"))
             .hint(format!(
@@ -204,15 +211,14 @@ pub(crate) fn token_path(address: &mut Url) {
 fn remote(api: Url, auth: Url, environment: Environment, login: Fallback) -> Result<Remote> {
     let mut token = auth;
     token_path(&mut token);
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     Ok(Remote {
         api,
         token,
         api_insecure: tls("HCP_API_TLS", environment)? == Tls::Insecure,
         auth_insecure: tls("HCP_AUTH_TLS", environment)? == Tls::Insecure,
         credentials: credentials(environment, login)?,
-        organization: set("HCP_ORGANIZATION_ID"),
-        project: set("HCP_PROJECT_ID"),
+        organization: set(environment, "HCP_ORGANIZATION_ID"),
+        project: set(environment, "HCP_PROJECT_ID"),
     })
 }
 
@@ -261,8 +267,7 @@ enum Fallback {
 /// The environment's, else those of `HCP_CRED_FILE`, else those of `~/.config/hcp/cred_file.json`,
 /// else a login that is kept.
 fn credentials(environment: Environment, login: Fallback) -> Result<Credentials> {
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-    match (set(CLIENT_ID), set(CLIENT_SECRET)) {
+    match (set(environment, CLIENT_ID), set(environment, CLIENT_SECRET)) {
         (Some(id), Some(secret)) => return Ok(Credentials::Key { id, secret }),
         (None, None) => {}
         (id, _) => {
@@ -273,7 +278,7 @@ fn credentials(environment: Environment, login: Fallback) -> Result<Credentials>
             return Err(Error::new(format!("{is} is set and {isnt} is not")));
         }
     }
-    let named = set(CRED_FILE).map(PathBuf::from);
+    let named = set(environment, CRED_FILE).map(PathBuf::from);
     if let Some(path) = named.as_ref().filter(|path| !path.exists()) {
         return Err(Error::new(format!("{CRED_FILE}: there is no file {}", path.display())).hint(
             format!(
@@ -282,9 +287,7 @@ fn credentials(environment: Environment, login: Fallback) -> Result<Credentials>
             ),
         ));
     }
-    let default = || Some(Path::new(&set("HOME")?).join(DEFAULT_CRED_FILE));
-    let path = named.or_else(default);
-    let Some(path) = path.filter(|path| path.exists()) else {
+    let Some(path) = named.or_else(|| default_cred_file(environment)) else {
         let own = format!("{INGOT_REGISTRY}=local for a registry on this machine");
         let key = format!("set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}");
         let none = Error::new("there are no credentials for a registry");

@@ -1,7 +1,6 @@
 //! What the environment says of logins by browser.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 use ingot_sdk::{Error, Result};
 use reqwest::Url;
@@ -9,8 +8,8 @@ use reqwest::Url;
 use super::Login;
 use crate::geography::Geography;
 use crate::settings::{
-    CLIENT_ID, CLIENT_SECRET, CRED_FILE, DEFAULT_CRED_FILE, Environment, INGOT_REGISTRY, Tls,
-    auth_address, auth_url, tls, token_path, variable,
+    CLIENT_ID, CLIENT_SECRET, CRED_FILE, Environment, INGOT_REGISTRY, Tls, auth_address, auth_url,
+    default_cred_file, set, tls, token_path, variable,
 };
 
 /// Names the client to log in as, at another place than HCP too.
@@ -68,10 +67,7 @@ fn no_home() -> Error {
 /// What of the environment is used before a login by browser, if something is.
 pub fn before_login() -> Option<&'static str> {
     let named = [CLIENT_ID, CRED_FILE].into_iter().find(|name| set(&variable, name).is_some());
-    let default = || {
-        let home = set(&variable, "HOME")?;
-        Path::new(&home).join(DEFAULT_CRED_FILE).exists().then_some("~/.config/hcp/cred_file.json")
-    };
+    let default = || default_cred_file(&variable).map(|_| "~/.config/hcp/cred_file.json");
     named.or_else(default).or_else(|| in_ci(&variable).then_some("CI"))
 }
 
@@ -108,10 +104,6 @@ fn login(environment: Environment) -> Result<Option<Login>> {
     let client_id =
         set(environment, OAUTH_CLIENT_ID).unwrap_or_else(|| geography.login_client.to_owned());
     Ok(set(environment, "HOME").map(|home| Login::new(&home, client_id, geography.name)))
-}
-
-fn set(environment: Environment, name: &str) -> Option<String> {
-    environment(name).filter(|value| !value.is_empty())
 }
 
 /// That HOME is the home directory of whoever runs this: `sudo -E` keeps another's.
