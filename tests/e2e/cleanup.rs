@@ -167,6 +167,24 @@ fn a_finished_image_has_no_name_of_ours() {
 }
 
 #[test]
+fn an_image_is_finished_though_its_base_lost_its_name_meanwhile() {
+    require!(docker());
+    // Of its names the Engine shows the first; another build or person may take that off.
+    let name = format!("a-name-of-its-base:{}", std::process::id());
+    output_of("docker", &["tag", BASE, &name]);
+    let step =
+        format!("  provisioner \"shell-local\" {{\n    inline = [\"docker rmi {name}\"]\n  }}\n");
+    let dir = template(&docker_template("commit = true", &step).replace(BASE, &name));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let id = run.stdout.lines().find_map(|line| line.split_once("Image ID: ")).unwrap().1;
+    let tags = output_of("docker", &["inspect", "-f", "{{.RepoTags}}", id]);
+    assert_eq!((tags.as_str(), states(dir.path())), ("[]", 0), "{}", run.stdout);
+    assert_eq!(output_of("docker", &["images", "-q", &name]), "");
+    output_of("docker", &["rmi", id]);
+}
+
+#[test]
 fn an_archive_that_was_being_written_is_removed() {
     let steps = "  post-processor \"artifice\" {\n    files = [\"big\"]\n  }\n  \
                  post-processor \"compress\" {\n    output = \"out/big.tar.gz\"\n  \

@@ -33,7 +33,7 @@ use crate::progress::LayerProgress;
 use crate::reclaim::{container_resource, remove_container};
 use crate::run_command::{Pull, RunCommand};
 use crate::save::save_stream;
-use crate::states::{self, BaseImage, ContainerStates, FoundState, MadeImage};
+use crate::states::{self, BaseImage, ContainerStates, FoundState, MadeImage, is_a_state};
 use crate::unfinished::{UnfinishedImage, is_ours};
 
 /// How long tidying up may wait for the Engine.
@@ -229,7 +229,8 @@ impl Step<State> for FindImage {
         };
         state.base = BaseImage::from(&inspected);
         let tags = inspected.repo_tags.unwrap_or_default();
-        state.image_name = tags.into_iter().find(|tag| !is_ours(tag));
+        // A name of ours may be taken off at any time, by a build or `cache prune`.
+        state.image_name = tags.into_iter().find(|tag| !is_ours(tag) && !is_a_state(tag));
         let digest = inspected.repo_digests.unwrap_or_default().into_iter().next();
         state.data.insert("SourceImageSha256".into(), json!(inspected.id.unwrap_or_default()));
         state.data.insert("SourceImageDigest".into(), json!(digest.unwrap_or_default()));

@@ -91,8 +91,8 @@ impl UnfinishedImage {
         Ok(())
     }
 
-    /// Notes the image's id, and takes its name off. `named` is an image that has a name of its
-    /// own, if one is at hand.
+    /// Notes the image's id, and takes its name off. `named` is an image that has had a name of its
+    /// own, if one is at hand; it need not have it any more.
     ///
     /// # Errors
     /// What the Engine says.
@@ -106,12 +106,12 @@ impl UnfinishedImage {
         self.id = Some(id.to_owned());
         self.note(ctx, &image_resource(engine, id))?;
         let name = self.name();
-        if let Some(named) = named {
-            self.move_name(engine, named).await?;
-            // Fails if that image has lost its own name by now.
-            if remove_image(engine, &name).await.is_ok() {
-                return Ok(());
-            }
+        // Either fails if that image has lost its own name by now.
+        if let Some(named) = named
+            && self.move_name(engine, named).await.is_ok()
+            && remove_image(engine, &name).await.is_ok()
+        {
+            return Ok(());
         }
         let empty = format!("{name}-empty");
         self.note(ctx, &image_resource(engine, &empty))?;

@@ -13,6 +13,11 @@ pub(super) fn name_of(key: &StateKey) -> String {
     format!("{REPOSITORY}:{key}")
 }
 
+/// Whether a name is one of a state.
+pub(crate) fn is_a_state(name: &str) -> bool {
+    name.split(':').next() == Some(REPOSITORY)
+}
+
 /// The comment in the image of a state.
 pub(super) fn comment_of(key: &StateKey, base: &str) -> String {
     format!("ingot state {key} of {base}")

@@ -21,7 +21,7 @@ mod restore;
 mod result;
 mod shared;
 
-pub(crate) use image::BaseImage;
+pub(crate) use image::{BaseImage, is_a_state};
 pub(crate) use keep::ContainerStates;
 pub use kept::{KeptImage, kept_images, remove_kept_image};
 pub(crate) use look_up::{FindState, FoundState, give_up, restore_found};
