@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
+mod alpine;
 #[cfg(feature = "amazon")]
 mod amazon;
 mod artifact_tests;
