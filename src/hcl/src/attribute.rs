@@ -80,7 +80,7 @@ pub fn fitting(value: &Value, name: &str, ty: &Type, expr: &Expr) -> Result<Valu
     }
     match convert(value, ty) {
         Ok(value) => Ok(value),
-        Err(_) if value.holds_secret() => wrong(format!("a {} is required", ty.friendly())),
+        Err(_) if value.holds_secret() => wrong(format!("{} is required", ty.with_article())),
         Err(error) => wrong(error.to_string()),
     }
 }

@@ -95,18 +95,31 @@ impl Type {
         }
     }
 
-    /// What a person calls it in a sentence: "string", "list of string", "object".
+    /// What a person calls it in a sentence: "string", "list of strings", "object".
     pub fn friendly(&self) -> String {
         match self {
             Type::Dynamic => "dynamic".into(),
             Type::Bool => "bool".into(),
             Type::Number => "number".into(),
             Type::String => "string".into(),
-            Type::List(item) => format!("list of {}", item.friendly()),
-            Type::Set(item) => format!("set of {}", item.friendly()),
-            Type::Map(item) => format!("map of {}", item.friendly()),
+            Type::List(item) => format!("list of {}", item.plural()),
+            Type::Set(item) => format!("set of {}", item.plural()),
+            Type::Map(item) => format!("map of {}", item.plural()),
             Type::Tuple(_) => "tuple".into(),
             Type::Object(_) => "object".into(),
+        }
+    }
+
+    /// Several of them: "strings", "lists of strings".
+    fn plural(&self) -> String {
+        match self {
+            Type::Dynamic => "any type".into(),
+            Type::List(item) => format!("lists of {}", item.plural()),
+            Type::Set(item) => format!("sets of {}", item.plural()),
+            Type::Map(item) => format!("maps of {}", item.plural()),
+            Type::Bool | Type::Number | Type::String | Type::Tuple(_) | Type::Object(_) => {
+                format!("{}s", self.friendly())
+            }
         }
     }
 }

@@ -43,7 +43,8 @@ pub(super) fn find<'p, T>(
         diagnostics.push(
             Diagnostic::error(format!("the {kind} `{name}` is not built in")).at(place).help(
                 "it is part of the plugin github.com/hashicorp/amazon: add that to \
-                     required_plugins and run `ingot init`",
+                 required_plugins and run `ingot init`, or run `ingot plugins install \
+                 github.com/hashicorp/amazon`",
             ),
         );
         return None;
@@ -61,8 +62,8 @@ pub(super) fn find<'p, T>(
             match near {
                 true => diagnostic,
                 false => diagnostic.help(
-                    "if it is part of a plugin, add that to required_plugins and run `ingot init`, \
-                     or run `ingot plugins install`",
+                    "if it is part of a plugin, run `ingot plugins install`, or in an HCL2 template add \
+                     it to required_plugins and run `ingot init`",
                 ),
             }
         }

@@ -58,7 +58,7 @@ pub fn expand(
             return nothing;
         }
         None => {
-            diagnostics.push(invalid(format!("this is a {}", collection.ty().friendly())));
+            diagnostics.push(invalid(format!("this is {}", collection.ty().with_article())));
             return nothing;
         }
     };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::blocks::{JSON_SHAPE, TOP_LEVEL};
 use ingot_hcl::ast::{Attribute, Block, Body, ExprKind};
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::json::{self, Texts};
 use ingot_hcl::parse::parse_body;
 use ingot_hcl::source::{FileId, SourceMap, Span, read_text, read_text_from};
@@ -38,8 +38,12 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
         return Ok(TemplateFiles { dir: PathBuf::from("."), legacy, ..Default::default() });
     }
     let metadata = std::fs::metadata(path).map_err(|error| {
-        Diagnostic::error(format!("cannot read the template {shown}: {error}"))
-            .help("give a directory with *.pkr.hcl files, or one such file")
+        let wrong = Diagnostic::error(format!("cannot read the template {shown}: {error}"));
+        match similar(path) {
+            Some(there) => wrong.help(format!("there is {}", there.display())),
+            None => wrong
+                .help("give a directory with *.pkr.hcl files, one such file, or a JSON template"),
+        }
     })?;
     if !metadata.is_dir() {
         let name = path.to_string_lossy();
@@ -84,6 +88,19 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
             .help("templates are files whose names end in .pkr.hcl or .pkr.json"));
     }
     Ok(files)
+}
+
+/// A file or directory beside a path that is not there, whose name is like its.
+fn similar(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(parent.unwrap_or(Path::new("."))).ok()?;
+    let names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    let name = closest(path.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+    Some(path.with_file_name(name))
 }
 
 /// How the name of a companion file ends.

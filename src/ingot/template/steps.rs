@@ -279,7 +279,7 @@ fn overrides(
         return Some(Overrides::Unknown);
     }
     let Some(sources) = value.as_entries() else {
-        invalid(format!("this is a {}", value.ty().friendly()));
+        invalid(format!("this is {}", value.ty().with_article()));
         return None;
     };
     let mut found = None;
@@ -295,7 +295,7 @@ fn overrides(
             None if options.is_unknown() => Overrides::Unknown,
             None if options.is_null() => continue,
             None => {
-                invalid(format!("`{source}` is a {} here", options.ty().friendly()));
+                invalid(format!("`{source}` is {} here", options.ty().with_article()));
                 continue;
             }
         };

@@ -27,8 +27,8 @@ pub(super) fn attribute(value: &Value, name: &str, base: &Expr) -> Result {
         }
         Kind::List(..) | Kind::Tuple(_) | Kind::Set(..) => {
             return Err(Diagnostic::error(format!(
-                "a {} has no attribute `{name}`",
-                value.ty().friendly()
+                "{} has no attribute `{name}`",
+                value.ty().with_article()
             ))
             .help(format!(
                 "to take `{name}` of every item, write [*].{name}; of one, [0].{name}"
@@ -36,8 +36,8 @@ pub(super) fn attribute(value: &Value, name: &str, base: &Expr) -> Result {
         }
         _ => {
             return Err(Diagnostic::error(format!(
-                "a {} has no attributes, so none called `{name}`",
-                value.ty().friendly()
+                "{} has no attributes, so none called `{name}`",
+                value.ty().with_article()
             )));
         }
     };

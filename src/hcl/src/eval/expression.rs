@@ -137,8 +137,8 @@ fn conditional(parts: &[Expr; 3], scope: &Scope) -> Result {
         let [a, b] = results.map(|result| result.map_or(Type::Dynamic, |value| value.ty()));
         return Err(Diagnostic::error("the two results of this condition differ in type")
             .at(yes.span)
-            .label(format!("this is {}", a.friendly()))
-            .also(no.span, format!("this is {}", b.friendly()))
+            .label(format!("this is {}", a.with_article()))
+            .also(no.span, format!("this is {}", b.with_article()))
             .help("convert one of them, for example with convert(…, string)"));
     };
     let truth = condition_of(condition, scope)?;
