@@ -87,6 +87,11 @@ fn mistakes_of_a_command_line_are_explained() {
         (&["build", "--machine-readble", "."], &["did you mean -machine-readable?"]),
         (&["validate", "-force", "."], &["-force is a flag of `ingot build`"]),
         (&["-force", "build", "."], &["`ingot` itself has no flag -force", "ingot COMMAND -force"]),
+        (&["registry", "-force"], &["`ingot registry` itself has no flag -force"]),
+        (
+            &["registry", "buckets", "delete", "web", "-force"],
+            &["`ingot registry buckets delete` has no flag -force"],
+        ),
         (&["validate", "var-file=x", "."], &["its dash is missing", "write -var-file=…"]),
         (&["validate", "var-file", "x", "."], &["its dash is missing", "write -var-file"]),
         (

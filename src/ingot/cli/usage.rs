@@ -129,7 +129,7 @@ fn unknown(
     };
     // What follows `=` may be a secret.
     let name = flag.split('=').next().unwrap_or(flag);
-    if !current.get_arguments().any(|arg| arg.get_long().is_some()) || current.has_subcommands() {
+    if current.has_subcommands() {
         let help = format!("flags follow the command: {path} COMMAND -{name}");
         return Diagnostic::error(format!("`{path}` itself has no flag -{name}")).help(help);
     }
