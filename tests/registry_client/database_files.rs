@@ -52,8 +52,11 @@ fn no_command_leaves_a_log_beside_the_database() {
     let world = World::local();
     world.write("base.pkr.hcl", BASE);
     world.write("child.pkr.hcl", CHILD);
-    let server = world.path().join("registry.db.served").display().to_string();
-    let server = format!("-database-url={server}");
+    // The database of a server is one like this.
+    world.ok(&["build", "-force", "base.pkr.hcl"]);
+    let server = world.path().join("registry.db.served");
+    std::fs::copy(world.path().join("registry.db"), &server).expect("it can be copied");
+    let server = format!("-database-url={}", server.display());
     // Whether the connections of one that ends are closed in time is chance.
     for round in 0..3 {
         for (args, code) in [

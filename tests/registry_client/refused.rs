@@ -220,12 +220,25 @@ fn a_mistake_in_a_path_makes_no_registry() {
     assert_eq!(listed.code, Some(1), "{listed:?}");
     assert!(listed.stderr.contains("there is no directory"), "{listed:?}");
     assert!(!missing.parent().unwrap().exists());
-    for command in [&["sign-in-link"][..], &["backup", "b.zst"]] {
-        let database = world.dir.path().join("nosuch.db").display().to_string();
+    let database = world.dir.path().join("nosuch.db").display().to_string();
+    for command in [
+        &["sign-in-link"][..],
+        &["backup", "b.zst"],
+        &["principal", "create", "ci"],
+        &["principal", "list"],
+        &["principal", "delete", "ci"],
+        &["project", "create", "shop"],
+        &["project", "list"],
+        &["webhook", "list"],
+        &["webhook", "create", "https://example.com/"],
+        &["run-task", "show"],
+        &["audit"],
+    ] {
         let args = [&["registry"], command, &["-database-url", &database]].concat();
         let refused = run(world.command(&args).output().unwrap());
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.stderr.contains("there is no registry at"), "{refused:?}");
+        assert!(refused.stderr.contains("`ingot registry serve` creates one"), "{refused:?}");
         assert!(!std::path::Path::new(&database).exists(), "{command:?}");
     }
 }

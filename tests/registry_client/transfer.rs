@@ -82,6 +82,27 @@ fn a_registry_is_the_same_after_it_was_moved() {
 }
 
 #[test]
+fn a_part_of_a_registry_says_which_ancestry_it_lacks() {
+    let old = filled();
+    let file = old.path().join("export.json");
+    let file = file.to_str().expect("a plain name");
+    let said = old.ok(&["registry", "export", file, "-bucket=under", "-bucket=top"]);
+    let wanted = "Some were built from versions of left and right, which this file lacks.";
+    assert!(said.contains(wanted) && said.contains(": -bucket=left -bucket=right\n"), "{said}");
+    let said = old.ok(&["registry", "export", file]);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let new = World::local();
+    let said = new.ok(&["registry", "import", file, "-bucket=left"]);
+    let wanted = "Some were built from versions of top that are not here: that ancestry is lost.";
+    assert!(said.contains(wanted), "{said}");
+    // As it says.
+    new.ok(&["registry", "buckets", "delete", "left"]);
+    let said = new.ok(&["registry", "import", file]);
+    assert!(!said.contains("is lost"), "{said}");
+    assert_eq!(known(&new), known(&old));
+}
+
+#[test]
 fn what_cannot_be_moved_says_why() {
     let world = World::local();
     let missing = world.fails(&["registry", "export", "e.json", "-bucket=nosuch"]);

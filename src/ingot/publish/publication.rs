@@ -101,10 +101,12 @@ impl Publication {
             description: plan.description.clone(),
             labels: plan.bucket_labels.clone(),
         };
-        let wrong = |error: &dyn std::fmt::Display| {
+        let told = |error: &dyn std::fmt::Display, advice: Option<&str>| {
+            let advice = advice.map(|advice| format!("{advice}; ")).unwrap_or_default();
             Error::new(format!("the {} registry: {error}", registry.name))
-                .hint("HCP_PACKER_REGISTRY=off builds without publishing")
+                .hint(format!("{advice}HCP_PACKER_REGISTRY=off builds without publishing"))
         };
+        let wrong = |error: api::Error| told(&error, error.what_to_do());
         if !registry.is_hcp() {
             // The registry sees them only when all has been built.
             labels::check("build_labels", &plan.build_labels)
@@ -117,19 +119,15 @@ impl Publication {
             describes: true,
         };
         // The bucket comes first, so that channels can be created in it where they are missing.
-        target.bucket(&*registry.registry).await.map_err(|error| wrong(&error))?;
-        channels::check(&*registry.registry, &plan.bucket, &plan.channels).await.map_err(
-            |error| match error.advice().map(str::to_owned) {
-                Some(advice) => wrong(&error).hint(advice),
-                None => wrong(&error),
-            },
-        )?;
+        target.bucket(&*registry.registry).await.map_err(wrong)?;
+        let checked = channels::check(&*registry.registry, &plan.bucket, &plan.channels).await;
+        checked.map_err(|error| told(&error, error.advice()))?;
         let opened = target.open_version(&*registry.registry, &plan.components, &plan.run_uuid);
-        let Opened { version, builds } = opened.await.map_err(|error| wrong(&error))?;
+        let Opened { version, builds } = opened.await.map_err(wrong)?;
         if version.is_complete() {
             let late = assign_forgotten(&registry, &plan, &version, &builds).await;
             if late.assigned.is_empty() && late.failed.is_empty() {
-                return Err(wrong(&complete_error(&plan.fingerprint)));
+                return Err(wrong(complete_error(&plan.fingerprint)));
             }
             let fingerprint = &plan.fingerprint;
             ui.say(format!("The version `{fingerprint}` is complete: nothing is left to build."));

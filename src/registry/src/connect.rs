@@ -57,13 +57,8 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
                 _ => super::http::host(&remote.api),
             };
             let registry = HttpRegistry::connect(&remote, mask).await;
-            let registry = registry.map_err(|error| {
-                let message = Error::new(format!("the {name} registry: {error}"));
-                match error.advice {
-                    Some(advice) => message.hint(advice),
-                    None => message,
-                }
-            })?;
+            let registry = registry
+                .map_err(|error| Error::from(error).context(format_args!("the {name} registry")))?;
             Ok(Connected { registry: Arc::new(registry), name })
         }
     }

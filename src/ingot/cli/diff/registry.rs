@@ -7,7 +7,7 @@ use ingot_compare::{Image, Part, packages_of};
 use ingot_registry::{connect, settings};
 use ingot_sdk::{Error, Result};
 
-use crate::cli::registry::{Session, is_absent, registry_error};
+use crate::cli::registry::{Session, is_absent};
 use crate::ui::Redactor;
 
 /// Whether the environment names a registry.
@@ -36,7 +36,7 @@ pub(super) async fn version(
             }
         },
         Err(error) if is_absent(&error) => name.to_owned(),
-        Err(error) => return Err(registry_error(error)),
+        Err(error) => return Err(Error::from(error)),
     };
     let version = session.version(bucket, &fingerprint).await?;
     let mut packages = None;
@@ -45,9 +45,9 @@ pub(super) async fn version(
         for build in &version.builds {
             let (registry, print) = (session.registry(), &version.fingerprint);
             let sboms = registry.list_sboms(bucket, print, &build.id).await;
-            for sbom in sboms.map_err(registry_error)?.sboms {
+            for sbom in sboms?.sboms {
                 let document = registry.get_sbom(bucket, print, &build.id, &sbom.name).await;
-                let document = document.map_err(registry_error)?;
+                let document = document?;
                 let read = packages_of(&document);
                 let named = |why| Error::new(format!("the SBOM {}: {why}", sbom.name));
                 found.push(read.map_err(named)?);

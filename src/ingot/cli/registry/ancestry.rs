@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::output::{json, line, plain};
 use super::reach::{built_from, shown_version};
-use super::{Form, Session, registry_error};
+use super::{Form, Session};
 use ingot_registry::all_pages;
 use ingot_registry::api::{
     AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version,
@@ -149,7 +149,7 @@ async fn revoked(session: &Session, bucket: &str, versions: &[Version]) -> Resul
 pub(super) async fn run(args: &AncestryArgs, session: &Session) -> Result<()> {
     let all = match &args.bucket {
         Some(bucket) => {
-            let root = session.registry().get_bucket(bucket).await.map_err(registry_error)?;
+            let root = session.registry().get_bucket(bucket).await?;
             let parents = relations(session, bucket, BucketAncestryType::Parents).await?;
             let mut forest = Forest::from(session, vec![bucket.clone()]).await?;
             let parents = parents.iter().map(From::of).collect();
@@ -271,7 +271,7 @@ async fn relations(
     let query = AncestryQuery { kind, ..AncestryQuery::default() };
     let (registry, query) = (session.registry(), &query);
     let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    all_pages(ask).await.map_err(registry_error)
+    all_pages(ask).await.map_err(Error::from)
 }
 
 fn show(Ancestry { parents, tree, revoked, has_revoked }: &Ancestry) {

@@ -5,7 +5,7 @@ use ingot_sdk::{Error, Result};
 use serde_json::json;
 
 use super::output::{self, fields, labels, line, moment, table};
-use super::{ChangeLabels, Form, Session, SetLabels, registry_error};
+use super::{ChangeLabels, Form, Session, SetLabels};
 use ingot_registry::api::{
     ArtifactCreateBody, Build, BuildStatus, CreateBuildBody, ExternalArtifact, Page,
     SearchExternalArtifactRequestBody, UpdateBuildBody, Version,
@@ -161,17 +161,14 @@ pub(super) async fn run(command: &ArtifactCommand, session: &Session) -> Result<
             };
             let fingerprint = &version.fingerprint;
             let updated = registry.update_build(&which.bucket, fingerprint, &build.id, &body);
-            updated.await.map_err(registry_error)?;
+            updated.await?;
             line(format!("Changed {} of {fingerprint}.", which.component));
             Ok(())
         }
         ArtifactCommand::Delete { which } => {
             let (version, build) = which.find(session).await?;
             let fingerprint = &version.fingerprint;
-            registry
-                .delete_build(&which.bucket, fingerprint, &build.id)
-                .await
-                .map_err(registry_error)?;
+            registry.delete_build(&which.bucket, fingerprint, &build.id).await?;
             line(format!("Removed {} from {fingerprint}.", which.component));
             Ok(())
         }
@@ -217,14 +214,11 @@ async fn record(session: &Session, which: &Which, body: CreateBuildBody) -> Resu
                 source_external_identifier: body.source_external_identifier,
                 ..UpdateBuildBody::default()
             };
-            registry
-                .update_build(bucket, fingerprint, &build.id, &body)
-                .await
-                .map_err(registry_error)?
+            registry.update_build(bucket, fingerprint, &build.id, &body).await?
         }
-        None => registry.create_build(bucket, fingerprint, &body).await.map_err(registry_error)?,
+        None => registry.create_build(bucket, fingerprint, &body).await?,
     };
-    let now = registry.get_version(bucket, fingerprint).await.map_err(registry_error)?;
+    let now = registry.get_version(bucket, fingerprint).await?;
     let open = now.builds.iter().filter(|build| build.status != BuildStatus::Done);
     let open: Vec<&str> = open.map(|build| build.component_type.as_str()).collect();
     line(match open.is_empty() {
@@ -305,7 +299,7 @@ async fn find(
     form: Form,
 ) -> Result<()> {
     let answer = session.registry().search_artifact(body, &Page::default()).await;
-    let found = answer.map_err(registry_error)?.artifacts;
+    let found = answer?.artifacts;
     if form.json {
         return output::json(&found);
     }

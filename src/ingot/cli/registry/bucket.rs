@@ -4,7 +4,7 @@ use clap::Subcommand;
 use ingot_sdk::{Error, Result};
 
 use super::output::{fields, json, labels, line, moment, table};
-use super::{ChangeLabels, Form, Session, SetLabels, registry_error};
+use super::{ChangeLabels, Form, Session, SetLabels};
 use ingot_registry::api::{Bucket, CreateBucketBody, UpdateBucketBody};
 
 #[derive(Debug, Subcommand)]
@@ -70,7 +70,7 @@ pub(super) async fn run(command: &BucketCommand, session: &Session) -> Result<()
             Ok(())
         }
         BucketCommand::Show { bucket, form } => {
-            let bucket = registry.get_bucket(bucket).await.map_err(registry_error)?;
+            let bucket = registry.get_bucket(bucket).await?;
             if form.json {
                 return json(&bucket);
             }
@@ -97,7 +97,7 @@ pub(super) async fn run(command: &BucketCommand, session: &Session) -> Result<()
                 description: description.clone(),
                 labels: labels.labels(),
             };
-            registry.create_bucket(&body).await.map_err(registry_error)?;
+            registry.create_bucket(&body).await?;
             line(format!("Made the bucket {bucket}."));
             Ok(())
         }
@@ -106,19 +106,19 @@ pub(super) async fn run(command: &BucketCommand, session: &Session) -> Result<()
                 return Err(Error::new("there is nothing to change")
                     .hint("give -description, -label or -remove-label"));
             }
-            let found = registry.get_bucket(bucket).await.map_err(registry_error)?;
+            let found = registry.get_bucket(bucket).await?;
             let body = UpdateBucketBody {
                 description: description.clone().unwrap_or(found.description),
                 labels: labels.apply(found.labels),
                 platforms: found.platforms,
             };
-            registry.update_bucket(bucket, &body).await.map_err(registry_error)?;
+            registry.update_bucket(bucket, &body).await?;
             line(format!("Changed the bucket {bucket}."));
             Ok(())
         }
         BucketCommand::Delete { bucket } => {
             let versions = session.versions(bucket).await.map_or(0, |versions| versions.len());
-            registry.delete_bucket(bucket).await.map_err(registry_error)?;
+            registry.delete_bucket(bucket).await?;
             line(match versions {
                 0 => format!("Removed the bucket {bucket}."),
                 1 => format!("Removed the bucket {bucket} with its version."),

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use ingot_sdk::{Error, Result};
 
 use super::output::{fields, json, line, moment, status, table};
-use super::{Form, Session, registry_error};
+use super::{Form, Session};
 use crate::cli::args::go_bool;
 use ingot_registry::all_pages;
 use ingot_registry::api::{
@@ -91,7 +91,7 @@ pub(super) async fn run(command: &ChannelCommand, session: &Session) -> Result<(
     let registry = session.registry();
     match command {
         ChannelCommand::List { bucket, form } => {
-            let channels = registry.list_channels(bucket).await.map_err(registry_error)?.channels;
+            let channels = registry.list_channels(bucket).await?.channels;
             if form.json {
                 return json(&channels);
             }
@@ -103,7 +103,7 @@ pub(super) async fn run(command: &ChannelCommand, session: &Session) -> Result<(
             Ok(())
         }
         ChannelCommand::Show { bucket, channel, form } => {
-            let channel = registry.get_channel(bucket, channel).await.map_err(registry_error)?;
+            let channel = registry.get_channel(bucket, channel).await?;
             if form.json {
                 return json(&channel);
             }
@@ -130,7 +130,7 @@ pub(super) async fn run(command: &ChannelCommand, session: &Session) -> Result<(
                 restricted: *restricted,
                 version_fingerprint: fingerprint,
             };
-            registry.create_channel(bucket, &body).await.map_err(registry_error)?;
+            registry.create_channel(bucket, &body).await?;
             line(format!("Made the channel {channel}."));
             Ok(())
         }
@@ -143,12 +143,12 @@ pub(super) async fn run(command: &ChannelCommand, session: &Session) -> Result<(
                 restricted,
                 ..UpdateChannelBody::default()
             };
-            registry.update_channel(bucket, channel, &body).await.map_err(registry_error)?;
+            registry.update_channel(bucket, channel, &body).await?;
             line(format!("Changed the channel {channel}."));
             Ok(())
         }
         ChannelCommand::Delete { bucket, channel } => {
-            registry.delete_channel(bucket, channel).await.map_err(registry_error)?;
+            registry.delete_channel(bucket, channel).await?;
             line(format!("Removed the channel {channel}."));
             Ok(())
         }
@@ -199,7 +199,7 @@ fn kind(channel: &Channel) -> String {
 async fn history(session: &Session, bucket: &str, channel: &str) -> Result<Vec<ChannelAssignment>> {
     let registry = session.registry();
     let ask = |page| async move { registry.channel_history(bucket, channel, &page).await };
-    all_pages(ask).await.map_err(registry_error)
+    all_pages(ask).await.map_err(Error::from)
 }
 
 async fn assign(session: &Session, bucket: &str, channel: &str, version: &Version) -> Result<()> {
@@ -208,7 +208,7 @@ async fn assign(session: &Session, bucket: &str, channel: &str, version: &Versio
         version_fingerprint: version.fingerprint.clone(),
         restricted: false,
     };
-    session.registry().update_channel(bucket, channel, &body).await.map_err(registry_error)?;
+    session.registry().update_channel(bucket, channel, &body).await?;
     line(format!("{channel} points at {} ({}) now.", version.name, version.fingerprint));
     Ok(())
 }
@@ -218,7 +218,7 @@ async fn assign(session: &Session, bucket: &str, channel: &str, version: &Versio
 /// goes further back, and never forward again.
 async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> {
     let registry = session.registry();
-    let now = registry.get_channel(bucket, channel).await.map_err(registry_error)?;
+    let now = registry.get_channel(bucket, channel).await?;
     let history = history(session, bucket, channel).await?;
     let current = now.version.as_ref();
     let is_current = |entry: &ChannelAssignment| match (&entry.version, current) {
@@ -231,7 +231,7 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
         // What the history holds may be as it was then; what counts is how it is now.
         let version = match registry.get_version(bucket, &version.fingerprint).await {
             Err(error) if super::is_absent(&error) => continue,
-            result => result.map_err(registry_error)?,
+            result => result?,
         };
         let revoked = version.status == VersionStatus::Revoked
             || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now());
@@ -240,7 +240,7 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
         }
         // The API cannot make an assignment depend on the one before; this leaves least time for
         // somebody else's.
-        let again = registry.get_channel(bucket, channel).await.map_err(registry_error)?;
+        let again = registry.get_channel(bucket, channel).await?;
         if again.version.as_ref().map(|version| &version.id) != current.map(|version| &version.id) {
             let what = format!("somebody else has assigned {channel} {} just now", shown(&again));
             return Err(Error::new(what).hint("look at it, and roll it back again if need be"));

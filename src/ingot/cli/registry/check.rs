@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ingot_sdk::{Error, Result};
 use serde_json::json;
 
-use super::{Session, output, registry_error};
+use super::{Session, output};
 use ingot_plan_check::{
     Behaviour, Inventory, Level, Plan, Report, Rules, Status, check, sarif, text,
 };
@@ -90,7 +90,7 @@ pub(super) async fn run(args: &CheckArgs, plans: Plans, session: &Session) -> Re
     let mut reports: Vec<(&str, &Plan, Report)> = Vec::new();
     for (file, plan) in &plans {
         let report = check(Inventory::of(plan), session.registry(), &rules).await;
-        reports.push((file, plan, report.map_err(registry_error)?));
+        reports.push((file, plan, report?));
     }
     if args.json {
         output::json(&document(&reports))?;

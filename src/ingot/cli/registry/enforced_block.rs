@@ -7,7 +7,7 @@ use ingot_sdk::{Context as _, Error, Result};
 use serde_json::json;
 
 use super::output::{self, fields, labels, line, moment, table};
-use super::{Form, Session, SetLabels, registry_error};
+use super::{Form, Session, SetLabels};
 use crate::engine::Project;
 use crate::template::EnforcedBlock as Content;
 use ingot_hcl::Diagnostics;
@@ -152,7 +152,7 @@ pub(super) async fn run(command: &EnforcedBlockCommand, session: &Session) -> Re
                 additional_description: content.description.clone(),
                 labels: labels.labels(),
             };
-            let created = registry.create_enforced_block(&body).await.map_err(registry_error)?;
+            let created = registry.create_enforced_block(&body).await?;
             let version = created.latest_version.unwrap_or_default().version;
             line(format!("Created the enforced block {block}, version {version}."));
             Ok(())
@@ -167,7 +167,7 @@ pub(super) async fn run(command: &EnforcedBlockCommand, session: &Session) -> Re
                 additional_description: content.description.clone(),
             };
             let created = registry.create_enforced_block_version(&found.id, &body).await;
-            let version = created.map_err(registry_error)?.version;
+            let version = created?.version;
             line(format!("Created the version {version} of {block}."));
             Ok(())
         }
@@ -178,7 +178,7 @@ pub(super) async fn run(command: &EnforcedBlockCommand, session: &Session) -> Re
             names.sort();
             names.dedup();
             let body = LinkBucketsBody { bucket_names: names };
-            registry.link_buckets(&block.id, &version.id, &body).await.map_err(registry_error)?;
+            registry.link_buckets(&block.id, &version.id, &body).await?;
             line(format!("Linked {} {} to {}.", block.name, version.version, buckets.join(", ")));
             Ok(())
         }
@@ -186,13 +186,13 @@ pub(super) async fn run(command: &EnforcedBlockCommand, session: &Session) -> Re
         EnforcedBlockCommand::Delete { which: which @ Which { version: Some(name), .. } } => {
             let (block, version) = find_version(session, which).await?;
             let gone = registry.delete_enforced_block_version(&block.id, &version.id).await;
-            gone.map_err(registry_error)?;
+            gone?;
             line(format!("Removed the version {name} of {}.", block.name));
             Ok(())
         }
         EnforcedBlockCommand::Delete { which: Which { block, version: None } } => {
             let found = find(session, block).await?;
-            registry.delete_enforced_block(&found.id).await.map_err(registry_error)?;
+            registry.delete_enforced_block(&found.id).await?;
             line(format!("Removed the enforced block {block}."));
             Ok(())
         }
@@ -200,7 +200,7 @@ pub(super) async fn run(command: &EnforcedBlockCommand, session: &Session) -> Re
 }
 
 async fn list(session: &Session, form: Form) -> Result<()> {
-    let blocks = session.registry().list_enforced_blocks().await.map_err(registry_error)?;
+    let blocks = session.registry().list_enforced_blocks().await?;
     if form.json {
         return output::json(&blocks);
     }
@@ -259,7 +259,7 @@ async fn unlink(session: &Session, name: &str, buckets: &[String]) -> Result<()>
         left.retain(|name| !gone.contains(name));
         let body = LinkBucketsBody { bucket_names: names };
         let done = session.registry().link_buckets(&block.id, &version.id, &body).await;
-        done.map_err(registry_error)?;
+        done?;
     }
     if let Some(first) = left.first() {
         return Err(Error::new(format!("the bucket {first} is not linked to {name}")));
@@ -270,7 +270,7 @@ async fn unlink(session: &Session, name: &str, buckets: &[String]) -> Result<()>
 
 /// The enforced block of a name.
 async fn find(session: &Session, name: &str) -> Result<EnforcedBlock> {
-    let blocks = session.registry().list_enforced_blocks().await.map_err(registry_error)?;
+    let blocks = session.registry().list_enforced_blocks().await?;
     let known: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
     let none = || {
         let error = Error::new(format!("there is no enforced block {name}"));
@@ -288,8 +288,7 @@ async fn versions_of(
     session: &Session,
     block: &EnforcedBlock,
 ) -> Result<Vec<EnforcedBlockVersion>> {
-    let found =
-        session.registry().enforced_block_versions(&block.id).await.map_err(registry_error)?;
+    let found = session.registry().enforced_block_versions(&block.id).await?;
     let details = found.enforced_block_detail.into_iter();
     Ok(details.filter_map(|detail: EnforcedBlockDetail| detail.version).collect())
 }
@@ -317,7 +316,7 @@ async fn find_version(
 /// The buckets that a version is linked to.
 async fn linked(session: &Session, version: &EnforcedBlockVersion) -> Result<Vec<String>> {
     let (block, id) = (&version.enforced_block_id, &version.id);
-    let found = session.registry().linked_buckets(block, id).await.map_err(registry_error)?;
+    let found = session.registry().linked_buckets(block, id).await?;
     let buckets = found.linked_buckets.into_iter().filter_map(|link| link.bucket);
     Ok(buckets.map(|bucket| bucket.name).collect())
 }

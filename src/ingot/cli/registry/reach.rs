@@ -6,7 +6,7 @@ use ingot_registry::all_pages;
 use ingot_registry::api::{AncestryQuery, BucketAncestryType, Child};
 use ingot_sdk::Result;
 
-use super::{Session, registry_error};
+use super::Session;
 
 /// How many versions are looked at.
 const MOST: usize = 200;
@@ -37,7 +37,7 @@ pub(super) async fn built_from(
     };
     let (registry, query) = (session.registry(), &query);
     let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    let relations = all_pages(ask).await.map_err(registry_error)?;
+    let relations = all_pages(ask).await?;
     let mut seen = BTreeSet::new();
     let children = relations.into_iter().filter_map(|relation| relation.child);
     // One relation for each channel that it was found by.
@@ -99,7 +99,7 @@ async fn channels(
 ) -> Result<BTreeMap<(String, String), String>> {
     let mut found = BTreeMap::new();
     for bucket in buckets {
-        let answer = session.registry().list_channels(bucket).await.map_err(registry_error)?;
+        let answer = session.registry().list_channels(bucket).await?;
         // `latest` and the like follow by themselves.
         for channel in answer.channels.into_iter().filter(|channel| !channel.managed) {
             let version = channel.version.map(|version| version.name).unwrap_or_default();

@@ -5,9 +5,9 @@ use ingot_sdk::{Error, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::Session;
 use super::output::{line, moment, plain};
 use super::reach::{Reach, shown_version};
-use super::{Session, registry_error};
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
 use ingot_registry::revocation_delay;
@@ -77,8 +77,7 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
     // To tell of it must not keep anybody from revoking.
     let reach = Reach::of(session, &args.bucket, fingerprint).await;
-    let now =
-        registry.update_version(&args.bucket, fingerprint, &body).await.map_err(registry_error)?;
+    let now = registry.update_version(&args.bucket, fingerprint, &body).await?;
     let shown = format!("{} ({fingerprint})", version.name);
     let scheduled = now.status == VersionStatus::RevocationScheduled;
     match scheduled {
@@ -120,8 +119,7 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
     }
     let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
-    let now =
-        registry.update_version(&args.bucket, fingerprint, &body).await.map_err(registry_error)?;
+    let now = registry.update_version(&args.bucket, fingerprint, &body).await?;
     let name = &version.name;
     match (&now.revocation_inherited_from, now.revoke_at.is_set()) {
         (Some(from), _) => {

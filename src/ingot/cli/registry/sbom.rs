@@ -8,7 +8,7 @@ use ingot_sdk::{Context as _, Error, Result};
 use serde_json::json;
 
 use super::output::{self, line, table};
-use super::{Form, Session, registry_error};
+use super::{Form, Session};
 use ingot_registry::api::{Build, Sbom, SbomFormat, Version};
 
 #[derive(Debug, Subcommand)]
@@ -86,7 +86,7 @@ pub(super) async fn run(command: &SbomCommand, session: &Session) -> Result<()> 
             };
             let (registry, fingerprint) = (session.registry(), &version.fingerprint);
             let document = registry.get_sbom(bucket, fingerprint, &build.id, &sbom.name).await;
-            let document = document.map_err(registry_error)?;
+            let document = document?;
             match out {
                 Some(path) => std::fs::write(path, document)
                     .with_context(|| format!("writing {}", path.display())),
@@ -109,7 +109,7 @@ async fn all<'a>(
     let mut found = Vec::new();
     for build in &version.builds {
         let list = session.registry().list_sboms(bucket, &version.fingerprint, &build.id).await;
-        found.extend(list.map_err(registry_error)?.sboms.into_iter().map(|sbom| (build, sbom)));
+        found.extend(list?.sboms.into_iter().map(|sbom| (build, sbom)));
     }
     Ok(found)
 }

@@ -50,7 +50,7 @@ impl DatabaseArgs {
     }
 
     pub(super) async fn administration(&self) -> Result<Administration> {
-        Ok(Administration::new(self.open().await?))
+        Ok(Administration::new(self.open_existing().await?))
     }
 }
 

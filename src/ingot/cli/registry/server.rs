@@ -52,5 +52,5 @@ pub(super) async fn run(command: &ServerCommand) -> Result<()> {
         ServerCommand::Backup(args) => backup::back_up(args).await,
         ServerCommand::RestoreBackup(args) => backup::restore(args).await,
     };
-    done.map_err(|error| Error::new(error.message))
+    done.map_err(Error::from)
 }

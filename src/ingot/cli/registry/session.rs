@@ -20,7 +20,7 @@ impl Session {
         let registry = self.registry();
         match registry.get_version(bucket, text).await {
             Err(error) if is_absent(&error) => {}
-            result => return result.map_err(registry_error),
+            result => return result.map_err(Error::from),
         }
         let versions = self.versions(bucket).await?;
         let found = versions.iter().find(|version| version.name == text || version.id == text);
@@ -36,21 +36,21 @@ impl Session {
             }
         };
         let fingerprint = &found.ok_or_else(none)?.fingerprint;
-        registry.get_version(bucket, fingerprint).await.map_err(registry_error)
+        registry.get_version(bucket, fingerprint).await.map_err(Error::from)
     }
 
     /// All versions of a bucket, newest first.
     pub(in crate::cli) async fn versions(&self, bucket: &str) -> Result<Vec<Version>> {
         let registry = self.registry();
         let ask = |page| async move { registry.list_versions(bucket, &page).await };
-        all_pages(ask).await.map_err(registry_error)
+        all_pages(ask).await.map_err(Error::from)
     }
 
     /// All buckets, by name.
     pub(in crate::cli) async fn buckets(&self) -> Result<Vec<api::Bucket>> {
         let registry = self.registry();
         let ask = |page| async move { registry.list_buckets(&page).await };
-        all_pages(ask).await.map_err(registry_error)
+        all_pages(ask).await.map_err(Error::from)
     }
 }
 
@@ -58,15 +58,4 @@ impl Session {
 /// own.
 pub(in crate::cli) fn is_absent(error: &api::Error) -> bool {
     matches!(error.code, Code::NotFound | Code::Aborted)
-}
-
-/// A registry's error, for people.
-pub(in crate::cli) fn registry_error(error: api::Error) -> Error {
-    let advice = match error.code {
-        _ if error.advice.is_some() => error.advice.unwrap_or_default(),
-        Code::Unauthenticated => "check HCP_CLIENT_ID and HCP_CLIENT_SECRET",
-        Code::PermissionDenied => "the service principal's role does not allow it",
-        _ => return Error::new(error.message),
-    };
-    Error::new(error.message).hint(advice)
 }

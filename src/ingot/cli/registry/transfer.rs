@@ -18,7 +18,7 @@ use ingot_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::output::line;
-use super::{Session, is_absent, registry_error};
+use super::{Session, is_absent};
 use crate::cli::whole_file;
 
 /// The form of the file that this program writes and reads.
@@ -93,17 +93,18 @@ pub(super) async fn export(args: &ExportArgs, session: &Session) -> Result<()> {
             }
             // With the builds' metadata, which lists leave out.
             let version = registry.get_version(&bucket.name, &listed.fingerprint).await;
-            let version = version.map_err(registry_error)?;
+            let version = version?;
             let parents = parents(registry, &bucket.name, &version.fingerprint).await?;
             versions.push(ExportedVersion { version, parents });
         }
-        let channels = registry.list_channels(&bucket.name).await.map_err(registry_error)?.channels;
+        let channels = registry.list_channels(&bucket.name).await?.channels;
         let channels = channels.into_iter().filter(|channel| !channel.managed).collect();
         // It is one of the versions.
         bucket.latest_version = None;
         buckets.push(ExportedBucket { bucket, versions, channels });
     }
     let count: usize = buckets.iter().map(|bucket| bucket.versions.len()).sum();
+    let outside = parents_outside(&buckets);
     let text = serde_json::to_string_pretty(&Export {
         ingot_registry_export: FORM,
         registry: session.connected.name.clone(),
@@ -125,7 +126,33 @@ pub(super) async fn export(args: &ExportArgs, session: &Session) -> Result<()> {
     if incomplete > 0 {
         line(format!("{incomplete} incomplete versions were left out."));
     }
+    if !outside.is_empty() {
+        line(format!(
+            "Some were built from versions of {}, which this file lacks. Where an import does not find \
+             them, it cannot keep that ancestry; to export them, too: {}",
+            sentence_list(&outside),
+            outside.iter().map(|bucket| format!("-bucket={bucket}")).collect::<Vec<_>>().join(" ")
+        ));
+    }
     Ok(())
+}
+
+/// The buckets of the parents that are not among the buckets, by name.
+fn parents_outside(buckets: &[ExportedBucket]) -> BTreeSet<String> {
+    let parents = buckets.iter().flat_map(|bucket| &bucket.versions).flat_map(|one| &one.parents);
+    let names: BTreeSet<String> = parents.map(|parent| parent.bucket_name.clone()).collect();
+    let exported = |name: &String| buckets.iter().any(|bucket| bucket.bucket.name == *name);
+    names.into_iter().filter(|name| !exported(name)).collect()
+}
+
+/// Names in a sentence.
+fn sentence_list(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// What a version was built from.
@@ -137,7 +164,7 @@ async fn parents(registry: &dyn Registry, bucket: &str, fingerprint: &str) -> Re
     };
     let query = &query;
     let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    let relations = all_pages(ask).await.map_err(registry_error)?;
+    let relations = all_pages(ask).await?;
     Ok(relations.into_iter().filter_map(|relation| relation.parent).collect())
 }
 
@@ -177,6 +204,14 @@ pub(super) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
         session.connected.name,
         import.there
     ));
+    if !import.lost.is_empty() {
+        let buckets = sentence_list(&import.lost);
+        line(format!(
+            "Some were built from versions of {buckets} that are not here: that ancestry is lost. To keep \
+             it, remove the buckets that were imported (`ingot registry buckets delete`), and import the \
+             parents before."
+        ));
+    }
     if !left.is_empty() {
         line(format!(
             "Of those, {} are revoked in the file and not here. To revoke them, too:",
@@ -233,18 +268,13 @@ struct Import<'a> {
     /// The versions that this import brought, by bucket and fingerprint.
     created: BTreeSet<(String, String)>,
     there: usize,
+    /// The buckets of parents that are not here.
+    lost: BTreeSet<String>,
 }
 
 /// An error with what it was about.
 fn about(what: String) -> impl FnOnce(ingot_registry::api::Error) -> Error {
-    move |error| {
-        let error = registry_error(error);
-        let text = format!("{what}: {error}");
-        match error.advice() {
-            Some(advice) => Error::new(text).hint(advice),
-            None => Error::new(text),
-        }
-    }
+    move |error| Error::from(error).context(what)
 }
 
 impl<'a> Import<'a> {
@@ -262,6 +292,7 @@ impl<'a> Import<'a> {
             images: images.collect(),
             created: BTreeSet::new(),
             there: 0,
+            lost: BTreeSet::new(),
         }
     }
 
@@ -279,7 +310,7 @@ impl<'a> Import<'a> {
                 let created = self.registry.create_bucket(&body).await;
                 created.map_err(about(format!("the bucket {name}")))?;
             }
-            found => drop(found.map_err(registry_error)?),
+            found => drop(found?),
         }
         for channel in &exported.channels {
             let body = CreateChannelBody {
@@ -292,7 +323,7 @@ impl<'a> Import<'a> {
                     let created = self.registry.create_channel(name, &body).await;
                     created.map_err(about(format!("the channel {} of {name}", channel.name)))?
                 }
-                found => found.map_err(registry_error)?,
+                found => found?,
             };
             self.channels.insert((name.clone(), channel.name.clone()), there.id);
         }
@@ -319,7 +350,7 @@ impl<'a> Import<'a> {
                 };
                 registry.create_version(bucket, &body).await.map_err(about(what.clone()))?
             }
-            there => there.map_err(registry_error)?,
+            there => there?,
         };
         for parent in parents {
             self.know(parent).await?;
@@ -351,7 +382,7 @@ impl<'a> Import<'a> {
             let updated = registry.update_build(bucket, fingerprint, &id, &body).await;
             updated.map_err(about(format!("{what}, {}", build.component_type)))?;
         }
-        let now = registry.get_version(bucket, fingerprint).await.map_err(registry_error)?;
+        let now = registry.get_version(bucket, fingerprint).await?;
         if !now.is_complete() {
             let body = UpdateVersionBody { complete: true, ..UpdateVersionBody::default() };
             let completed = registry.update_version(bucket, fingerprint, &body).await;
@@ -387,8 +418,11 @@ impl<'a> Import<'a> {
         let key = (bucket.clone(), fingerprint.clone());
         if !self.versions.contains_key(&key) {
             match self.registry.get_version(bucket, fingerprint).await {
-                Err(error) if is_absent(&error) => return Ok(()),
-                found => self.versions.insert(key, found.map_err(registry_error)?.id),
+                Err(error) if is_absent(&error) => {
+                    self.lost.insert(bucket.clone());
+                    return Ok(());
+                }
+                found => self.versions.insert(key, found?.id),
             };
         }
         let key = (bucket.clone(), parent.channel_name.clone());
@@ -396,7 +430,7 @@ impl<'a> Import<'a> {
             match self.registry.get_channel(bucket, &parent.channel_name).await {
                 Err(error) if is_absent(&error) => {}
                 found => {
-                    self.channels.insert(key, found.map_err(registry_error)?.id);
+                    self.channels.insert(key, found?.id);
                 }
             }
         }
@@ -434,7 +468,7 @@ impl<'a> Import<'a> {
         if version.fingerprint.is_empty() || !self.versions.contains_key(&key) {
             return Ok(());
         }
-        let there = self.registry.get_channel(bucket, name).await.map_err(registry_error)?;
+        let there = self.registry.get_channel(bucket, name).await?;
         if there.version.is_some_and(|version| !version.fingerprint.is_empty()) {
             return Ok(());
         }
@@ -462,8 +496,7 @@ impl<'a> Import<'a> {
         let by_hand = revoked.iter().filter(|one| !inherited(one));
         for &version in by_hand.chain(revoked.iter().filter(inherited)) {
             let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
-            let there =
-                self.registry.get_version(bucket, fingerprint).await.map_err(registry_error)?;
+            let there = self.registry.get_version(bucket, fingerprint).await?;
             if there.revoke_at.is_set() {
                 continue;
             }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use ingot_sdk::{Error, Result};
 
 use super::output::{fields, json, line, moment, status, table};
-use super::{Form, Session, registry_error};
+use super::{Form, Session};
 use ingot_registry::api::{
     Build, CreateBuildBody, CreateVersionBody, TemplateType, UpdateVersionBody, Version,
 };
@@ -95,7 +95,7 @@ pub(super) async fn run(command: &VersionCommand, session: &Session) -> Result<(
                 fingerprint: fingerprint.clone(),
                 template_type: TemplateType::Hcl2,
             };
-            let version = registry.create_version(bucket, &body).await.map_err(registry_error)?;
+            let version = registry.create_version(bucket, &body).await?;
             let builds: BTreeSet<&String> = build.iter().collect();
             // A build belongs to a run; these to none of Ingot's.
             let run = uuid::Uuid::new_v4().to_string();
@@ -105,7 +105,7 @@ pub(super) async fn run(command: &VersionCommand, session: &Session) -> Result<(
                     packer_run_uuid: run.clone(),
                     ..CreateBuildBody::default()
                 };
-                registry.create_build(bucket, fingerprint, &body).await.map_err(registry_error)?;
+                registry.create_build(bucket, fingerprint, &body).await?;
             }
             line(format!("Opened the version {fingerprint} ({}).", version.id));
             Ok(())
@@ -117,17 +117,14 @@ pub(super) async fn run(command: &VersionCommand, session: &Session) -> Result<(
             let version = session.version(bucket, version).await?;
             let body = UpdateVersionBody { complete: true, ..UpdateVersionBody::default() };
             let fingerprint = &version.fingerprint;
-            let now = registry
-                .update_version(bucket, fingerprint, &body)
-                .await
-                .map_err(registry_error)?;
+            let now = registry.update_version(bucket, fingerprint, &body).await?;
             line(format!("The version {fingerprint} is complete; its name is {}.", now.name));
             Ok(())
         }
         VersionCommand::Delete { bucket, version } => {
             let version = session.version(bucket, version).await?;
             let fingerprint = &version.fingerprint;
-            registry.delete_version(bucket, fingerprint).await.map_err(registry_error)?;
+            registry.delete_version(bucket, fingerprint).await?;
             line(format!("Removed the version {} ({fingerprint}).", version.name));
             Ok(())
         }

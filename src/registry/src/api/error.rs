@@ -99,6 +99,15 @@ impl Error {
         Error { advice, ..self }
     }
 
+    /// What to do about it: the advice it has, else what its kind suggests to whoever asked.
+    pub fn what_to_do(&self) -> Option<&'static str> {
+        self.advice.or(match self.code {
+            Code::Unauthenticated => Some("check HCP_CLIENT_ID and HCP_CLIENT_SECRET"),
+            Code::PermissionDenied => Some("the service principal's role does not allow it"),
+            _ => None,
+        })
+    }
+
     /// The request is wrong.
     pub fn invalid(message: impl Into<String>) -> Self {
         Error::new(Code::InvalidArgument, message)
@@ -125,6 +134,18 @@ pub struct Status {
     pub message: String,
     /// More about it; always empty here.
     pub details: Vec<serde_json::Value>,
+}
+
+/// For people, with what to do about it.
+impl From<Error> for ingot_sdk::Error {
+    fn from(error: Error) -> Self {
+        let advice = error.what_to_do();
+        let told = ingot_sdk::Error::new(error.message);
+        match advice {
+            Some(advice) => told.hint(advice),
+            None => told,
+        }
+    }
 }
 
 impl From<&Error> for Status {
