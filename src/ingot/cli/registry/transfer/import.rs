@@ -1,43 +1,23 @@
-//! `ingot registry export` and `import`: a registry's buckets as a file, and into another registry,
-//! whichever the two are. Both use the API that every client has, so that HCP Packer can be left or
-//! entered.
+//! `ingot registry import`
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use ingot_registry::all_pages;
 use ingot_registry::api::{
-    AncestryQuery, ArtifactCreateBody, Bucket, BucketAncestryType, Build, BuildStatus, Channel,
-    CreateBucketBody, CreateBuildBody, CreateChannelBody, CreateVersionBody, Parent,
-    RevocationType, UpdateBuildBody, UpdateChannelBody, UpdateVersionBody, Version,
+    ArtifactCreateBody, Build, BuildStatus, Channel, CreateBucketBody, CreateBuildBody,
+    CreateChannelBody, CreateVersionBody, Parent, RevocationType, UpdateBuildBody,
+    UpdateChannelBody, UpdateVersionBody, Version,
 };
 use ingot_registry::client::Registry;
 use ingot_sdk::{Error, Result};
-use serde::{Deserialize, Serialize};
 
-use super::output::line;
-use super::{Session, is_absent};
-use crate::cli::whole_file;
-
-/// The form of the file that this program writes and reads.
-const FORM: u32 = 1;
-
-/// The largest file that is read, in bytes: some hundred thousand versions.
-const LARGEST: u64 = 256 << 20;
+use super::super::output::line;
+use super::super::{Session, is_absent};
+use super::file::{Export, ExportedBucket, ExportedVersion, read, sentence_list};
 
 #[derive(Debug, Args)]
-pub(super) struct ExportArgs {
-    /// The file to write
-    file: PathBuf,
-    /// A bucket; all of them unless one is given. Can be given again
-    #[arg(long, value_name = "BUCKET")]
-    bucket: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ImportArgs {
+pub(in crate::cli::registry) struct ImportArgs {
     /// A file that `ingot registry export` wrote
     file: PathBuf,
     /// A bucket of the file; all of them unless one is given. Can be given again
@@ -45,132 +25,9 @@ pub(super) struct ImportArgs {
     bucket: Vec<String>,
 }
 
-/// The file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Export {
-    /// [`FORM`].
-    ingot_registry_export: u32,
-    /// The registry that it is of.
-    registry: String,
-    buckets: Vec<ExportedBucket>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ExportedBucket {
-    bucket: Bucket,
-    /// The complete ones, oldest first.
-    versions: Vec<ExportedVersion>,
-    /// Without those that the registry manages.
-    channels: Vec<Channel>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ExportedVersion {
-    version: Version,
-    /// What it was built from.
-    parents: Vec<Parent>,
-}
-
-/// Writes the buckets of the registry in use to a file.
-pub(super) async fn export(args: &ExportArgs, session: &Session) -> Result<()> {
-    let registry = session.registry();
-    let all = session.buckets().await?;
-    let unknown = args.bucket.iter().find(|name| all.iter().all(|bucket| bucket.name != **name));
-    if let Some(name) = unknown {
-        return Err(Error::new(format!("there is no bucket {name}")));
-    }
-    let mut buckets = Vec::new();
-    let mut incomplete = 0;
-    for mut bucket in all {
-        if !args.bucket.is_empty() && !args.bucket.contains(&bucket.name) {
-            continue;
-        }
-        let mut versions = Vec::new();
-        for listed in session.versions(&bucket.name).await?.into_iter().rev() {
-            if !listed.is_complete() {
-                incomplete += 1;
-                continue;
-            }
-            // With the builds' metadata, which lists leave out.
-            let version = registry.get_version(&bucket.name, &listed.fingerprint).await;
-            let version = version?;
-            let parents = parents(registry, &bucket.name, &version.fingerprint).await?;
-            versions.push(ExportedVersion { version, parents });
-        }
-        let channels = registry.list_channels(&bucket.name).await?.channels;
-        let channels = channels.into_iter().filter(|channel| !channel.managed).collect();
-        // It is one of the versions.
-        bucket.latest_version = None;
-        buckets.push(ExportedBucket { bucket, versions, channels });
-    }
-    let count: usize = buckets.iter().map(|bucket| bucket.versions.len()).sum();
-    let outside = parents_outside(&buckets);
-    let text = serde_json::to_string_pretty(&Export {
-        ingot_registry_export: FORM,
-        registry: session.connected.name.clone(),
-        buckets,
-    });
-    let text = text.map_err(Error::caused_by)? + "\n";
-    let file = args.file.display();
-    if text.len() as u64 > LARGEST {
-        let size = text.len() >> 20;
-        return Err(Error::new(format!(
-            "these buckets are {size} MiB, and a file of more than {} MiB could not be imported",
-            LARGEST >> 20
-        ))
-        .hint("export fewer at once: -bucket=NAME"));
-    }
-    whole_file::write(&args.file, &text)
-        .map_err(|error| Error::new(format!("{file} cannot be written: {error}")))?;
-    line(format!("Exported {count} versions of {} to {file}.", session.connected.name));
-    if incomplete > 0 {
-        line(format!("{incomplete} incomplete versions were left out."));
-    }
-    if !outside.is_empty() {
-        line(format!(
-            "Some were built from versions of {}, which this file lacks. Where an import does not find \
-             them, it cannot keep that ancestry; to export them, too: {}",
-            sentence_list(&outside),
-            outside.iter().map(|bucket| format!("-bucket={bucket}")).collect::<Vec<_>>().join(" ")
-        ));
-    }
-    Ok(())
-}
-
-/// The buckets of the parents that are not among the buckets, by name.
-fn parents_outside(buckets: &[ExportedBucket]) -> BTreeSet<String> {
-    let parents = buckets.iter().flat_map(|bucket| &bucket.versions).flat_map(|one| &one.parents);
-    let names: BTreeSet<String> = parents.map(|parent| parent.bucket_name.clone()).collect();
-    let exported = |name: &String| buckets.iter().any(|bucket| bucket.bucket.name == *name);
-    names.into_iter().filter(|name| !exported(name)).collect()
-}
-
-/// Names in a sentence.
-fn sentence_list(names: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// What a version was built from.
-async fn parents(registry: &dyn Registry, bucket: &str, fingerprint: &str) -> Result<Vec<Parent>> {
-    let query = AncestryQuery {
-        kind: BucketAncestryType::Parents,
-        version_fingerprint: fingerprint.to_owned(),
-        ..AncestryQuery::default()
-    };
-    let query = &query;
-    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    let relations = all_pages(ask).await?;
-    Ok(relations.into_iter().filter_map(|relation| relation.parent).collect())
-}
-
 /// Reads a file of buckets into the registry in use. What is there already stays as it is, so that
 /// an import that was interrupted is gone on with.
-pub(super) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
+pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
     let mut export = read(&args.file)?;
     let known: BTreeSet<&str> =
         export.buckets.iter().map(|bucket| bucket.bucket.name.as_str()).collect();
@@ -222,38 +79,6 @@ pub(super) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Reads the file.
-fn read(path: &Path) -> Result<Export> {
-    let file = path.display();
-    let failed = |error: std::io::Error| Error::new(format!("{file} cannot be read: {error}"));
-    let mut text = String::new();
-    let opened = std::fs::File::open(path).map_err(failed)?;
-    opened.take(LARGEST + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > LARGEST {
-        return Err(Error::new(format!("{file} is larger than {} MiB", LARGEST >> 20))
-            .hint("export and import it bucket by bucket: -bucket=NAME"));
-    }
-    let export: Export = serde_json::from_str(&text).map_err(|error| {
-        Error::new(format!("{file} is not an export of a registry: {error}"))
-            .hint("`ingot registry export FILE` writes one")
-    })?;
-    for ExportedBucket { bucket, versions, channels } in &export.buckets {
-        let versions = versions.iter().map(|exported| &exported.version.bucket_name);
-        let mut names = versions.chain(channels.iter().map(|channel| &channel.bucket_name));
-        if let Some(other) = names.find(|name| **name != bucket.name) {
-            return Err(Error::new(format!(
-                "{file} is damaged: the bucket {} holds something of {other}",
-                bucket.name
-            )));
-        }
-    }
-    match export.ingot_registry_export {
-        FORM => Ok(export),
-        other => Err(Error::new(format!("{file} has form {other}; this Ingot reads form {FORM}"))
-            .hint("use the Ingot that wrote it, or a newer one")),
-    }
 }
 
 /// An import that is under way.

@@ -1,0 +1,10 @@
+//! `ingot registry export` and `import`: a registry's buckets as a file, and into another registry,
+//! whichever the two are. Both use the API that every client has, so that HCP Packer can be left or
+//! entered.
+
+mod export;
+mod file;
+mod import;
+
+pub(super) use export::{ExportArgs, export};
+pub(super) use import::{ImportArgs, import};
