@@ -9,5 +9,5 @@ mod connect;
 
 pub use config::{Communication, CommunicatorConfig, Way};
 pub use connect::Target;
-pub use ingot_ssh::{KeyPair, KeyPairType, SshSettings};
+pub use ingot_ssh::{KeyPair, KeyPairType, SshSettings, remove_authorized_key};
 pub use ingot_winrm::WinrmSettings;

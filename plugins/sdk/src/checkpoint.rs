@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result, RunContext};
+use crate::{Error, GeneratedData, Result, RunContext};
 
 /// Names the state of a machine by everything that it came from: a SHA-256, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,11 +64,22 @@ impl FromStr for StateKey {
 /// Keeps states of a running machine. A builder that can implements it.
 #[async_trait]
 pub trait Snapshots: Send + Sync {
-    /// Keeps the machine as it is now under `key`. The machine goes on afterwards.
+    /// Keeps the machine as it is now under `key`. The machine goes on afterwards, at the latest with
+    /// [`Snapshots::go_on`].
     ///
     /// # Errors
     /// What went wrong. The build goes on, and caches nothing from here on.
     async fn save(&self, ctx: &RunContext, key: &StateKey) -> Result<()>;
+
+    /// Brings the machine back where keeping its state took it away. Called before whatever runs on
+    /// it next, so that nobody waits for a machine that is only to be stopped. Returns the values
+    /// for `build.*` that are other ones from now on. By default it never went away.
+    ///
+    /// # Errors
+    /// The machine does not come back.
+    async fn go_on(&self, _ctx: &RunContext) -> Result<GeneratedData> {
+        Ok(GeneratedData::new())
+    }
 }
 
 /// How far the provisioners of a machine are, and what is kept on the way.

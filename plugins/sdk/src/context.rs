@@ -132,6 +132,11 @@ pub trait Hook: Send + Sync {
     fn shared_states(&self) -> Option<PathBuf> {
         None
     }
+    /// The directory in which a builder whose states are elsewhere, as in a cloud, writes down where
+    /// each of them is; none where nothing is cached.
+    fn state_records(&self) -> Option<PathBuf> {
+        None
+    }
     /// What a builder wrote down of the machine that an earlier run kept for this build, if the
     /// build is to go on with it; what ran on it already is not run again.
     fn kept_machine(&self) -> Option<serde_json::Value> {

@@ -17,30 +17,37 @@ impl SshSettings {
         communicator: &dyn Communicator,
         pair: &KeyPair,
     ) {
-        // The key without its kind and comment, which platforms change.
-        let Some(key) = pair.public.split(' ').nth(1).filter(|_| self.clear_authorized_keys) else {
-            return;
-        };
-        ctx.ui.say("Trying to remove ephemeral keys from authorized_keys files");
-        // Written over rather than replaced, so that owner and mode stay.
-        let clear = format!(
-            r#"if test -f "$f" && grep -qF {key} "$f"; then
+        if self.clear_authorized_keys {
+            ctx.ui.say("Trying to remove ephemeral keys from authorized_keys files");
+            remove_authorized_key(communicator, &pair.public).await;
+        }
+    }
+}
+
+/// Removes a public key, written as in these files, from the `authorized_keys` files of the user and of
+/// root. A problem goes to the log.
+pub async fn remove_authorized_key(communicator: &dyn Communicator, public: &str) {
+    // The key without its kind and comment, which platforms change.
+    let plain = |key: &&str| key.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+    let Some(key) = public.split(' ').nth(1).filter(plain) else { return };
+    // Written over rather than replaced, so that owner and mode stay.
+    let clear = format!(
+        r#"if test -f "$f" && grep -qF {key} "$f"; then
 n=$(mktemp) && {{ grep -vF {key} "$f" >"$n" || test $? = 1; }} && cat "$n" >"$f"; r=$?
 rm -f "$n"; exit $r
 fi"#
-        );
-        let own = sh(&format!("f=$HOME/.ssh/authorized_keys\n{clear}"));
-        let roots = sh(&format!("f=/root/.ssh/authorized_keys\n{clear}"));
-        let roots = format!("test \"$(id -u)\" = 0 || sudo -n {roots}");
-        for (command, file) in
-            [(own, "~/.ssh/authorized_keys"), (sh(&roots), "/root/.ssh/authorized_keys")]
-        {
-            let output = CapturedOutput::default();
-            let status = communicator.exec(&RemoteCommand::new(command), &output).await;
-            if !matches!(status, Ok(status) if status.success()) {
-                let said = output.stderr_text();
-                tracing::warn!(file, said = said.trim(), "the build's key may be left there");
-            }
+    );
+    let own = sh(&format!("f=$HOME/.ssh/authorized_keys\n{clear}"));
+    let roots = sh(&format!("f=/root/.ssh/authorized_keys\n{clear}"));
+    let roots = format!("test \"$(id -u)\" = 0 || sudo -n {roots}");
+    for (command, file) in
+        [(own, "~/.ssh/authorized_keys"), (sh(&roots), "/root/.ssh/authorized_keys")]
+    {
+        let output = CapturedOutput::default();
+        let status = communicator.exec(&RemoteCommand::new(command), &output).await;
+        if !matches!(status, Ok(status) if status.success()) {
+            let said = output.stderr_text();
+            tracing::warn!(file, said = said.trim(), "a build's key may be left there");
         }
     }
 }

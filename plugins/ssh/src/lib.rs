@@ -31,6 +31,7 @@ mod transfer;
 mod tunnel;
 mod worker;
 
+pub use authorized_keys::remove_authorized_key;
 pub use config::SshConfig;
 pub use connect::Target;
 pub use key_pair::{KeyPair, KeyPairType};

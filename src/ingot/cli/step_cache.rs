@@ -36,6 +36,7 @@ pub(super) fn options(
         max_age: block.and_then(|block| block.max_age),
         uncached: never.map(|(name, _)| name.clone()).collect(),
         template: std::path::absolute(template).unwrap_or_else(|_| template.to_owned()),
+        amazon: block.and_then(|block| block.amazon).unwrap_or(false),
         directory: shared_directory(args.cache_dir.as_deref(), companion, template_directory),
     })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Error, GeneratedData, GoDuration, Hook, Prepare, Provision, Provisioning, Result,
-    RunContext, Sbom, Schema, StateKey, StepInfo, StepKind,
+    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, Prepare, Provision,
+    Provisioning, Result, RunContext, Sbom, Schema, StateKey, StepInfo, StepKind,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -231,7 +231,7 @@ impl Hook for NodeHook {
         &self,
         ctx: &RunContext,
         communicator: Arc<dyn Communicator>,
-        data: GeneratedData,
+        mut data: GeneratedData,
         provisioning: Provisioning,
     ) -> Result<()> {
         let steps = &self.node.provisioners;
@@ -254,6 +254,9 @@ impl Hook for NodeHook {
                     .say(format!("Stopping before the provisioner {name:?}, as -stop-before asks"));
                 self.keeper.stop(name);
                 return Err(Error::Cancelled);
+            }
+            if let Some(snapshots) = &provisioning.snapshots {
+                data.extend(snapshots.go_on(ctx).await.context("going on after a kept state")?);
             }
             let ran = self.step(step, info, ctx, &communicator, &data).await?;
             self.keeper.provisioned(index + 1);
@@ -302,6 +305,10 @@ impl Hook for NodeHook {
 
     fn shared_states(&self) -> Option<std::path::PathBuf> {
         self.cache.shared_states()
+    }
+
+    fn state_records(&self) -> Option<std::path::PathBuf> {
+        self.cache.state_records(&self.node.ty)
     }
 
     fn keep_sbom(&self, sbom: Sbom) {

@@ -23,6 +23,9 @@ pub(super) fn text(companion: &Companion) -> String {
         if let Some(directory) = &cache.directory {
             line(format!("  directory: {directory}"));
         }
+        if let Some(amazon) = cache.amazon {
+            line(format!("  amazon: {amazon}"));
+        }
         line(String::new());
     }
     if !companion.steps.is_empty() {

@@ -87,6 +87,9 @@ impl NodeCache {
         base: &StateKey,
     ) -> Vec<StateKey> {
         let Some((_, secret)) = &self.run.open else { return Vec::new() };
+        if self.run.options.unasked(&hook.node.ty).is_some() {
+            return Vec::new();
+        }
         let mut keys = Vec::new();
         let mut plan = Vec::new();
         let mut before = self.before_all(secret, base);
@@ -122,6 +125,13 @@ impl NodeCache {
     /// See [`ingot_sdk::Hook::shared_states`].
     pub(in crate::engine) fn shared_states(&self) -> Option<PathBuf> {
         self.run.options.directory.clone().filter(|_| self.is_on())
+    }
+
+    /// See [`ingot_sdk::Hook::state_records`].
+    pub(in crate::engine) fn state_records(&self, builder: &str) -> Option<PathBuf> {
+        let (directory, _) = self.run.open.as_ref()?;
+        let asked = self.run.options.unasked(builder).is_none();
+        asked.then(|| directory.path().to_owned())
     }
 
     /// The key of the state after all provisioners, if there is one.
@@ -273,6 +283,8 @@ impl Keeping<'_> {
         }
         if !self.cache.is_on() {
             self.ctx.ui.message("The step cache is off: -cache turns it on");
+        } else if let Some(why) = self.cache.run.options.unasked(&self.hook.node.ty) {
+            self.ctx.ui.message(format!("No step is cached: {why}"));
         } else if self.plan.is_empty() {
             self.ctx.ui.message(format!(
                 "No step is cached: the builder `{}` keeps no states of its machine",

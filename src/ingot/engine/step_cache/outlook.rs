@@ -8,13 +8,13 @@ use time::OffsetDateTime;
 use super::build::AFTER;
 use super::index::CacheDirectory;
 use super::inputs::{Known, Reason, describe};
-use super::run::shared_directory;
+use super::run::{shared_directory, unasked};
 use crate::engine::CheckedNode;
 use crate::engine::project::Project;
 use crate::graph::step_name;
 
 /// The builders that keep states of their machines.
-const KEEPS_STATES: &[&str] = &["docker", "qemu"];
+const KEEPS_STATES: &[&str] = &["amazon-ebs", "docker", "qemu"];
 
 /// What is known of the state after a provisioner before the build runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,12 @@ pub fn outlook<B>(
     let index = directory.map(|directory| directory.index()).unwrap_or_default();
     let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
     let mut broken = false;
+    let block = project.companion.cache.as_ref();
+    let unasked = unasked(&node.ty, block.and_then(|block| block.amazon).unwrap_or(false));
     let outlooks = node.provisioners.iter().enumerate().map(|(position, step)| {
         let known = Known { project, node, values: &checked.values, prepare: &checked.context };
         let own = match project.companion.may_cache(step) {
+            _ if unasked.is_some() => unasked.clone(),
             false => Some("its `cache` is false".to_owned()),
             true => describe(&known, step).err(),
         };

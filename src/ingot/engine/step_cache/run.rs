@@ -24,6 +24,25 @@ pub struct StepCacheOptions {
     pub template: PathBuf,
     /// The directory by which machines share the cache, if it is not this user's own.
     pub directory: Option<PathBuf>,
+    /// Whether states of `amazon-ebs`, which cost money, are kept and used too.
+    pub amazon: bool,
+}
+
+impl StepCacheOptions {
+    /// Why no states of this builder are kept or used although the cache is on, if they are not.
+    pub(super) fn unasked(&self, builder: &str) -> Option<String> {
+        unasked(builder, self.amazon)
+    }
+}
+
+/// Why no states of a builder are kept or used unless they are asked for by themselves. `amazon` is
+/// what the companion file says of those that AWS keeps.
+pub(super) fn unasked(builder: &str, amazon: bool) -> Option<String> {
+    (builder == "amazon-ebs" && !amazon).then(|| {
+        "AWS takes money for the states of amazon-ebs, which are AMIs; cache { amazon = true } in \
+         the companion file turns them on"
+            .to_owned()
+    })
 }
 
 /// The environment variable with the directory by which machines share the cache.

@@ -31,6 +31,8 @@ pub struct CacheBlock {
     pub max_age: Option<Duration>,
     /// `directory`: by which machines share it, from the template's directory.
     pub directory: Option<String>,
+    /// `amazon`: whether AWS keeps states of `amazon-ebs`, for which it takes money.
+    pub amazon: Option<bool>,
     /// Where the block starts; none for one that is not written.
     pub header: Option<Span>,
 }

@@ -119,7 +119,12 @@ fn add(companion: &mut Companion, block: &Block, names: &Names, mut reader: Read
                     first,
                 ));
             }
-            only(reader.body, &["enabled", "max_age", "directory"], &[], reader.diagnostics);
+            only(
+                reader.body,
+                &["enabled", "max_age", "directory", "amazon"],
+                &[],
+                reader.diagnostics,
+            );
             let directory = reader.text("directory");
             if directory.as_deref() == Some("") {
                 reader.invalid("directory", "this cannot be the name of a directory");
@@ -128,6 +133,7 @@ fn add(companion: &mut Companion, block: &Block, names: &Names, mut reader: Read
                 enabled: reader.bool("enabled"),
                 max_age: reader.duration("max_age"),
                 directory: directory.filter(|directory| !directory.is_empty()),
+                amazon: reader.bool("amazon"),
                 header: Some(block.header),
             });
         }
