@@ -1,15 +1,21 @@
 //! Where the builders of this program keep the states of the step cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use ingot_sdk::{Result, StateKey};
 
 use crate::engine::step_cache::{StateStore, StoredState};
 
-/// All of them. `shared` is the directory by which machines share states, if they do.
-pub fn state_stores(shared: Option<PathBuf>) -> Vec<Box<dyn StateStore>> {
-    vec![Box::new(DockerImages { shared }), Box::new(QemuDisks)]
+/// All of them. `shared` is the directory by which machines share states, if they do; in `records` it
+/// is written down where states are that are neither there nor on this machine.
+pub fn state_stores(shared: Option<PathBuf>, records: &Path) -> Vec<Box<dyn StateStore>> {
+    vec![
+        Box::new(DockerImages { shared }),
+        Box::new(QemuDisks),
+        #[cfg(feature = "amazon")]
+        Box::new(Amis { records: records.to_owned() }),
+    ]
 }
 
 /// The images of the builder `docker`, on the Engine that the environment names, and their files in the
@@ -54,5 +60,31 @@ impl StateStore for QemuDisks {
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
         ingot_qemu::remove_kept_state(key).await
+    }
+}
+
+/// The AMIs of the builder `amazon-ebs`, as far as this user's records tell of them: nobody asks AWS
+/// before one is removed.
+#[cfg(feature = "amazon")]
+struct Amis {
+    records: PathBuf,
+}
+
+#[cfg(feature = "amazon")]
+#[async_trait]
+impl StateStore for Amis {
+    fn builder(&self) -> &'static str {
+        "amazon-ebs"
+    }
+
+    async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
+        let images = ingot_amazon::kept_images(&self.records, owner)?.into_iter();
+        Ok(images
+            .map(|image| StoredState { key: image.key, created: image.created, bytes: image.bytes })
+            .collect())
+    }
+
+    async fn remove(&self, key: &StateKey) -> Result<()> {
+        ingot_amazon::remove_kept_image(&self.records, key).await
     }
 }

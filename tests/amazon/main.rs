@@ -17,3 +17,4 @@ mod options;
 mod proxy;
 mod resume;
 mod session_manager;
+mod step_cache;

@@ -29,7 +29,8 @@ use ingot_sdk::{Component as _, PluginSet};
 
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
 pub use ebs::{
-    EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG, artifact_is_there,
+    EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, KeptImage, RUN_TAG,
+    artifact_is_there, kept_images, remove_kept_image,
 };
 pub use ecr::AmazonEcr;
 

@@ -94,7 +94,7 @@ async fn answer(args: &CacheArgs, redactor: &Redactor) -> Result<bool> {
     let flag = args.cache_dir.as_deref();
     let shared = shared_directory(flag, &Companion::default(), Path::new("."));
     let directory = CacheDirectory::open(shared.as_deref())?;
-    let stores = state_stores(shared);
+    let stores = state_stores(shared, directory.path());
     let (states, whole) = states(&directory, &stores, redactor).await?;
     match &args.command {
         CacheCommand::List { json: true } => json(&json!({

@@ -8,6 +8,7 @@
 //! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
 //! | [`resources`] | the kinds of things that a build makes, as the journal records them |
 //! | [`discovery`] | finding what is left by its tag |
+//! | [`kept_images`] | the AMIs of the step cache, as this user's records tell of them |
 //! | [`region_access`] | where things are, for the journal |
 //! | [`wait`], [`pace`] | waiting for AWS |
 //! | [`session_manager`] | reaching the instance through Systems Manager |
@@ -19,6 +20,7 @@ mod checks;
 mod creation;
 mod devices;
 mod discovery;
+mod kept_images;
 mod options;
 mod pace;
 mod reclaim;
@@ -34,6 +36,7 @@ mod volume_artifact;
 mod wait;
 
 pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
+pub use kept_images::{KeptImage, kept_images, remove_kept_image};
 pub use reclaim::{EbsReclaim, artifact_is_there};
 pub use tags::RUN_TAG;
 pub(crate) use test_machine::AmiTest;

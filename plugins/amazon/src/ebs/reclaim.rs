@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::{
-    Discovered, DiscoveryScope, Error, Event, EventSink, Reclaim, Resource, Result, Ui, async_trait,
+    Discovered, DiscoveryScope, Error, Event, EventSink, Reclaim, Resource, Result, StateKey, Ui,
+    async_trait,
 };
 
+use super::kept_images::find_states;
 use super::region_access::{ACCOUNT, access_options, attribute};
 use super::removal::{
     Snapshots, find_images, find_key_pair, find_launch_template, find_security_group, iam,
@@ -61,6 +63,31 @@ impl EbsReclaim {
             ))
             .hint(format!("run `ingot cleanup` with credentials for the account {needed}"))),
             _ => Ok(access.clone()),
+        }
+    }
+}
+
+impl EbsReclaim {
+    /// Removes the AMI of a record, and all others there that keep the same state: two builds may
+    /// have made one at the same time.
+    ///
+    /// # Errors
+    /// Some may still be there.
+    pub(super) async fn reclaim_state(&self, resource: &Resource, key: &StateKey) -> Result<()> {
+        let ui = Ui::new(Arc::new(Silent));
+        let access = self.way_to(resource, &ui).await?;
+        let ec2 = access.client(access.region());
+        let removed = async {
+            remove_images(&ec2, resource).await?;
+            for image in find_states(&ec2, std::slice::from_ref(key)).await? {
+                let id = image.image_id().unwrap_or_default();
+                remove_image(&ec2, id, Snapshots::default(), |_| {}).await?;
+            }
+            Ok(())
+        };
+        match removed.await {
+            Err(error) => Err(access.explain(error).await),
+            Ok(()) => Ok(()),
         }
     }
 }

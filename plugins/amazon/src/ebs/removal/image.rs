@@ -131,7 +131,7 @@ pub(crate) fn snapshots_of(image: &Image) -> Vec<String> {
 
 /// An AMI that is not ready may not tell of its snapshots, but they tell of it: EC2 writes its id
 /// in their descriptions.
-async fn snapshots_created_for(ec2: &Ec2, id: &str) -> Result<Vec<String>, Failure> {
+pub(crate) async fn snapshots_created_for(ec2: &Ec2, id: &str) -> Result<Vec<String>, Failure> {
     let descriptions =
         format!("Created by CreateImage(*) for {id}*,Copied for DestinationAmi {id}*");
     let found = described_as(ec2, &descriptions).await?;

@@ -7,13 +7,16 @@ use aws_sdk_ec2::types::Instance;
 use ingot_communicator::{Target, Way};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
-    Communicator, Error, GeneratedData, Provisioned, Result, RunContext, Step, async_trait,
+    Communicator, Error, GeneratedData, Provisioned, Provisioning, Result, RunContext, Step,
+    async_trait,
 };
 use tokio::time::sleep;
 
-use super::State;
 use super::launch::describe;
+use super::{State, states};
+use crate::access::Ec2;
 use crate::ebs::options::given;
+use crate::ebs::settings::Settings;
 
 /// How often to look for an address.
 const LOOKS: u32 = 3;
@@ -31,7 +34,13 @@ impl Step<State> for Connect {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         if !matches!(state.settings.communication.way, Way::None) {
-            let host = host(state).await?;
+            let host = match (&state.tunnel, state.instance.as_mut()) {
+                (Some(_), _) => {
+                    state.settings.communication.host().unwrap_or("localhost").to_owned()
+                }
+                (None, Some(instance)) => host(&state.ec2, &state.settings, instance).await?,
+                (None, None) => return Err(Error::new("the instance was not started")),
+            };
             let key_pair = state.key.clone();
             let port = state.tunnel.as_ref().map(|tunnel| tunnel.port);
             let target = Target { host, port, key_pair, password: state.password.clone() };
@@ -43,40 +52,45 @@ impl Step<State> for Connect {
                     failure = tunnel.failure() => return Err(failure),
                 },
             };
+            if let Some(found) = state.states.found() {
+                found.forget_login(ctx, &*communicator).await;
+            }
             (state.communicator, state.target) = (Some(communicator), Some(target));
         }
         state.data = state.generated_data(ctx);
-        Ok(())
+        states::keep_from_here(ctx, state)
     }
 
     async fn cleanup(&self, _: &RunContext, state: &mut State, _: Outcome) {
         state.communicator = None;
+        state.states.disconnect();
     }
 }
 
 /// Where the instance takes connections.
-async fn host(state: &mut State) -> Result<String> {
-    if let Some(host) = state.settings.communication.host() {
+pub(super) async fn host(
+    ec2: &Ec2,
+    settings: &Settings,
+    instance: &mut Instance,
+) -> Result<String> {
+    if let Some(host) = settings.communication.host() {
         return Ok(host.to_owned());
     }
-    if state.tunnel.is_some() {
-        return Ok("localhost".to_owned());
-    }
-    let interface = given(&state.settings.raw.network.ssh_interface).map(str::to_owned);
-    let id = state.instance_id()?.to_owned();
+    let interface = given(&settings.raw.network.ssh_interface);
+    let id = instance.instance_id().unwrap_or_default().to_owned();
     for look in 1..=LOOKS {
         let last = look == LOOKS;
-        if let Some(host) = address(state.instance()?, interface.as_deref(), last) {
+        if let Some(host) = address(instance, interface, last) {
             return Ok(host);
         }
         if !last {
             sleep(PAUSE).await;
-            if let Some(instance) = describe(state, &id).await? {
-                state.instance = Some(instance);
+            if let Some(found) = describe(ec2, &id).await? {
+                *instance = found;
             }
         }
     }
-    let kind = interface.as_deref().unwrap_or("address");
+    let kind = interface.unwrap_or("address");
     Err(Error::new(format!("the instance {id} has no {kind}"))
         .hint("set ssh_interface to an address that its subnet gives, or ssh_host"))
 }
@@ -107,13 +121,23 @@ impl Provisioned for State {
     }
 
     fn data(&self) -> GeneratedData {
-        self.data.clone()
+        let mut data = self.data.clone();
+        data.extend(self.states.moved());
+        data
+    }
+
+    fn provisioning(&self) -> Provisioning {
+        self.states.provisioning()
     }
 
     async fn provisioned(&mut self, ctx: &RunContext) -> Result<()> {
+        self.data.extend(self.states.moved());
         if let (Way::Ssh(ssh), Some(communicator), Some(key)) =
             (&self.settings.communication.way, &self.communicator, &self.key)
         {
+            if ssh.clear_authorized_keys {
+                self.states.go_on(ctx).await?;
+            }
             ssh.clear_authorized_keys(ctx, &**communicator, key).await;
         }
         Ok(())

@@ -159,7 +159,7 @@ pub(super) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<Strin
 }
 
 /// The instance takes a moment to be seen as stopped.
-fn settling(failure: &Failure) -> bool {
+pub(super) fn settling(failure: &Failure) -> bool {
     failure.is("InvalidParameterValue") && failure.message.contains("Instance is not in state")
         || failure.is("IncorrectInstanceState")
 }
@@ -228,7 +228,11 @@ pub(super) async fn remove_or_keep(
     }
 }
 
-async fn remove(ec2: &Ec2, image: &ImageCreation, known: Option<String>) -> Result<(), Failure> {
+pub(super) async fn remove(
+    ec2: &Ec2,
+    image: &ImageCreation,
+    known: Option<String>,
+) -> Result<(), Failure> {
     let ids = match known {
         Some(id) => vec![id],
         None => {

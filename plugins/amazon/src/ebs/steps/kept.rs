@@ -9,16 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::launch::{Launched, describe, note_volumes, running};
-use super::{State, spot};
+use super::{State, power, spot};
 use crate::ebs::creation::Creation;
-use crate::ebs::pace;
 use crate::ebs::removal::Mark;
 use crate::ebs::resources::{
     INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, instance_resource,
 };
 use crate::ebs::settings::KeyChoice;
-use crate::ebs::wait::{Look, until};
-use crate::failure::During;
 
 /// What a later run needs to go on with the instance, and to remove what was made for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -94,13 +91,19 @@ impl Step<State> for ResumeInstance {
                 "`ingot cleanup -kept` removes what is left of it; then build without -resume",
             )
         };
-        let found = describe(state, id).await?.ok_or_else(|| gone("is gone"))?;
+        let found = describe(&state.ec2, id).await?.ok_or_else(|| gone("is gone"))?;
         match found.state().and_then(|state| state.name()) {
             Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown) => {
                 return Err(gone("was terminated"));
             }
             Some(InstanceStateName::Stopped | InstanceStateName::Stopping) => {
-                start_again(ctx, state, id).await?;
+                ctx.ui.say(format!("The instance {id} is stopped: starting it again..."));
+                power::start(&ctx.ui, &state.access, &state.ec2, id).await.map_err(|error| {
+                    error.hint(
+                        "start it by other means and try again; or `ingot cleanup -kept` removes \
+                         it, and a build without -resume makes a new one",
+                    )
+                })?;
             }
             _ => {}
         }
@@ -132,7 +135,7 @@ impl Step<State> for ResumeInstance {
             pair.mask(&ctx.ui);
             state.key = Some(pair);
         }
-        let instance = running(ctx, state, id).await?;
+        let instance = running(&ctx.ui, &state.access, &state.ec2, id).await?;
         note_volumes(ctx, state, &instance).await?;
         state.instance = Some(instance);
         if state.settings.is_spot() {
@@ -141,28 +144,4 @@ impl Step<State> for ResumeInstance {
         }
         Ok(())
     }
-}
-
-/// Starts an instance that somebody has stopped.
-async fn start_again(ctx: &RunContext, state: &State, id: &str) -> Result<()> {
-    ctx.ui.say(format!("The instance {id} is stopped: starting it again..."));
-    // EC2 starts none that is about to stop.
-    let what = format!("the instance {id} to be stopped");
-    let look = || async {
-        let found = describe(state, id).await?;
-        let name = found.as_ref().and_then(|instance| instance.state()?.name());
-        Ok(match name {
-            Some(InstanceStateName::Stopping) => Look::NotYet("stopping".to_owned()),
-            _ => Look::Done(()),
-        })
-    };
-    until(&ctx.ui, &what, pace::quick(state.access.polling(), pace::MACHINE), look).await?;
-    let call = state.ec2.start_instances().instance_ids(id).send().await;
-    call.during("starting the instance").map_err(|failure| {
-        Error::from(failure).hint(
-            "start it by other means and try again; or `ingot cleanup -kept` removes it, and a build \
-             without -resume makes a new one",
-        )
-    })?;
-    Ok(())
 }

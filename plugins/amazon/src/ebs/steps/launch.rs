@@ -12,9 +12,10 @@ use aws_sdk_ec2::types::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, Ui, async_trait};
 
 use super::{State, once, spot};
+use crate::access::{Access, Ec2};
 use crate::ebs::checks::is_burstable;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
@@ -51,16 +52,23 @@ impl Step<State> for Launch {
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let resource = state.resource(INSTANCE, &state.mark.token);
         let resource = instance_resource(resource, &state.mark);
-        let creation = if state.settings.is_spot() {
-            Creation::begin(ctx, &resource, spot::request(ctx, state)?)?
-        } else {
-            Creation::begin(ctx, &resource, request(ctx, state).await?)?
+        let id = loop {
+            let creation = if state.settings.is_spot() {
+                Creation::begin(ctx, &resource, spot::request(ctx, state)?)?
+            } else {
+                Creation::begin(ctx, &resource, request(ctx, state).await?)?
+            };
+            match state.launch.insert(creation).created().await {
+                Ok(launched) => break launched.instance,
+                Err(failure) if state.states.give_up_if_gone(ctx, &failure) => {
+                    state.launch.take().into_iter().for_each(Creation::done);
+                }
+                Err(failure) => return Err(explained(state, failure)),
+            }
         };
-        let created = state.launch.insert(creation).created().await;
-        let id = created.map_err(|failure| explained(state, failure))?.instance;
         ctx.ui.say(format!("Instance ID: {id}"));
         ctx.ui.say(format!("Waiting for instance ({id}) to become ready..."));
-        let instance = running(ctx, state, &id).await?;
+        let instance = running(&ctx.ui, &state.access, &state.ec2, &id).await?;
         note_volumes(ctx, state, &instance).await?;
         if ctx.prepare.debug {
             for (what, value) in [
@@ -196,10 +204,7 @@ pub(super) fn has_temporary_key(state: &State) -> bool {
 }
 
 /// The instance of a launch whose answer was lost.
-pub(super) async fn find(
-    ec2: &crate::access::Ec2,
-    mark: &Mark,
-) -> Result<Option<Launched>, Failure> {
+pub(super) async fn find(ec2: &Ec2, mark: &Mark) -> Result<Option<Launched>, Failure> {
     let found = find_instances(ec2, mark).await?;
     let live = found.into_iter().find(|instance| !is_over(instance));
     let id = live.and_then(|instance| instance.instance_id);
@@ -257,8 +262,12 @@ fn options(
     let kind = given(&instance.instance_type).unwrap_or_default();
     let shutdown = given(&instance.shutdown_behavior).unwrap_or("stop");
     let mappings = devices::mappings(&instance.launch_block_device_mappings, instance.no_ephemeral);
+    let (image, mappings) = match state.states.found() {
+        Some(found) => (found.image_id(), found.mappings(mappings)),
+        None => (state.source()?.image_id(), mappings),
+    };
     let mut request = request
-        .set_image_id(state.source()?.image_id().map(str::to_owned))
+        .set_image_id(image.map(str::to_owned))
         .instance_type(InstanceType::from(kind))
         .min_count(1)
         .max_count(1)
@@ -389,11 +398,11 @@ pub(super) async fn user_data(state: &State) -> Result<String> {
 }
 
 /// Waits until the instance runs, and tells all about it.
-pub(super) async fn running(ctx: &RunContext, state: &State, id: &str) -> Result<Instance> {
-    let pace = pace::quick(state.access.polling(), pace::MACHINE);
+pub(super) async fn running(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Instance> {
+    let pace = pace::quick(access.polling(), pace::MACHINE);
     let what = format!("the instance {id}");
     let look = || async {
-        let Some(instance) = describe(state, id).await? else {
+        let Some(instance) = describe(ec2, id).await? else {
             return Ok(Look::NotYet("not seen yet".to_owned()));
         };
         Ok(match instance.state().and_then(|state| state.name()) {
@@ -407,12 +416,12 @@ pub(super) async fn running(ctx: &RunContext, state: &State, id: &str) -> Result
             }
         })
     };
-    until(&ctx.ui, &what, pace, look).await
+    until(ui, &what, pace, look).await
 }
 
 /// All about an instance; none where it is not seen yet.
-pub(super) async fn describe(state: &State, id: &str) -> Result<Option<Instance>, Failure> {
-    let answer = state.ec2.describe_instances().instance_ids(id).send().await;
+pub(super) async fn describe(ec2: &Ec2, id: &str) -> Result<Option<Instance>, Failure> {
+    let answer = ec2.describe_instances().instance_ids(id).send().await;
     match answer.during("describing the instance") {
         Ok(answer) => {
             let reservations = answer.reservations.unwrap_or_default().into_iter();

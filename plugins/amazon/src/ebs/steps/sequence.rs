@@ -7,7 +7,7 @@ use super::state::State;
 use super::{
     attributes, connect, copy, create_image, deregister, fast_launch, image_tags, key_pair, launch,
     network, password, prevalidate, profile, protection, register, security_group, snapshot,
-    source_ami, spot, stop, swap, tunnel, volumes,
+    source_ami, spot, states, stop, swap, tunnel, volumes,
 };
 use crate::ebs::settings::{Product, Settings};
 
@@ -39,6 +39,9 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptInstance>) -> Vec<Box<
     steps.push(Box::new(source_ami::FindSourceAmi));
     match kept {
         None => {
+            if let Product::Image = settings.product {
+                steps.push(Box::new(states::FindState));
+            }
             steps.push(Box::new(network::FindNetwork));
             steps.extend(creations(settings));
         }

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::fast_launch::LaunchTemplate;
 use super::launch::Launched;
 use super::snapshot::CreatedSnapshot;
+use super::states::States;
 use super::tunnel::Tunnel;
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience};
@@ -70,6 +71,8 @@ pub(crate) struct State {
     pub finished_snapshots: Vec<String>,
     /// The volumes that are the user's from now on.
     pub created_volumes: Vec<String>,
+    /// What the step cache knows of the instance.
+    pub(super) states: States,
 }
 
 /// Where the instance runs, as far as that is known.
@@ -154,6 +157,7 @@ impl State {
             snapshots_by_device: BTreeMap::new(),
             finished_snapshots: Vec::new(),
             created_volumes: Vec::new(),
+            states: States::default(),
         }
     }
 

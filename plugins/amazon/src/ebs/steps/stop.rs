@@ -1,14 +1,10 @@
 //! Stopping the instance, and what can be changed then.
 
-use aws_sdk_ec2::types::{AttributeBooleanValue, AttributeValue, InstanceStateName};
-use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
+use aws_sdk_ec2::types::{AttributeBooleanValue, AttributeValue};
+use ingot_sdk::{Result, RunContext, Step, async_trait};
 
-use super::launch::describe;
-use super::{State, tunnel};
-use crate::ebs::creation::create;
-use crate::ebs::pace;
-use crate::ebs::wait::{Look, until};
-use crate::failure::{During, Failure, Kind};
+use super::{State, power, tunnel};
+use crate::failure::During;
 
 /// Stops the instance, so that its disks are at rest.
 pub(super) struct Stop;
@@ -21,6 +17,7 @@ impl Step<State> for Stop {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         state.communicator = None;
+        state.states.disconnect();
         // Its session would end with the instance, and be opened again.
         tunnel::close(ctx, state).await;
         if state.settings.is_spot() || state.settings.raw.ami.skip_create_ami {
@@ -34,30 +31,10 @@ impl Step<State> for Stop {
         } else {
             ctx.ui.say("Stopping the source instance...");
             ctx.ui.message("Stopping instance");
-            let stop = || async {
-                let call = state.ec2.stop_instances().instance_ids(id).send().await;
-                call.during("stopping the instance").map(drop)
-            };
-            let soon = |failure: &Failure| failure.kind == Kind::NotFound;
-            create(&state.patience(ctx), stop, || async { Ok(None) }, soon).await?;
+            power::ask_to_stop(&state.ec2, &state.patience(ctx), id).await?;
         }
         ctx.ui.say("Waiting for the instance to stop...");
-        let pace = pace::quick(state.access.polling(), pace::MACHINE);
-        let look = || async {
-            let instance = describe(state, id).await?;
-            let name = instance.as_ref().and_then(|one| one.state()).and_then(|s| s.name());
-            Ok(match name {
-                Some(InstanceStateName::Stopped) => Look::Done(()),
-                Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown) => {
-                    Look::Never(
-                        Error::new(format!("the instance {id} was terminated instead of stopped"))
-                            .hint("set shutdown_behavior = \"stop\""),
-                    )
-                }
-                other => Look::NotYet(other.map_or("unknown", |name| name.as_str()).to_owned()),
-            })
-        };
-        until(&ctx.ui, &format!("the instance {id} to stop"), pace, look).await
+        power::stopped(&ctx.ui, &state.access, &state.ec2, id).await
     }
 }
 

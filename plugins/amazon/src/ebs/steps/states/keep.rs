@@ -1,0 +1,218 @@
+//! Keeping a state of the instance, and going on with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{Image, ImageState, Instance, ResourceType, Tag};
+use ingot_communicator::Target;
+use ingot_sdk::{Error, GeneratedData, Result, RunContext, Snapshots, StateKey, async_trait};
+use tokio::sync::Mutex;
+
+use super::find::differs;
+use super::line::Line;
+use super::{ImageCreation, SOURCE_TAG, State, StateImage, login_tags};
+use crate::access::{Access, Ec2};
+use crate::ebs::creation::{Creation, Patience, create};
+use crate::ebs::kept_images::{STATE_TAG, find_states};
+use crate::ebs::pace;
+use crate::ebs::region_access::RegionAccess;
+use crate::ebs::removal::{ImageMark, look_for, snapshots_created_for, snapshots_of};
+use crate::ebs::resources::{IMAGE, image_resource};
+use crate::ebs::settings::Settings;
+use crate::ebs::steps::connect::host;
+use crate::ebs::steps::create_image::{find_one, launched_at, nameless, settling};
+use crate::ebs::steps::{launch, once, power};
+use crate::ebs::tags::{specification, tag};
+use crate::ebs::wait::{Look, until};
+use crate::failure::{During as _, Kind};
+
+/// How long EC2 may take to begin with the snapshots of an AMI.
+const SNAPSHOTS_BEGIN: Duration = Duration::from_secs(10 * 60);
+
+/// Keeps states of the instance from now on, where that is wanted.
+///
+/// # Errors
+/// None where the steps before have run.
+pub(in crate::ebs::steps) fn keep_from_here(ctx: &RunContext, state: &mut State) -> Result<()> {
+    if state.states.keys.is_empty() {
+        return Ok(());
+    }
+    let Some(communicator) = state.communicator.take() else { return Ok(()) };
+    let line = Arc::new(Line::new(communicator));
+    let mut tags = vec![tag(SOURCE_TAG, state.source()?.image_id().unwrap_or_default())];
+    if let (Some(key), true) = (&state.key, state.created_key.is_some()) {
+        tags.extend(login_tags(&key.public));
+    }
+    state.states.keeper = Some(Arc::new(Keeper {
+        ec2: state.ec2.clone(),
+        access: state.access.clone(),
+        place: state.place.clone(),
+        patience: state.patience(ctx),
+        settings: state.settings.clone(),
+        source: state.source()?.clone(),
+        account: state.states.account.clone(),
+        instance: state.instance()?.clone(),
+        launched: launched_at(state),
+        target: state.target.clone().unwrap_or_default(),
+        tags,
+        line: Arc::clone(&line),
+        images: Arc::clone(&state.states.images),
+        moved: parking_lot::Mutex::default(),
+    }));
+    state.communicator = Some(line);
+    Ok(())
+}
+
+/// Keeps states of an instance that is reached.
+pub(super) struct Keeper {
+    ec2: Ec2,
+    access: Access,
+    place: RegionAccess,
+    patience: Patience,
+    settings: Settings,
+    source: Image,
+    account: String,
+    instance: Instance,
+    /// See [`launched_at`].
+    launched: String,
+    target: Target,
+    /// The tags of all states.
+    tags: Vec<Tag>,
+    line: Arc<Line>,
+    images: Arc<Mutex<Vec<StateImage>>>,
+    moved: parking_lot::Mutex<GeneratedData>,
+}
+
+impl Keeper {
+    /// Values for `build.*` that are other ones since the instance was started again.
+    pub(super) fn moved(&self) -> GeneratedData {
+        self.moved.lock().clone()
+    }
+
+    fn id(&self) -> Result<&str> {
+        let id = self.instance.instance_id();
+        id.ok_or_else(|| Error::new("AWS did not return the instance's id"))
+    }
+
+    /// Starts to make the AMI.
+    fn begin(&self, ctx: &RunContext, key: &StateKey) -> Result<StateImage> {
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        let source = self.id()?.to_owned();
+        let mark = ImageMark {
+            name: format!("ingot-state-{}-{}", &key.as_str()[..16], &unique[..12]),
+            source: source.clone(),
+            not_before: self.launched.clone(),
+            kept: BTreeSet::new(),
+        };
+        let mut tags = self.tags.clone();
+        tags.push(tag(STATE_TAG, key.as_str()));
+        let request = once(&self.ec2)
+            .create_image()
+            .instance_id(source)
+            .name(&mark.name)
+            .description("A state of a build, kept by Ingot's step cache")
+            .set_tag_specifications(specification(ResourceType::Image, tags).map(|one| vec![one]));
+        let (ec2, sought, patience) = (self.ec2.clone(), mark.clone(), self.patience.clone());
+        let call = async move {
+            let attempt = || async {
+                let answer = request.clone().send().await.during("creating the AMI")?;
+                answer.image_id.ok_or_else(nameless)
+            };
+            create(&patience, attempt, || look_for(|| find_one(&ec2, &sought)), settling).await
+        };
+        let resource = image_resource(self.place.resource(IMAGE, &mark.name), &mark);
+        let call = Creation::begin(ctx, &resource, call)?;
+        let region = self.access.region().to_owned();
+        let creation = ImageCreation { region, mark, resource, first: false, kept: true, call };
+        Ok(StateImage { key: key.clone(), creation, exact: false })
+    }
+
+    /// Waits until EC2 has begun with all snapshots of an AMI. Each holds its volume as it is when it
+    /// is begun, so that the instance may change it then.
+    async fn begun(&self, ctx: &RunContext, id: &str) -> Result<Vec<String>> {
+        let disks = self.instance.block_device_mappings().iter();
+        let count = disks.filter(|disk| disk.ebs().is_some()).count().max(1);
+        let pace = pace::quick(self.access.polling(), SNAPSHOTS_BEGIN);
+        let look = || async {
+            let answer = self.ec2.describe_images().image_ids(id).send().await;
+            let image = match answer.during("describing the AMI") {
+                Ok(answer) => answer.images.unwrap_or_default().into_iter().next(),
+                Err(failure) if failure.kind == Kind::NotFound => None,
+                Err(failure) => return Err(failure),
+            };
+            match image.as_ref().and_then(|image| image.state()) {
+                Some(ImageState::Available) => {
+                    return Ok(Look::Done(image.iter().flat_map(snapshots_of).collect()));
+                }
+                Some(ImageState::Pending | ImageState::Transient) | None => {}
+                Some(other) => {
+                    let text = format!("the AMI {id} is {}", other.as_str());
+                    return Ok(Look::Never(Error::new(text)));
+                }
+            }
+            let snapshots = snapshots_created_for(&self.ec2, id).await?;
+            Ok(match snapshots.len() >= count {
+                true => Look::Done(snapshots),
+                false => Look::NotYet(format!("{} of {count}", snapshots.len())),
+            })
+        };
+        until(&ctx.ui, &format!("the snapshots of the AMI {id}"), pace, look).await
+    }
+
+    /// Marks the snapshots, for people: the AMI tells which they are.
+    async fn mark(&self, key: &StateKey, snapshots: &[String]) {
+        let request = self.ec2.create_tags().set_resources(Some(snapshots.to_vec()));
+        let call = request.tags(tag(STATE_TAG, key.as_str())).send().await;
+        if let Err(failure) = call.during("tagging the snapshots") {
+            tracing::warn!(%failure, "the snapshots of a state have no tags");
+        }
+    }
+}
+
+#[async_trait]
+impl Snapshots for Keeper {
+    async fn save(&self, ctx: &RunContext, key: &StateKey) -> Result<()> {
+        let there = find_states(&self.ec2, std::slice::from_ref(key)).await?;
+        let launch = &self.settings.raw.instance.launch_block_device_mappings;
+        if there.iter().any(|one| differs(&self.source, launch, one, &self.account).is_none()) {
+            // Another build has kept it meanwhile.
+            return Ok(());
+        }
+        let id = self.id()?;
+        ctx.ui.say("Stopping the instance to keep its state...");
+        self.line.close();
+        power::ask_to_stop(&self.ec2, &self.patience, id).await?;
+        power::stopped(&ctx.ui, &self.access, &self.ec2, id).await?;
+        let mut images = self.images.lock().await;
+        images.push(self.begin(ctx, key)?);
+        let Some(image) = images.last_mut() else { return Ok(()) };
+        let id = image.creation.call.created().await?;
+        image.creation.known(&id, &BTreeSet::new());
+        ctx.ui.say(format!("Keeping the state of the instance as the AMI {id}"));
+        let snapshots = self.begun(ctx, &id).await?;
+        image.creation.known(&id, &snapshots.iter().cloned().collect());
+        image.exact = true;
+        self.mark(key, &snapshots).await;
+        Ok(())
+    }
+
+    async fn go_on(&self, ctx: &RunContext) -> Result<GeneratedData> {
+        if !self.line.is_closed() {
+            return Ok(GeneratedData::new());
+        }
+        let id = self.id()?;
+        ctx.ui.say("Starting the instance again...");
+        let started = power::start(&ctx.ui, &self.access, &self.ec2, id).await;
+        started.map_err(|error| {
+            error.hint("it was stopped to keep its state; try again, or without -cache")
+        })?;
+        let mut instance = launch::running(&ctx.ui, &self.access, &self.ec2, id).await?;
+        let host = host(&self.ec2, &self.settings, &mut instance).await?;
+        let target = Target { host, ..self.target.clone() };
+        self.line.connect(self.settings.communication.connect(ctx, &target).await?);
+        let data = self.settings.communication.generated_data(Some(&target));
+        *self.moved.lock() = data.clone();
+        Ok(data)
+    }
+}

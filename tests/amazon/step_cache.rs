@@ -1,0 +1,207 @@
+//! The step cache of `amazon-ebs`: states of instances as AMIs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ingot_test_support::require;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::bench::{Bench, Ended, Instances, instances};
+use super::cloud::{BASE_ID, Cloud, cloud, items, value};
+use super::proxy::{Act, Call};
+
+const CACHED: &[&str] = &["build", "-color=false", "-cache", "-explain", "."];
+
+/// A provisioner that is not in the way of those of other tests on the same machine, and the same each
+/// time.
+fn shell(unique: &str, name: &str, script: &str) -> String {
+    format!(
+        "  provisioner \"shell\" {{\n    name        = \"{name}\"\n    inline      = [\"{script}\"]\n    \
+         remote_file = \"script-{unique}-{name}.sh\"\n  }}\n"
+    )
+}
+
+/// A template whose AMI is in one region and says which AMI it comes from.
+fn bench(
+    cloud: &Cloud,
+    instances: &Arc<Instances>,
+    second: &str,
+    plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
+) -> Bench {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let unique = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let steps = shell(&unique, "one", "echo first") + &shell(&unique, "two", second);
+    let bench = Bench::new(cloud, instances, "", &steps, plan);
+    edit(&bench, |text| {
+        let kept = |line: &&str| !line.contains("ami_regions") && !line.contains("ami_users");
+        let text: String = text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect();
+        text.replace("Of = \"the AMI\"", "Of = \"{{ .SourceAMI }}\"")
+    });
+    std::fs::write(bench.path("t.ingot.hcl"), "cache {\n  amazon = true\n}\n").unwrap();
+    bench
+}
+
+/// Changes the template.
+fn edit(bench: &Bench, change: impl Fn(&str) -> String) {
+    let path = bench.path("t.pkr.hcl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, change(&text)).unwrap();
+}
+
+fn says(ended: &Ended, code: i32, parts: &[&str], absent: &[&str]) {
+    assert_eq!(ended.code, Some(code), "{}", ended.said);
+    for part in parts {
+        assert!(ended.said.contains(part), "no {part:?}: {}", ended.said);
+    }
+    for part in absent {
+        assert!(!ended.said.contains(part), "{part:?}: {}", ended.said);
+    }
+}
+
+/// The ids of the AMIs that keep states.
+fn states(bench: &Bench) -> BTreeSet<String> {
+    let answer = bench.account.call("us-east-1", "DescribeImages", &[]);
+    let images = items(&answer, "imagesSet").into_iter();
+    let states = images.filter(|image| image.contains("<key>ingot-state</key>"));
+    states.map(|image| value(&image, "imageId")).collect()
+}
+
+/// The AMI of each instance that there was.
+fn launched_from(bench: &Bench) -> Vec<String> {
+    let answer = bench.account.call("us-east-1", "DescribeInstances", &[]);
+    let mut instances = items(&answer, "instancesSet");
+    instances.sort_by_key(|instance| value(instance, "launchTime"));
+    instances.iter().map(|instance| value(instance, "imageId")).collect()
+}
+
+/// What a list of the cache in JSON says: how many states there are of `amazon-ebs`.
+fn listed(bench: &Bench) -> usize {
+    let listed = bench.run(&["cache", "list", "-json"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.said);
+    let listed: Value = serde_json::from_str(&listed.said).unwrap();
+    let states = listed["states"].as_array().unwrap().iter();
+    states.filter(|state| state["builder"] == "amazon-ebs").count()
+}
+
+#[test]
+fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let plan = |call: &Call| match call.action.as_str() {
+        "DeregisterImage" => Act::Refuse(403, "UnauthorizedOperation"),
+        _ => Act::Forward,
+    };
+    let bench = bench(&cloud, &instances, "exit 3", plan);
+
+    // A build that fails has come to something.
+    let failed = bench.run(CACHED);
+    let kept = "Step cache: one (1 of 2) was run and kept: there was no state of it";
+    says(&failed, 1, &["amazon-ebs.a: first", kept, "Starting the instance again..."], &[]);
+    let one = states(&bench);
+    assert_eq!((one.len(), listed(&bench)), (1, 1), "{}", failed.said);
+    let made = bench.holds();
+    assert!(made.iter().all(|line| line.contains("image")), "{made:?}");
+    assert_eq!(bench.journals(), 1, "the directory of the cache");
+
+    // The step that failed is mended: nothing else runs.
+    edit(&bench, |text| text.replace("exit 3", "echo second"));
+    let done = bench.run(CACHED);
+    let cached = ["Using cached state for one (1 of 2)", "amazon-ebs.a: second", "and kept"];
+    // After the last provisioner, the instance is only to be stopped.
+    says(&done, 0, &cached, &["amazon-ebs.a: first", "Starting the instance again..."]);
+    assert_eq!((states(&bench).len(), listed(&bench)), (2, 2), "{}", done.said);
+    assert_eq!(launched_from(&bench)[1], *one.first().unwrap());
+    let answer = bench.account.call("us-east-1", "DescribeImages", &[]);
+    let images = items(&answer, "imagesSet").into_iter();
+    let made: Vec<String> = images.filter(|image| value(image, "name") == "made").collect();
+    // What is seen of the source is the template's.
+    let tag = format!("<key>Of</key><value>{BASE_ID}</value>");
+    let plain: String = made[0].chars().filter(|c| !c.is_whitespace()).collect();
+    assert!(plain.contains(&tag) && !plain.contains("ingot-state"), "{plain}");
+
+    // Nothing changed.
+    edit(&bench, |text| text.replace("\"made\"", "\"made-2\""));
+    let again = bench.run(CACHED);
+    let absent = ["amazon-ebs.a: first", "amazon-ebs.a: second", "to keep its state"];
+    says(&again, 0, &["Using cached state for two (2 of 2)", "AMIs were created:"], &absent);
+    assert_eq!(states(&bench).len(), 2);
+
+    // States that AWS refuses to remove are still known.
+    let pruned = bench.run(&["cache", "prune", "-all"]);
+    says(&pruned, 1, &["deregistering the AMI ami-", "UnauthorizedOperation"], &[]);
+    assert_eq!((states(&bench).len(), listed(&bench)), (2, 2));
+    bench.proxy.disarm();
+
+    // What somebody has removed is made again, and the rest is forgotten.
+    for id in states(&bench) {
+        bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
+    }
+    edit(&bench, |text| {
+        text.replace("\"made-2\"", "\"made-3\"").replace("echo second", "echo another")
+    });
+    let remade = bench.run(CACHED);
+    let parts = ["amazon-ebs.a: first", "amazon-ebs.a: another", "was run and kept"];
+    says(&remade, 0, &parts, &["Using cached state"]);
+    assert_eq!(states(&bench).len(), 2);
+    // The state after the step that is another one now is not looked for.
+    assert_eq!(listed(&bench), 3);
+    let pruned = bench.run(&["cache", "prune", "-all"]);
+    says(&pruned, 0, &["Removed 3 states"], &[]);
+    assert_eq!(listed(&bench), 0);
+    let held = bench.holds();
+    let names: Vec<&str> = held
+        .iter()
+        .filter(|line| line.contains(" image "))
+        .filter_map(|line| line.split(' ').nth(3))
+        .collect();
+    assert_eq!(names.len(), 3, "{held:?}");
+    assert!(names.iter().all(|name| name.starts_with("made")), "{held:?}");
+    assert!(!held.iter().any(|line| line.contains(" snapshot ")), "{held:?}");
+
+    // Without being asked for, no state is made.
+    std::fs::remove_file(bench.path("t.ingot.hcl")).unwrap();
+    edit(&bench, |text| text.replace("\"made-3\"", "\"made-4\""));
+    let unasked = bench.run(CACHED);
+    let why =
+        "AWS takes money for the states of amazon-ebs, which are AMIs; cache { amazon = true }";
+    says(&unasked, 0, &[&format!("No step is cached: {why}")], &["to keep its state"]);
+    assert_eq!(states(&bench).len(), 0);
+    let planned = bench.run(&["plan", "-format=json", "."]);
+    says(&planned, 0, &[why], &[]);
+}
+
+#[test]
+fn a_build_that_is_interrupted_leaves_no_state() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let bench = bench(&cloud, &instances, "echo asleep; sleep 300", |_| Act::Forward);
+    let child = bench.start(CACHED);
+    let start = Instant::now();
+    while !bench.said().contains("amazon-ebs.a: asleep") {
+        assert!(start.elapsed() < Duration::from_secs(120), "{}", bench.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(states(&bench).len(), 1);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ended = bench.end(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    assert_eq!(bench.holds(), BTreeSet::new(), "{}", ended.said);
+    assert_eq!(listed(&bench), 0);
+}
+
+#[test]
+fn what_a_killed_build_was_about_to_keep_is_cleaned_up() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let plan = |call: &Call| match call.action.as_str() {
+        "CreateImage" => Act::Signal(Signal::KILL),
+        _ => Act::Forward,
+    };
+    let bench = bench(&cloud, &instances, "echo second", plan);
+    let killed = bench.run(CACHED);
+    assert_eq!(killed.code, None, "{}", killed.said);
+    assert_eq!(states(&bench).len(), 1, "{:?}", bench.holds());
+    let cleaned = bench.run(&["cleanup"]);
+    says(&cleaned, 0, &["amazon-image ingot-state-"], &[]);
+    assert_eq!(bench.holds(), BTreeSet::new(), "{}", cleaned.said);
+}
