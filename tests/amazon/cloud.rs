@@ -69,6 +69,17 @@ impl Account {
         answer.text()
     }
 
+    /// Makes a launch configuration of Auto Scaling.
+    pub(crate) fn create_launch_configuration(&self, region: &str, name: &str, image: &str) {
+        let body = format!(
+            "Action=CreateLaunchConfiguration&Version=2011-01-01&LaunchConfigurationName={name}\
+             &ImageId={image}&InstanceType=t2.micro"
+        );
+        let request = message(region, "autoscaling", body, Some(&self.id));
+        let answer = http::ask(self.port, &request).expect("moto answers");
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
     /// The account's roles and instance profiles, one line each.
     pub(crate) fn roles(&self) -> BTreeSet<String> {
         let mut held = BTreeSet::new();

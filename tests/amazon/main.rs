@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
+mod ami_management;
 mod artifact_tests;
 mod bench;
 mod cleanup;

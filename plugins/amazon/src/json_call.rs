@@ -40,6 +40,16 @@ pub struct JsonService {
 pub const SYSTEMS_MANAGER: JsonService =
     JsonService { id: "SSM", host: "ssm", signing_name: "ssm", target: "AmazonSSM" };
 
+/// What a service answered.
+pub(crate) struct Answer {
+    /// The status of HTTP.
+    pub status: reqwest::StatusCode,
+    /// The header `X-Amzn-ErrorType`.
+    kind: Option<String>,
+    /// All of the body.
+    pub body: Vec<u8>,
+}
+
 impl Access {
     /// The answer of a service to one call, tried again as the SDK does.
     ///
@@ -52,6 +62,14 @@ impl Access {
         operation: &str,
         body: &Value,
     ) -> Result<Value, Failure> {
+        self.persist(|| self.call_once(service, region, operation, body)).await
+    }
+
+    /// Makes a call as often as the SDK would.
+    pub(crate) async fn persist<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let retry = Retry {
             initial: Duration::from_millis(500),
             max: Duration::from_secs(20),
@@ -63,7 +81,7 @@ impl Access {
         };
         // Whoever waits for the answer drops this when the run is cancelled.
         let never = CancellationToken::new();
-        retry.run_with(&never, again, |_| self.call_once(service, region, operation, body)).await
+        retry.run_with(&never, again, |_| call()).await
     }
 
     async fn call_once(
@@ -73,14 +91,28 @@ impl Access {
         operation: &str,
         body: &Value,
     ) -> Result<Value, Failure> {
-        let url = self.endpoint(service, region)?;
         let target = format!("{}.{operation}", service.target);
-        let body = body.to_string();
-        let headers = [
-            ("content-type", "application/x-amz-json-1.1"),
-            ("host", host(&url)?),
-            ("x-amz-target", &target),
-        ];
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)];
+        let answer = self.post(service, region, &headers, body.to_string()).await?;
+        let said = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        if answer.status.is_success() {
+            return Ok(said);
+        }
+        let kind = answer.kind.as_deref().or(said["__type"].as_str());
+        Err(answered(kind, answer.status.as_u16(), &said))
+    }
+
+    /// The answer of a service to one signed request.
+    pub(crate) async fn post(
+        &self,
+        service: &JsonService,
+        region: &str,
+        headers: &[(&'static str, &str)],
+        body: String,
+    ) -> Result<Answer, Failure> {
+        let url = self.endpoint(service, region)?;
+        let mut headers = headers.to_vec();
+        headers.push(("host", host(&url)?));
         let signature = self.sign(service, region, &url, &headers, body.as_bytes()).await?;
         let mut request = self.http().post(&url).timeout(LIMIT).body(body);
         for (name, value) in headers {
@@ -94,15 +126,11 @@ impl Access {
         let status = answer.status();
         let kind = answer.headers().get("x-amzn-errortype");
         let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
-        let text = http::body(answer, LARGEST).await.map_err(|error| {
+        let body = http::body(answer, LARGEST).await.map_err(|error| {
             let kind = if error.is_transient() { Kind::Unreachable } else { Kind::Refused };
             Failure::new(kind, error.to_string())
         })?;
-        let said = serde_json::from_slice(&text).unwrap_or(Value::Null);
-        if status.is_success() {
-            return Ok(said);
-        }
-        Err(answered(kind.as_deref().or(said["__type"].as_str()), status.as_u16(), &said))
+        Ok(Answer { status, kind, body: body.to_vec() })
     }
 
     async fn sign(

@@ -2,7 +2,9 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`ami_management`] | the post-processor `amazon-ami-management` |
 //! | [`access`] | the options for access that all blocks share, and the clients made of them |
+//! | [`auto_scaling`] | launch configurations |
 //! | [`data`] | the data sources |
 //! | [`ecr`] | passwords of the container registry |
 //! | [`ebs`] | the builders `amazon-ebs`, `amazon-ebssurrogate` and `amazon-ebsvolume` |
@@ -15,6 +17,8 @@
 //! No client is made before something asks AWS: `validate` needs neither network nor credentials.
 
 pub mod access;
+mod ami_management;
+mod auto_scaling;
 mod data;
 mod ebs;
 mod ecr;
@@ -27,6 +31,7 @@ pub mod polling;
 
 use ingot_sdk::{Component as _, PluginSet};
 
+pub use ami_management::AmiManagement;
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
 pub use ebs::{
     EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, KeptImage, RUN_TAG,
@@ -44,5 +49,7 @@ pub fn register(set: &mut PluginSet) {
     set.add_builder(EbsSurrogateBuilder);
     set.add_builder(EbsVolumeBuilder);
     set.reclaimer(EbsReclaim::default());
+    set.add_post_processor(AmiManagement);
     set.provides("github.com/hashicorp/amazon", "1.8.2");
+    set.provides("github.com/wata727/amazon-ami-management", "1.7.0");
 }

@@ -109,6 +109,11 @@ impl Access {
         owner.ok_or_else(|| failure.into())
     }
 
+    /// The same way into another region, of which `custom_endpoint_ec2` tells as well.
+    pub(crate) fn in_region(&self, region: &str) -> Access {
+        Access { region: region.to_owned(), ..self.clone() }
+    }
+
     /// How often a call is tried.
     pub(crate) fn tries(&self) -> u32 {
         self.tries

@@ -1,0 +1,220 @@
+//! `post-processor "amazon-ami-management"`: removes AMIs of earlier builds. Options, defaults and what
+//! is said are those of the plugin of that name, github.com/wata727/amazon-ami-management.
+
+mod options;
+mod used;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_ec2::types::Image;
+use ingot_sdk::{
+    Artifact, Component, ConfigErrors, ConfigWarning, Decoded, GeneratedData, PostProcess,
+    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
+};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use options::Options;
+
+use crate::access::{Access, Ec2};
+use crate::failure::{During as _, Failure, Kind};
+use crate::filter::filter;
+
+/// The tag that `identifier` is the value of.
+const TAG: &str = "Amazon_AMI_Management_Identifier";
+
+/// `post-processor "amazon-ami-management"`
+pub struct AmiManagement;
+
+/// Removes AMIs that are not to be kept any more.
+pub struct RemoveOldAmis {
+    options: Options,
+}
+
+impl Component for AmiManagement {
+    const NAME: &'static str = "amazon-ami-management";
+    type Options = Options;
+    type Ready = RemoveOldAmis;
+
+    fn prepare(
+        &self,
+        Decoded { options, .. }: Decoded<'_, Options>,
+        _: &PrepareContext,
+    ) -> Result<Prepared<RemoveOldAmis>, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        options.check(&mut errors);
+        let mut warnings = Vec::new();
+        if options.identifier().is_some() && !options.tags.is_empty() {
+            let message = "`tags` has no effect beside `identifier`";
+            warnings.push(ConfigWarning::on("tags", message));
+        }
+        let prepared = Prepared::new(RemoveOldAmis { options });
+        Prepared { warnings, ..prepared }.or_errors(errors)
+    }
+}
+
+#[async_trait]
+impl PostProcess for RemoveOldAmis {
+    async fn process(
+        &self,
+        ctx: &RunContext,
+        artifact: Arc<dyn Artifact>,
+        _: &GeneratedData,
+    ) -> Result<Processed> {
+        let mut options = self.options.access.clone();
+        options.region = self.options.regions.first().cloned();
+        let access = ctx.unless_cancelled(Access::open(&options, &ctx.ui)).await?;
+        let built = ids(&artifact.id());
+        for region in &self.options.regions {
+            self.say(ctx, format!("Processing in {region}"));
+            let access = access.in_region(region);
+            let cleaned = ctx.unless_cancelled(async {
+                self.clean(ctx, &access, &built).await.map_err(|failure| {
+                    failure.during(format!("removing old AMIs in {region}")).into()
+                })
+            });
+            if let Err(error) = cleaned.await {
+                return Err(access.explain(error).await);
+            }
+        }
+        // The artifact is as it was; so that nobody removes it, it is kept like the input of others.
+        Ok(Processed { artifact: Some(artifact), keep_input: true, force_keep_input: false })
+    }
+}
+
+impl RemoveOldAmis {
+    fn say(&self, ctx: &RunContext, text: String) {
+        ctx.ui.message(if self.options.dry_run { format!("[DryRun] {text}") } else { text });
+    }
+
+    /// Removes what is old in the region of `access`. `built` are the AMIs that this build has made.
+    async fn clean(
+        &self,
+        ctx: &RunContext,
+        access: &Access,
+        built: &BTreeSet<String>,
+    ) -> Result<(), Failure> {
+        let ec2 = access.client(access.region());
+        let uses = used::uses(access, &ec2, self.options.resolve_aliases).await?;
+        let images = self.candidates(&ec2, built).await?;
+        for image in images {
+            let id = image.image_id().unwrap_or_default();
+            self.say(ctx, format!("Deleting image: {id}"));
+            if let Some(by) = uses.get(id) {
+                ctx.ui.message(format!("[WARN] {id} is used in {by}. Skipped..."));
+                continue;
+            }
+            self.remove(ctx, &ec2, &image, id).await?;
+        }
+        Ok(())
+    }
+
+    /// The AMIs that are to go, the newest first.
+    async fn candidates(&self, ec2: &Ec2, built: &BTreeSet<String>) -> Result<Vec<Image>, Failure> {
+        let tags: BTreeMap<&str, &str> = match self.options.identifier() {
+            Some(identifier) => BTreeMap::from([(TAG, identifier)]),
+            None => self.options.tags.iter().map(|(key, value)| (&**key, &**value)).collect(),
+        };
+        let filters = tags.into_iter().map(|(key, value)| {
+            // In quotes, which keep a comma.
+            filter(&format!("tag:{key}"), &format!("\"{}\"", value.replace('"', "\"\"")))
+        });
+        let request = ec2.describe_images().owners("self").include_deprecated(true);
+        let request = request.set_filters(Some(filters.collect()));
+        let answer = request.send().await.during("describing images")?;
+        let images = answer.images.unwrap_or_default();
+        Ok(to_go(images, &self.options, built, OffsetDateTime::now_utc()))
+    }
+
+    async fn remove(
+        &self,
+        ctx: &RunContext,
+        ec2: &Ec2,
+        image: &Image,
+        id: &str,
+    ) -> Result<(), Failure> {
+        let dry_run = self.options.dry_run;
+        let call = ec2.deregister_image().image_id(id).dry_run(dry_run).send().await;
+        done(call.during(format!("deregistering the AMI {id}")).map(drop))?;
+        let disks = image.block_device_mappings().iter();
+        for snapshot in disks.filter_map(|disk| disk.ebs()?.snapshot_id()) {
+            let call = ec2.delete_snapshot().snapshot_id(snapshot).dry_run(dry_run).send().await;
+            match call.during(format!("deleting the snapshot {snapshot}")).map(drop) {
+                Err(failure) if failure.is("InvalidSnapshot.InUse") => {
+                    let said = format!("[WARN] {snapshot} is used in another image. Skipped...");
+                    ctx.ui.message(said);
+                }
+                result => done(result)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is gone is removed; a dry run ends with an error that says that it would have worked.
+fn done(result: Result<(), Failure>) -> Result<(), Failure> {
+    match result {
+        Err(failure) if failure.is("DryRunOperation") || failure.kind == Kind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// The AMIs in an artifact's id: `us-east-1:ami-1,eu-west-1:ami-2`.
+fn ids(artifact: &str) -> BTreeSet<String> {
+    let ids = artifact.split(',').filter_map(|part| part.rsplit(':').next());
+    ids.filter(|id| id.starts_with("ami-")).map(str::to_owned).collect()
+}
+
+/// Those of `images` that are not to be kept at `now`, the newest first.
+fn to_go(
+    mut images: Vec<Image>,
+    options: &Options,
+    built: &BTreeSet<String>,
+    now: OffsetDateTime,
+) -> Vec<Image> {
+    let is_built = |image: &Image| image.image_id().is_some_and(|id| built.contains(id));
+    let date = |image: &Image| OffsetDateTime::parse(image.creation_date()?, &Rfc3339).ok();
+    // One that was just made is the newest, whatever AWS's clock says.
+    images.sort_by_cached_key(|image| Reverse((is_built(image), date(image))));
+    let keep = usize::try_from(options.keep_releases).unwrap_or_default();
+    let age = (options.keep_days > 0).then(|| Duration::days(options.keep_days));
+    let images = images.into_iter().enumerate().filter(|(index, image)| {
+        let young = age.is_some_and(|age| date(image).is_none_or(|date| date + age > now));
+        *index >= keep && !young && !is_built(image)
+    });
+    images.map(|(_, image)| image).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_or_just_built_stays() {
+        let image =
+            |id: &str, date: &str| Image::builder().image_id(id).creation_date(date).build();
+        let images = || {
+            vec![
+                image("ami-old", "2026-01-01T00:00:00.000Z"),
+                image("ami-new", "2026-01-09T00:00:00.000Z"),
+                image("ami-built", "2026-01-08T23:59:59.000Z"),
+                image("ami-older", "2025-12-01T00:00:00.000Z"),
+            ]
+        };
+        let now = OffsetDateTime::parse("2026-01-10T00:00:00Z", &Rfc3339).unwrap();
+        let built = ids("eu-west-1:ami-other,us-east-1:ami-built");
+        let gone = |releases, days| {
+            let options =
+                Options { keep_releases: releases, keep_days: days, ..Options::default() };
+            let gone = to_go(images(), &options, &built, now).into_iter();
+            gone.filter_map(|image| image.image_id).collect::<Vec<_>>()
+        };
+        assert_eq!(gone(1, 0), ["ami-new", "ami-old", "ami-older"]);
+        assert_eq!(gone(3, 0), ["ami-older"]);
+        assert_eq!(gone(9, 0), [""; 0]);
+        assert_eq!(gone(0, 5), ["ami-old", "ami-older"]);
+        assert_eq!(gone(0, 10), ["ami-older"]);
+    }
+}
