@@ -1,5 +1,5 @@
 //! Reads values that templates ask for from the stores that keep them: [`consul_key`] from the
-//! key/value store of Consul, [`vault`] from the secrets engines of Vault and OpenBao.
+//! key/value store of Consul, [`vault()`] from the secrets engines of Vault and OpenBao.
 //!
 //! Where a store is and who asks comes from the environment, by the variables that the stores' own
 //! programs read.

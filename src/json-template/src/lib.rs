@@ -1,7 +1,7 @@
 //! Packer's JSON templates of before HCL2, which Packer calls legacy JSON: `builders`,
 //! `provisioners`, `post-processors` and `variables`, with Go templates in their strings.
 //!
-//! - [`read`] reads one into a [`Template`], every part with its place, and [`Template::check`]
+//! - [`read()`] reads one into a [`Template`], every part with its place, and [`Template::check`]
 //!   finds what Packer refuses before it looks at any plugin;
 //! - [`actions`] makes expressions of what strings ask of the engine: `{{ user "name" }}`;
 //! - [`fix`] brings options of old versions up to date;

@@ -70,7 +70,7 @@ impl Component {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 
-    /// The strings of a list, which [`crate::read`] has found to be one.
+    /// The strings of a list, which [`crate::read()`] has found to be one.
     pub fn texts(&self, name: &str) -> Vec<Text> {
         let Some(Attribute { expr, .. }) = self.attribute(name) else { return Vec::new() };
         match &expr.kind {

@@ -1,6 +1,6 @@
 //! The step cache of containers: the state after a provisioner is an image.
 //!
-//! The image of a state is named [`REPOSITORY`] with its key as the tag, and its comment says the same,
+//! The image of a state is named [`image::REPOSITORY`] with its key as the tag, and its comment says the same,
 //! so that no image is taken for another's. It has one layer more than the image that the build started
 //! from. A state is kept only where the image holds all that later provisioners could see: see [`quiet`]
 //! for what it cannot hold, and [`fingerprint`] for what a provisioner may have left besides files.

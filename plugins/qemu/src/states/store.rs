@@ -1,6 +1,6 @@
 //! Sets of disks with states in them, in the cache directory.
 //!
-//! A [set](super::set) is written aside and gets its name when all of it is on disk. For each state
+//! A [set] is written aside and gets its name when all of it is on disk. For each state
 //! there is a small file, `KEY.json`, that names its set; a set that no state leads to is removed.
 //! Processes that write there take turns. Those that read do not wait: they open all files of a set at
 //! once, and what is removed meanwhile stays for them.

@@ -1,6 +1,6 @@
 //! What a registry does: the rules, over the [`store`](super::store). A [`Session`] is one caller's
-//! view of one project, and a [`Registry`] like any other: the server puts HTTP around it, and the
-//! embedded registry uses it as it is.
+//! view of one project, and a [`Registry`](crate::client::Registry) like any other: the server puts
+//! HTTP around it, and the embedded registry uses it as it is.
 
 mod administration;
 mod ancestry;
