@@ -613,6 +613,13 @@ fn machines_share_states_by_a_directory() {
     let list = cached.cache(&["list", "-json", &flag]);
     let list: Value = serde_json::from_str(&list.stdout).unwrap();
     assert_eq!(list["states"].as_array().unwrap().len(), 4, "{list}");
+    std::fs::remove_file(cached.path("t.ingot.hcl")).unwrap();
+    let planned = |args: &[&str]| {
+        let plan = ingot(cached.dir.path(), &[&["plan", "-offline"], args, &["."]].concat());
+        assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+        plan.stdout.matches("step cache: last kept 20").count()
+    };
+    assert_eq!((planned(&[&flag]), planned(&[])), (3, 0));
     let pruned = cached.cache(&["prune", "-all", &flag]);
     assert!(pruned.stdout.starts_with("Removed 4 states"), "{}", pruned.stdout);
     assert_eq!(std::fs::read_dir(shared.join("docker")).unwrap().count(), 0);

@@ -26,13 +26,15 @@ use crate::template::uses::Uses;
 const FORMAT: u32 = 1;
 
 /// What a run that selects `nodes` would do. `publish` is as what the builds would be published, if
-/// they would be; `registry` is there if one was asked. Reads the files that the builds name.
+/// they would be; `registry` is there if one was asked; `cache` is the directory that the command line
+/// names for the step cache. Reads the files that the builds name.
 pub fn gather<B>(
     template: String,
     project: &Project,
     nodes: &[CheckedNode<B>],
     publish: Option<&Plan>,
     registry: Option<&Published>,
+    cache: Option<&Path>,
 ) -> BuildPlan {
     let reader = InputReader::new(project);
     let scope = project.scope();
@@ -44,7 +46,7 @@ pub fn gather<B>(
             compare(registry.last.as_ref(), &checked.node.component, &inputs, &parents)
         });
         let mut build = build(project, &scope, &checked.node, &inputs, change, &references);
-        let outlooks = outlook(project, checked, Path::new(&template));
+        let outlooks = outlook(project, checked, Path::new(&template), cache);
         for (step, outlook) in build.provisioners.iter_mut().zip(outlooks.into_iter().flatten()) {
             step.cache = Some(PlannedCache {
                 not_kept_because: outlook.reason,

@@ -374,6 +374,9 @@ pub(super) struct PlanArgs {
     /// Fetch all data sources, not only those that read the registry
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub evaluate_datasources: bool,
+    /// Look for states of the step cache in this directory, which machines share
+    #[arg(long, value_name = "DIRECTORY")]
+    pub cache_dir: Option<PathBuf>,
     /// Plan without the provisioners that the registry enforces in the bucket
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub skip_enforcement: bool,

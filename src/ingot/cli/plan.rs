@@ -77,7 +77,9 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let template = args.template.display().to_string();
-    let plan = build_plan::gather(template, &project, &nodes, publish.as_ref(), registry.as_ref());
+    let (publish, registry) = (publish.as_ref(), registry.as_ref());
+    let cache = args.cache_dir.as_deref();
+    let plan = build_plan::gather(template, &project, &nodes, publish, registry, cache);
     show(&plan, args, &redactor)
 }
 

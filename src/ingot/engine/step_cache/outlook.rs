@@ -26,17 +26,19 @@ pub struct Outlook {
 }
 
 /// What is known of the states after the provisioners of a build, in order; nothing where its builder
-/// keeps none. `template` is the template's path. Nothing is written.
+/// keeps none. `template` is the template's path, `shared` the directory that the command line names for
+/// the cache. Nothing is written.
 pub fn outlook<B>(
     project: &Project,
     checked: &CheckedNode<B>,
     template: &Path,
+    shared: Option<&Path>,
 ) -> Option<Vec<Outlook>> {
     let node = &*checked.node;
     if !KEEPS_STATES.contains(&node.ty.as_str()) {
         return None;
     }
-    let shared = shared_directory(None, &project.companion, &project.template.dir);
+    let shared = shared_directory(shared, &project.companion, &project.template.dir);
     let directory = CacheDirectory::existing(shared.as_deref());
     let index = directory.map(|directory| directory.index()).unwrap_or_default();
     let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
