@@ -1,0 +1,209 @@
+//! The run of a family: parents before children, as parallel as that allows.
+
+use std::sync::Arc;
+
+use ingot_registry::api::{Build, BuildStatus, Code, Version};
+use ingot_registry::{Connected, new_id};
+use ingot_report::ReportTarget;
+use ingot_sdk::{Error, Result, Ui};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::fate::Fate;
+use super::order::{ask, follows};
+use super::process::Children;
+use crate::family::{Family, Member, finish_promotion, of_one_run, promote};
+use crate::ui::{Redactor, Renderer};
+
+/// A run of a family.
+pub(super) struct Run {
+    pub(super) family: Family,
+    pub(super) connected: Connected,
+    /// What all builds are given.
+    pub(super) flags: Vec<String>,
+    /// The reports that are wanted, of which each member has its own.
+    pub(super) reports: Vec<ReportTarget>,
+    pub(super) changed_only: bool,
+    pub(super) machine_readable: bool,
+    /// How many builds of all templates run at once; none for all.
+    pub(super) limit: Option<usize>,
+    pub(super) slots: Semaphore,
+    pub(super) renderer: Arc<Renderer>,
+    pub(super) redactor: Arc<Redactor>,
+    pub(super) ui: Ui,
+    pub(super) cancel: CancellationToken,
+    pub(super) children: Children,
+}
+
+impl Run {
+    /// Builds all that are out of date; what became of each.
+    pub(super) async fn all(self: Arc<Self>) -> Vec<Fate> {
+        let count = self.family.members.len();
+        let mut fates: Vec<Option<Fate>> = vec![None; count];
+        let mut started = vec![false; count];
+        let mut tasks = JoinSet::new();
+        loop {
+            for (place, started) in started.iter_mut().enumerate() {
+                let parents = &self.family.parents[place];
+                let ready = parents.iter().all(|&parent| fates[parent].is_some());
+                if *started || !ready {
+                    continue;
+                }
+                *started = true;
+                let blocks = |&&parent: &&usize| fates[parent].as_ref().is_some_and(Fate::blocks);
+                let blocked: Vec<usize> = parents.iter().filter(blocks).copied().collect();
+                let run = Arc::clone(&self);
+                tasks.spawn(async move { (place, run.member(place, &blocked).await) });
+            }
+            match tasks.join_next().await {
+                None => break,
+                Some(Ok((place, fate))) => fates[place] = Some(fate),
+                Some(Err(error)) => tracing::error!(%error, "a member ended abnormally"),
+            }
+        }
+        let ended = |fate: Option<Fate>| {
+            fate.unwrap_or_else(|| {
+                Fate::Failed("it ended abnormally; this is a bug in Ingot".into())
+            })
+        };
+        fates.into_iter().map(ended).collect()
+    }
+
+    /// Sees to a member whose parents are done. `blocked` are those of them that are not built.
+    async fn member(&self, place: usize, blocked: &[usize]) -> Fate {
+        let member = &self.family.members[place];
+        if self.cancel.is_cancelled() {
+            return Fate::Stopped;
+        }
+        let standing = match ask(&self.connected, member).await {
+            Ok(standing) => standing,
+            Err(error) => return self.fail(member, error.to_string()),
+        };
+        let reasons = &standing.reasons;
+        let members = &self.family.members;
+        let in_its_way = blocked.iter().map(|&parent| &members[parent]);
+        let in_its_way: Vec<&Member> =
+            in_its_way.filter(|parent| !reasons.is_empty() || follows(member, parent)).collect();
+        if let Some(parent) = in_its_way.first() {
+            return Fate::NotReached(parent.bucket.clone());
+        }
+        if reasons.is_empty() {
+            match finish_promotion(&*self.connected.registry, member, &standing).await {
+                Ok(true) => {
+                    let version = standing.last.map(|last| last.name).unwrap_or_default();
+                    let channel = member.promote.clone().unwrap_or_default();
+                    return Fate::Promoted { version, channel };
+                }
+                Ok(false) if self.changed_only => {}
+                Ok(false) => return Fate::Unchanged,
+                Err(error) => return self.fail(member, format!("it cannot be promoted: {error}")),
+            }
+        }
+        for reason in reasons {
+            self.ui.say(format!("==> {}: {reason}", member.bucket));
+        }
+        match self.build(member, reasons.is_empty()).await {
+            Ok(fate) => fate,
+            Err(error) if error.is_cancelled() => Fate::Stopped,
+            Err(error) => self.fail(member, error.to_string()),
+        }
+    }
+
+    fn fail(&self, member: &Member, why: String) -> Fate {
+        self.ui.error(format!("{}: {why}", member.bucket));
+        Fate::Failed(why)
+    }
+
+    /// Builds a member, and promotes what was built.
+    async fn build(&self, member: &Member, if_changed: bool) -> Result<Fate> {
+        let wanted = member.builds.clamp(1, self.limit.unwrap_or(usize::MAX));
+        let permits = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let _slots = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(Error::Cancelled),
+            // The semaphore is never closed.
+            slots = self.slots.acquire_many(permits) => slots,
+        };
+        let fingerprint = self.fingerprint(member).await?;
+        let code = self.process(member, &fingerprint, wanted, if_changed).await?;
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        match code {
+            Some(0) => {}
+            Some(75) => return Err(Error::new("it was built, and could not be published")),
+            Some(_) => return Err(Error::new("its build or a test of it failed")),
+            None => return Err(Error::new("the process that built it was killed")),
+        }
+        let version = match self.version(member, &fingerprint).await? {
+            Some(version) if version.is_complete() => version,
+            None if if_changed => return Ok(Fate::Unchanged),
+            _ => return Err(Error::new("it was built, and its version is not complete")),
+        };
+        let mut promoted = None;
+        if let Some(channel) = &member.promote {
+            if !of_one_run(&version) {
+                return Err(Error::new(format!(
+                    "{} was not promoted to {channel}: another run has published a build of it in \
+                     the meantime, and what that was built from and whether it was tested is not \
+                     known",
+                    version.name
+                )));
+            }
+            let registry = &*self.connected.registry;
+            let done = promote(registry, &member.bucket, channel, &fingerprint).await;
+            done.map_err(|error| {
+                Error::new(format!("{} was not promoted to {channel}: {error}", version.name))
+            })?;
+            promoted = Some(channel.clone());
+        }
+        Ok(Fate::Built { version: version.name, promoted })
+    }
+
+    async fn version(&self, member: &Member, fingerprint: &str) -> Result<Option<Version>> {
+        match self.connected.registry.get_version(&member.bucket, fingerprint).await {
+            Ok(version) => Ok(Some(version)),
+            Err(error) if matches!(error.code, Code::NotFound | Code::Aborted) => Ok(None),
+            Err(error) => Err(Error::new(format!("the {} registry: {error}", self.connected.name))),
+        }
+    }
+
+    /// What the new version is found by. A commit's version may be there: complete, where only a parent
+    /// changed, or with builds of an earlier run, which were built from other parents or were not
+    /// tested. Nothing is added to these.
+    ///
+    /// # Errors
+    /// The environment gives the fingerprint of a version that another run has begun.
+    async fn fingerprint(&self, member: &Member) -> Result<String> {
+        let own = &member.fingerprint;
+        let Some(begun) = self.version(member, own).await? else { return Ok(own.clone()) };
+        let is_kept = |build: &Build| {
+            matches!(build.status, BuildStatus::Done | BuildStatus::Running)
+                || !build.artifacts.is_empty()
+        };
+        let begun_by_another = !begun.is_complete() && begun.builds.iter().any(is_kept);
+        match (member.of_commit, begun_by_another) {
+            (true, false) if !begun.is_complete() => Ok(own.clone()),
+            (true, _) => {
+                let commit: String = own.chars().take(12).collect();
+                let new = format!("{commit}-{}", new_id());
+                if begun_by_another {
+                    self.ui.say(format!(
+                        "==> {}: another run began the version {own} and did not complete it: what \
+                         is built now goes to the version {new}",
+                        member.bucket
+                    ));
+                }
+                Ok(new)
+            }
+            (false, true) => Err(Error::new(format!(
+                "another run began the version {own} and did not complete it, and all builds of a \
+                 version that a family builds have to be of one run: set another \
+                 HCP_PACKER_BUILD_FINGERPRINT, or none"
+            ))),
+            // The build says that it is complete.
+            (false, false) => Ok(own.clone()),
+        }
+    }
+}
