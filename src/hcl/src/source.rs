@@ -171,7 +171,7 @@ impl SourceMap {
 }
 
 /// The largest text that is read, in bytes: no template comes near it.
-const LARGEST_TEXT: u64 = 32 << 20;
+pub(crate) const LARGEST_TEXT: u64 = 32 << 20;
 /// How long a pipe, such as a shell's `<(…)`, may take to give all it has.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -184,9 +184,21 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
 }
 
 fn read_text_within(path: &Path, most: u64, timeout: Duration) -> std::io::Result<String> {
+    text_of(read_within(path, most, timeout)?)
+}
+
+/// The bytes of a file that has at most `most` of them, or of a pipe that ends soon.
+///
+/// # Errors
+/// As of [`read_text`], whatever the bytes are.
+pub fn read_bytes(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    read_within(path, most, PIPE_TIMEOUT)
+}
+
+fn read_within(path: &Path, most: u64, timeout: Duration) -> std::io::Result<Vec<u8>> {
     let kind = std::fs::metadata(path)?.file_type();
     if kind.is_file() || kind.is_dir() {
-        return text_of(read_at_most(path, most)?);
+        return read_at_most(path, most);
     }
     // Opening a pipe waits for its writer, and reading a device may never end: a thread of its own
     // does that, which ends with the process.
@@ -201,7 +213,7 @@ fn read_text_within(path: &Path, most: u64, timeout: Duration) -> std::io::Resul
         let message = format!("it is no regular file, and did not end within {seconds} seconds");
         std::io::Error::new(std::io::ErrorKind::TimedOut, message)
     });
-    text_of(received??)
+    received?
 }
 
 /// The text that a reader gives, such as standard input, which may take its time.
@@ -220,7 +232,8 @@ fn at_most(reader: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        let message = format!("it has more than {} MiB: it is no text to read", most >> 20);
+        let message =
+            format!("it has more than {} MiB, which is the most that is read", most >> 20);
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
     }
     Ok(bytes)
@@ -249,7 +262,10 @@ mod tests {
             let read = read_text_within(path, 1 << 20, Duration::from_millis(200));
             read.unwrap_err().to_string()
         };
-        assert_eq!(error(Path::new("/dev/zero")), "it has more than 1 MiB: it is no text to read");
+        assert_eq!(
+            error(Path::new("/dev/zero")),
+            "it has more than 1 MiB, which is the most that is read"
+        );
         let pipe = std::env::temp_dir().join(format!("ingot-text-{}", uuid::Uuid::new_v4()));
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());

@@ -13,10 +13,13 @@ use super::{
 };
 use crate::ast::{Expr, ExprKind};
 use crate::parse::parse_template;
-use crate::source::SourceMap;
+use crate::source::{LARGEST_TEXT, SourceMap, read_bytes};
 use crate::{Scope, Type, Value, eval};
 
 const STRING: Accepts = Accepts::String;
+
+/// The largest file that `filebase64` reads, in bytes.
+const LARGEST_BINARY: u64 = 256 << 20;
 
 /// A function of one path.
 const fn of_path(
@@ -52,9 +55,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     }),
     of_path("file", Returns::String, |args, ctx| read(args, ctx).map(Value::from)),
     of_path("filebase64", Returns::String, |args, _| {
-        let content = std::fs::read(text(&args[0])).map_err(|error| {
-            Failure::argument(0, format!("cannot read {}: {error}", text(&args[0])))
-        })?;
+        let content = read_file(Path::new(text(&args[0])), LARGEST_BINARY)?;
         Ok(BASE64_STANDARD.encode(content).into())
     }),
     of_path("fileexists", Returns::Bool, |args, ctx| {
@@ -134,11 +135,15 @@ fn resolve(args: &[Value], ctx: &FunctionContext) -> Result<PathBuf, Failure> {
     Ok(ctx.base_dir.join(expand(text(&args[0]))?))
 }
 
+/// The bytes of a file, at most `most`: what never ends is an error and not the end of memory.
+fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    read_bytes(path, most)
+        .map_err(|error| Failure::argument(0, format!("cannot read {}: {error}", path.display())))
+}
+
 fn read(args: &[Value], ctx: &FunctionContext) -> Result<String, Failure> {
     let path = resolve(args, ctx)?;
-    let content = std::fs::read(&path).map_err(|error| {
-        Failure::argument(0, format!("cannot read {}: {error}", path.display()))
-    })?;
+    let content = read_file(&path, LARGEST_TEXT)?;
     String::from_utf8(content).map_err(|_| {
         let path = path.display();
         Failure::argument(0, format!("{path} is not a text in UTF-8; filebase64(…) reads any file"))

@@ -201,3 +201,17 @@ fn sets_hold_each_item_once() {
     let set = call(get("setunion").unwrap(), &args, &context()).unwrap();
     assert!(matches!(&set.kind, Kind::Set(_, items) if items.len() == 2));
 }
+
+#[test]
+fn a_file_that_never_ends_is_an_error() {
+    for (name, most) in [("file", 32), ("filebase64", 256)] {
+        let function = get(name).unwrap();
+        let failure = (function.call)(&["/dev/zero".into()], &context()).unwrap_err();
+        assert_eq!(
+            failure.message,
+            format!(
+                "cannot read /dev/zero: it has more than {most} MiB, which is the most that is read"
+            )
+        );
+    }
+}
