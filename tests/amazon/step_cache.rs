@@ -121,18 +121,42 @@ fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
     let plain: String = made[0].chars().filter(|c| !c.is_whitespace()).collect();
     assert!(plain.contains(&tag) && !plain.contains("ingot-state"), "{plain}");
 
-    // Nothing changed.
-    edit(&bench, |text| text.replace("\"made\"", "\"made-2\""));
-    let again = bench.run(CACHED);
-    let absent = ["amazon-ebs.a: first", "amazon-ebs.a: second", "to keep its state"];
-    says(&again, 0, &["Using cached state for two (2 of 2)", "AMIs were created:"], &absent);
-    assert_eq!(states(&bench).len(), 2);
-
     // States that AWS refuses to remove are still known.
     let pruned = bench.run(&["cache", "prune", "-all"]);
     says(&pruned, 1, &["deregistering the AMI ami-", "UnauthorizedOperation"], &[]);
     assert_eq!((states(&bench).len(), listed(&bench)), (2, 2));
     bench.proxy.disarm();
+
+    // Nothing changed but what is made of the instance, which comes out as without the cache.
+    edit(&bench, |text| {
+        let shared = "skip_ami_run_tags = true\n  ami_users   = [\"123456789012\"]\n  ami_regions = \
+                      [\"eu-west-1\"]\n  encrypt_boot = true\n  kms_key_id = \"alias/images\"\n  \
+                      region_kms_key_ids = { eu-west-1 = \"alias/images\" }\n";
+        text.replace("\"made\"", "\"made-2\"").replace("skip_ami_run_tags = true\n", shared)
+    });
+    let again = bench.run(CACHED);
+    let absent = ["amazon-ebs.a: first", "amazon-ebs.a: second", "to keep its state"];
+    says(&again, 0, &["Using cached state for two (2 of 2)", "AMIs were created:"], &absent);
+    assert_eq!(states(&bench).len(), 2);
+    for region in ["us-east-1", "eu-west-1"] {
+        let answer = bench.account.call(region, "DescribeImages", &[]);
+        let images = items(&answer, "imagesSet").into_iter();
+        let made: Vec<String> = images.filter(|image| value(image, "name") == "made-2").collect();
+        assert_eq!(made.len(), 1, "{region}: {answer}");
+        let id = value(&made[0], "imageId");
+        let asked = [("ImageId", &*id), ("Attribute", "launchPermission")];
+        let users = bench.account.call(region, "DescribeImageAttribute", &asked);
+        assert!(users.contains("<userId>123456789012</userId>"), "{users}");
+        assert!(!made[0].contains("ingot-state"), "{}", made[0]);
+    }
+    edit(&bench, |text| {
+        let kept = |line: &&str| {
+            !["ami_", "encrypt", "kms", "region_kms"]
+                .iter()
+                .any(|option| line.trim_start().starts_with(option) && !line.contains("ami_name"))
+        };
+        text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect()
+    });
 
     // What somebody has removed is made again, and the rest is forgotten.
     for id in states(&bench) {
@@ -156,7 +180,7 @@ fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
         .filter(|line| line.contains(" image "))
         .filter_map(|line| line.split(' ').nth(3))
         .collect();
-    assert_eq!(names.len(), 3, "{held:?}");
+    assert_eq!(names.len(), 4, "{held:?}");
     assert!(names.iter().all(|name| name.starts_with("made")), "{held:?}");
     assert!(!held.iter().any(|line| line.contains(" snapshot ")), "{held:?}");
 

@@ -6,10 +6,12 @@ use aws_sdk_ec2::types::{BlockDeviceMapping, DeviceType, Image};
 use ingot_communicator::remove_authorized_key;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Communicator, Error, Result, RunContext, StateKey, Step, async_trait};
+use tokio::time::{Instant, timeout_at};
 
 use super::{SOURCE_TAG, State, StateImage, cannot_be_held, login_of};
 use crate::ebs::kept_images::{Record, Records, STATE_TAG, find_states, forget_gone};
 use crate::ebs::options::{BlockDevice, given};
+use crate::ebs::pace;
 use crate::ebs::region_access::{ACCOUNT, attribute};
 use crate::ebs::removal::{ImageMark, snapshots_of};
 use crate::ebs::resources::{IMAGE, image_resource, known_image};
@@ -278,14 +280,20 @@ async fn settle(ctx: &RunContext, state: &mut State) {
     if !images.is_empty() && !ctx.cancel.is_cancelled() {
         ctx.ui.say("Waiting for the AMIs that keep states of the instance...");
     }
+    let end = Instant::now() + pace::IMAGE;
     for mut image in images {
-        let kept = ctx.unless_cancelled(keep(ctx, state, &mut image)).await;
+        let keep = async {
+            let late = |_| Error::new("its AMI is not ready yet");
+            timeout_at(end, keep(ctx, state, &mut image)).await.map_err(late)?
+        };
+        let kept = ctx.unless_cancelled(keep).await;
         let Err(error) = kept else {
             image.creation.call.done();
             continue;
         };
         let name = image.creation.mark.name.clone();
-        if !error.is_cancelled() {
+        // What went wrong with others was told.
+        if !error.is_cancelled() && image.exact {
             ctx.ui.say(format!("A state of the instance is not kept: {error}"));
         }
         ctx.ui.say(format!("Removing the AMI {name}, which was to keep a state"));
