@@ -100,6 +100,8 @@ fn what_is_not_said_or_contradicts_itself_is_an_error() {
         );
         std::fs::write(directory.path().join("t.pkr.hcl"), text).unwrap();
         let mut command = ingot_test_support::ingot_command();
+        // What is preferred to the built-in plugin `amazon` does not concern this one.
+        command.env("INGOT_PREFER_INSTALLED_PLUGINS", "amazon");
         let output = command.args(["validate", "."]).current_dir(directory.path()).output();
         let output = output.unwrap();
         let said =

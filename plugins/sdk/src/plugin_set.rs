@@ -59,19 +59,35 @@ impl PluginSet {
         self.provided.insert(source.to_owned(), version.to_owned());
     }
 
+    /// The Packer plugin that a component of this name is of, and its version. Components are called
+    /// as their plugin is, or begin with its name and a dash; where several plugins could have one of
+    /// the name (`amazon` and `amazon-ami-management`), it is of the one with the longest name.
+    pub fn provider_of(&self, component: &str) -> Option<(&str, &str)> {
+        let of = |source: &str| is_of(plugin_name(source), component);
+        let providers = self.provided.iter().filter(|(source, _)| of(source));
+        let provider = providers.max_by_key(|(source, _)| plugin_name(source).len());
+        provider.map(|(source, version)| (source.as_str(), version.as_str()))
+    }
+
     /// Calls what stands for the Packer plugin `source` by `name` too: a template may give a
     /// plugin it requires a name of its own, and what the plugin has starts with that name then
     /// (`docker2`, `docker2-tag`). What is there under such a name already stays.
     pub fn also_as(&mut self, source: &str, name: &str) {
-        let own = source.rsplit('/').next().unwrap_or(source);
+        let own = plugin_name(source);
         if own == name || !self.provided.contains_key(source) {
             return;
         }
-        also(&mut self.builders, own, name);
-        also(&mut self.test_machines, own, name);
-        also(&mut self.provisioners, own, name);
-        also(&mut self.post_processors, own, name);
-        also(&mut self.data_sources, own, name);
+        let before = self.clone();
+        let is_its = |known: &str| before.provider_of(known).is_some_and(|(its, _)| its == source);
+        let renamed = |known: &str| {
+            let rest = known.strip_prefix(own).filter(|_| is_its(known))?;
+            Some(format!("{name}{rest}"))
+        };
+        also(&mut self.builders, renamed);
+        also(&mut self.test_machines, renamed);
+        also(&mut self.provisioners, renamed);
+        also(&mut self.post_processors, renamed);
+        also(&mut self.data_sources, renamed);
     }
 
     /// Adds a remover of leftovers.
@@ -80,17 +96,45 @@ impl PluginSet {
     }
 }
 
-/// Adds what is called `own` or `own-…` once more, as `name` or `name-…`.
-fn also<T: Clone>(plugins: &mut BTreeMap<String, T>, own: &str, name: &str) {
-    let renamed = |known: &String| {
-        let rest = known.strip_prefix(own)?;
-        (rest.is_empty() || rest.starts_with('-')).then(|| format!("{name}{rest}"))
-    };
+/// Adds what `renamed` has another name for once more, under that name.
+fn also<T: Clone>(plugins: &mut BTreeMap<String, T>, renamed: impl Fn(&str) -> Option<String>) {
     let found: Vec<(String, T)> = plugins
         .iter()
         .filter_map(|(known, plugin)| Some((renamed(known)?, plugin.clone())))
         .collect();
     for (known, plugin) in found {
         plugins.entry(known).or_insert(plugin);
+    }
+}
+
+/// What a Packer plugin is called that comes from `source`: its last part.
+pub fn plugin_name(source: &str) -> &str {
+    source.rsplit('/').next().unwrap_or(source)
+}
+
+/// Whether a component of this name can be one of the plugin `plugin`.
+pub fn is_of(plugin: &str, component: &str) -> bool {
+    component.strip_prefix(plugin).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_of_the_plugin_with_the_longest_name() {
+        let mut set = PluginSet::default();
+        set.provides("github.com/hashicorp/amazon", "1.8.2");
+        set.provides("github.com/wata727/amazon-ami-management", "1.7.0");
+        for (component, version) in [
+            ("amazon", Some("1.8.2")),
+            ("amazon-ebs", Some("1.8.2")),
+            ("amazon-ami", Some("1.8.2")),
+            ("amazon-ami-management", Some("1.7.0")),
+            ("amazonia", None),
+        ] {
+            let found = set.provider_of(component).map(|(_, version)| version);
+            assert_eq!(found, version, "{component}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ingot_plugin_host::discovery;
 use ingot_plugin_host::lock_file::LockFile;
 use ingot_plugin_host::{Host, Installation, Program, RUN_VARIABLE, cache_directory};
+use ingot_sdk::plugin_set::{is_of, plugin_name};
 use ingot_sdk::{Platform, PluginSet};
 
 use crate::template::packer_block::RequiredPlugin;
@@ -71,16 +72,21 @@ impl InstalledPlugins {
 
     /// Takes what users want from programs out of what is built in.
     pub(super) fn preferred(set: &mut PluginSet, diagnostics: &mut Diagnostics) {
-        let last_part = |source: &String| source.rsplit('/').next().map(str::to_owned);
-        let built_in: Vec<String> = set.provided.keys().filter_map(last_part).collect();
+        let names = set.provided.keys().map(|source| plugin_name(source).to_owned());
+        let built_in: Vec<String> = names.collect();
         for name in &preferred_names() {
             let before = number_of_components(set);
-            let other = |component: &String| !is_of(name, component);
+            let known = set.clone();
+            // What is of another built-in plugin, whose name begins as this one's, stays.
+            let other = |component: &String| {
+                let provider = known.provider_of(component).map(|(source, _)| plugin_name(source));
+                !is_of(name, component) || provider.is_some_and(|its| its.len() > name.len())
+            };
             set.builders.retain(|component, _| other(component));
             set.provisioners.retain(|component, _| other(component));
             set.post_processors.retain(|component, _| other(component));
             set.data_sources.retain(|component, _| other(component));
-            set.provided.retain(|source, _| last_part(source).as_ref() != Some(name));
+            set.provided.retain(|source, _| plugin_name(source) != name);
             if number_of_components(set) == before {
                 let what = format!("{PREFER_INSTALLED} names `{name}`, which is not built in");
                 let names = built_in.iter().map(String::as_str);
@@ -174,7 +180,9 @@ impl InstalledPlugins {
 
     /// Adds the plugins that the component `component` may be of.
     fn add(&mut self, component: &str, set: &mut PluginSet, diagnostics: &mut Diagnostics) {
-        let required = self.required.iter().find(|plugin| plugin.has(component));
+        // Of those whose names begin alike, the one with the longest.
+        let required = self.required.iter().filter(|plugin| plugin.has(component));
+        let required = required.max_by_key(|plugin| plugin.name.len());
         if let Some(plugin) = required.cloned() {
             return self.add_required(&plugin, set, diagnostics);
         }
@@ -344,9 +352,4 @@ fn newest_that_opens<'a, T>(
         }
     }
     newest.map(Err)
-}
-
-/// Whether a component of this name would be one of the plugin `plugin`.
-fn is_of(plugin: &str, component: &str) -> bool {
-    component.strip_prefix(plugin).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }

@@ -1,11 +1,13 @@
 //! All that is told, put together.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ingot_registry::api::{Build, BuildMetadata};
 use ingot_registry::settings::variable;
 use ingot_sdk::PluginSet;
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use ingot_sdk::plugin_set::plugin_name;
 use serde_json::{Value, json};
 
 use super::{ci, machine, vcs};
@@ -120,15 +122,10 @@ impl Metadata {
 fn used_plugins(node: &Node, plugins: &PluginSet) -> Value {
     let steps = node.provisioners.iter().chain(node.pipelines.iter().flatten());
     let kinds = steps.map(|step| step.block.label(0)).chain([node.ty.as_str()]);
-    let kinds: Vec<&str> = kinds.collect();
-    let used = plugins.provided.iter().filter_map(|(source, version)| {
-        let name = source.rsplit('/').next().unwrap_or(source);
-        // A plugin's parts are called as it is, or start with its name and a dash.
-        let of = |kind: &&str| {
-            kind.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
-        kinds.iter().any(of).then(|| json!({ "name": name, "version": version }))
-    });
+    let used: BTreeSet<(&str, &str)> = kinds.filter_map(|kind| plugins.provider_of(kind)).collect();
+    let used = used
+        .into_iter()
+        .map(|(source, version)| json!({ "name": plugin_name(source), "version": version }));
     let used: Vec<Value> = used.collect();
     match used.is_empty() {
         true => Value::Null,
