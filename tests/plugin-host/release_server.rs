@@ -196,8 +196,7 @@ pub(crate) fn zip_of(files: &[(&str, &[u8])], compressed: bool) -> Vec<u8> {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    ingot_sdk::hash::sha256(bytes)
 }
 
 fn serve(mut stream: TcpStream, shared: &Shared) {

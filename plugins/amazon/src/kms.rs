@@ -36,11 +36,7 @@ pub async fn sign(reference: &str, message: &[u8], rsa: bool, ui: &Ui) -> Result
     let algorithm = if rsa { "RSASSA_PKCS1_V1_5_SHA_256" } else { "ECDSA_SHA_256" };
     let (kind, message) = match message.len() <= LONGEST {
         true => ("RAW", STANDARD.encode(message)),
-        false => {
-            let mut hasher = hash::hasher("sha256").ok_or_else(|| Error::new("no SHA-256"))?;
-            hasher.update(message);
-            ("DIGEST", STANDARD.encode(hasher.finalize()))
-        }
+        false => ("DIGEST", STANDARD.encode(hash::sha256_bytes(message))),
     };
     let request = json!({ "Message": message, "MessageType": kind, "SigningAlgorithm": algorithm });
     bytes(&call(reference, "Sign", request, ui).await?["Signature"])

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use bollard::models::{ContainerCreateBody, ImageConfig, ImageInspect};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures_util::StreamExt;
-use ingot_sdk::hash::{hasher, hex};
+use ingot_sdk::hash::Sha256;
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_tar::{Archive, Entry, EntryType};
@@ -209,7 +209,7 @@ async fn hashed<R: AsyncRead + Unpin>(
             Some(tokio::fs::File::create(&path).await?)
         }
     };
-    let mut sum = hasher("sha256").ok_or_else(|| Error::new("there is no SHA-256"))?;
+    let mut sum = Sha256::new();
     let (mut size, mut buffer) = (0, vec![0; 64 << 10]);
     loop {
         let count = entry.read(&mut buffer).await?;
@@ -230,7 +230,7 @@ async fn hashed<R: AsyncRead + Unpin>(
     if let Some(copy) = &mut copy {
         copy.flush().await?;
     }
-    Ok(ImageFileKind::File(size, hex(&sum.finalize())))
+    Ok(ImageFileKind::File(size, sum.finish()))
 }
 
 /// A name as text: bytes that are no text are written in hexadecimal, so that two names never become

@@ -10,7 +10,6 @@ use ring::signature::{
     EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
     UnparsedPublicKey, VerificationAlgorithm,
 };
-use sha2::{Digest as _, Sha256};
 
 /// A kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,7 +258,7 @@ impl PublicKey {
     /// # Errors
     /// Never for a key that was read.
     pub fn id(&self) -> Result<String> {
-        Ok(hash::hex(&Sha256::digest(self.to_pem()?.as_bytes())))
+        Ok(hash::sha256(self.to_pem()?))
     }
 }
 

@@ -17,7 +17,6 @@ use ingot_sigstore::{Identity, Keyless, PUBLIC_FULCIO, PUBLIC_REKOR, Trust};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::envelope::IN_TOTO;
 use crate::keyless::bundle_path;
@@ -507,7 +506,7 @@ async fn subjects(
     };
     let files = artifact.files();
     if files.is_empty() {
-        let sum = hash::hex(&Sha256::digest(identity.to_string().as_bytes()));
+        let sum = hash::sha256(identity.to_string());
         return Ok(vec![subject(format!("{}:{}", artifact.builder_id(), artifact.id()), sum)]);
     }
     let mut reader = Reader::new(ctx, "Hashing", &files);

@@ -1,13 +1,11 @@
 //! Checking an attestation: its signature, and what it says.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_sdk::file_work::{CHUNK, Reader, read_small};
+use ingot_sdk::file_work::{Reader, read_small};
 use ingot_sdk::{Context, Error, Result, hash};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::envelope::{Envelope, IN_TOTO, signed_bytes};
 use crate::keyless::{self, KeylessPolicy};
@@ -182,16 +180,9 @@ fn check_statement(statement: &Statement, policy: &Policy) -> Result<()> {
 /// Checks that a file is one of the subjects, by name and checksum.
 fn check_artifact(subjects: &[Subject], path: &Path) -> Result<()> {
     let reading = || format!("reading the artifact {}", path.display());
-    let mut file = Reader::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match file.read(&mut buffer).with_context(reading)? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-    let sum = hash::hex(&hasher.finalize());
+    let mut sum = hash::Sha256::new();
+    std::io::copy(&mut Reader::open(path)?, &mut sum).with_context(reading)?;
+    let sum = sum.finish();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let named: Vec<&Subject> = subjects.iter().filter(|one| one.name == name).collect();
     let same = |one: &&Subject| {

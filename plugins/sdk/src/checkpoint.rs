@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
+use crate::hash::Sha256;
 use crate::{Error, GeneratedData, Result, RunContext};
 
 /// Names the state of a machine by everything that it came from: a SHA-256, in hexadecimal.
@@ -26,7 +26,7 @@ impl StateKey {
         };
         add(kind.as_bytes());
         parts.into_iter().for_each(|part| add(part.as_ref()));
-        StateKey(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        StateKey(hash.finish())
     }
 
     /// The key of the state that a step of which `parts` are all inputs makes of this one.

@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Context, Error, Result};
+use crate::{Context, Error, ErrorKind, Result};
 
 /// How often a lock that another holds is tried again. A call that waits could not be cancelled.
 const POLL: Duration = Duration::from_millis(200);
@@ -79,7 +79,9 @@ impl FileLock {
         self
     }
 
-    /// Takes the lock on `path`, waiting for it if need be. `on_wait` is called once before.
+    /// Takes the lock on `path`, waiting for it as long as it takes. `on_wait` is called once before.
+    /// For locks under which as much may be done as a download; [`FileLock::take_within`] is for
+    /// the others.
     ///
     /// # Errors
     /// See [`FileLock::try_take`]; or `cancel` fired.
@@ -102,6 +104,29 @@ impl FileLock {
             }
         }
     }
+
+    /// Takes the lock on `path`, waiting for it for at most `limit`: who holds it may be stopped, or
+    /// be on another machine that is gone. `on_wait` is called once before.
+    ///
+    /// # Errors
+    /// See [`FileLock::take`]; or another process did not give it up, which is
+    /// [`ErrorKind::Busy`].
+    pub async fn take_within(
+        limit: Duration,
+        cancel: &CancellationToken,
+        path: &Path,
+        on_wait: impl FnOnce(),
+    ) -> Result<FileLock> {
+        match tokio::time::timeout(limit, FileLock::take(cancel, path, on_wait)).await {
+            Ok(taken) => taken,
+            Err(_) => Err(Error::new(format!(
+                "another process has held {} for {} seconds",
+                path.display(),
+                limit.as_secs_f64().round()
+            ))
+            .of_kind(ErrorKind::Busy)),
+        }
+    }
 }
 
 impl Drop for FileLock {
@@ -111,5 +136,25 @@ impl Drop for FileLock {
         if self.remove {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_that_another_holds_is_waited_for_no_longer_than_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, never) = (directory.path().join("lock"), CancellationToken::new());
+        let held = FileLock::try_take(&path).unwrap().unwrap();
+        let mut waited = 0;
+        let limit = Duration::from_millis(300);
+        let taken = FileLock::take_within(limit, &never, &path, || waited += 1).await;
+        let error = taken.unwrap_err();
+        assert_eq!((error.kind(), waited), (Some(ErrorKind::Busy), 1), "{error}");
+        assert!(error.to_string().contains("another process has held"), "{error}");
+        drop(held);
+        FileLock::take_within(limit, &never, &path, || ()).await.unwrap();
     }
 }

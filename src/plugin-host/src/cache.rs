@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ingot_sdk::hash::Sha256;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
@@ -141,16 +142,9 @@ pub(crate) fn hash(directory: Option<&Path>, path: &Path) -> io::Result<String> 
     {
         return Ok(hash.clone());
     }
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    let mut source = fs::File::open(&path)?;
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match source.read(&mut buffer)? {
-            0 => break,
-            count => context.update(&buffer[..count]),
-        }
-    }
-    let hash: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hash = Sha256::new();
+    std::io::copy(&mut fs::File::open(&path)?, &mut hash)?;
+    let hash = hash.finish();
     hashes.0.retain(|path, _| Path::new(path).exists());
     hashes.0.insert(name, (looks, hash.clone()));
     if let Some(file) = file

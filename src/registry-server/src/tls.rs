@@ -94,11 +94,9 @@ pub async fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
     // Of several servers that start at once one creates it; the others wait for that.
     let path = directory.join("registry.lock");
     let never = CancellationToken::new();
-    let lock = FileLock::take(&never, &path, || tracing::info!("waiting for another server"));
-    let lock = tokio::time::timeout(LOCK_TIMEOUT, lock).await;
-    let _lock = lock
-        .map_err(|_| fail(format!("another process holds {}", path.display())))?
-        .map_err(|error| fail(error.to_string()))?;
+    let on_wait = || tracing::info!("waiting for another server");
+    let lock = FileLock::take_within(LOCK_TIMEOUT, &never, &path, on_wait).await;
+    let _lock = lock.map_err(|error| fail(error.to_string()))?;
     let known = std::fs::read_to_string(&list).unwrap_or_else(|_| OLDER.into());
     let known: Vec<&str> = known.lines().collect();
     if tls.certificate.exists() && tls.key.exists() && belong_together(&tls) {

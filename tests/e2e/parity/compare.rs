@@ -9,7 +9,6 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use ingot_test_support::output_of;
 
@@ -98,7 +97,7 @@ fn contents(name: &str, bytes: &[u8]) -> String {
     }
     match std::str::from_utf8(bytes) {
         Ok(text) if text.len() < 64 * 1024 => format!("{:?}", steady(text)),
-        _ => format!("{} bytes {:x?}", bytes.len(), &Sha256::digest(bytes)[..8]),
+        _ => format!("{} bytes {}", bytes.len(), &ingot_sdk::hash::sha256(bytes)[..16]),
     }
 }
 

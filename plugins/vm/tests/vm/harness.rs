@@ -51,9 +51,7 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let mut hasher = ingot_sdk::hash::hasher("sha256").unwrap();
-    hasher.update(bytes);
-    ingot_sdk::hash::hex(&hasher.finalize())
+    ingot_sdk::hash::sha256(bytes)
 }
 
 /// Waits until `done` gives something.

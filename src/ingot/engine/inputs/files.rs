@@ -1,13 +1,12 @@
 //! Digests of local files and directories.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::hash::{hasher, hex};
+use ingot_sdk::Result;
+use ingot_sdk::hash::{self, Sha256};
 use ingot_sdk::walk::{self, What};
-use ingot_sdk::{Error, Result};
 use parking_lot::Mutex;
 
 /// The digest of what is at a path.
@@ -37,8 +36,6 @@ impl FileDigest {
 /// Files up to this size may be seen without the secrets in them. Larger ones are no files of
 /// settings.
 const SMALL: u64 = 1 << 20;
-/// How much is read at a time.
-const CHUNK: usize = 256 << 10;
 /// What stands for a secret.
 const SECRET: &str = "<sensitive>";
 
@@ -82,15 +79,15 @@ impl FileDigests {
     }
 
     fn file(&self, path: &Path) -> Result<String> {
-        let mut hash = sha256()?;
+        let mut hash = Sha256::new();
         let mut file = ingot_sdk::file_work::Reader::open(path)?;
         if !self.secrets.is_empty() && file.metadata()?.len() <= SMALL {
             let mut bytes = Vec::new();
             Read::by_ref(&mut file).take(SMALL).read_to_end(&mut bytes)?;
-            hash.update(&self.masked_bytes(bytes));
+            hash.update(self.masked_bytes(bytes));
         }
-        copy(&mut file, &mut *hash)?;
-        Ok(hex(&hash.finalize()))
+        std::io::copy(&mut file, &mut hash)?;
+        Ok(hash.finish())
     }
 
     /// `text` with the same in place of every secret.
@@ -121,7 +118,7 @@ impl FileDigests {
     }
 
     fn directory(&self, root: &Path) -> Result<String> {
-        let mut hash = sha256()?;
+        let mut hash = Sha256::new();
         for entry in walk::tree(root)? {
             let name = entry.path.strip_prefix(root).unwrap_or(&entry.path).to_string_lossy();
             let name = self.masked(name.into_owned());
@@ -131,35 +128,17 @@ impl FileDigests {
                 What::File => ("f", self.file(&entry.path)?),
             };
             for part in [kind, &name, &content] {
-                hash.update(&(part.len() as u64).to_be_bytes());
-                hash.update(part.as_bytes());
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part);
             }
         }
-        Ok(hex(&hash.finalize()))
+        Ok(hash.finish())
     }
 }
 
 /// The SHA-256 of `bytes`, in hexadecimal.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    let Ok(mut hash) = sha256() else { return String::new() };
-    hash.update(bytes);
-    hex(&hash.finalize())
-}
-
-fn sha256() -> Result<Box<dyn ingot_sdk::hash::DynDigest + Send>> {
-    hasher("sha256").ok_or_else(|| Error::new("there is no SHA-256; this is a bug in Ingot"))
-}
-
-fn copy(file: &mut File, hash: &mut dyn ingot_sdk::hash::DynDigest) -> Result<()> {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => hash.update(&buffer[..length]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    hash::sha256(bytes)
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! What a build is made of: digests of its options and of the files they name, never the values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::{Scope, Unknowns, Value};
-use ingot_sdk::hash::{hasher, hex};
+use ingot_sdk::hash::Sha256;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{Config, OptionValue, PrepareContext, Schema, StateKey};
 use serde::{Deserialize, Serialize};
@@ -397,15 +396,9 @@ impl Survey<'_> {
             if !read || found.len() > LARGE_FILE {
                 return Ok(format!("{mode} {} {:?}", found.len(), found.modified()?));
             }
-            let Some(mut hash) = hasher("sha256") else { return Ok(String::new()) };
-            let mut buffer = vec![0; 64 << 10];
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    length => hash.update(&buffer[..length]),
-                }
-            }
-            Ok(format!("{mode} {}", hex(&hash.finalize())))
+            let mut hash = Sha256::new();
+            std::io::copy(&mut file, &mut hash)?;
+            Ok(format!("{mode} {}", hash.finish()))
         };
         self.digest(&sum().unwrap_or_else(|error| error.to_string()))
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
-use ingot_sdk::{Context, Error, Result, StateKey};
+use ingot_sdk::{Context, Result, StateKey};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -215,10 +215,7 @@ impl CacheDirectory {
         // Whoever holds it does so for an instant, and a process that ends gives it up. One that is
         // stopped does not, nor does a machine that shares the directory and is gone.
         let (never, path) = (CancellationToken::new(), self.0.join("lock"));
-        let taken = tokio::time::timeout(PATIENCE, FileLock::take(&never, &path, || {})).await;
-        taken.unwrap_or_else(|_| {
-            Err(Error::new(format!("another process holds {} for too long", path.display())))
-        })
+        FileLock::take_within(PATIENCE, &never, &path, || {}).await
     }
 
     /// The secret of this cache, which is made the first time.

@@ -343,19 +343,14 @@ impl Installer {
         let path = place.join(format!("{UNDER_WAY}lock"));
         // Never cancelled: an interrupt ends the program.
         let never = CancellationToken::new();
-        let lock = FileLock::take(&never, &path, || {
-            self.transfer
-                .ui()
-                .say(format!("Waiting for another program that installs {}", address.source()));
-        });
-        let lock = tokio::time::timeout(self.transfer.deadline(), lock).await;
-        let lock = lock.map_err(|_| {
-            Error::new(format!(
-                "another program has been installing {} for {} minutes",
-                address.source(),
-                self.transfer.deadline().as_secs() / 60
-            ))
-        })??;
+        let on_wait = || {
+            let waiting = format!("Waiting for another program that installs {}", address.source());
+            self.transfer.ui().say(waiting);
+        };
+        let lock = FileLock::take_within(self.transfer.deadline(), &never, &path, on_wait).await;
+        let lock = lock.with_context(|| {
+            format!("another program seems to be installing {}", address.source())
+        })?;
         Ok(lock.remove_on_drop())
     }
 }

@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use axum_extra::extract::cookie::{self, CookieJar};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::{digest, hmac};
+use ingot_sdk::hash::sha256_bytes;
+use ring::hmac;
 use serde::Deserialize;
 
 use super::problem::Problem;
@@ -73,7 +74,7 @@ const MAC: usize = 32;
 /// length if it were always the same.
 pub(super) fn form_token(cookie: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes());
-    let cover = digest::digest(&digest::SHA256, secret::random_hex().as_bytes());
+    let cover = sha256_bytes(secret::random_hex());
     let covered = hmac::sign(&key, b"form");
     let covered = covered.as_ref().iter().zip(cover.as_ref()).map(|(a, b)| a ^ b);
     let token: Vec<u8> = cover.as_ref().iter().copied().chain(covered).collect();

@@ -49,7 +49,7 @@ impl LogIn {
 
     /// The page to open.
     pub fn page(&self) -> Url {
-        let challenge = ring::digest::digest(&ring::digest::SHA256, self.verifier.as_bytes());
+        let challenge = ingot_sdk::hash::sha256_bytes(&self.verifier);
         let mut url = self.settings.token.clone();
         url.set_path("/oauth2/auth");
         url.query_pairs_mut()

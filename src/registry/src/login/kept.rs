@@ -153,10 +153,7 @@ impl<'a> KeptLogin<'a> {
         let path = self.login.path.with_extension("json.lock");
         self.make_directory()?;
         let never = CancellationToken::new();
-        let taken = tokio::time::timeout(PATIENCE, FileLock::take(&never, &path, || ())).await;
-        let taken = taken.unwrap_or_else(|_| {
-            Err(Error::new(format!("another process holds {} for too long", path.display())))
-        });
+        let taken = FileLock::take_within(PATIENCE, &never, &path, || ()).await;
         taken.map(FileLock::remove_on_drop)
     }
 }

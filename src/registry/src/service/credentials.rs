@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest;
+use ingot_sdk::hash::{hex, sha256};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::store::{Principal, Role};
@@ -50,15 +50,11 @@ pub fn random_hex() -> String {
     hex(&random())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What is kept of a secret. A plain SHA-256: the secret is 256 random bits, which nobody guesses
 /// however fast the hash is; a slow one would only make signing in slow, and a way to keep the
 /// server busy.
 pub fn hash_secret(secret: &str) -> String {
-    hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
+    sha256(secret)
 }
 
 /// Whether a secret is the principal's. What the time of the comparison could tell is about the

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::Client;
-use ring::{digest, hmac};
+use ring::hmac;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -167,7 +167,7 @@ fn signed(region: &str, keys: &Keys, resource: &str, now: OffsetDateTime) -> Val
 }
 
 fn hash(text: &str) -> String {
-    ingot_sdk::hash::hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    ingot_sdk::hash::sha256(text)
 }
 
 #[cfg(test)]
