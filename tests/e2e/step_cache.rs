@@ -540,7 +540,7 @@ fn an_artifact_that_an_earlier_build_has_too_is_not_removed() {
 fn other_machine(cached: &mut Cached, shared: &Path, name: &str) -> String {
     let run = ingot_test_support::ingot_with(
         cached.dir.path(),
-        &["build", "-color=false", "-cache", "."],
+        &["build", "-color=false", "-cache", "-explain", "."],
         &[
             ("INGOT_CACHE_DIR", shared.to_str().unwrap()),
             ("INGOT_STATE_DIR", cached.path(name).to_str().unwrap()),
@@ -578,6 +578,8 @@ fn machines_share_states_by_a_directory() {
     // The next one has all of it.
     let said = other_machine(&mut cached, &shared, "second");
     assert_eq!(steps(&said), (0, 3), "{said}");
+    let from = format!("after shell (3 of 3) comes from {}", shared.display());
+    assert!(said.contains(&from), "no {from:?}: {said}");
     assert_eq!(files(cached.image()), all);
     assert_eq!(last_layer(cached.image()), last_layer(&cached.images[0]));
     assert_ne!(cached.image(), cached.images[0]);

@@ -92,6 +92,9 @@ pub struct Provisioning {
     pub keys: Vec<StateKey>,
     /// Keeps them; none where nothing is to be kept.
     pub snapshots: Option<Arc<dyn Snapshots>>,
+    /// Where the state was that the machine started from, for people, such as a directory; none
+    /// where it started anew.
+    pub found_in: Option<String>,
 }
 
 impl Provisioning {

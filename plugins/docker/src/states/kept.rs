@@ -1,35 +1,24 @@
 //! The states that are kept, for those who list and remove them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use bollard::query_parameters::ListImagesOptionsBuilder;
 use ingot_sdk::{Result, StateKey};
+use ingot_shared_states::{StoredState, merged};
 
 use super::image::{REPOSITORY, name_of};
 use super::shared;
 use crate::engine::{Engine, EngineContext};
 use crate::reclaim::remove_image;
 
-/// A state that is kept as an image, as a file in the directory that machines share, or both.
-#[derive(Debug, Clone)]
-pub struct KeptImage {
-    /// Its key.
-    pub key: StateKey,
-    /// When it was kept, in seconds since 1970.
-    pub created: i64,
-    /// How many bytes it adds to what it was started from, in both places.
-    pub bytes: u64,
-}
-
 /// The states on the Engine that the environment names, and in the directory that machines share, whose
 /// keys begin with `owner`.
 ///
 /// # Errors
 /// The Engine cannot be reached, or does not tell; or the directory cannot be read.
-pub async fn kept_images(owner: &str, directory: Option<&Path>) -> Result<Vec<KeptImage>> {
-    let shared = directory.map(|directory| shared::list(directory, owner)).transpose()?;
-    let mut all: BTreeMap<String, KeptImage> = BTreeMap::new();
+pub async fn kept_images(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
+    let shared = directory.map(|directory| shared::states(directory).list(owner)).transpose()?;
     let images = match on_engine(owner).await {
         // A machine that only looks after the directory needs no Engine.
         Err(error) if shared.as_ref().is_some_and(|shared| !shared.is_empty()) => {
@@ -38,19 +27,10 @@ pub async fn kept_images(owner: &str, directory: Option<&Path>) -> Result<Vec<Ke
         }
         images => images?,
     };
-    for state in images.into_iter().chain(shared.into_iter().flatten()) {
-        match all.get_mut(state.key.as_str()) {
-            Some(first) => {
-                first.bytes += state.bytes;
-                first.created = first.created.min(state.created);
-            }
-            None => drop(all.insert(state.key.to_string(), state)),
-        }
-    }
-    Ok(all.into_values().collect())
+    Ok(merged(images, shared.into_iter().flatten()))
 }
 
-async fn on_engine(owner: &str) -> Result<Vec<KeptImage>> {
+async fn on_engine(owner: &str) -> Result<Vec<StoredState>> {
     let engine = Engine::connect(false).await?;
     let filters = HashMap::from([("reference", vec![format!("{REPOSITORY}:{owner}*")])]);
     let options = ListImagesOptionsBuilder::new().filters(&filters).build();
@@ -69,7 +49,7 @@ async fn on_engine(owner: &str) -> Result<Vec<KeptImage>> {
         let bytes = history.first().map_or(image.size, |layer| layer.size);
         let bytes = u64::try_from(bytes).unwrap_or_default();
         let created = image.created;
-        kept.extend(keys.into_iter().map(|key| KeptImage { key, created, bytes }));
+        kept.extend(keys.into_iter().map(|key| StoredState { key, created, bytes }));
     }
     Ok(kept)
 }
@@ -80,7 +60,7 @@ async fn on_engine(owner: &str) -> Result<Vec<KeptImage>> {
 /// # Errors
 /// The Engine cannot be reached, or does not do it; or the directory cannot be written.
 pub async fn remove_kept_image(key: &StateKey, directory: Option<&Path>) -> Result<()> {
-    let shared = directory.map(|directory| shared::remove(directory, key)).transpose();
+    let shared = directory.map(|directory| shared::states(directory).remove(key)).transpose();
     match Engine::connect(false).await {
         Ok(engine) => remove_image(&engine, &name_of(key)).await?,
         Err(error) if directory.is_none() => return Err(error),

@@ -3,16 +3,16 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use ingot_sdk::file_work::{CHUNK, blocking};
-use ingot_sdk::hash::{hasher, hex};
+use ingot_sdk::file_work::blocking;
 use ingot_sdk::{Context, Error, Result, RunContext};
+use ingot_shared_states::spool::{self, spool, spool_error};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, describe};
@@ -26,11 +26,7 @@ const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A layer in a file that has no name, so that nothing is left of it, however this program ends.
-pub(crate) struct Layer {
-    pub(super) file: File,
-    /// In bytes.
-    pub(super) size: u64,
-}
+pub(crate) struct Layer(pub(super) File);
 
 impl Layer {
     /// Takes the layer `diff_id` (`sha256:…`, of its archive) out of the image `image`. The Engine gives
@@ -99,19 +95,6 @@ async fn from_stream<T: Send + 'static>(
     .await
 }
 
-/// A file without a name.
-pub(super) fn spool() -> Result<File> {
-    tempfile::tempfile().map_err(spool_error)
-}
-
-/// An error of the file without a name.
-pub(super) fn spool_error(error: std::io::Error) -> Error {
-    let directory = std::env::temp_dir();
-    Error::from(error)
-        .context(format_args!("writing a temporary file in {}", directory.display()))
-        .hint("TMPDIR names another directory")
-}
-
 /// Reads a stream on a thread that may block.
 struct BlockingStream {
     stream: BoxStream<'static, std::io::Result<Bytes>>,
@@ -142,21 +125,6 @@ impl Read for BlockingStream {
         let count = buffer.len().min(self.piece.len());
         buffer[..count].copy_from_slice(&self.piece.split_to(count));
         Ok(count)
-    }
-}
-
-/// Reads until the build is cancelled.
-pub(super) struct Cancellable<R> {
-    pub(super) inner: R,
-    pub(super) stop: CancellationToken,
-}
-
-impl<R: Read> Read for Cancellable<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self.stop.is_cancelled() {
-            true => Err(std::io::Error::other("cancelled")),
-            false => self.inner.read(buffer),
-        }
     }
 }
 
@@ -198,12 +166,12 @@ fn each(
         file.set_len(0).map_err(spool_error)?;
         file.seek(SeekFrom::Start(0)).map_err(spool_error)?;
         let whole = start.as_slice().chain(entry);
-        let (size, sum) = match is_gzip {
+        let sum = match is_gzip {
             true => copy(MultiGzDecoder::new(whole), &mut file)?,
             false => copy(whole, &mut file)?,
         };
         if wanted.remove(&sum) {
-            found(&sum, Layer { file: std::mem::replace(&mut file, spool()?), size })?;
+            found(&sum, Layer(std::mem::replace(&mut file, spool()?)))?;
         }
     }
     match wanted.is_empty() {
@@ -212,23 +180,17 @@ fn each(
     }
 }
 
-/// Copies all; how much that was, and its checksum (`sha256:…`).
-pub(super) fn copy(mut source: impl Read, spool: &mut File) -> Result<(u64, String)> {
-    let mut sum = hasher("sha256").ok_or_else(|| Error::new("there is no SHA-256"))?;
-    let (mut size, mut buffer) = (0, vec![0; CHUNK]);
-    loop {
-        let count = source.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((size, format!("sha256:{}", hex(&sum.finalize()))));
-        }
-        sum.update(&buffer[..count]);
-        spool.write_all(&buffer[..count]).map_err(spool_error)?;
-        size += count as u64;
-    }
+/// Copies all of a layer's archive; its checksum (`sha256:…`).
+fn copy(source: impl Read, spool: &mut File) -> Result<String> {
+    spool::copy(source, spool).map(|(_, sum)| format!("sha256:{sum}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use ingot_sdk::hash::sha256;
+
     use super::*;
 
     /// An archive of an image with these files.
@@ -243,9 +205,7 @@ mod tests {
     }
 
     fn sum(data: &[u8]) -> String {
-        let mut sum = hasher("sha256").unwrap();
-        sum.update(data);
-        format!("sha256:{}", hex(&sum.finalize()))
+        format!("sha256:{}", sha256(data))
     }
 
     fn gzip(data: &[u8]) -> Vec<u8> {
@@ -258,9 +218,8 @@ mod tests {
     fn taken(archive: &[u8], wanted: &[u8]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         each(archive, HashSet::from([sum(wanted)]), |_, mut layer| {
-            layer.file.seek(SeekFrom::Start(0))?;
-            layer.file.read_to_end(&mut bytes)?;
-            assert_eq!(layer.size, bytes.len() as u64);
+            layer.0.seek(SeekFrom::Start(0))?;
+            layer.0.read_to_end(&mut bytes)?;
             Ok(())
         })?;
         Ok(bytes)

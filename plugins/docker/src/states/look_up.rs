@@ -11,6 +11,9 @@ use crate::engine::Engine;
 use crate::run_command::RunCommand;
 use crate::steps::State;
 
+/// Where the states are that are images, for people.
+const ENGINE: &str = "the Engine";
+
 /// The state that a build starts from: what it adds to the image of the build.
 pub(crate) enum FoundState {
     /// It is being taken out of an image on the Engine, while the container starts.
@@ -55,10 +58,11 @@ impl Step<State> for FindState {
             ctx.ui.say(format!("No state of the container is kept: {why}"));
             return Ok(());
         }
-        let (mut done, mut found) = (0, None);
+        let (mut done, mut found, mut found_in) = (0, None, None);
         state.made = result::find(ctx, state).await;
         if state.made.is_some() {
             done = keys.len();
+            found_in = Some(ENGINE.to_owned());
         } else {
             for (index, key) in keys.iter().enumerate().rev() {
                 found = match find(&state.engine, &state.base, key).await {
@@ -67,14 +71,18 @@ impl Step<State> for FindState {
                     }
                     None => shared::look_up(ctx, &state.base, key).await.map(FoundState::Here),
                 };
-                if found.is_some() {
+                if let Some(found) = &found {
                     done = index + 1;
+                    found_in = match found {
+                        FoundState::Coming(_) => Some(ENGINE.to_owned()),
+                        FoundState::Here(_) => shared::directory(ctx),
+                    };
                     break;
                 }
             }
         }
         state.found = found;
-        state.provisioning = Provisioning { done, keys, snapshots: None };
+        state.provisioning = Provisioning { done, keys, snapshots: None, found_in };
         Ok(())
     }
 }
@@ -135,5 +143,5 @@ pub(crate) async fn restore_found(
 /// Tells that a state cannot be started from, and forgets it.
 pub(crate) fn give_up(ctx: &RunContext, state: &mut State, error: &Error) {
     ctx.ui.say(format!("The cached state cannot be used, so that all steps are run: {error}"));
-    state.provisioning.done = 0;
+    (state.provisioning.done, state.provisioning.found_in) = (0, None);
 }

@@ -23,7 +23,7 @@ mod shared;
 
 pub(crate) use image::{BaseImage, is_a_state};
 pub(crate) use keep::ContainerStates;
-pub use kept::{KeptImage, kept_images, remove_kept_image};
+pub use kept::{kept_images, remove_kept_image};
 pub(crate) use look_up::{FindState, FoundState, give_up, restore_found};
 pub(crate) use result::{MadeImage, keep as keep_made};
 pub(crate) use shared::export;

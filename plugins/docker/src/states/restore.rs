@@ -46,7 +46,7 @@ pub(super) async fn restore(
     let scratch = scratch.trim_matches('/').as_bytes().to_vec();
     let (layer, plan) = blocking(ctx, move |_| {
         let mut layer = layer;
-        let plan = Plan::of(&mut layer.file, &scratch).context("reading the layer of the state")?;
+        let plan = Plan::of(&mut layer.0, &scratch).context("reading the layer of the state")?;
         Ok((layer, plan))
     })
     .await?;
@@ -54,7 +54,7 @@ pub(super) async fn restore(
         delete(engine, container, &plan.deleted).await?;
     }
     let options = UploadToContainerOptionsBuilder::new().path("/").build();
-    let body = bollard::body_try_stream(pieces(layer.file, plan.kept));
+    let body = bollard::body_try_stream(pieces(layer.0, plan.kept));
     let unpacked = engine.api.upload_to_container(container, Some(options), body).await;
     unpacked.doing("unpacking the state into the container")
 }

@@ -290,6 +290,10 @@ impl Keeping<'_> {
                 "No step is cached: the builder `{}` keeps no states of its machine",
                 self.hook.node.ty
             ));
+        } else if let (0, Some(from)) = (self.provisioning.done, self.found_in()) {
+            self.ctx.ui.message(format!(
+                "Step cache: the state of the machine before its provisioners comes {from}"
+            ));
         }
     }
 
@@ -299,9 +303,14 @@ impl Keeping<'_> {
         let shown = self.shown(index);
         self.ctx.ui.say(format!("Using cached state for {shown}"));
         running.end_as(StepOutcome::Skipped);
-        self.tell(index, "cached", "");
-        self.cache.held.store(index + 1, Relaxed);
         let last = index + 1 == self.provisioning.done;
+        // Those before it were not looked for.
+        let from = self.found_in().filter(|_| last).unwrap_or_default();
+        if !from.is_empty() && self.cache.explains() {
+            self.ctx.ui.message(format!("Step cache: the state after {shown} comes {from}"));
+        }
+        self.tell(index, "cached", &from);
+        self.cache.held.store(index + 1, Relaxed);
         if let (true, Some(StepPlan { state: Ok(_) }), Some((directory, _))) =
             (last, self.plan.get(index), &self.cache.run.open)
         {
@@ -319,6 +328,11 @@ impl Keeping<'_> {
                 tracing::warn!(%error, "cannot note that a state was used");
             }
         }
+    }
+
+    /// Where the state was that the machine started from.
+    fn found_in(&self) -> Option<String> {
+        self.provisioning.found_in.as_ref().map(|place| format!("from {place}"))
     }
 
     /// Keeps the state after the step at `index`, which ran.

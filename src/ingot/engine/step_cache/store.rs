@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use ingot_sdk::{Result, StateKey};
+pub use ingot_shared_states::StoredState;
 
 /// The states that one type of builder keeps.
 #[async_trait]
@@ -20,15 +21,4 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// It may still be there.
     async fn remove(&self, key: &StateKey) -> Result<()>;
-}
-
-/// A state that is there.
-#[derive(Debug, Clone)]
-pub struct StoredState {
-    /// Its key.
-    pub key: StateKey,
-    /// When it was kept, in seconds since 1970.
-    pub created: i64,
-    /// How many bytes it takes by itself.
-    pub bytes: u64,
 }

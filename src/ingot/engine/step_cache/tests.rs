@@ -198,7 +198,7 @@ impl World {
             *machine.0.lock() = kept.lock()[&keys[last]].clone();
         }
         let snapshots = Arc::new(States { machine: Arc::clone(&machine), kept });
-        let provisioning = Provisioning { done, keys, snapshots: Some(snapshots) };
+        let provisioning = Provisioning { done, keys, snapshots: Some(snapshots), found_in: None };
         let data = GeneratedData::from([("ID".to_owned(), run.into())]);
         let link = Arc::clone(&machine) as Arc<dyn Communicator>;
         if self.tried_again {

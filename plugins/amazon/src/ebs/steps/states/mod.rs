@@ -79,6 +79,10 @@ impl States {
             done: self.found.as_ref().map_or(0, FoundState::done),
             keys: self.keys.clone(),
             snapshots: Some(Arc::clone(keeper) as Arc<dyn Snapshots>),
+            found_in: self
+                .found
+                .as_ref()
+                .and_then(|found| Some(format!("the AMI {}", found.image_id()?))),
         }
     }
 

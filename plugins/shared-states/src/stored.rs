@@ -1,0 +1,35 @@
+//! What is listed of states.
+
+use std::collections::BTreeMap;
+
+use ingot_sdk::StateKey;
+
+/// A state that is kept: by a builder on this machine, in the directory that machines share, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredState {
+    /// Its key.
+    pub key: StateKey,
+    /// When it was kept, in seconds since 1970.
+    pub created: i64,
+    /// How many bytes it takes by itself.
+    pub bytes: u64,
+}
+
+/// The states of two places, in the order of their keys. One that is in both is listed once, with the
+/// bytes that it takes in both.
+pub fn merged(
+    one: impl IntoIterator<Item = StoredState>,
+    other: impl IntoIterator<Item = StoredState>,
+) -> Vec<StoredState> {
+    let mut all: BTreeMap<StateKey, StoredState> = BTreeMap::new();
+    for state in one.into_iter().chain(other) {
+        match all.get_mut(&state.key) {
+            Some(first) => {
+                first.bytes += state.bytes;
+                first.created = first.created.min(state.created);
+            }
+            None => drop(all.insert(state.key.clone(), state)),
+        }
+    }
+    all.into_values().collect()
+}
