@@ -11,8 +11,8 @@ use crate::engine::step_cache::{StateStore, StoredState};
 /// is written down where states are that are neither there nor on this machine.
 pub fn state_stores(shared: Option<PathBuf>, records: &Path) -> Vec<Box<dyn StateStore>> {
     vec![
-        Box::new(DockerImages { shared }),
-        Box::new(QemuDisks),
+        Box::new(DockerImages { shared: shared.clone() }),
+        Box::new(QemuDisks { shared }),
         #[cfg(feature = "amazon")]
         Box::new(Amis { records: records.to_owned() }),
     ]
@@ -31,10 +31,7 @@ impl StateStore for DockerImages {
     }
 
     async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
-        let images = ingot_docker::kept_images(owner, self.shared.as_deref()).await?.into_iter();
-        Ok(images
-            .map(|image| StoredState { key: image.key, created: image.created, bytes: image.bytes })
-            .collect())
+        ingot_docker::kept_images(owner, self.shared.as_deref()).await
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
@@ -42,8 +39,11 @@ impl StateStore for DockerImages {
     }
 }
 
-/// The disks of the builder `qemu`, in the cache directory.
-struct QemuDisks;
+/// The disks of the builder `qemu`, in the cache directory, and their files in the directory that machines
+/// share.
+struct QemuDisks {
+    shared: Option<PathBuf>,
+}
 
 #[async_trait]
 impl StateStore for QemuDisks {
@@ -52,14 +52,11 @@ impl StateStore for QemuDisks {
     }
 
     async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
-        let states = ingot_qemu::kept_states(owner).await?.into_iter();
-        Ok(states
-            .map(|state| StoredState { key: state.key, created: state.created, bytes: state.bytes })
-            .collect())
+        ingot_qemu::kept_states(owner, self.shared.as_deref())
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
-        ingot_qemu::remove_kept_state(key).await
+        ingot_qemu::remove_kept_state(key, self.shared.as_deref()).await
     }
 }
 

@@ -1,9 +1,12 @@
 //! Builds that go on from states of earlier ones.
 
 use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ingot_sdk::hash::{Sha256, sha256};
 use ingot_test_support::{left_in_state, output_of, require};
+use serde_json::{Value, json};
 
 use super::bench::{Bench, Guests, POWER_OFF, code_of, names, signal, wait_as_long_as};
 
@@ -143,4 +146,158 @@ fn a_killed_build_and_a_damaged_cache_do_no_harm(bench: &Bench, source: &str) {
     assert_eq!(left_in_state(&bench.path("state"), &["logs", "step-cache"]), [""; 0]);
     assert_eq!(names(&bench.path("tmp")), [""; 0]);
     assert_eq!(bench.processes(), [""; 0]);
+}
+
+/// A machine of its own, with nothing but the directory `shared` in common with others: the base image is
+/// elsewhere, too.
+fn other_machine(guests: &Guests, shared: &Path) -> Bench {
+    let bench = Bench::new("", "");
+    let (base, own) = (guests.file("quick.qcow2"), bench.path("base.qcow2"));
+    std::fs::copy(&base, &own).unwrap();
+    let source = guests.machine("quick.qcow2").replace(&base, &own.display().to_string());
+    // What is downloaded is never cached. It was in the memory of the machine.
+    let download = "  provisioner \"file\" {\n    direction = \"download\"\n    \
+                    source = \"/run/log\"\n    destination = \"log.txt\"\n  }\n";
+    let steps = shell("one", "echo one >> /log; echo runs one")
+        + &shell("two", "echo two >> /log; cat /log > /run/log; echo runs two")
+        + download;
+    bench.template(&(source + POWER_OFF), &steps);
+    let block = format!("cache {{\n  directory = \"{}\"\n}}\n", shared.display());
+    std::fs::write(bench.path("t.ingot.hcl"), block).unwrap();
+    bench
+}
+
+/// Builds on a machine of [`other_machine`]; what was said.
+fn build_there(bench: &Bench) -> String {
+    let run = bench.ingot(&["build", "-color=false", "-cache", "-explain", "."]);
+    let said = run.stdout + &run.stderr;
+    assert_eq!(run.code, Some(0), "{said}");
+    assert_eq!(std::fs::read_to_string(bench.path("log.txt")).unwrap(), "one\ntwo\n", "{said}");
+    let disk = bench.path("output-m/packer-m").display().to_string();
+    let info = output_of("qemu-img", &["info", "--output=json", &disk]);
+    assert!(!info.contains("backing-filename") && !info.contains("\"snapshots\""), "{info}");
+    assert_eq!(names(&bench.path("output-m")), ["packer-m"]);
+    assert_eq!(names(&bench.path("tmp")), [""; 0]);
+    said
+}
+
+/// The files of the states in the directory that machines share, by the numbers of their steps.
+fn shared_states(bench: &Bench, shared: &Path) -> Vec<PathBuf> {
+    let flag = format!("-cache-dir={}", shared.display());
+    let list = bench.ingot(&["cache", "list", "-json", &flag]).stdout;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let mut states = list["states"].as_array().unwrap().clone();
+    states.sort_by_key(|state| state["number"].as_u64());
+    let path = |state: &Value| {
+        let name = format!("{}.machine", state["key"].as_str().unwrap());
+        assert_eq!(state["builder"], "qemu", "{state}");
+        shared.join("qemu").join(name)
+    };
+    states.iter().map(path).collect()
+}
+
+/// How many bytes the header of a file takes.
+const HEADER: usize = 1024;
+
+/// Asserts that a file of a state is what its header says.
+fn assert_whole(path: &Path) {
+    let bytes = std::fs::read(path).unwrap();
+    let header: Value = serde_json::from_slice(&bytes[..HEADER]).unwrap();
+    assert_eq!(header["sha256"], sha256(&bytes[HEADER..]), "{}", path.display());
+}
+
+/// Writes a state whose checksums are right, and whose disk names a file of the host.
+fn write_hostile_state(bench: &Bench, path: &Path) {
+    let disk = bench.path("hostile.qcow2");
+    let create = ["create", "-q", "-f", "qcow2", "-u", "-b", "/etc/passwd", "-F", "raw"];
+    output_of("qemu-img", &[&create[..], &[disk.to_str().unwrap(), "750M"]].concat());
+    let description = json!({
+        "base": "none", "disks": 1, "cd": false, "http_port": 0, "private_key": null,
+    });
+    let description = description.to_string();
+    let mut stream = u32::try_from(description.len()).unwrap().to_le_bytes().to_vec();
+    stream.extend(description.as_bytes());
+    let mut sum = Sha256::new();
+    for block in std::fs::read(disk).unwrap().chunks(64 << 10) {
+        sum.update([3]);
+        sum.update(block);
+        stream.push(3);
+        stream.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
+        stream.extend(block);
+    }
+    stream.push(0);
+    stream.extend(sum.finish().as_bytes());
+    // An LZ4 frame of blocks of 64 KiB that are not compressed.
+    let mut body = vec![0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
+    for block in stream.chunks(64 << 10) {
+        body.extend((u32::try_from(block.len()).unwrap() | 1 << 31).to_le_bytes());
+        body.extend(block);
+    }
+    body.extend([0; 4]);
+    let old = std::fs::read(path).unwrap();
+    let mut header: Value = serde_json::from_slice(&old[..HEADER]).unwrap();
+    header["size"] = body.len().into();
+    header["sha256"] = sha256(&body).into();
+    let header = format!("{:1$}\n", header.to_string(), HEADER - 1);
+    std::fs::write(path, [header.as_bytes(), &body].concat()).unwrap();
+}
+
+#[test]
+fn machines_share_states_by_a_directory() {
+    let guests = require!(Guests::get());
+    let directory = tempfile::tempdir().unwrap();
+    let shared = directory.path().join("shared");
+    let first = other_machine(guests, &shared);
+    let said = build_there(&first);
+    assert!(
+        said.contains("==> qemu.m: runs one") && said.contains("==> qemu.m: runs two"),
+        "{said}"
+    );
+    assert!(said.contains("Keeping 3 states for other machines"), "{said}");
+    let states = shared_states(&first, &shared);
+    assert_eq!(states.len(), 3, "{states:?}");
+    let base = std::fs::metadata(guests.file("quick.qcow2")).unwrap().len();
+    for path in &states {
+        assert_whole(path);
+        // What the others have anyway is not in it, and the rest is compressed.
+        let size = path.metadata().unwrap().len();
+        assert!(size < base / 2, "{size} bytes, with a base image of {base}");
+    }
+
+    let second = other_machine(guests, &shared);
+    let said = build_there(&second);
+    for part in [
+        "Starting VM from the cached state",
+        "Using cached state for one (1 of 3)",
+        "Using cached state for two (2 of 3)",
+        &format!("Step cache: the state after two (2 of 3) comes from {}", shared.display()),
+    ] {
+        assert!(said.contains(part), "no {part:?}: {said}");
+    }
+    assert!(!said.contains("m: runs") && !said.contains("for other machines"), "{said}");
+
+    // What is not whole, or not what it says, is made again.
+    let file = std::fs::File::options().write(true).open(&states[2]).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    let file = std::fs::File::options().write(true).open(&states[1]).unwrap();
+    file.write_all_at(b"damaged", 1 << 20).unwrap();
+    write_hostile_state(&second, &states[0]);
+    let third = other_machine(guests, &shared);
+    let said = build_there(&third);
+    assert_eq!(said.matches(".machine is not used: it is damaged").count(), 2, "{said}");
+    for part in [
+        "cannot be used, so that all is done again: its disk leads to another file",
+        "Starting VM, booting disk image",
+        "==> qemu.m: runs one",
+        "==> qemu.m: runs two",
+        "Keeping 3 states for other machines",
+    ] {
+        assert!(said.contains(part), "no {part:?}: {said}");
+    }
+    assert_eq!(shared_states(&third, &shared), states);
+    states.iter().for_each(|path| assert_whole(path));
+    let flag = format!("-cache-dir={}", shared.display());
+    let pruned = third.ingot(&["cache", "prune", "-all", &flag]);
+    assert!(pruned.stdout.starts_with("Removed 3 states"), "{}", pruned.stdout);
+    assert_eq!(names(&shared.join("qemu")), [""; 0]);
 }

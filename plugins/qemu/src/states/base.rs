@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use ingot_communicator::Way;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::file_work::{Reader, blocking};
-use ingot_sdk::hash::hex;
+use ingot_sdk::hash::Sha256;
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::walk::{self, What};
 use ingot_sdk::{Context, Error, Result, RunContext, StateKey};
-use ring::digest::{self, SHA256};
+use ingot_vm::iso::IsoOptions;
 
 use crate::accelerator;
 use crate::arguments::{Situation, arguments};
-use crate::options::given;
+use crate::disk_format::Qcow2;
+use crate::options::{Options, given};
 use crate::settings::{Settings, sample_data};
 
 /// Switches in `qemuargs` with which a state would not hold all there is, or could not be loaded.
@@ -109,7 +110,12 @@ pub(crate) async fn base_key(
         accelerator: accelerator.clone(),
         forwarded_port: settings.communication.port(),
         vnc_port: 5900,
-        disks: settings.disks(),
+        disks: settings
+            .disks()
+            .iter()
+            .filter_map(|disk| disk.file_name())
+            .map(Into::into)
+            .collect(),
         iso: (!raw.disk_image).then(|| "iso".to_owned()),
         cd: raw.cd.is_set().then(|| "cd".into()),
         ..Situation::default()
@@ -121,13 +127,20 @@ pub(crate) async fn base_key(
         // What a guest sees of it may be all of it.
         _ => processor(),
     };
-    // All options: those that come into play later change rarely while others are tried out.
-    let mut parts =
-        vec![version, processor, line.join("\0"), format!("{raw:?}"), format!("{:?}", public_key)];
-    if raw.disk_image && has_backing_file(medium).await {
-        return Err(Error::new("the disk image has a backing file, which may change"));
+    // All options: those that come into play later change rarely while others are tried out. But for
+    // where the medium is, and where what is built goes: on another machine that may be elsewhere.
+    let options = Options { iso: IsoOptions::default(), output_directory: None, ..raw.clone() };
+    let mut parts = vec![
+        version,
+        processor,
+        line.join("\0"),
+        format!("{options:?}"),
+        format!("{public_key:?}"),
+    ];
+    if raw.disk_image && Qcow2::read(medium)?.is_some_and(|image| image.leads_elsewhere()) {
+        return Err(Error::new("the disk image leads to another file, which may change"));
     }
-    let mut files = vec![medium.to_owned()];
+    let mut files = Vec::new();
     files.extend(raw.http.http_directory.iter().filter(|one| !one.is_empty()).map(PathBuf::from));
     files.extend(raw.cd.cd_files.iter().map(PathBuf::from));
     // What is named there may be a file, such as a kernel.
@@ -146,20 +159,10 @@ pub(crate) async fn base_key(
     }
     files.extend(given(&raw.firmware).map(PathBuf::from));
     // Before they are read: what changes meanwhile is seen later.
-    let sources = Sources::look(files.clone())?;
-    parts.extend(contents(ctx, files).await?);
-    Ok((StateKey::of("qemu 1", parts), sources))
-}
-
-/// Whether a disk image is a qcow2 that holds only what differs from another file (see the header in
-/// QEMU's docs/interop/qcow2.txt).
-async fn has_backing_file(image: &Path) -> bool {
-    let mut header = [0; 16];
-    let read = async {
-        let mut file = tokio::fs::File::open(image).await?;
-        tokio::io::AsyncReadExt::read_exact(&mut file, &mut header).await
-    };
-    read.await.is_ok() && header.starts_with(b"QFI\xfb") && header[8..] != [0; 8]
+    let all = std::iter::once(medium.to_owned()).chain(files.iter().cloned()).collect();
+    let sources = Sources::look(all)?;
+    parts.extend(contents(ctx, medium.to_owned(), files).await?);
+    Ok((StateKey::of("qemu 2", parts), sources))
 }
 
 /// Files, and all that is in directories.
@@ -182,11 +185,12 @@ fn files_of(paths: &[PathBuf]) -> Result<Vec<(PathBuf, What)>> {
     Ok(files)
 }
 
-/// The names and digests of files, and of all that is in directories.
-async fn contents(ctx: &RunContext, paths: Vec<PathBuf>) -> Result<Vec<String>> {
+/// The digest of `medium`; the names and digests of files, and of all that is in directories.
+async fn contents(ctx: &RunContext, medium: PathBuf, paths: Vec<PathBuf>) -> Result<Vec<String>> {
     let reading = ctx.clone();
     blocking(ctx, move |stop| {
-        let files = files_of(&paths)?;
+        let mut files = vec![(medium.clone(), What::File)];
+        files.extend(files_of(&paths)?);
         let read: Vec<PathBuf> = files
             .iter()
             .filter(|(_, what)| *what == What::File)
@@ -195,16 +199,18 @@ async fn contents(ctx: &RunContext, paths: Vec<PathBuf>) -> Result<Vec<String>> 
         let mut reader = Reader::new(&reading, "Reading what the machine is made of", &read);
         let mut digests = Vec::new();
         for (path, what) in files {
-            digests.push(path.display().to_string());
+            if path != medium {
+                digests.push(path.display().to_string());
+            }
             if what == What::File {
-                let mut hash = digest::Context::new(&SHA256);
+                let mut hash = Sha256::new();
                 let mut file = Reader::open(&path)?;
                 let copied = reader.copy(stop, &mut file, |bytes| {
                     hash.update(bytes);
                     Ok(())
                 });
                 copied.with_context(|| format!("reading {}", path.display()))?;
-                digests.push(hex(hash.finish().as_ref()));
+                digests.push(hash.finish());
             }
         }
         Ok(digests)

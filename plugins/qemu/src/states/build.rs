@@ -1,15 +1,4 @@
-//! The step cache of machines: the state before the first provisioner and after each one, with
-//! memory and disks.
-//!
-//! QEMU writes a state into the qcow2 disks of the build itself, as an internal snapshot, while the
-//! machine stands still for a moment. When the machine is off, the disks go to the cache as one
-//! [`set`] with the states in them; the finished disk is without them. A build that starts from
-//! a state copies the disks of its set, and QEMU loads the state in the place of booting.
-
-mod base;
-mod set;
-mod snapshot;
-mod store;
+//! What a build knows of the states of its machine, and what keeps them while it runs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,14 +6,15 @@ use std::sync::Arc;
 use ingot_sdk::{Result, RunContext, Snapshots, StateKey, async_trait};
 use parking_lot::Mutex;
 
-pub(crate) use base::{Sources, base_key, cannot_be_held};
-pub(crate) use set::{Fault, Set};
-pub(crate) use store::{FoundState, find, store};
-pub use store::{KeptMachineState, kept_states, remove_kept_state};
+use super::base::Sources;
+use super::find::FoundState;
+use super::snapshot;
 
 /// What is known of the states of one build's machine.
 #[derive(Debug, Default)]
 pub(crate) struct States {
+    /// What the machine is made of, as the key of states of other machines begins.
+    pub machine: Option<StateKey>,
     /// The key of the machine before the first provisioner.
     pub base: Option<StateKey>,
     /// The keys after the provisioners.
@@ -48,6 +38,18 @@ impl States {
     /// How many provisioners have run on the state that the build starts from.
     pub(crate) fn done(&self) -> usize {
         self.found.as_ref().map_or(0, |found| found.done)
+    }
+
+    /// Where the state was that the build starts from, for people.
+    pub(crate) fn found_in(&self) -> Option<String> {
+        self.found.as_ref().map(FoundState::place)
+    }
+
+    /// The states on the way to the last provisioner that are in the disks, from the first on.
+    pub(crate) fn on_the_way(&self) -> Vec<StateKey> {
+        let saved = self.saved.lock();
+        let keys = self.base.iter().chain(&self.keys);
+        keys.filter(|key| saved.contains(key)).cloned().collect()
     }
 
     /// What keeps the states of the machine that QEMU at `socket` runs from `disks`.

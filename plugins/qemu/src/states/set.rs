@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::file_work::blocking;
-use ingot_sdk::hash::hex;
+use ingot_sdk::hash::{Sha256, sha256};
 use ingot_sdk::{Context, Error, Result, RunContext, StateKey};
-use ring::digest::{self, SHA256};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -69,7 +68,8 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    fn damaged(what: impl Into<String>) -> Fault {
+    /// It is not what was kept, for this reason.
+    pub(super) fn damaged(what: impl Into<String>) -> Fault {
         Fault::Damaged(Error::new(what))
     }
 
@@ -189,9 +189,13 @@ impl FileFacts {
     }
 }
 
-/// The SHA-256 of bytes, in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(digest::digest(&SHA256, bytes).as_ref())
+/// Creates the file `to`, which is not there.
+///
+/// # Errors
+/// It is there, or cannot be created.
+pub(super) fn create_new(to: &Path, mode: u32) -> Result<File> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(to);
+    created.with_context(|| format!("writing {}", to.display()))
 }
 
 /// Copies a file, which is called `name`, leaving holes for zeroes, and sums it up on the way.
@@ -202,10 +206,8 @@ fn copy(
     mode: u32,
 ) -> Result<FileFacts> {
     let (reading, writing) = (|| format!("reading {name}"), || format!("writing {}", to.display()));
-    let mut options = OpenOptions::new();
-    let mut target =
-        options.write(true).create_new(true).mode(mode).open(to).with_context(writing)?;
-    let mut hash = digest::Context::new(&SHA256);
+    let mut target = create_new(to, mode)?;
+    let mut hash = Sha256::new();
     let (mut buffer, zeroes) = (vec![0; PART], vec![0; PART]);
     let mut bytes = 0;
     loop {
@@ -233,7 +235,7 @@ fn copy(
     }
     target.set_len(bytes).with_context(writing)?;
     target.sync_all().with_context(writing)?;
-    Ok(FileFacts { bytes, sha256: hex(hash.finish().as_ref()) })
+    Ok(FileFacts { bytes, sha256: hash.finish() })
 }
 
 /// Writes `set` to the empty directory `new`; the SHA-256 of its `set.json`.

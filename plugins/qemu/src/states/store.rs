@@ -1,4 +1,4 @@
-//! Sets of disks with states in them, in the cache directory.
+//! Sets of disks with states in them, in the cache directory of this machine.
 //!
 //! A [set] is written aside and gets its name when all of it is on disk. For each state
 //! there is a small file, `KEY.json`, that names its set; a set that no state leads to is removed.
@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::{blocking, read_small};
-use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, StateKey};
+use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, StateKey, hash};
+use ingot_shared_states::StoredState;
 use ingot_vm::cache;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -29,16 +30,13 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How often a set is looked for that others replace meanwhile.
 const LOOKS: usize = 5;
 
-/// A state to start from.
+/// A set with a state to start from.
 #[derive(Debug, Clone)]
-pub(crate) struct FoundState {
-    /// Its key.
-    pub key: StateKey,
-    /// How many provisioners have run on it.
-    pub done: usize,
-    /// The name of its set.
+pub(super) struct KeptSet {
+    /// The name of the set.
     name: String,
-    set: OpenSet,
+    /// What is in it.
+    pub(super) set: OpenSet,
 }
 
 /// What `KEY.json` says.
@@ -50,18 +48,11 @@ struct Pointer {
     sha256: String,
 }
 
-/// A state in the cache.
-#[derive(Debug, Clone)]
-pub struct KeptMachineState {
-    /// Its key.
-    pub key: StateKey,
-    /// When it was kept, in seconds since 1970.
-    pub created: i64,
-    /// How many bytes it takes: its part of what is kept together.
-    pub bytes: u64,
-}
-
-fn root() -> Result<PathBuf> {
+/// The directory of the sets, which is there then.
+///
+/// # Errors
+/// It cannot be created.
+pub(super) fn root() -> Result<PathBuf> {
     let path = cache::path(&[DIRECTORY, MANIFEST])?;
     let root = path.parent().map(Path::to_owned).unwrap_or_default();
     // Keys are in it.
@@ -77,11 +68,7 @@ fn lock_file(root: &Path) -> PathBuf {
 
 /// Nobody else changes what is in the cache while this is held.
 async fn lock(cancel: &CancellationToken, root: &Path, on_wait: impl FnOnce()) -> Result<FileLock> {
-    let path = lock_file(root);
-    match tokio::time::timeout(TURN_TIMEOUT, FileLock::take(cancel, &path, on_wait)).await {
-        Ok(taken) => taken,
-        Err(_) => Err(Error::new(format!("another process keeps {} locked", path.display()))),
-    }
+    FileLock::take_within(TURN_TIMEOUT, cancel, &lock_file(root), on_wait).await
 }
 
 fn pointer(root: &Path, key: &StateKey) -> PathBuf {
@@ -98,43 +85,39 @@ fn read_pointer(path: &Path) -> Result<Pointer, Fault> {
     }
 }
 
-/// The last of `keys` whose state is there, and what is wrong with those after it; `done` counts from 0
-/// for the first of them. What is damaged is removed.
-pub(crate) async fn find(ctx: &RunContext, keys: &[StateKey]) -> (Option<FoundState>, Vec<Error>) {
-    let Ok(root) = root() else { return (None, Vec::new()) };
-    tidy(&root);
-    let mut faults = Vec::new();
-    for (done, key) in keys.iter().enumerate().rev() {
-        match look(&root, key) {
-            Ok((name, set)) => {
-                return (Some(FoundState { key: key.clone(), done, name, set }), faults);
-            }
-            Err(Fault::Absent) => {}
-            Err(Fault::Failed(error)) => faults.push(error),
-            Err(Fault::Damaged(error)) => {
-                faults.push(error);
-                let removed = async {
-                    let _lock = lock(&ctx.cancel, &root, || {}).await?;
-                    // Unless another process has just replaced it.
-                    if matches!(look(&root, key), Err(Fault::Damaged(_))) {
-                        let path = pointer(&root, key);
-                        std::fs::remove_file(&path)
-                            .with_context(|| format!("removing {}", path.display()))?;
-                        remove_unreferenced(&root);
-                    }
-                    Ok::<_, Error>(())
-                };
-                if let Err(error) = removed.await {
-                    tracing::warn!(%error, %key, "a damaged state cannot be removed");
-                }
-            }
+/// The set below `root` that the state of `key` is in, if there is one.
+///
+/// # Errors
+/// It cannot be used. What is damaged is removed.
+pub(super) async fn look_up(
+    ctx: &RunContext,
+    root: &Path,
+    key: &StateKey,
+) -> Result<Option<KeptSet>> {
+    let error = match look(root, key) {
+        Ok(found) => return Ok(Some(found)),
+        Err(Fault::Absent) => return Ok(None),
+        Err(Fault::Failed(error)) => return Err(error),
+        Err(Fault::Damaged(error)) => error,
+    };
+    let removed = async {
+        let _lock = lock(&ctx.cancel, root, || {}).await?;
+        // Unless another process has just replaced it.
+        if matches!(look(root, key), Err(Fault::Damaged(_))) {
+            let path = pointer(root, key);
+            std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+            remove_unreferenced(root);
         }
+        Ok::<_, Error>(())
+    };
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, %key, "a damaged state cannot be removed");
     }
-    (None, faults)
+    Err(error)
 }
 
 /// The set that the state of `key` is in.
-fn look(root: &Path, key: &StateKey) -> Result<(String, OpenSet), Fault> {
+fn look(root: &Path, key: &StateKey) -> Result<KeptSet, Fault> {
     let mut looks = 0;
     loop {
         looks += 1;
@@ -143,12 +126,12 @@ fn look(root: &Path, key: &StateKey) -> Result<(String, OpenSet), Fault> {
         let path = directory.join(MANIFEST);
         let opened = read_small(&path, "description of states", LARGEST)
             .map_err(Fault::of_reading)
-            .and_then(|manifest| match set::sha256(&manifest) == sha256 {
+            .and_then(|manifest| match hash::sha256(&manifest) == sha256 {
                 true => OpenSet::open(&directory, &manifest),
                 false => Err(Fault::Damaged(Error::new(format!("{MANIFEST} is not what it was")))),
             });
         return match opened {
-            Ok(set) if set.states.contains(key) => Ok((name, set)),
+            Ok(set) if set.states.contains(key) => Ok(KeptSet { name, set }),
             Ok(_) => Err(Fault::Damaged(Error::new("its description is not of it"))),
             // Others may have put a new set in its place since its name was read.
             Err(Fault::Absent) if looks < LOOKS => continue,
@@ -158,60 +141,23 @@ fn look(root: &Path, key: &StateKey) -> Result<(String, OpenSet), Fault> {
     }
 }
 
-impl FoundState {
-    /// The states in its set.
-    pub(crate) fn states(&self) -> &[StateKey] {
-        &self.set.states
-    }
-
-    /// See [`Set::private_key`].
-    pub(crate) fn private_key(&self) -> Option<&str> {
-        self.set.private_key.as_deref()
-    }
-
-    /// See [`Set::http_port`].
-    pub(crate) fn http_port(&self) -> u16 {
-        self.set.http_port
-    }
-
-    /// Copies the disks to where the build's are, and compares them with their checksums.
+impl KeptSet {
+    /// Removes the set with all states in it.
     ///
     /// # Errors
-    /// They are damaged or gone, or cannot be written.
-    pub(crate) async fn copy_disks(
-        &self,
-        ctx: &RunContext,
-        disks: &[PathBuf],
-    ) -> Result<(), Fault> {
-        self.set.copy_disks(ctx, disks).await
-    }
-
-    /// Copies the disc that was made for the machine, if it had one.
-    ///
-    /// # Errors
-    /// As for [`FoundState::copy_disks`].
-    pub(crate) async fn copy_cd(&self, ctx: &RunContext, to: &Path) -> Result<bool, Fault> {
-        self.set.copy_cd(ctx, to).await
-    }
-
-    /// Forgets the state and all that is kept with it.
-    pub(crate) async fn forget(&self) {
-        let removed = async {
-            let root = root()?;
-            let _lock = lock(&CancellationToken::new(), &root, || {}).await?;
-            // What others have put in the place of this set stays.
-            for (_, pointer, path) in pointers(&root) {
-                if pointer.set == self.name {
-                    std::fs::remove_file(&path)
-                        .with_context(|| format!("removing {}", path.display()))?;
-                }
+    /// It may still be there.
+    pub(super) async fn remove(&self) -> Result<()> {
+        let root = root()?;
+        let _lock = lock(&CancellationToken::new(), &root, || {}).await?;
+        // What others have put in the place of this set stays.
+        for (_, pointer, path) in pointers(&root) {
+            if pointer.set == self.name {
+                std::fs::remove_file(&path)
+                    .with_context(|| format!("removing {}", path.display()))?;
             }
-            remove_unreferenced(&root);
-            Ok::<_, Error>(())
-        };
-        if let Err(error) = removed.await {
-            tracing::warn!(%error, key = %self.key, "a state cannot be removed from the cache");
         }
+        remove_unreferenced(&root);
+        Ok(())
     }
 }
 
@@ -270,7 +216,7 @@ fn name(path: &Path) -> String {
 }
 
 /// Removes what killed processes have left, unless another process is at work.
-fn tidy(root: &Path) {
+pub(super) fn tidy(root: &Path) {
     if let Ok(Some(_lock)) = FileLock::try_take(&lock_file(root)) {
         remove_unfinished(root);
         remove_unreferenced(root);
@@ -304,11 +250,12 @@ fn remove_unreferenced(root: &Path) {
     }
 }
 
-/// The states in the cache whose keys begin with `owner`.
+/// The states in the cache of this machine whose keys begin with `owner`. A state takes its part of what
+/// is kept together.
 ///
 /// # Errors
 /// The cache cannot be read.
-pub async fn kept_states(owner: &str) -> Result<Vec<KeptMachineState>> {
+pub(super) fn list(owner: &str) -> Result<Vec<StoredState>> {
     let root = root()?;
     tidy(&root);
     let all = pointers(&root);
@@ -324,7 +271,7 @@ pub async fn kept_states(owner: &str) -> Result<Vec<KeptMachineState>> {
         let created = std::fs::metadata(path).and_then(|found| found.modified()).ok();
         let created = created.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         let created = created.and_then(|since| i64::try_from(since.as_secs()).ok());
-        KeptMachineState {
+        StoredState {
             key: key.clone(),
             created: created.unwrap_or_default(),
             bytes: size(&pointer.set) / count(&pointer.set) as u64,
@@ -333,11 +280,11 @@ pub async fn kept_states(owner: &str) -> Result<Vec<KeptMachineState>> {
     Ok(all.iter().filter(|(key, ..)| key.as_str().starts_with(owner)).map(state).collect())
 }
 
-/// Removes a state from the cache. Not finding it is success.
+/// Removes a state from the cache of this machine. Not finding it is success.
 ///
 /// # Errors
 /// It may still be there.
-pub async fn remove_kept_state(key: &StateKey) -> Result<()> {
+pub(super) async fn remove(key: &StateKey) -> Result<()> {
     let root = root()?;
     let _lock = lock(&CancellationToken::new(), &root, || {}).await?;
     let path = pointer(&root, key);
@@ -391,7 +338,7 @@ mod tests {
         };
         keep(&root, "one", &set);
         assert!(matches!(look(&root, &other), Err(Fault::Absent)));
-        let (_, found) = look(&root, &key).unwrap();
+        let found = look(&root, &key).unwrap().set;
         assert_eq!(found.private_key.as_deref(), Some("a key"));
         let copied = dir.path().join("copied");
         found.copy_disks(&ctx, std::slice::from_ref(&copied)).await.unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
 
 use super::State;
+use super::media::make_discs;
 use super::states::give_up_if_damaged;
 use crate::{copy, qemu_img};
 
@@ -21,13 +22,15 @@ impl Step<State> for CreateDisks {
         let disks = state.settings.disks();
         if let Some(found) = state.states.found.clone() {
             ctx.ui.say("Copying the disks of the cached state");
-            match found.copy_disks(ctx, &disks).await {
+            match found.copy_disks(ctx, &state.settings, &state.medium).await {
                 Ok(()) => {
                     state.situation.disks = disks;
                     return Ok(());
                 }
                 Err(fault) => give_up_if_damaged(ctx, state, fault).await?,
             }
+            // Those that there are came from the state.
+            make_discs(ctx, state).await?;
             for disk in &disks {
                 // What was copied of them, if anything.
                 let _ = std::fs::remove_file(disk);
@@ -72,19 +75,18 @@ impl Step<State> for CreateDisks {
 
 async fn copy_image(ctx: &RunContext, state: &State, disk: &Path) -> Result<()> {
     let raw = &state.settings.raw;
-    let more = raw.image_arguments().convert;
-    let extension = state.medium.extension().unwrap_or_default();
-    // A name may promise what the file is not, and the machine would not boot.
-    let promised = extension == raw.format() && more.is_empty();
-    if promised && qemu_img::format(ctx, &state.medium).await? == raw.format() {
+    let format = qemu_img::format(ctx, &state.medium).await?;
+    if copy::is_enough(raw, &state.medium, &format) {
         ctx.ui.message(
             "File extension already matches desired output format. Skipping qemu-img convert step",
         );
-        return copy::copy(ctx, &state.medium, disk).await.context("copying the disk image");
+        let label = format!("Copying {}", state.medium.display());
+        let copied = copy::copy(ctx, Some(&label), &state.medium, disk).await;
+        return copied.context("copying the disk image");
     }
     ctx.ui.say("Copying hard drive...");
     let medium = state.medium.display().to_string();
-    let mut arguments = more;
+    let mut arguments = raw.image_arguments().convert;
     arguments.extend(words(&["-O", raw.format(), &medium, &disk.display().to_string()]));
     let label = "Copying the disk image";
     qemu_img::convert(ctx, label, &state.medium, arguments).await.context("copying the disk image")

@@ -26,26 +26,34 @@ impl Step<State> for MakeKey {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        let Way::Ssh(ssh) = &state.settings.communication.way else { return Ok(()) };
-        let pair = match &ssh.login.key {
-            Some(file) => {
-                ctx.ui.say("Using existing SSH private key");
-                let key = file.read().map_err(|problem| {
-                    let error = Error::new(problem.message);
-                    problem.hint.into_iter().fold(error, Error::hint)
-                })?;
-                KeyPair { private: key.text, public: key.public }
-            }
-            None => {
-                let kind = ssh.temporary_key_pair_type;
-                let kind_name = kind.name();
-                ctx.ui.say(format!("Creating temporary {kind_name} SSH key for instance..."));
-                KeyPair::generate(kind, &ssh.temporary_key_pair_name).await?
-            }
-        };
-        state.key = Some(pair);
-        Ok(())
+        make_key(ctx, state).await
     }
+}
+
+/// Makes the key pair, or reads the user's.
+///
+/// # Errors
+/// It cannot be made or read.
+pub(super) async fn make_key(ctx: &RunContext, state: &mut State) -> Result<()> {
+    let Way::Ssh(ssh) = &state.settings.communication.way else { return Ok(()) };
+    let pair = match &ssh.login.key {
+        Some(file) => {
+            ctx.ui.say("Using existing SSH private key");
+            let key = file.read().map_err(|problem| {
+                let error = Error::new(problem.message);
+                problem.hint.into_iter().fold(error, Error::hint)
+            })?;
+            KeyPair { private: key.text, public: key.public }
+        }
+        None => {
+            let kind = ssh.temporary_key_pair_type;
+            let kind_name = kind.name();
+            ctx.ui.say(format!("Creating temporary {kind_name} SSH key for instance..."));
+            KeyPair::generate(kind, &ssh.temporary_key_pair_name).await?
+        }
+    };
+    state.key = Some(pair);
+    Ok(())
 }
 
 /// Finds the installation disc or disk image.
@@ -155,21 +163,29 @@ impl Step<State> for MakeDiscs {
                 Err(fault) => give_up_if_damaged(ctx, state, fault).await?,
             }
         }
-        let data = state.template_data();
-        let mut floppy = state.settings.raw.floppy.clone();
-        render(ctx, "floppy_content", &mut floppy.floppy_content, &data)?;
-        state.floppy = floppy.create(ctx).await?;
-        let mut cd = state.settings.raw.cd.clone();
-        render(ctx, "cd_content", &mut cd.cd_content, &data)?;
-        state.cd = cd.create(ctx).await?;
-        state.situation.floppy = state.floppy.as_ref().map(|file| file.path().to_owned());
-        state.situation.cd = state.cd.as_ref().map(|file| file.path().to_owned());
-        Ok(())
+        make_discs(ctx, state).await
     }
 
     async fn cleanup(&self, _: &RunContext, state: &mut State, _: Outcome) {
         (state.floppy, state.cd) = (None, None);
     }
+}
+
+/// Makes the CD and the floppy anew, if the options ask for them.
+///
+/// # Errors
+/// They cannot be made.
+pub(super) async fn make_discs(ctx: &RunContext, state: &mut State) -> Result<()> {
+    let data = state.template_data();
+    let mut floppy = state.settings.raw.floppy.clone();
+    render(ctx, "floppy_content", &mut floppy.floppy_content, &data)?;
+    state.floppy = floppy.create(ctx).await?;
+    let mut cd = state.settings.raw.cd.clone();
+    render(ctx, "cd_content", &mut cd.cd_content, &data)?;
+    state.cd = cd.create(ctx).await?;
+    state.situation.floppy = state.floppy.as_ref().map(|file| file.path().to_owned());
+    state.situation.cd = state.cd.as_ref().map(|file| file.path().to_owned());
+    Ok(())
 }
 
 /// Renders the texts that go into files for the machine.

@@ -326,6 +326,7 @@ impl Provisioned for State {
             done: self.states.done(),
             keys: self.states.keys.clone(),
             snapshots: self.keeper().map(|keeper| Arc::new(keeper) as Arc<dyn Snapshots>),
+            found_in: self.states.found_in(),
         }
     }
 

@@ -10,8 +10,9 @@ use ingot_sdk::{
 };
 
 use super::State;
+use super::media::make_key;
 use crate::qemu_img;
-use crate::states::{Fault, Set, base_key, cannot_be_held, find, store};
+use crate::states::{Fault, Set, base_key, cannot_be_held, export, find, missing, store};
 
 /// How long setting the machine's clock may take.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -51,12 +52,9 @@ impl Step<State> for FindState {
         let keys = ctx.hook.state_keys(ctx, &base).await;
         let before = ctx.hook.base_state_key(ctx, &base).await;
         let all: Vec<StateKey> = before.iter().chain(&keys).cloned().collect();
-        let (found, faults) = find(ctx, &all).await;
-        for fault in faults {
-            ctx.ui.say(format!("A cached state cannot be used: {fault}"));
-        }
-        state.states.found = found;
+        state.states.found = find(ctx, &base, &all).await;
         (state.states.base, state.states.keys) = (before, keys);
+        state.states.machine = Some(base);
         let Some(found) = &state.states.found else { return Ok(()) };
         if let Some(private) = found.private_key() {
             let pair = KeyPair::from_private(private.to_owned(), "the key of a cached state");
@@ -65,17 +63,14 @@ impl Step<State> for FindState {
                     pair.mask(&ctx.ui);
                     state.key = Some(pair);
                 }
-                Err(error) => {
-                    give_up(ctx, state, &error).await;
-                    return Ok(());
-                }
+                Err(error) => return give_up(ctx, state, &error).await,
             }
         }
         if found.done == 0 {
             ctx.ui.say("Using the cached state of the machine before its provisioners");
         }
         state.http_port_before = Some(found.http_port()).filter(|&port| port != 0);
-        *state.states.saved.lock() = found.states().to_vec();
+        *state.states.saved.lock() = found.states.clone();
         Ok(())
     }
 }
@@ -88,16 +83,23 @@ fn has_own_key(state: &State) -> bool {
     }
 }
 
-/// Tells that the state cannot be started from, and forgets it.
-pub(super) async fn give_up(ctx: &RunContext, state: &mut State, error: &Error) {
+/// Tells that the state cannot be started from, and forgets it, with the key that was made for it.
+///
+/// # Errors
+/// There is no new key.
+async fn give_up(ctx: &RunContext, state: &mut State, error: &Error) -> Result<()> {
     ctx.ui.say(format!("The cached state cannot be used, so that all is done again: {error}"));
-    if let Some(found) = state.states.found.take() {
-        found.forget().await;
-    }
     state.states.saved.lock().clear();
+    let Some(found) = state.states.found.take() else { return Ok(()) };
+    found.forget().await;
+    // Somebody who wrote the state may know it.
+    match found.private_key() {
+        Some(_) => make_key(ctx, state).await,
+        None => Ok(()),
+    }
 }
 
-/// Gives up a state of which something cannot be used.
+/// Gives up a state of which something cannot be used. Discs have to be made again then.
 ///
 /// # Errors
 /// It is as good as ever, and something else went wrong, such as that a disk is full.
@@ -111,7 +113,6 @@ pub(super) async fn give_up_if_damaged(
         Fault::Absent => give_up(ctx, state, &Error::new("a part of it is gone")).await,
         Fault::Damaged(error) => give_up(ctx, state, &error).await,
     }
-    Ok(())
 }
 
 /// Sets the clock of a machine that goes on with an old state.
@@ -217,26 +218,36 @@ impl Step<State> for StoreStatesOfFailure {
     }
 }
 
-/// Keeps new states in the cache. Nothing but cancellation fails a build here.
+/// Keeps new states in the cache, and those of the build for other machines. Nothing but cancellation
+/// fails a build here.
 async fn keep(ctx: &RunContext, state: &State) -> Result<()> {
-    if !std::mem::take(&mut *state.states.new.lock()) {
+    let is_new = std::mem::take(&mut *state.states.new.lock());
+    let missing = missing(ctx, &state.states);
+    if !is_new && missing.is_empty() {
         return Ok(());
     }
     let disks = state.settings.disks();
+    let key = state.key.as_ref().filter(|_| !has_own_key(state));
+    let set = Set {
+        disks: disks.clone(),
+        cd: state.situation.cd.clone(),
+        private_key: key.map(|key| key.private.clone()),
+        http_port: state.http_port(),
+        states: state.states.saved.lock().clone(),
+    };
     let kept = async {
         for disk in &disks {
             let arguments = ["check", "-q", &disk.display().to_string()].map(str::to_owned);
             qemu_img::run(ctx, arguments.to_vec()).await?;
         }
-        let key = state.key.as_ref().filter(|_| !has_own_key(state));
-        let set = Set {
-            disks: disks.clone(),
-            cd: state.situation.cd.clone(),
-            private_key: key.map(|key| key.private.clone()),
-            http_port: state.http_port(),
-            states: state.states.saved.lock().clone(),
-        };
-        store(ctx, set).await
+        if let (false, Some(machine)) = (missing.is_empty(), &state.states.machine) {
+            let states = (machine, missing, &set);
+            export(ctx, &state.settings, &state.medium, states).await;
+        }
+        match is_new {
+            true => store(ctx, set).await,
+            false => Ok(()),
+        }
     };
     match kept.await {
         Err(error) if error.is_cancelled() => Err(error),

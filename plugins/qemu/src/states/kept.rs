@@ -1,0 +1,29 @@
+//! The states that are kept, for those who list and remove them.
+
+use std::path::Path;
+
+use ingot_sdk::{Result, StateKey};
+use ingot_shared_states::{StoredState, merged};
+
+use super::{shared, store};
+
+/// The states in the cache of this machine, and in the directory that machines share, whose keys begin
+/// with `owner`.
+///
+/// # Errors
+/// The cache or the directory cannot be read.
+pub fn kept_states(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
+    let shared = directory.map(|directory| shared::states(directory).list(owner)).transpose()?;
+    Ok(merged(store::list(owner)?, shared.into_iter().flatten()))
+}
+
+/// Removes the state of `key` from the directory that machines share, and from the cache of this machine.
+/// One that is not there is fine.
+///
+/// # Errors
+/// It may still be there.
+pub async fn remove_kept_state(key: &StateKey, directory: Option<&Path>) -> Result<()> {
+    let shared = directory.map(|directory| shared::states(directory).remove(key)).transpose();
+    store::remove(key).await?;
+    shared.map(drop)
+}

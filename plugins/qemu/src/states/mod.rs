@@ -1,0 +1,28 @@
+//! The step cache of machines: the state before the first provisioner and after each one, with
+//! memory and disks.
+//!
+//! QEMU writes a state into the qcow2 disks of the build itself, as an internal snapshot, while the
+//! machine stands still for a moment. When the machine is off, the disks go to the cache as one
+//! [`set`] with the states in them; the finished disk is without them. A build that starts from
+//! a state copies the disks of its set, and QEMU loads the state in the place of booting.
+//!
+//! Machines share states by files with one state each ([`shared`], [`archive`]).
+
+mod archive;
+mod base;
+mod build;
+mod find;
+mod kept;
+mod set;
+mod shared;
+mod sizes;
+mod snapshot;
+mod store;
+
+pub(crate) use base::{base_key, cannot_be_held};
+pub(crate) use build::{MachineStates, States, tag};
+pub(crate) use find::find;
+pub use kept::{kept_states, remove_kept_state};
+pub(crate) use set::{Fault, Set};
+pub(crate) use shared::{export, missing};
+pub(crate) use store::store;
