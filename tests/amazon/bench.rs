@@ -34,7 +34,11 @@ pub(crate) fn instances() -> Option<Arc<Instances>> {
     if !sshd::available() || !sshd::keygen() {
         return None;
     }
-    let instances = Arc::new(Instances { server: Server::start(""), keys: Mutex::default() });
+    let instances = Arc::new(Instances {
+        // An instance may get another address.
+        server: Server::start("ListenAddress 127.0.0.2\n"),
+        keys: Mutex::default(),
+    });
     *shared = Arc::downgrade(&instances);
     Some(instances)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ingot_test_support::require;
@@ -228,4 +228,37 @@ fn what_a_killed_build_was_about_to_keep_is_cleaned_up() {
     let cleaned = bench.run(&["cleanup"]);
     says(&cleaned, 0, &["amazon-image ingot-state-"], &[]);
     assert_eq!(bench.holds(), BTreeSet::new(), "{}", cleaned.said);
+}
+
+#[test]
+fn an_instance_that_has_another_address_after_its_state_was_kept_is_reached_there() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let bench = bench(&cloud, &instances, "echo at ${build.Host}", |_| Act::Forward);
+    edit(&bench, |text| {
+        let kept = text.lines().filter(|line| !line.contains("ssh_host"));
+        kept.map(|line| line.to_owned() + "\n").collect()
+    });
+    let started = AtomicBool::new(false);
+    bench.proxy.edit_answers(move |call, text| {
+        if call.action == "StartInstances" {
+            started.store(true, Ordering::SeqCst);
+        }
+        let address = if started.load(Ordering::SeqCst) { "127.0.0.2" } else { "127.0.0.1" };
+        (call.action == "DescribeInstances").then(|| {
+            let start = text.find("<ipAddress>").unwrap_or(text.len());
+            let end = text.find("</ipAddress>").map_or(start, |at| at + "</ipAddress>".len());
+            let text = format!("{}{}", &text[..start], &text[end..]);
+            let own = format!("<ipAddress>{address}</ipAddress><instanceId>");
+            text.replacen("<instanceId>", &own, 1)
+        })
+    });
+    let built = bench.run(CACHED);
+    let parts = [
+        "communicator to connect: 127.0.0.1",
+        "communicator to connect: 127.0.0.2",
+        "amazon-ebs.a: at 127.0.0.2",
+        "two (2 of 2) was run, not cached: build.Host is known only while the build runs",
+    ];
+    says(&built, 0, &parts, &[]);
+    assert_eq!(states(&bench).len(), 1);
 }
