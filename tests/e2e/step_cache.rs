@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::running::{PATIENCE, Running};
@@ -113,9 +114,8 @@ fn layers(image: &str) -> Vec<String> {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The last layer of an image, entry for entry with its header; but for the mount point of the scratch
-/// volume, which is made when a container starts.
-fn last_layer(image: &str) -> Vec<String> {
+/// The layers of an image, as tar archives, which Engines with the image store of containerd compress.
+fn archives(image: &str) -> Vec<Vec<u8>> {
     let saved = Command::new("docker").args(["save", image]).output().unwrap().stdout;
     let file = |wanted: &str| {
         let mut archive = tar::Archive::new(&saved[..]);
@@ -126,8 +126,22 @@ fn last_layer(image: &str) -> Vec<String> {
         bytes
     };
     let manifest: Value = serde_json::from_slice(&file("manifest.json")).unwrap();
-    let layers = manifest[0]["Layers"].as_array().unwrap().clone();
-    let layer = file(layers.last().unwrap().as_str().unwrap());
+    let layers = manifest[0]["Layers"].as_array().unwrap().iter();
+    let unpacked = |packed: Vec<u8>| {
+        let mut bytes = Vec::new();
+        match packed.starts_with(&[0x1f, 0x8b]) {
+            true => drop(GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap()),
+            false => bytes = packed,
+        }
+        bytes
+    };
+    layers.map(|layer| unpacked(file(layer.as_str().unwrap()))).collect()
+}
+
+/// The last layer of an image, entry for entry with its header; but for the mount point of the scratch
+/// volume, which is made when a container starts.
+fn last_layer(image: &str) -> Vec<String> {
+    let layer = archives(image).pop().unwrap();
     let mut archive = tar::Archive::new(&layer[..]);
     let mut entries = Vec::new();
     for entry in archive.entries().unwrap() {
@@ -469,8 +483,8 @@ fn an_image_that_is_built_from_a_state_is_one_layer_on_its_base() {
     let with = cached.image().to_owned();
     assert_eq!(layers(&with).len(), layers(BASE).len() + 1);
     // What the state held and the last step deleted is nowhere in it.
-    let saved = Command::new("docker").args(["save", &with]).output().unwrap().stdout;
-    let holds = |text: &[u8]| saved.windows(text.len()).any(|window| window == text);
+    let layer = archives(&with).concat();
+    let holds = |text: &[u8]| layer.windows(text.len()).any(|window| window == text);
     assert!(!holds(b"TOKEN-42") && holds(b"d/device"));
     // All names of a file are changed by one of them.
     assert_eq!(cached.inside("cat /d/sub/two; stat -c %h /three"), "one\nmore\n3");
@@ -488,6 +502,33 @@ fn an_image_that_is_built_from_a_state_is_one_layer_on_its_base() {
     assert!(said.contains("Restoring the cached state"), "{said}");
     assert_ne!(cached.image(), with);
     assert_eq!(last_layer(cached.image()), last_layer(&state));
+}
+
+#[test]
+fn steps_that_change_nothing_are_cached() {
+    require!(docker());
+    // The mount point of the scratch volume, which a container has beside its image, is there.
+    let made = output_of("docker", &["create", BASE, "mkdir", "/packer-files"]);
+    output_of("docker", &["start", "-a", &made]);
+    let name = format!("ingot-test-mount-point:{}", std::process::id());
+    output_of("docker", &["commit", &made, &name]);
+    output_of("docker", &["rm", &made]);
+    let nothing = "  provisioner \"shell\" {\n    inline = [\"true\"]\n  }\n";
+    let text = docker_template("commit = true", &(nothing.to_owned() + &shell("one")));
+    let mut cached = Cached::new(&text.replace(BASE, &name));
+    let shared = cached.path("shared");
+    let flag = format!("-cache-dir={}", shared.display());
+    assert_eq!(steps(&cached.build(&["-cache", &flag])), (2, 0));
+    cached.write("t.pkr.hcl", &text.replace(BASE, &name).replace("echo one", "echo other"));
+    assert_eq!(steps(&cached.build(&["-cache", &flag])), (1, 1));
+    assert_eq!(cached.inside("cut -d ' ' -f 1 /log"), "other");
+    // A machine that has the directory alone.
+    assert_eq!(forget_on_engine(&shared), 3);
+    cached.forget_image();
+    let said = other_machine(&mut cached, &shared, "other");
+    assert_eq!(steps(&said), (0, 2), "{said}");
+    assert_eq!(cached.inside("cut -d ' ' -f 1 /log"), "other");
+    output_of("docker", &["rmi", "-f", &name]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,10 +25,21 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// The layer that changes nothing: the end of a tar archive.
+pub(super) const EMPTY_LAYER: &str =
+    "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+const EMPTY: [u8; 1024] = [0; 1024];
+
 /// A layer in a file that has no name, so that nothing is left of it, however this program ends.
 pub(crate) struct Layer(pub(super) File);
 
 impl Layer {
+    fn empty() -> Result<Layer> {
+        let mut file = spool()?;
+        file.write_all(&EMPTY).map_err(spool_error)?;
+        Ok(Layer(file))
+    }
+
     /// Takes the layer `diff_id` (`sha256:…`, of its archive) out of the image `image`. The Engine gives
     /// it with all layers below, which are not kept.
     ///
@@ -40,6 +51,9 @@ impl Layer {
         image: &str,
         diff_id: &str,
     ) -> Result<Layer> {
+        if diff_id == EMPTY_LAYER {
+            return Layer::empty();
+        }
         let mut layer = None;
         let stream = archive_of(engine.api.export_image(image));
         let wanted = HashSet::from([diff_id.to_owned()]);
@@ -75,9 +89,15 @@ pub(super) async fn of_images(
     ctx: &RunContext,
     engine: &Engine,
     images: &[&str],
-    wanted: HashSet<String>,
-    found: impl FnMut(&str, Layer) -> Result<()> + Send + 'static,
+    mut wanted: HashSet<String>,
+    mut found: impl FnMut(&str, Layer) -> Result<()> + Send + 'static,
 ) -> Result<()> {
+    if wanted.remove(EMPTY_LAYER) {
+        found(EMPTY_LAYER, Layer::empty()?)?;
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let stream = archive_of(engine.api.export_images(images));
     from_stream(ctx, stream, move |source| each(source, wanted, found)).await
 }
@@ -187,8 +207,6 @@ fn copy(source: impl Read, spool: &mut File) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use ingot_sdk::hash::sha256;
 
     use super::*;
@@ -223,6 +241,15 @@ mod tests {
             Ok(())
         })?;
         Ok(bytes)
+    }
+
+    #[test]
+    fn the_layer_that_changes_nothing_is_known() {
+        let (mut layer, mut bytes) = (Layer::empty().unwrap(), Vec::new());
+        layer.0.seek(SeekFrom::Start(0)).unwrap();
+        layer.0.read_to_end(&mut bytes).unwrap();
+        assert_eq!(sum(&bytes), EMPTY_LAYER);
+        assert_eq!(tar::Archive::new(&bytes[..]).entries().unwrap().count(), 0);
     }
 
     #[test]
