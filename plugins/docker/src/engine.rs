@@ -4,12 +4,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::models::ImageInspect;
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use ingot_sdk::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::credentials::ClientConfig;
+use crate::platform;
 
 /// Where the Engine listens when nothing says otherwise.
 const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
@@ -233,6 +235,47 @@ impl Engine {
     pub(crate) async fn connect(podman: bool) -> Result<Engine> {
         Endpoint::find(podman)?.connect().await
     }
+
+    /// Whether the API has at least version 1.`minor`.
+    pub(crate) fn has_api(&self, minor: usize) -> bool {
+        let has = self.api.client_version();
+        (has.major_version, has.minor_version) >= (1, minor)
+    }
+
+    /// Looks at an image of several platforms as it is for `platform`. An Engine that has one platform
+    /// for each image, as all did before API 1.49, is asked without it.
+    ///
+    /// # Errors
+    /// As of the Engine: there is no such image, or not for this platform.
+    pub(crate) async fn inspect_image_of(
+        &self,
+        image: &str,
+        platform: &str,
+    ) -> Result<ImageInspect, bollard::errors::Error> {
+        let object = platform::object(platform).filter(|_| self.has_api(PLATFORM_OF_INSPECT));
+        let Some(object) = object else { return self.api.inspect_image(image).await };
+        // The client has no argument for it.
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("platform", &object.to_string())
+            .finish();
+        let api =
+            self.api.clone().with_request_modifier(move |request| with_query(request, &query));
+        api.inspect_image(image).await
+    }
+}
+
+/// The version of the API, 1.49, since when an image can be looked at as it is for one platform.
+const PLATFORM_OF_INSPECT: usize = 49;
+
+/// A request with `query` in its address.
+fn with_query(mut request: BollardRequest, query: &str) -> BollardRequest {
+    let mut parts = request.uri().clone().into_parts();
+    let path = request.uri().path();
+    parts.path_and_query = format!("{path}?{query}").parse().ok().or(parts.path_and_query);
+    if let Ok(address) = parts.try_into() {
+        *request.uri_mut() = address;
+    }
+    request
 }
 
 /// Why the Engine refuses what contradicts the state of things (409).

@@ -17,6 +17,7 @@ mod engine;
 mod exec;
 mod kept;
 mod mounts;
+mod platform;
 mod post_processors;
 mod progress;
 mod reclaim;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerCreateResponse, Mount, MountType, MountVolumeOptions,
+    ContainerCreateBody, ContainerCreateResponse, ImageInspect, Mount, MountType,
+    MountVolumeOptions,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RenameContainerOptionsBuilder,
@@ -18,7 +19,7 @@ use ingot_sdk::{
     Communicator, Context, Error, GeneratedData, JournalEntry, Provisioned, Provisioning, Result,
     RunContext, Snapshots, Step, async_trait,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::commit::Commit;
@@ -29,6 +30,7 @@ use crate::engine::{Engine, EngineContext, describe, status};
 use crate::exec::Runner;
 use crate::kept;
 use crate::mounts::Mounts;
+use crate::platform;
 use crate::progress::LayerProgress;
 use crate::reclaim::{container_resource, remove_container};
 use crate::run_command::{Pull, RunCommand};
@@ -194,6 +196,16 @@ fn is_pinned(image: &str) -> bool {
     image.starts_with("sha256:") || image.contains("@sha256:")
 }
 
+/// Whether an image is for a platform, whatever the variant of its architecture.
+fn is_for(found: &ImageInspect, platform: &str) -> bool {
+    let is = |has: &Option<String>, wanted: &Value| {
+        has.as_deref().is_none_or(|has| has.is_empty() || wanted == has)
+    };
+    platform::object(platform).is_none_or(|wanted| {
+        is(&found.os, &wanted["os"]) && is(&found.architecture, &wanted["architecture"])
+    })
+}
+
 #[async_trait]
 impl Step<State> for FindImage {
     fn name(&self) -> &'static str {
@@ -203,12 +215,20 @@ impl Step<State> for FindImage {
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let image = state.image.clone();
         let policy = state.options.pull;
+        // run_command may say it, too; the docker client then pulls for it as well.
+        let platform = state.run_command(ctx)?.platform.filter(|platform| !platform.is_empty());
         let mut inspected = None;
         if policy == Pull::Missing || policy == Pull::Always && is_pinned(&image) {
             inspected = state.engine.api.inspect_image(&image).await.ok();
+            // There is nothing to pull by an id.
+            if let Some(platform) = platform.as_deref().filter(|_| !image.starts_with("sha256:")) {
+                let found = state.engine.inspect_image_of(&image, platform).await;
+                let is_for_it = found.is_ok_and(|found| is_for(&found, platform));
+                inspected = inspected.filter(|_| is_for_it);
+            }
         }
         if policy != Pull::Never && inspected.is_none() {
-            pull(ctx, state, &image).await?;
+            pull(ctx, state, &image, platform.as_deref()).await?;
         }
         let inspected = match inspected {
             Some(inspected) => inspected,
@@ -227,13 +247,24 @@ impl Step<State> for FindImage {
                 }
             },
         };
-        state.base = BaseImage::from(&inspected);
-        let tags = inspected.repo_tags.unwrap_or_default();
         // A name of ours may be taken off at any time, by a build or `cache prune`.
-        state.image_name = tags.into_iter().find(|tag| !is_ours(tag) && !is_a_state(tag));
-        let digest = inspected.repo_digests.unwrap_or_default().into_iter().next();
-        state.data.insert("SourceImageSha256".into(), json!(inspected.id.unwrap_or_default()));
+        let is_theirs = |name: &&String| !is_ours(name) && !is_a_state(name);
+        let tags = inspected.repo_tags.iter().flatten();
+        state.image_name = tags.into_iter().find(is_theirs).cloned();
+        // With the image store of containerd, every name has a digest.
+        let digests = inspected.repo_digests.iter().flatten();
+        let digest = digests.into_iter().find(is_theirs).cloned();
+        let id = inspected.id.clone().unwrap_or_default();
+        state.data.insert("SourceImageSha256".into(), json!(id));
         state.data.insert("SourceImageDigest".into(), json!(digest.unwrap_or_default()));
+        let inspected = match &platform {
+            // One that it does not have is told when the container is created.
+            Some(platform) => {
+                state.engine.inspect_image_of(&image, platform).await.unwrap_or(inspected)
+            }
+            None => inspected,
+        };
+        state.base = BaseImage::from(&inspected);
         let config = inspected.config.unwrap_or_default();
         state.image_entrypoint = config.entrypoint.unwrap_or_default();
         state.image_command = config.cmd.unwrap_or_default();
@@ -242,7 +273,7 @@ impl Step<State> for FindImage {
     }
 }
 
-async fn pull(ctx: &RunContext, state: &State, image: &str) -> Result<()> {
+async fn pull(ctx: &RunContext, state: &State, image: &str, platform: Option<&str>) -> Result<()> {
     ctx.ui.say(format!("Pulling Docker image: {image}"));
     let login = state.options.login.as_ref();
     let credentials = credentials::for_image(image, login).await?;
@@ -252,7 +283,7 @@ async fn pull(ctx: &RunContext, state: &State, image: &str) -> Result<()> {
     if !name.contains([':', '@']) {
         options = options.tag("latest");
     }
-    if let Some(platform) = &state.options.raw.platform {
+    if let Some(platform) = platform {
         options = options.platform(platform);
     }
     let mut progress = LayerProgress::new(&ctx.ui, format!("Pulling {image}"));
@@ -444,8 +475,7 @@ fn check_version(body: &ContainerCreateBody, engine: &Engine) -> Result<()> {
         ("--network gw-priority", 48, endpoints.iter().any(|one| one.gw_priority.is_some())),
     ];
     let has = engine.api.client_version();
-    let lacks = |minor: usize| (has.major_version, has.minor_version) < (1, minor);
-    match needs.iter().find(|(_, minor, asked)| *asked && lacks(*minor)) {
+    match needs.iter().find(|(_, minor, asked)| *asked && !engine.has_api(*minor)) {
         None => Ok(()),
         Some((what, minor, _)) => Err(Error::new(format!(
             "run_command: {what} needs an Engine with API 1.{minor}; the one at {} has {has}",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bollard::query_parameters::PushImageOptionsBuilder;
 use futures_util::StreamExt;
 use ingot_sdk::{
-    Artifact, Component, ConfigErrors, ConfigWarning, Decoded, Error, GeneratedData, PostProcess,
-    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
+    Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Decoded, Error, GeneratedData,
+    PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use crate::artifact::{IMPORTED, ImageArtifact};
 use crate::credentials::{self, Login};
 use crate::ecr::{Ecr, EcrConfig};
 use crate::engine::{Engine, check_docker_path, describe};
+use crate::platform;
 use crate::progress::LayerProgress;
 
 /// The options of docker-push.
@@ -65,32 +66,24 @@ impl Push {
         })
     }
 
-    /// The platform as the API takes it: an object in JSON.
-    fn platform(&self) -> Option<String> {
-        let platform = self.config.platform.as_deref().filter(|text| !text.is_empty())?;
-        let mut parts = platform.split('/');
-        let mut object = json!({ "os": parts.next(), "architecture": parts.next() });
-        if let Some(variant) = parts.next() {
-            object["variant"] = json!(variant);
-        }
-        Some(object.to_string())
-    }
-
+    /// Pushes under `name`; returns the digest that the image has in the registry, if the Engine says
+    /// it.
     async fn push(
         &self,
         ctx: &RunContext,
         engine: &Engine,
         name: &str,
         login: Option<&Login>,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         ctx.ui.message(format!("Pushing: {name}"));
         let credentials = credentials::for_image(name, login).await?;
         let (repository, tag) = split_name(name);
         let mut options = PushImageOptionsBuilder::new().tag(tag);
-        if let Some(platform) = self.platform() {
-            options = options.platform(&platform);
+        if let Some(platform) = self.config.platform.as_deref().and_then(platform::object) {
+            options = options.platform(&platform.to_string());
         }
         let mut progress = LayerProgress::new(&ctx.ui, format!("Pushing {name}"));
+        let mut pushed = None;
         let mut lines = engine.api.push_image(repository, Some(options.build()), credentials);
         while let Some(line) = lines.next().await {
             let line = line.map_err(|error| {
@@ -101,13 +94,23 @@ impl Push {
             })?;
             match line.status.as_deref() {
                 Some("Pushing") => progress.update(None, line.progress_detail.as_ref()),
-                // The line that ends a push names the tag, the digest and the size.
-                Some(text) if text.contains("digest: ") => ctx.ui.message(text),
-                _ => {}
+                Some(text) => {
+                    if let Some(digest) = digest_in(text) {
+                        pushed = Some(digest.to_owned());
+                        ctx.ui.message(text);
+                    }
+                }
+                None => {}
             }
         }
-        Ok(())
+        Ok(pushed)
     }
+}
+
+/// The digest in the line that ends a push, which is `TAG: digest: DIGEST size: BYTES`.
+fn digest_in(line: &str) -> Option<&str> {
+    let digest = line.split_once(": digest: ")?.1.split(' ').next()?;
+    digest.starts_with("sha256:").then_some(digest)
 }
 
 impl Component for DockerPush {
@@ -121,6 +124,12 @@ impl Component for DockerPush {
         _: &PrepareContext,
     ) -> Result<Prepared<Push>, ConfigErrors> {
         let podman = check_docker_path(config.docker_path.as_deref())?;
+        if let Some(text) = config.platform.as_deref().filter(|text| !text.is_empty())
+            && platform::object(text).is_none()
+        {
+            let message = format!("{text:?} is not a platform; write it as linux/arm64");
+            return Err(ConfigError::on("platform", message).into());
+        }
         let warning = self.ecr.check(&config.ecr, config.login_server.as_deref())?;
         let mut prepared = Prepared::default();
         prepared.warnings.extend(warning.map(|message| ConfigWarning::on("login_server", message)));
@@ -150,24 +159,32 @@ impl PostProcess for Push {
             let server = self.config.login_server.as_deref();
             let login = self.ecr.login(&self.config.ecr, server, &ctx.ui).await?;
             let login = login.or_else(|| self.login());
+            let mut pushed = None;
             for name in &names {
-                self.push(ctx, &engine, name, login.as_ref()).await?;
+                let digest = self.push(ctx, &engine, name, login.as_ref()).await?;
+                pushed = pushed.or(digest);
             }
-            // The registry's name for the image, which others can pull it by.
-            let digests = match engine.api.inspect_image(&id).await {
-                Ok(image) => image.repo_digests.unwrap_or_default(),
-                Err(_) => Vec::new(),
+            // The registry's name for the image, which others can pull it by. Engines with the image
+            // store of containerd have such names also of what is in no registry, and of an image for
+            // several platforms may have pushed only one.
+            let repository = split_name(&id).0;
+            let digest = match pushed {
+                Some(digest) => Some(format!("{repository}@{digest}")),
+                None => match engine.api.inspect_image(&id).await {
+                    Ok(image) => {
+                        let mut digests = image.repo_digests.unwrap_or_default().into_iter();
+                        digests.find(|digest| digest.split('@').next() == Some(repository))
+                    }
+                    Err(_) => None,
+                },
             };
-            Ok::<_, Error>((engine, digests))
+            Ok::<_, Error>((engine, digest))
         };
-        let (engine, digests) = tokio::select! {
+        let (engine, digest) = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
             done = work => done?,
         };
-        let repository = split_name(&id).0;
-        let ours = |digest: &&String| digest.split('@').next() == Some(repository);
-        let digest = digests.iter().find(ours).or(digests.first()).cloned();
         let mut data = data_of(&*artifact);
         data.insert("Digest".to_owned(), json!(digest.unwrap_or_default()));
         let size = artifact.size();
@@ -178,5 +195,18 @@ impl PostProcess for Push {
             keep_input: true,
             force_keep_input: false,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digest_in;
+
+    #[test]
+    fn the_line_that_ends_a_push_tells_the_digest() {
+        let line = "1.0: digest: sha256:0123abc size: 610";
+        assert_eq!(digest_in(line), Some("sha256:0123abc"));
+        assert_eq!(digest_in("The push refers to repository [digest/x]"), None);
+        assert_eq!(digest_in("x: digest: unknown size: 1"), None);
     }
 }

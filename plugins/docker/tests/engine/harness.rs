@@ -82,6 +82,11 @@ pub(crate) fn docker(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// Whether the Engine keeps images in the store of containerd, as it does by default since version 29.
+pub(crate) fn keeps_in_containerd() -> bool {
+    docker(&["info", "-f", "{{.DriverStatus}}"]).contains("io.containerd.snapshotter")
+}
+
 /// Whether a container or image exists.
 pub(crate) fn exists(id: &str) -> bool {
     Command::new("docker").args(["inspect", id]).output().unwrap().status.success()

@@ -225,6 +225,80 @@ async fn an_image_is_pushed_and_pulled() {
     Run::idle().build(config).await.unwrap();
 }
 
+/// Gives the Engine the image `name` of one layer, as for another architecture than the machine's.
+fn load(name: &str, architecture: &str, layer: &[u8]) {
+    let config = json!({
+        "architecture": architecture, "os": "linux", "history": [{}],
+        "config": { "Env": ["IS=other"], "Entrypoint": ["/bin/env"], "Cmd": ["true"] },
+        "rootfs": {
+            "type": "layers",
+            "diff_ids": [format!("sha256:{}", ingot_sdk::hash::sha256(layer))],
+        },
+    });
+    let manifest =
+        json!([{ "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"] }]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut archive = tar::Builder::new(&file);
+    let (config, manifest) = (config.to_string(), manifest.to_string());
+    let files: [(&str, &[u8]); 3] = [
+        ("config.json", config.as_bytes()),
+        ("layer.tar", layer),
+        ("manifest.json", manifest.as_bytes()),
+    ];
+    for (path, data) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, data).unwrap();
+    }
+    archive.finish().unwrap();
+    docker(&["load", "-i", &file.path().display().to_string()]);
+}
+
+#[tokio::test]
+async fn an_image_for_several_platforms_is_taken_as_it_is_for_the_one_that_is_asked_for() {
+    require!(engine());
+    let Some(registry) = Registry::start(None) else { return };
+    let repository = format!("{}/several", registry.address);
+    let name = |tag: &str| format!("{repository}:{tag}");
+    // The program in it is the same: what tells them apart is how they are set up.
+    let run = Run::idle();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("export.tar");
+    let config = json!({ "image": BASE, "pull": false, "export_path": path });
+    let export = run.build(config).await.unwrap();
+    let other = if cfg!(target_arch = "aarch64") { "amd64" } else { "arm64" };
+    let config = json!({ "repository": repository, "tag": "host", "changes": ["ENV IS=host"] });
+    let imported = process::<DockerImport>(&run, &export, config).await.unwrap().artifact;
+    process::<DockerPush>(&run, &imported.unwrap(), json!({})).await.unwrap();
+    load(&name("other"), other, &std::fs::read(&path).unwrap());
+    docker(&["push", &name("other")]);
+    docker(&["rmi", &name("host"), &name("other")]);
+    // What the docker client keeps of it is not this user's.
+    let settings = directory.path().join("settings").display().to_string();
+    let client = |arguments: &[&str]| docker(&[&["--config", &settings], arguments].concat());
+    let (all, host, of_other) = (name("all"), name("host"), name("other"));
+    client(&["manifest", "create", "--insecure", &all, &host, &of_other]);
+    client(&["manifest", "push", "--insecure", &all]);
+    let platform = format!("linux/{other}");
+    for (platform, is) in [(None, "host"), (Some(platform.as_str()), "other"), (None, "host")] {
+        let config = json!({ "image": all, "commit": true, "platform": platform });
+        let built = Image(Run::idle().build(config).await.unwrap().id());
+        let config = config_of(&built.0);
+        assert_eq!(config["Env"], json!([format!("IS={is}")]), "{platform:?}");
+        // Engines write none as null or as an empty list.
+        let words = |name: &str| {
+            let words = config[name].as_array().into_iter().flatten();
+            words.map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let starts = if is == "other" { ["/bin/env", "true"] } else { ["", ""] };
+        assert_eq!(["Entrypoint", "Cmd"].map(words), starts, "{platform:?}");
+        let architecture = docker(&["inspect", "-f", "{{.Architecture}}", &built.0]);
+        assert_eq!(architecture == other, is == "other", "{architecture}");
+    }
+    docker(&["rmi", "-f", &all]);
+}
+
 #[tokio::test]
 async fn logins_are_used_for_their_registry() {
     require!(engine());
