@@ -138,8 +138,12 @@ fn archives(image: &str) -> Vec<Vec<u8>> {
     layers.map(|layer| unpacked(file(layer.as_str().unwrap()))).collect()
 }
 
+const MOUNT_POINTS: [&str; 5] =
+    ["packer-files/", "etc/", "etc/hosts", "etc/hostname", "etc/resolv.conf"];
+
 /// The last layer of an image, entry for entry with its header; but for the mount point of the scratch
-/// volume, which is made when a container starts.
+/// volume, which is made when a container starts, and those of files that the Engine mounts, which some
+/// Engines make when something is uploaded.
 fn last_layer(image: &str) -> Vec<String> {
     let layer = archives(image).pop().unwrap();
     let mut archive = tar::Archive::new(&layer[..]);
@@ -153,7 +157,7 @@ fn last_layer(image: &str) -> Vec<String> {
         // What marks that a file was deleted is of the time when it was deleted.
         if path.contains("/.wh.") {
             entries.push(path);
-        } else if path != "packer-files/" {
+        } else if !MOUNT_POINTS.contains(&path.as_str()) {
             entries.push(format!("{path} {header:?} {data}"));
         }
     }

@@ -25,6 +25,10 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 const RESERVED: &[u8] = b".wh..wh.";
 
+/// Files that the Engine mounts over those of every container. Newer Engines that keep images in a graph
+/// driver put them, empty, into the layer of a container that something is uploaded to.
+const MOUNTED: [&[u8]; 3] = [b"etc/hosts", b"etc/hostname", b"etc/resolv.conf"];
+
 /// How long a command line of deletions may be, in bytes. Linux takes two million. The fewer there are
 /// the better: `rm` and its libraries may be among what they delete.
 const LINE: usize = 1024 * 1024;
@@ -103,8 +107,11 @@ impl Plan {
                 }
                 let parts = [directory, name];
                 let parts = parts.iter().copied().filter(|part| !part.is_empty());
-                plan.deleted.push(parts.collect::<Vec<_>>().join(&b'/'));
-            } else if !is_scratch && !path.is_empty() {
+                let deleted = parts.collect::<Vec<_>>().join(&b'/');
+                if !MOUNTED.contains(&deleted.as_slice()) {
+                    plan.deleted.push(deleted);
+                }
+            } else if !is_scratch && !path.is_empty() && !MOUNTED.contains(&path) {
                 // The root itself is as it was: see what a state must not change.
                 match plan.kept.last_mut() {
                     Some(last) if last.end == start => last.end = end,
@@ -275,6 +282,11 @@ mod tests {
             "a",
             ".wh.b",
             "dir/",
+            "etc/",
+            "etc/.wh.hostname",
+            "etc/hosts",
+            "etc/hosts.allow",
+            "etc/resolv.conf",
             &long,
             &marked,
             "new/",
@@ -289,7 +301,8 @@ mod tests {
         let deleted: Vec<_> =
             plan.deleted.iter().map(|path| String::from_utf8_lossy(path)).collect();
         assert_eq!(deleted, ["b", &format!("dir/{}", "m".repeat(300)), "new"]);
-        let all = ["a", "dir/", &long, "new/", "new/x", "scratches/", "z"];
+        let all =
+            ["a", "dir/", "etc/", "etc/hosts.allow", &long, "new/", "new/x", "scratches/", "z"];
         assert_eq!(kept(&mut file, &plan), all);
     }
 
