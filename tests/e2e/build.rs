@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ingot_test_support::{BASE, docker, ingot, output_of, require, template};
+use ingot_test_support::{
+    BASE, docker, docker_template, ingot, ingot_with, output_of, require, template,
+};
 
 #[test]
 fn file_builds_are_written_and_post_processed() {
@@ -187,6 +189,23 @@ build {{
     assert_eq!(dir_of, "/srv");
     output_of("docker", &["rmi", image]);
     no_journal_left(dir.path());
+}
+
+#[test]
+fn the_platform_of_the_environment_is_taken_where_the_template_has_none() {
+    require!(docker());
+    let text = docker_template("discard = true", "");
+    let env = [("DOCKER_DEFAULT_PLATFORM", "linux/s390x")];
+    let dir = template(&text);
+    let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    // The Engine says so, as the base image is for the machine's platform.
+    assert!(run.stdout.contains("linux/s390x"), "{}", run.stdout);
+    let machine = output_of("docker", &["version", "-f", "{{.Server.Os}}/{{.Server.Arch}}"]);
+    let platform = format!("discard = true\n  platform = \"{machine}\"");
+    let dir = template(&docker_template(&platform, ""));
+    let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
 fn no_journal_left(dir: &Path) {

@@ -14,6 +14,7 @@ use crate::commit::remove_unfinished;
 use crate::config::Goal;
 use crate::credentials;
 use crate::engine::describe;
+use crate::platform;
 use crate::steps::State;
 use crate::unfinished::UnfinishedImage;
 
@@ -52,8 +53,9 @@ impl Step<State> for BuildImage {
         if config.pull != Some(false) {
             options = options.pull("true");
         }
-        if let Some(platform) = &state.options.raw.platform {
-            options = options.platform(platform);
+        let platform = state.options.raw.platform.as_deref();
+        if let Some(platform) = platform::wanted(platform, state.options.podman) {
+            options = options.platform(&platform);
         }
         let login = credentials::for_build(state.options.login.as_ref()).await?;
         let (ours, theirs) = tokio::io::duplex(256 * 1024);

@@ -5,6 +5,14 @@ use serde_json::{Value, json};
 /// The operating systems that a platform may be named by alone.
 const SYSTEMS: &[&str] = &["linux", "windows", "darwin", "freebsd"];
 
+/// The platform that is `given`, else the one that the docker client would take: that of the environment.
+/// Podman's client takes none from there.
+pub(crate) fn wanted(given: Option<&str>, podman: bool) -> Option<String> {
+    let default = || std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|_| !podman);
+    let given = given.filter(|platform| !platform.is_empty()).map(str::to_owned);
+    given.or_else(default).filter(|platform| !platform.is_empty())
+}
+
 /// A platform as the Engine API takes it where it wants an object: that of an image of several, from a
 /// text of one, two or three parts, as the docker client reads it.
 pub(crate) fn object(text: &str) -> Option<Value> {

@@ -170,6 +170,7 @@ impl State {
         let command = self.options.run_command(&self.image, &ctx.prepare);
         let mut command =
             command.map_err(|error| Error::from(ingot_sdk::ConfigErrors::from(error)))?;
+        command.platform = platform::wanted(command.platform.as_deref(), self.options.podman);
         if Commit::leaves_nothing(self) {
             join_command(&mut command.body, &self.image_entrypoint, &self.image_command);
         }
@@ -216,7 +217,7 @@ impl Step<State> for FindImage {
         let image = state.image.clone();
         let policy = state.options.pull;
         // run_command may say it, too; the docker client then pulls for it as well.
-        let platform = state.run_command(ctx)?.platform.filter(|platform| !platform.is_empty());
+        let platform = state.run_command(ctx)?.platform;
         let mut inspected = None;
         if policy == Pull::Missing || policy == Pull::Always && is_pinned(&image) {
             inspected = state.engine.api.inspect_image(&image).await.ok();

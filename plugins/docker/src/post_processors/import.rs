@@ -16,6 +16,7 @@ use tokio_util::io::ReaderStream;
 use super::data_of;
 use crate::artifact::{ARTIFICE, EXPORTED, IMPORTED, ImageArtifact};
 use crate::engine::{Engine, EngineContext, check_docker_path};
+use crate::platform;
 
 /// The options of docker-import.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -91,8 +92,8 @@ impl PostProcess for Import {
         if !self.config.changes.is_empty() {
             options = options.changes(self.config.changes.clone());
         }
-        if let Some(platform) = &self.config.platform {
-            options = options.platform(platform);
+        if let Some(platform) = platform::wanted(self.config.platform.as_deref(), self.podman) {
+            options = options.platform(&platform);
         }
         let body = bollard::body_try_stream(ReaderStream::with_capacity(file, 256 * 1024));
         let import = async {
