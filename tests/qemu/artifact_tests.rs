@@ -33,15 +33,20 @@ fn the_finished_disk_is_booted_and_checked_and_stays_as_it_is() {
     std::fs::write(bench.path("t.ingot.hcl"), PASSING).unwrap();
     let key = bench.path("key").display().to_string();
     output_of("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key]);
-    // The cache is on a disk that is full before a state is written: none is kept, and nothing else
-    // happens.
-    std::fs::create_dir(bench.path("cache")).unwrap();
-    let small = "mount -t tmpfs -o size=32m none cache";
-    let run = bench.ingot_after(small, &["build", "-color=false", "-cache", "."]);
+    // The cache and the directory for other machines are on disks that are full before a state is
+    // written: none is kept, and nothing else happens.
+    for directory in ["cache", "shared"] {
+        std::fs::create_dir(bench.path(directory)).unwrap();
+    }
+    let small = "mount -t tmpfs -o size=32m none cache && mount -t tmpfs -o size=8m none shared";
+    let build = ["build", "-color=false", "-cache", "-cache-dir=shared", "."];
+    let run = bench.ingot_after(small, &build);
     assert_eq!(run.code, Some(0), "{}{}\n{}", run.stdout, run.stderr, bench.log());
-    let told = run.stdout.lines().find(|line| line.contains("states of the machine are not kept"));
-    let told = told.unwrap_or_else(|| panic!("it is not told: {}", run.stdout));
-    assert!(told.contains("No space left on device"), "{told}");
+    for what in ["States are not kept in ", "The states of the machine are not kept"] {
+        let told = run.stdout.lines().find(|line| line.contains(what));
+        let told = told.unwrap_or_else(|| panic!("no {what:?}: {}", run.stdout));
+        assert!(told.contains("No space left on device"), "{told}");
+    }
     let made = bench.path("output-m/packer-m").display().to_string();
     let info = output_of("qemu-img", &["info", "--output=json", &made]);
     assert!(!info.contains("\"snapshots\""), "{info}");

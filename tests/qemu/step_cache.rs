@@ -149,10 +149,10 @@ fn a_killed_build_and_a_damaged_cache_do_no_harm(bench: &Bench, source: &str) {
 }
 
 /// A machine of its own, with nothing but the directory `shared` in common with others: the base image is
-/// elsewhere, too.
-fn other_machine(guests: &Guests, shared: &Path) -> Bench {
+/// elsewhere, too, and is called `base`.
+fn other_machine(guests: &Guests, shared: &Path, base: &str) -> Bench {
     let bench = Bench::new("", "");
-    let (base, own) = (guests.file("quick.qcow2"), bench.path("base.qcow2"));
+    let (base, own) = (guests.file("quick.qcow2"), bench.path(base));
     std::fs::copy(&base, &own).unwrap();
     let source = guests.machine("quick.qcow2").replace(&base, &own.display().to_string());
     // What is downloaded is never cached. It was in the memory of the machine.
@@ -199,11 +199,14 @@ fn shared_states(bench: &Bench, shared: &Path) -> Vec<PathBuf> {
 /// How many bytes the header of a file takes.
 const HEADER: usize = 1024;
 
-/// Asserts that a file of a state is what its header says.
-fn assert_whole(path: &Path) {
+/// Asserts that the file of a state is what its header says, that what others have anyway, the base image,
+/// is not in it, and that the rest is compressed.
+fn assert_whole(guests: &Guests, path: &Path) {
     let bytes = std::fs::read(path).unwrap();
     let header: Value = serde_json::from_slice(&bytes[..HEADER]).unwrap();
     assert_eq!(header["sha256"], sha256(&bytes[HEADER..]), "{}", path.display());
+    let (size, base) = (bytes.len(), std::fs::metadata(guests.file("quick.qcow2")).unwrap().len());
+    assert!((size as u64) < base / 2, "{size} bytes, with a base image of {base}");
 }
 
 /// Writes a state whose checksums are right, and whose disk names a file of the host.
@@ -247,7 +250,8 @@ fn machines_share_states_by_a_directory() {
     let guests = require!(Guests::get());
     let directory = tempfile::tempdir().unwrap();
     let shared = directory.path().join("shared");
-    let first = other_machine(guests, &shared);
+    // Not called qcow2: the disk is converted, and its blocks are elsewhere than in the base image.
+    let first = other_machine(guests, &shared, "base.img");
     let said = build_there(&first);
     assert!(
         said.contains("==> qemu.m: runs one") && said.contains("==> qemu.m: runs two"),
@@ -256,15 +260,9 @@ fn machines_share_states_by_a_directory() {
     assert!(said.contains("Keeping 3 states for other machines"), "{said}");
     let states = shared_states(&first, &shared);
     assert_eq!(states.len(), 3, "{states:?}");
-    let base = std::fs::metadata(guests.file("quick.qcow2")).unwrap().len();
-    for path in &states {
-        assert_whole(path);
-        // What the others have anyway is not in it, and the rest is compressed.
-        let size = path.metadata().unwrap().len();
-        assert!(size < base / 2, "{size} bytes, with a base image of {base}");
-    }
+    states.iter().for_each(|path| assert_whole(guests, path));
 
-    let second = other_machine(guests, &shared);
+    let second = other_machine(guests, &shared, "other.qcow2");
     let said = build_there(&second);
     for part in [
         "Starting VM from the cached state",
@@ -282,7 +280,7 @@ fn machines_share_states_by_a_directory() {
     let file = std::fs::File::options().write(true).open(&states[1]).unwrap();
     file.write_all_at(b"damaged", 1 << 20).unwrap();
     write_hostile_state(&second, &states[0]);
-    let third = other_machine(guests, &shared);
+    let third = other_machine(guests, &shared, "third.qcow2");
     let said = build_there(&third);
     assert_eq!(said.matches(".machine is not used: it is damaged").count(), 2, "{said}");
     for part in [
@@ -295,7 +293,7 @@ fn machines_share_states_by_a_directory() {
         assert!(said.contains(part), "no {part:?}: {said}");
     }
     assert_eq!(shared_states(&third, &shared), states);
-    states.iter().for_each(|path| assert_whole(path));
+    states.iter().for_each(|path| assert_whole(guests, path));
     let flag = format!("-cache-dir={}", shared.display());
     let pruned = third.ingot(&["cache", "prune", "-all", &flag]);
     assert!(pruned.stdout.starts_with("Removed 3 states"), "{}", pruned.stdout);

@@ -292,6 +292,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_a_state_that_cannot_be_written_nothing_is_left() {
+        let bench = Bench::new();
+        let stop = CancellationToken::new();
+        let fail = |sink: &mut dyn Write| {
+            sink.write_all(&[7; 70_000])?;
+            Err(Error::from(std::io::Error::from(ErrorKind::StorageFull)))
+        };
+        let error = bench.states.write(&bench.key, "base", &stop, fail).unwrap_err();
+        assert_eq!(std::fs::read_dir(&bench.states.directory).unwrap().count(), 0);
+        bench.states.report(&bench.ctx, &error);
+        let said = bench.said.lines().pop().unwrap();
+        assert!(said.starts_with("States are not kept in ") && said.contains("space"), "{said}");
+        // That nothing can be written is said before.
+        let read_only = Error::from(std::io::Error::from(ErrorKind::ReadOnlyFilesystem));
+        bench.states.report(&bench.ctx, &read_only);
+        assert_eq!(bench.said.lines().len(), 1);
+        // A build that is stopped writes no more.
+        stop.cancel();
+        let write = |sink: &mut dyn Write| Ok(sink.write_all(&[7; 70_000])?);
+        bench.states.write(&bench.key, "base", &stop, write).unwrap_err();
+        assert_eq!(std::fs::read_dir(&bench.states.directory).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
     async fn what_is_no_file_of_the_users_is_not_opened() {
         let bench = Bench::new();
         bench.write(b"contents");
