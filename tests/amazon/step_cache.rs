@@ -231,9 +231,11 @@ fn what_a_killed_build_was_about_to_keep_is_cleaned_up() {
 }
 
 #[test]
-fn an_instance_that_has_another_address_after_its_state_was_kept_is_reached_there() {
+fn an_instance_that_moves_is_reached_and_its_state_is_shared() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
-    let bench = bench(&cloud, &instances, "echo at ${build.Host}", |_| Act::Forward);
+    let mut bench = bench(&cloud, &instances, "echo at ${build.Host}", |_| Act::Forward);
+    let shared = bench.path("shared").display().to_string();
+    bench.env.push(("INGOT_CACHE_DIR", shared));
     edit(&bench, |text| {
         let kept = text.lines().filter(|line| !line.contains("ssh_host"));
         kept.map(|line| line.to_owned() + "\n").collect()
@@ -261,4 +263,14 @@ fn an_instance_that_has_another_address_after_its_state_was_kept_is_reached_ther
     ];
     says(&built, 0, &parts, &[]);
     assert_eq!(states(&bench).len(), 1);
+
+    // Another machine that shares the directory shares the states.
+    bench.env.push(("INGOT_STATE_DIR", bench.path("other").display().to_string()));
+    edit(&bench, |text| text.replace("\"made\"", "\"made-2\""));
+    let other = bench.run(CACHED);
+    let cached = "Using cached state for one (1 of 2)";
+    says(&other, 0, &[cached, "amazon-ebs.a: at 127.0.0.2"], &["amazon-ebs.a: first"]);
+    assert_eq!((states(&bench).len(), listed(&bench)), (1, 1));
+    says(&bench.run(&["cache", "prune", "-all"]), 0, &["Removed 1 state, "], &[]);
+    assert_eq!(states(&bench).len(), 0);
 }
