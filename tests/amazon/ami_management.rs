@@ -9,6 +9,7 @@ use super::cloud::{Account, BASE_ID, cloud, items, value};
 use super::proxy::Act;
 
 const REGION: &str = "us-east-1";
+const IDENTIFIER: &str = "Amazon_AMI_Management_Identifier";
 
 /// An AMI with the tag of the post-processor, and its id.
 fn old(account: &Account, instance: &str, name: &str) -> String {
@@ -17,7 +18,7 @@ fn old(account: &Account, instance: &str, name: &str) -> String {
         ("InstanceId", instance),
         ("Name", name),
         ("TagSpecification.1.ResourceType", "image"),
-        (&format!("{tag}.Key"), "Amazon_AMI_Management_Identifier"),
+        (&format!("{tag}.Key"), IDENTIFIER),
         (&format!("{tag}.Value"), "web"),
     ];
     value(&account.call(REGION, "CreateImage", &parameters), "imageId")
@@ -43,6 +44,12 @@ fn old_images_are_removed_with_their_snapshots_unless_they_are_in_use() {
     identifier    = "web"
     keep_releases = 1
     dry_run       = true
+  }
+  post-processor "amazon-ami-management" {
+    # A name like any other.
+    regions    = ["us-east-1"]
+    identifier = "w*b"
+    keep_releases = 1
   }
 "#;
     let bench = Bench::new(&cloud, &instances, "", build, |_| Act::Forward);
@@ -70,7 +77,8 @@ fn old_images_are_removed_with_their_snapshots_unless_they_are_in_use() {
     let dry = bench.run(&["build", "-color=false", "."]);
     assert_eq!(dry.code, Some(0), "{}", dry.said);
     let says = format!("[DryRun] Deleting image: {free}");
-    assert!(dry.said.contains(&says), "{}", dry.said);
+    assert_eq!(dry.said.matches(&says).count(), 1, "{}", dry.said);
+    assert_eq!(dry.said.matches("Deleting image: ").count(), 4, "{}", dry.said);
     assert_eq!((names(&bench), snapshots(&bench)), (BTreeSet::from(all), 5), "{}", dry.said);
 
     let text = text.replace("\"made\"", "\"made-2\"").replace("dry_run       = true\n", "");
@@ -110,6 +118,8 @@ fn what_is_not_said_or_contradicts_itself_is_an_error() {
     };
     let good = "regions = [\"eu-west-1\"]\nidentifier = \"web\"\nkeep_days = 7";
     assert!(validate(good).0, "{}", validate(good).1);
+    let (fine, said) = validate(&format!("{good}\nregion = \"us-east-1\""));
+    assert!(fine && said.contains("`region` has no effect"), "{said}");
     for (options, part) in [
         ("regions = [\"a\"]\nkeep_days = 7", "`identifier` or `tags` must be set"),
         ("regions = [\"a\"]\nidentifier = \"web\"", "`keep_releases` or `keep_days` must be set"),

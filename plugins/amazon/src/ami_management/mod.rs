@@ -8,9 +8,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aws_sdk_ec2::types::Image;
+use aws_sdk_ec2::types::{Image, ImageState};
 use ingot_sdk::{
-    Artifact, Component, ConfigErrors, ConfigWarning, Decoded, GeneratedData, PostProcess,
+    Artifact, Component, ConfigErrors, ConfigWarning, Decoded, Error, GeneratedData, PostProcess,
     PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use time::format_description::well_known::Rfc3339;
@@ -50,6 +50,10 @@ impl Component for AmiManagement {
             let message = "`tags` has no effect beside `identifier`";
             warnings.push(ConfigWarning::on("tags", message));
         }
+        if options.access.region.is_some() {
+            let message = "`region` has no effect: `regions` says where AMIs are removed";
+            warnings.push(ConfigWarning::on("region", message));
+        }
         let prepared = Prepared::new(RemoveOldAmis { options });
         Prepared { warnings, ..prepared }.or_errors(errors)
     }
@@ -70,12 +74,8 @@ impl PostProcess for RemoveOldAmis {
         for region in &self.options.regions {
             self.say(ctx, format!("Processing in {region}"));
             let access = access.in_region(region);
-            let cleaned = ctx.unless_cancelled(async {
-                self.clean(ctx, &access, &built).await.map_err(|failure| {
-                    failure.during(format!("removing old AMIs in {region}")).into()
-                })
-            });
-            if let Err(error) = cleaned.await {
+            if let Err(error) = self.clean(ctx, &access, &built).await {
+                let error = error.context(format_args!("removing old AMIs in {region}"));
                 return Err(access.explain(error).await);
             }
         }
@@ -95,37 +95,59 @@ impl RemoveOldAmis {
         ctx: &RunContext,
         access: &Access,
         built: &BTreeSet<String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<()> {
         let ec2 = access.client(access.region());
-        let uses = used::uses(access, &ec2, self.options.resolve_aliases).await?;
-        let images = self.candidates(&ec2, built).await?;
+        let start = ctx.prepare.start.unwrap_or_else(OffsetDateTime::now_utc);
+        let found = ctx.unless_cancelled(async {
+            let uses = used::uses(access, &ec2, self.options.resolve_aliases).await?;
+            Ok((uses, self.candidates(&ec2, built, start).await?))
+        });
+        let (uses, images) = found.await?;
         for image in images {
+            if ctx.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
             let id = image.image_id().unwrap_or_default();
             self.say(ctx, format!("Deleting image: {id}"));
             if let Some(by) = uses.get(id) {
                 ctx.ui.message(format!("[WARN] {id} is used in {by}. Skipped..."));
                 continue;
             }
+            // To its end, even if the build is cancelled: no later run would find the snapshots of an
+            // AMI that is gone.
             self.remove(ctx, &ec2, &image, id).await?;
         }
         Ok(())
     }
 
     /// The AMIs that are to go, the newest first.
-    async fn candidates(&self, ec2: &Ec2, built: &BTreeSet<String>) -> Result<Vec<Image>, Failure> {
+    async fn candidates(
+        &self,
+        ec2: &Ec2,
+        built: &BTreeSet<String>,
+        start: OffsetDateTime,
+    ) -> Result<Vec<Image>, Failure> {
         let tags: BTreeMap<&str, &str> = match self.options.identifier() {
             Some(identifier) => BTreeMap::from([(TAG, identifier)]),
             None => self.options.tags.iter().map(|(key, value)| (&**key, &**value)).collect(),
         };
-        let filters = tags.into_iter().map(|(key, value)| {
+        let filters = tags.iter().map(|(key, value)| {
             // In quotes, which keep a comma.
             filter(&format!("tag:{key}"), &format!("\"{}\"", value.replace('"', "\"\"")))
         });
         let request = ec2.describe_images().owners("self").include_deprecated(true);
         let request = request.set_filters(Some(filters.collect()));
-        let answer = request.send().await.during("describing images")?;
-        let images = answer.images.unwrap_or_default();
-        Ok(to_go(images, &self.options, built, OffsetDateTime::now_utc()))
+        let mut found = request.into_paginator().items().send();
+        let mut images = Vec::new();
+        while let Some(image) = found.next().await {
+            images.push(image.during("describing images")?);
+        }
+        // For AWS, `*` and `?` in the value of a filter stand for other characters.
+        let has = |image: &Image, key: &str, value: &str| {
+            image.tags().iter().any(|tag| tag.key() == Some(key) && tag.value() == Some(value))
+        };
+        images.retain(|image| tags.iter().all(|(key, value)| has(image, key, value)));
+        Ok(to_go(images, &self.options, built, start))
     }
 
     async fn remove(
@@ -136,20 +158,35 @@ impl RemoveOldAmis {
         id: &str,
     ) -> Result<(), Failure> {
         let dry_run = self.options.dry_run;
+        let disks = image.block_device_mappings().iter();
+        let snapshots: Vec<&str> = disks.filter_map(|disk| disk.ebs()?.snapshot_id()).collect();
+        if let Some(first) = snapshots.first() {
+            // Whoever may not delete them is not to lose the AMI that leads to them.
+            let call = ec2.delete_snapshot().snapshot_id(*first).dry_run(true).send().await;
+            match call.during(format!("deleting the snapshot {first}")).map(drop) {
+                Err(failure) if failure.kind == Kind::Denied => return Err(failure),
+                _ => {}
+            }
+        }
         let call = ec2.deregister_image().image_id(id).dry_run(dry_run).send().await;
         done(call.during(format!("deregistering the AMI {id}")).map(drop))?;
-        let disks = image.block_device_mappings().iter();
-        for snapshot in disks.filter_map(|disk| disk.ebs()?.snapshot_id()) {
+        let mut first_failure = None;
+        for snapshot in snapshots {
             let call = ec2.delete_snapshot().snapshot_id(snapshot).dry_run(dry_run).send().await;
             match call.during(format!("deleting the snapshot {snapshot}")).map(drop) {
                 Err(failure) if failure.is("InvalidSnapshot.InUse") => {
                     let said = format!("[WARN] {snapshot} is used in another image. Skipped...");
                     ctx.ui.message(said);
                 }
-                result => done(result)?,
+                result => {
+                    if let Err(failure) = done(result) {
+                        ctx.ui.error(format!("The snapshot {snapshot} of {id} is left: {failure}"));
+                        first_failure.get_or_insert(failure);
+                    }
+                }
             }
         }
-        Ok(())
+        first_failure.map_or(Ok(()), Err)
     }
 }
 
@@ -167,22 +204,24 @@ fn ids(artifact: &str) -> BTreeSet<String> {
     ids.filter(|id| id.starts_with("ami-")).map(str::to_owned).collect()
 }
 
-/// Those of `images` that are not to be kept at `now`, the newest first.
+/// Those of `images` that are not to be kept in a run that started at `start`, the newest first. What
+/// this build made, other builds of the run may have made, or somebody is still making, is kept.
 fn to_go(
     mut images: Vec<Image>,
     options: &Options,
     built: &BTreeSet<String>,
-    now: OffsetDateTime,
+    start: OffsetDateTime,
 ) -> Vec<Image> {
-    let is_built = |image: &Image| image.image_id().is_some_and(|id| built.contains(id));
     let date = |image: &Image| OffsetDateTime::parse(image.creation_date()?, &Rfc3339).ok();
-    // One that was just made is the newest, whatever AWS's clock says.
-    images.sort_by_cached_key(|image| Reverse((is_built(image), date(image))));
+    // All builds that share a tag have to agree on what is newest; what has no date may be.
+    images.sort_by_cached_key(|image| Reverse(date(image).map_or((1, start), |date| (0, date))));
     let keep = usize::try_from(options.keep_releases).unwrap_or_default();
-    let age = (options.keep_days > 0).then(|| Duration::days(options.keep_days));
+    let age = Duration::days(options.keep_days.max(0));
     let images = images.into_iter().enumerate().filter(|(index, image)| {
-        let young = age.is_some_and(|age| date(image).is_none_or(|date| date + age > now));
-        *index >= keep && !young && !is_built(image)
+        let built = image.image_id().is_some_and(|id| built.contains(id));
+        let pending = image.state() == Some(&ImageState::Pending);
+        let old = date(image).is_some_and(|date| start - date > age);
+        *index >= keep && old && !built && !pending
     });
     images.map(|(_, image)| image).collect()
 }
@@ -193,26 +232,29 @@ mod tests {
 
     #[test]
     fn what_is_new_or_just_built_stays() {
-        let image =
-            |id: &str, date: &str| Image::builder().image_id(id).creation_date(date).build();
+        let image = |id: &str, date: &str| Image::builder().image_id(id).creation_date(date);
         let images = || {
+            let pending = image("ami-pending", "2025-01-01T00:00:00.000Z");
             vec![
-                image("ami-old", "2026-01-01T00:00:00.000Z"),
-                image("ami-new", "2026-01-09T00:00:00.000Z"),
-                image("ami-built", "2026-01-08T23:59:59.000Z"),
-                image("ami-older", "2025-12-01T00:00:00.000Z"),
+                image("ami-old", "2026-01-01T00:00:00.000Z").build(),
+                image("ami-new", "2026-01-09T00:00:00.000Z").build(),
+                image("ami-built", "2026-01-08T23:59:59.000Z").build(),
+                image("ami-older", "2025-12-01T00:00:00.000Z").build(),
+                image("ami-of-this-run", "2026-01-10T00:00:01.000Z").build(),
+                image("ami-of-no-date", "soon").build(),
+                pending.state(ImageState::Pending).build(),
             ]
         };
-        let now = OffsetDateTime::parse("2026-01-10T00:00:00Z", &Rfc3339).unwrap();
+        let start = OffsetDateTime::parse("2026-01-10T00:00:00Z", &Rfc3339).unwrap();
         let built = ids("eu-west-1:ami-other,us-east-1:ami-built");
         let gone = |releases, days| {
             let options =
                 Options { keep_releases: releases, keep_days: days, ..Options::default() };
-            let gone = to_go(images(), &options, &built, now).into_iter();
+            let gone = to_go(images(), &options, &built, start).into_iter();
             gone.filter_map(|image| image.image_id).collect::<Vec<_>>()
         };
         assert_eq!(gone(1, 0), ["ami-new", "ami-old", "ami-older"]);
-        assert_eq!(gone(3, 0), ["ami-older"]);
+        assert_eq!(gone(3, 0), ["ami-old", "ami-older"]);
         assert_eq!(gone(9, 0), [""; 0]);
         assert_eq!(gone(0, 5), ["ami-old", "ami-older"]);
         assert_eq!(gone(0, 10), ["ami-older"]);
