@@ -291,6 +291,37 @@ mod tests {
         assert_eq!(bench.states.list("zz").unwrap().len(), 0);
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn machines_that_write_and_remove_at_once_see_whole_states_only() {
+        let bench = Bench::new();
+        let writers: Vec<_> = (1..=3_u8)
+            .map(|writer| {
+                let (states, key) = (bench.states.clone(), bench.key.clone());
+                std::thread::spawn(move || {
+                    for _ in 0..50 {
+                        let contents = vec![writer; 30_000 * usize::from(writer)];
+                        let write = |sink: &mut dyn Write| Ok(sink.write_all(&contents)?);
+                        states.write(&key, "base", &CancellationToken::new(), write).unwrap();
+                        states.remove(&key).unwrap();
+                    }
+                    let write = |sink: &mut dyn Write| Ok(sink.write_all(&[writer])?);
+                    states.write(&key, "base", &CancellationToken::new(), write).unwrap();
+                })
+            })
+            .collect();
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            if let Some(found) = bench.look_up("base").await {
+                let first = found[0];
+                assert!(found.iter().all(|&byte| byte == first) && (1..=3).contains(&first));
+                assert!([1, 30_000 * usize::from(first)].contains(&found.len()));
+            }
+        }
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        assert_eq!(bench.said.lines(), [""; 0]);
+        assert_eq!(std::fs::read_dir(&bench.states.directory).unwrap().count(), 1);
+        assert_eq!(bench.look_up("base").await.unwrap().len(), 1);
+    }
+
     #[tokio::test]
     async fn of_a_state_that_cannot_be_written_nothing_is_left() {
         let bench = Bench::new();
