@@ -7,7 +7,11 @@
 #   tests/docker-engine.sh ~/engine [graph]
 #   DOCKER_HOST=unix://$HOME/engine/docker.sock cargo test --test e2e
 set -eu
-[ $# = 1 ] || [ "$*" = "$1 graph" ] || { echo "usage: $0 DIRECTORY [graph]" >&2; exit 2; }
+case $#${2-} in
+    1) store=true data=data ;;
+    2graph) store=false data=data-graph ;;
+    *) echo "usage: $0 DIRECTORY [graph]" >&2; exit 2 ;;
+esac
 mkdir -p "$1"
 to=$(cd "$1" && pwd)
 # Engine 29 is this module; its versions do not say so.
@@ -19,13 +23,13 @@ if [ ! -x "$to/bin/dockerd" ]; then
         github.com/containerd/containerd/v2/cmd/containerd@$containerd \
         github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2@$containerd
     version=github.com/moby/moby/v2/dockerversion.Version=29-$moby
-    go install -ldflags "-s -w -X $version" -tags "no_systemd exclude_graphdriver_btrfs exclude_graphdriver_zfs" \
+    go install -ldflags "-s -w -X $version" \
+        -tags "no_systemd exclude_graphdriver_btrfs exclude_graphdriver_zfs" \
         github.com/moby/moby/v2/cmd/dockerd@$moby github.com/moby/moby/v2/cmd/docker-proxy@$moby
     # Debian's is too old for it. That for which it needs libseccomp is left out.
     CGO_ENABLED=1 go install -ldflags "-s -w" github.com/opencontainers/runc@$runc
     mv "$to/building" "$to/bin"
 fi
-[ $# = 1 ] && store=true data=$to/data || { store=false data=$to/data-graph; }
 # Its own bridge, and no rules of the firewall: it does not touch what the machine's Engine has there.
 ip link show ingot-engine >/dev/null 2>&1 || {
     ip link add ingot-engine type bridge
@@ -34,7 +38,7 @@ ip link show ingot-engine >/dev/null 2>&1 || {
 }
 echo "{}" >"$to/daemon.json"
 echo "export DOCKER_HOST=unix://$to/docker.sock"
-PATH=$to/bin:$PATH exec dockerd --host "unix://$to/docker.sock" --data-root "$data" \
+PATH=$to/bin:$PATH exec dockerd --host "unix://$to/docker.sock" --data-root "$to/$data" \
     --exec-root "$to/run" --pidfile "$to/docker.pid" --config-file "$to/daemon.json" \
     --bridge ingot-engine --iptables=false --ip6tables=false --ip-forward=false \
     --seccomp-profile unconfined --feature containerd-snapshotter=$store
