@@ -82,9 +82,10 @@ pub(crate) fn docker(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Whether the Engine keeps images in the store of containerd, as it does by default since version 29.
-pub(crate) fn keeps_in_containerd() -> bool {
-    docker(&["info", "-f", "{{.DriverStatus}}"]).contains("io.containerd.snapshotter")
+/// The version of the Engine's API after `1.`.
+pub(crate) fn api_minor() -> u32 {
+    let version = docker(&["version", "-f", "{{.Server.APIVersion}}"]);
+    version.split('.').nth(1).unwrap().parse().unwrap()
 }
 
 /// Whether a container or image exists.
