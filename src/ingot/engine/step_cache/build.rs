@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use super::StepCache;
 use super::index::{KeptState, OWNER_DIGITS, Secret};
 use super::inputs::{Description, Inputs, Known, Reason, describe, inputs};
+use super::run::last_unkept;
 use crate::engine::hook::NodeHook;
 use crate::graph::step_name;
 use crate::template::steps::Step;
@@ -94,7 +95,11 @@ impl NodeCache {
         let mut plan = Vec::new();
         let mut before = self.before_all(secret, base);
         for (index, step) in hook.node.provisioners.iter().enumerate() {
+            let is_last = index + 1 == hook.node.provisioners.len();
             let found = match keys.len() == index {
+                true if let Some(why) = last_unkept(&hook.node.ty).filter(|_| is_last) => {
+                    Err(why.to_owned())
+                }
                 true => self.step_inputs(hook, ctx, secret, step).await,
                 // Of those after one that is not cached, only their own reasons are of interest.
                 false => {

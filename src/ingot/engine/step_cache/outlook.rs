@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::build::AFTER;
 use super::index::CacheDirectory;
 use super::inputs::{Known, Reason, describe};
-use super::run::{shared_directory, unasked};
+use super::run::{last_unkept, shared_directory, unasked};
 use crate::engine::CheckedNode;
 use crate::engine::project::Project;
 use crate::graph::step_name;
@@ -47,8 +47,10 @@ pub fn outlook<B>(
     let unasked = unasked(&node.ty, block.and_then(|block| block.amazon).unwrap_or(false));
     let outlooks = node.provisioners.iter().enumerate().map(|(position, step)| {
         let known = Known { project, node, values: &checked.values, prepare: &checked.context };
+        let is_last = position + 1 == node.provisioners.len();
         let own = match project.companion.may_cache(step) {
             _ if unasked.is_some() => unasked.clone(),
+            true if is_last && let Some(why) = last_unkept(&node.ty) => Some(why.to_owned()),
             false => Some("its `cache` is false".to_owned()),
             true => describe(&known, step).err(),
         };

@@ -45,6 +45,14 @@ pub(super) fn unasked(builder: &str, amazon: bool) -> Option<String> {
     })
 }
 
+/// Why the state after the last provisioner of a build is not kept, where it is not: the image would be
+/// made of a machine that has started once more since.
+pub(super) fn last_unkept(builder: &str) -> Option<&'static str> {
+    (builder == "amazon-ebs").then_some(
+        "the AMI is made of the instance as the last step leaves it, before it starts again",
+    )
+}
+
 /// The environment variable with the directory by which machines share the cache.
 const DIRECTORY: &str = "INGOT_CACHE_DIR";
 

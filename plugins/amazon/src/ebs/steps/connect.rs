@@ -45,13 +45,14 @@ impl Step<State> for Connect {
             let port = state.tunnel.as_ref().map(|tunnel| tunnel.port);
             let target = Target { host, port, key_pair, password: state.password.clone() };
             let connecting = state.settings.communication.connect(ctx, &target);
-            let communicator = match &state.tunnel {
-                None => connecting.await?,
+            let connected = match &state.tunnel {
+                None => connecting.await,
                 Some(tunnel) => tokio::select! {
-                    connected = connecting => connected?,
+                    connected = connecting => connected,
                     failure = tunnel.failure() => return Err(failure),
                 },
             };
+            let communicator = connected.map_err(|error| state.states.blame(error))?;
             if let Some(found) = state.states.found() {
                 found.forget_login(ctx, &*communicator).await;
             }

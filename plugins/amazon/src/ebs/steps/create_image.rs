@@ -58,6 +58,7 @@ impl Step<State> for CreateImage {
                 devices::mappings(&ami.ami_block_device_mappings, false)
             }
         };
+        state.states.make_room(ctx, &state.access, &state.ec2).await?;
         let request = once(&state.ec2)
             .create_image()
             .instance_id(&instance)
@@ -158,10 +159,13 @@ pub(super) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<Strin
     Ok(find_images(ec2, mark).await?.into_iter().next())
 }
 
-/// The instance takes a moment to be seen as stopped.
+/// What passes: the instance takes a moment to be seen as stopped, and EC2 to take another snapshot.
 pub(super) fn settling(failure: &Failure) -> bool {
     failure.is("InvalidParameterValue") && failure.message.contains("Instance is not in state")
         || failure.is("IncorrectInstanceState")
+        // Another AMI of the same volumes was made just before.
+        || failure.is("SnapshotCreationPerVolumeRateExceeded")
+        || failure.is("ConcurrentSnapshotLimitExceeded")
 }
 
 /// Waits until an AMI can be used, and tells all about it.

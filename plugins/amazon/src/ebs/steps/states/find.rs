@@ -1,6 +1,7 @@
 //! Looking for a state to start from, and what becomes of new ones at the end.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use aws_sdk_ec2::types::{BlockDeviceMapping, DeviceType, Image};
 use ingot_communicator::remove_authorized_key;
@@ -15,8 +16,12 @@ use crate::ebs::pace;
 use crate::ebs::region_access::{ACCOUNT, attribute};
 use crate::ebs::removal::{ImageMark, snapshots_of};
 use crate::ebs::resources::{IMAGE, image_resource, known_image};
+use crate::ebs::settings::KeyChoice;
 use crate::ebs::steps::create_image::{available, remove};
 use crate::ebs::steps::left_behind;
+
+/// The largest file with a key that is read, in bytes.
+const LARGEST_KEY: u64 = 1 << 20;
 
 /// A state to start from.
 pub(in crate::ebs::steps) struct FoundState {
@@ -179,6 +184,11 @@ fn base_key(ctx: &RunContext, state: &State, account: &str) -> Result<StateKey> 
         format!("{:?}", raw.network),
         format!("{communicator:?}"),
     ];
+    if let KeyChoice::File(path) = &state.settings.key {
+        // Under the same name, it may be another one by now, and the one before is on the disk.
+        let text = ingot_sdk::file_work::read_small(Path::new(path), "key", LARGEST_KEY)?;
+        parts.push(String::from_utf8_lossy(&text).into_owned());
+    }
     let metadata = raw.instance.metadata_options.as_ref();
     let tags = metadata.and_then(|options| given(&options.instance_metadata_tags));
     if tags == Some("enabled") {

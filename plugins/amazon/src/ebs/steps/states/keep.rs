@@ -8,6 +8,7 @@ use aws_sdk_ec2::types::{Image, ImageState, Instance, ResourceType, Tag};
 use ingot_communicator::Target;
 use ingot_sdk::{Error, GeneratedData, Result, RunContext, Snapshots, StateKey, async_trait};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 use super::find::differs;
 use super::line::Line;
@@ -21,7 +22,7 @@ use crate::ebs::removal::{ImageMark, look_for, snapshots_created_for, snapshots_
 use crate::ebs::resources::{IMAGE, image_resource};
 use crate::ebs::settings::Settings;
 use crate::ebs::steps::connect::host;
-use crate::ebs::steps::create_image::{find_one, launched_at, nameless, settling};
+use crate::ebs::steps::create_image::{available, find_one, launched_at, nameless, settling};
 use crate::ebs::steps::{launch, once, power};
 use crate::ebs::tags::{specification, tag};
 use crate::ebs::wait::{Look, until};
@@ -29,6 +30,13 @@ use crate::failure::{During as _, Kind};
 
 /// How long EC2 may take to begin with the snapshots of an AMI.
 const SNAPSHOTS_BEGIN: Duration = Duration::from_secs(10 * 60);
+
+/// How long after a snapshot of a volume EC2 may refuse the next one, or make an AMI that fails: 15
+/// seconds and some.
+const SPACING: Duration = Duration::from_secs(20);
+/// How many AMIs of an instance may be pending when another is made: EC2 has five snapshots of a volume
+/// under way at most.
+const MOST_PENDING: usize = 3;
 
 /// Keeps states of the instance from now on, where that is wanted.
 ///
@@ -125,7 +133,16 @@ impl Keeper {
         let call = Creation::begin(ctx, &resource, call)?;
         let region = self.access.region().to_owned();
         let creation = ImageCreation { region, mark, resource, first: false, kept: true, call };
-        Ok(StateImage { key: key.clone(), creation, exact: false })
+        Ok(StateImage { key: key.clone(), creation, exact: false, begun: Instant::now() })
+    }
+
+    /// Asks EC2 whether the instance could be started again, before it is stopped.
+    async fn may_start(&self, id: &str) -> Result<()> {
+        let call = self.ec2.start_instances().instance_ids(id).dry_run(true).send().await;
+        match call.during("starting the instance again would fail") {
+            Err(failure) if failure.kind == Kind::Denied => Err(failure.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until EC2 has begun with all snapshots of an AMI. Each holds its volume as it is when it
@@ -170,21 +187,58 @@ impl Keeper {
     }
 }
 
+/// Waits until EC2 takes another AMI of the instance after these.
+///
+/// # Errors
+/// The build was cancelled.
+pub(super) async fn make_room(
+    ctx: &RunContext,
+    access: &Access,
+    ec2: &Ec2,
+    images: &mut [StateImage],
+) -> Result<()> {
+    let count = images.len();
+    for (index, image) in images.iter_mut().enumerate() {
+        let Ok(id) = image.creation.call.created().await else { continue };
+        if index + MOST_PENDING < count {
+            // If it fails, it is not pending either.
+            let whole = async { Ok(available(&ctx.ui, access, ec2, &id).await.map(drop)) };
+            let _ = ctx.unless_cancelled(whole).await?;
+        } else if index + 1 == count && image.begun.elapsed() < SPACING {
+            let answer = ec2.describe_images().image_ids(&id).send().await;
+            let images = answer.ok().and_then(|answer| answer.images).unwrap_or_default();
+            let is_whole = |image: &Image| image.state() == Some(&ImageState::Available);
+            if !images.iter().any(is_whole) {
+                let rest = SPACING.saturating_sub(image.begun.elapsed());
+                ctx.unless_cancelled(async {
+                    sleep(rest).await;
+                    Ok(())
+                })
+                .await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Snapshots for Keeper {
     async fn save(&self, ctx: &RunContext, key: &StateKey) -> Result<()> {
-        let there = find_states(&self.ec2, std::slice::from_ref(key)).await?;
-        let launch = &self.settings.raw.instance.launch_block_device_mappings;
-        if there.iter().any(|one| differs(&self.source, launch, one, &self.account).is_none()) {
-            // Another build has kept it meanwhile.
-            return Ok(());
-        }
         let id = self.id()?;
+        self.may_start(id).await?;
         ctx.ui.say("Stopping the instance to keep its state...");
         self.line.close();
         power::ask_to_stop(&self.ec2, &self.patience, id).await?;
         power::stopped(&ctx.ui, &self.access, &self.ec2, id).await?;
+        let there = find_states(&self.ec2, std::slice::from_ref(key)).await?;
+        let launch = &self.settings.raw.instance.launch_block_device_mappings;
+        if there.iter().any(|one| differs(&self.source, launch, one, &self.account).is_none()) {
+            // Another build has kept it meanwhile. What comes next runs on an instance that has started
+            // again, as in that build.
+            return Ok(());
+        }
         let mut images = self.images.lock().await;
+        make_room(ctx, &self.access, &self.ec2, &mut images).await?;
         images.push(self.begin(ctx, key)?);
         let Some(image) = images.last_mut() else { return Ok(()) };
         let id = image.creation.call.created().await?;

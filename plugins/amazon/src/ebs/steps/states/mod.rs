@@ -18,10 +18,12 @@ use std::sync::Arc;
 
 use aws_sdk_ec2::types::Tag;
 use ingot_communicator::Way;
-use ingot_sdk::{GeneratedData, Provisioning, Result, RunContext, Snapshots, StateKey};
+use ingot_sdk::{Error, GeneratedData, Provisioning, Result, RunContext, Snapshots, StateKey};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{ImageCreation, State};
+use crate::access::{Access, Ec2};
 use crate::ebs::kept_images::Records;
 use crate::ebs::options::given;
 use crate::ebs::settings::Settings;
@@ -64,6 +66,8 @@ struct StateImage {
     /// Whether EC2 had begun with all of its snapshots before the instance went on: another one is
     /// no state.
     exact: bool,
+    /// When it was asked for.
+    begun: Instant,
 }
 
 impl States {
@@ -102,6 +106,30 @@ impl States {
         }
     }
 
+    /// Waits until EC2 takes the AMI that is built after those of states.
+    ///
+    /// # Errors
+    /// The build was cancelled.
+    pub(super) async fn make_room(
+        &self,
+        ctx: &RunContext,
+        access: &Access,
+        ec2: &Ec2,
+    ) -> Result<()> {
+        keep::make_room(ctx, access, ec2, &mut self.images.lock().await).await
+    }
+
+    /// An error of connecting, with what it may come from where the instance started from a state.
+    pub(super) fn blame(&self, error: Error) -> Error {
+        let Some(id) = self.found.as_ref().and_then(FoundState::image_id) else { return error };
+        let advice = error.advice().map(|advice| format!("{advice}; ")).unwrap_or_default();
+        error.hint(format!(
+            "{advice}the instance started from the AMI {id}, a state of the step cache: if one of its \
+             steps locks out whoever comes after a start, build with -no-cache, and give that step \
+             `cache = false` in the companion file"
+        ))
+    }
+
     /// Closes the connection to the instance.
     pub(super) fn disconnect(&mut self) {
         self.keeper = None;
@@ -125,6 +153,9 @@ fn cannot_be_held(settings: &Settings) -> Option<String> {
     let store = |name: &str| name.starts_with("ephemeral");
     let mut disks = instance.launch_block_device_mappings.iter();
     let stores = disks.any(|disk| given(&disk.virtual_name).is_some_and(store));
+    let disks = &instance.launch_block_device_mappings;
+    let encrypted = !disks.is_empty() && disks.iter().all(|disk| disk.encrypted == Some(true));
+    let leaves_open = settings.raw.ami.encrypt_boot == Some(true) && !encrypted;
     let reasons = [
         settings.is_spot().then(|| "a spot instance cannot be stopped".to_owned()),
         (!matches!(settings.communication.way, Way::Ssh(_)))
@@ -137,6 +168,14 @@ fn cannot_be_held(settings: &Settings) -> Option<String> {
         option(given(&instance.user_data_file).is_some(), "user_data_file"),
         option(instance.disable_stop_instance, "disable_stop_instance"),
         stores.then(|| "an instance store volume cannot be part of one".to_owned()),
+        leaves_open.then(|| {
+            "with `encrypt_boot`, its AMI would keep what is to be encrypted as it is; encrypt the \
+             disks in launch_block_device_mappings, too"
+                .to_owned()
+        }),
+        given(&instance.instance_type)
+            .is_some_and(|ty| ty.starts_with("mac"))
+            .then(|| "a Mac takes an hour to start again".to_owned()),
     ];
     reasons.into_iter().flatten().next()
 }
@@ -194,6 +233,16 @@ mod tests {
             it.raw.instance.launch_block_device_mappings.push(disk);
         };
         assert!(why(store).contains("instance store"));
+        let encrypted = |it: &mut Settings| it.raw.ami.encrypt_boot = Some(true);
+        assert!(why(encrypted).contains("`encrypt_boot`"));
+        let all_encrypted = |it: &mut Settings| {
+            it.raw.ami.encrypt_boot = Some(true);
+            let disk = BlockDevice { encrypted: Some(true), ..BlockDevice::default() };
+            it.raw.instance.launch_block_device_mappings.push(disk);
+        };
+        assert_eq!(why(all_encrypted), "");
+        let mac = |it: &mut Settings| it.raw.instance.instance_type = Some("mac2.metal".to_owned());
+        assert!(why(mac).contains("Mac"));
     }
 
     #[test]
