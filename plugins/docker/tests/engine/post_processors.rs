@@ -280,6 +280,7 @@ async fn an_image_for_several_platforms_is_taken_as_it_is_for_the_one_that_is_as
     let (all, host, of_other) = (name("all"), name("host"), name("other"));
     client(&["manifest", "create", "--insecure", &all, &host, &of_other]);
     client(&["manifest", "push", "--insecure", &all]);
+    let _pulled = Image(all.clone());
     let platform = format!("linux/{other}");
     for (platform, is) in [(None, "host"), (Some(platform.as_str()), "other"), (None, "host")] {
         let config = json!({ "image": all, "commit": true, "platform": platform });
@@ -296,7 +297,6 @@ async fn an_image_for_several_platforms_is_taken_as_it_is_for_the_one_that_is_as
         let architecture = docker(&["inspect", "-f", "{{.Architecture}}", &built.0]);
         assert_eq!(architecture == other, is == "other", "{architecture}");
     }
-    docker(&["rmi", "-f", &all]);
 }
 
 #[tokio::test]
