@@ -109,7 +109,7 @@ pub(super) async fn give_up_if_damaged(
     fault: Fault,
 ) -> Result<()> {
     match fault {
-        Fault::Failed(error) => return Err(error.context("going on from a cached state")),
+        Fault::Failed(error) => Err(error.context("going on from a cached state")),
         Fault::Absent => give_up(ctx, state, &Error::new("a part of it is gone")).await,
         Fault::Damaged(error) => give_up(ctx, state, &error).await,
     }

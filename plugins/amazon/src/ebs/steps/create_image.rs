@@ -267,3 +267,22 @@ fn intermediary_name(run: &str) -> String {
     let unique = uuid::Uuid::new_v4().simple().to_string();
     format!("{INTERMEDIARY}{run}-{}", &unique[..12])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again() {
+        for code in [
+            "IncorrectInstanceState",
+            "SnapshotCreationPerVolumeRateExceeded",
+            "ConcurrentSnapshotLimitExceeded",
+        ] {
+            assert!(settling(&Failure::answered(code, "")), "{code}");
+        }
+        let stopping = "Instance is not in state 'running' or 'stopped'";
+        assert!(settling(&Failure::answered("InvalidParameterValue", stopping)));
+        assert!(!settling(&Failure::answered("InvalidParameterValue", "the name is too long")));
+    }
+}
