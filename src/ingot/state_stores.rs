@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use ingot_sdk::{Result, StateKey};
 
-use crate::engine::step_cache::{StateStore, StoredState};
+#[cfg(feature = "amazon")]
+use crate::engine::step_cache::StoredState;
+use crate::engine::step_cache::{StateStore, StoredStates};
 
 /// All of them. `shared` is the directory by which machines share states, if they do; in `records` it
 /// is written down where states are that are neither there nor on this machine.
 pub fn state_stores(shared: Option<PathBuf>, records: &Path) -> Vec<Box<dyn StateStore>> {
+    #[cfg(feature = "amazon")]
+    let amis = Amis { records: records.to_owned(), own: shared.is_none() };
     vec![
         Box::new(DockerImages { shared: shared.clone() }),
         Box::new(QemuDisks { shared }),
         #[cfg(feature = "amazon")]
-        Box::new(Amis { records: records.to_owned() }),
+        Box::new(amis),
     ]
 }
 
@@ -30,8 +34,8 @@ impl StateStore for DockerImages {
         "docker"
     }
 
-    async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
-        ingot_docker::kept_images(owner, self.shared.as_deref()).await
+    async fn list(&self, owner: &str) -> Result<StoredStates> {
+        Ok(ingot_docker::kept_images(owner, self.shared.as_deref()).await?.into())
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
@@ -51,8 +55,8 @@ impl StateStore for QemuDisks {
         "qemu"
     }
 
-    async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
-        ingot_qemu::kept_states(owner, self.shared.as_deref())
+    async fn list(&self, owner: &str) -> Result<StoredStates> {
+        Ok(ingot_qemu::kept_states(owner, self.shared.as_deref())?.into())
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
@@ -60,11 +64,13 @@ impl StateStore for QemuDisks {
     }
 }
 
-/// The AMIs of the builder `amazon-ebs`, as far as this user's records tell of them: nobody asks AWS
-/// before one is removed.
+/// The AMIs of the builder `amazon-ebs`, as far as records tell of them: nobody asks AWS before one is
+/// removed.
 #[cfg(feature = "amazon")]
 struct Amis {
     records: PathBuf,
+    /// Whether nobody but the user writes them.
+    own: bool,
 }
 
 #[cfg(feature = "amazon")]
@@ -74,14 +80,21 @@ impl StateStore for Amis {
         "amazon-ebs"
     }
 
-    async fn list(&self, owner: &str) -> Result<Vec<StoredState>> {
-        let images = ingot_amazon::kept_images(&self.records, owner)?.into_iter();
-        Ok(images
-            .map(|image| StoredState { key: image.key, created: image.created, bytes: image.bytes })
-            .collect())
+    async fn list(&self, owner: &str) -> Result<StoredStates> {
+        let (images, unreadable) = ingot_amazon::kept_images(&self.records, owner)?;
+        let stored = |image: ingot_amazon::KeptImage| StoredState {
+            key: image.key,
+            created: image.created,
+            bytes: image.bytes,
+        };
+        Ok(StoredStates { states: images.into_iter().map(stored).collect(), unreadable })
+    }
+
+    fn is_local(&self) -> bool {
+        false
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
-        ingot_amazon::remove_kept_image(&self.records, key).await
+        ingot_amazon::remove_kept_image(&self.records, self.own, key).await
     }
 }

@@ -1,13 +1,15 @@
 //! The step cache of `amazon-ebs`: states of instances as AMIs.
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ingot_test_support::require;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::bench::{Bench, Ended, Instances, instances};
 use super::cloud::{BASE_ID, Cloud, cloud, items, value};
@@ -276,4 +278,98 @@ fn an_instance_that_moves_is_reached_and_its_state_is_shared() {
     assert_eq!((states(&bench).len(), listed(&bench)), (1, 1));
     says(&bench.run(&["cache", "prune", "-all"]), 0, &["Removed 1 state, "], &[]);
     assert_eq!(states(&bench).len(), 0);
+}
+
+/// The files that say which AMIs keep states, in the shared directory `shared`.
+fn records(shared: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(shared.join("amazon-ebs")).unwrap();
+    found.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn who_writes_to_the_shared_directory_can_have_nothing_removed_or_run() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let mut bench = bench(&cloud, &instances, "echo second", |_| Act::Forward);
+    let shared = bench.path("shared");
+    bench.env.push(("INGOT_CACHE_DIR", shared.display().to_string()));
+    let kept = "was run and kept";
+    says(&bench.run(CACHED), 0, &[kept], &[]);
+
+    // What else is in the account.
+    let call = |action: &str, parameters: &[(&str, &str)], result: &str| {
+        value(&bench.account.call("us-east-1", action, parameters), result)
+    };
+    let launch = [("ImageId", BASE_ID), ("MinCount", "1"), ("MaxCount", "1")];
+    let instance = call("RunInstances", &launch, "instanceId");
+    let image = call("CreateImage", &[("InstanceId", &instance), ("Name", "backup")], "imageId");
+    let room = [("AvailabilityZone", "us-east-1a"), ("Size", "1")];
+    let volume = call("CreateVolume", &room, "volumeId");
+    let backup = call("CreateSnapshot", &[("VolumeId", &volume)], "snapshotId");
+
+    // What somebody writes who wants to have it removed, a program run, or a signed request.
+    let endpoint = TcpListener::bind("127.0.0.1:0").unwrap();
+    endpoint.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", endpoint.local_addr().unwrap());
+    let (credentials, ran) = (bench.path("credentials"), bench.path("ran"));
+    let process = format!("[evil]\ncredential_process = /usr/bin/touch {}\n", ran.display());
+    std::fs::write(&credentials, process).unwrap();
+    let first = records(&shared).remove(0);
+    let record: Value = serde_json::from_slice(&std::fs::read(&first).unwrap()).unwrap();
+    let plant = |path: &Path, id: &str| {
+        let mut record = record.clone();
+        let attributes = record["image"]["attributes"].as_object_mut().unwrap();
+        attributes.extend([
+            ("image_id".to_owned(), json!(id)),
+            ("snapshots".to_owned(), json!(backup)),
+            ("profile".to_owned(), json!("evil")),
+            ("shared_credentials_file".to_owned(), json!(credentials)),
+            ("endpoint".to_owned(), json!(url)),
+            ("sts_endpoint".to_owned(), json!(url)),
+        ]);
+        std::fs::write(path, record.to_string()).unwrap();
+    };
+    let is_untouched = || {
+        let held = bench.holds();
+        assert!(held.contains(&format!("us-east-1 image {image} backup available")), "{held:?}");
+        assert!(held.contains(&format!("us-east-1 snapshot {backup}")), "{held:?}");
+        assert!(!ran.exists(), "a program was run");
+        assert!(endpoint.accept().is_err(), "a request was sent");
+    };
+    is_untouched();
+
+    // A build that finds that its states are gone.
+    for path in records(&shared) {
+        plant(&path, "ami-0000000000000000f");
+    }
+    for id in states(&bench) {
+        bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
+    }
+    edit(&bench, |text| text.replace("\"made\"", "\"made-2\""));
+    says(&bench.run(CACHED), 0, &["amazon-ebs.a: first", kept], &["Using cached state"]);
+    is_untouched();
+
+    // What takes no room here is not removed to make some.
+    let made = states(&bench);
+    assert!(!made.is_empty());
+    says(&bench.run(&["cache", "prune", "-keep-bytes=0"]), 0, &["Removed 0 states"], &[]);
+    assert_eq!(states(&bench), made);
+
+    // One names somebody's AMI, one an AMI that is gone, one nothing.
+    let name = first.file_stem().unwrap().to_str().unwrap();
+    let (start, last) = name.split_at(name.len() - 1);
+    let mut others = ["1", "2", "3", "4"].iter().filter(|digit| **digit != last);
+    let mut other = || first.with_file_name(format!("{start}{}.json", others.next().unwrap()));
+    let (foreign, gone, damaged) = (other(), other(), other());
+    plant(&foreign, &image);
+    plant(&gone, "ami-0000000000000000f");
+    std::fs::write(&damaged, "{ half").unwrap();
+    let damaged = damaged.display().to_string();
+    says(&bench.run(&["cache", "list"]), 1, &["amazon-ebs", &damaged], &[]);
+    let refused =
+        format!("the AMI {image}, which is written down for this state, does not keep it");
+    let pruned = bench.run(&["cache", "prune", "-all"]);
+    says(&pruned, 1, &[&refused, &foreign.display().to_string(), &damaged], &[]);
+    is_untouched();
+    assert_eq!(states(&bench), BTreeSet::new(), "{}", pruned.said);
+    assert!(!gone.exists());
 }

@@ -121,6 +121,8 @@ struct State {
     key: StateKey,
     builder: &'static str,
     bytes: u64,
+    /// Whether it takes room on a disk here.
+    local: bool,
     created: OffsetDateTime,
     known: Option<KeptState>,
 }
@@ -187,8 +189,13 @@ async fn states(
                 continue;
             }
         };
-        states.extend(found.into_iter().map(|state| {
+        for error in &found.unreadable {
+            super::show_error(error, redactor);
+            whole = false;
+        }
+        states.extend(found.states.into_iter().map(|state| {
             State {
+                local: store.is_local(),
                 known: index.states.get(state.key.as_str()).cloned(),
                 created: OffsetDateTime::from_unix_timestamp(state.created)
                     .unwrap_or(OffsetDateTime::UNIX_EPOCH),
@@ -202,8 +209,9 @@ async fn states(
     Ok((states, whole))
 }
 
-fn total(states: &[State]) -> u64 {
-    states.iter().map(|state| state.bytes).sum()
+fn total<'a>(states: impl IntoIterator<Item = &'a State>) -> u64 {
+    // Nobody checks what is written down of AMIs.
+    states.into_iter().fold(0, |sum, state| sum.saturating_add(state.bytes))
 }
 
 fn list(states: &[State]) {
@@ -255,6 +263,23 @@ fn find<'a>(states: &'a [State], key: &str) -> Result<&'a State> {
     }
 }
 
+/// The states that are to be removed, of those that were used last first.
+fn chosen<'a>(args: &PruneArgs, states: &'a [State], now: OffsetDateTime) -> Vec<&'a State> {
+    let mut kept = 0_u64;
+    let is_chosen = |state: &&State| {
+        let old = args.older_than.is_some_and(|limit| now - state.used() > limit);
+        // What is kept elsewhere takes no room here.
+        let after = if state.local { kept.saturating_add(state.bytes) } else { kept };
+        let large = state.local && args.keep_bytes.is_some_and(|most| after > most);
+        let chosen = args.all || old || large;
+        if !chosen {
+            kept = after;
+        }
+        chosen
+    };
+    states.iter().filter(is_chosen).collect()
+}
+
 /// Whether all that was to be removed is.
 async fn prune(
     args: &PruneArgs,
@@ -267,16 +292,7 @@ async fn prune(
         return Err(Error::new("it is not said which states to remove")
             .hint("write -older-than=168h, -keep-bytes=10GB or -all"));
     }
-    let now = OffsetDateTime::now_utc();
-    let (mut kept, mut chosen) = (0, Vec::new());
-    for state in &states {
-        let old = args.older_than.is_some_and(|limit| now - state.used() > limit);
-        let large = args.keep_bytes.is_some_and(|most| kept + state.bytes > most);
-        match args.all || old || large {
-            true => chosen.push(state),
-            false => kept += state.bytes,
-        }
-    }
+    let mut chosen = chosen(args, &states, OffsetDateTime::now_utc());
     let (mut removed, mut failed) = (Vec::new(), 0);
     // Those that others may be started from last.
     chosen.sort_by_key(|state| std::cmp::Reverse(state.created));
@@ -304,7 +320,7 @@ async fn prune(
             own.change(|index| keys.iter().for_each(|key| index.remove(key))).await?;
         }
     }
-    let bytes = removed.iter().map(|state| state.bytes).sum();
+    let bytes = total(removed.iter().copied());
     if args.json {
         json(&json!({
             "removed": removed.iter().map(|state| state.json()).collect::<Vec<_>>(),
@@ -345,6 +361,30 @@ fn bytes(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_elsewhere_takes_no_room_here() {
+        let state = |name: &str, bytes, local| State {
+            key: StateKey::of("test", [name]),
+            builder: "any",
+            bytes,
+            local,
+            created: OffsetDateTime::UNIX_EPOCH,
+            known: None,
+        };
+        let states =
+            [state("ami", u64::MAX, false), state("disk", 6, true), state("older", 5, true)];
+        let chosen_by = |keep_bytes, all| {
+            let args = PruneArgs { older_than: None, keep_bytes, all, dry_run: false, json: false };
+            let chosen = chosen(&args, &states, OffsetDateTime::now_utc()).into_iter();
+            chosen.map(|state| state.bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen_by(Some(10), false), [5]);
+        assert_eq!(chosen_by(Some(11), false), [0; 0]);
+        assert_eq!(chosen_by(Some(0), false), [6, 5]);
+        assert_eq!(chosen_by(None, true), [u64::MAX, 6, 5]);
+        assert_eq!(total(&states), u64::MAX);
+    }
 
     #[test]
     fn sizes_are_read_with_their_units() {

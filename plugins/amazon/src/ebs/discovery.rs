@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::reclaim::Silent;
 use super::region_access::RegionAccess;
-use super::removal::{ImageMark, Mark, TOKEN_TAG, iam, is_over};
+use super::removal::{ImageMark, Mark, TOKEN_TAG, all_images, iam, is_over};
 use super::resources::{
     IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, VOLUME, image_resource,
     instance_resource, run_of_intermediary,
@@ -85,8 +85,8 @@ pub(super) async fn discover(region: &str) -> Result<Vec<Discovered>> {
 /// AMIs that are only there to be copied.
 async fn intermediaries(ec2: &Ec2, region: &str) -> Result<Vec<Discovered>> {
     let request = ec2.describe_images().owners("self").filters(filter("name", "ingot-*"));
-    let answer = request.send().await.during("looking for AMIs")?;
-    let found = answer.images().iter().filter_map(|image| {
+    let images = all_images(request, "looking for AMIs").await?;
+    let found = images.iter().filter_map(|image| {
         let name = image.name()?;
         let run = run_of_intermediary(name)?;
         let mark = ImageMark {

@@ -1,5 +1,9 @@
-//! The AMIs that keep states of instances, as far as this user's records tell of them: one small file
-//! for each, so that nobody has to ask AWS in all regions.
+//! The AMIs that keep states of instances, as far as records tell of them: one small file for each, so
+//! that nobody has to ask AWS in all regions.
+//!
+//! The records may be in a directory that others write to. So no more is taken from one than where the
+//! AMI is, and all of it is checked. Which credentials to go there with is only told by those in the
+//! user's own directory: a profile may run a program.
 
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -12,13 +16,26 @@ use ingot_sdk::{Context as _, Error, Resource, Result, StateKey};
 use serde::{Deserialize, Serialize};
 
 use super::reclaim::EbsReclaim;
-use super::resources::list;
+use super::region_access::{ACCOUNT, attribute};
+use super::removal::all_images;
+use super::resources::IMAGE;
+use super::state_removal::{find_own, remove_orphans};
 use crate::access::Ec2;
-use crate::failure::{During as _, Failure, Kind};
+use crate::failure::Failure;
 use crate::filter::filter;
 
 /// The tag of an AMI that keeps a state, and of its snapshots; its value is the state's key.
 pub(super) const STATE_TAG: &str = "ingot-state";
+/// How the names of these AMIs begin; 16 digits of the key, a hyphen and 12 other digits follow.
+const NAME_PREFIX: &str = "ingot-state-";
+/// How many digits of the key are in the name.
+const NAME_DIGITS: usize = 16;
+/// How many digits follow, which no other AMI has.
+const UNIQUE_DIGITS: usize = 12;
+/// Which attributes say where the AMI is.
+const PLACE: &[&str] = &["region", ACCOUNT, "image_id"];
+/// Which say what credentials the build had.
+const CREDENTIALS: &[&str] = &["profile", "role_arn", "external_id"];
 /// The directory beside the index of the step cache.
 const DIRECTORY: &str = "amazon-ebs";
 /// The largest record that is read, in bytes.
@@ -33,7 +50,8 @@ pub(super) struct Record {
     created: i64,
     /// How large the AMI's volumes are.
     bytes: u64,
-    /// The AMI, as the journal describes one.
+    /// The AMI, as the journal describes one, but no more than where it is and which profile or role
+    /// the build had.
     pub image: Resource,
 }
 
@@ -46,35 +64,84 @@ impl Record {
         Record {
             created: i64::try_from(now.as_secs()).unwrap_or_default(),
             bytes: sizes.map(|gibibytes| gibibytes << 30).sum(),
-            image: resource,
+            image: only(&resource, &[PLACE, CREDENTIALS].concat()),
         }
     }
+
+    /// The record without what nobody may decide who writes to the directory: `own` says whether that is
+    /// the user alone.
+    ///
+    /// # Errors
+    /// It does not say where the AMI is.
+    fn checked(self, own: bool) -> Result<Record> {
+        let image = match own {
+            true => only(&self.image, &[PLACE, CREDENTIALS].concat()),
+            false => only(&self.image, PLACE),
+        };
+        let text = |name: &str| attribute(&image, name).unwrap_or_default();
+        let region = text("region");
+        let letters = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        if region.is_empty() || region.len() > 63 || !region.bytes().all(letters) {
+            return Err(Error::new("it names no region"));
+        }
+        let account = text(ACCOUNT);
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::new("it names no account"));
+        }
+        let digits = text("image_id").strip_prefix("ami-").unwrap_or_default();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::new("it names no AMI"));
+        }
+        Ok(Record { image, ..self })
+    }
+}
+
+/// The record of an AMI with these attributes and no others.
+fn only(resource: &Resource, names: &[&str]) -> Resource {
+    let id = attribute(resource, "image_id").unwrap_or_default();
+    let mut kept = Resource::new(IMAGE, id);
+    for &name in names {
+        if let Some(value) = attribute(resource, name) {
+            kept = kept.with(name, value);
+        }
+    }
+    kept
 }
 
 /// The records of one cache.
 #[derive(Debug, Clone)]
-pub(super) struct Records(PathBuf);
+pub(super) struct Records {
+    directory: PathBuf,
+    own: bool,
+}
 
 impl Records {
-    /// Those beside the index of the cache in `cache`.
+    /// Those beside the index of the cache in `cache`, which others may write to.
     pub(super) fn new(cache: &Path) -> Records {
-        Records(cache.join(DIRECTORY))
+        Records { directory: cache.join(DIRECTORY), own: false }
+    }
+
+    /// Those beside the index of the user's own cache.
+    fn own(cache: &Path) -> Records {
+        Records { own: true, ..Records::new(cache) }
     }
 
     fn path(&self, key: &StateKey) -> PathBuf {
-        self.0.join(format!("{key}.json"))
+        self.directory.join(format!("{key}.json"))
     }
 
     /// What is written down of a state.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or does not say where the AMI is.
     pub(super) fn read(&self, key: &StateKey) -> Result<Option<Record>> {
         let path = self.path(key);
         match read_small(&path, "record of an AMI", LARGEST) {
             Ok(bytes) => {
-                let record = serde_json::from_slice(&bytes).map(Some);
-                record.with_context(|| format!("reading {}", path.display())).map_err(|error| {
+                let record = serde_json::from_slice::<Record>(&bytes).context("it is no record");
+                let record = record.and_then(|record| record.checked(self.own));
+                let reading = || format!("reading {}", path.display());
+                record.map(Some).with_context(reading).map_err(|error| {
                     error.hint(format!(
                         "remove the AMI that has the tag {STATE_TAG} with the value {key}, and the \
                          file"
@@ -93,10 +160,11 @@ impl Records {
     pub(super) fn write(&self, key: &StateKey, record: &Record) -> Result<()> {
         let path = self.path(key);
         let writing = || format!("writing {}", path.display());
-        let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        let created =
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
         created.with_context(writing)?;
         let text = serde_json::to_vec(record).with_context(writing)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.0).with_context(writing)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory).with_context(writing)?;
         file.write_all(&text).with_context(writing)?;
         file.as_file().sync_all().with_context(writing)?;
         file.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
@@ -118,6 +186,21 @@ impl Records {
     }
 }
 
+/// Whether an AMI keeps the state of `key`: it has the tag and such a name. Tags alone may have come
+/// with a copy, which is somebody's own.
+pub(super) fn is_state_of(image: &Image, key: &StateKey) -> bool {
+    let mut tags = image.tags().iter();
+    let tagged = tags.any(|tag| tag.key() == Some(STATE_TAG) && tag.value() == Some(key.as_str()));
+    let unique = || {
+        let rest = image.name()?.strip_prefix(NAME_PREFIX)?;
+        rest.strip_prefix(&key.as_str()[..NAME_DIGITS])?.strip_prefix('-')
+    };
+    let is_unique = |text: &str| {
+        text.len() == UNIQUE_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    tagged && unique().is_some_and(is_unique)
+}
+
 /// The account's AMIs in a region that keep one of these states and are whole, the newest first.
 ///
 /// # Errors
@@ -125,11 +208,12 @@ impl Records {
 pub(super) async fn find_states(ec2: &Ec2, keys: &[StateKey]) -> Result<Vec<Image>, Failure> {
     let mut images = Vec::new();
     for keys in keys.chunks(AT_ONCE) {
-        let keys: Vec<&str> = keys.iter().map(StateKey::as_str).collect();
+        let values: Vec<&str> = keys.iter().map(StateKey::as_str).collect();
         let request = ec2.describe_images().owners("self").include_deprecated(true);
-        let request = request.filters(filter(&format!("tag:{STATE_TAG}"), &keys.join(",")));
-        let answer = request.send().await.during("looking for AMIs that keep states")?;
-        images.extend(answer.images.unwrap_or_default());
+        let request = request.filters(filter(&format!("tag:{STATE_TAG}"), &values.join(",")));
+        let mut found = all_images(request, "looking for AMIs that keep states").await?;
+        found.retain(|image| keys.iter().any(|key| is_state_of(image, key)));
+        images.extend(found);
     }
     images.retain(|image| image.state() == Some(&ImageState::Available));
     // Dates of AWS are of one form and in UTC, so that text sorts as time.
@@ -150,49 +234,59 @@ pub struct KeptImage {
 }
 
 /// The AMIs that keep states whose keys begin with `owner`, as the records beside the index of the
-/// cache in `cache` tell. AWS is not asked.
+/// cache in `cache` tell, and why others cannot be told of. AWS is not asked.
 ///
 /// # Errors
-/// A record cannot be read.
-pub fn kept_images(cache: &Path, owner: &str) -> Result<Vec<KeptImage>> {
+/// The directory cannot be read.
+pub fn kept_images(cache: &Path, owner: &str) -> Result<(Vec<KeptImage>, Vec<Error>)> {
     let records = Records::new(cache);
-    let found = match std::fs::read_dir(&records.0) {
+    let directory = &records.directory;
+    let reading = || format!("reading {}", directory.display());
+    let (mut images, mut unreadable) = (Vec::new(), Vec::new());
+    let found = match std::fs::read_dir(directory) {
         Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(error).with_context(|| format!("reading {}", records.0.display()));
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok((images, unreadable));
         }
+        Err(error) => return Err(error).with_context(reading),
     };
-    let mut images = Vec::new();
-    for entry in found.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
+    for entry in found {
+        let name = entry.with_context(reading)?.file_name().to_string_lossy().into_owned();
         let key = name.strip_suffix(".json").filter(|name| name.starts_with(owner));
         let Some(key) = key.and_then(|key| key.parse::<StateKey>().ok()) else { continue };
-        if let Some(record) = records.read(&key)? {
-            images.push(KeptImage { key, created: record.created, bytes: record.bytes });
+        match records.read(&key) {
+            Ok(Some(record)) => {
+                images.push(KeptImage { key, created: record.created, bytes: record.bytes });
+            }
+            Ok(None) => {}
+            Err(error) => unreadable.push(error),
         }
     }
-    Ok(images)
+    Ok((images, unreadable))
 }
 
 /// Deregisters the AMI that keeps a state, deletes its snapshots and forgets its record. One that is
-/// gone is fine.
+/// gone is fine. `own` says that nobody but the user writes to `cache`: then the profile or role that
+/// the build had is used, else the credentials of the environment alone.
 ///
 /// # Errors
-/// AWS cannot be reached or refuses, or it is in another account: the record stays.
-pub async fn remove_kept_image(cache: &Path, key: &StateKey) -> Result<()> {
-    let records = Records::new(cache);
+/// AWS cannot be reached or refuses, it is in another account, or what the record names is no such
+/// AMI: the record stays.
+pub async fn remove_kept_image(cache: &Path, own: bool, key: &StateKey) -> Result<()> {
+    let records = if own { Records::own(cache) } else { Records::new(cache) };
     let Some(record) = records.read(key)? else { return Ok(()) };
     let removed = EbsReclaim::default().reclaim_state(&record.image, key).await;
-    removed.map_err(|error| match error.advice() {
-        Some(_) => error,
-        None => error.hint("`ingot cache prune` with AWS credentials for it tries again"),
-    })?;
+    removed.with_context(|| records.path(key).display().to_string()).map_err(
+        |error| match error.advice() {
+            Some(_) => error,
+            None => error.hint("`ingot cache prune` with AWS credentials for it tries again"),
+        },
+    )?;
     records.forget(key)
 }
 
-/// Forgets the records of states in the region of `ec2` whose AMIs are gone, and deletes their
-/// snapshots.
+/// Forgets the records of states in the region of `ec2` whose AMIs are gone, and deletes the snapshots
+/// that they left.
 ///
 /// # Errors
 /// EC2 does not say, or refuses.
@@ -204,34 +298,18 @@ pub(super) async fn forget_gone(
 ) -> Result<(), Error> {
     let record = |key: &StateKey| {
         let resource = records.read(key).ok().flatten()?.image;
-        let id = resource.attributes.get("image_id")?.as_str()?.to_owned();
+        let id = attribute(&resource, "image_id")?.to_owned();
         is_here(&resource).then(|| (key.clone(), id))
     };
     let known: Vec<(StateKey, String)> = keys.iter().filter_map(record).collect();
-    if known.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<&str> = known.iter().map(|(_, id)| id.as_str()).collect();
-    // An id that is gone is an error if it is asked for by itself.
-    let request = ec2.describe_images().owners("self").include_deprecated(true);
-    let answer = request.filters(filter("image-id", &ids.join(","))).send().await;
-    let there = answer.during("looking for AMIs that keep states")?.images.unwrap_or_default();
-    for (key, id) in &known {
-        if there.iter().any(|image| image.image_id() == Some(id)) {
-            continue;
+    for known in known.chunks(AT_ONCE) {
+        let ids: Vec<&str> = known.iter().map(|(_, id)| id.as_str()).collect();
+        let there = find_own(ec2, &ids).await?;
+        let is_gone = |id: &str| !there.iter().any(|image| image.image_id() == Some(id));
+        for (key, id) in known.iter().filter(|(_, id)| is_gone(id)) {
+            remove_orphans(ec2, key, id).await?;
+            records.forget(key)?;
         }
-        // Whoever deregistered it may have left them.
-        let record = records.read(key)?;
-        for snapshot in record.iter().flat_map(|record| list(&record.image, "snapshots")) {
-            let call = ec2.delete_snapshot().snapshot_id(&snapshot).send().await;
-            match call.during(format!("deleting the snapshot {snapshot}")) {
-                Err(failure) if failure.kind == Kind::NotFound => {}
-                // Of another AMI, by now.
-                Err(failure) if failure.is("InvalidSnapshot.InUse") => {}
-                result => result.map(drop)?,
-            }
-        }
-        records.forget(key)?;
     }
     Ok(())
 }
@@ -239,26 +317,100 @@ pub(super) async fn forget_gone(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ebs::tags::tag;
+
+    fn resource() -> Resource {
+        Resource::new(IMAGE, "ami-0a1")
+            .with("region", "eu-west-1")
+            .with(ACCOUNT, "123456789012")
+            .with("image_id", "ami-0a1")
+    }
+
+    fn record(image: Resource) -> Record {
+        Record { created: 7, bytes: 8 << 30, image }
+    }
 
     #[test]
-    fn records_are_listed_by_their_owner_and_a_damaged_one_is_named() {
+    fn records_are_listed_by_their_owner_and_a_damaged_one_hides_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::new(dir.path());
         let key = StateKey::of("test", ["a"]);
         let owner = &key.as_str()[..8];
-        assert!(kept_images(dir.path(), owner).unwrap().is_empty());
-        let record = Record { created: 7, bytes: 8 << 30, image: Resource::new("image", "name") };
-        records.write(&key, &record).unwrap();
-        assert_eq!(records.read(&key).unwrap(), Some(record));
-        let listed = kept_images(dir.path(), owner).unwrap();
-        assert_eq!((&listed[0].key, listed[0].created, listed[0].bytes), (&key, 7, 8 << 30));
-        assert!(kept_images(dir.path(), "zz").unwrap().is_empty());
-        let path = dir.path().join(DIRECTORY).join(format!("{key}.json"));
+        assert!(kept_images(dir.path(), owner).unwrap().0.is_empty());
+        records.write(&key, &record(resource())).unwrap();
+        assert_eq!(records.read(&key).unwrap(), Some(record(resource())));
+        let path = records.directory.join(format!("{owner}{}.json", "0".repeat(56)));
         std::fs::write(&path, "{ half").unwrap();
-        let error = kept_images(dir.path(), owner).unwrap_err();
-        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+        let (listed, unreadable) = kept_images(dir.path(), owner).unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((&listed[0].key, listed[0].created, listed[0].bytes), (&key, 7, 8 << 30));
+        assert_eq!(unreadable.len(), 1);
+        let text = unreadable[0].to_string();
+        assert!(text.contains(&path.display().to_string()), "{text}");
+        let (listed, unreadable) = kept_images(dir.path(), "zz").unwrap();
+        assert!(listed.is_empty() && unreadable.is_empty());
         records.forget(&key).unwrap();
         records.forget(&key).unwrap();
         assert!(records.read(&key).unwrap().is_none());
+    }
+
+    #[test]
+    fn no_more_is_taken_from_a_record_than_where_the_ami_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = StateKey::of("test", ["a"]);
+        let planted = resource()
+            .with("profile", "p")
+            .with("role_arn", "r")
+            .with("external_id", "x")
+            .with("shared_credentials_file", "/tmp/credentials")
+            .with("endpoint", "http://127.0.0.1:1")
+            .with("iam_endpoint", "http://127.0.0.1:1")
+            .with("sts_endpoint", "http://127.0.0.1:1")
+            .with("insecure_skip_tls_verify", true)
+            .with("snapshots", "snap-1");
+        let records = Records::new(dir.path());
+        records.write(&key, &record(planted.clone())).unwrap();
+        assert_eq!(records.read(&key).unwrap(), Some(record(resource())));
+        let own = resource().with("profile", "p").with("role_arn", "r").with("external_id", "x");
+        let read = Records::own(dir.path()).read(&key).unwrap();
+        assert_eq!(read, Some(record(own.clone())));
+        // What is not read is not written down either.
+        assert_eq!(Record::new(&Image::builder().build(), planted).image, own);
+    }
+
+    #[test]
+    fn a_record_says_where_the_ami_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, records) = (StateKey::of("test", ["a"]), Records::new(dir.path()));
+        for (name, wrong, part) in [
+            ("region", "", "no region"),
+            ("region", "evil.example/#", "no region"),
+            (ACCOUNT, "", "no account"),
+            (ACCOUNT, "12345678901x", "no account"),
+            ("image_id", "ami-*", "no AMI"),
+            ("image_id", "snap-1", "no AMI"),
+        ] {
+            records.write(&key, &record(resource().with(name, wrong))).unwrap();
+            let error = records.read(&key).unwrap_err();
+            assert!(error.to_string().contains(part), "{name} {wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn tags_alone_make_no_state() {
+        let key = StateKey::of("test", ["a"]);
+        let digits = &key.as_str()[..NAME_DIGITS];
+        let (own, other) = (tag(STATE_TAG, key.as_str()), tag(STATE_TAG, "another"));
+        let name = format!("ingot-state-{digits}-0123456789ab");
+        for (name, tag, expected) in [
+            (name.as_str(), &own, true),
+            (name.as_str(), &other, false),
+            ("a copy", &own, false),
+            (&format!("{name}c"), &own, false),
+            ("ingot-state-0000000000000000-0123456789ab", &own, false),
+        ] {
+            let image = Image::builder().name(name).tags(tag.clone()).build();
+            assert_eq!(is_state_of(&image, &key), expected, "{name} {tag:?}");
+        }
     }
 }

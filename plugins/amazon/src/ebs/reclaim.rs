@@ -9,7 +9,6 @@ use ingot_sdk::{
     async_trait,
 };
 
-use super::kept_images::find_states;
 use super::region_access::{ACCOUNT, access_options, attribute};
 use super::removal::{
     Snapshots, find_images, find_key_pair, find_launch_template, find_security_group, iam,
@@ -20,6 +19,7 @@ use super::resources::{
     IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, SNAPSHOT, SNAPSHOT_ID,
     VOLUME, image_mark, instance_mark, list,
 };
+use super::state_removal::remove_state;
 use crate::access::{Access, Ec2};
 use crate::failure::During;
 use crate::filter::filter;
@@ -68,24 +68,19 @@ impl EbsReclaim {
 }
 
 impl EbsReclaim {
-    /// Removes the AMI of a record, and all others there that keep the same state: two builds may
-    /// have made one at the same time.
+    /// Removes the AMI of a record of the step cache, and all others there that keep the same state:
+    /// two builds may have made one at the same time. `resource` is as [`Records::read`] returns it.
     ///
     /// # Errors
-    /// Some may still be there.
+    /// Some may still be there, or what the record names keeps no state.
+    ///
+    /// [`Records::read`]: super::kept_images::Records::read
     pub(super) async fn reclaim_state(&self, resource: &Resource, key: &StateKey) -> Result<()> {
         let ui = Ui::new(Arc::new(Silent));
         let access = self.way_to(resource, &ui).await?;
         let ec2 = access.client(access.region());
-        let removed = async {
-            remove_images(&ec2, resource).await?;
-            for image in find_states(&ec2, std::slice::from_ref(key)).await? {
-                let id = image.image_id().unwrap_or_default();
-                remove_image(&ec2, id, Snapshots::default(), |_| {}).await?;
-            }
-            Ok(())
-        };
-        match removed.await {
+        let id = attribute(resource, "image_id").unwrap_or_default();
+        match remove_state(&ec2, key, id).await {
             Err(error) => Err(access.explain(error).await),
             Ok(()) => Ok(()),
         }

@@ -25,4 +25,4 @@ pub(super) use build::{NodeCache, Ran};
 pub use index::{CacheDirectory, Index, KeptState, OWNER_DIGITS};
 pub use outlook::{Outlook, outlook};
 pub use run::{StepCache, StepCacheOptions, shared_directory};
-pub use store::{StateStore, StoredState};
+pub use store::{StateStore, StoredState, StoredStates};

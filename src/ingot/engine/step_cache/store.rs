@@ -1,8 +1,23 @@
 //! Where builders keep states, for those who list and remove them.
 
 use async_trait::async_trait;
-use ingot_sdk::{Result, StateKey};
+use ingot_sdk::{Error, Result, StateKey};
 pub use ingot_shared_states::StoredState;
+
+/// What is told of the states of one type of builder.
+#[derive(Default)]
+pub struct StoredStates {
+    /// Those that are there.
+    pub states: Vec<StoredState>,
+    /// Why others that are there cannot be told of.
+    pub unreadable: Vec<Error>,
+}
+
+impl From<Vec<StoredState>> for StoredStates {
+    fn from(states: Vec<StoredState>) -> StoredStates {
+        StoredStates { states, unreadable: Vec::new() }
+    }
+}
 
 /// The states that one type of builder keeps.
 #[async_trait]
@@ -14,7 +29,13 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// What keeps them cannot be asked.
-    async fn list(&self, owner: &str) -> Result<Vec<StoredState>>;
+    async fn list(&self, owner: &str) -> Result<StoredStates>;
+
+    /// Whether states take room on a disk here: on this machine, or in the directory that machines
+    /// share.
+    fn is_local(&self) -> bool {
+        true
+    }
 
     /// Removes the state of `key`. One that is not there is fine.
     ///

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types::{Image, Snapshot};
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +40,19 @@ impl ImageMark {
     }
 }
 
+/// All AMIs that a request asks for, on however many pages EC2 answers.
+pub(crate) async fn all_images(
+    request: DescribeImagesFluentBuilder,
+    doing: &str,
+) -> Result<Vec<Image>, Failure> {
+    request.into_paginator().items().send().try_collect().await.during(doing)
+}
+
 /// The ids of the AMIs that a build made under a name.
 pub(crate) async fn find_images(ec2: &Ec2, mark: &ImageMark) -> Result<Vec<String>, Failure> {
     let request = ec2.describe_images().owners("self").include_deprecated(true);
     let name = format!("\"{}\"", mark.name.replace('"', "\"\""));
-    let answer = request.filters(filter("name", &name)).send().await;
-    let images = answer.during("looking for the AMI")?.images.unwrap_or_default();
+    let images = all_images(request.filters(filter("name", &name)), "looking for the AMI").await?;
     let mine = images.into_iter().filter(|image| mark.is(image));
     Ok(mine.filter_map(|image| image.image_id).collect())
 }
@@ -114,8 +122,8 @@ pub(crate) async fn orphans(ec2: &Ec2, mark: &ImageMark) -> Result<BTreeSet<Stri
     // Those that are there are found by their name, or are somebody else's.
     let list: Vec<&str> = ids.iter().map(String::as_str).collect();
     let request = ec2.describe_images().owners("self").include_deprecated(true);
-    let answer = request.filters(filter("image-id", &list.join(","))).send().await;
-    for image in answer.during("looking for AMIs")?.images() {
+    let request = request.filters(filter("image-id", &list.join(",")));
+    for image in all_images(request, "looking for AMIs").await? {
         if let Some(id) = image.image_id() {
             ids.remove(id);
         }
@@ -153,19 +161,28 @@ async fn described_as(ec2: &Ec2, descriptions: &str) -> Result<Vec<Snapshot>, Fa
     }
 }
 
+/// Deregisters an AMI, whether it is protected from that or not.
 async fn deregister(ec2: &Ec2, id: &str) -> Result<(), Failure> {
+    match deregister_unprotected(ec2, id).await {
+        Err(failure) if failure.is(PROTECTED) => {
+            let unlock = ec2.disable_image_deregistration_protection().image_id(id).send().await;
+            unlock.during(format!("lifting the protection of the AMI {id}"))?;
+            deregister_unprotected(ec2, id).await
+        }
+        result => result,
+    }
+}
+
+/// EC2's code of the error that an AMI is protected from being deregistered.
+pub(crate) const PROTECTED: &str = "OperationNotPermitted";
+
+/// Deregisters an AMI that is not protected from that.
+pub(crate) async fn deregister_unprotected(ec2: &Ec2, id: &str) -> Result<(), Failure> {
     let call = || async {
         let call = ec2.deregister_image().image_id(id).send().await;
         call.during(format!("deregistering the AMI {id}"))
     };
-    match persist(call).await {
-        Err(failure) if failure.is("OperationNotPermitted") => {
-            let unlock = ec2.disable_image_deregistration_protection().image_id(id).send().await;
-            unlock.during(format!("lifting the protection of the AMI {id}"))?;
-            persist(call).await.map(drop)
-        }
-        result => result.map(drop),
-    }
+    persist(call).await.map(drop)
 }
 
 /// The ids of the account's snapshots of a volume.

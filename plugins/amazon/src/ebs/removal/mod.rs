@@ -15,8 +15,9 @@ mod volume;
 
 pub(super) use iam::{iam, once_iam, remove_profile};
 pub(super) use image::{
-    ImageMark, Snapshots, find_images, find_snapshots, orphans, remove_image, remove_snapshot,
-    remove_snapshots_of, snapshots_created_for, snapshots_of,
+    ImageMark, PROTECTED, Snapshots, all_images, deregister_unprotected, find_images,
+    find_snapshots, orphans, remove_image, remove_snapshot, remove_snapshots_of,
+    snapshots_created_for, snapshots_of,
 };
 pub(super) use instance::{Known, Mark, TOKEN_TAG, find_instances, is_over, remove_instances};
 pub(super) use key_pair::{find_key_pair, remove_key_pair};
