@@ -278,6 +278,16 @@ fn an_instance_that_moves_is_reached_and_its_state_is_shared() {
     assert_eq!((states(&bench).len(), listed(&bench)), (1, 1));
     says(&bench.run(&["cache", "prune", "-all"]), 0, &["Removed 1 state, "], &[]);
     assert_eq!(states(&bench).len(), 0);
+
+    // Nothing is made that could not be written down.
+    let records = bench.path("shared/amazon-ebs");
+    std::fs::remove_dir_all(&records).unwrap();
+    std::fs::write(&records, "").unwrap();
+    edit(&bench, |text| text.replace("\"made-2\"", "\"made-3\""));
+    let unwritten = bench.run(CACHED);
+    let why = "No more states of the instance are kept: writing to ";
+    says(&unwritten, 0, &[why, "amazon-ebs.a: first"], &["to keep its state"]);
+    assert_eq!(states(&bench).len(), 0);
 }
 
 /// The files that say which AMIs keep states, in the shared directory `shared`.

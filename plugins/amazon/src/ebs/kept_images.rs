@@ -153,6 +153,19 @@ impl Records {
         }
     }
 
+    /// Whether records can be written.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn try_writing(&self) -> Result<()> {
+        let probe = self.directory.join(format!(".new-{}", uuid::Uuid::new_v4().simple()));
+        let created =
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
+        let tried =
+            created.and_then(|()| std::fs::write(&probe, "").and(std::fs::remove_file(&probe)));
+        tried.with_context(|| format!("writing to {}", self.directory.display()))
+    }
+
     /// Writes down where a state is: whole or not at all, and durably, as AWS takes money for it.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ async fn look(ctx: &RunContext, state: &mut State, records: Records) -> Result<(
         Some(account) => account.to_owned(),
         None => state.access.ask_account(None).await?,
     };
-    let keys = ctx.hook.state_keys(ctx, &base_key(ctx, state, &account)?).await;
+    let mut keys = ctx.hook.state_keys(ctx, &base_key(ctx, state, &account)?).await;
     if keys.is_empty() {
         return Ok(());
     }
@@ -136,7 +136,7 @@ async fn look(ctx: &RunContext, state: &mut State, records: Records) -> Result<(
             why.is_none()
         });
         if let Some(image) = found {
-            note(state, &records, key, image);
+            note(state, &records, key, image, &account);
             let id = image.image_id().unwrap_or_default();
             ctx.ui.say(format!("Starting from the AMI {id}, which keeps a state of this build"));
             state.states.found = Some(FoundState { done: index + 1, image: image.clone() });
@@ -152,6 +152,10 @@ async fn look(ctx: &RunContext, state: &mut State, records: Records) -> Result<(
     };
     if let Err(error) = forget_gone(&state.ec2, &records, &missing, is_here).await {
         tracing::warn!(%error, "records of states that are gone may stay");
+    }
+    if let Err(error) = records.try_writing() {
+        ctx.ui.say(format!("No more states of the instance are kept: {error}"));
+        keys.truncate(state.states.found.as_ref().map_or(0, FoundState::done));
     }
     state.states.records = Some(records);
     (state.states.keys, state.states.account) = (keys, account);
@@ -258,7 +262,7 @@ fn expected_disks(source: &Image, launch: &[BlockDevice]) -> BTreeSet<String> {
 }
 
 /// Writes down where a state is that another machine has kept, or whose record was lost.
-fn note(state: &State, records: &Records, key: &StateKey, image: &Image) {
+fn note(state: &State, records: &Records, key: &StateKey, image: &Image, account: &str) {
     let known = records.read(key).ok().flatten();
     let id = image.image_id().unwrap_or_default();
     if known.is_some_and(|known| attribute(&known.image, "image_id") == Some(id)) {
@@ -267,19 +271,17 @@ fn note(state: &State, records: &Records, key: &StateKey, image: &Image) {
     let name = image.name().unwrap_or(id);
     let mark = ImageMark { name: name.to_owned(), ..ImageMark::default() };
     let resource = image_resource(state.resource(IMAGE, name), &mark);
-    if let Err(error) = records.write(key, &record(image, &resource)) {
+    if let Err(error) = records.write(key, &record(image, &resource, account)) {
         tracing::warn!(%error, "a state is not written down");
     }
 }
 
 /// The record of an AMI that is whole.
-fn record(image: &Image, resource: &ingot_sdk::Resource) -> Record {
+fn record(image: &Image, resource: &ingot_sdk::Resource, account: &str) -> Record {
     let id = image.image_id().unwrap_or_default();
     let snapshots = snapshots_of(image).into_iter().collect();
     let mut resource = known_image(resource, id, &snapshots);
-    if let Some(owner) = image.owner_id() {
-        resource = resource.with(ACCOUNT, owner);
-    }
+    resource = resource.with(ACCOUNT, image.owner_id().unwrap_or(account));
     Record::new(image, resource)
 }
 
@@ -323,7 +325,7 @@ async fn keep(ctx: &RunContext, state: &State, image: &mut StateImage) -> Result
     let whole = available(&ctx.ui, &state.access, &state.ec2, &id).await?;
     let records = state.states.records.as_ref();
     let records = records.ok_or_else(|| Error::new("there is nowhere to write it down"))?;
-    records.write(&image.key, &record(&whole, &image.creation.resource))
+    records.write(&image.key, &record(&whole, &image.creation.resource, &state.states.account))
 }
 
 #[cfg(test)]
