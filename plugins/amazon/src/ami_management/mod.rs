@@ -213,15 +213,19 @@ fn to_go(
     start: OffsetDateTime,
 ) -> Vec<Image> {
     let date = |image: &Image| OffsetDateTime::parse(image.creation_date()?, &Rfc3339).ok();
-    // All builds that share a tag have to agree on what is newest; what has no date may be.
-    images.sort_by_cached_key(|image| Reverse(date(image).map_or((1, start), |date| (0, date))));
+    let is_built = |image: &Image| image.image_id().is_some_and(|id| built.contains(id));
+    // All builds that share a tag have to agree on what is newest, as far as dates tell; what has none may
+    // be.
+    images.sort_by_cached_key(|image| {
+        let (undated, date) = date(image).map_or((true, start), |date| (false, date));
+        Reverse((undated, date, is_built(image)))
+    });
     let keep = usize::try_from(options.keep_releases).unwrap_or_default();
     let age = Duration::days(options.keep_days.max(0));
     let images = images.into_iter().enumerate().filter(|(index, image)| {
-        let built = image.image_id().is_some_and(|id| built.contains(id));
         let pending = image.state() == Some(&ImageState::Pending);
         let old = date(image).is_some_and(|date| start - date > age);
-        *index >= keep && old && !built && !pending
+        *index >= keep && old && !is_built(image) && !pending
     });
     images.map(|(_, image)| image).collect()
 }
@@ -238,6 +242,7 @@ mod tests {
             vec![
                 image("ami-old", "2026-01-01T00:00:00.000Z").build(),
                 image("ami-new", "2026-01-09T00:00:00.000Z").build(),
+                image("ami-then", "2026-01-08T23:59:59.000Z").build(),
                 image("ami-built", "2026-01-08T23:59:59.000Z").build(),
                 image("ami-older", "2025-12-01T00:00:00.000Z").build(),
                 image("ami-of-this-run", "2026-01-10T00:00:01.000Z").build(),
@@ -253,8 +258,9 @@ mod tests {
             let gone = to_go(images(), &options, &built, start).into_iter();
             gone.filter_map(|image| image.image_id).collect::<Vec<_>>()
         };
-        assert_eq!(gone(1, 0), ["ami-new", "ami-old", "ami-older"]);
-        assert_eq!(gone(3, 0), ["ami-old", "ami-older"]);
+        // The first is the one without a date, the second of this run.
+        assert_eq!(gone(1, 0), ["ami-new", "ami-then", "ami-old", "ami-older"]);
+        assert_eq!(gone(4, 0), ["ami-then", "ami-old", "ami-older"]);
         assert_eq!(gone(9, 0), [""; 0]);
         assert_eq!(gone(0, 5), ["ami-old", "ami-older"]);
         assert_eq!(gone(0, 10), ["ami-older"]);
