@@ -58,7 +58,7 @@ impl SharedStates {
     /// written again.
     pub async fn look_up(&self, ctx: &RunContext, base: &str, key: &StateKey) -> Option<File> {
         let path = self.path_of(key);
-        let (shown, base, states) = (path.display().to_string(), base.to_owned(), self.clone());
+        let (shown, base, states) = (path.display().to_string(), said(base, key), self.clone());
         let read = blocking(ctx, move |stop| {
             let Some(owners) = states.owners() else { return Ok(None) };
             let found = match trust::open(&path, owners)? {
@@ -117,7 +117,7 @@ impl SharedStates {
             return Ok(());
         }
         let path = self.path_of(key);
-        let written = file::write(&path, base, stop, contents);
+        let written = file::write(&path, &said(base, key), stop, contents);
         written.with_context(|| format!("writing {}", path.display()))
     }
 
@@ -196,6 +196,11 @@ impl SharedStates {
             _ => Ok(()),
         }
     }
+}
+
+/// What the header of a file says it is: a state under another name is none.
+fn said(base: &str, key: &StateKey) -> String {
+    format!("{base} {key}")
 }
 
 #[cfg(test)]
@@ -280,6 +285,12 @@ mod tests {
         bench.write(&contents);
         assert_eq!(bench.look_up("another base").await, None);
         assert!(!bench.states.has(&bench.key));
+        // Another state under its name is none either.
+        bench.write(&contents);
+        let other = StateKey::of("test", ["b"]);
+        std::fs::rename(bench.path(), bench.states.path_of(&other)).unwrap();
+        assert!(bench.states.look_up(&bench.ctx, "base", &other).await.is_none());
+        assert!(!bench.states.has(&other));
         // Another version's is left to it.
         std::fs::write(bench.path(), b"{\"format\": 99, \"new\": true}\n").unwrap();
         assert!(bench.refused().await.ends_with("it is of another version of Ingot"));

@@ -22,7 +22,7 @@ pub(crate) const NEW: &str = ".new-";
 struct Header {
     /// The form of the file.
     format: u32,
-    /// What the machine of the state started from.
+    /// What the machine of the state started from, and the key of the state.
     base: String,
     /// The SHA-256 of what follows, in hexadecimal.
     sha256: String,
@@ -102,6 +102,8 @@ pub(crate) fn write(
     line.push(b'\n');
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&line)?;
+    // What a full disk of a server tells late is told by now.
+    file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
     Ok(())
 }

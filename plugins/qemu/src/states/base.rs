@@ -123,7 +123,8 @@ pub(crate) async fn base_key(
     let line = arguments(settings, &situation, &ctx.prepare, &sample_data())?;
     let version = version(ctx, raw.qemu_binary()).await?;
     let processor = match accelerator.as_str() {
-        "tcg" => String::new(),
+        // `qemuargs` may ask for another one.
+        "tcg" if !line.iter().any(|argument| argument.contains("kvm")) => String::new(),
         // What a guest sees of it may be all of it.
         _ => processor(),
     };
@@ -233,7 +234,9 @@ async fn version(ctx: &RunContext, qemu: &str) -> Result<String> {
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let lines = text.lines().take_while(|line| !line.is_empty());
-    let named = lines.filter(|line| line.starts_with("model") || line.starts_with("flags"));
+    // The last two are those of ARM.
+    let names = ["model", "flags", "Features", "CPU "];
+    let named = lines.filter(|line| names.iter().any(|name| line.starts_with(name)));
     named.collect::<Vec<_>>().join("\n")
 }
 

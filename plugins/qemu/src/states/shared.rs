@@ -53,6 +53,7 @@ pub(super) async fn look_up(
     let contents = Arc::new(states.look_up(ctx, machine.as_str(), key).await?);
     match open(&contents, 0, &ctx.cancel) {
         Ok((_, description)) => Some(SharedMachine { states, description, contents }),
+        Err(_) if ctx.cancel.is_cancelled() => None,
         Err(_) => {
             ctx.ui.say(format!("The state {key} in {} is damaged", states.root().display()));
             // It is written again, unless somebody may not.

@@ -135,6 +135,8 @@ impl Step<State> for StartMachine {
             return Err(match &state.states.found {
                 Some(found) if !error.is_cancelled() => {
                     found.forget().await;
+                    // What was copied of it must not be kept again.
+                    state.states.saved.lock().clear();
                     error
                         .context("going on from a cached state, which is forgotten")
                         .hint("build again: all is done from the beginning then")
