@@ -30,6 +30,9 @@ pub fn try_lock(file: &File) -> std::io::Result<bool> {
     }
 }
 
+/// How often a file is looked for that was just removed by who held the lock.
+const LOOKS: u32 = 10;
+
 /// A lock that is held until this is dropped or the process ends, however it does.
 #[derive(Debug)]
 pub struct FileLock {
@@ -45,7 +48,7 @@ impl FileLock {
     /// The file cannot be created, or the filesystem has no locks.
     pub fn try_take(path: &Path) -> Result<Option<FileLock>> {
         let locking = || format!("locking {}", path.display());
-        loop {
+        for _ in 0..LOOKS {
             let file = File::options()
                 .read(true)
                 .write(true)
@@ -70,6 +73,8 @@ impl FileLock {
                 _ => continue,
             }
         }
+        // Another always comes first, or the filesystem tells of a file in two ways.
+        Ok(None)
     }
 
     /// Removes the file when the lock is given up. Only for locks that nobody waits for with the
