@@ -176,6 +176,11 @@ mod tests {
         };
         let mut marked = sleep(&format!("unix:{marker},server=on"));
         let mut other = sleep("unix:/tmp/other,server=on");
+        // A program that has just started has no command line for a moment.
+        let line = format!("/proc/{}/cmdline", marked.id());
+        while !std::fs::read_to_string(&line).unwrap().contains(&marker) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
         QemuReclaim.reclaim(&Resource::new(PROCESS, &marker)).await.unwrap();
         assert!(!marked.wait().unwrap().success());
         assert!(other.try_wait().unwrap().is_none());
