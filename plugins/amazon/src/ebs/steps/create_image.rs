@@ -170,28 +170,30 @@ pub(super) fn settling(failure: &Failure) -> bool {
 
 /// Waits until an AMI can be used, and tells all about it.
 pub(super) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
-    let look = || async {
-        let answer = ec2.describe_images().image_ids(id).send().await;
-        let image = match answer.during("describing the AMI") {
-            Ok(answer) => answer.images.unwrap_or_default().into_iter().next(),
-            Err(failure) if failure.kind == Kind::NotFound => None,
-            Err(failure) => return Err(failure),
-        };
-        let Some(image) = image else { return Ok(Look::NotYet("not seen yet".to_owned())) };
-        Ok(match image.state() {
-            Some(ImageState::Available) => Look::Done(image),
-            Some(ImageState::Pending | ImageState::Transient) | None => {
-                Look::NotYet("pending".to_owned())
-            }
-            Some(other) => {
-                let reason = image.state_reason().and_then(|reason| reason.message());
-                let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-                Look::Never(Error::new(format!("the AMI {id} is {}{reason}", other.as_str())))
-            }
-        })
-    };
     let pace = pace::slow(access.polling(), pace::IMAGE);
-    until(ui, &format!("the AMI {id}"), pace, look).await
+    until(ui, &format!("the AMI {id}"), pace, || look_at(ec2, id)).await
+}
+
+/// How far an AMI is: all about it once it can be used.
+pub(super) async fn look_at(ec2: &Ec2, id: &str) -> Result<Look<Image>, Failure> {
+    let answer = ec2.describe_images().image_ids(id).send().await;
+    let image = match answer.during("describing the AMI") {
+        Ok(answer) => answer.images.unwrap_or_default().into_iter().next(),
+        Err(failure) if failure.kind == Kind::NotFound => None,
+        Err(failure) => return Err(failure),
+    };
+    let Some(image) = image else { return Ok(Look::NotYet("not seen yet".to_owned())) };
+    Ok(match image.state() {
+        Some(ImageState::Available) => Look::Done(image),
+        Some(ImageState::Pending | ImageState::Transient) | None => {
+            Look::NotYet("pending".to_owned())
+        }
+        Some(other) => {
+            let reason = image.state_reason().and_then(|reason| reason.message());
+            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            Look::Never(Error::new(format!("the AMI {id} is {}{reason}", other.as_str())))
+        }
+    })
 }
 
 /// At the end of a build: what it made is the user's, unless it failed.

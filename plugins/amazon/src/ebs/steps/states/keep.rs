@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{Image, ImageState, Instance, ResourceType, Tag};
+use aws_sdk_ec2::types::{Image, Instance, ResourceType, Tag};
 use ingot_communicator::Target;
 use ingot_sdk::{Error, GeneratedData, Result, RunContext, Snapshots, StateKey, async_trait};
 use tokio::sync::Mutex;
@@ -22,7 +22,9 @@ use crate::ebs::removal::{ImageMark, look_for, snapshots_created_for, snapshots_
 use crate::ebs::resources::{IMAGE, image_resource};
 use crate::ebs::settings::Settings;
 use crate::ebs::steps::connect::host;
-use crate::ebs::steps::create_image::{available, find_one, launched_at, nameless, settling};
+use crate::ebs::steps::create_image::{
+    available, find_one, launched_at, look_at, nameless, settling,
+};
 use crate::ebs::steps::{launch, once, power};
 use crate::ebs::tags::{specification, tag};
 use crate::ebs::wait::{Look, until};
@@ -152,21 +154,12 @@ impl Keeper {
         let count = disks.filter(|disk| disk.ebs().is_some()).count().max(1);
         let pace = pace::quick(self.access.polling(), SNAPSHOTS_BEGIN);
         let look = || async {
-            let answer = self.ec2.describe_images().image_ids(id).send().await;
-            let image = match answer.during("describing the AMI") {
-                Ok(answer) => answer.images.unwrap_or_default().into_iter().next(),
-                Err(failure) if failure.kind == Kind::NotFound => None,
-                Err(failure) => return Err(failure),
-            };
-            match image.as_ref().and_then(|image| image.state()) {
-                Some(ImageState::Available) => {
-                    return Ok(Look::Done(image.iter().flat_map(snapshots_of).collect()));
+            match look_at(&self.ec2, id).await? {
+                Look::Done(image) => {
+                    return Ok(Look::Done(snapshots_of(&image).into_iter().collect()));
                 }
-                Some(ImageState::Pending | ImageState::Transient) | None => {}
-                Some(other) => {
-                    let text = format!("the AMI {id} is {}", other.as_str());
-                    return Ok(Look::Never(Error::new(text)));
-                }
+                Look::Never(error) => return Ok(Look::Never(error)),
+                Look::NotYet(_) => {}
             }
             let snapshots = snapshots_created_for(&self.ec2, id).await?;
             Ok(match snapshots.len() >= count {
@@ -204,18 +197,16 @@ pub(super) async fn make_room(
             // If it fails, it is not pending either.
             let whole = async { Ok(available(&ctx.ui, access, ec2, &id).await.map(drop)) };
             let _ = ctx.unless_cancelled(whole).await?;
-        } else if index + 1 == count && image.begun.elapsed() < SPACING {
-            let answer = ec2.describe_images().image_ids(&id).send().await;
-            let images = answer.ok().and_then(|answer| answer.images).unwrap_or_default();
-            let is_whole = |image: &Image| image.state() == Some(&ImageState::Available);
-            if !images.iter().any(is_whole) {
-                let rest = SPACING.saturating_sub(image.begun.elapsed());
-                ctx.unless_cancelled(async {
-                    sleep(rest).await;
-                    Ok(())
-                })
-                .await?;
-            }
+        } else if index + 1 == count
+            && image.begun.elapsed() < SPACING
+            && !matches!(look_at(ec2, &id).await, Ok(Look::Done(_)))
+        {
+            let rest = SPACING.saturating_sub(image.begun.elapsed());
+            ctx.unless_cancelled(async {
+                sleep(rest).await;
+                Ok(())
+            })
+            .await?;
         }
     }
     Ok(())
