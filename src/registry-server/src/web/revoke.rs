@@ -217,7 +217,7 @@ async fn page(context: &PageContext, version: &Version, draft: &Draft) -> Result
             }
             (token_field(&context.visit.form_token))
             (no_enter())
-            (when(draft))
+            (time_fields(draft))
             (reason(draft))
             input type="hidden" name="seen" value=(effect.digest());
             (rollback(context, draft, &effect.own))
@@ -234,7 +234,7 @@ async fn page(context: &PageContext, version: &Version, draft: &Draft) -> Result
     }))
 }
 
-fn when(draft: &Draft) -> Markup {
+fn time_fields(draft: &Draft) -> Markup {
     let wrong = draft.wrong_time.as_deref();
     html! {
         fieldset {
