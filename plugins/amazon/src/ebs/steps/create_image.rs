@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Image, ImageState, ResourceType};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Error, OnError, Result, RunContext, Step, Ui, async_trait};
+use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
 
 use super::{CreatedImage, ImageCreation, State, once};
 use crate::access::{Access, Ec2};
@@ -85,10 +85,7 @@ impl Step<State> for CreateImage {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        // The instance is kept, of which it is made again.
-        if ctx.prepare.on_error == OnError::Keep {
-            self.cleanup(ctx, state, Outcome::Failed).await;
-        }
+        super::kept::keep_only_instance(self, ctx, state).await;
     }
 }
 
