@@ -1,6 +1,7 @@
 //! The HTTP client of everything here, in the form that AWS's SDK takes one.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,14 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use ingot_sdk::file_work::read_small;
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Context, Result, http};
 use parking_lot::Mutex;
 use reqwest::{Certificate, Client};
 
+/// The largest file of certificates, in bytes.
+const LARGEST: u64 = 16 << 20;
 /// How long an answer of AWS may take to begin and to go on.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -42,7 +46,8 @@ impl CommonClient {
         let mut roots = Vec::new();
         if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
             let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
-            let pem = std::fs::read(&path).with_context(reading)?;
+            let pem = read_small(Path::new(&path), "list of certificates", LARGEST)
+                .with_context(reading)?;
             roots = Certificate::from_pem_bundle(&pem).with_context(reading)?;
         }
         let client = http::client_with(|builder| {

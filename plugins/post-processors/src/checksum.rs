@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::file_work::{Reader, blocking};
+use ingot_sdk::file_work::{Reader, blocking, read_small};
 use ingot_sdk::hash;
 use ingot_sdk::{
     Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, FileArtifact, GeneratedData,
@@ -20,6 +20,9 @@ use crate::work::{file_lock, flush, template_data};
 /// What artifacts of this post-processor say they were made by.
 const BUILDER_ID: &str = "packer.post-processor.checksum";
 const DEFAULT_OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum";
+
+/// The largest file that lines are added to, in bytes.
+const LARGEST: u64 = 256 << 20;
 
 /// The options of `checksum`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -143,10 +146,10 @@ impl PostProcess for WriteChecksums {
 fn append(journal: &Arc<dyn Journal>, output: &Path, lines: &[u8]) -> Result<bool> {
     let lock = file_lock(output);
     let _guard = lock.lock();
-    let before = match std::fs::read(output) {
+    let before = match read_small(output, "list of checksums", LARGEST) {
         Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| format!("reading {}", output.display())),
+        Err(error) if error.is_io(std::io::ErrorKind::NotFound) => None,
+        Err(error) => return Err(error),
     };
     let file = OutputFile::create(journal, output, 0o644)?;
     let mut writer = file.writer()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ingot_sdk::file_work::blocking;
+use ingot_sdk::file_work::{blocking, read_small};
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{
     Artifact, Component, ConfigErrors, Context, Decoded, Error, GeneratedData, Journal,
@@ -24,6 +24,9 @@ const DEFAULT_OUTPUT: &str = "packer-manifest.json";
 /// How long another process may plausibly hold the lock file: the work under it takes
 /// milliseconds. An older lock was left by a process that was killed.
 const LOCK_IS_STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// The largest manifest that builds are added to, in bytes.
+const LARGEST: u64 = 256 << 20;
 
 /// The options of `manifest`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -195,11 +198,11 @@ fn read(output: &Path) -> Result<Map<String, Value>> {
             ("last_run_uuid".to_owned(), Value::from("")),
         ])
     };
-    let text = match std::fs::read(output) {
+    let text = match read_small(output, "manifest", LARGEST) {
         Ok(text) if text.is_empty() => return Ok(empty()),
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(empty()),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", output.display())),
+        Err(error) if error.is_io(ErrorKind::NotFound) => return Ok(empty()),
+        Err(error) => return Err(error),
     };
     let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&text);
     let mut manifest = parsed.map_err(|error| {

@@ -118,8 +118,7 @@ impl Provision for Shell {
         if self.options.inline.is_empty() {
             for path in self.options.script.iter().chain(&self.options.scripts) {
                 ctx.ui.say(format!("Provisioning with shell script: {path}"));
-                let bytes =
-                    tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
+                let bytes = script::read(ctx, path).await?;
                 machine.run(bytes, &variables, data).await?;
             }
         } else {

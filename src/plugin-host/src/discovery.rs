@@ -6,16 +6,18 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::Platform;
+use ingot_sdk::file_work::read_small_text;
 use semver::Version;
 
 use crate::cache;
 
 /// How deep programs may be below the plugin directory.
 const MAX_DEPTH: usize = 16;
+/// The largest file with a checksum, in bytes.
+const LARGEST_SUM: u64 = 4096;
 /// The name of a program begins with this.
 const PREFIX: &str = "packer-plugin-";
 /// The version of the protocol, as names of programs have it.
@@ -144,9 +146,8 @@ impl Installation {
     /// There is none beside it, or it is another one; a program without must not be run.
     pub fn verified(&self, cache: Option<&Path>) -> Result<String, String> {
         let sum = sum_file(&self.path);
-        let expected = read_sum(&sum).map_err(|error| {
-            format!("its checksum cannot be read from {}: {error}", sum.display())
-        })?;
+        let expected =
+            read_sum(&sum).map_err(|error| format!("its checksum cannot be read: {error}"))?;
         let hash = cache::hash(cache, &self.path)
             .map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?;
         match hash.eq_ignore_ascii_case(&expected) {
@@ -162,8 +163,8 @@ impl Installation {
 }
 
 /// The first word of a checksum file: the name of the file may follow it.
-fn read_sum(path: &Path) -> io::Result<String> {
-    let text = fs::read_to_string(path)?;
+fn read_sum(path: &Path) -> ingot_sdk::Result<String> {
+    let text = read_small_text(path, "checksum", LARGEST_SUM)?;
     Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
 }
 

@@ -61,7 +61,7 @@ impl Provision for Powershell {
         }
         for path in self.options.script.files() {
             ctx.ui.say(format!("Provisioning with powershell script: {path}"));
-            let bytes = tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
+            let bytes = script::read(ctx, path).await?;
             run.script(script::file_name(path), &bytes).await?;
         }
         pause(ctx, self.options.pause_after).await;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use ingot_sdk::file_work::read_small_text;
 use ingot_sdk::{Context as _, Error, Result};
 use serde_json::json;
 
@@ -100,9 +101,7 @@ pub(super) struct NewContent {
 impl NewContent {
     /// The content, which is checked: a block that cannot be read stops all builds of its buckets.
     fn read(&self) -> Result<(String, TemplateType)> {
-        let shown = self.file.display();
-        let content =
-            std::fs::read_to_string(&self.file).with_context(|| format!("reading {shown}"))?;
+        let content = read_small_text(&self.file, "block of provisioners", LARGEST)?;
         let template_type = match self.file.extension().is_some_and(|it| it == "json") {
             true => TemplateType::Json,
             false => TemplateType::Hcl2,
