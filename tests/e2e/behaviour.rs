@@ -172,6 +172,41 @@ fn on_error_decides_what_is_left() {
     }
 }
 
+/// A null build whose step fails when it runs first, with an error-cleanup-provisioner.
+const FAILS_ONCE: &str = r#"
+  provisioner "shell-local" {
+    inline = ["test -e again || { touch again; exit 4; }"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["touch cleaned-up"]
+  }
+"#;
+
+#[test]
+fn on_error_is_for_builds_of_what_is_there_already_too() {
+    for (flag, cleaned) in [
+        ("-on-error=cleanup", true),
+        ("-on-error=abort", false),
+        ("-on-error=run-cleanup-provisioner", true),
+    ] {
+        let dir = template(&null_template(FAILS_ONCE));
+        let run = ingot(dir.path(), &["build", "-color=false", flag, "."]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert_eq!(dir.path().join("cleaned-up").exists(), cleaned, "{flag}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_is_tried_again_is_not_cleaned_up_before() {
+    for (answer, fine) in [("r", true), ("c", false)] {
+        let dir = template(&null_template(FAILS_ONCE));
+        let input = format!("{answer}\n");
+        let (ended, shown) = on_terminal(dir.path(), "-color=false -on-error=ask", &[], &input);
+        assert!(shown.contains("Step \"provision\" failed."), "{shown}");
+        assert_eq!((ended, dir.path().join("cleaned-up").exists()), (fine, !fine), "{shown}");
+    }
+}
+
 #[test]
 fn a_provisioner_that_takes_too_long_is_ended() {
     let steps = r#"
