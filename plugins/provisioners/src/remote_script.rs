@@ -27,6 +27,13 @@ impl Upload<'_> {
     }
 }
 
+/// How long to try to start a script: what `start_retry_timeout` says. As in Packer, zero is as if it
+/// were not set.
+pub(crate) fn start_timeout(given: Option<GoDuration>) -> Duration {
+    let given = given.map(|limit| limit.0).filter(|limit| !limit.is_zero());
+    given.unwrap_or(Duration::from_secs(300))
+}
+
 /// How a script is started: again while the machine is away, because it may be rebooting. What
 /// does not mend itself, such as a directory that is not there, ends it at once.
 pub(crate) struct Start<'a> {
@@ -56,7 +63,7 @@ impl Start<'_> {
     /// # Errors
     /// It could not be started, or not in time.
     pub(crate) async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<Ran> {
-        let limit = self.limit.map_or(Duration::from_secs(300), |limit| limit.0);
+        let limit = start_timeout(self.limit);
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
         let output = UiOutput::new(self.ctx.ui.clone());
         let ran = retry

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
@@ -197,7 +196,7 @@ impl Machine<'_> {
             .hint("if the script is meant to end the connection, set expect_disconnect = true")),
             // The machine may take a while to come back, and its image must not hold the files.
             ExitStatus::Disconnected => {
-                let limit = limit.map_or(Duration::from_secs(300), |limit| limit.0);
+                let limit = remote_script::start_timeout(limit);
                 let retry = Retry { timeout: Some(limit), ..Retry::default() };
                 retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded)).await
             }

@@ -61,6 +61,21 @@ async fn faults_that_cannot_heal_end_at_once() {
     assert!(said.contains("ran"), "{said}");
 }
 
+#[tokio::test]
+async fn an_empty_option_is_not_set() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let options = json!({
+        "inline": ["echo $WORD", "exit 7"], "env": { "WORD": "ran" }, "script": "",
+        "inline_shebang": "", "execute_command": "", "env_var_format": "", "remote_folder": "",
+        "remote_file": "", "remote_path": "", "start_retry_timeout": "0s",
+    });
+    let (ran, said, _) = shell(&link, options).await;
+    let error = ran.unwrap_err().to_string();
+    assert!(error.contains("exit status: 7") && said.contains("ran"), "{error}: {said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_reboots_meanwhile_is_waited_for() {
     require!(available());
