@@ -8,7 +8,7 @@ use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Error, ExitStatus,
     GeneratedData, GoDuration, PrepareContext, Prepared, Provision, RemoteCommand, Result,
-    RunContext, async_trait, command::quote, retry::Retry, script,
+    RunContext, async_trait, command::quote_path, retry::Retry, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -215,7 +215,8 @@ impl Machine<'_> {
         if self.options.skip_clean {
             return Ok(());
         }
-        let paths: Vec<_> = paths.iter().map(|path| quote(path)).collect();
+        // As they were uploaded: `~` and `$NAME` mean the same again.
+        let paths: Vec<_> = paths.iter().map(|path| quote_path(path)).collect();
         let command = RemoteCommand::new(format!("rm -f {}", paths.join(" ")));
         let output = UiOutput::new(self.ctx.ui.clone());
         match self.link.exec(&command, &output).await? {

@@ -11,14 +11,53 @@ pub fn quote(word: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
+/// Quotes a path on a machine for its shell. As in Packer, `~` at the start and `$NAME` are left to
+/// the shell, in commands as in uploads; everything else stands for itself.
+pub fn quote_path(path: &str) -> String {
+    // A Windows machine's shell does not know backslash escapes, and its paths are full of them.
+    let windows = path.as_bytes().get(1) == Some(&b':') && path.contains('\\');
+    if windows {
+        return if path.contains(' ') { format!("\"{path}\"") } else { path.to_owned() };
+    }
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%^~$}".contains(c);
+    let mut text = String::with_capacity(path.len() + 2);
+    if path.starts_with('-') {
+        text.push_str("./");
+    }
+    for (index, c) in path.char_indices() {
+        match c {
+            '\n' => text.push_str("'\n'"),
+            '~' if index > 0 => text.push_str("\\~"),
+            '{' if path[..index].ends_with('$') => text.push(c),
+            _ if plain(c) => text.push(c),
+            _ => {
+                text.push('\\');
+                text.push(c);
+            }
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{quote, quote_path};
 
     #[test]
     fn quotes_only_what_needs_it() {
         assert_eq!(quote("/tmp/script_1.sh"), "/tmp/script_1.sh");
         assert_eq!(quote(""), "''");
         assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
+    }
+
+    #[test]
+    fn shells_see_paths_as_meant() {
+        assert_eq!(quote_path("/tmp/a b"), "/tmp/a\\ b");
+        assert_eq!(quote_path("~/x;y"), "~/x\\;y");
+        assert_eq!(quote_path("$HOME/it's"), "$HOME/it\\'s");
+        assert_eq!(quote_path("${HOME}/a{b,c}"), "${HOME}/a\\{b,c}");
+        assert_eq!(quote_path("-rf"), "./-rf");
+        assert_eq!(quote_path("a~"), "a\\~");
+        assert_eq!(quote_path("C:\\Program Files\\x"), "\"C:\\Program Files\\x\"");
     }
 }

@@ -8,7 +8,8 @@ use ingot_sdk::{Context, Error, Result};
 use tar::{EntryType, Header};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::path::{for_shell, sh};
+use crate::path::sh;
+use ingot_sdk::command::quote_path;
 use ingot_sdk::walk::{Entry, What, tree};
 
 const BUFFER: usize = 256 * 1024;
@@ -39,7 +40,7 @@ pub(crate) async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> boo
 /// The command that unpacks an upload of a directory called `name` to `destination`. The modes in
 /// the stream are kept, its times and owners are not: uploaded files are new and the user's.
 pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool) -> String {
-    let there = for_shell(destination);
+    let there = quote_path(destination);
     let name = ingot_sdk::command::quote(name);
     let enter = match contents_only {
         true => format!("mkdir -p {there} && cd {there}"),
@@ -53,7 +54,7 @@ pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool)
 
 /// The command that packs what is in the directory `source`, following links.
 pub(crate) fn pack_command(source: &str) -> String {
-    command(&format!("exec tar -chf - -C {} .", for_shell(source)))
+    command(&format!("exec tar -chf - -C {} .", quote_path(source)))
 }
 
 fn header(kind: EntryType, mode: u32) -> Header {

@@ -11,10 +11,11 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 
 use crate::communicator::SshCommunicator;
 use crate::link::{Process, socket_pair};
-use crate::path::{for_shell, split};
+use crate::path::split;
 use crate::scp::Scp;
 use crate::settings::Transfer;
 use crate::{sftp, tar};
+use ingot_sdk::command::quote_path;
 use ingot_sdk::walk::{Entry, What, tree};
 
 /// How much is copied at once.
@@ -97,7 +98,7 @@ pub(crate) async fn upload(
     let (directory, name) = split(destination)
         .ok_or_else(|| Error::new(format!("{destination:?} does not name a file")))?;
     // With -d the directory has to be one; without it, a missing one would become the file.
-    let mut process = link.start(&format!("scp -d -t {}", for_shell(directory)), false).await?;
+    let mut process = link.start(&format!("scp -d -t {}", quote_path(directory)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -113,7 +114,7 @@ pub(crate) async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
         let Ok(connection) = link.link().await else { return false };
         return matches!(sftp::is_directory(&connection, path).await, Ok(Some(true)));
     }
-    let Ok(mut process) = link.start(&format!("test -d {}", for_shell(path)), false).await else {
+    let Ok(mut process) = link.start(&format!("test -d {}", quote_path(path)), false).await else {
         return false;
     };
     process.status().await.success()
@@ -137,7 +138,7 @@ pub(crate) async fn download(
             tokio::join!(sftp::read_file(&connection, source, far, None), receive);
         return read.and(received);
     }
-    let mut process = link.start(&format!("scp -f {}", for_shell(source)), false).await?;
+    let mut process = link.start(&format!("scp -f {}", quote_path(source)), false).await?;
     let received = Scp::new(&mut process.data).receive_file(&mut destination).await;
     finish(process, received, "scp").await
 }
@@ -167,7 +168,7 @@ pub(crate) async fn upload_directory(
         .await;
     }
     let entries = tree(&real)?;
-    let mut process = link.start(&format!("scp -r -t {}", for_shell(destination)), false).await?;
+    let mut process = link.start(&format!("scp -r -t {}", quote_path(destination)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -241,7 +242,7 @@ pub(crate) async fn download_directory(
         })
         .await;
     }
-    let mut process = link.start(&format!("scp -r -f {}", for_shell(source)), false).await?;
+    let mut process = link.start(&format!("scp -r -f {}", quote_path(source)), false).await?;
     let received = Scp::new(&mut process.data).receive_tree(&target).await;
     finish(process, received, "scp").await
 }

@@ -8,7 +8,7 @@ use ingot_sdk::testing::{Said, context};
 use ingot_sdk::{Communicator, Config, GeneratedData, PluginSet, Result};
 use serde_json::{Value, json};
 
-use crate::harness::connected;
+use crate::harness::{connected, output};
 use ingot_test_support::sshd::{Server, available};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
@@ -74,6 +74,25 @@ async fn an_empty_option_is_not_set() {
     let (ran, said, _) = shell(&link, options).await;
     let error = ran.unwrap_err().to_string();
     assert!(error.contains("exit status: 7") && said.contains("ran"), "{error}: {said}");
+}
+
+#[tokio::test]
+async fn scripts_and_their_variables_do_not_stay_in_the_image() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    output(&*link, "mkdir \"$HOME/a b\"").await;
+    for directory in ["~", "$HOME", "$HOME/a b"] {
+        let options = json!({
+            "inline": ["echo ran"], "remote_folder": directory, "env": { "PW": "hunter22" },
+            "execute_command": "sh \"$(eval echo '{{.Path}}')\"", "use_env_var_file": true,
+        });
+        let (ran, said, _) = shell(&link, options).await;
+        ran.unwrap();
+        assert!(said.contains("ran"), "{directory}: {said}");
+        let left = output(&*link, "find \"$HOME\" -name '*.sh'").await;
+        assert_eq!(left, "", "{directory}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
