@@ -14,6 +14,16 @@ pub fn quote(word: &str) -> Cow<'_, str> {
 /// Quotes a path on a machine for its shell. As in Packer, `~` at the start and `$NAME` are left to
 /// the shell, in commands as in uploads; everything else stands for itself.
 pub fn quote_path(path: &str) -> String {
+    quote_path_but(path, "")
+}
+
+/// The same for a path in which `*`, `?` and `[a-z]` stand for parts of names: the shell puts the names
+/// in their place that there are.
+pub fn quote_pattern(path: &str) -> String {
+    quote_path_but(path, "*?[]")
+}
+
+fn quote_path_but(path: &str, special: &str) -> String {
     // A Windows machine's shell does not know backslash escapes, and its paths are full of them.
     let windows = path.as_bytes().get(1) == Some(&b':') && path.contains('\\');
     if windows {
@@ -29,7 +39,7 @@ pub fn quote_path(path: &str) -> String {
             '\n' => text.push_str("'\n'"),
             '~' if index > 0 => text.push_str("\\~"),
             '{' if path[..index].ends_with('$') => text.push(c),
-            _ if plain(c) => text.push(c),
+            _ if plain(c) || special.contains(c) => text.push(c),
             _ => {
                 text.push('\\');
                 text.push(c);
@@ -41,7 +51,7 @@ pub fn quote_path(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{quote, quote_path};
+    use super::{quote, quote_path, quote_pattern};
 
     #[test]
     fn quotes_only_what_needs_it() {
@@ -56,6 +66,8 @@ mod tests {
         assert_eq!(quote_path("~/x;y"), "~/x\\;y");
         assert_eq!(quote_path("$HOME/it's"), "$HOME/it\\'s");
         assert_eq!(quote_path("${HOME}/a{b,c}"), "${HOME}/a\\{b,c}");
+        assert_eq!(quote_path("/x*[a]?"), "/x\\*\\[a\\]\\?");
+        assert_eq!(quote_pattern("~/a b/x*[a-c]?"), "~/a\\ b/x*[a-c]?");
         assert_eq!(quote_path("-rf"), "./-rf");
         assert_eq!(quote_path("a~"), "a\\~");
         assert_eq!(quote_path("C:\\Program Files\\x"), "\"C:\\Program Files\\x\"");
