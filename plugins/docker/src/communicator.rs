@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ingot_sdk::command::quote;
+use ingot_sdk::command::{only_changed_while_packed, quote};
 use ingot_sdk::communicator::{CapturedOutput, Script, directory_hint};
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{
@@ -355,7 +355,7 @@ impl DockerCommunicator {
         let directory = if directory.is_empty() { "/" } else { directory };
         let name = if name.is_empty() { "." } else { name };
         let command = format!(
-            "cd {} && {} && exec tar -cf - {}",
+            "cd {} && {} && LC_ALL=C && export LC_ALL && exec tar -cf - {}",
             quote(directory),
             needs_tar(mount),
             quote(&format!("./{name}"))
@@ -379,6 +379,9 @@ impl DockerCommunicator {
         let (status, unpacked) = tokio::join!(reading, unpacking);
         match (status?, errors.stderr_text().trim()) {
             (ExitStatus::Code(0), _) => unpacked,
+            (ExitStatus::Code(1), said) if only_changed_while_packed(said) => {
+                unpacked.inspect(|()| said.lines().for_each(|line| self.ui.message(line)))
+            }
             (_, "") => unpacked.and(Err(Error::new(format!("reading {path} failed")))),
             (_, said) => Err(Error::new(said).context(format_args!("reading {path}"))),
         }

@@ -21,6 +21,8 @@ const UNKNOWN_INTERFACE: i32 = 1717;
 const PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two looks at a machine that is going down.
 const GOING_DOWN: Duration = Duration::from_secs(10);
+/// How much is kept of what a command says, in bytes; all of it is shown.
+const LONGEST_ANSWER: usize = 1 << 20;
 /// What the machine says of itself once it is up.
 const UP: &str = "restarted.";
 /// The registry keys that are there while Windows wants to be restarted.
@@ -107,7 +109,8 @@ struct Restart<'a> {
 impl Restart<'_> {
     /// Runs a command, shows what it prints and returns its standard output.
     async fn run(&self, command: &str) -> Result<(ExitStatus, String)> {
-        let output = Both(UiOutput::new(self.ctx.ui.clone()), CapturedOutput::default());
+        let captured = CapturedOutput::of_at_most(LONGEST_ANSWER);
+        let output = Both(UiOutput::new(self.ctx.ui.clone()), captured);
         let status = self.link.exec(&RemoteCommand::new(command), &output).await?;
         Ok((status, output.1.stdout_text()))
     }

@@ -49,15 +49,38 @@ fn quote_path_but(path: &str, special: &str) -> String {
     text
 }
 
+/// Whether all that a tar that packed said, in English, is of files that changed or went away meanwhile.
+/// GNU's then ends with code 1, and the archive is whole.
+pub fn only_changed_while_packed(said: &str) -> bool {
+    let changed = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        line.ends_with("file changed as we read it")
+            || line.ends_with("file removed before we read it")
+            || line.ends_with("socket ignored")
+    };
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    lines.peek().is_some() && lines.all(changed)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{quote, quote_path, quote_pattern};
+    use super::{only_changed_while_packed, quote, quote_path, quote_pattern};
 
     #[test]
     fn quotes_only_what_needs_it() {
         assert_eq!(quote("/tmp/script_1.sh"), "/tmp/script_1.sh");
         assert_eq!(quote(""), "''");
         assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
+    }
+
+    #[test]
+    fn what_tar_says_of_changes_is_no_failure() {
+        let changed =
+            "tar: ./log: file changed as we read it\ntar: ./x: File removed before we read it\n";
+        assert!(only_changed_while_packed(changed));
+        assert!(!only_changed_while_packed(""));
+        let failed = format!("{changed}tar: ./y: Cannot open: Permission denied\n");
+        assert!(!only_changed_while_packed(&failed));
     }
 
     #[test]

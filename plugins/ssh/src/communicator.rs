@@ -91,7 +91,7 @@ impl SshCommunicator {
             return Ok(None);
         }
         let mut process = self.start(line, false).await?;
-        if crate::tar::is_there(&mut process.data).await {
+        if crate::tar::is_there(&mut process.data).await? {
             return Ok(Some(process));
         }
         if process.status().await == ExitStatus::Disconnected {
