@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::remote_script::{self, Ran, Start, Upload};
+use crate::remote_script::{self, Ran, Start, Upload, unless_away};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct Options {
@@ -198,7 +198,9 @@ impl Machine<'_> {
             ExitStatus::Disconnected => {
                 let limit = remote_script::start_timeout(limit);
                 let retry = Retry { timeout: Some(limit), ..Retry::default() };
-                retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded)).await
+                let removed = retry
+                    .run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded));
+                unless_away(self.link, limit, "start_retry_timeout", removed).await
             }
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);

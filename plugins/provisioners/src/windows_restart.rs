@@ -13,6 +13,8 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::remote_script::unless_away;
+
 /// What Windows' `shutdown` says when a shutdown is under way, or planned already.
 const UNDER_WAY: [i32; 2] = [1115, 1190];
 /// What it says while the service it needs is going down.
@@ -119,7 +121,8 @@ impl Restart<'_> {
         let given = self.options.restart_command.as_deref().filter(|text| !text.is_empty());
         let command = given.unwrap_or("shutdown /r /f /t 0 /c \"ingot restart\"");
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
-        let ran = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.run(command)).await?;
+        let ordering = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.run(command));
+        let ran = unless_away(self.link, limit, "restart_timeout", ordering).await?;
         match ran.0 {
             // It may be gone before it can say that it goes.
             ExitStatus::Disconnected | ExitStatus::Code(0) => Ok(()),

@@ -103,6 +103,13 @@ pub trait Communicator: Send + Sync {
     /// where the communicator ends them on the machine.
     async fn settle(&self) {}
 
+    /// Whether the connection was lost, and the machine is waited for now, before anything else is done.
+    /// Whoever has waited long enough drops what waits. Never where a lost connection is an error at
+    /// once.
+    fn is_away(&self) -> bool {
+        false
+    }
+
     /// Writes a script to the machine, runs a command that uses it and removes the script, in one
     /// exchange with the machine. None where that is not possible: then the caller does the three
     /// one by one.
@@ -381,7 +388,10 @@ mod tests {
         output.stdout(b"9");
         output.stderr(b"1234567");
         assert!(output.is_full());
-        assert_eq!((output.stdout_text().as_str(), output.stderr_text().as_str()), ("12345", "12345"));
+        assert_eq!(
+            (output.stdout_text().as_str(), output.stderr_text().as_str()),
+            ("12345", "12345")
+        );
     }
 
     #[test]

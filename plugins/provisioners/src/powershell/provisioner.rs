@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::options::Options;
 use super::scripts;
 use crate::elevated;
-use crate::remote_script::{Start, Upload, pause};
+use crate::remote_script::{Start, Upload, pause, unless_away};
 
 /// How long removing temporary files is tried.
 const CLEANING: Duration = Duration::from_secs(60);
@@ -167,20 +167,21 @@ impl<'a> Run<'a> {
             tries,
             timeout: Some(CLEANING),
         };
-        let cleaned = retry
-            .run(&self.ctx.cancel, Error::is_transient, |_| async {
-                let output = CapturedOutput::default();
-                match self.link.exec(&command, &output).await? {
-                    ExitStatus::Code(0) => Ok(()),
-                    // What still has a file open will let go of it.
-                    status => Err(Error::new(format!(
-                        "it ended with {status:?}: {}",
-                        output.stderr_text().trim()
-                    ))
-                    .transient()),
-                }
-            })
-            .await;
+        let cleaning = retry.run(&self.ctx.cancel, Error::is_transient, |_| async {
+            let output = CapturedOutput::default();
+            match self.link.exec(&command, &output).await? {
+                ExitStatus::Code(0) => Ok(()),
+                // What still has a file open will let go of it.
+                status => Err(Error::new(format!(
+                    "it ended with {status:?}: {}",
+                    output.stderr_text().trim()
+                ))
+                .transient()),
+            }
+        });
+        let cleaned =
+            unless_away(self.link, CLEANING, "the most that removing files may take", cleaning)
+                .await;
         if let Err(error) = cleaned {
             self.ctx.ui.message(format!("Could not remove {}: {error}", paths.join(", ")));
         }

@@ -96,6 +96,24 @@ async fn scripts_and_their_variables_do_not_stay_in_the_image() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_gone_is_waited_for_as_long_as_a_script_may_take_to_start() {
+    require!(available());
+    let mut server = Server::start("");
+    // Neither has a limit of its own that ends this test in time.
+    for patience in [json!({ "ssh_timeout": "4h" }), json!({ "ssh_timeout": "0s" })] {
+        let link = connected(&server, patience.clone()).await;
+        server.stop();
+        let options = json!({ "inline": ["echo ran"], "start_retry_timeout": "2s" });
+        let (ran, said, took) = shell(&link, options).await;
+        let error = ran.unwrap_err().to_string();
+        let expected = "the machine was not back within 2s (start_retry_timeout)";
+        assert!(error.contains(expected), "{patience}: {error}: {said}");
+        assert!(took < Duration::from_secs(20), "{patience}: {took:?}");
+        tokio::task::block_in_place(|| server.restart());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_reboots_meanwhile_is_waited_for() {
     require!(available());
     let mut server = Server::start("");
