@@ -147,10 +147,7 @@ impl Machine<'_> {
     ) -> Result<()> {
         let options = self.options;
         if !options.binary {
-            let crlf = |pair: &[u8]| pair == b"\r\n";
-            if script_bytes.windows(2).any(crlf) {
-                script_bytes = String::from_utf8_lossy(&script_bytes).replace("\r\n", "\n").into();
-            }
+            script_bytes = with_unix_line_ends(script_bytes);
         }
         let number = uuid::Uuid::new_v4().as_u128() % 10_000;
         let directory = options.remote_folder.as_deref().unwrap_or("/tmp");
@@ -198,8 +195,8 @@ impl Machine<'_> {
             ExitStatus::Disconnected => {
                 let limit = remote_script::start_timeout(limit);
                 let retry = Retry { timeout: Some(limit), ..Retry::default() };
-                let removed = retry
-                    .run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded));
+                let removed =
+                    retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded));
                 unless_away(self.link, limit, "start_retry_timeout", removed).await
             }
             ExitStatus::Code(code) => {
@@ -231,5 +228,29 @@ impl Machine<'_> {
                 Err(Error::new("Error removing the temporary script from the machine"))
             }
         }
+    }
+}
+
+/// The script with `\n` for each `\r\n`, and every other byte as it is: it may be in any encoding.
+fn with_unix_line_ends(script: Vec<u8>) -> Vec<u8> {
+    let mut bytes = script.into_iter().peekable();
+    let mut text = Vec::with_capacity(bytes.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'\r' || bytes.peek() != Some(&b'\n') {
+            text.push(byte);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_line_ends_change() {
+        let latin1 = b"#!/bin/sh\r\necho \xe9 \r x\r\r\n\r".to_vec();
+        assert_eq!(with_unix_line_ends(latin1), b"#!/bin/sh\necho \xe9 \r x\r\n\r");
+        assert_eq!(with_unix_line_ends(b"plain\n".to_vec()), b"plain\n");
     }
 }
