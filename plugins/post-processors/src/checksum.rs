@@ -13,8 +13,10 @@ use ingot_sdk::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::artifice::list;
+use crate::lock_file::LockFile;
 use crate::work::{file_lock, flush, template_data};
 
 /// What artifacts of this post-processor say they were made by.
@@ -116,7 +118,7 @@ impl PostProcess for WriteChecksums {
                     lines.extend_from_slice(name.as_encoded_bytes());
                     lines.push(b'\n');
                 }
-                if !lines.is_empty() && append(&job_ctx.journal, output, &lines)? {
+                if !lines.is_empty() && append(&job_ctx.journal, stop, output, &lines)? {
                     created.push(output.clone());
                 }
             }
@@ -140,9 +142,15 @@ impl PostProcess for WriteChecksums {
 }
 
 /// Adds `lines` to `output`; tells whether the file is new.
-fn append(journal: &Arc<dyn Journal>, output: &Path, lines: &[u8]) -> Result<bool> {
+fn append(
+    journal: &Arc<dyn Journal>,
+    stop: &CancellationToken,
+    output: &Path,
+    lines: &[u8],
+) -> Result<bool> {
     let lock = file_lock(output);
-    let _guard = lock.lock();
+    let _builds_of_this_process = lock.lock();
+    let _other_processes = LockFile::take(journal, stop, output)?;
     let before = match std::fs::read(output) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
