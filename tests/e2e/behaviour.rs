@@ -253,11 +253,15 @@ fn one_build_at_a_time_runs_in_order() {
 #[test]
 fn lines_can_have_times() {
     let dir = template(&null_template(""));
-    let run = ingot(dir.path(), &["build", "-color=false", "-timestamp-ui", "."]);
-    let line = run.stdout.lines().find(|line| line.contains("Build 'null.n' finished")).unwrap();
-    let (time, _) = line.split_once(": Build").unwrap();
-    let format = &time::format_description::well_known::Rfc3339;
-    assert!(time::OffsetDateTime::parse(time, format).is_ok(), "{line}");
+    for (flag, start) in [("-color=false", ""), ("-machine-readable", ",,ui,say,")] {
+        let run = ingot(dir.path(), &["build", flag, "-timestamp-ui", "."]);
+        let mut lines = run.stdout.lines();
+        let line = lines.find(|line| line.contains("Build 'null.n' finished")).unwrap();
+        let (_, text) = line.split_once(start).unwrap();
+        let (time, _) = text.split_once(": Build").unwrap();
+        let format = &time::format_description::well_known::Rfc3339;
+        assert!(time::OffsetDateTime::parse(time, format).is_ok(), "{line}");
+    }
 }
 
 /// Runs `ingot build` on a terminal of its own, which gets `input`.
