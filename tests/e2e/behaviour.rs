@@ -89,22 +89,92 @@ fn runs(said: &str) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
+/// A step on this machine that does not end when it is asked to.
+const STUBBORN: &str = "  provisioner \"shell-local\" {\n    inline = [\"trap '' INT TERM; echo pid $$\", \
+                        \"while :; do sleep 1; done\"]\n  }";
+
 #[test]
 fn a_second_interrupt_ends_at_once_and_the_next_run_cleans_up() {
     require!(docker());
-    let steps = format!(
-        "{SLEEP}\n  error-cleanup-provisioner \"shell\" {{\n    inline = [\"echo cleaning; sleep \
-         300\"]\n  }}"
-    );
+    let mut run = Running::start(&docker_template(DISCARD, STUBBORN), &["-color=false"]);
+    run.wait_for("docker.d: pid ");
+    let container = run.container();
+    run.signal("INT");
+    run.wait_for("Interrupt again to stop at once");
+    run.signal("INT");
+    assert_eq!(run.end(), Some(1), "{}", run.said());
+    assert!(run.said().contains("Stopping at once"), "{}", run.said());
+    assert!(!runs(&run.said()), "the script still runs");
+    removes_leftovers(run, &container);
+}
+
+/// What cleans up after an error, and takes long.
+const CLEANS_LONG: &str = "  error-cleanup-provisioner \"shell\" {\n    inline = [\"echo cleaning; \
+                           sleep 300\"]\n  }";
+
+#[test]
+fn a_second_interrupt_ends_the_error_cleanup_and_the_builder_cleans_up() {
+    require!(docker());
+    let steps = format!("{SLEEP}\n{CLEANS_LONG}");
     let mut run = Running::start(&docker_template(DISCARD, &steps), &["-color=false"]);
     run.wait_for("==> docker.d: asleep");
     let container = run.container();
     run.signal("INT");
+    run.wait_for("Interrupt again to stop the error-cleanup-provisioner");
     run.wait_for("==> docker.d: cleaning");
     run.signal("INT");
     assert_eq!(run.end(), Some(1), "{}", run.said());
+    let said = run.said();
+    let failed = "The error-cleanup-provisioner failed: the build was interrupted again";
+    assert!(said.contains(failed), "{said}");
+    assert!(said.contains(&format!("==> docker.d: Killing the container: {container}")), "{said}");
+    assert!(said.ends_with("Cleanly cancelled builds after being interrupted.\n"), "{said}");
+    assert!(!exists(&container), "the container is left: {said}");
+    assert_eq!(states(run.dir.path()), 0);
+}
+
+#[test]
+fn a_third_interrupt_ends_at_once() {
+    let steps = format!(
+        "  provisioner \"shell-local\" {{\n    inline = [\"echo asleep; sleep 300\"]\n  }}\n{}",
+        STUBBORN.replace("provisioner", "error-cleanup-provisioner")
+    );
+    let mut run = Running::start(&null_template(&steps), &["-color=false"]);
+    run.wait_for("null.n: asleep");
+    run.signal("INT");
+    run.wait_for("null.n: pid ");
+    run.signal("TERM");
+    run.wait_for("Stopping the error-cleanup-provisioner.");
+    run.signal("INT");
+    assert_eq!(run.end(), Some(1), "{}", run.said());
     assert!(run.said().contains("Stopping at once"), "{}", run.said());
-    removes_leftovers(run, &container);
+    assert!(!runs(&run.said()), "the script still runs");
+}
+
+/// As with `ingot build . | less`, or Ctrl-S.
+#[test]
+fn interrupts_count_where_nobody_reads_the_output() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo $$ > pid\", \"yes\"]\n  }";
+    let dir = template(&null_template(steps));
+    let (_unread, output) = std::io::pipe().unwrap();
+    let mut command = Running::command(dir.path(), &["-color=false"]);
+    let child = command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
+    drop(command);
+    let mut run = Running { child, dir };
+    let pid = run.dir.path().join("pid");
+    let start = Instant::now();
+    while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
+        assert!(start.elapsed() < PATIENCE, "the script does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Until the pipe is full.
+    std::thread::sleep(Duration::from_secs(1));
+    run.signal("INT");
+    std::thread::sleep(Duration::from_secs(3));
+    run.signal("INT");
+    assert_eq!(run.end(), Some(1));
+    let pid = std::fs::read_to_string(pid).unwrap();
+    assert!(!runs(&format!("x: pid {}", pid.trim())), "the script still runs");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingot_sdk::process::LiveGroup;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -116,17 +117,22 @@ async fn spawn(mut command: Command) -> std::io::Result<Child> {
 }
 
 /// Kills what is left of a process group.
-struct KillGroup(Option<Pid>);
+struct KillGroup {
+    group: Option<Pid>,
+    /// Ctrl-C in a terminal does not reach it: it ends with this process.
+    _live: Option<LiveGroup>,
+}
 
 impl KillGroup {
     fn of(child: &Child) -> Self {
-        KillGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        KillGroup { group: pid, _live: child.id().map(LiveGroup::of) }
     }
 }
 
 impl Drop for KillGroup {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
+        if let Some(group) = self.group {
             // Fails only if nothing of the group is left.
             let _ = kill_process_group(group, Signal::KILL);
         }
@@ -245,7 +251,7 @@ impl PluginProcess {
                             let _ = tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await;
                         }
                     });
-                    let pid = group.0;
+                    let pid = group.group;
                     tokio::spawn({
                         let mux = mux.clone();
                         async move {
@@ -307,7 +313,7 @@ impl Drop for PluginProcess {
         self.mux.close();
         // The number of a group that ended may be another's by now.
         if self.ended.borrow().is_none() {
-            drop(KillGroup(self.group));
+            drop(KillGroup { group: self.group, _live: None });
         }
     }
 }
