@@ -6,5 +6,6 @@ mod builds;
 mod commands;
 mod init;
 mod installed;
+mod json_templates;
 mod release_server;
 mod validate;

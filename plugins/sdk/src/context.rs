@@ -52,6 +52,8 @@ pub struct PrepareContext {
     pub build_type: String,
     /// The directory of the template.
     pub template_dir: PathBuf,
+    /// Whether the template is a JSON template of before HCL2.
+    pub json_template: bool,
     /// `-force`.
     pub force: bool,
     /// `-debug`.
@@ -63,12 +65,19 @@ pub struct PrepareContext {
     pub resumes: bool,
     /// The template's input variables that are strings, for `{{ user }}`; all builds share them.
     pub user_variables: Arc<BTreeMap<String, UserVariable>>,
+    /// The names of the sensitive input variables, also of those that are not strings.
+    pub sensitive_variables: Arc<[String]>,
+    /// The names of what the builder tells of its machine (`build.NAME`), for provisioners and
+    /// post-processors.
+    pub build_values: Arc<[String]>,
     /// What must never be shown. What `{{ }}` makes of a secret is added to it.
     pub secrets: Secrets,
     /// An id shared by all builds of this run.
     pub run_uuid: String,
     /// When the run started; `{{ timestamp }}` and `{{ isotime }}` agree across plugins.
     pub start: Option<time::OffsetDateTime>,
+    /// Fires when nobody waits any more for what is being prepared; never before the run.
+    pub cancel: CancellationToken,
 }
 
 impl PrepareContext {

@@ -201,7 +201,7 @@ fn prepare_node<B>(
         fn() -> Option<B>,
     ),
 ) -> Option<CheckedNode<B>> {
-    let context = project.prepare_context(&node, flags);
+    let mut context = project.prepare_context(&node, flags);
     let plugins = &project.plugins;
     let scope = project.scope();
     let mut check = Check { context: &context, diagnostics };
@@ -222,6 +222,9 @@ fn prepare_node<B>(
             builder = undecided();
         }
     }
+    let Check { diagnostics, .. } = check;
+    context.build_values = values.names();
+    let mut check = Check { context: &context, diagnostics };
     let later = scope.with(run_names(&node, values.before()));
     // What the run gives is not known yet; whatever else is not is found when the step runs.
     for step in node.provisioners.iter().chain(&node.error_cleanup) {

@@ -61,6 +61,7 @@ func (b *builder) Prepare(raws ...interface{}) ([]string, []string, error) {
 func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
 	directory := b.given.text("directory")
 	ui.Say("options: " + b.given.shown())
+	ui.Say("rendered: " + b.given.sdk.Rendered)
 	ui.Say(fmt.Sprintf("facts: %s %s debug=%s force=%s on-error=%s version=%s",
 		b.given.facts["packer_build_name"], b.given.facts["packer_builder_type"],
 		b.given.facts["packer_debug"], b.given.facts["packer_force"],

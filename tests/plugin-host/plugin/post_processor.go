@@ -40,6 +40,7 @@ func (p *postProcessor) Configure(raws ...interface{}) error {
 
 func (p *postProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
 	ui.Say("post-processor options: " + p.given.shown())
+	ui.Say(fmt.Sprintf("post-processor rendered: %s; sensitive: %v", p.given.sdk.Rendered, p.given.sdk.SensitiveVars))
 	ui.Say(fmt.Sprintf("artifact %s of %s: %s", source.Id(), source.BuilderId(), source.String()))
 	for _, file := range source.Files() {
 		ui.Message("file " + filepath.Base(file))

@@ -8,7 +8,7 @@ use ingot_sdk::{
 };
 use rmpv::Value;
 
-use super::{Component, Configure, Hosted, config_warnings, facts, map};
+use super::{Component, Configure, Hosted, Facts, config_warnings};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -34,7 +34,7 @@ impl Configure for HostedBuild {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let (instance, response) = component.configure(config, vec![map(facts(ctx))], "Prepare")?;
+        let (instance, response) = component.configure(config, &Facts::of_builder(ctx), "Prepare")?;
         let prepared = Prepared {
             warnings: config_warnings(&response, config),
             generated: list(field(&response, "GeneratedVars")),

@@ -7,7 +7,7 @@ use ingot_sdk::{
 use rmpv::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Component, Configure, Hosted, SpecKind};
+use super::{Component, Configure, Facts, Hosted, SpecKind};
 use crate::cty::CtyValue;
 use crate::error::Failure;
 use crate::gob;
@@ -37,7 +37,7 @@ impl Configure for HostedFetch {
         config: &Config,
         _: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let (instance, _) = component.configure(config, Vec::new(), "Configure")?;
+        let (instance, _) = component.configure(config, &Facts::default(), "Configure")?;
         Ok(Prepared::new(HostedFetch { protobuf: component.id.protobuf, instance }))
     }
 

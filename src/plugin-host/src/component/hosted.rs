@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
-use ingot_sdk::{Config, ConfigError, ConfigErrors, OnError, PrepareContext, Schema};
+use ingot_sdk::{Config, ConfigError, ConfigErrors, Schema};
 use parking_lot::Mutex;
 use rmpv::Value;
 
 use super::config_errors::{config_errors, config_warnings};
+use super::facts::Facts;
 use crate::cache::SpecCache;
 use crate::error::{Failure, HostError, Result};
 use crate::gob;
@@ -90,21 +90,19 @@ impl Component {
         }
     }
 
-    /// Hands options to a component with `method`, after the facts about the build in `facts`.
-    /// Yields the component, which now has them, and what it answered. What a component warns of
+    /// Hands options to a component with `method`, along with `facts` about the build. Yields the component, which now has them, and what it answered. What a component warns of
     /// goes with its errors, too.
     pub(super) fn configure(
         &self,
         config: &Config,
-        facts: Vec<Value>,
+        facts: &Facts,
         method: &str,
     ) -> Result<(Instance, Value), ConfigErrors> {
         let failed = |error: HostError| ConfigErrors::from(ConfigError::new(error.to_string()));
         let spec = self.spec(SpecKind::Config).map_err(failed)?;
         let options = spec::encode(&spec, config.values())
             .map_err(|(option, problem)| ConfigErrors::from(ConfigError::on(option, problem)))?;
-        let mut configs = facts;
-        configs.push(Value::Binary(options.to_string().into_bytes()));
+        let configs = facts.around(Value::Binary(options.to_string().into_bytes()));
         let argument = message::record([("Configs", Value::Array(configs))]);
         let asked = self.host.block_on(async {
             let instance = self.host.instance(&self.id).await?;
@@ -130,7 +128,7 @@ impl Component {
 pub(super) struct Configured {
     pub(super) component: Component,
     config: Config,
-    facts: Vec<Value>,
+    facts: Facts,
     method: &'static str,
     /// None while the process works, and after it was given up along with its work.
     idle: Mutex<Option<Instance>>,
@@ -142,10 +140,10 @@ impl Configured {
     pub(super) fn new(
         component: &Component,
         config: &Config,
-        facts: Vec<Value>,
+        facts: Facts,
         method: &'static str,
     ) -> Result<Self, ConfigErrors> {
-        let (instance, _) = component.configure(config, facts.clone(), method)?;
+        let (instance, _) = component.configure(config, &facts, method)?;
         let (component, config) = (component.clone(), config.clone());
         let (idle, used) = (Mutex::new(Some(instance)), false.into());
         Ok(Configured { component, config, facts, method, idle, used })
@@ -166,8 +164,7 @@ impl Configured {
         if let Some(instance) = idle {
             return Ok(instance);
         }
-        let facts = self.facts.clone();
-        Ok(self.component.configure(&self.config, facts, self.method)?.0)
+        Ok(self.component.configure(&self.config, &self.facts, self.method)?.0)
     }
 
     /// Keeps a process that can work again.
@@ -183,27 +180,4 @@ impl Drop for Configured {
             self.component.host.keep(instance);
         }
     }
-}
-
-/// What a plugin is told about the build that it is part of.
-pub(super) fn facts(ctx: &PrepareContext) -> Vec<(&'static str, Value)> {
-    let on_error = match ctx.on_error {
-        OnError::Cleanup => "cleanup",
-        // Its protocol knows no more.
-        OnError::Abort | OnError::Keep => "abort",
-        OnError::Ask => "ask",
-        OnError::RunCleanupProvisioner => "run-cleanup-provisioner",
-    };
-    vec![
-        ("packer_build_name", ctx.build_name.as_str().into()),
-        ("packer_builder_type", ctx.build_type.as_str().into()),
-        ("packer_core_version", COMPATIBLE_PACKER_VERSION.into()),
-        ("packer_debug", ctx.debug.to_string().into()),
-        ("packer_force", ctx.force.to_string().into()),
-        ("packer_on_error", on_error.into()),
-    ]
-}
-
-pub(super) fn map(entries: Vec<(&str, Value)>) -> Value {
-    Value::Map(entries.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }

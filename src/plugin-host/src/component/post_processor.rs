@@ -8,7 +8,7 @@ use ingot_sdk::{
     Processed, Result, RunContext,
 };
 
-use super::{Component, Configure, Configured, Hosted, facts, map};
+use super::{Component, Configure, Configured, Facts, Hosted};
 use crate::callback::artifact::ArtifactService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -30,7 +30,7 @@ impl Configure for HostedPostProcess {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let facts = vec![map(facts(ctx))];
+        let facts = Facts::of_step(ctx);
         let configured = Configured::new(component, config, facts, "Configure")?;
         Ok(Prepared::new(HostedPostProcess(configured)))
     }

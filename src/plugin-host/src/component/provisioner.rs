@@ -9,7 +9,7 @@ use ingot_sdk::{
 };
 use rmpv::Value;
 
-use super::{Component, Configure, Configured, Hosted, facts, map};
+use super::{Component, Configure, Configured, Facts, Hosted};
 use crate::callback::communicator::CommunicatorService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -30,9 +30,8 @@ impl Configure for HostedProvision {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let mut facts = facts(ctx);
-        facts.push(("packer_sensitive_variables", Value::Array(Vec::new())));
-        let configured = Configured::new(component, config, vec![map(facts)], "Prepare")?;
+        let facts = Facts::of_step(ctx);
+        let configured = Configured::new(component, config, facts, "Prepare")?;
         Ok(Prepared::new(HostedProvision(configured)))
     }
 
