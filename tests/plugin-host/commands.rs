@@ -120,6 +120,17 @@ fn a_program_is_installed_listed_described_and_removed() {
 }
 
 #[test]
+fn build_metadata_of_a_version_does_not_count() {
+    let (plugins, program) = require!(plugins());
+    let file = program.display().to_string();
+    let env = [("TRIAL_VERSION", "1.0.0+abc")];
+    let run = plugins.run_with(&["plugins", "install", "-path", &file, ACME], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let run = plugins.run_with(&["plugins", "installed"], &env);
+    assert_eq!(run.stdout, format!("{}\n", plugins.path("1.0.0")), "{}", run.stderr);
+}
+
+#[test]
 fn what_is_no_plugin_is_not_installed() {
     let (plugins, program) = require!(plugins());
     let file = program.display().to_string();

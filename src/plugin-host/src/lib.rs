@@ -73,7 +73,12 @@ impl Program {
             }
         };
         let said = description.version.trim_start_matches('v');
-        if semver::Version::parse(said).ok().as_ref() != Some(&installation.version) {
+        let mut version = semver::Version::parse(said).ok();
+        if let Some(version) = &mut version {
+            // Names of files have none, and it does not make another version.
+            version.build = semver::BuildMetadata::EMPTY;
+        }
+        if version.as_ref() != Some(&installation.version) {
             return Err(format!(
                 "{} says that it is version {said:?}, not {}",
                 installation.path.display(),
