@@ -399,7 +399,7 @@ fn child_runs(directory: &Path) -> bool {
 }
 
 /// Whether a program in this plugin directory still runs.
-fn any_plugin_runs(directory: &Path) -> bool {
+pub(crate) fn any_plugin_runs(directory: &Path) -> bool {
     let listed = Command::new("ps").args(["-eo", "args"]).output();
     listed.is_ok_and(|output| {
         String::from_utf8_lossy(&output.stdout).contains(&directory.display().to_string())

@@ -6,6 +6,7 @@ mod builds;
 mod commands;
 mod init;
 mod installed;
+mod interrupted;
 mod json_templates;
 mod release_server;
 mod validate;

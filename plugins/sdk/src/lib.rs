@@ -39,6 +39,7 @@ pub mod script;
 pub mod secrets;
 pub mod shell_local;
 pub mod shown;
+pub mod signals;
 pub mod steps;
 pub mod test_machine;
 pub mod testing;

@@ -469,6 +469,8 @@ async fn stop_on_signal(
     renderer.end_view();
     ui.error("Stopping at once. `ingot cleanup` removes what is left.");
     report.write_now(logs, ui);
+    #[cfg(feature = "plugin-host")]
+    ingot_plugin_host::end_all();
     std::process::exit(1);
 }
 

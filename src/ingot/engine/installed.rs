@@ -2,14 +2,16 @@
 //! uses what is not built in, and only then.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use ingot_plugin_host::discovery;
 use ingot_plugin_host::lock_file::LockFile;
-use ingot_plugin_host::{Host, Installation, Program, RUN_VARIABLE, cache_directory};
+use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory};
 use ingot_sdk::plugin_set::{is_of, plugin_name};
 use ingot_sdk::{Platform, PluginSet};
 
+use super::journal::{FileJournal, RunInfo};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::{Build, Template};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -25,6 +27,17 @@ const FOR_ONE_BUILDER: [(&str, &str); 1] = [("vagrant", "qemu")];
 /// Whether what is built in as post-processor `name` cannot take what the builder `ty` makes.
 pub(crate) fn is_for_other_builders(name: &str, ty: &str) -> bool {
     FOR_ONE_BUILDER.iter().any(|&(known, builder)| known == name && builder != ty)
+}
+
+/// The plugin programs that the run with the id `run` starts for `what`, a template or a plugin
+/// directory. Also before builds have a journal, one tells of them.
+pub(crate) fn started_programs(run: &str, what: &Path) -> Arc<StartedPrograms> {
+    let journal = FileJournal::new(RunInfo {
+        run: run.to_owned(),
+        template: std::path::absolute(what).unwrap_or_else(|_| what.to_owned()),
+        started: time::OffsetDateTime::now_utc(),
+    });
+    StartedPrograms::new(run, journal.of_build("plugins"))
 }
 
 /// The programs of a run.
@@ -57,12 +70,12 @@ impl InstalledPlugins {
             false => diagnostics.keep(lock_file(template)),
         };
         // Builders of plugins tell it as `build.PackerRunUUID`.
-        let environment = ["PACKER_RUN_UUID", RUN_VARIABLE];
-        let environment = environment.map(|name| (name.to_owned(), run_uuid.to_owned())).to_vec();
+        let environment = vec![("PACKER_RUN_UUID".to_owned(), run_uuid.to_owned())];
+        let host = Host::new(started_programs(run_uuid, &template.dir), environment);
         InstalledPlugins {
             required: required.clone(),
             lock,
-            host: Arc::new(Host::new(environment)),
+            host: Arc::new(host),
             releases_only,
             found: None,
             seen: BTreeSet::new(),

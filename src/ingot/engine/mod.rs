@@ -23,7 +23,7 @@ pub mod step_cache;
 mod stores;
 
 #[cfg(feature = "plugin-host")]
-pub(crate) use installed::is_for_other_builders;
+pub(crate) use installed::{is_for_other_builders, started_programs};
 pub use journal::{FileJournal, RunInfo};
 pub use kept::{KeepOptions, ResumeFlags};
 pub use orphaned_runs::reclaim_orphaned_runs;

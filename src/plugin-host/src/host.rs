@@ -15,6 +15,7 @@ use crate::error::{Failure, Result};
 use crate::message;
 use crate::process::PluginProcess;
 use crate::rpc::{CallError, RpcClient};
+use crate::started::StartedPrograms;
 
 /// How long a plugin may take to answer what needs no work, where `INGOT_PLUGIN_TIMEOUT` does not
 /// say: to check its options, some ask a service in the network.
@@ -33,6 +34,7 @@ const MAX_IDLE: usize = 3;
 pub struct Host {
     /// The one that was used last is last.
     idle: Mutex<VecDeque<Instance>>,
+    programs: Arc<StartedPrograms>,
     environment: Vec<(String, String)>,
     call_timeout: Duration,
     /// Dropped last: it moves what the others still have to say.
@@ -53,14 +55,13 @@ pub struct ComponentId {
 }
 
 impl Host {
-    /// A host whose plugins see `environment` besides this program's own.
-    pub fn new(environment: Vec<(String, String)>) -> Host {
-        let limit = std::env::var("INGOT_PLUGIN_TIMEOUT").ok();
-        let limit = limit.and_then(|text| ingot_sdk::GoDuration::parse(&text).ok());
+    /// A host of `programs`, which see `environment` besides this program's own.
+    pub fn new(programs: Arc<StartedPrograms>, environment: Vec<(String, String)>) -> Host {
         Host {
             runtime: HostRuntime::default(),
+            programs,
             environment,
-            call_timeout: limit.map_or(CALL_TIMEOUT, |limit| limit.0),
+            call_timeout: CALL_TIMEOUT,
             idle: Mutex::default(),
         }
     }
@@ -68,6 +69,14 @@ impl Host {
     /// The same, with `limit` as the time that a plugin may take to answer.
     pub fn with_call_timeout(self, limit: Duration) -> Host {
         Host { call_timeout: limit, ..self }
+    }
+
+    /// Makes sure that plugins do work only if the journal tells that they run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn recorded(&self) -> ingot_sdk::Result<()> {
+        self.programs.record()
     }
 
     fn handle(&self) -> Handle {
@@ -109,7 +118,7 @@ impl Host {
     /// # Errors
     /// It is no plugin.
     pub fn describe(&self, path: &std::path::Path) -> Result<Description> {
-        self.block_on(crate::process::describe(path))
+        self.block_on(crate::process::describe(&self.programs, path))
     }
 
     /// A running component whose state is that of a new one: one that was started before and not
@@ -138,10 +147,11 @@ impl Host {
         arguments.push(&id.name);
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         let (environment, limit) = (self.environment.clone(), self.call_timeout);
+        let programs = Arc::clone(&self.programs);
         let id = Arc::clone(id);
         let handle = self.handle();
         let starting = handle.spawn(async move {
-            let process = PluginProcess::start(&id.path, &arguments, &environment).await?;
+            let process = PluginProcess::start(&programs, &id.path, &arguments, &environment).await?;
             let Ok(stream) = process.mux().dial(0).await else {
                 return Err(process.lost("starting").await);
             };

@@ -22,6 +22,7 @@ mod reclaim;
 mod remote;
 mod rpc;
 mod spec;
+mod started;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,8 +38,9 @@ pub use description::{ComponentKind, Description, template_name};
 pub use discovery::Installation;
 pub use error::{Failure, HostError, Result};
 pub use host::{ComponentId, Host};
-pub use reclaim::{RUN_VARIABLE, ReclaimProcesses};
+pub use reclaim::ReclaimProcesses;
 pub use spec::{ObjectSpec, Spec};
+pub use started::{ListensForSignals, RUN_VARIABLE, StartedPrograms, end_all};
 
 use cache::SpecCache;
 

@@ -91,7 +91,9 @@ fn install_program(path: &Path, address: &PluginAddress, ui: &Ui) -> Result<()> 
 
 /// An installer for the plugin directory.
 pub(super) fn installer(mirror: Option<&str>, ui: &Ui) -> Result<Installer> {
-    Installer::new(super::directory()?, Origins::from_environment(mirror)?, ui.clone())
+    let directory = super::directory()?;
+    let programs = super::programs(&directory);
+    Installer::new(directory, Origins::from_environment(mirror)?, programs, ui.clone())
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {

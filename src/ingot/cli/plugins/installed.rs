@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_plugin_host::install::{PluginAddress, remove};
-use ingot_plugin_host::{Host, Installation, Program, cache_directory, discovery};
+use ingot_plugin_host::{
+    Host, Installation, Program, StartedPrograms, cache_directory, discovery,
+};
 use ingot_sdk::{Error, Result};
 use semver::Version;
 
 use super::command::Lines;
+use crate::engine::started_programs;
 use crate::template::version::VersionConstraints;
 
 /// The plugin directory.
@@ -16,6 +19,11 @@ pub(super) fn directory() -> Result<PathBuf> {
     discovery::plugin_directory().map_err(Error::new)?.ok_or_else(|| {
         Error::new("there is no plugin directory").hint("set PACKER_PLUGIN_PATH or HOME")
     })
+}
+
+/// The programs of a plugin directory that a command starts.
+pub(super) fn programs(directory: &Path) -> Arc<StartedPrograms> {
+    started_programs(&uuid::Uuid::new_v4().to_string(), directory)
 }
 
 /// Versions that users ask for.
@@ -33,7 +41,7 @@ pub(super) fn core(version: &Version) -> String {
 
 /// The installed programs that are what they seem, by name and version, as Packer lists them.
 pub(super) fn usable(directory: &Path) -> Vec<(Installation, Program)> {
-    let host = Arc::new(Host::new(Vec::new()));
+    let host = Arc::new(Host::new(programs(directory), Vec::new()));
     let cache = cache_directory();
     let mut found = discovery::installations(directory);
     found.sort_by(|a, b| (&a.name, &a.version, &a.source).cmp(&(&b.name, &b.version, &b.source)));

@@ -127,6 +127,8 @@ struct Run<'a> {
     runtime: Runtime,
     /// What is in the plugin directory.
     found: Vec<Installation>,
+    /// Where it is asked what it is.
+    host: Arc<Host>,
 }
 
 impl<'a> Run<'a> {
@@ -134,13 +136,15 @@ impl<'a> Run<'a> {
         if args.locked && args.upgrade {
             return Err(Error::new("-locked and -upgrade cannot be given together"));
         }
+        let directory = super::directory()?;
         Ok(Run {
             args,
             ui,
             lock: LockFile::read(template)?,
             installer: install::installer(args.plugin_mirror.as_deref(), ui)?,
             runtime: install::runtime()?,
-            found: discovery::installations(&super::directory()?),
+            found: discovery::installations(&directory),
+            host: Arc::new(Host::new(super::programs(&directory), Vec::new())),
         })
     }
 
@@ -254,7 +258,6 @@ impl<'a> Run<'a> {
     ) -> Option<(Installation, String)> {
         let cache = cache_directory();
         let platform = Platform::current().to_string();
-        let host = Arc::new(Host::new(Vec::new()));
         let fits = |one: &&Installation| {
             one.source == required.source
                 && one.version.pre.is_empty()
@@ -270,7 +273,7 @@ impl<'a> Run<'a> {
                 return None;
             }
             // What a run could not use is not installed.
-            match Program::open(&host, one, cache.as_deref()) {
+            match Program::open(&self.host, one, cache.as_deref()) {
                 Ok(_) => Some((one.clone(), hash)),
                 Err(problem) => {
                     tracing::info!(path = %one.path.display(), %problem, "ignoring a plugin");

@@ -14,7 +14,6 @@ use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
 use crate::host::{Host, Instance};
 use crate::message::{field, list};
-use crate::reclaim::WorkRecord;
 use crate::remote::artifact::RemoteArtifact;
 
 /// A builder of a plugin.
@@ -53,7 +52,7 @@ impl Configure for HostedBuild {
 impl Build for HostedBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let instance = &self.instance;
-        let _record = WorkRecord::open(ctx)?;
+        self.host.recorded()?;
         let callbacks = Callbacks {
             ui: Some(UiService::new(ctx.ui.clone())),
             hook: Some(HookService::new(ctx.clone(), instance)),

@@ -13,7 +13,6 @@ use crate::callback::artifact::ArtifactService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
 use crate::message::{field, stream_id};
-use crate::reclaim::WorkRecord;
 use crate::remote::artifact::RemoteArtifact;
 
 /// A post-processor of a plugin.
@@ -49,7 +48,7 @@ impl PostProcess for HostedPostProcess {
         _data: &GeneratedData,
     ) -> Result<Processed> {
         let instance = Arc::new(self.0.take()?);
-        let _record = WorkRecord::open(ctx)?;
+        self.0.host().recorded()?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();
         let callbacks = Callbacks {

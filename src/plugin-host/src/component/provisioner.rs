@@ -14,7 +14,6 @@ use crate::callback::communicator::CommunicatorService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
 use crate::message::{from_json, record};
-use crate::reclaim::WorkRecord;
 
 /// A provisioner of a plugin.
 pub type HostedProvisioner = Hosted<HostedProvision>;
@@ -49,7 +48,7 @@ impl Provision for HostedProvision {
         data: &GeneratedData,
     ) -> Result<()> {
         let instance = self.0.take()?;
-        let _record = WorkRecord::open(ctx)?;
+        self.0.host().recorded()?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();
         let mux = instance.process().mux();

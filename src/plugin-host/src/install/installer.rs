@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::{Context, Error, Platform, Result, Ui};
@@ -20,8 +21,11 @@ use super::origin::{Origin, Origins};
 use super::transfer::Transfer;
 use super::{archive, proof};
 use crate::cache;
+use crate::description::Description;
 use crate::discovery::{self, Installation};
+use crate::error::HostError;
 use crate::lock_file::LockedPlugin;
+use crate::started::StartedPrograms;
 
 /// How many versions are looked at for one that this machine can use.
 const MAX_VERSIONS: usize = 20;
@@ -65,6 +69,7 @@ pub struct Installer {
     directory: PathBuf,
     origins: Origins,
     transfer: Transfer,
+    programs: Arc<StartedPrograms>,
     pub(super) platform: Platform,
 }
 
@@ -84,13 +89,19 @@ impl From<Error> for Failed {
 }
 
 impl Installer {
-    /// An installer into the plugin directory `directory`, which shows its progress on `ui`.
+    /// An installer into the plugin directory `directory`, which shows its progress on `ui` and
+    /// starts what it asks what it is as one of `programs`.
     ///
     /// # Errors
     /// A setting in the environment is wrong.
-    pub fn new(directory: PathBuf, origins: Origins, ui: Ui) -> Result<Installer> {
-        let transfer = Transfer::new(ui)?;
-        Ok(Installer { directory, origins, transfer, platform: Platform::current() })
+    pub fn new(
+        directory: PathBuf,
+        origins: Origins,
+        programs: Arc<StartedPrograms>,
+        ui: Ui,
+    ) -> Result<Installer> {
+        let (transfer, platform) = (Transfer::new(ui)?, Platform::current());
+        Ok(Installer { directory, origins, transfer, programs, platform })
     }
 
     /// Installs the newest version that will do.
@@ -211,7 +222,7 @@ impl Installer {
             && let Ok(program) = installation.verified(None)
             && locked.is_none_or(|locked| locked.proves_program(&key, &program, cache.as_deref()))
             // It runs only now that it was compared.
-            && crate::process::describe(&target).await.is_ok_and(|said| is_release(&said, version).is_ok())
+            && self.describe(&target).await.is_ok_and(|said| is_release(&said, version).is_ok())
         {
             return Ok(Installed { installation, program, archives, new: false });
         }
@@ -228,7 +239,7 @@ impl Installer {
             ))
             .into());
         }
-        let described = crate::process::describe(&unpacked).await;
+        let described = self.describe(&unpacked).await;
         let described = match described {
             Ok(described) => described,
             Err(error) => {
@@ -295,7 +306,7 @@ impl Installer {
     /// # Errors
     /// It is no plugin, or a pre-release other than `-dev`, or cannot be copied.
     pub async fn install_program(&self, path: &Path, address: &PluginAddress) -> Result<Installed> {
-        let described = crate::process::describe(path).await;
+        let described = self.describe(path).await;
         let described = described.map_err(|error| Error::new(error.to_string()))?;
         let mut version = described_version(&described).map_err(Error::new)?;
         if !matches!(version.pre.as_str(), "" | "dev") {
@@ -324,6 +335,10 @@ impl Installer {
             api: discovery::API.to_owned(),
         };
         Ok(Installed { installation, program, archives: BTreeMap::new(), new: true })
+    }
+
+    async fn describe(&self, path: &Path) -> Result<Description, HostError> {
+        crate::process::describe(&self.programs, path).await
     }
 
     /// What the program of a version is called.

@@ -1,0 +1,113 @@
+//! Plugin programs that hang, when `ingot` ends before them.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::builds::any_plugin_runs;
+use crate::installed::{Installed, installed};
+use ingot_test_support::{require, signal, template};
+
+const HANGS: &str = r#"
+source "trial" "t" {
+  directory = "x"
+  fail      = "hang"
+  at        = "prepare"
+}
+build {
+  sources = ["source.trial.t"]
+}
+"#;
+
+/// Runs `ingot` until the plugin has been started with arguments that begin with `start`.
+fn until_started(
+    plugins: &Installed,
+    dir: &std::path::Path,
+    args: &[&str],
+    env: &[(&str, &str)],
+    start: &str,
+) -> Child {
+    let mut command = plugins.command(dir, args);
+    let child = command.envs(env.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = child.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !plugins.record().iter().any(|line| line.starts_with(start)) {
+        assert!(Instant::now() < deadline, "the plugin was not started");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(any_plugin_runs(plugins.directory()));
+    child
+}
+
+#[track_caller]
+fn assert_ends(plugins: &Installed) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while any_plugin_runs(plugins.directory()) {
+        assert!(Instant::now() < deadline, "the plugin still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn journals(plugins: &Installed) -> usize {
+    let files = std::fs::read_dir(plugins.state()).into_iter().flatten().flatten();
+    files.filter(|file| file.path().extension().is_some_and(|end| end == "journal")).count()
+}
+
+#[test]
+fn a_plugin_that_hangs_ends_with_ctrl_c() {
+    let plugins = require!(installed());
+    let dir = template(HANGS);
+    for (command, name, code) in
+        [("validate", "INT", 130), ("build", "INT", 130), ("validate", "TERM", 143)]
+    {
+        plugins.forget_record();
+        let mut child = until_started(&plugins, dir.path(), &[command, "."], &[], "start builder");
+        assert_eq!(journals(&plugins), 1, "{command}");
+        signal(name, child.id());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{command} {name}");
+        assert_ends(&plugins);
+        assert_eq!(journals(&plugins), 0, "{command} {name}");
+    }
+}
+
+#[test]
+fn a_plugin_that_hangs_ends_with_the_second_ctrl_c() {
+    let plugins = require!(installed());
+    // Cancelling does not end it.
+    let dir = template(&HANGS.replace("prepare", "run"));
+    let mut child = until_started(&plugins, dir.path(), &["build", "."], &[], "start builder");
+    std::thread::sleep(Duration::from_millis(700));
+    signal("INT", child.id());
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none() && any_plugin_runs(plugins.directory()));
+    signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_ends(&plugins);
+}
+
+#[test]
+fn plugins_of_killed_commands_end_with_the_next_run_or_cleanup() {
+    let plugins = require!(installed());
+    let dir = template(HANGS);
+    let hang = [("TRIAL_DESCRIBE", "hang")];
+    let other = template(ingot_test_support::NULL);
+    for (args, env, start) in [
+        (&["validate", "."][..], &[][..], "start builder"),
+        (&["plugins", "installed"], &hang, "describe"),
+    ] {
+        for ending in [&["build", "."][..], &["cleanup"]] {
+            plugins.forget_record();
+            plugins.forget_cache();
+            let mut child = until_started(&plugins, dir.path(), args, env, start);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(any_plugin_runs(plugins.directory()));
+            let listed = plugins.ingot(other.path(), &["cleanup", "-list", "-json"]);
+            assert!(listed.stdout.contains("plugin-processes"), "{args:?}: {}", listed.stdout);
+            let run = plugins.ingot(other.path(), ending);
+            assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+            assert!(!any_plugin_runs(plugins.directory()), "{args:?} {ending:?}: {}", run.stdout);
+            assert_eq!(journals(&plugins), 0, "{args:?} {ending:?}");
+        }
+    }
+}
