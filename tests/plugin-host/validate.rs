@@ -267,3 +267,25 @@ fn sources_of_plugins_that_no_build_uses_are_checked_as_others_are() {
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert!(!run.stdout.contains("no builder is called"), "{}", run.stdout);
 }
+
+#[test]
+fn how_long_a_plugin_may_take_is_a_duration() {
+    let plugins = require!(installed());
+    let hangs = build("directory = \"/x\"\n  fail = \"hang\"\n  at = \"prepare\"", "");
+    let validate = |text: &str, limit: &str| {
+        let dir = template(text);
+        plugins.ingot_with(dir.path(), &["validate", "."], &[("INGOT_PLUGIN_TIMEOUT", limit)])
+    };
+    for limit in ["abc", "600", "0s"] {
+        let run = validate(&hangs, limit);
+        assert_eq!(run.code, Some(1), "{limit}: {}", run.stdout);
+        let message = format!("INGOT_PLUGIN_TIMEOUT is \"{limit}\"");
+        assert_eq!(run.stdout.matches(&message).count(), 1, "{limit}: {}", run.stdout);
+        // It is about plugins only.
+        assert_eq!(validate(ingot_test_support::NULL, limit).code, Some(0));
+    }
+    let run = validate(&hangs, "300ms");
+    let message = "did not answer within 0.3 seconds while checking its options \
+                   (INGOT_PLUGIN_TIMEOUT sets how long it may take)";
+    assert!(run.stdout.contains(message), "{}", run.stdout);
+}

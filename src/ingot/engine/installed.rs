@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use ingot_plugin_host::discovery;
 use ingot_plugin_host::lock_file::LockFile;
-use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory};
+use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, call_timeout};
 use ingot_sdk::plugin_set::{is_of, plugin_name};
-use ingot_sdk::{Platform, PluginSet};
+use ingot_sdk::{Error, Platform, PluginSet};
 
 use super::journal::{FileJournal, RunInfo};
 use crate::template::packer_block::RequiredPlugin;
@@ -46,6 +46,8 @@ pub(super) struct InstalledPlugins {
     /// Which versions of them were locked.
     lock: Option<LockFile>,
     host: Arc<Host>,
+    /// What is wrong with a setting; told when plugins are looked for.
+    setting_error: Option<Diagnostic>,
     /// Whether pre-releases are passed over.
     releases_only: bool,
     /// Looked for when the first is needed.
@@ -72,10 +74,15 @@ impl InstalledPlugins {
         // Builders of plugins tell it as `build.PackerRunUUID`.
         let environment = vec![("PACKER_RUN_UUID".to_owned(), run_uuid.to_owned())];
         let host = Host::new(started_programs(run_uuid, &template.dir), environment);
+        let (host, setting_error) = match call_timeout() {
+            Ok(limit) => (host.with_call_timeout(limit), None),
+            Err(error) => (host, Some(diagnostic(&error))),
+        };
         InstalledPlugins {
             required: required.clone(),
             lock,
             host: Arc::new(host),
+            setting_error,
             releases_only,
             found: None,
             seen: BTreeSet::new(),
@@ -309,6 +316,7 @@ impl InstalledPlugins {
 
     fn found(&mut self, diagnostics: &mut Diagnostics) -> &[Installation] {
         let releases_only = self.releases_only;
+        diagnostics.extend(self.setting_error.take());
         self.found.get_or_insert_with(|| match discovery::plugin_directory() {
             Ok(Some(directory)) => {
                 let mut found = discovery::installations(&directory);
@@ -339,13 +347,15 @@ fn preferred_names() -> Vec<String> {
 
 /// The lock file of a template.
 fn lock_file(template: &Template) -> Result<LockFile, Diagnostic> {
-    LockFile::read(&template.dir).map_err(|error| {
-        let diagnostic = Diagnostic::error(error.to_string());
-        match error.advice() {
-            Some(advice) => diagnostic.help(advice),
-            None => diagnostic,
-        }
-    })
+    LockFile::read(&template.dir).map_err(|error| diagnostic(&error))
+}
+
+fn diagnostic(error: &Error) -> Diagnostic {
+    let diagnostic = Diagnostic::error(error.to_string());
+    match error.advice() {
+        Some(advice) => diagnostic.help(advice),
+        None => diagnostic,
+    }
 }
 
 /// The first of `candidates`, which go from new to old, that opens; if none does, what is wrong

@@ -46,6 +46,17 @@ pub enum Failure {
         /// What it was asked to do.
         during: String,
     },
+    /// It did not answer what it was asked in the time that the environment gives it.
+    #[error(
+        "it did not answer within {} while {during} ({} sets how long it may take)",
+        seconds(*.limit), crate::host::TIMEOUT
+    )]
+    Unanswered {
+        /// How long it had.
+        limit: Duration,
+        /// What it was asked to do.
+        during: String,
+    },
     /// What it printed when it started is not what plugins print.
     #[error(
         "it does not behave like a plugin: it printed {line:?} where the address it listens on was expected"

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ingot_sdk::GoDuration;
 use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -17,8 +18,9 @@ use crate::process::PluginProcess;
 use crate::rpc::{CallError, RpcClient};
 use crate::started::StartedPrograms;
 
-/// How long a plugin may take to answer what needs no work, where `INGOT_PLUGIN_TIMEOUT` does not
-/// say: to check its options, some ask a service in the network.
+/// The variable that says how long a plugin may take to answer what needs no work.
+pub(crate) const TIMEOUT: &str = "INGOT_PLUGIN_TIMEOUT";
+/// How long that is where it does not say: to check its options, some ask a service in the network.
 const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a plugin may take to remove what it created once it was asked to stop.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
@@ -26,6 +28,27 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
 /// one; where another must start, the one that was asked least recently ends. Most templates use no
 /// more components, and each takes some 30 MiB.
 const MAX_IDLE: usize = 3;
+
+/// How long a plugin may take to answer, as the environment has it.
+///
+/// # Errors
+/// That is no such time.
+pub fn call_timeout() -> ingot_sdk::Result<Duration> {
+    match std::env::var(TIMEOUT) {
+        Ok(text) if !text.is_empty() => read_timeout(&text),
+        _ => Ok(CALL_TIMEOUT),
+    }
+}
+
+fn read_timeout(text: &str) -> ingot_sdk::Result<Duration> {
+    let problem = match GoDuration::parse(text) {
+        Ok(GoDuration(Duration::ZERO)) => "a plugin needs some time to answer".to_owned(),
+        Ok(GoDuration(limit)) => return Ok(limit),
+        Err(problem) => problem,
+    };
+    Err(ingot_sdk::Error::new(format!("{TIMEOUT} is {text:?}: {problem}"))
+        .hint("set it to a duration such as 10m, or not at all for 5m"))
+}
 
 /// Where plugins run: they are started when they are first needed and end with this.
 ///
@@ -221,7 +244,7 @@ impl Instance {
             Ok(result) => result,
             Err(_) => Err(self
                 .process
-                .failed(Failure::Timeout { limit: self.limit, during: during.to_owned() })),
+                .failed(Failure::Unanswered { limit: self.limit, during: during.to_owned() })),
         }
     }
 
@@ -246,7 +269,7 @@ impl Instance {
             Ok(result) => self.explained(result, during).await,
             Err(_) => Err(self
                 .process
-                .failed(Failure::Timeout { limit: self.limit, during: during.to_owned() })),
+                .failed(Failure::Unanswered { limit: self.limit, during: during.to_owned() })),
         }
     }
 
@@ -310,6 +333,29 @@ impl Instance {
         match message::error(&response, name) {
             Some(error) => Err(self.process.failed(Failure::Remote(error))),
             None => Ok(response),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_that_is_none_is_an_error() {
+        assert_eq!(read_timeout("10m").unwrap(), Duration::from_secs(600));
+        for (text, problem) in [
+            ("600", "has no unit"),
+            ("10min", "is not a unit of time"),
+            ("abc", "has no unit"),
+            ("0", "needs some time"),
+            ("0s", "needs some time"),
+            ("-5m", "needs some time"),
+        ] {
+            let error = read_timeout(text).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains(problem) && said.contains(TIMEOUT), "{text}: {said}");
+            assert!(error.advice().is_some_and(|advice| advice.contains("10m")));
         }
     }
 }

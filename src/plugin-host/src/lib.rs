@@ -37,7 +37,7 @@ pub use cty::CtyType;
 pub use description::{ComponentKind, Description, template_name};
 pub use discovery::Installation;
 pub use error::{Failure, HostError, Result};
-pub use host::{ComponentId, Host};
+pub use host::{ComponentId, Host, call_timeout};
 pub use reclaim::ReclaimProcesses;
 pub use spec::{ObjectSpec, Spec};
 pub use started::{ListensForSignals, RUN_VARIABLE, StartedPrograms, end_all};
