@@ -152,6 +152,8 @@ impl Host {
     pub async fn instance(&self, id: &Arc<ComponentId>) -> Result<Instance> {
         let (idle, ended) = {
             let mut idle = self.idle();
+            // What ended meanwhile, for whatever reason, answers nobody.
+            idle.retain(|instance| !instance.is_over());
             match idle.iter().rposition(|instance| instance.id == *id) {
                 Some(found) => (idle.remove(found), None),
                 // Its memory goes before another takes more.
@@ -227,6 +229,11 @@ impl Instance {
     /// The process.
     pub fn process(&self) -> &PluginProcess {
         &self.process
+    }
+
+    /// Whether nothing can be asked of it any more.
+    pub fn is_over(&self) -> bool {
+        self.client.is_over() || self.process.is_over()
     }
 
     /// Which component this is.

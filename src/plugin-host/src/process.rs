@@ -247,6 +247,11 @@ impl PluginProcess {
         &self.mux
     }
 
+    /// Whether it has ended, or nothing can be asked of it any more.
+    pub fn is_over(&self) -> bool {
+        self.mux.is_closed() || self.ended.borrow().is_some()
+    }
+
     /// Why the connection ended, which may take a moment to be known.
     pub async fn lost(&self, during: &str) -> HostError {
         let mut ended_receiver = self.ended.clone();

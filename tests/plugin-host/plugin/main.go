@@ -153,6 +153,14 @@ func fail(how string) error {
 		os.Exit(4)
 	case "kill":
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "kill once":
+		if _, err := os.Stat("killed"); err == nil {
+			return nil
+		}
+		if err := os.WriteFile("killed", nil, 0o644); err != nil {
+			return err
+		}
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "hang":
 		time.Sleep(time.Hour)
 	case "close":

@@ -12,7 +12,7 @@ use super::{Component, Configure, Hosted, Facts, config_warnings};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
-use crate::host::{Host, Instance};
+use crate::host::Instance;
 use crate::message::{field, list};
 use crate::remote::artifact::RemoteArtifact;
 
@@ -21,7 +21,9 @@ pub type HostedBuilder = Hosted<HostedBuild>;
 
 /// The same in a process that has the options.
 pub struct HostedBuild {
-    host: Arc<Host>,
+    component: Component,
+    config: Config,
+    facts: Facts,
     instance: Arc<Instance>,
 }
 
@@ -33,14 +35,16 @@ impl Configure for HostedBuild {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let (instance, response) = component.configure(config, &Facts::of_builder(ctx), "Prepare")?;
+        let facts = Facts::of_builder(ctx);
+        let (instance, response) = component.configure(config, &facts, "Prepare")?;
         let prepared = Prepared {
             warnings: config_warnings(&response, config),
             generated: list(field(&response, "GeneratedVars")),
             ..Prepared::default()
         };
-        let (host, instance) = (Arc::clone(&component.host), Arc::new(instance));
-        Ok(prepared.with(HostedBuild { host, instance }))
+        let (component, config) = (component.clone(), config.clone());
+        let instance = Arc::new(instance);
+        Ok(prepared.with(HostedBuild { component, config, facts, instance }))
     }
 
     fn erase(self) -> Box<dyn Build> {
@@ -51,8 +55,18 @@ impl Configure for HostedBuild {
 #[async_trait]
 impl Build for HostedBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let instance = &self.instance;
-        self.host.recorded()?;
+        let host = &self.component.host;
+        host.recorded()?;
+        // It may have waited for other builds since it was checked.
+        let again;
+        let instance = match self.instance.is_over() {
+            false => &self.instance,
+            true => {
+                let configured = self.component.configure(&self.config, &self.facts, "Prepare")?;
+                again = Arc::new(configured.0);
+                &again
+            }
+        };
         let callbacks = Callbacks {
             ui: Some(UiService::new(ctx.ui.clone())),
             hook: Some(HookService::new(ctx.clone(), instance)),
@@ -67,7 +81,7 @@ impl Build for HostedBuild {
         if id == 0 {
             return Ok(None);
         }
-        let host = Arc::clone(&self.host);
+        let host = Arc::clone(host);
         let artifact = RemoteArtifact::fetch(host, Arc::clone(instance), id, Some(offered)).await?;
         Ok(Some(Arc::new(artifact)))
     }

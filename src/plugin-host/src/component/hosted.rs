@@ -161,15 +161,17 @@ impl Configured {
     pub(super) fn take(&self) -> ingot_sdk::Result<Instance> {
         self.used.store(true, Ordering::Relaxed);
         let idle = self.idle().take();
-        if let Some(instance) = idle {
+        if let Some(instance) = idle.filter(|instance| !instance.is_over()) {
             return Ok(instance);
         }
         Ok(self.component.configure(&self.config, &self.facts, self.method)?.0)
     }
 
-    /// Keeps a process that can work again.
+    /// Keeps a process that can work again, if it can: one that was killed cannot.
     pub(super) fn put_back(&self, instance: Instance) {
-        *self.idle() = Some(instance);
+        if !instance.is_over() {
+            *self.idle() = Some(instance);
+        }
     }
 }
 
