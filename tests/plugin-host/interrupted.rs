@@ -86,6 +86,41 @@ fn a_plugin_that_hangs_ends_with_the_second_ctrl_c() {
 }
 
 #[test]
+fn the_first_ctrl_c_is_heeded_while_a_step_checks_its_options_again() {
+    let plugins = require!(installed());
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+}
+build {
+  sources = ["source.trial.t"]
+  provisioner "trial" {
+    fail = "hang"
+    at   = build.ConnType == "local" ? "prepare" : "never"
+  }
+}
+"#;
+    let dir = template(text);
+    let child = plugins.command(dir.path(), &["build", "."]).stdout(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.path().join("built").exists() {
+        assert!(Instant::now() < deadline, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let begun = Instant::now();
+    signal("INT", child.id());
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{stdout}");
+    assert!(stdout.contains("Cleanly cancelled builds after being interrupted."), "{stdout}");
+    assert!(stdout.contains("removing built") && !dir.path().join("built").exists(), "{stdout}");
+    assert_ends(&plugins);
+}
+
+#[test]
 fn plugins_of_killed_commands_end_with_the_next_run_or_cleanup() {
     let plugins = require!(installed());
     let dir = template(HANGS);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, Prepare, Provision,
+    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, Prepare, PrepareContext, Provision,
     Provisioning, Result, RunContext, Sbom, Schema, StateKey, StepInfo, StepKind,
 };
 use parking_lot::Mutex;
@@ -58,7 +58,11 @@ pub(super) fn prepare_step<R: ?Sized>(
     if diagnostics.has_errors() {
         return Err(Error::new(diagnostics.render(&hook.project.sources, false).trim_end()));
     }
-    let prepared = prepare_config(plugin, &config, schema, &ctx.prepare)?;
+    let context = PrepareContext { cancel: ctx.cancel.clone(), ..(*ctx.prepare).clone() };
+    let prepared = match prepare_config(plugin, &config, schema, &context) {
+        Err(_) if ctx.cancel.is_cancelled() => return Err(Error::Cancelled),
+        prepared => prepared?,
+    };
     // Warnings were said before the run, but for those that could not be told then.
     if was_open(hook, given, schema, reserved) {
         for warning in prepared.warnings {

@@ -84,7 +84,7 @@ impl Log {
 }
 
 /// The name of a program, for errors and the log.
-fn program_name(path: &Path) -> String {
+pub(crate) fn program_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     // packer-plugin-NAME_vX.Y.Z_x5.0_linux_amd64
     name.split('_').next().unwrap_or(&name).to_owned()

@@ -36,7 +36,7 @@ impl Configure for HostedBuild {
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
         let facts = Facts::of_builder(ctx);
-        let (instance, response) = component.configure(config, &facts, "Prepare")?;
+        let (instance, response) = component.configure(config, &facts, "Prepare", &ctx.cancel)?;
         let prepared = Prepared {
             warnings: config_warnings(&response, config),
             generated: list(field(&response, "GeneratedVars")),
@@ -62,8 +62,8 @@ impl Build for HostedBuild {
         let instance = match self.instance.is_over() {
             false => &self.instance,
             true => {
-                let configured = self.component.configure(&self.config, &self.facts, "Prepare")?;
-                again = Arc::new(configured.0);
+                let (config, facts) = (&self.config, &self.facts);
+                again = Arc::new(self.component.again(config, facts, "Prepare", &ctx.cancel)?);
                 &again
             }
         };

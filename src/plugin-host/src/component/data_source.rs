@@ -35,9 +35,10 @@ impl Configure for HostedFetch {
     fn configure(
         component: &Component,
         config: &Config,
-        _: &PrepareContext,
+        ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let (instance, _) = component.configure(config, &Facts::default(), "Configure")?;
+        let facts = Facts::default();
+        let (instance, _) = component.configure(config, &facts, "Configure", &ctx.cancel)?;
         Ok(Prepared::new(HostedFetch { protobuf: component.id.protobuf, instance }))
     }
 

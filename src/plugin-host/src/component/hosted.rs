@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ingot_sdk::{Config, ConfigError, ConfigErrors, Schema};
 use parking_lot::Mutex;
 use rmpv::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::config_errors::{config_errors, config_warnings};
 use super::facts::Facts;
@@ -78,6 +79,29 @@ impl Component {
         Ok(spec)
     }
 
+    /// The same during the run, in a new process.
+    ///
+    /// # Errors
+    /// The plugin refuses what it took before, failed, or `cancel` fired.
+    pub(super) fn again(
+        &self,
+        config: &Config,
+        facts: &Facts,
+        method: &str,
+        cancel: &CancellationToken,
+    ) -> ingot_sdk::Result<Instance> {
+        match self.configure(config, facts, method, cancel) {
+            Ok((instance, _)) => Ok(instance),
+            Err(_) if cancel.is_cancelled() => Err(ingot_sdk::Error::Cancelled),
+            Err(errors) => Err(errors.into()),
+        }
+    }
+
+    fn cancelled(&self) -> HostError {
+        let program = crate::process::program_name(&self.id.path);
+        HostError { program, failure: Failure::Cancelled, log: Vec::new() }
+    }
+
     /// The options for the engine. Where the plugin cannot tell, any are taken: preparing it will
     /// say why.
     pub(super) fn schema(&self, kind: SpecKind) -> Schema {
@@ -97,6 +121,7 @@ impl Component {
         config: &Config,
         facts: &Facts,
         method: &str,
+        cancel: &CancellationToken,
     ) -> Result<(Instance, Value), ConfigErrors> {
         let failed = |error: HostError| ConfigErrors::from(ConfigError::new(error.to_string()));
         let spec = self.spec(SpecKind::Config).map_err(failed)?;
@@ -104,10 +129,17 @@ impl Component {
             .map_err(|(option, problem)| ConfigErrors::from(ConfigError::on(option, problem)))?;
         let configs = facts.around(Value::Binary(options.to_string().into_bytes()));
         let argument = message::record([("Configs", Value::Array(configs))]);
-        let asked = self.host.block_on(async {
+        let asking = async {
             let instance = self.host.instance(&self.id).await?;
             let response = instance.ask(method, argument, "checking its options").await?;
-            Ok::<_, HostError>((instance, response))
+            Ok((instance, response))
+        };
+        let asked = self.host.block_on(async {
+            tokio::select! {
+                asked = asking => asked,
+                // The process ends with what was asked.
+                () = cancel.cancelled() => Err(self.cancelled()),
+            }
         });
         let (instance, response) = asked.map_err(|error| match error.failure {
             Failure::Remote(message) => config_errors(&message, config),
@@ -142,8 +174,9 @@ impl Configured {
         config: &Config,
         facts: Facts,
         method: &'static str,
+        cancel: &CancellationToken,
     ) -> Result<Self, ConfigErrors> {
-        let (instance, _) = component.configure(config, &facts, method)?;
+        let (instance, _) = component.configure(config, &facts, method, cancel)?;
         let (component, config) = (component.clone(), config.clone());
         let (idle, used) = (Mutex::new(Some(instance)), false.into());
         Ok(Configured { component, config, facts, method, idle, used })
@@ -157,14 +190,18 @@ impl Configured {
         self.idle.lock()
     }
 
-    /// The process to work with; a new one in the place of one that was given up.
-    pub(super) fn take(&self) -> ingot_sdk::Result<Instance> {
+    /// The process to work with; a new one in the place of one that was given up, unless `cancel`
+    /// fires.
+    ///
+    /// # Errors
+    /// The plugin refuses what it took before, or failed.
+    pub(super) fn take(&self, cancel: &CancellationToken) -> ingot_sdk::Result<Instance> {
         self.used.store(true, Ordering::Relaxed);
         let idle = self.idle().take();
         if let Some(instance) = idle.filter(|instance| !instance.is_over()) {
             return Ok(instance);
         }
-        Ok(self.component.configure(&self.config, &self.facts, self.method)?.0)
+        self.component.again(&self.config, &self.facts, self.method, cancel)
     }
 
     /// Keeps a process that can work again, if it can: one that was killed cannot.

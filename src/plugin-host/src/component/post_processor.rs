@@ -30,7 +30,7 @@ impl Configure for HostedPostProcess {
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
         let facts = Facts::of_step(ctx);
-        let configured = Configured::new(component, config, facts, "Configure")?;
+        let configured = Configured::new(component, config, facts, "Configure", &ctx.cancel)?;
         Ok(Prepared::new(HostedPostProcess(configured)))
     }
 
@@ -47,7 +47,7 @@ impl PostProcess for HostedPostProcess {
         artifact: Arc<dyn Artifact>,
         _data: &GeneratedData,
     ) -> Result<Processed> {
-        let instance = Arc::new(self.0.take()?);
+        let instance = Arc::new(self.0.take(&ctx.cancel)?);
         self.0.host().recorded()?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();

@@ -30,7 +30,7 @@ impl Configure for HostedProvision {
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
         let facts = Facts::of_step(ctx);
-        let configured = Configured::new(component, config, facts, "Prepare")?;
+        let configured = Configured::new(component, config, facts, "Prepare", &ctx.cancel)?;
         Ok(Prepared::new(HostedProvision(configured)))
     }
 
@@ -47,7 +47,7 @@ impl Provision for HostedProvision {
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()> {
-        let instance = self.0.take()?;
+        let instance = self.0.take(&ctx.cancel)?;
         self.0.host().recorded()?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();
