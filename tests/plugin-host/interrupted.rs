@@ -146,3 +146,63 @@ fn plugins_of_killed_commands_end_with_the_next_run_or_cleanup() {
         }
     }
 }
+
+/// Builds `text`, interrupts it once its plugin waits for that, and yields what it said.
+fn interrupted(plugins: &Installed, text: &str) -> String {
+    let dir = template(text);
+    let output = std::fs::File::create(dir.path().join("output")).unwrap();
+    let said = || std::fs::read_to_string(dir.path().join("output")).unwrap();
+    let mut child = plugins.command(dir.path(), &["build", "."]).stdout(output).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !said().contains("waiting to be cancelled") {
+        assert!(Instant::now() < deadline, "the build did not start: {}", said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{}", said());
+    assert_ends(plugins);
+    said()
+}
+
+#[test]
+fn a_plugin_that_dies_while_it_stops_is_told_of() {
+    let plugins = require!(installed());
+    let build = |options: &str, steps: &str| {
+        format!(
+            "source \"trial\" \"t\" {{\n  directory = \"built\"\n  {options}\n}}\nbuild {{\n  sources = \
+             [\"source.trial.t\"]\n  {steps}\n}}\n"
+        )
+    };
+    const CLEANLY: &str = "Cleanly cancelled builds after being interrupted.";
+    const LEFT: &str = "stopping; what it created may be left";
+    for (how, status) in [("kill", "it ended by signal 9"), ("close", "it closed the connection")] {
+        let options = format!("slowly = true\n  fail = \"{how}\"\n  at = \"stop\"");
+        let said = interrupted(&plugins, &build(&options, ""));
+        let message =
+            format!("trial.t: the plugin packer-plugin-trial failed: {status} while {LEFT}");
+        assert!(said.contains(&message) && !said.contains(CLEANLY), "{said}");
+        assert!(said.contains("Look for what these may have left:"), "{said}");
+    }
+    // What it says itself is said.
+    let options = "slowly = true\n  fail = \"error\"\n  at = \"stop\"";
+    let said = interrupted(&plugins, &build(options, ""));
+    assert!(said.contains("failing on purpose") && said.contains(CLEANLY), "{said}");
+    // So with post-processors.
+    let step = |how: &str| {
+        format!(
+            "post-processor \"trial\" {{\n    slowly = true\n    fail = \"{how}\"\n    at = \
+             \"stop\"\n  }}\n  post-processor \"trial\" {{\n    text = \"another\"\n  }}"
+        )
+    };
+    let said = interrupted(&plugins, &build("", &step("kill")));
+    assert!(said.contains(LEFT) && !said.contains(CLEANLY), "{said}");
+    assert!(!said.contains("another"), "{said}");
+    let said = interrupted(&plugins, &build("", &step("error")));
+    assert!(said.contains("failing on purpose") && said.contains(CLEANLY), "{said}");
+    // What a provisioner created goes with the machine, which is removed.
+    let step =
+        "provisioner \"trial\" {\n    slowly = true\n    fail = \"kill\"\n    at = \"stop\"\n  }";
+    let said = interrupted(&plugins, &build("", step));
+    assert!(said.contains(LEFT) && said.contains("removing built"), "{said}");
+    assert!(said.contains(CLEANLY), "{said}");
+}

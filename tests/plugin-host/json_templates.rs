@@ -54,7 +54,8 @@ fn plugins_know_what_actions_in_json_templates_refer_to() {
 fn mistakes_in_actions_are_those_that_the_plugin_finds() {
     let plugins = require!(installed());
     let dir = tempfile::tempdir().unwrap();
-    let wrong = JSON.replace("{{ template_dir }} {{ user `name` | lower }}", "{{ build `Nothing` | lower }}");
+    let wrong = JSON
+        .replace("{{ template_dir }} {{ user `name` | lower }}", "{{ build `Nothing` | lower }}");
     std::fs::write(dir.path().join("t.json"), wrong).unwrap();
     let run = plugins.ingot(dir.path(), &["validate", "t.json"]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);

@@ -12,7 +12,8 @@ use crate::interpolate::{self, Interpolation};
 use crate::journal::NoJournal;
 use crate::process::Processes;
 use crate::{
-    Communicator, Context as _, Error, Journal, Provisioning, Result, Sbom, Secrets, StateKey, Ui,
+    Communicator, Context as _, Error, ErrorKind, Journal, Provisioning, Result, Sbom, Secrets,
+    StateKey, Ui,
 };
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
@@ -218,7 +219,8 @@ impl RunContext {
     /// processes it runs on this machine have ended: they are asked to, and have a moment.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], else what `work` failed with.
+    /// [`Error::Cancelled`], else what `work` failed with. Of work that is cancelled, only that it
+    /// left what it created: [`ErrorKind::Abandoned`].
     pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::pin!(work);
         tokio::select! {
@@ -228,7 +230,10 @@ impl RunContext {
         }
         // The runner of processes bounds how long this takes.
         tokio::select! {
-            _ = &mut work => {}
+            result = &mut work => match result {
+                Err(error) if error.kind() == Some(ErrorKind::Abandoned) => return Err(error),
+                _ => {}
+            },
             () = self.processes.ended() => {}
         }
         Err(Error::Cancelled)

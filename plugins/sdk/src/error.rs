@@ -40,6 +40,9 @@ pub enum ErrorKind {
     Transient,
     /// Another process uses what is needed, and may let go of it.
     Busy,
+    /// Nobody knows whether what was created is gone, as a program died while it removed that. Of a
+    /// build that is cancelled, this is told.
+    Abandoned,
 }
 
 impl Error {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ingot_report::Status;
-use ingot_sdk::{EventSink, OnError, Ui};
+use ingot_sdk::{ErrorKind, EventSink, OnError, Ui};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
@@ -359,7 +359,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     let took = human(started.elapsed());
     ui.verdict(false, format!("\n==> Wait completed after {took}"));
     if interrupted {
-        ui.say("Cleanly cancelled builds after being interrupted.");
+        say_cancelled(ui, &outcomes);
     }
     let code = match interrupted {
         true => ExitCode::FAILURE,
@@ -472,6 +472,22 @@ async fn stop_on_signal(
     #[cfg(feature = "plugin-host")]
     ingot_plugin_host::end_all();
     std::process::exit(1);
+}
+
+/// Tells the end of a run that was interrupted, in Packer's words where nothing is left.
+fn say_cancelled(ui: &Ui, outcomes: &[Outcome]) {
+    let left = outcomes.iter().filter_map(|outcome| {
+        let error = outcome.result.as_ref().err()?;
+        (error.kind() == Some(ErrorKind::Abandoned)).then_some((&outcome.name, error))
+    });
+    let left: Vec<_> = left.collect();
+    if left.is_empty() {
+        return ui.say("Cleanly cancelled builds after being interrupted.");
+    }
+    ui.error("Cancelled builds after being interrupted. Look for what these may have left:");
+    for (name, error) in left {
+        ui.verdict(true, format!("--> {name}: {}", ui.masked(&error.to_string())));
+    }
 }
 
 /// The exit code of a run whose builds all succeeded, and of which something is kept to be

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, Prepare, PrepareContext, Provision,
-    Provisioning, Result, RunContext, Sbom, Schema, StateKey, StepInfo, StepKind,
+    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, Prepare, PrepareContext,
+    Provision, Provisioning, Result, RunContext, Sbom, Schema, StateKey, StepInfo, StepKind,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use ingot_plugin_host::discovery;
 use ingot_plugin_host::lock_file::LockFile;
-use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, call_timeout};
+use ingot_plugin_host::{
+    Host, Installation, Program, StartedPrograms, cache_directory, call_timeout,
+};
 use ingot_sdk::plugin_set::{is_of, plugin_name};
 use ingot_sdk::{Error, Platform, PluginSet};
 

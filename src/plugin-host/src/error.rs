@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ingot_sdk::ErrorKind;
+
 /// `Result` with a [`HostError`].
 pub type Result<T, E = HostError> = std::result::Result<T, E>;
 
@@ -96,6 +98,9 @@ pub enum Failure {
     /// It answered with an error of its own.
     #[error("{0}")]
     Remote(String),
+    /// The same after it was asked to stop: it should have removed what it created.
+    #[error("{0}; what it created may be left")]
+    Abandoned(Box<Failure>),
     /// The build was cancelled while it worked.
     #[error("cancelled")]
     Cancelled,
@@ -137,6 +142,9 @@ impl From<HostError> for ingot_sdk::Error {
     fn from(error: HostError) -> Self {
         match error.failure {
             Failure::Cancelled => ingot_sdk::Error::Cancelled,
+            Failure::Abandoned(_) => {
+                ingot_sdk::Error::new(error.to_string()).of_kind(ErrorKind::Abandoned)
+            }
             _ => ingot_sdk::Error::new(error.to_string()),
         }
     }

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ingot_sdk::GoDuration;
+use ingot_sdk::{GoDuration, RunContext, Ui};
 use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
-use tokio_util::sync::CancellationToken;
 
 use crate::description::{ComponentKind, Description};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, HostError, Result};
 use crate::message;
 use crate::process::PluginProcess;
 use crate::rpc::{CallError, RpcClient};
@@ -24,6 +23,10 @@ pub(crate) const TIMEOUT: &str = "INGOT_PLUGIN_TIMEOUT";
 const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a plugin may take to remove what it created once it was asked to stop.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
+/// What a plugin does then.
+const STOPPING: &str = "stopping";
+/// How plugins say no more than that they were stopped: Go's text, and that of provisioners here.
+const CANCELLED: [&str; 2] = ["context canceled", "cancelled"];
 /// How many processes that were only asked about options are kept for the next block that needs
 /// one; where another must start, the one that was asked least recently ends. Most templates use no
 /// more components, and each takes some 30 MiB.
@@ -176,7 +179,8 @@ impl Host {
         let id = Arc::clone(id);
         let handle = self.handle();
         let starting = handle.spawn(async move {
-            let process = PluginProcess::start(&programs, &id.path, &arguments, &environment).await?;
+            let process =
+                PluginProcess::start(&programs, &id.path, &arguments, &environment).await?;
             let Ok(stream) = process.mux().dial(0).await else {
                 return Err(process.lost("starting").await);
             };
@@ -255,7 +259,11 @@ impl Instance {
         }
     }
 
-    async fn call(&self, method: &str, argument: Value, during: &str) -> Result<Value> {
+    /// Calls a method and waits for as long as it takes.
+    ///
+    /// # Errors
+    /// The method failed, or the plugin ended.
+    pub async fn call(&self, method: &str, argument: Value, during: &str) -> Result<Value> {
         let method = format!("{}.{method}", self.id.kind.endpoint());
         let result = self.client.call(&method, argument).await;
         self.explained(result, during).await
@@ -296,8 +304,9 @@ impl Instance {
         }
     }
 
-    /// Calls a method that does the component's work, which may take any time. When `cancel` fires,
-    /// the component is asked to stop and gets the time to remove what it created.
+    /// Calls a method that does the component's work, which may take any time. When the build is
+    /// cancelled, the component is asked to stop and gets the time to remove what it created.
+    /// `error` names the field of the response that holds an error, if one does.
     ///
     /// # Errors
     /// The method failed, the plugin ended, or the work was cancelled.
@@ -305,14 +314,21 @@ impl Instance {
         &self,
         method: &str,
         argument: Value,
-        cancel: &CancellationToken,
+        ctx: &RunContext,
         during: &str,
+        error: Option<&str>,
     ) -> Result<Value> {
-        let call = self.call(method, argument, during);
+        let call = async {
+            let response = self.call(method, argument, during).await?;
+            match error {
+                Some(name) => self.checked(response, name),
+                None => Ok(response),
+            }
+        };
         tokio::pin!(call);
         tokio::select! {
             result = &mut call => return result,
-            () = cancel.cancelled() => {}
+            () = ctx.cancel.cancelled() => {}
         }
         let stop = async {
             let _ = self.ask("Cancel", Value::Nil, "cancelling").await;
@@ -322,14 +338,40 @@ impl Instance {
             result = &mut call => match result {
                 // It was done before it noticed.
                 Ok(value) => Ok(value),
-                Err(_) => Err(self.process.failed(Failure::Cancelled)),
+                Err(error) => Err(self.stopped(error.failure, &ctx.ui)),
             },
             () = stop => Err(self.process.failed(Failure::Cancelled)),
-            () = tokio::time::sleep(CANCEL_TIMEOUT) => Err(self.process.failed(Failure::Timeout {
+            () = tokio::time::sleep(CANCEL_TIMEOUT) => Err(self.abandoned(Failure::Timeout {
                 limit: CANCEL_TIMEOUT,
-                during: "stopping, so what it created may be left".to_owned(),
+                during: STOPPING.to_owned(),
             })),
         }
+    }
+
+    /// The error of work that failed after it was asked to stop. Only what the plugin itself says
+    /// is the end that was asked for.
+    fn stopped(&self, failure: Failure, ui: &Ui) -> HostError {
+        let during = STOPPING.to_owned();
+        match failure {
+            Failure::Remote(message) => {
+                // What it could not remove, perhaps.
+                if !CANCELLED.iter().any(|end| message.trim_end().ends_with(end)) {
+                    ui.error(message);
+                }
+                self.process.failed(Failure::Cancelled)
+            }
+            Failure::Cancelled => self.process.failed(Failure::Cancelled),
+            Failure::Exited { status, .. } => self.abandoned(Failure::Exited { status, during }),
+            Failure::Closed { .. } => self.abandoned(Failure::Closed { during }),
+            Failure::Protocol { problem, .. } => {
+                self.abandoned(Failure::Protocol { problem, during })
+            }
+            failure => self.abandoned(failure),
+        }
+    }
+
+    fn abandoned(&self, failure: Failure) -> HostError {
+        self.process.failed(Failure::Abandoned(Box::new(failure)))
     }
 
     /// The error that a response carries in its field `name`.

@@ -82,6 +82,9 @@ func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		select {
 		case <-ctx.Done():
 			time.Sleep(300 * time.Millisecond)
+			if err := b.given.fails("stop"); err != nil {
+				return nil, err
+			}
 			cleanup()
 			return nil, ctx.Err()
 		case <-time.After(time.Hour):

@@ -80,6 +80,9 @@ func (p *provisioner) Provision(ctx context.Context, ui packersdk.Ui, machine pa
 		select {
 		case <-ctx.Done():
 			ui.Say("stopped by cancellation")
+			if err := p.given.fails("stop"); err != nil {
+				return err
+			}
 			return ctx.Err()
 		case <-time.After(time.Hour):
 		}

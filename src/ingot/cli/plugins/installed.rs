@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_plugin_host::install::{PluginAddress, remove};
-use ingot_plugin_host::{
-    Host, Installation, Program, StartedPrograms, cache_directory, discovery,
-};
+use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, discovery};
 use ingot_sdk::{Error, Result};
 use semver::Version;
 

@@ -8,7 +8,7 @@ use ingot_sdk::{
 };
 use rmpv::Value;
 
-use super::{Component, Configure, Hosted, Facts, config_warnings};
+use super::{Component, Configure, Facts, Hosted, config_warnings};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
@@ -73,7 +73,7 @@ impl Build for HostedBuild {
             ..Callbacks::default()
         };
         let (stream, offered) = offer(instance.process().mux(), callbacks);
-        let created = instance.work("Run", stream.into(), &ctx.cancel, "building").await?;
+        let created = instance.work("Run", stream.into(), ctx, "building", None).await?;
         let id = match &created {
             Value::Integer(id) => id.as_u64().and_then(|id| u32::try_from(id).ok()).unwrap_or(0),
             _ => 0,

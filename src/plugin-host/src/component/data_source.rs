@@ -5,7 +5,6 @@ use ingot_sdk::{
     Config, ConfigErrors, DataSource, FetchValue, PrepareContext, Prepared, Result, Schema, Ui,
 };
 use rmpv::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::{Component, Configure, Facts, Hosted, SpecKind};
 use crate::cty::CtyValue;
@@ -53,8 +52,7 @@ impl FetchValue for HostedFetch {
         let instance = &self.instance;
         let during = "fetching data";
         // Whoever gives up waiting drops this, and the process with it.
-        let never = CancellationToken::new();
-        let response = instance.work("Execute", Value::Nil, &never, during).await?;
+        let response = instance.call("Execute", Value::Nil, during).await?;
         let response = instance.checked(response, "Error")?;
         let bytes = field(&response, "Value").as_slice().unwrap_or_default();
         let value = match self.protobuf {

@@ -73,7 +73,8 @@ fn of_template(ctx: &PrepareContext) -> [(&'static str, Value); 2] {
     // The SDK takes the directory of this path; which file of it the template is, it never says.
     let path = ctx.template_dir.join("template.json").to_string_lossy().into_owned();
     let variables = ctx.user_variables.iter();
-    let variables = variables.map(|(name, variable)| (name.as_str(), variable.value.clone().into()));
+    let variables =
+        variables.map(|(name, variable)| (name.as_str(), variable.value.clone().into()));
     [("packer_template_path", path.into()), ("packer_user_variables", map(variables))]
 }
 

@@ -58,8 +58,8 @@ impl PostProcess for HostedPostProcess {
         };
         let (stream, offered) = offer(instance.process().mux(), callbacks);
         let during = "processing an artifact";
-        let response = instance.work("PostProcess", stream.into(), &ctx.cancel, during).await?;
-        let response = instance.checked(response, "Err")?;
+        let response =
+            instance.work("PostProcess", stream.into(), ctx, during, Some("Err")).await?;
         let flag = |name| field(&response, name).as_bool().unwrap_or(false);
         let artifact: Option<Arc<dyn Artifact>> = match stream_id(&response, "StreamId") {
             0 => None,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, GeneratedData, PrepareContext, Prepared, Provision, Result,
-    RunContext,
+    Communicator, Config, ConfigErrors, Error, GeneratedData, PrepareContext, Prepared, Provision,
+    Result, RunContext,
 };
 use rmpv::Value;
 
@@ -13,6 +13,7 @@ use super::{Component, Configure, Configured, Facts, Hosted};
 use crate::callback::communicator::CommunicatorService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
+use crate::error::Failure;
 use crate::message::{from_json, record};
 
 /// A provisioner of a plugin.
@@ -61,12 +62,18 @@ impl Provision for HostedProvision {
         let data = data.iter().map(|(name, value)| (name.as_str().into(), from_json(value)));
         let argument =
             record([("GeneratedData", Value::Map(data.collect())), ("StreamID", stream.into())]);
-        let result = instance.work("Provision", argument, &ctx.cancel, "provisioning").await;
+        let result = instance.work("Provision", argument, ctx, "provisioning", None).await;
         // A component that was asked to stop does not work again.
         if !ctx.cancel.is_cancelled() {
             self.0.put_back(instance);
         }
-        result?;
-        Ok(())
+        match result {
+            // The machine goes all the same, and most of what a provisioner creates is on that.
+            Err(error) if matches!(error.failure, Failure::Abandoned(_)) => {
+                ctx.ui.error(error.to_string());
+                Err(Error::Cancelled)
+            }
+            result => Ok(result.map(drop)?),
+        }
     }
 }

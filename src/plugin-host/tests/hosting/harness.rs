@@ -8,8 +8,8 @@ use ingot_plugin_host::{
     ComponentKind, Host, HostedBuilder, HostedDataSource, HostedPostProcessor, HostedProvisioner,
     Program, StartedPrograms, discovery,
 };
-use ingot_sdk::journal::NoJournal;
 use ingot_sdk::Prepare as _;
+use ingot_sdk::journal::NoJournal;
 use ingot_sdk::testing::{Said, context};
 use ingot_sdk::{Config, PrepareContext, RunContext};
 use serde_json::Value;
