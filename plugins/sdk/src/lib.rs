@@ -23,6 +23,7 @@ pub mod file_lock;
 pub mod file_work;
 pub mod glob;
 pub mod hash;
+pub mod home;
 pub mod http;
 pub mod interpolate;
 pub mod journal;

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::Platform;
+use ingot_sdk::home::home_dir;
 use semver::Version;
 
 use crate::cache;
@@ -27,10 +28,14 @@ pub(crate) const API: &str = "x5.0";
 /// # Errors
 /// `PACKER_PLUGIN_PATH` names several directories.
 pub fn plugin_directory() -> Result<Option<PathBuf>, String> {
-    directory_of(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    directory_of(&set, home_dir)
 }
 
-fn directory_of(set: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<PathBuf>, String> {
+fn directory_of(
+    set: &dyn Fn(&str) -> Option<OsString>,
+    home: impl Fn() -> Option<PathBuf>,
+) -> Result<Option<PathBuf>, String> {
     if let Some(path) = set("PACKER_PLUGIN_PATH") {
         return match path.to_string_lossy().contains(':') {
             true => Err("PACKER_PLUGIN_PATH must name one directory, not several".to_owned()),
@@ -40,7 +45,7 @@ fn directory_of(set: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<PathBuf
     if let Some(directory) = set("PACKER_CONFIG_DIR") {
         return Ok(Some(PathBuf::from(directory).join(".packer.d").join("plugins")));
     }
-    let Some(home) = set("HOME").map(PathBuf::from) else { return Ok(None) };
+    let Some(home) = home() else { return Ok(None) };
     let old = home.join(".packer.d");
     Ok(Some(match (old.exists(), set("XDG_CONFIG_HOME")) {
         (true, _) => old.join("plugins"),
@@ -175,14 +180,11 @@ mod tests {
     fn the_directory_is_where_packer_looks() {
         let home = tempfile::tempdir().unwrap();
         let directory = |variables: &[(&str, &str)]| {
-            directory_of(&|name| {
+            let set = |name: &str| {
                 let found = variables.iter().find(|(variable, _)| *variable == name);
-                match (found, name) {
-                    (Some((_, value)), _) => Some((*value).into()),
-                    (None, "HOME") => Some(home.path().into()),
-                    _ => None,
-                }
-            })
+                found.map(|(_, value)| (*value).into())
+            };
+            directory_of(&set, || Some(home.path().into()))
         };
         let under = |path: &str| Ok(Some(home.path().join(path)));
         assert_eq!(directory(&[("PACKER_PLUGIN_PATH", "/p")]), Ok(Some("/p".into())));
