@@ -1,6 +1,6 @@
 //! Checking templates with installed plugins.
 
-use crate::installed::{Installed, installed};
+use crate::installed::{Installed, installed, put_program};
 use crate::release_server::{program_name, program_of};
 use ingot_test_support::{Run, require, template};
 
@@ -288,4 +288,20 @@ fn how_long_a_plugin_may_take_is_a_duration() {
     let message = "did not answer within 0.3 seconds while checking its options \
                    (INGOT_PLUGIN_TIMEOUT sets how long it may take)";
     assert!(run.stdout.contains(message), "{}", run.stdout);
+}
+
+#[test]
+fn a_required_plugin_hides_no_other_whose_name_begins_with_its_own() {
+    let plugins = require!(installed());
+    let program = program_of("1.0.0");
+    let name = program_name("1.0.0").replace("plugin-trial", "plugin-trial-facts2");
+    put_program(&plugins.directory().join("github.com/acme/trial-facts2").join(name), &program);
+    let text =
+        |component: &str| build("directory = \"/x\"", &format!("provisioner \"{component}\" {{}}"));
+    let run = validate(&plugins, &(required(">= 1.0") + &text("trial-facts2")));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    // Only what has it: this is a data source of the required one.
+    let run = validate(&plugins, &(required(">= 1.0") + &text("trial-facts")));
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("no provisioner is called `trial-facts`"), "{}", run.stdout);
 }

@@ -130,7 +130,7 @@ impl InstalledPlugins {
     ) {
         for (ty, _) in template.data.keys() {
             if !set.data_sources.contains_key(ty) {
-                self.add(ty, set, diagnostics);
+                self.add(ty, |set, name| set.data_sources.contains_key(name), set, diagnostics);
             }
         }
     }
@@ -145,20 +145,21 @@ impl InstalledPlugins {
         for build in builds {
             for used in &build.sources {
                 if !set.builders.contains_key(&used.ty) {
-                    self.add(&used.ty, set, diagnostics);
+                    self.add(&used.ty, has_builder, set, diagnostics);
                 }
             }
             for (ty, steps) in build.sources.iter().map(|used| (&used.ty, &used.steps)) {
                 for step in steps.provisioners.iter().chain(&steps.error_cleanup) {
                     let name = step.block.label(0);
                     if !set.provisioners.contains_key(name) {
-                        self.add(name, set, diagnostics);
+                        let is_there: IsThere = |set, name| set.provisioners.contains_key(name);
+                        self.add(name, is_there, set, diagnostics);
                     }
                 }
                 for step in steps.post_processors.iter().flatten() {
                     let name = step.block.label(0);
                     if !set.post_processors.contains_key(name) {
-                        self.add(name, set, diagnostics);
+                        self.add(name, has_post_processor, set, diagnostics);
                     } else if is_for_other_builders(name, ty) {
                         self.replace_post_processor(name, set, diagnostics);
                     }
@@ -176,7 +177,7 @@ impl InstalledPlugins {
         diagnostics: &mut Diagnostics,
     ) {
         let built_in = set.post_processors.remove(name);
-        self.add(name, set, diagnostics);
+        self.add(name, has_post_processor, set, diagnostics);
         if let (Some(built_in), false) = (built_in, set.post_processors.contains_key(name)) {
             set.post_processors.insert(name.to_owned(), built_in);
         }
@@ -188,7 +189,7 @@ impl InstalledPlugins {
         let mut ignored = Diagnostics::default();
         for (ty, _) in template.sources.keys() {
             if !set.builders.contains_key(ty) {
-                self.add(ty, set, &mut ignored);
+                self.add(ty, has_builder, set, &mut ignored);
             }
         }
     }
@@ -200,19 +201,32 @@ impl InstalledPlugins {
         }
     }
 
-    /// Adds the plugins that the component `component` may be of.
-    fn add(&mut self, component: &str, set: &mut PluginSet, diagnostics: &mut Diagnostics) {
+    /// Adds the plugins that the component `component`, of which `is_there` tells, may be of: first
+    /// those that the template requires.
+    fn add(
+        &mut self,
+        component: &str,
+        is_there: IsThere,
+        set: &mut PluginSet,
+        diagnostics: &mut Diagnostics,
+    ) {
         // Of those whose names begin alike, the one with the longest.
         let required = self.required.iter().filter(|plugin| plugin.has(component));
-        let required = required.max_by_key(|plugin| plugin.name.len());
-        if let Some(plugin) = required.cloned() {
-            return self.add_required(&plugin, set, diagnostics);
+        let mut required: Vec<RequiredPlugin> = required.cloned().collect();
+        required.sort_by_key(|plugin| std::cmp::Reverse(plugin.name.len()));
+        for plugin in &required {
+            self.add_required(plugin, set, diagnostics);
+            // One that cannot be had, which was reported, may have it.
+            if is_there(set, component) || self.unavailable.contains(&plugin.name) {
+                return;
+            }
         }
         // The last, and so the newest, of each plugin.
         let mut names: Vec<String> =
             self.found(diagnostics).iter().map(|one| one.name.clone()).collect();
         names.dedup();
         names.retain(|name| is_of(name, component));
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
         let preferred = preferred_names().into_iter().find(|name| is_of(name, component));
         if let (Some(name), true) = (preferred, names.is_empty()) {
             let what = format!("{PREFER_INSTALLED} names `{name}`, which is not installed");
@@ -332,6 +346,17 @@ impl InstalledPlugins {
             }
         })
     }
+}
+
+/// Whether a component is in a set, by its name.
+type IsThere = fn(&PluginSet, &str) -> bool;
+
+fn has_builder(set: &PluginSet, name: &str) -> bool {
+    set.builders.contains_key(name)
+}
+
+fn has_post_processor(set: &PluginSet, name: &str) -> bool {
+    set.post_processors.contains_key(name)
 }
 
 /// How many components there are.

@@ -94,7 +94,12 @@ fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet
     if !set.provided.contains_key(&required.source) {
         return true;
     }
-    let lacks = |component: &str, known: bool| required.has(component) && !known;
+    // Of those whose names begin alike, it is of the one with the longest.
+    let others =
+        || template.required_plugins.iter().filter(|it| it.name.len() > required.name.len());
+    let is_its =
+        |component: &str| required.has(component) && !others().any(|other| other.has(component));
+    let lacks = |component: &str, known: bool| is_its(component) && !known;
     let sources = template.sources.keys().map(|(ty, _)| (ty, set.builders.contains_key(ty)));
     let data = template.data.keys().map(|(ty, _)| (ty, set.data_sources.contains_key(ty)));
     if sources.chain(data).any(|(ty, known)| lacks(ty, known)) {
