@@ -9,4 +9,5 @@ mod installed;
 mod interrupted;
 mod json_templates;
 mod release_server;
+mod releases;
 mod validate;

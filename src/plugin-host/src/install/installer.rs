@@ -18,6 +18,7 @@ use super::checks::{
     archives_of, check_lock, check_sum, described_version, is_release, speaks, unfit_platforms,
 };
 use super::origin::{Origin, Origins};
+use super::search::{Search, Unfit};
 use super::transfer::Transfer;
 use super::{archive, proof};
 use crate::cache;
@@ -27,8 +28,9 @@ use crate::error::HostError;
 use crate::lock_file::LockedPlugin;
 use crate::started::StartedPrograms;
 
-/// How many versions are looked at for one that this machine can use.
-const MAX_VERSIONS: usize = 20;
+/// How many versions are downloaded for one that this machine can use. Those whose list of files
+/// says already that they will not do cost a small request each, and are bounded by the time alone.
+pub(super) const MAX_DOWNLOADS: usize = 20;
 
 /// What the files of an installation that is under way are called before.
 const UNDER_WAY: &str = ".ingot-";
@@ -73,13 +75,22 @@ pub struct Installer {
     pub(super) platform: Platform,
 }
 
-/// Why a version will not do, where another may.
-struct Unfit(String);
-
 /// An installation that failed for good, or a version that will not do.
 enum Failed {
     Version(Unfit),
     For(Error),
+}
+
+impl Failed {
+    /// A version whose list of files says that it will not do.
+    fn listed(reason: String) -> Failed {
+        Failed::Version(Unfit { reason, downloaded: false })
+    }
+
+    /// A version that was downloaded and will not do.
+    fn downloaded(reason: String) -> Failed {
+        Failed::Version(Unfit { reason, downloaded: true })
+    }
 }
 
 impl From<Error> for Failed {
@@ -111,16 +122,15 @@ impl Installer {
     pub async fn install(&self, request: &Request<'_>) -> Result<Installed> {
         let place = self.place(request.address)?;
         let _lock = self.lock(&place, request.address).await?;
-        let mut reasons = Vec::new();
+        let mut search = Search::new(self.transfer.deadline());
         for origin in self.origins.of(request.address)? {
-            match self.install_from(&origin, &place, request, &mut reasons).await {
+            match self.install_from(&origin, &place, request, &mut search).await {
                 Ok(Some(installed)) => return Ok(installed),
                 Ok(None) => {}
                 Err(error) => return Err(self.origins.with_advice(error)),
             }
         }
-        let reasons: Vec<String> = reasons.into_iter().map(|Unfit(reason)| reason).collect();
-        let reasons = reasons.join("; ");
+        let reasons = search.reasons();
         Err(match request.locked {
             Some(locked) => Error::new(format!(
                 "version {}, which the lock file names, cannot be had: {reasons}",
@@ -142,12 +152,12 @@ impl Installer {
         origin: &Origin,
         place: &Path,
         request: &Request<'_>,
-        reasons: &mut Vec<Unfit>,
+        search: &mut Search,
     ) -> Result<Option<Installed>> {
         let listed = match origin.versions(&self.transfer, request.address).await? {
             Ok(versions) => versions,
             Err(reason) => {
-                reasons.push(Unfit(reason));
+                search.note(reason);
                 return Ok(None);
             }
         };
@@ -160,7 +170,7 @@ impl Installer {
             listed.iter().filter(fits).partition(|version| version.pre.is_empty());
         fit.sort();
         if fit.is_empty() {
-            reasons.push(Unfit(match (early.is_empty(), listed.iter().max()) {
+            search.note(match (early.is_empty(), listed.iter().max()) {
                 (false, _) => format!(
                     "{origin} has it only as the pre-release {}; install that with `ingot plugins \
                      install -path PROGRAM {}`",
@@ -174,12 +184,15 @@ impl Installer {
                     )
                 }
                 (true, None) => format!("{origin} has no releases of it"),
-            }));
+            });
         }
-        for version in fit.into_iter().rev().take(MAX_VERSIONS) {
+        for version in fit.into_iter().rev() {
+            if search.ends() {
+                break;
+            }
             match self.install_version(origin, place, request, version).await {
                 Ok(installed) => return Ok(Some(installed)),
-                Err(Failed::Version(reason)) => reasons.push(reason),
+                Err(Failed::Version(unfit)) => search.add(unfit),
                 Err(Failed::For(error)) => return Err(error),
             }
         }
@@ -196,12 +209,12 @@ impl Installer {
         let address = request.address;
         let assets = match origin.assets(&self.transfer, address, version).await? {
             Ok(assets) => assets,
-            Err(reason) => return Err(Failed::Version(Unfit(reason))),
+            Err(reason) => return Err(Failed::listed(reason)),
         };
         let key = self.platform.to_string();
         let Some(asset) = assets.iter().find(|asset| asset.platform == key && asset.usable())
         else {
-            return Err(Failed::Version(Unfit(unfit_platforms(version, &key, &assets))));
+            return Err(Failed::listed(unfit_platforms(version, &key, &assets)));
         };
         let archives = archives_of(&assets);
         let known = request.known.filter(|known| known.version == *version);
@@ -244,12 +257,12 @@ impl Installer {
             Ok(described) => described,
             Err(error) => {
                 let _ = fs::remove_file(&unpacked);
-                return Err(Failed::Version(Unfit(format!("version {version}: {error}"))));
+                return Err(Failed::downloaded(format!("version {version}: {error}")));
             }
         };
         if let Err(why) = is_release(&described, version) {
             let _ = fs::remove_file(&unpacked);
-            return Err(Failed::Version(Unfit(format!("version {version}: {why}"))));
+            return Err(Failed::downloaded(format!("version {version}: {why}")));
         }
         put(&unpacked, &target, &program)?;
         if asset.archive {

@@ -13,6 +13,7 @@ mod checks;
 mod installer;
 mod origin;
 pub(crate) mod proof;
+mod search;
 mod signature;
 mod transfer;
 
