@@ -1,7 +1,12 @@
 //! `ingot init` where releases are many, older than what is there, or do not fit the disk.
 
-use crate::init::{ACME, Machine, machine};
-use crate::release_server::{Response, github_path, github_zip, program_name, sha256, zip_of};
+use std::time::{Duration, SystemTime};
+
+use crate::init::{ACME, Machine, machine, requiring};
+use crate::release_server::{
+    Response, archive, github_path, github_zip, program_name, sha256, zip_of,
+};
+use ingot_test_support::disk::Disk;
 use ingot_test_support::require;
 
 impl Machine {
@@ -60,4 +65,109 @@ fn the_search_ends_after_many_downloads_and_says_so() {
     assert!(message.contains("older versions were not looked at: name one"), "{message}");
     let zips = machine.server.asked().into_iter().filter(|path| path.ends_with(".zip"));
     assert_eq!(zips.count(), 20);
+}
+
+/// A mirror that has one version.
+fn mirror_of(machine: &Machine, version: &str) -> String {
+    let mirror = machine.home.path().join(format!("mirror-{version}"));
+    let place = mirror.join(ACME);
+    std::fs::create_dir_all(&place).unwrap();
+    let zip = github_zip(version);
+    std::fs::write(place.join(&zip), archive(version)).unwrap();
+    let sums = format!("{}  {zip}\n", sha256(&archive(version)));
+    std::fs::write(place.join(format!("packer-plugin-trial_v{version}_SHA256SUMS")), sums).unwrap();
+    format!("-plugin-mirror={}", mirror.display())
+}
+
+#[test]
+fn an_upgrade_never_goes_back() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.1.0"]);
+    machine.init(&[]);
+    let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+    let old = mirror_of(&machine, "1.0.0");
+    for flags in [&["-upgrade", old.as_str()][..], &["-upgrade", "-force", old.as_str()]] {
+        let said = machine.init(flags);
+        let kept = format!("Keeping plugin {ACME} v1.1.0: the newest version that ");
+        assert!(said.contains(&kept) && said.contains("is 1.0.0, older than 1.1.0"), "{said}");
+        assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
+    }
+    assert!(!machine.installed(ACME, "1.0.0").exists());
+    // Where it is only locked, there is nothing to keep.
+    std::fs::remove_dir_all(machine.plugins()).unwrap();
+    let message = machine.init_fails(&["-upgrade", &old], &[]);
+    assert!(
+        message.contains("older than 1.1.0") && message.contains("name it in `version`"),
+        "{message}"
+    );
+    assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
+    // Who asks for it goes back.
+    machine.init(&[]);
+    std::fs::write(machine.dir.path().join("t.pkr.hcl"), requiring(ACME, "< 1.1")).unwrap();
+    let said = machine.init(&["-upgrade", &old]);
+    assert!(said.contains("Installed plugin") && said.contains("v1.0.0"), "{said}");
+    let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+    assert!(lock.contains("version = \"1.0.0\""), "{lock}");
+    assert_eq!(machine.run(&["validate", "."]).code, Some(0));
+}
+
+/// Files of installations that did not end.
+fn unfinished(machine: &Machine) -> Vec<String> {
+    let files = std::fs::read_dir(machine.plugins().join(ACME)).into_iter().flatten().flatten();
+    let names = files.map(|file| file.file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(".ingot-")).collect()
+}
+
+#[test]
+fn a_download_that_is_too_large_leaves_nothing() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    machine.server.put(&machine.zip("1.0.0"), Response::ok(vec![0; 17 << 20]));
+    let message = machine.init_fails(&[], &[("INGOT_PLUGIN_MAX_SIZE", "16")]);
+    assert!(message.contains("larger than 16 MiB"), "{message}");
+    assert_eq!(unfinished(&machine), Vec::<String>::new());
+}
+
+#[test]
+fn a_full_disk_is_not_kept_full() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    let disk = require!(Disk::mount(8));
+    machine.server.github(&["1.0.0"]);
+    std::fs::create_dir_all(machine.plugins()).unwrap();
+    std::os::unix::fs::symlink(disk.path(), machine.plugins().join("github.com")).unwrap();
+    let message = machine.init_fails(&[], &[]);
+    assert!(message.contains("No space left on device"), "{message}");
+    assert_eq!(unfinished(&machine), Vec::<String>::new());
+}
+
+#[test]
+fn what_broken_off_installations_left_goes_in_time_and_with_the_plugin() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    let place = machine.plugins().join(ACME);
+    std::fs::create_dir_all(&place).unwrap();
+    let leave = |name: &str, days: u64| {
+        let file = std::fs::File::create(place.join(name)).unwrap();
+        let then = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60 + 60);
+        file.set_modified(then).unwrap();
+    };
+    let part = format!(".ingot-{}.part", github_zip("0.9.0"));
+    leave(".ingot-a8Zk3P", 2);
+    leave(&part, 0);
+    machine.init(&[]);
+    // It may still be taken up.
+    assert_eq!(unfinished(&machine), [part.clone()]);
+    assert!(machine.installed(ACME, "1.0.0").exists());
+    let run = machine.run(&["plugins", "remove", ACME, "< 1.0"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_eq!(unfinished(&machine), [part.clone()]);
+    let run = machine.run(&["plugins", "remove", ACME]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains(&part), "{}", run.stdout);
+    assert_eq!(unfinished(&machine), Vec::<String>::new());
+    // Also where nothing else is left.
+    leave(&part, 0);
+    let run = machine.run(&["plugins", "remove", ACME]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(unfinished(&machine), Vec::<String>::new());
 }

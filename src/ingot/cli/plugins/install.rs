@@ -51,6 +51,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         address: &address,
         allow: &allow,
         constraints: args.versions.as_deref().unwrap_or_default(),
+        at_least: None,
         force: args.force,
         locked: None,
         known: None,

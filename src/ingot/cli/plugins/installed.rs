@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_plugin_host::install::{PluginAddress, remove};
+use ingot_plugin_host::install::{PluginAddress, remove, remove_unfinished};
 use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, discovery};
 use ingot_sdk::{Error, Result};
 use semver::Version;
@@ -94,7 +94,13 @@ pub(super) fn removed(plugin: &str, versions: Option<&str>, lines: Lines<'_>) ->
     };
     // Also those that are not what they seem: who removes a plugin wants none of it left.
     let found: Vec<_> = discovery::installations(&directory).into_iter().filter(fits).collect();
-    if found.is_empty() {
+    // Nor what broken-off installations left.
+    let unfinished = match allowed {
+        None => remove_unfinished(&directory, &address)?,
+        Some(_) => Vec::new(),
+    };
+    unfinished.iter().for_each(|path| lines.line(&path.display().to_string()));
+    if found.is_empty() && unfinished.is_empty() {
         let wanted = versions.map(|versions| format!(" {versions}")).unwrap_or_default();
         return Err(Error::new(format!(
             "No installed plugin found matching the plugin constraints {plugin}{wanted}"

@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_plugin_host::discovery;
-use ingot_plugin_host::install::{Installed, Installer, PluginAddress, Request};
+use ingot_plugin_host::install::{Installed, Installer, OnlyOlder, PluginAddress, Request};
 use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
 use ingot_plugin_host::{Host, Installation, Program, cache_directory};
+use ingot_sdk::error::causes;
 use ingot_sdk::{Error, Platform, PluginSet, Result, Ui};
 use semver::Version;
 use tokio::runtime::Runtime;
@@ -123,6 +124,13 @@ fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet
     template.builds.iter().any(|build| steps(&build.body, &lacks))
 }
 
+/// Whether a program is what a lock file has of its version, if it has something.
+fn is_as_known(known: Option<&LockedPlugin>, one: &Installation, hash: &str) -> bool {
+    let known = known.filter(|known| known.version == one.version);
+    let platform = Platform::current().to_string();
+    known.is_none_or(|known| known.proves_program(&platform, hash, cache_directory().as_deref()))
+}
+
 /// One run of `ingot init`.
 struct Run<'a> {
     args: &'a InitArgs,
@@ -200,29 +208,52 @@ impl<'a> Run<'a> {
         let fits = |version: &Version| required.versions.allow(&core(version));
         let locked = self.locked(required)?;
         let InitArgs { force, upgrade, .. } = *self.args;
-        let installed = self.newest(required, locked);
-        let again = match installed {
+        let newest_installed = self.newest(required, locked);
+        let again = match &newest_installed {
             Some((installation, program)) if !force && !upgrade => {
+                let (installation, program) = (installation.clone(), program.clone());
                 let archives = BTreeMap::new();
                 return Ok(Installed { installation, program, archives, new: false });
             }
             // As in Packer, the same version again.
-            Some((installation, _)) if !upgrade => Some(installation.version),
+            Some((installation, _)) if !upgrade => Some(installation.version.clone()),
             _ => None,
         };
         let allow = |version: &Version| match &again {
             Some(again) => version == again,
             None => fits(version),
         };
+        let known = self.lock.get(&required.source);
+        // A mirror that is not up to date, or that somebody keeps from being so, is no upgrade.
+        // Versions that the template does not allow any more do not count.
+        let newest = newest_installed.as_ref().map(|(installation, _)| &installation.version);
+        let locked_version = known.map(|known| &known.version).filter(|version| fits(version));
+        let at_least = if upgrade { newest.max(locked_version) } else { None };
         let request = Request {
             address: &address,
             allow: &allow,
             constraints: &required.constraints,
+            at_least,
             force,
             locked,
-            known: self.lock.get(&required.source),
+            known,
         };
-        self.runtime.block_on(self.installer.install(&request))
+        let installed = self.runtime.block_on(self.installer.install(&request));
+        match installed {
+            Err(error) if causes(&error).any(|cause| cause.is::<OnlyOlder>()) => {
+                let kept = newest_installed.filter(|(one, hash)| is_as_known(known, one, hash));
+                let Some((installation, program)) = kept else {
+                    return Err(error.hint(
+                        "to go back to an older version, name it in `version` of required_plugins",
+                    ));
+                };
+                let version = &installation.version;
+                self.ui.say(format!("Keeping plugin {} v{version}: {error}", required.source));
+                let archives = BTreeMap::new();
+                Ok(Installed { installation, program, archives, new: false })
+            }
+            installed => installed,
+        }
     }
 
     /// What the lock file says of a plugin, if it counts.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::{Context, Error, Platform, Result, Ui};
 use semver::Version;
+use tempfile::TempPath;
 use tokio_util::sync::CancellationToken;
 
 use super::address::PluginAddress;
@@ -20,6 +21,7 @@ use super::checks::{
 use super::origin::{Origin, Origins};
 use super::search::{Search, Unfit};
 use super::transfer::Transfer;
+use super::unfinished::{self, UNDER_WAY};
 use super::{archive, proof};
 use crate::cache;
 use crate::description::Description;
@@ -32,9 +34,6 @@ use crate::started::StartedPrograms;
 /// says already that they will not do cost a small request each, and are bounded by the time alone.
 pub(super) const MAX_DOWNLOADS: usize = 20;
 
-/// What the files of an installation that is under way are called before.
-const UNDER_WAY: &str = ".ingot-";
-
 /// What to install.
 pub struct Request<'a> {
     /// The plugin.
@@ -43,6 +42,9 @@ pub struct Request<'a> {
     pub allow: &'a (dyn Fn(&Version) -> bool + Sync),
     /// The same as people write it, for messages.
     pub constraints: &'a str,
+    /// The oldest version that will do, as it is installed or locked: where only older ones can be
+    /// had, the error is caused by [`OnlyOlder`].
+    pub at_least: Option<&'a Version>,
     /// Install what is there already once more.
     pub force: bool,
     /// The only version that will do, and the hashes that it must have.
@@ -50,6 +52,15 @@ pub struct Request<'a> {
     /// What a lock file has of the plugin where another version will do too: that version must have
     /// the hashes there.
     pub known: Option<&'a LockedPlugin>,
+}
+
+/// All that can be had is older than what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("the newest version that {origin} has is {newest}, older than {at_least}")]
+pub struct OnlyOlder {
+    origin: String,
+    newest: Version,
+    at_least: Version,
 }
 
 /// What came of a request.
@@ -125,10 +136,16 @@ impl Installer {
         let mut search = Search::new(self.transfer.deadline());
         for origin in self.origins.of(request.address)? {
             match self.install_from(&origin, &place, request, &mut search).await {
-                Ok(Some(installed)) => return Ok(installed),
+                Ok(Some(installed)) => {
+                    unfinished::remove_old(&place);
+                    return Ok(installed);
+                }
                 Ok(None) => {}
                 Err(error) => return Err(self.origins.with_advice(error)),
             }
+        }
+        if let Some(older) = search.only_older.take() {
+            return Err(Error::caused_by(older));
         }
         let reasons = search.reasons();
         Err(match request.locked {
@@ -169,6 +186,14 @@ impl Installer {
         let (mut fit, early): (Vec<&Version>, Vec<&Version>) =
             listed.iter().filter(fits).partition(|version| version.pre.is_empty());
         fit.sort();
+        if let Some(at_least) = request.at_least
+            && let Some(newest) = fit.last().copied().filter(|newest| *newest < at_least)
+        {
+            let (newest, at_least) = (newest.clone(), at_least.clone());
+            search.only_older = Some(OnlyOlder { origin: origin.to_string(), newest, at_least });
+            return Ok(None);
+        }
+        fit.retain(|version| request.at_least.is_none_or(|at_least| *version >= at_least));
         if fit.is_empty() {
             search.note(match (early.is_empty(), listed.iter().max()) {
                 (false, _) => format!(
@@ -246,7 +271,6 @@ impl Installer {
         if let Some(locked) = locked
             && !locked.allows_program(&key, &program)
         {
-            let _ = fs::remove_file(&unpacked);
             return Err(Error::new(format!(
                 "the program has the SHA-256 {program}, which is not the one in the lock file"
             ))
@@ -256,12 +280,10 @@ impl Installer {
         let described = match described {
             Ok(described) => described,
             Err(error) => {
-                let _ = fs::remove_file(&unpacked);
                 return Err(Failed::downloaded(format!("version {version}: {error}")));
             }
         };
         if let Err(why) = is_release(&described, version) {
-            let _ = fs::remove_file(&unpacked);
             return Err(Failed::downloaded(format!("version {version}: {why}")));
         }
         put(&unpacked, &target, &program)?;
@@ -271,7 +293,8 @@ impl Installer {
         Ok(Installed { installation, program, archives, new: true })
     }
 
-    /// Gets the program of `asset` and checks its checksum, under a name of its own.
+    /// Gets the program of `asset` and checks its checksum, under a name of its own. It is removed
+    /// unless it gets another.
     async fn unpacked(
         &self,
         origin: &Origin,
@@ -279,7 +302,7 @@ impl Installer {
         address: &PluginAddress,
         version: &Version,
         asset: &Asset,
-    ) -> Result<PathBuf> {
+    ) -> Result<TempPath> {
         let program = self.file_name(address, version);
         let unpacked = place.join(format!("{UNDER_WAY}{program}"));
         let part = place.join(format!("{UNDER_WAY}{}.part", asset.file));
@@ -287,10 +310,8 @@ impl Installer {
         if !asset.archive {
             let source = origin.get(&self.transfer, address, version, asset, &part).await?;
             archive::copy(&source, &unpacked, limit)?;
-            if let Err(error) = check_sum(&unpacked, &asset.sha256, origin) {
-                let _ = fs::remove_file(&unpacked);
-                return Err(error);
-            }
+            let unpacked = TempPath::from_path(unpacked);
+            check_sum(&unpacked, &asset.sha256, origin)?;
             return Ok(unpacked);
         }
         let archive = origin.get(&self.transfer, address, version, asset, &part).await?;
@@ -311,7 +332,8 @@ impl Installer {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let _ = fs::remove_file(&part);
-        done.map(|()| unpacked).with_context(|| format!("unpacking {}", asset.file))
+        done.map(|()| TempPath::from_path(unpacked))
+            .with_context(|| format!("unpacking {}", asset.file))
     }
 
     /// Installs the program at `path` as the plugin `address`, in the version that it says it is.
@@ -336,10 +358,12 @@ impl Installer {
         let name = self.file_name(address, &version);
         let unpacked = place.join(format!("{UNDER_WAY}{name}"));
         archive::copy(path, &unpacked, self.transfer.max_size())?;
+        let unpacked = TempPath::from_path(unpacked);
         let program = cache::hash(None, &unpacked)
             .with_context(|| format!("reading {}", unpacked.display()))?;
         let target = place.join(name);
         put(&unpacked, &target, &program)?;
+        unfinished::remove_old(&place);
         let installation = Installation {
             path: target,
             source: address.source().to_owned(),
@@ -368,7 +392,7 @@ impl Installer {
     }
 
     async fn lock(&self, place: &Path, address: &PluginAddress) -> Result<FileLock> {
-        let path = place.join(format!("{UNDER_WAY}lock"));
+        let path = place.join(unfinished::LOCK);
         // Never cancelled: an interrupt ends the program.
         let never = CancellationToken::new();
         let on_wait = || {

@@ -16,7 +16,9 @@ pub(crate) mod proof;
 mod search;
 mod signature;
 mod transfer;
+mod unfinished;
 
 pub use address::PluginAddress;
-pub use installer::{Installed, Installer, Request, remove};
+pub use installer::{Installed, Installer, OnlyOlder, Request, remove};
 pub use origin::Origins;
+pub use unfinished::remove_unfinished;

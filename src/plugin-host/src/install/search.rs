@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::installer::MAX_DOWNLOADS;
+use super::installer::{MAX_DOWNLOADS, OnlyOlder};
 
 /// How many reasons a message has.
 const MAX_REASONS: usize = 10;
@@ -22,12 +22,21 @@ pub(super) struct Search {
     limit: Duration,
     /// Whether it ended before everything was looked at.
     ended: bool,
+    /// What is left out for being older than what is there.
+    pub only_older: Option<OnlyOlder>,
 }
 
 impl Search {
     /// One that ends after `limit`.
     pub(super) fn new(limit: Duration) -> Search {
-        Search { reasons: Vec::new(), downloads: 0, begun: Instant::now(), limit, ended: false }
+        Search {
+            reasons: Vec::new(),
+            downloads: 0,
+            begun: Instant::now(),
+            limit,
+            ended: false,
+            only_older: None,
+        }
     }
 
     /// Notes why there is nothing in a place.
