@@ -1,10 +1,12 @@
 //! `ingot init` where releases are many, older than what is there, or do not fit the disk.
 
-use std::time::{Duration, SystemTime};
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::init::{ACME, Machine, machine, requiring};
+use crate::installed::put_program;
 use crate::release_server::{
-    Response, archive, github_path, github_zip, program_name, sha256, zip_of,
+    How, Response, archive, github_path, github_zip, program_name, program_of, sha256, zip_of,
 };
 use ingot_test_support::disk::Disk;
 use ingot_test_support::require;
@@ -170,4 +172,34 @@ fn what_broken_off_installations_left_goes_in_time_and_with_the_plugin() {
     let run = machine.run(&["plugins", "remove", ACME]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert_eq!(unfinished(&machine), Vec::<String>::new());
+}
+
+#[test]
+fn what_another_init_locked_meanwhile_stays_locked() {
+    let machine = require!(machine(ACME, ">= 1.0"));
+    machine.server.github(&["1.0.0"]);
+    // It goes on after the time that a server may send nothing.
+    machine.server.change(&machine.zip("1.0.0"), |answer| answer.how = How::StallOnce(1_000_000));
+    let mut slow = machine.command(&["init", "t.pkr.hcl"]);
+    let slow = slow.env("INGOT_PLUGIN_DOWNLOAD_TIMEOUT", "5s").stdout(Stdio::null());
+    let mut slow = slow.spawn().unwrap();
+    let part = machine.plugins().join(ACME).join(format!(".ingot-{}.part", github_zip("1.0.0")));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !part.exists() {
+        assert!(Instant::now() < deadline, "the download did not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let other = "git.example.com/tools/trial";
+    std::fs::write(machine.dir.path().join("b.pkr.hcl"), requiring(other, ">= 1.0")).unwrap();
+    let mirror = machine.home.path().join("mirror");
+    put_program(&mirror.join(other).join(program_name("1.2.0")), &program_of("1.2.0"));
+    let flag = format!("-plugin-mirror={}", mirror.display());
+    let run = machine.run(&["init", &flag, "b.pkr.hcl"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(slow.try_wait().unwrap().is_none(), "it was not slow");
+    assert!(slow.wait().unwrap().success());
+    let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+    for source in [ACME, other] {
+        assert!(lock.contains(&format!("plugin \"{source}\"")), "{source}: {lock}");
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ pub(in crate::cli) fn install_required(
     }
     let whole_directory = project.file.is_none();
     match Run::new(args, &project.template.dir, ui) {
-        Ok(mut run) => run.install(&needed, whole_directory, diagnostics),
+        Ok(run) => run.install(&needed, whole_directory, diagnostics),
         Err(error) => diagnostics.push(super::diagnostic_of(&error)),
     }
 }
@@ -135,7 +135,9 @@ fn is_as_known(known: Option<&LockedPlugin>, one: &Installation, hash: &str) -> 
 struct Run<'a> {
     args: &'a InitArgs,
     ui: &'a Ui,
+    /// What was locked when it began.
     lock: LockFile,
+    template: PathBuf,
     installer: Installer,
     runtime: Runtime,
     /// What is in the plugin directory.
@@ -154,6 +156,7 @@ impl<'a> Run<'a> {
             args,
             ui,
             lock: LockFile::read(template)?,
+            template: template.to_owned(),
             installer: install::installer(args.plugin_mirror.as_deref(), ui)?,
             runtime: install::runtime()?,
             found: discovery::installations(&directory),
@@ -163,16 +166,17 @@ impl<'a> Run<'a> {
 
     /// Installs `needed`. Without the others, what the lock file has of them stays.
     fn install(
-        &mut self,
+        &self,
         needed: &[&RequiredPlugin],
         whole_directory: bool,
         diagnostics: &mut Diagnostics,
     ) {
+        let mut locked = Vec::new();
         for required in needed {
             match self.install_one(required) {
                 Ok(installed) => {
                     install::say(&installed, self.ui);
-                    self.note(required, installed);
+                    locked.push((required.source.as_str(), to_lock(required, installed)));
                 }
                 Err(error) => {
                     let mut diagnostic = Diagnostic::error(format!(
@@ -191,10 +195,33 @@ impl<'a> Run<'a> {
         if self.args.locked {
             return;
         }
-        if whole_directory {
-            self.lock.retain(|source| needed.iter().any(|required| required.source == source));
+        let mut changed = Vec::new();
+        let updated = LockFile::update(&self.template, |file| {
+            for (source, plugin) in locked {
+                let now = file.get(source);
+                // Somebody who knew more, or less: a merge, or another `ingot init`.
+                if now != self.lock.get(source)
+                    && let Some(now) = now.filter(|now| now.version != plugin.version)
+                {
+                    changed.push((source, now.version.clone(), plugin.version));
+                    continue;
+                }
+                file.set(source, plugin);
+            }
+            if whole_directory {
+                file.retain(|source| needed.iter().any(|required| required.source == source));
+            }
+        });
+        for (source, theirs, ours) in changed {
+            diagnostics.push(
+                Diagnostic::warning(format!(
+                    "the lock file names version {theirs} of {source}, as of a moment ago, and not \
+                     {ours}, which was installed"
+                ))
+                .help("run `ingot init` again to install what it names"),
+            );
         }
-        if let Err(error) = self.lock.write() {
+        if let Err(error) = updated {
             // The plugins are there all the same.
             diagnostics.push(
                 Diagnostic::warning(format!("the lock file cannot be written: {error}"))
@@ -318,15 +345,14 @@ impl<'a> Run<'a> {
             }
         })
     }
+}
 
-    fn note(&mut self, required: &RequiredPlugin, installed: Installed) {
-        let programs = [(Platform::current().to_string(), installed.program)].into();
-        let plugin = LockedPlugin {
-            version: installed.installation.version,
-            constraints: required.constraints.clone(),
-            archives: installed.archives,
-            programs,
-        };
-        self.lock.set(&required.source, plugin);
+/// What a lock file says of what was installed.
+fn to_lock(required: &RequiredPlugin, installed: Installed) -> LockedPlugin {
+    LockedPlugin {
+        version: installed.installation.version,
+        constraints: required.constraints.clone(),
+        archives: installed.archives,
+        programs: [(Platform::current().to_string(), installed.program)].into(),
     }
 }
