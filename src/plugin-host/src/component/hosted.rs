@@ -114,8 +114,9 @@ impl Component {
         }
     }
 
-    /// Hands options to a component with `method`, along with `facts` about the build. Yields the component, which now has them, and what it answered. What a component warns of
-    /// goes with its errors, too.
+    /// Hands options to a component with `method`, along with `facts` about the build, unless
+    /// `cancel` fires. Yields the component, which now has them, and what it answered. What a
+    /// component warns of goes with its errors, too.
     pub(super) fn configure(
         &self,
         config: &Config,
@@ -132,7 +133,7 @@ impl Component {
         let asking = async {
             let instance = self.host.instance(&self.id).await?;
             let response = instance.ask(method, argument, "checking its options").await?;
-            Ok((instance, response))
+            Ok::<_, HostError>((instance, response))
         };
         let asked = self.host.block_on(async {
             tokio::select! {
