@@ -56,10 +56,7 @@ fn kill_all(trial: &crate::harness::Trial) {
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
         let variables = std::fs::read(process.path().join("environ")).unwrap_or_default();
         if variables.windows(record.len()).any(|part| part == record) {
-            ingot_test_support::signal(
-                "KILL",
-                process.file_name().to_str().unwrap().parse().unwrap(),
-            );
+            ingot_test_support::signal("KILL", process.file_name().display());
             killed += 1;
         }
     }
