@@ -15,7 +15,7 @@ use crate::template::version::VersionConstraints;
 /// The plugin directory.
 pub(super) fn directory() -> Result<PathBuf> {
     discovery::plugin_directory().map_err(Error::new)?.ok_or_else(|| {
-        Error::new("there is no plugin directory").hint("set PACKER_PLUGIN_PATH, or HOME")
+        Error::new("there is no plugin directory").hint("set PACKER_PLUGIN_PATH or HOME")
     })
 }
 
