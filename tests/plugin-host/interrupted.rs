@@ -76,7 +76,11 @@ fn a_plugin_that_hangs_ends_with_the_second_ctrl_c() {
     // Cancelling does not end it.
     let dir = template(&HANGS.replace("prepare", "run"));
     let mut child = until_started(&plugins, dir.path(), &["build", "."], &[], "start builder");
-    std::thread::sleep(Duration::from_millis(700));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.path().join("x").exists() {
+        assert!(Instant::now() < deadline, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     signal("INT", child.id());
     std::thread::sleep(Duration::from_millis(500));
     assert!(child.try_wait().unwrap().is_none() && any_plugin_runs(plugins.directory()));
@@ -128,7 +132,7 @@ fn plugins_of_killed_commands_end_with_the_next_run_or_cleanup() {
     let other = template(ingot_test_support::NULL);
     for (args, env, start) in [
         (&["validate", "."][..], &[][..], "start builder"),
-        (&["plugins", "installed"], &hang, "describe"),
+        (&["plugins", "installed"][..], &hang[..], "describe"),
     ] {
         for ending in [&["build", "."][..], &["cleanup"]] {
             plugins.forget_record();

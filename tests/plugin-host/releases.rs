@@ -181,7 +181,7 @@ fn what_another_init_locked_meanwhile_stays_locked() {
     // It goes on after the time that a server may send nothing.
     machine.server.change(&machine.zip("1.0.0"), |answer| answer.how = How::StallOnce(1_000_000));
     let mut slow = machine.command(&["init", "t.pkr.hcl"]);
-    let slow = slow.env("INGOT_PLUGIN_DOWNLOAD_TIMEOUT", "5s").stdout(Stdio::null());
+    let slow = slow.env("INGOT_PLUGIN_DOWNLOAD_TIMEOUT", "15s").stdout(Stdio::null());
     let mut slow = slow.spawn().unwrap();
     let part = machine.plugins().join(ACME).join(format!(".ingot-{}.part", github_zip("1.0.0")));
     let deadline = Instant::now() + Duration::from_secs(60);
