@@ -204,7 +204,7 @@ fn prepare_node<B>(
     let mut context = project.prepare_context(&node, flags);
     let plugins = &project.plugins;
     let scope = project.scope();
-    let mut check = Check { context: &context, diagnostics };
+    let mut check = Check { context: &context, diagnostics: &mut *diagnostics };
 
     let mut builder = None;
     let (mut claims, mut no_artifact) = (Vec::new(), None);
@@ -222,7 +222,6 @@ fn prepare_node<B>(
             builder = undecided();
         }
     }
-    let Check { diagnostics, .. } = check;
     context.build_values = values.names();
     let mut check = Check { context: &context, diagnostics };
     let later = scope.with(run_names(&node, values.before()));

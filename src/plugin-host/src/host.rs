@@ -396,7 +396,7 @@ mod tests {
         for (text, problem) in [
             ("600", "has no unit"),
             ("10min", "is not a unit of time"),
-            ("abc", "has no unit"),
+            ("abc", "cannot read"),
             ("0", "needs some time"),
             ("0s", "needs some time"),
             ("-5m", "needs some time"),

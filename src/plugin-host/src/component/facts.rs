@@ -38,8 +38,9 @@ impl Facts {
         if ctx.json_template {
             facts.extend(of_template(ctx));
         }
-        let placeholder =
-            |name: &String| (name.as_str(), format!("Build_{name}. {PLACEHOLDER}").into());
+        fn placeholder(name: &String) -> (&str, Value) {
+            (name.as_str(), format!("Build_{name}. {PLACEHOLDER}").into())
+        }
         let after = ctx.json_template.then(|| map(ctx.build_values.iter().map(placeholder)));
         Facts { before: Some(map(facts)), after }
     }

@@ -310,7 +310,7 @@ impl Installer {
         if !asset.archive {
             let source = origin.get(&self.transfer, address, version, asset, &part).await?;
             archive::copy(&source, &unpacked, limit)?;
-            let unpacked = TempPath::from_path(unpacked);
+            let unpacked = TempPath::try_from_path(unpacked)?;
             check_sum(&unpacked, &asset.sha256, origin)?;
             return Ok(unpacked);
         }
@@ -332,7 +332,7 @@ impl Installer {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let _ = fs::remove_file(&part);
-        done.map(|()| TempPath::from_path(unpacked))
+        done.and_then(|()| Ok(TempPath::try_from_path(unpacked)?))
             .with_context(|| format!("unpacking {}", asset.file))
     }
 
@@ -358,7 +358,7 @@ impl Installer {
         let name = self.file_name(address, &version);
         let unpacked = place.join(format!("{UNDER_WAY}{name}"));
         archive::copy(path, &unpacked, self.transfer.max_size())?;
-        let unpacked = TempPath::from_path(unpacked);
+        let unpacked = TempPath::try_from_path(unpacked)?;
         let program = cache::hash(None, &unpacked)
             .with_context(|| format!("reading {}", unpacked.display()))?;
         let target = place.join(name);
