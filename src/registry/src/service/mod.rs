@@ -34,7 +34,7 @@ pub use events::EVENTS;
 pub use lineage::{AncestryEdge, Lineage, LineageQuery, Member};
 pub use overview::{BucketSummary, Overview, Relatives, Rollback, VersionName, words};
 pub use relations::{Relation, Relations};
-pub use sboms::sbom_document;
+pub use sboms::{sbom_document, sbom_document_in_turn};
 pub use session::{Caller, Session};
 pub use version_list::VersionList;
 pub use versions::{CANCEL_REVOCATION, RESTORE, REVOKE};
