@@ -183,30 +183,57 @@ pub(super) fn component(component: &str) -> Result<()> {
     text("a component_type", component, TEXT)
 }
 
-/// What a build says of itself.
-pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
-    text("a packer_run_uuid", &body.packer_run_uuid, NAME)?;
-    text("a platform", &body.platform, NAME)?;
-    text("a source_external_identifier", &body.source_external_identifier, TEXT)?;
+/// What a new build says of itself.
+pub(super) fn new_build(body: &CreateBuildBody) -> Result<()> {
+    component(&body.component_type)?;
+    let (run, platform) = (&body.packer_run_uuid, &body.platform);
+    build_texts(run, platform, &body.source_external_identifier)?;
     labels(&body.labels)?;
-    if body.artifacts.len() > ARTIFACTS {
+    artifacts(&body.artifacts)
+}
+
+fn build_texts(run: &str, platform: &str, source: &str) -> Result<()> {
+    text("a packer_run_uuid", run, NAME)?;
+    text("a platform", platform, NAME)?;
+    text("a source_external_identifier", source, TEXT)
+}
+
+/// What a build made.
+fn artifacts(artifacts: &[ArtifactCreateBody]) -> Result<()> {
+    if artifacts.len() > ARTIFACTS {
         return Err(Error::invalid(format!(
             "a build must not have more than {ARTIFACTS} artifacts"
         )));
     }
-    for artifact in &body.artifacts {
+    for artifact in artifacts {
         if artifact.external_identifier.is_empty() {
             return Err(Error::invalid("an artifact must have an external_identifier"));
         }
         text("an external_identifier", &artifact.external_identifier, TEXT)?;
         text("a region", &artifact.region, TEXT)?;
     }
+    Ok(())
+}
+
+/// What a build says of itself.
+pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
+    let (run, platform) = (&body.packer_run_uuid, &body.platform);
+    build_texts(run, platform, &body.source_external_identifier)?;
+    labels(&body.labels)?;
+    artifacts(&body.artifacts)?;
     let metadata = serde_json::to_string(&body.metadata).unwrap_or_default();
-    match metadata.len() > METADATA || metadata.contains("\\u0000") {
-        true => Err(Error::invalid(format!(
+    if metadata.len() > METADATA || metadata.contains("\\u0000") {
+        return Err(Error::invalid(format!(
             "a build's metadata must not be longer than {METADATA} bytes or hold zero characters"
-        ))),
-        false => Ok(()),
+        )));
+    }
+    let metadata = body.metadata.iter();
+    let parts = metadata.flat_map(|it| [&it.cicd, &it.packer, &it.vcs]).flatten();
+    match parts.into_iter().all(JsonText::is_readable) {
+        true => Ok(()),
+        false => Err(Error::invalid(
+            "a build's metadata must be JSON of no more than 127 levels",
+        )),
     }
 }
 
