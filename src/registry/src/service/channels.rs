@@ -29,7 +29,7 @@ pub const CREATE_CHANNEL: &str = "create channel";
 
 impl Session {
     /// A channel of a bucket that the caller may see.
-    async fn find_channel(
+    pub(super) async fn find_channel(
         &self,
         tx: &mut Tx,
         bucket: &str,
@@ -46,7 +46,7 @@ impl Session {
         }
     }
 
-    fn may_see(&self, channel: &ChannelRow) -> bool {
+    pub(super) fn may_see(&self, channel: &ChannelRow) -> bool {
         !channel.restricted || self.sees_all()
     }
 
