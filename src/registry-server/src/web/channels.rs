@@ -271,7 +271,7 @@ pub(super) async fn show_with(
                     (pager("assignments", &path, &[], history.pagination.as_ref()))
                 }
             }
-            @if context.visit.may_write() && !channel.managed { (removal::channel_settings(context, &channel)) }
+            @if context.visit.may_write() { (removal::channel_settings(context, &channel)) }
         },
     ))
 }
