@@ -11,8 +11,6 @@ use crate::store::{
     AuditRow, Principal, Project, Role, RunTaskKey, Store, Tx, Webhook, transaction,
 };
 
-/// How many lines of the audit log are read for a page.
-const AUDIT: i64 = 1000;
 /// How many webhooks a project may have: every event is written down for each.
 const WEBHOOKS: usize = 100;
 /// How many principals an organization may have: pages and commands list all of them.
@@ -221,12 +219,11 @@ impl Session {
     ///
     /// # Errors
     /// The caller is not an administrator, or the database failed.
-    pub async fn audit_log(&self, most: usize) -> Result<Vec<AuditRow>> {
+    pub async fn audit_log(&self, most: u32) -> Result<Vec<AuditRow>> {
         self.need(Role::Admin)?;
-        let mut lines = self.store.read().await?.audit_log(AUDIT, Timestamp::default()).await?;
-        lines.retain(|line| line.project_id == self.project_id());
-        lines.truncate(most);
-        Ok(lines)
+        let project = Some(self.project_id());
+        let tx = &mut self.store.read().await?;
+        tx.audit_log(i64::from(most), Timestamp::default(), project).await
     }
 }
 
@@ -427,7 +424,7 @@ impl Administration {
     /// # Errors
     /// The database failed.
     pub async fn audit_log(&self, limit: i64, since: Timestamp) -> Result<Vec<AuditRow>> {
-        let mut lines = self.store.read().await?.audit_log(limit, since).await?;
+        let mut lines = self.store.read().await?.audit_log(limit, since, None).await?;
         lines.reverse();
         Ok(lines)
     }

@@ -255,9 +255,20 @@ impl Tx {
         Ok(query.fetch_all(self.raw()).await?)
     }
 
-    /// The newest lines of the audit log since a time.
-    pub async fn audit_log(&mut self, limit: i64, since: Timestamp) -> Result<Vec<AuditRow>> {
-        let sql = "SELECT * FROM audit WHERE at >= $2 ORDER BY at DESC, id DESC LIMIT $1";
+    /// The newest lines of the audit log since a time, of a project or of all and none.
+    pub async fn audit_log(
+        &mut self,
+        limit: i64,
+        since: Timestamp,
+        project: Option<&str>,
+    ) -> Result<Vec<AuditRow>> {
+        let sql = match project {
+            None => "SELECT * FROM audit WHERE at >= $2 ORDER BY at DESC, id DESC LIMIT $1",
+            Some(_) => {
+                "SELECT * FROM audit WHERE at >= $2 AND project_id = $3 \
+                 ORDER BY at DESC, id DESC LIMIT $1"
+            }
+        };
         let line = |row: &AnyRow| {
             Ok(AuditRow {
                 at: row.time("at")?,
@@ -269,7 +280,10 @@ impl Tx {
                 address: row.text("address")?,
             })
         };
-        let query = sqlx::query(sql).bind(limit).bind(since.micros().unwrap_or_default());
+        let mut query = sqlx::query(sql).bind(limit).bind(since.micros().unwrap_or_default());
+        if let Some(project) = project {
+            query = query.bind(project);
+        }
         query.fetch_all(self.raw()).await?.iter().map(line).collect()
     }
 }
