@@ -38,6 +38,6 @@ pub use sboms::{sbom_document, sbom_document_in_turn};
 pub use session::{Caller, Session};
 pub use version_list::VersionList;
 pub use versions::{CANCEL_REVOCATION, RESTORE, REVOKE};
-pub use work::{cancel_silent_builds, carry_out_revocations};
+pub use work::{cancel_silent_builds, carry_out_revocations, forget_audit, forget_run_tasks};
 
 use not_found::{no_bucket, no_channel, no_version};

@@ -37,6 +37,34 @@ pub async fn carry_out_revocations(store: &Store) -> Result<Timestamp> {
     }
 }
 
+/// How many rows are removed in one transaction. One that removed all that was kept for years would
+/// take longer than a statement may, and would be begun again and again; and others wait to write.
+const PORTION: u32 = 5000;
+
+/// Removes the lines of the audit log from before a time; how many there were.
+///
+/// # Errors
+/// The database failed. Some may have been removed.
+pub async fn forget_audit(store: &Store, before: Timestamp) -> Result<u64> {
+    let mut count = 0;
+    loop {
+        let removed = transaction!(store, |tx| tx.forget_audit(before, PORTION))?;
+        count += removed;
+        if removed < u64::from(PORTION) {
+            return Ok(count);
+        }
+    }
+}
+
+/// Forgets calls of run tasks about which no call is taken any more: of runs made before a time.
+///
+/// # Errors
+/// The database failed. Some may have been removed.
+pub async fn forget_run_tasks(store: &Store, before: Timestamp) -> Result<()> {
+    while transaction!(store, |tx| tx.forget_run_tasks(before, PORTION))? >= u64::from(PORTION) {}
+    Ok(())
+}
+
 /// Cancels builds that run and have not been heard of for ten minutes.
 ///
 /// # Errors

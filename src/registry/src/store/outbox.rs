@@ -233,11 +233,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes the lines of the audit log that are older; how many there were.
-    pub async fn forget_audit(&mut self, before: Timestamp) -> Result<u64> {
-        let sql = "DELETE FROM audit WHERE at < $1";
+    /// Removes the oldest lines of the audit log from before a time, so many at most; how many it
+    /// were.
+    pub async fn forget_audit(&mut self, before: Timestamp, most: u32) -> Result<u64> {
+        let sql = "DELETE FROM audit WHERE id IN \
+                   (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)";
         let query = sqlx::query(sql).bind(before.micros().unwrap_or_default());
-        Ok(query.execute(self.raw()).await?.rows_affected())
+        Ok(query.bind(i64::from(most)).execute(self.raw()).await?.rows_affected())
     }
 
     /// What a principal did this to in a project since a time, last first.
