@@ -225,6 +225,22 @@ impl Session {
         Ok((found, count))
     }
 
+    /// Whether channels go back, and whether descendants are revoked, too: of the revocation that a
+    /// version has or is to have by itself; none if it has none.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such version, or the database failed.
+    pub async fn revocation_choices(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+    ) -> Result<Option<(bool, bool)>> {
+        self.need(Role::Viewer)?;
+        let tx = &mut self.store.read().await?;
+        let version = self.find_version(tx, bucket, fingerprint).await?;
+        tx.own_revocation_choices(&version.id).await
+    }
+
     /// The version that a channel pointed at before and that is still valid.
     ///
     /// # Errors
