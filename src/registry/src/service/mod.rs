@@ -9,6 +9,7 @@ mod builds;
 mod channels;
 mod credentials;
 mod enforced_blocks;
+mod enforced_links;
 mod events;
 mod lineage;
 mod not_found;
