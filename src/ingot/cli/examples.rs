@@ -154,7 +154,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("registry logout", &["ingot registry logout"]),
     (
         "registry export",
-        &["ingot registry export hcp.json", "ingot registry export web.json -bucket=web"],
+        &[
+            "ingot registry export hcp.json",
+            "ingot registry export web.json -bucket=web -sboms=false",
+        ],
     ),
     (
         "registry import",
