@@ -299,6 +299,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("registry project", &["ingot registry project create shop"]),
     ("registry project create", &["ingot registry project create shop"]),
     ("registry project list", &["ingot registry project list"]),
+    ("registry project rename", &["ingot registry project rename shop store"]),
+    ("registry project delete", &["ingot registry project delete store"]),
     (
         "registry webhook",
         &[

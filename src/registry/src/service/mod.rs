@@ -16,6 +16,7 @@ mod not_found;
 mod operations;
 mod overview;
 mod page;
+mod projects;
 mod relations;
 mod revocation;
 mod rules;

@@ -6,6 +6,8 @@ use crate::api::limits::{ENFORCED_CONTENT, LABEL_KEY, LABEL_VALUE, LABELS};
 use crate::api::*;
 use crate::revocation_delay::revocation_delay;
 
+use super::credentials::is_client_id;
+
 /// How long a bucket's or a channel's name may be.
 const NAME: usize = 64;
 /// How long a fingerprint may be, which HCP says.
@@ -97,10 +99,41 @@ pub(super) fn fingerprint(fingerprint: &str) -> Result<()> {
 
 /// A service principal's name, which pages and the audit log show.
 pub(super) fn principal_name(name: &str) -> Result<()> {
-    if name.trim().is_empty() {
-        return Err(Error::invalid("a principal must have a name"));
+    shown_name("a principal", name)?;
+    match is_client_id(name) {
+        true => Err(Error::invalid(
+            "a principal must not be called as a client id is: another may have it",
+        )),
+        false => Ok(()),
     }
-    text("a principal's name", name, NAME)
+}
+
+/// A project's name, which is in the paths of its pages.
+pub(super) fn project_name(name: &str) -> Result<()> {
+    shown_name("a project", name)?;
+    if name.contains(['/', '\\']) || matches!(name, "." | "..") {
+        return Err(Error::invalid(
+            "a project's name is in the paths of its pages: it must not hold `/` or `\\`, or be `.` or \
+             `..`",
+        ));
+    }
+    Ok(())
+}
+
+/// A name that people read, in a line.
+fn shown_name(of: &str, name: &str) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::invalid(format!("{of} must have a name")));
+    }
+    if name.trim() != name {
+        return Err(Error::invalid(format!(
+            "{of}'s name must not begin or end with white space"
+        )));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid(format!("{of}'s name must not hold control characters")));
+    }
+    text(&format!("{of}'s name"), name, NAME)
 }
 
 /// A text that has no form: no longer than `most`, without control characters.
@@ -247,6 +280,25 @@ pub(super) fn revoke_in(text: &str) -> Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_people_read() {
+        for name in ["web", "Web & Mobile", "größer", "a.b"] {
+            project_name(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+            principal_name(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        let long = "a".repeat(65);
+        for name in ["", " ", " a", "a\n", "a\tb", "a\u{202e}b", &long] {
+            assert!(project_name(name).is_err(), "{name:?}");
+            assert!(principal_name(name).is_err(), "{name:?}");
+        }
+        for name in ["a/b", "a\\b", ".", ".."] {
+            assert!(project_name(name).is_err(), "{name:?}");
+        }
+        let id = format!("ingot-{}", "0123456789abcdef".repeat(2));
+        assert!(principal_name(&id).is_err());
+        assert!(principal_name("ingot-ci").is_ok());
+    }
 
     #[test]
     fn names() {
