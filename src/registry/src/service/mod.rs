@@ -23,6 +23,8 @@ mod rules;
 mod run_tasks;
 mod sboms;
 mod session;
+#[cfg(test)]
+mod turn_tests;
 mod version_list;
 mod versions;
 mod view;

@@ -74,3 +74,38 @@ pub async fn cancel_silent_builds(store: &Store) -> Result<u64> {
     let since = Timestamp::from_micros(Some(now - SILENCE.as_micros() as i64));
     transaction!(store, |tx| tx.cancel_silent_builds(since))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{AuditRow, Location};
+
+    #[tokio::test]
+    async fn old_lines_are_removed_in_portions() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Location::Sqlite(dir.path().join("r.db"));
+        let store = Store::open(&file, 4).await.expect("a store");
+        let count = PORTION + 10;
+        let written = transaction!(store, |tx| async {
+            for _ in 0..count {
+                tx.audit(&AuditRow::default()).await?;
+            }
+            Ok(tx.now)
+        });
+        let written = written.expect("they are written");
+        let after = Timestamp::from_micros(written.micros().map(|at| at + 1));
+        let line = AuditRow { action: "kept".into(), ..AuditRow::default() };
+        transaction!(store, |tx| tx.audit(&line)).expect("it is written");
+        // No transaction removes more than it is told.
+        let removed = transaction!(store, |tx| tx.forget_audit(after, 3));
+        assert_eq!(removed.expect("they are removed"), 3);
+        let removed = forget_audit(&store, after).await.expect("they are removed");
+        assert_eq!(removed, u64::from(count) - 3);
+        let mut tx = store.read().await.expect("a transaction");
+        let left = tx.audit_log(10, Timestamp::default(), None).await.expect("lines");
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left[0].action, "kept");
+        drop(tx);
+        store.close().await;
+    }
+}
