@@ -50,10 +50,13 @@ impl PackageList {
             let key_bytes = if there.is_none() { key.len() } else { 0 };
             new.fold((0, key_bytes), |(count, bytes), it| (count + 1, bytes + it.len()))
         };
-        let (count, bytes) = list.found.iter().map(new).fold(
-            (self.count, self.bytes),
-            |(count, bytes), (more, longer)| (count + more, bytes + longer),
-        );
+        let (count, bytes) = list
+            .found
+            .iter()
+            .map(new)
+            .fold((self.count, self.bytes), |(count, bytes), (more, longer)| {
+                (count + more, bytes + longer)
+            });
         within_bounds(count, bytes).map_err(|why| format!("with those before it {why}"))?;
         (self.count, self.bytes) = (count, bytes);
         for (key, versions) in list.found {
@@ -136,11 +139,15 @@ mod tests {
 
     #[test]
     fn members_come_in_any_order_and_unknown_ones_are_passed_over() {
-        let cyclone = br#"{"components": [{"components": [{"version": "1", "name": "inner", "x": [{}]}],
+        let cyclone =
+            br#"{"components": [{"components": [{"version": "1", "name": "inner", "x": [{}]}],
             "purl": null, "version": null, "name": "outer", "type": "library"}, {}],
             "metadata": {"component": {"name": "image"}}, "bomFormat": "CycloneDX"}"#;
         let packages = packages_of(cyclone).unwrap();
-        assert_eq!(packages, [("inner".into(), "1".into()), ("outer".into(), String::new())].into());
+        assert_eq!(
+            packages,
+            [("inner".into(), "1".into()), ("outer".into(), String::new())].into()
+        );
         let spdx = br#"{"packages": [{"externalRefs": [{"referenceLocator": "cpe:2.3:a:b"},
             {"referenceLocator": "pkg:gem/a@1", "referenceType": "purl", "x": 1}],
             "primaryPackagePurpose": "CONTAINER", "name": "a"}], "spdxVersion": "SPDX-2.3"}"#;
@@ -177,7 +184,8 @@ mod tests {
         let error = packages_of(&long).unwrap_err();
         assert_eq!(error, "it lists a package whose name or version is longer than 1024 bytes");
         let long = "x".repeat(TEXT);
-        let long = (0..TEXTS / TEXT + 1).map(|at| format!(r#"{{"name":"{at}","version":"{long}"}}"#));
+        let long =
+            (0..TEXTS / TEXT + 1).map(|at| format!(r#"{{"name":"{at}","version":"{long}"}}"#));
         let error = packages_of(&cyclone(long)).unwrap_err();
         assert_eq!(error, "the names and versions of its packages are longer than 16 MiB");
         // A file's path is no package's name, however long.

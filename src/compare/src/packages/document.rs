@@ -48,9 +48,9 @@ impl Reading {
             return Ok(());
         }
         let added = match name.cut || version.cut {
-            true => Err(format!(
-                "it lists a package whose name or version is longer than {TEXT} bytes"
-            )),
+            true => {
+                Err(format!("it lists a package whose name or version is longer than {TEXT} bytes"))
+            }
             false => {
                 let key = format!("{kind} {}", name.kept);
                 self.list.add(key.trim_start().to_owned(), version.kept)

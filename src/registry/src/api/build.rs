@@ -1,8 +1,8 @@
 //! Builds: what one source of a template made for a version.
 
 use super::{
-    Artifact, ArtifactCreateBody, JsonText, Labels, Location, PaginationResponse, Timestamp, enumeration,
-    message,
+    Artifact, ArtifactCreateBody, JsonText, Labels, Location, PaginationResponse, Timestamp,
+    enumeration, message,
 };
 
 enumeration! {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
-use super::{Answered, Call, HttpRegistry, json};
 use super::operations::{NONE, present};
+use super::{Answered, Call, HttpRegistry, json};
 use crate::api::*;
 use crate::client::EnforcedBlocks;
 

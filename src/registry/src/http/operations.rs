@@ -41,7 +41,10 @@ impl HttpRegistry {
     }
 
     /// Makes a call whose path is below the project.
-    pub(super) async fn below<'a, T: DeserializeOwned>(&'a self, call: Call<'a>) -> Result<Answered<T>> {
+    pub(super) async fn below<'a, T: DeserializeOwned>(
+        &'a self,
+        call: Call<'a>,
+    ) -> Result<Answered<T>> {
         let Location { organization_id, project_id } = &self.location;
         let mut whole =
             vec!["packer", "2023-01-01", "organizations", organization_id, "projects", project_id];
@@ -122,8 +125,7 @@ impl Registry for HttpRegistry {
     }
 
     async fn create_bucket(&self, body: &CreateBucketBody) -> Result<Bucket> {
-        let answered: Answered<BucketResponse> =
-            self.make(Method::PUT, &["buckets"], body).await?;
+        let answered: Answered<BucketResponse> = self.make(Method::PUT, &["buckets"], body).await?;
         let exists = match answered.result {
             Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
             result => return present(result?.bucket, "bucket"),

@@ -419,8 +419,7 @@ impl EnforcedBlocks for Session {
         body: &LinkBucketsBody,
     ) -> Result<LinkBucketsResponse> {
         self.need(Role::Admin)?;
-        let links =
-            transaction!(self.store, |tx| self.link_in(tx, id, version, body))?;
+        let links = transaction!(self.store, |tx| self.link_in(tx, id, version, body))?;
         let see = |link: EnforcedLinkRow| EnforcedBlockBucket {
             id: link.id,
             bucket_id: link.bucket_id,

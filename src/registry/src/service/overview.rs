@@ -9,8 +9,8 @@ use super::{Session, page, rules};
 use crate::api::*;
 use crate::client::Registry as _;
 use crate::store::{
-    BucketFilter, BucketLine, BucketOrder, BuildLine, BuildRow, ChannelRow, RelativesLine, Role, Tx,
-    VersionRow, transaction,
+    BucketFilter, BucketLine, BucketOrder, BuildLine, BuildRow, ChannelRow, RelativesLine, Role,
+    Tx, VersionRow, transaction,
 };
 
 /// A version, as others name it.

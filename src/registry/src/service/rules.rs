@@ -126,9 +126,7 @@ fn shown_name(of: &str, name: &str) -> Result<()> {
         return Err(Error::invalid(format!("{of} must have a name")));
     }
     if name.trim() != name {
-        return Err(Error::invalid(format!(
-            "{of}'s name must not begin or end with white space"
-        )));
+        return Err(Error::invalid(format!("{of}'s name must not begin or end with white space")));
     }
     if name.chars().any(char::is_control) {
         return Err(Error::invalid(format!("{of}'s name must not hold control characters")));
@@ -264,9 +262,7 @@ pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
     let parts = metadata.flat_map(|it| [&it.cicd, &it.packer, &it.vcs]).flatten();
     match parts.into_iter().all(JsonText::is_readable) {
         true => Ok(()),
-        false => Err(Error::invalid(
-            "a build's metadata must be JSON of no more than 127 levels",
-        )),
+        false => Err(Error::invalid("a build's metadata must be JSON of no more than 127 levels")),
     }
 }
 

@@ -275,11 +275,9 @@ mod tests {
         let mut damaged = b"SQLite format 3\0".to_vec();
         damaged.resize(8192, 7);
         write(at("damaged"), damaged).expect("it is written");
-        for (name, why) in [
-            ("other", "is not a backup"),
-            ("damaged", "is not a backup"),
-            ("none", "No such file"),
-        ] {
+        for (name, why) in
+            [("other", "is not a backup"), ("damaged", "is not a backup"), ("none", "No such file")]
+        {
             let error = to.restore(&at(name)).await.expect_err("it is no backup");
             assert!(error.message.contains(why) && error.message.contains(name), "{error}");
         }

@@ -256,6 +256,12 @@ impl Tx {
     /// What a project holds that would be gone with it: buckets, enforced blocks, and principals that
     /// may use no other.
     pub async fn project_contents(&mut self, id: &str) -> Result<[(&'static str, i64); 3]> {
+        if self.postgres {
+            // Nobody adds to it until the transaction ends.
+            let sql = "SELECT id FROM projects WHERE id = $1 FOR UPDATE";
+            let _: Option<String> =
+                sqlx::query_scalar(sql).bind(id).fetch_optional(self.raw()).await?;
+        }
         let mut counts = [("buckets", 0), ("enforced_blocks", 0), ("principals", 0)];
         for (table, count) in &mut counts {
             let sql = format!("SELECT count(*) FROM {table} WHERE project_id = $1");

@@ -99,7 +99,9 @@ pub(in crate::cli::registry) async fn export(args: &ExportArgs, session: &Sessio
         line(format!("Enforced blocks were left out: {why}."));
     }
     if !args.sboms {
-        line("SBOMs were left out; a version that was imported without them cannot get them later.");
+        line(
+            "SBOMs were left out; a version that was imported without them cannot get them later.",
+        );
     }
     if !outside.is_empty() {
         line(format!(

@@ -78,8 +78,7 @@ async fn an_organization_has_so_many_principals_and_no_more() {
     let organization = &project.location.organization_id;
     let filled = transaction!(store, |tx| async {
         for number in 2..PRINCIPALS {
-            let created =
-                Credentials::new(organization, None, &format!("p{number}"), Role::Viewer);
+            let created = Credentials::new(organization, None, &format!("p{number}"), Role::Viewer);
             tx.insert_principal(&created.principal).await?;
         }
         Ok(())
