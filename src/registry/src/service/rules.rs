@@ -117,7 +117,12 @@ pub(super) fn project_name(name: &str) -> Result<()> {
              `..`",
         ));
     }
-    Ok(())
+    match uuid::Uuid::parse_str(name) {
+        Ok(_) => Err(Error::invalid(
+            "a project must not be called as a project's id is: another may have it",
+        )),
+        Err(_) => Ok(()),
+    }
 }
 
 /// A name that people read, in a line.
@@ -291,6 +296,7 @@ mod tests {
         for name in ["a/b", "a\\b", ".", ".."] {
             assert!(project_name(name).is_err(), "{name:?}");
         }
+        assert!(project_name("6f3d6a1e-0000-4000-8000-000000000000").is_err());
         let id = format!("ingot-{}", "0123456789abcdef".repeat(2));
         assert!(principal_name(&id).is_err());
         assert!(principal_name("ingot-ci").is_ok());
