@@ -26,11 +26,14 @@ impl EnforcedBlocks for HttpRegistry {
         };
         // The answer that it was made may have been lost; then it is as it was to be.
         let made = self.list_enforced_blocks().await?.into_iter().find(|it| it.name == body.name);
-        let same = |block: &EnforcedBlock| {
-            let first = block.latest_version.as_ref();
-            first.is_some_and(|first| first.block_content == body.block_content)
-        };
-        made.filter(same).ok_or(exists)
+        let Some(made) = made else { return Err(exists) };
+        // Lists may leave contents out.
+        let made = self.get_enforced_block(&made.id).await?;
+        let first = made.latest_version.as_ref();
+        match first.is_some_and(|first| first.block_content == body.block_content) {
+            true => Ok(made),
+            false => Err(exists),
+        }
     }
 
     async fn get_enforced_block(&self, id: &str) -> Result<EnforcedBlock> {
