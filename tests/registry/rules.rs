@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::{Caller, Server};
 
-async fn all(server: &Server) {
+async fn all(server: &Server, database: &[&str]) {
     let admin = server.admin().await;
     versions_are_numbered_when_they_are_complete(&admin).await;
     channels_and_their_history(&admin).await;
@@ -17,12 +17,12 @@ async fn all(server: &Server) {
     a_scheduled_revocation_is_carried_out(&admin).await;
     lists_go_on(&admin).await;
     older_and_odd_requests(&admin).await;
-    who_reads_a_managed_channel_is_set(server, &admin).await;
+    who_reads_a_managed_channel_is_set(server, &admin, database).await;
     a_version_without_builds_says_so(&admin).await;
 }
 
 /// As Terraform's provider does, which adopts `latest`.
-async fn who_reads_a_managed_channel_is_set(server: &Server, admin: &Caller) {
+async fn who_reads_a_managed_channel_is_set(server: &Server, admin: &Caller, database: &[&str]) {
     admin.put("/buckets", json!({ "name": "managed" })).await;
     admin.publish("managed", "f1", None).await;
     let path = "/buckets/managed/channels";
@@ -38,7 +38,7 @@ async fn who_reads_a_managed_channel_is_set(server: &Server, admin: &Caller) {
         );
         assert_eq!(channel["version"]["fingerprint"], "f1", "it points where it pointed");
     }
-    let (id, secret) = server.principal(&["reader", "-role=viewer"]);
+    let (id, secret) = server.principal(&[&["reader", "-role=viewer"], database].concat());
     let viewer = server.sign_in(&id, &secret).await;
     assert_eq!(viewer.call(Method::GET, &latest, Value::Null).await.0, 403);
     // What it points at is the registry's, and so is that it is there.
@@ -73,15 +73,16 @@ async fn a_version_without_builds_says_so(admin: &Caller) {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let dir = tempfile::tempdir().expect("a directory");
-    all(&Server::start(dir.path(), &["-rate-limit=0"])).await;
+    all(&Server::start(dir.path(), &["-rate-limit=0"]), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
     let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a directory");
-    let args = ["-rate-limit=0", "-database-url", &postgres.url()];
-    all(&Server::start(dir.path(), &args)).await;
+    let url = postgres.url();
+    let args = ["-rate-limit=0", "-database-url", &url];
+    all(&Server::start(dir.path(), &args), &args[1..]).await;
 }
 
 fn id(value: &Value) -> &str {
