@@ -14,7 +14,8 @@ use aws_smithy_types::body::SdkBody;
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Context, Result, http};
 use parking_lot::Mutex;
-use reqwest::{Certificate, Client};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder};
 
 /// How long an answer of AWS may take to begin and to go on.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -25,6 +26,7 @@ pub(crate) struct CommonClient {
     /// For services.
     client: Client,
     insecure: bool,
+    roots: Vec<Certificate>,
     /// For the sources of credentials on this machine and this network: they want other limits
     /// of time, and no proxy.
     near: Arc<Mutex<HashMap<Limits, Client>>>,
@@ -45,14 +47,17 @@ impl CommonClient {
             let pem = std::fs::read(&path).with_context(reading)?;
             roots = Certificate::from_pem_bundle(&pem).with_context(reading)?;
         }
-        let client = http::client_with(|builder| {
-            roots
-                .into_iter()
-                .fold(builder, reqwest::ClientBuilder::add_root_certificate)
-                .danger_accept_invalid_certs(insecure)
-                .read_timeout(SILENCE)
-        })?;
-        Ok(CommonClient { client, insecure, near: Arc::default() })
+        let client = services(&roots, insecure, |builder| builder.read_timeout(SILENCE))?;
+        Ok(CommonClient { client, insecure, roots, near: Arc::default() })
+    }
+
+    /// A client for uploads, which limit their own time: an answer does not begin before all is sent.
+    /// It follows no redirects, as a signature is good for one host.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub(crate) fn uploads(&self) -> Result<Client> {
+        services(&self.roots, self.insecure, |builder| builder.redirect(Policy::none()))
     }
 
     /// The client for services, for calls that are not made through the SDK.
@@ -78,6 +83,18 @@ impl CommonClient {
         clients.insert(limits, client.clone());
         Some(client)
     }
+}
+
+fn services(
+    roots: &[Certificate],
+    insecure: bool,
+    adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client> {
+    http::client_with(|builder| {
+        let roots = roots.iter().cloned();
+        let builder = roots.fold(builder, ClientBuilder::add_root_certificate);
+        adjust(builder.danger_accept_invalid_certs(insecure))
+    })
 }
 
 impl HttpClient for CommonClient {

@@ -136,7 +136,7 @@ pub(super) async fn make(
 }
 
 /// What is to be known of an AMI that is ready.
-pub(super) fn created(id: String, image: &Image) -> CreatedImage {
+pub(crate) fn created(id: String, image: &Image) -> CreatedImage {
     let date = image.creation_date().unwrap_or_default().to_owned();
     CreatedImage { id, snapshots: snapshots_of(image), tags: image.tags().to_vec(), date }
 }
@@ -150,12 +150,12 @@ pub(super) fn launched_at(state: &State) -> String {
 }
 
 /// The failure of a call whose answer lacks the AMI's id.
-pub(super) fn nameless() -> Failure {
+pub(crate) fn nameless() -> Failure {
     Failure::new(Kind::Broken, "AWS did not return the AMI's id")
 }
 
 /// The AMI that a call whose answer was lost has made.
-pub(super) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<String>, Failure> {
+pub(crate) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<String>, Failure> {
     Ok(find_images(ec2, mark).await?.into_iter().next())
 }
 
@@ -169,7 +169,7 @@ pub(super) fn settling(failure: &Failure) -> bool {
 }
 
 /// Waits until an AMI can be used, and tells all about it.
-pub(super) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
+pub(crate) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
     let pace = pace::slow(access.polling(), pace::IMAGE);
     until(ui, &format!("the AMI {id}"), pace, || look_at(ec2, id)).await
 }
