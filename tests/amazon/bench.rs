@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use super::cloud::{Account, Cloud, value};
+use super::cloud::{Account, Cloud, SECRET_KEY, value};
 use super::http::Message;
 use super::proxy::{Act, Call, Proxy};
 use ingot_test_support::left_in_state;
@@ -115,10 +115,7 @@ impl Bench {
         build: &str,
         plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
     ) -> Bench {
-        let account = cloud.account();
         let sshd = Arc::clone(instances);
-        let proxy = Proxy::start(&account, plan, move |answer| sshd.authorize(answer));
-        let dir = tempfile::tempdir().expect("a directory for the test");
         let text = format!(
             r#"
 source "amazon-ebs" "a" {{
@@ -158,7 +155,20 @@ build {{
             user = sshd::USER,
             port = instances.server.port,
         );
-        std::fs::write(dir.path().join("t.pkr.hcl"), text).expect("the template is written");
+        let bench = Bench::of(cloud, plan, move |answer| sshd.authorize(answer));
+        std::fs::write(bench.path("t.pkr.hcl"), text).expect("the template is written");
+        bench
+    }
+
+    /// An empty directory and a new account; `watcher` sees all answers of moto.
+    pub(crate) fn of(
+        cloud: &Cloud,
+        plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
+        watcher: impl Fn(&Message) + Send + Sync + 'static,
+    ) -> Bench {
+        let account = cloud.account();
+        let proxy = Proxy::start(&account, plan, watcher);
+        let dir = tempfile::tempdir().expect("a directory for the test");
         Bench { account, proxy, env: Vec::new(), dir }
     }
 
@@ -183,7 +193,7 @@ build {{
             .env("INGOT_STATE_DIR", self.path("state"))
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.proxy.port))
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_PROFILE")
             .envs(self.env.iter().cloned())

@@ -25,7 +25,27 @@ struct Server {
 /// fail under CI and are skipped, aloud, elsewhere.
 pub(crate) fn cloud() -> Option<Cloud> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    shared(&SHARED, Moto::start_with)
+}
+
+/// The same with imports of disks, which moto lacks.
+pub(crate) fn import_cloud() -> Option<Cloud> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/amazon/import-server.py");
+    shared(&SHARED, |env| {
+        let secret = [("IMPORT_SECRET", SECRET_KEY)];
+        Moto::start_program(program, &[env, &secret[..]].concat())
+    })
+}
+
+/// The secret key of the tests.
+pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+fn shared(
+    shared: &Mutex<Weak<Server>>,
+    start: impl FnOnce(&[(&str, &str)]) -> Option<Moto>,
+) -> Option<Cloud> {
+    let mut shared = shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(server) = shared.upgrade() {
         return Some(Cloud(server));
     }
@@ -39,7 +59,7 @@ pub(crate) fn cloud() -> Option<Cloud> {
     let file = tempfile::NamedTempFile::new().expect("a file for the list of AMIs");
     std::fs::write(&file, images.to_string()).expect("the list of AMIs is written");
     let path = file.path().to_str().expect("temporary files have plain names");
-    let moto = Moto::start_with(&[("MOTO_AMIS_PATH", path)])?;
+    let moto = start(&[("MOTO_AMIS_PATH", path)])?;
     let server = Arc::new(Server { moto, _images: file });
     *shared = Arc::downgrade(&server);
     Some(Cloud(server))
@@ -78,6 +98,44 @@ impl Account {
         let request = message(region, "autoscaling", body, Some(&self.id));
         let answer = http::ask(self.port, &request).expect("moto answers");
         assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
+    /// Makes a role, which nobody need take on.
+    pub(crate) fn create_role(&self, name: &str) {
+        let body = format!(
+            "Action=CreateRole&Version=2010-05-08&RoleName={name}&AssumeRolePolicyDocument=%7B%7D"
+        );
+        let request = message("us-east-1", "iam", body, Some(&self.id));
+        let answer = http::ask(self.port, &request).expect("moto answers");
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
+    /// What S3 answers, which must be a success: `PUT`, `/bucket/key?query`, a body.
+    pub(crate) fn s3(&self, method: &str, path: &str, body: &[u8]) -> Message {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: s3.us-east-1.amazonaws.com\r\nContent-Length: {}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/s3/aws4_request, \
+             SignedHeaders=host, Signature=0\r\nx-amz-content-sha256: UNSIGNED-PAYLOAD\r\n",
+            body.len()
+        );
+        let message = Message { head, body: body.to_vec() };
+        let request = message.with("x-moto-account-id", &self.id);
+        let answer = http::ask(self.port, &request).expect("moto answers");
+        assert!((200..300).contains(&answer.status()), "{method} {path}: {}", answer.text());
+        answer
+    }
+
+    /// What a bucket has, one line each: objects, and uploads that are not complete.
+    pub(crate) fn bucket(&self, bucket: &str) -> BTreeSet<String> {
+        let list = |query: &str, element: &str| {
+            let answer = self.s3("GET", &format!("/{bucket}?{query}"), b"").text();
+            let document = roxmltree::Document::parse(&answer).expect("an answer in XML");
+            let all = document.descendants().filter(|node| node.has_tag_name_local(element));
+            all.map(|node| format!("{element} {}", value(&answer[node.range()], "Key"))).collect()
+        };
+        let mut held: BTreeSet<String> = list("list-type=2", "Contents");
+        held.extend(list("uploads", "Upload"));
+        held
     }
 
     /// The account's roles and instance profiles, one line each.

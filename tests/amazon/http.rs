@@ -53,6 +53,10 @@ impl Message {
 
 /// Reads a message; none at the end of the connection.
 pub(crate) fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Message>> {
+    read_some(stream, true)
+}
+
+fn read_some(stream: &mut impl BufRead, has_body: bool) -> std::io::Result<Option<Message>> {
     let mut message = Message::default();
     loop {
         let mut line = String::new();
@@ -63,6 +67,9 @@ pub(crate) fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Message>
             break;
         }
         message.head.push_str(&line);
+    }
+    if !has_body {
+        return Ok(Some(message));
     }
     let length = message.header("content-length").and_then(|text| text.parse().ok());
     match length {
@@ -81,7 +88,9 @@ pub(crate) fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Message>
 pub(crate) fn ask(port: u16, request: &Message) -> std::io::Result<Message> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     request.clone().without("connection").with("Connection", "close").write(&mut stream)?;
-    let answer = read(&mut BufReader::new(stream))?;
+    // The answer to HEAD tells the length of a body that does not come.
+    let has_body = !request.head.starts_with("HEAD ");
+    let answer = read_some(&mut BufReader::new(stream), has_body)?;
     answer.ok_or_else(|| std::io::Error::other("the server hung up"))
 }
 

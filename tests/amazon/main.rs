@@ -1,5 +1,5 @@
-//! `amazon-ebs` end to end through the binary, against moto's server and with a real sshd as the
-//! instance; and the harness itself.
+//! `amazon-ebs` and `amazon-import` end to end through the binary, against moto's server and with a real
+//! sshd as the instance; and the harness itself.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
@@ -13,6 +13,8 @@ mod harness;
 #[cfg(feature = "plugin-host")]
 mod hosted;
 mod http;
+mod import;
+mod import_ends;
 mod matrix;
 mod options;
 mod proxy;

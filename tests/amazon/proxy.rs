@@ -210,6 +210,7 @@ impl State {
         let target = request.header("x-amz-target").and_then(|text| text.rsplit('.').next());
         let action = match target {
             Some(target) => target.to_owned(),
+            None if !request.head.contains(" / HTTP/") => s3_action(&request.head),
             None => form_value(&request.text(), "Action").unwrap_or_default(),
         };
         let mut calls = self.calls.lock().expect("no thread panics with it");
@@ -238,6 +239,9 @@ impl State {
         }
         (self.watcher)(&answer);
         // The connection to the client stays.
+        if request.head.starts_with("HEAD ") {
+            return Some(answer.without("connection"));
+        }
         let length = answer.body.len().to_string();
         let answer = answer.without("connection").without("content-length");
         Some(answer.with("Content-Length", &length))
@@ -255,6 +259,26 @@ impl State {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// What a request of S3 asks for, by the name that S3 has for it.
+fn s3_action(head: &str) -> String {
+    let line = head.lines().next().unwrap_or_default();
+    let (path, query) = line.split_once('?').unwrap_or((line, ""));
+    let has = |name: &str| query.split(['&', ' ']).any(|pair| pair.split('=').next() == Some(name));
+    let method = path.split(' ').next().unwrap_or_default();
+    let action = match (method, has("uploadId")) {
+        ("POST", true) => "CompleteMultipartUpload",
+        ("POST", false) => "CreateMultipartUpload",
+        ("PUT", true) => "UploadPart",
+        ("PUT", false) => "PutObject",
+        ("DELETE", true) => "AbortMultipartUpload",
+        ("DELETE", false) => "DeleteObject",
+        ("HEAD", _) => "HeadObject",
+        _ if has("uploads") => "ListMultipartUploads",
+        _ => "GetObject",
+    };
+    action.to_owned()
 }
 
 fn edited(edit: &Mutex<Option<Box<Edit>>>, call: &Call, message: &Message) -> Option<Vec<u8>> {

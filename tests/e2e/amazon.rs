@@ -484,20 +484,11 @@ fn wrong_options_are_told_offline() {
     let dir = show(&bare, "data.amazon-ami.ubuntu.id");
     let said = ingot(dir.path(), &["validate", "."]).stdout;
     assert!(said.contains("`owners` must say whose AMIs are trusted"), "{said}");
-    for (kind, block) in [
-        (
-            "builder",
-            "source \"amazon-chroot\" \"x\" {}\nbuild {\n sources = [\"amazon-chroot.x\"]\n}",
-        ),
-        ("post-processor", ""),
-    ] {
-        let text = match block {
-            "" => null_template("post-processor \"amazon-import\" {}"),
-            block => block.to_owned(),
-        };
+    for builder in ["amazon-chroot", "amazon-instance"] {
+        let text =
+            format!("source \"{builder}\" \"x\" {{}}\nbuild {{\n sources = [\"{builder}.x\"]\n}}");
         let said = ingot(template(&text).path(), &["validate", "."]).stdout;
-        assert!(said.contains(&format!("the {kind} `amazon-")), "{said}");
-        assert!(said.contains("is not built in"), "{said}");
+        assert!(said.contains(&format!("the builder `{builder}` is not built in")), "{said}");
         assert!(said.contains("part of the plugin github.com/hashicorp/amazon"), "{said}");
     }
 }

@@ -1,136 +1,13 @@
-//! What happens when things are cut short or go wrong: signals, `-on-error`, retries, the log.
+//! What happens when things go wrong: `-on-error`, retries, the log.
 
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
+use crate::running::{DISCARD, PATIENCE, container_in, exists, runs, states};
 use ingot_test_support::{
     Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require, template,
 };
-
-#[test]
-fn an_interrupted_build_cleans_up() {
-    require!(docker());
-    let signals =
-        [("INT", "interrupt"), ("TERM", "terminated"), ("HUP", "hangup"), ("QUIT", "quit")];
-    for (signal, name) in signals {
-        let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
-        run.wait_for("==> docker.d: asleep");
-        let container = run.container();
-        assert!(exists(&container));
-        run.signal(signal);
-        assert_eq!(run.end(), Some(1), "{}", run.said());
-        let said = run.said();
-        assert!(said.contains(&format!("Cancelling build after receiving {name}")), "{said}");
-        assert!(said.contains(&format!("==> docker.d: Killing the container: {container}")));
-        assert!(said.ends_with("Cleanly cancelled builds after being interrupted.\n"), "{said}");
-        assert!(!exists(&container), "the container is left: {said}");
-        assert_eq!(states(run.dir.path()), 0);
-    }
-}
-
-#[test]
-fn an_interrupted_build_ends_its_local_scripts() {
-    let steps = "  provisioner \"shell-local\" {\n    inline = [\"trap 'touch tidied; exit' TERM; echo \
-         pid $$\", \"sleep 300 & wait\"]\n  }";
-    let mut run = Running::start(&null_template(steps), &["-color=false"]);
-    run.wait_for("null.n: pid ");
-    run.signal("INT");
-    assert_eq!(run.end(), Some(1), "{}", run.said());
-    let said = run.said();
-    assert!(!runs(&said), "the script still runs: {said}");
-    assert!(run.dir.path().join("tidied").exists(), "the script had no time to tidy up: {said}");
-}
-
-/// Ctrl-\ reaches all processes of a terminal, as does the end of the terminal; what ends the
-/// scripts is the build, in its own way.
-#[test]
-fn what_a_terminal_sends_reaches_the_build_only() {
-    for signal in ["HUP", "QUIT"] {
-        let steps = "  provisioner \"shell-local\" {\n    inline = [\"trap 'touch hit; exit' HUP \
-             QUIT; trap 'touch tidied; exit' TERM; echo pid $$\", \"sleep 300 & wait\"]\n  }";
-        let dir = template(&null_template(steps));
-        let child = Running::command(dir.path(), &["-color=false"]).process_group(0).spawn();
-        let mut run = Running { child: child.unwrap(), dir };
-        run.wait_for("null.n: pid ");
-        ingot_test_support::signal(signal, format!("-- -{}", run.child.id()));
-        assert_eq!(run.end(), Some(1), "{signal}: {}", run.said());
-        assert!(run.dir.path().join("tidied").exists(), "{signal}: {}", run.said());
-        assert!(!run.dir.path().join("hit").exists(), "{signal}: {}", run.said());
-    }
-}
-
-#[test]
-fn a_build_under_nohup_outlives_its_terminal() {
-    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo pid $$\", \"until test -e \
-         go; do sleep 0.1; done; echo done\"]\n  }";
-    let dir = template(&null_template(steps));
-    let mut command = Command::new("nohup");
-    let ingot = Running::command(dir.path(), &["-color=false"]);
-    command.args(ingot.get_args().skip(1)).current_dir(dir.path());
-    let stdout = std::fs::File::create(dir.path().join("stdout")).unwrap();
-    command.env("INGOT_STATE_DIR", dir.path().join("state")).stdin(Stdio::null());
-    let child = command.stdout(stdout).stderr(Stdio::null()).spawn();
-    let mut run = Running { child: child.unwrap(), dir };
-    run.wait_for("null.n: pid ");
-    run.signal("HUP");
-    std::fs::write(run.dir.path().join("go"), "").unwrap();
-    assert_eq!(run.end(), Some(0), "{}", run.said());
-    assert!(run.said().contains("null.n: done"), "{}", run.said());
-}
-
-/// Whether the process runs that said its number.
-fn runs(said: &str) -> bool {
-    let pid = said.lines().find_map(|line| line.split_once(": pid ")).unwrap().1;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // One that has ended may wait for its parent to notice.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-#[test]
-fn a_second_interrupt_ends_at_once_and_the_next_run_cleans_up() {
-    require!(docker());
-    let steps = format!(
-        "{SLEEP}\n  error-cleanup-provisioner \"shell\" {{\n    inline = [\"echo cleaning; sleep \
-         300\"]\n  }}"
-    );
-    let mut run = Running::start(&docker_template(DISCARD, &steps), &["-color=false"]);
-    run.wait_for("==> docker.d: asleep");
-    let container = run.container();
-    run.signal("INT");
-    run.wait_for("==> docker.d: cleaning");
-    run.signal("INT");
-    assert_eq!(run.end(), Some(1), "{}", run.said());
-    assert!(run.said().contains("Stopping at once"), "{}", run.said());
-    removes_leftovers(run, &container);
-}
-
-#[test]
-fn what_a_killed_build_leaves_the_next_run_removes() {
-    require!(docker());
-    let mut run = Running::start(&docker_template(DISCARD, SLEEP), &["-color=false"]);
-    run.wait_for("==> docker.d: asleep");
-    let container = run.container();
-    run.signal("KILL");
-    assert_eq!(run.end(), None);
-    removes_leftovers(run, &container);
-}
-
-fn removes_leftovers(run: Running, container: &str) {
-    assert!(exists(container), "nothing is left to remove");
-    assert_eq!(states(run.dir.path()), 1);
-    let text = null_template("");
-    std::fs::write(run.dir.path().join("t.pkr.hcl"), text).unwrap();
-    let next = ingot(run.dir.path(), &["build", "-color=false", "."]);
-    assert_eq!(next.code, Some(0), "{}", next.stdout);
-    let first = next.stdout.lines().next().unwrap_or_default();
-    assert!(first.starts_with("Removed docker-container ingot-"), "{}", next.stdout);
-    assert!(first.ends_with("which an interrupted run left behind."), "{}", next.stdout);
-    assert!(!exists(container));
-    assert_eq!(states(run.dir.path()), 0);
-}
 
 /// Runs a docker build that fails, with an error-cleanup-provisioner, and removes the container
 /// should it be left. Returns the run, whether it was left, and whether the cleanup ran.
@@ -169,6 +46,41 @@ fn on_error_decides_what_is_left() {
     ] {
         let (run, was_left, was_cleaned) = failing(flag);
         assert_eq!((was_left, was_cleaned), (left, cleaned), "{flag}: {}", run.stdout);
+    }
+}
+
+/// A null build whose step fails when it runs first, with an error-cleanup-provisioner.
+const FAILS_ONCE: &str = r#"
+  provisioner "shell-local" {
+    inline = ["test -e again || { touch again; exit 4; }"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["touch cleaned-up"]
+  }
+"#;
+
+#[test]
+fn on_error_is_for_builds_of_what_is_there_already_too() {
+    for (flag, cleaned) in [
+        ("-on-error=cleanup", true),
+        ("-on-error=abort", false),
+        ("-on-error=run-cleanup-provisioner", true),
+    ] {
+        let dir = template(&null_template(FAILS_ONCE));
+        let run = ingot(dir.path(), &["build", "-color=false", flag, "."]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert_eq!(dir.path().join("cleaned-up").exists(), cleaned, "{flag}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_is_tried_again_is_not_cleaned_up_before() {
+    for (answer, fine) in [("r", true), ("c", false)] {
+        let dir = template(&null_template(FAILS_ONCE));
+        let input = format!("{answer}\n");
+        let (ended, shown) = on_terminal(dir.path(), "-color=false -on-error=ask", &[], &input);
+        assert!(shown.contains("Step \"provision\" failed."), "{shown}");
+        assert_eq!((ended, dir.path().join("cleaned-up").exists()), (fine, !fine), "{shown}");
     }
 }
 
@@ -218,11 +130,15 @@ fn one_build_at_a_time_runs_in_order() {
 #[test]
 fn lines_can_have_times() {
     let dir = template(&null_template(""));
-    let run = ingot(dir.path(), &["build", "-color=false", "-timestamp-ui", "."]);
-    let line = run.stdout.lines().find(|line| line.contains("Build 'null.n' finished")).unwrap();
-    let (time, _) = line.split_once(": Build").unwrap();
-    let format = &time::format_description::well_known::Rfc3339;
-    assert!(time::OffsetDateTime::parse(time, format).is_ok(), "{line}");
+    for (flag, start) in [("-color=false", ""), ("-machine-readable", ",,ui,say,")] {
+        let run = ingot(dir.path(), &["build", flag, "-timestamp-ui", "."]);
+        let mut lines = run.stdout.lines();
+        let line = lines.find(|line| line.contains("Build 'null.n' finished")).unwrap();
+        let (_, text) = line.split_once(start).unwrap();
+        let (time, _) = text.split_once(": Build").unwrap();
+        let format = &time::format_description::well_known::Rfc3339;
+        assert!(time::OffsetDateTime::parse(time, format).is_ok(), "{line}");
+    }
 }
 
 /// Runs `ingot build` on a terminal of its own, which gets `input`.

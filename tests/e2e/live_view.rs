@@ -164,13 +164,16 @@ build {
 "#,
     );
     let mut terminal = Terminal::start(dir.path(), 60, 24, "exec $INGOT build -debug .");
+    let pauses = ["after step \"connect\".", "before the next", "after step \"provision\"."];
     for build in ["null.one", "null.two"] {
-        let screen = terminal.wait_for("a question", |screen| {
-            screen.len() > 1
-                && screen[screen.len() - 2].starts_with(&format!("==> {build}: Pausing before"))
-        });
-        assert!(view(&screen).is_empty(), "{screen:?}");
-        terminal.press("\n");
+        for pause in pauses {
+            let question = format!("==> {build}: Pausing {pause}");
+            let screen = terminal.wait_for("a question", |screen| {
+                screen.len() > 1 && screen[screen.len() - 2].starts_with(&question)
+            });
+            assert!(view(&screen).is_empty(), "{screen:?}");
+            terminal.press("\n");
+        }
     }
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen:?}");

@@ -16,6 +16,7 @@ mod data_sources;
 mod diff;
 mod failures;
 mod fmt;
+mod interrupts;
 mod json;
 mod keyless;
 mod legacy;

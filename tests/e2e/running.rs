@@ -107,3 +107,11 @@ pub(crate) const SLEEP: &str =
 pub(crate) fn states(dir: &Path) -> usize {
     left_in_state(&dir.join("state"), &["logs"]).len()
 }
+
+/// Whether the process runs that said its number.
+pub(crate) fn runs(said: &str) -> bool {
+    let pid = said.lines().find_map(|line| line.split_once(": pid ")).unwrap().1;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // One that has ended may wait for its parent to notice.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}

@@ -93,6 +93,44 @@ fn a_machine_is_provisioned() {
 }
 
 #[test]
+fn files_that_match_a_pattern_are_downloaded() {
+    require!(available());
+    let server = Server::start("");
+    let key = server.key("key", &["-t", "ed25519"]);
+    let make = |path: &str, text: &str| {
+        let path = server.path("home").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    make("logs/one a.log", "1");
+    make("logs/two.log", "2");
+    make("logs/three.txt", "3");
+    make("logs/old.log/four", "4");
+    let download = |source: &str| {
+        format!(
+            "  provisioner \"file\" {{\n    direction = \"download\"\n    source = {source:?}\n    \
+             destination = \"out/\"\n  }}"
+        )
+    };
+    for method in ["scp", "sftp"] {
+        let more =
+            format!("ssh_private_key_file = \"{key}\"\n  ssh_file_transfer_method = \"{method}\"");
+        let steps = [download("logs/*.log"), download("logs/t[a-h]ree.t?t")].join("\n");
+        let dir = template(&text(&server, &more, &steps));
+        let run = ingot(dir.path(), &["build", "-color=false", "."]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        let mut names = ingot_sdk::testing::names(&dir.path().join("out"));
+        names.sort();
+        assert_eq!(names, ["old.log/four", "one a.log", "three.txt", "two.log"], "{}", run.stdout);
+        let dir = template(&text(&server, &more, &download("logs/*.nope")));
+        let run = ingot(dir.path(), &["build", "-color=false", "."]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let expected = "there is nothing on the machine that matches logs/*.nope";
+        assert!(run.stdout.contains(expected), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn a_script_may_end_the_connection_when_that_is_expected() {
     require!(available());
     let server = Server::start("");

@@ -207,6 +207,27 @@ build {
 }
 
 #[test]
+fn a_provisioner_that_was_killed_is_started_again_for_the_next_try() {
+    let plugins = require!(installed());
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+}
+build {
+  sources = ["source.trial.t"]
+  provisioner "trial" {
+    fail        = "kill once"
+    max_retries = 1
+  }
+}
+"#;
+    let dir = template(text);
+    let run = plugins.ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_said(&run.stdout, &["ended by signal 9 while provisioning", "with 1 trie(s) left"]);
+}
+
+#[test]
 fn a_plugin_that_dies_fails_its_build_alone() {
     let plugins = require!(installed());
     let text = r#"
@@ -399,7 +420,7 @@ fn child_runs(directory: &Path) -> bool {
 }
 
 /// Whether a program in this plugin directory still runs.
-fn any_plugin_runs(directory: &Path) -> bool {
+pub(crate) fn any_plugin_runs(directory: &Path) -> bool {
     let listed = Command::new("ps").args(["-eo", "args"]).output();
     listed.is_ok_and(|output| {
         String::from_utf8_lossy(&output.stdout).contains(&directory.display().to_string())

@@ -27,6 +27,7 @@ impl Plugins {
             .args(args)
             .env("PACKER_PLUGIN_PATH", self.directory.path())
             .env("XDG_CACHE_HOME", self.directory.path().join("cache"))
+            .env("INGOT_STATE_DIR", self.directory.path().join("state"))
             // Nothing is to be asked for.
             .env("INGOT_PLUGIN_GITHUB_API_URL", "http://127.0.0.1:1")
             .envs(env.iter().copied())
@@ -117,6 +118,38 @@ fn a_program_is_installed_listed_described_and_removed() {
     assert_eq!(plugins.said(&["plugins", "remove", &one]), format!("{one}\n"));
     assert!(!Path::new(&one).exists() && !Path::new(&format!("{one}_SHA256SUM")).exists());
     assert_eq!(plugins.said(&["plugins", "installed"]), "");
+}
+
+#[test]
+fn build_metadata_of_a_version_does_not_count() {
+    let (plugins, program) = require!(plugins());
+    let file = program.display().to_string();
+    let env = [("TRIAL_VERSION", "1.0.0+abc")];
+    let run = plugins.run_with(&["plugins", "install", "-path", &file, ACME], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let run = plugins.run_with(&["plugins", "installed"], &env);
+    assert_eq!(run.stdout, format!("{}\n", plugins.path("1.0.0")), "{}", run.stderr);
+}
+
+#[test]
+fn without_home_the_user_s_entry_says_where_plugins_are() {
+    let (plugins, program) = require!(plugins());
+    let entry = ingot_test_support::output_of("sh", &["-c", "getent passwd $(id -u)"]);
+    let home = entry.trim().split(':').nth(5).unwrap().to_owned();
+    if Path::new(&home).join(".packer.d").exists() {
+        println!("skipped: there is a .packer.d in {home}");
+        return;
+    }
+    let mut command = ingot_command();
+    command.args(["plugins", "install", "-path", program.to_str().unwrap(), "a.example/b/trial"]);
+    command.env_remove("PACKER_PLUGIN_PATH").env_remove("PACKER_CONFIG_DIR").env_remove("HOME");
+    // Nothing is written to the real one.
+    command.env("XDG_CONFIG_HOME", plugins.directory.path());
+    command.env("XDG_CACHE_HOME", plugins.directory.path().join("cache"));
+    command.env("INGOT_STATE_DIR", plugins.directory.path().join("state"));
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let place = plugins.directory.path().join("packer/plugins/a.example/b/trial");
+    assert!(said.contains(&format!("to {}", place.display())), "{said}");
 }
 
 #[test]

@@ -14,14 +14,14 @@ use ingot_test_support::trial_plugin::program;
 use ingot_test_support::{Run, ingot_command, missing, require, template};
 
 /// A machine without plugins, and a server with releases.
-struct Machine {
-    server: ReleaseServer,
-    home: tempfile::TempDir,
-    dir: tempfile::TempDir,
+pub(crate) struct Machine {
+    pub server: ReleaseServer,
+    pub home: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 /// Requires `source` and uses its builder.
-fn requiring(source: &str, version: &str) -> String {
+pub(crate) fn requiring(source: &str, version: &str) -> String {
     format!(
         "packer {{\n  required_plugins {{\n    trial = {{\n      source  = \"{source}\"\n      \
          version = \"{version}\"\n    }}\n  }}\n}}\nsource \"trial\" \"t\" {{\n  directory = \
@@ -29,11 +29,11 @@ fn requiring(source: &str, version: &str) -> String {
     )
 }
 
-const ACME: &str = "github.com/acme/trial";
+pub(crate) const ACME: &str = "github.com/acme/trial";
 
 /// A machine with a template that requires `source` in `version`; none where the plugin cannot be
 /// built.
-fn machine(source: &str, version: &str) -> Option<Machine> {
+pub(crate) fn machine(source: &str, version: &str) -> Option<Machine> {
     program()?;
     let home = tempfile::tempdir().unwrap();
     Some(Machine {
@@ -44,16 +44,16 @@ fn machine(source: &str, version: &str) -> Option<Machine> {
 }
 
 impl Machine {
-    fn plugins(&self) -> PathBuf {
+    pub(crate) fn plugins(&self) -> PathBuf {
         self.home.path().join("plugins")
     }
 
     /// Where the plugin of `source` is installed.
-    fn installed(&self, source: &str, version: &str) -> PathBuf {
+    pub(crate) fn installed(&self, source: &str, version: &str) -> PathBuf {
         self.plugins().join(source).join(program_name(version))
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = ingot_command();
         command
             .args(args)
@@ -69,7 +69,7 @@ impl Machine {
         command
     }
 
-    fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Run {
         let output = self.command(args).envs(env.iter().copied()).output().unwrap();
         Run {
             code: output.status.code(),
@@ -78,19 +78,19 @@ impl Machine {
         }
     }
 
-    fn run(&self, args: &[&str]) -> Run {
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, &[])
     }
 
     /// Runs `ingot init .`, which must succeed.
-    fn init(&self, flags: &[&str]) -> String {
+    pub(crate) fn init(&self, flags: &[&str]) -> String {
         let run = self.run(&[&["init"], flags, &["."]].concat());
         assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
         run.stdout
     }
 
     /// Runs `ingot init .`, which must fail, install nothing and leave nothing.
-    fn init_fails(&self, flags: &[&str], env: &[(&str, &str)]) -> String {
+    pub(crate) fn init_fails(&self, flags: &[&str], env: &[(&str, &str)]) -> String {
         let before = self.programs();
         let run = self.run_with(&[&["init"], flags, &["."]].concat(), env);
         assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
@@ -100,7 +100,7 @@ impl Machine {
     }
 
     /// What is in the plugin's directory.
-    fn programs(&self) -> Vec<String> {
+    pub(crate) fn programs(&self) -> Vec<String> {
         let mut found = Vec::new();
         for source in [ACME, "github.com/hashicorp/trial"] {
             let Ok(entries) = std::fs::read_dir(self.plugins().join(source)) else { continue };
@@ -111,7 +111,7 @@ impl Machine {
         found
     }
 
-    fn lock_file(&self) -> PathBuf {
+    pub(crate) fn lock_file(&self) -> PathBuf {
         self.dir.path().join(".ingot.lock.hcl")
     }
 
@@ -140,16 +140,16 @@ impl Machine {
         self.server.put(&self.zip("1.0.0"), Response::ok(changed));
     }
 
-    fn zip(&self, version: &str) -> String {
+    pub(crate) fn zip(&self, version: &str) -> String {
         github_path(version, &github_zip(version))
     }
 
-    fn sums(&self, version: &str) -> String {
+    pub(crate) fn sums(&self, version: &str) -> String {
         github_path(version, &format!("packer-plugin-trial_v{version}_SHA256SUMS"))
     }
 }
 
-fn assert_whole(path: &Path, version: &str) {
+pub(crate) fn assert_whole(path: &Path, version: &str) {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(bytes == program_of(version), "{} is not the program", path.display());
     let sum = std::fs::read_to_string(format!("{}_SHA256SUM", path.display())).unwrap();

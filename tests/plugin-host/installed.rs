@@ -59,6 +59,21 @@ impl Installed {
         self.state.path().join("record")
     }
 
+    /// Where `ingot` keeps what outlives a run.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.state.path().join("state")
+    }
+
+    /// Forgets what the program was run with so far.
+    pub(crate) fn forget_record(&self) {
+        let _ = std::fs::remove_file(self.record_file());
+    }
+
+    /// Forgets what programs said of themselves.
+    pub(crate) fn forget_cache(&self) {
+        let _ = std::fs::remove_dir_all(self.state.path().join("cache"));
+    }
+
     /// With what arguments the program was run.
     pub(crate) fn record(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.record_file()).unwrap_or_default();

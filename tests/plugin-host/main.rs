@@ -6,5 +6,8 @@ mod builds;
 mod commands;
 mod init;
 mod installed;
+mod interrupted;
+mod json_templates;
 mod release_server;
+mod releases;
 mod validate;

@@ -1,6 +1,6 @@
 //! Checking templates with installed plugins.
 
-use crate::installed::{Installed, installed};
+use crate::installed::{Installed, installed, put_program};
 use crate::release_server::{program_name, program_of};
 use ingot_test_support::{Run, require, template};
 
@@ -266,4 +266,43 @@ fn sources_of_plugins_that_no_build_uses_are_checked_as_others_are() {
     let run = validate(&plugins, &(required(">= 2.0") + unused + ingot_test_support::NULL));
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert!(!run.stdout.contains("no builder is called"), "{}", run.stdout);
+}
+
+#[test]
+fn how_long_a_plugin_may_take_is_a_duration() {
+    let plugins = require!(installed());
+    let works = build("directory = \"/x\"", "");
+    let hangs = build("directory = \"/x\"\n  fail = \"hang\"\n  at = \"prepare\"", "");
+    let validate = |text: &str, limit: &str| {
+        let dir = template(text);
+        plugins.ingot_with(dir.path(), &["validate", "."], &[("INGOT_PLUGIN_TIMEOUT", limit)])
+    };
+    for limit in ["abc", "600", "0s"] {
+        let run = validate(&works, limit);
+        assert_eq!(run.code, Some(1), "{limit}: {}", run.stdout);
+        let message = format!("INGOT_PLUGIN_TIMEOUT is \"{limit}\"");
+        assert_eq!(run.stdout.matches(&message).count(), 1, "{limit}: {}", run.stdout);
+        // It is about plugins only.
+        assert_eq!(validate(ingot_test_support::NULL, limit).code, Some(0));
+    }
+    let run = validate(&hangs, "300ms");
+    let message = "did not answer within 0.3 seconds while checking its options \
+                   (INGOT_PLUGIN_TIMEOUT sets how long it may take)";
+    assert!(run.stdout.contains(message), "{}", run.stdout);
+}
+
+#[test]
+fn a_required_plugin_hides_no_other_whose_name_begins_with_its_own() {
+    let plugins = require!(installed());
+    let program = program_of("1.0.0");
+    let name = program_name("1.0.0").replace("plugin-trial", "plugin-trial-facts2");
+    put_program(&plugins.directory().join("github.com/acme/trial-facts2").join(name), &program);
+    let text =
+        |component: &str| build("directory = \"/x\"", &format!("provisioner \"{component}\" {{}}"));
+    let run = validate(&plugins, &(required(">= 1.0") + &text("trial-facts2")));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    // Only what has it: this is a data source of the required one.
+    let run = validate(&plugins, &(required(">= 1.0") + &text("trial-facts")));
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("no provisioner is called `trial-facts`"), "{}", run.stdout);
 }

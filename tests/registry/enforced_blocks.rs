@@ -293,3 +293,84 @@ async fn blocks_are_enforced_on_postgresql() {
     let server = Server::start(dir.path(), &["-database-url", &url]);
     blocks_are_enforced(dir.path(), &environment(&server));
 }
+
+/// Everybody reads what is linked, adds a bucket and writes all of it; what others linked meanwhile
+/// stays.
+async fn links_of_several_are_kept(server: &Server) {
+    let admin = server.admin().await;
+    let created = admin
+        .put("/enforced_blocks", json!({ "name": "busy", "block_content": "provisioner \"x\" {}" }))
+        .await;
+    let block = &created["enforced_block"];
+    let id = block["id"].as_str().expect("an id");
+    let version = block["latest_version"]["id"].as_str().expect("an id");
+    let path = format!("/enforced_blocks/{id}/versions/{version}/buckets");
+    let names: Vec<String> = (0..12).map(|number| format!("busy-{number}")).collect();
+    for name in &names {
+        admin.put("/buckets", json!({ "name": name })).await;
+    }
+    let mut writers = tokio::task::JoinSet::new();
+    for name in names.clone() {
+        let (admin, path) = (admin.clone(), path.clone());
+        writers.spawn(async move {
+            let body = json!({ "bucket_names": [name], "add_bucket_names": [name] });
+            admin.post(&path, body).await;
+        });
+    }
+    writers.join_all().await;
+    let linked = async || {
+        let linked = admin.get(&path).await["linked_buckets"].clone();
+        let linked = linked.as_array().expect("a list").iter();
+        let mut linked: Vec<String> =
+            linked.map(|it| it["bucket"]["name"].as_str().expect("a name").to_owned()).collect();
+        linked.sort();
+        linked
+    };
+    let mut all = names.clone();
+    all.sort();
+    assert_eq!(linked().await, all);
+    let remove = json!({ "remove_bucket_names": names[1..] });
+    admin.post(&path, remove).await;
+    assert_eq!(linked().await, names[..1]);
+    // As HCP Packer's clients do: these and no others.
+    admin.post(&path, json!({ "bucket_names": [names[3]] })).await;
+    assert_eq!(linked().await, names[3..4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_kept_on_sqlite() {
+    let dir = tempfile::tempdir().expect("a directory");
+    links_of_several_are_kept(&Server::start(dir.path(), &["-rate-limit=0"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_kept_on_postgres() {
+    let postgres = require!(Postgres::start());
+    let dir = tempfile::tempdir().expect("a directory");
+    let args = ["-rate-limit=0", "-database-url", &postgres.url()];
+    links_of_several_are_kept(&Server::start(dir.path(), &args)).await;
+}
+
+#[test]
+fn an_unlink_checks_all_names_first() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path();
+    let file = path.join("registry.db");
+    let env = [("INGOT_REGISTRY", file.to_str().expect("a plain name"))];
+    std::fs::write(path.join("b.hcl"), "provisioner \"shell-local\" {\n  inline = [\"true\"]\n}\n")
+        .expect("a file");
+    for bucket in ["a", "b"] {
+        ingot(path, &["registry", "buckets", "create", bucket], &env);
+    }
+    let blocks =
+        |args: &[&str]| ingot(path, &[&["registry", "enforced-blocks"], args].concat(), &env);
+    blocks(&["create", "scan", "b.hcl"]);
+    blocks(&["link", "scan", "a"]);
+    let unlink = ["registry", "enforced-blocks", "unlink", "scan", "a", "b"];
+    assert!(refused(path, &unlink, &env).contains("the bucket b is not linked to scan"));
+    let shown = blocks(&["show", "scan", "-json"]).stdout;
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["versions"][0]["linked_buckets"], json!(["a"]), "nothing was changed");
+    blocks(&["link", "scan", "b"]);
+    blocks(&["unlink", "scan", "a", "b"]);
+}

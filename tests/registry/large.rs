@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use ingot_test_support::postgres::Postgres;
-use ingot_test_support::registry_server::Server;
+use ingot_test_support::registry_server::{Caller, Server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
@@ -83,6 +83,8 @@ async fn all(server: &Server) {
     let one = admin.get("/buckets/b/channels/c9").await;
     assert_eq!(builds(&one["channel"]), 12);
 
+    many_values_take_little(server, &admin).await;
+
     // A version is no larger than one response may be.
     admin.post(path, json!({ "fingerprint": "huge" })).await;
     let mut refused = None;
@@ -99,4 +101,45 @@ async fn all(server: &Server) {
     assert!(refused.contains("larger than 8 MiB"), "{refused}");
     let huge = admin.get(&format!("{path}/huge")).await;
     assert!(huge.to_string().len() < 9 << 20);
+}
+
+/// Metadata is passed on as text: as values, 7 MiB of short ones would be some 250 MB for each
+/// request that is under way.
+async fn many_values_take_little(server: &Server, admin: &Caller) {
+    let path = "/buckets/b/versions/values";
+    admin.post("/buckets/b/versions", json!({ "fingerprint": "values" })).await;
+    let values = vec![0; 60 << 10];
+    for build in 0..56 {
+        let body = json!({ "component_type": format!("docker.v{build}") });
+        let created = admin.post(&format!("{path}/builds"), body).await;
+        let id = created["build"]["id"].as_str().expect("an id");
+        let body = json!({ "metadata": { "packer": { "values": values } } });
+        admin.patch(&format!("{path}/builds/{id}"), body).await;
+    }
+    // Deeper than readers of JSON go, it could not be read by anybody.
+    let builds = admin.get(&format!("{path}/builds")).await;
+    let id = builds["builds"][0]["id"].as_str().expect("an id");
+    let deep = format!(r#"{{"metadata":{{"packer":{}1{}}}}}"#, "[".repeat(500), "]".repeat(500));
+    let deep_path = format!("{}{path}/builds/{id}", admin.root);
+    let (status, answer) = admin.send(Method::PATCH, &deep_path, deep.into_bytes()).await;
+    assert_eq!(status, 400, "{answer}");
+
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let reader = admin.clone();
+        readers.spawn(async move {
+            let request = reader.client.get(format!("{}{}{path}", reader.url, reader.root));
+            let answer = request.bearer_auth(&reader.token).send().await.expect("an answer");
+            (answer.status().as_u16(), answer.bytes().await.expect("it comes whole").len())
+        });
+    }
+    for (status, size) in readers.join_all().await {
+        // Some may be told that there are too many.
+        assert!(status == 503 || status == 200 && size > 6 << 20, "{status} {size}");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
+    let status = status.expect("a process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    assert!(kib < 700 << 10, "the server took {} MiB", kib >> 10);
 }

@@ -280,6 +280,7 @@ async fn revocations_of_older_databases_are_kept() {
     let url = format!("sqlite://{}", path.display());
     let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
     for sql in [
+        "DROP INDEX audit_by_project",
         "DROP TABLE enforced_block_buckets",
         "DROP TABLE enforced_block_versions",
         "DROP TABLE enforced_blocks",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::{Caller, Server};
 
-async fn all(server: &Server) {
+async fn all(server: &Server, database: &[&str]) {
     let admin = server.admin().await;
     versions_are_numbered_when_they_are_complete(&admin).await;
     channels_and_their_history(&admin).await;
@@ -17,20 +17,72 @@ async fn all(server: &Server) {
     a_scheduled_revocation_is_carried_out(&admin).await;
     lists_go_on(&admin).await;
     older_and_odd_requests(&admin).await;
+    who_reads_a_managed_channel_is_set(server, &admin, database).await;
+    a_version_without_builds_says_so(&admin).await;
+}
+
+/// As Terraform's provider does, which adopts `latest`.
+async fn who_reads_a_managed_channel_is_set(server: &Server, admin: &Caller, database: &[&str]) {
+    admin.put("/buckets", json!({ "name": "managed" })).await;
+    admin.publish("managed", "f1", None).await;
+    let path = "/buckets/managed/channels";
+    let (status, answer) = admin.call(Method::POST, path, json!({ "name": "latest" })).await;
+    assert_eq!((status, &answer["code"]), (409, &json!(6)), "{answer}");
+    let latest = format!("{path}/latest");
+    for restricted in [true, false, true] {
+        let body = json!({ "update_mask": "restricted", "restricted": restricted });
+        let channel = admin.patch(&latest, body).await["channel"].clone();
+        assert_eq!(
+            (&channel["managed"], &channel["restricted"]),
+            (&json!(true), &restricted.into())
+        );
+        assert_eq!(channel["version"]["fingerprint"], "f1", "it points where it pointed");
+    }
+    let (id, secret) = server.principal(&[&["reader", "-role=viewer"], database].concat());
+    let viewer = server.sign_in(&id, &secret).await;
+    assert_eq!(viewer.call(Method::GET, &latest, Value::Null).await.0, 403);
+    // What it points at is the registry's, and so is that it is there.
+    for mask in ["versionFingerprint", "restricted,versionFingerprint"] {
+        let body = json!({ "update_mask": mask, "version_fingerprint": "", "restricted": false });
+        let (status, answer) = admin.call(Method::PATCH, &latest, body).await;
+        assert_eq!((status, &answer["code"]), (400, &json!(9)), "{answer}");
+    }
+    assert_eq!(admin.call(Method::DELETE, &latest, Value::Null).await.0, 400);
+    admin.publish("managed", "f2", None).await;
+    let channel = admin.get(&latest).await["channel"].clone();
+    assert_eq!(
+        (&channel["version"]["fingerprint"], &channel["restricted"]),
+        (&json!("f2"), &json!(true))
+    );
+}
+
+async fn a_version_without_builds_says_so(admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "bare" })).await;
+    admin.post("/buckets/bare/versions", json!({ "fingerprint": "f" })).await;
+    let complete = json!({ "complete": true });
+    let path = "/buckets/bare/versions/f";
+    let (status, answer) = admin.call(Method::PATCH, path, complete.clone()).await;
+    let message = answer["message"].as_str().expect("a message");
+    assert!(status == 400 && message.contains("it has no builds"), "{answer}");
+    admin.post(&format!("{path}/builds"), json!({ "component_type": "docker.a" })).await;
+    let (_, answer) = admin.call(Method::PATCH, path, complete).await;
+    let message = answer["message"].as_str().expect("a message");
+    assert!(message.contains("not all of its builds are done"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let dir = tempfile::tempdir().expect("a directory");
-    all(&Server::start(dir.path(), &["-rate-limit=0"])).await;
+    all(&Server::start(dir.path(), &["-rate-limit=0"]), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
     let postgres = require!(Postgres::start());
     let dir = tempfile::tempdir().expect("a directory");
-    let args = ["-rate-limit=0", "-database-url", &postgres.url()];
-    all(&Server::start(dir.path(), &args)).await;
+    let url = postgres.url();
+    let args = ["-rate-limit=0", "-database-url", &url];
+    all(&Server::start(dir.path(), &args), &args[1..]).await;
 }
 
 fn id(value: &Value) -> &str {

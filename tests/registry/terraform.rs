@@ -33,6 +33,12 @@ resource "hcp_packer_channel" "prod" {
   bucket_name = "base"
   name        = "prod"
 }
+# The registry's own, which is adopted.
+resource "hcp_packer_channel" "latest" {
+  bucket_name = "base"
+  name        = "latest"
+  restricted  = true
+}
 resource "hcp_packer_channel_assignment" "prod" {
   bucket_name         = "base"
   channel_name        = hcp_packer_channel.prod.name
@@ -83,6 +89,8 @@ async fn a_provider_reads_and_promotes() {
     }
     let prod = admin.get("/buckets/base/channels/prod").await;
     assert_eq!(prod["channel"]["version"]["name"], "v1");
+    let latest = admin.get("/buckets/base/channels/latest").await;
+    assert_eq!(latest["channel"]["restricted"], true);
     let plan = run(&["plan", "-no-color", "-detailed-exitcode"]);
     assert_eq!(plan.code, Some(0), "something differs: {}{}", plan.stdout, plan.stderr);
     let destroy = run(&["destroy", "-auto-approve", "-no-color"]);

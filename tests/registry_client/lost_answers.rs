@@ -6,9 +6,23 @@ use std::sync::{Arc, Mutex};
 
 use crate::world::World;
 
-/// Passes requests on to a server, and loses the first answer to each of some: hangs up without
-/// it, or says that the gateway is bad. Gives its address, and what it has lost.
-fn lossy(upstream: &str, lose: &[(&'static str, bool)]) -> (String, Arc<Mutex<Vec<String>>>) {
+/// How an answer is lost: the connection is closed without it, or another status comes in its place.
+#[derive(Debug, Clone, Copy)]
+enum Loss {
+    HangUp,
+    Status(&'static str),
+}
+
+const BAD_GATEWAY: Loss = Loss::Status("502 Bad Gateway");
+/// As a server says that lost its database at the end of a change.
+const UNAVAILABLE: Loss = Loss::Status("503 Service Unavailable");
+
+/// Passes requests on to a server, and loses the first answer to each of some, which are a method and
+/// the end of a path. Gives its address, and what it has lost.
+fn lossy(
+    upstream: &str,
+    lose: &[(&'static str, &'static str, Loss)],
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let upstream = upstream.to_owned();
@@ -27,7 +41,7 @@ fn lossy(upstream: &str, lose: &[(&'static str, bool)]) -> (String, Arc<Mutex<Ve
 fn pass_on(
     mut client: TcpStream,
     upstream: &str,
-    left: &Mutex<Vec<(&'static str, bool)>>,
+    left: &Mutex<Vec<(&'static str, &'static str, Loss)>>,
     lost: &Mutex<Vec<String>>,
 ) {
     let Some(request) = read_request(&mut client) else { return };
@@ -38,19 +52,20 @@ fn pass_on(
     server.read_to_end(&mut answer).expect("the server answers");
     let wanted = {
         let mut left = left.lock().expect("nobody panics");
-        let found = left.iter().position(|(end, _)| {
-            line.starts_with("POST ") && line.trim_end_matches(" HTTP/1.1").ends_with(end)
+        let found = left.iter().position(|(method, end, _)| {
+            line.starts_with(&format!("{method} "))
+                && line.trim_end_matches(" HTTP/1.1").ends_with(end)
         });
-        found.map(|index| left.remove(index).1)
+        found.map(|index| left.remove(index).2)
     };
     match wanted {
         None => client.write_all(&answer).unwrap_or_default(),
-        Some(hangs_up) => {
+        Some(loss) => {
             lost.lock().expect("nobody panics").push(line);
-            if !hangs_up {
-                let bad = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\
-                            Connection: close\r\n\r\n";
-                client.write_all(bad).unwrap_or_default();
+            if let Loss::Status(status) = loss {
+                let bad =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                client.write_all(bad.as_bytes()).unwrap_or_default();
             }
         }
     }
@@ -92,11 +107,11 @@ build {
 
 #[test]
 fn what_was_made_is_not_made_twice() {
-    for hangs_up in [true, false] {
+    for loss in [Loss::HangUp, BAD_GATEWAY, UNAVAILABLE] {
         let lost = Mutex::new(Arc::default());
         let world = World::served_through(|server| {
             let lose =
-                [("/versions", hangs_up), ("/builds", hangs_up), ("/external_artifact", hangs_up)];
+                ["/versions", "/builds", "/external_artifact"].map(|end| ("POST", end, loss));
             let (address, lossy) = lossy(server, &lose);
             *lost.lock().expect("nobody panics") = lossy;
             address
@@ -117,8 +132,8 @@ fn what_was_made_is_not_made_twice() {
 
 #[test]
 fn commands_do_not_take_their_own_work_for_anothers() {
-    let world =
-        World::served_through(|server| lossy(server, &[("/versions", true), ("/builds", true)]).0);
+    let lose = ["/versions", "/builds"].map(|end| ("POST", end, Loss::HangUp));
+    let world = World::served_through(|server| lossy(server, &lose).0);
     world.ok(&["registry", "buckets", "create", "lossy"]);
     let create = ["registry", "versions", "create", "lossy", "one"];
     let said = world.ok(&create);
@@ -130,4 +145,48 @@ fn commands_do_not_take_their_own_work_for_anothers() {
     // What is another's is still told of.
     assert!(world.fails(&create).contains("already"));
     assert!(world.fails(&record).contains("already"));
+}
+
+#[test]
+fn whatever_was_done_is_done() {
+    for loss in [Loss::HangUp, BAD_GATEWAY, UNAVAILABLE] {
+        let lose = [
+            ("PUT", "/buckets", loss),
+            ("POST", "/channels", loss),
+            ("POST", "/versions", loss),
+            ("PUT", "/enforced_blocks", loss),
+            ("PATCH", "/versions/one", loss),
+            ("PATCH", "/versions/one", loss),
+            ("DELETE", "/channels/stable", loss),
+            ("DELETE", "/buckets/lossy", loss),
+        ];
+        let lost = Mutex::new(Arc::default());
+        let world = World::served_through(|server| {
+            let (address, lossy) = lossy(server, &lose);
+            *lost.lock().expect("nobody panics") = lossy;
+            address
+        });
+        world.ok(&["registry", "buckets", "create", "lossy", "-label=a=b"]);
+        world.ok(&["registry", "channels", "create", "lossy", "stable", "-restricted"]);
+        world.ok(&["registry", "versions", "create", "lossy", "one"]);
+        let record =
+            ["registry", "artifacts", "create", "lossy", "one", "file.a", "-platform=p", "-id=i"];
+        world.ok(&record);
+        world.write("block.hcl", "provisioner \"shell-local\" {\n  inline = [\"true\"]\n}\n");
+        world.ok(&["registry", "enforced-blocks", "create", "scan", "block.hcl"]);
+        world.ok(&["registry", "revoke", "lossy", "v1", "-reason=why"]);
+        world.ok(&["registry", "restore", "lossy", "v1"]);
+        // What is another's is still told of.
+        let other = world.fails(&["registry", "buckets", "create", "lossy", "-label=a=c"]);
+        assert!(other.contains("already"), "{other}");
+        world.ok(&["registry", "channels", "delete", "lossy", "stable"]);
+        let gone = world.fails(&["registry", "channels", "delete", "lossy", "stable"]);
+        assert!(gone.contains("no channel"), "{gone}");
+        world.ok(&["registry", "buckets", "delete", "lossy"]);
+        let gone = world.fails(&["registry", "buckets", "delete", "lossy"]);
+        assert!(gone.contains("no bucket"), "{gone}");
+        let lost = lost.into_inner().expect("nobody panicked");
+        let lost = lost.lock().expect("nobody panics");
+        assert_eq!(lost.len(), lose.len(), "each answer was lost once: {lost:?}");
+    }
 }

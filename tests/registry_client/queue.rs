@@ -96,9 +96,34 @@ fn what_has_arrived_is_not_published_twice() {
         "component":"file.k","update":{},"channels":[],"queued_at":"2026-01-01T00:00:00Z",
         "reason":""}"#;
     other.write("state/unpublished/x.json", text);
-    let said = other.ok(&["registry", "push"]);
+    let said = other.fails(&["registry", "push"]);
     assert!(said.contains("waits for another registry: elsewhere"), "{said}");
+    assert!(said.contains("`ingot registry push -drop=x` gives it up"), "{said}");
     assert!(other.path().join("state/unpublished/x.json").exists());
+    // What cannot be read is not nothing.
+    other.write("state/unpublished/x.json", "{");
+    let said = other.fails(&["registry", "push"]);
+    assert!(!said.contains("Nothing waits") && said.contains("cannot be read"), "{said}");
+    other.ok(&["registry", "push", "-drop=x"]);
+    assert!(other.ok(&["registry", "push"]).contains("Nothing waits"));
+}
+
+#[test]
+fn a_registry_is_known_by_its_project_wherever_it_is() {
+    let mut world = World::served();
+    world.write("long.pkr.hcl", &LONG.replace("channels", "# channels"));
+    let env = [("HCP_PACKER_BUILD_FINGERPRINT", "kept-1")];
+    let build = world.spawn_build("long.pkr.hcl", &env);
+    world.wait_for("kept", "kept-1", "file.k", "BUILD_RUNNING");
+    world.kill_server();
+    world.write("go", "");
+    assert_eq!(finish(build).code, Some(75));
+    let before = world.name.clone();
+    world.move_server();
+    assert_ne!(world.name, before);
+    let said = world.ok(&["registry", "push"]);
+    assert!(said.contains("file.k: Published metadata to"), "{said}");
+    assert_eq!(world.json(&["versions", "show", "kept", "kept-1"])["name"], "v1");
 }
 
 #[test]

@@ -242,3 +242,13 @@ fn a_mistake_in_a_path_makes_no_registry() {
         assert!(!std::path::Path::new(&database).exists(), "{command:?}");
     }
 }
+
+#[test]
+fn a_wrong_project_is_not_blamed_on_the_role() {
+    let world = World::served();
+    let other = [("HCP_PROJECT_ID", "6f3d6a1e-0000-4000-8000-000000000000")];
+    let run = world.ingot_with(&["registry", "buckets", "list"], &other);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(said.contains("HCP_ORGANIZATION_ID and HCP_PROJECT_ID name a project"), "{said}");
+}

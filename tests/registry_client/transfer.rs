@@ -1,5 +1,8 @@
 //! `ingot registry export` and `import`: what a registry knows, in another one.
 
+use ingot_registry::api::SbomFormat;
+use ingot_registry::client::Registry as _;
+use ingot_registry::local::LocalRegistry;
 use serde_json::Value;
 
 use crate::ancestry::{publish, publish_as};
@@ -117,9 +120,121 @@ fn what_cannot_be_moved_says_why() {
     let other = world.fails(&["registry", "import", "other.json"]);
     assert!(other.contains("other.json is not an export of a registry: "), "{other}");
     assert!(other.contains("`ingot registry export FILE` writes one"), "{other}");
-    world.write("newer.json", r#"{"ingot_registry_export": 2, "registry": "x", "buckets": []}"#);
+    world.write("newer.json", r#"{"ingot_registry_export": 3, "registry": "x", "buckets": []}"#);
     let newer = world.fails(&["registry", "import", "newer.json"]);
-    assert!(newer.contains("newer.json has form 2; this Ingot reads form 1"), "{newer}");
+    assert!(newer.contains("newer.json has form 3; this Ingot reads forms 1 and 2"), "{newer}");
     let absent = world.fails(&["registry", "import", "absent.json"]);
     assert!(absent.contains("absent.json cannot be read: "), "{absent}");
+}
+
+/// Opens a version with a build, and completes it.
+fn open(world: &World, bucket: &str, print: &str) {
+    world.ok(&["registry", "versions", "create", bucket, print, "-build=file.a"]);
+}
+
+fn complete(world: &World, bucket: &str, print: &str) {
+    let id = format!("-id={bucket}-{print}");
+    let args = ["registry", "artifacts", "create", bucket, print, "file.a", "-platform=p", &id];
+    world.ok(&args);
+}
+
+#[test]
+fn versions_keep_their_numbers_whenever_they_were_opened() {
+    let old = World::local();
+    for bucket in ["a", "b"] {
+        old.ok(&["registry", "buckets", "create", bucket]);
+        open(&old, bucket, "first");
+        open(&old, bucket, "second");
+        // The one that is opened last is done first.
+        complete(&old, bucket, "second");
+        complete(&old, bucket, "first");
+    }
+    old.ok(&["registry", "export", "e.json"]);
+    let file = old.path().join("e.json");
+    // Of form 1, which programs read that know of nothing else.
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let exported: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(exported["ingot_registry_export"], 1);
+    let new = World::served();
+    let said = new.ok(&["registry", "import", file.to_str().expect("a plain name")]);
+    assert!(!said.contains(", which is"), "{said}");
+    for bucket in ["a", "b"] {
+        for (print, name) in [("second", "v1"), ("first", "v2")] {
+            assert_eq!(new.json(&["versions", "show", bucket, print])["name"], name);
+        }
+        let latest = new.json(&["channels", "show", bucket, "latest"]);
+        assert_eq!(latest["version"]["fingerprint"], "first");
+    }
+}
+
+const SBOM: &str = r#"{"bomFormat":"CycloneDX","components":[{"name":"curl"}]}"#;
+
+#[test]
+fn sboms_and_enforced_blocks_move_too() {
+    let old = World::local();
+    for bucket in ["a", "b", "c"] {
+        old.ok(&["registry", "buckets", "create", bucket]);
+    }
+    open(&old, "a", "one");
+    let version = old.json(&["versions", "show", "a", "one"]);
+    let id = version["builds"][0]["id"].as_str().expect("an id").to_owned();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let path = old.path().join("registry.db");
+        let registry = LocalRegistry::open(&path).await.expect("the registry");
+        for name in ["", "packages"] {
+            let format = SbomFormat::CycloneDx;
+            let uploaded = registry.upload_sbom("a", "one", &id, name, format, SBOM.as_bytes());
+            uploaded.await.expect("it is taken");
+        }
+    });
+    complete(&old, "a", "one");
+    old.write("one.hcl", "provisioner \"shell-local\" {\n  inline = [\"echo 1\"]\n}\n");
+    old.write("two.hcl", "provisioner \"shell-local\" {\n  inline = [\"echo 2\"]\n}\n");
+    let blocks =
+        |world: &World, args: &[&str]| world.ok(&[&["registry", "enforced-blocks"], args].concat());
+    blocks(&old, &["create", "scan", "one.hcl", "-version=1.0", "-label=a=b"]);
+    blocks(&old, &["link", "scan", "a", "c"]);
+    blocks(&old, &["add-version", "scan", "two.hcl", "-version=2.0", "-description=two"]);
+    blocks(&old, &["link", "scan", "b"]);
+    blocks(&old, &["create", "idle", "one.hcl"]);
+    old.ok(&["registry", "channels", "update", "a", "latest", "-restricted"]);
+    let said = old.ok(&["registry", "export", "e.json"]);
+    assert_eq!(said.lines().count(), 1, "nothing was left out: {said}");
+    let file = old.path().join("e.json");
+    let file = file.to_str().expect("a plain name");
+
+    let new = World::served();
+    // A part first: only what concerns it.
+    new.ok(&["registry", "import", file, "-bucket=b"]);
+    assert_eq!(new.json(&["enforced-blocks", "list"]).as_array().map(Vec::len), Some(1));
+    for _ in 0..2 {
+        let said = new.ok(&["registry", "import", file]);
+        assert!(!said.contains("left"), "{said}");
+        let shown = new.json(&["enforced-blocks", "show", "scan"]);
+        let versions: Vec<String> = shown["versions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|it| {
+                let (version, more) = (&it["version"], &it["additional_description"]);
+                format!("{version} {more} {}", it["linked_buckets"])
+            })
+            .collect();
+        assert_eq!(versions, [r#""2.0" "two" ["b"]"#, r#""1.0" "" ["a","c"]"#], "{shown:#}");
+        assert_eq!(shown["labels"]["a"], "b");
+        let content = ["registry", "enforced-blocks", "content", "scan", "-version=1.0"];
+        assert!(new.ok(&content).contains("echo 1"));
+        assert_eq!(new.json(&["enforced-blocks", "list"]).as_array().map(Vec::len), Some(2));
+        let sboms = new.json(&["sboms", "list", "a", "v1"]);
+        let names: Vec<&Value> =
+            sboms.as_array().expect("a list").iter().map(|it| &it["name"]).collect();
+        assert_eq!(names, ["one", "packages"]);
+        let got = new.ok(&["registry", "sboms", "get", "a", "v1", "-name=packages"]);
+        assert_eq!(got, SBOM);
+        assert_eq!(new.json(&["channels", "show", "a", "latest"])["restricted"], true);
+    }
+    // Without them it says so.
+    let said = old.ok(&["registry", "export", "e.json", "-sboms=false"]);
+    assert!(said.contains("SBOMs were left out"), "{said}");
 }

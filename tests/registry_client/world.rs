@@ -104,6 +104,18 @@ impl World {
         self.server = Some(Server::start(&data, &address, &[]).0);
     }
 
+    /// Starts the server again with the same data, at another address.
+    pub(crate) fn move_server(&mut self) {
+        let server = self.server.take().expect("a server");
+        let (moved, env) = Server::start(&server.data, "127.0.0.1:0", &[]);
+        for (name, value) in env {
+            self.env.retain(|(set, _)| *set != name);
+            self.env.push((name, value));
+        }
+        self.name = moved.address.clone();
+        self.server = Some(moved);
+    }
+
     /// One behind a server of its own, without TLS, which is reached through what `through` makes
     /// of its address.
     pub(crate) fn served_through(through: impl Fn(&str) -> String) -> World {

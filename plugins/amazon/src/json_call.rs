@@ -171,6 +171,17 @@ impl Access {
     /// # Errors
     /// The service's id makes no sense.
     pub fn endpoint(&self, service: &JsonService, region: &str) -> Result<String, Failure> {
+        Ok(self.custom_endpoint(service)?.unwrap_or_else(|| {
+            let fips = if self.config().use_fips() == Some(true) { "-fips" } else { "" };
+            format!("https://{}{fips}.{region}.{}/", service.host, domain(region))
+        }))
+    }
+
+    /// Where the environment or the profile says that a service is.
+    ///
+    /// # Errors
+    /// The service's id makes no sense.
+    pub(crate) fn custom_endpoint(&self, service: &JsonService) -> Result<Option<String>, Failure> {
         let key = ServiceConfigKey::builder()
             .service_id(service.id)
             .env("AWS_ENDPOINT_URL")
@@ -179,11 +190,7 @@ impl Access {
             .map_err(|error| Failure::new(Kind::Refused, error.to_string()))?;
         let config = self.config();
         let set = config.service_config().and_then(|files| files.load_config(key));
-        let set = set.or_else(|| config.endpoint_url().map(str::to_owned));
-        Ok(set.unwrap_or_else(|| {
-            let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
-            format!("https://{}{fips}.{region}.{}/", service.host, domain(region))
-        }))
+        Ok(set.or_else(|| config.endpoint_url().map(str::to_owned)))
     }
 }
 
@@ -194,7 +201,7 @@ fn host(url: &str) -> Result<&str, Failure> {
 }
 
 /// The domain of the part of AWS that a region belongs to.
-fn domain(region: &str) -> &'static str {
+pub(crate) fn domain(region: &str) -> &'static str {
     match region.rsplit_once('-').map_or(region, |(place, _)| place) {
         place if place.starts_with("cn-") => "amazonaws.com.cn",
         place if place.starts_with("us-iso-") => "c2s.ic.gov",

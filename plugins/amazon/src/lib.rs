@@ -10,9 +10,11 @@
 //! | [`ebs`] | the builders `amazon-ebs`, `amazon-ebssurrogate` and `amazon-ebsvolume` |
 //! | [`failure`] | what AWS answered when a call failed, and what kind of failure that is |
 //! | [`filter`] | finding an AMI by what is known about it |
+//! | [`import`] | the post-processor `amazon-import` |
 //! | [`kms`] | signing with the keys of KMS |
 //! | [`json_call`] | calls of services whose crate in the SDK is not built |
 //! | [`polling`] | how long and how often to look whether something is done |
+//! | [`s3`] | objects of S3: signed requests, and uploads |
 //!
 //! No client is made before something asks AWS: `validate` needs neither network nor credentials.
 
@@ -25,9 +27,12 @@ mod ecr;
 pub mod failure;
 pub mod filter;
 mod http_client;
+mod import;
 pub mod json_call;
 pub mod kms;
 pub mod polling;
+mod s3;
+mod xml;
 
 use ingot_sdk::{Component as _, PluginSet};
 
@@ -38,6 +43,7 @@ pub use ebs::{
     artifact_is_there, kept_images, remove_kept_image,
 };
 pub use ecr::AmazonEcr;
+pub use import::AmazonImport;
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
@@ -50,6 +56,7 @@ pub fn register(set: &mut PluginSet) {
     set.add_builder(EbsVolumeBuilder);
     set.reclaimer(EbsReclaim::default());
     set.add_post_processor(AmiManagement);
+    set.add_post_processor(AmazonImport);
     set.provides("github.com/hashicorp/amazon", "1.8.2");
     set.provides("github.com/wata727/amazon-ami-management", "1.7.0");
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bollard::query_parameters::BuildImageOptionsBuilder;
 use futures_util::StreamExt;
+use ingot_sdk::file_work::{read_small, read_small_text};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 use regex::Regex;
@@ -17,6 +18,9 @@ use crate::engine::describe;
 use crate::platform;
 use crate::steps::State;
 use crate::unfinished::UnfinishedImage;
+
+/// The largest Dockerfile and `.dockerignore`, in bytes.
+const LARGEST: u64 = 16 << 20;
 
 /// Builds the image to start from.
 pub(crate) struct BuildImage;
@@ -33,9 +37,8 @@ impl Step<State> for BuildImage {
         let path = PathBuf::from(config.path.unwrap_or_default());
         let directory = config.build_dir.filter(|directory| !directory.is_empty());
         let directory = PathBuf::from(directory.unwrap_or_else(|| ".".to_owned()));
-        let dockerfile =
-            tokio::fs::read(&path).await.with_context(|| format!("reading {}", path.display()))?;
-        let ignore = Ignore::load(&directory).await?;
+        let dockerfile = read_small(&path, "Dockerfile", LARGEST)?;
+        let ignore = Ignore::load(&directory)?;
         // The Dockerfile goes by a name of its own: it need not be part of the context, and may
         // be ignored there.
         let name = format!(".dockerfile.{}", uuid::Uuid::new_v4().simple());
@@ -139,14 +142,12 @@ struct Ignore {
 }
 
 impl Ignore {
-    async fn load(directory: &Path) -> Result<Ignore> {
+    fn load(directory: &Path) -> Result<Ignore> {
         let path = directory.join(".dockerignore");
-        match tokio::fs::read_to_string(&path).await {
+        match read_small_text(&path, ".dockerignore", LARGEST) {
             Ok(text) => Ignore::parse(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ignore::parse(String::new())
-            }
-            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+            Err(error) if error.is_io(std::io::ErrorKind::NotFound) => Ignore::parse(String::new()),
+            Err(error) => Err(error),
         }
     }
 

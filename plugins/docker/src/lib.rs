@@ -6,6 +6,7 @@
 mod archive;
 mod artifact;
 mod builder;
+mod by_command;
 mod commit;
 mod communicator;
 mod config;

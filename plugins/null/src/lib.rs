@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ingot_communicator::{Communication, CommunicatorConfig, Target};
 use ingot_sdk::{
-    Artifact, Build, Component, Config, ConfigError, ConfigErrors, Decoded, GeneratedData,
-    PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext, async_trait,
+    Artifact, Build, Communicator, Component, Config, ConfigError, ConfigErrors, Decoded,
+    GeneratedData, PluginSet, PrepareContext, Prepared, ProvisionStep, Provisioned, RegistryImage,
+    Result, RunContext, Step, async_trait, run_steps,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,17 +57,50 @@ impl Component for NullBuilder {
 #[async_trait]
 impl Build for Null {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let host = self.communication.host().unwrap_or_default().to_owned();
+        let connect = Connect(self.communication.clone());
+        let steps: [Box<dyn Step<State>>; 2] = [Box::new(connect), Box::new(ProvisionStep)];
+        let mut state = State::default();
+        run_steps(ctx, &steps, &mut state).await?;
+        Ok(Some(Arc::new(NullArtifact { data: state.data })))
+    }
+}
+
+/// What the steps share.
+#[derive(Default)]
+struct State {
+    /// The way to the machine, once there is one.
+    communicator: Option<Arc<dyn Communicator>>,
+    data: GeneratedData,
+}
+
+#[async_trait]
+impl Provisioned for State {
+    fn communicator(&self) -> Option<Arc<dyn Communicator>> {
+        self.communicator.clone()
+    }
+
+    fn data(&self) -> GeneratedData {
+        self.data.clone()
+    }
+}
+
+/// Connects to the machine.
+struct Connect(Communication);
+
+#[async_trait]
+impl Step<State> for Connect {
+    fn name(&self) -> &'static str {
+        "connect"
+    }
+
+    async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
+        let host = self.0.host().unwrap_or_default().to_owned();
         let target = Target { host, ..Target::default() };
-        let communicator = self.communication.connect(ctx, &target).await?;
-        let mut data = self.communication.generated_data(Some(&target));
-        data.insert("ID".to_owned(), "Null".into());
-        data.insert("PackerRunUUID".to_owned(), ctx.prepare.run_uuid.as_str().into());
-        if let Err(error) = ctx.provision(communicator.clone(), data.clone()).await {
-            ctx.clean_up_provision(communicator, data).await;
-            return Err(error);
-        }
-        Ok(Some(Arc::new(NullArtifact { data })))
+        state.communicator = Some(self.0.connect(ctx, &target).await?);
+        state.data = self.0.generated_data(Some(&target));
+        state.data.insert("ID".to_owned(), "Null".into());
+        state.data.insert("PackerRunUUID".to_owned(), ctx.prepare.run_uuid.as_str().into());
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::file_work::{Reader, blocking};
+use ingot_sdk::file_work::{Reader, blocking, read_small};
 use ingot_sdk::hash;
 use ingot_sdk::{
     Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, FileArtifact, GeneratedData,
@@ -13,13 +13,18 @@ use ingot_sdk::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::artifice::list;
+use crate::lock_file::LockFile;
 use crate::work::{file_lock, flush, template_data};
 
 /// What artifacts of this post-processor say they were made by.
 const BUILDER_ID: &str = "packer.post-processor.checksum";
 const DEFAULT_OUTPUT: &str = "packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum";
+
+/// The largest file that lines are added to, in bytes.
+const LARGEST: u64 = 256 << 20;
 
 /// The options of `checksum`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -116,7 +121,7 @@ impl PostProcess for WriteChecksums {
                     lines.extend_from_slice(name.as_encoded_bytes());
                     lines.push(b'\n');
                 }
-                if !lines.is_empty() && append(&job_ctx.journal, output, &lines)? {
+                if !lines.is_empty() && append(&job_ctx.journal, stop, output, &lines)? {
                     created.push(output.clone());
                 }
             }
@@ -140,13 +145,19 @@ impl PostProcess for WriteChecksums {
 }
 
 /// Adds `lines` to `output`; tells whether the file is new.
-fn append(journal: &Arc<dyn Journal>, output: &Path, lines: &[u8]) -> Result<bool> {
+fn append(
+    journal: &Arc<dyn Journal>,
+    stop: &CancellationToken,
+    output: &Path,
+    lines: &[u8],
+) -> Result<bool> {
     let lock = file_lock(output);
-    let _guard = lock.lock();
-    let before = match std::fs::read(output) {
+    let _builds_of_this_process = lock.lock();
+    let _other_processes = LockFile::take(journal, stop, output)?;
+    let before = match read_small(output, "list of checksums", LARGEST) {
         Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| format!("reading {}", output.display())),
+        Err(error) if error.is_io(std::io::ErrorKind::NotFound) => None,
+        Err(error) => return Err(error),
     };
     let file = OutputFile::create(journal, output, 0o644)?;
     let mut writer = file.writer()?;

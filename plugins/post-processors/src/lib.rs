@@ -3,6 +3,7 @@
 mod artifice;
 mod checksum;
 mod compress;
+mod lock_file;
 mod manifest;
 mod shell_local;
 mod vagrant;

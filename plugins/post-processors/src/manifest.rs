@@ -4,26 +4,25 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use ingot_sdk::file_work::blocking;
-use ingot_sdk::output_file::UNFINISHED_FILE;
+use ingot_sdk::file_work::{blocking, read_small};
 use ingot_sdk::{
-    Artifact, Component, ConfigErrors, Context, Decoded, Error, GeneratedData, Journal,
-    JournalEntry, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Resource, Result,
-    RunContext, async_trait,
+    Artifact, Component, ConfigErrors, Context, Decoded, Error, GeneratedData, Journal, OutputFile,
+    PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::lock_file::LockFile;
 use crate::work::{file_lock, template_data};
 
 const DEFAULT_OUTPUT: &str = "packer-manifest.json";
-/// How long another process may plausibly hold the lock file: the work under it takes
-/// milliseconds. An older lock was left by a process that was killed.
-const LOCK_IS_STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// The largest manifest that builds are added to, in bytes.
+const LARGEST: u64 = 256 << 20;
 
 /// The options of `manifest`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -195,11 +194,11 @@ fn read(output: &Path) -> Result<Map<String, Value>> {
             ("last_run_uuid".to_owned(), Value::from("")),
         ])
     };
-    let text = match std::fs::read(output) {
+    let text = match read_small(output, "manifest", LARGEST) {
         Ok(text) if text.is_empty() => return Ok(empty()),
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(empty()),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", output.display())),
+        Err(error) if error.is_io(ErrorKind::NotFound) => return Ok(empty()),
+        Err(error) => return Err(error),
     };
     let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&text);
     let mut manifest = parsed.map_err(|error| {
@@ -220,70 +219,4 @@ fn read(output: &Path) -> Result<Map<String, Value>> {
         }
     }
     Ok(manifest)
-}
-
-/// The file `OUTPUT.lock`, which is there while a process changes the manifest. Packer uses the
-/// same, so the two can share a manifest.
-struct LockFile {
-    path: PathBuf,
-    entry: Option<JournalEntry>,
-}
-
-impl LockFile {
-    fn take(journal: &Arc<dyn Journal>, stop: &CancellationToken, output: &Path) -> Result<Self> {
-        let mut path = std::path::absolute(output)
-            .with_context(|| format!("finding out where {} is", output.display()))?
-            .into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)
-                .with_context(|| format!("creating the directory {}", directory.display()))?;
-        }
-        loop {
-            if stop.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            // Written down before it exists; struck out again if somebody else has the lock.
-            let resource = Resource::new(UNFINISHED_FILE, path.to_string_lossy());
-            let entry = JournalEntry::open(journal, &resource)?;
-            match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(_) => return Ok(LockFile { path, entry: Some(entry) }),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => entry.done(),
-                Err(error) => {
-                    entry.done();
-                    return Err(error).with_context(|| format!("creating {}", path.display()));
-                }
-            }
-            let age = std::fs::metadata(&path)
-                .and_then(|found| found.modified())
-                .map(|since| since.elapsed().unwrap_or_default());
-            if age.is_ok_and(|age| age > LOCK_IS_STALE_AFTER) {
-                tracing::warn!(lock = %path.display(), "removing a lock that was left behind");
-                // If it cannot be removed, creating it will say why.
-                if let Err(error) = std::fs::remove_file(&path)
-                    && error.kind() != ErrorKind::NotFound
-                {
-                    return Err(error).with_context(|| format!("removing {}", path.display()));
-                }
-                continue;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                tracing::warn!(lock = %self.path.display(), %error, "cannot remove");
-            }
-            _ => {
-                if let Some(entry) = self.entry.take() {
-                    entry.done();
-                }
-            }
-        }
-    }
 }

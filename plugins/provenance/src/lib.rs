@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`post_processor`] | `post-processor "provenance"` |
+//! | [`options`] | its options, and what is wrong with those of signing |
 //! | [`statement`] | in-toto statements and SLSA's provenance |
 //! | [`source`] | the repository and the CI job that a build runs in |
 //! | [`envelope`] | DSSE, the envelope that signatures are in |
@@ -14,10 +15,13 @@
 pub mod envelope;
 pub mod keyless;
 pub mod keys;
+pub mod options;
 pub mod post_processor;
+mod shown;
 pub mod signer;
 pub mod source;
 pub mod statement;
+mod subject;
 pub mod verify;
 
 use std::sync::Arc;

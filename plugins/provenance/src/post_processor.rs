@@ -7,93 +7,25 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
     Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded, DocumentKind,
     Error, GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result,
-    RunContext, SbomFormat, async_trait, hash,
+    RunContext, SbomFormat, async_trait,
 };
 use ingot_sigstore::{Identity, Keyless, PUBLIC_FULCIO, PUBLIC_REKOR, Trust};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::envelope::IN_TOTO;
 use crate::keyless::bundle_path;
-use crate::signer::{KeyService, Signer, is_kms, unsupported_kms, verifier_from_file};
-use crate::source::{Environment, repository, without_user};
+use crate::options::{Options, check_signing};
+use crate::shown::{REDACTED, without_secrets};
+use crate::signer::{KeyService, Signer, verifier_from_file};
+use crate::source::{Environment, repository};
 use crate::statement::{
     BUILD_TYPE, BuildDefinition, Builder, Byproduct, CYCLONE_DX, Dependency, Digests, Metadata,
-    Provenance, RunDetails, SLSA_PROVENANCE, SPDX, Statement, Subject, versions,
+    Provenance, RunDetails, SLSA_PROVENANCE, SPDX, Statement, versions,
 };
-
-/// What stands for the value of a sensitive variable; Packer's words.
-const REDACTED: &str = "[sensitive value redacted]";
-
-/// The options of `provenance`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Options {
-    /// Whether anything is done at all; true.
-    provenance: Option<bool>,
-    /// The kind of build, a URI; `https://packer.io/buildtypes/hcl2/v1`.
-    build_type: String,
-    /// Where the attestations go: the directory of the artifact's first file, or the current one.
-    output_dir: String,
-    /// The template that the artifact is of, to be named as a parameter.
-    template: String,
-    /// The builds that the artifact is of, to be named as a parameter.
-    only_builds: Vec<String>,
-    /// Input variables to be named as parameters, besides those of `PKR_VAR_name`. Sensitive ones
-    /// are named without their values.
-    user_variables: BTreeMap<String, String>,
-    /// The repository that the build is of; found out by the CI's variables or git.
-    source_uri: String,
-    /// Whether to write an SBOM of the artifact and attest that as well.
-    sbom: bool,
-    /// `cyclonedx` (the default) or `spdx`.
-    sbom_format: String,
-    /// The directory or file that the SBOM is of; the artifact's file, or the directory of its files.
-    sbom_scan_path: String,
-    /// `squashed` or `all-layers`: the same, as files have no layers.
-    sbom_scope: String,
-    /// Glob patterns of what the SBOM leaves out.
-    sbom_exclude: Vec<String>,
-    /// `none` (the default), `key`, `kms`, or `keyless` with a certificate of Sigstore.
-    signing_mode: String,
-    /// The private key: a PEM file, or the address of a key of AWS KMS, `awskms:///KEY`.
-    signer: String,
-    /// Another name for `signer`.
-    key: String,
-    /// A PEM file with the public key, with which the signature is checked; that of the signer. Not for
-    /// `keyless`.
-    verifier: String,
-    /// Of `keyless`: the certificate authority; `https://fulcio.sigstore.dev`.
-    fulcio_url: String,
-    /// Of `keyless`: the log of signatures; `https://rekor.sigstore.dev`.
-    rekor_url: String,
-    /// Of `keyless`: whether the signature is put into the log, which shows when it was made. Without
-    /// that it can be checked for as long as the certificate is valid only, ten minutes.
-    upload_tlog: bool,
-    /// Of `keyless`: the file of the trusted root that the signature is checked with; that of the public
-    /// Sigstore.
-    trusted_root_path: String,
-    /// Of `keyless`, required: who signs, as the certificate has it, such as the address of a workflow.
-    keyless_identity: String,
-    /// Of `keyless`, required: the issuer of the OIDC token, such as
-    /// `https://token.actions.githubusercontent.com`.
-    keyless_oidc_issuer: String,
-}
-
-impl Options {
-    fn mode(&self) -> &str {
-        if self.signing_mode.is_empty() { "none" } else { &self.signing_mode }
-    }
-
-    fn signer(&self) -> &str {
-        if self.signer.is_empty() { &self.key } else { &self.signer }
-    }
-}
+use crate::subject::{identity, stem, subjects};
 
 /// `post-processor "provenance"`
 pub struct ProvenancePostProcessor {
@@ -145,85 +77,6 @@ impl Component for ProvenancePostProcessor {
             prepared.warnings.push(ConfigWarning::on("upload_tlog", message));
         }
         prepared.or_errors(errors)
-    }
-}
-
-/// Checks what is said of the key.
-fn check_signing(options: &Options, errors: &mut ConfigErrors) {
-    const SIGNER: [&str; 3] = ["signing_mode", "signer", "key"];
-    let Options { signer, key, .. } = options;
-    if !signer.is_empty() && !key.is_empty() && signer != key {
-        let error = ConfigError::on("key", "`signer` and `key` differ, and mean the same");
-        errors.push(error.related(["signer"]).hint("keep one of them"));
-    }
-    let signer = options.signer();
-    let missing = || {
-        let mode = options.mode();
-        ConfigError::new(format!("signing_mode = {mode:?} needs a `signer`"))
-            .related(SIGNER)
-            .hint("set it to the private key: a PEM file, or awskms:///KEY for `kms`")
-    };
-    match options.mode() {
-        "none" => {}
-        "key" | "kms" if signer.is_empty() => errors.push(missing()),
-        "key" => {}
-        "kms" if !is_kms(signer) => {
-            let error = ConfigError::on("signer", format!("{signer} is no address of a key"));
-            errors.push(
-                error.related(SIGNER).hint("it looks like awskms:///alias/NAME or awskms:///ARN"),
-            );
-        }
-        "kms" if !signer.starts_with("awskms://") => {
-            let error = unsupported_kms(signer);
-            let hint = error.advice().unwrap_or_default().to_owned();
-            let error = ConfigError::on("signer", error.to_string()).hint(hint);
-            errors.push(error.related(SIGNER));
-        }
-        "kms" => {}
-        "keyless" => check_keyless(options, errors),
-        other => errors.push(
-            ConfigError::on("signing_mode", format!("`{other}` is not a way to sign"))
-                .hint("there are none, key, kms and keyless"),
-        ),
-    }
-}
-
-/// Checks what is said of Sigstore.
-fn check_keyless(options: &Options, errors: &mut ConfigErrors) {
-    for (name, value) in [
-        ("keyless_identity", &options.keyless_identity),
-        ("keyless_oidc_issuer", &options.keyless_oidc_issuer),
-    ] {
-        if value.trim().is_empty() {
-            let what = format!("signing_mode = \"keyless\" needs `{name}`");
-            errors.push(
-                ConfigError::new(what)
-                    .related(["signing_mode", name])
-                    .hint("it says who signs, and is checked when the attestation is signed"),
-            );
-        }
-    }
-    for (name, value) in [("fulcio_url", &options.fulcio_url), ("rekor_url", &options.rekor_url)] {
-        let read = match name {
-            "fulcio_url" => ingot_sigstore::secret_address(value),
-            _ => ingot_sigstore::address(value),
-        };
-        if !value.trim().is_empty()
-            && let Err(why) = read
-        {
-            errors.push(
-                ConfigError::on(name, why.to_string())
-                    .hint("it is the address of a service, such as https://fulcio.example.org"),
-            );
-        }
-    }
-    if !options.verifier.is_empty() {
-        errors.push(
-            ConfigError::on("verifier", "`verifier` is not for signing_mode = \"keyless\"").hint(
-                "leave it away: the signature is checked with `keyless_identity` and \
-                 `keyless_oidc_issuer`",
-            ),
-        );
     }
 }
 
@@ -452,91 +305,6 @@ impl Attest {
             true => Ok(parent.unwrap_or(Path::new(".")).to_owned()),
             false => Err(needs("the artifact's files are in several directories")),
         }
-    }
-}
-
-/// A value as an attestation may show it, which is read by others: nothing in place of one that holds a
-/// secret of the template, and an address without its user and password.
-fn without_secrets(ctx: &RunContext, value: &str) -> String {
-    match ctx.prepare.secrets.occur_in(value) {
-        true => REDACTED.to_owned(),
-        false if value.contains("://") => without_user(value),
-        false => value.to_owned(),
-    }
-}
-
-/// What is known of an artifact that is kept by a service.
-fn identity(ctx: &RunContext, artifact: &dyn Artifact) -> Value {
-    // By name, so that the same artifact has the same digest.
-    let mut identity = BTreeMap::from([
-        ("builderId", Value::from(artifact.builder_id())),
-        ("id", Value::from(artifact.id())),
-    ]);
-    let images: Vec<Value> = artifact
-        .images()
-        .into_iter()
-        .map(|image| {
-            let labels = image.labels.iter();
-            let labels: BTreeMap<&String, String> =
-                labels.map(|(name, value)| (name, without_secrets(ctx, value))).collect();
-            json!({
-                "ImageID": image.id,
-                "Labels": labels,
-                "ProviderName": image.provider,
-                "ProviderRegion": image.region,
-                "SourceImageID": image.source_id.unwrap_or_default(),
-            })
-        })
-        .collect();
-    if !images.is_empty() {
-        identity.insert("state", images.into());
-    }
-    json!(identity)
-}
-
-/// What the attestations are about: the artifact's files, or its identity.
-async fn subjects(
-    ctx: &RunContext,
-    artifact: &dyn Artifact,
-    identity: &Value,
-) -> Result<Vec<Subject>> {
-    let subject = |name: String, sum: String| Subject {
-        name,
-        digest: Digests::from([("sha256".to_owned(), sum)]),
-    };
-    let files = artifact.files();
-    if files.is_empty() {
-        let sum = hash::sha256(identity.to_string());
-        return Ok(vec![subject(format!("{}:{}", artifact.builder_id(), artifact.id()), sum)]);
-    }
-    let mut reader = Reader::new(ctx, "Hashing", &files);
-    blocking(ctx, move |stop| {
-        let mut subjects = Vec::new();
-        for file in &files {
-            let sum = hash::sums_of(&mut reader, stop, file, &["sha256"])?.pop();
-            let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-            subjects.push(subject(name.into_owned(), sum.unwrap_or_default()));
-        }
-        Ok(subjects)
-    })
-    .await
-}
-
-/// The start of the names of all files that are written: the build's name and the artifact's, so that
-/// parallel builds do not write to the same.
-fn stem(build: &str, artifact: &dyn Artifact) -> String {
-    let plain = |text: &str| -> String {
-        let keep = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-        text.chars().map(|c| if keep(c) { c } else { '_' }).collect()
-    };
-    let first = artifact.files().into_iter().next();
-    let first = first.and_then(|file| Some(file.file_name()?.to_string_lossy().into_owned()));
-    let base =
-        first.unwrap_or_else(|| plain(&format!("{}-{}", artifact.builder_id(), artifact.id())));
-    let build = plain(build.trim());
-    match build.is_empty() || base == build || base.starts_with(&format!("{build}.")) {
-        true => base,
-        false => format!("{build}.{base}"),
     }
 }
 

@@ -3,18 +3,27 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ingot_sdk::command::{quote, quote_pattern};
+use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, FileMeta, GeneratedData,
-    OutputFile, PrepareContext, Prepared, Provision, Result, RunContext, async_trait, script,
+    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Error, ExitStatus,
+    FileMeta, GeneratedData, OutputFile, PrepareContext, Prepared, Provision, RemoteCommand,
+    Result, RunContext, async_trait, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+/// What makes a source that is downloaded a pattern; Packer's.
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+/// How long the list of what matches a pattern may be, in bytes.
+const LONGEST_LIST: usize = 4 << 20;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct Options {
     /// A text to write to `destination`.
     content: Option<String>,
-    /// The file or directory to copy. A directory with a trailing slash stands for what is in it.
+    /// The file or directory to copy. A directory with a trailing slash stands for what is in it. In a
+    /// download `*`, `?` and `[a-z]` stand for parts of names, and `destination` is a directory then.
     #[serde(default)]
     source: String,
     /// Several of them.
@@ -158,12 +167,26 @@ async fn download(
     destination: &str,
 ) -> Result<()> {
     ctx.ui.say(format!("Downloading {source} => {destination}"));
+    if source.contains(WILDCARDS) {
+        return download_matching(ctx, link, source, destination).await;
+    }
     if source.ends_with('/') {
-        tokio::fs::create_dir_all(destination)
-            .await
-            .with_context(|| format!("creating {destination}"))?;
+        create_directory(destination).await?;
         return link.download_dir(source, Path::new(destination), true).await;
     }
+    download_file(ctx, link, source, destination).await
+}
+
+async fn create_directory(path: &str) -> Result<()> {
+    tokio::fs::create_dir_all(path).await.with_context(|| format!("creating {path}"))
+}
+
+async fn download_file(
+    ctx: &RunContext,
+    link: &dyn Communicator,
+    source: &str,
+    destination: &str,
+) -> Result<()> {
     let destination = match destination.ends_with('/') {
         true => format!("{destination}{}", remote_name(source)),
         false => destination.to_owned(),
@@ -174,6 +197,65 @@ async fn download(
     link.download(source, &mut file).await?;
     tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
     output.finish()
+}
+
+/// Downloads the files and directories that match `pattern` into the directory `destination`.
+async fn download_matching(
+    ctx: &RunContext,
+    link: &dyn Communicator,
+    pattern: &str,
+    destination: &str,
+) -> Result<()> {
+    let found = matching(link, pattern).await?;
+    create_directory(destination).await?;
+    let inside = format!("{}/", destination.trim_end_matches('/'));
+    for (is_directory, path) in found {
+        let path = path.trim_end_matches('/');
+        let name = remote_name(path);
+        if matches!(name, "" | "." | "..") {
+            continue;
+        }
+        ctx.ui.say(format!("Downloading {path} => {inside}{name}"));
+        match is_directory {
+            true => link.download_dir(path, Path::new(destination), false).await?,
+            false => download_file(ctx, link, path, &inside).await?,
+        }
+    }
+    Ok(())
+}
+
+/// What matches `pattern` on the machine, and whether each is a directory.
+async fn matching(link: &dyn Communicator, pattern: &str) -> Result<Vec<(bool, String)>> {
+    let script = format!(
+        "for f in {}; do if test -d \"$f\"; then printf 'd%s\\0' \"$f\"; elif test -e \"$f\"; then \
+         printf 'f%s\\0' \"$f\"; fi; done",
+        quote_pattern(pattern)
+    );
+    let output = CapturedOutput::of_at_most(LONGEST_LIST);
+    let command = RemoteCommand::new(format!("sh -c {}", quote(&script)));
+    match link.exec(&command, &output).await? {
+        ExitStatus::Code(0) => {}
+        ExitStatus::Disconnected => {
+            return Err(Error::new("the connection was lost").transient());
+        }
+        ExitStatus::Code(_) => {
+            let said = output.stderr_text();
+            return Err(Error::new(format!("cannot look for {pattern}: {}", said.trim())).hint(
+                "the machine needs a Bourne shell for this; else name the files in `sources`",
+            ));
+        }
+    }
+    if output.is_full() {
+        return Err(Error::new(format!("too many files match {pattern}"))
+            .hint("download their directory: end `source` with a slash"));
+    }
+    let text = output.stdout_text();
+    let found = text.split('\0').filter_map(|entry| Some((entry.get(..1)?, entry.get(1..)?)));
+    let found: Vec<_> = found.map(|(kind, path)| (kind == "d", path.to_owned())).collect();
+    match found.is_empty() {
+        true => Err(Error::new(format!("there is nothing on the machine that matches {pattern}"))),
+        false => Ok(found),
+    }
 }
 
 /// The last part of a path on the machine, which may be a Windows.

@@ -26,3 +26,29 @@ pub fn register(set: &mut PluginSet) {
     set.add_provisioner(windows_restart::WindowsRestartProvisioner);
     set.add_provisioner(windows_shell::WindowsShellProvisioner);
 }
+
+#[cfg(test)]
+mod tests {
+    use ingot_sdk::testing::options_that_cannot_be_empty;
+    use serde_json::json;
+
+    use super::*;
+
+    /// As in Packer: templates pass variables on whose default is an empty text.
+    #[test]
+    fn an_empty_text_is_none() {
+        let mut set = PluginSet::default();
+        register(&mut set);
+        for (name, plugin) in &set.provisioners {
+            let options = match name.as_str() {
+                "shell" | "shell-local" | "powershell" | "windows-shell" => {
+                    json!({ "inline": ["exit 7"] })
+                }
+                "file" => json!({ "content": "text", "destination": "/there" }),
+                _ => json!({}),
+            };
+            let minds = options_that_cannot_be_empty(&**plugin, &options, &Default::default());
+            assert_eq!(minds, [""; 0], "{name}");
+        }
+    }
+}

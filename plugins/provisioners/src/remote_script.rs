@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingot_sdk::communicator::{Script, UiOutput};
 use ingot_sdk::retry::Retry;
-use ingot_sdk::{Communicator, ExitStatus, GoDuration, RemoteCommand, Result, RunContext};
+use ingot_sdk::{Communicator, Error, ExitStatus, GoDuration, RemoteCommand, Result, RunContext};
 
 /// A file to be there before a command starts.
 pub(crate) struct Upload<'a> {
@@ -24,6 +24,44 @@ impl Upload<'_> {
     pub(crate) async fn send(&self, link: &dyn Communicator) -> Result<()> {
         let sent = link.upload_script(self.path, self.bytes, self.mode).await;
         sent.map_err(|error| error.context("Error uploading script"))
+    }
+}
+
+/// How long to try to start a script: what `start_retry_timeout` says. As in Packer, zero is as if it
+/// were not set.
+pub(crate) fn start_timeout(given: Option<GoDuration>) -> Duration {
+    let given = given.map(|limit| limit.0).filter(|limit| !limit.is_zero());
+    given.unwrap_or(Duration::from_secs(300))
+}
+
+/// How often to look whether a machine is still away.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Waits for `work` unless the machine is away when `limit` is over: how long a communicator itself
+/// waits for a machine is for machines that are made, which may take hours. `option` is what the limit
+/// comes from.
+///
+/// # Errors
+/// What `work` failed with, or that the machine is away.
+pub(crate) async fn unless_away<T>(
+    link: &dyn Communicator,
+    limit: Duration,
+    option: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let away = async {
+        tokio::time::sleep(limit).await;
+        while !link.is_away() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = away => Err(Error::new(format!(
+            "the connection was lost, and the machine was not back within {} ({option})",
+            GoDuration(limit)
+        ))),
     }
 }
 
@@ -56,23 +94,23 @@ impl Start<'_> {
     /// # Errors
     /// It could not be started, or not in time.
     pub(crate) async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<Ran> {
-        let limit = self.limit.map_or(Duration::from_secs(300), |limit| limit.0);
+        let limit = start_timeout(self.limit);
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
         let output = UiOutput::new(self.ctx.ui.clone());
-        let ran = retry
-            .run(
-                &self.ctx.cancel,
-                |error| {
-                    let passes = error.is_transient();
-                    if passes {
-                        let ui = &self.ctx.ui;
-                        ui.message(format!("Could not start the script, retrying: {error}"));
-                    }
-                    passes
-                },
-                |_| self.attempt(files, command, &output),
-            )
-            .await?;
+        let starting = retry.run(
+            &self.ctx.cancel,
+            |error| {
+                let passes = error.is_transient();
+                if passes {
+                    let ui = &self.ctx.ui;
+                    ui.message(format!("Could not start the script, retrying: {error}"));
+                }
+                passes
+            },
+            |_| self.attempt(files, command, &output),
+        );
+        // A script that runs is not away: its communicator waits for nothing else.
+        let ran = unless_away(self.link, limit, "start_retry_timeout", starting).await?;
         output.finish();
         Ok(ran)
     }

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Error, ExitStatus,
-    GeneratedData, GoDuration, PrepareContext, Prepared, Provision, RemoteCommand, Result,
-    RunContext, async_trait, command::quote, retry::Retry, script,
+    Communicator, Component, ConfigError, ConfigErrors, Decoded, Error, ExitStatus, GeneratedData,
+    GoDuration, PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext,
+    async_trait, command::quote_path, retry::Retry, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::remote_script::{self, Ran, Start, Upload};
+use crate::remote_script::{self, Ran, Start, Upload, unless_away};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct Options {
@@ -118,8 +117,7 @@ impl Provision for Shell {
         if self.options.inline.is_empty() {
             for path in self.options.script.iter().chain(&self.options.scripts) {
                 ctx.ui.say(format!("Provisioning with shell script: {path}"));
-                let bytes =
-                    tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
+                let bytes = script::read(ctx, path).await?;
                 machine.run(bytes, &variables, data).await?;
             }
         } else {
@@ -148,10 +146,7 @@ impl Machine<'_> {
     ) -> Result<()> {
         let options = self.options;
         if !options.binary {
-            let crlf = |pair: &[u8]| pair == b"\r\n";
-            if script_bytes.windows(2).any(crlf) {
-                script_bytes = String::from_utf8_lossy(&script_bytes).replace("\r\n", "\n").into();
-            }
+            script_bytes = with_unix_line_ends(script_bytes);
         }
         let number = uuid::Uuid::new_v4().as_u128() % 10_000;
         let directory = options.remote_folder.as_deref().unwrap_or("/tmp");
@@ -197,9 +192,11 @@ impl Machine<'_> {
             .hint("if the script is meant to end the connection, set expect_disconnect = true")),
             // The machine may take a while to come back, and its image must not hold the files.
             ExitStatus::Disconnected => {
-                let limit = limit.map_or(Duration::from_secs(300), |limit| limit.0);
+                let limit = remote_script::start_timeout(limit);
                 let retry = Retry { timeout: Some(limit), ..Retry::default() };
-                retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded)).await
+                let removed =
+                    retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded));
+                unless_away(self.link, limit, "start_retry_timeout", removed).await
             }
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
@@ -216,7 +213,8 @@ impl Machine<'_> {
         if self.options.skip_clean {
             return Ok(());
         }
-        let paths: Vec<_> = paths.iter().map(|path| quote(path)).collect();
+        // As they were uploaded: `~` and `$NAME` mean the same again.
+        let paths: Vec<_> = paths.iter().map(|path| quote_path(path)).collect();
         let command = RemoteCommand::new(format!("rm -f {}", paths.join(" ")));
         let output = UiOutput::new(self.ctx.ui.clone());
         match self.link.exec(&command, &output).await? {
@@ -229,5 +227,29 @@ impl Machine<'_> {
                 Err(Error::new("Error removing the temporary script from the machine"))
             }
         }
+    }
+}
+
+/// The script with `\n` for each `\r\n`, and every other byte as it is: it may be in any encoding.
+fn with_unix_line_ends(script: Vec<u8>) -> Vec<u8> {
+    let mut bytes = script.into_iter().peekable();
+    let mut text = Vec::with_capacity(bytes.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'\r' || bytes.peek() != Some(&b'\n') {
+            text.push(byte);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_line_ends_change() {
+        let latin1 = b"#!/bin/sh\r\necho \xe9 \r x\r\r\n\r".to_vec();
+        assert_eq!(with_unix_line_ends(latin1), b"#!/bin/sh\necho \xe9 \r x\r\n\r");
+        assert_eq!(with_unix_line_ends(b"plain\n".to_vec()), b"plain\n");
     }
 }

@@ -13,6 +13,8 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::remote_script::unless_away;
+
 /// What Windows' `shutdown` says when a shutdown is under way, or planned already.
 const UNDER_WAY: [i32; 2] = [1115, 1190];
 /// What it says while the service it needs is going down.
@@ -21,6 +23,8 @@ const UNKNOWN_INTERFACE: i32 = 1717;
 const PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two looks at a machine that is going down.
 const GOING_DOWN: Duration = Duration::from_secs(10);
+/// How much is kept of what a command says, in bytes; all of it is shown.
+const LONGEST_ANSWER: usize = 1 << 20;
 /// What the machine says of itself once it is up.
 const UP: &str = "restarted.";
 /// The registry keys that are there while Windows wants to be restarted.
@@ -107,7 +111,8 @@ struct Restart<'a> {
 impl Restart<'_> {
     /// Runs a command, shows what it prints and returns its standard output.
     async fn run(&self, command: &str) -> Result<(ExitStatus, String)> {
-        let output = Both(UiOutput::new(self.ctx.ui.clone()), CapturedOutput::default());
+        let captured = CapturedOutput::of_at_most(LONGEST_ANSWER);
+        let output = Both(UiOutput::new(self.ctx.ui.clone()), captured);
         let status = self.link.exec(&RemoteCommand::new(command), &output).await?;
         Ok((status, output.1.stdout_text()))
     }
@@ -116,7 +121,8 @@ impl Restart<'_> {
         let given = self.options.restart_command.as_deref().filter(|text| !text.is_empty());
         let command = given.unwrap_or("shutdown /r /f /t 0 /c \"ingot restart\"");
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
-        let ran = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.run(command)).await?;
+        let ordering = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.run(command));
+        let ran = unless_away(self.link, limit, "restart_timeout", ordering).await?;
         match ran.0 {
             // It may be gone before it can say that it goes.
             ExitStatus::Disconnected | ExitStatus::Code(0) => Ok(()),

@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-/// The exit code that a lost connection counts as; Packer's.
-const CONNECTION_LOST: i32 = 16001;
+/// The exit codes that a lost connection counts as; Packer's: the first is that of its WinRM, the other
+/// that of its SSH, whatever the machine is reached by.
+const CONNECTION_LOST: [i32; 2] = [16001, 2300218];
 
 /// The options that they have in common.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -35,7 +36,7 @@ pub(crate) struct WindowsScript {
     #[serde(default)]
     #[schemars(extend("rendered_late" = true))]
     pub env: BTreeMap<String, String>,
-    /// Exit codes that mean success. 16001 stands for a lost connection.
+    /// Exit codes that mean success. 16001 and 2300218 stand for a lost connection.
     #[serde(default)]
     pub valid_exit_codes: Vec<i32>,
     /// How long to try to start the script; 5m.
@@ -86,13 +87,17 @@ impl WindowsScript {
         let valid = &self.valid_exit_codes;
         match status {
             ExitStatus::Code(code) => script::check_exit(code, valid),
-            ExitStatus::Disconnected if valid.contains(&CONNECTION_LOST) => Ok(()),
-            ExitStatus::Disconnected => {
-                Err(Error::new("the connection was lost while the script ran").hint(format!(
-                    "if the script is meant to reboot the machine, add {CONNECTION_LOST} to \
-                     valid_exit_codes, or let windows-restart do it"
-                )))
+            ExitStatus::Disconnected if CONNECTION_LOST.iter().any(|code| valid.contains(code)) => {
+                Ok(())
             }
+            ExitStatus::Disconnected => Err(Error::new(
+                "the connection was lost while the script ran",
+            )
+            .hint(format!(
+                "if the script is meant to reboot the machine, add {} to valid_exit_codes, or let \
+                     windows-restart do it",
+                CONNECTION_LOST[0]
+            ))),
         }
     }
 }
@@ -108,6 +113,8 @@ mod tests {
     #[test]
     fn a_reboot_can_be_declared_valid() {
         assert!(script(&[0, 16001]).check_exit(ExitStatus::Disconnected).is_ok());
+        assert!(script(&[0, 2300218]).check_exit(ExitStatus::Disconnected).is_ok());
+        assert!(script(&[0, 1]).check_exit(ExitStatus::Disconnected).is_err());
         let error = script(&[]).check_exit(ExitStatus::Disconnected).unwrap_err();
         assert!(error.advice().unwrap().contains("16001"));
         assert!(script(&[0, 3010]).check_exit(ExitStatus::Code(3010)).is_ok());

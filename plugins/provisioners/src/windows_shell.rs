@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Error, GeneratedData,
+    Communicator, Component, ConfigError, ConfigErrors, Decoded, Error, GeneratedData,
     PrepareContext, Prepared, Provision, Result, RunContext, async_trait, script,
 };
 use schemars::JsonSchema;
@@ -104,7 +104,7 @@ impl Provision for WindowsShell {
             run("inline", text.as_bytes()).await?;
         }
         for path in options.script.files() {
-            let bytes = tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
+            let bytes = script::read(ctx, path).await?;
             run(path, &bytes).await?;
         }
         Ok(())

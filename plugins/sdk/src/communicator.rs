@@ -103,6 +103,13 @@ pub trait Communicator: Send + Sync {
     /// where the communicator ends them on the machine.
     async fn settle(&self) {}
 
+    /// Whether the connection was lost, and the machine is waited for now, before anything else is done.
+    /// Whoever has waited long enough drops what waits. Never where a lost connection is an error at
+    /// once.
+    fn is_away(&self) -> bool {
+        false
+    }
+
     /// Writes a script to the machine, runs a command that uses it and removes the script, in one
     /// exchange with the machine. None where that is not possible: then the caller does the three
     /// one by one.
@@ -255,11 +262,39 @@ impl OutputSink for UiOutput {
     }
 }
 
-/// An [`OutputSink`] that keeps everything, for commands whose output is an answer.
-#[derive(Default)]
-pub struct CapturedOutput(parking_lot::Mutex<(Vec<u8>, Vec<u8>)>);
+/// How much [`CapturedOutput`] keeps of a stream, in bytes: many times what any answer takes, and no
+/// more than a machine may be trusted with that prints for ever.
+const MAX_CAPTURED: usize = 64 << 20;
+
+/// An [`OutputSink`] that keeps what comes, for commands whose output is an answer: of each stream the
+/// first 64 MiB, or as much as [`CapturedOutput::of_at_most`] says.
+pub struct CapturedOutput {
+    kept: parking_lot::Mutex<(Vec<u8>, Vec<u8>)>,
+    most: usize,
+}
+
+impl Default for CapturedOutput {
+    fn default() -> Self {
+        CapturedOutput::of_at_most(MAX_CAPTURED)
+    }
+}
 
 impl CapturedOutput {
+    /// Keeps the first `most` bytes of each stream.
+    pub fn of_at_most(most: usize) -> Self {
+        CapturedOutput { kept: Default::default(), most }
+    }
+
+    /// Whether as much was written to standard output as is kept; there may have been more.
+    pub fn is_full(&self) -> bool {
+        self.lock().0.len() >= self.most
+    }
+
+    fn keep(&self, kept: &mut Vec<u8>, bytes: &[u8]) {
+        let room = self.most.saturating_sub(kept.len());
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
     /// What was written to standard output so far, as text.
     pub fn stdout_text(&self) -> String {
         String::from_utf8_lossy(&self.lock().0).into_owned()
@@ -276,17 +311,17 @@ impl CapturedOutput {
     }
 
     fn lock(&self) -> parking_lot::MutexGuard<'_, (Vec<u8>, Vec<u8>)> {
-        self.0.lock()
+        self.kept.lock()
     }
 }
 
 impl OutputSink for CapturedOutput {
     fn stdout(&self, bytes: &[u8]) {
-        self.lock().0.extend_from_slice(bytes);
+        self.keep(&mut self.lock().0, bytes);
     }
 
     fn stderr(&self, bytes: &[u8]) {
-        self.lock().1.extend_from_slice(bytes);
+        self.keep(&mut self.lock().1, bytes);
     }
 }
 
@@ -342,6 +377,21 @@ mod tests {
         }
         output.finish();
         assert_eq!(said.lines(), ["one", "two", "", "four\u{fffd}", "progress 2", "end"]);
+    }
+
+    #[test]
+    fn an_answer_without_end_does_not_fill_the_memory() {
+        let output = CapturedOutput::of_at_most(5);
+        output.stdout(b"123");
+        assert!(!output.is_full());
+        output.stdout(b"45678");
+        output.stdout(b"9");
+        output.stderr(b"1234567");
+        assert!(output.is_full());
+        assert_eq!(
+            (output.stdout_text().as_str(), output.stderr_text().as_str()),
+            ("12345", "12345")
+        );
     }
 
     #[test]

@@ -117,9 +117,10 @@ pub trait Component: Send + Sync + 'static {
 
 /// The options of a block, decoded.
 pub struct Decoded<'a, O> {
-    /// The options. Those that are not set or not known have their defaults.
+    /// The options. Those that are not set, empty texts or not known have their defaults.
     pub options: O,
-    /// The same as the template gives them: which are set, and which are known.
+    /// The same as the template gives them: which are set to more than an empty text, and which are
+    /// known.
     pub config: &'a Config,
 }
 
@@ -240,7 +241,7 @@ impl<C: Component, R: ?Sized + Erase<C::Ready>> Prepare<R> for C {
     }
 }
 
-/// Decodes the options and prepares `component` with them.
+/// Decodes the options, of which empty texts are none, and prepares `component` with them.
 ///
 /// # Errors
 /// A value has no form that its option can have, or what the component finds wrong.
@@ -249,5 +250,6 @@ pub(crate) fn prepare_typed<C: Component>(
     config: &Config,
     ctx: &PrepareContext,
 ) -> Result<Prepared<C::Ready>, ConfigErrors> {
-    Component::prepare(component, Decoded { options: config.decode()?, config }, ctx)
+    let config = config.without_empty(&Component::schema(component));
+    Component::prepare(component, Decoded { options: config.decode()?, config: &config }, ctx)
 }

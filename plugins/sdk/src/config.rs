@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, OptionType, Result, Schema};
 
 /// The value of an option, as the template gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +77,33 @@ fn known_entries(entries: &BTreeMap<String, OptionValue>) -> Map<String, Value> 
     entries.iter().filter_map(|(name, value)| Some((name.clone(), value.known()?))).collect()
 }
 
+fn without_empty(
+    values: &BTreeMap<String, OptionValue>,
+    schema: &Schema,
+) -> BTreeMap<String, OptionValue> {
+    let set = |(name, value): (&String, &OptionValue)| {
+        let inner = |value: &OptionValue, schema: &Schema| match value {
+            OptionValue::Map(entries) => OptionValue::Map(without_empty(entries, schema)),
+            other => other.clone(),
+        };
+        let option = schema.get(name);
+        let value = match (option.map(|option| &option.ty), value) {
+            (Some(OptionType::String), value)
+                if value.as_str() == Some("") && option.is_some_and(|option| !option.required) =>
+            {
+                return None;
+            }
+            (Some(OptionType::Block(schema)), value) => inner(value, schema),
+            (Some(OptionType::Blocks(schema)), OptionValue::List(items)) => {
+                OptionValue::List(items.iter().map(|item| inner(item, schema)).collect())
+            }
+            (_, value) => value.clone(),
+        };
+        Some((name.clone(), value))
+    };
+    values.iter().filter_map(set).collect()
+}
+
 impl From<Value> for OptionValue {
     fn from(value: Value) -> Self {
         match value {
@@ -114,6 +141,13 @@ impl Config {
         let mut values = self.values.clone();
         values.retain(|name, _| !names.contains(&name.as_str()));
         Config { values }
+    }
+
+    /// The same without options that are an empty text. As in Packer, that is as if they were not
+    /// set: templates pass variables on whose default is empty. Items of lists and maps stay, and so
+    /// do required options: the plugin says what is wrong with an empty one.
+    pub(crate) fn without_empty(&self, schema: &Schema) -> Config {
+        Config { values: without_empty(&self.values, schema) }
     }
 
     /// Gives an option a value, in place of the one that it may have.
@@ -347,6 +381,53 @@ mod tests {
         assert_eq!(config.unknown().collect::<Vec<_>>(), ["files", "name"]);
         assert!(config.has("name") && !config.is_known("files") && config.is_known("count"));
         assert!(config.is_known("nope") && !config.has("nope"));
+    }
+
+    #[test]
+    fn an_empty_text_is_not_set() {
+        #[derive(Debug, Default, Deserialize, PartialEq, schemars::JsonSchema)]
+        struct Nested {
+            inner: Option<String>,
+        }
+        #[derive(Debug, Deserialize, PartialEq, schemars::JsonSchema)]
+        struct Options {
+            needed: String,
+            name: Option<String>,
+            #[serde(default = "Options::path")]
+            path: String,
+            wait: Option<crate::GoDuration>,
+            #[serde(default)]
+            items: Vec<String>,
+            #[serde(default)]
+            named: BTreeMap<String, String>,
+            block: Option<Nested>,
+            #[serde(default)]
+            blocks: Vec<Nested>,
+        }
+        impl Options {
+            fn path() -> String {
+                "/tmp".to_owned()
+            }
+        }
+        let all = serde_json::json!({
+            "needed": "", "name": "", "path": "", "wait": "", "items": [""], "named": { "a": "" },
+            "block": { "inner": "" }, "blocks": [{ "inner": "" }, { "inner": "x" }],
+        });
+        let config = Config::new(all.as_object().unwrap().clone());
+        let config = config.without_empty(&Schema::of::<Options>());
+        assert!(!config.has("name") && config.has("needed"));
+        let options: Options = config.decode().unwrap();
+        let expected = Options {
+            needed: String::new(),
+            name: None,
+            path: Options::path(),
+            wait: None,
+            items: vec![String::new()],
+            named: BTreeMap::from([("a".to_owned(), String::new())]),
+            block: Some(Nested::default()),
+            blocks: vec![Nested::default(), Nested { inner: Some("x".to_owned()) }],
+        };
+        assert_eq!(options, expected);
     }
 
     #[test]

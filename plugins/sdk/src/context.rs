@@ -12,7 +12,8 @@ use crate::interpolate::{self, Interpolation};
 use crate::journal::NoJournal;
 use crate::process::Processes;
 use crate::{
-    Communicator, Context as _, Error, Journal, Provisioning, Result, Sbom, Secrets, StateKey, Ui,
+    Communicator, Context as _, Error, ErrorKind, Journal, Provisioning, Result, Sbom, Secrets,
+    StateKey, Ui,
 };
 
 /// Values that a builder learnt while it ran, by name: `ID`, `Host`, `User`, `ConnType`, …
@@ -52,6 +53,8 @@ pub struct PrepareContext {
     pub build_type: String,
     /// The directory of the template.
     pub template_dir: PathBuf,
+    /// Whether the template is a JSON template of before HCL2.
+    pub json_template: bool,
     /// `-force`.
     pub force: bool,
     /// `-debug`.
@@ -63,12 +66,19 @@ pub struct PrepareContext {
     pub resumes: bool,
     /// The template's input variables that are strings, for `{{ user }}`; all builds share them.
     pub user_variables: Arc<BTreeMap<String, UserVariable>>,
+    /// The names of the sensitive input variables, also of those that are not strings.
+    pub sensitive_variables: Arc<[String]>,
+    /// The names of what the builder tells of its machine (`build.NAME`), for provisioners and
+    /// post-processors.
+    pub build_values: Arc<[String]>,
     /// What must never be shown. What `{{ }}` makes of a secret is added to it.
     pub secrets: Secrets,
     /// An id shared by all builds of this run.
     pub run_uuid: String,
     /// When the run started; `{{ timestamp }}` and `{{ isotime }}` agree across plugins.
     pub start: Option<time::OffsetDateTime>,
+    /// Fires when nobody waits any more for what is being prepared; never before the run.
+    pub cancel: CancellationToken,
 }
 
 impl PrepareContext {
@@ -209,7 +219,8 @@ impl RunContext {
     /// processes it runs on this machine have ended: they are asked to, and have a moment.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], else what `work` failed with.
+    /// [`Error::Cancelled`], else what `work` failed with. Of work that is cancelled, only that it
+    /// left what it created: [`ErrorKind::Abandoned`].
     pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::pin!(work);
         tokio::select! {
@@ -219,7 +230,10 @@ impl RunContext {
         }
         // The runner of processes bounds how long this takes.
         tokio::select! {
-            _ = &mut work => {}
+            result = &mut work => match result {
+                Err(error) if error.kind() == Some(ErrorKind::Abandoned) => return Err(error),
+                _ => {}
+            },
             () = self.processes.ended() => {}
         }
         Err(Error::Cancelled)

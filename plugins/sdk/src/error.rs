@@ -40,6 +40,9 @@ pub enum ErrorKind {
     Transient,
     /// Another process uses what is needed, and may let go of it.
     Busy,
+    /// Nobody knows whether what was created is gone, as a program died while it removed that. Of a
+    /// build that is cancelled, this is told.
+    Abandoned,
 }
 
 impl Error {
@@ -89,9 +92,18 @@ impl Error {
         self.kind() == Some(ErrorKind::Transient)
     }
 
-    /// Adds advice on how to mend the failure.
+    /// Advice on how to mend the failure, in place of what there is.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         self.change(|failure| failure.hint = Some(hint.into()))
+    }
+
+    /// Advice after what there is, for whoever knows less of the cause than who came before.
+    pub fn further_hint(self, hint: impl Into<String>) -> Self {
+        let hint = match self.advice() {
+            Some(advice) => format!("{advice}; {}", hint.into()),
+            None => hint.into(),
+        };
+        self.hint(hint)
     }
 
     /// Prefixes the message with what was being done. Cancellation stays cancellation, and kind,
@@ -232,6 +244,8 @@ mod tests {
         assert_eq!((error.kind(), error.advice()), (Some(ErrorKind::Transient), Some("try again")));
         assert!(error.is_io(io::ErrorKind::BrokenPipe) && !error.is_io(io::ErrorKind::NotFound));
         assert!(causes(&error).any(|cause| cause.is::<Unusable>()));
+        let error = error.further_hint("or rest");
+        assert_eq!(error.advice(), Some("try again; or rest"));
         let source = error.source().unwrap();
         assert_eq!(source.to_string(), "the pipe is unusable");
     }

@@ -52,6 +52,16 @@ pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// [`read_small`] of a file of text.
+///
+/// # Errors
+/// The same, and that it is not UTF-8.
+pub fn read_small_text(path: &Path, what: &str, most: u64) -> Result<String> {
+    String::from_utf8(read_small(path, what, most)?).map_err(|_| {
+        Error::new(format!("{} is not text in UTF-8: it is no {what}", path.display()))
+    })
+}
+
 #[cfg(unix)]
 fn is_pipe(kind: &std::fs::FileType) -> bool {
     std::os::unix::fs::FileTypeExt::is_fifo(kind)

@@ -1,12 +1,12 @@
 //! The one runner of local processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -29,6 +29,54 @@ static STARTING: RwLock<()> = RwLock::new(());
 pub(crate) fn while_nothing_starts<T>(work: impl FnOnce() -> T) -> T {
     let _alone = STARTING.write();
     work()
+}
+
+/// The process groups that end with this process.
+static LIVE: Mutex<Groups> = Mutex::new(Groups { ids: BTreeSet::new(), closed: false });
+
+struct Groups {
+    ids: BTreeSet<u32>,
+    /// Whether this process is ending, and none may be added any more.
+    closed: bool,
+}
+
+/// A process group of its own, which a terminal's Ctrl-C does not reach, and which
+/// [`kill_live_groups`] kills until this is dropped.
+#[derive(Debug)]
+pub struct LiveGroup(u32);
+
+impl LiveGroup {
+    /// The group of the child `id`, which was started as its leader. It is killed at once where this
+    /// process is ending.
+    pub fn of(id: u32) -> LiveGroup {
+        let mut live = LIVE.lock();
+        if live.closed {
+            kill(id);
+        }
+        live.ids.insert(id);
+        LiveGroup(id)
+    }
+}
+
+impl Drop for LiveGroup {
+    fn drop(&mut self) {
+        LIVE.lock().ids.remove(&self.0);
+    }
+}
+
+/// Kills the process groups that were to end before this process does, and those that are still
+/// started; call it before the process ends without dropping what it has.
+pub fn kill_live_groups() {
+    let mut live = LIVE.lock();
+    live.closed = true;
+    live.ids.iter().copied().for_each(kill);
+}
+
+fn kill(group: u32) {
+    if let Some(group) = Pid::from_raw(group.cast_signed()) {
+        // Fails only if nothing of the group is left.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
 }
 
 /// The processes that run, or are being ended, for a [`RunContext`]. Work that is cancelled is not
@@ -117,7 +165,8 @@ impl LocalCommand {
                 .hint("check that the program exists, is executable and is found in PATH")
         })?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let mut group = Group { pid, kill: !self.outlives };
+        let live = child.id().filter(|_| !self.outlives).map(LiveGroup::of);
+        let mut group = Group { pid, kill: !self.outlives, _live: live };
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let mut reading = Box::pin(async {
             tokio::join!(
@@ -161,6 +210,8 @@ impl LocalCommand {
 struct Group {
     pid: Option<Pid>,
     kill: bool,
+    /// What outlives the command that started it is in the journal.
+    _live: Option<LiveGroup>,
 }
 
 impl Group {

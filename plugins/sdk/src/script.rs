@@ -2,9 +2,14 @@
 //! environment they run in.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::{ConfigError, ConfigErrors, GeneratedData, RunContext};
+use crate::file_work::{blocking, read_small};
+use crate::{ConfigError, ConfigErrors, GeneratedData, Result, RunContext};
+
+/// The largest script, in bytes: it is held in memory. Installers that unpack themselves have
+/// hundreds of megabytes.
+const LARGEST_SCRIPT: u64 = 1 << 30;
 
 /// The ways to give a script.
 const WAYS: [&str; 4] = ["inline", "script", "scripts", "command"];
@@ -40,6 +45,15 @@ pub fn check_sources(
             );
         }
     }
+}
+
+/// The bytes of the script at `path`.
+///
+/// # Errors
+/// It cannot be read, or is too large for one.
+pub async fn read(ctx: &RunContext, path: &str) -> Result<Vec<u8>> {
+    let path = PathBuf::from(path);
+    blocking(ctx, move |_| read_small(&path, "script", LARGEST_SCRIPT)).await
 }
 
 /// The environment of a script: `environment_vars` (`NAME=value`) and `env`.

@@ -175,7 +175,13 @@ impl ShellLocal {
         let absolute = std::path::absolute(path).with_context(|| format!("finding {path}"))?;
         names["Script"] = absolute.to_string_lossy().into();
         names["Command"] = names["Script"].clone();
-        let default = ["/bin/sh", "-c", "{{.Vars}} {{.Script}}"].map(str::to_owned).to_vec();
+        // The environment has the variables already. On the command line, where Packer also puts them,
+        // all users of this machine would see them; so only how the template itself writes them is there.
+        let line = match self.options.env_var_format {
+            None => "{{.Script}}",
+            Some(_) => "{{.Vars}} {{.Script}}",
+        };
+        let default = ["/bin/sh", "-c", line].map(str::to_owned).to_vec();
         let template = match self.options.execute_command.is_empty() {
             true => &default,
             false => &self.options.execute_command,

@@ -1,7 +1,7 @@
 //! Runs a builder's steps in order and undoes them in reverse.
 //!
-//! Builders that create something build this way (not `null` and `file`), so cancellation, `-on-error` and `-debug` work the same in all
-//! of them.
+//! All builders build this way (but `file`, which has no machine), so cancellation, `-on-error` and
+//! `-debug` work the same in all of them.
 
 use std::sync::Arc;
 
@@ -29,6 +29,12 @@ pub trait Step<S: Send>: Send + Sync {
     /// Undoes the step, as far as it got. Runs for the failed step too, is never cancelled, and
     /// must bound its own time. Problems are reported through `ctx.ui`.
     async fn cleanup(&self, _ctx: &RunContext, _state: &mut S, _outcome: Outcome) {}
+
+    /// Takes the place of [`Step::cleanup`] where the step failed and is run again, as the user asked.
+    /// What it created must be gone, or its next run would be in its own way.
+    async fn undo_for_retry(&self, ctx: &RunContext, state: &mut S) {
+        self.cleanup(ctx, state, Outcome::Failed).await;
+    }
 
     /// Takes the place of [`Step::cleanup`] where `-on-error` leaves everything as it is.
     async fn leave(&self, _ctx: &RunContext, _state: &mut S) {}
@@ -98,6 +104,10 @@ impl<S: Provisioned> Step<S> for ProvisionStep {
         }
     }
 
+    /// The error-cleanup-provisioner is for builds that are given up. As in Packer, it does not run
+    /// here: it may undo on the machine what the provisioners need.
+    async fn undo_for_retry(&self, _: &RunContext, _: &mut S) {}
+
     async fn leave(&self, ctx: &RunContext, state: &mut S) {
         // With this setting nothing is cleaned up but for this.
         if ctx.prepare.on_error == OnError::RunCleanupProvisioner {
@@ -122,6 +132,10 @@ impl<S: Send> Step<S> for DoneBefore<S> {
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut S, outcome: Outcome) {
         self.0.cleanup(ctx, state, outcome).await;
+    }
+
+    async fn undo_for_retry(&self, ctx: &RunContext, state: &mut S) {
+        self.0.undo_for_retry(ctx, state).await;
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut S) {
@@ -180,7 +194,7 @@ pub async fn run_steps<S: Send>(
             }
             match decision {
                 Decision::Retry => {
-                    step.cleanup(ctx, state, Outcome::Failed).await;
+                    step.undo_for_retry(ctx, state).await;
                     continue;
                 }
                 Decision::Leave => leave = true,
@@ -251,6 +265,8 @@ async fn decide(ctx: &RunContext, step: &str, error: &Error) -> Decision {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
     use crate::PrepareContext;
     use crate::testing::{Said, context};
@@ -315,6 +331,79 @@ mod tests {
         let (result, done) = steps(OnError::Cleanup, false, false).await;
         result.unwrap();
         assert_eq!(done, ["one runs", "two runs", "two is cleaned up", "one is cleaned up"]);
+    }
+
+    /// Answers every question with `r`.
+    struct Retries;
+
+    #[async_trait]
+    impl crate::EventSink for Retries {
+        fn emit(&self, _: crate::Event) {}
+
+        async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
+            Ok("r".to_owned())
+        }
+
+        fn mask(&self, _: &str) {}
+    }
+
+    /// Provisioners that fail twice.
+    #[derive(Default)]
+    struct FailsTwice {
+        runs: AtomicU32,
+        cleanups: AtomicU32,
+    }
+
+    #[async_trait]
+    impl crate::Hook for FailsTwice {
+        async fn provision(
+            &self,
+            _: &RunContext,
+            _: Arc<dyn Communicator>,
+            _: GeneratedData,
+            _: Provisioning,
+        ) -> Result<()> {
+            match self.runs.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Err(Error::new("no luck")),
+                _ => Ok(()),
+            }
+        }
+
+        async fn cleanup_provision(
+            &self,
+            _: &RunContext,
+            _: Arc<dyn Communicator>,
+            _: GeneratedData,
+        ) -> Result<()> {
+            self.cleanups.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    struct NoMachine;
+
+    impl Provisioned for NoMachine {
+        fn communicator(&self) -> Option<Arc<dyn Communicator>> {
+            None
+        }
+
+        fn data(&self) -> GeneratedData {
+            GeneratedData::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn provisioners_that_are_tried_again_are_not_cleaned_up_before() {
+        let said = Arc::new(Said::default());
+        let on_error = OnError::Ask;
+        let mut ctx = context(PrepareContext { on_error, ..PrepareContext::default() }, &said);
+        let hook = Arc::new(FailsTwice::default());
+        ctx.ui = crate::Ui::new(Arc::new(Retries));
+        ctx.hook = Arc::clone(&hook) as Arc<dyn crate::Hook>;
+        let steps: [Box<dyn Step<NoMachine>>; 1] = [Box::new(ProvisionStep)];
+        run_steps(&ctx, &steps, &mut NoMachine).await.unwrap();
+        assert_eq!(hook.runs.load(Ordering::Relaxed), 3);
+        assert_eq!(hook.cleanups.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]

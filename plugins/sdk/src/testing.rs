@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use crate::component::prepare_typed;
 use crate::interpolate::Interpolation;
 use crate::{
-    Component, Config, ConfigError, ConfigErrors, Event, EventSink, PrepareContext, Prepared,
-    RunContext, Ui,
+    Component, Config, ConfigError, ConfigErrors, Event, EventSink, OptionType, Prepare,
+    PrepareContext, Prepared, RunContext, Ui,
 };
 
 pub use machine::ThisMachine;
@@ -40,6 +40,29 @@ pub fn prepare<C: Component>(
     let mut prepared = prepare_typed(component, &config, ctx)?;
     warnings.append(&mut prepared.warnings);
     Ok(Prepared { warnings, ..prepared })
+}
+
+/// The text options of `plugin` that do not count as not set when they are empty, of a block with
+/// `options`. There should be none.
+pub fn options_that_cannot_be_empty<R: ?Sized>(
+    plugin: &dyn Prepare<R>,
+    options: &serde_json::Value,
+    ctx: &PrepareContext,
+) -> Vec<String> {
+    let said = |options: serde_json::Map<String, serde_json::Value>| {
+        plugin.check(&Config::new(options), ctx).map(|prepared| prepared.warnings)
+    };
+    let given = options.as_object().cloned().unwrap_or_default();
+    let expected = said(given.clone());
+    let texts = plugin.schema().options.into_iter().filter(|option| {
+        option.ty == OptionType::String && !option.required && !given.contains_key(&option.name)
+    });
+    let minds = texts.filter(|option| {
+        let mut options = given.clone();
+        options.insert(option.name.clone(), "".into());
+        said(options) != expected
+    });
+    minds.map(|option| option.name).collect()
 }
 
 /// A context for one build that has nobody to ask, no provisioners, and a journal that forgets.

@@ -1,8 +1,13 @@
 //! The environment that says where a store is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Context, Error, Result};
+
+/// What the files are that variables name, and the largest of them in bytes.
+const WHAT: &str = "certificate, key or token";
+const LARGEST: u64 = 16 << 20;
 
 /// Tells the value of a variable.
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -51,7 +56,7 @@ impl Environment {
     pub(crate) fn file(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let Some(path) = self.get(name) else { return Ok(None) };
         let reading = || format!("reading {path}, which {name} names");
-        std::fs::read(&path).map(Some).with_context(reading)
+        read_small(Path::new(&path), WHAT, LARGEST).map(Some).with_context(reading)
     }
 
     /// The content of all files in the directory that a variable names.
@@ -65,7 +70,7 @@ impl Environment {
         for entry in std::fs::read_dir(&path).with_context(reading)? {
             let path = entry.with_context(reading)?.path();
             if path.is_file() {
-                contents.push(std::fs::read(path).with_context(reading)?);
+                contents.push(read_small(&path, WHAT, LARGEST).with_context(reading)?);
             }
         }
         Ok(contents)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ingot_sdk::file_work::read_small_text;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Error, Result};
 use reqwest::Client;
@@ -18,6 +19,8 @@ const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a request is sent again where `VAULT_MAX_RETRIES` does not say.
 const RETRIES: u32 = 2;
+/// The largest token, in bytes.
+const LARGEST_TOKEN: u64 = 64 << 10;
 
 const NAMES: Names = Names {
     ca_file: "VAULT_CACERT",
@@ -133,7 +136,8 @@ impl Asked<'_> {
 fn token(env: &Environment) -> Result<String> {
     let left = || {
         let path = env.home()?.join(".vault-token");
-        std::fs::read_to_string(path).ok().map(|token| token.trim().to_owned())
+        let text = read_small_text(&path, "token", LARGEST_TOKEN).ok()?;
+        Some(text.trim().to_owned())
     };
     let token = env.get("VAULT_TOKEN").or_else(left).filter(|token| !token.is_empty());
     token.ok_or_else(|| {

@@ -82,7 +82,7 @@ pub fn secret_address(text: &str) -> Result<Url> {
 const MOST_BEHIND: Duration = Duration::from_secs(60);
 
 /// Waits until a time that a service has seen is not in the future here, too, if it soon is not.
-async fn clock_reaches(time: jiff::Timestamp, cancel: &CancellationToken) -> Result<()> {
+async fn wait_for_clock(time: jiff::Timestamp, cancel: &CancellationToken) -> Result<()> {
     let left = Duration::try_from(time.duration_since(jiff::Timestamp::now()));
     let Ok(left) = left.map(|left| left + Duration::from_secs(1)) else { return Ok(()) };
     if left > MOST_BEHIND {
@@ -182,12 +182,12 @@ impl Keyless {
             BundleV03::with_certificate_and_dsse(certificate.clone(), envelope.clone());
         // What is in the log stays there: a certificate that nobody would take does not come so far.
         let text = pem("CERTIFICATE", certificate.as_bytes());
-        clock_reaches(verify::begins(&certificate)?, cancel).await?;
+        wait_for_clock(verify::begins(&certificate)?, cancel).await?;
         trust.check_certificate(&text)?;
         if let Some(rekor) = &self.rekor {
             let entry = rekor::log(&self.client, rekor, &envelope, &certificate, cancel).await?;
             if let Some(logged) = entry.integrated_time {
-                clock_reaches(logged, cancel).await?;
+                wait_for_clock(logged, cancel).await?;
             }
             bundle = bundle.with_tlog_entry(entry);
         }

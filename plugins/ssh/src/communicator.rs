@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ingot_sdk::communicator::directory_hint;
 use ingot_sdk::{
@@ -24,7 +25,28 @@ pub(crate) struct SshCommunicator {
     link: Mutex<Arc<Link>>,
     ui: Ui,
     no_tar: AtomicBool,
+    away: AtomicBool,
     ending: Ending,
+}
+
+/// How long to wait for a machine whose connection was lost where `ssh_timeout` says nothing, as with
+/// `ssh_handshake_attempts` alone: a machine that is gone for good refuses no login.
+const RECONNECTING: Duration = Duration::from_secs(5 * 60);
+
+/// Tells that the machine is away until this is dropped, as with the future that waits for it.
+struct Away<'a>(&'a AtomicBool);
+
+impl<'a> Away<'a> {
+    fn new(away: &'a AtomicBool) -> Self {
+        away.store(true, Ordering::Relaxed);
+        Away(away)
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl SshCommunicator {
@@ -35,6 +57,7 @@ impl SshCommunicator {
             link: Mutex::new(link),
             ui,
             no_tar: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             ending: Ending::new(),
         }
     }
@@ -50,7 +73,9 @@ impl SshCommunicator {
             // and whoever gives up waiting drops this future.
             let never = CancellationToken::new();
             let refused = |error: &Error| tracing::info!(%error, "not reconnected yet");
-            let connected = self.connector.wait(&never, &refused).await;
+            let _away = Away::new(&self.away);
+            let limit = self.connector.settings().timeout.unwrap_or(RECONNECTING);
+            let connected = self.connector.wait(&never, Some(limit), &refused).await;
             *link =
                 connected.map_err(|error| error.context("the connection was lost").transient())?;
         }
@@ -91,7 +116,7 @@ impl SshCommunicator {
             return Ok(None);
         }
         let mut process = self.start(line, false).await?;
-        if crate::tar::is_there(&mut process.data).await {
+        if crate::tar::is_there(&mut process.data).await? {
             return Ok(Some(process));
         }
         if process.status().await == ExitStatus::Disconnected {
@@ -144,6 +169,10 @@ impl Communicator for SshCommunicator {
 
     async fn settle(&self) {
         self.ending.over().await;
+    }
+
+    fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
 
     async fn upload(

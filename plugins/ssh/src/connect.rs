@@ -130,16 +130,17 @@ impl Connector {
                 *reported = text;
             }
         };
-        let link = self.wait(&ctx.cancel, &refused).await?;
+        let link = self.wait(&ctx.cancel, self.settings.timeout, &refused).await?;
         ctx.ui.say("Connected to SSH!");
         Ok(link)
     }
 
-    /// Tries to connect until it works, or the limits are reached. `refused` is told of logins
-    /// that the server turned down and that will be tried again.
+    /// Tries to connect until it works, or `limit` or that of the attempts is reached. `refused` is told
+    /// of logins that the server turned down and that will be tried again.
     pub(crate) async fn wait(
         &self,
         cancel: &CancellationToken,
+        limit: Option<Duration>,
         refused: &(dyn Fn(&Error) + Send + Sync),
     ) -> Result<Arc<Link>> {
         let settings = &self.settings;
@@ -149,7 +150,7 @@ impl Connector {
             initial: Duration::from_millis(250),
             max: DIAL_PAUSE,
             tries: None,
-            timeout: settings.timeout,
+            timeout: limit,
         };
         let attempts = settings.handshake_attempts;
         let connecting = retry.run(
@@ -178,8 +179,8 @@ impl Connector {
             },
         );
         // An attempt does not outlast the limit.
-        let limit = settings.timeout.unwrap_or(Duration::MAX);
-        let result = tokio::time::timeout(limit, connecting).await;
+        let longest = limit.unwrap_or(Duration::MAX);
+        let result = tokio::time::timeout(longest, connecting).await;
         let last = std::mem::take(&mut *lock());
         let error = match result {
             Ok(Ok(link)) => return Ok(link),
@@ -190,7 +191,7 @@ impl Connector {
                 last.hint.into_iter().fold(Error::new(message), Error::hint)
             }
         };
-        Err(match (last.kind, settings.timeout) {
+        Err(match (last.kind, limit) {
             (Some(Kind::Network) | None, Some(limit)) => {
                 error.context(format_args!("no SSH connection within {}", GoDuration(limit)))
             }

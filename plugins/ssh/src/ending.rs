@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::{Error, Result};
-use tokio::io::AsyncReadExt;
 use tokio_util::task::TaskTracker;
 
 use crate::link::Link;
@@ -109,9 +108,8 @@ impl Drop for Ender {
 /// Ends what the server runs for this connection.
 async fn end_others(link: &Link) -> Result<()> {
     let mut process = link.run(&sh(SCRIPT), false).await?;
-    let mut said = Vec::new();
     // What it says is for nobody, but has to be read for it to go on.
-    process.data.read_to_end(&mut said).await?;
+    tokio::io::copy(&mut process.data, &mut tokio::io::sink()).await?;
     process.status().await;
     Ok(())
 }

@@ -1,9 +1,15 @@
 //! Private key files and certificates.
 
+use std::error::Error as _;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ingot_sdk::file_work::read_small_text;
 use openssl::pkey::{PKey, Private};
 use ssh_key::{Certificate, PublicKey};
+
+/// The largest file of a key or certificate, in bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// Where a private key and its certificate are.
 #[derive(Debug, Clone)]
@@ -65,8 +71,13 @@ fn expand_home(path: &str) -> String {
 }
 
 fn read_text(path: &str) -> Result<String, KeyProblem> {
-    std::fs::read_to_string(expand_home(path))
-        .map_err(|error| KeyProblem::new(format!("cannot read {path}: {error}")))
+    read_small_text(Path::new(&expand_home(path)), "key", LARGEST).map_err(|error| {
+        // Packer's words where it is the system that refuses.
+        KeyProblem::new(match error.source() {
+            Some(cause) => format!("cannot read {path}: {cause}"),
+            None => error.to_string(),
+        })
+    })
 }
 
 impl KeyFile {

@@ -3,13 +3,15 @@
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use ingot_sdk::command::quote_path;
+use ingot_sdk::walk::{Entry, What, tree};
 use ingot_sdk::{Context, Error, Result};
 use tar::{EntryType, Header};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::path::{for_shell, sh};
-use ingot_sdk::walk::{Entry, What, tree};
+use crate::path::sh;
 
 const BUFFER: usize = 256 * 1024;
 
@@ -17,29 +19,63 @@ const BUFFER: usize = 256 * 1024;
 /// printed something before.
 const GREETING: &str = "ingot: tar";
 
+/// How much they may have printed, in bytes.
+const MOST_BEFORE: usize = 1 << 20;
+/// How long they may take.
+const MOST_TIME: Duration = Duration::from_secs(120);
+
 /// Makes a command out of a script that ends with tar.
 fn command(script: &str) -> String {
     sh(&format!("command -v tar >/dev/null && echo {GREETING:?} && {script}"))
 }
 
 /// Reads up to what a command says if there is a tar on the machine; false if it ends instead.
-pub(crate) async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> bool {
+///
+/// # Errors
+/// It says other things, and no end is in sight.
+pub(crate) async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> Result<bool> {
+    match tokio::time::timeout(MOST_TIME, greeting(output)).await {
+        Ok(found) => found,
+        Err(_) => Err(Error::new("the user's shell on the machine does not run commands").hint(
+            "a start-up file of that shell (such as .bashrc), or a ForceCommand, may wait for \
+             something; set ssh_file_transfer_method = \"sftp\" if the machine takes no commands",
+        )),
+    }
+}
+
+async fn greeting(output: &mut (dyn AsyncRead + Send + Unpin)) -> Result<bool> {
+    // The end of the line so far.
     let mut line = Vec::new();
+    let mut read = 0;
     // A byte at a time: what follows is not ours.
     while let Ok(byte) = output.read_u8().await {
+        read += 1;
+        if read > MOST_BEFORE {
+            let said = String::from_utf8_lossy(&line);
+            let message = format!("the user's shell on the machine prints too much: …{said:?}");
+            return Err(Error::new(message).hint(
+                "let its start-up files (such as .bashrc) be silent without a terminal, or set \
+                 ssh_file_transfer_method = \"sftp\"",
+            ));
+        }
         match byte {
-            b'\n' if line.ends_with(GREETING.as_bytes()) => return true,
+            b'\n' if line == GREETING.as_bytes() => return Ok(true),
             b'\n' => line.clear(),
-            byte => line.push(byte),
+            byte => {
+                if line.len() == GREETING.len() {
+                    line.remove(0);
+                }
+                line.push(byte);
+            }
         }
     }
-    false
+    Ok(false)
 }
 
 /// The command that unpacks an upload of a directory called `name` to `destination`. The modes in
 /// the stream are kept, its times and owners are not: uploaded files are new and the user's.
 pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool) -> String {
-    let there = for_shell(destination);
+    let there = quote_path(destination);
     let name = ingot_sdk::command::quote(name);
     let enter = match contents_only {
         true => format!("mkdir -p {there} && cd {there}"),
@@ -53,7 +89,9 @@ pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool)
 
 /// The command that packs what is in the directory `source`, following links.
 pub(crate) fn pack_command(source: &str) -> String {
-    command(&format!("exec tar -chf - -C {} .", for_shell(source)))
+    // In English: what it says decides what its exit code means.
+    let tar = format!("LC_ALL=C && export LC_ALL && exec tar -chf - -C {} .", quote_path(source));
+    command(&tar)
 }
 
 fn header(kind: EntryType, mode: u32) -> Header {
@@ -189,4 +227,20 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_shell_prints_before_is_passed_over_within_bounds() {
+        let found = is_there(&mut &b"welcome\nto ingot: tar\nrest"[..]).await;
+        assert!(found.unwrap());
+        assert!(!is_there(&mut &b"welcome\nno tar"[..]).await.unwrap());
+        let error = is_there(&mut tokio::io::repeat(b'x')).await.unwrap_err();
+        assert!(error.to_string().contains("prints too much"), "{error}");
+        let error = is_there(&mut tokio::io::repeat(b'\n')).await.unwrap_err();
+        assert!(error.advice().unwrap().contains("silent without a terminal"), "{error}");
+    }
 }

@@ -3,22 +3,29 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use ingot_sdk::command::{only_changed_while_packed, quote_path};
 use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::shown::Shown;
+use ingot_sdk::walk::{Entry, What, tree};
 use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
 use crate::communicator::SshCommunicator;
 use crate::link::{Process, socket_pair};
-use crate::path::{for_shell, split};
+use crate::path::split;
 use crate::scp::Scp;
 use crate::settings::Transfer;
 use crate::{sftp, tar};
-use ingot_sdk::walk::{Entry, What, tree};
 
 /// How much is copied at once.
 pub(crate) const COPY_BUFFER: usize = 256 * 1024;
+
+/// How much is kept of what a command says is wrong, in bytes.
+const MOST_SAID: u64 = 64 * 1024;
+/// How long a command may take to end once the copy it was for has failed.
+const ENDING: Duration = Duration::from_secs(30);
 
 /// How commands end on a machine that goes down: by SIGHUP, SIGKILL and SIGTERM.
 const ENDED_FROM_OUTSIDE: [i32; 3] = [129, 137, 143];
@@ -97,7 +104,7 @@ pub(crate) async fn upload(
     let (directory, name) = split(destination)
         .ok_or_else(|| Error::new(format!("{destination:?} does not name a file")))?;
     // With -d the directory has to be one; without it, a missing one would become the file.
-    let mut process = link.start(&format!("scp -d -t {}", for_shell(directory)), false).await?;
+    let mut process = link.start(&format!("scp -d -t {}", quote_path(directory)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -113,7 +120,7 @@ pub(crate) async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
         let Ok(connection) = link.link().await else { return false };
         return matches!(sftp::is_directory(&connection, path).await, Ok(Some(true)));
     }
-    let Ok(mut process) = link.start(&format!("test -d {}", for_shell(path)), false).await else {
+    let Ok(mut process) = link.start(&format!("test -d {}", quote_path(path)), false).await else {
         return false;
     };
     process.status().await.success()
@@ -137,7 +144,7 @@ pub(crate) async fn download(
             tokio::join!(sftp::read_file(&connection, source, far, None), receive);
         return read.and(received);
     }
-    let mut process = link.start(&format!("scp -f {}", for_shell(source)), false).await?;
+    let mut process = link.start(&format!("scp -f {}", quote_path(source)), false).await?;
     let received = Scp::new(&mut process.data).receive_file(&mut destination).await;
     finish(process, received, "scp").await
 }
@@ -161,13 +168,13 @@ pub(crate) async fn upload_directory(
     let command = tar::unpack_command(destination, &name, contents_only);
     if let Some(process) = link.start_tar(&command).await? {
         let shown = DirectoryProgress::new(link.ui(), &name);
-        return stream(process, "tar", move |socket| {
+        return stream(process, None, move |socket| {
             tar::pack(&real, contents_only, socket, &|bytes| shown.add(bytes))
         })
         .await;
     }
     let entries = tree(&real)?;
-    let mut process = link.start(&format!("scp -r -t {}", for_shell(destination)), false).await?;
+    let mut process = link.start(&format!("scp -r -t {}", quote_path(destination)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -236,12 +243,12 @@ pub(crate) async fn download_directory(
     }
     if let Some(process) = link.start_tar(&tar::pack_command(source)).await? {
         let shown = DirectoryProgress::new(link.ui(), name);
-        return stream(process, "tar", move |socket| {
+        return stream(process, Some(link.ui()), move |socket| {
             tar::unpack(socket, &target, &|bytes| shown.add(bytes))
         })
         .await;
     }
-    let mut process = link.start(&format!("scp -r -f {}", for_shell(source)), false).await?;
+    let mut process = link.start(&format!("scp -r -f {}", quote_path(source)), false).await?;
     let received = Scp::new(&mut process.data).receive_tree(&target).await;
     finish(process, received, "scp").await
 }
@@ -303,10 +310,11 @@ impl DirectoryProgress {
     }
 }
 
-/// Runs blocking `work` over the input and output of `process`.
+/// Runs blocking `work` over the input and output of `process`, a tar. Where it packs, `changes` is told
+/// of files that changed meanwhile.
 async fn stream(
     process: Process,
-    program: &str,
+    changes: Option<&Ui>,
     work: impl FnOnce(std::os::unix::net::UnixStream) -> Result<()> + Send + 'static,
 ) -> Result<()> {
     // The same socket once more, so blocking for both until the work is done. Should this future
@@ -320,22 +328,49 @@ async fn stream(
         done
     });
     let done = working.await.context("copying")?;
-    finish(process, done, program).await
+    finish_telling(process, done, "tar", changes).await
 }
 
 /// Waits for the end of a command whose work is done, and says what went wrong: what the command
 /// itself says first.
-async fn finish(mut process: Process, done: Result<()>, program: &str) -> Result<()> {
+async fn finish(process: Process, done: Result<()>, program: &str) -> Result<()> {
+    finish_telling(process, done, program, None).await
+}
+
+async fn finish_telling(
+    mut process: Process,
+    done: Result<()>,
+    program: &str,
+    changes: Option<&Ui>,
+) -> Result<()> {
     let _ = process.data.shutdown().await;
     let mut said = Vec::new();
-    let mut rest = tokio::io::sink();
-    let Process { data, errors, .. } = &mut process;
-    if done.is_err() {
-        // It may be waiting for us to take its output.
-        let _ = tokio::io::copy(data, &mut rest).await;
+    let failed = done.is_err();
+    let ending = async {
+        let Process { data, errors, .. } = &mut process;
+        if failed {
+            // It may be waiting for us to take its output.
+            let _ = tokio::io::copy(data, &mut tokio::io::sink()).await;
+        }
+        let _ = (&mut *errors).take(MOST_SAID).read_to_end(&mut said).await;
+        let _ = tokio::io::copy(errors, &mut tokio::io::sink()).await;
+        process.status().await
+    };
+    let status = match failed {
+        false => ending.await,
+        // A command that prints for ever has no end, either.
+        true => match tokio::time::timeout(ENDING, ending).await {
+            Ok(status) => status,
+            Err(_) => return done,
+        },
+    };
+    if let (Some(ui), ExitStatus::Code(1), Ok(())) = (changes, status, &done) {
+        let said = String::from_utf8_lossy(&said);
+        if only_changed_while_packed(&said) {
+            said.lines().for_each(|line| ui.message(line));
+            return Ok(());
+        }
     }
-    let _ = errors.read_to_end(&mut said).await;
-    let status = process.status().await;
     let said = String::from_utf8_lossy(&said);
     let said = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let said = said.collect::<Vec<_>>().join("; ");

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
+use ingot_sdk::home::home_dir;
 use ingot_sdk::{Context, Result};
 
 /// The path of `parts` in the cache: below `PACKER_CACHE_DIR`, else `$XDG_CACHE_HOME/packer`,
-/// else `$HOME/.cache/packer`. The directory that will hold it is created.
+/// else `.cache/packer` of the home directory. The directory that will hold it is created.
 ///
 /// # Errors
 /// The directory cannot be created.
@@ -15,7 +16,7 @@ pub fn path(parts: &[&str]) -> Result<PathBuf> {
     let root = set("PACKER_CACHE_DIR")
         .map(PathBuf::from)
         .or_else(|| set("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("packer")))
-        .unwrap_or_else(|| PathBuf::from(set("HOME").unwrap_or_default()).join(".cache/packer"));
+        .unwrap_or_else(|| home_dir().unwrap_or_default().join(".cache/packer"));
     let root = std::path::absolute(&root)
         .with_context(|| format!("finding out where the cache {} is", root.display()))?;
     let path = parts.iter().fold(root, |path, part| path.join(part));

@@ -19,4 +19,4 @@ pub mod text;
 pub use attributes::attribute_text;
 pub use changes::{Change, Changes};
 pub use image::{Device, Difference, FileEntry, FileType, Image, Part, compare};
-pub use packages::{Packages, packages_of};
+pub use packages::{PackageList, Packages, packages_of};

@@ -1,9 +1,12 @@
 //! The packages that a software bill of materials lists. Both formats name them by a package URL
 //! (purl), whose version is what is compared.
+//!
+//! Documents are others' and large, and what their lists hold may be many times as large in memory as
+//! in text. So they are read entry by entry, and only what is compared is kept, within bounds.
+
+mod document;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use serde::Deserialize;
 
 /// The versions of each package, by its kind and name: `deb curl`. There can be several at once, as
 /// of libraries of programs.
@@ -12,129 +15,91 @@ pub type Packages = BTreeMap<String, Versions>;
 /// The versions of a package, in order, with commas between them.
 pub type Versions = String;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    bom_format: Option<String>,
-    spdx_version: Option<String>,
-    #[serde(default)]
-    components: Vec<Component>,
-    #[serde(default)]
-    packages: Vec<SpdxPackage>,
+/// How many packages are compared, each version of one counted.
+const MOST: usize = 100_000;
+/// How long the name or the version of a package may be, in bytes.
+const TEXT: usize = 1024;
+/// How long the names and versions of all packages may be together, in bytes.
+const TEXTS: usize = 16 << 20;
+
+/// The packages of several documents, as of the builds of a version.
+#[derive(Debug, Default)]
+pub struct PackageList {
+    found: BTreeMap<String, BTreeSet<String>>,
+    /// How many there are, each version of one counted.
+    count: usize,
+    /// How long their names and versions are together, in bytes.
+    bytes: usize,
 }
 
-/// A component of CycloneDX.
-#[derive(Deserialize)]
-struct Component {
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    name: String,
-    version: Option<String>,
-    purl: Option<String>,
-    #[serde(default)]
-    components: Vec<Component>,
-}
+impl PackageList {
+    /// Adds the packages that a document lists, CycloneDX or SPDX 2 in JSON. Of one that is refused
+    /// nothing is added.
+    ///
+    /// # Errors
+    /// It is neither, or there would be more than are compared; as a sentence without full stop.
+    pub fn add_document(&mut self, document: &[u8]) -> Result<(), String> {
+        let list = document::read(document)?;
+        if self.found.is_empty() {
+            *self = list;
+            return Ok(());
+        }
+        let new = |(key, versions): (&String, &BTreeSet<String>)| {
+            let there = self.found.get(key);
+            let new = versions.iter().filter(|it| there.is_none_or(|there| !there.contains(*it)));
+            let key_bytes = if there.is_none() { key.len() } else { 0 };
+            new.fold((0, key_bytes), |(count, bytes), it| (count + 1, bytes + it.len()))
+        };
+        let (count, bytes) = list
+            .found
+            .iter()
+            .map(new)
+            .fold((self.count, self.bytes), |(count, bytes), (more, longer)| {
+                (count + more, bytes + longer)
+            });
+        within_bounds(count, bytes).map_err(|why| format!("with those before it {why}"))?;
+        (self.count, self.bytes) = (count, bytes);
+        for (key, versions) in list.found {
+            self.found.entry(key).or_default().extend(versions);
+        }
+        Ok(())
+    }
 
-/// A package of SPDX.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SpdxPackage {
-    #[serde(default)]
-    name: String,
-    version_info: Option<String>,
-    primary_package_purpose: Option<String>,
-    #[serde(default)]
-    external_refs: Vec<ExternalRef>,
-}
+    /// The packages, as they are compared.
+    pub fn into_packages(self) -> Packages {
+        let join = |versions: BTreeSet<String>| versions.into_iter().collect::<Vec<_>>().join(", ");
+        self.found.into_iter().map(|(key, versions)| (key, join(versions))).collect()
+    }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ExternalRef {
-    #[serde(default)]
-    reference_type: String,
-    #[serde(default)]
-    reference_locator: String,
+    /// Adds a version of a package.
+    fn add(&mut self, key: String, version: String) -> Result<(), String> {
+        let key_bytes = if self.found.contains_key(&key) { 0 } else { key.len() };
+        let version_bytes = version.len();
+        if self.found.entry(key).or_default().insert(version) {
+            self.count += 1;
+            self.bytes += key_bytes + version_bytes;
+        }
+        within_bounds(self.count, self.bytes)
+    }
 }
-
-/// How deep components of components are looked at.
-const DEPTH: usize = 32;
 
 /// The packages that a document lists, CycloneDX or SPDX 2 in JSON.
 ///
 /// # Errors
-/// It is neither, as a sentence without full stop.
+/// It is neither, or lists more than are compared; as a sentence without full stop.
 pub fn packages_of(document: &[u8]) -> Result<Packages, String> {
-    let document: Document =
-        serde_json::from_slice(document).map_err(|error| format!("it is no SBOM: {error}"))?;
-    if document.bom_format.is_none() && document.spdx_version.is_none() {
-        return Err("it is neither CycloneDX nor SPDX 2 in JSON".to_owned());
-    }
-    let mut found = BTreeMap::new();
-    add_components(&document.components, 0, &mut found);
-    for package in &document.packages {
-        let purl = package.external_refs.iter().find(|one| one.reference_type == "purl");
-        let purl = purl.map(|one| one.reference_locator.as_str());
-        let purpose = package.primary_package_purpose.as_deref().unwrap_or_default();
-        let system = purpose == "OPERATING-SYSTEM" || purpose == "OPERATING_SYSTEM";
-        // What the document is about is no package in it.
-        if purl.is_none() && !system && matches!(purpose, "CONTAINER" | "FILE" | "DEVICE") {
-            continue;
-        }
-        let kind = if system { "operating system" } else { "" };
-        add(kind, &package.name, package.version_info.as_deref(), purl, &mut found);
-    }
-    Ok(joined(found))
+    document::read(document).map(PackageList::into_packages)
 }
 
-/// The packages of several documents, as of the builds of a version.
-pub fn merged(all: impl IntoIterator<Item = Packages>) -> Packages {
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (key, versions) in all.into_iter().flatten() {
-        found.entry(key).or_default().extend(versions.split(", ").map(str::to_owned));
+fn within_bounds(count: usize, bytes: usize) -> Result<(), String> {
+    if count > MOST {
+        return Err(format!("it lists more than {MOST} packages"));
     }
-    joined(found)
-}
-
-fn joined(found: BTreeMap<String, BTreeSet<String>>) -> Packages {
-    let join = |versions: BTreeSet<String>| versions.into_iter().collect::<Vec<_>>().join(", ");
-    found.into_iter().map(|(key, versions)| (key, join(versions))).collect()
-}
-
-fn add_components(
-    components: &[Component],
-    depth: usize,
-    found: &mut BTreeMap<String, BTreeSet<String>>,
-) {
-    for one in components {
-        let kind = match one.kind.as_str() {
-            "operating-system" => "operating system",
-            "file" => continue,
-            _ => "",
-        };
-        add(kind, &one.name, one.version.as_deref(), one.purl.as_deref(), found);
-        if depth < DEPTH {
-            add_components(&one.components, depth + 1, found);
-        }
+    if bytes > TEXTS {
+        let most = TEXTS >> 20;
+        return Err(format!("the names and versions of its packages are longer than {most} MiB"));
     }
-}
-
-fn add(
-    kind: &str,
-    name: &str,
-    version: Option<&str>,
-    purl: Option<&str>,
-    found: &mut BTreeMap<String, BTreeSet<String>>,
-) {
-    if name.is_empty() {
-        return;
-    }
-    // `pkg:deb/debian/curl@7.88`: the type is what stands first.
-    let of_purl = purl.and_then(|purl| purl.strip_prefix("pkg:")?.split('/').next());
-    let kind = if kind.is_empty() { of_purl.unwrap_or_default() } else { kind };
-    let key = format!("{kind} {name}");
-    let version = version.unwrap_or_default();
-    found.entry(key.trim_start().to_owned()).or_default().insert(version.to_owned());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -164,8 +129,68 @@ mod tests {
             [("deb curl", "7.88"), ("npm dep", "1, 2"), ("operating system debian", "12")];
         let shown: Vec<_> = packages.iter().map(|(key, value)| (&**key, &**value)).collect();
         assert_eq!(shown, expected);
-        assert_eq!(merged([packages.clone(), packages.clone()]), packages);
+        let mut both = PackageList::default();
+        both.add_document(cyclone).unwrap();
+        both.add_document(spdx).unwrap();
+        assert_eq!(both.into_packages(), packages);
         assert!(packages_of(b"{}").unwrap_err().contains("neither"));
         assert!(packages_of(b"<bom/>").unwrap_err().contains("no SBOM"));
+    }
+
+    #[test]
+    fn members_come_in_any_order_and_unknown_ones_are_passed_over() {
+        let cyclone =
+            br#"{"components": [{"components": [{"version": "1", "name": "inner", "x": [{}]}],
+            "purl": null, "version": null, "name": "outer", "type": "library"}, {}],
+            "metadata": {"component": {"name": "image"}}, "bomFormat": "CycloneDX"}"#;
+        let packages = packages_of(cyclone).unwrap();
+        assert_eq!(
+            packages,
+            [("inner".into(), "1".into()), ("outer".into(), String::new())].into()
+        );
+        let spdx = br#"{"packages": [{"externalRefs": [{"referenceLocator": "cpe:2.3:a:b"},
+            {"referenceLocator": "pkg:gem/a@1", "referenceType": "purl", "x": 1}],
+            "primaryPackagePurpose": "CONTAINER", "name": "a"}], "spdxVersion": "SPDX-2.3"}"#;
+        assert_eq!(packages_of(spdx).unwrap(), [("gem a".into(), String::new())].into());
+    }
+
+    fn cyclone(components: impl Iterator<Item = String>) -> Vec<u8> {
+        let components: Vec<String> = components.collect();
+        let components = components.join(",");
+        format!(r#"{{"bomFormat":"CycloneDX","components":[{components}]}}"#).into_bytes()
+    }
+
+    #[test]
+    fn what_is_kept_of_a_document_is_bounded() {
+        // Entries that name nothing are as many as they like, and kept nowhere.
+        let nothing = cyclone((0..1_000_000).map(|_| "{}".to_owned()));
+        assert_eq!(packages_of(&nothing), Ok(Packages::new()));
+        let numbered = |from: usize, to: usize| {
+            cyclone((from..to).map(|number| format!(r#"{{"name":"a","version":"{number}"}}"#)))
+        };
+        let error = packages_of(&numbered(0, MOST + 1)).unwrap_err();
+        assert_eq!(error, "it lists more than 100000 packages");
+        // The same package again is no other.
+        let most = numbered(0, MOST);
+        let mut list = PackageList::default();
+        list.add_document(&most).unwrap();
+        list.add_document(&most).unwrap();
+        let error = list.add_document(&numbered(MOST, MOST + 1)).unwrap_err();
+        assert_eq!(error, "with those before it it lists more than 100000 packages");
+        assert_eq!(list.count, MOST, "nothing of it was added");
+
+        let long = "x".repeat(TEXT + 1);
+        let long = cyclone([format!(r#"{{"name":"a","version":"{long}"}}"#)].into_iter());
+        let error = packages_of(&long).unwrap_err();
+        assert_eq!(error, "it lists a package whose name or version is longer than 1024 bytes");
+        let long = "x".repeat(TEXT);
+        let long =
+            (0..TEXTS / TEXT + 1).map(|at| format!(r#"{{"name":"{at}","version":"{long}"}}"#));
+        let error = packages_of(&cyclone(long)).unwrap_err();
+        assert_eq!(error, "the names and versions of its packages are longer than 16 MiB");
+        // A file's path is no package's name, however long.
+        let path = "x".repeat(TEXT + 1);
+        let file = [format!(r#"{{"name":"{path}","type":"file"}}"#)];
+        assert_eq!(packages_of(&cyclone(file.into_iter())), Ok(Packages::new()));
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ingot_report::Status;
-use ingot_sdk::{EventSink, OnError, Ui};
-use tokio_util::sync::CancellationToken;
+use ingot_sdk::{ErrorKind, EventSink, OnError, Ui};
 
 use super::args::{BuildArgs, OnErrorFlag, ProgressFlag};
+use super::interrupts::Interrupted;
 use super::run_report::{self, RunReport};
 use super::{changed_only, failures, family_member, publish, stale, step_cache, suspend};
 use crate::build_logs::{self, BuildLogs, Slot};
@@ -18,10 +18,9 @@ use crate::engine::kept::record::Stage;
 use crate::engine::kept::{KeptBuild, KeptRecord};
 use crate::engine::project::RunFlags;
 use crate::engine::run::human;
-use crate::engine::signals::Signals;
 use crate::engine::{
-    self, FileJournal, KeepOptions, Outcome, Project, ProjectOptions, Publisher, ResumeFlags,
-    RunInfo, RunOptions, Tests, check, kept, prepare, reclaim_orphaned_runs,
+    self, FileJournal, Interrupts, KeepOptions, Outcome, Project, ProjectOptions, Publisher,
+    ResumeFlags, RunInfo, RunOptions, Tests, check, kept, prepare, reclaim_orphaned_runs,
 };
 use crate::publish::changes;
 use crate::ui::ci::CiSystem;
@@ -323,34 +322,37 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     });
     let fingerprint = publication.as_ref().map(|opened| opened.fingerprint().to_owned());
     let started = Instant::now();
-    let mut interrupted = false;
     let project = Arc::new(project);
+    let (interrupts, telling) = (Interrupts::default(), Arc::default());
+    let listening = Interrupted {
+        interrupts: interrupts.clone(),
+        ui: ui.clone(),
+        renderer: Arc::clone(renderer),
+        report: Arc::clone(report),
+        logs: logs.clone(),
+        telling: Arc::clone(&telling),
+    };
+    if let Err(error) = listening.listen() {
+        tracing::warn!(%error, "signals cannot be listened for");
+    }
     let outcomes = runtime.block_on(async {
-        let cancel = CancellationToken::new();
-        match Signals::new() {
-            Ok(signals) => {
-                let (renderer, report) = (Arc::clone(renderer), Arc::clone(report));
-                let (cancel, ui, logs) = (cancel.clone(), ui.clone(), logs.clone());
-                tokio::spawn(stop_on_signal(signals, cancel, ui, renderer, report, logs));
-            }
-            Err(error) => tracing::warn!(%error, "signals cannot be listened for"),
-        }
         tokio::spawn(suspend::without_view(Arc::clone(renderer)));
         reclaim_orphaned_runs(&project.plugins, ui).await;
         let options = RunOptions {
             parallel: limit,
             ui: ui.clone(),
             journal,
-            cancel: cancel.clone(),
+            interrupts: interrupts.clone(),
             publisher: publication.clone().map(|publication| publication as Arc<dyn Publisher>),
             step_cache: Arc::new(step_cache::open(cache, ui).await),
             keep: KeepOptions::new(args.template.clone(), fingerprint, plans),
             tests: tests.clone(),
         };
-        let outcomes = engine::run(Arc::clone(&project), prepared, &options).await;
-        interrupted = cancel.is_cancelled();
-        outcomes
+        engine::run(Arc::clone(&project), prepared, &options).await
     });
+    let interrupted = interrupts.cancel.is_cancelled();
+    // What is said of that comes first.
+    drop(telling.lock());
     renderer.end_view();
     let told = report.report();
     if parallel {
@@ -359,7 +361,7 @@ fn build(args: &BuildArgs, reporting: &Reporting) -> Ending {
     let took = human(started.elapsed());
     ui.verdict(false, format!("\n==> Wait completed after {took}"));
     if interrupted {
-        ui.say("Cleanly cancelled builds after being interrupted.");
+        say_cancelled(ui, &outcomes);
     }
     let code = match interrupted {
         true => ExitCode::FAILURE,
@@ -451,25 +453,20 @@ fn open_logs(slot: Option<&Slot>, names: &[String], renderer: &Renderer) -> Opti
     Some(logs)
 }
 
-/// The first signal asks the builds to stop and clean up, the second ends the process; what is then
-/// left is in the journal.
-async fn stop_on_signal(
-    mut signals: Signals,
-    cancel: CancellationToken,
-    ui: Ui,
-    renderer: Arc<Renderer>,
-    report: Arc<RunReport>,
-    logs: Option<Arc<BuildLogs>>,
-) {
-    let signal = signals.next().await;
-    ui.error(format!("Cancelling build after receiving {signal}"));
-    ui.error("Interrupt again to stop at once, without cleaning up.");
-    cancel.cancel();
-    signals.next().await;
-    renderer.end_view();
-    ui.error("Stopping at once. `ingot cleanup` removes what is left.");
-    report.write_now(logs, ui);
-    std::process::exit(1);
+/// Tells the end of a run that was interrupted, in Packer's words where nothing is left.
+fn say_cancelled(ui: &Ui, outcomes: &[Outcome]) {
+    let left = outcomes.iter().filter_map(|outcome| {
+        let error = outcome.result.as_ref().err()?;
+        (error.kind() == Some(ErrorKind::Abandoned)).then_some((&outcome.name, error))
+    });
+    let left: Vec<_> = left.collect();
+    if left.is_empty() {
+        return ui.say("Cleanly cancelled builds after being interrupted.");
+    }
+    ui.error("Cancelled builds after being interrupted. Look for what these may have left:");
+    for (name, error) in left {
+        ui.verdict(true, format!("--> {name}: {}", ui.masked(&error.to_string())));
+    }
 }
 
 /// The exit code of a run whose builds all succeeded, and of which something is kept to be

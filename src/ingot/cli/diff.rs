@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use ingot_compare::{Difference, Image, Part, compare, packages_of, text};
-use ingot_sdk::{Context as _, Error, Result, RunContext, Ui, byte_size};
+use ingot_sdk::file_work::read_small;
+use ingot_sdk::{Error, Result, RunContext, Ui, byte_size};
 
 use super::args::go_bool;
 use crate::engine::signals;
@@ -132,11 +133,7 @@ async fn image(
 ) -> Result<Image> {
     let image = match subject::of(name)? {
         Subject::Sbom(path) => {
-            let size = tokio::fs::metadata(&path).await?.len();
-            if size > LARGEST_SBOM {
-                return Err(Error::new("this is larger than 256 MiB"));
-            }
-            let document = tokio::fs::read(&path).await.context("reading the SBOM")?;
+            let document = read_small(&path, "SBOM", LARGEST_SBOM)?;
             let packages = packages_of(&document).map_err(Error::new)?;
             Image { packages: Some(packages), ..Image::default() }
         }

@@ -27,6 +27,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
     let code = run();
+    // What still runs, such as a task that nobody waited for, may hold a plugin.
+    #[cfg(feature = "plugin-host")]
+    ingot_plugin_host::end_all();
     // A process that ends before leaves SQLite's log beside the file.
     #[cfg(feature = "registry-server")]
     ingot_registry::store::wait_until_closed(CLOSE_TIMEOUT);

@@ -154,7 +154,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("registry logout", &["ingot registry logout"]),
     (
         "registry export",
-        &["ingot registry export hcp.json", "ingot registry export web.json -bucket=web"],
+        &[
+            "ingot registry export hcp.json",
+            "ingot registry export web.json -bucket=web -sboms=false",
+        ],
     ),
     (
         "registry import",
@@ -296,6 +299,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("registry project", &["ingot registry project create shop"]),
     ("registry project create", &["ingot registry project create shop"]),
     ("registry project list", &["ingot registry project list"]),
+    ("registry project rename", &["ingot registry project rename shop store"]),
+    ("registry project delete", &["ingot registry project delete store"]),
     (
         "registry webhook",
         &[

@@ -21,6 +21,7 @@ mod fmt;
 mod hcl2_upgrade;
 mod init;
 mod inspect;
+mod interrupts;
 mod logging;
 mod man_pages;
 mod masked_json;

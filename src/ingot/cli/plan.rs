@@ -92,10 +92,7 @@ fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
             asked = only_reading(last_published(plan, skip_enforcement, ui)) => asked,
         }
     });
-    asked.map_err(|error| {
-        let advice = error.advice().map(|advice| format!("{advice}; ")).unwrap_or_default();
-        error.hint(format!("{advice}-offline plans without the registry"))
-    })
+    asked.map_err(|error| error.further_hint("-offline plans without the registry"))
 }
 
 pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {

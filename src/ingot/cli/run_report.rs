@@ -165,11 +165,15 @@ impl RunReport {
         let (done, waiting) = std::sync::mpsc::channel();
         let report = Arc::clone(self);
         std::thread::spawn(move || {
-            for log in failures::keep_logs(logs.as_deref(), &report.report()) {
+            let kept = failures::keep_logs(logs.as_deref(), &report.report());
+            for log in &kept {
                 report.recorder.log_file(&log.build, log.path.display().to_string());
-                ui.error(format!("Build '{}': {}", log.build, failures::where_it_is(&log)));
             }
             report.write(Some(Status::Cancelled));
+            // Last: nobody may read it.
+            for log in &kept {
+                ui.error(format!("Build '{}': {}", log.build, failures::where_it_is(log)));
+            }
             let _ = done.send(());
         });
         let _ = waiting.recv_timeout(PATIENCE);

@@ -19,11 +19,8 @@ use ingot_hcl::source::Span;
 use ingot_hcl::{Scope, Unknowns};
 
 /// Components of a plugin whose others are built in: the plugin's program has them.
-const OF_PROGRAMS: &[(&str, &str)] = &[
-    ("builder", "amazon-chroot"),
-    ("builder", "amazon-instance"),
-    ("post-processor", "amazon-import"),
-];
+const OF_PROGRAMS: &[(&str, &str)] =
+    &[("builder", "amazon-chroot"), ("builder", "amazon-instance")];
 
 /// The plugin called `name`. Where there is none, what the template requires says where it would
 /// come from.

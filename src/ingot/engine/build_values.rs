@@ -1,6 +1,7 @@
 //! `build.*`: what expressions see of the values that only the run knows.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ingot_sdk::GeneratedData;
 use serde_json::Value as Json;
@@ -59,6 +60,11 @@ impl BuildValues {
             names: common.chain(generated.unwrap_or_default().iter().cloned()).collect(),
             complete: generated.is_some(),
         }
+    }
+
+    /// The names of the values that are known to come.
+    pub(super) fn names(&self) -> Arc<[String]> {
+        self.names.iter().cloned().collect()
     }
 
     /// Before the run.

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, Prepare, Provision,
-    Provisioning, Result, RunContext, Sbom, Schema, StateKey, StepInfo, StepKind,
+    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, OnError, Prepare,
+    PrepareContext, Provision, Provisioning, Result, RunContext, Sbom, Schema, StateKey, StepInfo,
+    StepKind,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::blocks::{overrides, prepare_config};
 use super::build_values::BuildValues;
+use super::interrupts::Interrupts;
 use super::kept::Keeper;
 use super::prepare::run_names;
 use super::project::Project;
@@ -35,6 +38,32 @@ pub(super) struct NodeHook {
     pub cache: NodeCache,
     /// From where to where the build goes, and what is kept of it.
     pub keeper: Arc<Keeper>,
+    pub cleanup: Cleanup,
+}
+
+/// Whether, and for how long, a node's error-cleanup-provisioner may run.
+pub(super) struct Cleanup {
+    interrupts: Interrupts,
+    /// There until it has run.
+    expected: Mutex<Option<TaskTrackerToken>>,
+}
+
+impl Cleanup {
+    pub(super) fn new(interrupts: &Interrupts, node: &Node, on_error: OnError) -> Self {
+        let may_run = match on_error {
+            OnError::Abort | OnError::Keep => false,
+            OnError::Cleanup | OnError::Ask | OnError::RunCleanupProvisioner => {
+                node.error_cleanup.is_some()
+            }
+        };
+        let expected = may_run.then(|| interrupts.expect_cleanup());
+        Cleanup { interrupts: interrupts.clone(), expected: Mutex::new(expected) }
+    }
+
+    /// It has run, or will not any more.
+    pub(super) fn over(&self) {
+        self.expected.lock().take();
+    }
 }
 
 /// Evaluates a block with the values that only the run knows, and makes of its plugin what can run.
@@ -58,7 +87,11 @@ pub(super) fn prepare_step<R: ?Sized>(
     if diagnostics.has_errors() {
         return Err(Error::new(diagnostics.render(&hook.project.sources, false).trim_end()));
     }
-    let prepared = prepare_config(plugin, &config, schema, &ctx.prepare)?;
+    let context = PrepareContext { cancel: ctx.cancel.clone(), ..(*ctx.prepare).clone() };
+    let prepared = match prepare_config(plugin, &config, schema, &context) {
+        Err(_) if ctx.cancel.is_cancelled() => return Err(Error::Cancelled),
+        prepared => prepared?,
+    };
     // Warnings were said before the run, but for those that could not be told then.
     if was_open(hook, given, schema, reserved) {
         for warning in prepared.warnings {
@@ -276,7 +309,10 @@ impl Hook for NodeHook {
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
         let info = self.info(StepKind::ErrorCleanup, step);
-        self.step(step, info, &ctx, &communicator, &data).await.map(drop)
+        let work = self.step(step, info, &ctx, &communicator, &data);
+        let ended = self.cleanup.interrupts.clean_up(&ctx.cancel, work).await;
+        self.cleanup.over();
+        ended.map(drop)
     }
 
     async fn state_keys(&self, ctx: &RunContext, base: &StateKey) -> Vec<StateKey> {

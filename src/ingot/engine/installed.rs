@@ -2,14 +2,18 @@
 //! uses what is not built in, and only then.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use ingot_plugin_host::discovery;
 use ingot_plugin_host::lock_file::LockFile;
-use ingot_plugin_host::{Host, Installation, Program, RUN_VARIABLE, cache_directory};
+use ingot_plugin_host::{
+    Host, Installation, Program, StartedPrograms, cache_directory, call_timeout,
+};
 use ingot_sdk::plugin_set::{is_of, plugin_name};
-use ingot_sdk::{Platform, PluginSet};
+use ingot_sdk::{Error, Platform, PluginSet};
 
+use super::journal::{FileJournal, RunInfo};
 use crate::template::packer_block::RequiredPlugin;
 use crate::template::{Build, Template};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -27,12 +31,25 @@ pub(crate) fn is_for_other_builders(name: &str, ty: &str) -> bool {
     FOR_ONE_BUILDER.iter().any(|&(known, builder)| known == name && builder != ty)
 }
 
+/// The plugin programs that the run with the id `run` starts for `what`, a template or a plugin
+/// directory. Also before builds have a journal, one tells of them.
+pub(crate) fn started_programs(run: &str, what: &Path) -> Arc<StartedPrograms> {
+    let journal = FileJournal::new(RunInfo {
+        run: run.to_owned(),
+        template: std::path::absolute(what).unwrap_or_else(|_| what.to_owned()),
+        started: time::OffsetDateTime::now_utc(),
+    });
+    StartedPrograms::new(run, journal.of_build("plugins"))
+}
+
 /// The programs of a run.
 pub(super) struct InstalledPlugins {
     required: Vec<RequiredPlugin>,
     /// Which versions of them were locked.
     lock: Option<LockFile>,
     host: Arc<Host>,
+    /// What is wrong with a setting; told when plugins are looked for.
+    setting_error: Option<Diagnostic>,
     /// Whether pre-releases are passed over.
     releases_only: bool,
     /// Looked for when the first is needed.
@@ -57,12 +74,17 @@ impl InstalledPlugins {
             false => diagnostics.keep(lock_file(template)),
         };
         // Builders of plugins tell it as `build.PackerRunUUID`.
-        let environment = ["PACKER_RUN_UUID", RUN_VARIABLE];
-        let environment = environment.map(|name| (name.to_owned(), run_uuid.to_owned())).to_vec();
+        let environment = vec![("PACKER_RUN_UUID".to_owned(), run_uuid.to_owned())];
+        let host = Host::new(started_programs(run_uuid, &template.dir), environment);
+        let (host, setting_error) = match call_timeout() {
+            Ok(limit) => (host.with_call_timeout(limit), None),
+            Err(error) => (host, Some(diagnostic(&error))),
+        };
         InstalledPlugins {
             required: required.clone(),
             lock,
-            host: Arc::new(Host::new(environment)),
+            host: Arc::new(host),
+            setting_error,
             releases_only,
             found: None,
             seen: BTreeSet::new(),
@@ -108,7 +130,7 @@ impl InstalledPlugins {
     ) {
         for (ty, _) in template.data.keys() {
             if !set.data_sources.contains_key(ty) {
-                self.add(ty, set, diagnostics);
+                self.add(ty, |set, name| set.data_sources.contains_key(name), set, diagnostics);
             }
         }
     }
@@ -123,20 +145,21 @@ impl InstalledPlugins {
         for build in builds {
             for used in &build.sources {
                 if !set.builders.contains_key(&used.ty) {
-                    self.add(&used.ty, set, diagnostics);
+                    self.add(&used.ty, has_builder, set, diagnostics);
                 }
             }
             for (ty, steps) in build.sources.iter().map(|used| (&used.ty, &used.steps)) {
                 for step in steps.provisioners.iter().chain(&steps.error_cleanup) {
                     let name = step.block.label(0);
                     if !set.provisioners.contains_key(name) {
-                        self.add(name, set, diagnostics);
+                        let is_there: IsThere = |set, name| set.provisioners.contains_key(name);
+                        self.add(name, is_there, set, diagnostics);
                     }
                 }
                 for step in steps.post_processors.iter().flatten() {
                     let name = step.block.label(0);
                     if !set.post_processors.contains_key(name) {
-                        self.add(name, set, diagnostics);
+                        self.add(name, has_post_processor, set, diagnostics);
                     } else if is_for_other_builders(name, ty) {
                         self.replace_post_processor(name, set, diagnostics);
                     }
@@ -154,7 +177,7 @@ impl InstalledPlugins {
         diagnostics: &mut Diagnostics,
     ) {
         let built_in = set.post_processors.remove(name);
-        self.add(name, set, diagnostics);
+        self.add(name, has_post_processor, set, diagnostics);
         if let (Some(built_in), false) = (built_in, set.post_processors.contains_key(name)) {
             set.post_processors.insert(name.to_owned(), built_in);
         }
@@ -166,7 +189,7 @@ impl InstalledPlugins {
         let mut ignored = Diagnostics::default();
         for (ty, _) in template.sources.keys() {
             if !set.builders.contains_key(ty) {
-                self.add(ty, set, &mut ignored);
+                self.add(ty, has_builder, set, &mut ignored);
             }
         }
     }
@@ -178,19 +201,32 @@ impl InstalledPlugins {
         }
     }
 
-    /// Adds the plugins that the component `component` may be of.
-    fn add(&mut self, component: &str, set: &mut PluginSet, diagnostics: &mut Diagnostics) {
+    /// Adds the plugins that the component `component`, of which `is_there` tells, may be of: first
+    /// those that the template requires.
+    fn add(
+        &mut self,
+        component: &str,
+        is_there: IsThere,
+        set: &mut PluginSet,
+        diagnostics: &mut Diagnostics,
+    ) {
         // Of those whose names begin alike, the one with the longest.
         let required = self.required.iter().filter(|plugin| plugin.has(component));
-        let required = required.max_by_key(|plugin| plugin.name.len());
-        if let Some(plugin) = required.cloned() {
-            return self.add_required(&plugin, set, diagnostics);
+        let mut required: Vec<RequiredPlugin> = required.cloned().collect();
+        required.sort_by_key(|plugin| std::cmp::Reverse(plugin.name.len()));
+        for plugin in &required {
+            self.add_required(plugin, set, diagnostics);
+            // One that cannot be had, which was reported, may have it.
+            if is_there(set, component) || self.unavailable.contains(&plugin.name) {
+                return;
+            }
         }
         // The last, and so the newest, of each plugin.
         let mut names: Vec<String> =
             self.found(diagnostics).iter().map(|one| one.name.clone()).collect();
         names.dedup();
         names.retain(|name| is_of(name, component));
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
         let preferred = preferred_names().into_iter().find(|name| is_of(name, component));
         if let (Some(name), true) = (preferred, names.is_empty()) {
             let what = format!("{PREFER_INSTALLED} names `{name}`, which is not installed");
@@ -296,6 +332,7 @@ impl InstalledPlugins {
 
     fn found(&mut self, diagnostics: &mut Diagnostics) -> &[Installation] {
         let releases_only = self.releases_only;
+        diagnostics.extend(self.setting_error.take());
         self.found.get_or_insert_with(|| match discovery::plugin_directory() {
             Ok(Some(directory)) => {
                 let mut found = discovery::installations(&directory);
@@ -309,6 +346,17 @@ impl InstalledPlugins {
             }
         })
     }
+}
+
+/// Whether a component is in a set, by its name.
+type IsThere = fn(&PluginSet, &str) -> bool;
+
+fn has_builder(set: &PluginSet, name: &str) -> bool {
+    set.builders.contains_key(name)
+}
+
+fn has_post_processor(set: &PluginSet, name: &str) -> bool {
+    set.post_processors.contains_key(name)
 }
 
 /// How many components there are.
@@ -326,13 +374,15 @@ fn preferred_names() -> Vec<String> {
 
 /// The lock file of a template.
 fn lock_file(template: &Template) -> Result<LockFile, Diagnostic> {
-    LockFile::read(&template.dir).map_err(|error| {
-        let diagnostic = Diagnostic::error(error.to_string());
-        match error.advice() {
-            Some(advice) => diagnostic.help(advice),
-            None => diagnostic,
-        }
-    })
+    LockFile::read(&template.dir).map_err(|error| diagnostic(&error))
+}
+
+fn diagnostic(error: &Error) -> Diagnostic {
+    let diagnostic = Diagnostic::error(error.to_string());
+    match error.advice() {
+        Some(advice) => diagnostic.help(advice),
+        None => diagnostic,
+    }
 }
 
 /// The first of `candidates`, which go from new to old, that opens; if none does, what is wrong

@@ -8,6 +8,7 @@ mod hook;
 pub mod inputs;
 #[cfg(feature = "plugin-host")]
 mod installed;
+mod interrupts;
 pub mod journal;
 pub mod kept;
 pub mod orphaned_runs;
@@ -23,7 +24,8 @@ pub mod step_cache;
 mod stores;
 
 #[cfg(feature = "plugin-host")]
-pub(crate) use installed::is_for_other_builders;
+pub(crate) use installed::{is_for_other_builders, started_programs};
+pub use interrupts::Interrupts;
 pub use journal::{FileJournal, RunInfo};
 pub use kept::{KeepOptions, ResumeFlags};
 pub use orphaned_runs::reclaim_orphaned_runs;

@@ -49,7 +49,7 @@ impl Pipelines<'_> {
             match self.pipeline(pipeline, numbers, &built, &mut keep_built).await {
                 Ok(mut created) => artifacts.append(&mut created),
                 Err(error) => {
-                    let cancelled = error.is_cancelled();
+                    let cancelled = error.is_cancelled() || self.ctx.cancel.is_cancelled();
                     failure.get_or_insert(error);
                     if cancelled {
                         break;

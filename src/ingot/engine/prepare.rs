@@ -201,10 +201,10 @@ fn prepare_node<B>(
         fn() -> Option<B>,
     ),
 ) -> Option<CheckedNode<B>> {
-    let context = project.prepare_context(&node, flags);
+    let mut context = project.prepare_context(&node, flags);
     let plugins = &project.plugins;
     let scope = project.scope();
-    let mut check = Check { context: &context, diagnostics };
+    let mut check = Check { context: &context, diagnostics: &mut *diagnostics };
 
     let mut builder = None;
     let (mut claims, mut no_artifact) = (Vec::new(), None);
@@ -222,6 +222,8 @@ fn prepare_node<B>(
             builder = undecided();
         }
     }
+    context.build_values = values.names();
+    let mut check = Check { context: &context, diagnostics };
     let later = scope.with(run_names(&node, values.before()));
     // What the run gives is not known yet; whatever else is not is found when the step runs.
     for step in node.provisioners.iter().chain(&node.error_cleanup) {

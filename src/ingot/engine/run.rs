@@ -10,11 +10,11 @@ use ingot_sdk::{
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::artifact_tests::{NodeTests, dispose, subject_of};
-use super::hook::NodeHook;
+use super::hook::{Cleanup, NodeHook};
+use super::interrupts::Interrupts;
 use super::journal::FileJournal;
 use super::kept::{KeepOptions, Told};
 use super::post_process::Pipelines;
@@ -31,8 +31,8 @@ pub struct RunOptions {
     pub ui: Ui,
     /// Where created things are written down.
     pub journal: Arc<FileJournal>,
-    /// Fires when everything must stop.
-    pub cancel: CancellationToken,
+    /// What interrupts ask for.
+    pub interrupts: Interrupts,
     /// Publishes what is made; none where nothing is.
     pub publisher: Option<Arc<dyn Publisher>>,
     /// Keeps states of machines for later runs.
@@ -89,7 +89,7 @@ pub async fn run(
         // Taken here rather than in the task, so that builds start in the template's order.
         let slot = tokio::select! {
             biased;
-            () = options.cancel.cancelled() => None,
+            () = options.interrupts.cancel.cancelled() => None,
             // The semaphore is never closed.
             slot = Arc::clone(&slots).acquire_owned() => Some(slot),
         };
@@ -107,11 +107,12 @@ pub async fn run(
             sboms: keeper.sboms().into(),
             cache: NodeCache::new(Arc::clone(&options.step_cache)),
             keeper: Arc::clone(&keeper),
+            cleanup: Cleanup::new(&options.interrupts, &prepared.node, prepared.context.on_error),
         });
         let ctx = RunContext {
             prepare: Arc::clone(&prepared.context),
             ui: ui.clone(),
-            cancel: options.cancel.child_token(),
+            cancel: options.interrupts.cancel.child_token(),
             journal: keeper.journal(options.journal.of_build(&prepared.node.name)),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
             processes: Processes::default(),
@@ -168,7 +169,7 @@ pub async fn run(
             Err(error) => tracing::error!(%error, "a build ended abnormally"),
         }
     }
-    let cancelled = options.cancel.is_cancelled();
+    let cancelled = options.interrupts.cancel.is_cancelled();
     outcomes
         .into_iter()
         .zip(names)
@@ -293,6 +294,7 @@ async fn run_node(
             step.place = Some(hook.project.place(prepared.node.header));
             let running = ctx.ui.step(step);
             let built = prepared.builder.build(ctx).await;
+            hook.cleanup.over();
             running.end(&built);
             let built = built.inspect_err(|error| hook.keeper.failed(error))?;
             let Some(built) = built else {

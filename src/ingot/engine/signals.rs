@@ -3,6 +3,7 @@
 use std::io::Result;
 use std::task::Poll;
 
+pub use ingot_sdk::signals::is_ignored;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What is listened for, in the words that Packer has for it.
@@ -18,7 +19,12 @@ const ALL: [(SignalKind, &str); 4] = [
 ///
 /// SIGHUP and SIGQUIT are left alone if whoever started the process has it ignore them, as `nohup`
 /// does.
-pub struct Signals(Vec<(Signal, &'static str)>);
+pub struct Signals {
+    all: Vec<(Signal, &'static str)>,
+    /// Else plugins would be killed when one comes.
+    #[cfg(feature = "plugin-host")]
+    listens: ingot_plugin_host::ListensForSignals,
+}
 
 impl Signals {
     /// Starts listening.
@@ -40,23 +46,29 @@ impl Signals {
     }
 
     fn of(signals: &[(SignalKind, &'static str)]) -> Result<Signals> {
-        let ignored = ignored();
         let all = signals.iter().filter(|(kind, _)| {
-            let number = kind.as_raw_value();
             let optional = *kind == SignalKind::hangup() || *kind == SignalKind::quit();
-            !(optional && is_in(ignored, number))
+            !(optional && is_ignored(*kind))
         });
-        all.map(|(kind, name)| Ok((signal(*kind)?, *name))).collect::<Result<_>>().map(Signals)
+        let all = all.map(|(kind, name)| Ok((signal(*kind)?, *name)));
+        Ok(Signals {
+            all: all.collect::<Result<_>>()?,
+            #[cfg(feature = "plugin-host")]
+            listens: ingot_plugin_host::ListensForSignals::new(),
+        })
     }
 
     /// The name of the next one.
     pub async fn next(&mut self) -> &'static str {
-        std::future::poll_fn(|context| {
-            let mut all = self.0.iter_mut();
+        let name = std::future::poll_fn(|context| {
+            let mut all = self.all.iter_mut();
             all.find_map(|(signal, name)| signal.poll_recv(context).is_ready().then_some(*name))
                 .map_or(Poll::Pending, Poll::Ready)
         })
-        .await
+        .await;
+        #[cfg(feature = "plugin-host")]
+        self.listens.heard();
+        name
     }
 }
 
@@ -69,21 +81,4 @@ pub async fn requested() -> &'static str {
             std::future::pending().await
         }
     }
-}
-
-/// Whether the process ignores a signal.
-pub fn is_ignored(kind: SignalKind) -> bool {
-    is_in(ignored(), kind.as_raw_value())
-}
-
-fn is_in(signals: u64, number: i32) -> bool {
-    signals >> (number - 1) & 1 == 1
-}
-
-/// The signals that the process ignores: bit 0 stands for signal 1. Linux tells it in a file (see
-/// `proc(5)`); elsewhere it takes a call that is not safe, so nothing is taken for ignored.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

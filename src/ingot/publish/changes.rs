@@ -166,14 +166,16 @@ fn inputs_record(inputs: &BuildInputs, parents: &[ParentRecord]) -> InputsRecord
 /// Puts a record into the metadata of a build.
 pub(super) fn add_inputs(metadata: &mut api::BuildMetadata, record: &InputsRecord) {
     if let (Some(packer), Ok(record)) = (&mut metadata.packer, serde_json::to_value(record)) {
-        packer[KEY] = record;
+        let mut value = packer.value();
+        value[KEY] = record;
+        *packer = value.into();
     }
 }
 
 /// What was published of a build's inputs.
 pub fn published_inputs(build: &Build) -> Option<InputsRecord> {
-    let inputs = build.metadata.as_ref()?.packer.as_ref()?.get(KEY)?;
-    serde_json::from_value(inputs.clone()).ok()
+    let mut packer = build.metadata.as_ref()?.packer.as_ref()?.value();
+    serde_json::from_value(packer.get_mut(KEY)?.take()).ok()
 }
 
 /// The builds of a version that the template has none of any more, by their components.
@@ -262,7 +264,7 @@ mod tests {
     fn a_parent_that_moved_is_a_change() {
         let inputs = BuildInputs { blocks: Vec::new() };
         let mut metadata = api::BuildMetadata {
-            packer: Some(serde_json::json!({ "version": "1" })),
+            packer: Some(serde_json::json!({ "version": "1" }).into()),
             ..api::BuildMetadata::default()
         };
         add_inputs(&mut metadata, &inputs_record(&inputs, &[parent("1")]));

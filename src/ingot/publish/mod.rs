@@ -9,6 +9,7 @@ mod labels;
 mod metadata;
 mod plan;
 mod publication;
+mod published;
 pub mod queue;
 pub mod sboms;
 mod version;

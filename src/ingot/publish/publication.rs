@@ -2,13 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use ingot_sdk::{
-    Artifact, Error, PluginSet, REGISTRY_VERSION, RegistryImage, RegistryVersion, Result, Sbom, Ui,
-};
+use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, RegistryVersion, Result, Sbom, Ui};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
@@ -18,6 +15,7 @@ use super::environment::heartbeat;
 use super::labels;
 use super::metadata::{CommandOptions, Metadata};
 use super::plan::{Parent, Plan};
+use super::published::{Published, images_of};
 use super::queue::{self, Kept, Queued};
 use super::sboms::{self, SbomUpload};
 use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
@@ -101,12 +99,12 @@ impl Publication {
             description: plan.description.clone(),
             labels: plan.bucket_labels.clone(),
         };
-        let told = |error: &dyn std::fmt::Display, advice: Option<&str>| {
-            let advice = advice.map(|advice| format!("{advice}; ")).unwrap_or_default();
-            Error::new(format!("the {} registry: {error}", registry.name))
-                .hint(format!("{advice}HCP_PACKER_REGISTRY=off builds without publishing"))
+        let told = |error: Error| {
+            error
+                .context(format_args!("the {} registry", registry.name))
+                .further_hint("HCP_PACKER_REGISTRY=off builds without publishing")
         };
-        let wrong = |error: api::Error| told(&error, error.what_to_do());
+        let wrong = |error: api::Error| told(error.into());
         if !registry.is_hcp() {
             // The registry sees them only when all has been built.
             labels::check("build_labels", &plan.build_labels)
@@ -121,7 +119,7 @@ impl Publication {
         // The bucket comes first, so that channels can be created in it where they are missing.
         target.bucket(&*registry.registry).await.map_err(wrong)?;
         let checked = channels::check(&*registry.registry, &plan.bucket, &plan.channels).await;
-        checked.map_err(|error| told(&error, error.advice()))?;
+        checked.map_err(told)?;
         let opened = target.open_version(&*registry.registry, &plan.components, &plan.run_uuid);
         let Opened { version, builds } = opened.await.map_err(wrong)?;
         if version.is_complete() {
@@ -429,22 +427,6 @@ impl Publication {
     }
 }
 
-/// The images of all artifacts.
-fn images_of(artifacts: &[Arc<dyn Artifact>]) -> Result<Vec<RegistryImage>> {
-    let images: Vec<RegistryImage> =
-        artifacts.iter().flat_map(|artifact| artifact.images()).collect();
-    if images.iter().any(|image| image.id.is_empty() || image.provider.is_empty()) {
-        return Err(Error::new("an image has no id or no provider; this is a bug in its plugin"));
-    }
-    if images.is_empty() {
-        return Err(Error::new(
-            "the build created nothing that can be published: no image or file",
-        )
-        .hint("keep the builder's artifact with keep_input_artifact = true"));
-    }
-    Ok(images)
-}
-
 #[async_trait]
 impl Publisher for Publication {
     async fn start(&self, node: &Node, ui: &Ui) -> Start {
@@ -562,39 +544,5 @@ impl Publisher for Publication {
         if let Err(error) = message {
             tracing::warn!(%error, component, "could not notify the registry that a build failed");
         }
-    }
-}
-
-/// What stands for a publication among a build's artifacts.
-struct Published {
-    text: String,
-    version: RegistryVersion,
-}
-
-#[async_trait]
-impl Artifact for Published {
-    fn builder_id(&self) -> &str {
-        // Packer's, with its slip.
-        "packer.post-processor.hpc-packer-registry"
-    }
-
-    fn id(&self) -> String {
-        String::new()
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        Vec::new()
-    }
-
-    fn description(&self) -> String {
-        self.text.clone()
-    }
-
-    fn state(&self, name: &str) -> Option<serde_json::Value> {
-        (name == REGISTRY_VERSION).then(|| serde_json::to_value(&self.version).ok())?
-    }
-
-    async fn destroy(&self) -> Result<()> {
-        Ok(())
     }
 }

@@ -274,6 +274,14 @@ impl Queued {
         write(directory, name, &text)
     }
 
+    /// Whether it is for `connected`. A server may be reached by another address than when it was
+    /// built: which project it is the ids tell. A file's are in its copies, too.
+    fn is_for(&self, connected: &Connected) -> bool {
+        let registry = &*connected.registry;
+        *registry.location() == self.location
+            && (!connected.is_file() || registry.address() == self.address)
+    }
+
     /// Publishes it to `connected`, if it is for that one. A bucket that is there keeps its
     /// description and labels, and a channel what it was assigned in the meantime.
     ///
@@ -281,7 +289,7 @@ impl Queued {
     /// The registry does not answer, or does not take it now.
     pub async fn push(&self, connected: &Connected) -> api::Result<Pushed> {
         let registry = &*connected.registry;
-        if registry.address() != self.address || *registry.location() != self.location {
+        if !self.is_for(connected) {
             return Ok(Pushed::OtherRegistry);
         }
         match self.publish(connected).await {

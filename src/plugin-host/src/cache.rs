@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::hash::Sha256;
+use ingot_sdk::home::home_dir;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +23,11 @@ const VERSION: u32 = 1;
 /// The largest file that is read.
 const MAX_FILE: u64 = 32 << 20;
 
-/// The directory of the cache: `ingot/plugins` in `$XDG_CACHE_HOME`, else in `$HOME/.cache`. None
-/// where neither is set; then nothing is kept.
+/// The directory of the cache: `ingot/plugins` in `$XDG_CACHE_HOME`, else in `.cache` of the home
+/// directory. None where there is neither; then nothing is kept.
 pub fn directory() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(home_dir()?.join(".cache")))?;
     Some(base.join("ingot").join("plugins"))
 }
 

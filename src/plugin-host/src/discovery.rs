@@ -6,16 +6,19 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::Platform;
+use ingot_sdk::file_work::read_small_text;
+use ingot_sdk::home::home_dir;
 use semver::Version;
 
 use crate::cache;
 
 /// How deep programs may be below the plugin directory.
 const MAX_DEPTH: usize = 16;
+/// The largest file with a checksum, in bytes.
+const LARGEST_SUM: u64 = 4096;
 /// The name of a program begins with this.
 const PREFIX: &str = "packer-plugin-";
 /// The version of the protocol, as names of programs have it.
@@ -27,10 +30,14 @@ pub(crate) const API: &str = "x5.0";
 /// # Errors
 /// `PACKER_PLUGIN_PATH` names several directories.
 pub fn plugin_directory() -> Result<Option<PathBuf>, String> {
-    directory_of(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    directory_of(&set, home_dir)
 }
 
-fn directory_of(set: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<PathBuf>, String> {
+fn directory_of(
+    set: &dyn Fn(&str) -> Option<OsString>,
+    home: impl Fn() -> Option<PathBuf>,
+) -> Result<Option<PathBuf>, String> {
     if let Some(path) = set("PACKER_PLUGIN_PATH") {
         return match path.to_string_lossy().contains(':') {
             true => Err("PACKER_PLUGIN_PATH must name one directory, not several".to_owned()),
@@ -40,7 +47,7 @@ fn directory_of(set: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<PathBuf
     if let Some(directory) = set("PACKER_CONFIG_DIR") {
         return Ok(Some(PathBuf::from(directory).join(".packer.d").join("plugins")));
     }
-    let Some(home) = set("HOME").map(PathBuf::from) else { return Ok(None) };
+    let Some(home) = home() else { return Ok(None) };
     let old = home.join(".packer.d");
     Ok(Some(match (old.exists(), set("XDG_CONFIG_HOME")) {
         (true, _) => old.join("plugins"),
@@ -144,9 +151,8 @@ impl Installation {
     /// There is none beside it, or it is another one; a program without must not be run.
     pub fn verified(&self, cache: Option<&Path>) -> Result<String, String> {
         let sum = sum_file(&self.path);
-        let expected = read_sum(&sum).map_err(|error| {
-            format!("its checksum cannot be read from {}: {error}", sum.display())
-        })?;
+        let expected =
+            read_sum(&sum).map_err(|error| format!("its checksum cannot be read: {error}"))?;
         let hash = cache::hash(cache, &self.path)
             .map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?;
         match hash.eq_ignore_ascii_case(&expected) {
@@ -162,8 +168,8 @@ impl Installation {
 }
 
 /// The first word of a checksum file: the name of the file may follow it.
-fn read_sum(path: &Path) -> io::Result<String> {
-    let text = fs::read_to_string(path)?;
+fn read_sum(path: &Path) -> ingot_sdk::Result<String> {
+    let text = read_small_text(path, "checksum", LARGEST_SUM)?;
     Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
@@ -175,14 +181,11 @@ mod tests {
     fn the_directory_is_where_packer_looks() {
         let home = tempfile::tempdir().unwrap();
         let directory = |variables: &[(&str, &str)]| {
-            directory_of(&|name| {
+            let set = |name: &str| {
                 let found = variables.iter().find(|(variable, _)| *variable == name);
-                match (found, name) {
-                    (Some((_, value)), _) => Some((*value).into()),
-                    (None, "HOME") => Some(home.path().into()),
-                    _ => None,
-                }
-            })
+                found.map(|(_, value)| (*value).into())
+            };
+            directory_of(&set, || Some(home.path().into()))
         };
         let under = |path: &str| Ok(Some(home.path().join(path)));
         assert_eq!(directory(&[("PACKER_PLUGIN_PATH", "/p")]), Ok(Some("/p".into())));

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ingot_sdk::ErrorKind;
+
 /// `Result` with a [`HostError`].
 pub type Result<T, E = HostError> = std::result::Result<T, E>;
 
@@ -41,6 +43,17 @@ pub enum Failure {
     /// It did not answer in time.
     #[error("it did not answer within {} while {during}", seconds(*.limit))]
     Timeout {
+        /// How long it had.
+        limit: Duration,
+        /// What it was asked to do.
+        during: String,
+    },
+    /// It did not answer what it was asked in the time that the environment gives it.
+    #[error(
+        "it did not answer within {} while {during} ({} sets how long it may take)",
+        seconds(*.limit), crate::host::TIMEOUT
+    )]
+    Unanswered {
         /// How long it had.
         limit: Duration,
         /// What it was asked to do.
@@ -85,6 +98,9 @@ pub enum Failure {
     /// It answered with an error of its own.
     #[error("{0}")]
     Remote(String),
+    /// The same after it was asked to stop: it should have removed what it created.
+    #[error("{0}; what it created may be left")]
+    Abandoned(Box<Failure>),
     /// The build was cancelled while it worked.
     #[error("cancelled")]
     Cancelled,
@@ -126,6 +142,9 @@ impl From<HostError> for ingot_sdk::Error {
     fn from(error: HostError) -> Self {
         match error.failure {
             Failure::Cancelled => ingot_sdk::Error::Cancelled,
+            Failure::Abandoned(_) => {
+                ingot_sdk::Error::new(error.to_string()).of_kind(ErrorKind::Abandoned)
+            }
             _ => ingot_sdk::Error::new(error.to_string()),
         }
     }

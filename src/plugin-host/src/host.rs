@@ -5,26 +5,53 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ingot_sdk::{GoDuration, RunContext, Ui};
 use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
-use tokio_util::sync::CancellationToken;
 
 use crate::description::{ComponentKind, Description};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, HostError, Result};
 use crate::message;
 use crate::process::PluginProcess;
 use crate::rpc::{CallError, RpcClient};
+use crate::started::StartedPrograms;
 
-/// How long a plugin may take to answer what needs no work, where `INGOT_PLUGIN_TIMEOUT` does not
-/// say: to check its options, some ask a service in the network.
+/// The variable that says how long a plugin may take to answer what needs no work.
+pub(crate) const TIMEOUT: &str = "INGOT_PLUGIN_TIMEOUT";
+/// How long that is where it does not say: to check its options, some ask a service in the network.
 const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a plugin may take to remove what it created once it was asked to stop.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
+/// What a plugin does then.
+const STOPPING: &str = "stopping";
+/// How plugins say no more than that they were stopped: Go's text, and that of provisioners here.
+const CANCELLED: [&str; 2] = ["context canceled", "cancelled"];
 /// How many processes that were only asked about options are kept for the next block that needs
 /// one; where another must start, the one that was asked least recently ends. Most templates use no
 /// more components, and each takes some 30 MiB.
 const MAX_IDLE: usize = 3;
+
+/// How long a plugin may take to answer, as the environment has it.
+///
+/// # Errors
+/// That is no such time.
+pub fn call_timeout() -> ingot_sdk::Result<Duration> {
+    match std::env::var(TIMEOUT) {
+        Ok(text) if !text.is_empty() => read_timeout(&text),
+        _ => Ok(CALL_TIMEOUT),
+    }
+}
+
+fn read_timeout(text: &str) -> ingot_sdk::Result<Duration> {
+    let problem = match GoDuration::parse(text) {
+        Ok(GoDuration(Duration::ZERO)) => "a plugin needs some time to answer".to_owned(),
+        Ok(GoDuration(limit)) => return Ok(limit),
+        Err(problem) => problem,
+    };
+    Err(ingot_sdk::Error::new(format!("{TIMEOUT} is {text:?}: {problem}"))
+        .hint("set it to a duration such as 10m, or not at all for 5m"))
+}
 
 /// Where plugins run: they are started when they are first needed and end with this.
 ///
@@ -33,6 +60,7 @@ const MAX_IDLE: usize = 3;
 pub struct Host {
     /// The one that was used last is last.
     idle: Mutex<VecDeque<Instance>>,
+    programs: Arc<StartedPrograms>,
     environment: Vec<(String, String)>,
     call_timeout: Duration,
     /// Dropped last: it moves what the others still have to say.
@@ -53,14 +81,13 @@ pub struct ComponentId {
 }
 
 impl Host {
-    /// A host whose plugins see `environment` besides this program's own.
-    pub fn new(environment: Vec<(String, String)>) -> Host {
-        let limit = std::env::var("INGOT_PLUGIN_TIMEOUT").ok();
-        let limit = limit.and_then(|text| ingot_sdk::GoDuration::parse(&text).ok());
+    /// A host of `programs`, which see `environment` besides this program's own.
+    pub fn new(programs: Arc<StartedPrograms>, environment: Vec<(String, String)>) -> Host {
         Host {
             runtime: HostRuntime::default(),
+            programs,
             environment,
-            call_timeout: limit.map_or(CALL_TIMEOUT, |limit| limit.0),
+            call_timeout: CALL_TIMEOUT,
             idle: Mutex::default(),
         }
     }
@@ -68,6 +95,14 @@ impl Host {
     /// The same, with `limit` as the time that a plugin may take to answer.
     pub fn with_call_timeout(self, limit: Duration) -> Host {
         Host { call_timeout: limit, ..self }
+    }
+
+    /// Makes sure that plugins do work only if the journal tells that they run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn recorded(&self) -> ingot_sdk::Result<()> {
+        self.programs.record()
     }
 
     fn handle(&self) -> Handle {
@@ -109,7 +144,7 @@ impl Host {
     /// # Errors
     /// It is no plugin.
     pub fn describe(&self, path: &std::path::Path) -> Result<Description> {
-        self.block_on(crate::process::describe(path))
+        self.block_on(crate::process::describe(&self.programs, path))
     }
 
     /// A running component whose state is that of a new one: one that was started before and not
@@ -120,6 +155,8 @@ impl Host {
     pub async fn instance(&self, id: &Arc<ComponentId>) -> Result<Instance> {
         let (idle, ended) = {
             let mut idle = self.idle();
+            // What ended meanwhile, for whatever reason, answers nobody.
+            idle.retain(|instance| !instance.is_over());
             match idle.iter().rposition(|instance| instance.id == *id) {
                 Some(found) => (idle.remove(found), None),
                 // Its memory goes before another takes more.
@@ -138,10 +175,12 @@ impl Host {
         arguments.push(&id.name);
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         let (environment, limit) = (self.environment.clone(), self.call_timeout);
+        let programs = Arc::clone(&self.programs);
         let id = Arc::clone(id);
         let handle = self.handle();
         let starting = handle.spawn(async move {
-            let process = PluginProcess::start(&id.path, &arguments, &environment).await?;
+            let process =
+                PluginProcess::start(&programs, &id.path, &arguments, &environment).await?;
             let Ok(stream) = process.mux().dial(0).await else {
                 return Err(process.lost("starting").await);
             };
@@ -196,6 +235,11 @@ impl Instance {
         &self.process
     }
 
+    /// Whether nothing can be asked of it any more.
+    pub fn is_over(&self) -> bool {
+        self.client.is_over() || self.process.is_over()
+    }
+
     /// Which component this is.
     pub fn id(&self) -> &ComponentId {
         &self.id
@@ -211,11 +255,15 @@ impl Instance {
             Ok(result) => result,
             Err(_) => Err(self
                 .process
-                .failed(Failure::Timeout { limit: self.limit, during: during.to_owned() })),
+                .failed(Failure::Unanswered { limit: self.limit, during: during.to_owned() })),
         }
     }
 
-    async fn call(&self, method: &str, argument: Value, during: &str) -> Result<Value> {
+    /// Calls a method and waits for as long as it takes.
+    ///
+    /// # Errors
+    /// The method failed, or the plugin ended.
+    pub async fn call(&self, method: &str, argument: Value, during: &str) -> Result<Value> {
         let method = format!("{}.{method}", self.id.kind.endpoint());
         let result = self.client.call(&method, argument).await;
         self.explained(result, during).await
@@ -236,7 +284,7 @@ impl Instance {
             Ok(result) => self.explained(result, during).await,
             Err(_) => Err(self
                 .process
-                .failed(Failure::Timeout { limit: self.limit, during: during.to_owned() })),
+                .failed(Failure::Unanswered { limit: self.limit, during: during.to_owned() })),
         }
     }
 
@@ -256,8 +304,9 @@ impl Instance {
         }
     }
 
-    /// Calls a method that does the component's work, which may take any time. When `cancel` fires,
-    /// the component is asked to stop and gets the time to remove what it created.
+    /// Calls a method that does the component's work, which may take any time. When the build is
+    /// cancelled, the component is asked to stop and gets the time to remove what it created.
+    /// `error` names the field of the response that holds an error, if one does.
     ///
     /// # Errors
     /// The method failed, the plugin ended, or the work was cancelled.
@@ -265,14 +314,21 @@ impl Instance {
         &self,
         method: &str,
         argument: Value,
-        cancel: &CancellationToken,
+        ctx: &RunContext,
         during: &str,
+        error: Option<&str>,
     ) -> Result<Value> {
-        let call = self.call(method, argument, during);
+        let call = async {
+            let response = self.call(method, argument, during).await?;
+            match error {
+                Some(name) => self.checked(response, name),
+                None => Ok(response),
+            }
+        };
         tokio::pin!(call);
         tokio::select! {
             result = &mut call => return result,
-            () = cancel.cancelled() => {}
+            () = ctx.cancel.cancelled() => {}
         }
         let stop = async {
             let _ = self.ask("Cancel", Value::Nil, "cancelling").await;
@@ -282,14 +338,40 @@ impl Instance {
             result = &mut call => match result {
                 // It was done before it noticed.
                 Ok(value) => Ok(value),
-                Err(_) => Err(self.process.failed(Failure::Cancelled)),
+                Err(error) => Err(self.stopped(error.failure, &ctx.ui)),
             },
             () = stop => Err(self.process.failed(Failure::Cancelled)),
-            () = tokio::time::sleep(CANCEL_TIMEOUT) => Err(self.process.failed(Failure::Timeout {
+            () = tokio::time::sleep(CANCEL_TIMEOUT) => Err(self.abandoned(Failure::Timeout {
                 limit: CANCEL_TIMEOUT,
-                during: "stopping, so what it created may be left".to_owned(),
+                during: STOPPING.to_owned(),
             })),
         }
+    }
+
+    /// The error of work that failed after it was asked to stop. Only what the plugin itself says
+    /// is the end that was asked for.
+    fn stopped(&self, failure: Failure, ui: &Ui) -> HostError {
+        let during = STOPPING.to_owned();
+        match failure {
+            Failure::Remote(message) => {
+                // What it could not remove, perhaps.
+                if !CANCELLED.iter().any(|end| message.trim_end().ends_with(end)) {
+                    ui.error(message);
+                }
+                self.process.failed(Failure::Cancelled)
+            }
+            Failure::Cancelled => self.process.failed(Failure::Cancelled),
+            Failure::Exited { status, .. } => self.abandoned(Failure::Exited { status, during }),
+            Failure::Closed { .. } => self.abandoned(Failure::Closed { during }),
+            Failure::Protocol { problem, .. } => {
+                self.abandoned(Failure::Protocol { problem, during })
+            }
+            failure => self.abandoned(failure),
+        }
+    }
+
+    fn abandoned(&self, failure: Failure) -> HostError {
+        self.process.failed(Failure::Abandoned(Box::new(failure)))
     }
 
     /// The error that a response carries in its field `name`.
@@ -300,6 +382,29 @@ impl Instance {
         match message::error(&response, name) {
             Some(error) => Err(self.process.failed(Failure::Remote(error))),
             None => Ok(response),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_that_is_none_is_an_error() {
+        assert_eq!(read_timeout("10m").unwrap(), Duration::from_secs(600));
+        for (text, problem) in [
+            ("600", "has no unit"),
+            ("10min", "is not a unit of time"),
+            ("abc", "cannot read"),
+            ("0", "needs some time"),
+            ("0s", "needs some time"),
+            ("-5m", "needs some time"),
+        ] {
+            let error = read_timeout(text).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains(problem) && said.contains(TIMEOUT), "{text}: {said}");
+            assert!(error.advice().is_some_and(|advice| advice.contains("10m")));
         }
     }
 }

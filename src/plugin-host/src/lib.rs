@@ -22,6 +22,7 @@ mod reclaim;
 mod remote;
 mod rpc;
 mod spec;
+mod started;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,9 +37,10 @@ pub use cty::CtyType;
 pub use description::{ComponentKind, Description, template_name};
 pub use discovery::Installation;
 pub use error::{Failure, HostError, Result};
-pub use host::{ComponentId, Host};
-pub use reclaim::{RUN_VARIABLE, ReclaimProcesses};
+pub use host::{ComponentId, Host, call_timeout};
+pub use reclaim::ReclaimProcesses;
 pub use spec::{ObjectSpec, Spec};
+pub use started::{ListensForSignals, RUN_VARIABLE, StartedPrograms, end_all};
 
 use cache::SpecCache;
 
@@ -73,7 +75,12 @@ impl Program {
             }
         };
         let said = description.version.trim_start_matches('v');
-        if semver::Version::parse(said).ok().as_ref() != Some(&installation.version) {
+        let mut version = semver::Version::parse(said).ok();
+        if let Some(version) = &mut version {
+            // Names of files have none, and it does not make another version.
+            version.build = semver::BuildMetadata::EMPTY;
+        }
+        if version.as_ref() != Some(&installation.version) {
             return Err(format!(
                 "{} says that it is version {said:?}, not {}",
                 installation.path.display(),

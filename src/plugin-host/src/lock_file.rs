@@ -24,11 +24,13 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use hcl_edit::expr::{Expression, Object, ObjectKey, ObjectValue};
 use hcl_edit::structure::{Attribute, Block, Body, Structure};
 use hcl_edit::{Decorate as _, Ident};
-use ingot_sdk::{Context, Error, Platform, Result};
+use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::{Context, Error, ErrorKind, Platform, Result};
 use semver::Version;
 
 use crate::install::proof;
@@ -37,6 +39,10 @@ use crate::install::proof;
 pub const NAME: &str = ".ingot.lock.hcl";
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 4 << 20;
+/// How long another process may take to change the file, which takes no time, and how often is
+/// looked whether it did.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
 /// How hashes are written.
 const ALGORITHM: &str = "sha256:";
 /// What a new file begins with.
@@ -120,6 +126,18 @@ impl LockFile {
                 .hint("take it as it is under version control, or remove it and run `ingot init`")
         })?;
         Ok(LockFile { text, body, plugins, path })
+    }
+
+    /// Changes the lock file of the template in `directory` as it is now, while nobody else does:
+    /// it may be another one than when the installation began. Whether it was changed.
+    ///
+    /// # Errors
+    /// It cannot be read or written, or another process does not give it up.
+    pub fn update(directory: &Path, change: impl FnOnce(&mut LockFile)) -> Result<bool> {
+        let _alone = alone(directory)?;
+        let mut file = LockFile::read(directory)?;
+        change(&mut file);
+        file.write()
     }
 
     /// The file.
@@ -218,6 +236,31 @@ impl LockFile {
         new.persist(&self.path).map_err(|error| error.error).with_context(writing)?;
         self.text = Some(text);
         Ok(true)
+    }
+}
+
+/// Locks a directory for changes of its lock file, until what is yielded is closed. The directory
+/// itself is locked, so that no other file comes to stand in it.
+fn alone(directory: &Path) -> Result<Option<fs::File>> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let file =
+        fs::File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match try_lock(&file) {
+            Ok(true) => return Ok(Some(file)),
+            Ok(false) if Instant::now() < deadline => std::thread::sleep(POLL),
+            Ok(false) => {
+                let message =
+                    format!("another process changes the lock file in {}", directory.display());
+                return Err(Error::new(message).of_kind(ErrorKind::Busy));
+            }
+            Err(error) => {
+                // Some filesystems have no locks, or none for directories.
+                tracing::debug!(%error, "the lock file is changed without a lock");
+                return Ok(None);
+            }
+        }
     }
 }
 

@@ -96,6 +96,11 @@ impl Mux {
         self.shared.closed.cancelled().await;
     }
 
+    /// Whether the connection is closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.is_cancelled()
+    }
+
     /// Closes the connection and all streams.
     pub fn close(&self) {
         self.shared.closed.cancel();

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::watch;
 
 use crate::description::Description;
 use crate::error::{Failure, HostError};
 use crate::mux::Mux;
+use crate::started::{StartedPrograms, kill_group};
 
 /// Tells a plugin that it is not started by hand.
 const COOKIE: (&str, &str) = (
@@ -83,7 +84,7 @@ impl Log {
 }
 
 /// The name of a program, for errors and the log.
-fn program_name(path: &Path) -> String {
+pub(crate) fn program_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     // packer-plugin-NAME_vX.Y.Z_x5.0_linux_amd64
     name.split('_').next().unwrap_or(&name).to_owned()
@@ -96,48 +97,18 @@ fn command(path: &Path) -> Command {
         .envs(PORTS)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
+        .stderr(Stdio::piped());
     command
-}
-
-/// Starts a program; one that is just being written by another process is tried again.
-async fn spawn(mut command: Command) -> std::io::Result<Child> {
-    for _ in 0..20 {
-        match command.spawn() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            spawned => return spawned,
-        }
-    }
-    command.spawn()
-}
-
-/// Kills what is left of a process group.
-struct KillGroup(Option<Pid>);
-
-impl KillGroup {
-    fn of(child: &Child) -> Self {
-        KillGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
-    }
-}
-
-impl Drop for KillGroup {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // Fails only if nothing of the group is left.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
 }
 
 /// Asks the program at `path` what it is.
 ///
 /// # Errors
 /// It cannot be run, takes too long, or answers with something else.
-pub(crate) async fn describe(path: &Path) -> Result<Description, HostError> {
+pub(crate) async fn describe(
+    programs: &StartedPrograms,
+    path: &Path,
+) -> Result<Description, HostError> {
     let name = program_name(path);
     let log = Log::default();
     let fail = |failure| HostError { program: name.clone(), failure, log: log.lines() };
@@ -145,8 +116,7 @@ pub(crate) async fn describe(path: &Path) -> Result<Description, HostError> {
     let during = || "describing itself".to_owned();
     let mut command = command(path);
     command.arg("describe");
-    let mut child = spawn(command).await.map_err(unstarted)?;
-    let _group = KillGroup::of(&child);
+    let (mut child, _group) = programs.spawn(command).await.map_err(unstarted)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let answer = async {
         let reading = async {
@@ -192,6 +162,7 @@ impl PluginProcess {
     /// # Errors
     /// The program cannot be started, or does not behave like a plugin.
     pub async fn start<S: AsRef<OsStr>>(
+        programs: &StartedPrograms,
         path: &Path,
         arguments: &[S],
         environment: &[(String, String)],
@@ -202,13 +173,12 @@ impl PluginProcess {
         let mut command = command(path);
         command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
         let unstarted = |source| Failure::Start { path: path.to_owned(), source };
-        let started = spawn(command).await;
-        let mut child = started.map_err(|error| HostError {
+        let started = programs.spawn(command).await;
+        let (mut child, group) = started.map_err(|error| HostError {
             program: name.clone(),
             failure: unstarted(error),
             log: Vec::new(),
         })?;
-        let group = KillGroup::of(&child);
         let stderr = child.stderr.take();
         let logging = tokio::spawn({
             let (name, log) = (name.clone(), log.clone());
@@ -245,7 +215,7 @@ impl PluginProcess {
                             let _ = tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await;
                         }
                     });
-                    let pid = group.0;
+                    let pid = group.pid();
                     tokio::spawn({
                         let mux = mux.clone();
                         async move {
@@ -277,6 +247,11 @@ impl PluginProcess {
         &self.mux
     }
 
+    /// Whether it has ended, or nothing can be asked of it any more.
+    pub fn is_over(&self) -> bool {
+        self.mux.is_closed() || self.ended.borrow().is_some()
+    }
+
     /// Why the connection ended, which may take a moment to be known.
     pub async fn lost(&self, during: &str) -> HostError {
         let mut ended_receiver = self.ended.clone();
@@ -306,8 +281,10 @@ impl Drop for PluginProcess {
     fn drop(&mut self) {
         self.mux.close();
         // The number of a group that ended may be another's by now.
-        if self.ended.borrow().is_none() {
-            drop(KillGroup(self.group));
+        if self.ended.borrow().is_none()
+            && let Some(group) = self.group
+        {
+            kill_group(group);
         }
     }
 }

@@ -6,36 +6,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ingot_sdk::{Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext};
+use ingot_sdk::{Context, Error, Reclaim, Resource, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The variable with the id of the run, in the environment of plugins.
-pub const RUN_VARIABLE: &str = "INGOT_PLUGIN_RUN";
+use crate::started::RUN_VARIABLE;
+
 /// The kind of resource the processes of plugins are. The id is that of the run.
-const PROCESSES: &str = "plugin-processes";
+pub(crate) const PROCESSES: &str = "plugin-processes";
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-
-/// The journal's record that a plugin works; struck out when this is dropped.
-pub(crate) struct WorkRecord(Option<JournalEntry>);
-
-impl WorkRecord {
-    /// # Errors
-    /// The journal cannot be written.
-    pub(crate) fn open(ctx: &RunContext) -> Result<WorkRecord> {
-        let resource = Resource::new(PROCESSES, &ctx.prepare.run_uuid);
-        Ok(WorkRecord(Some(JournalEntry::open(&ctx.journal, &resource)?)))
-    }
-}
-
-impl Drop for WorkRecord {
-    fn drop(&mut self) {
-        // While this program lives, it ends the processes itself.
-        if let Some(entry) = self.0.take() {
-            entry.done();
-        }
-    }
-}
 
 /// Ends the processes that the journal tells of.
 pub struct ReclaimProcesses;

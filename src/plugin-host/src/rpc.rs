@@ -129,6 +129,11 @@ impl RpcClient {
         }
     }
 
+    /// Whether no call can succeed any more.
+    pub fn is_over(&self) -> bool {
+        self.shared.pending().is_none()
+    }
+
     /// Calls `method` and waits for its result.
     ///
     /// # Errors

@@ -80,8 +80,12 @@ async fn keep_audit(app: Shared) {
             let now = Timestamp::now().micros().unwrap_or_default();
             let before = now.saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX));
             let before = Timestamp::from_micros(Some(before));
-            if let Err(error) = transaction!(app.store, |tx| tx.forget_audit(before)) {
-                tracing::error!(%error, "old lines of the audit log could not be removed");
+            match service::forget_audit(&app.store, before).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "removed old lines of the audit log"),
+                Err(error) => {
+                    tracing::error!(%error, "old lines of the audit log could not be removed");
+                }
             }
         }
         tokio::time::sleep(MINUTE).await;

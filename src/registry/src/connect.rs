@@ -12,6 +12,8 @@ use super::settings::{self, Settings};
 
 /// What HCP's own registry is called.
 const HCP: &str = "HCP Packer";
+/// What a registry in a file is called.
+const LOCAL: &str = "local";
 
 /// A registry in use.
 #[derive(Debug, Clone)]
@@ -26,6 +28,11 @@ impl Connected {
     /// Whether it is HashiCorp's own, whose limits are not known.
     pub fn is_hcp(&self) -> bool {
         self.name == HCP
+    }
+
+    /// Whether it is a file of this machine.
+    pub fn is_file(&self) -> bool {
+        self.name == LOCAL
     }
 }
 
@@ -84,7 +91,7 @@ async fn open_local(path: &Path) -> Result<Connected> {
     };
     let registry = registry
         .map_err(|error| Error::new(format!("the local registry {}: {error}", path.display())))?;
-    Ok(Connected { registry: Arc::new(registry), name: "local".into() })
+    Ok(Connected { registry: Arc::new(registry), name: LOCAL.into() })
 }
 
 #[cfg(not(feature = "store"))]

@@ -46,3 +46,4 @@ pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
+pub use sbom::{pack as pack_sbom, unpack as unpack_sbom};

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use ingot_sdk::Result;
 
 pub use authorization::{LOGIN_TIMEOUT, LogIn};
-pub(crate) use kept::{Entry, KeptLogin};
+pub(crate) use kept::{Entry, StoredLogin};
 pub(crate) use settings::usable;
 pub use settings::{LoginSettings, before_login, for_login, kept_login};
 
@@ -43,7 +43,7 @@ impl Login {
     /// # Errors
     /// The file cannot be read, or is something else.
     pub fn is_kept(&self) -> Result<bool> {
-        Ok(KeptLogin::of(self).entry()?.is_some())
+        Ok(StoredLogin::of(self).entry()?.is_some())
     }
 
     /// Forgets it, of whichever geography; false where there was none.
@@ -51,7 +51,7 @@ impl Login {
     /// # Errors
     /// The file cannot be read or written, or is something else.
     pub async fn remove(&self) -> Result<bool> {
-        let kept = KeptLogin::of(self);
+        let kept = StoredLogin::of(self);
         if !kept.is_any()? {
             return Ok(false);
         }

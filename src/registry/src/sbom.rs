@@ -25,7 +25,7 @@ const LARGEST_WINDOW: u64 = 32 << 20;
 ///
 /// # Errors
 /// It is too large.
-pub(crate) async fn pack(document: Vec<u8>) -> Result<String> {
+pub async fn pack(document: Vec<u8>) -> Result<String> {
     if document.len() as u64 > SBOM {
         return Err(too_large());
     }
@@ -44,7 +44,7 @@ pub(crate) async fn pack(document: Vec<u8>) -> Result<String> {
 ///
 /// # Errors
 /// It is not that, or too large.
-pub(crate) async fn unpack(packed: String, turn: impl Send + 'static) -> Result<Vec<u8>> {
+pub async fn unpack(packed: String, turn: impl Send + 'static) -> Result<Vec<u8>> {
     in_background(move || {
         let _turn = turn;
         decompress(&decode(&packed)?)

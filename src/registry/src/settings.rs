@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::file_work::read_small_text;
 use ingot_sdk::{Error, Result};
 use reqwest::Url;
 use serde::Deserialize;
@@ -20,6 +21,9 @@ pub(crate) const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
 pub(crate) const CRED_FILE: &str = "HCP_CRED_FILE";
 /// Where credentials are if nothing else is said, from the home directory.
 const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
+
+/// The largest file of credentials, in bytes.
+const LARGEST_CREDENTIALS: u64 = 1 << 20;
 
 /// Where tokens are given out, at the address for that.
 const TOKEN_PATH: &str = "/oauth2/token";
@@ -302,7 +306,7 @@ fn credentials(environment: Environment, login: Fallback) -> Result<Credentials>
         };
     };
     let wrong = |why: &str| Error::new(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(&path).map_err(|error| wrong(&error.to_string()))?;
+    let text = read_small_text(&path, "file of credentials", LARGEST_CREDENTIALS)?;
     // What serde says may quote the file.
     let file: CredentialFile =
         serde_json::from_str(&text).map_err(|_| wrong("this is not a file of credentials"))?;

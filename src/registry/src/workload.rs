@@ -6,6 +6,7 @@ mod aws;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ingot_sdk::file_work::read_small;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -170,8 +171,8 @@ impl Workload {
             Workload { token: Some(source), .. } => source.token.clone(),
             Workload { file: Some(source), .. } => {
                 let path = source.path.display();
-                let read = tokio::fs::read(&source.path).await;
-                let read = read.map_err(|error| format!("reading {path}: {error}"))?;
+                let read = read_small(&source.path, "token", LARGEST as u64);
+                let read = read.map_err(|error| error.to_string())?;
                 let text = text(&read).map_err(|why| format!("{path}: {why}"))?;
                 source.format.token(text.trim()).map_err(|why| format!("{path}: {why}"))?
             }

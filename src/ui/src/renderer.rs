@@ -199,7 +199,8 @@ impl Renderer {
     /// Shows a text that has no secrets in it.
     fn show(&self, build: Option<&str>, level: text::Level, message: &str) {
         if self.options.machine_readable {
-            self.write(&machine::ui(level, message));
+            let stamp = build.map_or_else(String::new, |_| text::stamp(&self.options));
+            self.write(&machine::ui(level, &format!("{stamp}{message}")));
             return;
         }
         let color = build.map(|name| self.color_of(name));

@@ -33,14 +33,18 @@ pub(super) fn render(
         Level::Error => RED,
         Level::Say => COLORS[color % COLORS.len()],
     };
-    let stamp = if options.timestamps { timestamp() } else { String::new() };
+    let stamp = stamp(options);
     match options.color {
         true => format!("\u{1b}[1;{code}m{stamp}{text}\u{1b}[0m\n"),
         false => format!("{stamp}{text}\n"),
     }
 }
 
-fn timestamp() -> String {
+/// The time for `-timestamp-ui`, which stands before each text about a build.
+pub(super) fn stamp(options: &UiOptions) -> String {
+    if !options.timestamps {
+        return String::new();
+    }
     let now = time::OffsetDateTime::now_utc();
     now.replace_nanosecond(0)
         .ok()

@@ -10,22 +10,29 @@ const CRATES: [&str; 4] =
 const TARGETS: [&str; 3] =
     ["aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 
-/// Checks the crates for each target that rustup has a standard library for.
+/// Checks the crates for each target that rustup has a standard library for, all at once, so that what
+/// runs here meanwhile is compiled once.
 pub(crate) fn check() -> Result<(), String> {
-    for target in TARGETS {
+    let is_there = |target: &&str| {
         let added = Command::new("rustup").args(["target", "add", target]).status();
-        if !added.is_ok_and(|status| status.success()) {
+        let is_there = added.is_ok_and(|status| status.success());
+        if !is_there {
             eprintln!("skipped: rustup has no standard library for {target} here");
-            continue;
         }
-        let crates = CRATES.iter().flat_map(|name| ["-p", name]);
-        let mut command = Command::new("cargo");
-        command.args(["check", "--locked", "--target", target]).args(crates);
-        eprintln!("> {command:?}");
-        let status = command.status().map_err(|error| format!("cargo cannot be run: {error}"))?;
-        if !status.success() {
-            return Err(format!("the crates cannot be compiled for {target}"));
-        }
+        is_there
+    };
+    let targets: Vec<&str> = TARGETS.into_iter().filter(is_there).collect();
+    if targets.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let mut command = Command::new("cargo");
+    command.args(["check", "--locked"]);
+    command.args(targets.iter().flat_map(|target| ["--target", target]));
+    command.args(CRATES.iter().flat_map(|name| ["-p", name]));
+    eprintln!("> {command:?}");
+    let status = command.status().map_err(|error| format!("cargo cannot be run: {error}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("the crates cannot be compiled for all of {}", targets.join(", "))),
+    }
 }

@@ -82,7 +82,7 @@ fn lines(text: &str, tool: &str) -> Vec<String> {
             line = pattern.replace_all(&line, *with).into_owned();
         }
         // Ingot says what the user may not know.
-        let added = tool == "i" && line.contains("Interrupt again to stop at once");
+        let added = tool == "i" && line.contains("Interrupt again to stop");
         if !added {
             lines.push(line);
         }

@@ -61,6 +61,7 @@ func (b *builder) Prepare(raws ...interface{}) ([]string, []string, error) {
 func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
 	directory := b.given.text("directory")
 	ui.Say("options: " + b.given.shown())
+	ui.Say("rendered: " + b.given.sdk.Rendered)
 	ui.Say(fmt.Sprintf("facts: %s %s debug=%s force=%s on-error=%s version=%s",
 		b.given.facts["packer_build_name"], b.given.facts["packer_builder_type"],
 		b.given.facts["packer_debug"], b.given.facts["packer_force"],
@@ -81,6 +82,9 @@ func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		select {
 		case <-ctx.Done():
 			time.Sleep(300 * time.Millisecond)
+			if err := b.given.fails("stop"); err != nil {
+				return nil, err
+			}
 			cleanup()
 			return nil, ctx.Err()
 		case <-time.After(time.Hour):

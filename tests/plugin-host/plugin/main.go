@@ -2,7 +2,7 @@
 // it fail in every way that a plugin can.
 //
 // Switches come as options named "fail" or, where a program fails before it has options, in the
-// environment as TRIAL_START.
+// environment as TRIAL_START and TRIAL_DESCRIBE.
 package main
 
 import (
@@ -26,6 +26,9 @@ func main() {
 	}
 	if record := os.Getenv("TRIAL_RECORD"); record != "" {
 		appendLine(record, strings.Join(os.Args[1:], " "))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "describe" && os.Getenv("TRIAL_DESCRIBE") == "hang" {
+		time.Sleep(time.Hour)
 	}
 	if len(os.Args) > 1 && os.Args[1] == "describe" && os.Getenv("TRIAL_GOB") != "" {
 		// As plugins say it that know nothing of protobuf.
@@ -149,6 +152,14 @@ func fail(how string) error {
 		fmt.Fprintln(os.Stderr, "trial: leaving on purpose")
 		os.Exit(4)
 	case "kill":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "kill once":
+		if _, err := os.Stat("killed"); err == nil {
+			return nil
+		}
+		if err := os.WriteFile("killed", nil, 0o644); err != nil {
+			return err
+		}
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "hang":
 		time.Sleep(time.Hour)

@@ -21,17 +21,18 @@ func shapes() hcldec.ObjectSpec {
 		"size":  attr("size", cty.Number),
 	}
 	return hcldec.ObjectSpec{
-		"text":    attr("text", cty.String),
-		"number":  attr("number", cty.Number),
-		"flag":    attr("flag", cty.Bool),
-		"texts":   attr("texts", cty.List(cty.String)),
-		"numbers": attr("numbers", cty.List(cty.Number)),
-		"matrix":  attr("matrix", cty.List(cty.List(cty.String))),
-		"named":   attr("named", cty.Map(cty.String)),
-		"lists":   attr("lists", cty.Map(cty.List(cty.String))),
-		"fail":    attr("fail", cty.String),
-		"at":      attr("at", cty.String),
-		"boot":    &hcldec.BlockSpec{TypeName: "boot", Nested: inner},
+		"text":     attr("text", cty.String),
+		"number":   attr("number", cty.Number),
+		"flag":     attr("flag", cty.Bool),
+		"texts":    attr("texts", cty.List(cty.String)),
+		"numbers":  attr("numbers", cty.List(cty.Number)),
+		"matrix":   attr("matrix", cty.List(cty.List(cty.String))),
+		"named":    attr("named", cty.Map(cty.String)),
+		"lists":    attr("lists", cty.Map(cty.List(cty.String))),
+		"fail":     attr("fail", cty.String),
+		"at":       attr("at", cty.String),
+		"rendered": attr("rendered", cty.String),
+		"boot":     &hcldec.BlockSpec{TypeName: "boot", Nested: inner},
 		"disk": &hcldec.BlockListSpec{TypeName: "disk", Nested: hcldec.ObjectSpec{
 			"size":      attr("size", cty.Number),
 			"partition": &hcldec.BlockListSpec{TypeName: "partition", Nested: inner},
@@ -52,6 +53,7 @@ type options struct {
 	facts  map[string]string
 	values map[string]cty.Value
 	all    cty.Value
+	sdk    rendered
 }
 
 // read takes the facts about the build and the options out of what the host sent.
@@ -73,6 +75,9 @@ func read(raws []interface{}) (options, error) {
 	}
 	if given.values == nil {
 		return given, fmt.Errorf("no options")
+	}
+	if err := given.sdk.decode(raws); err != nil {
+		return given, err
 	}
 	return given, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
@@ -22,6 +23,7 @@ func (p *postProcessor) ConfigSpec() hcldec.ObjectSpec {
 		"keep":   attr("keep", cty.Bool),
 		"force":  attr("force", cty.Bool),
 		"same":   attr("same", cty.Bool),
+		"slowly": attr("slowly", cty.Bool),
 		"state":  attr("state", cty.List(cty.String)),
 	})
 }
@@ -40,6 +42,7 @@ func (p *postProcessor) Configure(raws ...interface{}) error {
 
 func (p *postProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
 	ui.Say("post-processor options: " + p.given.shown())
+	ui.Say(fmt.Sprintf("post-processor rendered: %s; sensitive: %v", p.given.sdk.Rendered, p.given.sdk.SensitiveVars))
 	ui.Say(fmt.Sprintf("artifact %s of %s: %s", source.Id(), source.BuilderId(), source.String()))
 	for _, file := range source.Files() {
 		ui.Message("file " + filepath.Base(file))
@@ -49,6 +52,17 @@ func (p *postProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 	}
 	if err := p.given.fails("run"); err != nil {
 		return nil, false, false, err
+	}
+	if p.given.flag("slowly") {
+		ui.Message("waiting to be cancelled")
+		select {
+		case <-ctx.Done():
+			if err := p.given.fails("stop"); err != nil {
+				return nil, false, false, err
+			}
+			return nil, false, false, ctx.Err()
+		case <-time.After(time.Hour):
+		}
 	}
 	if p.given.flag("same") {
 		return source, p.given.flag("keep"), p.given.flag("force"), nil

@@ -47,6 +47,11 @@ func (p *provisioner) Prepare(raws ...interface{}) error {
 
 func (p *provisioner) Provision(ctx context.Context, ui packersdk.Ui, machine packersdk.Communicator, data map[string]interface{}) error {
 	ui.Say("provisioner options: " + p.given.shown())
+	text, err := p.given.sdk.during(data)
+	if err != nil {
+		return err
+	}
+	ui.Say(fmt.Sprintf("provisioner rendered: %s; sensitive: %v", text, p.given.sdk.SensitiveVars))
 	var names []string
 	for name := range data {
 		names = append(names, name)
@@ -75,6 +80,9 @@ func (p *provisioner) Provision(ctx context.Context, ui packersdk.Ui, machine pa
 		select {
 		case <-ctx.Done():
 			ui.Say("stopped by cancellation")
+			if err := p.given.fails("stop"); err != nil {
+				return err
+			}
 			return ctx.Err()
 		case <-time.After(time.Hour):
 		}

@@ -9,6 +9,13 @@ use std::time::{Duration, Instant};
 /// The region of tests.
 pub const REGION: &str = "us-east-1";
 
+/// What brings moto.
+const INSTALL: &str = "pip install 'moto[server,ec2,s3,ssm,secretsmanager,ecr,iam,sts,kms]'";
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A moto server, stopped when it goes out of scope.
 pub struct Moto {
     child: Child,
@@ -26,9 +33,27 @@ impl Moto {
     /// Starts a server with variables in its environment: `INITIAL_NO_AUTH_ACTION_COUNT` makes it
     /// check credentials after so many calls.
     pub fn start_with(env: &[(&str, &str)]) -> Option<Moto> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let started = Command::new("moto_server")
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        let port = free_port();
+        Moto::launch(port, "moto_server", &["-H", "127.0.0.1", "-p", &port.to_string()], env)
+    }
+
+    /// Starts a program of Python's that is moto's server with more to it, and takes its port.
+    pub fn start_program(program: &str, env: &[(&str, &str)]) -> Option<Moto> {
+        let has_moto = Command::new("python3")
+            .args(["-c", "import moto.server, moto.s3.models"])
+            .stderr(Stdio::null())
+            .status();
+        if !has_moto.is_ok_and(|status| status.success()) {
+            crate::missing(format!("python3 lacks moto's server; it comes with {INSTALL}"));
+            return None;
+        }
+        let port = free_port();
+        Moto::launch(port, "python3", &[program, &port.to_string()], env)
+    }
+
+    fn launch(port: u16, program: &str, args: &[&str], env: &[(&str, &str)]) -> Option<Moto> {
+        let started = Command::new(program)
+            .args(args)
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -37,11 +62,9 @@ impl Moto {
         let child = match started {
             Ok(child) => child,
             Err(error) => {
-                let missing = format!(
-                    "moto_server cannot be run ({error}); it comes with \
-                     pip install 'moto[server,ec2,ssm,secretsmanager,ecr,iam,sts,kms]'"
-                );
-                crate::missing(missing);
+                crate::missing(format!(
+                    "{program} cannot be run ({error}); it comes with {INSTALL}"
+                ));
                 return None;
             }
         };

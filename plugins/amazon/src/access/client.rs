@@ -124,6 +124,14 @@ impl Access {
         self.http.plain()
     }
 
+    /// A client for uploads.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub(crate) fn upload_client(&self) -> Result<reqwest::Client> {
+        self.http.uploads()
+    }
+
     pub(crate) fn config(&self) -> &SdkConfig {
         &self.config
     }

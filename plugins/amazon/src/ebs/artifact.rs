@@ -15,7 +15,7 @@ pub(super) const EBS_ID: &str = "mitchellh.amazonebs";
 pub(super) const SURROGATE_ID: &str = "mitchellh.amazon.ebssurrogate";
 
 /// An AMI in each of some regions.
-pub(super) struct AmiArtifact {
+pub(crate) struct AmiArtifact {
     /// The id of their builder.
     pub builder_id: &'static str,
     /// To remove them.
@@ -56,7 +56,8 @@ impl Artifact for AmiArtifact {
 
     fn state(&self, name: &str) -> Option<Value> {
         match name {
-            "generated_data" => Some(json!(self.data)),
+            // Without any, what the builder knew stays known.
+            "generated_data" => (!self.data.is_empty()).then(|| json!(self.data)),
             "atlas.artifact.metadata" => {
                 let images = self.images.iter();
                 Some(images.map(|(region, id)| (format!("region.{region}"), json!(id))).collect())

@@ -25,20 +25,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// How long calls that create something are made again.
 #[derive(Debug, Clone)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     cancel: CancellationToken,
     tries: u32,
 }
 
 impl Patience {
     /// Until `cancel` fires, and as often as `max_retries` says, but not less often than usual.
-    pub(super) fn new(cancel: &CancellationToken, max_retries: u32) -> Patience {
+    pub(crate) fn new(cancel: &CancellationToken, max_retries: u32) -> Patience {
         Patience { cancel: cancel.clone(), tries: max_retries.max(TRIES) }
     }
 }
 
 /// Something that is being created, or was.
-pub(super) struct Creation<T> {
+pub(crate) struct Creation<T> {
     entry: JournalEntry,
     call: Option<JoinHandle<Result<T, Failure>>>,
     created: Option<T>,
@@ -49,7 +49,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
     ///
     /// # Errors
     /// The journal cannot be written; nothing is created then.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         ctx: &RunContext,
         resource: &Resource,
         call: impl Future<Output = Result<T, Failure>> + Send + 'static,
@@ -62,13 +62,13 @@ impl<T: Clone + Send + 'static> Creation<T> {
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub(super) fn again(ctx: &RunContext, resource: &Resource, created: T) -> Result<Creation<T>> {
+    pub(crate) fn again(ctx: &RunContext, resource: &Resource, created: T) -> Result<Creation<T>> {
         let entry = JournalEntry::open(&ctx.journal, resource)?;
         Ok(Creation { entry, call: None, created: Some(created) })
     }
 
     /// What was created, where that is known.
-    pub(super) fn known(&self) -> Option<T> {
+    pub(crate) fn known(&self) -> Option<T> {
         self.created.clone()
     }
 
@@ -76,7 +76,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
     ///
     /// # Errors
     /// Why nothing was created, as far as that is known.
-    pub(super) async fn created(&mut self) -> Result<T, Failure> {
+    pub(crate) async fn created(&mut self) -> Result<T, Failure> {
         if let Some(created) = &self.created {
             return Ok(created.clone());
         }
@@ -93,7 +93,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
     }
 
     /// What was created, if that is known or will be soon. None where it must be looked for.
-    pub(super) async fn settle(&mut self) -> Option<T> {
+    pub(crate) async fn settle(&mut self) -> Option<T> {
         let created = timeout(SETTLE, self.created()).await;
         if let Some(call) = self.call.take() {
             call.abort();
@@ -102,12 +102,12 @@ impl<T: Clone + Send + 'static> Creation<T> {
     }
 
     /// Writes down more about it, such as the id that it has.
-    pub(super) fn amend(&self, resource: &Resource) {
+    pub(crate) fn amend(&self, resource: &Resource) {
         self.entry.amend(resource);
     }
 
     /// Strikes it from the journal: it is gone, or the user's.
-    pub(super) fn done(self) {
+    pub(crate) fn done(self) {
         self.entry.done();
     }
 }
@@ -118,7 +118,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
 ///
 /// # Errors
 /// The last failure.
-pub(super) async fn create<T, A, F>(
+pub(crate) async fn create<T, A, F>(
     patience: &Patience,
     mut attempt: impl FnMut() -> A,
     mut find: impl FnMut() -> F,

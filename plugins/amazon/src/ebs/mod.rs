@@ -15,27 +15,27 @@
 //! | [`session_manager`] | reaching the instance through Systems Manager |
 //! | [`tags`] | tags, and what templates know about the source AMI |
 
-mod artifact;
+pub(crate) mod artifact;
 mod builder;
-mod checks;
-mod creation;
+pub(crate) mod checks;
+pub(crate) mod creation;
 mod devices;
 mod discovery;
 mod kept_images;
-mod options;
-mod pace;
+pub(crate) mod options;
+pub(crate) mod pace;
 mod reclaim;
-mod region_access;
-mod removal;
-mod resources;
+pub(crate) mod region_access;
+pub(crate) mod removal;
+pub(crate) mod resources;
 mod session_manager;
 mod settings;
 mod state_removal;
-mod steps;
-mod tags;
+pub(crate) mod steps;
+pub(crate) mod tags;
 mod test_machine;
 mod volume_artifact;
-mod wait;
+pub(crate) mod wait;
 
 pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
 pub use kept_images::{KeptImage, kept_images, remove_kept_image};

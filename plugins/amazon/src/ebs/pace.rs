@@ -9,13 +9,15 @@ use crate::polling::PollingOptions;
 /// How long a machine may take to start or stop; AWS's own tools wait as long.
 pub(super) const MACHINE: Duration = Duration::from_secs(10 * 60);
 /// How long an AMI may take: Packer's limit.
-pub(super) const IMAGE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const IMAGE: Duration = Duration::from_secs(30 * 60);
+/// How long the import of a disk may take: Packer's limit.
+const IMPORT: Duration = Duration::from_secs(60 * 60);
 /// How long EC2 may take to prepare fast launching, for which it starts instances: Packer's limit.
 pub(super) const FAST_LAUNCH: Duration = Duration::from_secs(125 * 60);
 
 /// How often to look, how long, and which option says so.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// How often and how long.
     pub retry: Retry,
     /// What the user can do who needs more time.
@@ -34,8 +36,14 @@ pub(super) fn quick(polling: &PollingOptions, limit: Duration) -> Pace {
     }
 }
 
+/// For an import, of which Packer looks every five seconds for an hour.
+pub(crate) fn import(polling: &PollingOptions) -> Pace {
+    let retry = polling.retry(Duration::from_secs(5), Duration::from_secs(15), IMPORT);
+    Pace { retry, hint: POLLING }
+}
+
 /// For what takes minutes.
-pub(super) fn slow(polling: &PollingOptions, limit: Duration) -> Pace {
+pub(crate) fn slow(polling: &PollingOptions, limit: Duration) -> Pace {
     Pace {
         retry: polling.retry(Duration::from_secs(5), Duration::from_secs(30), limit),
         hint: POLLING,

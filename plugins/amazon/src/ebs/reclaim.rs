@@ -23,6 +23,7 @@ use super::state_removal::remove_state;
 use crate::access::{Access, Ec2};
 use crate::failure::During;
 use crate::filter::filter;
+use crate::import;
 use tokio::sync::Mutex;
 
 /// How long a killed build's instance may take to go.
@@ -90,7 +91,18 @@ impl EbsReclaim {
 #[async_trait]
 impl Reclaim for EbsReclaim {
     fn kinds(&self) -> &'static [&'static str] {
-        &[INSTANCE, VOLUME, IMAGE, SNAPSHOT, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, KEY_PAIR]
+        &[
+            INSTANCE,
+            VOLUME,
+            IMAGE,
+            SNAPSHOT,
+            LAUNCH_TEMPLATE,
+            PROFILE,
+            SECURITY_GROUP,
+            KEY_PAIR,
+            import::OBJECT,
+            import::TASK,
+        ]
     }
 
     fn is_local(&self, _: &Resource) -> bool {
@@ -191,6 +203,8 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
             Some(id) => remove_snapshot(ec2, id).await?,
             None => remove_snapshots_of(ec2, id).await?,
         },
+        import::OBJECT => import::remove_object(access, resource).await?,
+        import::TASK => import::remove_task(ec2, resource).await?,
         other => return Err(Error::new(format!("{other} is nothing that this builder creates"))),
     }
     Ok(())

@@ -8,11 +8,11 @@ use ingot_sdk::{Error, Journal, Resource, Result, RunContext};
 use crate::access::{Access, AccessOptions, AssumeRoleOptions};
 
 /// The attribute that holds the id of the account.
-pub(super) const ACCOUNT: &str = "account";
+pub(crate) const ACCOUNT: &str = "account";
 
 /// A place to make things in.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RegionAccess {
+pub(crate) struct RegionAccess {
     options: AccessOptions,
     /// The region of the build, whose endpoint the options may name.
     home: String,
@@ -22,7 +22,7 @@ pub(super) struct RegionAccess {
 
 impl RegionAccess {
     /// The place that a build with these options works in.
-    pub(super) fn new(options: &AccessOptions, access: &Access, ctx: &RunContext) -> RegionAccess {
+    pub(crate) fn new(options: &AccessOptions, access: &Access, ctx: &RunContext) -> RegionAccess {
         let run = ctx.prepare.run_uuid.clone();
         let region = access.region().to_owned();
         if let Some(account) = access.account() {
@@ -49,7 +49,7 @@ impl RegionAccess {
     }
 
     /// The journal's record of something here.
-    pub(super) fn resource(&self, kind: &str, id: &str) -> Resource {
+    pub(crate) fn resource(&self, kind: &str, id: &str) -> Resource {
         let options = &self.options;
         let variable = |names: &[&str]| {
             let values = names.iter().filter_map(|name| std::env::var(name).ok());
@@ -88,7 +88,7 @@ impl RegionAccess {
 }
 
 /// A text that the journal wrote down about `resource`.
-pub(super) fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a str> {
+pub(crate) fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a str> {
     resource.attributes.get(name).and_then(|value| value.as_str())
 }
 

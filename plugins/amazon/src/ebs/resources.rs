@@ -27,7 +27,7 @@ pub(super) const SNAPSHOT: &str = "amazon-snapshot";
 /// meant.
 pub(super) const SNAPSHOT_ID: &str = "snapshot_id";
 /// An AMI that is not finished, with its snapshots; the id is its name.
-pub(super) const IMAGE: &str = "amazon-image";
+pub(crate) const IMAGE: &str = "amazon-image";
 
 /// The journal's record of an instance says which of its volumes are the user's.
 pub(super) fn instance_resource(resource: Resource, mark: &Mark) -> Resource {
@@ -40,7 +40,7 @@ pub(super) fn instance_mark(resource: &Resource) -> Mark {
 }
 
 /// A list that the journal wrote down.
-pub(super) fn list(resource: &Resource, name: &str) -> BTreeSet<String> {
+pub(crate) fn list(resource: &Resource, name: &str) -> BTreeSet<String> {
     let all = attribute(resource, name).unwrap_or_default().split(',');
     all.filter(|one| !one.is_empty()).map(str::to_owned).collect()
 }
@@ -51,7 +51,7 @@ fn with_list(resource: Resource, name: &str, list: &BTreeSet<String>) -> Resourc
 }
 
 /// The journal's record of an AMI says how to tell it from others of its name.
-pub(super) fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
+pub(crate) fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
     let resource =
         resource.with("source", mark.source.as_str()).with("not_before", mark.not_before.as_str());
     with_list(resource, "kept_snapshots", &mark.kept)
@@ -59,7 +59,7 @@ pub(super) fn image_resource(resource: Resource, mark: &ImageMark) -> Resource {
 
 /// The same once its id is known, and its snapshots as far as they are: they are left to be removed
 /// when it is gone.
-pub(super) fn known_image(resource: &Resource, id: &str, snapshots: &BTreeSet<String>) -> Resource {
+pub(crate) fn known_image(resource: &Resource, id: &str, snapshots: &BTreeSet<String>) -> Resource {
     with_list(resource.clone().with("image_id", id), "snapshots", snapshots)
 }
 

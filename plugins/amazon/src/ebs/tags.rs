@@ -81,7 +81,7 @@ impl BuildInfo {
 }
 
 /// Renders a text with the functions of this builder.
-pub(super) fn render(
+pub(crate) fn render(
     ctx: &PrepareContext,
     text: &str,
     data: &Value,
@@ -105,7 +105,7 @@ pub(super) fn try_out(ctx: &PrepareContext, text: &str) -> Result<(), RenderErro
 }
 
 /// One tag.
-pub(super) fn tag(key: &str, value: &str) -> Tag {
+pub(crate) fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
 
@@ -119,7 +119,7 @@ pub(super) fn marked(ctx: &RunContext, tags: &[Tag]) -> Vec<Tag> {
 }
 
 /// Tags for what a call creates; none without tags, which EC2 refuses.
-pub(super) fn specification(of: ResourceType, tags: Vec<Tag>) -> Option<TagSpecification> {
+pub(crate) fn specification(of: ResourceType, tags: Vec<Tag>) -> Option<TagSpecification> {
     let some = !tags.is_empty();
     some.then(|| TagSpecification::builder().resource_type(of).set_tags(Some(tags)).build())
 }
@@ -134,7 +134,7 @@ pub(super) fn template_specification(
 }
 
 /// Shows tags that are about to be added.
-pub(super) fn report(ctx: &RunContext, tags: &[Tag]) {
+pub(crate) fn report(ctx: &RunContext, tags: &[Tag]) {
     for tag in tags {
         let (key, value) = (tag.key().unwrap_or_default(), tag.value().unwrap_or_default());
         ctx.ui.message(format!("Adding tag: {key:?}: {value:?}"));

@@ -12,7 +12,7 @@ use crate::failure::{Failure, Kind};
 const REPORT: Duration = Duration::from_secs(60);
 
 /// What a look has found.
-pub(super) enum Look<T> {
+pub(crate) enum Look<T> {
     /// It is as it should be.
     Done(T),
     /// Not yet; how it is, in words.
@@ -22,7 +22,7 @@ pub(super) enum Look<T> {
 }
 
 /// Whether a call may work if it is made again.
-pub(super) fn may_pass(failure: &Failure) -> bool {
+pub(crate) fn may_pass(failure: &Failure) -> bool {
     matches!(failure.kind, Kind::Throttled | Kind::Unreachable | Kind::Broken)
 }
 
@@ -31,7 +31,7 @@ pub(super) fn may_pass(failure: &Failure) -> bool {
 ///
 /// # Errors
 /// It will never be, or takes longer than `pace` allows; or AWS refuses to tell.
-pub(super) async fn until<T, F>(
+pub(crate) async fn until<T, F>(
     ui: &Ui,
     what: &str,
     pace: Pace,

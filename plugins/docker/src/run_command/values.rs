@@ -1,6 +1,7 @@
 //! The values of `docker run`'s flags.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::models::{
     DeviceMapping, DeviceRequest, EndpointIpamConfig, EndpointSettings, Mount, MountBindOptions,
@@ -8,6 +9,10 @@ use bollard::models::{
     MountVolumeOptions, MountVolumeOptionsDriverConfig, PortBinding, ResourcesBlkioWeightDevice,
     ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, ThrottleDevice,
 };
+use ingot_sdk::file_work::read_small_text;
+
+/// The largest file that a flag names, in bytes.
+const LARGEST: u64 = 16 << 20;
 
 /// A size in bytes: a number with an optional unit b, k, m, g, t or p (powers of 1024), which may
 /// be followed by `b` or `ib`.
@@ -39,8 +44,8 @@ pub(super) fn pair(text: &str) -> (String, String) {
 
 /// The lines of a file of variables or labels that count.
 pub(super) fn lines_of(flag: &str, path: &str) -> Result<Vec<String>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("--{flag}: reading {path}: {error}"))?;
+    let text = read_small_text(Path::new(path), "list", LARGEST)
+        .map_err(|error| format!("--{flag}: {error}"))?;
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
     Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
 }
@@ -246,8 +251,8 @@ pub(super) fn security_option(value: &str) -> Result<Security, String> {
         ("systempaths", "unconfined") => Ok(Security::AllSystemPaths),
         ("seccomp", "unconfined" | "builtin") => Ok(Security::Option(format!("seccomp={setting}"))),
         ("seccomp", path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("--security-opt: reading {path}: {error}"))?;
+            let text = read_small_text(Path::new(path), "seccomp profile", LARGEST)
+                .map_err(|error| format!("--security-opt: {error}"))?;
             let json: serde_json::Value = serde_json::from_str(&text)
                 .map_err(|error| format!("--security-opt: {path} is not JSON: {error}"))?;
             Ok(Security::Option(format!("seccomp={json}")))

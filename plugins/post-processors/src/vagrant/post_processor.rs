@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ingot_sdk::file_work::blocking;
+use ingot_sdk::file_work::{blocking, read_small_text};
 use ingot_sdk::{
     Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, Error, FileArtifact,
     GeneratedData, PostProcess, PrepareContext, Prepared, Processed, Result, RunContext,
@@ -25,6 +25,9 @@ const QEMU: (&str, &str) = ("transcend.qemu", "qemu");
 
 /// Vagrant's name for what runs those boxes.
 const PROVIDER: &str = "libvirt";
+
+/// The largest custom Vagrantfile, in bytes.
+const LARGEST_VAGRANTFILE: u64 = 16 << 20;
 
 const DEFAULT_OUTPUT: &str = "packer_{{ .BuildName }}_{{ .Provider }}_{{ .Architecture }}.box";
 
@@ -205,9 +208,7 @@ impl PostProcess for MakeBox {
             None => String::new(),
             Some(path) => {
                 ctx.ui.message(format!("Using custom Vagrantfile: {}", path.display()));
-                let text = tokio::fs::read_to_string(path)
-                    .await
-                    .with_context(|| format!("reading {}", path.display()))?;
+                let text = read_small_text(path, "Vagrantfile", LARGEST_VAGRANTFILE)?;
                 ctx.prepare.render(&text, &data).with_context(|| path.display().to_string())?
             }
         };

@@ -79,6 +79,28 @@ async fn parallel_builds_share_a_file() {
 }
 
 #[tokio::test]
+async fn what_another_process_adds_is_kept() {
+    let build = Build::new("web");
+    let one = build.file("one.txt", "hello one\n");
+    let output = build.file("sums", "before\n");
+    // The other process has the lock.
+    let lock = build.file("sums.lock", "");
+    let plugin = build.prepared("checksum", json!({"output": output})).unwrap().ready;
+    let (ctx, artifact) = (build.context(), artifact(&[&one]));
+    let run =
+        tokio::spawn(
+            async move { plugin.process(&ctx, artifact, &Default::default()).await.map(drop) },
+        );
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    std::fs::write(&output, "before\nmeanwhile\n").unwrap();
+    std::fs::remove_file(&lock).unwrap();
+    run.await.unwrap().unwrap();
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(text, "before\nmeanwhile\n7f3d153acc6786644c2eba0554adfe06\tone.txt\n");
+    assert!(!lock.exists());
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said() {
     let build = Build::new("web");
     let prepared = build.checked("checksum", json!({"checksum_types": ["md5", "crc"]}));

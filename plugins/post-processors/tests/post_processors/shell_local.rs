@@ -31,6 +31,22 @@ async fn runs_scripts_and_passes_the_artifact_on() {
 }
 
 #[tokio::test]
+async fn variables_are_not_in_the_list_of_processes() {
+    let build = Build::new("web");
+    let inline =
+        ["echo $PW", "tr '\\0' ' ' < /proc/$PPID/cmdline", "tr '\\0' ' ' < /proc/$$/cmdline"];
+    let mut options = json!({ "inline": inline, "environment_vars": ["PW=hunter22"] });
+    build.run("shell-local", options.clone(), &artifact(&[])).await.unwrap();
+    let said = build.said.lines()[1..].join("\n");
+    assert_eq!(said.matches("hunter22").count(), 1, "{said}");
+    // What the template asks for is done.
+    options["env_var_format"] = "%s='<%s>' ".into();
+    build.run("shell-local", options, &artifact(&[])).await.unwrap();
+    let said = build.said.lines().join("\n");
+    assert!(said.contains("<hunter22>"), "{said}");
+}
+
+#[tokio::test]
 async fn a_lone_execute_command_is_for_the_shell() {
     let mut build = Build::new("web");
     build.data.insert("ID".to_owned(), "i-1".into());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
-    Communicator, Component, ConfigErrors, Context, Decoded, Error, ExitStatus, GeneratedData,
+    Communicator, Component, ConfigErrors, Decoded, Error, ExitStatus, GeneratedData,
     PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext, async_trait,
     powershell, script,
 };
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::options::Options;
 use super::scripts;
 use crate::elevated;
-use crate::remote_script::{Start, Upload, pause};
+use crate::remote_script::{Start, Upload, pause, unless_away};
 
 /// How long removing temporary files is tried.
 const CLEANING: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ impl Provision for Powershell {
         }
         for path in self.options.script.files() {
             ctx.ui.say(format!("Provisioning with powershell script: {path}"));
-            let bytes = tokio::fs::read(path).await.with_context(|| format!("reading {path}"))?;
+            let bytes = script::read(ctx, path).await?;
             run.script(script::file_name(path), &bytes).await?;
         }
         pause(ctx, self.options.pause_after).await;
@@ -167,20 +167,21 @@ impl<'a> Run<'a> {
             tries,
             timeout: Some(CLEANING),
         };
-        let cleaned = retry
-            .run(&self.ctx.cancel, Error::is_transient, |_| async {
-                let output = CapturedOutput::default();
-                match self.link.exec(&command, &output).await? {
-                    ExitStatus::Code(0) => Ok(()),
-                    // What still has a file open will let go of it.
-                    status => Err(Error::new(format!(
-                        "it ended with {status:?}: {}",
-                        output.stderr_text().trim()
-                    ))
-                    .transient()),
-                }
-            })
-            .await;
+        let cleaning = retry.run(&self.ctx.cancel, Error::is_transient, |_| async {
+            let output = CapturedOutput::default();
+            match self.link.exec(&command, &output).await? {
+                ExitStatus::Code(0) => Ok(()),
+                // What still has a file open will let go of it.
+                status => Err(Error::new(format!(
+                    "it ended with {status:?}: {}",
+                    output.stderr_text().trim()
+                ))
+                .transient()),
+            }
+        });
+        let cleaned =
+            unless_away(self.link, CLEANING, "the most that removing files may take", cleaning)
+                .await;
         if let Err(error) = cleaned {
             self.ctx.ui.message(format!("Could not remove {}: {error}", paths.join(", ")));
         }

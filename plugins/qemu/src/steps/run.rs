@@ -298,14 +298,7 @@ async fn with_screenshot(
     let directory = log.parent().map(PathBuf::from).unwrap_or_default();
     let name = format!("{}-{}-screen.png", ctx.prepare.build_type, state.settings.vm_name);
     match machine.screenshot(ctx, &directory.join(name)).await {
-        Ok(path) => {
-            let hint = format!("what the machine showed is in {}", path.display());
-            let hint = match error.advice() {
-                Some(advice) => format!("{advice}; {hint}"),
-                None => hint,
-            };
-            error.hint(hint)
-        }
+        Ok(path) => error.further_hint(format!("what the machine showed is in {}", path.display())),
         Err(why) => {
             tracing::warn!(%why, "no screenshot");
             error

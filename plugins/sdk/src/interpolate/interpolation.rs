@@ -96,6 +96,7 @@ impl<'a> Interpolation<'a> {
         schema: &Schema,
     ) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
         if schema.open || schema.renders_itself {
+            self.add_secrets(config);
             return Ok((config.clone(), Vec::new()));
         }
         for function in &schema.functions {
@@ -135,6 +136,27 @@ impl<'a> Interpolation<'a> {
         errors.into_result((Config::new(values), warnings))
     }
 
+    /// Adds to what must not be shown what a plugin that renders its own options makes of secrets,
+    /// as far as its functions are known here.
+    fn add_secrets(&self, config: &Config) {
+        let environment = Leniently(self);
+        let mut visit = |text: &str, secret: bool| {
+            if has_actions(text)
+                && let Ok(template) = Template::parse(text, &environment)
+                && let Ok((rendered, _)) =
+                    template.render_leniently(&environment, &Value::Object(Default::default()))
+                && secret
+            {
+                self.context.secrets.add(&rendered);
+            }
+            Ok(None)
+        };
+        for mut value in config.values().clone().into_values() {
+            // What is wrong with it, the plugin reports.
+            let _ = visit_strings(&mut value, &mut visit);
+        }
+    }
+
     /// Renders where `.` has no values; also returns the expressions that needed one.
     fn render_without_data(&self, template: &str) -> Result<(String, Vec<String>), Error> {
         if !has_actions(template) {
@@ -167,6 +189,27 @@ impl Environment for Interpolation<'_> {
 
     fn secret_printed(&self, text: &str) {
         self.context.secrets.add(text);
+    }
+}
+
+/// The same where a function that fails yields nothing: only what is made of secrets counts.
+struct Leniently<'a>(&'a Interpolation<'a>);
+
+impl Environment for Leniently<'_> {
+    fn has_function(&self, name: &str) -> bool {
+        self.0.has_function(name)
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<Output, String> {
+        Ok(self.0.call(call).unwrap_or_else(|_| "".into()))
+    }
+
+    fn holds_secret(&self, literal: &str) -> bool {
+        self.0.holds_secret(literal)
+    }
+
+    fn secret_printed(&self, text: &str) {
+        self.0.secret_printed(text);
     }
 }
 

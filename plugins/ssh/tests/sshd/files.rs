@@ -1,14 +1,17 @@
 //! Moving files.
 
 use ingot_test_support::require;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ingot_sdk::{Communicator, FileMeta, Result};
 use serde_json::json;
 
-use crate::harness::{connected, output};
-use ingot_test_support::sshd::{Server, available};
+use crate::harness::{Shown, connect_in, connected, context, options, output};
+use ingot_test_support::sshd::{PASSWORD, Server, available};
 
 /// The options for each way to copy, and configuration of the server that forces it.
 const WAYS: [(&str, &str); 3] = [("scp", "tar"), ("scp", "scp"), ("sftp", "sftp")];
@@ -186,6 +189,49 @@ async fn directories() {
             std::fs::remove_dir_all(&down).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_directory_in_which_something_is_written_is_downloaded() {
+    require!(available());
+    let server = Server::start("");
+    let shown = Arc::<Shown>::default();
+    let with = options(&server, json!({ "ssh_password": PASSWORD }));
+    let link = connect_in(&context(&shown), with).await.unwrap();
+    let log = server.path("home/logs/log");
+    write(&log, "", 0o644);
+    // Long enough to change while it is read.
+    let file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+    file.set_len(200 << 20).unwrap();
+    let ends = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let ends = Arc::clone(&ends);
+        move || {
+            while !ends.load(Ordering::Relaxed) {
+                (&file).write_all(b"line\n").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+    });
+    let here = tempfile::tempdir().unwrap();
+    let downloaded = link.download_dir("logs", here.path(), false).await;
+    ends.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    downloaded.unwrap();
+    assert!(std::fs::metadata(here.path().join("logs/log")).unwrap().len() >= 200 << 20);
+    let lines = shown.lines.lock().unwrap().join("\n");
+    assert!(lines.contains("log: file changed as we read it"), "{lines}");
+}
+
+#[tokio::test]
+async fn a_server_that_prints_for_ever_is_given_up() {
+    require!(available());
+    let server = Server::start("ForceCommand cat /dev/zero");
+    let link = connected(&server, json!({})).await;
+    let here = tempfile::tempdir().unwrap();
+    write(&here.path().join("a"), "A", 0o644);
+    let error = link.upload_dir(here.path(), "there", false).await.unwrap_err();
+    assert!(error.to_string().contains("prints too much"), "{error}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use ingot_sdk::testing::{Said, context};
 use ingot_sdk::{Communicator, Config, GeneratedData, PluginSet, Result};
 use serde_json::{Value, json};
 
-use crate::harness::connected;
+use crate::harness::{connected, output};
 use ingot_test_support::sshd::{Server, available};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
@@ -59,6 +59,58 @@ async fn faults_that_cannot_heal_end_at_once() {
     let (ran, said, _) = shell(&link, inline).await;
     ran.unwrap();
     assert!(said.contains("ran"), "{said}");
+}
+
+#[tokio::test]
+async fn an_empty_option_is_not_set() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let options = json!({
+        "inline": ["echo $WORD", "exit 7"], "env": { "WORD": "ran" }, "script": "",
+        "inline_shebang": "", "execute_command": "", "env_var_format": "", "remote_folder": "",
+        "remote_file": "", "remote_path": "", "start_retry_timeout": "0s",
+    });
+    let (ran, said, _) = shell(&link, options).await;
+    let error = ran.unwrap_err().to_string();
+    assert!(error.contains("exit status: 7") && said.contains("ran"), "{error}: {said}");
+}
+
+#[tokio::test]
+async fn scripts_and_their_variables_do_not_stay_in_the_image() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    output(&*link, "mkdir \"$HOME/a b\"").await;
+    for directory in ["~", "$HOME", "$HOME/a b"] {
+        let options = json!({
+            "inline": ["echo ran"], "remote_folder": directory, "env": { "PW": "hunter22" },
+            "execute_command": "sh \"$(eval echo '{{.Path}}')\"", "use_env_var_file": true,
+        });
+        let (ran, said, _) = shell(&link, options).await;
+        ran.unwrap();
+        assert!(said.contains("ran"), "{directory}: {said}");
+        let left = output(&*link, "find \"$HOME\" -name '*.sh'").await;
+        assert_eq!(left, "", "{directory}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_gone_is_waited_for_as_long_as_a_script_may_take_to_start() {
+    require!(available());
+    let mut server = Server::start("");
+    // Neither has a limit of its own that ends this test in time.
+    for patience in [json!({ "ssh_timeout": "4h" }), json!({ "ssh_timeout": "0s" })] {
+        let link = connected(&server, patience.clone()).await;
+        server.stop();
+        let options = json!({ "inline": ["echo ran"], "start_retry_timeout": "2s" });
+        let (ran, said, took) = shell(&link, options).await;
+        let error = ran.unwrap_err().to_string();
+        let expected = "the machine was not back within 2s (start_retry_timeout)";
+        assert!(error.contains(expected), "{patience}: {error}: {said}");
+        assert!(took < Duration::from_secs(20), "{patience}: {took:?}");
+        tokio::task::block_in_place(|| server.restart());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use ingot_compare::packages::merged;
-use ingot_compare::{Image, Part, packages_of};
+use ingot_compare::{Image, PackageList, Part};
 use ingot_registry::{connect, settings};
 use ingot_sdk::{Error, Result};
 
@@ -41,19 +40,19 @@ pub(super) async fn version(
     let version = session.version(bucket, &fingerprint).await?;
     let mut packages = None;
     if parts.contains(&Part::Packages) {
-        let mut found = Vec::new();
+        let (mut list, mut count) = (PackageList::default(), 0);
         for build in &version.builds {
             let (registry, print) = (session.registry(), &version.fingerprint);
             let sboms = registry.list_sboms(bucket, print, &build.id).await;
             for sbom in sboms?.sboms {
                 let document = registry.get_sbom(bucket, print, &build.id, &sbom.name).await;
                 let document = document?;
-                let read = packages_of(&document);
                 let named = |why| Error::new(format!("the SBOM {}: {why}", sbom.name));
-                found.push(read.map_err(named)?);
+                list.add_document(&document).map_err(named)?;
+                count += 1;
             }
         }
-        packages = (!found.is_empty()).then(|| merged(found));
+        packages = (count > 0).then(|| list.into_packages());
     }
     Ok(Image { config: Some(version.facts()), packages, ..Image::default() })
 }

@@ -51,6 +51,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         address: &address,
         allow: &allow,
         constraints: args.versions.as_deref().unwrap_or_default(),
+        at_least: None,
         force: args.force,
         locked: None,
         known: None,
@@ -91,7 +92,9 @@ fn install_program(path: &Path, address: &PluginAddress, ui: &Ui) -> Result<()> 
 
 /// An installer for the plugin directory.
 pub(super) fn installer(mirror: Option<&str>, ui: &Ui) -> Result<Installer> {
-    Installer::new(super::directory()?, Origins::from_environment(mirror)?, ui.clone())
+    let directory = super::directory()?;
+    let programs = super::programs(&directory);
+    Installer::new(directory, Origins::from_environment(mirror)?, programs, ui.clone())
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_plugin_host::install::{PluginAddress, remove};
-use ingot_plugin_host::{Host, Installation, Program, cache_directory, discovery};
+use ingot_plugin_host::install::{PluginAddress, remove, remove_unfinished};
+use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, discovery};
 use ingot_sdk::{Error, Result};
 use semver::Version;
 
 use super::command::Lines;
+use crate::engine::started_programs;
 use crate::template::version::VersionConstraints;
 
 /// The plugin directory.
@@ -16,6 +17,11 @@ pub(super) fn directory() -> Result<PathBuf> {
     discovery::plugin_directory().map_err(Error::new)?.ok_or_else(|| {
         Error::new("there is no plugin directory").hint("set PACKER_PLUGIN_PATH or HOME")
     })
+}
+
+/// The programs of a plugin directory that a command starts.
+pub(super) fn programs(directory: &Path) -> Arc<StartedPrograms> {
+    started_programs(&uuid::Uuid::new_v4().to_string(), directory)
 }
 
 /// Versions that users ask for.
@@ -33,7 +39,7 @@ pub(super) fn core(version: &Version) -> String {
 
 /// The installed programs that are what they seem, by name and version, as Packer lists them.
 pub(super) fn usable(directory: &Path) -> Vec<(Installation, Program)> {
-    let host = Arc::new(Host::new(Vec::new()));
+    let host = Arc::new(Host::new(programs(directory), Vec::new()));
     let cache = cache_directory();
     let mut found = discovery::installations(directory);
     found.sort_by(|a, b| (&a.name, &a.version, &a.source).cmp(&(&b.name, &b.version, &b.source)));
@@ -88,7 +94,13 @@ pub(super) fn removed(plugin: &str, versions: Option<&str>, lines: Lines<'_>) ->
     };
     // Also those that are not what they seem: who removes a plugin wants none of it left.
     let found: Vec<_> = discovery::installations(&directory).into_iter().filter(fits).collect();
-    if found.is_empty() {
+    // Nor what broken-off installations left.
+    let unfinished = match allowed {
+        None => remove_unfinished(&directory, &address)?,
+        Some(_) => Vec::new(),
+    };
+    unfinished.iter().for_each(|path| lines.line(&path.display().to_string()));
+    if found.is_empty() && unfinished.is_empty() {
         let wanted = versions.map(|versions| format!(" {versions}")).unwrap_or_default();
         return Err(Error::new(format!(
             "No installed plugin found matching the plugin constraints {plugin}{wanted}"

@@ -11,4 +11,4 @@ pub(super) use required::install_required;
 
 use super::diagnostic_of;
 use command::Lines;
-use installed::{constraints, core, directory, usable};
+use installed::{constraints, core, directory, programs, usable};

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_plugin_host::discovery;
-use ingot_plugin_host::install::{Installed, Installer, PluginAddress, Request};
+use ingot_plugin_host::install::{Installed, Installer, OnlyOlder, PluginAddress, Request};
 use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
 use ingot_plugin_host::{Host, Installation, Program, cache_directory};
+use ingot_sdk::error::causes;
 use ingot_sdk::{Error, Platform, PluginSet, Result, Ui};
 use semver::Version;
 use tokio::runtime::Runtime;
@@ -83,7 +84,7 @@ pub(in crate::cli) fn install_required(
     }
     let whole_directory = project.file.is_none();
     match Run::new(args, &project.template.dir, ui) {
-        Ok(mut run) => run.install(&needed, whole_directory, diagnostics),
+        Ok(run) => run.install(&needed, whole_directory, diagnostics),
         Err(error) => diagnostics.push(super::diagnostic_of(&error)),
     }
 }
@@ -94,7 +95,12 @@ fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet
     if !set.provided.contains_key(&required.source) {
         return true;
     }
-    let lacks = |component: &str, known: bool| required.has(component) && !known;
+    // Of those whose names begin alike, it is of the one with the longest.
+    let others =
+        || template.required_plugins.iter().filter(|it| it.name.len() > required.name.len());
+    let is_its =
+        |component: &str| required.has(component) && !others().any(|other| other.has(component));
+    let lacks = |component: &str, known: bool| is_its(component) && !known;
     let sources = template.sources.keys().map(|(ty, _)| (ty, set.builders.contains_key(ty)));
     let data = template.data.keys().map(|(ty, _)| (ty, set.data_sources.contains_key(ty)));
     if sources.chain(data).any(|(ty, known)| lacks(ty, known)) {
@@ -118,15 +124,26 @@ fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet
     template.builds.iter().any(|build| steps(&build.body, &lacks))
 }
 
+/// Whether a program is what a lock file has of its version, if it has something.
+fn is_as_known(known: Option<&LockedPlugin>, one: &Installation, hash: &str) -> bool {
+    let known = known.filter(|known| known.version == one.version);
+    let platform = Platform::current().to_string();
+    known.is_none_or(|known| known.proves_program(&platform, hash, cache_directory().as_deref()))
+}
+
 /// One run of `ingot init`.
 struct Run<'a> {
     args: &'a InitArgs,
     ui: &'a Ui,
+    /// What was locked when it began.
     lock: LockFile,
+    template: PathBuf,
     installer: Installer,
     runtime: Runtime,
     /// What is in the plugin directory.
     found: Vec<Installation>,
+    /// Where it is asked what it is.
+    host: Arc<Host>,
 }
 
 impl<'a> Run<'a> {
@@ -134,28 +151,32 @@ impl<'a> Run<'a> {
         if args.locked && args.upgrade {
             return Err(Error::new("-locked and -upgrade cannot be given together"));
         }
+        let directory = super::directory()?;
         Ok(Run {
             args,
             ui,
             lock: LockFile::read(template)?,
+            template: template.to_owned(),
             installer: install::installer(args.plugin_mirror.as_deref(), ui)?,
             runtime: install::runtime()?,
-            found: discovery::installations(&super::directory()?),
+            found: discovery::installations(&directory),
+            host: Arc::new(Host::new(super::programs(&directory), Vec::new())),
         })
     }
 
     /// Installs `needed`. Without the others, what the lock file has of them stays.
     fn install(
-        &mut self,
+        &self,
         needed: &[&RequiredPlugin],
         whole_directory: bool,
         diagnostics: &mut Diagnostics,
     ) {
+        let mut locked = Vec::new();
         for required in needed {
             match self.install_one(required) {
                 Ok(installed) => {
                     install::say(&installed, self.ui);
-                    self.note(required, installed);
+                    locked.push((required.source.as_str(), to_lock(required, installed)));
                 }
                 Err(error) => {
                     let mut diagnostic = Diagnostic::error(format!(
@@ -174,10 +195,33 @@ impl<'a> Run<'a> {
         if self.args.locked {
             return;
         }
-        if whole_directory {
-            self.lock.retain(|source| needed.iter().any(|required| required.source == source));
+        let mut changed = Vec::new();
+        let updated = LockFile::update(&self.template, |file| {
+            for (source, plugin) in locked {
+                let now = file.get(source);
+                // Somebody who knew more, or less: a merge, or another `ingot init`.
+                if now != self.lock.get(source)
+                    && let Some(now) = now.filter(|now| now.version != plugin.version)
+                {
+                    changed.push((source, now.version.clone(), plugin.version));
+                    continue;
+                }
+                file.set(source, plugin);
+            }
+            if whole_directory {
+                file.retain(|source| needed.iter().any(|required| required.source == source));
+            }
+        });
+        for (source, theirs, ours) in changed {
+            diagnostics.push(
+                Diagnostic::warning(format!(
+                    "the lock file names version {theirs} of {source}, as of a moment ago, and not \
+                     {ours}, which was installed"
+                ))
+                .help("run `ingot init` again to install what it names"),
+            );
         }
-        if let Err(error) = self.lock.write() {
+        if let Err(error) = updated {
             // The plugins are there all the same.
             diagnostics.push(
                 Diagnostic::warning(format!("the lock file cannot be written: {error}"))
@@ -191,29 +235,52 @@ impl<'a> Run<'a> {
         let fits = |version: &Version| required.versions.allow(&core(version));
         let locked = self.locked(required)?;
         let InitArgs { force, upgrade, .. } = *self.args;
-        let installed = self.newest(required, locked);
-        let again = match installed {
+        let newest_installed = self.newest(required, locked);
+        let again = match &newest_installed {
             Some((installation, program)) if !force && !upgrade => {
+                let (installation, program) = (installation.clone(), program.clone());
                 let archives = BTreeMap::new();
                 return Ok(Installed { installation, program, archives, new: false });
             }
             // As in Packer, the same version again.
-            Some((installation, _)) if !upgrade => Some(installation.version),
+            Some((installation, _)) if !upgrade => Some(installation.version.clone()),
             _ => None,
         };
         let allow = |version: &Version| match &again {
             Some(again) => version == again,
             None => fits(version),
         };
+        let known = self.lock.get(&required.source);
+        // A mirror that is not up to date, or that somebody keeps from being so, is no upgrade.
+        // Versions that the template does not allow any more do not count.
+        let newest = newest_installed.as_ref().map(|(installation, _)| &installation.version);
+        let locked_version = known.map(|known| &known.version).filter(|version| fits(version));
+        let at_least = if upgrade { newest.max(locked_version) } else { None };
         let request = Request {
             address: &address,
             allow: &allow,
             constraints: &required.constraints,
+            at_least,
             force,
             locked,
-            known: self.lock.get(&required.source),
+            known,
         };
-        self.runtime.block_on(self.installer.install(&request))
+        let installed = self.runtime.block_on(self.installer.install(&request));
+        match installed {
+            Err(error) if causes(&error).any(|cause| cause.is::<OnlyOlder>()) => {
+                let kept = newest_installed.filter(|(one, hash)| is_as_known(known, one, hash));
+                let Some((installation, program)) = kept else {
+                    return Err(error.hint(
+                        "to go back to an older version, name it in `version` of required_plugins",
+                    ));
+                };
+                let version = &installation.version;
+                self.ui.say(format!("Keeping plugin {} v{version}: {error}", required.source));
+                let archives = BTreeMap::new();
+                Ok(Installed { installation, program, archives, new: false })
+            }
+            installed => installed,
+        }
     }
 
     /// What the lock file says of a plugin, if it counts.
@@ -254,7 +321,6 @@ impl<'a> Run<'a> {
     ) -> Option<(Installation, String)> {
         let cache = cache_directory();
         let platform = Platform::current().to_string();
-        let host = Arc::new(Host::new(Vec::new()));
         let fits = |one: &&Installation| {
             one.source == required.source
                 && one.version.pre.is_empty()
@@ -270,7 +336,7 @@ impl<'a> Run<'a> {
                 return None;
             }
             // What a run could not use is not installed.
-            match Program::open(&host, one, cache.as_deref()) {
+            match Program::open(&self.host, one, cache.as_deref()) {
                 Ok(_) => Some((one.clone(), hash)),
                 Err(problem) => {
                     tracing::info!(path = %one.path.display(), %problem, "ignoring a plugin");
@@ -279,15 +345,14 @@ impl<'a> Run<'a> {
             }
         })
     }
+}
 
-    fn note(&mut self, required: &RequiredPlugin, installed: Installed) {
-        let programs = [(Platform::current().to_string(), installed.program)].into();
-        let plugin = LockedPlugin {
-            version: installed.installation.version,
-            constraints: required.constraints.clone(),
-            archives: installed.archives,
-            programs,
-        };
-        self.lock.set(&required.source, plugin);
+/// What a lock file says of what was installed.
+fn to_lock(required: &RequiredPlugin, installed: Installed) -> LockedPlugin {
+    LockedPlugin {
+        version: installed.installation.version,
+        constraints: required.constraints.clone(),
+        archives: installed.archives,
+        programs: [(Platform::current().to_string(), installed.program)].into(),
     }
 }

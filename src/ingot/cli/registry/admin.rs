@@ -59,6 +59,22 @@ pub(super) enum ProjectCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Rename a project
+    Rename {
+        /// Its name or its id
+        project: String,
+        /// Its new name
+        name: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Remove a project that has no buckets, enforced blocks and principals of its own
+    Delete {
+        /// Its name or its id
+        project: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,6 +164,12 @@ pub(super) async fn project(command: &ProjectCommand) -> Result<()> {
                 [project.location.project_id, created, project.name]
             });
             output::table(["PROJECT ID", "CREATED", "NAME"], rows.collect());
+        }
+        ProjectCommand::Rename { project, name, database } => {
+            database.administration().await?.rename_project(project, name).await?;
+        }
+        ProjectCommand::Delete { project, database } => {
+            database.administration().await?.delete_project(project).await?;
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::output::{json, line, plain};
-use super::reach::{built_from, shown_version};
+use super::revocation_impact::{built_from, shown_version};
 use super::{Form, Session};
 use ingot_registry::all_pages;
 use ingot_registry::api::{

@@ -1,17 +1,22 @@
 //! `ingot registry check`: which images of a Terraform plan must not be deployed.
 
 use std::io::Read as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ingot_sdk::{Error, Result};
+use ingot_sdk::file_work::read_small;
+use ingot_sdk::{Context as _, Error, Result};
 use serde_json::json;
 
 use super::{Session, output};
 use ingot_plan_check::{
     Behaviour, Inventory, Level, Plan, Report, Rules, Status, check, sarif, text,
 };
+
+/// The largest plan, in bytes; it is held in memory.
+const LARGEST_PLAN: u64 = 1 << 30;
 
 /// Reads what to do about a finding.
 fn behaviour() -> impl TypedValueParser<Value = Behaviour> {
@@ -67,12 +72,16 @@ fn read_one(file: &str) -> Result<(String, Plan)> {
     let (name, bytes) = match file {
         "-" => {
             let mut bytes = Vec::new();
-            let read = std::io::stdin().lock().read_to_end(&mut bytes);
-            ("stdin", read.map(|_| bytes))
+            let read = std::io::stdin().lock().take(LARGEST_PLAN + 1).read_to_end(&mut bytes);
+            let too_large = || Error::new(format!("it has more than {LARGEST_PLAN} bytes"));
+            let bytes = read.map_err(Error::from).and_then(|length| {
+                if length as u64 > LARGEST_PLAN { Err(too_large()) } else { Ok(bytes) }
+            });
+            ("stdin", bytes)
         }
-        file => (file, std::fs::read(file)),
+        file => (file, read_small(Path::new(file), "plan", LARGEST_PLAN)),
     };
-    let bytes = bytes.map_err(|error| Error::new(format!("the plan {name}: {error}")))?;
+    let bytes = bytes.with_context(|| format!("the plan {name}"))?;
     let plan =
         Plan::read(&bytes).map_err(|error| Error::new(format!("the plan {name}: {error}")))?;
     Ok((name.to_owned(), plan))

@@ -80,12 +80,13 @@ enum UseCommand {
     Restore(revoke::RestoreArgs),
     /// Show what was built from what
     Ancestry(ancestry::AncestryArgs),
-    /// Write buckets, with their versions and channels, to a file
+    /// Write buckets, with their versions, channels and enforced blocks, to a file
     Export(transfer::ExportArgs),
     /// Read what `export` wrote into this registry
     ///
-    /// Versions keep their fingerprints, builds, artifacts, parents and revocations, channels what
-    /// they point at. What is there already stays as it is.
+    /// Versions keep their numbers, fingerprints, builds, artifacts, SBOMs, parents and revocations,
+    /// channels what they point at, and buckets the enforced blocks that they are linked to. What is
+    /// there already stays as it is.
     Import(transfer::ImportArgs),
 }
 

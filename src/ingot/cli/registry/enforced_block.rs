@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use ingot_sdk::{Context as _, Error, Result};
+use ingot_sdk::file_work::read_small_text;
+use ingot_sdk::{Error, Result};
 use serde_json::json;
 
 use super::output::{self, fields, labels, line, moment, table};
@@ -15,6 +16,9 @@ use ingot_registry::api::{
     CreateEnforcedBlockBody, CreateEnforcedBlockVersionBody, EnforcedBlock, EnforcedBlockDetail,
     EnforcedBlockVersion, LinkBucketsBody, TemplateType,
 };
+
+/// The largest block that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EnforcedBlockCommand {
@@ -100,9 +104,7 @@ pub(super) struct NewContent {
 impl NewContent {
     /// The content, which is checked: a block that cannot be read stops all builds of its buckets.
     fn read(&self) -> Result<(String, TemplateType)> {
-        let shown = self.file.display();
-        let content =
-            std::fs::read_to_string(&self.file).with_context(|| format!("reading {shown}"))?;
+        let content = read_small_text(&self.file, "block of provisioners", LARGEST)?;
         let template_type = match self.file.extension().is_some_and(|it| it == "json") {
             true => TemplateType::Json,
             false => TemplateType::Hcl2,
@@ -173,12 +175,7 @@ pub(super) async fn run(command: &EnforcedBlockCommand, session: &Session) -> Re
         }
         EnforcedBlockCommand::Link { which, buckets } => {
             let (block, version) = find_version(session, which).await?;
-            let mut names = linked(session, &version).await?;
-            names.extend(buckets.iter().cloned());
-            names.sort();
-            names.dedup();
-            let body = LinkBucketsBody { bucket_names: names };
-            registry.link_buckets(&block.id, &version.id, &body).await?;
+            link(session, &version, buckets).await?;
             line(format!("Linked {} {} to {}.", block.name, version.version, buckets.join(", ")));
             Ok(())
         }
@@ -246,23 +243,53 @@ async fn show(session: &Session, name: &str, form: Form) -> Result<()> {
     Ok(())
 }
 
+/// How often links are written that another, who had read them before, has removed.
+const TRIES: usize = 5;
+
+/// Links buckets to a version besides those that are linked.
+async fn link(session: &Session, version: &EnforcedBlockVersion, buckets: &[String]) -> Result<()> {
+    let (block, id) = (&version.enforced_block_id, &version.id);
+    let mut added: Vec<String> = buckets.to_vec();
+    added.sort();
+    added.dedup();
+    for _ in 0..TRIES {
+        let mut bucket_names = linked(session, version).await?;
+        bucket_names.extend(added.iter().cloned());
+        bucket_names.sort();
+        bucket_names.dedup();
+        let add_bucket_names = added.clone();
+        let body = LinkBucketsBody { bucket_names, add_bucket_names, ..Default::default() };
+        session.registry().link_buckets(block, id, &body).await?;
+        // HCP Packer takes all names only, also those that another has just changed.
+        let there = linked(session, version).await?;
+        if added.iter().all(|name| there.contains(name)) {
+            return Ok(());
+        }
+    }
+    Err(Error::new("others change what is linked at the same time").hint("try it again"))
+}
+
 async fn unlink(session: &Session, name: &str, buckets: &[String]) -> Result<()> {
     let block = find(session, name).await?;
-    let mut left: Vec<&String> = buckets.iter().collect();
+    let mut changes = Vec::new();
     for version in versions_of(session, &block).await? {
         let names = linked(session, &version).await?;
         let (gone, names): (Vec<String>, Vec<String>) =
             names.into_iter().partition(|name| buckets.contains(name));
-        if gone.is_empty() {
-            continue;
+        if !gone.is_empty() {
+            changes.push((version, gone, names));
         }
-        left.retain(|name| !gone.contains(name));
-        let body = LinkBucketsBody { bucket_names: names };
+    }
+    // All names before the first change.
+    let is_linked = |name: &String| changes.iter().any(|(_, gone, _)| gone.contains(name));
+    if let Some(first) = buckets.iter().find(|name| !is_linked(name)) {
+        return Err(Error::new(format!("the bucket {first} is not linked to {name}")));
+    }
+    for (version, remove_bucket_names, bucket_names) in changes {
+        let body =
+            LinkBucketsBody { bucket_names, remove_bucket_names, ..LinkBucketsBody::default() };
         let done = session.registry().link_buckets(&block.id, &version.id, &body).await;
         done?;
-    }
-    if let Some(first) = left.first() {
-        return Err(Error::new(format!("the bucket {first} is not linked to {name}")));
     }
     line(format!("Unlinked {name} from {}.", buckets.join(", ")));
     Ok(())

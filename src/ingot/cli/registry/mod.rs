@@ -15,7 +15,7 @@ mod labels;
 mod login;
 pub(super) mod output;
 mod push;
-mod reach;
+mod revocation_impact;
 mod revoke;
 #[cfg(feature = "registry-server")]
 mod run_task;

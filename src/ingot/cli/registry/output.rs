@@ -12,7 +12,8 @@ pub(in crate::cli) fn line(text: impl AsRef<str>) {
 
 /// Answers in JSON.
 pub(in crate::cli) fn json(value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value);
+    // By way of a value, so that JSON that is passed on as text is laid out, too.
+    let text = serde_json::to_value(value).and_then(|value| serde_json::to_string_pretty(&value));
     line(text.map_err(|error| Error::new(error.to_string()))?);
     Ok(())
 }

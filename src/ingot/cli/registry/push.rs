@@ -40,12 +40,16 @@ pub(super) async fn run(
     if args.list {
         return list(&waiting, args.form);
     }
-    if waiting.is_empty() {
+    if waiting.is_empty() && broken.is_empty() {
         line("Nothing waits to be published.");
         return Ok(());
     }
+    if waiting.is_empty() {
+        return Err(Error::new("what waits to be published cannot be read")
+            .hint("`ingot registry push -drop=ID` gives it up; its file's name is the id"));
+    }
     let connected = connected.await?;
-    let mut complete = true;
+    let mut complete = broken.is_empty();
     for (path, queued) in waiting {
         complete &= push(&path, &queued, &connected).await;
     }
@@ -141,8 +145,17 @@ async fn push(path: &Path, queued: &Queued, connected: &Connected) -> bool {
             channels.failed.is_empty()
         }
         Ok(Pushed::OtherRegistry) => {
-            line(format!("{shown} waits for another registry: {}", queued.address));
-            true
+            let (address, project) = (&queued.address, &queued.location.project_id);
+            let at = match project.is_empty() {
+                true => String::new(),
+                false => format!(", project {project}"),
+            };
+            line(format!(
+                "{shown} waits for another registry: {address}{at} \
+                 (`ingot registry push -drop={}` gives it up)",
+                queue::id(path)
+            ));
+            false
         }
         Ok(Pushed::Refused(error)) => {
             line(format!(

@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Session;
 use super::output::{line, moment, plain};
-use super::reach::{Reach, shown_version};
+use super::revocation_impact::{RevocationImpact, shown_version};
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
 use ingot_registry::revocation_delay;
@@ -76,7 +76,7 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
     };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
     // To tell of it must not keep anybody from revoking.
-    let reach = Reach::of(session, &args.bucket, fingerprint).await;
+    let impact = RevocationImpact::of(session, &args.bucket, fingerprint).await;
     let now = registry.update_version(&args.bucket, fingerprint, &body).await?;
     let shown = format!("{} ({fingerprint})", version.name);
     let scheduled = now.status == VersionStatus::RevocationScheduled;
@@ -84,16 +84,21 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         true => line(format!("{shown} will be revoked at {}.", moment(now.revoke_at))),
         false => line(format!("{shown} is revoked.")),
     }
-    match reach {
-        Ok(reach) => show_reach(&reach, session, args.descendants, scheduled).await,
+    match impact {
+        Ok(impact) => show_impact(&impact, session, args.descendants, scheduled).await,
         Err(error) => line(format!("Warning: what was built from it is not known: {error}")),
     }
     Ok(())
 }
 
 /// Shows what was built from a version that was revoked, or will be, and which channels moved.
-async fn show_reach(reach: &Reach, session: &Session, descendants: bool, scheduled: bool) {
-    for child in &reach.descendants {
+async fn show_impact(
+    impact: &RevocationImpact,
+    session: &Session,
+    descendants: bool,
+    scheduled: bool,
+) {
+    for child in &impact.descendants {
         let Child { bucket_name, .. } = child;
         let version_name = shown_version(&child.version_name, &child.version_fingerprint);
         let what = match (descendants, scheduled) {
@@ -103,10 +108,10 @@ async fn show_reach(reach: &Reach, session: &Session, descendants: bool, schedul
         };
         line(plain(format!("{bucket_name} {version_name} {what}.")));
     }
-    if reach.more {
+    if impact.more {
         line("There is more that was built from it.");
     }
-    match reach.moved(session).await {
+    match impact.moved(session).await {
         Ok(moved) => moved.iter().for_each(|moved| line(plain(format!("{moved}.")))),
         Err(error) => line(format!("Warning: the channels cannot be listed: {error}")),
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::Run;
 use crate::cli::family_member::{MEMBER, member_of_this};
+use crate::cli::interrupts::say_in_time;
 use crate::engine::signals::Signals;
 use crate::family::Member;
 use crate::template::variables::VariableFlag;
@@ -37,13 +38,18 @@ pub(super) async fn stop_on_signal(
 ) {
     loop {
         let signal = signals.next().await;
-        if !cancel.is_cancelled() {
-            ui.error(format!("Cancelling builds after receiving {signal}"));
-            ui.error("Interrupt again to stop at once, without cleaning up.");
-        }
+        let first = !cancel.is_cancelled();
+        // Nobody may read what is said of it.
         cancel.cancel();
         for &child in &*children.lock() {
             interrupt(child);
+        }
+        if first {
+            let ui = ui.clone();
+            say_in_time(move || {
+                ui.error(format!("Cancelling builds after receiving {signal}"));
+                ui.error("Interrupt again to stop at once, without cleaning up.");
+            });
         }
     }
 }

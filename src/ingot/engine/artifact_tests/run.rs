@@ -184,6 +184,7 @@ impl NodeTests<'_> {
             // What is tested is kept or removed as a whole; the machine goes in any case.
             on_error: OnError::Cleanup,
             force: false,
+            cancel: ctx.cancel.clone(),
             ..self.prepare.clone()
         };
         let ready = prepare_config(&**plugin, &config, &plugin.schema(), &prepare)?.ready;

@@ -8,17 +8,22 @@
 //! | [`changes`] | those changes, and which of them make going on wrong |
 //! | [`keeper`] | writes the record while and after the build runs |
 //! | [`artifact`] | what a builder made, as a later process knows it |
-//! | [`resumption`] | what a run goes on with, and from where |
+//! | [`flags`] | what the command line says about it |
+//! | [`planner`] | what one build goes on with, and from where |
+//! | [`resumption`] | what a run goes on with, and what it keeps in turn |
 
 mod artifact;
 mod changes;
+mod flags;
 mod inputs;
 mod keeper;
+mod planner;
 pub mod record;
 mod resumption;
 
 pub use artifact::RecordedArtifact;
+pub use flags::ResumeFlags;
 pub(super) use keeper::{Keeper, Told};
 pub use record::{KeptBuild, KeptRecord};
 pub(crate) use resumption::nothing_kept;
-pub use resumption::{KeepOptions, Plans, ResumeFlags, plan};
+pub use resumption::{KeepOptions, Plans, plan};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ingot_hcl::Value;
 use ingot_hcl::diagnostic::Diagnostic;
 use ingot_sdk::{OnError, PrepareContext, UserVariable};
+use tokio_util::sync::CancellationToken;
 
 use super::Project;
 use crate::graph::Node;
@@ -56,6 +57,13 @@ impl Project {
         self.user_variables.get_or_init(gather).clone()
     }
 
+    /// The names of the input variables that are sensitive.
+    fn sensitive_variables(&self) -> Arc<[String]> {
+        let values = self.names.get("var").and_then(Value::as_entries);
+        let sensitive = values.into_iter().flatten().filter(|(_, value)| value.sensitive);
+        sensitive.map(|(name, _)| name.clone()).collect()
+    }
+
     /// `text` with what `{{ }}` in it come to.
     ///
     /// # Errors
@@ -81,14 +89,18 @@ impl Project {
             build_name: String::new(),
             build_type: String::new(),
             template_dir: self.template.dir.clone(),
+            json_template: self.template.legacy.is_some(),
             force: flags.force,
             debug: flags.debug,
             on_error: flags.on_error,
             resumes: flags.resumes,
             user_variables: self.user_variables(),
+            sensitive_variables: self.sensitive_variables(),
+            build_values: Arc::default(),
             secrets: self.secrets.clone(),
             run_uuid: self.run_uuid.clone(),
             start: Some(self.functions.start),
+            cancel: CancellationToken::new(),
         }
     }
 }

@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use super::index::CacheDirectory;
 use super::{NodeCache, StepCache, StepCacheOptions};
 use crate::builtin::plugins;
-use crate::engine::hook::NodeHook;
+use crate::engine::hook::{Cleanup, NodeHook};
 use crate::engine::project::RunFlags;
 use crate::engine::{
     FileJournal, KeepOptions, PreparedNode, Project, ProjectOptions, RunInfo, prepare,
@@ -182,6 +182,7 @@ impl World {
             values: Arc::clone(&node.values),
             sboms: Default::default(),
             cache,
+            cleanup: Cleanup::new(&Default::default(), &node.node, Default::default()),
         });
         let ctx = RunContext {
             prepare: Arc::clone(&node.context),

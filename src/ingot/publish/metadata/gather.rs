@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ingot_registry::api::{Build, BuildMetadata};
+use ingot_registry::api::{Build, BuildMetadata, JsonText};
 use ingot_registry::settings::variable;
 use ingot_sdk::PluginSet;
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
@@ -45,7 +45,7 @@ const PROMOTE: &str = "promote";
 /// Whether the run of a family that made a build was to assign its version to `channel`.
 pub fn meant_for(build: &Build, channel: &str) -> bool {
     let packer = build.metadata.as_ref().and_then(|metadata| metadata.packer.as_ref());
-    packer.and_then(|packer| packer.get(PROMOTE)?.as_str()) == Some(channel)
+    packer.is_some_and(|packer| packer.value()[PROMOTE] == channel)
 }
 
 /// What all builds of a run have in common.
@@ -53,8 +53,8 @@ pub fn meant_for(build: &Build, channel: &str) -> bool {
 pub(crate) struct Metadata {
     options: Value,
     machine: Value,
-    vcs: Option<Value>,
-    cicd: Option<Value>,
+    vcs: Option<JsonText>,
+    cicd: Option<JsonText>,
     promote: Option<String>,
     /// The commit that the template is at.
     pub git_sha: Option<String>,
@@ -82,8 +82,8 @@ impl Metadata {
                 "path": options.path,
             }),
             machine: machine::about(),
-            vcs: vcs::about(Path::new(".")),
-            cicd: ci::about(&variable),
+            vcs: vcs::about(Path::new(".")).map(JsonText::from),
+            cicd: ci::about(&variable).map(JsonText::from),
             promote: options.promote.clone(),
             git_sha: vcs::sha(template_dir),
         }
@@ -91,6 +91,15 @@ impl Metadata {
 
     /// What is told about one build.
     pub(crate) fn of(&self, node: &Node, plugins: &PluginSet) -> BuildMetadata {
+        self.with(self.about_packer(node, plugins))
+    }
+
+    fn with(&self, packer: Value) -> BuildMetadata {
+        let (vcs, cicd) = (self.vcs.clone(), self.cicd.clone());
+        BuildMetadata { packer: Some(packer.into()), vcs, cicd }
+    }
+
+    fn about_packer(&self, node: &Node, plugins: &PluginSet) -> Value {
         let mut packer = json!({
             // What Packer's own clients take for Packer's version.
             "version": COMPATIBLE_PACKER_VERSION,
@@ -102,19 +111,17 @@ impl Metadata {
         if let Some(channel) = &self.promote {
             packer[PROMOTE] = channel.as_str().into();
         }
-        BuildMetadata { packer: Some(packer), vcs: self.vcs.clone(), cicd: self.cicd.clone() }
+        packer
     }
 
     /// What is told about a build that failed, and why it did. The API has no field for that; what
     /// it takes about the tool may be any JSON, so it is there: `packer.error`.
     pub(crate) fn of_failure(&self, node: &Node, plugins: &PluginSet, why: &str) -> BuildMetadata {
-        let mut metadata = self.of(node, plugins);
-        if let Some(packer) = &mut metadata.packer {
-            // Registries refuse zero characters, and nobody wants to see others of their kind.
-            let shown = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-            packer["error"] = why.chars().filter(shown).take(REASON).collect::<String>().into();
-        }
-        metadata
+        let mut packer = self.about_packer(node, plugins);
+        // Registries refuse zero characters, and nobody wants to see others of their kind.
+        let shown = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+        packer["error"] = why.chars().filter(shown).take(REASON).collect::<String>().into();
+        self.with(packer)
     }
 }
 

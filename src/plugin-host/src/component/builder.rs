@@ -8,13 +8,12 @@ use ingot_sdk::{
 };
 use rmpv::Value;
 
-use super::{Component, Configure, Hosted, config_warnings, facts, map};
+use super::{Component, Configure, Facts, Hosted, config_warnings};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
-use crate::host::{Host, Instance};
+use crate::host::Instance;
 use crate::message::{field, list};
-use crate::reclaim::WorkRecord;
 use crate::remote::artifact::RemoteArtifact;
 
 /// A builder of a plugin.
@@ -22,7 +21,9 @@ pub type HostedBuilder = Hosted<HostedBuild>;
 
 /// The same in a process that has the options.
 pub struct HostedBuild {
-    host: Arc<Host>,
+    component: Component,
+    config: Config,
+    facts: Facts,
     instance: Arc<Instance>,
 }
 
@@ -34,14 +35,16 @@ impl Configure for HostedBuild {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let (instance, response) = component.configure(config, vec![map(facts(ctx))], "Prepare")?;
+        let facts = Facts::of_builder(ctx);
+        let (instance, response) = component.configure(config, &facts, "Prepare", &ctx.cancel)?;
         let prepared = Prepared {
             warnings: config_warnings(&response, config),
             generated: list(field(&response, "GeneratedVars")),
             ..Prepared::default()
         };
-        let (host, instance) = (Arc::clone(&component.host), Arc::new(instance));
-        Ok(prepared.with(HostedBuild { host, instance }))
+        let (component, config) = (component.clone(), config.clone());
+        let instance = Arc::new(instance);
+        Ok(prepared.with(HostedBuild { component, config, facts, instance }))
     }
 
     fn erase(self) -> Box<dyn Build> {
@@ -52,15 +55,25 @@ impl Configure for HostedBuild {
 #[async_trait]
 impl Build for HostedBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
-        let instance = &self.instance;
-        let _record = WorkRecord::open(ctx)?;
+        let host = &self.component.host;
+        host.recorded()?;
+        // It may have waited for other builds since it was checked.
+        let again;
+        let instance = match self.instance.is_over() {
+            false => &self.instance,
+            true => {
+                let (config, facts) = (&self.config, &self.facts);
+                again = Arc::new(self.component.again(config, facts, "Prepare", &ctx.cancel)?);
+                &again
+            }
+        };
         let callbacks = Callbacks {
             ui: Some(UiService::new(ctx.ui.clone())),
             hook: Some(HookService::new(ctx.clone(), instance)),
             ..Callbacks::default()
         };
         let (stream, offered) = offer(instance.process().mux(), callbacks);
-        let created = instance.work("Run", stream.into(), &ctx.cancel, "building").await?;
+        let created = instance.work("Run", stream.into(), ctx, "building", None).await?;
         let id = match &created {
             Value::Integer(id) => id.as_u64().and_then(|id| u32::try_from(id).ok()).unwrap_or(0),
             _ => 0,
@@ -68,7 +81,7 @@ impl Build for HostedBuild {
         if id == 0 {
             return Ok(None);
         }
-        let host = Arc::clone(&self.host);
+        let host = Arc::clone(host);
         let artifact = RemoteArtifact::fetch(host, Arc::clone(instance), id, Some(offered)).await?;
         Ok(Some(Arc::new(artifact)))
     }

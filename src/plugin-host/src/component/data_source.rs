@@ -5,9 +5,8 @@ use ingot_sdk::{
     Config, ConfigErrors, DataSource, FetchValue, PrepareContext, Prepared, Result, Schema, Ui,
 };
 use rmpv::Value;
-use tokio_util::sync::CancellationToken;
 
-use super::{Component, Configure, Hosted, SpecKind};
+use super::{Component, Configure, Facts, Hosted, SpecKind};
 use crate::cty::CtyValue;
 use crate::error::Failure;
 use crate::gob;
@@ -35,9 +34,10 @@ impl Configure for HostedFetch {
     fn configure(
         component: &Component,
         config: &Config,
-        _: &PrepareContext,
+        ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let (instance, _) = component.configure(config, Vec::new(), "Configure")?;
+        let facts = Facts::default();
+        let (instance, _) = component.configure(config, &facts, "Configure", &ctx.cancel)?;
         Ok(Prepared::new(HostedFetch { protobuf: component.id.protobuf, instance }))
     }
 
@@ -52,8 +52,7 @@ impl FetchValue for HostedFetch {
         let instance = &self.instance;
         let during = "fetching data";
         // Whoever gives up waiting drops this, and the process with it.
-        let never = CancellationToken::new();
-        let response = instance.work("Execute", Value::Nil, &never, during).await?;
+        let response = instance.call("Execute", Value::Nil, during).await?;
         let response = instance.checked(response, "Error")?;
         let bytes = field(&response, "Value").as_slice().unwrap_or_default();
         let value = match self.protobuf {

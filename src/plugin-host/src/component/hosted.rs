@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
-use ingot_sdk::{Config, ConfigError, ConfigErrors, OnError, PrepareContext, Schema};
+use ingot_sdk::{Config, ConfigError, ConfigErrors, Schema};
 use parking_lot::Mutex;
 use rmpv::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::config_errors::{config_errors, config_warnings};
+use super::facts::Facts;
 use crate::cache::SpecCache;
 use crate::error::{Failure, HostError, Result};
 use crate::gob;
@@ -78,6 +79,29 @@ impl Component {
         Ok(spec)
     }
 
+    /// The same during the run, in a new process.
+    ///
+    /// # Errors
+    /// The plugin refuses what it took before, failed, or `cancel` fired.
+    pub(super) fn again(
+        &self,
+        config: &Config,
+        facts: &Facts,
+        method: &str,
+        cancel: &CancellationToken,
+    ) -> ingot_sdk::Result<Instance> {
+        match self.configure(config, facts, method, cancel) {
+            Ok((instance, _)) => Ok(instance),
+            Err(_) if cancel.is_cancelled() => Err(ingot_sdk::Error::Cancelled),
+            Err(errors) => Err(errors.into()),
+        }
+    }
+
+    fn cancelled(&self) -> HostError {
+        let program = crate::process::program_name(&self.id.path);
+        HostError { program, failure: Failure::Cancelled, log: Vec::new() }
+    }
+
     /// The options for the engine. Where the plugin cannot tell, any are taken: preparing it will
     /// say why.
     pub(super) fn schema(&self, kind: SpecKind) -> Schema {
@@ -90,26 +114,33 @@ impl Component {
         }
     }
 
-    /// Hands options to a component with `method`, after the facts about the build in `facts`.
-    /// Yields the component, which now has them, and what it answered. What a component warns of
-    /// goes with its errors, too.
+    /// Hands options to a component with `method`, along with `facts` about the build, unless
+    /// `cancel` fires. Yields the component, which now has them, and what it answered. What a
+    /// component warns of goes with its errors, too.
     pub(super) fn configure(
         &self,
         config: &Config,
-        facts: Vec<Value>,
+        facts: &Facts,
         method: &str,
+        cancel: &CancellationToken,
     ) -> Result<(Instance, Value), ConfigErrors> {
         let failed = |error: HostError| ConfigErrors::from(ConfigError::new(error.to_string()));
         let spec = self.spec(SpecKind::Config).map_err(failed)?;
         let options = spec::encode(&spec, config.values())
             .map_err(|(option, problem)| ConfigErrors::from(ConfigError::on(option, problem)))?;
-        let mut configs = facts;
-        configs.push(Value::Binary(options.to_string().into_bytes()));
+        let configs = facts.around(Value::Binary(options.to_string().into_bytes()));
         let argument = message::record([("Configs", Value::Array(configs))]);
-        let asked = self.host.block_on(async {
+        let asking = async {
             let instance = self.host.instance(&self.id).await?;
             let response = instance.ask(method, argument, "checking its options").await?;
             Ok::<_, HostError>((instance, response))
+        };
+        let asked = self.host.block_on(async {
+            tokio::select! {
+                asked = asking => asked,
+                // The process ends with what was asked.
+                () = cancel.cancelled() => Err(self.cancelled()),
+            }
         });
         let (instance, response) = asked.map_err(|error| match error.failure {
             Failure::Remote(message) => config_errors(&message, config),
@@ -130,7 +161,7 @@ impl Component {
 pub(super) struct Configured {
     pub(super) component: Component,
     config: Config,
-    facts: Vec<Value>,
+    facts: Facts,
     method: &'static str,
     /// None while the process works, and after it was given up along with its work.
     idle: Mutex<Option<Instance>>,
@@ -142,10 +173,11 @@ impl Configured {
     pub(super) fn new(
         component: &Component,
         config: &Config,
-        facts: Vec<Value>,
+        facts: Facts,
         method: &'static str,
+        cancel: &CancellationToken,
     ) -> Result<Self, ConfigErrors> {
-        let (instance, _) = component.configure(config, facts.clone(), method)?;
+        let (instance, _) = component.configure(config, &facts, method, cancel)?;
         let (component, config) = (component.clone(), config.clone());
         let (idle, used) = (Mutex::new(Some(instance)), false.into());
         Ok(Configured { component, config, facts, method, idle, used })
@@ -159,20 +191,25 @@ impl Configured {
         self.idle.lock()
     }
 
-    /// The process to work with; a new one in the place of one that was given up.
-    pub(super) fn take(&self) -> ingot_sdk::Result<Instance> {
+    /// The process to work with; a new one in the place of one that was given up, unless `cancel`
+    /// fires.
+    ///
+    /// # Errors
+    /// The plugin refuses what it took before, or failed.
+    pub(super) fn take(&self, cancel: &CancellationToken) -> ingot_sdk::Result<Instance> {
         self.used.store(true, Ordering::Relaxed);
         let idle = self.idle().take();
-        if let Some(instance) = idle {
+        if let Some(instance) = idle.filter(|instance| !instance.is_over()) {
             return Ok(instance);
         }
-        let facts = self.facts.clone();
-        Ok(self.component.configure(&self.config, facts, self.method)?.0)
+        self.component.again(&self.config, &self.facts, self.method, cancel)
     }
 
-    /// Keeps a process that can work again.
+    /// Keeps a process that can work again, if it can: one that was killed cannot.
     pub(super) fn put_back(&self, instance: Instance) {
-        *self.idle() = Some(instance);
+        if !instance.is_over() {
+            *self.idle() = Some(instance);
+        }
     }
 }
 
@@ -183,27 +220,4 @@ impl Drop for Configured {
             self.component.host.keep(instance);
         }
     }
-}
-
-/// What a plugin is told about the build that it is part of.
-pub(super) fn facts(ctx: &PrepareContext) -> Vec<(&'static str, Value)> {
-    let on_error = match ctx.on_error {
-        OnError::Cleanup => "cleanup",
-        // Its protocol knows no more.
-        OnError::Abort | OnError::Keep => "abort",
-        OnError::Ask => "ask",
-        OnError::RunCleanupProvisioner => "run-cleanup-provisioner",
-    };
-    vec![
-        ("packer_build_name", ctx.build_name.as_str().into()),
-        ("packer_builder_type", ctx.build_type.as_str().into()),
-        ("packer_core_version", COMPATIBLE_PACKER_VERSION.into()),
-        ("packer_debug", ctx.debug.to_string().into()),
-        ("packer_force", ctx.force.to_string().into()),
-        ("packer_on_error", on_error.into()),
-    ]
-}
-
-pub(super) fn map(entries: Vec<(&str, Value)>) -> Value {
-    Value::Map(entries.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod config_errors;
 mod data_source;
+mod facts;
 mod hosted;
 mod kinds;
 mod post_processor;
@@ -16,4 +17,5 @@ pub use post_processor::HostedPostProcessor;
 pub use provisioner::HostedProvisioner;
 
 use config_errors::config_warnings;
-use hosted::{Configured, facts, map};
+use facts::Facts;
+use hosted::Configured;

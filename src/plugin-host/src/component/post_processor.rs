@@ -8,12 +8,11 @@ use ingot_sdk::{
     Processed, Result, RunContext,
 };
 
-use super::{Component, Configure, Configured, Hosted, facts, map};
+use super::{Component, Configure, Configured, Facts, Hosted};
 use crate::callback::artifact::ArtifactService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
 use crate::message::{field, stream_id};
-use crate::reclaim::WorkRecord;
 use crate::remote::artifact::RemoteArtifact;
 
 /// A post-processor of a plugin.
@@ -30,8 +29,8 @@ impl Configure for HostedPostProcess {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let facts = vec![map(facts(ctx))];
-        let configured = Configured::new(component, config, facts, "Configure")?;
+        let facts = Facts::of_step(ctx);
+        let configured = Configured::new(component, config, facts, "Configure", &ctx.cancel)?;
         Ok(Prepared::new(HostedPostProcess(configured)))
     }
 
@@ -48,8 +47,8 @@ impl PostProcess for HostedPostProcess {
         artifact: Arc<dyn Artifact>,
         _data: &GeneratedData,
     ) -> Result<Processed> {
-        let instance = Arc::new(self.0.take()?);
-        let _record = WorkRecord::open(ctx)?;
+        let instance = Arc::new(self.0.take(&ctx.cancel)?);
+        self.0.host().recorded()?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();
         let callbacks = Callbacks {
@@ -59,8 +58,8 @@ impl PostProcess for HostedPostProcess {
         };
         let (stream, offered) = offer(instance.process().mux(), callbacks);
         let during = "processing an artifact";
-        let response = instance.work("PostProcess", stream.into(), &ctx.cancel, during).await?;
-        let response = instance.checked(response, "Err")?;
+        let response =
+            instance.work("PostProcess", stream.into(), ctx, during, Some("Err")).await?;
         let flag = |name| field(&response, name).as_bool().unwrap_or(false);
         let artifact: Option<Arc<dyn Artifact>> = match stream_id(&response, "StreamId") {
             0 => None,

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Config, ConfigErrors, GeneratedData, PrepareContext, Prepared, Provision, Result,
-    RunContext,
+    Communicator, Config, ConfigErrors, Error, GeneratedData, PrepareContext, Prepared, Provision,
+    Result, RunContext,
 };
 use rmpv::Value;
 
-use super::{Component, Configure, Configured, Hosted, facts, map};
+use super::{Component, Configure, Configured, Facts, Hosted};
 use crate::callback::communicator::CommunicatorService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
+use crate::error::Failure;
 use crate::message::{from_json, record};
-use crate::reclaim::WorkRecord;
 
 /// A provisioner of a plugin.
 pub type HostedProvisioner = Hosted<HostedProvision>;
@@ -30,9 +30,8 @@ impl Configure for HostedProvision {
         config: &Config,
         ctx: &PrepareContext,
     ) -> Result<Prepared<Self>, ConfigErrors> {
-        let mut facts = facts(ctx);
-        facts.push(("packer_sensitive_variables", Value::Array(Vec::new())));
-        let configured = Configured::new(component, config, vec![map(facts)], "Prepare")?;
+        let facts = Facts::of_step(ctx);
+        let configured = Configured::new(component, config, facts, "Prepare", &ctx.cancel)?;
         Ok(Prepared::new(HostedProvision(configured)))
     }
 
@@ -49,8 +48,8 @@ impl Provision for HostedProvision {
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()> {
-        let instance = self.0.take()?;
-        let _record = WorkRecord::open(ctx)?;
+        let instance = self.0.take(&ctx.cancel)?;
+        self.0.host().recorded()?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();
         let mux = instance.process().mux();
@@ -63,12 +62,18 @@ impl Provision for HostedProvision {
         let data = data.iter().map(|(name, value)| (name.as_str().into(), from_json(value)));
         let argument =
             record([("GeneratedData", Value::Map(data.collect())), ("StreamID", stream.into())]);
-        let result = instance.work("Provision", argument, &ctx.cancel, "provisioning").await;
+        let result = instance.work("Provision", argument, ctx, "provisioning", None).await;
         // A component that was asked to stop does not work again.
         if !ctx.cancel.is_cancelled() {
             self.0.put_back(instance);
         }
-        result?;
-        Ok(())
+        match result {
+            // The machine goes all the same, and most of what a provisioner creates is on that.
+            Err(error) if matches!(error.failure, Failure::Abandoned(_)) => {
+                ctx.ui.error(error.to_string());
+                Err(Error::Cancelled)
+            }
+            result => Ok(result.map(drop)?),
+        }
     }
 }

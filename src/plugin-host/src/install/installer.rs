@@ -5,10 +5,12 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::{Context, Error, Platform, Result, Ui};
 use semver::Version;
+use tempfile::TempPath;
 use tokio_util::sync::CancellationToken;
 
 use super::address::PluginAddress;
@@ -17,17 +19,20 @@ use super::checks::{
     archives_of, check_lock, check_sum, described_version, is_release, speaks, unfit_platforms,
 };
 use super::origin::{Origin, Origins};
+use super::search::{Search, Unfit};
 use super::transfer::Transfer;
+use super::unfinished::{self, UNDER_WAY};
 use super::{archive, proof};
 use crate::cache;
+use crate::description::Description;
 use crate::discovery::{self, Installation};
+use crate::error::HostError;
 use crate::lock_file::LockedPlugin;
+use crate::started::StartedPrograms;
 
-/// How many versions are looked at for one that this machine can use.
-const MAX_VERSIONS: usize = 20;
-
-/// What the files of an installation that is under way are called before.
-const UNDER_WAY: &str = ".ingot-";
+/// How many versions are downloaded for one that this machine can use. Those whose list of files
+/// says already that they will not do cost a small request each, and are bounded by the time alone.
+pub(super) const MAX_DOWNLOADS: usize = 20;
 
 /// What to install.
 pub struct Request<'a> {
@@ -37,6 +42,9 @@ pub struct Request<'a> {
     pub allow: &'a (dyn Fn(&Version) -> bool + Sync),
     /// The same as people write it, for messages.
     pub constraints: &'a str,
+    /// The oldest version that will do, as it is installed or locked: where only older ones can be
+    /// had, the error is caused by [`OnlyOlder`].
+    pub at_least: Option<&'a Version>,
     /// Install what is there already once more.
     pub force: bool,
     /// The only version that will do, and the hashes that it must have.
@@ -44,6 +52,15 @@ pub struct Request<'a> {
     /// What a lock file has of the plugin where another version will do too: that version must have
     /// the hashes there.
     pub known: Option<&'a LockedPlugin>,
+}
+
+/// All that can be had is older than what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("the newest version that {origin} has is {newest}, older than {at_least}")]
+pub struct OnlyOlder {
+    origin: String,
+    newest: Version,
+    at_least: Version,
 }
 
 /// What came of a request.
@@ -65,16 +82,26 @@ pub struct Installer {
     directory: PathBuf,
     origins: Origins,
     transfer: Transfer,
+    programs: Arc<StartedPrograms>,
     pub(super) platform: Platform,
 }
-
-/// Why a version will not do, where another may.
-struct Unfit(String);
 
 /// An installation that failed for good, or a version that will not do.
 enum Failed {
     Version(Unfit),
     For(Error),
+}
+
+impl Failed {
+    /// A version whose list of files says that it will not do.
+    fn listed(reason: String) -> Failed {
+        Failed::Version(Unfit { reason, downloaded: false })
+    }
+
+    /// A version that was downloaded and will not do.
+    fn downloaded(reason: String) -> Failed {
+        Failed::Version(Unfit { reason, downloaded: true })
+    }
 }
 
 impl From<Error> for Failed {
@@ -84,13 +111,19 @@ impl From<Error> for Failed {
 }
 
 impl Installer {
-    /// An installer into the plugin directory `directory`, which shows its progress on `ui`.
+    /// An installer into the plugin directory `directory`, which shows its progress on `ui` and
+    /// starts what it asks what it is as one of `programs`.
     ///
     /// # Errors
     /// A setting in the environment is wrong.
-    pub fn new(directory: PathBuf, origins: Origins, ui: Ui) -> Result<Installer> {
-        let transfer = Transfer::new(ui)?;
-        Ok(Installer { directory, origins, transfer, platform: Platform::current() })
+    pub fn new(
+        directory: PathBuf,
+        origins: Origins,
+        programs: Arc<StartedPrograms>,
+        ui: Ui,
+    ) -> Result<Installer> {
+        let (transfer, platform) = (Transfer::new(ui)?, Platform::current());
+        Ok(Installer { directory, origins, transfer, programs, platform })
     }
 
     /// Installs the newest version that will do.
@@ -100,16 +133,21 @@ impl Installer {
     pub async fn install(&self, request: &Request<'_>) -> Result<Installed> {
         let place = self.place(request.address)?;
         let _lock = self.lock(&place, request.address).await?;
-        let mut reasons = Vec::new();
+        let mut search = Search::new(self.transfer.deadline());
         for origin in self.origins.of(request.address)? {
-            match self.install_from(&origin, &place, request, &mut reasons).await {
-                Ok(Some(installed)) => return Ok(installed),
+            match self.install_from(&origin, &place, request, &mut search).await {
+                Ok(Some(installed)) => {
+                    unfinished::remove_old(&place);
+                    return Ok(installed);
+                }
                 Ok(None) => {}
                 Err(error) => return Err(self.origins.with_advice(error)),
             }
         }
-        let reasons: Vec<String> = reasons.into_iter().map(|Unfit(reason)| reason).collect();
-        let reasons = reasons.join("; ");
+        if let Some(older) = search.only_older.take() {
+            return Err(Error::caused_by(older));
+        }
+        let reasons = search.reasons();
         Err(match request.locked {
             Some(locked) => Error::new(format!(
                 "version {}, which the lock file names, cannot be had: {reasons}",
@@ -131,12 +169,12 @@ impl Installer {
         origin: &Origin,
         place: &Path,
         request: &Request<'_>,
-        reasons: &mut Vec<Unfit>,
+        search: &mut Search,
     ) -> Result<Option<Installed>> {
         let listed = match origin.versions(&self.transfer, request.address).await? {
             Ok(versions) => versions,
             Err(reason) => {
-                reasons.push(Unfit(reason));
+                search.note(reason);
                 return Ok(None);
             }
         };
@@ -148,8 +186,16 @@ impl Installer {
         let (mut fit, early): (Vec<&Version>, Vec<&Version>) =
             listed.iter().filter(fits).partition(|version| version.pre.is_empty());
         fit.sort();
+        if let Some(at_least) = request.at_least
+            && let Some(newest) = fit.last().copied().filter(|newest| *newest < at_least)
+        {
+            let (newest, at_least) = (newest.clone(), at_least.clone());
+            search.only_older = Some(OnlyOlder { origin: origin.to_string(), newest, at_least });
+            return Ok(None);
+        }
+        fit.retain(|version| request.at_least.is_none_or(|at_least| *version >= at_least));
         if fit.is_empty() {
-            reasons.push(Unfit(match (early.is_empty(), listed.iter().max()) {
+            search.note(match (early.is_empty(), listed.iter().max()) {
                 (false, _) => format!(
                     "{origin} has it only as the pre-release {}; install that with `ingot plugins \
                      install -path PROGRAM {}`",
@@ -163,12 +209,15 @@ impl Installer {
                     )
                 }
                 (true, None) => format!("{origin} has no releases of it"),
-            }));
+            });
         }
-        for version in fit.into_iter().rev().take(MAX_VERSIONS) {
+        for version in fit.into_iter().rev() {
+            if search.ends() {
+                break;
+            }
             match self.install_version(origin, place, request, version).await {
                 Ok(installed) => return Ok(Some(installed)),
-                Err(Failed::Version(reason)) => reasons.push(reason),
+                Err(Failed::Version(unfit)) => search.add(unfit),
                 Err(Failed::For(error)) => return Err(error),
             }
         }
@@ -185,12 +234,12 @@ impl Installer {
         let address = request.address;
         let assets = match origin.assets(&self.transfer, address, version).await? {
             Ok(assets) => assets,
-            Err(reason) => return Err(Failed::Version(Unfit(reason))),
+            Err(reason) => return Err(Failed::listed(reason)),
         };
         let key = self.platform.to_string();
         let Some(asset) = assets.iter().find(|asset| asset.platform == key && asset.usable())
         else {
-            return Err(Failed::Version(Unfit(unfit_platforms(version, &key, &assets))));
+            return Err(Failed::listed(unfit_platforms(version, &key, &assets)));
         };
         let archives = archives_of(&assets);
         let known = request.known.filter(|known| known.version == *version);
@@ -211,7 +260,7 @@ impl Installer {
             && let Ok(program) = installation.verified(None)
             && locked.is_none_or(|locked| locked.proves_program(&key, &program, cache.as_deref()))
             // It runs only now that it was compared.
-            && crate::process::describe(&target).await.is_ok_and(|said| is_release(&said, version).is_ok())
+            && self.describe(&target).await.is_ok_and(|said| is_release(&said, version).is_ok())
         {
             return Ok(Installed { installation, program, archives, new: false });
         }
@@ -222,23 +271,20 @@ impl Installer {
         if let Some(locked) = locked
             && !locked.allows_program(&key, &program)
         {
-            let _ = fs::remove_file(&unpacked);
             return Err(Error::new(format!(
                 "the program has the SHA-256 {program}, which is not the one in the lock file"
             ))
             .into());
         }
-        let described = crate::process::describe(&unpacked).await;
+        let described = self.describe(&unpacked).await;
         let described = match described {
             Ok(described) => described,
             Err(error) => {
-                let _ = fs::remove_file(&unpacked);
-                return Err(Failed::Version(Unfit(format!("version {version}: {error}"))));
+                return Err(Failed::downloaded(format!("version {version}: {error}")));
             }
         };
         if let Err(why) = is_release(&described, version) {
-            let _ = fs::remove_file(&unpacked);
-            return Err(Failed::Version(Unfit(format!("version {version}: {why}"))));
+            return Err(Failed::downloaded(format!("version {version}: {why}")));
         }
         put(&unpacked, &target, &program)?;
         if asset.archive {
@@ -247,7 +293,8 @@ impl Installer {
         Ok(Installed { installation, program, archives, new: true })
     }
 
-    /// Gets the program of `asset` and checks its checksum, under a name of its own.
+    /// Gets the program of `asset` and checks its checksum, under a name of its own. It is removed
+    /// unless it gets another.
     async fn unpacked(
         &self,
         origin: &Origin,
@@ -255,7 +302,7 @@ impl Installer {
         address: &PluginAddress,
         version: &Version,
         asset: &Asset,
-    ) -> Result<PathBuf> {
+    ) -> Result<TempPath> {
         let program = self.file_name(address, version);
         let unpacked = place.join(format!("{UNDER_WAY}{program}"));
         let part = place.join(format!("{UNDER_WAY}{}.part", asset.file));
@@ -263,10 +310,8 @@ impl Installer {
         if !asset.archive {
             let source = origin.get(&self.transfer, address, version, asset, &part).await?;
             archive::copy(&source, &unpacked, limit)?;
-            if let Err(error) = check_sum(&unpacked, &asset.sha256, origin) {
-                let _ = fs::remove_file(&unpacked);
-                return Err(error);
-            }
+            let unpacked = TempPath::try_from_path(unpacked)?;
+            check_sum(&unpacked, &asset.sha256, origin)?;
             return Ok(unpacked);
         }
         let archive = origin.get(&self.transfer, address, version, asset, &part).await?;
@@ -287,7 +332,8 @@ impl Installer {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let _ = fs::remove_file(&part);
-        done.map(|()| unpacked).with_context(|| format!("unpacking {}", asset.file))
+        done.and_then(|()| Ok(TempPath::try_from_path(unpacked)?))
+            .with_context(|| format!("unpacking {}", asset.file))
     }
 
     /// Installs the program at `path` as the plugin `address`, in the version that it says it is.
@@ -295,7 +341,7 @@ impl Installer {
     /// # Errors
     /// It is no plugin, or a pre-release other than `-dev`, or cannot be copied.
     pub async fn install_program(&self, path: &Path, address: &PluginAddress) -> Result<Installed> {
-        let described = crate::process::describe(path).await;
+        let described = self.describe(path).await;
         let described = described.map_err(|error| Error::new(error.to_string()))?;
         let mut version = described_version(&described).map_err(Error::new)?;
         if !matches!(version.pre.as_str(), "" | "dev") {
@@ -312,10 +358,12 @@ impl Installer {
         let name = self.file_name(address, &version);
         let unpacked = place.join(format!("{UNDER_WAY}{name}"));
         archive::copy(path, &unpacked, self.transfer.max_size())?;
+        let unpacked = TempPath::try_from_path(unpacked)?;
         let program = cache::hash(None, &unpacked)
             .with_context(|| format!("reading {}", unpacked.display()))?;
         let target = place.join(name);
         put(&unpacked, &target, &program)?;
+        unfinished::remove_old(&place);
         let installation = Installation {
             path: target,
             source: address.source().to_owned(),
@@ -324,6 +372,10 @@ impl Installer {
             api: discovery::API.to_owned(),
         };
         Ok(Installed { installation, program, archives: BTreeMap::new(), new: true })
+    }
+
+    async fn describe(&self, path: &Path) -> Result<Description, HostError> {
+        crate::process::describe(&self.programs, path).await
     }
 
     /// What the program of a version is called.
@@ -340,7 +392,7 @@ impl Installer {
     }
 
     async fn lock(&self, place: &Path, address: &PluginAddress) -> Result<FileLock> {
-        let path = place.join(format!("{UNDER_WAY}lock"));
+        let path = place.join(unfinished::LOCK);
         // Never cancelled: an interrupt ends the program.
         let never = CancellationToken::new();
         let on_wait = || {

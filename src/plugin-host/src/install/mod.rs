@@ -13,9 +13,12 @@ mod checks;
 mod installer;
 mod origin;
 pub(crate) mod proof;
+mod search;
 mod signature;
 mod transfer;
+mod unfinished;
 
 pub use address::PluginAddress;
-pub use installer::{Installed, Installer, Request, remove};
+pub use installer::{Installed, Installer, OnlyOlder, Request, remove};
 pub use origin::Origins;
+pub use unfinished::remove_unfinished;

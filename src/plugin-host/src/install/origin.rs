@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::file_work::{read_small, read_small_text};
 use ingot_sdk::{Context, Error, Platform, Result, http};
 use semver::Version;
 use serde::Deserialize;
@@ -272,11 +273,11 @@ impl Origin {
         let place = root.join(address.source());
         for (listed, path) in lists(&place, address)? {
             if listed == *version {
-                let text = fs::read_to_string(&path)
-                    .with_context(|| format!("reading {}", path.display()))?;
+                let text = read_small_text(&path, "list of checksums", MAX_LIST)?;
                 if let Some(keyring) = transfer.keyring() {
                     let place = format!("{}.sig", path.display());
-                    let signed = fs::read(&place).map_err(|_| unsigned(&place))?;
+                    let signed = read_small(Path::new(&place), "signature", MAX_LIST);
+                    let signed = signed.map_err(|_| unsigned(&place))?;
                     let checked = signature::check(keyring, text.as_bytes(), &signed).await;
                     checked.with_context(|| path.display().to_string())?;
                 }

@@ -2,7 +2,7 @@
 //! resumed where a download broke off.
 
 use std::fs;
-use std::io::SeekFrom;
+use std::io::{ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -166,7 +166,8 @@ impl Transfer {
     ///
     /// # Errors
     /// The server cannot be asked, says no, or sends too much; or `part` cannot be written. What
-    /// arrived is kept, as a later download may go on from there.
+    /// arrived is kept, as a later download may go on from there, unless it is too much for the disk
+    /// or for what is allowed.
     pub(super) async fn download(&self, url: &str, part: &Path, sha256: &str) -> Result<()> {
         let name = url.rsplit('/').next().unwrap_or_default();
         let work = async {
@@ -183,6 +184,13 @@ impl Transfer {
             Ok(done) => done,
             Err(_) => Err(too_late()),
         };
+        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+        if let Err(error) = &done
+            && full.iter().any(|kind| error.is_io(*kind))
+        {
+            // It takes the room itself.
+            let _ = fs::remove_file(part);
+        }
         done.with_context(|| format!("downloading {}", http::shown(url)))
     }
 
@@ -207,7 +215,7 @@ impl Transfer {
         };
         let total = response.content_length().map(|rest| from.saturating_add(rest));
         if total.is_some_and(|total| total > self.max_size) {
-            return Err(self.too_large());
+            return Err(self.too_large(part));
         }
         let writing = || format!("writing {}", part.display());
         let mut options = tokio::fs::OpenOptions::new();
@@ -221,7 +229,7 @@ impl Transfer {
                 Ok(Some(chunk)) => {
                     position += chunk.len() as u64;
                     if position > self.max_size {
-                        break Err(self.too_large());
+                        break Err(self.too_large(part));
                     }
                     file.write_all(&chunk).await.with_context(writing)?;
                     if position - shown >= STEP {
@@ -239,7 +247,9 @@ impl Transfer {
         ended.map(|()| from > 0)
     }
 
-    fn too_large(&self) -> Error {
+    /// The error of a download that nobody will go on with.
+    fn too_large(&self, part: &Path) -> Error {
+        let _ = fs::remove_file(part);
         Error::new(format!("it is larger than {} MiB", self.max_size >> 20))
             .hint("INGOT_PLUGIN_MAX_SIZE says how many MiB a plugin may have")
     }

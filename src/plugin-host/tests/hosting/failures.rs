@@ -49,6 +49,39 @@ fn a_plugin_that_dies_in_mid_build_is_told_with_its_last_lines() {
     }
 }
 
+/// Kills the processes of the plugin that this test started.
+fn kill_all(trial: &crate::harness::Trial) {
+    let record = trial.path("record").into_os_string().into_encoded_bytes();
+    let mut killed = 0;
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let variables = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        if variables.windows(record.len()).any(|part| part == record) {
+            ingot_test_support::signal("KILL", process.file_name().display());
+            killed += 1;
+        }
+    }
+    assert!(killed > 0);
+    // Until this is noticed.
+    std::thread::sleep(Duration::from_millis(300));
+}
+
+#[test]
+fn a_process_that_ended_while_it_was_idle_is_not_used() {
+    let Some(trial) = trial(&[]) else { return };
+    drop(trial.provisioner().prepare(&config(json!({})), &facts()).unwrap());
+    kill_all(&trial);
+    let provisioner = trial.provisioner().prepare(&config(json!({})), &facts()).unwrap().ready;
+    let options = config(json!({"directory": trial.path("built")}));
+    let builder = trial.builder().prepare(&options, &facts()).unwrap().ready;
+    assert_eq!(trial.starts(), 3);
+    kill_all(&trial);
+    let machine = Arc::new(ThisMachine(trial.dir.path().to_owned()));
+    let data = GeneratedData::new();
+    run(provisioner.provision(&trial.ctx(), machine, &data)).unwrap();
+    assert!(run(builder.build(&trial.ctx())).unwrap().is_some());
+    assert_eq!(trial.starts(), 5);
+}
+
 #[test]
 fn a_plugin_that_does_not_answer_is_reported_after_the_timeout() {
     let Some(mut trial) = trial(&[]) else { return };

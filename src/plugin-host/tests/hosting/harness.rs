@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use ingot_plugin_host::{
     ComponentKind, Host, HostedBuilder, HostedDataSource, HostedPostProcessor, HostedProvisioner,
-    Program, discovery,
+    Program, StartedPrograms, discovery,
 };
 use ingot_sdk::Prepare as _;
+use ingot_sdk::journal::NoJournal;
 use ingot_sdk::testing::{Said, context};
 use ingot_sdk::{Config, PrepareContext, RunContext};
 use serde_json::Value;
 
 /// The name of a plugin's component that is called as the plugin.
 const DEFAULT: &str = "-packer-default-plugin-name-";
+
+/// The id of the run.
+const RUN: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The plugin, and a directory for the test.
 pub(crate) struct Trial {
@@ -42,7 +46,8 @@ fn open(
     dir: &tempfile::TempDir,
     plugins: &tempfile::TempDir,
 ) -> Program {
-    let host = Arc::new(Host::new(variables).with_call_timeout(limit));
+    let programs = StartedPrograms::new(RUN, Arc::new(NoJournal));
+    let host = Arc::new(Host::new(programs, variables).with_call_timeout(limit));
     let installed = discovery::installations(plugins.path());
     let cache = dir.path().join("cache");
     Program::open(&host, &installed[0], Some(&cache)).unwrap()

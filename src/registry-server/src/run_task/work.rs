@@ -13,7 +13,7 @@ use super::outcome;
 use super::remote::{Failure, PlanJson, Remote, client};
 use ingot_plan_check::{Behaviour, Inventory, Plan, PlanError, Rules, check};
 use ingot_registry::api::{Code, Error, Result, RunTaskBehaviour, RunTaskConfig, Timestamp};
-use ingot_registry::service::{Caller, Session};
+use ingot_registry::service::{Caller, Session, forget_run_tasks};
 use ingot_registry::store::{Role, RunTaskJob, transaction};
 
 /// How often to look for what other servers left.
@@ -70,7 +70,7 @@ pub(in super::super) async fn run(app: Shared, stop: CancellationToken) {
             forgotten = Some(Instant::now());
             // A day more than what is refused, for clocks that differ.
             let before = from_now(-((OLDEST.as_micros() + 86_400_000_000) as i128));
-            if let Err(error) = transaction!(app.store, |tx| tx.forget_run_tasks(before)) {
+            if let Err(error) = forget_run_tasks(&app.store, before).await {
                 tracing::error!(%error, "old run tasks could not be forgotten");
             }
         }

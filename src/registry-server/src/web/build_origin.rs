@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use ingot_registry::api::Build;
+use ingot_registry::api::{Build, JsonText};
 
 /// The variables of CI systems that hold a link to the pipeline.
 const PIPELINES: &[&str] =
@@ -34,11 +34,11 @@ fn text(value: &Value) -> String {
 impl BuildOrigin {
     /// What is known of a build.
     pub(super) fn of(build: &Build) -> Self {
-        let none = Value::Null;
         let metadata = build.metadata.as_ref();
-        let packer = metadata.and_then(|it| it.packer.as_ref()).unwrap_or(&none);
-        let cicd = metadata.and_then(|it| it.cicd.as_ref()).unwrap_or(&none);
-        let vcs = metadata.and_then(|it| it.vcs.as_ref()).unwrap_or(&none);
+        let read = |part: Option<&JsonText>| part.map(JsonText::value).unwrap_or_default();
+        let packer = read(metadata.and_then(|it| it.packer.as_ref()));
+        let cicd = read(metadata.and_then(|it| it.cicd.as_ref()));
+        let vcs = read(metadata.and_then(|it| it.vcs.as_ref()));
         let variable = |names: &[&str]| {
             let found = names.iter().map(|name| text(&cicd["details"][*name]));
             found.into_iter().find(|value| !value.is_empty()).unwrap_or_default()
@@ -93,6 +93,32 @@ fn is_link(text: &str) -> bool {
     plain && (text.starts_with("https://") || text.starts_with("http://"))
 }
 
+/// How long recorded JSON may become by being laid out, in bytes. What is deeply nested consists of
+/// little but spaces then.
+const LAID_OUT: usize = 256 << 10;
+
+/// JSON in lines, or as it is where that would be too long.
+pub(super) fn laid_out(json: &JsonText) -> String {
+    struct Bounded(Vec<u8>);
+    impl std::io::Write for Bounded {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0.len() + bytes.len() > LAID_OUT {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut lines = Bounded(Vec::new());
+    match serde_json::to_writer_pretty(&mut lines, &json.value()) {
+        Ok(()) => String::from_utf8_lossy(&lines.0).into_owned(),
+        Err(_) => json.as_str().to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,12 +130,12 @@ mod tests {
         let metadata = BuildMetadata {
             cicd: Some(json!({ "type": "gitlab", "details": {
                 "CI_PIPELINE_URL": "https://git.example/p/7", "CI_COMMIT_SHA": "c0ffee",
-                "CI_PROJECT_URL": "https://git.example/p" } })),
+                "CI_PROJECT_URL": "https://git.example/p" } }).into()),
             packer: Some(
                 json!({ "version": "1.16.0", "error": "no space left", "tool": { "name": "ingot", "version": "2" },
-                "plugins": [{ "name": "docker", "version": "1" }], "os": { "type": "linux" } }),
+                "plugins": [{ "name": "docker", "version": "1" }], "os": { "type": "linux" } }).into(),
             ),
-            vcs: Some(json!({ "type": "git", "details": { "ref": "main" } })),
+            vcs: Some(json!({ "type": "git", "details": { "ref": "main" } }).into()),
         };
         let origin = BuildOrigin::of(&Build { metadata: Some(metadata), ..Build::default() });
         let link = Some("https://git.example/p/7".to_owned());
@@ -122,6 +148,14 @@ mod tests {
             assert!(has(name, value), "{name}: {origin:?}");
         }
         assert_eq!(BuildOrigin::of(&Build::default()), BuildOrigin::default());
+    }
+
+    #[test]
+    fn json_that_would_grow_too_much_stays_as_it_is() {
+        assert_eq!(laid_out(&json!({ "a": [1] }).into()), "{\n  \"a\": [\n    1\n  ]\n}");
+        let deep = "[".repeat(100) + &vec!["0"; 10_000].join(",") + &"]".repeat(100);
+        let text: JsonText = serde_json::from_str(&deep).expect("JSON");
+        assert_eq!(laid_out(&text), deep);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Channels: what they point at, what they pointed at, and how they are moved.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -38,11 +40,13 @@ async fn list_with(
     let bucket_name = context.names.bucket.clone();
     let bucket = context.session.get_bucket(&bucket_name).await?;
     let channels = context.session.list_channels(&bucket_name).await?.channels;
-    let mut cards = Vec::new();
-    for channel in &channels {
-        let previous = context.session.previous_of(&bucket_name, &channel.name).await?;
-        cards.push(card(context, channel, bucket.latest_version.as_ref(), previous.as_ref()));
-    }
+    // Only who may move channels is shown where they would go.
+    let previous = match context.visit.may_write() {
+        true => context.session.previous_of_all(&bucket_name).await?,
+        false => BTreeMap::new(),
+    };
+    let latest = bucket.latest_version.as_ref();
+    let cards = channels.iter().map(|it| card(context, it, latest, previous.get(&it.name)));
     let path = [
         (bucket_name.as_str(), context.bucket_path(&bucket_name, "")),
         ("Channels", context.bucket_path(&bucket_name, "/channels")),
@@ -267,7 +271,7 @@ pub(super) async fn show_with(
                     (pager("assignments", &path, &[], history.pagination.as_ref()))
                 }
             }
-            @if context.visit.may_write() && !channel.managed { (removal::channel_settings(context, &channel)) }
+            @if context.visit.may_write() { (removal::channel_settings(context, &channel)) }
         },
     ))
 }

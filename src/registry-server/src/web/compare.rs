@@ -2,10 +2,10 @@
 //! the SBOMs of their builds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use ingot_compare::packages::merged;
-use ingot_compare::{Changes, Packages, packages_of};
+use ingot_compare::{Changes, PackageList, Packages};
 use maud::{Markup, html};
 
 use super::page::Page;
@@ -15,7 +15,7 @@ use super::web_session::{Fields, PageContext};
 use crate::Shared;
 use ingot_registry::api::{self, Code, Error, Version};
 use ingot_registry::client::Registry as _;
-use ingot_registry::service::sbom_document;
+use ingot_registry::service::sbom_document_in_turn;
 use ingot_registry::store::{SbomRow, VersionFilter, VersionOrder};
 
 /// How many versions can be chosen from, the newest ones.
@@ -24,6 +24,8 @@ const CHOICES: u32 = 50;
 const SBOMS: usize = 10;
 /// How many rows a table has at most.
 const ROWS: usize = 500;
+/// How long a value in a table may be, in characters; more is cut off.
+const VALUE: usize = 1000;
 
 /// What is compared of a version, and what is to be said about it.
 struct Side {
@@ -69,8 +71,10 @@ pub(super) async fn show(
     let body = match before {
         None => html! { p.dimmed { "Choose a version to compare it with." } },
         Some(before) => {
-            let before = side(&app, &context, before).await?;
-            let after = side(&app, &context, after).await?;
+            // Packages take memory, as a list does, until they are compared.
+            let turn = Arc::new(app.store.list_turn().await?);
+            let before = side(&app, &context, before, &turn).await?;
+            let after = side(&app, &context, after, &turn).await?;
             differences(&context, &before, &after)
         }
     };
@@ -116,8 +120,13 @@ fn choose(
     }
 }
 
-/// Reads the packages of a version.
-async fn side(app: &Shared, context: &PageContext, version: Version) -> Result<Side, Problem> {
+/// Reads the packages of a version. `turn` is what allows them to take memory.
+async fn side(
+    app: &Shared,
+    context: &PageContext,
+    version: Version,
+    turn: &Arc<impl Send + Sync + 'static>,
+) -> Result<Side, Problem> {
     let name = shown_version(&version.name, &version.fingerprint);
     let all: Vec<SbomRow> =
         context.session.sboms_of(&version.bucket_name, &version.fingerprint).await?;
@@ -128,19 +137,27 @@ async fn side(app: &Shared, context: &PageContext, version: Version) -> Result<S
     if all.len() > SBOMS {
         notes.push(format!("Of {name}, {SBOMS} of {} SBOMs are compared.", all.len()));
     }
-    let mut found = Vec::new();
+    let (mut list, mut count) = (PackageList::default(), 0);
     for row in all.iter().take(SBOMS) {
-        let document = sbom_document(&app.store, &row.id).await?;
-        // A large one takes a while.
-        let read = tokio::task::spawn_blocking(move || packages_of(&document)).await;
-        match read.map_err(|_| Error::new(Code::Internal, "an SBOM could not be read"))? {
-            Ok(packages) => found.push(packages),
+        let document = sbom_document_in_turn(&app.store, &row.id, Arc::clone(turn)).await?;
+        // A large one takes a while, also after the request is given up.
+        let turn = Arc::clone(turn);
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let added = list.add_document(&document);
+            (list, added)
+        });
+        let failed = |_| Error::new(Code::Internal, "an SBOM could not be read");
+        let added;
+        (list, added) = read.await.map_err(failed)?;
+        match added {
+            Ok(()) => count += 1,
             Err(why) => {
-                notes.push(format!("The SBOM {} of {name} cannot be read: {why}.", row.name))
+                notes.push(format!("The SBOM {} of {name} is not compared: {why}.", row.name))
             }
         }
     }
-    let packages = (!found.is_empty()).then(|| merged(found));
+    let packages = (count > 0).then(|| list.into_packages());
     Ok(Side { version, packages, notes })
 }
 
@@ -192,7 +209,15 @@ fn changes(
     }
     let more = rows.len().saturating_sub(ROWS);
     let value = |text: &str| {
-        html! { @if text.is_empty() { span.none { "–" } } @else { code.id dir="auto" { (text) } } }
+        let end = text.char_indices().nth(VALUE).map(|(end, _)| end);
+        html! {
+            @if text.is_empty() {
+                span.none { "–" }
+            } @else {
+                code.id dir="auto" { (&text[..end.unwrap_or(text.len())]) }
+                @if end.is_some() { "…" }
+            }
+        }
     };
     let body = html! {
         @for (key, (class, kind, old, new)) in rows.iter().take(ROWS) {

@@ -33,7 +33,9 @@ pub(super) fn channel_settings(context: &PageContext, channel: &Channel) -> Mark
                 }
                 button type="submit" { "Save" }
             }
-            p { a.button.danger href=(path("/delete")) { "Delete channel…" } }
+            @if !channel.managed {
+                p { a.button.danger href=(path("/delete")) { "Delete channel…" } }
+            }
         }
     }
 }

@@ -32,14 +32,16 @@ struct Draft {
 }
 
 impl Draft {
-    /// What to begin with: that of the revocation there is, if there is one.
-    fn of(version: &Version) -> Self {
+    /// What to begin with: that of the revocation there is, if there is one. `choices` are its own
+    /// of channels and of descendants.
+    fn of(version: &Version, choices: Option<(bool, bool)>) -> Self {
+        let (rollback, descendants) = choices.unwrap_or((true, true));
         Draft {
             now: !version.revoke_at.is_set(),
             at: field(version.revoke_at),
             reason: version.revocation_message.clone(),
-            rollback: true,
-            descendants: true,
+            rollback,
+            descendants,
             wrong_time: None,
             refused: None,
         }
@@ -130,9 +132,10 @@ impl Effect {
 }
 
 pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
-    let version =
-        context.session.get_version(&context.names.bucket, &context.names.version).await?;
-    let draft = Draft::of(&version);
+    let (bucket, print) = (&context.names.bucket, &context.names.version);
+    let version = context.session.get_version(bucket, print).await?;
+    let choices = context.session.revocation_choices(bucket, print).await?;
+    let draft = Draft::of(&version, choices);
     page(&context, &version, &draft).await
 }
 
@@ -217,7 +220,7 @@ async fn page(context: &PageContext, version: &Version, draft: &Draft) -> Result
             }
             (token_field(&context.visit.form_token))
             (no_enter())
-            (when(draft))
+            (time_fields(draft))
             (reason(draft))
             input type="hidden" name="seen" value=(effect.digest());
             (rollback(context, draft, &effect.own))
@@ -234,7 +237,7 @@ async fn page(context: &PageContext, version: &Version, draft: &Draft) -> Result
     }))
 }
 
-fn when(draft: &Draft) -> Markup {
+fn time_fields(draft: &Draft) -> Markup {
     let wrong = draft.wrong_time.as_deref();
     html! {
         fieldset {

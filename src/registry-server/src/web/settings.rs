@@ -18,7 +18,7 @@ use ingot_registry::api::{
 use ingot_registry::store::{AuditRow, Role};
 
 /// How many lines of the audit log are shown.
-const LINES: usize = 100;
+const LINES: u32 = 100;
 
 pub(super) fn path(context: &PageContext, rest: &str) -> String {
     format!("/projects/{}/settings{rest}", segment(&context.project.name))

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
 use super::assign::{in_short, number};
-use super::build_origin::BuildOrigin;
+use super::build_origin::{BuildOrigin, laid_out};
 use super::notice;
 use super::page::Page;
 use super::parts::{
@@ -470,7 +470,7 @@ fn metadata(build: &Build) -> Markup {
         ("Builder", metadata.and_then(|it| it.packer.as_ref())),
         ("Version control", metadata.and_then(|it| it.vcs.as_ref())),
     ];
-    let message = |value: &&serde_json::Value| !value.is_null() && **value != serde_json::json!({});
+    let message = |value: &&JsonText| !matches!(value.as_str(), "null" | "{}");
     let parts: Vec<_> = parts
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.filter(message)?)))
@@ -483,7 +483,7 @@ fn metadata(build: &Build) -> Markup {
                     h4 { (name) }
                     pre tabindex="0" role="region"
                         aria-label=(format!("{name} of {}", build.component_type)) {
-                        (serde_json::to_string_pretty(value).unwrap_or_default())
+                        (laid_out(value))
                     }
                 }
             }

@@ -1,10 +1,8 @@
 //! Builds: what one source of a template made for a version.
 
-use serde_json::Value;
-
 use super::{
-    Artifact, ArtifactCreateBody, Labels, Location, PaginationResponse, Timestamp, enumeration,
-    message,
+    Artifact, ArtifactCreateBody, JsonText, Labels, Location, PaginationResponse, Timestamp,
+    enumeration, message,
 };
 
 enumeration! {
@@ -28,11 +26,11 @@ message! {
     /// How a build was made, as the program that made it tells.
     BuildMetadata {
         /// The pipeline.
-        cicd: Option<Value>,
+        cicd: Option<JsonText>,
         /// The program, its plugins, its options and its operating system.
-        packer: Option<Value>,
+        packer: Option<JsonText>,
         /// The source's version control.
-        vcs: Option<Value>,
+        vcs: Option<JsonText>,
     }
 }
 

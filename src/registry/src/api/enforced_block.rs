@@ -174,9 +174,17 @@ message! {
 message! {
     /// Links a version of an enforced block to these buckets and to no others. A bucket that is linked
     /// to another version of the block is linked to this one instead.
+    ///
+    /// Whoever reads the names, changes them and writes all of them unlinks what another has linked
+    /// meanwhile. So Ingot's registries also take what is to change. HCP Packer's knows of names only,
+    /// and skips the other fields.
     LinkBucketsBody {
-        /// Their names.
+        /// Their names; skipped where one of the others is given.
         bucket_names: Vec<String>,
+        /// Buckets to link besides those that are linked; Ingot's own.
+        add_bucket_names: Vec<String>,
+        /// Buckets to unlink from the version; Ingot's own.
+        remove_bucket_names: Vec<String>,
     }
 }
 

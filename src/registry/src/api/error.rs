@@ -103,7 +103,10 @@ impl Error {
     pub fn what_to_do(&self) -> Option<&'static str> {
         self.advice.or(match self.code {
             Code::Unauthenticated => Some("check HCP_CLIENT_ID and HCP_CLIENT_SECRET"),
-            Code::PermissionDenied => Some("the service principal's role does not allow it"),
+            Code::PermissionDenied => Some(
+                "check the service principal's role, and that HCP_ORGANIZATION_ID and \
+                 HCP_PROJECT_ID name a project that it may use",
+            ),
             _ => None,
         })
     }

@@ -227,7 +227,8 @@ impl HttpRegistry {
         }
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
         let broken = [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
-        let perhaps_done = broken.contains(&status);
+        // A server that is not available may have lost its database at the end of a change.
+        let perhaps_done = broken.contains(&status) || status == StatusCode::SERVICE_UNAVAILABLE;
         let again = busy.contains(&status) || (call.repeatable && perhaps_done);
         Err(Failure { error: status_error(status, &body, &host), again, perhaps_done })
     }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
-use super::HttpRegistry;
 use super::operations::{NONE, present};
+use super::{Answered, Call, HttpRegistry, json};
 use crate::api::*;
 use crate::client::EnforcedBlocks;
 
@@ -18,8 +18,22 @@ impl EnforcedBlocks for HttpRegistry {
     }
 
     async fn create_enforced_block(&self, body: &CreateEnforcedBlockBody) -> Result<EnforcedBlock> {
-        let answer: EnforcedBlockResponse = self.send_to(Method::PUT, &[ROOT], body).await?;
-        present(answer.enforced_block, "enforced block")
+        let answered: Answered<EnforcedBlockResponse> =
+            self.make(Method::PUT, &[ROOT], body).await?;
+        let exists = match answered.result {
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+            result => return present(result?.enforced_block, "enforced block"),
+        };
+        // The answer that it was made may have been lost; then it is as it was to be.
+        let made = self.list_enforced_blocks().await?.into_iter().find(|it| it.name == body.name);
+        let Some(made) = made else { return Err(exists) };
+        // Lists may leave contents out.
+        let made = self.get_enforced_block(&made.id).await?;
+        let first = made.latest_version.as_ref();
+        match first.is_some_and(|first| first.block_content == body.block_content) {
+            true => Ok(made),
+            false => Err(exists),
+        }
     }
 
     async fn get_enforced_block(&self, id: &str) -> Result<EnforcedBlock> {
@@ -50,8 +64,26 @@ impl EnforcedBlocks for HttpRegistry {
         body: &CreateEnforcedBlockVersionBody,
     ) -> Result<EnforcedBlockVersion> {
         let path = [ROOT, id, "versions"];
-        let answer: EnforcedBlockVersionResponse = self.send_to(Method::PUT, &path, body).await?;
-        present(answer.enforced_block_version, "version")
+        if body.version.is_empty() {
+            // Asked for twice it would be two versions.
+            let (path, body) = (path.to_vec(), Some(json(body)?));
+            let call =
+                Call { method: Method::PUT, path, query: Vec::new(), body, repeatable: false };
+            let answer: EnforcedBlockVersionResponse = self.below(call).await?.result?;
+            return present(answer.enforced_block_version, "version");
+        }
+        let answered: Answered<EnforcedBlockVersionResponse> =
+            self.make(Method::PUT, &path, body).await?;
+        let exists = match answered.result {
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+            result => return present(result?.enforced_block_version, "version"),
+        };
+        let all = self.enforced_block_versions(id).await?.enforced_block_detail.into_iter();
+        let mut all = all.filter_map(|detail| detail.version);
+        let same = |it: &EnforcedBlockVersion| {
+            it.version == body.version && it.block_content == body.block_content
+        };
+        all.find(same).ok_or(exists)
     }
 
     async fn update_enforced_block_version(

@@ -29,18 +29,22 @@ impl HttpRegistry {
     }
 
     /// Makes something; again if the answer is lost.
-    async fn make<T: DeserializeOwned>(
+    pub(super) async fn make<T: DeserializeOwned>(
         &self,
+        method: Method,
         path: &[&str],
         body: &impl Serialize,
     ) -> Result<Answered<T>> {
         let (path, body) = (path.to_vec(), Some(json(body)?));
-        let call = Call { method: Method::POST, path, query: Vec::new(), body, repeatable: true };
+        let call = Call { method, path, query: Vec::new(), body, repeatable: true };
         self.below(call).await
     }
 
     /// Makes a call whose path is below the project.
-    async fn below<'a, T: DeserializeOwned>(&'a self, call: Call<'a>) -> Result<Answered<T>> {
+    pub(super) async fn below<'a, T: DeserializeOwned>(
+        &'a self,
+        call: Call<'a>,
+    ) -> Result<Answered<T>> {
         let Location { organization_id, project_id } = &self.location;
         let mut whole =
             vec!["packer", "2023-01-01", "organizations", organization_id, "projects", project_id];
@@ -69,8 +73,14 @@ impl HttpRegistry {
     }
 
     pub(super) async fn delete(&self, path: &[&str]) -> Result<()> {
-        let _: Empty = self.ask(Method::DELETE, path, Vec::new(), None).await?;
-        Ok(())
+        let (method, path) = (Method::DELETE, path.to_vec());
+        let call = Call { method, path, query: Vec::new(), body: None, repeatable: true };
+        let answered: Answered<Empty> = self.below(call).await?;
+        match answered.result {
+            // The answer that it was removed has been lost.
+            Err(error) if error.code == Code::NotFound && answered.perhaps_before => Ok(()),
+            result => result.map(drop),
+        }
     }
 }
 
@@ -115,8 +125,17 @@ impl Registry for HttpRegistry {
     }
 
     async fn create_bucket(&self, body: &CreateBucketBody) -> Result<Bucket> {
-        let answer: BucketResponse = self.send_to(Method::PUT, &["buckets"], body).await?;
-        present(answer.bucket, "bucket")
+        let answered: Answered<BucketResponse> = self.make(Method::PUT, &["buckets"], body).await?;
+        let exists = match answered.result {
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+            result => return present(result?.bucket, "bucket"),
+        };
+        // The answer that it was made may have been lost; then it is as it was to be.
+        let there = self.get_bucket(&body.name).await?;
+        match there.description == body.description && there.labels == body.labels {
+            true => Ok(there),
+            false => Err(exists),
+        }
     }
 
     async fn get_bucket(&self, bucket: &str) -> Result<Bucket> {
@@ -140,7 +159,7 @@ impl Registry for HttpRegistry {
 
     async fn create_version(&self, bucket: &str, body: &CreateVersionBody) -> Result<Version> {
         let path = ["buckets", bucket, "versions"];
-        let answered: Answered<VersionResponse> = self.make(&path, body).await?;
+        let answered: Answered<VersionResponse> = self.make(Method::POST, &path, body).await?;
         match answered.result {
             // The answer that it was made has been lost.
             Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => {
@@ -175,8 +194,25 @@ impl Registry for HttpRegistry {
         body: &UpdateVersionBody,
     ) -> Result<Version> {
         let path = ["buckets", bucket, "versions", fingerprint];
-        let answer: UpdateVersionResponse = self.send_to(Method::PATCH, &path, body).await?;
-        present(answer.version, "version")
+        let answered: Answered<UpdateVersionResponse> =
+            self.make(Method::PATCH, &path, body).await?;
+        let refused = match answered.result {
+            Err(error) if error.code == Code::FailedPrecondition && answered.perhaps_before => {
+                error
+            }
+            result => return present(result?.version, "version"),
+        };
+        // The answer that it was revoked or restored may have been lost.
+        let there = self.get_version(bucket, fingerprint).await?;
+        let done = match body.restore {
+            true => !there.revoke_at.is_set(),
+            false => {
+                there.status == VersionStatus::Revoked
+                    && there.revocation_type == RevocationType::Manual
+                    && there.revocation_message == body.revocation_message
+            }
+        };
+        if done { Ok(there) } else { Err(refused) }
     }
 
     async fn delete_version(&self, bucket: &str, fingerprint: &str) -> Result<()> {
@@ -199,7 +235,7 @@ impl Registry for HttpRegistry {
         body: &CreateBuildBody,
     ) -> Result<Build> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds"];
-        let answered: Answered<BuildResponse> = self.make(&path, body).await?;
+        let answered: Answered<BuildResponse> = self.make(Method::POST, &path, body).await?;
         let exists = match answered.result {
             Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
             result => return present(result?.build, "build"),
@@ -281,8 +317,18 @@ impl Registry for HttpRegistry {
 
     async fn create_channel(&self, bucket: &str, body: &CreateChannelBody) -> Result<Channel> {
         let path = ["buckets", bucket, "channels"];
-        let answer: ChannelResponse = self.send_to(Method::POST, &path, body).await?;
-        present(answer.channel, "channel")
+        let answered: Answered<ChannelResponse> = self.make(Method::POST, &path, body).await?;
+        let exists = match answered.result {
+            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+            result => return present(result?.channel, "channel"),
+        };
+        // The answer that it was made may have been lost; then it is as it was to be.
+        let there = self.get_channel(bucket, &body.name).await?;
+        let at = there.version.as_ref().map_or("", |version| &version.fingerprint);
+        match there.restricted == body.restricted && at == body.version_fingerprint {
+            true => Ok(there),
+            false => Err(exists),
+        }
     }
 
     async fn get_channel(&self, bucket: &str, channel: &str) -> Result<Channel> {

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::client::{bounded, too_long};
 use super::{TIMEOUT, status_error};
 use crate::api::{Code, Error, Result};
-use crate::login::{Entry, KeptLogin, Login, LoginSettings};
+use crate::login::{Entry, Login, LoginSettings, StoredLogin};
 use crate::settings::{Credentials, variable};
 use crate::workload::Workload;
 
@@ -106,7 +106,7 @@ impl TokenSource {
 
     /// The token of somebody's login, renewed if it has ended or was `refused`.
     async fn of_login(&self, login: &Login, refused: Option<&str>) -> Result<Token> {
-        let kept = KeptLogin::of(login);
+        let kept = StoredLogin::of(login);
         let good = |entry: &Entry| {
             let left = entry.access_token_expiry - OffsetDateTime::now_utc();
             let left = Duration::try_from(left).ok()?.checked_sub(MARGIN)?;

@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::Login;
 use super::callback::{Callback, URL};
-use super::kept::KeptLogin;
+use super::kept::StoredLogin;
 use super::settings::{LoginSettings, check_home};
 use crate::http::{Mask, code_exchanged};
 
@@ -36,7 +36,7 @@ impl LogIn {
     pub async fn begin(settings: LoginSettings) -> Result<LogIn> {
         check_home()?;
         // What would keep the login from being kept is told before anybody logs in.
-        let kept = KeptLogin::of(&settings.login);
+        let kept = StoredLogin::of(&settings.login);
         kept.is_any()?;
         drop(kept.lock().await?);
         Ok(LogIn {
@@ -71,20 +71,21 @@ impl LogIn {
     /// Nobody does in time, HCP refuses, or the login cannot be kept.
     pub async fn finish(self, mask: Mask) -> Result<Login> {
         let LogIn { settings, callback, state, verifier } = self;
-        let arrival = tokio::time::timeout(LOGIN_TIMEOUT, callback.arrival(&state)).await;
-        let arrival = arrival.unwrap_or_else(|_| {
+        let response =
+            tokio::time::timeout(LOGIN_TIMEOUT, callback.authorization_response(&state)).await;
+        let response = response.unwrap_or_else(|_| {
             let minutes = LOGIN_TIMEOUT.as_secs() / 60;
             Err(Error::new(format!("timed out waiting for the login ({minutes} minutes)")))
         })?;
-        mask(&arrival.code);
+        mask(&response.code);
         let kept = async {
-            let entry = code_exchanged(&settings, &arrival.code, URL, &verifier, mask).await?;
-            let kept = KeptLogin::of(&settings.login);
+            let entry = code_exchanged(&settings, &response.code, URL, &verifier, mask).await?;
+            let kept = StoredLogin::of(&settings.login);
             let _lock = kept.lock().await?;
             kept.keep(Some(&entry))
         };
         let kept = kept.await;
-        arrival.answer(kept.is_ok()).await;
+        response.answer(kept.is_ok()).await;
         kept.map(|()| settings.login)
     }
 }

@@ -20,7 +20,7 @@ const MOST: usize = 16 << 10;
 const MOST_CONNECTIONS: usize = 16;
 
 const NOT_LOGGED_IN: &str = "You are not logged in. The terminal says why.";
-const STRANGE: &str =
+const OF_ANOTHER: &str =
     "This is not the login that `ingot registry login` waits for. Open its link again.";
 
 /// What waits for the browser.
@@ -29,12 +29,12 @@ pub(super) struct Callback {
 }
 
 /// A browser that came back with a code.
-pub(super) struct Arrival {
+pub(super) struct AuthorizationResponse {
     pub code: String,
     stream: TcpStream,
 }
 
-impl Arrival {
+impl AuthorizationResponse {
     /// Says in the browser how it ended.
     pub(super) async fn answer(mut self, logged_in: bool) {
         let text = match logged_in {
@@ -72,14 +72,14 @@ impl Callback {
     ///
     /// # Errors
     /// HCP says why there is none.
-    pub(super) async fn arrival(self, state: &str) -> Result<Arrival> {
+    pub(super) async fn authorization_response(self, state: &str) -> Result<AuthorizationResponse> {
         // Browsers open connections that say nothing, and none must keep another waiting.
-        let (found, mut arrivals) = mpsc::channel(1);
+        let (found, mut responses) = mpsc::channel(1);
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                arrived = arrivals.recv() => {
-                    return arrived.unwrap_or_else(|| Err(Error::new("no browser came back")));
+                response = responses.recv() => {
+                    return response.unwrap_or_else(|| Err(Error::new("no browser came back")));
                 }
                 accepted = accept(&self.listeners) => accepted,
             };
@@ -112,19 +112,23 @@ async fn accept(listeners: &[TcpListener]) -> std::io::Result<TcpStream> {
 }
 
 /// Answers one request; what ends the login goes to `found`.
-async fn serve(mut stream: TcpStream, state: String, found: mpsc::Sender<Result<Arrival>>) {
+async fn serve(
+    mut stream: TcpStream,
+    state: String,
+    found: mpsc::Sender<Result<AuthorizationResponse>>,
+) {
     let read = tokio::time::timeout(TIMEOUT, request(&mut stream)).await;
     let Some(target) = read.ok().flatten() else { return };
     match meaning(&target, &state) {
         Meaning::Other => respond(&mut stream, "404 Not Found", "There is nothing here.").await,
-        Meaning::Strange => respond(&mut stream, "400 Bad Request", STRANGE).await,
+        Meaning::OfAnother => respond(&mut stream, "400 Bad Request", OF_ANOTHER).await,
         Meaning::Refused(why) => {
             respond(&mut stream, "200 OK", NOT_LOGGED_IN).await;
             let why = Error::new(format!("HCP did not log you in: {why}"));
             let _ = found.send(Err(why)).await;
         }
         Meaning::Code(code) => {
-            let _ = found.send(Ok(Arrival { code, stream })).await;
+            let _ = found.send(Ok(AuthorizationResponse { code, stream })).await;
         }
     }
 }
@@ -174,7 +178,7 @@ enum Meaning {
     /// Nothing of a login.
     Other,
     /// Another login.
-    Strange,
+    OfAnother,
     /// Why there is no code.
     Refused(String),
     Code(String),
@@ -191,7 +195,7 @@ fn meaning(target: &str, state: &str) -> Meaning {
         value.filter(|value| !value.is_empty())
     };
     if value("state").as_deref() != Some(state) {
-        return Meaning::Strange;
+        return Meaning::OfAnother;
     }
     match (value("error"), value("code")) {
         (Some(error), _) => {
@@ -200,7 +204,7 @@ fn meaning(target: &str, state: &str) -> Meaning {
             Meaning::Refused(plain.collect())
         }
         (None, Some(code)) => Meaning::Code(code),
-        (None, None) => Meaning::Strange,
+        (None, None) => Meaning::OfAnother,
     }
 }
 
@@ -212,9 +216,9 @@ mod tests {
     fn only_the_login_that_was_begun_counts() {
         let ask = |query: &str| meaning(&format!("{PATH}?{query}"), "s1");
         assert_eq!(ask("code=c%2B1&state=s1"), Meaning::Code("c+1".into()));
-        assert_eq!(ask("code=c&state=s2"), Meaning::Strange);
-        assert_eq!(ask("code=c"), Meaning::Strange);
-        assert_eq!(ask("state=s1"), Meaning::Strange);
+        assert_eq!(ask("code=c&state=s2"), Meaning::OfAnother);
+        assert_eq!(ask("code=c"), Meaning::OfAnother);
+        assert_eq!(ask("state=s1"), Meaning::OfAnother);
         let refused = ask("error=access_denied&error_description=not%1b+you&state=s1");
         assert_eq!(refused, Meaning::Refused("not you".into()));
         assert_eq!(meaning("/favicon.ico", "s1"), Meaning::Other);

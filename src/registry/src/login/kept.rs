@@ -40,13 +40,13 @@ pub(crate) struct Entry {
 }
 
 /// The login in its file.
-pub(crate) struct KeptLogin<'a> {
+pub(crate) struct StoredLogin<'a> {
     login: &'a Login,
 }
 
-impl<'a> KeptLogin<'a> {
+impl<'a> StoredLogin<'a> {
     pub(crate) fn of(login: &'a Login) -> Self {
-        KeptLogin { login }
+        StoredLogin { login }
     }
 
     /// The file; empty where there is none.
@@ -184,7 +184,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let login = login(directory.path());
-        let kept = KeptLogin::of(&login);
+        let kept = StoredLogin::of(&login);
         assert!(kept.entry().unwrap().is_none() && !login.is_kept().unwrap());
         kept.keep(Some(&entry())).unwrap();
         let mode = std::fs::metadata(&login.path).unwrap().permissions().mode();
@@ -208,7 +208,7 @@ mod tests {
         let login = login(directory.path());
         std::fs::create_dir(login.path.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(&real, &login.path).unwrap();
-        let kept = KeptLogin::of(&login);
+        let kept = StoredLogin::of(&login);
         // Somebody logged out meanwhile.
         kept.replace("r", &entry()).unwrap();
         assert!(!kept.is_any().unwrap());
@@ -225,7 +225,7 @@ mod tests {
     fn one_for_another_geography_is_none() {
         let directory = tempfile::tempdir().unwrap();
         let login = login(directory.path());
-        let kept = KeptLogin::of(&login);
+        let kept = StoredLogin::of(&login);
         kept.keep(Some(&Entry { geography: "eu".into(), ..entry() })).unwrap();
         assert!(kept.entry().unwrap().is_none() && kept.is_any().unwrap());
         // As empty as HCP's tools leave it for a moment.

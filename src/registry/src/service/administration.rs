@@ -4,6 +4,7 @@
 //! whoever has the database itself, as the command line does.
 
 use super::credentials::{Credentials, random_hex};
+use super::projects::find_project;
 use super::run_tasks::ensure;
 use super::{EVENTS, Session, rules};
 use crate::api::{Code, Error, Result, Timestamp, UpdateRunTaskConfigBody};
@@ -11,8 +12,6 @@ use crate::store::{
     AuditRow, Principal, Project, Role, RunTaskKey, Store, Tx, Webhook, transaction,
 };
 
-/// How many lines of the audit log are read for a page.
-const AUDIT: i64 = 1000;
 /// How many webhooks a project may have: every event is written down for each.
 const WEBHOOKS: usize = 100;
 /// How many principals an organization may have: pages and commands list all of them.
@@ -221,19 +220,18 @@ impl Session {
     ///
     /// # Errors
     /// The caller is not an administrator, or the database failed.
-    pub async fn audit_log(&self, most: usize) -> Result<Vec<AuditRow>> {
+    pub async fn audit_log(&self, most: u32) -> Result<Vec<AuditRow>> {
         self.need(Role::Admin)?;
-        let mut lines = self.store.read().await?.audit_log(AUDIT, Timestamp::default()).await?;
-        lines.retain(|line| line.project_id == self.project_id());
-        lines.truncate(most);
-        Ok(lines)
+        let project = Some(self.project_id());
+        let tx = &mut self.store.read().await?;
+        tx.audit_log(i64::from(most), Timestamp::default(), project).await
     }
 }
 
 /// Administration by whoever has the database.
 #[derive(Debug, Clone)]
 pub struct Administration {
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Administration {
@@ -275,36 +273,6 @@ impl Administration {
         }
     }
 
-    /// All projects, oldest first.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn projects(&self) -> Result<Vec<Project>> {
-        self.store.read().await?.projects().await
-    }
-
-    /// The project of a name, or the first one.
-    ///
-    /// # Errors
-    /// There is none, or the database failed.
-    pub async fn project(&self, name: Option<&str>) -> Result<Project> {
-        find_project(&mut self.store.read().await?, name).await
-    }
-
-    /// Creates a project in the first organization; the one that is there if there is one of the
-    /// name.
-    ///
-    /// # Errors
-    /// The database is empty or failed.
-    pub async fn create_project(&self, name: &str) -> Result<Project> {
-        transaction!(self.store, |tx| async {
-            let first = find_project(tx, None).await?;
-            let created = tx.ensure_project(&first.location.organization_id, name).await?;
-            note(tx, &created.location.project_id, "create project", name.to_owned()).await?;
-            Ok(created)
-        })
-    }
-
     /// All principals, oldest first.
     ///
     /// # Errors
@@ -334,22 +302,21 @@ impl Administration {
         })
     }
 
-    /// Deletes a principal by its client id or name.
+    /// Deletes a principal by its client id, or by its name where none has it as its id.
     ///
     /// # Errors
     /// There is none, or the database failed.
     pub async fn delete_principal(&self, id_or_name: &str) -> Result<()> {
-        let gone = transaction!(self.store, |tx| async {
-            let gone = tx.delete_principal(id_or_name).await?;
-            if gone {
-                note(tx, "", "delete principal", id_or_name.to_owned()).await?;
-            }
-            Ok(gone)
-        })?;
-        match gone {
-            true => Ok(()),
-            false => Err(Error::not_found(format!("there is no principal {id_or_name:?}"))),
-        }
+        transaction!(self.store, |tx| async {
+            let all = tx.principals().await?;
+            let by_id = all.iter().find(|it| it.id == id_or_name);
+            let found = by_id.or_else(|| all.iter().find(|it| it.name == id_or_name));
+            let none = || Error::not_found(format!("there is no principal {id_or_name:?}"));
+            let Principal { id, name, project_id, .. } = found.ok_or_else(none)?;
+            tx.delete_principal(id).await?;
+            let project = project_id.as_deref().unwrap_or_default();
+            note(tx, project, "delete principal", format!("{name} ({id})")).await
+        })
     }
 
     /// The webhooks of all projects, oldest first.
@@ -427,26 +394,14 @@ impl Administration {
     /// # Errors
     /// The database failed.
     pub async fn audit_log(&self, limit: i64, since: Timestamp) -> Result<Vec<AuditRow>> {
-        let mut lines = self.store.read().await?.audit_log(limit, since).await?;
+        let mut lines = self.store.read().await?.audit_log(limit, since, None).await?;
         lines.reverse();
         Ok(lines)
     }
 }
 
-/// The project of this name, or the first one.
-async fn find_project(tx: &mut Tx, name: Option<&str>) -> Result<Project> {
-    let projects = tx.projects().await?;
-    let found = projects.into_iter().find(|it| name.is_none_or(|name| it.name == name));
-    found.ok_or_else(|| match name {
-        Some(name) => Error::not_found(format!(
-            "there is no project {name:?}; see `ingot registry project list`"
-        )),
-        None => Error::not_found("the database is empty; run `ingot registry serve` first"),
-    })
-}
-
 /// Adds a line to the audit log of what was done to the database without signing in.
-async fn note(tx: &mut Tx, project: &str, action: &str, target: String) -> Result<()> {
+pub(super) async fn note(tx: &mut Tx, project: &str, action: &str, target: String) -> Result<()> {
     tx.audit(&AuditRow {
         principal: "command line".into(),
         project_id: project.to_owned(),
@@ -459,72 +414,4 @@ async fn note(tx: &mut Tx, project: &str, action: &str, target: String) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::service::Caller;
-    use crate::store::Location;
-
-    /// A request may wait long for its turn; who was removed meanwhile is nobody any more.
-    #[tokio::test]
-    async fn who_was_removed_while_the_request_waited_changes_nothing() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = Location::Sqlite(dir.path().join("r.db"));
-        let store = Store::open(&file, 4).await.expect("a store");
-        let administration = Administration::new(store.clone());
-        let (project, admin) = administration.bootstrap().await.expect("a first run");
-        let admin = admin.expect("a first principal").principal;
-        let session = |id: &str| {
-            let (id, name, role) = (id.to_owned(), "a".to_owned(), Role::Admin);
-            let caller = Caller { id, name, role, address: String::new() };
-            Session::new(store.clone(), project.clone(), caller, String::new())
-        };
-        let all = session(&admin.id);
-        let own = all.create_member("own", Role::Admin, false).await.expect("a member").principal;
-        let one = session(&own.id);
-        let denied = |result: Result<Credentials>| {
-            let error = result.expect_err("it is refused");
-            assert_eq!(error.code, Code::PermissionDenied, "{error}");
-        };
-        denied(one.create_member("everywhere", Role::Admin, true).await);
-        one.create_member("here", Role::Viewer, false).await.expect("it may do that");
-        all.delete_member(&own.id).await.expect("it is removed");
-        denied(one.create_member("everywhere", Role::Admin, true).await);
-        denied(one.create_member("late", Role::Viewer, false).await);
-        for refused in [
-            one.delete_member(&admin.id).await.err(),
-            one.create_webhook("https://example.com/", &[]).await.err(),
-        ] {
-            assert_eq!(refused.expect("it is refused").code, Code::PermissionDenied);
-        }
-        let names: Vec<String> =
-            all.members().await.expect("members").into_iter().map(|one| one.name).collect();
-        assert_eq!(names, [ADMIN, "here"]);
-        store.close().await;
-    }
-
-    #[tokio::test]
-    async fn an_organization_has_so_many_principals_and_no_more() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = Location::Sqlite(dir.path().join("r.db"));
-        let store = Store::open(&file, 4).await.expect("a store");
-        let administration = Administration::new(store.clone());
-        let (project, _) = administration.bootstrap().await.expect("a first run");
-        let organization = &project.location.organization_id;
-        let filled = transaction!(store, |tx| async {
-            for number in 2..PRINCIPALS {
-                let created =
-                    Credentials::new(organization, None, &format!("p{number}"), Role::Viewer);
-                tx.insert_principal(&created.principal).await?;
-            }
-            Ok(())
-        });
-        filled.expect("there is room");
-        administration.create_principal("last", Role::Viewer, None).await.expect("the last one");
-        let error = administration.create_principal("more", Role::Viewer, None).await;
-        let error = error.expect_err("it is refused");
-        assert_eq!(error.code, Code::FailedPrecondition, "{error}");
-        administration.delete_principal("last").await.expect("it is removed");
-        administration.create_principal("more", Role::Viewer, None).await.expect("there is room");
-        store.close().await;
-    }
-}
+mod tests;

@@ -29,7 +29,7 @@ pub const CREATE_CHANNEL: &str = "create channel";
 
 impl Session {
     /// A channel of a bucket that the caller may see.
-    async fn find_channel(
+    pub(super) async fn find_channel(
         &self,
         tx: &mut Tx,
         bucket: &str,
@@ -46,7 +46,7 @@ impl Session {
         }
     }
 
-    fn may_see(&self, channel: &ChannelRow) -> bool {
+    pub(super) fn may_see(&self, channel: &ChannelRow) -> bool {
         !channel.restricted || self.sees_all()
     }
 
@@ -131,21 +131,21 @@ impl Session {
     ) -> Result<Channel> {
         let bucket_id = self.lock(tx, bucket).await?;
         let row = self.find_channel(tx, bucket, &bucket_id, name).await?;
-        let unmanaged = || match row.managed {
-            true => Err(Error::precondition(format!(
-                "the channel {} is managed by the registry",
-                rules::quoted(name)
-            ))),
-            false => Ok(()),
-        };
         for field in rules::update_mask(&body.update_mask, "a channel", FIELDS)? {
             match field {
+                ChannelField::Version if row.managed => {
+                    return Err(Error::precondition(format!(
+                        "the channel {} is managed by the registry: it points at the newest valid \
+                         version",
+                        rules::quoted(name)
+                    )));
+                }
                 ChannelField::Version => {
-                    unmanaged()?;
                     self.assign(tx, bucket, &row, &body.version_fingerprint).await?;
                 }
+                // Who may read a managed channel is not the registry's to say: Terraform's provider
+                // adopts `latest` and sets it.
                 ChannelField::Restricted => {
-                    unmanaged()?;
                     tx.restrict(&row.id, body.restricted, &self.caller.name).await?;
                     let target = format!("{bucket}/{name} {}", body.restricted);
                     self.audit(tx, "restrict channel", target).await?;

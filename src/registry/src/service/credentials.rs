@@ -26,7 +26,7 @@ impl Credentials {
     ) -> Self {
         let secret = URL_SAFE_NO_PAD.encode(random());
         let principal = Principal {
-            id: format!("ingot-{}", hex(&random()[..16])),
+            id: format!("{ID}{}", hex(&random()[..16])),
             organization_id: organization_id.to_owned(),
             project_id: project_id.map(str::to_owned),
             name: name.to_owned(),
@@ -36,6 +36,15 @@ impl Credentials {
         };
         Credentials { principal, secret }
     }
+}
+
+/// How client ids begin; 32 hexadecimal digits follow.
+const ID: &str = "ingot-";
+
+/// Whether a text has the form of a client id.
+pub(super) fn is_client_id(text: &str) -> bool {
+    let digits = text.strip_prefix(ID).unwrap_or_default();
+    digits.len() == 32 && digits.chars().all(|digit| digit.is_ascii_hexdigit())
 }
 
 fn random() -> [u8; 32] {

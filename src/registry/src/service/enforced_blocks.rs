@@ -76,7 +76,7 @@ impl Session {
     }
 
     /// A block and one of its versions.
-    async fn find_enforced_version(
+    pub(super) async fn find_enforced_version(
         &self,
         tx: &mut Tx,
         id: &str,
@@ -235,54 +235,6 @@ impl Session {
         tx.delete_enforced_version(version).await?;
         let target = format!("{} {}", block.name, row.version);
         self.audit(tx, "delete enforced block version", target).await
-    }
-
-    async fn link_in(
-        &self,
-        tx: &mut Tx,
-        id: &str,
-        version: &str,
-        names: &[String],
-    ) -> Result<Vec<EnforcedLinkRow>> {
-        if names.len() > limits::ENFORCED_BUCKETS {
-            let most = limits::ENFORCED_BUCKETS;
-            return Err(Error::invalid(format!(
-                "an enforced block must not be linked to more than {most} buckets"
-            )));
-        }
-        let (block, row) = self.find_enforced_version(tx, id, version).await?;
-        for link in tx.enforced_links(id).await? {
-            if link.version_id == version && !names.contains(&link.bucket_name) {
-                tx.unlink_enforced_version(&link.id).await?;
-                let target = format!("{} {} from {}", block.name, row.version, link.bucket_name);
-                self.audit(tx, "unlink enforced block", target).await?;
-            }
-        }
-        let there = tx.enforced_links(id).await?;
-        for (at, name) in names.iter().enumerate() {
-            if names[..at].contains(name) {
-                let name = rules::quoted(name);
-                return Err(Error::invalid(format!("bucket_names has {name} more than once")));
-            }
-            let bucket = self.bucket_id(tx, name).await?;
-            if there.iter().any(|it| it.bucket_id == bucket && it.version_id == version) {
-                continue;
-            }
-            let moves = there.iter().any(|it| it.bucket_id == bucket);
-            let count = tx.enforced_links_of_bucket(&bucket).await?.len();
-            if !moves && count >= limits::ENFORCED_OF_BUCKET {
-                let (most, name) = (limits::ENFORCED_OF_BUCKET, rules::quoted(name));
-                return Err(Error::precondition(format!(
-                    "bucket {name} must not be linked to more than {most} enforced blocks"
-                )));
-            }
-            tx.link_enforced_version(id, version, &bucket).await?;
-            let target = format!("{} {} to {name}", block.name, row.version);
-            self.audit(tx, "link enforced block", target).await?;
-        }
-        let mut links = tx.enforced_links(id).await?;
-        links.retain(|link| link.version_id == version);
-        Ok(links)
     }
 
     /// The enforced blocks of the project and what they are linked to, by name; their versions without
@@ -467,8 +419,7 @@ impl EnforcedBlocks for Session {
         body: &LinkBucketsBody,
     ) -> Result<LinkBucketsResponse> {
         self.need(Role::Admin)?;
-        let links =
-            transaction!(self.store, |tx| { self.link_in(tx, id, version, &body.bucket_names) })?;
+        let links = transaction!(self.store, |tx| self.link_in(tx, id, version, body))?;
         let see = |link: EnforcedLinkRow| EnforcedBlockBucket {
             id: link.id,
             bucket_id: link.bucket_id,

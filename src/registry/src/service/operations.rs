@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::rules;
 use super::sboms::sbom_document;
 use super::session::Session;
 use crate::api::*;
@@ -63,11 +64,14 @@ impl Registry for Session {
 
     async fn get_version(&self, bucket: &str, fingerprint: &str) -> Result<Version> {
         self.need(Role::Viewer)?;
+        // With the metadata of its builds it is as large as a page of a list.
+        let _turn = self.store.list_turn().await?;
         self.version_in(&mut self.store.read().await?, bucket, fingerprint).await
     }
 
     async fn get_version_by_id(&self, bucket: &str, id: &str) -> Result<Version> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.version_by_id_in(&mut self.store.read().await?, bucket, id).await
     }
 
@@ -104,6 +108,8 @@ impl Registry for Session {
         body: &CreateBuildBody,
     ) -> Result<Build> {
         self.need(Role::Contributor)?;
+        // What is too large does not wait for its turn.
+        rules::new_build(body)?;
         transaction!(self.store, |tx| self.create_build_in(tx, bucket, fingerprint, body))
     }
 
@@ -120,6 +126,7 @@ impl Registry for Session {
         body: &UpdateBuildBody,
     ) -> Result<Build> {
         self.need(Role::Contributor)?;
+        rules::build(body)?;
         transaction!(self.store, |tx| self.update_build_in(tx, bucket, fingerprint, id, body))
     }
 

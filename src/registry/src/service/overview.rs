@@ -2,15 +2,15 @@
 //! made with a handful of statements however long it is; and changes that are made only if what the
 //! person saw is still so.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::view::version_status;
 use super::{Session, page, rules};
 use crate::api::*;
 use crate::client::Registry as _;
 use crate::store::{
-    BucketFilter, BucketLine, BucketOrder, BuildLine, BuildRow, RelativesLine, Role, Tx,
-    VersionRow, transaction,
+    BucketFilter, BucketLine, BucketOrder, BuildLine, BuildRow, ChannelRow, RelativesLine, Role,
+    Tx, VersionRow, transaction,
 };
 
 /// A version, as others name it.
@@ -109,6 +109,8 @@ impl Session {
         self.need(Role::Viewer)?;
         let filter = &BucketFilter { all: self.sees_all(), ..filter.clone() };
         let keys = page::keys(page)?;
+        // Words are looked for in all that the project has, which keeps a connection busy.
+        let _turn = self.store.list_turn().await?;
         let tx = &mut self.store.read().await?;
         let project = self.project_id();
         let (rows, total) = tx.search_buckets(project, filter, order, &keys).await?;
@@ -161,6 +163,7 @@ impl Session {
     /// The caller may not read, or the database failed.
     pub async fn platforms(&self) -> Result<Vec<String>> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         self.store.read().await?.platforms(self.project_id()).await
     }
 
@@ -176,6 +179,7 @@ impl Session {
         most: u32,
     ) -> Result<(Vec<VersionName>, i64)> {
         self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
         let tx = &mut self.store.read().await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
         let (ids, count) = tx.descendants(&version.id, most).await?;
@@ -200,6 +204,7 @@ impl Session {
         most: u32,
     ) -> Result<(Vec<Rollback>, i64)> {
         self.need(Role::Contributor)?;
+        let _turn = self.store.list_turn().await?;
         let tx = &mut self.store.read().await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
         let mut found = Vec::new();
@@ -220,6 +225,22 @@ impl Session {
         Ok((found, count))
     }
 
+    /// Whether channels go back, and whether descendants are revoked, too: of the revocation that a
+    /// version has or is to have by itself; none if it has none.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such version, or the database failed.
+    pub async fn revocation_choices(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+    ) -> Result<Option<(bool, bool)>> {
+        self.need(Role::Viewer)?;
+        let tx = &mut self.store.read().await?;
+        let version = self.find_version(tx, bucket, fingerprint).await?;
+        tx.own_revocation_choices(&version.id).await
+    }
+
     /// The version that a channel pointed at before and that is still valid.
     ///
     /// # Errors
@@ -227,11 +248,33 @@ impl Session {
     pub async fn previous_of(&self, bucket: &str, channel: &str) -> Result<Option<VersionName>> {
         self.need(Role::Viewer)?;
         let tx = &mut self.store.read().await?;
-        let seen = self.channel_in(tx, bucket, channel).await?;
-        let now = seen.version.map(|version| version.id);
-        let back = tx.last_valid_before(&seen.id, now.as_deref()).await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let row = self.find_channel(tx, bucket, &bucket_id, channel).await?;
+        let back = tx.last_valid_before(&row.id, row.version_id.as_deref()).await?;
         let rows = tx.versions_by_id(&back.into_iter().collect::<Vec<_>>()).await?;
         Ok(rows.first().map(|row| version_name(row, &[], tx.now)))
+    }
+
+    /// As [`Session::previous_of`], of all channels of a bucket that the caller may read and that
+    /// have one, by their names.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such bucket, or the database failed.
+    pub async fn previous_of_all(&self, bucket: &str) -> Result<BTreeMap<String, VersionName>> {
+        self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
+        let tx = &mut self.store.read().await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let mut channels = tx.channels_and_previous(&bucket_id).await?;
+        channels.retain(|(channel, _)| self.may_see(channel));
+        let ids: BTreeSet<String> = channels.iter().map(|(_, previous)| previous.clone()).collect();
+        let rows = tx.versions_by_id(&ids.into_iter().collect::<Vec<_>>()).await?;
+        let names: HashMap<&str, VersionName> =
+            rows.iter().map(|row| (row.id.as_str(), version_name(row, &[], tx.now))).collect();
+        let named = |(channel, previous): (ChannelRow, String)| {
+            Some((channel.name, names.get(previous.as_str())?.clone()))
+        };
+        Ok(channels.into_iter().filter_map(named).collect())
     }
 
     /// Points a channel at the version of a fingerprint, if it still points at what the caller saw:

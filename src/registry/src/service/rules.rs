@@ -6,6 +6,8 @@ use crate::api::limits::{ENFORCED_CONTENT, LABEL_KEY, LABEL_VALUE, LABELS};
 use crate::api::*;
 use crate::revocation_delay::revocation_delay;
 
+use super::credentials::is_client_id;
+
 /// How long a bucket's or a channel's name may be.
 const NAME: usize = 64;
 /// How long a fingerprint may be, which HCP says.
@@ -97,10 +99,44 @@ pub(super) fn fingerprint(fingerprint: &str) -> Result<()> {
 
 /// A service principal's name, which pages and the audit log show.
 pub(super) fn principal_name(name: &str) -> Result<()> {
-    if name.trim().is_empty() {
-        return Err(Error::invalid("a principal must have a name"));
+    shown_name("a principal", name)?;
+    match is_client_id(name) {
+        true => Err(Error::invalid(
+            "a principal must not be called as a client id is: another may have it",
+        )),
+        false => Ok(()),
     }
-    text("a principal's name", name, NAME)
+}
+
+/// A project's name, which is in the paths of its pages.
+pub(super) fn project_name(name: &str) -> Result<()> {
+    shown_name("a project", name)?;
+    if name.contains(['/', '\\']) || matches!(name, "." | "..") {
+        return Err(Error::invalid(
+            "a project's name is in the paths of its pages: it must not hold `/` or `\\`, or be `.` or \
+             `..`",
+        ));
+    }
+    match uuid::Uuid::parse_str(name) {
+        Ok(_) => Err(Error::invalid(
+            "a project must not be called as a project's id is: another may have it",
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+/// A name that people read, in a line.
+fn shown_name(of: &str, name: &str) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::invalid(format!("{of} must have a name")));
+    }
+    if name.trim() != name {
+        return Err(Error::invalid(format!("{of}'s name must not begin or end with white space")));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid(format!("{of}'s name must not hold control characters")));
+    }
+    text(&format!("{of}'s name"), name, NAME)
 }
 
 /// A text that has no form: no longer than `most`, without control characters.
@@ -183,30 +219,55 @@ pub(super) fn component(component: &str) -> Result<()> {
     text("a component_type", component, TEXT)
 }
 
-/// What a build says of itself.
-pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
-    text("a packer_run_uuid", &body.packer_run_uuid, NAME)?;
-    text("a platform", &body.platform, NAME)?;
-    text("a source_external_identifier", &body.source_external_identifier, TEXT)?;
+/// What a new build says of itself.
+pub(super) fn new_build(body: &CreateBuildBody) -> Result<()> {
+    component(&body.component_type)?;
+    let (run, platform) = (&body.packer_run_uuid, &body.platform);
+    build_texts(run, platform, &body.source_external_identifier)?;
     labels(&body.labels)?;
-    if body.artifacts.len() > ARTIFACTS {
+    artifacts(&body.artifacts)
+}
+
+fn build_texts(run: &str, platform: &str, source: &str) -> Result<()> {
+    text("a packer_run_uuid", run, NAME)?;
+    text("a platform", platform, NAME)?;
+    text("a source_external_identifier", source, TEXT)
+}
+
+/// What a build made.
+fn artifacts(artifacts: &[ArtifactCreateBody]) -> Result<()> {
+    if artifacts.len() > ARTIFACTS {
         return Err(Error::invalid(format!(
             "a build must not have more than {ARTIFACTS} artifacts"
         )));
     }
-    for artifact in &body.artifacts {
+    for artifact in artifacts {
         if artifact.external_identifier.is_empty() {
             return Err(Error::invalid("an artifact must have an external_identifier"));
         }
         text("an external_identifier", &artifact.external_identifier, TEXT)?;
         text("a region", &artifact.region, TEXT)?;
     }
+    Ok(())
+}
+
+/// What a build says of itself.
+pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
+    let (run, platform) = (&body.packer_run_uuid, &body.platform);
+    build_texts(run, platform, &body.source_external_identifier)?;
+    labels(&body.labels)?;
+    artifacts(&body.artifacts)?;
     let metadata = serde_json::to_string(&body.metadata).unwrap_or_default();
-    match metadata.len() > METADATA || metadata.contains("\\u0000") {
-        true => Err(Error::invalid(format!(
+    if metadata.len() > METADATA || metadata.contains("\\u0000") {
+        return Err(Error::invalid(format!(
             "a build's metadata must not be longer than {METADATA} bytes or hold zero characters"
-        ))),
-        false => Ok(()),
+        )));
+    }
+    let metadata = body.metadata.iter();
+    let parts = metadata.flat_map(|it| [&it.cicd, &it.packer, &it.vcs]).flatten();
+    match parts.into_iter().all(JsonText::is_readable) {
+        true => Ok(()),
+        false => Err(Error::invalid("a build's metadata must be JSON of no more than 127 levels")),
     }
 }
 
@@ -220,6 +281,26 @@ pub(super) fn revoke_in(text: &str) -> Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_people_read() {
+        for name in ["web", "Web & Mobile", "größer", "a.b"] {
+            project_name(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+            principal_name(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        let long = "a".repeat(65);
+        for name in ["", " ", " a", "a\n", "a\tb", "a\u{202e}b", &long] {
+            assert!(project_name(name).is_err(), "{name:?}");
+            assert!(principal_name(name).is_err(), "{name:?}");
+        }
+        for name in ["a/b", "a\\b", ".", ".."] {
+            assert!(project_name(name).is_err(), "{name:?}");
+        }
+        assert!(project_name("6f3d6a1e-0000-4000-8000-000000000000").is_err());
+        let id = format!("ingot-{}", "0123456789abcdef".repeat(2));
+        assert!(principal_name(&id).is_err());
+        assert!(principal_name("ingot-ci").is_ok());
+    }
 
     #[test]
     fn names() {

@@ -18,6 +18,20 @@ fn view(row: SbomRow) -> Sbom {
 pub async fn sbom_document(store: &Store, id: &str) -> Result<Vec<u8>> {
     // It takes memory, as a list does.
     let turn = store.list_turn().await?;
+    sbom_document_in_turn(store, id, turn).await
+}
+
+/// As [`sbom_document`], for who has a [`Store::list_turn`] already: one that waited for a second one
+/// could keep others waiting who do the same. It is held until the document is there, also where
+/// nobody waits for that any more.
+///
+/// # Errors
+/// There is none, or the database failed.
+pub async fn sbom_document_in_turn(
+    store: &Store,
+    id: &str,
+    turn: impl Send + 'static,
+) -> Result<Vec<u8>> {
     let packed = store.read().await?.sbom_document(id).await?;
     sbom::unpack(packed.ok_or_else(|| Error::not_found("there is no such SBOM"))?, turn).await
 }

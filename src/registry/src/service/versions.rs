@@ -116,9 +116,14 @@ impl Session {
         let target = format!("{bucket}/{fingerprint}");
         if body.complete {
             if row.number.is_none() && !self.complete_if_done(tx, &row).await? {
-                return Err(Error::precondition(
-                    "the version cannot be completed: not all of its builds are done",
-                ));
+                let builds = tx.builds(slice::from_ref(&row.id), false).await?;
+                return Err(Error::precondition(match builds.is_empty() {
+                    true => {
+                        "the version cannot be completed: it has no builds; record one with \
+                         `ingot registry artifacts create`"
+                    }
+                    false => "the version cannot be completed: not all of its builds are done",
+                }));
             }
             self.audit(tx, "complete version", target).await?;
         } else if body.restore {

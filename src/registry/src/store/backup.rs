@@ -99,17 +99,16 @@ impl Store {
         // A copy, as it is brought up to date before it is read.
         let copy = std::env::temp_dir().join(format!("ingot-restore-{}", uuid::Uuid::new_v4()));
         let fail = |error: std::io::Error| file_error(file, &error);
-        create_private(&copy).map_err(fail)?;
         let restored = async {
-            std::fs::copy(file, &copy).map_err(fail)?;
-            let not_one =
-                |_| Error::invalid(format!("{} is not a backup of a registry", file.display()));
-            let from = match Store::open(&Location::Sqlite(copy.clone()), 2).await {
-                Err(error) if error.code == Code::FailedPrecondition => return Err(error),
-                opened => opened.map_err(not_one)?,
+            copy_private(file, &copy).map_err(fail)?;
+            // What has nothing to do with what is in the file is passed on: a disk that is full, a
+            // newer Ingot.
+            let not_one = |error: Error| match error.code {
+                Code::Unavailable | Code::FailedPrecondition => error,
+                _ => Error::invalid(format!("{} is not a backup of a registry", file.display())),
             };
-            let rows = from.check_backup().await.map_err(not_one);
-            let rows = match rows {
+            let from = Store::open(&Location::Sqlite(copy.clone()), 2).await.map_err(not_one)?;
+            let rows = match from.check_backup().await.map_err(not_one) {
                 Ok(()) => from.copy_to(self).await,
                 Err(error) => Err(error),
             };
@@ -227,15 +226,61 @@ fn remove(file: &Path) {
     }
 }
 
-/// A file that is nobody else's to read: secrets are in it, as hashes and as they are.
-fn create_private(file: &Path) -> std::io::Result<()> {
+/// Copies a file into a new one that is nobody else's to read, and that its owner can write, whoever
+/// may do what with the first: secrets are in it, as hashes and as they are.
+fn copy_private(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut from = std::fs::File::open(from)?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file).map(drop)
+    std::io::copy(&mut from, &mut options.open(to)?).map(drop)
 }
 
 fn file_error(file: &Path, error: &std::io::Error) -> Error {
     Error::new(Code::Unavailable, format!("{}: {error}", file.display()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{Permissions, metadata, read, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_its_owners_to_read_and_write() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        write(&from, "secret").expect("it is written");
+        // As an archive keeps them, and as others may read it where it is.
+        for mode in [0o400, 0o644] {
+            set_permissions(&from, Permissions::from_mode(mode)).expect("it is its owner's");
+            copy_private(&from, &to).expect("it is copied");
+            let copied = metadata(&to).expect("it is there").permissions().mode();
+            assert_eq!(copied & 0o777, 0o600, "{mode:o}");
+            assert_eq!(read(&to).expect("it can be read"), b"secret");
+            copy_private(&from, &to).expect_err("it is there already");
+            std::fs::remove_file(&to).expect("it is its owner's");
+        }
+    }
+
+    /// What keeps a backup from being read is told as it is.
+    #[tokio::test]
+    async fn only_what_is_no_backup_is_called_so() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        let to = Store::open(&Location::Sqlite(at("to.db")), 2).await.expect("a store");
+        write(at("other"), "this is no database").expect("it is written");
+        let mut damaged = b"SQLite format 3\0".to_vec();
+        damaged.resize(8192, 7);
+        write(at("damaged"), damaged).expect("it is written");
+        for (name, why) in
+            [("other", "is not a backup"), ("damaged", "is not a backup"), ("none", "No such file")]
+        {
+            let error = to.restore(&at(name)).await.expect_err("it is no backup");
+            assert!(error.message.contains(why) && error.message.contains(name), "{error}");
+        }
+        to.close().await;
+    }
 }

@@ -192,6 +192,23 @@ impl Tx {
         Ok(query.fetch_optional(self.raw()).await?)
     }
 
+    /// The channels of a bucket that have a version to go back to, with its id: what
+    /// [`Tx::last_valid_before`] says of each, from what it points at now.
+    pub async fn channels_and_previous(
+        &mut self,
+        bucket: &str,
+    ) -> Result<Vec<(ChannelRow, String)>> {
+        let sql = "SELECT * FROM (SELECT c.*, (SELECT a.version_id FROM assignments a \
+                   JOIN versions v ON v.id = a.version_id WHERE a.channel_id = c.id \
+                   AND v.revoked = 0 AND v.number IS NOT NULL \
+                   AND a.number < coalesce((SELECT min(f.number) FROM assignments f \
+                   WHERE f.channel_id = c.id AND f.version_id = c.version_id), $2) \
+                   ORDER BY a.number DESC LIMIT 1) AS previous_id \
+                   FROM channels c WHERE c.bucket_id = $1) AS found WHERE previous_id IS NOT NULL";
+        let rows = sqlx::query(sql).bind(bucket).bind(i64::MAX).fetch_all(self.raw()).await?;
+        rows.iter().map(|row| Ok((channel(row)?, row.text("previous_id")?))).collect()
+    }
+
     /// A channel's history, newest first, one more than wanted.
     pub async fn assignments(
         &mut self,

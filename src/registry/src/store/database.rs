@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::closing::Connections;
 use super::connection::Pool;
+use super::error::Failure;
 use super::location::Location;
 use super::migrate;
 use super::transaction::transaction;
@@ -55,7 +56,10 @@ impl Store {
         };
         let pool = opened.map_err(|error| match location {
             Location::Sqlite(path) => Error::new(
-                Code::Unavailable,
+                match Failure::of(&error) {
+                    Failure::Damaged => Code::Internal,
+                    _ => Code::Unavailable,
+                },
                 format!("the registry's database {} cannot be opened: {error}", path.display()),
             ),
             // The error may quote the URL, which may hold a password.

@@ -203,6 +203,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Keeps others from changing an enforced block's links until the transaction ends.
+    pub async fn lock_enforced_block(&mut self, id: &str) -> Result<()> {
+        // SQLite has one writer at a time anyway.
+        if self.postgres {
+            let sql = "SELECT id FROM enforced_blocks WHERE id = $1 FOR UPDATE";
+            let _: Option<String> =
+                sqlx::query_scalar(sql).bind(id).fetch_optional(self.raw()).await?;
+        }
+        Ok(())
+    }
+
     /// The links of an enforced block, in the order in which they were created.
     pub async fn enforced_links(&mut self, block: &str) -> Result<Vec<EnforcedLinkRow>> {
         let sql = AssertSqlSafe(format!("{LINK} WHERE l.block_id = $1 ORDER BY l.id"));

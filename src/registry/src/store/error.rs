@@ -17,6 +17,8 @@ pub(super) enum Failure {
     Slow,
     /// A string holds what the database cannot keep, as PostgreSQL a NUL character.
     Unstorable,
+    /// The file is damaged, or is no database of SQLite's.
+    Damaged,
     /// Anything else.
     Other,
 }
@@ -54,6 +56,7 @@ impl Failure {
                 Ok(13) => Failure::Full,
                 Ok(8) => Failure::ReadOnly,
                 Ok(9) => Failure::Slow,
+                Ok(11 | 26) => Failure::Damaged,
                 // The file cannot be read or written, or be opened.
                 Ok(10 | 14) => Failure::Lost,
                 _ => Failure::Other,
@@ -95,6 +98,10 @@ impl From<sqlx::Error> for Error {
             ),
             Failure::Slow => unavailable("the registry's database took too long; try again"),
             Failure::Lost => unavailable("the registry's database does not answer"),
+            Failure::Damaged => Error::new(
+                Code::Internal,
+                "the registry's database is damaged; restore a backup into a new one",
+            ),
             Failure::Conflict | Failure::Unstorable | Failure::Other => {
                 Error::new(Code::Internal, "the registry's database failed")
             }

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_webhook_targets.sql"),
     include_str!("migrations/0008_enforced_blocks.sql"),
     include_str!("migrations/0009_sboms_by_build.sql"),
+    include_str!("migrations/0010_audit_by_project.sql"),
 ];
 
 /// What servers that start at once queue up for.

@@ -233,11 +233,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes the lines of the audit log that are older; how many there were.
-    pub async fn forget_audit(&mut self, before: Timestamp) -> Result<u64> {
-        let sql = "DELETE FROM audit WHERE at < $1";
+    /// Removes the oldest lines of the audit log from before a time, so many at most; how many it
+    /// were.
+    pub async fn forget_audit(&mut self, before: Timestamp, most: u32) -> Result<u64> {
+        let sql = "DELETE FROM audit WHERE id IN \
+                   (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)";
         let query = sqlx::query(sql).bind(before.micros().unwrap_or_default());
-        Ok(query.execute(self.raw()).await?.rows_affected())
+        Ok(query.bind(i64::from(most)).execute(self.raw()).await?.rows_affected())
     }
 
     /// What a principal did this to in a project since a time, last first.
@@ -255,9 +257,20 @@ impl Tx {
         Ok(query.fetch_all(self.raw()).await?)
     }
 
-    /// The newest lines of the audit log since a time.
-    pub async fn audit_log(&mut self, limit: i64, since: Timestamp) -> Result<Vec<AuditRow>> {
-        let sql = "SELECT * FROM audit WHERE at >= $2 ORDER BY at DESC, id DESC LIMIT $1";
+    /// The newest lines of the audit log since a time, of a project or of all and none.
+    pub async fn audit_log(
+        &mut self,
+        limit: i64,
+        since: Timestamp,
+        project: Option<&str>,
+    ) -> Result<Vec<AuditRow>> {
+        let sql = match project {
+            None => "SELECT * FROM audit WHERE at >= $2 ORDER BY at DESC, id DESC LIMIT $1",
+            Some(_) => {
+                "SELECT * FROM audit WHERE at >= $2 AND project_id = $3 \
+                 ORDER BY at DESC, id DESC LIMIT $1"
+            }
+        };
         let line = |row: &AnyRow| {
             Ok(AuditRow {
                 at: row.time("at")?,
@@ -269,7 +282,10 @@ impl Tx {
                 address: row.text("address")?,
             })
         };
-        let query = sqlx::query(sql).bind(limit).bind(since.micros().unwrap_or_default());
+        let mut query = sqlx::query(sql).bind(limit).bind(since.micros().unwrap_or_default());
+        if let Some(project) = project {
+            query = query.bind(project);
+        }
         query.fetch_all(self.raw()).await?.iter().map(line).collect()
     }
 }

@@ -238,11 +238,43 @@ impl Tx {
         sqlx::query(sql).fetch_all(self.raw()).await?.iter().map(principal).collect()
     }
 
-    /// Removes a principal, by its client id or its name; whether there was one.
-    pub async fn delete_principal(&mut self, id_or_name: &str) -> Result<bool> {
-        let sql = "DELETE FROM principals WHERE id = $1 OR name = $1";
-        let done = sqlx::query(sql).bind(id_or_name).execute(self.raw()).await?;
-        Ok(done.rows_affected() > 0)
+    /// Removes a principal by its client id.
+    pub async fn delete_principal(&mut self, id: &str) -> Result<()> {
+        let sql = "DELETE FROM principals WHERE id = $1";
+        sqlx::query(sql).bind(id).execute(self.raw()).await?;
+        Ok(())
+    }
+
+    /// Gives a project another name.
+    pub async fn rename_project(&mut self, id: &str, name: &str) -> Result<()> {
+        let sql = "UPDATE projects SET name = $1, updated_at = $2 WHERE id = $3";
+        let query = sqlx::query(sql).bind(name).bind(self.now_micros()).bind(id);
+        query.execute(self.raw()).await?;
+        Ok(())
+    }
+
+    /// What a project holds that would be gone with it: buckets, enforced blocks, and principals that
+    /// may use no other.
+    pub async fn project_contents(&mut self, id: &str) -> Result<[(&'static str, i64); 3]> {
+        if self.postgres {
+            // Nobody adds to it until the transaction ends.
+            let sql = "SELECT id FROM projects WHERE id = $1 FOR UPDATE";
+            let _: Option<String> =
+                sqlx::query_scalar(sql).bind(id).fetch_optional(self.raw()).await?;
+        }
+        let mut counts = [("buckets", 0), ("enforced_blocks", 0), ("principals", 0)];
+        for (table, count) in &mut counts {
+            let sql = format!("SELECT count(*) FROM {table} WHERE project_id = $1");
+            let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(id);
+            *count = query.fetch_one(self.raw()).await?;
+        }
+        Ok(counts)
+    }
+
+    /// Removes a project with all that is in it.
+    pub async fn delete_project(&mut self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM projects WHERE id = $1").bind(id).execute(self.raw()).await?;
+        Ok(())
     }
 }
 

@@ -97,6 +97,15 @@ impl Tx {
         Ok(Timestamp::from_micros(at))
     }
 
+    /// Whether channels go back and whether descendants inherit it, of the revocation that a version
+    /// has or is to have by itself.
+    pub async fn own_revocation_choices(&mut self, id: &str) -> Result<Option<(bool, bool)>> {
+        let sql = "SELECT rollback, descendants FROM revocations WHERE version_id = $1";
+        let row = sqlx::query(sql).bind(id).fetch_optional(self.raw()).await?;
+        let choices = |row: &AnyRow| Ok((row.flag("rollback")?, row.flag("descendants")?));
+        row.as_ref().map(choices).transpose()
+    }
+
     /// Forgets what a version was revoked by itself; whether it was.
     pub async fn drop_revocation(&mut self, id: &str) -> Result<bool> {
         let sql = "DELETE FROM revocations WHERE version_id = $1";

@@ -256,10 +256,14 @@ impl Tx {
         Ok(count > 0)
     }
 
-    /// Forgets calls of runs made before `before`, about which no call is taken any more.
-    pub async fn forget_run_tasks(&mut self, before: Timestamp) -> Result<u64> {
+    /// Forgets calls of runs made before `before`, about which no call is taken any more, so many at
+    /// most; how many it were.
+    pub async fn forget_run_tasks(&mut self, before: Timestamp, most: u32) -> Result<u64> {
         let before = before.micros().ok_or_else(|| Error::invalid("a time must be given"))?;
-        let sql = "DELETE FROM run_tasks WHERE run_created_at < $1 AND call IS NULL";
-        Ok(sqlx::query(sql).bind(before).execute(self.raw()).await?.rows_affected())
+        let sql = "DELETE FROM run_tasks WHERE run_created_at < $1 AND call IS NULL \
+                   AND task_result_id IN (SELECT task_result_id FROM run_tasks \
+                   WHERE run_created_at < $1 AND call IS NULL LIMIT $2)";
+        let query = sqlx::query(sql).bind(before).bind(i64::from(most));
+        Ok(query.execute(self.raw()).await?.rows_affected())
     }
 }

@@ -50,7 +50,8 @@ pub(crate) fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<C
     }
 }
 
-fn name(name: &str, errors: &mut ConfigErrors) {
+/// Checks `ami_name`.
+pub(crate) fn name(name: &str, errors: &mut ConfigErrors) {
     if !(3..=128).contains(&name.len()) {
         errors.push(ConfigError::on(
             "ami_name",
@@ -102,14 +103,15 @@ fn keys(raw: &Options, errors: &mut ConfigErrors) {
         wrong_with(errors, related, "a key needs encrypt_boot", "set encrypt_boot = true");
     }
     for (option, key) in keys {
-        if !KMS_KEY.is_match(key) {
-            wrong(
-                errors,
-                option,
-                format!("{key:?} names no KMS key"),
-                "write a key's id, alias/NAME, or an ARN",
-            );
-        }
+        kms_key(option, key, errors);
+    }
+}
+
+/// Checks an option that names a key.
+pub(crate) fn kms_key(option: &str, key: &str, errors: &mut ConfigErrors) {
+    if !KMS_KEY.is_match(key) {
+        let message = format!("{key:?} names no KMS key");
+        wrong(errors, option, message, "write a key's id, alias/NAME, or an ARN");
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn wrong_with(
 }
 
 /// Complains about a value that is not one of `allowed`.
-pub(super) fn one_of(
+pub(crate) fn one_of(
     errors: &mut ConfigErrors,
     option: &str,
     value: Option<&str>,

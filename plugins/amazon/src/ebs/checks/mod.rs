@@ -13,6 +13,7 @@ mod templates;
 mod volumes;
 
 pub(super) use ami::{DEFAULT_KEY_HINT, ami, default_key_message, unshareable};
+pub(crate) use ami::{kms_key, name};
 pub(super) use devices::devices;
 pub(super) use instance::{instance, is_burstable, placement, source};
 pub(super) use login::login;
@@ -22,4 +23,5 @@ pub(super) use surrogate::surrogate;
 pub(super) use templates::templates;
 pub(super) use volumes::volumes;
 
-use errors::{one_of, wrong, wrong_with};
+pub(crate) use errors::one_of;
+use errors::{wrong, wrong_with};

@@ -13,11 +13,12 @@ mod volumes;
 
 pub(super) use source_block::Options;
 
-pub(super) use ami::{FastLaunch, clean_function, clean_name};
+pub(super) use ami::FastLaunch;
+pub(crate) use ami::{clean_function, clean_name};
 pub(super) use block_device::BlockDevice;
 pub(super) use network::SESSION_MANAGER;
 pub(super) use schemas::{schema, surrogate_schema, volume_schema};
-pub(super) use source_block::given;
+pub(crate) use source_block::given;
 pub(super) use surrogate::{RootDevice, Surrogate, SurrogateOptions};
 pub(super) use tags::Tags;
 pub(super) use volumes::{EbsVolume, VolumeOptions};

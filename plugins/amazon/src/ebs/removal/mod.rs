@@ -14,15 +14,16 @@ mod security_group;
 mod volume;
 
 pub(super) use iam::{iam, once_iam, remove_profile};
+pub(crate) use image::{ImageMark, Snapshots, find_images, remove_image};
 pub(super) use image::{
-    ImageMark, PROTECTED, Snapshots, all_images, deregister_unprotected, find_images,
-    find_snapshots, orphans, remove_image, remove_snapshot, remove_snapshots_of,
-    snapshots_created_for, snapshots_of,
+    PROTECTED, all_images, deregister_unprotected, find_snapshots, orphans, remove_snapshot,
+    remove_snapshots_of, snapshots_created_for, snapshots_of,
 };
-pub(super) use instance::{Known, Mark, TOKEN_TAG, find_instances, is_over, remove_instances};
+pub(crate) use instance::TOKEN_TAG;
+pub(super) use instance::{Known, Mark, find_instances, is_over, remove_instances};
 pub(super) use key_pair::{find_key_pair, remove_key_pair};
 pub(super) use launch_template::{find_launch_template, remove_fleet, remove_launch_template};
-pub(super) use retry::{look_for, persist};
+pub(crate) use retry::{look_for, persist};
 pub(super) use security_group::{find_security_group, remove_security_group};
 pub(super) use volume::remove_volume;
 

@@ -33,18 +33,24 @@ impl Step<State> for ModifyAttributes {
             ctx.ui.say("Skipping AMI modify attributes...");
             return Ok(());
         }
-        let changes = changes(ctx, state)?;
+        let ami = &state.settings.raw.ami;
+        let description = match given(&ami.ami_description) {
+            Some(text) => state.info.render(ctx, "ami_description", text)?,
+            None => String::new(),
+        };
+        let attributes = Attributes {
+            description,
+            groups: &ami.ami_groups,
+            users: &ami.ami_users,
+            org_arns: &ami.ami_org_arns,
+            ou_arns: &ami.ami_ou_arns,
+            product_codes: &ami.ami_product_codes,
+            imds: given(&ami.imds_support),
+        };
         let shares = shares(state);
         for (region, image) in &state.images {
             let ec2 = state.access.client(region);
-            if !changes.is_empty() {
-                ctx.ui.say(format!("Modifying attributes on AMI ({})...", image.id));
-            }
-            for (name, change) in &changes {
-                ctx.ui.message(format!("Modifying: {name}"));
-                let doing = format!("modifying {name} of the AMI {}", image.id);
-                apply(&ec2, &image.id, change).await.during(doing)?;
-            }
+            modify(ctx, &ec2, &image.id, &attributes).await?;
             for snapshot in &image.snapshots {
                 share(ctx, &ec2, snapshot, &shares).await?;
             }
@@ -53,41 +59,77 @@ impl Step<State> for ModifyAttributes {
     }
 }
 
-fn changes(ctx: &RunContext, state: &State) -> Result<Vec<(&'static str, Change)>> {
-    let ami = &state.settings.raw.ami;
-    let mut changes = Vec::new();
-    if let Some(text) = given(&ami.ami_description) {
-        let text = state.info.render(ctx, "ami_description", text)?;
-        if !text.is_empty() {
-            changes.push(("description", Change::Description(text)));
+/// What an AMI says about itself, and who may use it, as the options tell.
+#[derive(Debug, Default)]
+pub(crate) struct Attributes<'a> {
+    /// The description; an empty one is none.
+    pub description: String,
+    pub groups: &'a [String],
+    pub users: &'a [String],
+    pub org_arns: &'a [String],
+    pub ou_arns: &'a [String],
+    pub product_codes: &'a [String],
+    /// `imds_support`.
+    pub imds: Option<&'a str>,
+}
+
+impl Attributes<'_> {
+    fn changes(&self) -> Vec<(&'static str, Change)> {
+        let mut changes = Vec::new();
+        if !self.description.is_empty() {
+            changes.push(("description", Change::Description(self.description.clone())));
         }
+        let permission = LaunchPermission::builder;
+        let group = |name: &String| permission().group(PermissionGroup::from(name.as_str()));
+        let permissions: [(&str, Vec<LaunchPermission>); 4] = [
+            ("groups", self.groups.iter().map(|name| group(name).build()).collect()),
+            ("users", self.users.iter().map(|id| permission().user_id(id).build()).collect()),
+            (
+                "ami org arns",
+                self.org_arns
+                    .iter()
+                    .map(|arn| permission().organization_arn(arn).build())
+                    .collect(),
+            ),
+            (
+                "ami ou arns",
+                self.ou_arns
+                    .iter()
+                    .map(|arn| permission().organizational_unit_arn(arn).build())
+                    .collect(),
+            ),
+        ];
+        let permissions = permissions.into_iter().filter(|(_, list)| !list.is_empty());
+        changes.extend(permissions.map(|(name, list)| (name, Change::Launch(list))));
+        if !self.product_codes.is_empty() {
+            changes.push(("product codes", Change::ProductCodes(self.product_codes.to_vec())));
+        }
+        if let Some(imds) = self.imds {
+            changes.push(("imds_support", Change::Imds(imds.to_owned())));
+        }
+        changes
     }
-    let permission = LaunchPermission::builder;
-    let group = |name: &String| permission().group(PermissionGroup::from(name.as_str())).build();
-    let permissions: [(&str, Vec<LaunchPermission>); 4] = [
-        ("groups", ami.ami_groups.iter().map(group).collect()),
-        ("users", ami.ami_users.iter().map(|id| permission().user_id(id).build()).collect()),
-        (
-            "ami org arns",
-            ami.ami_org_arns.iter().map(|arn| permission().organization_arn(arn).build()).collect(),
-        ),
-        (
-            "ami ou arns",
-            ami.ami_ou_arns
-                .iter()
-                .map(|arn| permission().organizational_unit_arn(arn).build())
-                .collect(),
-        ),
-    ];
-    let permissions = permissions.into_iter().filter(|(_, list)| !list.is_empty());
-    changes.extend(permissions.map(|(name, list)| (name, Change::Launch(list))));
-    if !ami.ami_product_codes.is_empty() {
-        changes.push(("product codes", Change::ProductCodes(ami.ami_product_codes.clone())));
+}
+
+/// Sets the attributes of an AMI.
+///
+/// # Errors
+/// EC2 does not take one of them.
+pub(crate) async fn modify(
+    ctx: &RunContext,
+    ec2: &Ec2,
+    image: &str,
+    attributes: &Attributes<'_>,
+) -> Result<(), Failure> {
+    let changes = attributes.changes();
+    if !changes.is_empty() {
+        ctx.ui.say(format!("Modifying attributes on AMI ({image})..."));
     }
-    if let Some(imds) = given(&ami.imds_support) {
-        changes.push(("imds_support", Change::Imds(imds.to_owned())));
+    for (name, change) in &changes {
+        ctx.ui.message(format!("Modifying: {name}"));
+        apply(ec2, image, change).await.during(format!("modifying {name} of the AMI {image}"))?;
     }
-    Ok(changes)
+    Ok(())
 }
 
 async fn apply(ec2: &Ec2, image: &str, change: &Change) -> Result<(), Failure> {

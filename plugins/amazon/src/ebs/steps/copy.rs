@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{ResourceType, TagSpecification};
 use futures_util::future::join_all;
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Error, OnError, Result, RunContext, Step, Ui, async_trait};
+use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
 
 use super::create_image::{available, created, find_one, nameless, remove_or_keep};
 use super::image_tags::{AmiTags, merged};
@@ -73,10 +73,7 @@ impl Step<State> for CopyImage {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        // The instance is kept, of which it is made again.
-        if ctx.prepare.on_error == OnError::Keep {
-            self.cleanup(ctx, state, Outcome::Failed).await;
-        }
+        super::kept::keep_only_instance(self, ctx, state).await;
     }
 }
 

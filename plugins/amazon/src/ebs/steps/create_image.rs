@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Image, ImageState, ResourceType};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Error, OnError, Result, RunContext, Step, Ui, async_trait};
+use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
 
 use super::{CreatedImage, ImageCreation, State, once};
 use crate::access::{Access, Ec2};
@@ -85,10 +85,7 @@ impl Step<State> for CreateImage {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        // The instance is kept, of which it is made again.
-        if ctx.prepare.on_error == OnError::Keep {
-            self.cleanup(ctx, state, Outcome::Failed).await;
-        }
+        super::kept::keep_only_instance(self, ctx, state).await;
     }
 }
 
@@ -136,7 +133,7 @@ pub(super) async fn make(
 }
 
 /// What is to be known of an AMI that is ready.
-pub(super) fn created(id: String, image: &Image) -> CreatedImage {
+pub(crate) fn created(id: String, image: &Image) -> CreatedImage {
     let date = image.creation_date().unwrap_or_default().to_owned();
     CreatedImage { id, snapshots: snapshots_of(image), tags: image.tags().to_vec(), date }
 }
@@ -150,12 +147,12 @@ pub(super) fn launched_at(state: &State) -> String {
 }
 
 /// The failure of a call whose answer lacks the AMI's id.
-pub(super) fn nameless() -> Failure {
+pub(crate) fn nameless() -> Failure {
     Failure::new(Kind::Broken, "AWS did not return the AMI's id")
 }
 
 /// The AMI that a call whose answer was lost has made.
-pub(super) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<String>, Failure> {
+pub(crate) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<String>, Failure> {
     Ok(find_images(ec2, mark).await?.into_iter().next())
 }
 
@@ -169,7 +166,7 @@ pub(super) fn settling(failure: &Failure) -> bool {
 }
 
 /// Waits until an AMI can be used, and tells all about it.
-pub(super) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
+pub(crate) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
     let pace = pace::slow(access.polling(), pace::IMAGE);
     until(ui, &format!("the AMI {id}"), pace, || look_at(ec2, id)).await
 }

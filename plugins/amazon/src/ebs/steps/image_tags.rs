@@ -86,7 +86,11 @@ fn has_all(message: &[Tag], wanted: &[Tag]) -> bool {
     wanted.iter().all(|tag| message.contains(tag))
 }
 
-async fn add(
+/// Tags what was just made.
+///
+/// # Errors
+/// The last failure.
+pub(crate) async fn add(
     patience: &Patience,
     ec2: &Ec2,
     resources: Vec<String>,

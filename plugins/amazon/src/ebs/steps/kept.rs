@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::InstanceStateName;
 use ingot_communicator::KeyPair;
+use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Error, OnError, Resource, Result, RunContext, Step, async_trait};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,6 +17,17 @@ use crate::ebs::resources::{
     INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, instance_resource,
 };
 use crate::ebs::settings::KeyChoice;
+
+/// What a step leaves that makes the AMI, where the instance is kept: it is made again of that.
+pub(super) async fn keep_only_instance(
+    step: &impl Step<State>,
+    ctx: &RunContext,
+    state: &mut State,
+) {
+    if ctx.prepare.on_error == OnError::Keep {
+        step.cleanup(ctx, state, Outcome::Failed).await;
+    }
+}
 
 /// What a later run needs to go on with the instance, and to remove what was made for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]

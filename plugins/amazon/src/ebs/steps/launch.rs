@@ -1,5 +1,7 @@
 //! The instance.
 
+use std::path::Path;
+
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     CapacityReservationPreference, CapacityReservationSpecification, CapacityReservationTarget,
@@ -11,6 +13,7 @@ use aws_sdk_ec2::types::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ingot_sdk::file_work::read_small;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, Ui, async_trait};
 
@@ -30,6 +33,9 @@ use crate::ebs::settings::KeyChoice;
 use crate::ebs::tags::{marked, report, specification};
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind};
+
+/// The largest file of user data, in bytes; EC2 takes 16 KiB of it.
+const LARGEST_USER_DATA: u64 = 1 << 20;
 
 /// What a launch has made.
 #[derive(Debug, Clone, Default)]
@@ -216,7 +222,7 @@ async fn request(
     ctx: &RunContext,
     state: &State,
 ) -> Result<impl Future<Output = Result<Launched, Failure>> + Send + 'static> {
-    let user_data = user_data(state).await?;
+    let user_data = user_data(state)?;
     ctx.ui.say("Launching a source AWS instance...");
     let tags = state.run_tags(ctx)?;
     let volume_tags = &state.settings.raw.tags.run_volume_tags;
@@ -381,12 +387,11 @@ fn capacity(state: &State) -> CapacityReservationSpecification {
 }
 
 /// What the instance runs when it starts, as EC2 takes it.
-pub(super) async fn user_data(state: &State) -> Result<String> {
+pub(super) fn user_data(state: &State) -> Result<String> {
     let instance = &state.settings.raw.instance;
     let data = match given(&instance.user_data_file) {
-        Some(path) => {
-            tokio::fs::read(path).await.with_context(|| format!("reading user_data_file {path}"))?
-        }
+        Some(path) => read_small(Path::new(path), "user data", LARGEST_USER_DATA)
+            .with_context(|| format!("reading user_data_file {path}"))?,
         None => instance.user_data.clone().unwrap_or_default().into_bytes(),
     };
     // As in Packer, what is base64 already is left as it is; line breaks do not matter.

@@ -29,7 +29,11 @@ mod swap;
 mod tunnel;
 mod volumes;
 
+pub(crate) use attributes::{Attributes, modify};
+pub(crate) use create_image::{available, created, find_one, nameless};
+pub(crate) use image_tags::add as add_tags;
 pub(super) use sequence::steps;
-pub(super) use state::{CreatedImage, State};
+pub(super) use state::State;
+pub(crate) use state::{CreatedImage, left_behind, once};
 
-use state::{ImageCreation, Subnet, left_behind, once};
+use state::{ImageCreation, Subnet};

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::{ArchitectureValues, BootModeValues, TpmSupportValues};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{OnError, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Result, RunContext, Step, async_trait};
 
 use super::create_image::{find_one, image_name, launched_at, make, nameless, remove_or_keep};
 use super::{State, once};
@@ -72,9 +72,6 @@ impl Step<State> for RegisterImage {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        // The instance is kept, of which it is made again.
-        if ctx.prepare.on_error == OnError::Keep {
-            self.cleanup(ctx, state, Outcome::Failed).await;
-        }
+        super::kept::keep_only_instance(self, ctx, state).await;
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{
     CreateVolumePermission, PermissionGroup, ResourceType, SnapshotState, Tag,
 };
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Error, OnError, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -113,10 +113,7 @@ impl Step<State> for SnapshotVolumes {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        // The instance is kept, of which it is made again.
-        if ctx.prepare.on_error == OnError::Keep {
-            self.cleanup(ctx, state, Outcome::Failed).await;
-        }
+        super::kept::keep_only_instance(self, ctx, state).await;
     }
 }
 

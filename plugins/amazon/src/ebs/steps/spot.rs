@@ -96,7 +96,7 @@ impl Step<State> for MakeLaunchTemplate {
 
 async fn template(ctx: &RunContext, state: &State) -> Result<RequestLaunchTemplateData> {
     let raw = &state.settings.raw;
-    let user_data = user_data(state).await?;
+    let user_data = user_data(state)?;
     let tags = state.run_tags(ctx)?;
     let volume_tags = state.info.tags(ctx, "run_volume_tags", &raw.tags.run_volume_tags)?;
     report(ctx, &tags);

@@ -91,9 +91,9 @@ pub(crate) struct CreatedImage {
     /// Its snapshots.
     pub snapshots: Vec<String>,
     /// Its tags, as AWS told them when it was ready.
-    pub(super) tags: Vec<Tag>,
+    pub(crate) tags: Vec<Tag>,
     /// When it was made, by AWS's clock.
-    pub(super) date: String,
+    pub(crate) date: String,
 }
 
 /// An AMI that is being made, or was.
@@ -222,12 +222,12 @@ impl State {
 }
 
 /// Tells that something could not be removed. It stays in the journal.
-pub(super) fn left_behind(ctx: &RunContext, what: &str, why: impl std::fmt::Display) {
+pub(crate) fn left_behind(ctx: &RunContext, what: &str, why: impl std::fmt::Display) {
     ctx.ui.error(format!("Could not remove {what}: {why}. `ingot cleanup` tries again."));
 }
 
 /// The same client, but for calls that are not to be repeated without looking first.
-pub(super) fn once(ec2: &Ec2) -> Ec2 {
+pub(crate) fn once(ec2: &Ec2) -> Ec2 {
     let config = ec2.config().to_builder().retry_config(RetryConfig::disabled());
     Ec2::from_conf(config.build())
 }

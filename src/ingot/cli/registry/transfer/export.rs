@@ -11,7 +11,9 @@ use ingot_sdk::{Error, Result};
 
 use super::super::Session;
 use super::super::output::line;
-use super::file::{Export, ExportedBucket, ExportedVersion, FORM, LARGEST, sentence_list};
+use super::file::{Export, ExportedBucket, ExportedVersion, LARGEST, PLAIN, sentence_list};
+use super::{enforced, sboms};
+use crate::cli::args::go_bool;
 use crate::cli::whole_file;
 
 #[derive(Debug, Args)]
@@ -21,6 +23,9 @@ pub(in crate::cli::registry) struct ExportArgs {
     /// A bucket; all of them unless one is given. Can be given again
     #[arg(long, value_name = "BUCKET")]
     bucket: Vec<String>,
+    /// Also the SBOMs of builds, which may be large
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    sboms: bool,
 }
 
 /// Writes the buckets of the registry in use to a file.
@@ -33,6 +38,7 @@ pub(in crate::cli::registry) async fn export(args: &ExportArgs, session: &Sessio
     }
     let mut buckets = Vec::new();
     let mut incomplete = 0;
+    let mut sbom_bytes = 0;
     for mut bucket in all {
         if !args.bucket.is_empty() && !args.bucket.contains(&bucket.name) {
             continue;
@@ -47,36 +53,55 @@ pub(in crate::cli::registry) async fn export(args: &ExportArgs, session: &Sessio
             let version = registry.get_version(&bucket.name, &listed.fingerprint).await;
             let version = version?;
             let parents = parents(registry, &bucket.name, &version.fingerprint).await?;
-            versions.push(ExportedVersion { version, parents });
+            let sboms = match args.sboms {
+                true => sboms::of_version(registry, &version).await?,
+                false => Vec::new(),
+            };
+            sbom_bytes += sboms.iter().map(|sbom| sbom.document.len() as u64).sum::<u64>();
+            // What would be too large is not gathered first.
+            if sbom_bytes > LARGEST {
+                return Err(too_large(sbom_bytes));
+            }
+            versions.push(ExportedVersion { version, parents, sboms });
         }
         let channels = registry.list_channels(&bucket.name).await?.channels;
+        let latest_is_restricted = channels.iter().any(|it| it.managed && it.restricted);
         let channels = channels.into_iter().filter(|channel| !channel.managed).collect();
         // It is one of the versions.
         bucket.latest_version = None;
-        buckets.push(ExportedBucket { bucket, versions, channels });
+        buckets.push(ExportedBucket { bucket, versions, channels, latest_is_restricted });
     }
+    let names: BTreeSet<&str> = buckets.iter().map(|it| it.bucket.name.as_str()).collect();
+    let blocks = enforced::export(registry, &names, args.bucket.is_empty()).await;
+    let (enforced_blocks, out_of_reach) = blocks?;
     let count: usize = buckets.iter().map(|bucket| bucket.versions.len()).sum();
     let outside = parents_outside(&buckets);
-    let text = serde_json::to_string_pretty(&Export {
-        ingot_registry_export: FORM,
+    let mut export = Export {
+        ingot_registry_export: PLAIN,
         registry: session.connected.name.clone(),
         buckets,
-    });
+        enforced_blocks,
+    };
+    export.ingot_registry_export = export.form();
+    let text = serde_json::to_string_pretty(&export);
     let text = text.map_err(Error::caused_by)? + "\n";
     let file = args.file.display();
     if text.len() as u64 > LARGEST {
-        let size = text.len() >> 20;
-        return Err(Error::new(format!(
-            "these buckets are {size} MiB, and a file of more than {} MiB could not be imported",
-            LARGEST >> 20
-        ))
-        .hint("export fewer at once: -bucket=NAME"));
+        return Err(too_large(text.len() as u64));
     }
     whole_file::write(&args.file, &text)
         .map_err(|error| Error::new(format!("{file} cannot be written: {error}")))?;
     line(format!("Exported {count} versions of {} to {file}.", session.connected.name));
     if incomplete > 0 {
         line(format!("{incomplete} incomplete versions were left out."));
+    }
+    if let Some(why) = out_of_reach {
+        line(format!("Enforced blocks were left out: {why}."));
+    }
+    if !args.sboms {
+        line(
+            "SBOMs were left out; a version that was imported without them cannot get them later.",
+        );
     }
     if !outside.is_empty() {
         line(format!(
@@ -87,6 +112,15 @@ pub(in crate::cli::registry) async fn export(args: &ExportArgs, session: &Sessio
         ));
     }
     Ok(())
+}
+
+fn too_large(bytes: u64) -> Error {
+    Error::new(format!(
+        "these buckets are {} MiB, and a file of more than {} MiB could not be imported",
+        bytes >> 20,
+        LARGEST >> 20
+    ))
+    .hint("export fewer at once: -bucket=NAME; or without the SBOMs: -sboms=false")
 }
 
 /// The buckets of the parents that are not among the buckets, by name.

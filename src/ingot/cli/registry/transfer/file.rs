@@ -8,8 +8,14 @@ use ingot_registry::api::{Bucket, Channel, Parent, Version};
 use ingot_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The form of the file that this program writes and reads.
-pub(super) const FORM: u32 = 1;
+use super::enforced::ExportedBlock;
+use super::sboms::ExportedSbom;
+
+/// The form of the file that this program writes.
+pub(super) const FORM: u32 = 2;
+/// That of files without SBOMs, enforced blocks and restricted managed channels, which older programs
+/// read, too. They would leave these out without a word.
+pub(super) const PLAIN: u32 = 1;
 
 /// The largest file that is read, in bytes: some hundred thousand versions.
 pub(super) const LARGEST: u64 = 256 << 20;
@@ -17,11 +23,24 @@ pub(super) const LARGEST: u64 = 256 << 20;
 /// The file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Export {
-    /// [`FORM`].
+    /// [`FORM`] or [`PLAIN`].
     pub(super) ingot_registry_export: u32,
     /// The registry that it is of.
     pub(super) registry: String,
     pub(super) buckets: Vec<ExportedBucket>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) enforced_blocks: Vec<ExportedBlock>,
+}
+
+impl Export {
+    /// The form that what is in it needs.
+    pub(super) fn form(&self) -> u32 {
+        let mut versions = self.buckets.iter().flat_map(|bucket| &bucket.versions);
+        let plain = self.enforced_blocks.is_empty()
+            && self.buckets.iter().all(|bucket| !bucket.latest_is_restricted)
+            && versions.all(|version| version.sboms.is_empty());
+        if plain { PLAIN } else { FORM }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +50,9 @@ pub(super) struct ExportedBucket {
     pub(super) versions: Vec<ExportedVersion>,
     /// Without those that the registry manages.
     pub(super) channels: Vec<Channel>,
+    /// Whether the managed channel is restricted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) latest_is_restricted: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +60,8 @@ pub(super) struct ExportedVersion {
     pub(super) version: Version,
     /// What it was built from.
     pub(super) parents: Vec<Parent>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) sboms: Vec<ExportedSbom>,
 }
 
 /// Reads the file.
@@ -55,7 +79,7 @@ pub(super) fn read(path: &Path) -> Result<Export> {
         Error::new(format!("{file} is not an export of a registry: {error}"))
             .hint("`ingot registry export FILE` writes one")
     })?;
-    for ExportedBucket { bucket, versions, channels } in &export.buckets {
+    for ExportedBucket { bucket, versions, channels, .. } in &export.buckets {
         let versions = versions.iter().map(|exported| &exported.version.bucket_name);
         let mut names = versions.chain(channels.iter().map(|channel| &channel.bucket_name));
         if let Some(other) = names.find(|name| **name != bucket.name) {
@@ -66,9 +90,11 @@ pub(super) fn read(path: &Path) -> Result<Export> {
         }
     }
     match export.ingot_registry_export {
-        FORM => Ok(export),
-        other => Err(Error::new(format!("{file} has form {other}; this Ingot reads form {FORM}"))
-            .hint("use the Ingot that wrote it, or a newer one")),
+        PLAIN | FORM => Ok(export),
+        other => Err(Error::new(format!(
+            "{file} has form {other}; this Ingot reads forms {PLAIN} and {FORM}"
+        ))
+        .hint("use the Ingot that wrote it, or a newer one")),
     }
 }
 

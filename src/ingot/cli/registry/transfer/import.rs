@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use ingot_registry::api::{
     ArtifactCreateBody, Build, BuildStatus, Channel, CreateBucketBody, CreateBuildBody,
-    CreateChannelBody, CreateVersionBody, Parent, RevocationType, UpdateBuildBody,
-    UpdateChannelBody, UpdateVersionBody, Version,
+    CreateChannelBody, CreateVersionBody, LATEST_CHANNEL, Parent, RevocationType, Timestamp,
+    UpdateBuildBody, UpdateChannelBody, UpdateVersionBody, Version,
 };
 use ingot_registry::client::Registry;
 use ingot_sdk::{Error, Result};
@@ -15,6 +15,8 @@ use ingot_sdk::{Error, Result};
 use super::super::output::line;
 use super::super::{Session, is_absent};
 use super::file::{Export, ExportedBucket, ExportedVersion, read, sentence_list};
+use super::{enforced, sboms};
+use crate::publish::completed_at;
 
 #[derive(Debug, Args)]
 pub(in crate::cli::registry) struct ImportArgs {
@@ -41,10 +43,7 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
     for bucket in &export.buckets {
         import.bucket(bucket).await?;
     }
-    // Over all buckets by age, so that what something was built from is there before it.
-    let mut versions: Vec<&ExportedVersion> =
-        export.buckets.iter().flat_map(|bucket| &bucket.versions).collect();
-    versions.sort_by_key(|exported| exported.version.created_at);
+    let versions = in_order(&export);
     for exported in &versions {
         import.version(exported).await?;
     }
@@ -54,6 +53,9 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
         }
     }
     let left = import.revocations(&versions).await?;
+    let names: BTreeSet<&str> = export.buckets.iter().map(|it| it.bucket.name.as_str()).collect();
+    let (registry, blocks) = (session.registry(), &export.enforced_blocks);
+    let blocks_left = enforced::import(registry, blocks, &names, args.bucket.is_empty()).await?;
     line(format!(
         "Imported {} versions of {} into {}; {} were there already.",
         import.created.len(),
@@ -61,6 +63,13 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
         session.connected.name,
         import.there
     ));
+    if let Some(why) = blocks_left {
+        line(format!("Enforced blocks were left behind, so that builds do not run them: {why}."));
+    }
+    if import.sboms_left > 0 {
+        let count = import.sboms_left;
+        line(format!("{count} SBOMs were left behind: this registry does not take them."));
+    }
     if !import.lost.is_empty() {
         let buckets = sentence_list(&import.lost);
         line(format!(
@@ -81,6 +90,29 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
     Ok(())
 }
 
+/// The versions in the order in which they were completed: their numbers are given then, and what
+/// something was built from is there before it. Within a bucket the numbers themselves count, also
+/// where clocks do not agree with them.
+fn in_order(export: &Export) -> Vec<&ExportedVersion> {
+    let mut versions = Vec::new();
+    for bucket in &export.buckets {
+        let mut of_bucket: Vec<&ExportedVersion> = bucket.versions.iter().collect();
+        of_bucket.sort_by_key(|exported| (number(exported), completed_at(&exported.version)));
+        let mut at = Timestamp::default();
+        for exported in of_bucket {
+            at = at.max(completed_at(&exported.version)).max(exported.version.created_at);
+            versions.push((at, exported));
+        }
+    }
+    versions.sort_by_key(|(at, _)| *at);
+    versions.into_iter().map(|(_, exported)| exported).collect()
+}
+
+/// The number of `v3`; none for what is not named so.
+fn number(exported: &ExportedVersion) -> Option<u64> {
+    exported.version.name.strip_prefix('v')?.parse().ok()
+}
+
 /// An import that is under way.
 struct Import<'a> {
     registry: &'a dyn Registry,
@@ -93,6 +125,8 @@ struct Import<'a> {
     /// The versions that this import brought, by bucket and fingerprint.
     created: BTreeSet<(String, String)>,
     there: usize,
+    /// How many SBOMs the registry does not take.
+    sboms_left: usize,
     /// The buckets of parents that are not here.
     lost: BTreeSet<String>,
 }
@@ -117,6 +151,7 @@ impl<'a> Import<'a> {
             images: images.collect(),
             created: BTreeSet::new(),
             there: 0,
+            sboms_left: 0,
             lost: BTreeSet::new(),
         }
     }
@@ -134,6 +169,15 @@ impl<'a> Import<'a> {
             Err(error) if is_absent(&error) => {
                 let created = self.registry.create_bucket(&body).await;
                 created.map_err(about(format!("the bucket {name}")))?;
+                if exported.latest_is_restricted {
+                    let body = UpdateChannelBody {
+                        update_mask: "restricted".to_owned(),
+                        restricted: true,
+                        ..UpdateChannelBody::default()
+                    };
+                    let done = self.registry.update_channel(name, LATEST_CHANNEL, &body).await;
+                    done.map_err(about(format!("the channel {LATEST_CHANNEL} of {name}")))?;
+                }
             }
             found => drop(found?),
         }
@@ -157,7 +201,7 @@ impl<'a> Import<'a> {
 
     /// Creates a version with its builds, unless it is there.
     async fn version(&mut self, exported: &ExportedVersion) -> Result<()> {
-        let ExportedVersion { version, parents } = exported;
+        let ExportedVersion { version, parents, sboms } = exported;
         let (registry, bucket, fingerprint) =
             (self.registry, &version.bucket_name, &version.fingerprint);
         let what = format!("{bucket} {} ({fingerprint})", version.name);
@@ -203,15 +247,20 @@ impl<'a> Import<'a> {
             }
         }
         for (build, id) in open {
+            // A build that is done takes none any more.
+            let own = sboms.iter().filter(|it| it.component_type == build.component_type);
+            let left = sboms::upload(registry, version, &id, own).await;
+            let named = format!("{what}, {}", build.component_type);
+            self.sboms_left += left.map_err(|error| error.context(named))?;
             let body = self.done(build, self.parent(build, parents));
             let updated = registry.update_build(bucket, fingerprint, &id, &body).await;
             updated.map_err(about(format!("{what}, {}", build.component_type)))?;
         }
-        let now = registry.get_version(bucket, fingerprint).await?;
+        let mut now = registry.get_version(bucket, fingerprint).await?;
         if !now.is_complete() {
             let body = UpdateVersionBody { complete: true, ..UpdateVersionBody::default() };
             let completed = registry.update_version(bucket, fingerprint, &body).await;
-            completed.map_err(about(what))?;
+            now = completed.map_err(about(what))?;
         }
         let name = match now.name == version.name {
             true => String::new(),

@@ -61,6 +61,10 @@ impl Communicator for Line {
         }
     }
 
+    fn is_away(&self) -> bool {
+        self.now().is_ok_and(|now| now.is_away())
+    }
+
     async fn run_script(
         &self,
         script: &Script<'_>,

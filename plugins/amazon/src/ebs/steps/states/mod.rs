@@ -122,9 +122,8 @@ impl States {
     /// An error of connecting, with what it may come from where the instance started from a state.
     pub(super) fn blame(&self, error: Error) -> Error {
         let Some(id) = self.found.as_ref().and_then(FoundState::image_id) else { return error };
-        let advice = error.advice().map(|advice| format!("{advice}; ")).unwrap_or_default();
-        error.hint(format!(
-            "{advice}the instance started from the AMI {id}, a state of the step cache: if one of its \
+        error.further_hint(format!(
+            "the instance started from the AMI {id}, a state of the step cache: if one of its \
              steps locks out whoever comes after a start, build with -no-cache, and give that step \
              `cache = false` in the companion file"
         ))

@@ -1,4 +1,4 @@
-//! What a revocation reaches: the versions that were built from one, and the channels of their buckets.
+//! What a revocation concerns: the versions that were built from one, and the channels of their buckets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::Session;
 const MOST: usize = 200;
 
 /// What was built from a version, and from that, and so on, and the channels of all their buckets.
-pub(super) struct Reach {
+pub(super) struct RevocationImpact {
     /// The buckets, that of the version first.
     buckets: Vec<String>,
     /// What was built from it.
@@ -44,9 +44,13 @@ pub(super) async fn built_from(
     Ok(children.filter(|child| seen.insert(child.version_id.clone())).collect())
 }
 
-impl Reach {
+impl RevocationImpact {
     /// Looks before anything is changed.
-    pub(super) async fn of(session: &Session, bucket: &str, fingerprint: &str) -> Result<Reach> {
+    pub(super) async fn of(
+        session: &Session,
+        bucket: &str,
+        fingerprint: &str,
+    ) -> Result<RevocationImpact> {
         let mut descendants: Vec<Child> = Vec::new();
         let mut seen = BTreeSet::new();
         let mut waiting = vec![(bucket.to_owned(), fingerprint.to_owned())];
@@ -65,7 +69,7 @@ impl Reach {
         let others = below.into_iter().filter(|name| name != bucket);
         let buckets: Vec<String> = std::iter::once(bucket.to_owned()).chain(others).collect();
         let channels = channels(session, &buckets).await?;
-        Ok(Reach { buckets, descendants, more: !waiting.is_empty(), channels })
+        Ok(RevocationImpact { buckets, descendants, more: !waiting.is_empty(), channels })
     }
 
     /// The channels that point elsewhere now, for people, one in a line.

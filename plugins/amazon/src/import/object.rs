@@ -1,0 +1,182 @@
+//! The object that the disk is uploaded to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ingot_sdk::{Resource, Result, RunContext};
+use time::OffsetDateTime;
+use tokio::sync::oneshot;
+
+use super::records;
+use crate::ebs::creation::Creation;
+use crate::ebs::region_access::RegionAccess;
+use crate::ebs::removal::look_for;
+use crate::ebs::steps::left_behind;
+use crate::failure::{Failure, Kind};
+use crate::s3::{S3, Upload, Uploaded, comes_in_parts};
+
+/// What an object is known by, so that nothing else is removed in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ObjectMark {
+    pub key: String,
+    /// What its metadata hold.
+    pub token: String,
+    /// When its upload began, by this machine's clock.
+    pub since: OffsetDateTime,
+    /// Whether it comes in parts.
+    pub in_parts: bool,
+    /// The id of an upload in parts.
+    pub upload: Option<String>,
+    /// Its version, in a bucket that keeps versions.
+    pub version: Option<String>,
+    /// Whether it is known to be there.
+    pub written: bool,
+}
+
+/// An object that is being written, or was.
+pub(super) struct Object {
+    s3: Arc<S3>,
+    mark: ObjectMark,
+    resource: Resource,
+    call: Creation<Uploaded>,
+    id: Option<oneshot::Receiver<String>>,
+    clean: Arc<AtomicBool>,
+}
+
+impl Object {
+    /// Starts uploading the file at `path`.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) fn begin(
+        ctx: &RunContext,
+        place: &RegionAccess,
+        s3: Arc<S3>,
+        key: &str,
+        path: PathBuf,
+        encryption: Vec<(&'static str, String)>,
+    ) -> Result<Object> {
+        let mark = ObjectMark {
+            key: key.to_owned(),
+            token: uuid::Uuid::new_v4().to_string(),
+            since: OffsetDateTime::now_utc(),
+            in_parts: std::fs::metadata(&path).is_ok_and(|found| comes_in_parts(found.len())),
+            upload: None,
+            version: None,
+            written: false,
+        };
+        let resource = place.resource(records::OBJECT, &format!("{}/{key}", s3.bucket()));
+        let (sender, id) = oneshot::channel();
+        let clean = Arc::new(AtomicBool::new(false));
+        let upload = Upload {
+            s3: Arc::clone(&s3),
+            key: key.to_owned(),
+            token: mark.token.clone(),
+            path,
+            encryption,
+            ui: ctx.ui.clone(),
+            stop: ctx.cancel.clone(),
+            since: mark.since,
+            id: sender,
+            clean: Arc::clone(&clean),
+        };
+        let record = records::object(resource.clone(), &s3, &mark);
+        let call = Creation::begin(ctx, &record, upload.run())?;
+        Ok(Object { s3, mark, resource, call, id: Some(id), clean })
+    }
+
+    fn amend(&self) {
+        self.call.amend(&records::object(self.resource.clone(), &self.s3, &self.mark));
+    }
+
+    /// Waits until it is there.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(super) async fn written(&mut self) -> Result<(), Failure> {
+        if let Some(id) = &mut self.id {
+            // An upload in parts tells its id before all else; others end without having told one.
+            let known = id.await.ok();
+            self.id = None;
+            if known.is_some() {
+                self.mark.upload = known;
+                self.amend();
+            }
+        }
+        let uploaded = self.call.created().await?;
+        self.keep(uploaded);
+        Ok(())
+    }
+
+    fn keep(&mut self, uploaded: Uploaded) {
+        self.mark.written = true;
+        self.mark.upload = None;
+        self.mark.version = uploaded.version;
+        self.amend();
+    }
+
+    /// The object stays: it is the user's.
+    pub(super) fn leave(self) {
+        self.call.done();
+    }
+
+    /// Removes the object in `slot`, whatever has become of its upload. Stopped on the way, it can be done
+    /// again.
+    pub(super) async fn remove(slot: &mut Option<Object>, ctx: &RunContext) {
+        let Some(object) = slot else { return };
+        let gone = object.gone(ctx).await;
+        if let Some(object) = slot.take()
+            && gone
+        {
+            object.call.done();
+        }
+    }
+
+    async fn gone(&mut self, ctx: &RunContext) -> bool {
+        if !self.mark.written
+            && let Some(uploaded) = self.call.settle().await
+        {
+            self.keep(uploaded);
+        }
+        if let Some(Ok(id)) = self.id.as_mut().map(oneshot::Receiver::try_recv) {
+            self.mark.upload = Some(id);
+        }
+        let what = format!("s3://{}/{}", self.s3.bucket(), self.mark.key);
+        if !self.mark.written && self.clean.load(Ordering::Acquire) {
+            return true;
+        }
+        ctx.ui.say(format!("Deleting the import source {what}"));
+        let removed = remove(&self.s3, &self.mark).await;
+        if let Err(failure) = &removed {
+            self.amend();
+            left_behind(ctx, &what, failure);
+        }
+        removed.is_ok()
+    }
+}
+
+/// Removes an object and its upload. What is not there is removed.
+pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<(), Failure> {
+    let ObjectMark { key, token, .. } = mark;
+    if mark.written {
+        return s3.delete(key, mark.version.as_deref()).await;
+    }
+    let given_up = match &mark.upload {
+        Some(upload) => s3.abort(key, upload).await?,
+        None if mark.in_parts => {
+            for upload in s3.uploads(key, mark.since).await? {
+                s3.abort(key, &upload).await?;
+            }
+            false
+        }
+        None => false,
+    };
+    // What S3 got may still be on its way to be an object, and one of this key may be another's.
+    match look_for(|| s3.find(key, token)).await {
+        Ok(Some(found)) => s3.delete(key, found.version.as_deref()).await,
+        // Without a permission that an import does not need, S3 does not say that there is none.
+        Err(failure) if given_up && failure.kind == Kind::Denied => Ok(()),
+        found => found.map(drop),
+    }
+}

@@ -1,0 +1,347 @@
+//! The import that EC2 does.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_ec2::operation::import_image::builders::ImportImageFluentBuilder;
+use aws_sdk_ec2::types::{
+    BootModeValues, ImageDiskContainer, ImportImageTask, ResourceType, UserBucket,
+};
+use ingot_sdk::{Error, Resource, Result, RunContext};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::options::Options;
+use super::records;
+use crate::access::{Access, Ec2};
+use crate::ebs::creation::{Creation, Patience, create};
+use crate::ebs::options::given;
+use crate::ebs::pace;
+use crate::ebs::region_access::RegionAccess;
+use crate::ebs::removal::{Snapshots, TOKEN_TAG, look_for, persist, remove_image};
+use crate::ebs::steps::{CreatedImage, left_behind, once};
+use crate::ebs::tags::{specification, tag};
+use crate::ebs::wait::{Look, may_pass, until};
+use crate::failure::{During as _, Failure, Kind};
+
+/// How long EC2 may take to end an import that was cancelled.
+const END: Duration = Duration::from_secs(10 * 60);
+/// The pause between two looks at one that ends.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Where AWS explains why imports fail.
+const HELP: &str =
+    "https://docs.aws.amazon.com/vm-import/latest/userguide/vmimport-troubleshooting.html";
+
+/// What an import is known by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct TaskMark {
+    /// The token of the call, which is the import's tag too.
+    pub token: String,
+    pub bucket: String,
+    pub key: String,
+    /// The import's id.
+    pub task: Option<String>,
+    /// The AMI that it has made.
+    pub image: Option<String>,
+    /// Snapshots of the AMI.
+    pub snapshots: BTreeSet<String>,
+}
+
+/// An import that is under way, or was.
+pub(super) struct Task {
+    mark: TaskMark,
+    resource: Resource,
+    call: Creation<String>,
+    /// Whether EC2 has refused to start it.
+    refused: bool,
+}
+
+/// The call that starts an import.
+pub(super) fn request(ec2: &Ec2, options: &Options, key: &str) -> ImportImageFluentBuilder {
+    let place = UserBucket::builder().s3_bucket(&options.s3_bucket_name).s3_key(key).build();
+    let disk = ImageDiskContainer::builder().format(options.format()).user_bucket(place).build();
+    let encrypted = options.ami_encrypt;
+    let kms_key = given(&options.ami_kms_key).filter(|_| encrypted);
+    once(ec2)
+        .import_image()
+        .disk_containers(disk)
+        .encrypted(encrypted)
+        .set_kms_key_id(kms_key.map(str::to_owned))
+        .architecture(options.architecture())
+        .boot_mode(BootModeValues::from(options.boot_mode()))
+        .set_platform(given(&options.platform).map(str::to_owned))
+        .set_license_type(given(&options.license_type).map(str::to_owned))
+        .set_role_name(given(&options.role_name).map(str::to_owned))
+}
+
+impl Task {
+    /// Starts an import by `request`, of the object `key`.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) fn begin(
+        ctx: &RunContext,
+        place: &RegionAccess,
+        (access, ec2): (&Access, &Ec2),
+        request: ImportImageFluentBuilder,
+        (bucket, key): (&str, &str),
+    ) -> Result<Task> {
+        let mark = TaskMark {
+            token: uuid::Uuid::new_v4().to_string(),
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            ..TaskMark::default()
+        };
+        let request = request.client_token(&mark.token);
+        let tags = vec![tag(TOKEN_TAG, &mark.token)];
+        let tagged = request.clone().set_tag_specifications(
+            specification(ResourceType::ImportImageTask, tags).map(|it| vec![it]),
+        );
+        let patience = Patience::new(&ctx.cancel, access.tries());
+        let (sought, ec2) = (mark.clone(), ec2.clone());
+        let call = async move {
+            match start(&ec2, &sought, &patience, tagged).await {
+                // The permission to tag is one that an import can do without.
+                Err(failure) if failure.is("UnauthorizedOperation") => {
+                    start(&ec2, &sought, &patience, request).await
+                }
+                started => started,
+            }
+        };
+        let resource = place.resource(records::TASK, &mark.token);
+        let call = Creation::begin(ctx, &records::task(resource.clone(), &mark), call)?;
+        Ok(Task { mark, resource, call, refused: false })
+    }
+
+    fn amend(&self) {
+        self.call.amend(&records::task(self.resource.clone(), &self.mark));
+    }
+
+    /// Waits until it has started; its id.
+    ///
+    /// # Errors
+    /// EC2 refuses.
+    pub(super) async fn started(&mut self) -> Result<String> {
+        let created = self.call.created().await;
+        self.refused = created.as_ref().is_err_and(|failure| !may_pass(failure));
+        let id = created.map_err(refused)?;
+        self.mark.task = Some(id.clone());
+        self.amend();
+        Ok(id)
+    }
+
+    /// Waits until it is complete, and says how far it is; the AMI's id.
+    ///
+    /// # Errors
+    /// It fails, or takes longer than the options for polling allow.
+    pub(super) async fn completed(
+        &mut self,
+        ctx: &RunContext,
+        access: &Access,
+        ec2: &Ec2,
+        id: &str,
+    ) -> Result<String> {
+        let said = Mutex::new(String::new());
+        let look = || async {
+            let found = match describe(ec2, id).await {
+                Err(failure) if failure.kind == Kind::NotFound => None,
+                found => found?,
+            };
+            let Some(task) = found else { return Ok(Look::NotYet("not seen yet".to_owned())) };
+            let state = state(&task);
+            let mut said = said.lock();
+            if *said != state && task.status() == Some("active") {
+                ctx.ui.message(format!("Import task {id}: {state}"));
+                said.clone_from(&state);
+            }
+            Ok(match (task.status(), task.image_id()) {
+                (Some("completed"), Some(image)) => Look::Done(image.to_owned()),
+                (Some("deleted"), _) => Look::Never(failed(id, &task)),
+                _ => Look::NotYet(state),
+            })
+        };
+        let pace = pace::import(access.polling());
+        let image = until(&ctx.ui, &format!("the import task {id}"), pace, look).await?;
+        self.mark.image = Some(image.clone());
+        self.amend();
+        Ok(image)
+    }
+
+    /// Writes down the snapshots of its AMI.
+    pub(super) fn made(&mut self, image: &CreatedImage) {
+        self.mark.snapshots = image.snapshots.iter().cloned().collect();
+        self.amend();
+    }
+
+    /// The AMI that it has made stays: it is the user's.
+    pub(super) fn leave(self) {
+        self.call.done();
+    }
+
+    /// Cancels the import in `slot`, and removes the AMI and the snapshots that it has made. Stopped on the
+    /// way, it can be done again.
+    pub(super) async fn remove(slot: &mut Option<Task>, ctx: &RunContext, ec2: &Ec2) {
+        let Some(task) = slot else { return };
+        let gone = task.gone(ctx, ec2).await;
+        if let Some(task) = slot.take()
+            && gone
+        {
+            task.call.done();
+        }
+    }
+
+    async fn gone(&mut self, ctx: &RunContext, ec2: &Ec2) -> bool {
+        if self.mark.task.is_none() {
+            match self.call.settle().await {
+                Some(id) => self.mark.task = Some(id),
+                None if self.refused => return true,
+                None => {}
+            }
+        }
+        let removed = remove(ec2, &self.mark).await;
+        if let Err(failure) = &removed {
+            self.amend();
+            let id = self.mark.task.as_deref().unwrap_or(&self.mark.token);
+            left_behind(ctx, &format!("the import task {id}"), failure);
+        }
+        removed.is_ok()
+    }
+}
+
+async fn start(
+    ec2: &Ec2,
+    mark: &TaskMark,
+    patience: &Patience,
+    request: ImportImageFluentBuilder,
+) -> Result<String, Failure> {
+    let attempt = || async {
+        let answer = request.clone().send().await.during("starting the import")?;
+        let missing = || Failure::new(Kind::Broken, "AWS did not return the import's id");
+        answer.import_task_id.ok_or_else(missing)
+    };
+    create(patience, attempt, || look_for(|| find(ec2, mark)), |_| false).await
+}
+
+/// What EC2 said no to. That the role is not there, or not good enough, is what goes wrong most.
+fn refused(failure: Failure) -> Error {
+    let role = failure.is("InvalidParameter") && failure.message.contains("role");
+    let hint = role.then_some(
+        "EC2 reads the bucket with a role of yours, by default `vmimport`, which has to be made once \
+         for the account: docs/amazon.md says how. Name another one with role_name",
+    );
+    hint.into_iter().fold(Error::from(failure), Error::hint)
+}
+
+fn failed(id: &str, task: &ImportImageTask) -> Error {
+    let why = task.status_message().unwrap_or("AWS does not say why");
+    Error::new(format!("the import task {id} failed: {why}"))
+        .hint(format!("{HELP} explains what AWS says here"))
+}
+
+/// How far an import is, in words.
+fn state(task: &ImportImageTask) -> String {
+    let word = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let state = word(task.status_message()).or_else(|| word(task.status()));
+    let state = state.unwrap_or_else(|| "pending".to_owned());
+    match task.progress().filter(|progress| !progress.is_empty()) {
+        Some(progress) => format!("{state} ({progress}%)"),
+        None => state,
+    }
+}
+
+async fn describe(ec2: &Ec2, id: &str) -> Result<Option<ImportImageTask>, Failure> {
+    let call = ec2.describe_import_image_tasks().import_task_ids(id).send().await;
+    let answer = call.during("describing the import task")?;
+    Ok(answer.import_image_tasks.unwrap_or_default().into_iter().next())
+}
+
+/// The id of the import with this tag. Where the credentials may not tag it, it is told by what it imports,
+/// as long as it is under way: those that are done may be of another run.
+async fn find(ec2: &Ec2, mark: &TaskMark) -> Result<Option<String>, Failure> {
+    let mut tasks = ec2.describe_import_image_tasks().into_paginator().items().send();
+    let mut untagged = None;
+    while let Some(task) = tasks.next().await {
+        let task = task.during("looking for the import task")?;
+        let tagged = task.tags().iter().find(|tag| tag.key() == Some(TOKEN_TAG));
+        if tagged.is_some_and(|tag| tag.value() == Some(mark.token.as_str())) {
+            return Ok(task.import_task_id);
+        }
+        let own = |bucket: &aws_sdk_ec2::types::UserBucketDetails| {
+            bucket.s3_bucket() == Some(mark.bucket.as_str())
+                && bucket.s3_key() == Some(mark.key.as_str())
+        };
+        let mut disks = task.snapshot_details().iter().filter_map(|disk| disk.user_bucket());
+        let active = task.status() == Some("active");
+        if tagged.is_none() && active && disks.any(own) {
+            untagged = untagged.or(task.import_task_id);
+        }
+    }
+    Ok(untagged)
+}
+
+/// Cancels an import and removes what has come of it. What is not there is removed.
+pub(super) async fn remove(ec2: &Ec2, mark: &TaskMark) -> Result<(), Failure> {
+    let id = match &mark.task {
+        Some(id) => Some(id.clone()),
+        None => look_for(|| find(ec2, mark)).await?,
+    };
+    let made = match id {
+        Some(id) if mark.image.is_none() => end(ec2, &id).await?,
+        _ => mark.image.clone(),
+    };
+    let Some(image) = made else { return Ok(()) };
+    let which = Snapshots { known: mark.snapshots.clone(), ..Snapshots::default() };
+    remove_image(ec2, &image, which, |_| {}).await
+}
+
+/// Ends an import, if it has not ended; the AMI that it has made all the same.
+async fn end(ec2: &Ec2, id: &str) -> Result<Option<String>, Failure> {
+    let deadline = Instant::now() + END;
+    loop {
+        let found = persist(|| describe(ec2, id)).await?.flatten();
+        let Some(task) = found else { return Ok(None) };
+        match task.status() {
+            Some("completed") => return Ok(task.image_id),
+            Some("deleted") => return Ok(None),
+            Some("deleting") => {}
+            _ => {
+                let call = ec2.cancel_import_task().import_task_id(id).send().await;
+                if let Err(failure) = call.during("cancelling the import task") {
+                    // It may have ended meanwhile, which the next look tells.
+                    if failure.kind == Kind::Denied {
+                        return Err(failure);
+                    }
+                    tracing::debug!(%failure, id, "the import task is looked at again");
+                }
+            }
+        }
+        if Instant::now() + PAUSE > deadline {
+            let message = format!("the import task {id} does not end: {}", state(&task));
+            return Err(Failure::new(Kind::Refused, message));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_role_is_told_how_to_be_made() {
+        let message = "The service role vmimport provided does not exist or does not have \
+                       sufficient permissions";
+        let error = refused(Failure::answered("InvalidParameter", message));
+        assert!(error.advice().is_some_and(|text| text.contains("role_name")), "{error:?}");
+        let other = refused(Failure::answered("InvalidParameter", "no such format"));
+        assert_eq!(other.advice(), None);
+    }
+
+    #[test]
+    fn the_state_of_an_import_is_told_in_aws_own_words() {
+        let task = ImportImageTask::builder().status("active");
+        assert_eq!(state(&task.clone().build()), "active");
+        let task = task.status_message("converting").progress("28");
+        assert_eq!(state(&task.build()), "converting (28%)");
+    }
+}

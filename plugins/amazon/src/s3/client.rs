@@ -1,0 +1,474 @@
+//! Signed requests.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use ingot_sdk::http::{self, is_bad_certificate};
+use ingot_sdk::{Error, Result, hash};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Url};
+use roxmltree::Document;
+use rusty_s3::actions::CreateMultipartUpload;
+use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::Mutex;
+
+use super::failure::{Asked, failure};
+use crate::access::Access;
+use crate::failure::{Failure, Kind, chain};
+use crate::json_call::{JsonService, domain};
+use crate::xml;
+
+/// Only its place is of use: it takes no JSON.
+const SERVICE: JsonService = JsonService { id: "S3", host: "s3", signing_name: "s3", target: "" };
+/// How long a signature is good for; S3 looks when a request begins.
+const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
+/// Credentials that run out sooner than this are asked for anew.
+const SPARE: Duration = Duration::from_secs(5 * 60);
+/// How long a request may take that carries no part of a file.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long S3 may take to put the parts together; it needs minutes for large ones.
+const COMPLETION: Duration = Duration::from_secs(15 * 60);
+/// The slowest upload that is waited for, in bytes a second, of each of several at a time.
+const SLOWEST: u64 = 16 << 10;
+/// The largest response that is read, in bytes.
+const LARGEST: usize = 4 << 20;
+/// How far this machine's clock may be from S3's, which signatures allow.
+const CLOCKS: Duration = Duration::from_secs(15 * 60);
+
+/// Whether a bucket can be called `name`. S3 has some that are older than its rules of today.
+pub(crate) fn is_bucket_name(name: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    (3..=255).contains(&name.len()) && name.bytes().all(letter) && !name.starts_with('.')
+}
+
+/// One bucket. Everything that is sent is signed, and signed anew for each try.
+pub(crate) struct S3 {
+    access: Access,
+    http: reqwest::Client,
+    bucket: Bucket,
+    /// Where S3 is, if not in AWS.
+    custom: Option<String>,
+    credentials: Mutex<Option<aws_credential_types::Credentials>>,
+}
+
+/// What is asked of S3 about an object.
+#[derive(Debug, Clone, Copy)]
+enum Operation<'a> {
+    Put,
+    Create,
+    Part { upload: &'a str, number: u16 },
+    Complete { upload: &'a str },
+    Abort { upload: &'a str },
+    Head,
+    Delete { version: Option<&'a str> },
+    Uploads,
+}
+
+/// A request.
+struct Request<'a> {
+    operation: Operation<'a>,
+    key: &'a str,
+    /// Headers that S3 heeds, which are part of the signature.
+    headers: &'a [(&'static str, String)],
+    body: Bytes,
+    limit: Duration,
+}
+
+/// What S3 answered.
+struct Answer {
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name)?.to_str().ok().map(str::to_owned)
+    }
+
+    /// The version of the object, in a bucket that keeps versions.
+    fn version(&self) -> Option<String> {
+        self.header("x-amz-version-id").filter(|version| version != "null")
+    }
+}
+
+/// The header that says which upload an object is of.
+const TOKEN: &str = "x-amz-meta-ingot-id";
+
+/// The headers of an object of the upload `token`.
+pub(super) fn token_header(token: &str) -> (&'static str, String) {
+    (TOKEN, token.to_owned())
+}
+
+impl S3 {
+    /// The bucket `name` in the region of `access`. `endpoint` says where S3 is if the environment
+    /// does not.
+    ///
+    /// # Errors
+    /// The place of S3 or the bucket's name make no URL.
+    pub(crate) fn new(access: &Access, name: &str, endpoint: Option<&str>) -> Result<S3> {
+        let custom = access.custom_endpoint(&SERVICE)?.or_else(|| endpoint.map(str::to_owned));
+        let region = access.region();
+        let mut place = custom.clone().unwrap_or_else(|| place(access, region));
+        if !place.ends_with('/') {
+            place.push('/');
+        }
+        let wrong = |why: String| {
+            Error::new(format!("the endpoint of S3, {}: {why}", http::shown(&place)))
+                .hint("write AWS_ENDPOINT_URL_S3 as https://s3.example.com")
+        };
+        if !is_bucket_name(name) {
+            return Err(Error::new(format!("{name:?} is not the name of a bucket")));
+        }
+        let url = Url::parse(&place).map_err(|error| wrong(error.to_string()))?;
+        let style = style(custom.is_some(), name);
+        let bucket = Bucket::new(url, style, name.to_owned(), region.to_owned());
+        Ok(S3 {
+            access: access.clone(),
+            http: access.upload_client()?,
+            bucket: bucket.map_err(|error| wrong(error.to_string()))?,
+            custom,
+            credentials: Mutex::default(),
+        })
+    }
+
+    /// The bucket's name.
+    pub(crate) fn bucket(&self) -> &str {
+        self.bucket.name()
+    }
+
+    /// Where S3 is, if it is not in AWS.
+    pub(crate) fn custom_endpoint(&self) -> Option<&str> {
+        self.custom.as_deref()
+    }
+
+    /// Writes an object at once; its version.
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<Option<String>, Failure> {
+        let limit = limit(body.len());
+        let request = Request { operation: Operation::Put, key, headers, body, limit };
+        Ok(self.once(&request).await?.version())
+    }
+
+    /// Begins an object that comes in parts; the id of its upload.
+    pub(super) async fn create_upload(
+        &self,
+        key: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<String, Failure> {
+        let body = Bytes::new();
+        let request = Request { operation: Operation::Create, key, headers, body, limit: LIMIT };
+        let answer = self.once(&request).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let read = CreateMultipartUpload::parse_response(&text);
+        let read = read.map_err(|error| Failure::new(Kind::Broken, format!("S3: {error}")))?;
+        Ok(read.upload_id().to_owned())
+    }
+
+    /// Sends a part; the tag that S3 gives it.
+    pub(super) async fn part(
+        &self,
+        key: &str,
+        upload: &str,
+        number: u16,
+        body: Bytes,
+    ) -> Result<String, Failure> {
+        let operation = Operation::Part { upload, number };
+        let limit = limit(body.len());
+        let request = Request { operation, key, headers: &[], body, limit };
+        let answer = self.access.persist(|| self.once(&request)).await?;
+        let missing = || Failure::new(Kind::Broken, "S3 gave a part no ETag");
+        answer.header("etag").ok_or_else(missing)
+    }
+
+    /// Makes the object of its parts, which have these tags; its version.
+    pub(super) async fn complete(
+        &self,
+        key: &str,
+        upload: &str,
+        tags: &[String],
+    ) -> Result<Option<String>, Failure> {
+        let tags = tags.iter().map(String::as_str);
+        let body = self.bucket.complete_multipart_upload(None, key, upload, tags).body();
+        let operation = Operation::Complete { upload };
+        let body = body.into();
+        let request = Request { operation, key, headers: &[], body, limit: COMPLETION };
+        let answer = self.once(&request).await?;
+        // S3 begins to answer before it knows how it ends.
+        let text = String::from_utf8_lossy(&answer.body);
+        match Document::parse(text.trim_start()) {
+            Ok(document) if xml::error(&document).is_some() => Err(xml::failure(&document, 500)),
+            Ok(_) => Ok(answer.version()),
+            Err(_) => Err(Failure::new(Kind::Broken, "S3 answered no XML")),
+        }
+    }
+
+    /// Gives up an upload in parts; whether there was one.
+    pub(crate) async fn abort(&self, key: &str, upload: &str) -> Result<bool, Failure> {
+        self.gone(key, Operation::Abort { upload }).await
+    }
+
+    /// Deletes an object, or one version of it.
+    pub(crate) async fn delete(&self, key: &str, version: Option<&str>) -> Result<(), Failure> {
+        let deleted = self.gone(key, Operation::Delete { version }).await;
+        let deleted = match deleted {
+            // Another permission, that only buckets need which keep versions.
+            Err(failure) if failure.kind == Kind::Denied && version.is_some() => {
+                self.gone(key, Operation::Delete { version: None }).await
+            }
+            deleted => deleted,
+        };
+        deleted.map(drop)
+    }
+
+    /// The version of the object if it is of the upload `token`; none if there is none or another one.
+    pub(crate) async fn find(&self, key: &str, token: &str) -> Result<Option<Found>, Failure> {
+        let answer = match self.persist(key, Operation::Head).await {
+            Err(failure) if failure.kind == Kind::NotFound => return Ok(None),
+            answer => answer?,
+        };
+        let own = answer.header(TOKEN).as_deref() == Some(token);
+        Ok(own.then(|| Found { version: answer.version() }))
+    }
+
+    /// The ids of uploads to `key` that are not complete and began at `at`, as far as clocks agree.
+    pub(crate) async fn uploads(
+        &self,
+        key: &str,
+        at: OffsetDateTime,
+    ) -> Result<Vec<String>, Failure> {
+        let answer = self.persist(key, Operation::Uploads).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let broken = |_| Failure::new(Kind::Broken, "S3 answered no XML");
+        let document = Document::parse(&text).map_err(broken)?;
+        let all = document.descendants().filter(|node| xml::is(node, "Upload"));
+        let ids =
+            all.filter(|upload| xml::child(*upload, "Key") == Some(key)).filter_map(|upload| {
+                let began =
+                    OffsetDateTime::parse(xml::child(upload, "Initiated")?, &Rfc3339).ok()?;
+                let near = (began - at).unsigned_abs() <= CLOCKS;
+                xml::child(upload, "UploadId").filter(|_| near).map(str::to_owned)
+            });
+        Ok(ids.collect())
+    }
+
+    /// Removes something; whether it was there.
+    async fn gone(&self, key: &str, operation: Operation<'_>) -> Result<bool, Failure> {
+        match self.persist(key, operation).await {
+            Err(failure) if failure.kind == Kind::NotFound => Ok(false),
+            answer => answer.map(|_| true),
+        }
+    }
+
+    async fn persist(&self, key: &str, operation: Operation<'_>) -> Result<Answer, Failure> {
+        let body = Bytes::new();
+        let request = Request { operation, key, headers: &[], body, limit: LIMIT };
+        self.access.persist(|| self.once(&request)).await
+    }
+
+    /// Makes a call as often as the SDK would.
+    pub(super) async fn again<T, F>(&self, call: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.access.persist(call).await
+    }
+
+    async fn once(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let credentials = self.credentials().await?;
+        // Carries the signature and the session's token: it goes into no message.
+        let (method, url) = self.sign(&credentials, request);
+        let mut call = self.http.request(method, url).timeout(request.limit);
+        for (name, value) in request.headers {
+            call = call.header(*name, value);
+        }
+        if let (false, Some(mut md5)) = (request.body.is_empty(), hash::hasher("md5")) {
+            // S3 takes no body that is not what was read.
+            md5.update(&request.body);
+            call = call.header("content-md5", STANDARD.encode(md5.finalize()));
+        }
+        let unreachable = |error: reqwest::Error| {
+            let bad = is_bad_certificate(&error);
+            let kind = if bad { Kind::Refused } else { Kind::Unreachable };
+            Failure::new(kind, chain(&error.without_url()))
+        };
+        let answer = call.body(request.body.clone()).send().await.map_err(unreachable)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = http::body(answer, LARGEST).await.map_err(|error| {
+            let kind = if error.is_transient() { Kind::Unreachable } else { Kind::Refused };
+            Failure::new(kind, error.to_string())
+        })?;
+        if status.is_success() {
+            return Ok(Answer { headers, body });
+        }
+        let asked = Asked { bucket: self.bucket.name(), region: self.bucket.region() };
+        Err(failure(&asked, status.as_u16(), &headers, &body))
+    }
+
+    /// Those for a request. They are asked for again only when they are about to run out: a role is
+    /// not taken on once for each part.
+    async fn credentials(&self) -> Result<Credentials, Failure> {
+        let mut kept = self.credentials.lock().await;
+        let lasts = |found: &&aws_credential_types::Credentials| {
+            found.expiry().is_none_or(|end| end > SystemTime::now() + SPARE)
+        };
+        let found = match kept.as_ref().filter(lasts) {
+            Some(found) => found.clone(),
+            None => {
+                let denied = |why: String| Failure::new(Kind::Denied, why);
+                let provider = self.access.credentials();
+                let provider = provider.ok_or_else(|| denied("no credentials".to_owned()))?;
+                let found = provider.provide_credentials().await;
+                kept.insert(found.map_err(|error| denied(chain(&error)))?).clone()
+            }
+        };
+        let (key, secret) = (found.access_key_id(), found.secret_access_key());
+        Ok(match found.session_token() {
+            Some(token) => Credentials::new_with_token(key, secret, token),
+            None => Credentials::new(key, secret),
+        })
+    }
+
+    fn sign(&self, credentials: &Credentials, request: &Request<'_>) -> (Method, Url) {
+        let (bucket, own, headers) = (&self.bucket, Some(credentials), request.headers);
+        let key = object(request.key);
+        let key = key.as_str();
+        match request.operation {
+            Operation::Put => signed(bucket.put_object(own, key), headers, &[]),
+            Operation::Create => signed(bucket.create_multipart_upload(own, key), headers, &[]),
+            Operation::Part { upload, number } => {
+                signed(bucket.upload_part(own, key, number, upload), headers, &[])
+            }
+            Operation::Complete { upload } => {
+                let none = std::iter::empty::<&str>();
+                signed(bucket.complete_multipart_upload(own, key, upload, none), headers, &[])
+            }
+            Operation::Abort { upload } => {
+                signed(bucket.abort_multipart_upload(own, key, upload), headers, &[])
+            }
+            Operation::Head => signed(bucket.head_object(own, key), headers, &[]),
+            Operation::Delete { version } => {
+                let query = version.map(|version| ("versionId", version));
+                signed(bucket.delete_object(own, key), headers, query.as_slice())
+            }
+            Operation::Uploads => {
+                let query = [("prefix", request.key), ("uploads", "")];
+                signed(bucket.get_object(own, ""), headers, &query)
+            }
+        }
+    }
+}
+
+/// An object that was found.
+pub(crate) struct Found {
+    /// Its version, in a bucket that keeps versions.
+    pub version: Option<String>,
+}
+
+fn signed<'a, A: S3Action<'a>>(
+    mut action: A,
+    headers: &'a [(&'static str, String)],
+    query: &[(&'static str, &'a str)],
+) -> (Method, Url) {
+    for (name, value) in headers {
+        action.headers_mut().insert(*name, value.as_str());
+    }
+    for (name, value) in query {
+        action.query_mut().insert(*name, *value);
+    }
+    let method = match A::METHOD {
+        rusty_s3::Method::Head => Method::HEAD,
+        rusty_s3::Method::Get => Method::GET,
+        rusty_s3::Method::Post => Method::POST,
+        rusty_s3::Method::Put => Method::PUT,
+        rusty_s3::Method::Delete => Method::DELETE,
+    };
+    (method, action.sign(SIGNED_FOR))
+}
+
+/// A key as the path of an object: one that begins with a slash must not lead out of the bucket.
+fn object(key: &str) -> String {
+    if key.starts_with('/') { format!("./{key}") } else { key.to_owned() }
+}
+
+/// How long it may take to send so many bytes.
+fn limit(length: usize) -> Duration {
+    LIMIT + Duration::from_secs(length as u64 / SLOWEST)
+}
+
+/// Where S3 is in AWS.
+fn place(access: &Access, region: &str) -> String {
+    let config = access.config();
+    let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
+    let dual = if config.use_dual_stack() == Some(true) { ".dualstack" } else { "" };
+    format!("https://s3{fips}{dual}.{region}.{}/", domain(region))
+}
+
+/// AWS's certificates are for one label before its hosts, and other services may know no hosts of
+/// buckets at all.
+fn style(custom: bool, bucket: &str) -> UrlStyle {
+    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match custom || bucket.len() > 63 || !bucket.bytes().all(label) {
+        true => UrlStyle::Path,
+        false => UrlStyle::VirtualHost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(custom: bool, bucket: &str, key: &str) -> String {
+        let place = Url::parse("https://s3.eu-west-1.amazonaws.com/").unwrap();
+        let bucket = Bucket::new(place, style(custom, bucket), bucket.to_owned(), "eu-west-1");
+        bucket.unwrap().object_url(&object(key)).unwrap().to_string()
+    }
+
+    #[test]
+    fn buckets_are_hosts_where_certificates_are_good_for_them() {
+        let host = "https://disks.s3.eu-west-1.amazonaws.com/a.raw";
+        assert_eq!(url(false, "disks", "a.raw"), host);
+        for bucket in ["my.disks", "Old_Disks"] {
+            let path = format!("https://s3.eu-west-1.amazonaws.com/{bucket}/a.raw");
+            assert_eq!(url(false, bucket, "a.raw"), path);
+        }
+        assert_eq!(url(true, "disks", "a"), "https://s3.eu-west-1.amazonaws.com/disks/a");
+    }
+
+    #[test]
+    fn keys_stay_in_their_bucket() {
+        for (key, path) in [
+            ("/a/b", "disks//a/b"),
+            ("a//b", "disks/a//b"),
+            ("a b+ä?#%", "disks/a%20b%2B%C3%A4%3F%23%25"),
+            ("http://x/", "disks/http%3A//x/"),
+        ] {
+            let whole = format!("https://s3.eu-west-1.amazonaws.com/{path}");
+            assert_eq!(url(true, "disks", key), whole, "{key}");
+        }
+    }
+
+    #[test]
+    fn slow_lines_have_time() {
+        assert_eq!(limit(0), Duration::from_secs(60));
+        assert_eq!(limit(16 << 20), Duration::from_secs(60 + 1024));
+    }
+
+    #[test]
+    fn names_of_buckets_are_told_from_others() {
+        for name in ["disks", "my.disks", "Old_Disks", "abc"] {
+            assert!(is_bucket_name(name), "{name}");
+        }
+        for name in ["", "ab", "s3://disks", "disks/a", "..", "a b c", "../x"] {
+            assert!(!is_bucket_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Objects of S3: as much as an upload of a disk needs.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`client`] | signed requests, one for each operation |
+//! | [`failure`] | what S3 answered when one failed, and what to do about it |
+//! | [`upload`] | a file, in parts where it is large |
+
+mod client;
+mod failure;
+mod upload;
+
+pub(crate) use client::{S3, is_bucket_name};
+pub(crate) use upload::{Upload, Uploaded, comes_in_parts};

@@ -1,0 +1,168 @@
+//! Enforced blocks on their way from one registry to the other.
+
+use std::collections::BTreeSet;
+
+use ingot_registry::api::{
+    Code, CreateEnforcedBlockBody, CreateEnforcedBlockVersionBody, EnforcedBlockVersion, Labels,
+    LinkBucketsBody, Result, TemplateType,
+};
+use ingot_registry::client::Registry;
+use serde::{Deserialize, Serialize};
+
+use super::sboms::is_unknown;
+
+/// An enforced block.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ExportedBlock {
+    pub(super) name: String,
+    pub(super) labels: Labels,
+    /// Oldest first.
+    pub(super) versions: Vec<ExportedBlockVersion>,
+}
+
+/// A version of an enforced block.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ExportedBlockVersion {
+    pub(super) version: String,
+    pub(super) template_type: TemplateType,
+    pub(super) block_content: String,
+    pub(super) additional_description: String,
+    /// The buckets that are linked to it.
+    pub(super) buckets: Vec<String>,
+}
+
+/// Whether a registry has no enforced blocks, or does not let this principal have them.
+fn is_out_of_reach(code: Code) -> bool {
+    is_unknown(code) || code == Code::PermissionDenied
+}
+
+/// The versions of a block, newest first.
+async fn versions(registry: &dyn Registry, id: &str) -> Result<Vec<EnforcedBlockVersion>> {
+    let details = registry.enforced_block_versions(id).await?.enforced_block_detail.into_iter();
+    Ok(details.filter_map(|detail| detail.version).collect())
+}
+
+/// The buckets that a version is linked to.
+async fn linked(registry: &dyn Registry, version: &EnforcedBlockVersion) -> Result<Vec<String>> {
+    let found = registry.linked_buckets(&version.enforced_block_id, &version.id).await?;
+    let buckets = found.linked_buckets.into_iter().filter_map(|link| link.bucket);
+    Ok(buckets.map(|bucket| bucket.name).collect())
+}
+
+/// All enforced blocks, or those that are linked to one of `buckets` if only a part of a registry is
+/// exported. None, and why, if they are out of reach.
+pub(super) async fn export(
+    registry: &dyn Registry,
+    buckets: &BTreeSet<&str>,
+    all: bool,
+) -> Result<(Vec<ExportedBlock>, Option<String>)> {
+    let blocks = match registry.list_enforced_blocks().await {
+        // A registry without them has none to leave behind.
+        Err(error) if is_unknown(error.code) => return Ok((Vec::new(), None)),
+        Err(error) if is_out_of_reach(error.code) => return Ok((Vec::new(), Some(error.message))),
+        listed => listed?,
+    };
+    let mut exported = Vec::new();
+    for block in blocks {
+        let mut found = Vec::new();
+        for version in versions(registry, &block.id).await?.into_iter().rev() {
+            let mut linked = linked(registry, &version).await?;
+            linked.retain(|name| buckets.contains(name.as_str()));
+            found.push(ExportedBlockVersion {
+                version: version.version,
+                template_type: version.template_type,
+                block_content: version.block_content,
+                additional_description: version.additional_description,
+                buckets: linked,
+            });
+        }
+        if all || found.iter().any(|version| !version.buckets.is_empty()) {
+            exported.push(ExportedBlock {
+                name: block.name,
+                labels: block.labels,
+                versions: found,
+            });
+        }
+    }
+    Ok((exported, None))
+}
+
+/// Creates what is missing of enforced blocks, and links those of `buckets` to them that are not
+/// linked to another version. Why they are left behind, if they are out of reach.
+pub(super) async fn import(
+    registry: &dyn Registry,
+    blocks: &[ExportedBlock],
+    buckets: &BTreeSet<&str>,
+    all: bool,
+) -> Result<Option<String>> {
+    for block in blocks {
+        let concerns = |version: &ExportedBlockVersion| {
+            version.buckets.iter().any(|name| buckets.contains(name.as_str()))
+        };
+        if !all && !block.versions.iter().any(concerns) {
+            continue;
+        }
+        match import_block(registry, block, buckets).await {
+            Err(error) if is_out_of_reach(error.code) => return Ok(Some(error.message)),
+            imported => imported?,
+        }
+    }
+    Ok(None)
+}
+
+async fn import_block(
+    registry: &dyn Registry,
+    block: &ExportedBlock,
+    buckets: &BTreeSet<&str>,
+) -> Result<()> {
+    let there = registry.list_enforced_blocks().await?;
+    let mut id = there.into_iter().find(|it| it.name == block.name).map(|it| it.id);
+    for exported in &block.versions {
+        let ExportedBlockVersion { version, template_type, block_content, .. } = exported;
+        let known = match &id {
+            Some(id) => versions(registry, id).await?,
+            None => Vec::new(),
+        };
+        match &id {
+            None => {
+                let body = CreateEnforcedBlockBody {
+                    name: block.name.clone(),
+                    version: version.clone(),
+                    block_content: block_content.clone(),
+                    template_type: *template_type,
+                    additional_description: exported.additional_description.clone(),
+                    labels: block.labels.clone(),
+                };
+                id = Some(registry.create_enforced_block(&body).await?.id);
+            }
+            Some(id) if known.iter().all(|it| it.version != *version) => {
+                let body = CreateEnforcedBlockVersionBody {
+                    version: version.clone(),
+                    block_content: block_content.clone(),
+                    template_type: *template_type,
+                    additional_description: exported.additional_description.clone(),
+                };
+                registry.create_enforced_block_version(id, &body).await?;
+            }
+            Some(_) => {}
+        }
+    }
+    let Some(id) = id else { return Ok(()) };
+    let known = versions(registry, &id).await?;
+    let mut taken = BTreeSet::new();
+    for version in &known {
+        taken.extend(linked(registry, version).await?);
+    }
+    for exported in &block.versions {
+        let wanted = exported.buckets.iter();
+        let wanted = wanted.filter(|it| buckets.contains(it.as_str()) && !taken.contains(*it));
+        let add_bucket_names: Vec<String> = wanted.cloned().collect();
+        let version = known.iter().find(|it| it.version == exported.version);
+        let Some(version) = version.filter(|_| !add_bucket_names.is_empty()) else { continue };
+        let mut bucket_names = linked(registry, version).await?;
+        bucket_names.extend(add_bucket_names.iter().cloned());
+        let body = LinkBucketsBody { bucket_names, add_bucket_names, ..Default::default() };
+        registry.link_buckets(&id, &version.id, &body).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The search for a version that will do: why others do not, and when it ends.
+
+use std::time::{Duration, Instant};
+
+use super::installer::{MAX_DOWNLOADS, OnlyOlder};
+
+/// How many reasons a message has.
+const MAX_REASONS: usize = 10;
+
+/// Why a version will not do, where another may.
+pub(super) struct Unfit {
+    pub reason: String,
+    /// Whether it had to be downloaded to know.
+    pub downloaded: bool,
+}
+
+/// What was found so far.
+pub(super) struct Search {
+    reasons: Vec<String>,
+    downloads: usize,
+    begun: Instant,
+    limit: Duration,
+    /// Whether it ended before everything was looked at.
+    ended: bool,
+    /// What is left out for being older than what is there.
+    pub only_older: Option<OnlyOlder>,
+}
+
+impl Search {
+    /// One that ends after `limit`.
+    pub(super) fn new(limit: Duration) -> Search {
+        Search {
+            reasons: Vec::new(),
+            downloads: 0,
+            begun: Instant::now(),
+            limit,
+            ended: false,
+            only_older: None,
+        }
+    }
+
+    /// Notes why there is nothing in a place.
+    pub(super) fn note(&mut self, reason: String) {
+        self.reasons.push(reason);
+    }
+
+    /// Notes why a version will not do.
+    pub(super) fn add(&mut self, unfit: Unfit) {
+        self.downloads += usize::from(unfit.downloaded);
+        self.reasons.push(unfit.reason);
+    }
+
+    /// Whether no other version is looked at.
+    pub(super) fn ends(&mut self) -> bool {
+        self.ended |= self.downloads >= MAX_DOWNLOADS || self.begun.elapsed() >= self.limit;
+        self.ended
+    }
+
+    /// Why there is nothing, for people.
+    pub(super) fn reasons(mut self) -> String {
+        let more = self.reasons.len().saturating_sub(MAX_REASONS);
+        self.reasons.truncate(MAX_REASONS);
+        if more > 0 {
+            self.reasons.push(format!("{more} more will not do either"));
+        }
+        if self.ended {
+            self.reasons
+                .push("older versions were not looked at: name one in `version`".to_owned());
+        }
+        self.reasons.join("; ")
+    }
+}

@@ -1,0 +1,68 @@
+//! What takes memory or keeps a connection busy is done by few at once.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::*;
+use crate::api::*;
+use crate::client::Registry as _;
+use crate::store::{BucketFilter, BucketOrder, Location, Role, Store, VersionFilter, VersionOrder};
+
+#[tokio::test]
+async fn searches_and_versions_wait_for_their_turn() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = Location::Sqlite(dir.path().join("r.db"));
+    let store = Store::open(&file, 4).await.expect("a store");
+    let administration = Administration::new(store.clone());
+    let (project, _) = administration.bootstrap().await.expect("a first run");
+    let (id, name, address) = ("a".to_owned(), "a".to_owned(), String::new());
+    let caller = Caller { id, name, role: Role::Admin, address };
+    let session = Session::new(store.clone(), project, caller, String::new());
+    let bucket = CreateBucketBody { name: "b".into(), ..CreateBucketBody::default() };
+    session.create_bucket(&bucket).await.expect("a bucket");
+    let version = CreateVersionBody { fingerprint: "f".into(), ..CreateVersionBody::default() };
+    let id = session.create_version("b", &version).await.expect("a version").id;
+    let session = &session;
+    let (buckets, versions) = (BucketFilter::default(), VersionFilter::default());
+    let page = Page::default();
+    let family = LineageQuery { depth: 0, parents: true, children: true, out_of_date: false };
+    // What each of them says does not matter here.
+    macro_rules! asks {
+        ($($ask:expr),* $(,)?) => {
+            [$((
+                stringify!($ask),
+                Box::pin(async { $ask.await.map(drop) }) as Pin<Box<dyn Future<Output = Result<()>>>>,
+            )),*]
+        };
+    }
+    let asks = || {
+        asks![
+            session.get_version("b", "f"),
+            session.get_version_by_id("b", &id),
+            session.overview(&buckets, BucketOrder::Name, &page),
+            session.platforms(),
+            session.descendants("b", "f", 10),
+            session.rollbacks_of("b", "f", 10),
+            session.previous_of_all("b"),
+            session.lineage("b", family),
+            session.relations_of("b", "f"),
+            session.version_list("b", &versions, VersionOrder::Newest, &page),
+            session.list_buckets(&page),
+        ]
+    };
+    let mut turns = Vec::new();
+    while let Ok(turn) = tokio::time::timeout(Duration::from_millis(50), store.list_turn()).await {
+        turns.push(turn.expect("a turn"));
+    }
+    for (name, ask) in asks() {
+        let waits = tokio::time::timeout(Duration::from_millis(50), ask).await;
+        assert!(waits.is_err(), "{name} does not wait: {waits:?}");
+    }
+    // One is enough for each: who has one does not wait for another.
+    turns.truncate(turns.len() - 1);
+    for (name, ask) in asks() {
+        let done = tokio::time::timeout(Duration::from_secs(10), ask).await;
+        done.unwrap_or_else(|_| panic!("{name} waits")).unwrap_or_else(|it| panic!("{name}: {it}"));
+    }
+    store.close().await;
+}

@@ -1,0 +1,212 @@
+//! Plugin programs that hang, when `ingot` ends before them.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::builds::any_plugin_runs;
+use crate::installed::{Installed, installed};
+use ingot_test_support::{require, signal, template};
+
+const HANGS: &str = r#"
+source "trial" "t" {
+  directory = "x"
+  fail      = "hang"
+  at        = "prepare"
+}
+build {
+  sources = ["source.trial.t"]
+}
+"#;
+
+/// Runs `ingot` until the plugin has been started with arguments that begin with `start`.
+fn until_started(
+    plugins: &Installed,
+    dir: &std::path::Path,
+    args: &[&str],
+    env: &[(&str, &str)],
+    start: &str,
+) -> Child {
+    let mut command = plugins.command(dir, args);
+    let child = command.envs(env.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = child.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !plugins.record().iter().any(|line| line.starts_with(start)) {
+        assert!(Instant::now() < deadline, "the plugin was not started");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(any_plugin_runs(plugins.directory()));
+    child
+}
+
+#[track_caller]
+fn assert_ends(plugins: &Installed) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while any_plugin_runs(plugins.directory()) {
+        assert!(Instant::now() < deadline, "the plugin still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn journals(plugins: &Installed) -> usize {
+    let files = std::fs::read_dir(plugins.state()).into_iter().flatten().flatten();
+    files.filter(|file| file.path().extension().is_some_and(|end| end == "journal")).count()
+}
+
+#[test]
+fn a_plugin_that_hangs_ends_with_ctrl_c() {
+    let plugins = require!(installed());
+    let dir = template(HANGS);
+    for (command, name, code) in
+        [("validate", "INT", 130), ("build", "INT", 130), ("validate", "TERM", 143)]
+    {
+        plugins.forget_record();
+        let mut child = until_started(&plugins, dir.path(), &[command, "."], &[], "start builder");
+        assert_eq!(journals(&plugins), 1, "{command}");
+        signal(name, child.id());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{command} {name}");
+        assert_ends(&plugins);
+        assert_eq!(journals(&plugins), 0, "{command} {name}");
+    }
+}
+
+#[test]
+fn a_plugin_that_hangs_ends_with_the_second_ctrl_c() {
+    let plugins = require!(installed());
+    // Cancelling does not end it.
+    let dir = template(&HANGS.replace("prepare", "run"));
+    let mut child = until_started(&plugins, dir.path(), &["build", "."], &[], "start builder");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.path().join("x").exists() {
+        assert!(Instant::now() < deadline, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("INT", child.id());
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none() && any_plugin_runs(plugins.directory()));
+    signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_ends(&plugins);
+}
+
+#[test]
+fn the_first_ctrl_c_is_heeded_while_a_step_checks_its_options_again() {
+    let plugins = require!(installed());
+    let text = r#"
+source "trial" "t" {
+  directory = "built"
+}
+build {
+  sources = ["source.trial.t"]
+  provisioner "trial" {
+    fail = "hang"
+    at   = build.ConnType == "local" ? "prepare" : "never"
+  }
+}
+"#;
+    let dir = template(text);
+    let child = plugins.command(dir.path(), &["build", "."]).stdout(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.path().join("built").exists() {
+        assert!(Instant::now() < deadline, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let begun = Instant::now();
+    signal("INT", child.id());
+    let output = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{stdout}");
+    assert!(stdout.contains("Cleanly cancelled builds after being interrupted."), "{stdout}");
+    assert!(stdout.contains("removing built") && !dir.path().join("built").exists(), "{stdout}");
+    assert_ends(&plugins);
+}
+
+#[test]
+fn plugins_of_killed_commands_end_with_the_next_run_or_cleanup() {
+    let plugins = require!(installed());
+    let dir = template(HANGS);
+    let hang = [("TRIAL_DESCRIBE", "hang")];
+    let other = template(ingot_test_support::NULL);
+    for (args, env, start) in [
+        (&["validate", "."][..], &[][..], "start builder"),
+        (&["plugins", "installed"][..], &hang[..], "describe"),
+    ] {
+        for ending in [&["build", "."][..], &["cleanup"]] {
+            plugins.forget_record();
+            plugins.forget_cache();
+            let mut child = until_started(&plugins, dir.path(), args, env, start);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(any_plugin_runs(plugins.directory()));
+            let listed = plugins.ingot(other.path(), &["cleanup", "-list", "-json"]);
+            assert!(listed.stdout.contains("plugin-processes"), "{args:?}: {}", listed.stdout);
+            let run = plugins.ingot(other.path(), ending);
+            assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+            assert!(!any_plugin_runs(plugins.directory()), "{args:?} {ending:?}: {}", run.stdout);
+            assert_eq!(journals(&plugins), 0, "{args:?} {ending:?}");
+        }
+    }
+}
+
+/// Builds `text`, interrupts it once its plugin waits for that, and yields what it said.
+fn interrupted(plugins: &Installed, text: &str) -> String {
+    let dir = template(text);
+    let output = std::fs::File::create(dir.path().join("output")).unwrap();
+    let said = || std::fs::read_to_string(dir.path().join("output")).unwrap();
+    let mut child = plugins.command(dir.path(), &["build", "."]).stdout(output).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !said().contains("waiting to be cancelled") {
+        assert!(Instant::now() < deadline, "the build did not start: {}", said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{}", said());
+    assert_ends(plugins);
+    said()
+}
+
+#[test]
+fn a_plugin_that_dies_while_it_stops_is_told_of() {
+    let plugins = require!(installed());
+    let build = |options: &str, steps: &str| {
+        format!(
+            "source \"trial\" \"t\" {{\n  directory = \"built\"\n  {options}\n}}\nbuild {{\n  sources = \
+             [\"source.trial.t\"]\n  {steps}\n}}\n"
+        )
+    };
+    const CLEANLY: &str = "Cleanly cancelled builds after being interrupted.";
+    const LEFT: &str = "stopping; what it created may be left";
+    for (how, status) in [("kill", "it ended by signal 9"), ("close", "it closed the connection")] {
+        let options = format!("slowly = true\n  fail = \"{how}\"\n  at = \"stop\"");
+        let said = interrupted(&plugins, &build(&options, ""));
+        let message =
+            format!("trial.t: the plugin packer-plugin-trial failed: {status} while {LEFT}");
+        assert!(said.contains(&message) && !said.contains(CLEANLY), "{said}");
+        assert!(said.contains("Look for what these may have left:"), "{said}");
+    }
+    // What it says itself is said.
+    let options = "slowly = true\n  fail = \"error\"\n  at = \"stop\"";
+    let said = interrupted(&plugins, &build(options, ""));
+    assert!(said.contains("failing on purpose") && said.contains(CLEANLY), "{said}");
+    // So with post-processors.
+    let step = |how: &str| {
+        format!(
+            "post-processor \"trial\" {{\n    slowly = true\n    fail = \"{how}\"\n    at = \
+             \"stop\"\n  }}\n  post-processor \"trial\" {{\n    text = \"another\"\n  }}"
+        )
+    };
+    let said = interrupted(&plugins, &build("", &step("kill")));
+    assert!(said.contains(LEFT) && !said.contains(CLEANLY), "{said}");
+    assert!(!said.contains("another"), "{said}");
+    let said = interrupted(&plugins, &build("", &step("error")));
+    assert!(said.contains("failing on purpose") && said.contains(CLEANLY), "{said}");
+    // What a provisioner created goes with the machine, which is removed.
+    let step =
+        "provisioner \"trial\" {\n    slowly = true\n    fail = \"kill\"\n    at = \"stop\"\n  }";
+    let said = interrupted(&plugins, &build("", step));
+    assert!(said.contains(LEFT) && said.contains("removing built"), "{said}");
+    assert!(said.contains(CLEANLY), "{said}");
+}
