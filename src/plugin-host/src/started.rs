@@ -195,7 +195,12 @@ fn start_watching() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listeners = {
         let _entered = runtime.enter();
-        let ended_by = SIGNALS.into_iter().filter(|kind| !ingot_sdk::signals::is_ignored(*kind));
+        // As everywhere here: a shell's background jobs ignore Ctrl-C, and are to end with it.
+        let left_alone = |kind: SignalKind| {
+            let optional = kind == SignalKind::hangup() || kind == SignalKind::quit();
+            optional && ingot_sdk::signals::is_ignored(kind)
+        };
+        let ended_by = SIGNALS.into_iter().filter(|kind| !left_alone(*kind));
         let listen = |kind: SignalKind| Ok((kind, signal(kind)?));
         ended_by.map(listen).collect::<std::io::Result<Vec<_>>>()?
     };
