@@ -39,6 +39,17 @@ const NO_SERVER: [(&str, &str); 3] = [
     ("PackerHTTPAddr", "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER"),
 ];
 
+/// What a builder gave, with what those without an HTTP server say of it: plugins take it for there.
+pub(super) fn with_no_server(mut data: GeneratedData) -> GeneratedData {
+    // A builder that has a machine has an id for it.
+    if data.contains_key("ID") {
+        for (name, text) in NO_SERVER {
+            data.entry(name.to_owned()).or_insert_with(|| text.into());
+        }
+    }
+    data
+}
+
 /// The `build.*` of one node.
 #[derive(Debug, Clone)]
 pub(super) struct BuildValues {
@@ -88,11 +99,9 @@ impl BuildValues {
     /// During the run, when the builder has given `data`.
     pub(super) fn during(&self, data: &GeneratedData) -> Value {
         let nothing = self.names.iter().map(|name| (name.clone(), Value::from(NO_VALUE)));
-        // A builder that has a machine has an id for it.
-        let no_server = data.get("ID").map(|_| NO_SERVER).into_iter().flatten();
-        let no_server = no_server.map(|(name, text)| (name.to_owned(), Value::from(text)));
+        let data = with_no_server(data.clone());
         let given = data.iter().map(|(name, value)| (name.clone(), from_json(value)));
-        self.object(nothing.chain(no_server).chain(given))
+        self.object(nothing.chain(given))
     }
 
     fn object(&self, values: impl Iterator<Item = (String, Value)>) -> Value {

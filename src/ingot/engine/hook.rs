@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::blocks::{overrides, prepare_config};
-use super::build_values::BuildValues;
+use super::build_values::{BuildValues, with_no_server};
 use super::interrupts::Interrupts;
 use super::kept::Keeper;
 use super::prepare::run_names;
@@ -267,6 +267,7 @@ impl Hook for NodeHook {
         mut data: GeneratedData,
         provisioning: Provisioning,
     ) -> Result<()> {
+        data = with_no_server(data);
         let steps = &self.node.provisioners;
         let first = provisioning.done.max(self.keeper.start());
         self.cache.note_base(self, &provisioning).await;
@@ -309,6 +310,7 @@ impl Hook for NodeHook {
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
         let info = self.info(StepKind::ErrorCleanup, step);
+        let data = with_no_server(data);
         let work = self.step(step, info, &ctx, &communicator, &data);
         let ended = self.cleanup.interrupts.clean_up(&ctx.cancel, work).await;
         self.cleanup.over();
