@@ -112,6 +112,27 @@ fn hosted_provisioners_and_post_processors_work_with_native_docker() {
 }
 
 #[test]
+fn plugins_are_told_that_there_is_no_http_server() {
+    let plugins = require!(installed());
+    let text = r#"
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.n"]
+  provisioner "trial" {}
+}
+"#;
+    let dir = template(text);
+    let run = plugins.ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert_said(
+        &run.stdout,
+        &["PackerHTTPAddr = ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER (string)"],
+    );
+}
+
+#[test]
 fn values_of_sensitive_variables_are_hidden_in_what_plugins_print() {
     let plugins = require!(installed());
     let text = r#"

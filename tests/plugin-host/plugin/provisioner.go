@@ -59,7 +59,7 @@ func (p *provisioner) Provision(ctx context.Context, ui packersdk.Ui, machine pa
 	sort.Strings(names)
 	for _, name := range names {
 		switch name {
-		case "ID", "Directory", "Answer", "ConnType":
+		case "ID", "Directory", "Answer", "ConnType", "PackerHTTPAddr":
 			ui.Message(fmt.Sprintf("%s = %v (%T)", name, data[name], data[name]))
 		}
 	}
