@@ -233,8 +233,8 @@ async fn download_matching(
 async fn matching(link: &dyn Communicator, pattern: &str) -> Result<Vec<(bool, String)>> {
     // What start-up files of the user's shell print comes before the first NUL.
     let script = format!(
-        "printf '\\0'; for f in {}; do if test -d \"$f\"; then printf 'd%s\\0' \"$f\"; elif test -e \"$f\"; then \
-         printf 'f%s\\0' \"$f\"; fi; done",
+        "printf '\\0'; for f in {}; do if test -d \"$f\"; then printf 'd%s\\0' \"$f\"; \
+         elif test -e \"$f\"; then printf 'f%s\\0' \"$f\"; fi; done",
         quote_pattern(pattern)
     );
     let output = CapturedOutput::of_at_most(LONGEST_LIST);
