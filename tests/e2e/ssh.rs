@@ -106,22 +106,38 @@ fn files_that_match_a_pattern_are_downloaded() {
     make("logs/two.log", "2");
     make("logs/three.txt", "3");
     make("logs/old.log/four", "4");
+    // Names with what is special to a shell.
+    make("logs/five$HOME.log", "5");
+    make("logs/six$HOME.d/seven", "7");
+    make("~eight.home", "8");
     let download = |source: &str| {
         format!(
             "  provisioner \"file\" {{\n    direction = \"download\"\n    source = {source:?}\n    \
              destination = \"out/\"\n  }}"
         )
     };
-    for method in ["scp", "sftp"] {
+    // A shell that prints something is nothing for scp.
+    for (method, greeting) in [("scp", ""), ("sftp", "echo welcome\n")] {
+        make(".bashrc", greeting);
         let more =
             format!("ssh_private_key_file = \"{key}\"\n  ssh_file_transfer_method = \"{method}\"");
-        let steps = [download("logs/*.log"), download("logs/t[a-h]ree.t?t")].join("\n");
+        let sources = ["logs/*.log", "logs/t[!i-z]ree.t?t", "logs/*.d", "*.home"];
+        let steps = sources.map(download).join("\n");
         let dir = template(&text(&server, &more, &steps));
         let run = ingot(dir.path(), &["build", "-color=false", "."]);
         assert_eq!(run.code, Some(0), "{}", run.stdout);
         let mut names = ingot_sdk::testing::names(&dir.path().join("out"));
         names.sort();
-        assert_eq!(names, ["old.log/four", "one a.log", "three.txt", "two.log"], "{}", run.stdout);
+        let expected = [
+            "five$HOME.log",
+            "old.log/four",
+            "one a.log",
+            "six$HOME.d/seven",
+            "three.txt",
+            "two.log",
+            "~eight.home",
+        ];
+        assert_eq!(names, expected, "{}", run.stdout);
         let dir = template(&text(&server, &more, &download("logs/*.nope")));
         let run = ingot(dir.path(), &["build", "-color=false", "."]);
         assert_eq!(run.code, Some(1), "{}", run.stdout);

@@ -89,6 +89,65 @@ fn a_plugin_that_hangs_ends_with_the_second_ctrl_c() {
     assert_ends(&plugins);
 }
 
+/// Whether a process runs, rather than waiting for its parent to notice its end.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+#[test]
+fn cleanup_ends_what_plugins_started_as_daemons() {
+    let plugins = require!(installed());
+    let text = r#"
+source "trial" "hangs" {
+  directory = "x"
+  fail      = "hang"
+  at        = "run"
+}
+source "trial" "t" {
+  directory = "y"
+}
+build {
+  sources = ["source.trial.hangs", "source.trial.t"]
+  provisioner "trial" {
+    only = ["trial.t"]
+    run  = ["setsid sleep 300 >/dev/null 2>&1 & echo $! > pid; mv pid daemon; sleep 300"]
+  }
+}
+"#;
+    let dir = template(text);
+    let output = std::fs::File::create(dir.path().join("output")).unwrap();
+    let errors = output.try_clone().unwrap();
+    let mut command = plugins.command(dir.path(), &["build", "."]);
+    let mut child = command.stdout(output).stderr(errors).spawn().unwrap();
+    let daemon = || {
+        let found =
+            ["daemon", "y/daemon"].map(|path| std::fs::read_to_string(dir.path().join(path)));
+        found.into_iter().find_map(|read| Some(read.ok()?.trim().to_owned()))
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !(dir.path().join("x").exists() && daemon().is_some()) {
+        assert!(Instant::now() < deadline, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("INT", child.id());
+    std::thread::sleep(Duration::from_millis(500));
+    signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let said = std::fs::read_to_string(dir.path().join("output")).unwrap();
+    // Nothing of the end of the run is told after that.
+    let (_, after) = said.split_once("`ingot cleanup` removes what is left.").unwrap();
+    assert!(!after.contains("errored") && !after.contains("Wait completed"), "{said}");
+    assert_ends(&plugins);
+    let daemon = daemon().unwrap();
+    assert!(runs(&daemon), "there is nothing to end");
+    assert_eq!(journals(&plugins), 1);
+    let run = plugins.ingot(dir.path(), &["cleanup"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(!runs(&daemon), "{}", run.stdout);
+    assert_eq!(journals(&plugins), 0);
+}
+
 #[test]
 fn the_first_ctrl_c_is_heeded_while_a_step_checks_its_options_again() {
     let plugins = require!(installed());

@@ -174,17 +174,19 @@ async fn download(
         create_directory(destination).await?;
         return link.download_dir(source, Path::new(destination), true).await;
     }
-    download_file(ctx, link, source, destination).await
+    download_file(ctx, link, source, false, destination).await
 }
 
 async fn create_directory(path: &str) -> Result<()> {
     tokio::fs::create_dir_all(path).await.with_context(|| format!("creating {path}"))
 }
 
+/// Downloads one file. `literal` is whether all of `source` stands for itself.
 async fn download_file(
     ctx: &RunContext,
     link: &dyn Communicator,
     source: &str,
+    literal: bool,
     destination: &str,
 ) -> Result<()> {
     let destination = match destination.ends_with('/') {
@@ -194,7 +196,10 @@ async fn download_file(
     let writing = || format!("writing {destination}");
     let output = OutputFile::open(&ctx.journal, Path::new(&destination), 0o644).await?;
     let mut file = tokio::fs::File::from_std(output.writer()?);
-    link.download(source, &mut file).await?;
+    match literal {
+        true => link.download_literal(source, &mut file).await?,
+        false => link.download(source, &mut file).await?,
+    }
     tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
     output.finish()
 }
@@ -217,8 +222,8 @@ async fn download_matching(
         }
         ctx.ui.say(format!("Downloading {path} => {inside}{name}"));
         match is_directory {
-            true => link.download_dir(path, Path::new(destination), false).await?,
-            false => download_file(ctx, link, path, &inside).await?,
+            true => link.download_dir_literal(path, Path::new(destination)).await?,
+            false => download_file(ctx, link, path, true, &inside).await?,
         }
     }
     Ok(())
@@ -226,9 +231,10 @@ async fn download_matching(
 
 /// What matches `pattern` on the machine, and whether each is a directory.
 async fn matching(link: &dyn Communicator, pattern: &str) -> Result<Vec<(bool, String)>> {
+    // What start-up files of the user's shell print comes before the first NUL.
     let script = format!(
-        "for f in {}; do if test -d \"$f\"; then printf 'd%s\\0' \"$f\"; elif test -e \"$f\"; then \
-         printf 'f%s\\0' \"$f\"; fi; done",
+        "printf '\\0'; for f in {}; do if test -d \"$f\"; then printf 'd%s\\0' \"$f\"; \
+         elif test -e \"$f\"; then printf 'f%s\\0' \"$f\"; fi; done",
         quote_pattern(pattern)
     );
     let output = CapturedOutput::of_at_most(LONGEST_LIST);
@@ -249,16 +255,44 @@ async fn matching(link: &dyn Communicator, pattern: &str) -> Result<Vec<(bool, S
         return Err(Error::new(format!("too many files match {pattern}"))
             .hint("download their directory: end `source` with a slash"));
     }
-    let text = output.stdout_text();
-    let found = text.split('\0').filter_map(|entry| Some((entry.get(..1)?, entry.get(1..)?)));
-    let found: Vec<_> = found.map(|(kind, path)| (kind == "d", path.to_owned())).collect();
+    let found = listed(&output.stdout_bytes())?;
     match found.is_empty() {
         true => Err(Error::new(format!("there is nothing on the machine that matches {pattern}"))),
         false => Ok(found),
     }
 }
 
+/// The entries of a list of what matches: whether each is a directory, and its path.
+fn listed(list: &[u8]) -> Result<Vec<(bool, String)>> {
+    let mut entries = Vec::new();
+    for entry in list.split(|&byte| byte == 0).skip(1) {
+        let Some((kind, path)) = entry.split_first() else { continue };
+        let path = std::str::from_utf8(path).map_err(|_| {
+            let shown = String::from_utf8_lossy(path);
+            Error::new(format!("the name of {shown} on the machine is not UTF-8"))
+                .hint("rename it there, or name the other files in `sources`")
+        })?;
+        entries.push((*kind == b'd', path.to_owned()));
+    }
+    Ok(entries)
+}
+
 /// The last part of a path on the machine, which may be a Windows.
 fn remote_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed;
+
+    #[test]
+    fn a_list_begins_after_what_the_shell_printed() {
+        let found = listed(b"welcome\n\0f/a\nb\0d/c\0").unwrap();
+        assert_eq!(found, [(false, "/a\nb".to_owned()), (true, "/c".to_owned())]);
+        assert!(listed(b"welcome\n\0").unwrap().is_empty());
+        assert!(listed(b"welcome\n").unwrap().is_empty());
+        let error = listed(b"\0f/caf\xe9\0").unwrap_err().to_string();
+        assert!(error.ends_with("on the machine is not UTF-8"), "{error}");
+    }
 }

@@ -23,6 +23,12 @@ pub fn quote_pattern(path: &str) -> String {
     quote_path_but(path, "*?[]")
 }
 
+/// Quotes a path on a machine for its POSIX shell so that all of it stands for itself, `~` and `$NAME` too.
+pub fn quote_literal_path(path: &str) -> String {
+    let here = if path.starts_with(['-', '~']) { "./" } else { "" };
+    format!("{here}{}", quote(path))
+}
+
 fn quote_path_but(path: &str, special: &str) -> String {
     // A Windows machine's shell does not know backslash escapes, and its paths are full of them.
     let windows = path.as_bytes().get(1) == Some(&b':') && path.contains('\\');
@@ -39,6 +45,8 @@ fn quote_path_but(path: &str, special: &str) -> String {
             '\n' => text.push_str("'\n'"),
             '~' if index > 0 => text.push_str("\\~"),
             '{' if path[..index].ends_with('$') => text.push(c),
+            // `[!a]` is what is not an `a`.
+            '!' if special.contains('[') && path[..index].ends_with('[') => text.push(c),
             _ if plain(c) || special.contains(c) => text.push(c),
             _ => {
                 text.push('\\');
@@ -64,7 +72,7 @@ pub fn only_changed_while_packed(said: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{only_changed_while_packed, quote, quote_path, quote_pattern};
+    use super::{only_changed_while_packed, quote, quote_literal_path, quote_path, quote_pattern};
 
     #[test]
     fn quotes_only_what_needs_it() {
@@ -91,7 +99,12 @@ mod tests {
         assert_eq!(quote_path("${HOME}/a{b,c}"), "${HOME}/a\\{b,c}");
         assert_eq!(quote_path("/x*[a]?"), "/x\\*\\[a\\]\\?");
         assert_eq!(quote_pattern("~/a b/x*[a-c]?"), "~/a\\ b/x*[a-c]?");
+        assert_eq!(quote_pattern("/x[!a]!"), "/x[!a]\\!");
         assert_eq!(quote_path("-rf"), "./-rf");
+        assert_eq!(quote_literal_path("$HOME/${x}"), "'$HOME/${x}'");
+        assert_eq!(quote_literal_path("~x"), "./'~x'");
+        assert_eq!(quote_literal_path("-rf"), "./-rf");
+        assert_eq!(quote_literal_path("/tmp/a b"), "'/tmp/a b'");
         assert_eq!(quote_path("a~"), "a\\~");
         assert_eq!(quote_path("C:\\Program Files\\x"), "\"C:\\Program Files\\x\"");
     }

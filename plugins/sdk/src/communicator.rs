@@ -176,6 +176,28 @@ pub trait Communicator: Send + Sync {
         destination: &Path,
         contents_only: bool,
     ) -> Result<()>;
+
+    /// [`Communicator::download`] of a file that the machine itself named: all of `source` stands for
+    /// itself, where the machine's shell would take `~` and `$NAME` for something else, too.
+    ///
+    /// # Errors
+    /// What went wrong, naming the source.
+    async fn download_literal(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        self.download(source, destination).await
+    }
+
+    /// [`Communicator::download_dir`] of a directory that the machine itself named, with its name, as
+    /// [`Communicator::download_literal`] does a file.
+    ///
+    /// # Errors
+    /// What went wrong, naming the directory.
+    async fn download_dir_literal(&self, source: &str, destination: &Path) -> Result<()> {
+        self.download_dir(source, destination, false).await
+    }
 }
 
 /// The advice where a file was to be uploaded in a directory's place.

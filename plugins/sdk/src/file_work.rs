@@ -26,23 +26,29 @@ pub async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || job(&stop)).await.context("working on files")?
 }
 
-/// How long a pipe may take to give all it has.
+/// How long a pipe or device may take to give all it has.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most that is read of a device, in bytes: some never end.
+const MOST_OF_DEVICE: u64 = 16 << 20;
 
 /// Reads a small file whole, such as a key, without taking more memory than `most` bytes: what is at
-/// `path` may be anything, and may change meanwhile. A pipe, such as a shell's `<(…)`, is waited for
-/// ten seconds at most, and nothing else. `what` names what the file should be, such as `key`.
+/// `path` may be anything, and may change meanwhile. A pipe, such as a shell's `<(…)`, or a device such
+/// as `/dev/null` or a terminal is waited for ten seconds at most, and nothing else. `what` names what
+/// the file should be, such as `key`.
 ///
 /// # Errors
-/// It cannot be read, is neither a regular file nor a pipe, or has more than `most` bytes.
+/// It cannot be read, is a directory, disk or socket, or has more than `most` bytes (a device: or more
+/// than 16 MiB).
 pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
     let shown = path.display();
     let file = open_any(path, "reading")?;
     let kind = file.metadata().with_context(|| format!("looking at {shown}"))?.file_type();
+    let most = if is_device(&kind) { most.min(MOST_OF_DEVICE) } else { most };
     let mut bytes = Vec::new();
     let read = match kind.is_file() {
         true => file.take(most + 1).read_to_end(&mut bytes).map(drop),
-        false if is_pipe(&kind) => read_pipe(file, most + 1, &mut bytes),
+        false if is_pipe(&kind) => read_waiting(file, has_ended, most + 1, &mut bytes),
+        false if is_device(&kind) => read_waiting(file, |_| true, most + 1, &mut bytes),
         false => return Err(no_file(path)),
     };
     read.with_context(|| format!("reading {shown}"))?;
@@ -72,14 +78,47 @@ fn is_pipe(_: &std::fs::FileType) -> bool {
     false
 }
 
-/// Reads what a pipe that does not block gives until it ends, `most` bytes of it. Before somebody
-/// has opened its other end, it looks as if it had ended.
-fn read_pipe(mut pipe: File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Whether it is a device that gives bytes one after the other, as disks do not.
+#[cfg(unix)]
+fn is_device(kind: &std::fs::FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_char_device(kind)
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &std::fs::FileType) -> bool {
+    false
+}
+
+/// Whether somebody had opened the other end of a pipe, and nobody has any more. Before that, reading
+/// says that it has ended, too.
+#[cfg(unix)]
+fn has_ended(pipe: &File) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut asked = [PollFd::new(pipe, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let polled = poll(&mut asked, Some(&now));
+    // What came between the read and this is to be read first.
+    polled.is_ok() && asked[0].revents() == PollFlags::HUP
+}
+
+#[cfg(not(unix))]
+fn has_ended(_: &File) -> bool {
+    true
+}
+
+/// Reads what a file that does not block gives until it ends, `most` bytes of it. Where reading gives
+/// nothing, `ended` says whether that is the end.
+fn read_waiting(
+    mut file: File,
+    ended: impl Fn(&File) -> bool,
+    most: u64,
+    bytes: &mut Vec<u8>,
+) -> io::Result<()> {
     let deadline = Instant::now() + PIPE_TIMEOUT;
     let mut buffer = [0; 4096];
     while (bytes.len() as u64) < most {
-        match pipe.read(&mut buffer) {
-            Ok(0) if !bytes.is_empty() => return Ok(()),
+        match file.read(&mut buffer) {
+            Ok(0) if !bytes.is_empty() || ended(&file) => return Ok(()),
             Ok(length) if length > 0 => bytes.extend_from_slice(&buffer[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
@@ -252,11 +291,20 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
         let zero = Path::new("/dev/zero");
-        let refused =
-            [Reader::open(&pipe).err(), Reader::open(zero).err(), read_small(zero, "key", 9).err()];
-        for error in refused {
+        for error in [Reader::open(&pipe).err(), Reader::open(zero).err()] {
             let error = error.unwrap().to_string();
             assert!(error.ends_with("is a pipe, socket or device, not a regular file"), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_small_file_may_be_a_device() {
+        assert_eq!(read_small(Path::new("/dev/null"), "script", 9).unwrap(), b"");
+        for (most, bound) in [(9, 9), (1 << 30, MOST_OF_DEVICE)] {
+            let error = read_small(Path::new("/dev/zero"), "script", most).unwrap_err();
+            let expected = format!("/dev/zero has more than {bound} bytes: it is no script");
+            assert_eq!(error.to_string(), expected);
         }
     }
 
@@ -285,5 +333,22 @@ mod tests {
         let error = read_small(&pipe, "key", 9).unwrap_err().to_string();
         assert!(error.ends_with("has more than 9 bytes: it is no key"), "{error}");
         writer.join().unwrap();
+        // One that is opened, and given nothing.
+        let writer = fed(&[""]);
+        assert_eq!(read_small(&pipe, "key", 9).unwrap(), b"");
+        writer.join().unwrap();
+    }
+
+    /// As with a shell's `<(true)`.
+    #[cfg(unix)]
+    #[test]
+    fn an_empty_pipe_is_not_waited_for() {
+        use std::os::fd::AsRawFd as _;
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        let start = Instant::now();
+        assert_eq!(read_small(&path, "key", 9).unwrap(), b"");
+        assert!(start.elapsed() < PIPE_TIMEOUT / 2);
     }
 }

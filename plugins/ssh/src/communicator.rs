@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connect::Connector;
 use crate::ending::Ending;
 use crate::link::{Link, Process};
-use crate::transfer;
+use crate::transfer::{self, There};
 
 /// Runs commands on, and moves files to and from, one machine. Connects again by itself when the
 /// connection was lost, as by a reboot.
@@ -209,14 +209,30 @@ impl Communicator for SshCommunicator {
         source: &str,
         destination: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<()> {
-        let downloaded = transfer::download(self, source, destination).await;
+        let downloaded = transfer::download(self, &There::expanded(source), destination).await;
         downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
     }
 
     /// The directory comes with its own name even where only its contents are asked for: that is
     /// what Packer's ssh communicator does, as `scp -r` knows no other way.
     async fn download_dir(&self, source: &str, destination: &Path, _: bool) -> Result<()> {
-        let downloaded = transfer::download_directory(self, source, destination).await;
+        let there = There::expanded(source);
+        let downloaded = transfer::download_directory(self, &there, destination).await;
+        downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
+    }
+
+    async fn download_literal(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        let downloaded = transfer::download(self, &There::literal(source), destination).await;
+        downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
+    }
+
+    async fn download_dir_literal(&self, source: &str, destination: &Path) -> Result<()> {
+        let there = There::literal(source);
+        let downloaded = transfer::download_directory(self, &there, destination).await;
         downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
     }
 }

@@ -87,10 +87,11 @@ pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool)
     command(&format!("{enter} && exec tar -xpomf -"))
 }
 
-/// The command that packs what is in the directory `source`, following links.
-pub(crate) fn pack_command(source: &str) -> String {
+/// The command that packs what is in the directory that `word` is for the machine's shell, following
+/// links.
+pub(crate) fn pack_command(word: &str) -> String {
     // In English: what it says decides what its exit code means.
-    let tar = format!("LC_ALL=C && export LC_ALL && exec tar -chf - -C {} .", quote_path(source));
+    let tar = format!("LC_ALL=C && export LC_ALL && exec tar -chf - -C {word} .");
     command(&tar)
 }
 

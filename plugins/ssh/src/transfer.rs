@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ingot_sdk::command::{only_changed_while_packed, quote_path};
+use ingot_sdk::command::{only_changed_while_packed, quote_literal_path, quote_path};
 use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::shown::Shown;
 use ingot_sdk::walk::{Entry, What, tree};
@@ -126,10 +126,29 @@ pub(crate) async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
     process.status().await.success()
 }
 
+/// A path on the machine that is downloaded.
+pub(crate) struct There<'a> {
+    path: &'a str,
+    /// The path, for the machine's shell.
+    word: String,
+}
+
+impl There<'_> {
+    /// One in which the shell replaces `$NAME`, and `~` at the start.
+    pub(crate) fn expanded(path: &str) -> There<'_> {
+        There { path, word: quote_path(path) }
+    }
+
+    /// One that stands for itself.
+    pub(crate) fn literal(path: &str) -> There<'_> {
+        There { path, word: quote_literal_path(path) }
+    }
+}
+
 /// Downloads one file.
 pub(crate) async fn download(
     link: &SshCommunicator,
-    source: &str,
+    There { path: source, word }: &There<'_>,
     destination: &mut (dyn AsyncWrite + Send + Unpin),
 ) -> Result<()> {
     let mut destination = Shown::new(destination, link.ui(), script::file_name(source), None);
@@ -144,7 +163,7 @@ pub(crate) async fn download(
             tokio::join!(sftp::read_file(&connection, source, far, None), receive);
         return read.and(received);
     }
-    let mut process = link.start(&format!("scp -f {}", quote_path(source)), false).await?;
+    let mut process = link.start(&format!("scp -f {word}"), false).await?;
     let received = Scp::new(&mut process.data).receive_file(&mut destination).await;
     finish(process, received, "scp").await
 }
@@ -230,7 +249,7 @@ async fn upload_by_sftp(
 /// Downloads a directory into the local directory `destination`, under its own name.
 pub(crate) async fn download_directory(
     link: &SshCommunicator,
-    source: &str,
+    There { path: source, word }: &There<'_>,
     destination: &Path,
 ) -> Result<()> {
     let name = script::file_name(source.trim_end_matches('/'));
@@ -241,14 +260,14 @@ pub(crate) async fn download_directory(
     if by_sftp(link) {
         return download_by_sftp(link, source, &target).await;
     }
-    if let Some(process) = link.start_tar(&tar::pack_command(source)).await? {
+    if let Some(process) = link.start_tar(&tar::pack_command(word)).await? {
         let shown = DirectoryProgress::new(link.ui(), name);
         return stream(process, Some(link.ui()), move |socket| {
             tar::unpack(socket, &target, &|bytes| shown.add(bytes))
         })
         .await;
     }
-    let mut process = link.start(&format!("scp -r -f {}", quote_path(source)), false).await?;
+    let mut process = link.start(&format!("scp -r -f {word}"), false).await?;
     let received = Scp::new(&mut process.data).receive_tree(&target).await;
     finish(process, received, "scp").await
 }

@@ -23,7 +23,8 @@ pub(super) struct Interrupted {
     pub renderer: Arc<Renderer>,
     pub report: Arc<RunReport>,
     pub logs: Option<Arc<BuildLogs>>,
-    /// Held while the first interrupt is told of.
+    /// Held while the first interrupt is told of, and from the last one on: the end of the run is told
+    /// when it is free.
     pub telling: Arc<Mutex<()>>,
 }
 
@@ -48,7 +49,10 @@ impl Interrupted {
     /// process; what is then left is in the journal.
     async fn stop(self, mut signals: Signals) {
         let signal = signals.next().await;
-        let again = match self.interrupts.expects_cleanup() {
+        // Asked once: what an interrupt does is what was announced, even if the error-cleanup-provisioner
+        // has ended meanwhile.
+        let expects_cleanup = self.interrupts.expects_cleanup();
+        let again = match expects_cleanup {
             true => {
                 "Interrupt again to stop the error-cleanup-provisioner, and then once more to stop at \
                  once, without cleaning up."
@@ -66,27 +70,32 @@ impl Interrupted {
             });
         }
         signals.next().await;
-        if self.interrupts.expects_cleanup() {
+        if expects_cleanup {
+            let what = match self.interrupts.expects_cleanup() {
+                true => "Stopping the error-cleanup-provisioner. ",
+                // It has ended.
+                false => "",
+            };
             self.interrupts.stop_cleanup();
             let ui = self.ui.clone();
             say_in_time(move || {
-                ui.error(
-                    "Stopping the error-cleanup-provisioner. Interrupt again to stop at once, without \
-                     cleaning up.",
-                );
+                let again = "Interrupt again to stop at once, without cleaning up.";
+                ui.error(format!("{what}{again}"));
             });
             signals.next().await;
         }
+        // What builds that end now would tell of the run's end is not to follow this.
+        let _telling = self.telling.lock();
         let (ui, renderer) = (self.ui.clone(), self.renderer);
         say_in_time(move || {
             renderer.end_view();
             ui.error("Stopping at once. `ingot cleanup` removes what is left.");
         });
         self.report.write_now(self.logs, self.ui);
-        // Ctrl-C has not reached the scripts. Only now: the builds would go on where one ends.
+        // Ctrl-C has not reached the scripts and plugins. Only now, and with nothing before the exit: the
+        // builds would go on where one ends. The journal keeps the records of plugins, as what these
+        // started in other process groups may still run.
         process::kill_live_groups();
-        #[cfg(feature = "plugin-host")]
-        ingot_plugin_host::end_all();
         std::process::exit(1);
     }
 }

@@ -3,7 +3,7 @@
 //! Most plugins go on with their work when their connection ends, and so do programs that they
 //! started. All of them have the variable [`RUN_VARIABLE`] in their environment, with the id of the run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ingot_sdk::{Context, Error, Reclaim, Resource, Result};
@@ -15,6 +15,8 @@ use crate::started::RUN_VARIABLE;
 pub(crate) const PROCESSES: &str = "plugin-processes";
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How often to look whether they are.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Ends the processes that the journal tells of.
 pub struct ReclaimProcesses;
@@ -36,21 +38,40 @@ fn uuid_like(id: &str) -> bool {
 }
 
 async fn end(run: &str) -> Result<()> {
-    let deadline = tokio::time::Instant::now() + GONE_WITHIN;
+    let deadline = Instant::now() + GONE_WITHIN;
     loop {
-        let found = of_run(run)?;
+        let found = kill_of_run(run)?;
         if found.is_empty() {
             return Ok(());
         }
-        if tokio::time::Instant::now() > deadline {
+        if Instant::now() > deadline {
             return Err(Error::new(format!("the processes {found:?} of plugins do not end")));
         }
-        for pid in found.into_iter().filter_map(Pid::from_raw) {
-            // Fails if it has just ended; else the next look finds it again.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Kills the processes of a run and waits for their end, on a thread that may block. Whether nothing is
+/// left of them after `limit`.
+pub(crate) fn end_now(run: &str, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        match kill_of_run(run) {
+            Ok(found) if found.is_empty() => return true,
+            Ok(_) if Instant::now() < deadline => std::thread::sleep(LOOK),
+            _ => return false,
+        }
+    }
+}
+
+/// Kills the processes of a run; those that were found.
+fn kill_of_run(run: &str) -> Result<Vec<i32>> {
+    let found = of_run(run)?;
+    for pid in found.iter().copied().filter_map(Pid::from_raw) {
+        // Fails if it has just ended; else the next look finds it again.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    Ok(found)
 }
 
 /// The processes of a run; those of other users cannot be looked at.

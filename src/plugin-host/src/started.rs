@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 
-use crate::reclaim::PROCESSES;
+use crate::reclaim::{self, PROCESSES};
 
 /// The variable with the id of the run, in the environment of plugins.
 pub const RUN_VARIABLE: &str = "INGOT_PLUGIN_RUN";
@@ -26,6 +26,8 @@ const TRIES: u32 = 20;
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// How long whoever heard a signal is given to end what it listened for.
 const HEARD_FOR: Duration = Duration::from_secs(1);
+/// How long killed processes may take to be gone when this program ends.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who started any in this process.
 static RUNS: Mutex<Vec<Weak<StartedPrograms>>> = Mutex::new(Vec::new());
@@ -131,13 +133,17 @@ pub(crate) fn kill_group(pid: Pid) {
 }
 
 /// Kills all plugin programs that run, with what they started, and all else that is to end with this
-/// program, which ends now: what it still starts is killed at once.
+/// program, which ends now: what it still starts is killed at once. Where something of a run does not
+/// end, its record stays in the journal.
 pub fn end_all() {
     kill_live_groups();
     let runs = std::mem::take(&mut *RUNS.lock());
     for run in runs.iter().filter_map(Weak::upgrade) {
         let record = run.record.lock().take();
-        if let Some(record) = record {
+        // A program may have left the group that was killed.
+        if let Some(record) = record
+            && reclaim::end_now(&run.run, GONE_WITHIN)
+        {
             record.done();
         }
     }

@@ -16,9 +16,9 @@ use uuid::Uuid;
 use super::options::Options;
 use super::scripts;
 use crate::elevated;
-use crate::remote_script::{Start, Upload, pause, unless_away};
+use crate::remote_script::{Ran, Start, Upload, pause, start_timeout, unless_away};
 
-/// How long removing temporary files is tried.
+/// How long removing temporary files is tried on a machine that does not restart.
 const CLEANING: Duration = Duration::from_secs(60);
 
 /// `provisioner "powershell"`
@@ -151,21 +151,29 @@ impl<'a> Run<'a> {
             .filter(|&path| !elevated_only || path == runner_path)
             .collect();
         if !left.is_empty() && !matches!(ended, Err(Error::Cancelled)) {
-            // A machine that could not even start the script is asked once.
-            self.clean(&left, ended.is_err().then_some(1)).await;
+            // A machine that could not even start the script is asked once, and one that restarts may
+            // take a while to come back: its image must not hold the files.
+            let tries = ended.is_err().then_some(1);
+            let restarts = matches!(ended, Ok(Ran { status: ExitStatus::Disconnected, .. }));
+            let (limit, option) = match restarts {
+                true => (start_timeout(limit).max(CLEANING), "start_retry_timeout"),
+                false => (CLEANING, "the most that removing files may take"),
+            };
+            self.clean(&left, tries, limit, option).await;
         }
         self.options.script.check_exit(ended?.status)
     }
 
-    /// Removes files. That they stay is a pity, but no reason to fail.
-    async fn clean(&self, paths: &[&str], tries: Option<u32>) {
+    /// Removes files, for `limit` at most, which `option` says. That they stay is a pity, but no reason
+    /// to fail.
+    async fn clean(&self, paths: &[&str], tries: Option<u32>, limit: Duration, option: &str) {
         let line = powershell::command(self.options.program(), &scripts::removal(paths));
         let command = RemoteCommand::new(line);
         let retry = Retry {
             initial: Duration::from_secs(1),
             max: Duration::from_secs(10),
             tries,
-            timeout: Some(CLEANING),
+            timeout: Some(limit),
         };
         let cleaning = retry.run(&self.ctx.cancel, Error::is_transient, |_| async {
             let output = CapturedOutput::default();
@@ -179,10 +187,7 @@ impl<'a> Run<'a> {
                 .transient()),
             }
         });
-        let cleaned =
-            unless_away(self.link, CLEANING, "the most that removing files may take", cleaning)
-                .await;
-        if let Err(error) = cleaned {
+        if let Err(error) = unless_away(self.link, limit, option, cleaning).await {
             self.ctx.ui.message(format!("Could not remove {}: {error}", paths.join(", ")));
         }
     }

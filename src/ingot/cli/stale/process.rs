@@ -48,7 +48,10 @@ pub(super) async fn stop_on_signal(
             let ui = ui.clone();
             say_in_time(move || {
                 ui.error(format!("Cancelling builds after receiving {signal}"));
-                ui.error("Interrupt again to stop at once, without cleaning up.");
+                ui.error(
+                    "Interrupt again to stop at once, without cleaning up. Where an \
+                     error-cleanup-provisioner may run, that stops it, and the next interrupt stops at once.",
+                );
             });
         }
     }

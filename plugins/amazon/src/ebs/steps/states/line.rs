@@ -114,4 +114,16 @@ impl Communicator for Line {
     ) -> Result<()> {
         self.now()?.download_dir(source, destination, contents_only).await
     }
+
+    async fn download_literal(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        self.now()?.download_literal(source, destination).await
+    }
+
+    async fn download_dir_literal(&self, source: &str, destination: &Path) -> Result<()> {
+        self.now()?.download_dir_literal(source, destination).await
+    }
 }
