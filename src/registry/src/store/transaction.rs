@@ -236,7 +236,8 @@ impl Tx {
                     Code::Unavailable,
                     "the registry's database was lost at the end of a change, which may or may not \
                      have been made",
-                ));
+                )
+                .perhaps_done());
             }
             return Err(error.into());
         }
