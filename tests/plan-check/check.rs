@@ -289,6 +289,28 @@ async fn a_plan_is_read_from_standard_input() {
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("stdin: 4 images"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_may_take_its_time() {
+    let world = World::local().await;
+    let mut command = ingot_test_support::ingot_command();
+    let mut child = command
+        .args(["registry", "check", "/dev/stdin"])
+        .envs(world.env.iter().map(|(name, value)| (name, value)))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("ingot can be run");
+    // Longer than keys and other small files are waited for.
+    tokio::time::sleep(std::time::Duration::from_millis(10_500)).await;
+    let plan = serde_json::to_vec(&plans::simple()).expect("JSON");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut stdin, &plan).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("/dev/stdin: 4 images"));
+}
+
 #[test]
 fn without_a_registry_it_says_what_to_set() {
     let dir = tempfile::tempdir().expect("a directory");

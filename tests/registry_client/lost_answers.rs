@@ -11,6 +11,8 @@ use crate::world::World;
 enum Loss {
     HangUp,
     Status(&'static str),
+    /// What is asked does not even arrive: this status and this body come in its place.
+    Before(&'static str, &'static str),
 }
 
 const BAD_GATEWAY: Loss = Loss::Status("502 Bad Gateway");
@@ -46,10 +48,6 @@ fn pass_on(
 ) {
     let Some(request) = read_request(&mut client) else { return };
     let line = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
-    let mut server = TcpStream::connect(upstream).expect("the server is there");
-    server.write_all(&request).expect("the server reads");
-    let mut answer = Vec::new();
-    server.read_to_end(&mut answer).expect("the server answers");
     let wanted = {
         let mut left = left.lock().expect("nobody panics");
         let found = left.iter().position(|(method, end, _)| {
@@ -58,16 +56,24 @@ fn pass_on(
         });
         found.map(|index| left.remove(index).2)
     };
-    match wanted {
-        None => client.write_all(&answer).unwrap_or_default(),
-        Some(loss) => {
-            lost.lock().expect("nobody panics").push(line);
-            if let Loss::Status(status) = loss {
-                let bad =
-                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                client.write_all(bad.as_bytes()).unwrap_or_default();
-            }
-        }
+    let mut answer = Vec::new();
+    if !matches!(wanted, Some(Loss::Before(..))) {
+        let mut server = TcpStream::connect(upstream).expect("the server is there");
+        server.write_all(&request).expect("the server reads");
+        server.read_to_end(&mut answer).expect("the server answers");
+    }
+    let (status, body) = match wanted {
+        None => return client.write_all(&answer).unwrap_or_default(),
+        Some(Loss::HangUp) => ("", ""),
+        Some(Loss::Status(status)) => (status, ""),
+        Some(Loss::Before(status, body)) => (status, body),
+    };
+    lost.lock().expect("nobody panics").push(line);
+    if !status.is_empty() {
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n");
+        client.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap_or_default();
     }
 }
 
@@ -189,4 +195,39 @@ fn whatever_was_done_is_done() {
         let lost = lost.lock().expect("nobody panics");
         assert_eq!(lost.len(), lose.len(), "each answer was lost once: {lost:?}");
     }
+}
+
+#[test]
+fn what_was_not_done_is_not_told_to_be_done() {
+    const BUSY: &str = r#"{"code": 14, "message": "the registry is too busy", "details": []}"#;
+    let unavailable = |body| Loss::Before("503 Service Unavailable", body);
+    let lose = [
+        // A load balancer while the registry is started again.
+        ("DELETE", "/buckets/b", unavailable("")),
+        ("DELETE", "/buckets/b", Loss::Before("404 Not Found", "<html>default backend</html>")),
+        // A registry that did nothing says so.
+        ("DELETE", "/buckets/nosuch", unavailable(BUSY)),
+        ("POST", "/versions", unavailable(BUSY)),
+    ];
+    let world = World::served_through(|server| lossy(server, &lose).0);
+    world.ok(&["registry", "buckets", "create", "b"]);
+    let kept = world.fails(&["registry", "buckets", "delete", "b"]);
+    assert!(kept.contains("404"), "{kept}");
+    world.ok(&["registry", "buckets", "show", "b"]);
+    let absent = world.fails(&["registry", "buckets", "delete", "nosuch"]);
+    assert!(absent.contains("no bucket"), "{absent}");
+    world.ok(&["registry", "versions", "create", "b", "one"]);
+    world.ok(&["registry", "buckets", "delete", "b"]);
+}
+
+#[test]
+fn a_version_that_gets_its_number_by_itself_is_not_made_twice() {
+    let lose = [("PUT", "/versions", UNAVAILABLE)];
+    let world = World::served_through(|server| lossy(server, &lose).0);
+    world.write("block.hcl", "provisioner \"shell-local\" {\n  inline = [\"true\"]\n}\n");
+    world.ok(&["registry", "enforced-blocks", "create", "scan", "block.hcl"]);
+    let failed = world.fails(&["registry", "enforced-blocks", "add-version", "scan", "block.hcl"]);
+    assert!(failed.contains("503"), "{failed}");
+    let shown = world.json(&["enforced-blocks", "show", "scan"]);
+    assert_eq!(shown["versions"].as_array().map(Vec::len), Some(2), "{shown:#}");
 }

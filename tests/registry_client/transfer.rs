@@ -238,3 +238,75 @@ fn sboms_and_enforced_blocks_move_too() {
     let said = old.ok(&["registry", "export", "e.json", "-sboms=false"]);
     assert!(said.contains("SBOMs were left out"), "{said}");
 }
+
+#[test]
+fn an_interrupted_import_still_restricts_latest() {
+    let old = World::local();
+    old.ok(&["registry", "buckets", "create", "a"]);
+    open(&old, "a", "one");
+    complete(&old, "a", "one");
+    old.ok(&["registry", "channels", "update", "a", "latest", "-restricted"]);
+    old.ok(&["registry", "export", "e.json"]);
+    let file = old.path().join("e.json");
+    let import = ["registry", "import", file.to_str().expect("a plain name")];
+
+    let new = World::served();
+    // An import that ended before it came to the channel.
+    new.ok(&["registry", "buckets", "create", "a"]);
+    let said = new.ok(&import);
+    assert!(!said.contains("restrict"), "{said}");
+    let restricted = || new.json(&["channels", "show", "a", "latest"])["restricted"].clone();
+    assert_eq!(restricted(), true);
+    // What was changed since is not undone, and told.
+    new.ok(&["registry", "channels", "update", "a", "latest", "-restricted=false"]);
+    let said = new.ok(&import);
+    let command = ["registry", "channels", "update", "a", "latest", "-restricted"];
+    assert!(said.contains(&command.join(" ")), "{said}");
+    assert_eq!(restricted(), false);
+    new.ok(&command);
+    assert_eq!(restricted(), true);
+}
+
+#[test]
+fn what_is_not_the_same_there_is_told() {
+    let old = World::local();
+    old.ok(&["registry", "buckets", "create", "a"]);
+    for print in ["one", "two", "three"] {
+        open(&old, "a", print);
+        complete(&old, "a", print);
+    }
+    old.ok(&["registry", "versions", "delete", "a", "two"]);
+    let block = |world: &World, content: &str| {
+        world.write(
+            "b.hcl",
+            &format!("provisioner \"shell-local\" {{\n  inline = [\"{content}\"]\n}}\n"),
+        );
+        world.ok(&["registry", "enforced-blocks", "create", "scan", "b.hcl"]);
+    };
+    block(&old, "echo old");
+    old.ok(&["registry", "enforced-blocks", "link", "scan", "a"]);
+    old.ok(&["registry", "export", "e.json"]);
+    // Its SBOM is none.
+    let file = old.path().join("e.json");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let mut export: Value = serde_json::from_str(&text).expect("JSON");
+    let version = &mut export["buckets"][0]["versions"][0];
+    let document = "KLUv/SACEQAAe30=";
+    version["sboms"] = serde_json::json!([{
+        "component_type": "file.a", "name": "packages", "format": "CYCLONEDX", "document": document,
+    }]);
+    std::fs::write(&file, export.to_string()).expect("it is written");
+
+    let new = World::served();
+    block(&new, "echo new");
+    let said = new.ok(&["registry", "import", file.to_str().expect("a plain name")]);
+    println!("{said}");
+    assert!(said.contains("1 of them have other numbers here"), "{said}");
+    assert!(said.contains("a v3 (three), which is v2 here"), "{said}");
+    let other = "and no bucket was linked to them:\n  scan 1 (not linked: a)\n";
+    assert!(said.contains(other), "{said}");
+    let shown = new.json(&["enforced-blocks", "show", "scan"]);
+    assert_eq!(shown["versions"][0]["linked_buckets"], serde_json::json!([]), "{shown:#}");
+    assert!(said.contains("1 SBOMs were left behind, as this registry refuses them:"), "{said}");
+    assert!(said.contains("  a v1 (one), file.a, the SBOM packages: "), "{said}");
+}

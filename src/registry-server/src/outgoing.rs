@@ -46,7 +46,8 @@ impl Outgoing {
             return Err(Error::new(
                 Code::Unavailable,
                 "too many large responses are being sent; try again",
-            ));
+            )
+            .perhaps_done());
         }
         waiting.insert(address, own + size);
         let share = Share { all: self.0.clone(), address, size };

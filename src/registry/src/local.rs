@@ -37,7 +37,11 @@ impl LocalRegistry {
         let store = Store::open(&Database::Sqlite(path.to_owned()), 4).await?;
         let project = transaction!(store, |tx| async {
             let organization = tx.ensure_organization(NAME).await?;
-            tx.ensure_project(&organization, NAME).await
+            // The first one is what it keeps to, as it may have been given another name.
+            match tx.projects().await?.into_iter().next() {
+                Some(project) => Ok(project),
+                None => tx.ensure_project(&organization, NAME).await,
+            }
         })?;
         Ok(Self::of(store, project, path, false))
     }
@@ -48,7 +52,7 @@ impl LocalRegistry {
     /// The file cannot be read, or is of another Ingot.
     pub async fn open_to_read(path: &Path) -> Result<Self> {
         let store = Store::open_to_read(path, 4).await?;
-        let project = store.read().await?.project_called(NAME, NAME).await?;
+        let project = store.read().await?.projects().await?.into_iter().next();
         let project = project.ok_or_else(|| Error::precondition("there is no registry in it"))?;
         Ok(Self::of(store, project, path, true))
     }
@@ -353,5 +357,29 @@ impl EnforcedBlocks for LocalRegistry {
             Err(error) if error.code == Code::NotFound => Ok(EnforcedBlockDetails::default()),
             answer => answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Administration;
+
+    #[tokio::test]
+    async fn a_project_with_another_name_is_kept_to() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("r.db");
+        let registry = LocalRegistry::open(&path).await.expect("a registry");
+        let bucket = CreateBucketBody { name: "b".into(), ..CreateBucketBody::default() };
+        registry.create_bucket(&bucket).await.expect("a bucket");
+        let administration = Administration::new(registry.store.clone());
+        administration.rename_project(NAME, "shop").await.expect("it is renamed");
+        for registry in [
+            LocalRegistry::open(&path).await.expect("the registry"),
+            LocalRegistry::open_to_read(&path).await.expect("the registry"),
+        ] {
+            registry.get_bucket("b").await.expect("the bucket is there");
+        }
+        assert_eq!(administration.projects().await.map(|all| all.len()), Ok(1));
     }
 }

@@ -1,12 +1,11 @@
 //! `ingot registry check`: which images of a Terraform plan must not be deployed.
 
-use std::io::Read as _;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
 use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Context as _, Error, Result};
 use serde_json::json;
 
@@ -70,21 +69,25 @@ pub(super) fn read(args: &CheckArgs) -> Result<Plans> {
 
 fn read_one(file: &str) -> Result<(String, Plan)> {
     let (name, bytes) = match file {
-        "-" => {
-            let mut bytes = Vec::new();
-            let read = std::io::stdin().lock().take(LARGEST_PLAN + 1).read_to_end(&mut bytes);
-            let too_large = || Error::new(format!("it has more than {LARGEST_PLAN} bytes"));
-            let bytes = read.map_err(Error::from).and_then(|length| {
-                if length as u64 > LARGEST_PLAN { Err(too_large()) } else { Ok(bytes) }
-            });
-            ("stdin", bytes)
-        }
-        file => (file, read_small(Path::new(file), "plan", LARGEST_PLAN)),
+        "-" => ("stdin", read_whole(std::io::stdin().lock())),
+        // What writes to a pipe, as `<(terraform show -json plan)`, may take its time: it is waited
+        // for, as for standard input.
+        file => (file, File::open(file).map_err(Error::from).and_then(read_whole)),
     };
     let bytes = bytes.with_context(|| format!("the plan {name}"))?;
     let plan =
         Plan::read(&bytes).map_err(|error| Error::new(format!("the plan {name}: {error}")))?;
     Ok((name.to_owned(), plan))
+}
+
+/// All that a plan's source gives until it ends.
+fn read_whole(source: impl Read) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let length = source.take(LARGEST_PLAN + 1).read_to_end(&mut bytes)?;
+    match length as u64 > LARGEST_PLAN {
+        true => Err(Error::new(format!("it has more than {LARGEST_PLAN} bytes"))),
+        false => Ok(bytes),
+    }
 }
 
 /// Checks plans: 0 if all may be applied, 2 if one must not be.

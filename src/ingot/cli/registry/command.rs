@@ -84,9 +84,9 @@ enum UseCommand {
     Export(transfer::ExportArgs),
     /// Read what `export` wrote into this registry
     ///
-    /// Versions keep their numbers, fingerprints, builds, artifacts, SBOMs, parents and revocations,
+    /// Versions keep their order, fingerprints, builds, artifacts, SBOMs, parents and revocations,
     /// channels what they point at, and buckets the enforced blocks that they are linked to. What is
-    /// there already stays as it is.
+    /// there already stays as it is. Numbers are given anew, from the bucket's last one on.
     Import(transfer::ImportArgs),
 }
 

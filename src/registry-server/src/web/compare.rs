@@ -71,8 +71,8 @@ pub(super) async fn show(
     let body = match before {
         None => html! { p.dimmed { "Choose a version to compare it with." } },
         Some(before) => {
-            // Packages take memory, as a list does, until they are compared.
-            let turn = Arc::new(app.store.list_turn().await?);
+            // Packages take memory until they are compared.
+            let turn = Arc::new(app.store.comparison_turn().await?);
             let before = side(&app, &context, before, &turn).await?;
             let after = side(&app, &context, after, &turn).await?;
             differences(&context, &before, &after)

@@ -1,6 +1,10 @@
 //! Errors of a registry: gRPC's codes, which the API's answers carry.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// The reason that says of an error that what was asked may have been done all the same.
+const PERHAPS_DONE: &str = "PERHAPS_DONE";
 
 /// `Result` with a registry's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -86,12 +90,14 @@ pub struct Error {
     pub message: String,
     /// What to do about it, where that is known here; it is not sent to others.
     pub advice: Option<&'static str>,
+    /// Whether what was asked may have been done all the same, although it is told to have failed.
+    pub perhaps_done: bool,
 }
 
 impl Error {
     /// An error.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error { code, message: message.into(), advice: None }
+        Error { code, message: message.into(), advice: None, perhaps_done: false }
     }
 
     /// The error with what to do about it.
@@ -109,6 +115,11 @@ impl Error {
             ),
             _ => None,
         })
+    }
+
+    /// The error of what may have been done all the same.
+    pub fn perhaps_done(self) -> Self {
+        Error { perhaps_done: true, ..self }
     }
 
     /// The request is wrong.
@@ -135,7 +146,7 @@ pub struct Status {
     pub code: i32,
     /// What went wrong.
     pub message: String,
-    /// More about it; always empty here.
+    /// More about it. With the reason `PERHAPS_DONE` what was asked may have been done all the same.
     pub details: Vec<serde_json::Value>,
 }
 
@@ -153,12 +164,39 @@ impl From<Error> for ingot_sdk::Error {
 
 impl From<&Error> for Status {
     fn from(error: &Error) -> Self {
-        Status { code: error.code as i32, message: error.message.clone(), details: Vec::new() }
+        let details = match error.perhaps_done {
+            true => vec![json!({
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": PERHAPS_DONE,
+                "domain": "ingot",
+            })],
+            false => Vec::new(),
+        };
+        Status { code: error.code as i32, message: error.message.clone(), details }
     }
 }
 
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
-        Error::new(Code::from_number(status.code), status.message)
+        let perhaps_done = status.details.iter().any(|it| it["reason"] == PERHAPS_DONE);
+        let error = Error::new(Code::from_number(status.code), status.message);
+        Error { perhaps_done, ..error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_done_is_told() {
+        for error in [
+            Error::new(Code::Unavailable, "the database was lost").perhaps_done(),
+            Error::new(Code::Unavailable, "too busy"),
+        ] {
+            let text = serde_json::to_string(&Status::from(&error)).expect("JSON");
+            let read: Status = serde_json::from_str(&text).expect("a status");
+            assert_eq!(Error::from(read), error, "{text}");
+        }
     }
 }

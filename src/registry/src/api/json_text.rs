@@ -17,10 +17,12 @@ impl JsonText {
         serde_json::from_str(self.0.get()).unwrap_or_default()
     }
 
-    /// Whether it can be read: JSON that is skipped is not looked at as closely as JSON that is
-    /// read.
-    pub(crate) fn is_readable(&self) -> bool {
-        serde_json::from_str::<Value>(self.0.get()).is_ok()
+    /// Reads it: JSON that is skipped is not looked at as closely as JSON that is read.
+    ///
+    /// # Errors
+    /// Why it cannot be read, as it is nested too deep or a number in it is too large.
+    pub(crate) fn check(&self) -> serde_json::Result<()> {
+        serde_json::from_str::<Value>(self.0.get()).map(drop)
     }
 
     /// The text.
@@ -80,6 +82,6 @@ mod tests {
         assert_eq!(read.packer.map(|it| it.value()), Some(packer.value()));
         let deep = format!(r#"{{"packer":{}{}}}"#, "[".repeat(200), "]".repeat(200));
         let deep: BuildMetadata = serde_json::from_str(&deep).expect("it is only skipped");
-        assert!(!deep.packer.expect("a part of it").is_readable());
+        assert!(deep.packer.expect("a part of it").check().is_err());
     }
 }

@@ -76,13 +76,22 @@ struct Failure {
     again: bool,
     /// Whether what was asked may have been done all the same.
     perhaps_done: bool,
+    /// Whether the registry itself said so, and not something before it.
+    told: bool,
+}
+
+impl Failure {
+    /// That what was asked has not been done.
+    fn undone(error: Error, again: bool) -> Self {
+        Failure { error, again, perhaps_done: false, told: false }
+    }
 }
 
 /// Calls are not cancelled, so that they are never stopped.
 impl Stopped for Failure {
     fn stopped() -> Self {
         let error = Error::new(Code::Unavailable, "the call was cancelled");
-        Failure { error, again: false, perhaps_done: false }
+        Failure::undone(error, false)
     }
 
     fn is_stopped(&self) -> bool {
@@ -95,6 +104,8 @@ pub(super) struct Answered<T> {
     pub(super) result: Result<T>,
     /// Whether a try whose answer was lost may have done it before.
     pub(super) perhaps_before: bool,
+    /// Whether a failure is what the registry itself says, and not something before it.
+    pub(super) told: bool,
 }
 
 /// A client that may accept any certificate.
@@ -153,7 +164,7 @@ impl HttpRegistry {
         let (call, perhaps_done_before) = (&call, &perhaps_before);
         let attempt = |_| async move {
             let tried = self.once(call).await;
-            if let Err(Failure { error, again: true, perhaps_done }) = &tried {
+            if let Err(Failure { error, again: true, perhaps_done, .. }) = &tried {
                 perhaps_done_before.fetch_or(*perhaps_done, Ordering::Relaxed);
                 tracing::debug!(%error, "the registry did not answer");
             }
@@ -162,8 +173,9 @@ impl HttpRegistry {
         // Calls are short, and what they tell has to arrive even when a build was cancelled.
         let never = CancellationToken::new();
         let body = RETRY.run_with(&never, |failure: &Failure| failure.again, attempt).await;
+        let told = body.as_ref().is_err_and(|failure| failure.told);
         let result = body.map_err(|failure| failure.error).and_then(|body| self.read(&body));
-        Answered { result, perhaps_before: perhaps_before.into_inner() }
+        Answered { result, perhaps_before: perhaps_before.into_inner(), told }
     }
 
     /// What an answer says.
@@ -178,15 +190,14 @@ impl HttpRegistry {
     async fn once(&self, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
         let token = self.tokens.token().await.map_err(|error| {
             let again = error.code == Code::Unavailable || error.code == Code::ResourceExhausted;
-            Failure { error, again, perhaps_done: false }
+            Failure::undone(error, again)
         })?;
         let result = self.send(call, &token.text).await;
         if result.as_ref().is_err_and(|failure| failure.error.code == Code::Unauthenticated) {
             // It may have been taken back: a new one is asked for, once.
             self.tokens.forget(&token).await;
             let token = self.tokens.token().await;
-            let token =
-                token.map_err(|error| Failure { error, again: false, perhaps_done: false })?;
+            let token = token.map_err(|error| Failure::undone(error, false))?;
             return self.send(call, &token.text).await;
         }
         result
@@ -194,7 +205,7 @@ impl HttpRegistry {
 
     async fn send(&self, call: &Call<'_>, token: &str) -> Result<Vec<u8>, Failure> {
         let host = host(&self.base);
-        let last = |error: Error| Failure { error, again: false, perhaps_done: false };
+        let last = |error: Error| Failure::undone(error, false);
         let url = self.url(call);
         tracing::debug!(method = %call.method, path = url.path(), "asking the registry");
         let mut headers = HeaderMap::new();
@@ -215,7 +226,7 @@ impl HttpRegistry {
             let perhaps_done = !error.is_connect();
             let again = !perhaps_done || call.repeatable;
             let error = unreachable_error(format!("asking {host}"), error);
-            Failure { error, again, perhaps_done }
+            Failure { error, again, perhaps_done, told: false }
         };
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
@@ -225,12 +236,22 @@ impl HttpRegistry {
         if status.is_success() {
             return Ok(body);
         }
-        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
-        let broken = [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
-        // A server that is not available may have lost its database at the end of a change.
-        let perhaps_done = broken.contains(&status) || status == StatusCode::SERVICE_UNAVAILABLE;
-        let again = busy.contains(&status) || (call.repeatable && perhaps_done);
-        Err(Failure { error: status_error(status, &body, &host), again, perhaps_done })
+        let reported = reported(&body);
+        let told = reported.is_some();
+        // A registry says if it was lost at the end of a change, and has done nothing otherwise. What
+        // stands before it may have lost its answer.
+        let perhaps_done = match status {
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
+            StatusCode::SERVICE_UNAVAILABLE => reported.as_ref().is_none_or(|it| it.perhaps_done),
+            _ => false,
+        };
+        let again = match status {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::SERVICE_UNAVAILABLE if !perhaps_done => true,
+            _ => call.repeatable && perhaps_done,
+        };
+        let error = reported.unwrap_or_else(|| plain_error(status, &host));
+        Err(Failure { error, again, perhaps_done, told })
     }
 
     /// What is at a URL that the registry gave, which needs no token and is a secret itself.
@@ -246,9 +267,9 @@ impl HttpRegistry {
             async move {
                 let unreachable = |error: reqwest::Error| {
                     let error = unreachable_error(format!("downloading from {host}"), error);
-                    Failure { error, again: true, perhaps_done: false }
+                    Failure::undone(error, true)
                 };
-                let last = |error| Failure { error, again: false, perhaps_done: false };
+                let last = |error| Failure::undone(error, false);
                 let answer = request.send().await.map_err(unreachable)?;
                 let status = answer.status();
                 let body = bounded(answer).await.map_err(unreachable)?;
@@ -258,7 +279,7 @@ impl HttpRegistry {
                 }
                 let error = status_error(status, &body, host);
                 let again = error.code.is_transient();
-                Err(Failure { error, again, perhaps_done: false })
+                Err(Failure::undone(error, again))
             }
         };
         let never = CancellationToken::new();
@@ -338,23 +359,29 @@ pub(crate) fn host(url: &Url) -> String {
 
 /// What an answer that is no success says.
 pub(super) fn status_error(status: StatusCode, body: &[u8], place: &str) -> Error {
-    match serde_json::from_slice::<Status>(body) {
-        Ok(reported) if reported.code != 0 && !reported.message.is_empty() => reported.into(),
-        _ => {
-            let code = match status.as_u16() {
-                400 => Code::InvalidArgument,
-                401 => Code::Unauthenticated,
-                403 => Code::PermissionDenied,
-                404 => Code::NotFound,
-                408 => Code::Unavailable,
-                413 | 422 => Code::InvalidArgument,
-                409 => Code::Aborted,
-                429 => Code::ResourceExhausted,
-                501 => Code::Unimplemented,
-                500.. => Code::Unavailable,
-                _ => Code::Unknown,
-            };
-            Error::new(code, format!("{place} answered {status}"))
-        }
-    }
+    reported(body).unwrap_or_else(|| plain_error(status, place))
+}
+
+/// The error that a registry's answer holds.
+fn reported(body: &[u8]) -> Option<Error> {
+    let status = serde_json::from_slice::<Status>(body).ok()?;
+    (status.code != 0 && !status.message.is_empty()).then(|| status.into())
+}
+
+/// What is known of an answer that holds none.
+fn plain_error(status: StatusCode, place: &str) -> Error {
+    let code = match status.as_u16() {
+        400 => Code::InvalidArgument,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::NotFound,
+        408 => Code::Unavailable,
+        413 | 422 => Code::InvalidArgument,
+        409 => Code::Aborted,
+        429 => Code::ResourceExhausted,
+        501 => Code::Unimplemented,
+        500.. => Code::Unavailable,
+        _ => Code::Unknown,
+    };
+    Error::new(code, format!("{place} answered {status}"))
 }

@@ -112,7 +112,7 @@ impl Session {
     /// The caller may not read, there is no such bucket, or the database failed.
     pub async fn lineage(&self, bucket: &str, query: LineageQuery) -> Result<Lineage> {
         self.need(Role::Viewer)?;
-        let _turn = self.store.list_turn().await?;
+        let _turn = self.store.search_turn().await?;
         let tx = &mut self.store.read().await?;
         let start = self.bucket_id(tx, bucket).await?;
         let mut search = Search::default();

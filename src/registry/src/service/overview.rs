@@ -110,7 +110,7 @@ impl Session {
         let filter = &BucketFilter { all: self.sees_all(), ..filter.clone() };
         let keys = page::keys(page)?;
         // Words are looked for in all that the project has, which keeps a connection busy.
-        let _turn = self.store.list_turn().await?;
+        let _turn = self.store.search_turn().await?;
         let tx = &mut self.store.read().await?;
         let project = self.project_id();
         let (rows, total) = tx.search_buckets(project, filter, order, &keys).await?;
@@ -163,7 +163,7 @@ impl Session {
     /// The caller may not read, or the database failed.
     pub async fn platforms(&self) -> Result<Vec<String>> {
         self.need(Role::Viewer)?;
-        let _turn = self.store.list_turn().await?;
+        let _turn = self.store.search_turn().await?;
         self.store.read().await?.platforms(self.project_id()).await
     }
 
@@ -179,7 +179,7 @@ impl Session {
         most: u32,
     ) -> Result<(Vec<VersionName>, i64)> {
         self.need(Role::Viewer)?;
-        let _turn = self.store.list_turn().await?;
+        let _turn = self.store.search_turn().await?;
         let tx = &mut self.store.read().await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
         let (ids, count) = tx.descendants(&version.id, most).await?;
@@ -204,7 +204,7 @@ impl Session {
         most: u32,
     ) -> Result<(Vec<Rollback>, i64)> {
         self.need(Role::Contributor)?;
-        let _turn = self.store.list_turn().await?;
+        let _turn = self.store.search_turn().await?;
         let tx = &mut self.store.read().await?;
         let version = self.find_version(tx, bucket, fingerprint).await?;
         let mut found = Vec::new();
@@ -262,7 +262,7 @@ impl Session {
     /// The caller may not read, there is no such bucket, or the database failed.
     pub async fn previous_of_all(&self, bucket: &str) -> Result<BTreeMap<String, VersionName>> {
         self.need(Role::Viewer)?;
-        let _turn = self.store.list_turn().await?;
+        let _turn = self.store.search_turn().await?;
         let tx = &mut self.store.read().await?;
         let bucket_id = self.bucket_id(tx, bucket).await?;
         let mut channels = tx.channels_and_previous(&bucket_id).await?;

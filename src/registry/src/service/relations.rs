@@ -48,7 +48,7 @@ impl Session {
     pub async fn relations_of(&self, bucket: &str, fingerprint: &str) -> Result<Relations> {
         self.need(Role::Viewer)?;
         rules::fingerprint(fingerprint)?;
-        let _turn = self.store.list_turn().await?;
+        let _turn = self.store.search_turn().await?;
         let tx = &mut self.store.read().await?;
         let row = self.find_version(tx, bucket, fingerprint).await?;
         let parents = tx.parents_of(std::slice::from_ref(&row.id), self.sees_all()).await?;

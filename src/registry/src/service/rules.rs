@@ -263,12 +263,18 @@ pub(super) fn build(body: &UpdateBuildBody) -> Result<()> {
             "a build's metadata must not be longer than {METADATA} bytes or hold zero characters"
         )));
     }
-    let metadata = body.metadata.iter();
-    let parts = metadata.flat_map(|it| [&it.cicd, &it.packer, &it.vcs]).flatten();
-    match parts.into_iter().all(JsonText::is_readable) {
-        true => Ok(()),
-        false => Err(Error::invalid("a build's metadata must be JSON of no more than 127 levels")),
+    if let Some(metadata) = &body.metadata {
+        let parts =
+            [("cicd", &metadata.cicd), ("packer", &metadata.packer), ("vcs", &metadata.vcs)];
+        for (name, part) in parts {
+            part.as_ref().map_or(Ok(()), JsonText::check).map_err(|error| {
+                Error::invalid(format!(
+                    "a build's metadata, {name}, is not JSON that fits: {error}"
+                ))
+            })?;
+        }
     }
+    Ok(())
 }
 
 /// When a revocation is to be.
@@ -281,6 +287,20 @@ pub(super) fn revoke_in(text: &str) -> Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metadata_that_cannot_be_read_says_why() {
+        let refused = |text: &str| {
+            let metadata = serde_json::from_str(text).expect("it is only skipped");
+            let body = UpdateBuildBody { metadata: Some(metadata), ..UpdateBuildBody::default() };
+            build(&body).expect_err("it is refused").message
+        };
+        let error = refused(r#"{"packer": {"a": 1e999}}"#);
+        assert!(error.contains("packer") && error.contains("number out of range"), "{error}");
+        let deep = format!(r#"{{"vcs": {}{}}}"#, "[".repeat(200), "]".repeat(200));
+        let error = refused(&deep);
+        assert!(error.contains("vcs") && error.contains("recursion limit"), "{error}");
+    }
 
     #[test]
     fn names_that_people_read() {

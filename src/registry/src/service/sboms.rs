@@ -21,9 +21,8 @@ pub async fn sbom_document(store: &Store, id: &str) -> Result<Vec<u8>> {
     sbom_document_in_turn(store, id, turn).await
 }
 
-/// As [`sbom_document`], for who has a [`Store::list_turn`] already: one that waited for a second one
-/// could keep others waiting who do the same. It is held until the document is there, also where
-/// nobody waits for that any more.
+/// As [`sbom_document`], for who has a turn already, as that of [`Store::comparison_turn`]. It is held
+/// until the document is there, also where nobody waits for that any more.
 ///
 /// # Errors
 /// There is none, or the database failed.

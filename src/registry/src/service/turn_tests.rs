@@ -3,13 +3,18 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::*;
 use crate::api::*;
 use crate::client::Registry as _;
 use crate::store::{BucketFilter, BucketOrder, Location, Role, Store, VersionFilter, VersionOrder};
 
+/// What takes no longer has not waited.
+const SOON: Duration = Duration::from_millis(50);
+
 #[tokio::test]
-async fn searches_and_versions_wait_for_their_turn() {
+async fn searches_and_lists_each_wait_for_their_turn() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = Location::Sqlite(dir.path().join("r.db"));
     let store = Store::open(&file, 4).await.expect("a store");
@@ -35,10 +40,16 @@ async fn searches_and_versions_wait_for_their_turn() {
             )),*]
         };
     }
-    let asks = || {
+    let lists = || {
         asks![
             session.get_version("b", "f"),
             session.get_version_by_id("b", &id),
+            session.version_list("b", &versions, VersionOrder::Newest, &page),
+            session.list_buckets(&page),
+        ]
+    };
+    let searches = || {
+        asks![
             session.overview(&buckets, BucketOrder::Name, &page),
             session.platforms(),
             session.descendants("b", "f", 10),
@@ -46,23 +57,41 @@ async fn searches_and_versions_wait_for_their_turn() {
             session.previous_of_all("b"),
             session.lineage("b", family),
             session.relations_of("b", "f"),
-            session.version_list("b", &versions, VersionOrder::Newest, &page),
-            session.list_buckets(&page),
         ]
     };
     let mut turns = Vec::new();
-    while let Ok(turn) = tokio::time::timeout(Duration::from_millis(50), store.list_turn()).await {
+    while let Ok(turn) = timeout(SOON, store.search_turn()).await {
         turns.push(turn.expect("a turn"));
     }
-    for (name, ask) in asks() {
-        let waits = tokio::time::timeout(Duration::from_millis(50), ask).await;
+    for (name, ask) in searches() {
+        let waits = timeout(SOON, ask).await;
         assert!(waits.is_err(), "{name} does not wait: {waits:?}");
     }
+    // What builds ask for does not wait for searches.
+    for (name, ask) in lists() {
+        all_goes_well(name, ask).await;
+    }
     // One is enough for each: who has one does not wait for another.
+    turns.truncate(1);
+    for (name, ask) in searches() {
+        all_goes_well(name, ask).await;
+    }
+    turns.clear();
+    while let Ok(turn) = timeout(SOON, store.list_turn()).await {
+        turns.push(turn.expect("a turn"));
+    }
+    for (name, ask) in lists() {
+        let waits = timeout(SOON, ask).await;
+        assert!(waits.is_err(), "{name} does not wait: {waits:?}");
+    }
     turns.truncate(turns.len() - 1);
-    for (name, ask) in asks() {
-        let done = tokio::time::timeout(Duration::from_secs(10), ask).await;
-        done.unwrap_or_else(|_| panic!("{name} waits")).unwrap_or_else(|it| panic!("{name}: {it}"));
+    for (name, ask) in lists() {
+        all_goes_well(name, ask).await;
     }
     store.close().await;
+}
+
+async fn all_goes_well(name: &str, ask: impl Future<Output = Result<()>>) {
+    let done = timeout(Duration::from_secs(10), ask).await;
+    done.unwrap_or_else(|_| panic!("{name} waits")).unwrap_or_else(|it| panic!("{name}: {it}"));
 }

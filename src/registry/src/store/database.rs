@@ -20,6 +20,10 @@ pub(super) const BUSY: Duration = Duration::from_secs(20);
 
 /// How many lists are put together at once.
 const LISTS: usize = 4;
+/// How many searches are made at once, which may take long.
+const SEARCHES: usize = 2;
+/// How many pairs of versions are compared at once, which may take long and much memory.
+const COMPARISONS: usize = 2;
 
 /// A database, open.
 #[derive(Debug, Clone)]
@@ -37,6 +41,10 @@ pub struct Store {
     pub(super) ordinary: Arc<Semaphore>,
     /// How many lists may be put together at once.
     pub(super) lists: Arc<Semaphore>,
+    /// How many may search at once. Apart from lists, which builds wait for.
+    pub(super) searches: Arc<Semaphore>,
+    /// How many may compare versions at once.
+    pub(super) comparisons: Arc<Semaphore>,
     connections: Arc<Connections>,
 }
 
@@ -120,6 +128,8 @@ impl Store {
             writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
             ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
             lists: Arc::new(Semaphore::new(LISTS)),
+            searches: Arc::new(Semaphore::new(SEARCHES)),
+            comparisons: Arc::new(Semaphore::new(COMPARISONS)),
             connections: of_store,
         }
     }

@@ -170,17 +170,6 @@ impl Tx {
         project(&row)
     }
 
-    /// The project of this name in the organization of this name.
-    pub(crate) async fn project_called(
-        &mut self,
-        organization: &str,
-        name: &str,
-    ) -> Result<Option<Project>> {
-        let sql = const_format(PROJECT, " WHERE o.name = $1 AND p.name = $2");
-        let row = sqlx::query(sql).bind(organization.to_owned()).bind(name.to_owned());
-        row.fetch_optional(self.raw()).await?.as_ref().map(project).transpose()
-    }
-
     /// All projects, oldest first.
     pub async fn projects(&mut self) -> Result<Vec<Project>> {
         let sql = const_format(PROJECT, " ORDER BY p.created_at, p.id");

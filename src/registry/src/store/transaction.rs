@@ -120,6 +120,22 @@ impl Store {
         in_time(self.lists.clone().acquire_owned()).await
     }
 
+    /// Waits until one may look through all that a project has, which takes time: few do at once.
+    ///
+    /// # Errors
+    /// Unavailable: there are too many others.
+    pub async fn search_turn(&self) -> Result<OwnedSemaphorePermit> {
+        in_time(self.searches.clone().acquire_owned()).await
+    }
+
+    /// Waits until versions may be compared with all their packages, which takes time and memory.
+    ///
+    /// # Errors
+    /// Unavailable: there are too many others.
+    pub async fn comparison_turn(&self) -> Result<OwnedSemaphorePermit> {
+        in_time(self.comparisons.clone().acquire_owned()).await
+    }
+
     async fn ordinary_turn(&self) -> Result<Turn> {
         let permit = in_time(self.ordinary.clone().acquire_owned()).await?;
         Ok(Turn { _permits: vec![permit], ..Turn::default() })
@@ -236,7 +252,8 @@ impl Tx {
                     Code::Unavailable,
                     "the registry's database was lost at the end of a change, which may or may not \
                      have been made",
-                ));
+                )
+                .perhaps_done());
             }
             return Err(error.into());
         }

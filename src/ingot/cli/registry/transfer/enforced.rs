@@ -87,14 +87,24 @@ pub(super) async fn export(
     Ok((exported, None))
 }
 
+/// What was left behind of enforced blocks.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Why all of them were, if they are out of reach.
+    pub(super) out_of_reach: Option<String>,
+    /// The versions that are others in this registry, each with the buckets that it was not linked to.
+    pub(super) others: Vec<String>,
+}
+
 /// Creates what is missing of enforced blocks, and links those of `buckets` to them that are not
-/// linked to another version. Why they are left behind, if they are out of reach.
+/// linked to another version.
 pub(super) async fn import(
     registry: &dyn Registry,
     blocks: &[ExportedBlock],
     buckets: &BTreeSet<&str>,
     all: bool,
-) -> Result<Option<String>> {
+) -> Result<Left> {
+    let mut left = Left::default();
     for block in blocks {
         let concerns = |version: &ExportedBlockVersion| {
             version.buckets.iter().any(|name| buckets.contains(name.as_str()))
@@ -103,18 +113,26 @@ pub(super) async fn import(
             continue;
         }
         match import_block(registry, block, buckets).await {
-            Err(error) if is_out_of_reach(error.code) => return Ok(Some(error.message)),
-            imported => imported?,
+            Err(error) if is_out_of_reach(error.code) => {
+                left.out_of_reach = Some(error.message);
+                break;
+            }
+            imported => left.others.extend(imported?),
         }
     }
-    Ok(None)
+    Ok(left)
+}
+
+/// Whether a version makes builds run something else than the one of its name in the file.
+fn is_another(there: &EnforcedBlockVersion, exported: &ExportedBlockVersion) -> bool {
+    there.block_content != exported.block_content || there.template_type != exported.template_type
 }
 
 async fn import_block(
     registry: &dyn Registry,
     block: &ExportedBlock,
     buckets: &BTreeSet<&str>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let there = registry.list_enforced_blocks().await?;
     let mut id = there.into_iter().find(|it| it.name == block.name).map(|it| it.id);
     for exported in &block.versions {
@@ -147,7 +165,8 @@ async fn import_block(
             Some(_) => {}
         }
     }
-    let Some(id) = id else { return Ok(()) };
+    let mut others = Vec::new();
+    let Some(id) = id else { return Ok(others) };
     let known = versions(registry, &id).await?;
     let mut taken = BTreeSet::new();
     for version in &known {
@@ -158,11 +177,19 @@ async fn import_block(
         let wanted = wanted.filter(|it| buckets.contains(it.as_str()) && !taken.contains(*it));
         let add_bucket_names: Vec<String> = wanted.cloned().collect();
         let version = known.iter().find(|it| it.version == exported.version);
+        if version.is_some_and(|it| is_another(it, exported)) {
+            let named = format!("{} {}", block.name, exported.version);
+            others.push(match add_bucket_names.is_empty() {
+                true => named,
+                false => format!("{named} (not linked: {})", add_bucket_names.join(", ")),
+            });
+            continue;
+        }
         let Some(version) = version.filter(|_| !add_bucket_names.is_empty()) else { continue };
         let mut bucket_names = linked(registry, version).await?;
         bucket_names.extend(add_bucket_names.iter().cloned());
         let body = LinkBucketsBody { bucket_names, add_bucket_names, ..Default::default() };
         registry.link_buckets(&id, &version.id, &body).await?;
     }
-    Ok(())
+    Ok(others)
 }

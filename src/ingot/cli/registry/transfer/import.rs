@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use ingot_registry::api::{
     ArtifactCreateBody, Build, BuildStatus, Channel, CreateBucketBody, CreateBuildBody,
-    CreateChannelBody, CreateVersionBody, LATEST_CHANNEL, Parent, RevocationType, Timestamp,
-    UpdateBuildBody, UpdateChannelBody, UpdateVersionBody, Version,
+    CreateChannelBody, CreateVersionBody, LATEST_CHANNEL, Parent, RevocationType, UpdateBuildBody,
+    UpdateChannelBody, UpdateVersionBody, Version,
 };
 use ingot_registry::client::Registry;
 use ingot_sdk::{Error, Result};
@@ -15,8 +15,8 @@ use ingot_sdk::{Error, Result};
 use super::super::output::line;
 use super::super::{Session, is_absent};
 use super::file::{Export, ExportedBucket, ExportedVersion, read, sentence_list};
+use super::order::in_order;
 use super::{enforced, sboms};
-use crate::publish::completed_at;
 
 #[derive(Debug, Args)]
 pub(in crate::cli::registry) struct ImportArgs {
@@ -55,7 +55,7 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
     let left = import.revocations(&versions).await?;
     let names: BTreeSet<&str> = export.buckets.iter().map(|it| it.bucket.name.as_str()).collect();
     let (registry, blocks) = (session.registry(), &export.enforced_blocks);
-    let blocks_left = enforced::import(registry, blocks, &names, args.bucket.is_empty()).await?;
+    let blocks = enforced::import(registry, blocks, &names, args.bucket.is_empty()).await?;
     line(format!(
         "Imported {} versions of {} into {}; {} were there already.",
         import.created.len(),
@@ -63,12 +63,39 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
         session.connected.name,
         import.there
     ));
-    if let Some(why) = blocks_left {
+    if import.renumbered > 0 {
+        let count = import.renumbered;
+        line(format!("{count} of them have other numbers here; their fingerprints are the same."));
+    }
+    if let Some(why) = blocks.out_of_reach {
         line(format!("Enforced blocks were left behind, so that builds do not run them: {why}."));
+    }
+    if !blocks.others.is_empty() {
+        line(
+            "Enforced blocks that are others here stay as they are, and no bucket was linked to them:",
+        );
+        for other in blocks.others {
+            line(format!("  {other}"));
+        }
     }
     if import.sboms_left > 0 {
         let count = import.sboms_left;
         line(format!("{count} SBOMs were left behind: this registry does not take them."));
+    }
+    if !import.sboms_refused.is_empty() {
+        let count = import.sboms_refused.len();
+        line(format!("{count} SBOMs were left behind, as this registry refuses them:"));
+        for refused in &import.sboms_refused {
+            line(format!("  {refused}"));
+        }
+    }
+    if !import.latest_open.is_empty() {
+        line(format!(
+            "The channel {LATEST_CHANNEL} is restricted in the file and not here. To restrict it, too:"
+        ));
+        for bucket in &import.latest_open {
+            line(format!("  ingot registry channels update {bucket} {LATEST_CHANNEL} -restricted"));
+        }
     }
     if !import.lost.is_empty() {
         let buckets = sentence_list(&import.lost);
@@ -80,7 +107,7 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
     }
     if !left.is_empty() {
         line(format!(
-            "Of those, {} are revoked in the file and not here. To revoke them, too:",
+            "Of those that were there, {} are revoked in the file and not here. To revoke them, too:",
             left.len()
         ));
         for Version { bucket_name, fingerprint, .. } in left {
@@ -88,29 +115,6 @@ pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Sessio
         }
     }
     Ok(())
-}
-
-/// The versions in the order in which they were completed: their numbers are given then, and what
-/// something was built from is there before it. Within a bucket the numbers themselves count, also
-/// where clocks do not agree with them.
-fn in_order(export: &Export) -> Vec<&ExportedVersion> {
-    let mut versions = Vec::new();
-    for bucket in &export.buckets {
-        let mut of_bucket: Vec<&ExportedVersion> = bucket.versions.iter().collect();
-        of_bucket.sort_by_key(|exported| (number(exported), completed_at(&exported.version)));
-        let mut at = Timestamp::default();
-        for exported in of_bucket {
-            at = at.max(completed_at(&exported.version)).max(exported.version.created_at);
-            versions.push((at, exported));
-        }
-    }
-    versions.sort_by_key(|(at, _)| *at);
-    versions.into_iter().map(|(_, exported)| exported).collect()
-}
-
-/// The number of `v3`; none for what is not named so.
-fn number(exported: &ExportedVersion) -> Option<u64> {
-    exported.version.name.strip_prefix('v')?.parse().ok()
 }
 
 /// An import that is under way.
@@ -127,6 +131,12 @@ struct Import<'a> {
     there: usize,
     /// How many SBOMs the registry does not take.
     sboms_left: usize,
+    /// Which SBOMs it refuses, and why.
+    sboms_refused: Vec<String>,
+    /// How many versions have another number here than in the file.
+    renumbered: usize,
+    /// The buckets whose managed channel is restricted in the file only.
+    latest_open: BTreeSet<String>,
     /// The buckets of parents that are not here.
     lost: BTreeSet<String>,
 }
@@ -152,6 +162,9 @@ impl<'a> Import<'a> {
             created: BTreeSet::new(),
             there: 0,
             sboms_left: 0,
+            sboms_refused: Vec::new(),
+            renumbered: 0,
+            latest_open: BTreeSet::new(),
             lost: BTreeSet::new(),
         }
     }
@@ -169,17 +182,12 @@ impl<'a> Import<'a> {
             Err(error) if is_absent(&error) => {
                 let created = self.registry.create_bucket(&body).await;
                 created.map_err(about(format!("the bucket {name}")))?;
-                if exported.latest_is_restricted {
-                    let body = UpdateChannelBody {
-                        update_mask: "restricted".to_owned(),
-                        restricted: true,
-                        ..UpdateChannelBody::default()
-                    };
-                    let done = self.registry.update_channel(name, LATEST_CHANNEL, &body).await;
-                    done.map_err(about(format!("the channel {LATEST_CHANNEL} of {name}")))?;
-                }
             }
             found => drop(found?),
+        }
+        if exported.latest_is_restricted {
+            let restricted = self.restrict_latest(name).await;
+            restricted.map_err(about(format!("the channel {LATEST_CHANNEL} of {name}")))?;
         }
         for channel in &exported.channels {
             let body = CreateChannelBody {
@@ -197,6 +205,25 @@ impl<'a> Import<'a> {
             self.channels.insert((name.clone(), channel.name.clone()), there.id);
         }
         Ok(())
+    }
+
+    /// Restricts a bucket's managed channel while nothing can be read by it: where it leads to a
+    /// version somebody may have opened it since.
+    async fn restrict_latest(&mut self, bucket: &str) -> ingot_registry::api::Result<()> {
+        let there = self.registry.get_channel(bucket, LATEST_CHANNEL).await?;
+        if there.restricted {
+            return Ok(());
+        }
+        if there.version.is_some_and(|version| !version.fingerprint.is_empty()) {
+            self.latest_open.insert(bucket.to_owned());
+            return Ok(());
+        }
+        let body = UpdateChannelBody {
+            update_mask: "restricted".to_owned(),
+            restricted: true,
+            ..UpdateChannelBody::default()
+        };
+        self.registry.update_channel(bucket, LATEST_CHANNEL, &body).await.map(drop)
     }
 
     /// Creates a version with its builds, unless it is there.
@@ -251,7 +278,10 @@ impl<'a> Import<'a> {
             let own = sboms.iter().filter(|it| it.component_type == build.component_type);
             let left = sboms::upload(registry, version, &id, own).await;
             let named = format!("{what}, {}", build.component_type);
-            self.sboms_left += left.map_err(|error| error.context(named))?;
+            let left = left.map_err(|error| error.context(named.clone()))?;
+            self.sboms_left += left.unknown;
+            let refused = left.refused.into_iter().map(|sbom| format!("{named}, {sbom}"));
+            self.sboms_refused.extend(refused);
             let body = self.done(build, self.parent(build, parents));
             let updated = registry.update_build(bucket, fingerprint, &id, &body).await;
             updated.map_err(about(format!("{what}, {}", build.component_type)))?;
@@ -264,7 +294,10 @@ impl<'a> Import<'a> {
         }
         let name = match now.name == version.name {
             true => String::new(),
-            false => format!(", which is {} here", now.name),
+            false => {
+                self.renumbered += 1;
+                format!(", which is {} here", now.name)
+            }
         };
         line(format!("{bucket} {} ({fingerprint}){name}", version.name));
         self.versions.insert(key.clone(), now.id);

@@ -6,6 +6,7 @@ mod enforced;
 mod export;
 mod file;
 mod import;
+mod order;
 mod sboms;
 
 pub(super) use export::{ExportArgs, export};

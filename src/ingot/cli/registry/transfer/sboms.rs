@@ -32,43 +32,75 @@ pub(super) async fn of_version(
     for build in &version.builds {
         let sboms = match registry.list_sboms(bucket, fingerprint, &build.id).await {
             Err(error) if is_unknown(error.code) => continue,
-            listed => listed?.sboms,
+            listed => {
+                let what = format!("{bucket} {} ({fingerprint})", version.name);
+                let named = format!("{what}, {}, its SBOMs", build.component_type);
+                listed.map_err(|error| Error::from(error).context(named))?.sboms
+            }
         };
         for sbom in sboms {
+            let component = &build.component_type;
             let document = registry.get_sbom(bucket, fingerprint, &build.id, &sbom.name).await;
-            let packed = pack_sbom(document?).await;
+            let packed = match document {
+                Ok(document) => pack_sbom(document).await,
+                Err(error) => Err(error),
+            };
+            let document = packed.map_err(|error| {
+                let what = format!("{bucket} {} ({fingerprint}), {component}", version.name);
+                let refused = error.code == Code::InvalidArgument;
+                let error = Error::from(error).context(format!("{what}, the SBOM {}", sbom.name));
+                match refused {
+                    true => error.hint("-sboms=false leaves all SBOMs out"),
+                    false => error,
+                }
+            })?;
             found.push(ExportedSbom {
-                component_type: build.component_type.clone(),
+                component_type: component.clone(),
                 name: sbom.name,
                 format: sbom.format,
-                document: packed?,
+                document,
             });
         }
     }
     Ok(found)
 }
 
-/// Uploads SBOMs to a build; how many the registry does not take, as it has no such thing.
+/// What was left behind of SBOMs.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// How many the registry does not take, as it has no such thing.
+    pub(super) unknown: usize,
+    /// The names of those that it refuses, as they are too large, and why.
+    pub(super) refused: Vec<String>,
+}
+
+/// Uploads SBOMs to a build.
 pub(super) async fn upload(
     registry: &dyn Registry,
     version: &Version,
     build: &str,
     sboms: impl Iterator<Item = &ExportedSbom>,
-) -> Result<usize> {
+) -> Result<Left> {
     let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
-    let mut left = 0;
+    let mut left = Left::default();
     for sbom in sboms {
-        let document = unpack_sbom(sbom.document.clone(), ()).await?;
+        let named = || format!("the SBOM {}", sbom.name);
+        let document = unpack_sbom(sbom.document.clone(), ()).await;
+        let document = document.map_err(|error| Error::from(error).context(named()))?;
         // One without a name is called as the version, whose fingerprint may be no name.
         let name = if sbom.name == *fingerprint { "" } else { &sbom.name };
         let uploaded =
             registry.upload_sbom(bucket, fingerprint, build, name, sbom.format, &document).await;
         match uploaded {
             Ok(_) => {}
-            Err(error) if is_unknown(error.code) => left += 1,
-            Err(error) => {
-                return Err(Error::from(error).context(format!("the SBOM {}", sbom.name)));
+            Err(error) if is_unknown(error.code) => left.unknown += 1,
+            // Whatever is tried, it stays refused; the rest of the version need not stay behind.
+            Err(error)
+                if matches!(error.code, Code::InvalidArgument | Code::FailedPrecondition) =>
+            {
+                left.refused.push(format!("{}: {error}", named()));
             }
+            Err(error) => return Err(Error::from(error).context(named())),
         }
     }
     Ok(left)
