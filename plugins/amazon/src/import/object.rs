@@ -34,6 +34,26 @@ pub(super) struct ObjectMark {
     pub written: bool,
 }
 
+/// How much of a token is in the keys that are made here.
+const OWN: usize = 12;
+
+/// A token for an object.
+pub(super) fn token() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// The part of a token that a key has which nobody else has.
+pub(super) fn own(token: &str) -> &str {
+    token.get(..OWN).unwrap_or(token)
+}
+
+impl ObjectMark {
+    /// Whether nobody else can have the key.
+    fn has_own_key(&self) -> bool {
+        self.token.len() >= OWN && self.key.contains(own(&self.token))
+    }
+}
+
 /// An object that is being written, or was.
 pub(super) struct Object {
     s3: Arc<S3>,
@@ -53,13 +73,13 @@ impl Object {
         ctx: &RunContext,
         place: &RegionAccess,
         s3: Arc<S3>,
-        key: &str,
+        (key, token): (&str, &str),
         path: PathBuf,
         encryption: Vec<(&'static str, String)>,
     ) -> Result<Object> {
         let mark = ObjectMark {
             key: key.to_owned(),
-            token: uuid::Uuid::new_v4().to_string(),
+            token: token.to_owned(),
             since: OffsetDateTime::now_utc(),
             in_parts: std::fs::metadata(&path).is_ok_and(|found| comes_in_parts(found.len())),
             upload: None,
@@ -109,6 +129,40 @@ impl Object {
         Ok(())
     }
 
+    /// Makes sure that the key still has what was uploaded, as EC2 imports whatever is there when it reads.
+    /// False where the credentials may not see it.
+    ///
+    /// # Errors
+    /// It has something else, or nothing.
+    pub(super) async fn check(&self, ctx: &RunContext) -> Result<bool, Failure> {
+        let what = self.place();
+        match self.s3.find(&self.mark.key, &self.mark.token).await {
+            Ok(Some(_)) => Ok(true),
+            Ok(None) => {
+                let message = format!(
+                    "{what} was overwritten or removed by somebody else while it was imported"
+                );
+                let hint = "give each import a key of its own in s3_key_name, or leave that away";
+                let failure = Failure::new(Kind::Refused, message);
+                Err(Failure { hint: Some(hint.to_owned()), ..failure })
+            }
+            Err(failure) if failure.kind == Kind::Denied => {
+                if !self.mark.has_own_key() {
+                    ctx.ui.error(format!(
+                        "Nobody can see whether somebody else writes to {what} during the import, as \
+                         the credentials lack s3:GetObject: {failure}"
+                    ));
+                }
+                Ok(false)
+            }
+            Err(failure) => Err(failure.during(format!("looking at {what}"))),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("s3://{}/{}", self.s3.bucket(), self.mark.key)
+    }
+
     fn keep(&mut self, uploaded: Uploaded) {
         self.mark.written = true;
         self.mark.upload = None;
@@ -142,7 +196,7 @@ impl Object {
         if let Some(Ok(id)) = self.id.as_mut().map(oneshot::Receiver::try_recv) {
             self.mark.upload = Some(id);
         }
-        let what = format!("s3://{}/{}", self.s3.bucket(), self.mark.key);
+        let what = self.place();
         if !self.mark.written && self.clean.load(Ordering::Acquire) {
             return true;
         }

@@ -1,0 +1,80 @@
+//! `post-processor "amazon-import"` beside others: other builds, and people with the same bucket.
+
+use std::collections::BTreeSet;
+
+use ingot_test_support::require;
+
+use super::import::Imports;
+use super::proxy::Act;
+
+/// The key that the tests of this file share with others.
+const KEY: &str = "      s3_key_name = \"d.raw\"\n";
+
+/// Another's disk, with partitions as far as EC2 looks.
+fn other() -> Vec<u8> {
+    let mut disk = vec![b'.'; 512];
+    disk[..10].copy_from_slice(b"of another");
+    disk[510..].copy_from_slice(b"\x55\xaa");
+    disk
+}
+
+/// Has somebody else write the object before the first call of `action` passes.
+fn overwrite_before(imports: &Imports, action: &'static str) {
+    let (account, path) = (imports.bench.account.clone(), format!("/{}/d.raw", imports.bucket));
+    imports.bench.proxy.stand_in(move |call, _| {
+        if (call.action.as_str(), call.nth) == (action, 0) {
+            account.s3("PUT", &path, &other());
+        }
+        None
+    });
+}
+
+/// Whether the object is another's.
+fn is_of_another(imports: &Imports) -> bool {
+    let place = format!("/{}/d.raw", imports.bucket);
+    imports.bench.account.s3("GET", &place, b"").body == other()
+}
+
+#[test]
+fn builds_of_one_run_have_keys_of_their_own() {
+    let imports = require!(Imports::new(|_| Act::Forward));
+    imports.disk(4096);
+    let options =
+        "      format = \"raw\"\n      skip_clean = true\n      keep_input_artifact = true\n";
+    imports.template("disk.raw", options);
+    let path = imports.bench.path("t.pkr.hcl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let two = text.replace(
+        "build {\n  sources = [\"source.null.a\"]",
+        "source \"null\" \"b\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = \
+         [\"source.null.a\", \"source.null.b\"]",
+    );
+    assert_ne!(two, text);
+    std::fs::write(&path, two).unwrap();
+    let ended = imports.bench.run(&["build", "-color=false", "."]);
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let objects = imports.bench.account.bucket(&imports.bucket);
+    assert_eq!(objects.len(), 2, "{objects:?}");
+    let named = |key: &String| {
+        key.starts_with("Contents packer-import-1") && key.ends_with(".raw") && key.len() == 50
+    };
+    assert!(objects.iter().all(named), "{objects:?}");
+}
+
+#[test]
+fn what_somebody_else_writes_is_not_imported_and_stays() {
+    for (action, started) in [("HeadObject", false), ("ImportImage", true)] {
+        let imports = require!(Imports::new(|_| Act::Forward));
+        overwrite_before(&imports, action);
+        let ended = imports.import(KEY);
+        assert_eq!(ended.code, Some(1), "{action}: {}", ended.said);
+        let calls = imports.calls();
+        assert_eq!(calls.contains(&"ImportImage".to_owned()), started, "{calls:?}");
+        assert!(is_of_another(&imports), "{action}: {}", ended.said);
+        let why = "was overwritten or removed by somebody else while it was imported";
+        assert!(ended.said.contains(why), "{action}: {}", ended.said);
+        let held = BTreeSet::from(["Contents d.raw".to_owned()]);
+        assert_eq!(imports.holds(), held, "{action}: {}", ended.said);
+        assert_eq!(imports.bench.journals(), 0, "{action}: {}", ended.said);
+    }
+}
