@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use ingot_test_support::require;
+use rustix::process::Signal;
 
 use super::import::Imports;
-use super::proxy::Act;
+use super::import_ends::once;
+use super::proxy::{Act, Call};
 
 /// The key that the tests of this file share with others.
 const KEY: &str = "      s3_key_name = \"d.raw\"\n";
@@ -76,5 +78,37 @@ fn what_somebody_else_writes_is_not_imported_and_stays() {
         let held = BTreeSet::from(["Contents d.raw".to_owned()]);
         assert_eq!(imports.holds(), held, "{action}: {}", ended.said);
         assert_eq!(imports.bench.journals(), 0, "{action}: {}", ended.said);
+    }
+}
+
+#[test]
+fn cleanup_leaves_what_somebody_else_has_written_meanwhile() {
+    let imports = require!(Imports::new(once("ImportImage", 0, Act::Signal(Signal::KILL))));
+    let ended = imports.import(KEY);
+    assert_eq!(ended.code, None, "{}", ended.said);
+    let place = format!("/{}/d.raw", imports.bucket);
+    imports.bench.account.s3("PUT", &place, &other());
+    let cleaned = imports.bench.run(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    assert!(is_of_another(&imports));
+    assert_eq!(imports.holds(), BTreeSet::from(["Contents d.raw".to_owned()]));
+    assert_eq!(imports.bench.journals(), 0, "{}", cleaned.said);
+}
+
+#[test]
+fn an_object_that_nobody_may_look_at_is_not_deleted_unless_its_key_is_the_imports_own() {
+    for (options, left) in [(KEY, 1), ("", 0)] {
+        let plan = |call: &Call| match call.action.as_str() {
+            "HeadObject" => Act::Refuse(403, "AccessDenied"),
+            _ => Act::Forward,
+        };
+        let imports = require!(Imports::new(plan));
+        let ended = imports.import(options);
+        // The AMI is there.
+        assert_eq!(ended.code, Some(0), "{}", ended.said);
+        assert_eq!(ended.said.contains("s3:GetObject"), left == 1, "{}", ended.said);
+        assert_eq!(ended.said.contains("Could not remove s3://"), left == 1, "{}", ended.said);
+        let objects = imports.bench.account.bucket(&imports.bucket).len();
+        assert_eq!((objects, imports.bench.journals()), (left, left), "{}", ended.said);
     }
 }

@@ -202,19 +202,36 @@ impl Object {
         }
         ctx.ui.say(format!("Deleting the import source {what}"));
         let removed = remove(&self.s3, &self.mark).await;
-        if let Err(failure) = &removed {
-            self.amend();
-            left_behind(ctx, &what, failure);
+        match &removed {
+            Ok(true) => {}
+            Ok(false) => {
+                let other = "stays: it is not the object that was uploaded any more, or gone";
+                ctx.ui.message(format!("{what} {other}"));
+            }
+            Err(failure) => {
+                self.amend();
+                left_behind(ctx, &what, failure);
+            }
         }
         removed.is_ok()
     }
 }
 
-/// Removes an object and its upload. What is not there is removed.
-pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<(), Failure> {
+/// Removes an object and its upload. What is not there is removed; what another has written to the key
+/// meanwhile stays, which is false.
+pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> {
     let ObjectMark { key, token, .. } = mark;
     if mark.written {
-        return s3.delete(key, mark.version.as_deref()).await;
+        // A version is what one upload made.
+        let own = mark.version.is_some()
+            || match s3.find(key, token).await {
+                Err(failure) if failure.kind == Kind::Denied && mark.has_own_key() => true,
+                found => found?.is_some(),
+            };
+        if own {
+            s3.delete(key, mark.version.as_deref()).await?;
+        }
+        return Ok(own);
     }
     let given_up = match &mark.upload {
         Some(upload) => s3.abort(key, upload).await?,
@@ -228,9 +245,10 @@ pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<(), Failure> {
     };
     // What S3 got may still be on its way to be an object, and one of this key may be another's.
     match look_for(|| s3.find(key, token)).await {
-        Ok(Some(found)) => s3.delete(key, found.version.as_deref()).await,
+        Ok(Some(found)) => s3.delete(key, found.version.as_deref()).await?,
         // Without a permission that an import does not need, S3 does not say that there is none.
-        Err(failure) if given_up && failure.kind == Kind::Denied => Ok(()),
-        found => found.map(drop),
+        Err(failure) if given_up && failure.kind == Kind::Denied => {}
+        found => drop(found?),
     }
+    Ok(true)
 }

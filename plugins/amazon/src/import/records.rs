@@ -91,7 +91,7 @@ fn task_mark(resource: &Resource) -> TaskMark {
 pub(crate) async fn remove_object(access: &Access, resource: &Resource) -> Result<()> {
     let bucket = attribute(resource, "bucket").unwrap_or_default();
     let s3 = S3::new(access, bucket, attribute(resource, "s3_endpoint"))?;
-    Ok(object::remove(&s3, &object_mark(resource)).await?)
+    Ok(object::remove(&s3, &object_mark(resource)).await.map(drop)?)
 }
 
 /// Removes the import of a record, and what has come of it.
