@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::import::Imports;
 use super::import_ends::once;
-use super::proxy::{Act, Call};
+use super::proxy::{Act, Call, answer};
 
 /// The key that the tests of this file share with others.
 const KEY: &str = "      s3_key_name = \"d.raw\"\n";
@@ -111,4 +111,24 @@ fn an_object_that_nobody_may_look_at_is_not_deleted_unless_its_key_is_the_import
         let objects = imports.bench.account.bucket(&imports.bucket).len();
         assert_eq!((objects, imports.bench.journals()), (left, left), "{}", ended.said);
     }
+}
+
+#[test]
+fn a_version_that_may_not_be_deleted_is_told_and_hides_nothing() {
+    let imports = require!(Imports::new(|_| Act::Forward));
+    let (account, bucket) = (&imports.bench.account, &imports.bucket);
+    let versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    account.s3("PUT", &format!("/{bucket}?versioning"), versioning);
+    imports.bench.proxy.stand_in(|call, request| {
+        let body = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+        let of_version = call.action == "DeleteObject" && request.head.contains("versionId=");
+        of_version.then(|| answer(403, "application/xml", body))
+    });
+    let ended = imports.import(KEY);
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let parts = ["Could not remove s3://", "stays without s3:DeleteObjectVersion"];
+    assert!(parts.iter().all(|part| ended.said.contains(part)), "{}", ended.said);
+    let versions = account.s3("GET", &format!("/{bucket}?versions"), b"").text();
+    assert!(!versions.contains("<DeleteMarker>"), "{versions}");
+    assert_eq!(imports.bench.journals(), 1);
 }

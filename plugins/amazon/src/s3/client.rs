@@ -219,14 +219,14 @@ impl S3 {
     /// Deletes an object, or one version of it.
     pub(crate) async fn delete(&self, key: &str, version: Option<&str>) -> Result<(), Failure> {
         let deleted = self.gone(key, Operation::Delete { version }).await;
-        let deleted = match deleted {
-            // Another permission, that only buckets need which keep versions.
-            Err(failure) if failure.kind == Kind::Denied && version.is_some() => {
-                self.gone(key, Operation::Delete { version: None }).await
+        deleted.map(drop).map_err(|failure| match version {
+            // Deleted without its version, it would be hidden, and so would be what is newer.
+            Some(version) if failure.kind == Kind::Denied => {
+                let about = format!("its version {version} stays without s3:DeleteObjectVersion");
+                failure.during(about)
             }
-            deleted => deleted,
-        };
-        deleted.map(drop)
+            _ => failure,
+        })
     }
 
     /// The version of the object if it is of the upload `token`; none if there is none or another one.
