@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use ingot_test_support::require;
 use rustix::process::Signal;
 
+use super::cloud::{items, value};
 use super::import::Imports;
 use super::import_ends::once;
 use super::proxy::{Act, Call, answer};
 
 /// The key that the tests of this file share with others.
 const KEY: &str = "      s3_key_name = \"d.raw\"\n";
+
+const REGION: &str = "us-east-1";
 
 /// Another's disk, with partitions as far as EC2 looks.
 fn other() -> Vec<u8> {
@@ -131,4 +134,77 @@ fn a_version_that_may_not_be_deleted_is_told_and_hides_nothing() {
     let versions = account.s3("GET", &format!("/{bucket}?versions"), b"").text();
     assert!(!versions.contains("<DeleteMarker>"), "{versions}");
     assert_eq!(imports.bench.journals(), 1);
+}
+
+/// Starts an import of the key of the tests by hand, as Packer's plugin does: without a tag.
+fn start_import(imports: &Imports) -> String {
+    let account = &imports.bench.account;
+    account.s3("PUT", &format!("/{}/d.raw", imports.bucket), &other());
+    let asked = [
+        ("DiskContainer.1.Format", "raw"),
+        ("DiskContainer.1.UserBucket.S3Bucket", imports.bucket.as_str()),
+        ("DiskContainer.1.UserBucket.S3Key", "d.raw"),
+    ];
+    value(&account.call(REGION, "ImportImage", &asked), "importTaskId")
+}
+
+/// The imports and their states, as EC2 tells them.
+fn states(imports: &Imports) -> Vec<(String, String)> {
+    let all = imports.bench.account.call(REGION, "DescribeImportImageTasks", &[]);
+    let all = items(&all, "importImageTaskSet");
+    all.iter().map(|task| (value(task, "importTaskId"), value(task, "status"))).collect()
+}
+
+#[test]
+fn an_import_that_somebody_else_has_started_is_not_taken_for_the_builds_own() {
+    let imports = require!(Imports::new(once("ImportImage", 0, Act::CutBefore)));
+    let id = start_import(&imports);
+    let ended = imports.import(KEY);
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(!ended.said.contains(&id), "{}", ended.said);
+    assert!(states(&imports).contains(&(id, "active".to_owned())));
+
+    // Killed, where its own import was never begun.
+    let imports = require!(Imports::new(once("ImportImage", 0, Act::Signal(Signal::KILL))));
+    let id = start_import(&imports);
+    imports.bench.proxy.stand_in(|call, _| {
+        (call.action == "ImportImage").then(|| answer(503, "text/xml", "<Response/>"))
+    });
+    let ended = imports.import(KEY);
+    assert_eq!(ended.code, None, "{}", ended.said);
+    let cleaned = imports.bench.run(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    assert_eq!(states(&imports), [(id, "active".to_owned())], "{}", cleaned.said);
+}
+
+#[test]
+fn an_import_without_a_tag_is_cancelled_after_a_kill() {
+    let imports = require!(Imports::new(|call| match (call.action.as_str(), call.nth) {
+        ("ImportImage", 0) => Act::Refuse(403, "UnauthorizedOperation"),
+        ("ImportImage", 1) => Act::Signal(Signal::KILL),
+        _ => Act::Forward,
+    }));
+    let ended = imports.import("");
+    assert_eq!(ended.code, None, "{}", ended.said);
+    assert_eq!(states(&imports).len(), 1);
+    let cleaned = imports.bench.run(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    assert_eq!(states(&imports)[0].1, "deleted", "{}", cleaned.said);
+    assert_eq!(imports.holds(), BTreeSet::new());
+}
+
+#[test]
+fn an_import_that_ec2_does_not_show_yet_is_cancelled_all_the_same() {
+    let plan = once("DescribeImportImageTasks", 0, Act::Signal(Signal::INT));
+    let imports = require!(Imports::new(plan));
+    imports.bench.proxy.edit_answers(|call, body| {
+        let early = call.action == "DescribeImportImageTasks" && call.nth < 3;
+        let (start, end) =
+            (body.find("<importImageTaskSet>")?, body.find("</importImageTaskSet>")?);
+        early.then(|| format!("{}<importImageTaskSet>{}", &body[..start], &body[end..]))
+    });
+    let ended = imports.import("");
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    assert_eq!(states(&imports)[0].1, "deleted", "{}", ended.said);
+    assert_eq!((imports.holds(), imports.bench.journals()), (BTreeSet::new(), 0), "{}", ended.said);
 }

@@ -201,7 +201,7 @@ impl Run<'_> {
         let seen = object.check(ctx).await?;
         let bucket = options.s3_bucket_name.as_str();
         let request = task::request(ec2, options, key);
-        let task = Task::begin(ctx, place, (access, ec2), request, (bucket, key))?;
+        let task = Task::begin(ctx, place, access, request, (bucket, key))?;
         let task = made.task.insert(task);
         let id = task.started().await.map_err(|error| error.context(format!("importing {uri}")))?;
         ctx.ui.say(format!("Started import of {uri}, task id {id}"));

@@ -65,6 +65,9 @@ pub(super) fn task(resource: Resource, mark: &TaskMark) -> Resource {
             resource = resource.with(name, value.as_str());
         }
     }
+    if mark.untagged {
+        resource = resource.with("untagged", true);
+    }
     let snapshots: Vec<&str> = mark.snapshots.iter().map(String::as_str).collect();
     if !snapshots.is_empty() {
         resource = resource.with("snapshots", snapshots.join(","));
@@ -78,6 +81,7 @@ fn task_mark(resource: &Resource) -> TaskMark {
         token: resource.id.clone(),
         bucket: text("bucket").unwrap_or_default(),
         key: text("key").unwrap_or_default(),
+        untagged: resource.attributes.contains_key("untagged"),
         task: text("task"),
         image: text("image_id"),
         snapshots: list(resource, "snapshots"),
@@ -112,12 +116,19 @@ mod tests {
             token: "token".into(),
             bucket: "disks".into(),
             key: "a/b.raw".into(),
+            untagged: true,
             task: Some("import-ami-1".into()),
             image: Some("ami-1".into()),
             snapshots: ["snap-1".to_owned(), "snap-2".to_owned()].into(),
         };
         assert_eq!(task_mark(&task(Resource::new(TASK, "token"), &mark)), mark);
-        let begun = TaskMark { task: None, image: None, snapshots: Default::default(), ..mark };
+        let begun = TaskMark {
+            untagged: false,
+            task: None,
+            image: None,
+            snapshots: Default::default(),
+            ..mark
+        };
         assert_eq!(task_mark(&task(Resource::new(TASK, "token"), &begun)), begun);
     }
 }
