@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::cloud::{items, value};
 use super::import::Imports;
-use super::import_ends::once;
+use super::import_ends::{date_uploads, large, once};
 use super::proxy::{Act, Call, answer};
 
 /// The key that the tests of this file share with others.
@@ -207,4 +207,52 @@ fn an_import_that_ec2_does_not_show_yet_is_cancelled_all_the_same() {
     assert_eq!(ended.code, Some(1), "{}", ended.said);
     assert_eq!(states(&imports)[0].1, "deleted", "{}", ended.said);
     assert_eq!((imports.holds(), imports.bench.journals()), (BTreeSet::new(), 0), "{}", ended.said);
+}
+
+/// Begins an upload in parts by hand, to the key of the tests.
+fn begin_upload(imports: &Imports) {
+    let answer =
+        imports.bench.account.s3("POST", &format!("/{}/d.raw?uploads", imports.bucket), b"");
+    assert!(answer.text().contains("UploadId"), "{}", answer.text());
+}
+
+/// How many uploads there are that are not complete.
+fn uploads(imports: &Imports) -> usize {
+    let found = imports.bench.account.s3("GET", &format!("/{}?uploads", imports.bucket), b"");
+    found.text().matches("<UploadId>").count()
+}
+
+#[test]
+fn an_upload_of_somebody_else_to_the_same_key_goes_on() {
+    let (lost, killed) = (Act::CutAfter, Act::Signal(Signal::KILL));
+    for (act, code) in [(lost, Some(0)), (killed, None)] {
+        let imports = require!(Imports::new(once("CreateMultipartUpload", 0, act)));
+        date_uploads(&imports);
+        begin_upload(&imports);
+        let ended = large(&imports, KEY);
+        assert_eq!(ended.code, code, "{}", ended.said);
+        if code.is_none() {
+            assert_eq!(uploads(&imports), 2);
+            let cleaned = imports.bench.run(&["cleanup"]);
+            assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+        }
+        assert_eq!(uploads(&imports), 1, "{}", ended.said);
+        assert_eq!(imports.bench.journals(), 0, "{}", ended.said);
+    }
+}
+
+#[test]
+fn where_uploads_may_not_be_seen_none_is_aborted_that_may_be_anothers() {
+    let imports = require!(Imports::new(|call| match (call.action.as_str(), call.nth) {
+        ("CreateMultipartUpload", 0) => Act::Signal(Signal::KILL),
+        ("ListMultipartUploads", 0) => Act::Refuse(403, "AccessDenied"),
+        _ => Act::Forward,
+    }));
+    date_uploads(&imports);
+    begin_upload(&imports);
+    let ended = large(&imports, KEY);
+    assert_eq!(ended.code, None, "{}", ended.said);
+    let cleaned = imports.bench.run(&["cleanup"]);
+    assert!(cleaned.said.contains("some may be another's"), "{}", cleaned.said);
+    assert_eq!((cleaned.code, uploads(&imports), imports.bench.journals()), (Some(1), 2, 1));
 }

@@ -1,5 +1,6 @@
 //! The object that the disk is uploaded to.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::look_for;
 use crate::ebs::steps::left_behind;
 use crate::failure::{Failure, Kind};
-use crate::s3::{S3, Upload, Uploaded, comes_in_parts};
+use crate::s3::{Others, S3, Upload, Uploaded, comes_in_parts};
 
 /// What an object is known by, so that nothing else is removed in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) struct ObjectMark {
     pub token: String,
     /// When its upload began, by this machine's clock.
     pub since: OffsetDateTime,
+    /// Uploads to the key that were there before.
+    pub others: Others,
     /// Whether it comes in parts.
     pub in_parts: bool,
     /// The id of an upload in parts.
@@ -69,7 +72,7 @@ impl Object {
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub(super) fn begin(
+    pub(super) async fn begin(
         ctx: &RunContext,
         place: &RegionAccess,
         s3: Arc<S3>,
@@ -77,15 +80,20 @@ impl Object {
         path: PathBuf,
         encryption: Vec<(&'static str, String)>,
     ) -> Result<Object> {
-        let mark = ObjectMark {
+        let mut mark = ObjectMark {
             key: key.to_owned(),
             token: token.to_owned(),
             since: OffsetDateTime::now_utc(),
+            others: Others(Some(BTreeSet::new())),
             in_parts: std::fs::metadata(&path).is_ok_and(|found| comes_in_parts(found.len())),
             upload: None,
             version: None,
             written: false,
         };
+        if mark.in_parts && !mark.has_own_key() {
+            mark.others = Others::of(&s3, key, mark.since).await;
+            mark.since = OffsetDateTime::now_utc();
+        }
         let resource = place.resource(records::OBJECT, &format!("{}/{key}", s3.bucket()));
         let (sender, id) = oneshot::channel();
         let clean = Arc::new(AtomicBool::new(false));
@@ -98,6 +106,7 @@ impl Object {
             ui: ctx.ui.clone(),
             stop: ctx.cancel.clone(),
             since: mark.since,
+            others: mark.others.clone(),
             id: sender,
             clean: Arc::clone(&clean),
         };
@@ -236,9 +245,7 @@ pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> 
     let given_up = match &mark.upload {
         Some(upload) => s3.abort(key, upload).await?,
         None if mark.in_parts => {
-            for upload in s3.uploads(key, mark.since).await? {
-                s3.abort(key, &upload).await?;
-            }
+            mark.others.give_up_rest(s3, key, mark.since, None).await?;
             false
         }
         None => false,

@@ -189,8 +189,8 @@ impl Run<'_> {
         let shown = source.display().to_string();
         let uri = format!("s3://{}/{key}", s3.bucket());
         ctx.ui.say(format!("Uploading {shown} to {uri}"));
-        let object = Object::begin(ctx, place, s3, (key, token), source, options.encryption())?;
-        let object = made.object.insert(object);
+        let object = Object::begin(ctx, place, s3, (key, token), source, options.encryption());
+        let object = made.object.insert(object.await?);
         let written = object.written().await;
         written.map_err(|failure| failure.during(format!("uploading {shown} to {uri}")))?;
         ctx.ui.say(format!("Completed upload of {shown} to {uri}"));

@@ -9,7 +9,7 @@ use super::task::{self, TaskMark};
 use crate::access::{Access, Ec2};
 use crate::ebs::region_access::attribute;
 use crate::ebs::resources::list;
-use crate::s3::S3;
+use crate::s3::{Others, S3};
 
 /// An object of S3 that is there to be imported, and the upload that it comes from; the id is
 /// `bucket/key`.
@@ -34,7 +34,16 @@ pub(super) fn object(resource: Resource, s3: &S3, mark: &ObjectMark) -> Resource
             resource = resource.with(name, value.as_str());
         }
     }
-    for (name, set) in [("in_parts", mark.in_parts), ("written", mark.written)] {
+    let Others(others) = &mark.others;
+    if let Some(others) = others.as_ref().filter(|others| !others.is_empty()) {
+        let all: Vec<&str> = others.iter().map(String::as_str).collect();
+        resource = resource.with("others", all.join(","));
+    }
+    for (name, set) in [
+        ("others_unknown", others.is_none()),
+        ("in_parts", mark.in_parts),
+        ("written", mark.written),
+    ] {
         if set {
             resource = resource.with(name, true);
         }
@@ -46,10 +55,12 @@ fn object_mark(resource: &Resource) -> ObjectMark {
     let text = |name: &str| attribute(resource, name).map(str::to_owned);
     let since = attribute(resource, "since");
     let since = since.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let unknown = resource.attributes.contains_key("others_unknown");
     ObjectMark {
         key: text("key").unwrap_or_default(),
         token: text("token").unwrap_or_default(),
         since: since.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        others: Others((!unknown).then(|| list(resource, "others"))),
         in_parts: resource.attributes.contains_key("in_parts"),
         upload: text("upload"),
         version: text("version"),

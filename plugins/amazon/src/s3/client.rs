@@ -37,8 +37,10 @@ const COMPLETION: Duration = Duration::from_secs(15 * 60);
 const SLOWEST: u64 = 16 << 10;
 /// The largest response that is read, in bytes.
 const LARGEST: usize = 4 << 20;
-/// How far this machine's clock may be from S3's, which signatures allow.
-const CLOCKS: Duration = Duration::from_secs(15 * 60);
+/// How far this machine's clock may be ahead of S3's, which signatures allow.
+const CLOCKS: time::Duration = time::Duration::minutes(15);
+/// How long it may take to begin an upload, by S3's clock.
+const BEGINNING: time::Duration = time::Duration::minutes(5);
 
 /// Whether a bucket can be called `name`. S3 has some that are older than its rules of today.
 pub(crate) fn is_bucket_name(name: &str) -> bool {
@@ -239,7 +241,8 @@ impl S3 {
         Ok(own.then(|| Found { version: answer.version() }))
     }
 
-    /// The ids of uploads to `key` that are not complete and began at `at`, as far as clocks agree.
+    /// The ids of uploads to `key` that are not complete and may be what began at `at`, as far as clocks
+    /// agree.
     pub(crate) async fn uploads(
         &self,
         key: &str,
@@ -254,7 +257,7 @@ impl S3 {
             all.filter(|upload| xml::child(*upload, "Key") == Some(key)).filter_map(|upload| {
                 let began =
                     OffsetDateTime::parse(xml::child(upload, "Initiated")?, &Rfc3339).ok()?;
-                let near = (began - at).unsigned_abs() <= CLOCKS;
+                let near = (-CLOCKS..=BEGINNING).contains(&(began - at));
                 xml::child(upload, "UploadId").filter(|_| near).map(str::to_owned)
             });
         Ok(ids.collect())

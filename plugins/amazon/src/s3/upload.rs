@@ -1,5 +1,6 @@
 //! Uploads of files.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
@@ -43,10 +44,53 @@ pub(crate) struct Upload {
     pub stop: CancellationToken,
     /// When it begins, by this machine's clock.
     pub since: OffsetDateTime,
+    /// Uploads to the same key that are another's.
+    pub others: Others,
     /// Is told the id of the upload, where it comes in parts.
     pub id: oneshot::Sender<String>,
     /// Is set where the upload failed and nothing is left of it.
     pub clean: Arc<AtomicBool>,
+}
+
+/// The uploads to a key that were there before, by their ids. None where the credentials may not see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Others(pub Option<BTreeSet<String>>);
+
+impl Others {
+    /// Those of `key` at `now`.
+    pub(crate) async fn of(s3: &S3, key: &str, now: OffsetDateTime) -> Others {
+        let found = s3.uploads(key, now).await;
+        let found = found.inspect_err(|failure| tracing::debug!(%failure, "no list of uploads"));
+        Others(found.ok().map(|found| found.into_iter().collect()))
+    }
+
+    /// Gives up uploads to `key` that have begun at `since` but are neither these nor `own`.
+    ///
+    /// # Errors
+    /// One may be left.
+    pub(crate) async fn give_up_rest(
+        &self,
+        s3: &S3,
+        key: &str,
+        since: OffsetDateTime,
+        own: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut found = s3.uploads(key, since).await?;
+        let Others(others) = self;
+        found.retain(|upload| {
+            own != Some(upload) && !others.as_ref().is_some_and(|others| others.contains(upload))
+        });
+        if others.is_none() && !found.is_empty() {
+            let all = found.join(", ");
+            let hint = "abort those that are nobody's with `aws s3api abort-multipart-upload`";
+            let failure = refused(format!("of the uploads {all}, some may be another's"));
+            return Err(Failure { hint: Some(hint.to_owned()), ..failure });
+        }
+        for upload in found {
+            s3.abort(key, &upload).await?;
+        }
+        Ok(())
+    }
 }
 
 /// An object that was written.
@@ -78,6 +122,7 @@ struct Running {
     headers: Vec<(&'static str, String)>,
     stop: CancellationToken,
     since: OffsetDateTime,
+    others: Others,
     ui: Ui,
     file: Arc<File>,
     stamp: Stamp,
@@ -116,6 +161,7 @@ impl Upload {
             headers,
             stop: self.stop,
             since: self.since,
+            others: self.others,
             ui: self.ui,
             file: Arc::new(file),
             stamp,
@@ -172,21 +218,13 @@ impl Running {
             Ok(_) => true,
             Err(_) => self.s3.abort(&self.key, &upload).await.is_ok(),
         };
-        let alone = !strays || self.give_up_others(&upload).await;
+        let alone = !strays || self.give_up_strays(&upload).await;
         (result, given_up && alone)
     }
 
     /// Gives up uploads that this one has begun without hearing of it. One that stays is no reason to fail.
-    async fn give_up_others(&self, own: &str) -> bool {
-        let others = async {
-            for upload in self.s3.uploads(&self.key, self.since).await? {
-                if upload != own {
-                    self.s3.abort(&self.key, &upload).await?;
-                }
-            }
-            Ok::<_, Failure>(())
-        };
-        let given_up = others.await;
+    async fn give_up_strays(&self, own: &str) -> bool {
+        let given_up = self.others.give_up_rest(&self.s3, &self.key, self.since, Some(own)).await;
         if let Err(failure) = &given_up {
             let place = format!("s3://{}/{}", self.s3.bucket(), self.key);
             self.ui.error(format!("An incomplete upload to {place} may be left: {failure}"));
