@@ -256,3 +256,17 @@ fn where_uploads_may_not_be_seen_none_is_aborted_that_may_be_anothers() {
     assert!(cleaned.said.contains("some may be another's"), "{}", cleaned.said);
     assert_eq!((cleaned.code, uploads(&imports), imports.bench.journals()), (Some(1), 2, 1));
 }
+
+#[test]
+fn an_upload_is_given_up_until_nothing_is_left_of_it() {
+    let plan = once("UploadPart", 1, Act::Signal(Signal::INT));
+    let imports = require!(Imports::new(plan));
+    // As where a part that was on its way comes after it: there is an upload again.
+    imports.bench.proxy.stand_in(|call, _| {
+        let early = call.action == "AbortMultipartUpload" && call.nth == 0;
+        early.then(|| answer(204, "application/xml", ""))
+    });
+    let ended = large(&imports, "");
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    assert_eq!((imports.holds(), imports.bench.journals()), (BTreeSet::new(), 0), "{}", ended.said);
+}

@@ -15,7 +15,7 @@ use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::look_for;
 use crate::ebs::steps::left_behind;
 use crate::failure::{Failure, Kind};
-use crate::s3::{Others, S3, Upload, Uploaded, comes_in_parts};
+use crate::s3::{Others, S3, Upload, Uploaded, comes_in_parts, give_up};
 
 /// What an object is known by, so that nothing else is removed in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,7 +243,7 @@ pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> 
         return Ok(own);
     }
     let given_up = match &mark.upload {
-        Some(upload) => s3.abort(key, upload).await?,
+        Some(upload) => give_up(s3, key, upload).await?.existed,
         None if mark.in_parts => {
             mark.others.give_up_rest(s3, key, mark.since, None).await?;
             false

@@ -11,4 +11,4 @@ mod failure;
 mod upload;
 
 pub(crate) use client::{S3, is_bucket_name};
-pub(crate) use upload::{Others, Upload, Uploaded, comes_in_parts};
+pub(crate) use upload::{Others, Upload, Uploaded, comes_in_parts, give_up};

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -30,6 +30,10 @@ const STEP: u64 = 1 << 20;
 const PARALLEL: u64 = 4;
 /// How much memory parts that are under way may take, in bytes, unless one alone is larger.
 const MEMORY: u64 = 64 << 20;
+
+/// The pauses between the times that an upload is given up.
+const PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// A file that is to become an object.
 pub(crate) struct Upload {
@@ -87,10 +91,37 @@ impl Others {
             return Err(Failure { hint: Some(hint.to_owned()), ..failure });
         }
         for upload in found {
-            s3.abort(key, &upload).await?;
+            give_up(s3, key, &upload).await?;
         }
         Ok(())
     }
+}
+
+/// What became of an upload in parts that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    /// Whether there was one.
+    pub existed: bool,
+    /// Whether S3 says that nothing is left of it.
+    pub gone: bool,
+}
+
+/// Gives up an upload in parts, until S3 says that there is none: a part that was on its way may have come
+/// after the first time.
+///
+/// # Errors
+/// S3 refuses, or cannot be reached.
+pub(crate) async fn give_up(s3: &S3, key: &str, upload: &str) -> Result<GivenUp, Failure> {
+    let existed = s3.abort(key, upload).await?;
+    let mut gone = !existed;
+    for pause in PAUSES {
+        if gone {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        gone = !s3.abort(key, upload).await?;
+    }
+    Ok(GivenUp { existed, gone })
 }
 
 /// An object that was written.
@@ -216,7 +247,10 @@ impl Running {
         let result = self.fill(&upload, progress.as_ref()).await;
         let given_up = match &result {
             Ok(_) => true,
-            Err(_) => self.s3.abort(&self.key, &upload).await.is_ok(),
+            Err(_) => {
+                let given_up = give_up(&self.s3, &self.key, &upload).await;
+                given_up.is_ok_and(|given_up| given_up.gone)
+            }
         };
         let alone = !strays || self.give_up_strays(&upload).await;
         (result, given_up && alone)
