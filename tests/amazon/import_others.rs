@@ -270,3 +270,25 @@ fn an_upload_is_given_up_until_nothing_is_left_of_it() {
     assert_eq!(ended.code, Some(1), "{}", ended.said);
     assert_eq!((imports.holds(), imports.bench.journals()), (BTreeSet::new(), 0), "{}", ended.said);
 }
+
+#[test]
+fn cleanup_goes_to_the_s3_of_the_journal_and_wants_the_bucket_to_be_there() {
+    let plan = once("ImportImage", 0, Act::Signal(Signal::KILL));
+    let mut imports = require!(Imports::new(plan));
+    let ended = imports.import(KEY);
+    assert_eq!(ended.code, None, "{}", ended.said);
+    // Nobody answers there.
+    imports.bench.env = vec![("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9".to_owned())];
+    imports.bench.proxy.stand_in(|call, request| {
+        let of_bucket = call.action == "HeadObject" && !request.head.contains("/d.raw");
+        of_bucket.then(|| answer(404, "application/xml", ""))
+    });
+    let cleaned = imports.bench.run(&["cleanup"]);
+    let why = format!("there is no bucket {} at http://127.0.0.1:", imports.bucket);
+    assert!(cleaned.code == Some(1) && cleaned.said.contains(&why), "{}", cleaned.said);
+    assert_eq!(imports.bench.journals(), 1);
+    imports.bench.proxy.stand_in(|_, _| None);
+    let cleaned = imports.bench.run(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    assert_eq!((imports.holds(), imports.bench.journals()), (BTreeSet::new(), 0));
+}

@@ -106,6 +106,8 @@ fn task_mark(resource: &Resource) -> TaskMark {
 pub(crate) async fn remove_object(access: &Access, resource: &Resource) -> Result<()> {
     let bucket = attribute(resource, "bucket").unwrap_or_default();
     let s3 = S3::new(access, bucket, attribute(resource, "s3_endpoint"))?;
+    // What is not there is removed, but not where nothing of it is.
+    s3.look().await?;
     Ok(object::remove(&s3, &object_mark(resource)).await.map(drop)?)
 }
 

@@ -69,6 +69,7 @@ enum Operation<'a> {
     Head,
     Delete { version: Option<&'a str> },
     Uploads,
+    Bucket,
 }
 
 /// A request.
@@ -107,13 +108,16 @@ pub(super) fn token_header(token: &str) -> (&'static str, String) {
 }
 
 impl S3 {
-    /// The bucket `name` in the region of `access`. `endpoint` says where S3 is if the environment
-    /// does not.
+    /// The bucket `name` in the region of `access`. The environment says where S3 is, unless `endpoint`
+    /// does.
     ///
     /// # Errors
     /// The place of S3 or the bucket's name make no URL.
     pub(crate) fn new(access: &Access, name: &str, endpoint: Option<&str>) -> Result<S3> {
-        let custom = access.custom_endpoint(&SERVICE)?.or_else(|| endpoint.map(str::to_owned));
+        let custom = match endpoint {
+            Some(endpoint) => Some(endpoint.to_owned()),
+            None => access.custom_endpoint(&SERVICE)?,
+        };
         let region = access.region();
         let mut place = custom.clone().unwrap_or_else(|| place(access, region));
         if !place.ends_with('/') {
@@ -229,6 +233,22 @@ impl S3 {
             }
             _ => failure,
         })
+    }
+
+    /// Makes sure that the bucket is there, as far as the credentials may see that.
+    ///
+    /// # Errors
+    /// It is not, or S3 cannot be reached.
+    pub(crate) async fn look(&self) -> Result<(), Failure> {
+        match self.persist("", Operation::Bucket).await {
+            Err(failure) if failure.kind == Kind::NotFound => {
+                let place = self.custom.as_deref().map_or_else(|| "AWS".to_owned(), http::shown);
+                let message = format!("there is no bucket {} at {place}", self.bucket());
+                Err(Failure { message, kind: Kind::Refused, ..failure })
+            }
+            Err(failure) if failure.kind != Kind::Denied => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// The version of the object if it is of the upload `token`; none if there is none or another one.
@@ -357,6 +377,7 @@ impl S3 {
             Operation::Abort { upload } => {
                 signed(bucket.abort_multipart_upload(own, key, upload), headers, &[])
             }
+            Operation::Bucket => signed(bucket.head_bucket(own), headers, &[]),
             Operation::Head => signed(bucket.head_object(own, key), headers, &[]),
             Operation::Delete { version } => {
                 let query = version.map(|version| ("versionId", version));
