@@ -1,9 +1,13 @@
 //! `post-processor "amazon-import"` beside others: other builds, and people with the same bucket.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ingot_test_support::require;
 use rustix::process::Signal;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::cloud::{items, value};
 use super::import::Imports;
@@ -291,4 +295,29 @@ fn cleanup_goes_to_the_s3_of_the_journal_and_wants_the_bucket_to_be_there() {
     let cleaned = imports.bench.run(&["cleanup"]);
     assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
     assert_eq!((imports.holds(), imports.bench.journals()), (BTreeSet::new(), 0));
+}
+
+#[test]
+fn credentials_that_cannot_be_renewed_are_used_as_long_as_they_last() {
+    let (uploaded, refused) = (AtomicBool::new(false), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&refused);
+    let imports = require!(Imports::new(move |call| {
+        uploaded.fetch_or(call.action == "PutObject", Ordering::SeqCst);
+        if call.action != "AssumeRole" || !uploaded.load(Ordering::SeqCst) {
+            return Act::Forward;
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        Act::Refuse(403, "AccessDenied")
+    }));
+    imports.bench.proxy.edit_answers(|call, body| {
+        let end = OffsetDateTime::now_utc() + time::Duration::minutes(4);
+        let (end, old) = (end.format(&Rfc3339).unwrap(), value(body, "Expiration"));
+        (call.action == "AssumeRole").then(|| body.replace(&old, &end))
+    });
+    let id = &imports.bench.account.id;
+    let ended = imports.import(&format!(
+        "      assume_role {{\n        role_arn = \"arn:aws:iam::{id}:role/r\"\n      }}\n"
+    ));
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert_ne!(refused.load(Ordering::SeqCst), 0, "{:?}", imports.calls());
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -345,18 +346,33 @@ impl S3 {
         };
         let found = match kept.as_ref().filter(lasts) {
             Some(found) => found.clone(),
-            None => {
-                let denied = |why: String| Failure::new(Kind::Denied, why);
-                let provider = self.access.credentials();
-                let provider = provider.ok_or_else(|| denied("no credentials".to_owned()))?;
-                let found = provider.provide_credentials().await;
-                kept.insert(found.map_err(|error| denied(chain(&error)))?).clone()
-            }
+            None => match self.provided().await {
+                Ok(found) => kept.insert(found).clone(),
+                Err(failure) => {
+                    // They are asked for early, so that those that there are last a while yet.
+                    let good = |found: &&aws_credential_types::Credentials| {
+                        found.expiry().is_none_or(|end| end > SystemTime::now())
+                    };
+                    let found = kept.as_ref().filter(good).ok_or_else(|| failure.clone())?;
+                    tracing::warn!(%failure, "credentials are not renewed yet");
+                    found.clone()
+                }
+            },
         };
         let (key, secret) = (found.access_key_id(), found.secret_access_key());
         Ok(match found.session_token() {
             Some(token) => Credentials::new_with_token(key, secret, token),
             None => Credentials::new(key, secret),
+        })
+    }
+
+    async fn provided(&self) -> Result<aws_credential_types::Credentials, Failure> {
+        let none = || Failure::new(Kind::Denied, "no credentials");
+        let provider = self.access.credentials().ok_or_else(none)?;
+        provider.provide_credentials().await.map_err(|error| {
+            let late = matches!(error, CredentialsError::ProviderTimedOut(_));
+            let kind = if late { Kind::Unreachable } else { Kind::Denied };
+            Failure::new(kind, chain(&error))
         })
     }
 
