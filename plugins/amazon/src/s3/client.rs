@@ -13,15 +13,16 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use roxmltree::Document;
 use rusty_s3::actions::CreateMultipartUpload;
-use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+use rusty_s3::{Bucket, Credentials, S3Action};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Mutex;
 
 use super::failure::{Asked, failure};
+use super::place::{is_bucket_name, object, place, style};
 use crate::access::Access;
 use crate::failure::{Failure, Kind, chain};
-use crate::json_call::{JsonService, domain};
+use crate::json_call::JsonService;
 use crate::xml;
 
 /// Only its place is of use: it takes no JSON.
@@ -42,12 +43,6 @@ const LARGEST: usize = 4 << 20;
 const CLOCKS: time::Duration = time::Duration::minutes(15);
 /// How long it may take to begin an upload, by S3's clock.
 const BEGINNING: time::Duration = time::Duration::minutes(5);
-
-/// Whether a bucket can be called `name`. S3 has some that are older than its rules of today.
-pub(crate) fn is_bucket_name(name: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    (3..=255).contains(&name.len()) && name.bytes().all(letter) && !name.starts_with('.')
-}
 
 /// One bucket. Everything that is sent is signed, and signed anew for each try.
 pub(crate) struct S3 {
@@ -434,81 +429,18 @@ fn signed<'a, A: S3Action<'a>>(
     (method, action.sign(SIGNED_FOR))
 }
 
-/// A key as the path of an object: one that begins with a slash must not lead out of the bucket.
-fn object(key: &str) -> String {
-    if key.starts_with('/') { format!("./{key}") } else { key.to_owned() }
-}
-
 /// How long it may take to send so many bytes.
 fn limit(length: usize) -> Duration {
     LIMIT + Duration::from_secs(length as u64 / SLOWEST)
-}
-
-/// Where S3 is in AWS.
-fn place(access: &Access, region: &str) -> String {
-    let config = access.config();
-    let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
-    let dual = if config.use_dual_stack() == Some(true) { ".dualstack" } else { "" };
-    format!("https://s3{fips}{dual}.{region}.{}/", domain(region))
-}
-
-/// AWS's certificates are for one label before its hosts, and other services may know no hosts of
-/// buckets at all.
-fn style(custom: bool, bucket: &str) -> UrlStyle {
-    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    match custom || bucket.len() > 63 || !bucket.bytes().all(label) {
-        true => UrlStyle::Path,
-        false => UrlStyle::VirtualHost,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn url(custom: bool, bucket: &str, key: &str) -> String {
-        let place = Url::parse("https://s3.eu-west-1.amazonaws.com/").unwrap();
-        let bucket = Bucket::new(place, style(custom, bucket), bucket.to_owned(), "eu-west-1");
-        bucket.unwrap().object_url(&object(key)).unwrap().to_string()
-    }
-
-    #[test]
-    fn buckets_are_hosts_where_certificates_are_good_for_them() {
-        let host = "https://disks.s3.eu-west-1.amazonaws.com/a.raw";
-        assert_eq!(url(false, "disks", "a.raw"), host);
-        for bucket in ["my.disks", "Old_Disks"] {
-            let path = format!("https://s3.eu-west-1.amazonaws.com/{bucket}/a.raw");
-            assert_eq!(url(false, bucket, "a.raw"), path);
-        }
-        assert_eq!(url(true, "disks", "a"), "https://s3.eu-west-1.amazonaws.com/disks/a");
-    }
-
-    #[test]
-    fn keys_stay_in_their_bucket() {
-        for (key, path) in [
-            ("/a/b", "disks//a/b"),
-            ("a//b", "disks/a//b"),
-            ("a b+ä?#%", "disks/a%20b%2B%C3%A4%3F%23%25"),
-            ("http://x/", "disks/http%3A//x/"),
-        ] {
-            let whole = format!("https://s3.eu-west-1.amazonaws.com/{path}");
-            assert_eq!(url(true, "disks", key), whole, "{key}");
-        }
-    }
-
     #[test]
     fn slow_lines_have_time() {
         assert_eq!(limit(0), Duration::from_secs(60));
         assert_eq!(limit(16 << 20), Duration::from_secs(60 + 1024));
-    }
-
-    #[test]
-    fn names_of_buckets_are_told_from_others() {
-        for name in ["disks", "my.disks", "Old_Disks", "abc"] {
-            assert!(is_bucket_name(name), "{name}");
-        }
-        for name in ["", "ab", "s3://disks", "disks/a", "..", "a b c", "../x"] {
-            assert!(!is_bucket_name(name), "{name}");
-        }
     }
 }
