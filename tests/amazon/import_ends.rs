@@ -17,12 +17,16 @@ use super::proxy::{Act, Call, answer};
 const LARGE: u64 = 20 << 20;
 
 /// A plan that does `act` to the `nth` call of `action`.
-fn once(action: &'static str, nth: usize, act: Act) -> impl Fn(&Call) -> Act + Send + Sync {
+pub(crate) fn once(
+    action: &'static str,
+    nth: usize,
+    act: Act,
+) -> impl Fn(&Call) -> Act + Send + Sync {
     move |call| if (call.action.as_str(), call.nth) == (action, nth) { act } else { Act::Forward }
 }
 
 /// Has moto tell when uploads began, which it does not know.
-fn date_uploads(imports: &Imports) {
+pub(crate) fn date_uploads(imports: &Imports) {
     imports.bench.proxy.edit_answers(|call, body| {
         let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
         (call.action == "ListMultipartUploads")
@@ -31,7 +35,7 @@ fn date_uploads(imports: &Imports) {
 }
 
 /// Starts an import of a large disk, which ends as the plan says.
-fn large(imports: &Imports, options: &str) -> super::bench::Ended {
+pub(crate) fn large(imports: &Imports, options: &str) -> super::bench::Ended {
     imports.disk(LARGE);
     imports.template("disk.raw", &format!("      format = \"raw\"\n{options}"));
     imports.bench.run(&["build", "-color=false", "."])

@@ -15,6 +15,7 @@ mod hosted;
 mod http;
 mod import;
 mod import_ends;
+mod import_others;
 mod matrix;
 mod options;
 mod proxy;

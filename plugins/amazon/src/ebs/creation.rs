@@ -67,6 +67,17 @@ impl<T: Clone + Send + 'static> Creation<T> {
         Ok(Creation { entry, call: None, created: Some(created) })
     }
 
+    /// Creates it by another call, as the first one was refused. `resource` is what there is to be known
+    /// of it now.
+    pub(crate) fn instead(
+        &mut self,
+        resource: &Resource,
+        call: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) {
+        self.amend(resource);
+        self.call = Some(tokio::spawn(call));
+    }
+
     /// What was created, where that is known.
     pub(crate) fn known(&self) -> Option<T> {
         self.created.clone()

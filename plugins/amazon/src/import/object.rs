@@ -1,5 +1,6 @@
 //! The object that the disk is uploaded to.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::look_for;
 use crate::ebs::steps::left_behind;
 use crate::failure::{Failure, Kind};
-use crate::s3::{S3, Upload, Uploaded, comes_in_parts};
+use crate::s3::{Others, S3, Upload, Uploaded, comes_in_parts, give_up};
 
 /// What an object is known by, so that nothing else is removed in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) struct ObjectMark {
     pub token: String,
     /// When its upload began, by this machine's clock.
     pub since: OffsetDateTime,
+    /// Uploads to the key that were there before.
+    pub others: Others,
     /// Whether it comes in parts.
     pub in_parts: bool,
     /// The id of an upload in parts.
@@ -32,6 +35,26 @@ pub(super) struct ObjectMark {
     pub version: Option<String>,
     /// Whether it is known to be there.
     pub written: bool,
+}
+
+/// How much of a token is in the keys that are made here.
+const OWN: usize = 12;
+
+/// A token for an object.
+pub(super) fn token() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// The part of a token that a key has which nobody else has.
+pub(super) fn own(token: &str) -> &str {
+    token.get(..OWN).unwrap_or(token)
+}
+
+impl ObjectMark {
+    /// Whether nobody else can have the key.
+    fn has_own_key(&self) -> bool {
+        self.token.len() >= OWN && self.key.contains(own(&self.token))
+    }
 }
 
 /// An object that is being written, or was.
@@ -49,23 +72,28 @@ impl Object {
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub(super) fn begin(
+    pub(super) async fn begin(
         ctx: &RunContext,
         place: &RegionAccess,
         s3: Arc<S3>,
-        key: &str,
+        (key, token): (&str, &str),
         path: PathBuf,
         encryption: Vec<(&'static str, String)>,
     ) -> Result<Object> {
-        let mark = ObjectMark {
+        let mut mark = ObjectMark {
             key: key.to_owned(),
-            token: uuid::Uuid::new_v4().to_string(),
+            token: token.to_owned(),
             since: OffsetDateTime::now_utc(),
+            others: Others(Some(BTreeSet::new())),
             in_parts: std::fs::metadata(&path).is_ok_and(|found| comes_in_parts(found.len())),
             upload: None,
             version: None,
             written: false,
         };
+        if mark.in_parts && !mark.has_own_key() {
+            mark.others = Others::of(&s3, key, mark.since).await;
+            mark.since = OffsetDateTime::now_utc();
+        }
         let resource = place.resource(records::OBJECT, &format!("{}/{key}", s3.bucket()));
         let (sender, id) = oneshot::channel();
         let clean = Arc::new(AtomicBool::new(false));
@@ -78,6 +106,7 @@ impl Object {
             ui: ctx.ui.clone(),
             stop: ctx.cancel.clone(),
             since: mark.since,
+            others: mark.others.clone(),
             id: sender,
             clean: Arc::clone(&clean),
         };
@@ -107,6 +136,40 @@ impl Object {
         let uploaded = self.call.created().await?;
         self.keep(uploaded);
         Ok(())
+    }
+
+    /// Makes sure that the key still has what was uploaded, as EC2 imports whatever is there when it reads.
+    /// False where the credentials may not see it.
+    ///
+    /// # Errors
+    /// It has something else, or nothing.
+    pub(super) async fn check(&self, ctx: &RunContext) -> Result<bool, Failure> {
+        let what = self.place();
+        match self.s3.find(&self.mark.key, &self.mark.token).await {
+            Ok(Some(_)) => Ok(true),
+            Ok(None) => {
+                let message = format!(
+                    "{what} was overwritten or removed by somebody else while it was imported"
+                );
+                let hint = "give each import a key of its own in s3_key_name, or leave that away";
+                let failure = Failure::new(Kind::Refused, message);
+                Err(Failure { hint: Some(hint.to_owned()), ..failure })
+            }
+            Err(failure) if failure.kind == Kind::Denied => {
+                if !self.mark.has_own_key() {
+                    ctx.ui.error(format!(
+                        "Nobody can see whether somebody else writes to {what} during the import, as \
+                         the credentials lack s3:GetObject: {failure}"
+                    ));
+                }
+                Ok(false)
+            }
+            Err(failure) => Err(failure.during(format!("looking at {what}"))),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("s3://{}/{}", self.s3.bucket(), self.mark.key)
     }
 
     fn keep(&mut self, uploaded: Uploaded) {
@@ -142,41 +205,57 @@ impl Object {
         if let Some(Ok(id)) = self.id.as_mut().map(oneshot::Receiver::try_recv) {
             self.mark.upload = Some(id);
         }
-        let what = format!("s3://{}/{}", self.s3.bucket(), self.mark.key);
+        let what = self.place();
         if !self.mark.written && self.clean.load(Ordering::Acquire) {
             return true;
         }
         ctx.ui.say(format!("Deleting the import source {what}"));
         let removed = remove(&self.s3, &self.mark).await;
-        if let Err(failure) = &removed {
-            self.amend();
-            left_behind(ctx, &what, failure);
+        match &removed {
+            Ok(true) => {}
+            Ok(false) => {
+                let other = "stays: it is not the object that was uploaded any more, or gone";
+                ctx.ui.message(format!("{what} {other}"));
+            }
+            Err(failure) => {
+                self.amend();
+                left_behind(ctx, &what, failure);
+            }
         }
         removed.is_ok()
     }
 }
 
-/// Removes an object and its upload. What is not there is removed.
-pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<(), Failure> {
+/// Removes an object and its upload. What is not there is removed; what another has written to the key
+/// meanwhile stays, which is false.
+pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> {
     let ObjectMark { key, token, .. } = mark;
     if mark.written {
-        return s3.delete(key, mark.version.as_deref()).await;
+        // A version is what one upload made.
+        let own = mark.version.is_some()
+            || match s3.find(key, token).await {
+                Err(failure) if failure.kind == Kind::Denied && mark.has_own_key() => true,
+                found => found?.is_some(),
+            };
+        if own {
+            s3.delete(key, mark.version.as_deref()).await?;
+        }
+        return Ok(own);
     }
     let given_up = match &mark.upload {
-        Some(upload) => s3.abort(key, upload).await?,
+        Some(upload) => give_up(s3, key, upload).await?.existed,
         None if mark.in_parts => {
-            for upload in s3.uploads(key, mark.since).await? {
-                s3.abort(key, &upload).await?;
-            }
+            mark.others.give_up_rest(s3, key, mark.since, None).await?;
             false
         }
         None => false,
     };
     // What S3 got may still be on its way to be an object, and one of this key may be another's.
     match look_for(|| s3.find(key, token)).await {
-        Ok(Some(found)) => s3.delete(key, found.version.as_deref()).await,
+        Ok(Some(found)) => s3.delete(key, found.version.as_deref()).await?,
         // Without a permission that an import does not need, S3 does not say that there is none.
-        Err(failure) if given_up && failure.kind == Kind::Denied => Ok(()),
-        found => found.map(drop),
+        Err(failure) if given_up && failure.kind == Kind::Denied => {}
+        found => drop(found?),
     }
+    Ok(true)
 }

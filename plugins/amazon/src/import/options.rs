@@ -21,7 +21,7 @@ pub struct Options {
     #[serde(default)]
     pub(super) s3_bucket_name: String,
     /// The key of the object in the bucket. A `{{ }}` template that knows the build's data. Default:
-    /// `packer-import-{{timestamp}}.` and the format.
+    /// `packer-import-{{timestamp}}-`, something of the import's own, and the format.
     #[schemars(extend("rendered_late" = true))]
     pub(super) s3_key_name: Option<String>,
     /// How S3 encrypts the object, which is not how the AMI is encrypted: `AES256` or `aws:kms`.
@@ -95,9 +95,10 @@ impl Options {
         given(&self.boot_mode).unwrap_or(if arm { "uefi" } else { "legacy-bios" })
     }
 
-    /// The template of the object's key.
-    pub(super) fn key_template(&self) -> String {
-        let default = || format!("packer-import-{{{{timestamp}}}}.{}", self.format());
+    /// The template of the object's key. `own` keeps apart the defaults of imports that begin in the same
+    /// second, as those of one run do.
+    pub(super) fn key_template(&self, own: &str) -> String {
+        let default = || format!("packer-import-{{{{timestamp}}}}-{own}.{}", self.format());
         given(&self.s3_key_name).map_or_else(default, str::to_owned)
     }
 
@@ -141,7 +142,7 @@ impl Options {
                 .hint("write the name alone, without s3:// and without a path"),
             );
         }
-        if let Some(message) = bad_key(&self.key_template()) {
+        if let Some(message) = bad_key(&self.key_template("")) {
             errors.push(ConfigError::on("s3_key_name", message));
         }
         one_of(errors, "s3_encryption", given(&self.s3_encryption), &["AES256", KMS]);
@@ -231,12 +232,14 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_plugin() {
         let options = Options::default();
-        assert_eq!(options.key_template(), "packer-import-{{timestamp}}.ova");
+        assert_eq!(options.key_template("a1"), "packer-import-{{timestamp}}-a1.ova");
         assert_eq!((options.architecture(), options.boot_mode()), ("x86_64", "legacy-bios"));
         let arm = Options { architecture: Some("arm64".into()), ..Options::default() };
         assert_eq!(arm.boot_mode(), "uefi");
         let raw = Options { format: Some("raw".into()), ..Options::default() };
-        assert_eq!(raw.key_template(), "packer-import-{{timestamp}}.raw");
+        assert_eq!(raw.key_template("b2"), "packer-import-{{timestamp}}-b2.raw");
+        let given = Options { s3_key_name: Some("a.raw".into()), ..raw };
+        assert_eq!(given.key_template("b2"), "a.raw");
     }
 
     #[test]

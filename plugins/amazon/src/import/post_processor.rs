@@ -13,7 +13,7 @@ use ingot_sdk::{
 use serde_json::json;
 
 use super::image::{self, AmiCopy};
-use super::object::Object;
+use super::object::{self, Object};
 use super::options::{Options, bad_key, schema};
 use super::task::{self, Task};
 use crate::access::{Access, Ec2};
@@ -99,13 +99,14 @@ impl ImportDisk {
         data: &GeneratedData,
     ) -> Result<AmiArtifact> {
         let source = self.source(artifact)?;
-        let key = self.key(ctx, data)?;
+        let token = object::token();
+        let key = self.key(ctx, data, object::own(&token))?;
         let s3 = Arc::new(S3::new(access, &self.options.s3_bucket_name, None)?);
         let ec2 = access.client(access.region());
         let place = RegionAccess::new(&self.options.access, access, ctx);
         let mut made = Made::default();
         let run = Run { ctx, access, ec2: &ec2, place: &place, options: &self.options };
-        let work = run.import(&mut made, s3, &key, source);
+        let work = run.import(&mut made, s3, (&key, &token), source);
         let imported = ctx.unless_cancelled(work).await;
         // A cancellation that comes later finds the AMI to be the user's.
         let imported = imported.and_then(|image| match ctx.cancel.is_cancelled() {
@@ -153,10 +154,10 @@ impl ImportDisk {
         })
     }
 
-    fn key(&self, ctx: &RunContext, data: &GeneratedData) -> Result<String> {
+    fn key(&self, ctx: &RunContext, data: &GeneratedData, own: &str) -> Result<String> {
         let renderer = Interpolation::new(&ctx.prepare)
             .with_function("clean_resource_name", Box::new(clean_function));
-        let key = renderer.render(&self.options.key_template(), &json!(data));
+        let key = renderer.render(&self.options.key_template(own), &json!(data));
         let key = key.context("rendering s3_key_name")?;
         match bad_key(&key) {
             Some(message) => Err(Error::new(format!("s3_key_name: {message}"))),
@@ -180,7 +181,7 @@ impl Run<'_> {
         &self,
         made: &mut Made,
         s3: Arc<S3>,
-        key: &str,
+        (key, token): (&str, &str),
         source: PathBuf,
     ) -> Result<CreatedImage> {
         let Run { ctx, access, ec2, place, options } = *self;
@@ -188,22 +189,27 @@ impl Run<'_> {
         let shown = source.display().to_string();
         let uri = format!("s3://{}/{key}", s3.bucket());
         ctx.ui.say(format!("Uploading {shown} to {uri}"));
-        let object = Object::begin(ctx, place, s3, key, source, options.encryption())?;
-        let written = made.object.insert(object).written().await;
+        let object = Object::begin(ctx, place, s3, (key, token), source, options.encryption());
+        let object = made.object.insert(object.await?);
+        let written = object.written().await;
         written.map_err(|failure| failure.during(format!("uploading {shown} to {uri}")))?;
         ctx.ui.say(format!("Completed upload of {shown} to {uri}"));
 
         if let Some(license) = given(&options.license_type) {
             ctx.ui.message(format!("License type: {license}"));
         }
+        let seen = object.check(ctx).await?;
         let bucket = options.s3_bucket_name.as_str();
         let request = task::request(ec2, options, key);
-        let task = Task::begin(ctx, place, (access, ec2), request, (bucket, key))?;
+        let task = Task::begin(ctx, place, access, request, (bucket, key))?;
         let task = made.task.insert(task);
         let id = task.started().await.map_err(|error| error.context(format!("importing {uri}")))?;
         ctx.ui.say(format!("Started import of {uri}, task id {id}"));
         ctx.ui.say(format!("Waiting for task {id} to complete (may take a while)"));
         let image = task.completed(ctx, access, ec2, &id).await?;
+        if seen {
+            object.check(ctx).await?;
+        }
         ctx.ui.say(format!("Import task {id} complete: {image}"));
         let found = available(&ctx.ui, access, ec2, &image).await?;
         let mut image = created(image, &found);

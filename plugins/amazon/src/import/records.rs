@@ -9,7 +9,7 @@ use super::task::{self, TaskMark};
 use crate::access::{Access, Ec2};
 use crate::ebs::region_access::attribute;
 use crate::ebs::resources::list;
-use crate::s3::S3;
+use crate::s3::{Others, S3};
 
 /// An object of S3 that is there to be imported, and the upload that it comes from; the id is
 /// `bucket/key`.
@@ -34,7 +34,16 @@ pub(super) fn object(resource: Resource, s3: &S3, mark: &ObjectMark) -> Resource
             resource = resource.with(name, value.as_str());
         }
     }
-    for (name, set) in [("in_parts", mark.in_parts), ("written", mark.written)] {
+    let Others(others) = &mark.others;
+    if let Some(others) = others.as_ref().filter(|others| !others.is_empty()) {
+        let all: Vec<&str> = others.iter().map(String::as_str).collect();
+        resource = resource.with("others", all.join(","));
+    }
+    for (name, set) in [
+        ("others_unknown", others.is_none()),
+        ("in_parts", mark.in_parts),
+        ("written", mark.written),
+    ] {
         if set {
             resource = resource.with(name, true);
         }
@@ -46,10 +55,12 @@ fn object_mark(resource: &Resource) -> ObjectMark {
     let text = |name: &str| attribute(resource, name).map(str::to_owned);
     let since = attribute(resource, "since");
     let since = since.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let unknown = resource.attributes.contains_key("others_unknown");
     ObjectMark {
         key: text("key").unwrap_or_default(),
         token: text("token").unwrap_or_default(),
         since: since.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        others: Others((!unknown).then(|| list(resource, "others"))),
         in_parts: resource.attributes.contains_key("in_parts"),
         upload: text("upload"),
         version: text("version"),
@@ -65,6 +76,9 @@ pub(super) fn task(resource: Resource, mark: &TaskMark) -> Resource {
             resource = resource.with(name, value.as_str());
         }
     }
+    if mark.untagged {
+        resource = resource.with("untagged", true);
+    }
     let snapshots: Vec<&str> = mark.snapshots.iter().map(String::as_str).collect();
     if !snapshots.is_empty() {
         resource = resource.with("snapshots", snapshots.join(","));
@@ -78,6 +92,7 @@ fn task_mark(resource: &Resource) -> TaskMark {
         token: resource.id.clone(),
         bucket: text("bucket").unwrap_or_default(),
         key: text("key").unwrap_or_default(),
+        untagged: resource.attributes.contains_key("untagged"),
         task: text("task"),
         image: text("image_id"),
         snapshots: list(resource, "snapshots"),
@@ -91,7 +106,9 @@ fn task_mark(resource: &Resource) -> TaskMark {
 pub(crate) async fn remove_object(access: &Access, resource: &Resource) -> Result<()> {
     let bucket = attribute(resource, "bucket").unwrap_or_default();
     let s3 = S3::new(access, bucket, attribute(resource, "s3_endpoint"))?;
-    Ok(object::remove(&s3, &object_mark(resource)).await?)
+    // What is not there is removed, but not where nothing of it is.
+    s3.look().await?;
+    Ok(object::remove(&s3, &object_mark(resource)).await.map(drop)?)
 }
 
 /// Removes the import of a record, and what has come of it.
@@ -112,12 +129,19 @@ mod tests {
             token: "token".into(),
             bucket: "disks".into(),
             key: "a/b.raw".into(),
+            untagged: true,
             task: Some("import-ami-1".into()),
             image: Some("ami-1".into()),
             snapshots: ["snap-1".to_owned(), "snap-2".to_owned()].into(),
         };
         assert_eq!(task_mark(&task(Resource::new(TASK, "token"), &mark)), mark);
-        let begun = TaskMark { task: None, image: None, snapshots: Default::default(), ..mark };
+        let begun = TaskMark {
+            untagged: false,
+            task: None,
+            image: None,
+            snapshots: Default::default(),
+            ..mark
+        };
         assert_eq!(task_mark(&task(Resource::new(TASK, "token"), &begun)), begun);
     }
 }

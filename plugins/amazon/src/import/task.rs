@@ -18,7 +18,7 @@ use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
 use crate::ebs::pace;
 use crate::ebs::region_access::RegionAccess;
-use crate::ebs::removal::{Snapshots, TOKEN_TAG, look_for, persist, remove_image};
+use crate::ebs::removal::{Snapshots, TOKEN_TAG, look_for, remove_image};
 use crate::ebs::steps::{CreatedImage, left_behind, once};
 use crate::ebs::tags::{specification, tag};
 use crate::ebs::wait::{Look, may_pass, until};
@@ -39,6 +39,8 @@ pub(super) struct TaskMark {
     pub token: String,
     pub bucket: String,
     pub key: String,
+    /// Whether it has no tag, as the credentials may give it none.
+    pub untagged: bool,
     /// The import's id.
     pub task: Option<String>,
     /// The AMI that it has made.
@@ -52,6 +54,9 @@ pub(super) struct Task {
     mark: TaskMark,
     resource: Resource,
     call: Creation<String>,
+    /// The call without tags.
+    untagged: ImportImageFluentBuilder,
+    patience: Patience,
     /// Whether EC2 has refused to start it.
     refused: bool,
 }
@@ -82,7 +87,7 @@ impl Task {
     pub(super) fn begin(
         ctx: &RunContext,
         place: &RegionAccess,
-        (access, ec2): (&Access, &Ec2),
+        access: &Access,
         request: ImportImageFluentBuilder,
         (bucket, key): (&str, &str),
     ) -> Result<Task> {
@@ -98,19 +103,10 @@ impl Task {
             specification(ResourceType::ImportImageTask, tags).map(|it| vec![it]),
         );
         let patience = Patience::new(&ctx.cancel, access.tries());
-        let (sought, ec2) = (mark.clone(), ec2.clone());
-        let call = async move {
-            match start(&ec2, &sought, &patience, tagged).await {
-                // The permission to tag is one that an import can do without.
-                Err(failure) if failure.is("UnauthorizedOperation") => {
-                    start(&ec2, &sought, &patience, request).await
-                }
-                started => started,
-            }
-        };
+        let call = start(patience.clone(), tagged);
         let resource = place.resource(records::TASK, &mark.token);
         let call = Creation::begin(ctx, &records::task(resource.clone(), &mark), call)?;
-        Ok(Task { mark, resource, call, refused: false })
+        Ok(Task { mark, resource, call, untagged: request, patience, refused: false })
     }
 
     fn amend(&self) {
@@ -122,7 +118,14 @@ impl Task {
     /// # Errors
     /// EC2 refuses.
     pub(super) async fn started(&mut self) -> Result<String> {
-        let created = self.call.created().await;
+        let mut created = self.call.created().await;
+        // The permission to tag is one that an import can do without.
+        if created.as_ref().is_err_and(|failure| failure.is("UnauthorizedOperation")) {
+            self.mark.untagged = true;
+            let call = start(self.patience.clone(), self.untagged.clone());
+            self.call.instead(&records::task(self.resource.clone(), &self.mark), call);
+            created = self.call.created().await;
+        }
         self.refused = created.as_ref().is_err_and(|failure| !may_pass(failure));
         let id = created.map_err(refused)?;
         self.mark.task = Some(id.clone());
@@ -143,11 +146,9 @@ impl Task {
     ) -> Result<String> {
         let said = Mutex::new(String::new());
         let look = || async {
-            let found = match describe(ec2, id).await {
-                Err(failure) if failure.kind == Kind::NotFound => None,
-                found => found?,
+            let Some(task) = describe(ec2, id).await? else {
+                return Ok(Look::NotYet("not seen yet".to_owned()));
             };
-            let Some(task) = found else { return Ok(Look::NotYet("not seen yet".to_owned())) };
             let state = state(&task);
             let mut said = said.lock();
             if *said != state && task.status() == Some("active") {
@@ -208,18 +209,15 @@ impl Task {
     }
 }
 
-async fn start(
-    ec2: &Ec2,
-    mark: &TaskMark,
-    patience: &Patience,
-    request: ImportImageFluentBuilder,
-) -> Result<String, Failure> {
+/// Starts an import. Where an answer is lost, the call is made again with the same token, for which EC2
+/// starts no second one: what it might be found by, another's may have too.
+async fn start(patience: Patience, request: ImportImageFluentBuilder) -> Result<String, Failure> {
     let attempt = || async {
         let answer = request.clone().send().await.during("starting the import")?;
         let missing = || Failure::new(Kind::Broken, "AWS did not return the import's id");
         answer.import_task_id.ok_or_else(missing)
     };
-    create(patience, attempt, || look_for(|| find(ec2, mark)), |_| false).await
+    create(&patience, attempt, || async { Ok(None) }, |_| false).await
 }
 
 /// What EC2 said no to. That the role is not there, or not good enough, is what goes wrong most.
@@ -249,13 +247,22 @@ fn state(task: &ImportImageTask) -> String {
     }
 }
 
+/// None where EC2 does not know it, or not yet.
 async fn describe(ec2: &Ec2, id: &str) -> Result<Option<ImportImageTask>, Failure> {
     let call = ec2.describe_import_image_tasks().import_task_ids(id).send().await;
-    let answer = call.during("describing the import task")?;
-    Ok(answer.import_image_tasks.unwrap_or_default().into_iter().next())
+    match call.during("describing the import task") {
+        Err(failure) if unknown(&failure) => Ok(None),
+        answer => Ok(answer?.import_image_tasks.unwrap_or_default().into_iter().next()),
+    }
 }
 
-/// The id of the import with this tag. Where the credentials may not tag it, it is told by what it imports,
+/// Whether EC2 says that it knows no such import.
+fn unknown(failure: &Failure) -> bool {
+    let code = failure.code.as_deref().unwrap_or_default();
+    failure.kind == Kind::NotFound || code.starts_with("InvalidConversionTaskId")
+}
+
+/// The id of the import with this tag. Only one that was started without a tag is told by what it imports,
 /// as long as it is under way: those that are done may be of another run.
 async fn find(ec2: &Ec2, mark: &TaskMark) -> Result<Option<String>, Failure> {
     let mut tasks = ec2.describe_import_image_tasks().into_paginator().items().send();
@@ -271,7 +278,7 @@ async fn find(ec2: &Ec2, mark: &TaskMark) -> Result<Option<String>, Failure> {
                 && bucket.s3_key() == Some(mark.key.as_str())
         };
         let mut disks = task.snapshot_details().iter().filter_map(|disk| disk.user_bucket());
-        let active = task.status() == Some("active");
+        let active = mark.untagged && task.status() == Some("active");
         if tagged.is_none() && active && disks.any(own) {
             untagged = untagged.or(task.import_task_id);
         }
@@ -298,25 +305,28 @@ pub(super) async fn remove(ec2: &Ec2, mark: &TaskMark) -> Result<(), Failure> {
 async fn end(ec2: &Ec2, id: &str) -> Result<Option<String>, Failure> {
     let deadline = Instant::now() + END;
     loop {
-        let found = persist(|| describe(ec2, id)).await?.flatten();
-        let Some(task) = found else { return Ok(None) };
-        match task.status() {
-            Some("completed") => return Ok(task.image_id),
-            Some("deleted") => return Ok(None),
-            Some("deleting") => {}
-            _ => {
-                let call = ec2.cancel_import_task().import_task_id(id).send().await;
-                if let Err(failure) = call.during("cancelling the import task") {
-                    // It may have ended meanwhile, which the next look tells.
-                    if failure.kind == Kind::Denied {
-                        return Err(failure);
-                    }
-                    tracing::debug!(%failure, id, "the import task is looked at again");
-                }
+        // Before any look: what was started a moment ago may not be seen yet.
+        let call = ec2.cancel_import_task().import_task_id(id).send().await;
+        let cancelled = call.during("cancelling the import task");
+        let gone = match &cancelled {
+            Err(failure) if failure.kind == Kind::Denied => return Err(failure.clone()),
+            Err(failure) => {
+                // It may have ended, which the look tells.
+                tracing::debug!(%failure, id, "the import task was not cancelled");
+                unknown(failure)
             }
+            Ok(_) => false,
+        };
+        let found = look_for(|| describe(ec2, id)).await?;
+        match found.as_ref().map(|task| task.status()) {
+            Some(Some("completed")) => return Ok(found.and_then(|task| task.image_id)),
+            Some(Some("deleted")) => return Ok(None),
+            None if gone => return Ok(None),
+            _ => {}
         }
         if Instant::now() + PAUSE > deadline {
-            let message = format!("the import task {id} does not end: {}", state(&task));
+            let state = found.as_ref().map_or_else(|| "not seen".to_owned(), state);
+            let message = format!("the import task {id} does not end: {state}");
             return Err(Failure::new(Kind::Refused, message));
         }
         sleep(PAUSE).await;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,15 +13,16 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use roxmltree::Document;
 use rusty_s3::actions::CreateMultipartUpload;
-use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+use rusty_s3::{Bucket, Credentials, S3Action};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Mutex;
 
 use super::failure::{Asked, failure};
+use super::place::{is_bucket_name, object, place, style};
 use crate::access::Access;
 use crate::failure::{Failure, Kind, chain};
-use crate::json_call::{JsonService, domain};
+use crate::json_call::JsonService;
 use crate::xml;
 
 /// Only its place is of use: it takes no JSON.
@@ -37,14 +39,10 @@ const COMPLETION: Duration = Duration::from_secs(15 * 60);
 const SLOWEST: u64 = 16 << 10;
 /// The largest response that is read, in bytes.
 const LARGEST: usize = 4 << 20;
-/// How far this machine's clock may be from S3's, which signatures allow.
-const CLOCKS: Duration = Duration::from_secs(15 * 60);
-
-/// Whether a bucket can be called `name`. S3 has some that are older than its rules of today.
-pub(crate) fn is_bucket_name(name: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    (3..=255).contains(&name.len()) && name.bytes().all(letter) && !name.starts_with('.')
-}
+/// How far this machine's clock may be ahead of S3's, which signatures allow.
+const CLOCKS: time::Duration = time::Duration::minutes(15);
+/// How long it may take to begin an upload, by S3's clock.
+const BEGINNING: time::Duration = time::Duration::minutes(5);
 
 /// One bucket. Everything that is sent is signed, and signed anew for each try.
 pub(crate) struct S3 {
@@ -67,6 +65,7 @@ enum Operation<'a> {
     Head,
     Delete { version: Option<&'a str> },
     Uploads,
+    Bucket,
 }
 
 /// A request.
@@ -105,13 +104,16 @@ pub(super) fn token_header(token: &str) -> (&'static str, String) {
 }
 
 impl S3 {
-    /// The bucket `name` in the region of `access`. `endpoint` says where S3 is if the environment
-    /// does not.
+    /// The bucket `name` in the region of `access`. The environment says where S3 is, unless `endpoint`
+    /// does.
     ///
     /// # Errors
     /// The place of S3 or the bucket's name make no URL.
     pub(crate) fn new(access: &Access, name: &str, endpoint: Option<&str>) -> Result<S3> {
-        let custom = access.custom_endpoint(&SERVICE)?.or_else(|| endpoint.map(str::to_owned));
+        let custom = match endpoint {
+            Some(endpoint) => Some(endpoint.to_owned()),
+            None => access.custom_endpoint(&SERVICE)?,
+        };
         let region = access.region();
         let mut place = custom.clone().unwrap_or_else(|| place(access, region));
         if !place.ends_with('/') {
@@ -219,14 +221,30 @@ impl S3 {
     /// Deletes an object, or one version of it.
     pub(crate) async fn delete(&self, key: &str, version: Option<&str>) -> Result<(), Failure> {
         let deleted = self.gone(key, Operation::Delete { version }).await;
-        let deleted = match deleted {
-            // Another permission, that only buckets need which keep versions.
-            Err(failure) if failure.kind == Kind::Denied && version.is_some() => {
-                self.gone(key, Operation::Delete { version: None }).await
+        deleted.map(drop).map_err(|failure| match version {
+            // Deleted without its version, it would be hidden, and so would be what is newer.
+            Some(version) if failure.kind == Kind::Denied => {
+                let about = format!("its version {version} stays without s3:DeleteObjectVersion");
+                failure.during(about)
             }
-            deleted => deleted,
-        };
-        deleted.map(drop)
+            _ => failure,
+        })
+    }
+
+    /// Makes sure that the bucket is there, as far as the credentials may see that.
+    ///
+    /// # Errors
+    /// It is not, or S3 cannot be reached.
+    pub(crate) async fn look(&self) -> Result<(), Failure> {
+        match self.persist("", Operation::Bucket).await {
+            Err(failure) if failure.kind == Kind::NotFound => {
+                let place = self.custom.as_deref().map_or_else(|| "AWS".to_owned(), http::shown);
+                let message = format!("there is no bucket {} at {place}", self.bucket());
+                Err(Failure { message, kind: Kind::Refused, ..failure })
+            }
+            Err(failure) if failure.kind != Kind::Denied => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// The version of the object if it is of the upload `token`; none if there is none or another one.
@@ -239,7 +257,8 @@ impl S3 {
         Ok(own.then(|| Found { version: answer.version() }))
     }
 
-    /// The ids of uploads to `key` that are not complete and began at `at`, as far as clocks agree.
+    /// The ids of uploads to `key` that are not complete and may be what began at `at`, as far as clocks
+    /// agree.
     pub(crate) async fn uploads(
         &self,
         key: &str,
@@ -254,7 +273,7 @@ impl S3 {
             all.filter(|upload| xml::child(*upload, "Key") == Some(key)).filter_map(|upload| {
                 let began =
                     OffsetDateTime::parse(xml::child(upload, "Initiated")?, &Rfc3339).ok()?;
-                let near = (began - at).unsigned_abs() <= CLOCKS;
+                let near = (-CLOCKS..=BEGINNING).contains(&(began - at));
                 xml::child(upload, "UploadId").filter(|_| near).map(str::to_owned)
             });
         Ok(ids.collect())
@@ -322,18 +341,33 @@ impl S3 {
         };
         let found = match kept.as_ref().filter(lasts) {
             Some(found) => found.clone(),
-            None => {
-                let denied = |why: String| Failure::new(Kind::Denied, why);
-                let provider = self.access.credentials();
-                let provider = provider.ok_or_else(|| denied("no credentials".to_owned()))?;
-                let found = provider.provide_credentials().await;
-                kept.insert(found.map_err(|error| denied(chain(&error)))?).clone()
-            }
+            None => match self.provided().await {
+                Ok(found) => kept.insert(found).clone(),
+                Err(failure) => {
+                    // They are asked for early, so that those that there are last a while yet.
+                    let good = |found: &&aws_credential_types::Credentials| {
+                        found.expiry().is_none_or(|end| end > SystemTime::now())
+                    };
+                    let found = kept.as_ref().filter(good).ok_or_else(|| failure.clone())?;
+                    tracing::warn!(%failure, "credentials are not renewed yet");
+                    found.clone()
+                }
+            },
         };
         let (key, secret) = (found.access_key_id(), found.secret_access_key());
         Ok(match found.session_token() {
             Some(token) => Credentials::new_with_token(key, secret, token),
             None => Credentials::new(key, secret),
+        })
+    }
+
+    async fn provided(&self) -> Result<aws_credential_types::Credentials, Failure> {
+        let none = || Failure::new(Kind::Denied, "no credentials");
+        let provider = self.access.credentials().ok_or_else(none)?;
+        provider.provide_credentials().await.map_err(|error| {
+            let late = matches!(error, CredentialsError::ProviderTimedOut(_));
+            let kind = if late { Kind::Unreachable } else { Kind::Denied };
+            Failure::new(kind, chain(&error))
         })
     }
 
@@ -354,6 +388,7 @@ impl S3 {
             Operation::Abort { upload } => {
                 signed(bucket.abort_multipart_upload(own, key, upload), headers, &[])
             }
+            Operation::Bucket => signed(bucket.head_bucket(own), headers, &[]),
             Operation::Head => signed(bucket.head_object(own, key), headers, &[]),
             Operation::Delete { version } => {
                 let query = version.map(|version| ("versionId", version));
@@ -394,81 +429,18 @@ fn signed<'a, A: S3Action<'a>>(
     (method, action.sign(SIGNED_FOR))
 }
 
-/// A key as the path of an object: one that begins with a slash must not lead out of the bucket.
-fn object(key: &str) -> String {
-    if key.starts_with('/') { format!("./{key}") } else { key.to_owned() }
-}
-
 /// How long it may take to send so many bytes.
 fn limit(length: usize) -> Duration {
     LIMIT + Duration::from_secs(length as u64 / SLOWEST)
-}
-
-/// Where S3 is in AWS.
-fn place(access: &Access, region: &str) -> String {
-    let config = access.config();
-    let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
-    let dual = if config.use_dual_stack() == Some(true) { ".dualstack" } else { "" };
-    format!("https://s3{fips}{dual}.{region}.{}/", domain(region))
-}
-
-/// AWS's certificates are for one label before its hosts, and other services may know no hosts of
-/// buckets at all.
-fn style(custom: bool, bucket: &str) -> UrlStyle {
-    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    match custom || bucket.len() > 63 || !bucket.bytes().all(label) {
-        true => UrlStyle::Path,
-        false => UrlStyle::VirtualHost,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn url(custom: bool, bucket: &str, key: &str) -> String {
-        let place = Url::parse("https://s3.eu-west-1.amazonaws.com/").unwrap();
-        let bucket = Bucket::new(place, style(custom, bucket), bucket.to_owned(), "eu-west-1");
-        bucket.unwrap().object_url(&object(key)).unwrap().to_string()
-    }
-
-    #[test]
-    fn buckets_are_hosts_where_certificates_are_good_for_them() {
-        let host = "https://disks.s3.eu-west-1.amazonaws.com/a.raw";
-        assert_eq!(url(false, "disks", "a.raw"), host);
-        for bucket in ["my.disks", "Old_Disks"] {
-            let path = format!("https://s3.eu-west-1.amazonaws.com/{bucket}/a.raw");
-            assert_eq!(url(false, bucket, "a.raw"), path);
-        }
-        assert_eq!(url(true, "disks", "a"), "https://s3.eu-west-1.amazonaws.com/disks/a");
-    }
-
-    #[test]
-    fn keys_stay_in_their_bucket() {
-        for (key, path) in [
-            ("/a/b", "disks//a/b"),
-            ("a//b", "disks/a//b"),
-            ("a b+ä?#%", "disks/a%20b%2B%C3%A4%3F%23%25"),
-            ("http://x/", "disks/http%3A//x/"),
-        ] {
-            let whole = format!("https://s3.eu-west-1.amazonaws.com/{path}");
-            assert_eq!(url(true, "disks", key), whole, "{key}");
-        }
-    }
-
     #[test]
     fn slow_lines_have_time() {
         assert_eq!(limit(0), Duration::from_secs(60));
         assert_eq!(limit(16 << 20), Duration::from_secs(60 + 1024));
-    }
-
-    #[test]
-    fn names_of_buckets_are_told_from_others() {
-        for name in ["disks", "my.disks", "Old_Disks", "abc"] {
-            assert!(is_bucket_name(name), "{name}");
-        }
-        for name in ["", "ab", "s3://disks", "disks/a", "..", "a b c", "../x"] {
-            assert!(!is_bucket_name(name), "{name}");
-        }
     }
 }

@@ -54,6 +54,12 @@ fn explained(failure: Failure, asked: &Asked<'_>, status: u16, region: Option<&s
         };
         return Failure { message, hint: Some(hint), kind: Kind::Refused, ..failure };
     }
+    // In the form of requests that are made here, S3 has no code of its own for it.
+    let late = ["Request has expired", "X-Amz-Date must be", "not yet valid"];
+    if late.iter().any(|text| failure.message.contains(text)) {
+        let hint = "this machine's clock is wrong: set it, as by `timedatectl set-ntp true`";
+        return Failure { hint: Some(hint.to_owned()), ..failure };
+    }
     let hint = match failure.code.as_deref() {
         Some("NoSuchBucket") => format!(
             "create it before, as with `aws s3 mb s3://{bucket} --region {own}`, or check \
@@ -62,8 +68,9 @@ fn explained(failure: Failure, asked: &Asked<'_>, status: u16, region: Option<&s
         Some("AccessDenied" | "AllAccessDisabled") => format!(
             "the credentials need s3:PutObject, s3:AbortMultipartUpload, s3:GetObject and \
              s3:DeleteObject on arn:aws:s3:::{bucket}/*, s3:ListBucket and \
-             s3:ListBucketMultipartUploads on the bucket, whose policy must not deny them, and the \
-             use of the KMS key where one encrypts: see the permissions in docs/amazon.md"
+             s3:ListBucketMultipartUploads on the bucket, whose policy must not deny them, nor refuse \
+             presigned requests (s3:authType, s3:signatureAge), and the use of the KMS key where one \
+             encrypts: see the permissions in docs/amazon.md"
         ),
         _ => return failure,
     };
@@ -101,6 +108,17 @@ mod tests {
         // It names its region in all answers.
         let denied = read(403, Some("us-east-1"), &error("AccessDenied", ""));
         assert_eq!((denied.kind, denied.message.as_str()), (Kind::Denied, "no (AccessDenied)"));
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_as_such() {
+        for message in ["Request has expired", "Request is not yet valid"] {
+            let body =
+                format!("<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>");
+            let failure = read(403, None, &body);
+            assert_eq!(failure.kind, Kind::Denied);
+            assert!(failure.hint.is_some_and(|hint| hint.contains("clock is wrong")), "{message}");
+        }
     }
 
     #[test]

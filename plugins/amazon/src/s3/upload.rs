@@ -1,11 +1,12 @@
 //! Uploads of files.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -30,6 +31,10 @@ const PARALLEL: u64 = 4;
 /// How much memory parts that are under way may take, in bytes, unless one alone is larger.
 const MEMORY: u64 = 64 << 20;
 
+/// The pauses between the times that an upload is given up.
+const PAUSES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
 /// A file that is to become an object.
 pub(crate) struct Upload {
     pub s3: Arc<S3>,
@@ -43,10 +48,80 @@ pub(crate) struct Upload {
     pub stop: CancellationToken,
     /// When it begins, by this machine's clock.
     pub since: OffsetDateTime,
+    /// Uploads to the same key that are another's.
+    pub others: Others,
     /// Is told the id of the upload, where it comes in parts.
     pub id: oneshot::Sender<String>,
     /// Is set where the upload failed and nothing is left of it.
     pub clean: Arc<AtomicBool>,
+}
+
+/// The uploads to a key that were there before, by their ids. None where the credentials may not see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Others(pub Option<BTreeSet<String>>);
+
+impl Others {
+    /// Those of `key` at `now`.
+    pub(crate) async fn of(s3: &S3, key: &str, now: OffsetDateTime) -> Others {
+        let found = s3.uploads(key, now).await;
+        let found = found.inspect_err(|failure| tracing::debug!(%failure, "no list of uploads"));
+        Others(found.ok().map(|found| found.into_iter().collect()))
+    }
+
+    /// Gives up uploads to `key` that have begun at `since` but are neither these nor `own`.
+    ///
+    /// # Errors
+    /// One may be left.
+    pub(crate) async fn give_up_rest(
+        &self,
+        s3: &S3,
+        key: &str,
+        since: OffsetDateTime,
+        own: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut found = s3.uploads(key, since).await?;
+        let Others(others) = self;
+        found.retain(|upload| {
+            own != Some(upload) && !others.as_ref().is_some_and(|others| others.contains(upload))
+        });
+        if others.is_none() && !found.is_empty() {
+            let all = found.join(", ");
+            let hint = "abort those that are nobody's with `aws s3api abort-multipart-upload`";
+            let failure = refused(format!("of the uploads {all}, some may be another's"));
+            return Err(Failure { hint: Some(hint.to_owned()), ..failure });
+        }
+        for upload in found {
+            give_up(s3, key, &upload).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What became of an upload in parts that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    /// Whether there was one.
+    pub existed: bool,
+    /// Whether S3 says that nothing is left of it.
+    pub gone: bool,
+}
+
+/// Gives up an upload in parts, until S3 says that there is none: a part that was on its way may have come
+/// after the first time.
+///
+/// # Errors
+/// S3 refuses, or cannot be reached.
+pub(crate) async fn give_up(s3: &S3, key: &str, upload: &str) -> Result<GivenUp, Failure> {
+    let existed = s3.abort(key, upload).await?;
+    let mut gone = !existed;
+    for pause in PAUSES {
+        if gone {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        gone = !s3.abort(key, upload).await?;
+    }
+    Ok(GivenUp { existed, gone })
 }
 
 /// An object that was written.
@@ -78,6 +153,7 @@ struct Running {
     headers: Vec<(&'static str, String)>,
     stop: CancellationToken,
     since: OffsetDateTime,
+    others: Others,
     ui: Ui,
     file: Arc<File>,
     stamp: Stamp,
@@ -116,6 +192,7 @@ impl Upload {
             headers,
             stop: self.stop,
             since: self.since,
+            others: self.others,
             ui: self.ui,
             file: Arc::new(file),
             stamp,
@@ -170,23 +247,18 @@ impl Running {
         let result = self.fill(&upload, progress.as_ref()).await;
         let given_up = match &result {
             Ok(_) => true,
-            Err(_) => self.s3.abort(&self.key, &upload).await.is_ok(),
+            Err(_) => {
+                let given_up = give_up(&self.s3, &self.key, &upload).await;
+                given_up.is_ok_and(|given_up| given_up.gone)
+            }
         };
-        let alone = !strays || self.give_up_others(&upload).await;
+        let alone = !strays || self.give_up_strays(&upload).await;
         (result, given_up && alone)
     }
 
     /// Gives up uploads that this one has begun without hearing of it. One that stays is no reason to fail.
-    async fn give_up_others(&self, own: &str) -> bool {
-        let others = async {
-            for upload in self.s3.uploads(&self.key, self.since).await? {
-                if upload != own {
-                    self.s3.abort(&self.key, &upload).await?;
-                }
-            }
-            Ok::<_, Failure>(())
-        };
-        let given_up = others.await;
+    async fn give_up_strays(&self, own: &str) -> bool {
+        let given_up = self.others.give_up_rest(&self.s3, &self.key, self.since, Some(own)).await;
         if let Err(failure) = &given_up {
             let place = format!("s3://{}/{}", self.s3.bucket(), self.key);
             self.ui.error(format!("An incomplete upload to {place} may be left: {failure}"));
