@@ -115,7 +115,9 @@ impl Bench {
 
     /// Their command lines.
     pub(crate) fn processes(&self) -> Vec<String> {
-        self.pids().iter().map(|pid| command_line(pid)).collect()
+        // One that is just ending has no command line any more.
+        let lines = self.pids().into_iter().map(|pid| command_line(&pid));
+        lines.filter(|line| !line.is_empty()).collect()
     }
 
     /// Asserts that a build has left nothing: no process, no output, no temporary files, nothing
