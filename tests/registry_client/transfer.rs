@@ -300,7 +300,6 @@ fn what_is_not_the_same_there_is_told() {
     let new = World::served();
     block(&new, "echo new");
     let said = new.ok(&["registry", "import", file.to_str().expect("a plain name")]);
-    println!("{said}");
     assert!(said.contains("1 of them have other numbers here"), "{said}");
     assert!(said.contains("a v3 (three), which is v2 here"), "{said}");
     let other = "and no bucket was linked to them:\n  scan 1 (not linked: a)\n";
