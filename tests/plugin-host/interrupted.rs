@@ -130,6 +130,8 @@ build {
         assert!(Instant::now() < deadline, "the build did not start");
         std::thread::sleep(Duration::from_millis(20));
     }
+    // The directory of the build goes with the first signal.
+    let daemon = daemon().unwrap();
     signal("INT", child.id());
     std::thread::sleep(Duration::from_millis(500));
     signal("INT", child.id());
@@ -139,7 +141,6 @@ build {
     let (_, after) = said.split_once("`ingot cleanup` removes what is left.").unwrap();
     assert!(!after.contains("errored") && !after.contains("Wait completed"), "{said}");
     assert_ends(&plugins);
-    let daemon = daemon().unwrap();
     assert!(runs(&daemon), "there is nothing to end");
     assert_eq!(journals(&plugins), 1);
     let run = plugins.ingot(dir.path(), &["cleanup"]);

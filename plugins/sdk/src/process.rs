@@ -64,6 +64,11 @@ impl Drop for LiveGroup {
     }
 }
 
+/// Whether [`kill_live_groups`] kills the process group `id`.
+pub fn is_live_group(id: u32) -> bool {
+    LIVE.lock().ids.contains(&id)
+}
+
 /// Kills the process groups that were to end before this process does, and those that are still
 /// started; call it before the process ends without dropping what it has.
 pub fn kill_live_groups() {

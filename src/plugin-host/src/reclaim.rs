@@ -6,8 +6,9 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use ingot_sdk::process::is_live_group;
 use ingot_sdk::{Context, Error, Reclaim, Resource, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process};
 
 use crate::started::RUN_VARIABLE;
 
@@ -40,38 +41,47 @@ fn uuid_like(id: &str) -> bool {
 async fn end(run: &str) -> Result<()> {
     let deadline = Instant::now() + GONE_WITHIN;
     loop {
-        let found = kill_of_run(run)?;
+        let found = of_run(run)?;
         if found.is_empty() {
             return Ok(());
         }
         if Instant::now() > deadline {
             return Err(Error::new(format!("the processes {found:?} of plugins do not end")));
         }
+        kill_all(&found);
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Kills the processes of a run and waits for their end, on a thread that may block. Whether nothing is
-/// left of them after `limit`.
-pub(crate) fn end_now(run: &str, limit: Duration) -> bool {
+/// Ends the processes of a run of this program that are in no group which ends with it, and waits for
+/// that, on a thread that may block. Whether none is left after `limit`.
+pub(crate) fn end_others(run: &str, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     loop {
-        match kill_of_run(run) {
-            Ok(found) if found.is_empty() => return true,
-            Ok(_) if Instant::now() < deadline => std::thread::sleep(LOOK),
-            _ => return false,
+        let Ok(mut found) = of_run(run) else { return false };
+        found.retain(|&pid| is_other(pid));
+        if found.is_empty() {
+            return true;
         }
+        if Instant::now() > deadline {
+            return false;
+        }
+        kill_all(&found);
+        std::thread::sleep(LOOK);
     }
 }
 
-/// Kills the processes of a run; those that were found.
-fn kill_of_run(run: &str) -> Result<Vec<i32>> {
-    let found = of_run(run)?;
-    for pid in found.iter().copied().filter_map(Pid::from_raw) {
+/// Whether a process is in no group that ends with this program. One that has ended is not.
+fn is_other(pid: i32) -> bool {
+    let group = Pid::from_raw(pid).and_then(|pid| getpgid(Some(pid)).ok());
+    group.is_some_and(|group| !is_live_group(group.as_raw_nonzero().get().cast_unsigned()))
+}
+
+fn kill_all(pids: &[i32]) {
+    for pid in pids.iter().copied().filter_map(Pid::from_raw) {
         // Fails if it has just ended; else the next look finds it again.
         let _ = kill_process(pid, Signal::KILL);
     }
-    Ok(found)
 }
 
 /// The processes of a run; those of other users cannot be looked at.

@@ -136,17 +136,19 @@ pub(crate) fn kill_group(pid: Pid) {
 /// program, which ends now: what it still starts is killed at once. Where something of a run does not
 /// end, its record stays in the journal.
 pub fn end_all() {
-    kill_live_groups();
     let runs = std::mem::take(&mut *RUNS.lock());
+    let mut ended = Vec::new();
     for run in runs.iter().filter_map(Weak::upgrade) {
-        let record = run.record.lock().take();
-        // A program may have left the group that was killed.
-        if let Some(record) = record
-            && reclaim::end_now(&run.run, GONE_WITHIN)
+        // What has left the groups ends first: whoever uses a plugin notices the end of it, and would end
+        // this program in its own way while that is waited for.
+        if let Some(record) = run.record.lock().take()
+            && reclaim::end_others(&run.run, GONE_WITHIN)
         {
-            record.done();
+            ended.push(record);
         }
     }
+    kill_live_groups();
+    ended.into_iter().for_each(JournalEntry::done);
 }
 
 /// How many listen for signals and end plugins in good order, and when one heard something.
