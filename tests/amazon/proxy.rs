@@ -24,7 +24,7 @@ pub(crate) enum Act {
     CutBefore,
     /// It passes, but its answer is lost.
     CutAfter,
-    /// The process that makes it gets a signal; then it passes.
+    /// It passes, and the process that makes it gets a signal before it gets the answer.
     Signal(Signal),
 }
 
@@ -201,7 +201,14 @@ impl State {
                 self.forward(&call, request);
                 return None;
             }
-            Act::Signal(signal) => self.send(signal),
+            Act::Signal(signal) => {
+                // Before what the process does next: moto stops an instance that was terminated
+                // meanwhile, which AWS refuses.
+                let answer = self.forward(&call, request);
+                self.send(signal);
+                std::thread::sleep(Duration::from_millis(50));
+                return answer;
+            }
         }
         self.forward(&call, request)
     }
