@@ -4,6 +4,7 @@ use std::io::Result;
 use std::task::Poll;
 
 pub use ingot_sdk::signals::is_ignored;
+use ingot_sdk::signals::is_left_alone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What is listened for, in the words that Packer has for it.
@@ -46,10 +47,7 @@ impl Signals {
     }
 
     fn of(signals: &[(SignalKind, &'static str)]) -> Result<Signals> {
-        let all = signals.iter().filter(|(kind, _)| {
-            let optional = *kind == SignalKind::hangup() || *kind == SignalKind::quit();
-            !(optional && is_ignored(*kind))
-        });
+        let all = signals.iter().filter(|(kind, _)| !is_left_alone(*kind));
         let all = all.map(|(kind, name)| Ok((signal(*kind)?, *name)));
         Ok(Signals {
             all: all.collect::<Result<_>>()?,

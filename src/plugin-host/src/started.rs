@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use ingot_sdk::process::{LiveGroup, kill_live_groups};
+use ingot_sdk::signals::is_left_alone;
 use ingot_sdk::{Journal, JournalEntry, Resource, Result};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -203,12 +204,7 @@ fn start_watching() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listeners = {
         let _entered = runtime.enter();
-        // As everywhere here: a shell's background jobs ignore Ctrl-C, and are to end with it.
-        let left_alone = |kind: SignalKind| {
-            let optional = kind == SignalKind::hangup() || kind == SignalKind::quit();
-            optional && ingot_sdk::signals::is_ignored(kind)
-        };
-        let ended_by = SIGNALS.into_iter().filter(|kind| !left_alone(*kind));
+        let ended_by = SIGNALS.into_iter().filter(|kind| !is_left_alone(*kind));
         let listen = |kind: SignalKind| Ok((kind, signal(kind)?));
         ended_by.map(listen).collect::<std::io::Result<Vec<_>>>()?
     };
