@@ -137,11 +137,16 @@ pub(crate) fn kill_group(pid: Pid) {
 /// program, which ends now: what it still starts is killed at once. Where something of a run does not
 /// end, its record stays in the journal.
 pub fn end_all() {
+    let _ending = ENDING.lock();
+    end_programs();
+}
+
+fn end_programs() {
     let runs = std::mem::take(&mut *RUNS.lock());
     let mut ended = Vec::new();
     for run in runs.iter().filter_map(Weak::upgrade) {
-        // What has left the groups ends first: whoever uses a plugin notices the end of it, and would end
-        // this program in its own way while that is waited for.
+        // What has left the groups ends first: whoever uses a plugin notices the end of it, and tells of
+        // that while it is waited for.
         if let Some(record) = run.record.lock().take()
             && reclaim::end_others(&run.run, GONE_WITHIN)
         {
@@ -151,6 +156,10 @@ pub fn end_all() {
     kill_live_groups();
     ended.into_iter().for_each(JournalEntry::done);
 }
+
+/// Held while this program ends. A command whose plugin a signal has just killed fails, and must not end
+/// the program with a code of its own before the signal does.
+static ENDING: Mutex<()> = Mutex::new(());
 
 /// How many listen for signals and end plugins in good order, and when one heard something.
 static LISTENERS: AtomicUsize = AtomicUsize::new(0);
@@ -224,7 +233,8 @@ async fn end_on_signal(mut listeners: Vec<(SignalKind, Listener)>) {
         .await;
         let heard = || HEARD.lock().is_some_and(|heard| heard.elapsed() < HEARD_FOR);
         if LISTENERS.load(Ordering::SeqCst) == 0 && !heard() {
-            end_all();
+            let _ending = ENDING.lock();
+            end_programs();
             // As shells tell of a program that a signal ended.
             std::process::exit(128 + kind.as_raw_value());
         }
