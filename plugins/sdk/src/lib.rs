@@ -32,6 +32,7 @@ pub mod plugin_set;
 pub mod post_processor;
 pub mod powershell;
 pub mod process;
+pub mod process_group;
 pub mod provisioner;
 pub mod retry;
 pub mod sbom;

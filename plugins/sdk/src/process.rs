@@ -1,18 +1,18 @@
 //! The one runner of local processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
-use rustix::process::{Pid, Signal, kill_process_group};
+use parking_lot::RwLock;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::process_group::ProcessGroup;
 use crate::{Error, ExitStatus, OutputSink, Result, RunContext};
 
 /// How long a process may take to end by itself once it was asked to.
@@ -29,59 +29,6 @@ static STARTING: RwLock<()> = RwLock::new(());
 pub(crate) fn while_nothing_starts<T>(work: impl FnOnce() -> T) -> T {
     let _alone = STARTING.write();
     work()
-}
-
-/// The process groups that end with this process.
-static LIVE: Mutex<Groups> = Mutex::new(Groups { ids: BTreeSet::new(), closed: false });
-
-struct Groups {
-    ids: BTreeSet<u32>,
-    /// Whether this process is ending, and none may be added any more.
-    closed: bool,
-}
-
-/// A process group of its own, which a terminal's Ctrl-C does not reach, and which
-/// [`kill_live_groups`] kills until this is dropped.
-#[derive(Debug)]
-pub struct LiveGroup(u32);
-
-impl LiveGroup {
-    /// The group of the child `id`, which was started as its leader. It is killed at once where this
-    /// process is ending.
-    pub fn of(id: u32) -> LiveGroup {
-        let mut live = LIVE.lock();
-        if live.closed {
-            kill(id);
-        }
-        live.ids.insert(id);
-        LiveGroup(id)
-    }
-}
-
-impl Drop for LiveGroup {
-    fn drop(&mut self) {
-        LIVE.lock().ids.remove(&self.0);
-    }
-}
-
-/// Whether [`kill_live_groups`] kills the process group `id`.
-pub fn is_live_group(id: u32) -> bool {
-    LIVE.lock().ids.contains(&id)
-}
-
-/// Kills the process groups that were to end before this process does, and those that are still
-/// started; call it before the process ends without dropping what it has.
-pub fn kill_live_groups() {
-    let mut live = LIVE.lock();
-    live.closed = true;
-    live.ids.iter().copied().for_each(kill);
-}
-
-fn kill(group: u32) {
-    if let Some(group) = Pid::from_raw(group.cast_signed()) {
-        // Fails only if nothing of the group is left.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
 }
 
 /// The processes that run, or are being ended, for a [`RunContext`]. Work that is cancelled is not
@@ -169,9 +116,11 @@ impl LocalCommand {
                 .context(format_args!("cannot run {program}"))
                 .hint("check that the program exists, is executable and is found in PATH")
         })?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let live = child.id().filter(|_| !self.outlives).map(LiveGroup::of);
-        let mut group = Group { pid, kill: !self.outlives, _live: live };
+        // What outlives the command that started it is in the journal.
+        let mut group = match self.outlives {
+            true => ProcessGroup::that_outlives(&child),
+            false => ProcessGroup::of(&child),
+        };
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let mut reading = Box::pin(async {
             tokio::join!(
@@ -184,8 +133,7 @@ impl LocalCommand {
             tokio::select! {
                 biased;
                 () = ctx.cancel.cancelled() => {
-                    group.kill = true;
-                    group.signal(Signal::TERM);
+                    group.end();
                     // Its output ends when the last of the group has ended. Whatever is left
                     // then is killed as `group` is dropped.
                     let ended = async {
@@ -205,34 +153,9 @@ impl LocalCommand {
             let _ = tokio::time::timeout(DRAIN, &mut reading).await;
         }
         // What it left running in the background is the user's wish.
-        group.pid = None;
+        group.leave();
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
         Ok(ExitStatus::Code(status.code().or(killed.map(|signal| 128 + signal)).unwrap_or(-1)))
-    }
-}
-
-/// The process group of a running command; dropping it kills what is left of it, if it is to.
-struct Group {
-    pid: Option<Pid>,
-    kill: bool,
-    /// What outlives the command that started it is in the journal.
-    _live: Option<LiveGroup>,
-}
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid {
-            // Fails only if nothing of the group is left.
-            let _ = kill_process_group(pid, signal);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if self.kill {
-            self.signal(Signal::KILL);
-        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ingot_sdk::{Ui, process};
+use ingot_sdk::Ui;
+use ingot_sdk::process_group::kill_live_groups;
 use parking_lot::Mutex;
 
 use super::run_report::RunReport;
@@ -95,7 +96,7 @@ impl Interrupted {
         // Ctrl-C has not reached the scripts and plugins. Only now, and with nothing before the exit: the
         // builds would go on where one ends. The journal keeps the records of plugins, as what these
         // started in other process groups may still run.
-        process::kill_live_groups();
+        kill_live_groups();
         std::process::exit(1);
     }
 }

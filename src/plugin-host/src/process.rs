@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingot_sdk::process_group::kill_group;
 use parking_lot::Mutex;
 use rustix::process::Pid;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use crate::description::Description;
 use crate::error::{Failure, HostError};
 use crate::mux::Mux;
-use crate::started::{StartedPrograms, kill_group};
+use crate::started::StartedPrograms;
 
 /// Tells a plugin that it is not started by hand.
 const COOKIE: (&str, &str) = (
@@ -215,7 +216,7 @@ impl PluginProcess {
                             let _ = tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await;
                         }
                     });
-                    let pid = group.pid();
+                    let pid = group.id();
                     tokio::spawn({
                         let mux = mux.clone();
                         async move {

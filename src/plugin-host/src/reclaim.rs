@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ingot_sdk::process::is_live_group;
+use ingot_sdk::process_group::is_live_group;
 use ingot_sdk::{Context, Error, Reclaim, Resource, Result};
 use rustix::process::{Pid, Signal, getpgid, kill_process};
 
@@ -74,7 +74,7 @@ pub(crate) fn end_others(run: &str, limit: Duration) -> bool {
 /// Whether a process is in no group that ends with this program. One that has ended is not.
 fn is_other(pid: i32) -> bool {
     let group = Pid::from_raw(pid).and_then(|pid| getpgid(Some(pid)).ok());
-    group.is_some_and(|group| !is_live_group(group.as_raw_nonzero().get().cast_unsigned()))
+    group.is_some_and(|group| !is_live_group(group))
 }
 
 fn kill_all(pids: &[i32]) {

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use ingot_sdk::process::{LiveGroup, kill_live_groups};
+use ingot_sdk::process_group::{ProcessGroup, kill_live_groups};
 use ingot_sdk::signals::is_left_alone;
 use ingot_sdk::{Journal, JournalEntry, Resource, Result};
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 
@@ -66,7 +65,10 @@ impl StartedPrograms {
     }
 
     /// Starts a program, in a group of its own.
-    pub(crate) async fn spawn(&self, mut command: Command) -> std::io::Result<(Child, Group)> {
+    pub(crate) async fn spawn(
+        &self,
+        mut command: Command,
+    ) -> std::io::Result<(Child, ProcessGroup)> {
         // Checking a template creates nothing: it is not refused where nothing can be written. Work
         // is, by who starts it.
         if let Err(error) = self.record() {
@@ -98,39 +100,10 @@ impl Drop for StartedPrograms {
     }
 }
 
-fn spawn_once(command: &mut Command) -> std::io::Result<(Child, Group)> {
+fn spawn_once(command: &mut Command) -> std::io::Result<(Child, ProcessGroup)> {
     let child = command.spawn()?;
-    let id = child.id();
-    let pid = id.and_then(|id| Pid::from_raw(id.cast_signed()));
-    Ok((child, Group { pid, _live: id.map(LiveGroup::of) }))
-}
-
-/// A process group that was started; dropping it kills what is left of it.
-pub(crate) struct Group {
-    pid: Option<Pid>,
-    /// It ends with this process.
-    _live: Option<LiveGroup>,
-}
-
-impl Group {
-    /// Its number.
-    pub(crate) fn pid(&self) -> Option<Pid> {
-        self.pid
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.pid {
-            kill_group(pid);
-        }
-    }
-}
-
-/// Kills what is left of a group.
-pub(crate) fn kill_group(pid: Pid) {
-    // Fails only if nothing of it is left.
-    let _ = kill_process_group(pid, Signal::KILL);
+    let group = ProcessGroup::of(&child);
+    Ok((child, group))
 }
 
 /// Kills all plugin programs that run, with what they started, and all else that is to end with this

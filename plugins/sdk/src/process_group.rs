@@ -1,0 +1,108 @@
+//! The process groups of what this process starts: a terminal's Ctrl-C does not reach them, so they are
+//! ended here, with all that their leaders started.
+
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Child;
+
+/// The process groups that end with this process.
+static LIVE: Mutex<Groups> = Mutex::new(Groups { ids: BTreeSet::new(), closed: false });
+
+struct Groups {
+    ids: BTreeSet<u32>,
+    /// Whether this process is ending, and none may be added any more.
+    closed: bool,
+}
+
+/// The process group of a child that was started as its leader. Dropping it kills what is left of the
+/// group, unless it outlives this process or was left.
+#[derive(Debug)]
+pub struct ProcessGroup {
+    /// None once the child has been waited for: the number may be another's by then.
+    id: Option<Pid>,
+    kill: bool,
+    /// Whether it is in the list of those that end with this process.
+    live: bool,
+}
+
+impl ProcessGroup {
+    /// The group of `child`. It ends with this process, and at once where this process is ending.
+    pub fn of(child: &Child) -> ProcessGroup {
+        if let Some(id) = child.id() {
+            let mut live = LIVE.lock();
+            if live.closed {
+                kill(id);
+            }
+            live.ids.insert(id);
+        }
+        ProcessGroup { id: pid(child), kill: true, live: true }
+    }
+
+    /// The group of `child`, which goes on when this is dropped and when this process ends, unless it
+    /// [is ended](Self::end) before.
+    pub fn that_outlives(child: &Child) -> ProcessGroup {
+        ProcessGroup { id: pid(child), kill: false, live: false }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> Option<Pid> {
+        self.id
+    }
+
+    /// Asks the processes of the group to end; what has not when this is dropped is killed then.
+    pub fn end(&mut self) {
+        self.kill = true;
+        if let Some(id) = self.id {
+            // Fails only if nothing of the group is left.
+            let _ = kill_process_group(id, Signal::TERM);
+        }
+    }
+
+    /// Leaves alone what is left of it.
+    pub fn leave(mut self) {
+        self.kill = false;
+    }
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        if self.kill {
+            kill_group(id);
+        }
+        if self.live {
+            LIVE.lock().ids.remove(&id.as_raw_nonzero().get().cast_unsigned());
+        }
+    }
+}
+
+/// Kills what is left of a process group.
+pub fn kill_group(id: Pid) {
+    // Fails only if nothing of it is left.
+    let _ = kill_process_group(id, Signal::KILL);
+}
+
+/// Whether [`kill_live_groups`] kills the process group `id`.
+pub fn is_live_group(id: Pid) -> bool {
+    LIVE.lock().ids.contains(&id.as_raw_nonzero().get().cast_unsigned())
+}
+
+/// Kills the process groups that were to end before this process does, and those that are still
+/// started; call it before the process ends without dropping what it has.
+pub fn kill_live_groups() {
+    let mut live = LIVE.lock();
+    live.closed = true;
+    live.ids.iter().copied().for_each(kill);
+}
+
+fn kill(id: u32) {
+    if let Some(id) = Pid::from_raw(id.cast_signed()) {
+        kill_group(id);
+    }
+}
+
+fn pid(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| Pid::from_raw(id.cast_signed()))
+}
