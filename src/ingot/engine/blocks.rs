@@ -12,7 +12,7 @@ use crate::graph::Node;
 use crate::template::option_place::{config_errors, option_place};
 use crate::template::options::{self, Given};
 use crate::template::packer_block::RequiredPlugin;
-use crate::template::steps::{Overrides, Step};
+use crate::template::steps::Step;
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::source::Span;
@@ -119,14 +119,20 @@ pub(super) fn prepare_config<R: ?Sized>(
     Ok(Prepared { warnings, ..prepared })
 }
 
-/// What `override` sets in a step of a node.
-pub(super) fn overrides(
+/// The options of a step of a node: what its block sets, and what `override` sets in their place.
+pub(super) fn step_options(
     step: &Step,
     node: &Node,
+    schema: &Schema,
     scope: &Scope,
+    unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
-) -> Option<Overrides> {
-    step.overrides(&node.source_name, scope, diagnostics)
+) -> Config {
+    let part = step.part();
+    let overrides = step.overrides(&node.source_name, scope, diagnostics);
+    let (parts, header) = (&[&part][..], step.block.header);
+    let given = Given { parts, overrides: overrides.as_ref(), header };
+    options::evaluate(given, schema, step.own_options, scope, unknowns, diagnostics)
 }
 
 /// Where a plugin's name stands.
@@ -150,7 +156,7 @@ impl Check<'_> {
         scope: &Scope,
     ) {
         let part = step.part();
-        let overrides = overrides(step, node, scope, self.diagnostics);
+        let overrides = step.overrides(&node.source_name, scope, self.diagnostics);
         let (parts, header) = (&[&part][..], step.block.header);
         let given = Given { parts, overrides: overrides.as_ref(), header };
         self.check(given, plugin, step.own_options, scope);

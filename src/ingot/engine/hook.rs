@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::blocks::{overrides, prepare_config};
+use super::blocks::{prepare_config, step_options};
 use super::build_values::{BuildValues, with_no_server};
 use super::interrupts::Interrupts;
 use super::kept::Keeper;
@@ -22,7 +22,6 @@ use super::prepare::run_names;
 use super::project::Project;
 use super::step_cache::{NodeCache, Ran};
 use crate::graph::{Node, step_name};
-use crate::template::options::{self, Given};
 use crate::template::steps::Step;
 use ingot_hcl::Unknowns;
 use ingot_hcl::diagnostic::Diagnostics;
@@ -74,16 +73,11 @@ pub(super) fn prepare_step<R: ?Sized>(
     data: &GeneratedData,
     ctx: &RunContext,
 ) -> Result<Box<R>> {
-    let (schema, reserved) = (&plugin.schema(), step.own_options);
+    let schema = &plugin.schema();
     let mut diagnostics = Diagnostics::default();
     let scope = hook.project.scope();
     let scope = scope.with(run_names(&hook.node, hook.values.during(data)));
-    let part = step.part();
-    let (parts, header) = (&[&part][..], step.block.header);
-    let overrides = overrides(step, &hook.node, &scope, &mut diagnostics);
-    let given = Given { parts, overrides: overrides.as_ref(), header };
-    let config =
-        options::evaluate(given, schema, reserved, &scope, Unknowns::Refuse, &mut diagnostics);
+    let config = step_options(step, &hook.node, schema, &scope, Unknowns::Refuse, &mut diagnostics);
     if diagnostics.has_errors() {
         return Err(Error::new(diagnostics.render(&hook.project.sources, false).trim_end()));
     }
@@ -93,7 +87,7 @@ pub(super) fn prepare_step<R: ?Sized>(
         prepared => prepared?,
     };
     // Warnings were said before the run, but for those that could not be told then.
-    if was_open(hook, given, schema, reserved) {
+    if was_open(hook, step, schema) {
         for warning in prepared.warnings {
             ctx.ui.say(format!("Warning: {}", warning.message));
         }
@@ -101,12 +95,13 @@ pub(super) fn prepare_step<R: ?Sized>(
     Ok(prepared.ready)
 }
 
-/// Whether some options of a block were not known before the run.
-fn was_open(hook: &NodeHook, given: Given, schema: &Schema, reserved: &[&str]) -> bool {
+/// Whether some options of a step were not known before the run.
+fn was_open(hook: &NodeHook, step: &Step, schema: &Schema) -> bool {
     let scope = hook.project.scope();
     let scope = scope.with(run_names(&hook.node, hook.values.before()));
-    let (unknowns, mut ignored) = (Unknowns::Allow, Diagnostics::default());
-    !options::evaluate(given, schema, reserved, &scope, unknowns, &mut ignored).is_wholly_known()
+    let ignored = &mut Diagnostics::default();
+    let config = step_options(step, &hook.node, schema, &scope, Unknowns::Allow, ignored);
+    !config.is_wholly_known()
 }
 
 impl NodeHook {

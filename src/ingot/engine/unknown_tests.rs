@@ -8,14 +8,13 @@ use ingot_sdk::{
 };
 use proptest::prelude::*;
 
-use super::blocks::{overrides, prepare_config};
+use super::blocks::{prepare_config, step_options};
 use super::prepare::run_names;
 use super::{Project, ProjectOptions, check, prepare};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::graph::{self, Filter, Node};
-use crate::template::options::{self, Given};
-use crate::template::steps::{POST_PROCESSOR_OPTIONS, PROVISIONER_OPTIONS, Step};
+use crate::template::steps::Step;
 use crate::ui::Redactor;
 use ingot_hcl::{Diagnostics, Unknowns, Value};
 
@@ -315,16 +314,12 @@ fn at_run(
     node: &Node,
     step: &Step,
     schema: &Schema,
-    reserved: &[&str],
     build: Value,
 ) -> Result<Config, String> {
     let mut diagnostics = Diagnostics::default();
     let scope = opened.project.scope();
     let scope = scope.with(run_names(node, build));
-    let overrides = overrides(step, node, &scope, &mut diagnostics);
-    let (part, refuse) = (step.part(), Unknowns::Refuse);
-    let given = Given { parts: &[&part], overrides: overrides.as_ref(), header: step.block.header };
-    let config = options::evaluate(given, schema, reserved, &scope, refuse, &mut diagnostics);
+    let config = step_options(step, node, schema, &scope, Unknowns::Refuse, &mut diagnostics);
     if diagnostics.has_errors() {
         let said = diagnostics.render(&opened.project.sources, false);
         assert!(said.contains("t.pkr.hcl:"), "no place: {said}");
@@ -360,10 +355,7 @@ impl Prepare<Config> for Witness {
 #[test]
 fn no_step_runs_with_an_unknown_option() {
     let plugins = plugins();
-    for (kind, bases, reserved) in [
-        ("provisioner", PROVISIONERS, PROVISIONER_OPTIONS),
-        ("post-processor", POST_PROCESSORS, POST_PROCESSOR_OPTIONS),
-    ] {
+    for (kind, bases) in [("provisioner", PROVISIONERS), ("post-processor", POST_PROCESSORS)] {
         let schema = |name: &str| match kind {
             "provisioner" => plugins.provisioners[name].schema(),
             _ => plugins.post_processors[name].schema(),
@@ -374,8 +366,7 @@ fn no_step_runs_with_an_unknown_option() {
             let mut steps = nodes[0].provisioners.iter().chain(nodes[0].pipelines.iter().flatten());
             let step = steps.next().unwrap();
             let build = Value::object(BTreeMap::new());
-            let said =
-                at_run(&opened, &nodes[0], step, &schema(plugin), reserved, build).unwrap_err();
+            let said = at_run(&opened, &nodes[0], step, &schema(plugin), build).unwrap_err();
             assert!(said.contains(&format!("the value of `{option}` is not known")), "{said}");
         });
     }
@@ -461,8 +452,7 @@ fn run(text: &str) -> (Opened, Result<Config, String>) {
     let nodes = opened.nodes();
     let schema = plugins().provisioners["shell-local"].schema();
     let build = Value::object([("ID".to_owned(), Value::from("the-id"))].into());
-    let (node, reserved) = (&nodes[0], PROVISIONER_OPTIONS);
-    let config = at_run(&opened, node, &node.provisioners[0], &schema, reserved, build);
+    let config = at_run(&opened, &nodes[0], &nodes[0].provisioners[0], &schema, build);
     (opened, config)
 }
 

@@ -10,6 +10,7 @@ use super::block::{BlockInputs, BlockKind, FileInput};
 use super::encode::{SecretValues, encode};
 use super::files::FileDigests;
 use super::options::local_files;
+use crate::engine::blocks::step_options;
 use crate::engine::prepare::{CheckedNode, run_names};
 use crate::engine::project::{Project, Reproducible};
 use crate::graph::Node;
@@ -53,7 +54,6 @@ struct Block<'b> {
     label: Option<String>,
     given: Given<'b>,
     schema: Schema,
-    reserved: &'b [&'b str],
 }
 
 impl<'a> InputReader<'a> {
@@ -86,7 +86,6 @@ impl<'a> InputReader<'a> {
                 label: None,
                 given: Given { parts: &parts, overrides: None, header: node.header },
                 schema: plugin.schema(),
-                reserved: &[],
             };
             blocks.push(self.block(checked, block, None));
         }
@@ -126,7 +125,6 @@ impl<'a> InputReader<'a> {
             label: step.name.clone().filter(|name| !name.is_empty()),
             given: Given { parts: &[&part], overrides: None, header: step.block.header },
             schema,
-            reserved: step.own_options,
         };
         self.block(checked, block, Some(step))
     }
@@ -338,10 +336,11 @@ fn options_of(
     node: &Node,
     scope: &Scope,
 ) -> Config {
-    let ignored = &mut Diagnostics::default();
-    let overrides = step.and_then(|step| step.overrides(&node.source_name, scope, ignored));
-    let given = Given { overrides: overrides.as_ref(), ..given };
-    options::evaluate(given, &block.schema, block.reserved, scope, Unknowns::Allow, ignored)
+    let (schema, unknowns, ignored) = (&block.schema, Unknowns::Allow, &mut Diagnostics::default());
+    match step {
+        Some(step) => step_options(step, node, schema, scope, unknowns, ignored),
+        None => options::evaluate(given, schema, &[], scope, unknowns, ignored),
+    }
 }
 
 /// Whether what is at a path is a file that may be run: uploads keep that.

@@ -11,7 +11,7 @@ use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{Config, OptionValue, PrepareContext, Schema, StateKey};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::blocks::overrides;
+use crate::engine::blocks::step_options;
 use crate::engine::build_values::BuildValues;
 use crate::engine::inputs::{BlockKind, local_files};
 use crate::engine::journal;
@@ -134,9 +134,10 @@ impl Inputs {
             let parts: Vec<&Part> = node.parts.iter().collect();
             let given = Given { parts: &parts, overrides: None, header: node.header };
             let scope = scope.with(source_names(node));
-            let config = survey.config(given, &builder.schema(), &[], &scope);
+            let (schema, ignored) = (builder.schema(), &mut Diagnostics::default());
+            let config = options::evaluate(given, &schema, &[], &scope, Unknowns::Allow, ignored);
             let steps = provisioners.iter().chain(&post_processors);
-            (survey.options(&config, &config, given), survey.source_files(&config, steps))
+            (survey.options(&config, &config, &parts), survey.source_files(&config, steps))
         });
         let (source, source_files) = source.unwrap_or_default();
         let salt = survey.salt;
@@ -163,14 +164,6 @@ impl Survey<'_> {
         StateKey::of(&self.salt, [text]).to_string()
     }
 
-    /// A block's options as far as they are known.
-    fn config(&self, given: Given, schema: &Schema, reserved: &[&str], scope: &Scope) -> Config {
-        // What is wrong was reported when the block was checked.
-        let mut found = Diagnostics::default();
-        let unknowns = Unknowns::Allow;
-        options::evaluate(given, schema, reserved, scope, unknowns, &mut found)
-    }
-
     fn step(&self, step: &Step, schema: Option<Schema>) -> StepInputs {
         let place = self.project.place(step.block.header);
         let mut inputs = StepInputs {
@@ -181,17 +174,13 @@ impl Survey<'_> {
             files: Digests::new(),
         };
         let Some(schema) = schema else { return inputs };
-        let part = step.part();
-        let parts = &[&part][..];
-        let header = step.block.header;
         let config = |scope: &Scope| {
-            let overrides = overrides(step, self.node, scope, &mut Diagnostics::default());
-            let given = Given { parts, overrides: overrides.as_ref(), header };
-            self.config(given, &schema, step.own_options, scope)
+            // What is wrong was reported when the block was checked.
+            let ignored = &mut Diagnostics::default();
+            step_options(step, self.node, &schema, scope, Unknowns::Allow, ignored)
         };
         let (open, named) = (config(self.open), config(self.named));
-        let given = Given { parts, overrides: None, header };
-        inputs.options = self.options(&open, &named, given);
+        inputs.options = self.options(&open, &named, &[&step.part()]);
         for (name, value) in named.values() {
             if !is_remote(name) {
                 self.files(value, &mut inputs.files);
@@ -202,14 +191,14 @@ impl Survey<'_> {
 
     /// Digests of options. What only the run knows of one stands there by its name, or, where it
     /// cannot, by the expression and the values that it uses.
-    fn options(&self, open: &Config, named: &Config, given: Given) -> Digests {
+    fn options(&self, open: &Config, named: &Config, parts: &[&Part]) -> Digests {
         let digest = |(name, value): (&String, &OptionValue)| {
             let named = named.get(name).filter(|value| value.is_wholly_known());
             let text = match named {
                 Some(value) => format!("{value:?}"),
                 None => {
                     let mut text = format!("{value:?}");
-                    for part in given.parts {
+                    for part in parts {
                         self.expressions(part, name, &mut text);
                     }
                     text

@@ -10,12 +10,11 @@ use serde_json::json;
 use super::files::{Contents, LocalFile};
 use super::index::Secret;
 use super::volatile::{called, volatile_actions, volatile_reference, watched};
-use crate::engine::blocks::overrides;
+use crate::engine::blocks::step_options;
 use crate::engine::build_values::BuildValues;
 use crate::engine::prepare::run_names;
 use crate::engine::project::Project;
 use crate::graph::Node;
-use crate::template::options::{self, Given};
 use crate::template::steps::Step;
 
 /// The form of keys. What changes what a key stands for takes a new one.
@@ -147,12 +146,7 @@ fn evaluated(of: &Known, step: &Step, schema: &Schema) -> Result<Config, Reason>
     let scope = Scope::new(project.names.clone(), &functions);
     let scope = scope.with(run_names(of.node, of.values.before()));
     let mut diagnostics = Diagnostics::default();
-    let part = step.part();
-    let (parts, header) = (&[&part][..], step.block.header);
-    let overrides = overrides(step, of.node, &scope, &mut diagnostics);
-    let given = Given { parts, overrides: overrides.as_ref(), header };
-    let (reserved, unknowns) = (step.own_options, Unknowns::Allow);
-    let config = options::evaluate(given, schema, reserved, &scope, unknowns, &mut diagnostics);
+    let config = step_options(step, of.node, schema, &scope, Unknowns::Allow, &mut diagnostics);
     if let Some(why) = called(&functions) {
         return Err(why);
     }
