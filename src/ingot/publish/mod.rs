@@ -1,8 +1,10 @@
 //! Publishing what builds make: one version of a bucket for a run, or for several that share a
 //! fingerprint.
 
+mod builds;
 pub mod changes;
 mod channels;
+mod enforced;
 mod environment;
 mod fingerprint;
 mod labels;
@@ -17,4 +19,4 @@ mod version;
 pub use channels::{assign_late, completed_at};
 pub use metadata::{CommandOptions, meant_for};
 pub use plan::{Plan, check, check_artifacts, plan};
-pub use publication::{Publication, enforced_blocks};
+pub use publication::Publication;

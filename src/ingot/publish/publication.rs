@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, RegistryVersion, Result, Sbom, Ui};
-use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
+use super::builds::KnownBuilds;
 use super::changes::add_inputs;
 use super::channels::{self, assign, assign_forgotten, unassigned};
+use super::enforced::enforced_blocks;
 use super::environment::heartbeat;
 use super::labels;
 use super::metadata::{CommandOptions, Metadata};
@@ -38,47 +39,9 @@ pub struct Publication {
     plugins: PluginSet,
     version_id: String,
     enforced: Vec<EnforcedBlock>,
-    builds: Mutex<BTreeMap<String, Known>>,
+    builds: KnownBuilds,
     /// What the builds are made from, by their components, once that is known.
     inputs: OnceLock<BTreeMap<String, InputsRecord>>,
-}
-
-/// What is known of a build.
-struct Known {
-    build: Build,
-    /// Tells the registry every now and then that it runs.
-    heartbeat: Option<JoinHandle<()>>,
-    /// Whether what it made is kept to be published later.
-    kept: bool,
-}
-
-/// The blocks that a registry enforces in a bucket.
-///
-/// # Errors
-/// The registry does not say, or does not answer.
-pub async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<EnforcedBlock>> {
-    let found = registry.registry.enforced_blocks(bucket).await.map_err(|error| {
-        let what = format!("fetching the enforced provisioners of the bucket {bucket}: {error}");
-        Error::new(what).hint("-skip-enforcement builds without them")
-    })?;
-    let block = |detail: api::EnforcedBlockDetail| {
-        // As for Packer, what has no content has nothing to run; it is warned of later. A block whose
-        // version is not said would be one that is not enforced.
-        let Some(version) = detail.version else {
-            let what = format!(
-                "the registry enforces the block {} in the bucket {bucket}, and does not say in which \
-                 version",
-                detail.name
-            );
-            return Err(Error::new(what).hint("-skip-enforcement builds without it"));
-        };
-        Ok(EnforcedBlock {
-            name: detail.name,
-            template_type: version.template_type.to_string(),
-            content: version.block_content,
-        })
-    };
-    found.enforced_block_detail.into_iter().map(block).collect()
 }
 
 impl Publication {
@@ -142,10 +105,6 @@ impl Publication {
             false => enforced_blocks(&registry, &plan.bucket).await?,
         };
         let metadata = Metadata::gather(options, &plan.template_dir);
-        let known = builds.into_iter();
-        let known = known
-            .map(|(component, build)| (component, Known { build, heartbeat: None, kept: false }))
-            .collect();
         Ok(Some(Publication {
             registry,
             plan,
@@ -154,7 +113,7 @@ impl Publication {
             plugins,
             version_id: version.id,
             enforced,
-            builds: Mutex::new(known),
+            builds: KnownBuilds::new(builds),
             inputs: OnceLock::new(),
         }))
     }
@@ -196,14 +155,11 @@ impl Publication {
         let fresh = all_builds(&*self.registry.registry, bucket, fingerprint).await.ok();
         let statuses: BTreeMap<String, BuildStatus> = match fresh {
             Some(builds) => builds.into_iter().map(|(name, build)| (name, build.status)).collect(),
-            None => {
-                let known = self.known();
-                known.iter().map(|(name, known)| (name.clone(), known.build.status)).collect()
-            }
+            None => self.builds.statuses(),
         };
-        let kept = |name: &str| self.known().get(name).is_some_and(|known| known.kept);
         let missing = statuses.iter().filter(|(_, status)| **status != BuildStatus::Done);
-        let (waiting, missing): (Vec<_>, Vec<_>) = missing.partition(|(name, _)| kept(name));
+        let (waiting, missing): (Vec<_>, Vec<_>) =
+            missing.partition(|(name, _)| self.builds.is_kept(name));
         if !waiting.is_empty() {
             let names: Vec<String> = waiting.iter().map(|(name, _)| format!("{name:?}")).collect();
             // Building it again would make it twice.
@@ -228,27 +184,6 @@ impl Publication {
         ));
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
-        self.builds.lock()
-    }
-
-    /// Sets what is known of a build's status, and ends its heartbeat.
-    fn settle(&self, component: &str, status: BuildStatus) {
-        if let Some(known) = self.known().get_mut(component) {
-            known.build.status = status;
-            if let Some(heartbeat) = known.heartbeat.take() {
-                heartbeat.abort();
-            }
-        }
-    }
-
-    fn stop_heartbeat(&self, component: &str) {
-        let heartbeat = self.known().get_mut(component).and_then(|known| known.heartbeat.take());
-        if let Some(heartbeat) = heartbeat {
-            heartbeat.abort();
-        }
-    }
-
     fn status_body(&self, status: BuildStatus) -> UpdateBuildBody {
         UpdateBuildBody {
             packer_run_uuid: self.plan.run_uuid.clone(),
@@ -257,6 +192,7 @@ impl Publication {
         }
     }
 
+    /// Tells the registry every now and then that a build runs.
     fn spawn_heartbeat(&self, id: String) -> JoinHandle<()> {
         let registry = Arc::clone(&self.registry.registry);
         let (bucket, fingerprint) = (self.plan.bucket.clone(), self.plan.fingerprint.clone());
@@ -329,7 +265,7 @@ impl Publication {
         component: &str,
         update: UpdateBuildBody,
         sboms: Vec<SbomUpload>,
-        why: &str,
+        why: api::Error,
     ) -> Unpublished {
         let queued = Queued {
             address: self.registry.registry.address(),
@@ -342,16 +278,14 @@ impl Publication {
             sboms: Vec::new(),
             channels: self.plan.channels.clone(),
             queued_at: Timestamp::now(),
-            reason: why.to_owned(),
+            reason: why.to_string(),
         };
         match queued.keep(&sboms) {
             Ok(Kept { path, lost }) => {
-                if let Some(known) = self.known().get_mut(component) {
-                    known.kept = true;
-                }
+                self.builds.keep(component);
                 let lost = lost.iter().map(|lost| format!("; {lost}")).collect::<String>();
-                let error = Error::new(format!("built, but not published: {why}{lost}"));
-                let error = error.hint(format!(
+                let message = format!("built, but not published: {why}{lost}");
+                let error = Error::from(why).reworded(message).further_hint(format!(
                     "it is kept in {}: `ingot registry push` publishes it, and \
                      `ingot registry push -drop={}` gives it up",
                     path.display(),
@@ -359,12 +293,11 @@ impl Publication {
                 ));
                 Unpublished { error, kept: true }
             }
-            Err(error) => Unpublished {
-                error: Error::new(format!(
-                    "built, but not published: {why}; nor could it be kept: {error}"
-                )),
-                kept: false,
-            },
+            Err(error) => {
+                let message =
+                    format!("built, but not published: {why}; nor could it be kept: {error}");
+                Unpublished { error: Error::from(why).reworded(message), kept: false }
+            }
         }
     }
 
@@ -383,7 +316,7 @@ impl Publication {
         let there = registry.get_build(bucket, fingerprint, id).await;
         let theirs = there.is_ok_and(|build| build.status == BuildStatus::Done);
         match theirs {
-            true => self.settle(&component, BuildStatus::Done),
+            true => self.builds.settle(&component, BuildStatus::Done),
             false => {
                 let error = Error::new(format!("it cannot be published: {why}"));
                 self.failed(node, &error, ui).await;
@@ -431,14 +364,13 @@ impl Publication {
 impl Publisher for Publication {
     async fn start(&self, node: &Node, ui: &Ui) -> Start {
         let component = node.component.clone();
-        let Some(id) = self.known().get(&component).map(|known| {
-            let done = known.build.status == BuildStatus::Done || !known.build.artifacts.is_empty();
-            (!done).then(|| known.build.id.clone())
-        }) else {
-            // Opening made all builds of the template known.
+        // Opening made all builds of the template known.
+        let Some(Build { id, status, artifacts, .. }) = self.builds.get(&component) else {
             return Start::Build;
         };
-        let Some(id) = id else { return Start::Done };
+        if status == BuildStatus::Done || !artifacts.is_empty() {
+            return Start::Done;
+        }
         let body = self.status_body(BuildStatus::Running);
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         let registry = &self.registry.registry;
@@ -447,18 +379,14 @@ impl Publisher for Publication {
             let now = registry.get_build(bucket, fingerprint, &id).await;
             if refused && now.is_ok_and(|build| build.status == BuildStatus::Done) {
                 // Another run was faster.
-                self.settle(&component, BuildStatus::Done);
+                self.builds.settle(&component, BuildStatus::Done);
                 return Start::Done;
             }
             ui.error(format!(
                 "Warning: the registry could not be notified that this build runs: {error}"
             ));
         }
-        let heartbeat = self.spawn_heartbeat(id);
-        if let Some(known) = self.known().get_mut(&component) {
-            known.build.status = BuildStatus::Running;
-            known.heartbeat = Some(heartbeat);
-        }
+        self.builds.running(&component, self.spawn_heartbeat(id));
         Start::Build
     }
 
@@ -470,7 +398,7 @@ impl Publisher for Publication {
         ui: &Ui,
     ) -> Result<Arc<dyn Artifact>, Unpublished> {
         let component = node.component.clone();
-        self.stop_heartbeat(&component);
+        self.builds.stop_heartbeat(&component);
         let images = match images_of(artifacts) {
             Ok(images) => images,
             Err(error) => {
@@ -478,8 +406,7 @@ impl Publisher for Publication {
                 return Err(Unpublished { error, kept: false });
             }
         };
-        let before = self.known().get(&component).map(|known| known.build.clone());
-        let before = before.unwrap_or_default();
+        let before = self.builds.get(&component).unwrap_or_default();
         let (body, warnings) = self.done_body(node, &before, &images);
         let warn = |warning: &str| ui.error(format!("Warning: {warning}"));
         warnings.iter().for_each(|warning| warn(warning));
@@ -500,9 +427,9 @@ impl Publisher for Publication {
             Err(why) if is_final(registry, bucket, fingerprint, &why).await => {
                 return Err(self.give_up(node, &before.id, &body, &why, ui).await);
             }
-            Err(why) => return Err(self.keep(&component, body, sboms, &why.to_string())),
+            Err(why) => return Err(self.keep(&component, body, sboms, why)),
         }
-        self.settle(&component, BuildStatus::Done);
+        self.builds.settle(&component, BuildStatus::Done);
         if let Err(error) = self.assign_channels(ui).await {
             return Err(Unpublished { error, kept: false });
         }
@@ -526,8 +453,8 @@ impl Publisher for Publication {
             true => BuildStatus::Cancelled,
             false => BuildStatus::Failed,
         };
-        let id = self.known().get(&component).map(|known| known.build.id.clone());
-        self.settle(&component, status);
+        let id = self.builds.get(&component).map(|build| build.id);
+        self.builds.settle(&component, status);
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         let mut body = self.status_body(status);
         if status == BuildStatus::Failed {
