@@ -38,7 +38,8 @@ pub(super) async fn registry(ui: &Ui) -> Result<Connected> {
 pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> Result<Found> {
     let registry = &*connected.registry;
     let asking = |what: &str, error: ingot_registry::api::Error| {
-        Error::new(format!("the {} registry: {what} of bucket {bucket}: {error}", connected.name))
+        let doing = format!("the {} registry: {what} of bucket {bucket}", connected.name);
+        Error::from(error).context(doing)
     };
     let (version, channel_id) = match by {
         By::Channel(name) => {

@@ -9,8 +9,8 @@ use ingot_registry::settings::{self, Settings};
 use ingot_registry::{Connected, connect, find_in_pages, new_id};
 use ingot_sdk::{Error, Result, Ui};
 
+use super::enforced::enforced_blocks;
 use super::plan::Plan;
-use super::publication::enforced_blocks;
 
 use crate::data_sources::{FoundBy, ParentReference, parent_references};
 use crate::engine::inputs::{BuildInputs, InputReader, InputsRecord, ParentRecord};
@@ -102,8 +102,8 @@ pub async fn last_published(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Res
         return Ok(Published { registry: "local".into(), ..Published::default() });
     };
     let last = last_completed(&*connected.registry, &plan.bucket).await.map_err(|error| {
-        let name = &connected.name;
-        Error::new(format!("the {name} registry: the bucket {}: {error}", plan.bucket))
+        let (name, bucket) = (&connected.name, &plan.bucket);
+        Error::from(error).context(format_args!("the {name} registry: the bucket {bucket}"))
     })?;
     let enforced = match skip_enforcement {
         true => Vec::new(),

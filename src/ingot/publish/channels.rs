@@ -35,7 +35,8 @@ pub(super) async fn check(
             Err(error) if error.code == Code::NotFound => missing.push(channel.as_str()),
             Err(error) if error.code == Code::PermissionDenied => denied.push(channel.as_str()),
             Err(error) => {
-                return Err(ingot_sdk::Error::new(format!("channel `{channel}`: {error}")));
+                let error = ingot_sdk::Error::from(error);
+                return Err(error.context(format_args!("channel `{channel}`")));
             }
         }
     }

@@ -89,8 +89,9 @@ async fn open_local(path: &Path) -> Result<Connected> {
         true => super::local::LocalRegistry::open_to_read(path).await,
         false => super::local::LocalRegistry::open(path).await,
     };
-    let registry = registry
-        .map_err(|error| Error::new(format!("the local registry {}: {error}", path.display())))?;
+    let registry = registry.map_err(|error| {
+        Error::from(error).context(format_args!("the local registry {}", path.display()))
+    })?;
     Ok(Connected { registry: Arc::new(registry), name: LOCAL.into() })
 }
 

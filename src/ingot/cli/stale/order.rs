@@ -76,7 +76,7 @@ pub(super) async fn dry_run(
 pub(in crate::cli) async fn ask(connected: &Connected, member: &Member) -> Result<Standing> {
     let asked = standing(&*connected.registry, member).await;
     asked.map_err(|error| {
-        let bucket = &member.bucket;
-        Error::new(format!("the {} registry: the bucket {bucket}: {error}", connected.name))
+        let (name, bucket) = (&connected.name, &member.bucket);
+        Error::from(error).context(format_args!("the {name} registry: the bucket {bucket}"))
     })
 }

@@ -154,7 +154,8 @@ impl Run {
             let registry = &*self.connected.registry;
             let done = promote(registry, &member.bucket, channel, &fingerprint).await;
             done.map_err(|error| {
-                Error::new(format!("{} was not promoted to {channel}: {error}", version.name))
+                let what = format!("{} was not promoted to {channel}", version.name);
+                Error::from(error).context(what)
             })?;
             promoted = Some(channel.clone());
         }
@@ -165,7 +166,10 @@ impl Run {
         match self.connected.registry.get_version(&member.bucket, fingerprint).await {
             Ok(version) => Ok(Some(version)),
             Err(error) if matches!(error.code, Code::NotFound | Code::Aborted) => Ok(None),
-            Err(error) => Err(Error::new(format!("the {} registry: {error}", self.connected.name))),
+            Err(error) => {
+                let registry = format!("the {} registry", self.connected.name);
+                Err(Error::from(error).context(registry))
+            }
         }
     }
 
