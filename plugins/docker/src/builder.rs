@@ -14,10 +14,12 @@ use crate::credentials::Login;
 use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
+use crate::find_image::FindImage;
 use crate::kept::{KeptContainer, ResumeContainer};
 use crate::run_command::Pull;
+use crate::run_container::RunContainer;
 use crate::states::{FindState, export, keep_made};
-use crate::steps::{Connect, Export, FindImage, RunContainer, State};
+use crate::steps::{Connect, Export, State};
 
 /// `source "docker"`
 #[derive(Default)]

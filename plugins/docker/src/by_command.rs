@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::archive::{self, Found};
 use crate::communicator::DockerCommunicator;
+use crate::download;
 use crate::exec::{How, Piece};
 
 impl DockerCommunicator {
@@ -187,7 +188,7 @@ impl DockerCommunicator {
             drop(ours);
             running.status().await
         };
-        let unpacking = archive::unpack(theirs, path, destination, contents_only);
+        let unpacking = download::unpack(theirs, path, destination, contents_only);
         let (status, unpacked) = tokio::join!(reading, unpacking);
         match (status?, errors.stderr_text().trim()) {
             (ExitStatus::Code(0), _) => unpacked,

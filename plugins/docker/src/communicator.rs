@@ -11,7 +11,8 @@ use ingot_sdk::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::archive::{self, Found, Got, Owner};
+use crate::archive::{self, Found, Owner};
+use crate::download::{self, Got};
 use crate::exec::{How, Piece, Runner};
 use crate::mounts::Mounts;
 
@@ -398,7 +399,7 @@ impl Communicator for DockerCommunicator {
                 return self.read_file(&path, source, &mut destination).await;
             }
             let (engine, container) = (&self.runner.engine, &self.runner.container);
-            let got = archive::download_file(engine, container, &path, source, &mut destination);
+            let got = download::download_file(engine, container, &path, source, &mut destination);
             match got.await? {
                 Got::File => return Ok(()),
                 Got::Link(target) => path = target,
@@ -419,6 +420,6 @@ impl Communicator for DockerCommunicator {
             return self.pack(&path, destination, contents_only, mount).await;
         }
         let (engine, container) = (&self.runner.engine, &self.runner.container);
-        archive::download_directory(engine, container, &path, destination, contents_only).await
+        download::download_directory(engine, container, &path, destination, contents_only).await
     }
 }

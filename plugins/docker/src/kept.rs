@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::dockerfile::BuildImage;
 use crate::engine::{Endpoint, EngineContext, describe, status};
 use crate::reclaim::container_resource;
-use crate::steps::{Container, RunContainer, State};
+use crate::run_container::RunContainer;
+use crate::steps::{Container, State};
 use crate::unfinished::UnfinishedImage;
 
 /// The values of `build.*` that the container's image gave.
