@@ -9,13 +9,14 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::advice::how_to_go_on;
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
 use super::record::{Header, KeptBuild, KeptRecord, Stage, list, same_path};
 use crate::engine::journal::FileJournal;
 
 /// From here on count the records of what an earlier run left and a kept build's record stands for.
-const ADOPTED: u64 = 1 << 40;
+pub(super) const ADOPTED: u64 = 1 << 40;
 
 /// What a run goes on with.
 pub(super) struct Resumed {
@@ -245,16 +246,9 @@ impl Keeper {
         self.state.lock().machine = Some(machine);
     }
 
-    /// `inner` for the build's journal, with what this knows of what was left before.
-    pub(in crate::engine) fn journal(
-        self: &Arc<Self>,
-        inner: Arc<dyn Journal>,
-    ) -> Arc<dyn Journal> {
-        let resumes = self.state.lock().record.is_some();
-        match self.keeps || resumes {
-            true => Arc::new(KeptJournal { inner, keeper: Arc::clone(self) }),
-            false => inner,
-        }
+    /// Whether records of this build are written, or one of an earlier run is there.
+    pub(super) fn has_records(&self) -> bool {
+        self.keeps || self.state.lock().record.is_some()
     }
 
     /// The builder failed, or one of its provisioners.
@@ -373,50 +367,11 @@ impl Keeper {
                 ))
             }
             (None, Some(record)) if record.build.stage != Stage::Built => {
-                Some(self.go_on(&record.build, &template.to_string()))
+                Some(how_to_go_on(&record.build, &template.to_string(), self.hosted))
             }
             _ => None,
         };
         Told { stopped, kept }
-    }
-
-    fn go_on(&self, build: &KeptBuild, template: &str) -> String {
-        let removes = match build.holds_something() {
-            true => "\n`ingot cleanup -kept` removes what is kept instead.",
-            false => "",
-        };
-        if build.stage == Stage::PostProcessing {
-            return format!(
-                "What the builder made is kept: `ingot build -resume {template}` runs the \
-                 post-processors again.{removes}"
-            );
-        }
-        if self.hosted {
-            return "The plugin left its machine, if it had one. Packer's plugin protocol has no way \
-                    back to it: -resume cannot go on with it, and it has to be removed by hand."
-                .to_owned();
-        }
-        if build.machine.is_none() && !build.left.is_empty() {
-            return "What is left can be looked at, but not gone on with: there was no machine to \
-                    provision. `ingot cleanup -kept` removes it."
-                .to_owned();
-        }
-        let steps = &build.inputs.provisioners;
-        let where_ = match steps.get(build.done) {
-            Some(step) => format!(
-                "goes on at provisioner {} of {}, {}",
-                build.done + 1,
-                steps.len(),
-                step.describe()
-            ),
-            None if steps.is_empty() => "goes on".to_owned(),
-            None => "goes on after the provisioners".to_owned(),
-        };
-        let what = match build.machine {
-            Some(_) => "The machine is kept",
-            None => "It is kept how far this came",
-        };
-        format!("{what}: `ingot build -resume {template}` {where_}.{removes}")
     }
 
     fn write_or_tell(&self, state: &mut State) {
@@ -474,7 +429,7 @@ impl Keeper {
     }
 
     /// The record of `resource` if it was left before.
-    fn adopt(&self, resource: &Resource) -> Option<u64> {
+    pub(super) fn adopt(&self, resource: &Resource) -> Option<u64> {
         let state = &mut *self.state.lock();
         let build = state.build.as_ref()?;
         let known = build.left.iter().find(|known| is_same(known, resource))?;
@@ -483,7 +438,7 @@ impl Keeper {
     }
 
     /// What was left before is gone, or somebody's.
-    fn resolve(&self, record: u64) {
+    pub(super) fn resolve(&self, record: u64) {
         let state = &mut *self.state.lock();
         let index = usize::try_from(record - ADOPTED).unwrap_or(usize::MAX);
         let Some(gone) = state.adopted.get_mut(index).and_then(Option::take) else { return };
@@ -497,6 +452,19 @@ impl Keeper {
         if let Some(record) = &mut state.record {
             record.build.left.retain(|known| !is_same(known, &gone));
             save(record);
+        }
+    }
+
+    /// Writes down what is left of the build, which its journal `inner` then need not know any more.
+    pub(super) fn release(&self, inner: &dyn Journal) {
+        let state = &mut *self.state.lock();
+        self.write_or_tell(state);
+        // Else it stays in the journal, so that it is not forgotten.
+        if state.lost.is_none() {
+            inner.release();
+            if let (Some(build), Some(record)) = (&mut state.build, &state.record) {
+                build.left.clone_from(&record.build.left);
+            }
         }
     }
 }
@@ -525,50 +493,6 @@ fn forget_older(new: &KeptRecord) {
             && matches!(old.lock(), Ok(Some(_)))
         {
             let _ = old.remove();
-        }
-    }
-}
-
-/// The journal of a build that is kept when it fails, or was.
-struct KeptJournal {
-    inner: Arc<dyn Journal>,
-    keeper: Arc<Keeper>,
-}
-
-impl Journal for KeptJournal {
-    fn record(&self, resource: &Resource) -> Result<u64> {
-        match self.keeper.adopt(resource) {
-            Some(record) => Ok(record),
-            None => self.inner.record(resource),
-        }
-    }
-
-    fn resolve(&self, record: u64) {
-        match record >= ADOPTED {
-            true => self.keeper.resolve(record),
-            false => self.inner.resolve(record),
-        }
-    }
-
-    fn amend(&self, record: u64, resource: &Resource) {
-        if record < ADOPTED {
-            self.inner.amend(record, resource);
-        }
-    }
-
-    fn note(&self, name: &str, value: &str) {
-        self.inner.note(name, value);
-    }
-
-    fn release(&self) {
-        let state = &mut *self.keeper.state.lock();
-        self.keeper.write_or_tell(state);
-        // Else it stays in the journal, so that it is not forgotten.
-        if state.lost.is_none() {
-            self.inner.release();
-            if let (Some(build), Some(record)) = (&mut state.build, &state.record) {
-                build.left.clone_from(&record.build.left);
-            }
         }
     }
 }
