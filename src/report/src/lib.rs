@@ -5,6 +5,7 @@
 //! the job summary of a CI system. Knows the SDK's events; knows nothing of templates, of the engine
 //! or of a terminal.
 
+mod build_record;
 mod format;
 mod html;
 mod junit;
