@@ -1,0 +1,111 @@
+//! Builds that can run.
+
+use std::sync::Arc;
+
+use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use tokio::runtime::Runtime;
+
+use super::checked::Checked;
+use super::{Ending, Reporting};
+use crate::cli::{changed_only, publish, test};
+use crate::engine::kept::{self, Plans};
+use crate::engine::{PreparedNode, Project, StepCacheOptions, prepare};
+use crate::publish::{Publication, changes};
+
+/// Builds that can run, of which all is known that there is to know before.
+pub(super) struct Ready {
+    pub project: Project,
+    pub prepared: Vec<PreparedNode>,
+    /// What each goes on with, and what is kept of it.
+    pub plans: Plans,
+    /// The version that they fill, if they are published.
+    pub publication: Option<Arc<Publication>>,
+    pub cache: StepCacheOptions,
+}
+
+/// Begins to publish the builds, if they are to be, and finds out which run and from where.
+///
+/// # Errors
+/// How the run ends, where nothing runs.
+pub(super) fn make_ready(
+    checked: Checked,
+    reporting: &Reporting,
+    runtime: &Runtime,
+) -> Result<Ready, Ending> {
+    let ui = &reporting.ui;
+    let Checked { args, mut project, filter, flags, cache, resume, records, plan, .. } = checked;
+    let (mut prepared, selected) = (checked.prepared, checked.selected);
+    if args.changed_only {
+        let Some(plan) = &plan else {
+            let why = "-changed-only compares with what was published, and this publishes nothing";
+            let why = Diagnostic::error(why)
+                .help("add an hcp_packer_registry block, or build without -changed-only");
+            reporting.tell(&why.into(), &project.sources);
+            return Err(Ending::FAILED);
+        };
+        let selection = (&filter, &flags);
+        match changed_only::anything(args, &mut project, plan, selection, runtime, ui) {
+            Ok(true) => {}
+            Ok(false) => return Err(Ending::NOTHING_TO_DO),
+            Err(error) => {
+                ui.error(format!("It cannot be told what changed: {error}"));
+                if let Some(advice) = error.advice() {
+                    ui.error(format!("help: {advice}"));
+                }
+                let why = Diagnostic::error(format!("nothing is built: {error}"));
+                reporting.report.add(&why.into(), &project.sources);
+                return Err(Ending::FAILED);
+            }
+        }
+    }
+    let mut publication = None;
+    if let Some(plan) = plan.filter(|_| selected > 0) {
+        let opened = match publish::open(plan, args, &project, runtime, ui) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Err(Ending::NOTHING_TO_DO),
+            Err(error) => {
+                let why = Diagnostic::error(format!("nothing is built: {error}"));
+                reporting.report.add(&why.into(), &project.sources);
+                return Err(Ending::FAILED);
+            }
+        };
+        // What there is to warn of has been said.
+        let mut found = Diagnostics::default();
+        project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
+        let enforced = project.enforce(opened.enforced(), &mut found);
+        for loaded in enforced.loaded {
+            ui.say(loaded);
+        }
+        for block in enforced.without {
+            ui.error(format!(
+                "Warning: the enforced block {block:?} holds no provisioner: nothing of it is run"
+            ));
+        }
+        let opened = Arc::new(opened);
+        publication = Some(Arc::clone(&opened));
+        prepared = prepare(&project, &filter, &flags, &mut found);
+        if found.has_errors() {
+            reporting.tell(&found, &project.sources);
+            return Err(Ending::FAILED);
+        }
+    }
+    if let Some(artifact) = &args.artifact
+        && let Err(error) = test::choose(&project, &mut prepared, artifact)
+    {
+        reporting.tell(&error.into(), &project.sources);
+        return Err(Ending::FAILED);
+    }
+    let mut found = Diagnostics::default();
+    let means = (ui, runtime.handle());
+    let (prepared, plans) = kept::plan(&project, prepared, &resume, records, means, &mut found);
+    if !found.is_empty() {
+        reporting.tell(&found, &project.sources);
+    }
+    if found.has_errors() {
+        return Err(Ending::FAILED);
+    }
+    if let Some(opened) = &publication {
+        opened.set_inputs(changes::records(&project, &prepared, &plans));
+    }
+    Ok(Ready { project, prepared, plans, publication, cache })
+}
