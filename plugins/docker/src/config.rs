@@ -107,9 +107,11 @@ pub struct BuilderConfig {
 pub struct DockerfileConfig {
     /// The Dockerfile.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     pub path: Option<String>,
     /// The directory whose files the Dockerfile can copy. Default: the current one.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     pub build_dir: Option<String>,
     /// Build arguments by name.
     #[serde(default)]
@@ -199,6 +201,7 @@ pub(crate) fn schema() -> Schema {
         description: "An option of another communicator; has no effect on containers.".to_owned(),
         sensitive: name.ends_with("_password"),
         rendered_late: false,
+        reads: None,
     }));
     schema
 }

@@ -36,6 +36,7 @@ struct Options {
     content: String,
     /// The file to copy instead.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     source: String,
     /// The file to write.
     #[serde(default)]

@@ -25,9 +25,11 @@ pub(crate) struct Options {
     /// The file or directory to copy. A directory with a trailing slash stands for what is in it. In a
     /// download `*`, `?` and `[a-z]` stand for parts of names, and `destination` is a directory then.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     source: String,
     /// Several of them.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     sources: Vec<String>,
     /// Where it goes. With a trailing slash (or backslash, on Windows), a file keeps its name in
     /// that directory.

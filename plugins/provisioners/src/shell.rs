@@ -24,9 +24,11 @@ pub(crate) struct Options {
     /// What runs an inline script; `/bin/sh -e`.
     inline_shebang: Option<String>,
     /// A script file.
+    #[schemars(extend("reads" = "paths"))]
     script: Option<String>,
     /// Script files, run in order.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     scripts: Vec<String>,
     /// Upload scripts byte by byte; otherwise Windows line ends become Unix ones.
     #[serde(default)]

@@ -20,9 +20,11 @@ pub(crate) struct WindowsScript {
     #[serde(default)]
     pub inline: Vec<String>,
     /// A script file.
+    #[schemars(extend("reads" = "paths"))]
     pub script: Option<String>,
     /// Script files, run in order.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     pub scripts: Vec<String>,
     /// Scripts are always uploaded byte by byte.
     #[serde(default)]

@@ -109,8 +109,10 @@ pub struct Options {
     #[serde(default)]
     pub efi_boot: bool,
     /// The UEFI firmware. Default /usr/share/OVMF/OVMF_CODE.fd.
+    #[schemars(extend("reads" = "paths"))]
     pub efi_firmware_code: Option<String>,
     /// The UEFI variables to start with. Default /usr/share/OVMF/OVMF_VARS.fd.
+    #[schemars(extend("reads" = "paths"))]
     pub efi_firmware_vars: Option<String>,
     /// Leave the machine's UEFI variables out of the artifact.
     #[serde(default)]

@@ -66,7 +66,7 @@ pub use plugin_set::PluginSet;
 pub use post_processor::{PostProcess, PostProcessor, Processed};
 pub use provisioner::{Provision, Provisioner};
 pub use sbom::{Sbom, SbomFormat};
-pub use schema::{OptionSpec, OptionType, Schema, TemplateFunction};
+pub use schema::{OptionSpec, OptionType, Reads, Schema, TemplateFunction};
 pub use secrets::Secrets;
 pub use steps::{DoneBefore, ProvisionStep, Provisioned, Step, run_steps};
 pub use test_machine::{TestMachine, TestRun, TestSubject};

@@ -55,6 +55,18 @@ pub struct OptionSpec {
     /// Whether the plugin renders `{{ }}` in it when it runs, because what it refers to is not
     /// known before. All other options are rendered before the plugin sees them.
     pub rendered_late: bool,
+    /// Whether it names what the plugin reads on this machine. What a build is made from is told by it:
+    /// what is written, private keys, and media whose checksum is an option are not among that.
+    pub reads: Option<Reads>,
+}
+
+/// How an option names what a plugin reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Files or directories, by their paths.
+    Paths,
+    /// The same, or patterns for them; one that nothing matches stands for nothing.
+    Patterns,
 }
 
 /// What an option takes.
@@ -81,7 +93,8 @@ pub enum OptionType {
 impl Schema {
     /// The schema of a config struct: field names, types, `#[serde(default)]`, doc comments.
     /// `#[schemars(extend("sensitive" = true))]` marks an option as secret,
-    /// `#[schemars(extend("rendered_late" = true))]` as one that the plugin renders itself.
+    /// `#[schemars(extend("rendered_late" = true))]` as one that the plugin renders itself,
+    /// `#[schemars(extend("reads" = "paths"))]` or `"patterns"` as one that names what it [reads](Reads).
     pub fn of<T: JsonSchema>() -> Schema {
         let settings = schemars::generate::SchemaSettings::draft2020_12();
         let root = settings.into_generator().into_root_schema_for::<T>();
@@ -119,6 +132,11 @@ fn object_schema(node: &Value, root: &Value) -> Schema {
                     .unwrap_or_default(),
                 sensitive: flag("sensitive"),
                 rendered_late: flag("rendered_late"),
+                reads: match field("reads").as_ref().and_then(Value::as_str) {
+                    Some("paths") => Some(Reads::Paths),
+                    Some("patterns") => Some(Reads::Patterns),
+                    _ => None,
+                },
             }
         })
         .collect();

@@ -28,9 +28,11 @@ pub struct ShellLocalOptions {
     /// What runs an inline script; `/bin/sh -e`.
     inline_shebang: Option<String>,
     /// A script file.
+    #[schemars(extend("reads" = "paths"))]
     script: Option<String>,
     /// Script files, run in order.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     scripts: Vec<String>,
     /// Variables for the script, as `NAME=value`.
     #[serde(default)]

@@ -20,6 +20,7 @@ pub struct CdOptions {
     /// Files and directories for the root of the CD; directories with all that is in them. Patterns (`*`,
     /// `?`, `[…]`) are allowed. Of a directory with a slash at the end only the contents are taken.
     #[serde(default)]
+    #[schemars(extend("reads" = "patterns"))]
     pub cd_files: Vec<String>,
     /// Texts for the CD, by path. They win over files.
     #[serde(default)]

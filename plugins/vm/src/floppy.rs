@@ -31,9 +31,11 @@ pub struct FloppyOptions {
     /// Files for the root of the disk. Patterns (`*`, `?`, `[…]`) are allowed. All files below a
     /// directory go into the root, too.
     #[serde(default)]
+    #[schemars(extend("reads" = "patterns"))]
     pub floppy_files: Vec<String>,
     /// Directories for the disk, with all that is in them and below.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     pub floppy_dirs: Vec<String>,
     /// Texts for the root of the disk, by name. They win over files. As with Packer, only the
     /// last part of a path counts.

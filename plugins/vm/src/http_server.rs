@@ -38,6 +38,7 @@ const LINK: &AsciiSet =
 pub struct HttpOptions {
     /// A directory whose files the machine can fetch. Without it and `http_content` there is no
     /// server.
+    #[schemars(extend("reads" = "paths"))]
     pub http_directory: Option<String>,
     /// Files by their path, which begins with a slash. Not with `http_directory`.
     #[serde(default)]

@@ -90,6 +90,7 @@ impl Spec {
             description: String::new(),
             sensitive: false,
             rendered_late: false,
+            reads: None,
         }
     }
 }

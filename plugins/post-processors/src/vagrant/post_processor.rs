@@ -49,8 +49,10 @@ pub struct Options {
     compression_level: Option<i64>,
     /// More files for the box. Each is in it by the last part of its name.
     #[serde(default)]
+    #[schemars(extend("reads" = "paths"))]
     include: Vec<PathBuf>,
     /// A Vagrantfile that becomes part of the box's. `{{ }}` is rendered in it as in `output`.
+    #[schemars(extend("reads" = "paths"))]
     vagrantfile_template: Option<PathBuf>,
     /// Whether `vagrantfile_template` comes into being during the build, so that it need not be
     /// there before.

@@ -139,6 +139,7 @@ fn renders_a_configuration() {
         description: String::new(),
         sensitive: false,
         rendered_late,
+        reads: None,
     };
     let schema = Schema {
         options: vec![option("name", false), option("execute_command", true)],

@@ -49,7 +49,6 @@ pub struct InputReader<'a> {
 struct Block<'b> {
     kind: BlockKind,
     number: String,
-    plugin: &'b str,
     name: String,
     label: Option<String>,
     given: Given<'b>,
@@ -81,7 +80,6 @@ impl<'a> InputReader<'a> {
             let block = Block {
                 kind: BlockKind::Source,
                 number: String::new(),
-                plugin: &node.ty,
                 name: node.component.clone(),
                 label: None,
                 given: Given { parts: &parts, overrides: None, header: node.header },
@@ -120,7 +118,6 @@ impl<'a> InputReader<'a> {
         let block = Block {
             kind,
             number,
-            plugin,
             name: plugin.to_owned(),
             label: step.name.clone().filter(|name| !name.is_empty()),
             given: Given { parts: &[&part], overrides: None, header: step.block.header },
@@ -136,7 +133,7 @@ impl<'a> InputReader<'a> {
         let scope = scope.with(run_names(node, checked.values.placeholders()));
         let config = evaluated(&block, step, node, &scope);
         let concealed = self.concealed_options(&block, step, checked);
-        let named = local_files(block.kind, block.plugin, &self.rendered_paths(&config, checked));
+        let named = local_files(&block.schema, &self.rendered_paths(&config, checked));
         let files = named.into_iter().map(|(option, path)| {
             let digest = self.digests.of(Path::new(&path));
             let executable = is_executable(Path::new(&path));

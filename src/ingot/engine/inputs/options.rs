@@ -2,57 +2,11 @@
 
 use std::path::PathBuf;
 
-use ingot_sdk::{Config, OptionValue, glob};
+use ingot_sdk::{Config, OptionType, OptionValue, Reads, Schema, glob};
 
-use super::BlockKind;
-
-/// What plugins that are built in read, by their kind and name. What they write is not among it, nor
-/// are private keys, nor media whose checksum is an option.
-const READ: &[(BlockKind, &str, &[&str])] = &[
-    (BlockKind::Source, "file", &["source"]),
-    (BlockKind::Source, "null", &[]),
-    (BlockKind::Source, "docker", &["build.path", "build.build_dir"]),
-    (
-        BlockKind::Source,
-        "qemu",
-        &[
-            "floppy_files",
-            "floppy_dirs",
-            "cd_files",
-            "http_directory",
-            "efi_firmware_code",
-            "efi_firmware_vars",
-        ],
-    ),
-    (BlockKind::Source, "amazon-ebs", &["user_data_file"]),
-    (BlockKind::Source, "amazon-ebssurrogate", &["user_data_file"]),
-    (BlockKind::Source, "amazon-ebsvolume", &["user_data_file"]),
-    (BlockKind::Provisioner, "shell", SCRIPTS),
-    (BlockKind::Provisioner, "shell-local", SCRIPTS),
-    (BlockKind::Provisioner, "powershell", SCRIPTS),
-    (BlockKind::Provisioner, "windows-shell", SCRIPTS),
-    (BlockKind::Provisioner, "file", &["source", "sources"]),
-    (BlockKind::Provisioner, "hcp-sbom", &[]),
-    (BlockKind::Provisioner, "breakpoint", &[]),
-    (BlockKind::Provisioner, "sleep", &[]),
-    (BlockKind::Provisioner, "windows-restart", &[]),
-    (BlockKind::PostProcessor, "shell-local", SCRIPTS),
-    (BlockKind::PostProcessor, "vagrant", &["include", "vagrantfile_template"]),
-    (BlockKind::PostProcessor, "artifice", &[]),
-    (BlockKind::PostProcessor, "checksum", &[]),
-    (BlockKind::PostProcessor, "compress", &[]),
-    (BlockKind::PostProcessor, "manifest", &[]),
-    (BlockKind::PostProcessor, "provenance", &[]),
-    (BlockKind::PostProcessor, "docker-tag", &[]),
-    (BlockKind::PostProcessor, "docker-save", &[]),
-    (BlockKind::PostProcessor, "docker-push", &[]),
-    (BlockKind::PostProcessor, "docker-import", &[]),
-];
-
-/// Options whose paths may be patterns: of all builders that make media for a machine.
+/// Options of plugins that are programs of their own whose paths may be patterns: of all builders that
+/// make media for a machine.
 const PATTERNS: &[&str] = &["cd_files", "floppy_files"];
-
-const SCRIPTS: &[&str] = &["script", "scripts"];
 
 /// How options are called that name what other plugins read.
 const ENDS: &[&str] =
@@ -79,43 +33,64 @@ const NOT_READ: &[&str] = &[
 /// The options that name local files or directories which a block reads, with what they name: one
 /// entry for each name. An option of a nested block is `block.option`. What is not known is left out.
 ///
-/// Of plugins that are not built in it is told by the names of their options: `script`, `…_file`,
-/// `…_directory` and the like, and only what is there counts.
-pub fn local_files(kind: BlockKind, plugin: &str, config: &Config) -> Vec<(String, String)> {
+/// Built-in plugins [say so](Reads). Of others it is told by the names of their options: `script`,
+/// `…_file`, `…_directory` and the like, and only what is there counts.
+pub fn local_files(schema: &Schema, config: &Config) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let known = READ.iter().find(|(of, name, _)| *of == kind && *name == plugin);
-    if let Some((_, _, options)) = known {
-        let direction = config.get("direction").and_then(OptionValue::as_str);
-        if kind == BlockKind::Provisioner && plugin == "file" && direction == Some("download") {
-            return found;
+    if schema.open || schema.renders_itself {
+        for (name, value) in config.values() {
+            let reads = ENDS.iter().any(|end| name.ends_with(end))
+                && !NOT_READ.iter().any(|part| name.contains(part));
+            if reads {
+                let patterns = PATTERNS.contains(&name.as_str());
+                collect(name, value, patterns, &mut found);
+            }
         }
-        for option in *options {
-            let mut parts = option.split('.');
-            let first = parts.next().and_then(|name| config.get(name));
-            let value = parts.fold(first, |value, name| match value {
-                Some(OptionValue::Map(entries)) => entries.get(name),
-                _ => None,
-            });
-            collect(option, value, &mut found);
-        }
+        found.retain(|(_, path)| PathBuf::from(path).exists());
         return found;
     }
-    for (name, value) in config.values() {
-        let reads = ENDS.iter().any(|end| name.ends_with(end))
-            && !NOT_READ.iter().any(|part| name.contains(part));
-        if reads {
-            collect(name, Some(value), &mut found);
-        }
+    // The provisioner `file` writes to this machine then.
+    if config.get("direction").and_then(OptionValue::as_str) != Some("download") {
+        read_by(schema, &|name| config.get(name), "", &mut found);
     }
-    found.retain(|(_, path)| PathBuf::from(path).exists());
     found
 }
 
-fn collect(option: &str, value: Option<&OptionValue>, found: &mut Vec<(String, String)>) {
+/// Collects what `schema` says that the options in `get` name; `prefix` is the block they are in.
+fn read_by<'v>(
+    schema: &Schema,
+    get: &dyn Fn(&str) -> Option<&'v OptionValue>,
+    prefix: &str,
+    found: &mut Vec<(String, String)>,
+) {
+    for option in &schema.options {
+        let Some(value) = get(&option.name) else { continue };
+        let name = format!("{prefix}{}", option.name);
+        if let Some(reads) = option.reads {
+            collect(&name, value, reads == Reads::Patterns, found);
+        }
+        let (inner, blocks) = match (&option.ty, value) {
+            (OptionType::Block(inner) | OptionType::Blocks(inner), OptionValue::List(blocks)) => {
+                (inner, blocks.as_slice())
+            }
+            (OptionType::Block(inner) | OptionType::Blocks(inner), block) => {
+                (inner, std::slice::from_ref(block))
+            }
+            _ => continue,
+        };
+        for block in blocks {
+            if let OptionValue::Map(entries) = block {
+                read_by(inner, &|name| entries.get(name), &format!("{name}."), found);
+            }
+        }
+    }
+}
+
+fn collect(option: &str, value: &OptionValue, patterns: bool, found: &mut Vec<(String, String)>) {
     match value {
-        Some(OptionValue::String(path) | OptionValue::Secret(path)) if !path.is_empty() => {
+        OptionValue::String(path) | OptionValue::Secret(path) if !path.is_empty() => {
             // As builders do, which take a pattern that nothing matches for nothing.
-            let matches = match PATTERNS.contains(&option) && path.contains(['*', '?', '[']) {
+            let matches = match patterns && path.contains(['*', '?', '[']) {
                 true => glob::find(path).unwrap_or_default(),
                 false => Vec::new(),
             };
@@ -125,8 +100,8 @@ fn collect(option: &str, value: Option<&OptionValue>, found: &mut Vec<(String, S
             let matches = matches.into_iter();
             found.extend(matches.map(|path| (option.to_owned(), path.display().to_string())));
         }
-        Some(OptionValue::List(items)) => {
-            items.iter().for_each(|item| collect(option, Some(item), found));
+        OptionValue::List(items) => {
+            items.iter().for_each(|item| collect(option, item, patterns, found));
         }
         _ => {}
     }
@@ -135,6 +110,7 @@ fn collect(option: &str, value: Option<&OptionValue>, found: &mut Vec<(String, S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builtin::plugins;
 
     fn config(options: &[(&str, &str)]) -> Config {
         let options = options
@@ -143,18 +119,85 @@ mod tests {
         Config::new(options)
     }
 
+    /// The schema of a plugin that is a program of its own.
+    fn of_a_program() -> Schema {
+        Schema { open: true, ..Schema::default() }
+    }
+
+    fn names(schema: &Schema, options: &[(&str, &str)]) -> Vec<String> {
+        local_files(schema, &config(options)).into_iter().map(|(option, _)| option).collect()
+    }
+
     #[test]
     fn what_is_written_is_not_read() {
-        let names = |kind, plugin: &str, options: &[(&str, &str)]| -> Vec<String> {
-            let found = local_files(kind, plugin, &config(options));
-            found.into_iter().map(|(option, _)| option).collect()
-        };
-        let file = [("source", "a"), ("target", "b")];
-        assert_eq!(names(BlockKind::Source, "file", &file), ["source"]);
+        let source = plugins().builders["file"].schema();
+        assert_eq!(names(&source, &[("source", "a"), ("target", "b")]), ["source"]);
+        let file = plugins().provisioners["file"].schema();
         let upload = [("source", "a"), ("destination", "/etc/motd")];
-        assert_eq!(names(BlockKind::Provisioner, "file", &upload), ["source"]);
+        assert_eq!(names(&file, &upload), ["source"]);
         let download = [("source", "/etc/motd"), ("direction", "download")];
-        assert!(names(BlockKind::Provisioner, "file", &download).is_empty());
+        assert!(names(&file, &download).is_empty());
+    }
+
+    /// A new option that names a file has to say whether that is read.
+    #[test]
+    fn built_in_plugins_say_what_they_read() {
+        let plugins = plugins();
+        let builders = plugins.builders.iter().map(|(name, plugin)| (name, plugin.schema()));
+        let provisioners =
+            plugins.provisioners.iter().map(|(name, plugin)| (name, plugin.schema()));
+        let post_processors =
+            plugins.post_processors.iter().map(|(name, plugin)| (name, plugin.schema()));
+        let mut read = Vec::new();
+        for (plugin, schema) in builders.chain(provisioners).chain(post_processors) {
+            collect_marked(&schema, &format!("{plugin} "), &mut read);
+        }
+        read.sort();
+        let mut expected = vec![
+            "docker build.build_dir",
+            "docker build.path",
+            "file source",
+            "file source",
+            "file sources",
+            "powershell script",
+            "powershell scripts",
+            "qemu cd_files",
+            "qemu efi_firmware_code",
+            "qemu efi_firmware_vars",
+            "qemu floppy_dirs",
+            "qemu floppy_files",
+            "qemu http_directory",
+            "shell script",
+            "shell scripts",
+            "shell-local script",
+            "shell-local script",
+            "shell-local scripts",
+            "shell-local scripts",
+            "vagrant include",
+            "vagrant vagrantfile_template",
+            "windows-shell script",
+            "windows-shell scripts",
+        ];
+        if cfg!(feature = "amazon") {
+            expected.extend([
+                "amazon-ebs user_data_file",
+                "amazon-ebssurrogate user_data_file",
+                "amazon-ebsvolume user_data_file",
+            ]);
+        }
+        expected.sort_unstable();
+        assert_eq!(read, expected);
+    }
+
+    fn collect_marked(schema: &Schema, prefix: &str, found: &mut Vec<String>) {
+        for option in &schema.options {
+            if option.reads.is_some() {
+                found.push(format!("{prefix}{}", option.name));
+            }
+            if let OptionType::Block(inner) | OptionType::Blocks(inner) = &option.ty {
+                collect_marked(inner, &format!("{prefix}{}.", option.name), found);
+            }
+        }
     }
 
     #[test]
@@ -162,7 +205,7 @@ mod tests {
         let here = file!();
         let there = std::path::Path::new(here).exists();
         let options = [("playbook_file", here), ("output_file", here), ("vars_file", "/nowhere/x")];
-        let found = local_files(BlockKind::Provisioner, "ansible", &config(&options));
+        let found = names(&of_a_program(), &options);
         assert_eq!(found.len(), usize::from(there), "{found:?}");
     }
 
@@ -178,13 +221,14 @@ mod tests {
             OptionValue::String(at("*.none")),
         ]);
         let config = Config::new([("cd_files".to_owned(), files)]);
-        let found = |kind, plugin| -> Vec<String> {
-            local_files(kind, plugin, &config).into_iter().map(|(_, path)| path).collect()
+        let found = |schema: &Schema| -> Vec<String> {
+            local_files(schema, &config).into_iter().map(|(_, path)| path).collect()
         };
-        assert_eq!(found(BlockKind::Source, "qemu"), [at("a.cfg"), at("b.cfg"), at("*.none")]);
-        assert_eq!(found(BlockKind::Source, "virtualbox-iso"), [at("a.cfg"), at("b.cfg")]);
+        let qemu = plugins().builders["qemu"].schema();
+        assert_eq!(found(&qemu), [at("a.cfg"), at("b.cfg"), at("*.none")]);
+        assert_eq!(found(&of_a_program()), [at("a.cfg"), at("b.cfg")]);
         let secret = Config::new([("source".to_owned(), OptionValue::Secret(at("a.cfg")))]);
-        let found = local_files(BlockKind::Provisioner, "file", &secret);
-        assert_eq!(found, [("source".to_owned(), at("a.cfg"))]);
+        let file = plugins().provisioners["file"].schema();
+        assert_eq!(local_files(&file, &secret), [("source".to_owned(), at("a.cfg"))]);
     }
 }

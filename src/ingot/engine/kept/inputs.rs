@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::blocks::step_options;
 use crate::engine::build_values::BuildValues;
-use crate::engine::inputs::{BlockKind, local_files};
+use crate::engine::inputs::local_files;
 use crate::engine::journal;
 use crate::engine::prepare::{run_names, source_names};
 use crate::engine::project::{Project, Reproducible};
@@ -137,7 +137,7 @@ impl Inputs {
             let (schema, ignored) = (builder.schema(), &mut Diagnostics::default());
             let config = options::evaluate(given, &schema, &[], &scope, Unknowns::Allow, ignored);
             let steps = provisioners.iter().chain(&post_processors);
-            (survey.options(&config, &config, &parts), survey.source_files(&config, steps))
+            (survey.options(&config, &config, &parts), survey.source_files(&schema, &config, steps))
         });
         let (source, source_files) = source.unwrap_or_default();
         let salt = survey.salt;
@@ -249,6 +249,7 @@ impl Survey<'_> {
     /// name, which are looked at by themselves: a directory that the source names may hold them all.
     fn source_files<'s>(
         &self,
+        schema: &Schema,
         config: &Config,
         steps: impl Iterator<Item = &'s StepInputs>,
     ) -> Digests {
@@ -260,7 +261,7 @@ impl Survey<'_> {
         let others: BTreeSet<PathBuf> =
             files.chain(self.project.sources.names()).map(real).collect();
         let mut files = Digests::new();
-        for (_, path) in local_files(BlockKind::Source, &self.node.ty, &rendered) {
+        for (_, path) in local_files(schema, &rendered) {
             self.file(&path, &mut files);
         }
         // Commits are no change of what is built.

@@ -50,6 +50,7 @@ pub struct InstanceOptions {
     /// What the instance runs when it starts. Base64 is passed on as it is.
     pub user_data: Option<String>,
     /// A file with it.
+    #[schemars(extend("reads" = "paths"))]
     pub user_data_file: Option<String>,
     /// The metadata service.
     pub metadata_options: Option<MetadataOptions>,
