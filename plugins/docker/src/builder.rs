@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Build, Component, ConfigErrors, Decoded, PrepareContext, Prepared, ProvisionStep,
-    Result, RunContext, Schema, Step, async_trait, run_steps,
+    Artifact, Build, Component, ConfigErrors, Decoded, Facts, KeptStates, PrepareContext, Prepared,
+    ProvisionStep, Result, RunContext, Schema, Step, async_trait, run_steps,
 };
 
 use crate::artifact::{ExportArtifact, IMPORTED, ImageArtifact};
@@ -38,6 +38,10 @@ impl Component for DockerBuilder {
     const NAME: &'static str = "docker";
     type Options = BuilderConfig;
     type Ready = DockerBuild;
+
+    fn facts(&self) -> Facts {
+        Facts { own_communicator: true, states: Some(KeptStates::default()), ..Facts::default() }
+    }
 
     fn schema(&self) -> Schema {
         schema()

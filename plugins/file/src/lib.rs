@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingot_sdk::output_file::{CreatedDirectories, OutputFile};
 use ingot_sdk::{
-    Artifact, Build, Component, ConfigError, ConfigErrors, Context, Decoded, FileArtifact,
+    Artifact, Build, Component, ConfigError, ConfigErrors, Context, Decoded, Facts, FileArtifact,
     GeneratedData, PluginSet, PrepareContext, Prepared, RegistryImage, Result, RunContext,
     async_trait,
 };
@@ -55,6 +55,10 @@ impl Component for FileBuilder {
     const NAME: &'static str = "file";
     type Options = Options;
     type Ready = WriteFile;
+
+    fn facts(&self) -> Facts {
+        Facts { has_machine: false, ..Facts::default() }
+    }
 
     fn prepare(
         &self,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingot_communicator::{Communication, CommunicatorConfig, Target};
 use ingot_sdk::{
-    Artifact, Build, Communicator, Component, Config, ConfigError, ConfigErrors, Decoded,
+    Artifact, Build, Communicator, Component, Config, ConfigError, ConfigErrors, Decoded, Facts,
     GeneratedData, PluginSet, PrepareContext, Prepared, ProvisionStep, Provisioned, RegistryImage,
     Result, RunContext, Step, async_trait, run_steps,
 };
@@ -36,6 +36,10 @@ impl Component for NullBuilder {
     const NAME: &'static str = "null";
     type Options = Options;
     type Ready = Null;
+
+    fn facts(&self) -> Facts {
+        Facts { has_machine: false, ..Facts::default() }
+    }
 
     fn prepare(
         &self,

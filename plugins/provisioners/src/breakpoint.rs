@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Communicator, Component, ConfigErrors, Decoded, Error, GeneratedData, PrepareContext, Prepared,
-    Provision, Result, RunContext, async_trait,
+    Communicator, Component, ConfigErrors, Decoded, Effect, Error, Facts, GeneratedData,
+    PrepareContext, Prepared, Provision, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,6 +31,10 @@ impl Component for BreakpointProvisioner {
     const NAME: &'static str = "breakpoint";
     type Options = Options;
     type Ready = Breakpoint;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Never("it waits for somebody who may change anything"))
+    }
 
     fn prepare(
         &self,

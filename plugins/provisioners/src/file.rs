@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ingot_sdk::command::{quote, quote_pattern};
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Error, ExitStatus,
-    FileMeta, GeneratedData, OutputFile, PrepareContext, Prepared, Provision, RemoteCommand,
-    Result, RunContext, async_trait, script,
+    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Effect, Error,
+    ExitStatus, Facts, FileMeta, GeneratedData, OutputFile, PrepareContext, Prepared, Provision,
+    RemoteCommand, Result, RunContext, async_trait, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,6 +69,10 @@ impl Component for FileProvisioner {
     const NAME: &'static str = "file";
     type Options = Options;
     type Ready = CopyFiles;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Copies)
+    }
 
     fn prepare(
         &self,

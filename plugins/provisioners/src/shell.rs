@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Decoded, Error, ExitStatus, GeneratedData,
-    GoDuration, PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext,
-    async_trait, command::quote_path, retry::Retry, script,
+    Communicator, Component, ConfigError, ConfigErrors, Decoded, Effect, Error, ExitStatus, Facts,
+    GeneratedData, GoDuration, PrepareContext, Prepared, Provision, RemoteCommand, Result,
+    RunContext, async_trait, command::quote_path, retry::Retry, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -82,6 +82,10 @@ impl Component for ShellProvisioner {
     const NAME: &'static str = "shell";
     type Options = Options;
     type Ready = Shell;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Scripts)
+    }
 
     fn prepare(
         &self,

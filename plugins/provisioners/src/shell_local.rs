@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ingot_sdk::shell_local::{ShellLocal, ShellLocalOptions};
 use ingot_sdk::{
-    Communicator, Component, ConfigErrors, Decoded, GeneratedData, PrepareContext, Prepared,
-    Provision, Result, RunContext, async_trait,
+    Communicator, Component, ConfigErrors, Decoded, Effect, Facts, GeneratedData, PrepareContext,
+    Prepared, Provision, Result, RunContext, async_trait,
 };
 
 /// `provisioner "shell-local"`
@@ -18,6 +18,12 @@ impl Component for ShellLocalProvisioner {
     const NAME: &'static str = "shell-local";
     type Options = ShellLocalOptions;
     type Ready = LocalScripts;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Never(
+            "it runs on this machine, and what it does here is not known",
+        ))
+    }
 
     fn prepare(
         &self,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::{
-    Communicator, Component, ConfigErrors, Decoded, GeneratedData, GoDuration, PrepareContext,
-    Prepared, Provision, Result, RunContext, async_trait,
+    Communicator, Component, ConfigErrors, Decoded, Effect, Facts, GeneratedData, GoDuration,
+    PrepareContext, Prepared, Provision, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,6 +29,10 @@ impl Component for SleepProvisioner {
     const NAME: &'static str = "sleep";
     type Options = Options;
     type Ready = Sleep;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Options)
+    }
 
     fn prepare(
         &self,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use ingot_sdk::communicator::{CapturedOutput, UiOutput};
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
-    Communicator, Component, ConfigErrors, Decoded, Error, ExitStatus, GeneratedData, GoDuration,
-    OutputSink, PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext,
-    async_trait, powershell,
+    Communicator, Component, ConfigErrors, Decoded, Effect, Error, ExitStatus, Facts,
+    GeneratedData, GoDuration, OutputSink, PrepareContext, Prepared, Provision, RemoteCommand,
+    Result, RunContext, async_trait, powershell,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -63,6 +63,10 @@ impl Component for WindowsRestartProvisioner {
     const NAME: &'static str = "windows-restart";
     type Options = Options;
     type Ready = WindowsRestart;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Options)
+    }
 
     fn prepare(
         &self,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Decoded, Error, GeneratedData,
-    PrepareContext, Prepared, Provision, Result, RunContext, async_trait, script,
+    Communicator, Component, ConfigError, ConfigErrors, Decoded, Effect, Error, Facts,
+    GeneratedData, PrepareContext, Prepared, Provision, Result, RunContext, async_trait, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -39,6 +39,10 @@ impl Component for WindowsShellProvisioner {
     const NAME: &'static str = "windows-shell";
     type Options = Options;
     type Ready = WindowsShell;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Scripts)
+    }
 
     fn prepare(
         &self,

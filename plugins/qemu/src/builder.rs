@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::{
-    Artifact, Build, Component, ConfigErrors, Decoded, Error, PrepareContext, Prepared, Result,
-    RunContext, Schema, async_trait, run_steps,
+    Artifact, Build, Component, ConfigErrors, Decoded, Error, Facts, KeptStates, PrepareContext,
+    Prepared, Result, RunContext, Schema, async_trait, run_steps,
 };
 
 use crate::artifact::QemuArtifact;
@@ -27,6 +27,10 @@ impl Component for QemuBuilder {
     const NAME: &'static str = "qemu";
     type Options = Options;
     type Ready = QemuBuild;
+
+    fn facts(&self) -> Facts {
+        Facts { states: Some(KeptStates::default()), ..Facts::default() }
+    }
 
     fn schema(&self) -> Schema {
         schema()

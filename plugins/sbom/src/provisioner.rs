@@ -10,8 +10,8 @@ use ingot_sdk::communicator::{CapturedOutput, UiOutput};
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Communicator, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded,
-    DocumentKind, Error, ExitStatus, GeneratedData, OutputFile, PrepareContext, Prepared,
-    Provision, RemoteCommand, Result, RunContext, Sbom, async_trait, command::quote,
+    DocumentKind, Effect, Error, ExitStatus, Facts, GeneratedData, OutputFile, PrepareContext,
+    Prepared, Provision, RemoteCommand, Result, RunContext, Sbom, async_trait, command::quote,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -74,6 +74,10 @@ impl Component for HcpSbomProvisioner {
     const NAME: &'static str = "hcp-sbom";
     type Options = Options;
     type Ready = TakeSbom;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Never("each build needs the bill of materials that it makes"))
+    }
 
     fn prepare(
         &self,

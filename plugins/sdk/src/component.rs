@@ -13,7 +13,7 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Config, ConfigErrors, ConfigWarning, PrepareContext, Result, Schema};
+use crate::{Config, ConfigErrors, ConfigWarning, Facts, PrepareContext, Result, Schema};
 
 /// A builder, provisioner, post-processor or data source, as a plugin author writes it. Which of
 /// the four it is depends on what its [`Component::Ready`] does.
@@ -101,6 +101,11 @@ pub trait Component: Send + Sync + 'static {
     /// The options, where the type does not say it all.
     fn schema(&self) -> Schema {
         Schema::of::<Self::Options>()
+    }
+
+    /// What the engine has to know of it besides.
+    fn facts(&self) -> Facts {
+        Facts::default()
     }
 
     /// Checks the options and makes of them what can run. Has no side effects and needs no
@@ -198,6 +203,11 @@ pub trait Prepare<R: ?Sized>: Send + Sync {
     /// them.
     fn schema(&self) -> Schema;
 
+    /// What the engine has to know of the plugin besides.
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
     /// Judges the options that are known. What is wrong only as others are unknown is told apart
     /// by [`crate::ConfigError::is_undecided`]. Offline, without side effects.
     ///
@@ -226,6 +236,10 @@ pub trait Erase<R>: Send + Sync {
 impl<C: Component, R: ?Sized + Erase<C::Ready>> Prepare<R> for C {
     fn schema(&self) -> Schema {
         Component::schema(self)
+    }
+
+    fn facts(&self) -> Facts {
+        Component::facts(self)
     }
 
     fn check(&self, config: &Config, ctx: &PrepareContext) -> Result<Prepared, ConfigErrors> {

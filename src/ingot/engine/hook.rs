@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, OnError, Prepare,
-    PrepareContext, Provision, Provisioning, Result, RunContext, Sbom, Schema, StateKey, StepInfo,
-    StepKind,
+    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, KeptStates, OnError,
+    Prepare, PrepareContext, Provision, Provisioning, Result, RunContext, Sbom, Schema, StateKey,
+    StepInfo, StepKind,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -105,6 +105,11 @@ fn was_open(hook: &NodeHook, step: &Step, schema: &Schema) -> bool {
 }
 
 impl NodeHook {
+    /// How the builder keeps states of its machines, if it does.
+    pub(super) fn kept_states(&self) -> Option<KeptStates> {
+        self.project.builder_facts(&self.node.ty).states
+    }
+
     /// The bills of materials so far.
     pub(super) fn sboms(&self) -> Vec<Sbom> {
         self.sboms.lock().clone()
@@ -341,7 +346,7 @@ impl Hook for NodeHook {
     }
 
     fn state_records(&self) -> Option<std::path::PathBuf> {
-        self.cache.state_records(&self.node.ty)
+        self.cache.state_records(self.kept_states())
     }
 
     fn keep_sbom(&self, sbom: Sbom) {

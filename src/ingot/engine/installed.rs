@@ -22,13 +22,10 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 /// them.
 const PREFER_INSTALLED: &str = "INGOT_PREFER_INSTALLED_PLUGINS";
 
-/// Post-processors that are built in for the artifacts of one builder only: their name and that
-/// builder's.
-const FOR_ONE_BUILDER: [(&str, &str); 1] = [("vagrant", "qemu")];
-
 /// Whether what is built in as post-processor `name` cannot take what the builder `ty` makes.
-pub(crate) fn is_for_other_builders(name: &str, ty: &str) -> bool {
-    FOR_ONE_BUILDER.iter().any(|&(known, builder)| known == name && builder != ty)
+pub(crate) fn is_for_other_builders(set: &PluginSet, name: &str, ty: &str) -> bool {
+    let only_for = set.post_processors.get(name).and_then(|plugin| plugin.facts().only_for);
+    only_for.is_some_and(|builder| builder != ty)
 }
 
 /// The plugin programs that the run with the id `run` starts for `what`, a template or a plugin
@@ -160,7 +157,7 @@ impl InstalledPlugins {
                     let name = step.block.label(0);
                     if !set.post_processors.contains_key(name) {
                         self.add(name, has_post_processor, set, diagnostics);
-                    } else if is_for_other_builders(name, ty) {
+                    } else if is_for_other_builders(set, name, ty) {
                         self.replace_post_processor(name, set, diagnostics);
                     }
                 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use ingot_sdk::{PluginSet, PrepareContext, Secrets, TemplatePlace, Ui, UserVariable};
+use ingot_sdk::{Facts, PluginSet, PrepareContext, Secrets, TemplatePlace, Ui, UserVariable};
 
 pub use contexts::RunFlags;
 pub use published::Enforced;
@@ -406,6 +406,11 @@ impl Project {
                 );
             }
         }
+    }
+
+    /// What the builder called `ty` says of itself; of one that is not there, what suits most.
+    pub(super) fn builder_facts(&self, ty: &str) -> Facts {
+        self.plugins.builders.get(ty).map(|builder| builder.facts()).unwrap_or_default()
     }
 
     /// The names that every block sees.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Build, Component, ConfigErrors, Decoded, PrepareContext, Prepared, Result,
-    RunContext, Schema, async_trait, run_steps,
+    Artifact, Build, Component, ConfigErrors, Decoded, Facts, KeptStates, PrepareContext, Prepared,
+    Result, RunContext, Schema, async_trait, run_steps,
 };
 
 use super::artifact::{AmiArtifact, EBS_ID, SURROGATE_ID};
@@ -34,6 +34,19 @@ impl Component for EbsBuilder {
     const NAME: &'static str = "amazon-ebs";
     type Options = Options;
     type Ready = EbsBuild;
+
+    fn facts(&self) -> Facts {
+        let states = KeptStates {
+            cost: Some(
+                "AWS takes money for the states of amazon-ebs, which are AMIs; cache { amazon = true } \
+                 in the companion file turns them on",
+            ),
+            last_unkept: Some(
+                "the AMI is made of the instance as the last step leaves it, before it starts again",
+            ),
+        };
+        Facts { states: Some(states), ..Facts::default() }
+    }
 
     fn schema(&self) -> Schema {
         schema()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingot_sdk::file_work::{blocking, read_small_text};
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, Error, FileArtifact,
+    Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, Error, Facts, FileArtifact,
     GeneratedData, PostProcess, PrepareContext, Prepared, Processed, Result, RunContext,
     async_trait,
 };
@@ -103,6 +103,10 @@ impl Component for Vagrant {
     const NAME: &'static str = "vagrant";
     type Options = Options;
     type Ready = MakeBox;
+
+    fn facts(&self) -> Facts {
+        Facts { only_for: Some("qemu"), ..Facts::default() }
+    }
 
     fn prepare(
         &self,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
-    Communicator, Component, ConfigErrors, Decoded, Error, ExitStatus, GeneratedData,
-    PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext, async_trait,
-    powershell, script,
+    Communicator, Component, ConfigErrors, Decoded, Effect, Error, ExitStatus, Facts,
+    GeneratedData, PrepareContext, Prepared, Provision, RemoteCommand, Result, RunContext,
+    async_trait, powershell, script,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -33,6 +33,10 @@ impl Component for PowershellProvisioner {
     const NAME: &'static str = "powershell";
     type Options = Options;
     type Ready = Powershell;
+
+    fn facts(&self) -> Facts {
+        Facts::of_effect(Effect::Scripts)
+    }
 
     fn prepare(
         &self,

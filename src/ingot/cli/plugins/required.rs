@@ -116,7 +116,8 @@ fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet
             lacks(name, set.provisioners.contains_key(name))
         }
         "post-processor" => {
-            let for_others = template.sources.keys().any(|(ty, _)| is_for_other_builders(name, ty));
+            let for_others =
+                template.sources.keys().any(|(ty, _)| is_for_other_builders(set, name, ty));
             lacks(name, set.post_processors.contains_key(name) && !for_others)
         }
         _ => false,

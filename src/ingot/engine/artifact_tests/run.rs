@@ -50,7 +50,7 @@ pub(in crate::engine) fn check(project: &Project, node: &Node, diagnostics: &mut
     };
     let mut found = Diagnostics::default();
     let Some(config) = source_config(project, node, Unknowns::Allow, &mut found) else { return };
-    let terminal = has_terminal(node, &config);
+    let terminal = has_terminal(project, node, &config);
     for test in tests {
         let lost = |check: &&TestCheck| terminal && check.check.tells_stderr();
         for check in test.checks.iter().filter(lost) {
@@ -76,11 +76,11 @@ pub(in crate::engine) fn check(project: &Project, node: &Node, diagnostics: &mut
     }
 }
 
-/// Whether commands on the machine run with a terminal, where all output comes as one. Containers
-/// are not reached by SSH, whose options they take without effect.
-fn has_terminal(node: &Node, config: &Config) -> bool {
+/// Whether commands on the machine run with a terminal, where all output comes as one.
+fn has_terminal(project: &Project, node: &Node, config: &Config) -> bool {
     let communicator = config.get("communicator").and_then(OptionValue::as_str).unwrap_or_default();
-    let ssh = node.ty != "docker" && ["", "ssh"].contains(&communicator);
+    let own = project.builder_facts(&node.ty).own_communicator;
+    let ssh = !own && ["", "ssh"].contains(&communicator);
     ssh && config.get("ssh_pty").and_then(OptionValue::as_bool) == Some(true)
 }
 

@@ -2,9 +2,6 @@
 
 use super::record::{KeptBuild, Stage};
 
-/// Builders that have no machine of their own, so that nothing has to be kept to begin anywhere.
-pub(super) const WITHOUT_MACHINE: &[&str] = &["null", "file"];
-
 /// What the command line says about it.
 #[derive(Debug, Clone, Default)]
 pub struct ResumeFlags {

@@ -5,7 +5,7 @@ use ingot_sdk::Ui;
 use tokio::runtime::Handle;
 
 use super::changes::Changes;
-use super::flags::{ResumeFlags, WITHOUT_MACHINE};
+use super::flags::ResumeFlags;
 use super::inputs::{Inputs, Seen};
 use super::keeper::{Plan, Resumed};
 use super::record::{KeptBuild, KeptRecord, Stage};
@@ -113,7 +113,7 @@ impl Planner<'_> {
     pub(super) fn without_record(&mut self, node: &Node) -> Option<Plan> {
         let name = &node.name;
         if let (Some(start), false) = (&self.flags.start_at, self.flags.only_post_processors)
-            && WITHOUT_MACHINE.contains(&&*node.ty)
+            && !self.project.builder_facts(&node.ty).has_machine
         {
             let start = start.clone();
             let start = self.start_at(&start, node)?;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
-use super::flags::{ResumeFlags, WITHOUT_MACHINE};
+use super::flags::ResumeFlags;
 use super::inputs::{Inputs, Seen};
 use super::keeper::{Described, Keeper, Plan};
 use super::planner::Planner;
@@ -172,7 +172,7 @@ pub fn plan(
                 ));
                 Some(Plan::default())
             }
-            None if is_unmade(&node.name) && !WITHOUT_MACHINE.contains(&&*node.ty) => {
+            None if is_unmade(&node.name) && project.builder_facts(&node.ty).has_machine => {
                 planner.diagnostics.push(
                     Diagnostic::error(format!(
                         "`{}` was not finished by the run that was kept, and nothing is kept of it",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
-use ingot_sdk::{Provisioning, Result, RunContext, StateKey, StepInfo, StepOutcome};
+use ingot_sdk::{KeptStates, Provisioning, Result, RunContext, StateKey, StepInfo, StepOutcome};
 use parking_lot::Mutex;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 use super::StepCache;
 use super::index::{KeptState, OWNER_DIGITS, Secret};
 use super::inputs::{Description, Inputs, Known, Reason, describe, inputs};
-use super::run::last_unkept;
 use crate::engine::hook::NodeHook;
 use crate::graph::step_name;
 use crate::template::steps::Step;
@@ -88,18 +87,18 @@ impl NodeCache {
         base: &StateKey,
     ) -> Vec<StateKey> {
         let Some((_, secret)) = &self.run.open else { return Vec::new() };
-        if self.run.options.unasked(&hook.node.ty).is_some() {
+        let states = hook.kept_states();
+        if self.run.options.unasked(states).is_some() {
             return Vec::new();
         }
+        let last_unkept = states.and_then(|states| states.last_unkept);
         let mut keys = Vec::new();
         let mut plan = Vec::new();
         let mut before = self.before_all(secret, base);
         for (index, step) in hook.node.provisioners.iter().enumerate() {
             let is_last = index + 1 == hook.node.provisioners.len();
             let found = match keys.len() == index {
-                true if let Some(why) = last_unkept(&hook.node.ty).filter(|_| is_last) => {
-                    Err(why.to_owned())
-                }
+                true if let Some(why) = last_unkept.filter(|_| is_last) => Err(why.to_owned()),
                 true => self.step_inputs(hook, ctx, secret, step).await,
                 // Of those after one that is not cached, only their own reasons are of interest.
                 false => {
@@ -133,9 +132,9 @@ impl NodeCache {
     }
 
     /// See [`ingot_sdk::Hook::state_records`].
-    pub(in crate::engine) fn state_records(&self, builder: &str) -> Option<PathBuf> {
+    pub(in crate::engine) fn state_records(&self, states: Option<KeptStates>) -> Option<PathBuf> {
         let (directory, _) = self.run.open.as_ref()?;
-        let asked = self.run.options.unasked(builder).is_none();
+        let asked = self.run.options.unasked(states).is_none();
         asked.then(|| directory.path().to_owned())
     }
 
@@ -288,7 +287,7 @@ impl Keeping<'_> {
         }
         if !self.cache.is_on() {
             self.ctx.ui.message("The step cache is off: -cache turns it on");
-        } else if let Some(why) = self.cache.run.options.unasked(&self.hook.node.ty) {
+        } else if let Some(why) = self.cache.run.options.unasked(self.hook.kept_states()) {
             self.ctx.ui.message(format!("No step is cached: {why}"));
         } else if self.plan.is_empty() {
             self.ctx.ui.message(format!(

@@ -4,7 +4,9 @@ use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::{Scope, Unknowns};
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::interpolate::{COMPATIBLE_PACKER_VERSION, Interpolation};
-use ingot_sdk::{Config, OptionValue, PrepareContext, Result, RunContext, Schema, StateKey};
+use ingot_sdk::{
+    Config, Effect, OptionValue, PrepareContext, Result, RunContext, Schema, StateKey,
+};
 use serde_json::json;
 
 use super::files::{Contents, LocalFile};
@@ -34,29 +36,6 @@ pub(super) struct Description {
     files: Vec<(String, LocalFile)>,
 }
 
-/// How a provisioner of this program gets at what is on this machine.
-enum Reads {
-    /// Not at all.
-    Nothing,
-    /// It runs `script` and `scripts`, whose names do not matter.
-    Scripts,
-    /// It copies `source` and `sources`.
-    Copies,
-}
-
-/// What the provisioner `kind` reads.
-fn reads(kind: &str) -> Result<Reads, Reason> {
-    match kind {
-        "shell" | "powershell" | "windows-shell" => Ok(Reads::Scripts),
-        "file" => Ok(Reads::Copies),
-        "sleep" | "windows-restart" => Ok(Reads::Nothing),
-        "shell-local" => Err("it runs on this machine, and what it does here is not known".into()),
-        "breakpoint" => Err("it waits for somebody who may change anything".into()),
-        "hcp-sbom" => Err("each build needs the bill of materials that it makes".into()),
-        other => Err(format!("what the provisioner `{other}` reads is not known")),
-    }
-}
-
 /// What is known of a build before it runs.
 pub(super) struct Known<'a> {
     pub project: &'a Project,
@@ -71,14 +50,21 @@ pub(super) struct Known<'a> {
 /// Why that is not known before it runs, or is never the same.
 pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
     let kind = step.block.label(0);
-    let plugin = of.project.plugins.provisioners.get(kind);
-    let schema = plugin.ok_or("its plugin is not there")?.schema();
+    let plugin = of.project.plugins.provisioners.get(kind).ok_or("its plugin is not there")?;
+    let schema = plugin.schema();
     if schema.renders_itself || schema.open {
         return Err(format!(
             "what the plugin of `{kind}`, a program of its own, reads is not known"
         ));
     }
-    let reads = reads(kind)?;
+    let effect = plugin.facts().effect;
+    match effect {
+        Effect::Options | Effect::Scripts | Effect::Copies => {}
+        Effect::Never(why) => return Err(why.to_owned()),
+        Effect::Unknown => {
+            return Err(format!("what the provisioner `{kind}` reads is not known"));
+        }
+    }
     if let Some(why) = volatile_reference(of.project, step) {
         return Err(why);
     }
@@ -106,15 +92,15 @@ pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
         ],
         files: Vec::new(),
     };
-    let files: &[&str] = match reads {
-        Reads::Nothing => &[],
-        Reads::Scripts => {
+    let files: &[&str] = match effect {
+        Effect::Options | Effect::Never(_) | Effect::Unknown => &[],
+        Effect::Scripts => {
             // Scripts see these as PACKER_BUILD_NAME and PACKER_BUILDER_TYPE.
             let names = json!([of.prepare.build_name, of.prepare.build_type]).to_string();
             found.parts.push(("the name of the source".into(), names));
             &["script", "scripts"]
         }
-        Reads::Copies => {
+        Effect::Copies => {
             if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
                 return Err("it copies files to this machine, which each build has to do".into());
             }
@@ -124,7 +110,7 @@ pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
             &["source", "sources"]
         }
     };
-    let copied = matches!(reads, Reads::Copies);
+    let copied = effect == Effect::Copies;
     for (option, value) in config.values() {
         match files.contains(&option.as_str()) {
             true => paths(value).into_iter().for_each(|path| {

@@ -8,13 +8,10 @@ use time::OffsetDateTime;
 use super::build::AFTER;
 use super::index::CacheDirectory;
 use super::inputs::{Known, Reason, describe};
-use super::run::{last_unkept, shared_directory, unasked};
+use super::run::{shared_directory, unasked};
 use crate::engine::CheckedNode;
 use crate::engine::project::Project;
 use crate::graph::step_name;
-
-/// The builders that keep states of their machines.
-const KEEPS_STATES: &[&str] = &["amazon-ebs", "docker", "qemu"];
 
 /// What is known of the state after a provisioner before the build runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,22 +32,20 @@ pub fn outlook<B>(
     shared: Option<&Path>,
 ) -> Option<Vec<Outlook>> {
     let node = &*checked.node;
-    if !KEEPS_STATES.contains(&node.ty.as_str()) {
-        return None;
-    }
+    let states = project.builder_facts(&node.ty).states?;
     let shared = shared_directory(shared, &project.companion, &project.template.dir);
     let directory = CacheDirectory::existing(shared.as_deref());
     let index = directory.map(|directory| directory.index()).unwrap_or_default();
     let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
     let mut broken = false;
     let block = project.companion.cache.as_ref();
-    let unasked = unasked(&node.ty, block.and_then(|block| block.amazon).unwrap_or(false));
+    let unasked = unasked(states, block.and_then(|block| block.amazon).unwrap_or(false));
     let outlooks = node.provisioners.iter().enumerate().map(|(position, step)| {
         let known = Known { project, node, values: &checked.values, prepare: &checked.context };
         let is_last = position + 1 == node.provisioners.len();
         let own = match project.companion.may_cache(step) {
-            _ if unasked.is_some() => unasked.clone(),
-            true if is_last && let Some(why) = last_unkept(&node.ty) => Some(why.to_owned()),
+            _ if let Some(why) = unasked => Some(why.to_owned()),
+            true if is_last && let Some(why) = states.last_unkept => Some(why.to_owned()),
             false => Some("its `cache` is false".to_owned()),
             true => describe(&known, step).err(),
         };

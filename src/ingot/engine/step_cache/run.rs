@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ingot_sdk::Result;
+use ingot_sdk::{KeptStates, Result};
 
 use super::index::{CacheDirectory, Secret};
 use crate::template::Companion;
@@ -29,28 +29,17 @@ pub struct StepCacheOptions {
 }
 
 impl StepCacheOptions {
-    /// Why no states of this builder are kept or used although the cache is on, if they are not.
-    pub(super) fn unasked(&self, builder: &str) -> Option<String> {
-        unasked(builder, self.amazon)
+    /// Why no states of a builder are kept or used although the cache is on, if they are not. `states`
+    /// is how it keeps them.
+    pub(super) fn unasked(&self, states: Option<KeptStates>) -> Option<&'static str> {
+        unasked(states?, self.amazon)
     }
 }
 
-/// Why no states of a builder are kept or used unless they are asked for by themselves. `amazon` is
-/// what the companion file says of those that AWS keeps.
-pub(super) fn unasked(builder: &str, amazon: bool) -> Option<String> {
-    (builder == "amazon-ebs" && !amazon).then(|| {
-        "AWS takes money for the states of amazon-ebs, which are AMIs; cache { amazon = true } in \
-         the companion file turns them on"
-            .to_owned()
-    })
-}
-
-/// Why the state after the last provisioner of a build is not kept, where it is not: the image would be
-/// made of a machine that has started once more since.
-pub(super) fn last_unkept(builder: &str) -> Option<&'static str> {
-    (builder == "amazon-ebs").then_some(
-        "the AMI is made of the instance as the last step leaves it, before it starts again",
-    )
+/// Why no states of a builder are kept or used unless they are asked for by themselves. `asked` is what the
+/// companion file says of those that cost money.
+pub(super) fn unasked(states: KeptStates, asked: bool) -> Option<&'static str> {
+    states.cost.filter(|_| !asked)
 }
 
 /// The environment variable with the directory by which machines share the cache.

@@ -1,0 +1,65 @@
+//! What the engine has to know of a plugin besides its options.
+
+/// What a plugin says of itself once, whatever its options are. The defaults suit most.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// Of a provisioner: what its effect on the machine depends on.
+    pub effect: Effect,
+    /// Of a builder: whether its provisioners run on a machine that it makes. Without one, nothing has to
+    /// be kept of a build to begin anywhere in it.
+    pub has_machine: bool,
+    /// Of a builder: whether its machines are reached by a way of its own, so that options of SSH, which
+    /// it may take, have no effect.
+    pub own_communicator: bool,
+    /// Of a builder: how it keeps states of its machines for the step cache, if it does.
+    pub states: Option<KeptStates>,
+    /// Of a post-processor: the builder whose artifacts are the only ones it takes, if there is one. An
+    /// installed plugin of the same name is used for those of others.
+    pub only_for: Option<&'static str>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Facts {
+            effect: Effect::Unknown,
+            has_machine: true,
+            own_communicator: false,
+            states: None,
+            only_for: None,
+        }
+    }
+}
+
+impl Facts {
+    /// Those of a provisioner with this effect.
+    pub fn of_effect(effect: Effect) -> Facts {
+        Facts { effect, ..Facts::default() }
+    }
+}
+
+/// What the effect of a provisioner on the machine depends on, besides its options and the machine. Steps
+/// of which it is known can be cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nobody says.
+    Unknown,
+    /// On nothing else.
+    Options,
+    /// On the contents of the files in `script` and `scripts`, whose names do not matter, and on the
+    /// source's name and type, which scripts can see.
+    Scripts,
+    /// On the files and directories in `source` and `sources`, and on how they are called.
+    Copies,
+    /// On something that is never the same, or it is not one on the machine alone: why, for people, after
+    /// "the step is not cached: ".
+    Never(&'static str),
+}
+
+/// How a builder keeps states of its machines.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeptStates {
+    /// Why they are kept only where somebody asks for them, if so: they cost money.
+    pub cost: Option<&'static str>,
+    /// Why there is none after the last provisioner, where there is none.
+    pub last_unkept: Option<&'static str>,
+}
