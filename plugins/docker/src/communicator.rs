@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ingot_sdk::command::quote;
-use ingot_sdk::communicator::{CapturedOutput, Script, directory_hint};
+use ingot_sdk::communicator::{CapturedOutput, Script, directory_hint, uploaded_name};
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{
     Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, Ui, async_trait,
@@ -336,11 +336,8 @@ impl Communicator for DockerCommunicator {
             None => archive::look(&self.runner.engine, &self.runner.container, &path).await?,
         };
         let (directory, prefix) = match found {
-            Found::Directory if contents_only => (path.as_str(), String::new()),
             Found::Directory => {
-                let full = tokio::fs::canonicalize(source).await.map_err(reading)?;
-                let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
-                (path.as_str(), name.unwrap_or_default())
+                (path.as_str(), uploaded_name(source, contents_only)?.unwrap_or_default())
             }
             Found::Nothing => {
                 let (directory, name) = split(&path)?;

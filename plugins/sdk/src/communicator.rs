@@ -5,7 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::{Error, Result, Ui};
+use crate::{Context, Error, Result, Ui};
 
 /// A command for the machine, already quoted for its shell.
 #[derive(Debug, Clone)]
@@ -148,7 +148,7 @@ pub trait Communicator: Send + Sync {
     }
 
     /// Copies a directory, following rsync's rule: with a trailing slash on `source` its contents
-    /// go into `destination`, without one the directory itself does.
+    /// go into `destination`, without one the directory itself does, by its [`uploaded_name`].
     ///
     /// # Errors
     /// What went wrong, naming the file.
@@ -206,6 +206,30 @@ pub fn directory_hint(destination: &str) -> String {
         "{destination} is a directory there; to put the file into it, end the destination with a \
          slash: {destination}/"
     )
+}
+
+/// What the local directory `source` is called where it is uploaded into another one: a link by its
+/// own name. None where only what is in it goes there: for `contents_only`, for a path that ends with
+/// `.`, as `docker cp` and `rsync` have it, and for the root, which has no name.
+///
+/// # Errors
+/// The name of a path that ends with `..` cannot be found.
+pub fn uploaded_name(source: &Path, contents_only: bool) -> Result<Option<String>> {
+    // A path's parts do not tell: there is no `.` at the end of them.
+    let text = source.as_os_str().as_encoded_bytes();
+    if contents_only || text == b"." || text.ends_with(b"/.") {
+        return Ok(None);
+    }
+    let real;
+    let name = match source.file_name() {
+        Some(name) => Some(name),
+        None => {
+            let reading = || format!("reading {}", source.display());
+            real = std::fs::canonicalize(source).with_context(reading)?;
+            real.file_name()
+        }
+    };
+    Ok(name.map(|name| name.to_string_lossy().into_owned()))
 }
 
 /// The longest unfinished line that is kept: a longer one is shown in pieces, between words where
@@ -399,6 +423,30 @@ mod tests {
         }
         output.finish();
         assert_eq!(said.lines(), ["one", "two", "", "four\u{fffd}", "progress 2", "end"]);
+    }
+
+    #[test]
+    fn an_uploaded_directory_has_its_own_name_or_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |path: &str| directory.path().join(path);
+        std::fs::create_dir_all(at("real/sub")).unwrap();
+        std::os::unix::fs::symlink("real", at("link")).unwrap();
+        let name = |path: &str| uploaded_name(&at(path), false).unwrap();
+        for (path, expected) in [
+            ("real", Some("real")),
+            ("link", Some("link")),
+            ("link/", Some("link")),
+            ("real/sub/..", Some("real")),
+            ("real/.", None),
+            ("link/.", None),
+        ] {
+            assert_eq!(name(path).as_deref(), expected, "{path}");
+        }
+        assert_eq!(uploaded_name(&at("real"), true).unwrap(), None);
+        for path in [".", "./.", "/"] {
+            assert_eq!(uploaded_name(Path::new(path), false).unwrap(), None, "{path}");
+        }
+        assert!(uploaded_name(&at("none/.."), false).unwrap_err().to_string().contains("none/.."));
     }
 
     #[test]

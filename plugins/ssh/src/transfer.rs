@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::command::{only_changed_while_packed, quote_literal_path, quote_path};
+use ingot_sdk::communicator::uploaded_name;
 use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::shown::Shown;
 use ingot_sdk::walk::{Entry, What, tree};
@@ -177,10 +178,10 @@ pub(crate) async fn upload_directory(
 ) -> Result<()> {
     let real =
         std::fs::canonicalize(source).with_context(|| format!("reading {}", source.display()))?;
-    let name = real.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
-    // The root directory has no name: its contents are all there is.
-    let contents_only = contents_only || name.is_empty();
+    let name = uploaded_name(source, contents_only)?;
+    let contents_only = name.is_none();
+    // What only gives its contents still has a name in the progress that is shown.
+    let name = name.unwrap_or_else(|| source.display().to_string());
     if by_sftp(link) {
         return upload_by_sftp(link, &real, &name, destination, contents_only).await;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::communicator::{CapturedOutput, uploaded_name};
 use ingot_sdk::{Context, Error, ExitStatus, RemoteCommand, Result, powershell, walk};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -97,10 +97,8 @@ pub(crate) async fn upload_directory(
         .await
         .context("listing the directory")??;
     let mut target = destination.trim_end_matches(['/', '\\']).to_owned();
-    if !contents_only {
-        let full = std::fs::canonicalize(source).context("finding its name")?;
-        let name = full.file_name().map(|name| name.to_string_lossy().into_owned());
-        target = format!("{target}\\{}", name.unwrap_or_default());
+    if let Some(name) = uploaded_name(source, contents_only)? {
+        target = format!("{target}\\{name}");
     }
     // Directories come into being with what is in them; an empty one has to be asked for.
     let is_empty = |directory: &Path| {

@@ -210,6 +210,19 @@ async fn directories_go_up_as_docker_cp_has_it() {
             assert_eq!(tree_of_ours, tree(&communicator, &theirs).await, "{case}");
             assert!(tree_of_ours.contains("sub/empty"), "{tree_of_ours}");
         }
+        // A path that ends with a dot stands for what is in it, and a link goes by its own name.
+        let link = root.path().join("linked");
+        symlink("src", &link)?;
+        for (number, from) in [source.join("."), link.clone()].into_iter().enumerate() {
+            let (ours, theirs) = (format!("/srv/ours-{number}"), format!("/srv/theirs-{number}"));
+            says(&communicator, &format!("mkdir {ours} {theirs}")).await;
+            communicator.upload_dir(&from, &ours, false).await?;
+            docker(&["cp", "-L", &from.display().to_string(), &format!("{id}:{theirs}")]);
+            let tree_of_ours = tree(&communicator, &ours).await;
+            assert_eq!(tree_of_ours, tree(&communicator, &theirs).await, "{from:?}");
+            let expected = if from == link { "./linked/sub/empty" } else { "./sub/empty" };
+            assert!(tree_of_ours.contains(expected), "{tree_of_ours}");
+        }
         let about = "cd /srv/ours-true-true; stat -c %a run; readlink link; readlink dangling";
         let expected = format!("755\nrun\n{}", "x".repeat(150));
         assert_eq!(says(&communicator, about).await, expected);

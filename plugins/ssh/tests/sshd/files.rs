@@ -173,6 +173,14 @@ async fn directories() {
             link.upload_dir(&up, &home("there").1, false).await.unwrap();
             check(&home("there/up").0);
         }
+        // A path that ends with a dot stands for what is in it, and a link goes by its own name.
+        output(&*link, "mkdir dotted linked").await;
+        link.upload_dir(&up.join("."), &home("dotted").1, false).await.unwrap();
+        check(&home("dotted").0);
+        let named = local.path().join("named");
+        std::os::unix::fs::symlink("up", &named).unwrap();
+        link.upload_dir(&named, &home("linked").1, false).await.unwrap();
+        check(&home("linked/named").0);
         // Its contents only.
         output(&*link, "mkdir -m 711 inside").await;
         link.upload_dir(&up, &home("inside").1, true).await.unwrap();
