@@ -208,6 +208,64 @@ fn the_platform_of_the_environment_is_taken_where_the_template_has_none() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
+#[test]
+fn the_docker_client_s_configuration_counts() {
+    require!(docker());
+    let dir = template(&format!(
+        r#"
+source "docker" "built" {{
+  build {{
+    path      = "base.docker"
+    build_dir = "context"
+    pull      = false
+  }}
+  discard = true
+}}
+source "docker" "given" {{
+  image       = "{BASE}"
+  pull        = false
+  discard     = true
+  run_command = ["-dit", "-e", "HTTP_PROXY=mine", "--entrypoint=/bin/sh", "--", "{{{{.Image}}}}"]
+}}
+build {{
+  sources = ["docker.built", "docker.given"]
+  provisioner "shell" {{
+    inline = ["echo sees $HTTP_PROXY $http_proxy", "cat /built 2>/dev/null || true"]
+  }}
+}}
+"#
+    ));
+    let at = |name: &str| dir.path().join(name);
+    let dockerfile = format!("FROM {BASE}\nRUN echo built with $https_proxy > /built\n");
+    std::fs::write(at("base.docker"), dockerfile).unwrap();
+    std::fs::create_dir(at("context")).unwrap();
+    std::fs::create_dir(at("client")).unwrap();
+    // The helper is not there, and nothing needs it.
+    let config = r#"{
+        "proxies": {"default": {"httpProxy": "http://p.example:1", "httpsProxy": "http://p.example:2"}},
+        "credHelpers": {"unrelated.example": "ingot-none"}
+    }"#;
+    std::fs::write(at("client/config.json"), config).unwrap();
+    let client = at("client").display().to_string();
+    let run =
+        ingot_with(dir.path(), &["build", "-color=false", "."], &[("DOCKER_CONFIG", &client)]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    for line in [
+        "docker.built: sees http://p.example:1 http://p.example:1\n",
+        "docker.built: built with http://p.example:2\n",
+        "docker.given: sees mine http://p.example:1\n",
+        "docker.built: No credentials for unrelated.example: the credential helper \
+         docker-credential-ingot-none failed",
+    ] {
+        assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
+    }
+    let env = [("DOCKER_CONFIG", client.as_str()), ("DOCKER_AUTH_CONFIG", r#"{"auths":"s3cret"}"#)];
+    let run = ingot_with(dir.path(), &["build", "-color=false", "-only=docker.built", "."], &env);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("cannot read the variable DOCKER_AUTH_CONFIG"), "{}", run.stdout);
+    assert!(!(run.stdout + &run.stderr).contains("s3cret"));
+}
+
 fn no_journal_left(dir: &Path) {
     let left = std::fs::read_dir(dir.join("state")).map_or(0, |entries| entries.count());
     assert_eq!(left, 0, "the journal of a finished run is gone");

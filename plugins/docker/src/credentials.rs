@@ -1,7 +1,7 @@
 //! Who to be towards a registry: the login options of a template, else what `docker login` left
 //! in the docker client's settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,9 +9,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
-use ingot_sdk::{Error, Result};
+use futures_util::future::join_all;
+use ingot_sdk::{Error, Result, Ui};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
+
+use crate::proxy::Proxies;
 
 /// The key under which the docker client keeps Docker Hub's credentials.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -26,8 +29,13 @@ pub(crate) struct ClientConfig {
     auths: BTreeMap<String, AuthEntry>,
     creds_store: Option<String>,
     cred_helpers: BTreeMap<String, String>,
+    /// Proxies for containers, by their Engine's address.
+    pub proxies: BTreeMap<String, Proxies>,
     /// The context in use.
     pub current_context: Option<String>,
+    /// The credentials in `DOCKER_AUTH_CONFIG`, which count before all others.
+    #[serde(skip)]
+    given: BTreeMap<String, AuthEntry>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,43 +72,80 @@ impl ClientConfig {
     pub(crate) fn load() -> Result<ClientConfig> {
         let path = ClientConfig::directory().join("config.json");
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(ClientConfig::default()) };
-        serde_json::from_str(&text)
-            .map_err(|error| Error::new(format!("cannot read {}: {error}", path.display())))
+        parse(&text, &path.display().to_string())
+    }
+
+    /// The same with the credentials of the environment.
+    fn with_environment() -> Result<ClientConfig> {
+        let mut config = ClientConfig::load()?;
+        let text = std::env::var("DOCKER_AUTH_CONFIG").unwrap_or_default();
+        if !text.trim().is_empty() {
+            config.give(&text)?;
+        }
+        Ok(config)
+    }
+
+    /// Takes the credentials of `DOCKER_AUTH_CONFIG`, of which only `auth` counts there.
+    fn give(&mut self, text: &str) -> Result<()> {
+        self.given = parse(text, "the variable DOCKER_AUTH_CONFIG")?.auths;
+        self.given.retain(|_, entry| entry.auth.as_deref().is_some_and(|auth| !auth.is_empty()));
+        Ok(())
     }
 
     async fn credentials(&self, registry: &str) -> Result<Option<DockerCredentials>> {
         let key = if is_hub(registry) { HUB_KEY } else { registry };
+        if let Some(given) = stored(&self.given, key, "the variable DOCKER_AUTH_CONFIG")? {
+            return Ok(Some(given));
+        }
         if let Some(helper) = self.cred_helpers.get(registry).or(self.cred_helpers.get(key)) {
             return ask_helper(helper, key).await;
         }
         if let Some(helper) = self.creds_store.as_deref().filter(|store| !store.is_empty()) {
             return ask_helper(helper, key).await;
         }
-        let found = self.auths.iter().find(|(server, _)| host_of(server) == host_of(key));
-        let Some((server, entry)) = found else { return Ok(None) };
-        let mut credentials = DockerCredentials {
-            username: entry.username.clone(),
-            password: entry.password.clone(),
-            identitytoken: entry.identitytoken.clone(),
-            registrytoken: entry.registrytoken.clone(),
-            serveraddress: Some(key.to_owned()),
-            ..Default::default()
-        };
-        if let Some(auth) = entry.auth.as_deref().filter(|auth| !auth.is_empty()) {
-            let pair = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let Some((user, password)) = pair.as_deref().and_then(|pair| pair.split_once(':'))
-            else {
-                return Err(Error::new(format!(
-                    "the credentials for {server} in the docker client's config.json cannot be \
-                     read"
-                ))
-                .hint("log in again with `docker login`"));
-            };
-            credentials.username = Some(user.to_owned());
-            credentials.password = Some(password.trim_end_matches('\0').to_owned());
-        }
-        Ok(Some(credentials))
+        stored(&self.auths, key, "the docker client's config.json")
     }
+}
+
+/// Reads what `what` holds. What is wrong with it is told without its text, which may be a password.
+fn parse(text: &str, what: &str) -> Result<ClientConfig> {
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Error::new(format!(
+            "cannot read {what}: line {line}, column {column} is not what the docker client expects"
+        ))
+        .hint("it is JSON such as {\"auths\": {\"registry.example\": {\"auth\": \"…\"}}}")
+    })
+}
+
+/// The credentials in `auths` for the registry that is called `key` there; `place` is where that is.
+fn stored(
+    auths: &BTreeMap<String, AuthEntry>,
+    key: &str,
+    place: &str,
+) -> Result<Option<DockerCredentials>> {
+    let found = auths.iter().find(|(server, _)| host_of(server) == host_of(key));
+    let Some((server, entry)) = found else { return Ok(None) };
+    let mut credentials = DockerCredentials {
+        username: entry.username.clone(),
+        password: entry.password.clone(),
+        identitytoken: entry.identitytoken.clone(),
+        registrytoken: entry.registrytoken.clone(),
+        serveraddress: Some(key.to_owned()),
+        ..Default::default()
+    };
+    if let Some(auth) = entry.auth.as_deref().filter(|auth| !auth.is_empty()) {
+        let pair = STANDARD.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some((user, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) else {
+            return Err(Error::new(format!(
+                "the credentials for {server} in {place} cannot be read"
+            ))
+            .hint("log in again with `docker login`"));
+        };
+        credentials.username = Some(user.to_owned());
+        credentials.password = Some(password.trim_end_matches('\0').to_owned());
+    }
+    Ok(Some(credentials))
 }
 
 /// Runs `docker-credential-HELPER get`, the docker client's protocol: the server's name goes to
@@ -193,22 +238,29 @@ pub(crate) async fn for_image(
     {
         return Ok(Some(login.credentials()));
     }
-    ClientConfig::load()?.credentials(registry).await
+    ClientConfig::with_environment()?.credentials(registry).await
 }
 
 /// All credentials that a build of a Dockerfile may need, by registry: its `FROM` lines are the
-/// Engine's to read, so it gets everything that does not need a helper.
+/// Engine's to read, so it gets all there are. Helpers are asked all at once, and one that fails is
+/// told to `ui` only: its registry may be one that the Dockerfile does not name.
 ///
 /// # Errors
 /// The settings cannot be read.
 pub(crate) async fn for_build(
     login: Option<&Login>,
+    ui: &Ui,
 ) -> Result<std::collections::HashMap<String, DockerCredentials>> {
-    let config = ClientConfig::load()?;
+    let config = ClientConfig::with_environment()?;
+    let kept = config.auths.keys().chain(config.cred_helpers.keys());
+    let servers: BTreeSet<&String> = kept.chain(config.given.keys()).collect();
+    let hosts: Vec<String> = servers.iter().map(|server| host_of(server)).collect();
+    let found = join_all(hosts.iter().map(|host| config.credentials(host))).await;
     let mut all = std::collections::HashMap::new();
-    for server in config.auths.keys().chain(config.cred_helpers.keys()) {
-        if let Some(credentials) = config.credentials(&host_of(server)).await? {
-            all.insert(server.clone(), credentials);
+    for (server, found) in servers.into_iter().zip(found) {
+        match found {
+            Ok(found) => all.extend(found.map(|found| (server.clone(), found))),
+            Err(error) => ui.message(format!("No credentials for {server}: {error}")),
         }
     }
     if let Some(login) = login.filter(|login| !login.username.is_empty()) {
@@ -269,6 +321,25 @@ mod tests {
         assert_eq!(other.identitytoken.as_deref(), Some("t"));
         assert!(config.credentials("elsewhere.example").await.unwrap().is_none());
         assert_eq!(config.current_context.as_deref(), Some("far"));
+    }
+
+    #[tokio::test]
+    async fn what_the_environment_gives_comes_first() {
+        let text = r#"{"auths":{"r.example":{"auth":"bWU6ZmlsZQ=="},
+            "other.example":{"auth":"bWU6ZmlsZQ=="}}}"#;
+        let mut config: ClientConfig = serde_json::from_str(text).unwrap();
+        let given = r#"{"auths":{"https://r.example/v2/":{"auth":"bWU6Z2l2ZW4="},
+            "other.example":{}}}"#;
+        config.give(given).unwrap();
+        for (registry, password) in [("r.example", "given"), ("other.example", "file")] {
+            let found = config.credentials(registry).await.unwrap().unwrap();
+            assert_eq!(found.password.as_deref(), Some(password), "{registry}");
+        }
+        let error = config.give(r#"{"auths":{"r.example":"s3cret"}}"#).unwrap_err().to_string();
+        assert!(
+            error.contains("DOCKER_AUTH_CONFIG: line 1") && !error.contains("s3cret"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use crate::config::Goal;
 use crate::credentials;
 use crate::engine::describe;
 use crate::platform;
+use crate::proxy;
 use crate::steps::State;
 use crate::unfinished::UnfinishedImage;
 
@@ -43,8 +44,11 @@ impl Step<State> for BuildImage {
         // be ignored there.
         let name = format!(".dockerfile.{}", uuid::Uuid::new_v4().simple());
 
-        let arguments: std::collections::HashMap<String, String> =
+        let mut arguments: std::collections::HashMap<String, String> =
             config.arguments.into_iter().collect();
+        for (name, value) in proxy::variables(&state.engine.endpoint.host, state.options.podman)? {
+            arguments.entry(name).or_insert(value);
+        }
         let unfinished = UnfinishedImage::begin(ctx, &state.engine, None)?;
         let temporary = unfinished.name();
         let mut options = BuildImageOptionsBuilder::new()
@@ -60,7 +64,7 @@ impl Step<State> for BuildImage {
         if let Some(platform) = platform::wanted(platform, state.options.podman) {
             options = options.platform(&platform);
         }
-        let login = credentials::for_build(state.options.login.as_ref()).await?;
+        let login = credentials::for_build(state.options.login.as_ref(), &ctx.ui).await?;
         let (ours, theirs) = tokio::io::duplex(256 * 1024);
         let body = bollard::body_try_stream(ReaderStream::with_capacity(theirs, 256 * 1024));
         let api = state.engine.api.clone();

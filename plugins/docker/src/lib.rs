@@ -23,6 +23,7 @@ mod mounts;
 mod platform;
 mod post_processors;
 mod progress;
+mod proxy;
 mod reclaim;
 mod run_command;
 mod run_container;

@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::exec::Runner;
 use crate::mounts::Mounts;
 use crate::platform;
+use crate::proxy;
 use crate::run_command::RunCommand;
 use crate::save::save_stream;
 use crate::states::{BaseImage, ContainerStates, FoundState, MadeImage};
@@ -153,12 +154,15 @@ impl State {
     /// What the container is created with.
     ///
     /// # Errors
-    /// An argument cannot be understood; the error names it.
+    /// An argument cannot be understood; the error names it. Or the docker client's configuration
+    /// cannot be read.
     pub(crate) fn run_command(&self, ctx: &RunContext) -> Result<RunCommand> {
         let command = self.options.run_command(&self.image, &ctx.prepare);
         let mut command =
             command.map_err(|error| Error::from(ingot_sdk::ConfigErrors::from(error)))?;
         command.platform = platform::wanted(command.platform.as_deref(), self.options.podman);
+        let proxies = proxy::variables(&self.engine.endpoint.host, self.options.podman)?;
+        proxy::add_to(&mut command.body.env, proxies);
         if Commit::leaves_nothing(self) {
             join_command(&mut command.body, &self.image_entrypoint, &self.image_command);
         }
